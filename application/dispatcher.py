@@ -1,0 +1,27 @@
+"""From a command to its handler: the one door that REST, messages, cron and timers go through."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from application.commands import Command
+from application.event_store import Committed
+
+Handler = Callable[[Any], Awaitable[Committed]]
+
+
+class Dispatcher:
+    """Hands each command to the one handler that is registered for its type."""
+
+    def __init__(self, *handlers: Mapping[type[Command], Handler]) -> None:
+        self._handlers: dict[type[Command], Handler] = {}
+        for mapping in handlers:
+            self._handlers.update(mapping)
+
+    async def __call__(self, command: Command) -> Committed:
+        """Do what ``command`` says.
+
+        Raises:
+            Refusal: a rule of the business says no.
+            StoreUnavailable: nothing is known to have been done; the command may be repeated.
+        """
+        return await self._handlers[type(command)](command)

@@ -1,0 +1,126 @@
+"""Domain event to public message: what the neighbours are told, and in which words.
+
+A pure function of the recorded event, so that a repeat after a crash is the same message to the
+byte. Messages follow the wire contract, section 1.
+"""
+
+from typing import Any
+
+import msgspec
+
+from application.ports import PublicMessage
+from domain.approval import ApprovalApproved, ApprovalRejected
+from domain.event import Recorded
+from domain.job import JobFired
+from domain.values import is_uuid, timestamp
+from domain.workflow import (
+    StepCompleted,
+    StepDispatched,
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowStarted,
+)
+
+ENVELOPE_VERSION = "1.0"
+
+JOB_TRIGGER = "workflow.job.trigger"
+APPROVAL_COMPLETED = "hitl.approval.completed"
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Which process of which service sent a message."""
+
+    service: str
+    instance: str
+
+
+def public_message(recorded: Recorded) -> PublicMessage | None:
+    """What the neighbours are told of an event; nothing, for most."""
+    described = _describe(recorded)
+    if described is None:
+        return None
+    message_type, data = described
+    meta = recorded.meta
+    metadata = {
+        "correlationId": meta.correlation_id,
+        "causationId": meta.causation_id,
+        "userId": meta.actor,
+    }
+    return PublicMessage(
+        id=str(recorded.event_id),
+        type=message_type,
+        tenant=meta.tenant,
+        timestamp=recorded.timestamp,
+        data=data,
+        metadata={name: value for name, value in metadata.items() if value and is_uuid(value)},
+    )
+
+
+def envelope(message: PublicMessage, source: Source) -> bytes:
+    """The JSON body of a message."""
+    body: dict[str, Any] = {
+        "id": message.id,
+        "type": message.type,
+        "version": ENVELOPE_VERSION,
+        "timestamp": timestamp(message.timestamp),
+        "tenantId": message.tenant,
+        "source": {"service": source.service, "instance": source.instance},
+        "data": message.data,
+    }
+    if message.metadata:
+        body["metadata"] = message.metadata
+    return msgspec.json.encode(body)
+
+
+def _describe(recorded: Recorded) -> tuple[str, dict[str, Any]] | None:
+    match event := recorded.event:
+        case ApprovalApproved() | ApprovalRejected():
+            return APPROVAL_COMPLETED, {
+                "tenantId": recorded.meta.tenant,
+                "opportunityId": event.opportunity_id,
+                "approvalId": event.approval_id,
+                "approved": isinstance(event, ApprovalApproved),
+                "decidedBy": event.decided_by,
+                "decidedAt": timestamp(event.decided_at),
+            }
+        case JobFired():
+            return JOB_TRIGGER, {
+                "job": event.job,
+                "metadata": event.metadata,
+                "triggeredBy": event.triggered_by,
+                "timestamp": timestamp(event.fired_at),
+            }
+        case WorkflowStarted():
+            return "workflow.opportunity.analysis.started", {
+                "workflowId": event.workflow_id,
+                "opportunityId": event.opportunity_id,
+                "timestamp": timestamp(event.started_at),
+            }
+        case StepDispatched():
+            return event.request_type, {
+                "workflowId": event.workflow_id,
+                "opportunityId": event.opportunity_id,
+                "stepId": event.step_id,
+            }
+        case StepCompleted():
+            return "workflow.step.completed", {
+                "workflowId": event.workflow_id,
+                "stepId": event.step_id,
+                "stepType": event.step_type,
+                "result": event.result,
+            }
+        case WorkflowCompleted():
+            return "workflow.opportunity.analysis.completed", {
+                "workflowId": event.workflow_id,
+                "opportunityId": event.opportunity_id,
+                "results": event.results,
+                "timestamp": timestamp(event.completed_at),
+            }
+        case WorkflowFailed():
+            return "workflow.opportunity.analysis.failed", {
+                "workflowId": event.workflow_id,
+                "opportunityId": event.opportunity_id,
+                "error": event.error,
+                "failedStep": event.failed_step,
+            }
+    return None

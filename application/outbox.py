@@ -1,0 +1,49 @@
+"""The outbox: publishes what the log says, in order within an aggregate, side by side across them."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from application.integration import public_message
+from application.ports import PublicMessage, Publisher
+from domain.event import Recorded
+
+
+class Outbox:
+    """A follower's handler. Confirmed messages of a batch that fails are not sent again by this process.
+
+    After a crash they may be: a message carries the same id each time, so that a receiver can tell.
+    """
+
+    name = "outbox"
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._confirmed: set[str] = set()
+
+    async def handle(self, events: Sequence[Recorded]) -> None:
+        """Publish the batch's messages; returns when each is confirmed.
+
+        Raises:
+            BrokerUnavailable: some are not confirmed; the batch is to be handled again.
+        """
+        by_stream: dict[str, list[PublicMessage]] = {}
+        for recorded in events:
+            message = public_message(recorded)
+            if message is not None and message.id not in self._confirmed:
+                by_stream.setdefault(recorded.stream, []).append(message)
+        failures: list[Exception] = []
+        async with anyio.create_task_group() as group:
+            for messages in by_stream.values():
+                group.start_soon(self._publish_in_order, messages, failures)
+        if failures:
+            raise failures[0]
+        self._confirmed.clear()
+
+    async def _publish_in_order(self, messages: Sequence[PublicMessage], failures: list[Exception]) -> None:
+        try:
+            for message in messages:
+                await self._publisher.publish(message)
+                self._confirmed.add(message.id)
+        except Exception as error:
+            failures.append(error)

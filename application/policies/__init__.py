@@ -1,0 +1,1 @@
+"""When this event, then that command: one module a policy."""

@@ -1,0 +1,50 @@
+"""Due timers become commands."""
+
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from application.commands import Command
+from application.dispatcher import Dispatcher
+from application.ports import Clock, Timer, Timers
+from domain.errors import Refusal
+
+_BATCH = 100
+
+log = structlog.get_logger(__name__)
+
+
+class DueTimers:
+    """Gives the command of each timer that is due, then forgets the timer.
+
+    A crash in between gives the command twice; the aggregate takes it once.
+    """
+
+    def __init__(
+        self,
+        timers: Timers,
+        clock: Clock,
+        dispatch: Dispatcher,
+        commands: Mapping[str, Callable[[Timer], Command]],
+    ) -> None:
+        self._timers = timers
+        self._clock = clock
+        self._dispatch = dispatch
+        self._commands = commands
+
+    async def fire(self) -> int:
+        """Fire what is due now and return how many there were.
+
+        Raises:
+            StoreUnavailable: the rest stays due.
+        """
+        fired = 0
+        while due := await self._timers.due(self._clock.now(), _BATCH):
+            for timer in due:
+                try:
+                    await self._dispatch(self._commands[timer.kind](timer))
+                except Refusal as refusal:
+                    log.warning("timer_refused", timer=timer.id, kind=timer.kind, reason=refusal.message)
+                await self._timers.change(set=(), cancel=[timer.id])
+                fired += 1
+        return fired

@@ -1,0 +1,61 @@
+"""What is on, what is off, and why: told once, at start-up."""
+
+import socket
+
+import structlog
+
+from config.container import Container
+from config.urls import mask_url
+from domain.values import timestamp
+from infrastructure.clock import SystemClock
+
+log = structlog.get_logger("startup")
+
+
+def announce(container: Container, listener: socket.socket) -> None:
+    """One line a part."""
+    settings = container.settings
+    host, port = listener.getsockname()[:2]
+    store = mask_url(settings.storage.effective_event_store_url.get_secret_value())
+    why = (
+        "" if settings.storage.event_store_url.get_secret_value() else " (storage.event_store_url is not set)"
+    )
+    log.info("event_store", on=store + why)
+    log.info("documents", on=f"SQLite in {settings.storage.data_dir} (cosmos_db.endpoint is not set)")
+    broker = settings.rabbitmq.url.get_secret_value()
+    if broker:
+        log.info("broker", on=mask_url(broker), exchange=settings.rabbitmq.exchange)
+    else:
+        log.info("broker", off="rabbitmq.url is not set: an in-process bus, messages reach no other service")
+    _announce_auth(container)
+    if settings.metrics.require_auth:
+        log.info("metrics", on=settings.metrics.path, bearer="required")
+    else:
+        log.info("metrics", on=settings.metrics.path)
+    if settings.metrics.applicationinsights_connection_string.get_secret_value():
+        log.warning(
+            "application_insights", off="set, but this version sends nothing there; scrape the metrics"
+        )
+    now = SystemClock().now()
+    for job, schedule in container.schedules.items():
+        if settings.batch_jobs.enabled:
+            log.info(
+                "job",
+                job=job,
+                cron=schedule.expression,
+                zone=schedule.time_zone.key,
+                next_firing=timestamp(schedule.next_after(now)),
+            )
+        else:
+            log.info("job", job=job, off="batch_jobs.enabled is false")
+    shown = f"[{host}]" if ":" in host else host
+    log.info("serving", url=f"http://{shown}:{port}", docs=f"http://{shown}:{port}/docs")
+
+
+def _announce_auth(container: Container) -> None:
+    settings = container.settings
+    if settings.effective_auth_mode == "jwt":
+        log.info("auth", mode="jwt", issuer=settings.jwt.issuer)
+        return
+    why = "auth.mode says so" if settings.auth.mode else "no jwt.secret, on a loopback address"
+    log.warning("auth", mode="gateway", why=why, trusts="X-Tenant-ID and X-User-ID as they come")

@@ -1,0 +1,130 @@
+"""What no single setting can tell: settings that do not fit together, or are not safe together."""
+
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from config.faults import Fault
+from config.sections import Settings
+from config.suggestions import did_you_mean
+from config.wire_types import DOCUMENTED
+
+SHORTEST_SECRET_BYTES = 32
+"""RFC 7518, section 3.2: an HS256 key has at least the size of the hash."""
+
+_MODE, _SECRET, _HOST = ("auth", "mode"), ("jwt", "secret"), ("server", "host")
+_TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
+
+def check(settings: Settings) -> Iterator[Fault]:
+    """Every fault of settings that are each fine by themselves."""
+    for one in _CHECKS:
+        yield from one(settings)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address: 127.0.0.0/8, ::1, localhost (api.md, "modes")."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.lower() == "localhost"
+    return address.is_loopback
+
+
+def _jwt_mode_needs_a_secret(settings: Settings) -> Iterator[Fault]:
+    if settings.auth.mode == "jwt" and not settings.jwt.secret.get_secret_value():
+        yield Fault(_MODE, "tokens cannot be checked without a secret: set JWT_SECRET", about=(_SECRET,))
+
+
+def _strangers_are_kept_out(settings: Settings) -> Iterator[Fault]:
+    trusting = not settings.auth.mode and not settings.jwt.secret.get_secret_value()
+    if trusting and not is_loopback(settings.server.host):
+        yield Fault(
+            _HOST,
+            "without JWT_SECRET every caller would be believed: set JWT_SECRET, or AUTH_MODE=gateway if a "
+            "gateway in front checks the tokens, or serve on a loopback address such as 127.0.0.1",
+            about=(_MODE, _SECRET),
+        )
+
+
+def _secret_is_long_enough(settings: Settings) -> Iterator[Fault]:
+    size = len(settings.jwt.secret.get_secret_value().encode())
+    if 0 < size < SHORTEST_SECRET_BYTES:
+        yield Fault(
+            _SECRET,
+            "it is shorter than HS256 needs (RFC 7518, 3.2)",
+            f"at least {SHORTEST_SECRET_BYTES} bytes, or empty",
+        )
+
+
+def _guarded_metrics_need_a_token(settings: Settings) -> Iterator[Fault]:
+    token = ("metrics", "bearer_token")
+    if settings.metrics.require_auth and not settings.metrics.bearer_token.get_secret_value():
+        yield Fault(
+            ("metrics", "require_auth"),
+            "nobody could read the metrics: set METRICS_BEARER_TOKEN",
+            about=(token,),
+        )
+
+
+def _cosmos_has_endpoint_and_key(settings: Settings) -> Iterator[Fault]:
+    endpoint, key = ("cosmos_db", "endpoint"), ("cosmos_db", "key")
+    if settings.cosmos_db.endpoint and not settings.cosmos_db.key.get_secret_value():
+        yield Fault(endpoint, "it is set without a key: set COSMOS_DB_KEY", about=(key,))
+    if settings.cosmos_db.key.get_secret_value() and not settings.cosmos_db.endpoint:
+        yield Fault(key, "it is set without an endpoint: set COSMOS_DB_ENDPOINT", about=(endpoint,))
+
+
+def _cosmos_is_not_built_yet(settings: Settings) -> Iterator[Fault]:
+    """To be removed with issue 3."""
+    if settings.cosmos_db.endpoint:
+        yield Fault(
+            ("cosmos_db", "endpoint"),
+            "Cosmos DB documents are not built yet (issue 3); unset COSMOS_DB_ENDPOINT",
+        )
+
+
+def _containers_are_apart(settings: Settings) -> Iterator[Fault]:
+    yield from _apart(("cosmos_db", "containers"), settings.cosmos_db.containers.model_dump())
+
+
+def _queues_are_apart(settings: Settings) -> Iterator[Fault]:
+    names = settings.rabbitmq.model_dump(include={"queue", "job_queue", "dead_letter_queue"})
+    yield from _apart(("rabbitmq",), names)
+
+
+def _apart(section: tuple[str, ...], names: dict[str, str]) -> Iterator[Fault]:
+    used: dict[str, str] = {}
+    for key, name in names.items():
+        first = used.setdefault(name, key)
+        if first != key:
+            yield Fault((*section, key), f"{first} has the same name", about=((*section, first),))
+
+
+def _aliases_are_unmistakable(settings: Settings) -> Iterator[Fault]:
+    aliases = settings.rabbitmq.type_aliases
+    counted = Counter(aliases.values())
+    for documented, alias in aliases.items():
+        path = ("rabbitmq", "type_aliases", documented)
+        if documented not in DOCUMENTED:
+            yield Fault(path, "no such type in the wire contract" + did_you_mean(documented, DOCUMENTED))
+        if not _TYPE.fullmatch(alias) or len(alias) > 255:
+            yield Fault(path, allowed="a type: letters, digits, _ and -, in parts joined by dots")
+        elif counted[alias] > 1:
+            yield Fault(path, "another type has the same alias, and what comes in could be either")
+        elif alias in DOCUMENTED and alias != documented:
+            yield Fault(path, "that is a documented type itself, and what comes in could be either")
+
+
+_CHECKS: tuple[Callable[[Settings], Iterator[Fault]], ...] = (
+    _jwt_mode_needs_a_secret,
+    _strangers_are_kept_out,
+    _secret_is_long_enough,
+    _guarded_metrics_need_a_token,
+    _cosmos_has_endpoint_and_key,
+    _cosmos_is_not_built_yet,
+    _containers_are_apart,
+    _queues_are_apart,
+    _aliases_are_unmistakable,
+)

@@ -1,0 +1,196 @@
+"""The kinds of values that settings have, each with the words for what it allows and how it may be shown.
+
+pydantic's own messages speak to programmers; a fault speaks to whoever wrote the value, so every kind says
+itself what is allowed.
+"""
+
+import ipaddress
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from config.suggestions import did_you_mean
+from config.urls import MASK, SecretUrl, mask_url, require_url
+from interfaces.scheduling.cron import InvalidCron, UnixCron
+
+_LONGEST_SHOWN = 80
+_WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_DECIMAL = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,3})?")
+_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.IGNORECASE
+)
+_SERVED = ("/health", "/ready", "/openapi.yaml", "/docs", "/api")
+
+
+def quoted(text: str) -> str:
+    """A value on one line, shortened."""
+    return json.dumps(
+        text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…", ensure_ascii=False
+    )
+
+
+def hidden(text: str) -> str:
+    """A secret; an empty one may be seen to be empty."""
+    return MASK if text else '""'
+
+
+def masked_url(text: str) -> str:
+    """An address without its password."""
+    return quoted(mask_url(text))
+
+
+def public_url(text: str) -> str:
+    """An address that may hold no password, unless somebody put one in all the same."""
+    return quoted(mask_url(text) if "@" in text or "?" in text else text)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a setting takes, in words, and how its value may be shown in a message."""
+
+    words: str
+    show: Callable[[str], str] = quoted
+
+
+def _scalar(text: object) -> object:
+    """A text as YAML would read it, short of YAML's traps: 03051 is no octal, and 30:51 not base 60."""
+    if not isinstance(text, str):
+        return text
+    text = text.strip()
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _DECIMAL.fullmatch(text):
+        return float(text)
+    return _FLAGS.get(text.lower(), text)
+
+
+def _lower(text: object) -> object:
+    return text.lower() if isinstance(text, str) else text
+
+
+def _cron(text: str) -> str:
+    try:
+        UnixCron(text, ZoneInfo("UTC"))
+    except InvalidCron as error:
+        raise ValueError(error.reason) from None
+    return text
+
+
+def _time_zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("there is no such time zone" + did_you_mean(text, available_timezones())) from None
+    return text
+
+
+def _host(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        if not _HOST_NAME.fullmatch(text) or re.fullmatch(r"[0-9.]+", text):
+            raise ValueError("it is neither an address nor a host's name") from None
+    return text
+
+
+def _metrics_path(text: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]", text):
+        raise ValueError("it is not a path such as /metrics")
+    if any(text == served or text.startswith(f"{served}/") for served in _SERVED):
+        raise ValueError("something else is served there")
+    return text
+
+
+def _store_url(url: SecretUrl) -> SecretUrl:
+    text = url.get_secret_value()
+    if text.startswith("sqlite:"):
+        if not re.fullmatch(r"sqlite:///[^?#\x00]+", text):
+            raise ValueError("SQLite takes sqlite:/// and a file's path, without parameters")
+    elif text:
+        require_url(text, ("postgresql", "sqlite"), host=False)
+    return url
+
+
+def _broker_url(url: SecretUrl) -> SecretUrl:
+    if url.get_secret_value():
+        require_url(url.get_secret_value(), ("amqp", "amqps"))
+    return url
+
+
+def _http_url(text: str) -> str:
+    require_url(text, ("http", "https"), credentials=False)
+    return text
+
+
+def _optional_http_url(text: str) -> str:
+    return _http_url(text) if text else text
+
+
+Text = Annotated[str, Field(min_length=1), Allowed("a text that is not empty")]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_.:-]{1,255}$"),
+    Allowed("1 to 255 letters, digits and . _ : -"),
+]
+Host = Annotated[str, AfterValidator(_host), Allowed("an IP address or a host's name")]
+Directory = Annotated[Path, Field(), Allowed("a directory's path")]
+Flag = Annotated[bool, Field(strict=True), BeforeValidator(_scalar), Allowed("true or false")]
+Port = Annotated[
+    int, Field(strict=True, ge=1, le=65535), BeforeValidator(_scalar), Allowed("a whole number, 1 to 65535")
+]
+Count = Annotated[
+    int, Field(strict=True, ge=1, le=65535), BeforeValidator(_scalar), Allowed("a whole number, 1 to 65535")
+]
+Seconds = Annotated[
+    float,
+    Field(strict=True, gt=0, le=31_622_400, allow_inf_nan=False),
+    BeforeValidator(_scalar),
+    Allowed("a number of seconds above 0, at most a year"),
+]
+Cron = Annotated[
+    str,
+    AfterValidator(_cron),
+    Allowed("a Unix cron expression: minute hour day-of-month month day-of-week"),
+]
+TimeZone = Annotated[str, AfterValidator(_time_zone), Allowed("an IANA time zone such as Europe/Berlin")]
+MetricsPath = Annotated[
+    str, AfterValidator(_metrics_path), Allowed("a path that begins with / and is not served already")
+]
+ServiceUrl = Annotated[
+    str,
+    AfterValidator(_http_url),
+    Allowed("http://host:port or https://host:port, without user and password", public_url),
+]
+OptionalHttpUrl = Annotated[
+    str, AfterValidator(_optional_http_url), Allowed("http:// or https://, or empty", public_url)
+]
+StoreUrl = Annotated[
+    SecretUrl,
+    AfterValidator(_store_url),
+    Allowed("sqlite:///path, postgresql://user:password@host:port/database, or empty", masked_url),
+]
+BrokerUrl = Annotated[
+    SecretUrl,
+    AfterValidator(_broker_url),
+    Allowed("amqp://user:password@host:port/vhost, the same with amqps, or empty", masked_url),
+]
+SecretText = Annotated[SecretStr, Field(), Allowed("a text, or empty", hidden)]
+
+AuthMode = Annotated[
+    Literal["", "jwt", "gateway"], BeforeValidator(_lower), Allowed("jwt, gateway, or empty")
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error", "critical"],
+    BeforeValidator(_lower),
+    Allowed("debug, info, warning, error or critical"),
+]
+LogFormat = Annotated[
+    Literal["auto", "json", "console"], BeforeValidator(_lower), Allowed("auto, json or console")
+]

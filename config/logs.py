@@ -1,0 +1,63 @@
+"""Structured logs: JSON lines, or a readable form on a terminal."""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from config.sections import Logging
+
+_NOISY = ("aio_pika", "aiormq", "apscheduler", "uvicorn", "eventsourcing", "psycopg", "asyncio", "faststream")
+
+
+def configure_logs(settings: Logging, context: Mapping[str, str]) -> None:
+    """Set structlog up, and take in what libraries log from WARNING on. Logs go to standard error."""
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    readable = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    before: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    rendered: list[structlog.typing.Processor]
+    if readable:
+        rendered = [structlog.dev.ConsoleRenderer(pad_event_to=24)]
+    else:
+        rendered = [
+            structlog.processors.format_exc_info,
+            _in_order(context),
+            structlog.processors.JSONRenderer(serializer=_json),
+        ]
+    structlog.configure(
+        processors=[*before, *rendered],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=before,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _in_order(context: Mapping[str, str]) -> structlog.typing.Processor:
+    """What a reader looks for first, first; then what every line of this process has."""
+
+    def reorder(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
+        return {**first, **context, **event}
+
+    return reorder
+
+
+def _json(value: Any, **_: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode()

@@ -1,0 +1,32 @@
+"""The settings as they may be shown."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import SecretStr
+
+from config.sections import Settings
+from config.urls import MASK, SecretUrl
+
+
+def masked(settings: Settings) -> str:
+    """The effective settings as YAML: secrets as `***`, addresses without their passwords."""
+    return yaml.safe_dump(
+        _shown(settings.model_dump()),
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
+        width=1000,
+    )
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _shown(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shown(inner) for inner in value]
+    if isinstance(value, SecretStr):
+        return MASK if value.get_secret_value() else ""
+    if isinstance(value, (SecretUrl, Path)):
+        return str(value)
+    return value

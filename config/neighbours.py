@@ -1,0 +1,85 @@
+"""SIMULATION: the stand-in neighbours on a transport."""
+
+import signal
+
+import anyio
+import structlog
+from faststream import AckPolicy
+from faststream.rabbit import RabbitBroker, RabbitMessage
+
+from config.sections import Settings
+from config.stores import CannotStart
+from infrastructure.memory.bus import InProcessBus
+from infrastructure.rabbit.connection import RabbitConnection
+from infrastructure.rabbit.topology import PlainQueue, topic_exchange
+from interfaces.neighbours import REQUESTS, SIMULATED, reply_to
+
+JOB_TRIGGER = "workflow.job.trigger"
+QUEUE = "simulated_neighbours"
+THINKING_SECONDS = 0.15
+
+log = structlog.get_logger(SIMULATED)
+
+
+def simulate_in_process(bus: InProcessBus) -> None:
+    """Let the stand-ins answer on the in-process bus."""
+
+    async def answer(message_type: str, body: bytes) -> None:
+        await anyio.sleep(THINKING_SECONDS)
+        reply = reply_to(body)
+        if reply is not None:
+            await bus.send(*reply)
+
+    bus.subscribe(SIMULATED, REQUESTS, answer)
+
+
+async def serve_neighbours(settings: Settings) -> None:
+    """Let the stand-ins answer on RabbitMQ until SIGTERM or SIGINT, the job queue's worker among them.
+
+    Raises:
+        CannotStart: there is no RabbitMQ to answer on.
+    """
+    url = settings.rabbitmq.url.get_secret_value()
+    if not url:
+        raise CannotStart("neighbours need RABBITMQ_URL; without it, `make demo` runs them in the process")
+    connection = RabbitConnection(url, purpose="simulation", app_id=SIMULATED, prefetch=10)
+    simulate_on_rabbit(connection.broker, settings)
+
+    async def start(broker: RabbitBroker) -> None:
+        exchange = await broker.declare_exchange(topic_exchange(settings.rabbitmq.exchange))
+        queue = await broker.declare_queue(_queue())
+        for request_type in REQUESTS:
+            if request_type != JOB_TRIGGER:
+                wire_type = settings.rabbitmq.type_aliases.get(request_type, request_type)
+                await queue.bind(exchange, routing_key=wire_type)
+        await broker.start()
+
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        await connection.connect(start)
+        log.warning("simulation_on", answers=list(REQUESTS), exchange=settings.rabbitmq.exchange)
+        async for _ in signals:
+            break
+    await connection.close()
+
+
+def simulate_on_rabbit(broker: RabbitBroker, settings: Settings) -> None:
+    """Subscribe the stand-ins to their queue and to the job queue."""
+    exchange = topic_exchange(settings.rabbitmq.exchange)
+    documented = {wire: name for name, wire in settings.rabbitmq.type_aliases.items()}
+
+    async def answer(body: bytes, message: RabbitMessage) -> None:
+        await anyio.sleep(THINKING_SECONDS)
+        reply = reply_to(message.body, documented)
+        if reply is not None:
+            wire_type = settings.rabbitmq.type_aliases.get(reply[0], reply[0])
+            await broker.publish(reply[1], exchange=exchange, routing_key=wire_type, persist=True)
+        await message.ack()
+
+    for queue in (_queue(), PlainQueue(settings.rabbitmq.job_queue, routing_key=JOB_TRIGGER)):
+        broker.subscriber(queue, exchange, ack_policy=AckPolicy.MANUAL, no_reply=True)(answer)
+
+
+def _queue() -> PlainQueue:
+    queue = PlainQueue(QUEUE, routing_key=REQUESTS[0])
+    queue.auto_delete = True
+    return queue

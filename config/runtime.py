@@ -1,0 +1,122 @@
+"""The service's life: start every part, serve, stop in an order that loses nothing."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+import anyio
+import structlog
+import uvicorn
+
+from config.announcement import announce
+from config.container import Container, build
+from config.sections import Settings
+from config.stores import CannotStart
+
+HTTP_DRAIN_SECONDS = 5
+FIRINGS_DRAIN_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Run the service until SIGTERM or SIGINT.
+
+    Raises:
+        CannotStart: the port is taken, or a store is of no use.
+    """
+    async with AsyncExitStack() as stack:
+        listener = bind(settings.server.host, settings.server.port)
+        stack.callback(listener.close)
+        container = await build(settings, stack)
+        await run(container, listener)
+
+
+async def run(container: Container, listener: socket.socket) -> None:
+    """Run a built service on a bound socket until it is told to stop."""
+    settings = container.settings
+    server = _Server(
+        uvicorn.Config(
+            container.app,
+            loop="uvloop",
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=HTTP_DRAIN_SECONDS,
+        ),
+        container,
+    )
+    async with anyio.create_task_group() as tasks:
+        for follower in container.followers:
+            tasks.start_soon(follower.run, name=f"follower {follower.name}")
+        tasks.start_soon(container.timers.run, name="timers")
+        container.transport.start(tasks)
+        if settings.batch_jobs.enabled:
+            await container.scheduler.start()
+        announce(container, listener)
+        tasks.start_soon(_watch_signals, server)
+        await server.serve([listener])
+        with anyio.move_on_after(settings.server.shutdown_seconds, shield=True) as deadline:
+            await _finish(container)
+        if deadline.cancelled_caught:
+            log.warning("stopped_in_haste", seconds=settings.server.shutdown_seconds)
+        tasks.cancel_scope.cancel()
+    log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, except that the other ways in are closed before the last requests are answered."""
+
+    def __init__(self, config: uvicorn.Config, container: Container) -> None:
+        super().__init__(config)
+        self._container = container
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone: uvicorn would raise them again, and end the process half-way."""
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop taking in, on every side."""
+        await self._container.scheduler.stop(FIRINGS_DRAIN_SECONDS)
+        self._container.timers.stop()
+        await self._container.transport.stop_taking_in()
+        await super().shutdown(sockets)
+
+
+async def _watch_signals(server: uvicorn.Server) -> None:
+    """Stop at the first signal; at the second, without waiting for the requests in hand."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for received in signals:
+            log.info("stopping", signal=received.name)
+            server.force_exit = server.should_exit
+            server.should_exit = True
+
+
+async def _finish(container: Container) -> None:
+    """Let the followers finish the batch in hand, then give nothing more out."""
+    for follower in container.followers:
+        follower.stop()
+    for follower in container.followers:
+        await follower.wait_stopped()
+    await container.transport.close()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        CannotStart: the port is taken, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise CannotStart(
+            f"cannot listen on {host}:{port} (server.host, server.port): {error.strerror}"
+        ) from error
+    listener.setblocking(False)
+    return listener

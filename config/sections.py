@@ -1,0 +1,225 @@
+"""The settings, section by section. Their defaults stand in `default.yaml` and nowhere else."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from config.kinds import (
+    Allowed,
+    AuthMode,
+    BrokerUrl,
+    Count,
+    Cron,
+    Directory,
+    Flag,
+    Host,
+    LogFormat,
+    LogLevel,
+    MetricsPath,
+    Name,
+    OptionalHttpUrl,
+    Port,
+    Seconds,
+    SecretText,
+    ServiceUrl,
+    StoreUrl,
+    Text,
+    TimeZone,
+)
+from config.urls import SecretUrl
+
+Step = Literal["risk_analysis", "risk_scoring", "forecast", "recommendation"]
+
+
+class Section(BaseModel):
+    """Frozen, and strict about names: a setting that is misspelt must not be silently without effect."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Service(Section):
+    """What the service calls itself, on messages (`app_id`, `source.service`) and in logs."""
+
+    name: Name
+
+
+class Server(Section):
+    """Where REST is served, and how long a stop may take."""
+
+    port: Port
+    host: Host
+    shutdown_seconds: Seconds
+
+
+class Storage(Section):
+    """Where events, and when embedded documents, are kept."""
+
+    data_dir: Directory
+    event_store_url: StoreUrl
+    startup_timeout_seconds: Seconds
+
+    @property
+    def effective_event_store_url(self) -> SecretUrl:
+        """`event_store_url`, or SQLite below `data_dir`."""
+        if self.event_store_url.get_secret_value():
+            return self.event_store_url
+        return SecretUrl(f"sqlite:///{self.data_dir / 'events.db'}")
+
+
+class Auth(Section):
+    """How a caller is known; see `Settings.effective_auth_mode`."""
+
+    mode: AuthMode
+
+
+class Jwt(Section):
+    """The tokens of the platform."""
+
+    secret: SecretText
+    issuer: Text
+
+
+class Containers(Section):
+    """The documents' containers, by what is in them."""
+
+    workflows: Name
+    steps: Name
+    executions: Name
+    approvals: Name
+    job_runs: Name
+
+
+class CosmosDb(Section):
+    """The platform's document database."""
+
+    endpoint: OptionalHttpUrl
+    key: SecretText
+    database_id: Name
+    containers: Containers
+
+
+class RabbitMq(Section):
+    """The platform's broker; without a URL the bus is in the process."""
+
+    url: BrokerUrl
+    exchange: Name
+    queue: Name
+    job_queue: Name
+    dead_letter_queue: Name
+    prefetch: Count
+    publish_in_flight: Count
+    type_aliases: Annotated[
+        Mapping[str, str], Field(), Allowed("documented type: type on the wire, each once")
+    ]
+
+
+class Neighbour(Section):
+    """A service beside this one."""
+
+    url: ServiceUrl
+
+
+class Services(Section):
+    """The services that workflow steps may call."""
+
+    integration_manager: Neighbour
+    risk_analytics: Neighbour
+    ml_service: Neighbour
+    forecasting: Neighbour
+    recommendations: Neighbour
+    adaptive_learning: Neighbour
+
+
+class BatchJobs(Section):
+    """The seven jobs of the platform."""
+
+    enabled: Flag
+    time_zone: TimeZone
+    risk_snapshot_backfill_cron: Cron
+    outcome_sync_cron: Cron
+    industry_benchmarks_cron: Cron
+    risk_clustering_cron: Cron
+    account_health_cron: Cron
+    propagation_cron: Cron
+    model_monitoring_cron: Cron
+
+    @property
+    def crons(self) -> dict[str, str]:
+        """Each job's cron expression by the job's name on the wire."""
+        keys = [key for key in type(self).model_fields if key.endswith("_cron")]
+        return {key.removesuffix("_cron").replace("_", "-"): getattr(self, key) for key in keys}
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone that the crons are read in."""
+        return ZoneInfo(self.time_zone)
+
+
+class Workflows(Section):
+    """What starts a workflow, and how long a step may stay unanswered."""
+
+    opportunity_shard_types: Annotated[
+        tuple[Text, ...], Field(min_length=1), Allowed("a list of at least one shard type")
+    ]
+    step_timeout_seconds: Seconds
+    step_timeouts: Annotated[
+        Mapping[Step, Seconds],
+        Field(),
+        Allowed("seconds above 0 for risk_analysis, risk_scoring, forecast or recommendation"),
+    ]
+
+    def timeout_of(self, step_type: str) -> float:
+        """Seconds after which a step of this type has failed."""
+        return {str(step): seconds for step, seconds in self.step_timeouts.items()}.get(
+            step_type, self.step_timeout_seconds
+        )
+
+
+class Followers(Section):
+    """How the log is read."""
+
+    poll_seconds: Seconds
+    batch_size: Count
+
+
+class Metrics(Section):
+    """Where metrics are served, and to whom."""
+
+    path: MetricsPath
+    require_auth: Flag
+    bearer_token: SecretText
+    applicationinsights_connection_string: SecretText
+
+
+class Logging(Section):
+    """What is logged, and in which form."""
+
+    level: LogLevel
+    format: LogFormat
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    service: Service
+    server: Server
+    storage: Storage
+    auth: Auth
+    jwt: Jwt
+    cosmos_db: CosmosDb
+    rabbitmq: RabbitMq
+    services: Services
+    batch_jobs: BatchJobs
+    workflows: Workflows
+    followers: Followers
+    metrics: Metrics
+    logging: Logging
+
+    @property
+    def effective_auth_mode(self) -> Literal["jwt", "gateway"]:
+        """`auth.mode`, or what it is when silent: `jwt` once there is a secret (api.md, "modes")."""
+        if self.auth.mode:
+            return self.auth.mode
+        return "jwt" if self.jwt.secret.get_secret_value() else "gateway"

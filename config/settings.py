@@ -1,0 +1,59 @@
+"""The settings, read and checked in one go. The only reader of the environment."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from config.checks import check
+from config.environment import fill
+from config.faults import Fault, SettingsError
+from config.masking import masked
+from config.sections import Settings
+from config.sources import Scalar, Tree, at, overlay, plain, read, repaired
+from config.validation import faults_of, shown
+
+__all__ = ["DEFAULT_FILE", "Settings", "SettingsError", "load_settings", "masked"]
+
+DEFAULT_FILE = Path(__file__).with_name("default.yaml")
+
+
+def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of `default.yaml`, with the file at `path` laid over it, filled from the environment.
+
+    Raises `SettingsError` with a line for each fault. A setting at fault is taken as its default while the
+    rest is checked, so that one start tells everything that one start can find out.
+    """
+    defaults = read(DEFAULT_FILE)
+    given = overlay(defaults, read(path)) if path else defaults
+    filled, faults = fill(given, os.environ if environ is None else environ)
+    sound, _ = fill(defaults, {})
+
+    trial = repaired(filled, (fault.path for fault in faults), sound)
+    settings, found = _validated(trial, sound)
+    faults += found
+    broken = [fault.path for fault in faults]
+    faults += [fault for fault in check(settings) if not fault.follows_from(broken)]
+    if faults:
+        raise SettingsError(_lines(faults, filled))
+    return settings
+
+
+def _validated(tree: Tree, sound: Tree) -> tuple[Settings, list[Fault]]:
+    """The settings, those at fault as their defaults, and the faults."""
+    try:
+        return Settings.model_validate(plain(tree)), []
+    except ValidationError as error:
+        faults = faults_of(error)
+    mended = repaired(tree, (fault.path for fault in faults), sound)
+    return Settings.model_validate(plain(mended)), faults
+
+
+def _lines(faults: Iterable[Fault], tree: Tree) -> Iterable[str]:
+    for fault in faults:
+        node = at(tree, fault.path)
+        if isinstance(node, Scalar):
+            yield fault.line(node.variables, shown(fault.path, node.text))
+        else:
+            yield fault.line()

@@ -1,0 +1,140 @@
+"""From the YAML files to a tree of texts: read, laid over one another, filled from the environment.
+
+Scalars stay the texts that stand there. Only the setting's own type says what a text means, so a secret of
+digits stays a text whichever way it comes in, and `3051` is a number for a port.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import TypeAlias
+
+import yaml
+
+from config.faults import Path, SettingsError, dotted
+
+_DEEPEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A text, and the environment variables that it was filled from."""
+
+    text: str
+    variables: tuple[str, ...] = ()
+
+
+Node: TypeAlias = "Scalar | list[Node] | dict[str, Node] | None"
+Tree: TypeAlias = "dict[str, Node]"
+
+
+def read(file: FilePath) -> Tree:
+    """The settings of one YAML file. Raises `SettingsError` with one line, never quoting the file."""
+    try:
+        root = yaml.compose(file.read_text("utf-8"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise SettingsError([f"cannot read the settings file {file}: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"cannot read the settings file {file}: it is not UTF-8"]) from None
+    except yaml.MarkedYAMLError as error:
+        raise SettingsError(
+            [f"{file}{_place(error.problem_mark)}: not YAML: {error.problem or error.context}"]
+        ) from None
+    except yaml.YAMLError:
+        raise SettingsError([f"{file}: not YAML: it holds characters that YAML does not allow"]) from None
+    if root is None:
+        return {}
+    tree = _node(root, file, ())
+    if not isinstance(tree, dict):
+        raise SettingsError([f"{file}: the settings must be sections (key: value), not a list or a text"])
+    return tree
+
+
+def overlay(base: Tree, over: Tree) -> Tree:
+    """One tree laid over another, setting by setting. A list replaces a list; null leaves what is below."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            merged[key] = overlay(below, value)
+        elif value is not None or key not in merged:
+            merged[key] = value
+    return merged
+
+
+def at(tree: Node, path: Path) -> Node:
+    """What stands at a place, None for nothing."""
+    for key in path:
+        if isinstance(tree, dict):
+            tree = tree.get(key)
+        elif isinstance(tree, list) and key.isdecimal() and int(key) < len(tree):
+            tree = tree[int(key)]
+        else:
+            return None
+    return tree
+
+
+def repaired(tree: Tree, paths: Iterable[Path], defaults: Tree) -> Tree:
+    """The tree with the given places taken from the defaults, or left out where these have nothing.
+
+    It lets the other settings be checked all the same, so that every fault is told at once.
+    """
+    for path in paths:
+        tree = _replaced(tree, path, defaults)
+    return tree
+
+
+def plain(node: Node) -> object:
+    """The tree as pydantic takes it."""
+    if isinstance(node, dict):
+        return {key: plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [plain(value) for value in node]
+    return node.text if node else None
+
+
+def scalars(node: Node, path: Path = ()) -> Iterator[tuple[Path, Scalar]]:
+    """Every scalar of the tree with its place."""
+    if isinstance(node, Scalar):
+        yield path, node
+    elif node is not None:
+        children: Mapping[str, Node] = node if isinstance(node, dict) else _numbered(node)
+        for key, value in children.items():
+            yield from scalars(value, (*path, key))
+
+
+def _numbered(nodes: list[Node]) -> dict[str, Node]:
+    return {str(number): node for number, node in enumerate(nodes)}
+
+
+def _replaced(tree: Tree, path: Path, defaults: Tree) -> Tree:
+    key, *rest = path
+    child, default = tree.get(key), defaults.get(key)
+    if rest and isinstance(child, dict):
+        below = default if isinstance(default, dict) else {}
+        return tree | {key: _replaced(child, tuple(rest), below)}
+    if key in defaults:
+        return tree | {key: default}
+    return {name: value for name, value in tree.items() if name != key}
+
+
+def _node(node: yaml.Node, file: FilePath, path: Path) -> Node:
+    if len(path) > _DEEPEST:
+        raise SettingsError([f"{file}{_place(node.start_mark)}: {dotted(path)} is nested too deeply"])
+    if isinstance(node, yaml.ScalarNode):
+        return None if node.tag == "tag:yaml.org,2002:null" else Scalar(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return [_node(item, file, (*path, str(number))) for number, item in enumerate(node.value)]
+    tree: Tree = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise SettingsError([f"{file}{_place(key.start_mark)}: a key must be a plain text"])
+        inner = (*path, key.value)
+        if key.value in tree:
+            raise SettingsError([f"{file}{_place(key.start_mark)}: {dotted(inner)} is given twice"])
+        tree[key.value] = _node(value, file, inner)
+    return tree
+
+
+def _place(mark: yaml.Mark | None) -> str:
+    return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -1,0 +1,166 @@
+"""Opens what events, documents, positions and timers are kept in, waiting for it where it is away."""
+
+import fcntl
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import psycopg
+import structlog
+from anyio.to_thread import run_sync
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
+
+from application.event_store import EventLog, EventStore
+from application.ports import Timers
+from config.sections import Settings
+from domain.errors import StoreUnavailable
+from infrastructure.postgres.checkpoints import PostgresCheckpoints
+from infrastructure.postgres.database import PostgresDatabase
+from infrastructure.postgres.event_store import postgres_log_settings
+from infrastructure.postgres.timers import PostgresTimers
+from infrastructure.sqlite.checkpoints import SqliteCheckpoints
+from infrastructure.sqlite.database import SqliteDatabase
+from infrastructure.sqlite.documents import SqliteDocuments
+from infrastructure.sqlite.event_store import sqlite_log_settings
+from infrastructure.sqlite.timers import SqliteTimers
+from projections.ports import Checkpoints, Container, Documents
+
+log = structlog.get_logger(__name__)
+
+
+class CannotStart(Exception):
+    """Why the service does not start, in one line."""
+
+
+class Stores(msgspec.Struct, frozen=True):
+    """Every store that the service uses.
+
+    The projections' positions lie beside the documents, those of the outbox and the policies beside
+    the log: documents that are thrown away come back without a message being sent again.
+    """
+
+    event_store: EventStore
+    documents: Documents
+    document_positions: Checkpoints
+    log_positions: Checkpoints
+    timers: Timers
+
+
+class _Creatable(Protocol):
+    async def create(self) -> None: ...
+
+
+async def open_stores(settings: Settings, containers: Sequence[Container], stack: AsyncExitStack) -> Stores:
+    """Open everything; ``stack`` closes it again.
+
+    Raises:
+        CannotStart: a store is of no use, or stayed away longer than the settings allow.
+    """
+    data_dir = settings.storage.data_dir
+    _claim(data_dir, stack)
+    documents_file = SqliteDatabase(data_dir / "documents.db", synchronous="NORMAL")
+    stack.callback(documents_file.close)
+    documents, document_positions = SqliteDocuments(documents_file), SqliteCheckpoints(documents_file)
+    await documents.create(containers)
+    await document_positions.create()
+
+    url = settings.storage.effective_event_store_url.get_secret_value()
+    if url.startswith("sqlite:///"):
+        return await _with_sqlite_log(
+            Path(url.removeprefix("sqlite:///")), documents, document_positions, stack
+        )
+    await _wait_for_postgres(url, settings.storage.startup_timeout_seconds)
+    database = PostgresDatabase(url)
+    await database.open()
+    stack.push_async_callback(database.close)
+    positions, timers = PostgresCheckpoints(database), PostgresTimers(database)
+    await _create(positions, timers)
+    event_store = await _open_log(postgres_log_settings(url), stack)
+    return Stores(event_store, documents, document_positions, positions, timers)
+
+
+async def _with_sqlite_log(
+    path: Path, documents: Documents, document_positions: Checkpoints, stack: AsyncExitStack
+) -> Stores:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        event_store = await _open_log(sqlite_log_settings(path), stack)
+        followers_file = SqliteDatabase(path.with_name(f"{path.stem}-followers.db"), synchronous="NORMAL")
+    except (OSError, StoreUnavailable) as error:
+        raise CannotStart(f"the event store {path} cannot be opened: {error}") from error
+    stack.callback(followers_file.close)
+    positions, timers = SqliteCheckpoints(followers_file), SqliteTimers(followers_file)
+    await _create(positions, timers)
+    return Stores(event_store, documents, document_positions, positions, timers)
+
+
+async def _create(*tables: _Creatable) -> None:
+    for table in tables:
+        await table.create()
+
+
+async def _open_log(log_settings: dict[str, str], stack: AsyncExitStack) -> EventStore:
+    event_store = EventStore(await run_sync(EventLog, log_settings))
+    stack.callback(event_store.close)
+    await event_store.ping()
+    return event_store
+
+
+async def _wait_for_postgres(url: str, timeout_seconds: float) -> None:
+    def note(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.warning(
+            "event_store_away",
+            attempt=state.attempt_number,
+            waited_seconds=round(state.seconds_since_start or 0.0, 1),
+            gives_up_after_seconds=timeout_seconds,
+            error=_first_line(error),
+        )
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(psycopg.OperationalError),
+        stop=stop_after_delay(timeout_seconds),
+        wait=wait_exponential_jitter(initial=0.5, max=5, jitter=0.5),
+        before_sleep=note,
+        reraise=True,
+    )
+    try:
+        await retrying(_probe, url)
+    except psycopg.OperationalError as error:
+        raise CannotStart(
+            f"the event store stayed away for {timeout_seconds:g} s: {_first_line(error)}"
+        ) from error
+
+
+async def _probe(url: str) -> None:
+    connection = await psycopg.AsyncConnection.connect(url, connect_timeout=2)
+    await connection.close()
+
+
+def _claim(data_dir: Path, stack: AsyncExitStack) -> None:
+    """Take the data directory for this process alone: two would fight over the embedded documents."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(data_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise CannotStart(f"storage.data_dir {data_dir} cannot be used: {error.strerror}") from error
+    stack.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CannotStart(
+            f"storage.data_dir {data_dir} is in use by another process; stop it, or set another DATA_DIR"
+        ) from None
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

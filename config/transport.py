@@ -1,0 +1,162 @@
+"""How messages come and go: RabbitMQ where it is configured, else a bus within the process."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import structlog
+from anyio.abc import TaskGroup
+
+from application.integration import Source
+from application.ports import Publisher
+from config.sections import Settings
+from infrastructure.memory.bus import InProcessBus
+from infrastructure.rabbit.connection import RabbitConnection
+from infrastructure.rabbit.publisher import RabbitPublisher
+from infrastructure.rabbit.topology import PlainQueue, RabbitNames, topic_exchange
+from interfaces.messaging.consumer import MessageConsumer
+from interfaces.messaging.envelope import Delivery
+from interfaces.messaging.messages import CONSUMED
+from interfaces.messaging.subscriber import RabbitSubscription
+from interfaces.rest.metrics import Metrics
+from interfaces.rest.root import Check
+
+GRACEFUL_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Transport(Protocol):
+    """Both directions of one broker."""
+
+    @property
+    def publisher(self) -> Publisher:
+        """The way out."""
+        ...
+
+    def start(self, tasks: TaskGroup) -> None:
+        """Begin to take in and to give out, whether or not the broker is there yet."""
+        ...
+
+    async def stop_taking_in(self) -> None:
+        """Take nothing more in, and let what is in hand finish."""
+        ...
+
+    async def close(self) -> None:
+        """Give nothing more out."""
+        ...
+
+    async def check(self) -> Check:
+        """How the broker fares."""
+        ...
+
+
+def build_transport(
+    settings: Settings, source: Source, consumer: MessageConsumer, metrics: Metrics
+) -> Transport:
+    """The transport that the settings ask for."""
+    if settings.rabbitmq.url.get_secret_value():
+        return RabbitTransport(settings, source, consumer, metrics)
+    return InProcessTransport(source, consumer, metrics)
+
+
+class RabbitTransport:
+    """Two connections, so that a broker that slows publishers down does not slow acknowledgements."""
+
+    def __init__(
+        self, settings: Settings, source: Source, consumer: MessageConsumer, metrics: Metrics
+    ) -> None:
+        rabbit = settings.rabbitmq
+        url = rabbit.url.get_secret_value()
+        self.names = RabbitNames(
+            exchange=rabbit.exchange,
+            queue=rabbit.queue,
+            job_queue=rabbit.job_queue,
+            dead_letter_queue=rabbit.dead_letter_queue,
+            type_aliases=rabbit.type_aliases,
+        )
+        self._consumer = consumer
+        self._outgoing = RabbitConnection(url, purpose="publish", app_id=source.service)
+        self._incoming = RabbitConnection(
+            url,
+            purpose="consume",
+            app_id=source.service,
+            prefetch=rabbit.prefetch,
+            graceful_seconds=GRACEFUL_SECONDS,
+        )
+        self.publisher = RabbitPublisher(
+            self._outgoing,
+            self.names,
+            source,
+            in_flight=rabbit.publish_in_flight,
+            count=metrics.message_published,
+        )
+        bindings = bindings_of(rabbit.type_aliases)
+        self._subscription = RabbitSubscription(
+            self._incoming.broker,
+            consumer,
+            exchange=topic_exchange(rabbit.exchange),
+            queue=PlainQueue(rabbit.queue, routing_key=bindings[0]),
+            dead_letter_queue=PlainQueue(rabbit.dead_letter_queue),
+            bindings=bindings,
+        )
+
+    def start(self, tasks: TaskGroup) -> None:
+        """Connect both ways in the background."""
+        tasks.start_soon(self.publisher.run)
+        tasks.start_soon(self._incoming.connect, self._subscription.start)
+
+    async def stop_taking_in(self) -> None:
+        """Stop consuming; what is not acknowledged goes back to the queue."""
+        self._consumer.stop()
+        await self._incoming.close()
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._outgoing.close()
+
+    async def check(self) -> Check:
+        """Down while either connection is."""
+        for connection in (self._outgoing, self._incoming):
+            if not connection.is_up:
+                return Check("down", f"{connection.purpose}: {connection.error}")
+        return Check("up")
+
+
+class InProcessTransport:
+    """The embedded mode's bus."""
+
+    def __init__(self, source: Source, consumer: MessageConsumer, metrics: Metrics) -> None:
+        self.bus = InProcessBus(source, count=metrics.message_published)
+        self.publisher: Publisher = self.bus
+        self._consumer = consumer
+        self.bus.subscribe(source.service, CONSUMED, self._receive)
+
+    def start(self, tasks: TaskGroup) -> None:
+        """Deliver what is sent."""
+        for queue in self.bus.queues:
+            tasks.start_soon(queue.run)
+
+    async def stop_taking_in(self) -> None:
+        """Close every subscription."""
+        self._consumer.stop()
+        self.bus.close()
+
+    async def close(self) -> None:
+        """Nothing is left to close."""
+
+    async def check(self) -> Check:
+        """The bus is off the wire by configuration."""
+        return Check("off", "rabbitmq.url is not set: messages stay within this process")
+
+    async def _receive(self, message_type: str, body: bytes) -> None:
+        await self._consumer.consume(Delivery(body=body, routing_key=message_type), _log_parked)
+
+
+async def _log_parked(delivery: Delivery, reason: str) -> None:
+    """There is no dead-letter queue within the process: the log line is all that is left."""
+    log.warning("message_dropped", routing_key=delivery.routing_key, reason=reason)
+
+
+def bindings_of(aliases: Mapping[str, str]) -> list[str]:
+    """The routing keys of the own queue: every consumed type, and its alias where there is one."""
+    return [*CONSUMED, *(aliases[each] for each in CONSUMED if each in aliases)]

@@ -1,0 +1,78 @@
+"""Addresses: whether they are of use, and how they may be shown.
+
+An address that is not understood is not shown at all, since the part that went astray may be the password.
+"""
+
+import re
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+
+from pydantic import Secret
+
+MASK = "***"
+
+_SECRET_PARAMETER = re.compile(r"pass|secret|token|key|credential", re.IGNORECASE)
+_NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f]")
+
+
+class SecretUrl(Secret[str]):
+    """An address whose password does not show when it is printed or logged."""
+
+    def _display(self) -> str:
+        return mask_url(self.get_secret_value())
+
+
+def mask_url(url: str) -> str:
+    """The address without its password."""
+    try:
+        parts = _split(url) if url else None
+    except ValueError:
+        return MASK
+    if parts is None or not (parts.netloc or parts.query):
+        return url
+    if _has_stray_at(parts):
+        return MASK
+    user, at, address = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    netloc = (f"{name}:{MASK}" if colon else name) + at + address
+    query = f"?{_masked_query(parts.query)}" if parts.query else ""
+    fragment = f"#{MASK}" if parts.fragment else ""
+    return f"{parts.scheme}://{netloc}{parts.path}{query}{fragment}"
+
+
+def require_url(url: str, schemes: tuple[str, ...], *, host: bool = True, credentials: bool = True) -> None:
+    """Raises `ValueError` with the reason why an address is of no use, never quoting it."""
+    parts = _split(url)
+    if parts.scheme not in schemes:
+        raise ValueError(f"its scheme is not {' or '.join(schemes)}")
+    if host and not parts.hostname:
+        raise ValueError("it names no host")
+    if not credentials and "@" in parts.netloc:
+        raise ValueError("it holds a user or password, and would show them")
+    if parts.fragment or _has_stray_at(parts):
+        raise ValueError('it holds a "#" or a late "@"; in a password write % and the code of / ? # @')
+
+
+def _split(url: str) -> SplitResult:
+    if _NOT_IN_A_URL.search(url):
+        raise ValueError("it holds white space")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError('its host or port is not understood; in a password write "/" as %2F') from None
+    if not parts.scheme or not url.lower().startswith(f"{parts.scheme}://") or port == 0:
+        raise ValueError("it is not scheme://host:port")
+    return parts
+
+
+def _has_stray_at(parts: SplitResult) -> bool:
+    """An `@` behind the host: most likely a password with a `/` or `?` in it, cut in two."""
+    return "@" in f"{parts.path}{parts.query}{parts.fragment}"
+
+
+def _masked_query(query: str) -> str:
+    parameters = parse_qsl(query, keep_blank_values=True)
+    if not any(_SECRET_PARAMETER.search(name) for name, _ in parameters):
+        return query
+    shown = [(name, MASK if _SECRET_PARAMETER.search(name) else value) for name, value in parameters]
+    return urlencode(shown, safe="*/:")

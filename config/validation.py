@@ -1,0 +1,94 @@
+"""pydantic's findings, as faults in an operator's words."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from config.faults import Fault, Path, dotted
+from config.kinds import Allowed
+from config.sections import Section, Settings
+from config.suggestions import did_you_mean
+
+_KEY = "[key]"
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """One fault for each finding."""
+    return [_fault(finding) for finding in error.errors(include_url=False, include_input=False)]
+
+
+def allowed_at(path: Path) -> Allowed | None:
+    """What the setting at a place takes; inside a list or mapping, what the whole of it takes."""
+    found = _field_at(path)
+    return next((meta for meta in found.metadata if isinstance(meta, Allowed)), None) if found else None
+
+
+def shown(path: Path, text: str) -> str | None:
+    """A value as a message may show it; under an unknown name not at all, it may be a secret's misspelt."""
+    allowed = allowed_at(path)
+    return allowed.show(text) if allowed else None
+
+
+def _fault(finding: Any) -> Fault:
+    path: Path = tuple(str(part) for part in finding["loc"] if part != _KEY)
+    if finding["type"] == "extra_forbidden":
+        return Fault(path, "unknown setting" + _near(path))
+    if _is_section(path):
+        return Fault(path, "it must be a section with " + ", ".join(_section_at(path).model_fields))
+    if finding["loc"][-1] == _KEY:
+        keys = allowed_at(path)
+        return Fault(path, "unknown key", keys.words if keys else "")
+    reason = str(finding["ctx"]["error"]) if finding["type"] == "value_error" else ""
+    allowed = allowed_at(path)
+    return Fault(path, reason, allowed.words if allowed else str(finding["msg"]))
+
+
+def _near(path: Path) -> str:
+    """A setting of the same section with a like name, or one of the same name elsewhere."""
+    *above, name = path
+    beside = did_you_mean(name.replace("-", "_"), _section_at(tuple(above)).model_fields)
+    if beside:
+        return beside.replace("mean ", "mean " + "".join(f"{part}." for part in above))
+    elsewhere = [key for key in _all_keys(Settings) if key[-1] == name]
+    if len(elsewhere) == 1:
+        return f"; did you mean {dotted(elsewhere[0])}?"
+    return did_you_mean(dotted(path), map(dotted, _all_keys(Settings)))
+
+
+def _all_keys(section: type[Section], above: Path = ()) -> Iterator[Path]:
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            yield from _all_keys(inner, (*above, name))
+        else:
+            yield (*above, name)
+
+
+def _field_at(path: Path) -> FieldInfo | None:
+    section: type[Section] = Settings
+    for name in path:
+        field = section.model_fields.get(name)
+        if field is None:
+            return None
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, Section)):
+            return field
+        section = field.annotation
+    return None
+
+
+def _is_section(path: Path) -> bool:
+    return _section_at(path) is not Section
+
+
+def _section_at(path: Path) -> type[Section]:
+    """The section at a place; the bare `Section`, which has no settings, where there is none."""
+    section: type[Section] = Settings
+    for name in path:
+        field = section.model_fields.get(name)
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, Section)):
+            return Section
+        section = inner
+    return section

@@ -1,0 +1,1 @@
+"""What is true and allowed: aggregates, their events, values, rules, errors. Pure."""

@@ -1,0 +1,137 @@
+"""HitlApproval: a person's decision on a risky, expensive deal."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from domain.errors import ApprovalNotPending
+from domain.event import Event, stored_as
+from domain.values import StreamName, timestamp
+
+Status = Literal["pending", "approved", "rejected"]
+Number = int | float
+
+
+def approval_stream(tenant: str, approval_id: str) -> str:
+    """The name of an approval's stream."""
+    return str(StreamName(tenant, "approval", approval_id))
+
+
+@stored_as("approval.requested")
+class ApprovalRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A person was asked to decide. ``amount`` is in the deal's own currency."""
+
+    approval_id: str
+    opportunity_id: str
+    risk_score: Number
+    amount: Number
+    requested_at: datetime
+    owner_id: str | None = None
+    approver_id: str | None = None
+    recipient_id: str | None = None
+    correlation_id: str | None = None
+    approval_url: str | None = None
+
+
+class _Decision(Event, frozen=True, kw_only=True, omit_defaults=True):
+    approval_id: str
+    opportunity_id: str
+    decided_by: str
+    decided_at: datetime
+    comment: str | None = None
+
+
+@stored_as("approval.approved")
+class ApprovalApproved(_Decision, frozen=True, kw_only=True, omit_defaults=True):
+    """The deal may go on."""
+
+
+@stored_as("approval.rejected")
+class ApprovalRejected(_Decision, frozen=True, kw_only=True, omit_defaults=True):
+    """The deal may not go on."""
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules need to know of an approval."""
+
+    approval_id: str
+    opportunity_id: str
+    status: Status = "pending"
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+
+
+def request(state: Approval | None, requested: ApprovalRequested) -> tuple[Event, ...]:
+    """Ask for a decision; asking again for the same approval changes nothing."""
+    return () if state else (requested,)
+
+
+def approve(state: Approval, *, decided_by: str, comment: str | None, now: datetime) -> tuple[Event, ...]:
+    """Let the deal go on.
+
+    Raises:
+        ApprovalNotPending: someone has decided otherwise, or someone else has decided.
+    """
+    if _is_repeat(state, "approved", decided_by):
+        return ()
+    return (
+        ApprovalApproved(
+            approval_id=state.approval_id,
+            opportunity_id=state.opportunity_id,
+            decided_by=decided_by,
+            decided_at=now,
+            comment=comment,
+        ),
+    )
+
+
+def reject(state: Approval, *, decided_by: str, comment: str | None, now: datetime) -> tuple[Event, ...]:
+    """Stop the deal.
+
+    Raises:
+        ApprovalNotPending: someone has decided otherwise, or someone else has decided.
+    """
+    if _is_repeat(state, "rejected", decided_by):
+        return ()
+    return (
+        ApprovalRejected(
+            approval_id=state.approval_id,
+            opportunity_id=state.opportunity_id,
+            decided_by=decided_by,
+            decided_at=now,
+            comment=comment,
+        ),
+    )
+
+
+def evolve(state: Approval | None, event: Event) -> Approval:
+    """The approval after ``event``."""
+    match state, event:
+        case None, ApprovalRequested():
+            return Approval(approval_id=event.approval_id, opportunity_id=event.opportunity_id)
+        case Approval(), ApprovalApproved():
+            return _decided(state, "approved", event)
+        case Approval(), ApprovalRejected():
+            return _decided(state, "rejected", event)
+    raise TypeError(f"{event!r} cannot follow {state!r}")
+
+
+def _decided(state: Approval, status: Status, event: _Decision) -> Approval:
+    return msgspec.structs.replace(
+        state, status=status, decided_by=event.decided_by, decided_at=event.decided_at
+    )
+
+
+def _is_repeat(state: Approval, decision: Status, decided_by: str) -> bool:
+    """Whether this person has already decided just this; anything else after the end is refused."""
+    if state.status == "pending":
+        return False
+    if (state.status, state.decided_by) == (decision, decided_by):
+        return True
+    assert state.decided_at is not None
+    decided_at = timestamp(state.decided_at)
+    raise ApprovalNotPending(
+        f"{state.decided_by} has {state.status} this approval at {decided_at}",
+        {"status": state.status, "decidedBy": state.decided_by, "decidedAt": decided_at},
+    )

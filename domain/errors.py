@@ -1,0 +1,82 @@
+"""Why the service says no.
+
+.. code-block:: text
+
+    Refusal                      a rule of the business says no; telling the caller is the answer
+      NotFound
+        WorkflowNotFound, ApprovalNotFound, JobNotFound, DefinitionNotFound
+      Conflict                   the thing's state does not allow it now
+        ApprovalNotPending, NothingFailed, WorkflowNotEnded
+      VersionMismatch            the caller decided on an older version
+    Failure                      the world is in the way; trying again later may work
+      StoreUnavailable
+      BrokerUnavailable
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):
+    """A business rule's no. ``code`` is what the REST contract answers with."""
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class NotFound(Refusal):
+    """There is no such thing for this tenant."""
+
+
+class WorkflowNotFound(NotFound):
+    code = "WORKFLOW_NOT_FOUND"
+
+
+class ApprovalNotFound(NotFound):
+    code = "HITL_APPROVAL_NOT_FOUND"
+
+
+class JobNotFound(NotFound):
+    code = "JOB_NOT_FOUND"
+
+
+class DefinitionNotFound(NotFound):
+    code = "DEFINITION_NOT_FOUND"
+
+
+class Conflict(Refusal):
+    """The thing's present state does not allow the command."""
+
+
+class ApprovalNotPending(Conflict):
+    code = "HITL_APPROVAL_NOT_PENDING"
+
+
+class NothingFailed(Conflict):
+    code = "WORKFLOW_NOTHING_FAILED"
+
+
+class WorkflowNotEnded(Conflict):
+    code = "WORKFLOW_NOT_ENDED"
+
+
+class VersionMismatch(Refusal):
+    """``If-Match`` named another version than the present one."""
+
+    code = "VERSION_MISMATCH"
+
+
+class Failure(Exception):
+    """Something outside is away; nothing was decided and the same call may be repeated."""
+
+
+class StoreUnavailable(Failure):
+    """The event store or the documents cannot be reached."""
+
+
+class BrokerUnavailable(Failure):
+    """The message broker cannot be reached, or has not confirmed a message."""

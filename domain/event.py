@@ -1,0 +1,90 @@
+"""Stored events: what a payload, its metadata and its place in a stream are.
+
+A payload is a frozen struct under an explicit topic and schema version, so that neither a moved
+file nor a renamed class breaks history. Payloads know nothing of streams, actors or commands: the
+store records that beside them, in :class:`Recorded`.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import msgspec
+
+type_registry: dict[str, type["Event"]] = {}
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+_EVENT_IDS = uuid5(NAMESPACE_URL, "urn:workflow-orchestrator:event")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that happened. Subclasses are registered with :func:`stored_as`."""
+
+    TOPIC: ClassVar[str]
+    SCHEMA_VERSION: ClassVar[int]
+    UPCASTERS: ClassVar[Mapping[int, Upcaster]]
+
+
+E = TypeVar("E", bound=Event)
+
+
+def stored_as(
+    topic: str, *, version: int = 1, upcasters: Mapping[int, Upcaster] | None = None
+) -> Callable[[type[E]], type[E]]:
+    """Register a payload class under its stored topic and schema version.
+
+    ``upcasters[n]`` turns the stored fields of version ``n`` into those of ``n + 1``; every version
+    below the present one needs one.
+
+    Raises:
+        ValueError: the topic is taken, or an upcaster is missing.
+    """
+    steps = dict(upcasters or {})
+    if sorted(steps) != list(range(1, version)):
+        raise ValueError(f"{topic} is at version {version} and has upcasters for {sorted(steps)}")
+
+    def register(cls: type[E]) -> type[E]:
+        if topic in type_registry:
+            raise ValueError(f"topic {topic} is taken by {type_registry[topic].__name__}")
+        cls.TOPIC, cls.SCHEMA_VERSION, cls.UPCASTERS = topic, version, steps
+        type_registry[topic] = cls
+        return cls
+
+    return register
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who caused an event, on whose behalf, and through what.
+
+    ``command_id`` names the request or message that was handled: a stream that already holds an
+    event with it has handled that command before. ``causation_id`` is the message or event that led
+    to the command.
+    """
+
+    tenant: str
+    actor: str
+    correlation_id: str
+    command_id: str
+    causation_id: str | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """An event at its place: ``version`` counts from 1 within ``stream``."""
+
+    stream: str
+    version: int
+    timestamp: datetime
+    meta: Metadata
+    event: Event
+
+    @property
+    def event_id(self) -> UUID:
+        """The event's own id: the same wherever and whenever it is asked for."""
+        return event_id(self.stream, self.version)
+
+
+def event_id(stream: str, version: int) -> UUID:
+    """The id of the event at ``version`` of ``stream``; derived, so that repeats carry the same one."""
+    return uuid5(_EVENT_IDS, f"{stream}@{version}")

@@ -1,0 +1,48 @@
+"""Ids, stream names and times that more than one aggregate speaks of."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+SYSTEM_TENANT = "00000000-0000-0000-0000-000000000001"
+"""The tenant of what belongs to the platform itself: the batch jobs (wire contract, section 1)."""
+
+_IDS = uuid5(NAMESPACE_URL, "urn:workflow-orchestrator:id")
+
+
+class StreamName(NamedTuple):
+    """The three parts of a stream's name, ``<tenant>/<category>/<id>``."""
+
+    tenant: str
+    category: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.category}/{self.id}"
+
+    @classmethod
+    def parse(cls, stream: str) -> "StreamName":
+        """Split a stream's name; the id may itself hold slashes."""
+        tenant, category, ident = stream.split("/", 2)
+        return cls(tenant, category, ident)
+
+
+def derived_id(*parts: str) -> str:
+    """A UUIDv5 of ``parts``: the same parts, the same id, so that a repeated message is harmless."""
+    return str(uuid5(_IDS, "\x1f".join(parts)))
+
+
+def is_uuid(text: object) -> bool:
+    """Whether ``text`` is a UUID in its canonical form, as the wire wants ids."""
+    if not isinstance(text, str) or len(text) != 36:
+        return False
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment as the platform writes it: UTC with milliseconds and ``Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,1 @@
+"""The driven side: stores, broker, clock."""

@@ -1,0 +1,78 @@
+"""The in-process bus: what stands in for RabbitMQ when nothing is configured.
+
+It routes by type, keeps nothing, and hands each subscriber its messages in order. What nobody
+listens to is gone, and so is what is in flight when the process ends: the log is what lasts.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+
+import anyio
+import structlog
+
+from application.integration import Source, envelope
+from application.ports import PublicMessage
+
+Listener = Callable[[str, bytes], Awaitable[None]]
+"""Takes a message's type and body."""
+
+_QUEUE_SIZE = 10_000
+
+log = structlog.get_logger(__name__)
+
+
+class InProcessBus:
+    """A topic exchange within the process."""
+
+    def __init__(self, source: Source, *, count: Callable[[PublicMessage], None]) -> None:
+        self._source = source
+        self._count = count
+        self.queues: list[InProcessQueue] = []
+
+    def subscribe(self, name: str, types: Iterable[str], listener: Listener) -> None:
+        """Deliver messages of these types to a listener, once its queue runs."""
+        self.queues.append(InProcessQueue(name, frozenset(types), listener))
+
+    async def publish(self, message: PublicMessage) -> None:
+        """Deliver a message of ours."""
+        await self.send(message.type, envelope(message, self._source))
+        self._count(message)
+
+    async def send(self, message_type: str, body: bytes) -> None:
+        """Deliver a body under a type, as a neighbour would."""
+        for queue in self.queues:
+            if message_type in queue.types:
+                await queue.put(message_type, body)
+
+    def close(self) -> None:
+        """Take nothing more in; what is queued is still delivered."""
+        for queue in self.queues:
+            queue.close()
+
+
+class InProcessQueue:
+    """One subscriber's messages."""
+
+    def __init__(self, name: str, types: frozenset[str], listener: Listener) -> None:
+        self.name = name
+        self.types = types
+        self._listener = listener
+        self._send, self._receive = anyio.create_memory_object_stream[tuple[str, bytes]](_QUEUE_SIZE)
+
+    async def put(self, message_type: str, body: bytes) -> None:
+        """Queue a message, waiting while the queue is full; a closed queue takes nothing."""
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+            await self._send.send((message_type, body))
+
+    async def run(self) -> None:
+        """Deliver until :meth:`close`; a listener that fails loses that message and is told in the log."""
+        async with self._receive:
+            async for message_type, body in self._receive:
+                try:
+                    await self._listener(message_type, body)
+                except Exception:
+                    log.exception("bus_listener_failed", queue=self.name, message_type=message_type)
+
+    def close(self) -> None:
+        """Take nothing more in; what is queued is still delivered."""
+        self._send.close()

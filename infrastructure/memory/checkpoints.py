@@ -1,0 +1,21 @@
+"""Positions that last as long as the process."""
+
+
+class MemoryCheckpoints:
+    """For a follower that only looks on."""
+
+    def __init__(self) -> None:
+        self._positions: dict[tuple[str, str], str] = {}
+
+    async def load(self, follower: str, partition: str) -> str | None:
+        """The position after the last event handled; none before the first."""
+        return self._positions.get((follower, partition))
+
+    async def save(self, follower: str, partition: str, position: str) -> None:
+        """Remember a position."""
+        self._positions[follower, partition] = position
+
+    async def forget(self, follower: str) -> None:
+        """Begin again from the first event."""
+        for key in [key for key in self._positions if key[0] == follower]:
+            del self._positions[key]

@@ -1,0 +1,1 @@
+"""PostgreSQL: the shared event store, positions and timers."""

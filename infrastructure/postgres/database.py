@@ -1,0 +1,56 @@
+"""A small pool of asynchronous connections for what stands beside the log: positions and timers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from domain.errors import StoreUnavailable
+
+_POOL_SIZE = 4
+_TIMEOUT_SECONDS = 5.0
+
+
+class PostgresDatabase:
+    """Connections to one database. They come back by themselves when the server does."""
+
+    def __init__(self, url: str) -> None:
+        self._pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=_POOL_SIZE,
+            timeout=_TIMEOUT_SECONDS,
+            open=False,
+            check=AsyncConnectionPool.check_connection,
+        )
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            StoreUnavailable: the server does not answer.
+        """
+        try:
+            await self._pool.open(wait=True, timeout=_TIMEOUT_SECONDS)
+        except PoolTimeout as error:
+            raise StoreUnavailable(str(error)) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """One transaction, committed at the end of the block.
+
+        Raises:
+            StoreUnavailable: the server is away; nothing is known to be written.
+        """
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise StoreUnavailable(str(error)) from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()

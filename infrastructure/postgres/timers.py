@@ -1,0 +1,48 @@
+"""Durable timers in PostgreSQL, beside the log."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from application.ports import Timer
+from infrastructure.postgres.database import PostgresDatabase
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS timers"
+    " (id text PRIMARY KEY, due_at timestamptz NOT NULL, timer bytea NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS timers_due ON timers (due_at)",
+)
+
+
+class PostgresTimers:
+    """Timers that every instance shares."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    async def create(self) -> None:
+        """Make the table if it is missing."""
+        async with self._database.transaction() as connection:
+            for statement in _SCHEMA:
+                await connection.execute(statement)
+
+    async def change(self, *, set: Sequence[Timer], cancel: Sequence[str]) -> None:
+        """Set and cancel timers, all or none."""
+        async with self._database.transaction() as connection:
+            for timer in set:
+                await connection.execute(
+                    "INSERT INTO timers (id, due_at, timer) VALUES (%s, %s, %s)"
+                    " ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, timer = excluded.timer",
+                    (timer.id, timer.due_at, msgspec.json.encode(timer)),
+                )
+            await connection.execute("DELETE FROM timers WHERE id = ANY(%s)", (list(cancel),))
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
+        """Up to ``limit`` timers due by ``now``, the oldest first."""
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(
+                "SELECT timer FROM timers WHERE due_at <= %s ORDER BY due_at, id LIMIT %s", (now, limit)
+            )
+            rows = await cursor.fetchall()
+        return [msgspec.json.decode(row[0], type=Timer) for row in rows]

@@ -1,0 +1,131 @@
+"""One supervised connection to RabbitMQ: it starts when the broker does, and comes back with it."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import structlog
+from aio_pika.exceptions import AMQPError
+from faststream.exceptions import FastStreamException
+from faststream.rabbit import Channel, RabbitBroker
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+
+FIRST_BACKOFF_SECONDS = 0.2
+LONGEST_BACKOFF_SECONDS = 5.0
+RECONNECT_SECONDS = 1.0
+CONNECT_TIMEOUT_SECONDS = 5.0
+
+BROKER_ERRORS = (AMQPError, FastStreamException, ConnectionError, OSError, TimeoutError, RuntimeError)
+"""What aio-pika and FastStream raise when the broker is away or says no."""
+
+log = structlog.get_logger(__name__)
+
+
+class RabbitConnection:
+    """A FastStream broker with a life of its own.
+
+    ``purpose`` names the connection in logs and in RabbitMQ's own lists. ``prefetch`` limits the
+    unacknowledged messages; ``graceful_seconds`` is how long a stop waits for handlers in hand.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        purpose: str,
+        app_id: str,
+        prefetch: int | None = None,
+        graceful_seconds: float = 5.0,
+    ) -> None:
+        self.purpose = purpose
+        self.broker = RabbitBroker(
+            url,
+            app_id=app_id,
+            client_properties={"connection_name": f"{app_id}:{purpose}"},  # type: ignore[arg-type]
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            reconnect_interval=RECONNECT_SECONDS,
+            default_channel=Channel(prefetch_count=prefetch),
+            graceful_timeout=graceful_seconds,
+            on_close=[self._note_lost],
+            on_reconnected=[self._note_back],
+            logger=None,
+        )
+        self._up = anyio.Event()
+        self._error: str | None = "not connected yet"
+        self._stopping = anyio.Event()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the broker is connected and set up."""
+        return self._up.is_set()
+
+    @property
+    def error(self) -> str | None:
+        """Why it is not up."""
+        return None if self.is_up else self._error
+
+    async def connect(self, set_up: Callable[[RabbitBroker], Awaitable[None]]) -> None:
+        """Connect and set up, again and again until it succeeds or :meth:`close` is called.
+
+        From then on the connection, and what was declared on it, is restored by aio-pika.
+        """
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(BROKER_ERRORS),
+            stop=lambda _: self._stopping.is_set(),
+            wait=wait_exponential_jitter(
+                initial=FIRST_BACKOFF_SECONDS, max=LONGEST_BACKOFF_SECONDS, jitter=0.2
+            ),
+            sleep=self._sleep,
+            before_sleep=self._note_failure,
+            retry_error_callback=lambda _: None,
+        )
+        await retrying(self._connect_once, set_up)
+
+    async def until_up(self, seconds: float) -> bool:
+        """Wait for the connection, and tell whether it came within ``seconds``."""
+        with anyio.move_on_after(seconds):
+            await self._up.wait()
+        return self.is_up
+
+    async def close(self) -> None:
+        """Stop consuming, let handlers in hand finish, disconnect."""
+        self._stopping.set()
+        await self.broker.stop()
+        self._up = anyio.Event()
+
+    async def _connect_once(self, set_up: Callable[[RabbitBroker], Awaitable[None]]) -> None:
+        try:
+            await self.broker.connect()
+            await set_up(self.broker)
+        except BaseException:
+            await self.broker.stop()
+            raise
+        self._error = None
+        self._up.set()
+        log.info("broker_connected", purpose=self.purpose)
+
+    def _note_failure(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        self._error = f"{type(error).__name__}: {error}"
+        log.warning(
+            "broker_away",
+            purpose=self.purpose,
+            attempt=state.attempt_number,
+            retry_in_seconds=round(state.next_action.sleep, 3) if state.next_action else None,
+            error=self._error,
+        )
+
+    def _note_lost(self, _connection: object, error: BaseException | None = None) -> None:
+        if self._stopping.is_set() or not self.is_up:
+            return
+        self._up = anyio.Event()
+        self._error = f"connection lost: {error or 'closed by the broker'}"
+        log.warning("broker_lost", purpose=self.purpose, error=self._error)
+
+    def _note_back(self, _connection: object) -> None:
+        self._error = None
+        self._up.set()
+        log.info("broker_back", purpose=self.purpose)
+
+    async def _sleep(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await self._stopping.wait()

@@ -1,0 +1,76 @@
+"""Public messages to RabbitMQ, persistent and confirmed."""
+
+from collections.abc import Callable
+
+import anyio
+import msgspec
+from faststream.rabbit import RabbitBroker
+
+from application.integration import Source, envelope
+from application.ports import PublicMessage
+from domain.errors import BrokerUnavailable
+from infrastructure.rabbit.connection import BROKER_ERRORS, RabbitConnection
+from infrastructure.rabbit.topology import PlainQueue, RabbitNames, topic_exchange
+
+JOB_TRIGGER_TYPE = "workflow.job.trigger"
+ENVELOPE_VERSION = "1.0"
+CONFIRM_TIMEOUT_SECONDS = 10.0
+
+
+class RabbitPublisher:
+    """Publishes under the wire's types; up to ``in_flight`` messages wait for their confirmation."""
+
+    def __init__(
+        self,
+        connection: RabbitConnection,
+        names: RabbitNames,
+        source: Source,
+        *,
+        in_flight: int,
+        count: Callable[[PublicMessage], None],
+    ) -> None:
+        self.connection = connection
+        self._names = names
+        self._source = source
+        self._exchange = topic_exchange(names.exchange)
+        self._turn = anyio.CapacityLimiter(in_flight)
+        self._count = count
+
+    async def run(self) -> None:
+        """Connect, and declare the exchange and the job queue, so that no trigger is ever unroutable."""
+        await self.connection.connect(self._declare)
+
+    async def publish(self, message: PublicMessage) -> None:
+        """Publish a message and wait for the broker's confirmation.
+
+        Raises:
+            BrokerUnavailable: no confirmation came; it may or may not be there.
+        """
+        wire_type = self._names.wire_type(message.type)
+        renamed = msgspec.structs.replace(message, type=wire_type)
+        async with self._turn:
+            if not await self.connection.until_up(CONFIRM_TIMEOUT_SECONDS):
+                raise BrokerUnavailable(self.connection.error or "not connected")
+            try:
+                with anyio.fail_after(CONFIRM_TIMEOUT_SECONDS):
+                    await self.connection.broker.publish(
+                        envelope(renamed, self._source),
+                        exchange=self._exchange,
+                        routing_key=wire_type,
+                        persist=True,
+                        mandatory=False,
+                        message_id=message.id,
+                        message_type=wire_type,
+                        correlation_id=message.metadata.get("correlationId", message.id),
+                        timestamp=message.timestamp,
+                        content_type="application/json",
+                        headers={"tenantId": message.tenant, "version": ENVELOPE_VERSION},
+                    )
+            except BROKER_ERRORS as error:
+                raise BrokerUnavailable(f"{wire_type} is not confirmed: {error!r}") from error
+        self._count(message)
+
+    async def _declare(self, broker: RabbitBroker) -> None:
+        exchange = await broker.declare_exchange(self._exchange)
+        queue = await broker.declare_queue(PlainQueue(self._names.job_queue))
+        await queue.bind(exchange, routing_key=self._names.wire_type(JOB_TRIGGER_TYPE))

@@ -1,0 +1,1 @@
+"""SQLite: the embedded event store, documents, positions and timers."""

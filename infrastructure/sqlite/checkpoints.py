@@ -1,0 +1,51 @@
+"""Followers' positions in SQLite."""
+
+import sqlite3
+
+from infrastructure.sqlite.database import SqliteDatabase
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS follower_positions"
+    " (follower TEXT NOT NULL, partition TEXT NOT NULL, position TEXT NOT NULL,"
+    " PRIMARY KEY (follower, partition)) WITHOUT ROWID"
+)
+
+
+class SqliteCheckpoints:
+    """Positions beside the documents, or beside the log, whichever file is given."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def create(self) -> None:
+        """Make the table if it is missing."""
+        await self._database.write(lambda connection: connection.execute(_SCHEMA))
+
+    async def load(self, follower: str, partition: str) -> str | None:
+        """The position after the last event handled; none before the first."""
+
+        def select(connection: sqlite3.Connection) -> str | None:
+            row = connection.execute(
+                "SELECT position FROM follower_positions WHERE follower = ? AND partition = ?",
+                (follower, partition),
+            ).fetchone()
+            return None if row is None else str(row[0])
+
+        return await self._database.read(select)
+
+    async def save(self, follower: str, partition: str, position: str) -> None:
+        """Remember a position."""
+        await self._database.write(
+            lambda connection: connection.execute(
+                "INSERT OR REPLACE INTO follower_positions (follower, partition, position) VALUES (?, ?, ?)",
+                (follower, partition, position),
+            )
+        )
+
+    async def forget(self, follower: str) -> None:
+        """Begin again from the first event."""
+        await self._database.write(
+            lambda connection: connection.execute(
+                "DELETE FROM follower_positions WHERE follower = ?", (follower,)
+            )
+        )

@@ -1,0 +1,108 @@
+"""One SQLite file: a writer of its own, a few readers beside it, each use a hop to a worker thread."""
+
+import queue
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import anyio
+from anyio.to_thread import run_sync
+
+from domain.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+Synchronous = Literal["FULL", "NORMAL"]
+
+_READERS = 4
+_LOCK_TIMEOUT_SECONDS = 5.0
+
+
+class SqliteDatabase:
+    """Connections to one file in WAL mode.
+
+    ``synchronous`` NORMAL may lose the last commits at power loss (never at a crash of the process),
+    which suits what is derived from the log and can be derived again.
+    """
+
+    def __init__(self, path: Path, *, synchronous: Synchronous) -> None:
+        self._path = path
+        self._synchronous = synchronous
+        self._writer = self._connect()
+        self._writer_turn = anyio.CapacityLimiter(1)
+        self._reader_turn = anyio.CapacityLimiter(_READERS)
+        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        for _ in range(_READERS):
+            self._readers.put(self._connect())
+        self._here = self._connect()
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` in one transaction.
+
+        Raises:
+            StoreUnavailable: the file is locked for too long, full or gone; nothing was written.
+        """
+
+        def transaction() -> T:
+            with _failures_translated(self._path), self._writer:
+                self._writer.execute("BEGIN IMMEDIATE")
+                return work(self._writer)
+
+        return await run_sync(transaction, limiter=self._writer_turn)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` on one snapshot.
+
+        Raises:
+            StoreUnavailable: the file cannot be read.
+        """
+
+        def snapshot() -> T:
+            connection = self._readers.get_nowait()
+            try:
+                with _failures_translated(self._path):
+                    connection.execute("BEGIN")
+                    try:
+                        return work(connection)
+                    finally:
+                        connection.execute("COMMIT")
+            finally:
+                self._readers.put(connection)
+
+        return await run_sync(snapshot, limiter=self._reader_turn)
+
+    def read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a look-up by key on the calling thread: it costs less than the hop to another one."""
+        with _failures_translated(self._path):
+            return work(self._here)
+
+    def close(self) -> None:
+        """Close every connection."""
+        while not self._readers.empty():
+            self._readers.get_nowait().close()
+        self._here.close()
+        self._writer.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        with _failures_translated(self._path):
+            connection = sqlite3.connect(
+                self._path, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        return connection
+
+
+class _failures_translated:
+    """sqlite3's errors as ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, sqlite3.OperationalError | sqlite3.InterfaceError | sqlite3.InternalError):
+            raise StoreUnavailable(f"{self._path}: {error}") from error

@@ -1,0 +1,126 @@
+"""Documents in SQLite: a table a container, JSON text under (tenant, id)."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from infrastructure.sqlite.database import SqliteDatabase
+from projections.ports import Container, Document, Page, Query
+
+_KEYS_A_QUERY = 400
+
+
+class SqliteDocuments:
+    """The documents of the embedded mode."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def create(self, containers: Sequence[Container]) -> None:
+        """Make the tables and indexes that are missing."""
+
+        def make(connection: sqlite3.Connection) -> None:
+            for container in containers:
+                for statement in _schema(container):
+                    connection.execute(statement)
+
+        await self._database.write(make)
+
+    async def get(self, container: Container, tenant: str, id: str) -> Document | None:
+        """One document of a tenant."""
+        statement = f'SELECT version, CAST(body AS BLOB) FROM "{container.name}" WHERE tenant = ? AND id = ?'
+        row = self._database.read_here(
+            lambda connection: connection.execute(statement, (tenant, id)).fetchone()
+        )
+        return None if row is None else Document(tenant, id, row[0], row[1])
+
+    async def get_many(
+        self, container: Container, keys: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Document]:
+        """Those of the (tenant, id) keys that exist."""
+
+        def select(connection: sqlite3.Connection) -> dict[tuple[str, str], Document]:
+            found: dict[tuple[str, str], Document] = {}
+            for start in range(0, len(keys), _KEYS_A_QUERY):
+                chunk = keys[start : start + _KEYS_A_QUERY]
+                places = ", ".join(["(?, ?)"] * len(chunk))
+                rows = connection.execute(
+                    f'SELECT tenant, id, version, CAST(body AS BLOB) FROM "{container.name}"'
+                    f" WHERE (tenant, id) IN (VALUES {places})",
+                    [part for key in chunk for part in key],
+                )
+                found.update({(row[0], row[1]): Document(*row) for row in rows})
+            return found
+
+        return await self._database.read(select)
+
+    async def put(self, container: Container, documents: Sequence[Document]) -> None:
+        """Write documents; one that is there at the same or a later version stays as it is."""
+        statement = (
+            f'INSERT INTO "{container.name}" (tenant, id, version, body) VALUES (?, ?, ?, ?)'
+            " ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, body = excluded.body"
+            f' WHERE excluded.version > "{container.name}".version'
+        )
+        rows = [(each.tenant, each.id, each.version, each.body.decode()) for each in documents]
+        await self._database.write(lambda connection: connection.executemany(statement, rows))
+
+    async def query(self, container: Container, tenant: str, query: Query) -> Page:
+        """A page of a tenant's documents, the newest first."""
+        sort = _field(container.sort_field)
+        where, parameters = ["tenant = ?"], [tenant]
+        for name, value in query.equal.items():
+            where.append(f"{_field(name)} = ?")
+            parameters.append(value)
+        if query.sort_from is not None:
+            where.append(f"{sort} >= ?")
+            parameters.append(query.sort_from)
+        if query.sort_before is not None:
+            where.append(f"{sort} < ?")
+            parameters.append(query.sort_before)
+        matching = f'FROM "{container.name}" WHERE {" AND ".join(where)}'
+        page, page_parameters = matching, list(parameters)
+        if query.after is not None:
+            page += f" AND ({sort}, id) < (?, ?)"
+            page_parameters += query.after
+
+        def select(connection: sqlite3.Connection) -> Page:
+            (total,) = connection.execute(f"SELECT COUNT(*) {matching}", parameters).fetchone()
+            rows = connection.execute(
+                f"SELECT id, version, CAST(body AS BLOB), {sort} {page}"
+                f" ORDER BY {sort} DESC, id DESC LIMIT ?",
+                [*page_parameters, query.limit + 1],
+            ).fetchall()
+            shown = rows[: query.limit]
+            more = len(rows) > query.limit
+            return Page(
+                tuple(Document(tenant, row[0], row[1], row[2]) for row in shown),
+                total,
+                (shown[-1][3], shown[-1][0]) if more else None,
+            )
+
+        return await self._database.read(select)
+
+    async def clear(self, container: Container) -> None:
+        """Delete every document of a container."""
+        await self._database.write(lambda connection: connection.execute(f'DELETE FROM "{container.name}"'))
+
+    async def ping(self) -> None:
+        """Ask the file for an answer."""
+        await self._database.read(lambda connection: connection.execute("SELECT 1").fetchone())
+
+
+def _field(name: str) -> str:
+    return f"json_extract(body, '$.{name}')"
+
+
+def _schema(container: Container) -> list[str]:
+    name, sort = container.name, _field(container.sort_field)
+    return [
+        f'CREATE TABLE IF NOT EXISTS "{name}"'
+        " (tenant TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL,"
+        " PRIMARY KEY (tenant, id))",
+        f'CREATE INDEX IF NOT EXISTS "{name}_newest" ON "{name}" (tenant, {sort}, id)',
+        *(
+            f'CREATE INDEX IF NOT EXISTS "{name}_{field}" ON "{name}" (tenant, {_field(field)}, {sort}, id)'
+            for field in container.filter_fields
+        ),
+    ]

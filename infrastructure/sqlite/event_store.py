@@ -1,0 +1,15 @@
+"""The library's settings for an event log in a SQLite file."""
+
+from pathlib import Path
+
+
+def sqlite_log_settings(path: Path) -> dict[str, str]:
+    """Settings for the stock recorder: WAL, and synchronous FULL, which is SQLite's own default.
+
+    A commit that was answered is on the disk.
+    """
+    return {
+        "PERSISTENCE_MODULE": "eventsourcing.sqlite",
+        "SQLITE_DBNAME": str(path),
+        "SQLITE_LOCK_TIMEOUT": "10",
+    }

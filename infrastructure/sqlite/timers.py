@@ -1,0 +1,54 @@
+"""Durable timers in SQLite."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from application.ports import Timer
+from domain.values import timestamp
+from infrastructure.sqlite.database import SqliteDatabase
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS timers (id TEXT PRIMARY KEY, due_at TEXT NOT NULL, timer BLOB NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS timers_due ON timers (due_at)",
+)
+
+
+class SqliteTimers:
+    """Timers in the file of the log."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def create(self) -> None:
+        """Make the table if it is missing."""
+
+        def make(connection: sqlite3.Connection) -> None:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+
+        await self._database.write(make)
+
+    async def change(self, *, set: Sequence[Timer], cancel: Sequence[str]) -> None:
+        """Set and cancel timers, all or none."""
+        rows = [(timer.id, timestamp(timer.due_at), msgspec.json.encode(timer)) for timer in set]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT OR REPLACE INTO timers (id, due_at, timer) VALUES (?, ?, ?)", rows)
+            connection.executemany("DELETE FROM timers WHERE id = ?", [(id,) for id in cancel])
+
+        await self._database.write(write)
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
+        """Up to ``limit`` timers due by ``now``, the oldest first."""
+
+        def select(connection: sqlite3.Connection) -> list[Timer]:
+            rows = connection.execute(
+                "SELECT timer FROM timers WHERE due_at <= ? ORDER BY due_at, id LIMIT ?",
+                (timestamp(now), limit),
+            )
+            return [msgspec.json.decode(row[0], type=Timer) for row in rows]
+
+        return await self._database.read(select)

@@ -1,0 +1,1 @@
+"""The driving side: REST, messages, cron and the command line."""

@@ -1,0 +1,99 @@
+"""The command line. What the commands do is given by the composition root."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import click
+
+
+class Actions(Protocol):
+    """What the command line can ask for. Each may raise :class:`Refused`."""
+
+    def serve(self, config: Path | None) -> None:
+        """Run the service."""
+        ...
+
+    def show_config(self, config: Path | None) -> None:
+        """Print the effective settings."""
+        ...
+
+    def rebuild(self, config: Path | None, projections: tuple[str, ...]) -> None:
+        """Derive documents again from the log."""
+        ...
+
+    def neighbours(self, config: Path | None) -> None:
+        """Run the simulated neighbours."""
+        ...
+
+    def demo(self, config: Path | None, *, stop_after: bool) -> None:
+        """Run the service with simulated neighbours, and show it at work."""
+        ...
+
+
+class Refused(Exception):
+    """Why a command cannot be carried out; its text goes to the terminal as it is."""
+
+
+def command_line(actions: Actions, version: str) -> click.Group:
+    """The commands, over what carries them out."""
+    config_option = click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A YAML file laid over config/default.yaml.",
+    )
+
+    @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+    @click.version_option(version)
+    def main() -> None:
+        """Batch jobs on cron, human approvals and workflows, event-sourced.
+
+        With nothing configured it runs embedded: events and documents in SQLite below DATA_DIR, and a bus
+        within the process. EVENT_STORE_URL, RABBITMQ_URL and JWT_SECRET put it on the real parts.
+        """
+
+    @main.command()
+    @config_option
+    def serve(config: Path | None) -> None:
+        """Run the service until it is told to stop."""
+        _carry_out(lambda: actions.serve(config))
+
+    @main.command("config")
+    @config_option
+    def show_config(config: Path | None) -> None:
+        """Print the effective settings, secrets masked."""
+        _carry_out(lambda: actions.show_config(config))
+
+    @main.command()
+    @click.argument("projections", nargs=-1)
+    @config_option
+    def rebuild(projections: tuple[str, ...], config: Path | None) -> None:
+        """Empty documents and derive them again from the log; all containers, or those named.
+
+        The service must not run on the same DATA_DIR. No message goes out.
+        """
+        _carry_out(lambda: actions.rebuild(config, projections))
+
+    @main.command()
+    @config_option
+    def neighbours(config: Path | None) -> None:
+        """SIMULATION: stand in for the neighbouring services on RABBITMQ_URL."""
+        _carry_out(lambda: actions.neighbours(config))
+
+    @main.command()
+    @config_option
+    @click.option("--stop-after", is_flag=True, help="Stop when everything has come to its end.")
+    def demo(config: Path | None, stop_after: bool) -> None:
+        """SIMULATION: run the service with simulated neighbours and show it at work."""
+        _carry_out(lambda: actions.demo(config, stop_after=stop_after))
+
+    return main
+
+
+def _carry_out(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except Refused as refused:
+        click.echo(str(refused), err=True)
+        sys.exit(1)

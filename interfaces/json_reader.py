@@ -1,0 +1,42 @@
+"""JSON from outside: strictly JSON, and not nested deeper than any honest document."""
+
+from typing import Any
+
+import msgspec
+
+MAX_DEPTH = 64
+
+
+class InvalidJson(ValueError):
+    """The bytes are not JSON that we take; the message says why."""
+
+
+def read_json(raw: bytes) -> Any:
+    """What ``raw`` holds.
+
+    Raises:
+        InvalidJson: not UTF-8, not JSON, a number beyond a double, or nested deeper than MAX_DEPTH.
+    """
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidJson(f"not JSON: {error}") from error
+    except RecursionError:
+        raise InvalidJson(f"nested deeper than {MAX_DEPTH} levels") from None
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
+        raise InvalidJson(f"nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def _depth_exceeds(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return any(isinstance(each, dict | list) for each in level)

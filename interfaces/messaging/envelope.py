@@ -1,0 +1,122 @@
+"""The envelope of an incoming message, read liberally (wire contract, section 1)."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from domain.event import Metadata
+from domain.values import derived_id, is_uuid
+from interfaces.json_reader import InvalidJson, read_json
+
+
+class Delivery(BaseModel):
+    """A message as the transport hands it over."""
+
+    model_config = ConfigDict(frozen=True)
+
+    body: bytes
+    routing_key: str = ""
+    message_id: str | None = None
+
+
+class Unreadable(ValueError):
+    """A message that cannot be parsed or does not validate; the text says where and why."""
+
+
+class WireModel(BaseModel):
+    """What comes in: camelCase, unknown fields ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=False, extra="ignore", frozen=True, strict=True
+    )
+
+
+class Envelope(WireModel):
+    """The parts of an envelope that matter to us; all else may be missing or odd."""
+
+    type: str = Field(min_length=1, max_length=255)
+    data: dict[str, Any]
+    id: str | None = Field(default=None, min_length=1, max_length=255)
+    tenant_id: str | None = None
+    metadata: Any = None
+    source: Any = None
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant of the envelope, or of the data where the envelope has none."""
+        for candidate in (self.tenant_id, self.data.get("tenantId")):
+            if candidate:
+                return str(candidate).lower()
+        return None
+
+    @property
+    def message_id(self) -> str:
+        """The message's id as a UUID; another form of id is turned into one, always the same."""
+        assert self.id is not None
+        return self.id.lower() if is_uuid(self.id) else derived_id("message", self.id)
+
+    def require_tenant(self) -> str:
+        """The tenant.
+
+        Raises:
+            Unreadable: there is none, or it is no UUID.
+        """
+        tenant = self.tenant
+        if not is_uuid(tenant):
+            raise Unreadable("tenantId: must be a UUID, in the envelope or in data")
+        assert tenant is not None
+        return tenant
+
+    def caused_by(self, tenant: str) -> Metadata:
+        """Who and what a command out of this message is traced back to."""
+        metadata: Mapping[str, Any] = self.metadata if isinstance(self.metadata, Mapping) else {}
+        correlations = [metadata.get("correlationId"), self.data.get("correlationId")]
+        user = metadata.get("userId")
+        return Metadata(
+            tenant=tenant,
+            actor=user if isinstance(user, str) and user else f"service:{self._service}",
+            correlation_id=next((str(each) for each in correlations if is_uuid(each)), self.message_id),
+            causation_id=self.message_id,
+            command_id=self.message_id,
+        )
+
+    @property
+    def _service(self) -> str:
+        name = self.source.get("service") if isinstance(self.source, Mapping) else self.source
+        return name[:255] if isinstance(name, str) and name else "unknown"
+
+
+def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Envelope:
+    """The envelope in a delivery; ``documented_type`` turns a type's alias into the documented one.
+
+    Without an id of its own a message is known by the transport's id, or by its bytes.
+
+    Raises:
+        Unreadable: it is not JSON or not an envelope.
+    """
+    try:
+        content = read_json(delivery.body)
+    except InvalidJson as error:
+        raise Unreadable(str(error)) from error
+    if not isinstance(content, dict):
+        raise Unreadable("the body must be a JSON object")
+    if content.get("id") in (None, ""):
+        content["id"] = delivery.message_id or hashlib.sha256(delivery.body).hexdigest()
+    if content.get("type") in (None, ""):
+        content["type"] = delivery.routing_key
+    try:
+        envelope = Envelope.model_validate(content)
+    except ValidationError as error:
+        raise Unreadable(faults(error)) from error
+    wire_type = envelope.type
+    return envelope.model_copy(update={"type": documented_type.get(wire_type, wire_type)})
+
+
+def faults(error: ValidationError, prefix: str = "") -> str:
+    """Every fault of a model on one line, each with its field. Values are left out: they may be secret."""
+    return "; ".join(
+        f"{prefix}{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()
+    )

@@ -1,0 +1,286 @@
+"""Each consumed type: what its ``data`` must hold, and the command that it stands for."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
+
+from application.commands import (
+    Command,
+    CompleteJobRun,
+    CompleteStep,
+    FailJobRun,
+    FailStep,
+    RequestApproval,
+    StartWorkflow,
+)
+from domain.definition import OPPORTUNITY_ANALYSIS
+from domain.event import Metadata
+from domain.values import SYSTEM_TENANT, derived_id
+from interfaces.messaging.envelope import Envelope, Unreadable, WireModel, faults
+
+Id = Annotated[str, Field(min_length=1, max_length=255)]
+Number = Annotated[int | float, Field(ge=-1e15, le=1e15)]
+
+
+def _moment(value: object) -> object:
+    """A time in ISO form; one without a zone is taken as UTC."""
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be an ISO 8601 time") from None
+    return moment if moment.tzinfo else datetime.fromisoformat(f"{value}+00:00")
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+
+
+class OpportunityUpdated(WireModel):
+    """``integration.opportunity.updated``."""
+
+    opportunity_id: Id
+
+    def command(self, envelope: Envelope) -> Command | None:
+        """Analyse the opportunity."""
+        return _analysis(envelope, self.opportunity_id)
+
+
+class ShardUpdated(WireModel):
+    """``shard.updated``; of interest only where the shard is an opportunity."""
+
+    shard_id: Id | None = None
+    id: Id | None = None
+    shard_type_name: str | None = None
+    shard_type: str | None = None
+
+    def is_one_of(self, types: Collection[str]) -> bool:
+        """Whether the shard is of one of these types."""
+        return self.shard_type_name in types or self.shard_type in types
+
+    def command(self, envelope: Envelope) -> Command | None:
+        """Analyse the opportunity that the shard is."""
+        opportunity_id = self.shard_id or self.id
+        if opportunity_id is None:
+            raise Unreadable("data.shardId: is required")
+        return _analysis(envelope, opportunity_id)
+
+
+class ApprovalRequestedMessage(WireModel):
+    """``hitl.approval.requested``."""
+
+    opportunity_id: Id
+    risk_score: Number
+    amount: Number
+    requested_at: Moment | None = None
+    owner_id: Id | None = None
+    approver_id: Id | None = None
+    recipient_id: Id | None = None
+    correlation_id: Id | None = None
+    approval_url: Annotated[str, Field(max_length=2048)] | None = None
+
+    def command(self, envelope: Envelope) -> Command | None:
+        """Open the approval that this very message asks for."""
+        tenant = envelope.require_tenant()
+        return RequestApproval(
+            meta=envelope.caused_by(tenant),
+            approval_id=derived_id("approval", tenant, envelope.message_id),
+            opportunity_id=self.opportunity_id,
+            risk_score=self.risk_score,
+            amount=self.amount,
+            requested_at=self.requested_at,
+            owner_id=self.owner_id,
+            approver_id=self.approver_id,
+            recipient_id=self.recipient_id,
+            correlation_id=self.correlation_id,
+            approval_url=self.approval_url,
+        )
+
+
+class _Reply(WireModel):
+    """What the replies to a step have in common."""
+
+    workflow_id: Id | None = None
+
+
+class RiskEvaluationCompleted(_Reply):
+    """``risk.evaluation.completed``."""
+
+    evaluation_id: str
+    risk_score: Number
+    detected_risks: Any = Field()
+
+    def command(self, envelope: Envelope) -> Command | None:
+        """Complete ``risk_analysis``."""
+        return _completion(self, envelope, "risk_analysis", "evaluation_id", "risk_score", "detected_risks")
+
+
+class RiskScoringCompleted(_Reply):
+    """``risk.scoring.completed``."""
+
+    scoring_id: str
+    ml_risk_score: Number
+    model_id: str
+    confidence: Number
+
+    def command(self, envelope: Envelope) -> Command | None:
+        """Complete ``risk_scoring``."""
+        return _completion(
+            self, envelope, "risk_scoring", "scoring_id", "ml_risk_score", "model_id", "confidence"
+        )
+
+
+class ForecastCompleted(_Reply):
+    """``forecast.completed``."""
+
+    forecast_id: str
+    revenue_forecast: Any = Field()
+    confidence: Number
+
+    def command(self, envelope: Envelope) -> Command | None:
+        """Complete ``forecast``."""
+        return _completion(self, envelope, "forecast", "forecast_id", "revenue_forecast", "confidence")
+
+
+class RecommendationCompleted(_Reply):
+    """``recommendation.generation.completed``."""
+
+    recommendation_id: str
+    recommendations: list[Any]
+
+    @property
+    def count(self) -> int:
+        """How many recommendations there are; the step's result says so too."""
+        return len(self.recommendations)
+
+    def command(self, envelope: Envelope) -> Command | None:
+        """Complete ``recommendation``."""
+        return _completion(self, envelope, "recommendation", "recommendation_id", "recommendations", "count")
+
+
+class _ReplyFailed(_Reply):
+    error: Any = None
+
+
+class RiskEvaluationFailed(_ReplyFailed):
+    """``risk.evaluation.failed``."""
+
+    def command(self, envelope: Envelope) -> Command | None:
+        """Fail ``risk_analysis``."""
+        return _failure(self, envelope, "risk_analysis")
+
+
+class RecommendationFailed(_ReplyFailed):
+    """``recommendation.generation.failed``."""
+
+    def command(self, envelope: Envelope) -> Command | None:
+        """Fail ``recommendation``."""
+        return _failure(self, envelope, "recommendation")
+
+
+class JobCompleted(WireModel):
+    """``workflow.job.completed``."""
+
+    job: Id
+    completed_at: Moment | None = None
+
+    def command(self, envelope: Envelope) -> Command | None:
+        """Close the job's newest open run."""
+        return CompleteJobRun(
+            meta=envelope.caused_by(SYSTEM_TENANT), job=self.job, completed_at=self.completed_at
+        )
+
+
+class JobFailed(WireModel):
+    """``workflow.job.failed``."""
+
+    job: Id
+    error: Any = None
+    failed_at: Moment | None = None
+
+    def command(self, envelope: Envelope) -> Command | None:
+        """Close the job's newest open run."""
+        return FailJobRun(
+            meta=envelope.caused_by(SYSTEM_TENANT),
+            job=self.job,
+            error=_error_text(self.error),
+            failed_at=self.failed_at,
+        )
+
+
+CONSUMED: Mapping[str, type[WireModel]] = {
+    "integration.opportunity.updated": OpportunityUpdated,
+    "shard.updated": ShardUpdated,
+    "risk.evaluation.completed": RiskEvaluationCompleted,
+    "risk.evaluation.failed": RiskEvaluationFailed,
+    "risk.scoring.completed": RiskScoringCompleted,
+    "forecast.completed": ForecastCompleted,
+    "recommendation.generation.completed": RecommendationCompleted,
+    "recommendation.generation.failed": RecommendationFailed,
+    "hitl.approval.requested": ApprovalRequestedMessage,
+    "workflow.job.completed": JobCompleted,
+    "workflow.job.failed": JobFailed,
+}
+"""Every type that the own queue is bound to."""
+
+
+def command_for(envelope: Envelope, opportunity_shard_types: Collection[str]) -> Command | None:
+    """The command that a message stands for; none where it is not for this service.
+
+    Raises:
+        Unreadable: the data does not hold what the contract says.
+    """
+    model = CONSUMED.get(envelope.type)
+    if model is None:
+        return None
+    try:
+        message: Any = model.model_validate(envelope.data)
+    except ValidationError as error:
+        raise Unreadable(faults(error, "data.")) from error
+    if isinstance(message, ShardUpdated) and not message.is_one_of(opportunity_shard_types):
+        return None
+    command: Command | None = message.command(envelope)
+    return command
+
+
+def _analysis(envelope: Envelope, opportunity_id: str) -> StartWorkflow:
+    tenant = envelope.require_tenant()
+    return StartWorkflow(
+        meta=envelope.caused_by(tenant),
+        workflow_id=derived_id("workflow", tenant, envelope.message_id),
+        opportunity_id=opportunity_id,
+        definition=OPPORTUNITY_ANALYSIS.name,
+    )
+
+
+def _reply(message: _Reply, envelope: Envelope) -> tuple[Metadata, str] | None:
+    if message.workflow_id is None:
+        return None
+    return envelope.caused_by(envelope.require_tenant()), message.workflow_id
+
+
+def _completion(message: _Reply, envelope: Envelope, step_type: str, *fields: str) -> Command | None:
+    addressed = _reply(message, envelope)
+    if addressed is None:
+        return None
+    meta, workflow_id = addressed
+    alias = WireModel.model_config["alias_generator"]
+    result = {alias(field): getattr(message, field) for field in fields}  # type: ignore[operator, misc]
+    return CompleteStep(meta=meta, workflow_id=workflow_id, step_type=step_type, result=result)
+
+
+def _failure(message: _ReplyFailed, envelope: Envelope, step_type: str) -> Command | None:
+    addressed = _reply(message, envelope)
+    if addressed is None:
+        return None
+    meta, workflow_id = addressed
+    return FailStep(meta=meta, workflow_id=workflow_id, step_type=step_type, error=_error_text(message.error))
+
+
+def _error_text(error: object) -> str:
+    """What a neighbour says went wrong: a text, or the message of an error object."""
+    if isinstance(error, Mapping):
+        error = error.get("message", error)
+    return str(error)[:4000] if error else "the service gave no reason"

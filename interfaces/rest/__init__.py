@@ -1,0 +1,1 @@
+"""REST: Starlette routes that turn requests into commands and queries into documents."""

@@ -1,0 +1,112 @@
+"""``/openapi.yaml``, and ``/docs``: the contract to read and to try, without the internet.
+
+The page is Swagger UI out of the package ``swagger-ui-py``. Its policy lets it load and call nothing but
+this service, and runs no script that stands in the page itself.
+"""
+
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+OPENAPI_FILE = "openapi.yaml"
+
+ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "LICENSE": "text/plain",
+}
+"""The files of Swagger UI that the page needs, and its licence, under ``/docs/``."""
+
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>Workflow Orchestrator</title>
+    <link rel="icon" href="data:,">
+    <link rel="stylesheet" href="docs/swagger-ui.css">
+  </head>
+  <body>
+    <div id="contract">The contract as text: <a href="openapi.yaml">openapi.yaml</a></div>
+    <script src="docs/swagger-ui-bundle.js"></script>
+    <script src="docs/init.js"></script>
+  </body>
+</html>
+"""
+
+_INIT_SCRIPT = """\
+SwaggerUIBundle({
+  url: "openapi.yaml",
+  domNode: document.getElementById("contract"),
+  deepLinking: true,
+  displayRequestDuration: true,
+  validatorUrl: null,
+});
+"""
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_PAGE_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_ASSET_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+
+
+def docs_routes() -> list[Route]:
+    """``/openapi.yaml``, ``/docs``, and under it exactly the files that the page asks for.
+
+    Raises:
+        FileNotFoundError: the contract or Swagger UI is not installed with the service.
+    """
+    static = _swagger_ui()
+    return [
+        _text(f"/{OPENAPI_FILE}", openapi_document(), "application/yaml", {"Cache-Control": "no-cache"}),
+        _text("/docs", _PAGE.encode(), "text/html", _PAGE_HEADERS),
+        _text("/docs/init.js", _INIT_SCRIPT.encode(), "text/javascript", _ASSET_HEADERS),
+        *(_file(f"/docs/{name}", static / name, media_type) for name, media_type in ASSETS.items()),
+    ]
+
+
+def openapi_document() -> bytes:
+    """The contract: beside this module where the service is installed, else at the project's root.
+
+    Raises:
+        FileNotFoundError: it is at neither place.
+    """
+    installed = files(__package__) / OPENAPI_FILE
+    if installed.is_file():
+        return installed.read_bytes()
+    return (Path(__file__).parents[2] / OPENAPI_FILE).read_bytes()
+
+
+def _swagger_ui() -> Path:
+    """Where Swagger UI lies; found without importing its package, which would load a template engine."""
+    spec = find_spec("swagger_ui")
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        static = Path(location) / "static"
+        if all((static / name).is_file() for name in ASSETS):
+            return static
+    raise FileNotFoundError("Swagger UI is not installed: swagger-ui-py is missing or incomplete")
+
+
+def _text(path: str, content: bytes, media_type: str, headers: dict[str, str]) -> Route:
+    async def answer(request: Request) -> Response:
+        return Response(content, media_type=media_type, headers=headers)
+
+    return Route(path, answer, methods=["GET"])
+
+
+def _file(path: str, file: Path, media_type: str) -> Route:
+    async def answer(request: Request) -> Response:
+        return FileResponse(file, media_type=media_type, headers=_ASSET_HEADERS)
+
+    return Route(path, answer, methods=["GET"])

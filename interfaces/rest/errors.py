@@ -1,0 +1,103 @@
+"""Every refusal as the REST contract words it: one table from type to status code."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.errors import Conflict, Failure, NotFound, Refusal, VersionMismatch
+from interfaces.rest.answers import json_response
+from interfaces.rest.models import Fault
+
+STATUS_OF: Mapping[type[Refusal], int] = {NotFound: 404, Conflict: 409, VersionMismatch: 412}
+
+RETRY_AFTER_SECONDS = 5
+
+log = structlog.get_logger(__name__)
+
+
+class ApiError(Exception):
+    """A refusal at the edge: the request itself is not one that we take."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        details: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+        self.headers = headers
+
+
+def fault(field: str, message: str) -> Fault:
+    """What is wrong with one field."""
+    return Fault(field=field, message=message)
+
+
+def invalid(faults: Sequence[Fault]) -> ApiError:
+    """400 with every fault at once."""
+    summary = "; ".join(f"{each['field']}: {each['message']}" for each in faults)
+    return ApiError(400, "VALIDATION_ERROR", summary, details=list(faults))
+
+
+def error_response(
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    *,
+    details: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An error in the contract's one shape."""
+    error: dict[str, Any] = {"code": code, "message": message}
+    if details is not None:
+        error["details"] = details
+    error["requestId"] = request.state.request_id
+    return json_response({"error": error}, status=status, headers=headers)
+
+
+async def on_api_error(request: Request, error: Exception) -> Response:
+    """A request that we do not take."""
+    assert isinstance(error, ApiError)
+    return error_response(
+        request, error.status, error.code, error.message, details=error.details, headers=error.headers
+    )
+
+
+async def on_refusal(request: Request, error: Exception) -> Response:
+    """A business rule's no."""
+    assert isinstance(error, Refusal)
+    status = next(status for kind, status in STATUS_OF.items() if isinstance(error, kind))
+    return error_response(request, status, error.code, error.message, details=error.details)
+
+
+async def on_failure(request: Request, error: Exception) -> Response:
+    """The store is away: nothing was decided, and the same request may be repeated."""
+    assert isinstance(error, Failure)
+    log.warning("store_unavailable", error=str(error))
+    return error_response(
+        request,
+        503,
+        "STORE_UNAVAILABLE",
+        "the store is away; try again",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """What the router itself refuses: an unknown route, a method that a route does not have."""
+    assert isinstance(error, HTTPException)
+    codes = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+    code = codes.get(error.status_code, "BAD_REQUEST")
+    return error_response(request, error.status_code, code, str(error.detail), headers=error.headers)

@@ -1,0 +1,136 @@
+"""The kinds of values that a request may hold, each with its bounds.
+
+Each is exactly the schema of its name in ``openapi.yaml``: what the one takes, the other takes.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+MAX_EXACT_INTEGER = 2**53 - 1
+"""Beyond this, JSON readers disagree on which number was meant."""
+
+MAX_NUMBER = 10**15
+"""What a money amount or a score may come to; the messages have the same bound."""
+
+_NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]+$"
+_NO_NUL = r"^[^\x00]*$"
+_WEB_ADDRESS = r"^https?://[^\x00-\x20\x7f]+$"
+_CURSOR = r"^[A-Za-z0-9_-]+$"
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+T = TypeVar("T")
+
+
+class _NotNull:
+    """Marks a member that is left out when there is nothing to say: ``null`` is refused."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_refuse_null, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        (present,) = (each for each in handler(schema)["anyOf"] if each != {"type": "null"})
+        return dict(present)
+
+
+def _refuse_null(value: object) -> object:
+    if value is None:
+        raise PydanticCustomError("null", "Input should be left out rather than null")
+    return value
+
+
+def _number(value: object) -> object:
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not -MAX_NUMBER <= value <= MAX_NUMBER
+    ):
+        raise PydanticCustomError(
+            "number",
+            "Input should be a number between {low} and {high}",
+            {"low": -MAX_NUMBER, "high": MAX_NUMBER},
+        )
+    return value
+
+
+def _instant(value: object) -> object:
+    """The moment in UTC; where UTC's calendar ends, its first or last moment."""
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise PydanticCustomError("instant", "Input should be an RFC 3339 time with an offset")
+    try:
+        moment = datetime.fromisoformat(value.upper())
+    except ValueError:
+        raise PydanticCustomError("instant", "Input should be a time that exists") from None
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
+
+
+def _whole_number(value: object) -> object:
+    """The number that a query string spells in plain digits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    raise PydanticCustomError("whole_number", "Input should be a whole number in digits")
+
+
+def _json_object(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what a store would choke on or another JSON reader would change."""
+    pending: list[tuple[str, Any]] = [("", value)]
+    while pending:
+        path, each = pending.pop()
+        if isinstance(each, dict):
+            if any("\x00" in name for name in each):
+                raise _json_fault(path, "a name holds NUL")
+            pending.extend((f"{path}.{name}", child) for name, child in each.items())
+        elif isinstance(each, list):
+            pending.extend((f"{path}.{index}", child) for index, child in enumerate(each))
+        elif isinstance(each, str):
+            if "\x00" in each:
+                raise _json_fault(path, "the text holds NUL")
+        elif isinstance(each, int | float) and not -MAX_EXACT_INTEGER <= each <= MAX_EXACT_INTEGER:
+            raise _json_fault(path, f"a number should lie within ±{MAX_EXACT_INTEGER}")
+    return value
+
+
+def _json_fault(path: str, what: str) -> PydanticCustomError:
+    place = path.removeprefix(".")[:200]
+    return PydanticCustomError("json_object", "{fault}", {"fault": f"{place}: {what}" if place else what})
+
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_NO_CONTROL_CHARACTERS)]
+DefinitionName = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=_NO_CONTROL_CHARACTERS)
+]
+Comment = Annotated[str, StringConstraints(max_length=4000, pattern=_NO_NUL)]
+WebAddress = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=_WEB_ADDRESS)]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=_CURSOR)]
+Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_whole_number)]
+Number = Annotated[
+    int | float,
+    PlainValidator(_number),
+    WithJsonSchema({"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}),
+]
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+JsonObject = Annotated[
+    dict[str, Any],
+    AfterValidator(_json_object),
+    WithJsonSchema({"type": "object", "x-component": "JsonObject"}),
+]
+Silent = Annotated[T | None, _NotNull()]
+"""A member that may be left out."""

@@ -1,0 +1,102 @@
+"""Who calls, and for which tenant: a signed token, or a gateway that has checked one."""
+
+from typing import Any, Protocol
+
+import jwt
+import msgspec
+from starlette.datastructures import Headers
+
+from domain.values import is_uuid
+from interfaces.rest.errors import ApiError, fault, invalid
+
+ANONYMOUS = "gateway:anonymous"
+
+_LONGEST_USER_ID = 255
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """A caller. ``user_id`` is the proven one of a token; ``actor`` goes into the events."""
+
+    tenant: str
+    actor: str
+    user_id: str | None = None
+
+
+class Authenticator(Protocol):
+    """Tells who calls."""
+
+    def __call__(self, headers: Headers) -> Caller:
+        """The caller behind a request's headers.
+
+        Raises:
+            ApiError: 401, 403 or 400, as the contract says.
+        """
+        ...
+
+
+class JwtAuthenticator:
+    """HS256 tokens of the platform (wire contract, section 3)."""
+
+    def __init__(self, secret: str, issuer: str) -> None:
+        self._secret = secret
+        self._issuer = issuer
+
+    def __call__(self, headers: Headers) -> Caller:
+        """The caller that the token names; the tenant header must agree with it."""
+        claims = self._claims(headers.get("authorization", ""))
+        tenant, subject = claims.get("tenantId"), claims.get("sub")
+        if claims.get("type") != "access":
+            raise _unauthorized("the token is no access token")
+        if not is_uuid(tenant) or not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_USER_ID:
+            raise _unauthorized("the token lacks a tenant or a user")
+        if tenant_of(headers) != str(tenant).lower():
+            raise ApiError(403, "TENANT_MISMATCH", "the token belongs to another tenant than X-Tenant-ID")
+        return Caller(str(tenant).lower(), subject, subject)
+
+    def _claims(self, authorization: str) -> dict[str, Any]:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise _unauthorized("a bearer token is required", error=None)
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token.strip(),
+                self._secret,
+                algorithms=["HS256"],
+                issuer=self._issuer,
+                options={"require": ["exp", "iat", "iss", "sub"], "verify_aud": False},
+            )
+        except jwt.ExpiredSignatureError:
+            raise _unauthorized("the token has expired") from None
+        except jwt.PyJWTError:
+            raise _unauthorized("the token is not valid") from None
+        return claims
+
+
+class GatewayAuthenticator:
+    """A trusted gateway has checked the token and sends ``X-Tenant-ID`` and ``X-User-ID``."""
+
+    def __call__(self, headers: Headers) -> Caller:
+        """The caller that the gateway names."""
+        user = headers.get("x-user-id", "").strip()
+        if len(user) > _LONGEST_USER_ID:
+            raise invalid([fault("X-User-ID", f"has more than {_LONGEST_USER_ID} characters")])
+        return Caller(tenant_of(headers), user or ANONYMOUS)
+
+
+def tenant_of(headers: Headers) -> str:
+    """The tenant that the request names.
+
+    Raises:
+        ApiError: 400, there is none or it is no UUID.
+    """
+    tenant = headers.get("x-tenant-id", "").strip()
+    if not tenant:
+        raise ApiError(400, "TENANT_REQUIRED", "X-Tenant-ID is required")
+    if not is_uuid(tenant):
+        raise ApiError(400, "TENANT_INVALID", "X-Tenant-ID must be a UUID")
+    return tenant.lower()
+
+
+def _unauthorized(message: str, error: str | None = "invalid_token") -> ApiError:
+    challenge = 'Bearer realm="workflow-orchestrator"' + (f', error="{error}"' if error else "")
+    return ApiError(401, "UNAUTHORIZED", message, headers={"WWW-Authenticate": challenge})

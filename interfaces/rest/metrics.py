@@ -1,0 +1,88 @@
+"""Metrics, named as on the existing dashboards (wire contract, section 6), and ours beside them."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from application.integration import JOB_TRIGGER
+from application.ports import PublicMessage
+from projections.follower import FollowerStatus
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """Counters of one process, and gauges read at the moment of the scrape."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "http_requests", "HTTP requests answered.", ("method", "route", "status"), registry=self.registry
+        )
+        self._duration = Histogram(
+            "http_request_duration_seconds",
+            "Seconds from a request's arrival to the end of its answer.",
+            ("method", "route"),
+            registry=self.registry,
+        )
+        self._triggers = Counter(
+            "batch_job_triggers",
+            "Job triggers published and confirmed.",
+            ("batch_job",),
+            registry=self.registry,
+        )
+        self._consumed = Counter(
+            "messages_consumed", "Messages taken in, by outcome.", ("type", "outcome"), registry=self.registry
+        )
+        self._published = Counter(
+            "messages_published", "Messages published and confirmed.", ("type",), registry=self.registry
+        )
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._duration.labels(method, route).observe(seconds)
+
+    def message_consumed(self, message_type: str, outcome: str) -> None:
+        """Count a message taken in."""
+        self._consumed.labels(message_type, outcome).inc()
+
+    def message_published(self, message: PublicMessage) -> None:
+        """Count a confirmed message."""
+        self._published.labels(message.type).inc()
+        if message.type == JOB_TRIGGER:
+            self._triggers.labels(str(message.data["job"])).inc()
+
+    def watch_followers(self, statuses: Callable[[], Sequence[FollowerStatus]]) -> None:
+        """Show the followers' lag, state and failures at each scrape."""
+        self.registry.register(_Followers(statuses))
+
+    def exposition(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class _Followers(Collector):
+    def __init__(self, statuses: Callable[[], Sequence[FollowerStatus]]) -> None:
+        self._statuses = statuses
+
+    def collect(self) -> Iterable[Metric]:
+        lag = GaugeMetricFamily(
+            "follower_lag_seconds", "Age of the oldest event not yet handled.", labels=["follower"]
+        )
+        failing = GaugeMetricFamily(
+            "follower_failing", "1 while the follower's handler fails.", labels=["follower"]
+        )
+        handled = GaugeMetricFamily(
+            "follower_handled_events", "Events handled since start.", labels=["follower"]
+        )
+        failures = GaugeMetricFamily("follower_failures", "Failed attempts since start.", labels=["follower"])
+        for status in self._statuses():
+            lag.add_metric([status.name], status.lag_seconds)
+            failing.add_metric([status.name], float(status.state == "failing"))
+            handled.add_metric([status.name], status.handled)
+            failures.add_metric([status.name], status.failures)
+        return (lag, failing, handled, failures)

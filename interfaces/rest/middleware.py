@@ -1,0 +1,92 @@
+"""What every request has: an id, a log line, a count, and a 500 that says nothing of the inside."""
+
+import re
+import time
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from domain.values import is_uuid
+from interfaces.rest.errors import error_response
+from interfaces.rest.metrics import Metrics
+
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+UNMATCHED = "unmatched"
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+
+log = structlog.get_logger(__name__)
+
+
+class RequestMiddleware:
+    """Wraps the whole application."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["correlation_id"] = _correlation_id(headers)
+        status = 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(
+            request_id=request_id, correlation_id=state["correlation_id"]
+        ):
+            try:
+                await self._app(scope, receive, send_marked)
+            except Exception:
+                log.exception("request_failed", method=scope["method"], path=scope["path"])
+                if status:
+                    raise
+                response = error_response(
+                    Request(scope), 500, "INTERNAL_ERROR", "something went wrong on our side"
+                )
+                await response(scope, receive, send_marked)
+            finally:
+                seconds = time.perf_counter() - began
+                route = _route(scope)
+                method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+                self._metrics.request(method, route, status, seconds)
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    duration_ms=round(seconds * 1000, 2),
+                    tenant_id=state.get("tenant"),
+                )
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _SANE_REQUEST_ID.fullmatch(given) else str(uuid4())
+
+
+def _correlation_id(headers: Headers) -> str:
+    given = headers.get("x-correlation-id", "").strip()
+    return given.lower() if is_uuid(given) else str(uuid4())
+
+
+def _route(scope: Scope) -> str:
+    path = getattr(scope.get("route"), "path", None)
+    return path if isinstance(path, str) else UNMATCHED

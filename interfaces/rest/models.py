@@ -1,0 +1,144 @@
+"""What a request may say: bodies and query strings, in the words of ``openapi.yaml``.
+
+A test holds these models and the contract's schemas against each other. Documents that go out have no
+models: they are the projections' own, and tests hold them against the contract directly.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from interfaces.rest.fields import (
+    Comment,
+    Cursor,
+    DefinitionName,
+    Id,
+    Instant,
+    JsonObject,
+    Limit,
+    Number,
+    Silent,
+    WebAddress,
+)
+
+MAX_VERSION = 2**31 - 1
+
+WorkflowStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
+ApprovalStatus = Literal["pending", "approved", "rejected"]
+RunStatus = Literal["scheduled", "completed", "failed"]
+
+
+class Fault(TypedDict):
+    """One fault of a request, as an error's ``details`` list it."""
+
+    field: str
+    message: str
+
+
+def faults(error: ValidationError) -> list[Fault]:
+    """Every fault that was found, without repeating what was sent."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [
+        Fault(field=".".join(str(part) for part in each["loc"]) or "body", message=each["msg"])
+        for each in found
+    ]
+
+
+class ApiModel(BaseModel):
+    """camelCase outside, snake_case inside; nothing unknown and nothing coerced."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, frozen=True)
+
+
+class StartWorkflowRequest(ApiModel):
+    """The body of ``POST /workflows``."""
+
+    definition: DefinitionName = "opportunity-analysis"
+    version: Silent[Annotated[int, Field(ge=1, le=MAX_VERSION)]] = None
+    opportunity_id: Id
+    input: Silent[JsonObject] = None
+
+
+class RetryRequest(ApiModel):
+    """The body of ``POST /workflows/{workflowId}/retry``: nothing to say yet."""
+
+
+class CreateApprovalRequest(ApiModel):
+    """The body of ``POST /hitl/approvals``; ``requested_at`` is in UTC."""
+
+    opportunity_id: Id
+    risk_score: Number
+    amount: Number
+    requested_at: Silent[Instant] = None
+    owner_id: Silent[Id] = None
+    approver_id: Silent[Id] = None
+    recipient_id: Silent[Id] = None
+    correlation_id: Silent[Id] = None
+    approval_url: Silent[WebAddress] = None
+
+
+class DecisionRequest(ApiModel):
+    """The body of ``POST /hitl/approvals/{id}/approve`` and ``/reject``."""
+
+    decided_by: Id
+    comment: Silent[Comment] = None
+
+
+class TriggerJobRequest(ApiModel):
+    """The body of ``POST /jobs/{job}/trigger``."""
+
+    metadata: JsonObject = Field(default={})
+
+
+class Query(ApiModel):
+    """A query string. A parameter that is given twice is refused, whatever it says."""
+
+    @classmethod
+    def read(cls, parameters: Iterable[tuple[str, str]]) -> Self:
+        """The query in ``parameters``, which come decoded and in any order.
+
+        Raises:
+            ValidationError: with every fault; :func:`faults` lists them.
+        """
+        values: dict[str, str | list[str]] = {}
+        for name, value in parameters:
+            values[name] = value if name not in values else [value]
+        return cls.model_validate(values)
+
+
+class Paging(Query):
+    """The query of a list without filters, and what all lists have in common."""
+
+    limit: Limit = 50
+    cursor: Silent[Cursor] = None
+
+
+class WorkflowFilters(Paging):
+    """The query of ``GET /workflows``; times are in UTC."""
+
+    opportunity_id: Silent[Id] = None
+    status: Silent[WorkflowStatus] = None
+    definition: Silent[DefinitionName] = None
+    created_after: Silent[Instant] = None
+    created_before: Silent[Instant] = None
+
+
+class ApprovalFilters(Paging):
+    """The query of ``GET /hitl/approvals``; times are in UTC."""
+
+    status: Silent[ApprovalStatus] = None
+    opportunity_id: Silent[Id] = None
+    created_after: Silent[Instant] = None
+    created_before: Silent[Instant] = None
+
+
+class RunFilters(Paging):
+    """The query of ``GET /jobs/{job}/runs``."""
+
+    status: Silent[RunStatus] = None
+
+
+class NoQuery(Query):
+    """The query of a route that takes none."""

@@ -1,0 +1,102 @@
+"""Requests at the edge: bodies, query strings and conditions, checked before anything is done.
+
+Every fault of a request is told at once, each with the name of its field.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from domain.event import Metadata
+from interfaces.json_reader import InvalidJson, read_json
+from interfaces.rest.answers import JSON
+from interfaces.rest.errors import ApiError, fault, invalid
+from interfaces.rest.identity import Caller
+from interfaces.rest.models import faults
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_BODY_BYTES = 1024 * 1024
+
+_ETAG = re.compile(r'"([1-9][0-9]{0,8})"')
+
+NEVER_THE_VERSION = 0
+"""What an ``If-Match`` that is no tag of ours asks for: no stream that exists is at version 0."""
+
+
+async def read_body(request: Request, model: type[M], *, optional: bool = False) -> M:
+    """The JSON body as a model; an ``optional`` one may be missing altogether.
+
+    Raises:
+        ApiError: 413, 415 or 400.
+    """
+    raw = await _raw_body(request)
+    if not raw and optional:
+        return model.model_validate({})
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", f"the body must be {JSON}")
+    try:
+        content = read_json(raw)
+    except InvalidJson as error:
+        raise invalid([fault("body", str(error))]) from None
+    if not isinstance(content, dict):
+        raise invalid([fault("body", "must be a JSON object")])
+    return _validated(model, content)
+
+
+def read_query(request: Request, model: type[M]) -> M:
+    """The query string as a model; unknown and repeated parameters are faults.
+
+    Raises:
+        ApiError: 400.
+    """
+    pairs = request.query_params.multi_items()
+    names = [name for name, _ in pairs]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise invalid([fault(name, "is given more than once") for name in repeated])
+    return _validated(model, dict(pairs))
+
+
+def expected_version(request: Request) -> int | None:
+    """The version that ``If-Match`` demands; none without the header or with ``*``."""
+    given = request.headers.get("if-match", "").strip()
+    if given in ("", "*"):
+        return None
+    match = _ETAG.fullmatch(given)
+    return int(match[1]) if match else NEVER_THE_VERSION
+
+
+def caused_by(request: Request, caller: Caller) -> Metadata:
+    """What a command out of this request is traced back to."""
+    return Metadata(
+        tenant=caller.tenant,
+        actor=caller.actor,
+        correlation_id=request.state.correlation_id,
+        command_id=str(uuid4()),
+    )
+
+
+async def _raw_body(request: Request) -> bytes:
+    too_large = ApiError(413, "PAYLOAD_TOO_LARGE", f"the body may have {MAX_BODY_BYTES} bytes")
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > MAX_BODY_BYTES:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise too_large
+    return bytes(body)
+
+
+def _validated(model: type[M], content: Mapping[str, Any]) -> M:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise invalid(faults(error)) from None

@@ -1,0 +1,116 @@
+"""At the root: is it alive, is it ready, how does it fare."""
+
+import hmac
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import anyio
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from application.ports import Clock
+from domain.errors import Failure
+from domain.values import timestamp
+from interfaces.rest.answers import json_response
+from interfaces.rest.errors import ApiError
+from interfaces.rest.metrics import CONTENT_TYPE, Metrics
+from projections.follower import FollowerStatus
+
+CHECK_TIMEOUT_SECONDS = 3.0
+
+
+class Check(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The state of something that the service stands on; ``off`` is by configuration."""
+
+    status: Literal["up", "down", "off"]
+    detail: str | None = None
+
+
+class RootRoutes:
+    """The routes that need no tenant."""
+
+    def __init__(
+        self,
+        *,
+        service_name: str,
+        version: str,
+        clock: Clock,
+        checks: Mapping[str, Callable[[], Awaitable[Check]]],
+        followers: Callable[[], Sequence[FollowerStatus]],
+        metrics: Metrics,
+        metrics_path: str,
+        metrics_token: str | None,
+    ) -> None:
+        self._service_name = service_name
+        self._version = version
+        self._clock = clock
+        self._checks = checks
+        self._followers = followers
+        self._metrics = metrics
+        self._metrics_path = metrics_path
+        self._metrics_token = metrics_token
+
+    def routes(self) -> list[Route]:
+        """Every route, with its method."""
+        return [
+            Route("/health", self.health, methods=["GET"]),
+            Route("/ready", self.ready, methods=["GET"]),
+            Route(self._metrics_path, self.metrics, methods=["GET"]),
+        ]
+
+    async def health(self, request: Request) -> Response:
+        """The process lives."""
+        return json_response(
+            {
+                "status": "ok",
+                "service": self._service_name,
+                "version": self._version,
+                "timestamp": timestamp(self._clock.now()),
+            }
+        )
+
+    async def ready(self, request: Request) -> Response:
+        """Whether all that is configured is there."""
+        checks: dict[str, Any] = {name: await _checked(check) for name, check in self._checks.items()}
+        is_ready = all(check.status != "down" for check in checks.values())
+        checks["followers"] = [_shown(status) for status in self._followers()]
+        return json_response(
+            {"status": "ready" if is_ready else "not_ready", "checks": checks},
+            status=200 if is_ready else 503,
+        )
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus' text format, behind the configured token if there is one."""
+        if self._metrics_token is not None:
+            given = request.headers.get("authorization", "").encode()
+            if not hmac.compare_digest(given, f"Bearer {self._metrics_token}".encode()):
+                raise ApiError(
+                    401,
+                    "UNAUTHORIZED",
+                    "the metrics need their bearer token",
+                    headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
+                )
+        return Response(self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def _checked(check: Callable[[], Awaitable[Check]]) -> Check:
+    try:
+        with anyio.fail_after(CHECK_TIMEOUT_SECONDS):
+            return await check()
+    except Failure as failure:
+        return Check("down", str(failure))
+    except TimeoutError:
+        return Check("down", f"no answer within {CHECK_TIMEOUT_SECONDS:g} s")
+
+
+def _shown(status: FollowerStatus) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "name": status.name,
+        "status": status.state,
+        "lagSeconds": round(status.lag_seconds, 3),
+    }
+    if status.error is not None:
+        shown["error"] = status.error
+    return shown

@@ -1,0 +1,153 @@
+"""What the routes work with: the door for commands, the documents for queries, and who calls."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from application.dispatcher import Dispatcher
+from application.event_store import EventStore
+from domain.errors import NotFound
+from domain.values import is_uuid
+from interfaces.rest.answers import (
+    BadCursor,
+    decode_cursor,
+    encode_cursor,
+    etag,
+    list_body,
+    stored_json,
+)
+from interfaces.rest.audit import audit_event
+from interfaces.rest.errors import fault, invalid
+from interfaces.rest.identity import Authenticator, Caller
+from interfaces.rest.models import Paging
+from projections.ports import Container, Documents, Query
+from projections.projection import Projection, document_of
+
+Endpoint = Callable[[Request, Caller], Awaitable[Response]]
+
+
+class Service:
+    """Handed to every group of routes."""
+
+    def __init__(
+        self,
+        *,
+        dispatch: Dispatcher,
+        store: EventStore,
+        documents: Documents,
+        authenticate: Authenticator,
+    ) -> None:
+        self.dispatch = dispatch
+        self.store = store
+        self.documents = documents
+        self._authenticate = authenticate
+
+    def route(self, path: str, endpoint: Endpoint, method: str) -> Route:
+        """A route that knows its caller before its endpoint runs."""
+
+        async def identified(request: Request) -> Response:
+            caller = self._authenticate(request.headers)
+            request.state.tenant = caller.tenant
+            with structlog.contextvars.bound_contextvars(tenant_id=caller.tenant):
+                return await endpoint(request, caller)
+
+        return Route(path, identified, methods=[method])
+
+    async def document(
+        self, projection: Projection, caller: Caller, id: str, *, stream: str, missing: NotFound
+    ) -> Response:
+        """One document of the caller's tenant, with its version as the tag.
+
+        A document that the projection has not written yet is folded from its stream, so that what was
+        just made can be read at once.
+
+        Raises:
+            NotFound: ``missing``, where this tenant has no such thing.
+        """
+        if not is_uuid(id):
+            raise missing
+        found = await self.documents.get(projection.container, caller.tenant, id.lower())
+        if found is not None:
+            return stored_json(found.body, headers={"ETag": etag(found.version)})
+        events = await self.store.load(stream)
+        if not events:
+            raise missing
+        body = document_of(projection, id.lower(), events)
+        return stored_json(body, headers={"ETag": etag(len(events))})
+
+    async def require(
+        self, container: Container, caller: Caller, id: str, *, stream: str, missing: NotFound
+    ) -> None:
+        """Check that the caller's tenant has such a thing.
+
+        Raises:
+            NotFound: ``missing``, where it has not.
+        """
+        if not is_uuid(id):
+            raise missing
+        known = await self.documents.get(container, caller.tenant, id.lower())
+        if known is None and not await self.store.load(stream):
+            raise missing
+
+    async def page(
+        self,
+        container: Container,
+        caller: Caller,
+        name: str,
+        paging: Paging,
+        *,
+        equal: Mapping[str, str | None],
+        sort_from: str | None = None,
+        sort_before: str | None = None,
+    ) -> Response:
+        """A page of the caller's tenant's documents, the newest first."""
+        after = _cursor(paging, 2)
+        page = await self.documents.query(
+            container,
+            caller.tenant,
+            Query(
+                equal={field: value for field, value in equal.items() if value is not None},
+                sort_from=sort_from,
+                sort_before=sort_before,
+                after=(after[0], after[1]) if after else None,
+                limit=paging.limit,
+            ),
+        )
+        next_cursor = encode_cursor(page.next_after) if page.next_after else None
+        bodies = (document.body for document in page.documents)
+        return stored_json(list_body(name, bodies, page.total, next_cursor))
+
+    async def history(self, stream: str, paging: Paging, missing: NotFound) -> Response:
+        """A page of a stream's audit trail, the newest event first.
+
+        Raises:
+            NotFound: ``missing``, where there is no such stream.
+        """
+        cursor = _cursor(paging, 1)
+        if cursor and not cursor[0].isdigit():
+            raise invalid([fault("cursor", "is not a cursor of this list")])
+        before = int(cursor[0]) if cursor else None
+        events, total = await self.store.history(stream, before=before, limit=paging.limit)
+        if not total:
+            raise missing
+        more = bool(events) and events[-1].version > 1
+        next_cursor = encode_cursor([str(events[-1].version)]) if more else None
+        return stored_json(list_body("events", map(audit_event, events), total, next_cursor))
+
+
+def command_headers(version: int, position: str) -> dict[str, Any]:
+    """The headers of a command's answer: the aggregate's version, and where the log stands."""
+    return {"ETag": etag(version), "X-Position": position}
+
+
+def _cursor(paging: Paging, length: int) -> tuple[str, ...] | None:
+    if paging.cursor is None:
+        return None
+    try:
+        return decode_cursor(paging.cursor, length)
+    except BadCursor as error:
+        raise invalid([fault("cursor", str(error))]) from None

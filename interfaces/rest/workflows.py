@@ -1,0 +1,153 @@
+"""``/workflows``: start, list, look into, retry."""
+
+from uuid import uuid4
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from application.commands import RetryWorkflow, StartWorkflow
+from application.event_store import Committed
+from domain.errors import WorkflowNotFound
+from domain.values import timestamp
+from domain.workflow import workflow_stream
+from interfaces.rest.answers import json_response, stored_json
+from interfaces.rest.identity import Caller
+from interfaces.rest.models import Paging, RetryRequest, StartWorkflowRequest, WorkflowFilters
+from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
+from interfaces.rest.service import Service, command_headers
+from projections.executions import Executions
+from projections.ports import Container
+from projections.projection import document_of
+from projections.steps import Steps
+from projections.workflows import Workflows
+
+PREFIX = "/api/v1/workflows"
+
+
+class WorkflowRoutes:
+    """The routes of workflows."""
+
+    def __init__(self, service: Service, workflows: Workflows, steps: Steps, executions: Executions) -> None:
+        self._service = service
+        self._workflows = workflows
+        self._steps = steps
+        self._executions = executions
+
+    def routes(self) -> list[Route]:
+        """Every route, with its method."""
+        route = self._service.route
+        return [
+            route(PREFIX, self.list, "GET"),
+            route(PREFIX, self.start, "POST"),
+            route(f"{PREFIX}/{{workflowId}}", self.get, "GET"),
+            route(f"{PREFIX}/{{workflowId}}/steps", self.steps, "GET"),
+            route(f"{PREFIX}/{{workflowId}}/executions", self.executions, "GET"),
+            route(f"{PREFIX}/{{workflowId}}/events", self.events, "GET"),
+            route(f"{PREFIX}/{{workflowId}}/retry", self.retry, "POST"),
+        ]
+
+    async def start(self, request: Request, caller: Caller) -> Response:
+        """Begin a workflow."""
+        body = await read_body(request, StartWorkflowRequest)
+        workflow_id = str(uuid4())
+        committed = await self._service.dispatch(
+            StartWorkflow(
+                meta=caused_by(request, caller),
+                workflow_id=workflow_id,
+                opportunity_id=body.opportunity_id,
+                definition=body.definition,
+                version=body.version,
+                input=body.input,
+            )
+        )
+        headers = command_headers(committed.version, committed.position)
+        headers["Location"] = f"{PREFIX}/{workflow_id}"
+        return stored_json(self._document(workflow_id, committed), status=202, headers=headers)
+
+    async def list(self, request: Request, caller: Caller) -> Response:
+        """Workflows of the tenant, the newest first."""
+        filters = read_query(request, WorkflowFilters)
+        return await self._service.page(
+            self._workflows.container,
+            caller,
+            "workflows",
+            filters,
+            equal={
+                "opportunityId": filters.opportunity_id,
+                "status": filters.status,
+                "definition": filters.definition,
+            },
+            sort_from=timestamp(filters.created_after) if filters.created_after else None,
+            sort_before=timestamp(filters.created_before) if filters.created_before else None,
+        )
+
+    async def get(self, request: Request, caller: Caller) -> Response:
+        """One workflow."""
+        workflow_id = request.path_params["workflowId"]
+        return await self._service.document(
+            self._workflows,
+            caller,
+            workflow_id,
+            stream=workflow_stream(caller.tenant, workflow_id.lower()),
+            missing=_missing(workflow_id),
+        )
+
+    async def steps(self, request: Request, caller: Caller) -> Response:
+        """The workflow's steps."""
+        return await self._parts(request, caller, "steps", self._steps.container)
+
+    async def executions(self, request: Request, caller: Caller) -> Response:
+        """The workflow's executions."""
+        return await self._parts(request, caller, "executions", self._executions.container)
+
+    async def events(self, request: Request, caller: Caller) -> Response:
+        """The workflow's audit trail."""
+        workflow_id = request.path_params["workflowId"]
+        paging = read_query(request, Paging)
+        stream = workflow_stream(caller.tenant, workflow_id.lower())
+        return await self._service.history(stream, paging, _missing(workflow_id))
+
+    async def retry(self, request: Request, caller: Caller) -> Response:
+        """Open the next execution."""
+        await read_body(request, RetryRequest, optional=True)
+        workflow_id = request.path_params["workflowId"].lower()
+        committed = await self._service.dispatch(
+            RetryWorkflow(
+                meta=caused_by(request, caller),
+                workflow_id=workflow_id,
+                expected_version=expected_version(request),
+            )
+        )
+        workflow = msgspec.json.decode(self._document(workflow_id, committed))
+        return json_response(
+            {
+                "workflowId": workflow_id,
+                "executionId": workflow["executionId"],
+                "status": workflow["status"],
+                "message": "the failed steps are dispatched again; the completed ones are kept",
+            },
+            headers=command_headers(committed.version, committed.position),
+        )
+
+    async def _parts(self, request: Request, caller: Caller, name: str, container: Container) -> Response:
+        workflow_id = request.path_params["workflowId"]
+        paging = read_query(request, Paging)
+        await self._service.require(
+            self._workflows.container,
+            caller,
+            workflow_id,
+            stream=workflow_stream(caller.tenant, workflow_id.lower()),
+            missing=_missing(workflow_id),
+        )
+        return await self._service.page(
+            container, caller, name, paging, equal={"workflowId": workflow_id.lower()}
+        )
+
+    def _document(self, workflow_id: str, committed: Committed) -> bytes:
+        return document_of(self._workflows, workflow_id, committed.events)
+
+
+def _missing(workflow_id: str) -> WorkflowNotFound:
+    return WorkflowNotFound(f"there is no workflow {workflow_id}")

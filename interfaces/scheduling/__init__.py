@@ -1,0 +1,1 @@
+"""Batch jobs by the clock: what a cron expression means, and firing each job at its nominal times."""

@@ -1,0 +1,89 @@
+"""Fires each job at the times of its schedule.
+
+Keeps nothing: what has fired stands in the event log, and a firing is told by its job and nominal time. Who
+may fire when there are several instances, and what becomes of times that passed while nobody ran, is for
+the caller to decide: start and stop it as often as leadership comes and goes.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import structlog
+from tenacity.wait import wait_base
+
+from interfaces.scheduling.engine import NominalTimeExecutor, Schedule, ScheduleTrigger, WallClockScheduler
+from interfaces.scheduling.firings import BACKOFF, Fire, FiringFailure, Firings
+
+
+class JobScheduler:
+    """The jobs by their names, and the one thing to do when a nominal time has come."""
+
+    def __init__(
+        self, schedules: Mapping[str, Schedule], fire: Fire, *, backoff: wait_base = BACKOFF
+    ) -> None:
+        self._schedules = dict(schedules)
+        self._fire = fire
+        self._backoff = backoff
+        self._scheduler: WallClockScheduler | None = None
+        self._firings = Firings(fire, backoff)
+        self._log = structlog.get_logger(__name__)
+
+    @property
+    def running(self) -> bool:
+        """Whether nominal times are being watched."""
+        return self._scheduler is not None
+
+    @property
+    def last_error(self) -> FiringFailure | None:
+        """The newest failed firing, until a later firing of the same job succeeds."""
+        return self._firings.last_error
+
+    @property
+    def in_hand(self) -> int:
+        """How many firings are due and not yet stored."""
+        return len(self._firings)
+
+    def next_fire_times(self, job: str, count: int, after: datetime) -> tuple[datetime, ...]:
+        """The next nominal times of a job, in UTC, whether running or not. An unknown job is a `KeyError`."""
+        return self._schedules[job].upcoming(after, count)
+
+    async def start(self) -> None:
+        """Watch the clock from now on. A second start is a `RuntimeError`: it would fire everything twice."""
+        if self._scheduler is not None:
+            raise RuntimeError("the scheduler is running already")
+        self._firings = Firings(self._fire, self._backoff)
+        self._scheduler = self._engine(self._firings)
+        self._scheduler.start()
+        self._log.info("scheduler started", jobs=list(self._schedules))
+
+    async def stop(self, timeout_seconds: float = 10.0) -> None:
+        """Take no new firing and finish those in hand; after the timeout they are given up.
+
+        Stopping what does not run is harmless.
+        """
+        scheduler, self._scheduler = self._scheduler, None
+        if scheduler is None:
+            return
+        scheduler.pause()
+        await self._firings.finish(timeout_seconds)
+        scheduler.shutdown(wait=False)
+        await asyncio.sleep(0)  # APScheduler shuts down in the loop's next turn
+        self._log.info("scheduler stopped", given_up=len(self._firings))
+
+    def _engine(self, firings: Firings) -> WallClockScheduler:
+        """No grace time, no coalescing and no limit of instances: each of them would drop a firing."""
+        engine = WallClockScheduler(
+            timezone=UTC,
+            executors={"default": NominalTimeExecutor(firings.begin)},
+            job_defaults={"misfire_grace_time": None, "coalesce": False, "max_instances": sys.maxsize},
+        )
+        for job, schedule in self._schedules.items():
+            engine.add_job(_never_called, ScheduleTrigger(schedule), id=job, name=job)
+        return engine
+
+
+def _never_called() -> None:
+    """APScheduler wants a function; the executor hands on the job's name and nominal time instead."""
+    raise AssertionError("a job was run past the executor")

@@ -1,0 +1,73 @@
+"""``workflow_executions``: one document an execution, that is, an attempt at a workflow."""
+
+from collections.abc import Mapping, Sequence
+
+from domain.event import Event, Recorded
+from domain.values import timestamp
+from domain.workflow import (
+    StepCompleted,
+    StepDispatched,
+    StepFailed,
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowRetried,
+    WorkflowStarted,
+)
+from projections.ports import Container, Json
+from projections.projection import existing
+from projections.steps import changed_steps, planned_step
+from projections.workflows import ending
+
+
+class Executions:
+    """The fold of ``workflow_executions``."""
+
+    def __init__(self, name: str = "workflow_executions") -> None:
+        self.container = Container(name, sort_field="startedAt", filter_fields=("workflowId", "status"))
+
+    def reads(self, event: Event) -> Sequence[str]:
+        """The execution that an event belongs to; a retry also reads the one before."""
+        match event:
+            case WorkflowRetried():
+                return [event.execution_id, event.previous_execution_id]
+            case (
+                WorkflowStarted()
+                | StepDispatched()
+                | StepCompleted()
+                | StepFailed()
+                | WorkflowCompleted()
+                | WorkflowFailed()
+            ):
+                return [event.execution_id]
+        return ()
+
+    def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
+        """Follow each execution; a new one begins with the steps of the one before."""
+        tenant = recorded.meta.tenant
+        match event := recorded.event:
+            case WorkflowStarted():
+                steps = [planned_step(plan, event) for plan in event.steps]
+                began = _execution(event.execution_id, event.workflow_id, tenant, 1, steps)
+                return {event.execution_id: began | {"startedAt": timestamp(event.started_at)}}
+            case WorkflowRetried():
+                steps = existing(documents, event.previous_execution_id)["steps"]
+                began = _execution(event.execution_id, event.workflow_id, tenant, event.attempt, steps)
+                return {event.execution_id: began | {"startedAt": timestamp(event.retried_at)}}
+            case StepDispatched() | StepCompleted() | StepFailed():
+                execution = existing(documents, event.execution_id)
+                return {event.execution_id: execution | {"steps": changed_steps(execution["steps"], event)}}
+            case WorkflowCompleted() | WorkflowFailed():
+                return {event.execution_id: existing(documents, event.execution_id) | ending(event)}
+        return {}
+
+
+def _execution(execution_id: str, workflow_id: str, tenant: str, attempt: int, steps: list[Json]) -> Json:
+    return {
+        "id": execution_id,
+        "executionId": execution_id,
+        "workflowId": workflow_id,
+        "tenantId": tenant,
+        "attempt": attempt,
+        "status": "running",
+        "steps": steps,
+    }

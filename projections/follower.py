@@ -1,0 +1,156 @@
+"""Whatever reads the event log from its own position: a projection, a policy, the outbox.
+
+A follower handles each event at least once, in the order of its partition, and never skips one: a
+handler that fails is tried again with a backoff, for ever, and says so in its status. Its handler is
+safe to repeat, because a crash between the handling and the saving of the position repeats a batch.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Literal, Protocol
+
+import anyio
+import msgspec
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
+
+from domain.event import Recorded
+from projections.ports import Checkpoints, Log
+
+State = Literal["starting", "running", "failing", "stopped"]
+
+FIRST_BACKOFF_SECONDS = 0.1
+LONGEST_BACKOFF_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class Handler(Protocol):
+    """What a follower does with events; safe to repeat."""
+
+    name: str
+
+    async def handle(self, events: Sequence[Recorded]) -> None:
+        """Handle a batch, all of it or none that counts: after an exception it comes again."""
+        ...
+
+
+class FollowerStatus(msgspec.Struct, frozen=True):
+    """How a follower fares. ``lag_seconds`` is the age of the oldest event it has seen and not handled."""
+
+    name: str
+    state: State
+    lag_seconds: float
+    handled: int
+    failures: int
+    error: str | None
+
+
+class Follower:
+    """Feeds one handler from the log, under supervision."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        log: Log,
+        checkpoints: Checkpoints,
+        *,
+        now: Callable[[], datetime],
+        poll_seconds: float = 1.0,
+        batch_size: int = 500,
+    ) -> None:
+        self._handler = handler
+        self._log = log
+        self._checkpoints = checkpoints
+        self._now = now
+        self._poll_seconds = poll_seconds
+        self._batch_size = batch_size
+        self._alarm = log.subscribe()
+        self._stopping = False
+        self._stopped = anyio.Event()
+        self._state: State = "starting"
+        self._error: str | None = None
+        self._waiting_since: datetime | None = None
+        self._handled = 0
+        self._failures = 0
+        self._positions: dict[str, str | None] = {}
+
+    @property
+    def name(self) -> str:
+        """The handler's name, under which the positions are kept."""
+        return self._handler.name
+
+    @property
+    def status(self) -> FollowerStatus:
+        """How it fares now."""
+        lag = 0.0
+        if self._waiting_since is not None:
+            lag = max(0.0, (self._now() - self._waiting_since).total_seconds())
+        return FollowerStatus(self.name, self._state, lag, self._handled, self._failures, self._error)
+
+    async def run(self) -> None:
+        """Follow the log until :meth:`stop`, finishing the batch in hand."""
+        retrying = AsyncRetrying(
+            wait=wait_exponential_jitter(
+                initial=FIRST_BACKOFF_SECONDS, max=LONGEST_BACKOFF_SECONDS, jitter=0.1
+            ),
+            stop=lambda _: self._stopping,
+            sleep=self._sleep,
+            before_sleep=self._note_failure,
+            retry_error_callback=lambda _: None,
+        )
+        while not self._stopping:
+            await retrying(self.catch_up)
+            if not self._stopping:
+                await self._alarm.wait(self._poll_seconds)
+        self._alarm.close()
+        self._state = "stopped"
+        self._stopped.set()
+
+    def stop(self) -> None:
+        """Ask :meth:`run` to return after the batch in hand."""
+        self._stopping = True
+        self._alarm.wake()
+
+    async def wait_stopped(self) -> None:
+        """Wait until :meth:`run` has returned."""
+        await self._stopped.wait()
+
+    async def catch_up(self) -> None:
+        """Handle what the log holds now, in every partition. What the handler raises comes through."""
+        for partition in await self._log.partitions():
+            if partition not in self._positions:
+                self._positions[partition] = await self._checkpoints.load(self.name, partition)
+            while not self._stopping:
+                batch = await self._log.read(partition, self._positions[partition], self._batch_size)
+                if batch is None:
+                    break
+                self._waiting_since = batch.events[0].timestamp
+                await self._handler.handle(batch.events)
+                await self._checkpoints.save(self.name, partition, batch.position)
+                self._positions[partition] = batch.position
+                self._handled += len(batch.events)
+        self._waiting_since = None
+        self._error = None
+        self._state = "running"
+
+    async def _sleep(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            while not self._stopping:
+                await self._alarm.wait(seconds)
+
+    def _note_failure(self, retry_state: RetryCallState) -> None:
+        assert retry_state.outcome is not None
+        assert retry_state.next_action is not None
+        error = retry_state.outcome.exception()
+        self._failures += 1
+        self._state = "failing"
+        self._error = f"{type(error).__name__}: {error}"
+        log.warning(
+            "follower_failing",
+            follower=self.name,
+            attempt=retry_state.attempt_number,
+            retry_in_seconds=round(retry_state.next_action.sleep, 3),
+            error=self._error,
+            exc_info=error if retry_state.attempt_number == 1 else None,
+        )

@@ -1,0 +1,153 @@
+"""What projections and followers need of the world, as protocols."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from domain.event import Recorded
+
+
+class Container(msgspec.Struct, frozen=True):
+    """A set of documents of one kind, partitioned by tenant.
+
+    ``sort_field`` holds a time; lists are newest first by it. ``filter_fields`` can be asked for by
+    equality, so a store keeps an index on each.
+    """
+
+    name: str
+    sort_field: str
+    filter_fields: tuple[str, ...] = ()
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A document as stored: JSON bytes, at the version of the stream that it was derived from."""
+
+    tenant: str
+    id: str
+    version: int
+    body: bytes
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """Which documents, newest first. Times are compared as the text that documents hold.
+
+    ``after`` is the (sort value, id) of the last document of the page before.
+    """
+
+    equal: Mapping[str, str] = {}
+    sort_from: str | None = None
+    sort_before: str | None = None
+    after: tuple[str, str] | None = None
+    limit: int = 50
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list. ``total`` counts all that the query matches; ``next_after`` leads on."""
+
+    documents: tuple[Document, ...]
+    total: int
+    next_after: tuple[str, str] | None
+
+
+class Documents(Protocol):
+    """Where documents are kept. Every call names one tenant, or says them one by one.
+
+    All raise StoreUnavailable when the store is away.
+    """
+
+    async def get(self, container: Container, tenant: str, id: str) -> Document | None:
+        """One document of a tenant."""
+        ...
+
+    async def get_many(
+        self, container: Container, keys: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Document]:
+        """Those of the (tenant, id) keys that exist."""
+        ...
+
+    async def put(self, container: Container, documents: Sequence[Document]) -> None:
+        """Write documents; one that is there at the same or a later version stays as it is."""
+        ...
+
+    async def query(self, container: Container, tenant: str, query: Query) -> Page:
+        """A page of a tenant's documents."""
+        ...
+
+    async def clear(self, container: Container) -> None:
+        """Delete every document of a container, for a rebuild."""
+        ...
+
+    async def ping(self) -> None:
+        """Ask the store for an answer."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """How far each follower has read each partition of the log. Positions are opaque."""
+
+    async def load(self, follower: str, partition: str) -> str | None:
+        """The position after the last event handled; none before the first."""
+        ...
+
+    async def save(self, follower: str, partition: str, position: str) -> None:
+        """Remember a position."""
+        ...
+
+    async def forget(self, follower: str) -> None:
+        """Begin again from the first event."""
+        ...
+
+
+class Batch(Protocol):
+    """Events of one partition in log order, and the position after the last."""
+
+    @property
+    def events(self) -> Sequence[Recorded]:
+        """The events, one at least."""
+        ...
+
+    @property
+    def position(self) -> str:
+        """Where to go on."""
+        ...
+
+
+class Alarm(Protocol):
+    """Wakes a follower."""
+
+    async def wait(self, seconds: float) -> None:
+        """Return when there may be something new, or after ``seconds``."""
+        ...
+
+    def wake(self) -> None:
+        """End a wait now."""
+        ...
+
+    def close(self) -> None:
+        """Stop being woken."""
+        ...
+
+
+class Log(Protocol):
+    """The event log, read by partition. There is no order between partitions."""
+
+    async def partitions(self) -> Sequence[str]:
+        """The partitions there are now."""
+        ...
+
+    async def read(self, partition: str, after: str | None, limit: int) -> Batch | None:
+        """The next events after a position, or nothing."""
+        ...
+
+    async def count_after(self, partition: str, after: str | None) -> int:
+        """About how many events follow a position."""
+        ...
+
+    def subscribe(self) -> Alarm:
+        """Be woken by appends."""
+        ...
+
+
+Json = dict[str, Any]
+"""A document's content: what JSON can hold, in the order in which it is written."""

@@ -1,0 +1,105 @@
+"""From events to documents: what a projection is, and how a batch of events is applied to its container."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from domain.event import Event, Recorded
+from projections.ports import Container, Document, Documents, Json
+
+
+class Projection(Protocol):
+    """A pure fold of one container's documents. Each document is derived from one stream alone."""
+
+    @property
+    def container(self) -> Container:
+        """Where the documents are kept."""
+        ...
+
+    def reads(self, event: Event) -> Sequence[str]:
+        """The ids of the documents that an event needs or changes; none if it is not for this one."""
+        ...
+
+    def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
+        """The documents that the event makes or changes, out of those that it reads and that exist."""
+        ...
+
+
+class ProjectionGap(Exception):
+    """A document is missing that an earlier event must have made: the container needs a rebuild."""
+
+
+class Materializer:
+    """A follower's handler: keeps one projection's container up to date.
+
+    A document carries the version of its stream. What is not newer is skipped, so that a batch handled
+    twice, or by two processes, never takes a document back in time.
+    """
+
+    def __init__(self, projection: Projection, documents: Documents) -> None:
+        self.name = projection.container.name
+        self._projection = projection
+        self._documents = documents
+
+    async def handle(self, events: Sequence[Recorded]) -> None:
+        """Bring the container up to the batch's last event."""
+        wanted = [
+            (recorded, ids) for recorded in events if (ids := tuple(self._projection.reads(recorded.event)))
+        ]
+        if not wanted:
+            return
+        container = self._projection.container
+        keys = {(recorded.meta.tenant, id): None for recorded, ids in wanted for id in ids}
+        stored = await self._documents.get_many(container, list(keys))
+        current = {key: (document.version, _decode(document.body)) for key, document in stored.items()}
+        changed: dict[tuple[str, str], None] = {}
+        for recorded, ids in wanted:
+            tenant = recorded.meta.tenant
+            known = {id: current[(tenant, id)][1] for id in ids if (tenant, id) in current}
+            for id, body in self._projection.apply(known, recorded).items():
+                key = (tenant, id)
+                if key in current and current[key][0] >= recorded.version:
+                    continue
+                current[key] = (recorded.version, body)
+                changed[key] = None
+        await self._documents.put(
+            container,
+            [
+                Document(tenant, id, current[(tenant, id)][0], _encode(current[(tenant, id)][1]))
+                for tenant, id in changed
+            ],
+        )
+
+
+def document_of(projection: Projection, id: str, events: Iterable[Recorded]) -> bytes:
+    """One document as it stands after ``events`` of its stream, without asking any store.
+
+    This is what a command answers with, and what "as of" means: the fold of the first events.
+
+    Raises:
+        ProjectionGap: the events do not make that document.
+    """
+    documents: dict[str, Json] = {}
+    for recorded in events:
+        known = {key: documents[key] for key in projection.reads(recorded.event) if key in documents}
+        documents.update(projection.apply(known, recorded))
+    if id not in documents:
+        raise ProjectionGap(f"no event made {projection.container.name} {id}")
+    return _encode(documents[id])
+
+
+def existing(documents: Mapping[str, Json], id: str) -> Json:
+    """A copy of a document that an earlier event must have made.
+
+    Raises:
+        ProjectionGap: it is missing.
+    """
+    try:
+        return dict(documents[id])
+    except KeyError:
+        raise ProjectionGap(f"document {id} is missing; rebuild the container") from None
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict).decode

@@ -1,0 +1,1 @@
+"""What clients and neighbours rely on: openapi.yaml, and the messages that the service publishes."""

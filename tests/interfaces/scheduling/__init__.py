@@ -1,0 +1,1 @@
+"""Tests of cron and the job scheduler."""
