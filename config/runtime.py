@@ -2,8 +2,8 @@
 
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import anyio
 import structlog
@@ -35,36 +35,45 @@ async def serve(settings: Settings) -> None:
 
 async def run(container: Container, listener: socket.socket) -> None:
     """Run a built service on a bound socket until it is told to stop."""
-    settings = container.settings
-    server = _Server(
-        uvicorn.Config(
-            container.app,
-            loop="uvloop",
-            http="httptools",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=HTTP_DRAIN_SECONDS,
-        ),
-        container,
+    config = uvicorn.Config(
+        container.app,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=HTTP_DRAIN_SECONDS,
     )
+    server = _Server(config, container)
+    async with working(container), anyio.create_task_group() as tasks:
+        announce(container, listener)
+        tasks.start_soon(_watch_signals, server)
+        await server.serve([listener])
+        tasks.cancel_scope.cancel()
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def working(container: Container) -> AsyncIterator[None]:
+    """Everything at work but the HTTP server; on leaving, it is stopped in an order that loses nothing."""
+    seconds = container.settings.server.shutdown_seconds
     async with anyio.create_task_group() as tasks:
         for follower in container.followers:
             tasks.start_soon(follower.run, name=f"follower {follower.name}")
         tasks.start_soon(container.timers.run, name="timers")
         container.transport.start(tasks)
-        if settings.batch_jobs.enabled:
+        if container.settings.batch_jobs.enabled:
             await container.scheduler.start()
-        announce(container, listener)
-        tasks.start_soon(_watch_signals, server)
-        await server.serve([listener])
-        with anyio.move_on_after(settings.server.shutdown_seconds, shield=True) as deadline:
-            await _finish(container)
-        if deadline.cancelled_caught:
-            log.warning("stopped_in_haste", seconds=settings.server.shutdown_seconds)
-        tasks.cancel_scope.cancel()
-    log.info("stopped")
+        try:
+            yield
+        finally:
+            with anyio.move_on_after(seconds, shield=True) as deadline:
+                await _stop_taking_in(container)
+                await _finish(container)
+            if deadline.cancelled_caught:
+                log.warning("stopped_in_haste", seconds=seconds)
+            tasks.cancel_scope.cancel()
 
 
 class _Server(uvicorn.Server):
@@ -81,9 +90,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop taking in, on every side."""
-        await self._container.scheduler.stop(FIRINGS_DRAIN_SECONDS)
-        self._container.timers.stop()
-        await self._container.transport.stop_taking_in()
+        await _stop_taking_in(self._container)
         await super().shutdown(sockets)
 
 
@@ -94,6 +101,13 @@ async def _watch_signals(server: uvicorn.Server) -> None:
             log.info("stopping", signal=received.name)
             server.force_exit = server.should_exit
             server.should_exit = True
+
+
+async def _stop_taking_in(container: Container) -> None:
+    """No new firing, timer or message; what is in hand is finished. Twice is harmless."""
+    await container.scheduler.stop(FIRINGS_DRAIN_SECONDS)
+    container.timers.stop()
+    await container.transport.stop_taking_in()
 
 
 async def _finish(container: Container) -> None:

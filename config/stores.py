@@ -129,7 +129,7 @@ async def _wait_for_postgres(url: str, timeout_seconds: float) -> None:
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(psycopg.OperationalError),
         stop=stop_after_delay(timeout_seconds),
-        wait=wait_exponential_jitter(initial=0.5, max=5, jitter=0.5),
+        wait=wait_exponential_jitter(multiplier=0.5, max=5, jitter=0.5),
         before_sleep=note,
         reraise=True,
     )

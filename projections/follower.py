@@ -6,21 +6,19 @@ safe to repeat, because a crash between the handling and the saving of the posit
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Literal, Protocol
 
 import anyio
 import msgspec
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
 
 from domain.event import Recorded
+from projections.patience import Patience, Stopped
 from projections.ports import Checkpoints, Log
 
 State = Literal["starting", "running", "failing", "stopped"]
-
-FIRST_BACKOFF_SECONDS = 0.1
-LONGEST_BACKOFF_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +64,7 @@ class Follower:
         self._poll_seconds = poll_seconds
         self._batch_size = batch_size
         self._alarm = log.subscribe()
-        self._stopping = False
+        self._patience = Patience(f"follower {handler.name}")
         self._stopped = anyio.Event()
         self._state: State = "starting"
         self._error: str | None = None
@@ -90,18 +88,9 @@ class Follower:
 
     async def run(self) -> None:
         """Follow the log until :meth:`stop`, finishing the batch in hand."""
-        retrying = AsyncRetrying(
-            wait=wait_exponential_jitter(
-                initial=FIRST_BACKOFF_SECONDS, max=LONGEST_BACKOFF_SECONDS, jitter=0.1
-            ),
-            stop=lambda _: self._stopping,
-            sleep=self._sleep,
-            before_sleep=self._note_failure,
-            retry_error_callback=lambda _: None,
-        )
-        while not self._stopping:
-            await retrying(self.catch_up)
-            if not self._stopping:
+        with suppress(Stopped):
+            while not self._patience.is_stopped:
+                await self._patience.until_done(self.catch_up, on_failure=self._note_failure)
                 await self._alarm.wait(self._poll_seconds)
         self._alarm.close()
         self._state = "stopped"
@@ -109,7 +98,7 @@ class Follower:
 
     def stop(self) -> None:
         """Ask :meth:`run` to return after the batch in hand."""
-        self._stopping = True
+        self._patience.stop()
         self._alarm.wake()
 
     async def wait_stopped(self) -> None:
@@ -121,7 +110,7 @@ class Follower:
         for partition in await self._log.partitions():
             if partition not in self._positions:
                 self._positions[partition] = await self._checkpoints.load(self.name, partition)
-            while not self._stopping:
+            while not self._patience.is_stopped:
                 batch = await self._log.read(partition, self._positions[partition], self._batch_size)
                 if batch is None:
                     break
@@ -134,23 +123,9 @@ class Follower:
         self._error = None
         self._state = "running"
 
-    async def _sleep(self, seconds: float) -> None:
-        with anyio.move_on_after(seconds):
-            while not self._stopping:
-                await self._alarm.wait(seconds)
-
-    def _note_failure(self, retry_state: RetryCallState) -> None:
-        assert retry_state.outcome is not None
-        assert retry_state.next_action is not None
-        error = retry_state.outcome.exception()
+    def _note_failure(self, error: Exception) -> None:
+        if self._state != "failing":
+            log.error("follower_failing", follower=self.name, exc_info=error)
         self._failures += 1
         self._state = "failing"
         self._error = f"{type(error).__name__}: {error}"
-        log.warning(
-            "follower_failing",
-            follower=self.name,
-            attempt=retry_state.attempt_number,
-            retry_in_seconds=round(retry_state.next_action.sleep, 3),
-            error=self._error,
-            exc_info=error if retry_state.attempt_number == 1 else None,
-        )

@@ -1,16 +1,18 @@
 """One supervised connection to RabbitMQ: it starts when the broker does, and comes back with it."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 
 import anyio
 import structlog
 from aio_pika.exceptions import AMQPError
 from faststream.exceptions import FastStreamException
 from faststream.rabbit import Channel, RabbitBroker
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-FIRST_BACKOFF_SECONDS = 0.2
-LONGEST_BACKOFF_SECONDS = 5.0
+from projections.patience import Patience, Stopped
+
+LONGEST_WAIT_SECONDS = 5.0
 RECONNECT_SECONDS = 1.0
 CONNECT_TIMEOUT_SECONDS = 5.0
 
@@ -51,7 +53,7 @@ class RabbitConnection:
         )
         self._up = anyio.Event()
         self._error: str | None = "not connected yet"
-        self._stopping = anyio.Event()
+        self._patience = Patience(f"broker, to {purpose}", longest_wait_seconds=LONGEST_WAIT_SECONDS)
 
     @property
     def is_up(self) -> bool:
@@ -68,17 +70,12 @@ class RabbitConnection:
 
         From then on the connection, and what was declared on it, is restored by aio-pika.
         """
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(BROKER_ERRORS),
-            stop=lambda _: self._stopping.is_set(),
-            wait=wait_exponential_jitter(
-                initial=FIRST_BACKOFF_SECONDS, max=LONGEST_BACKOFF_SECONDS, jitter=0.2
-            ),
-            sleep=self._sleep,
-            before_sleep=self._note_failure,
-            retry_error_callback=lambda _: None,
-        )
-        await retrying(self._connect_once, set_up)
+        with suppress(Stopped):
+            await self._patience.until_done(
+                partial(self._connect_once, set_up),
+                may_pass=lambda error, _: isinstance(error, BROKER_ERRORS),
+                on_failure=self._note_failure,
+            )
 
     async def until_up(self, seconds: float) -> bool:
         """Wait for the connection, and tell whether it came within ``seconds``."""
@@ -88,7 +85,7 @@ class RabbitConnection:
 
     async def close(self) -> None:
         """Stop consuming, let handlers in hand finish, disconnect."""
-        self._stopping.set()
+        self._patience.stop()
         await self.broker.stop()
         self._up = anyio.Event()
 
@@ -103,19 +100,11 @@ class RabbitConnection:
         self._up.set()
         log.info("broker_connected", purpose=self.purpose)
 
-    def _note_failure(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
+    def _note_failure(self, error: Exception) -> None:
         self._error = f"{type(error).__name__}: {error}"
-        log.warning(
-            "broker_away",
-            purpose=self.purpose,
-            attempt=state.attempt_number,
-            retry_in_seconds=round(state.next_action.sleep, 3) if state.next_action else None,
-            error=self._error,
-        )
 
     def _note_lost(self, _connection: object, error: BaseException | None = None) -> None:
-        if self._stopping.is_set() or not self.is_up:
+        if self._patience.is_stopped or not self.is_up:
             return
         self._up = anyio.Event()
         self._error = f"connection lost: {error or 'closed by the broker'}"
@@ -125,7 +114,3 @@ class RabbitConnection:
         self._error = None
         self._up.set()
         log.info("broker_back", purpose=self.purpose)
-
-    async def _sleep(self, seconds: float) -> None:
-        with anyio.move_on_after(seconds):
-            await self._stopping.wait()

@@ -10,6 +10,7 @@ from faststream.rabbit import RabbitBroker, RabbitExchange, RabbitMessage, Rabbi
 from domain.errors import BrokerUnavailable, Failure
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.messaging.envelope import Delivery
+from projections.patience import Stopped
 
 _PARK_TIMEOUT_SECONDS = 10.0
 _REASON_LENGTH = 1000
@@ -58,7 +59,7 @@ class RabbitSubscription:
 
         try:
             await self._consumer.consume(delivery, park)
-        except Failure as failure:
+        except (Failure, Stopped) as failure:
             log.info("message_returned", reason=str(failure))
             await message.nack(requeue=True)
         else:

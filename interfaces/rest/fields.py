@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+MAX_VERSION = 2**31 - 1
 MAX_EXACT_INTEGER = 2**53 - 1
 """Beyond this, JSON readers disagree on which number was meant."""
 
@@ -82,6 +83,11 @@ def _instant(value: object) -> object:
         return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
+def _integer(value: object) -> object:
+    """JSON has but one kind of number: ``1.0`` is the integer 1."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _whole_number(value: object) -> object:
     """The number that a query string spells in plain digits."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
@@ -117,6 +123,7 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_NO_
 DefinitionName = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=_NO_CONTROL_CHARACTERS)
 ]
+Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(_integer)]
 Comment = Annotated[str, StringConstraints(max_length=4000, pattern=_NO_NUL)]
 WebAddress = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=_WEB_ADDRESS)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=_CURSOR)]

@@ -5,7 +5,7 @@ models: they are the projections' own, and tests hold them against the contract 
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Literal, Self, TypedDict
+from typing import Literal, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -20,10 +20,9 @@ from interfaces.rest.fields import (
     Limit,
     Number,
     Silent,
+    Version,
     WebAddress,
 )
-
-MAX_VERSION = 2**31 - 1
 
 WorkflowStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
 ApprovalStatus = Literal["pending", "approved", "rejected"]
@@ -56,7 +55,7 @@ class StartWorkflowRequest(ApiModel):
     """The body of ``POST /workflows``."""
 
     definition: DefinitionName = "opportunity-analysis"
-    version: Silent[Annotated[int, Field(ge=1, le=MAX_VERSION)]] = None
+    version: Silent[Version] = None
     opportunity_id: Id
     input: Silent[JsonObject] = None
 

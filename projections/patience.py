@@ -1,0 +1,100 @@
+"""Trying again until it works: one way for followers, messages, timers and connections.
+
+Tenacity does the trying; this adds what all of them need: to be stopped in the middle of a wait, and
+to be woken early.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
+
+T = TypeVar("T")
+
+FIRST_WAIT_SECONDS = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+class Stopped(Exception):
+    """It was told to stop before it worked."""
+
+
+class Patience:
+    """Tries again with exponential waits and jitter until it works or is stopped.
+
+    ``what`` names the effort in the log; ``longest_wait_seconds`` bounds the waits.
+    """
+
+    def __init__(self, what: str, *, longest_wait_seconds: float = 30.0) -> None:
+        self._what = what
+        self._longest_wait_seconds = longest_wait_seconds
+        self._stopping = anyio.Event()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """End every wait; nothing is tried again."""
+        self._stopping.set()
+
+    async def until_done(
+        self,
+        work: Callable[[], Awaitable[T]],
+        *,
+        may_pass: Callable[[Exception, int], bool] = lambda error, tries: True,
+        on_failure: Callable[[Exception], None] = lambda error: None,
+    ) -> T:
+        """The result of ``work``, however many tries it takes.
+
+        ``may_pass`` is asked of each failure, with the number of tries so far; what cannot pass is
+        raised. ``on_failure`` is told of each failure that is waited for.
+
+        Raises:
+            Stopped: it was told to stop; the last failure is its cause.
+        """
+
+        def worth_waiting(state: RetryCallState) -> bool:
+            error = state.outcome.exception() if state.outcome else None
+            return isinstance(error, Exception) and may_pass(error, state.attempt_number)
+
+        def note(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            if not isinstance(error, Exception):
+                return
+            on_failure(error)
+            log.warning(
+                "trying_again",
+                what=self._what,
+                attempt=state.attempt_number,
+                in_seconds=round(state.upcoming_sleep, 2),
+                error=f"{type(error).__name__}: {error}",
+            )
+
+        async def attempt() -> T:
+            return await work()
+
+        def give_up(state: RetryCallState) -> T:
+            error = state.outcome.exception() if state.outcome else None
+            raise Stopped(f"{self._what}: {error}") from error
+
+        retrying = AsyncRetrying(
+            retry=worth_waiting,
+            stop=lambda _: self.is_stopped,
+            wait=wait_exponential_jitter(
+                multiplier=FIRST_WAIT_SECONDS, max=self._longest_wait_seconds, jitter=FIRST_WAIT_SECONDS
+            ),
+            sleep=self.sleep,
+            before_sleep=note,
+            retry_error_callback=give_up,
+        )
+        return await retrying(attempt)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, or return at once when stopped."""
+        with anyio.move_on_after(seconds):
+            await self._stopping.wait()

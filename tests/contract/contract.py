@@ -1,0 +1,87 @@
+"""openapi.yaml as the tests look into it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from jsonschema import Draft202012Validator
+
+OPENAPI_FILE = Path(__file__).parents[2] / "openapi.yaml"
+
+DOCUMENT: dict[str, Any] = yaml.safe_load(OPENAPI_FILE.read_text())
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+class Operation(NamedTuple):
+    """One route of the contract."""
+
+    method: str
+    path: str
+    definition: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.definition["operationId"])
+
+    def parameters(self, where: str) -> dict[str, Any]:
+        """The parameters in the path, the query or a header, by name."""
+        every = (resolved(each) for each in self.definition.get("parameters", ()))
+        return {each["name"]: each for each in every if each["in"] == where}
+
+    def responses(self) -> dict[str, Any]:
+        """The answers by their status code."""
+        return {status: resolved(each) for status, each in self.definition["responses"].items()}
+
+
+def operations() -> list[Operation]:
+    """Every route of the contract."""
+    return [
+        Operation(method, path, item[method])
+        for path, item in DOCUMENT["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
+
+
+def resolved(node: dict[str, Any]) -> dict[str, Any]:
+    """What a reference stands for; anything else as it is."""
+    return dict(at(node["$ref"])) if "$ref" in node else node
+
+
+def at(reference: str) -> Any:
+    """What stands at a reference into the contract."""
+    assert reference.startswith("#/"), reference
+    node: Any = DOCUMENT
+    for part in reference.removeprefix("#/").split("/"):
+        node = node[part.replace("~1", "/").replace("~0", "~")]
+    return node
+
+
+def walk(node: Any, path: str = "#") -> Iterator[tuple[str, Any]]:
+    """Every node of the contract with its place."""
+    yield path, node
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, child in children:
+        yield from walk(child, f"{path}/{name}")
+
+
+def faults(schema: dict[str, Any], value: object) -> list[str]:
+    """Where ``value`` departs from a schema that stands in the contract."""
+    validator = Draft202012Validator(
+        {"allOf": [schema], "components": DOCUMENT["components"]},
+        format_checker=Draft202012Validator.FORMAT_CHECKER,
+    )
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+
+def validate_document(name: str, document: object) -> None:
+    """Hold a document against the component schema of its name, such as ``Workflow`` or ``ApprovalList``.
+
+    Raises:
+        AssertionError: with every fault.
+    """
+    found = faults(SCHEMAS[name], document)
+    assert not found, f"not a {name}:\n" + "\n".join(found)

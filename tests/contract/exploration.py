@@ -1,0 +1,91 @@
+"""A run of schemathesis: every phase and every check, and what it has seen."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import schemathesis
+from schemathesis.core.failures import Failure
+from schemathesis.engine import events, from_schema
+from schemathesis.engine.recorder import ScenarioRecorder
+from schemathesis.openapi.checks import RejectedPositiveData
+
+
+@dataclass
+class Findings:
+    """What a run has seen: the status codes of each operation, and the links that led to another."""
+
+    faults: list[str] = field(default_factory=list)
+    answers: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    links: set[tuple[str, str]] = field(default_factory=set)
+    checks: set[str] = field(default_factory=set)
+    phases: set[str] = field(default_factory=set)
+
+    def take(self, recorder: ScenarioRecorder) -> None:
+        """Add what one scenario has seen."""
+        for case_id, node in recorder.cases.items():
+            interaction = recorder.interactions.get(case_id)
+            if interaction is None or interaction.response is None:
+                continue
+            label = node.value.operation.label
+            self.answers[label][interaction.response.status_code] += 1
+            if node.parent_id and node.transition and node.is_transition_applied:
+                self.links.add((recorder.cases[node.parent_id].value.operation.label, label))
+        for check in (check for checks in recorder.checks.values() for check in checks):
+            self.checks.add(check.name)
+            if check.failure_info is not None:
+                failure = check.failure_info.failure
+                where = f"{check.name}: {failure.operation}: {failure.title}"
+                self.faults.append(f"{where}\n{failure.message}\n{check.failure_info.code_sample}")
+
+
+def explore(schema: schemathesis.BaseSchema) -> Findings:
+    """Let schemathesis run all its phases over a schema that knows its application or its server."""
+    schema.hook("filter_failure")(is_a_failure)
+    findings = Findings()
+    for event in from_schema(schema).execute():
+        match event:
+            case events.ScenarioFinished():
+                findings.phases.add(event.phase.value)
+                findings.take(event.recorder)
+            case events.NonFatalError():
+                findings.faults.append(f"{event.label}: {event.info.title}\n{event.value}")
+            case events.FatalError():
+                raise event.exception
+            case events.EngineFinished():
+                findings.faults.extend(failure.message for failure in event.failures)
+    return findings
+
+
+def is_a_failure(
+    context: schemathesis.HookContext,
+    failure: Failure,
+    case: schemathesis.Case[Any],
+    response: schemathesis.Response,
+) -> bool:
+    """A cursor that this service has not given out is well refused, which no schema can tell."""
+    if not isinstance(failure, RejectedPositiveData) or response.status_code != 400:
+        return True
+    refused = [fault["field"] for fault in response.json()["error"]["details"]]
+    return refused != ["cursor"]
+
+
+def configuration(*, examples: int, chains: int, without: tuple[str, ...] = ()) -> schemathesis.Config:
+    """Every phase and every check but those ``without``; the same cases at each run.
+
+    412 is a refusal like any other: ``If-Match`` names a version that no generated request can know.
+    """
+    refusals = ["400", "401", "403", "404", "405", "409", "412", "415"]
+    return schemathesis.Config.from_dict(
+        {
+            "seed": 1,
+            "continue-on-failure": True,
+            "generation": {"max-examples": examples, "deterministic": True, "database": "none"},
+            "phases": {"stateful": {"generation": {"max-examples": chains}}},
+            "checks": {
+                "positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "409", "412"]},
+                "negative_data_rejection": {"expected-statuses": refusals},
+                **{name: {"enabled": False} for name in without},
+            },
+        }
+    )

@@ -1,0 +1,213 @@
+"""The models that requests are read into and the contract's schemas: neither drifts from the other."""
+
+import inspect
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from interfaces.rest import models
+from interfaces.rest.models import (
+    ApiModel,
+    ApprovalFilters,
+    CreateApprovalRequest,
+    DecisionRequest,
+    NoQuery,
+    Paging,
+    Query,
+    RetryRequest,
+    RunFilters,
+    StartWorkflowRequest,
+    TriggerJobRequest,
+    WorkflowFilters,
+)
+from tests.contract.contract import SCHEMAS, faults, operations
+
+BODIES = {name: SCHEMAS[name] for name in SCHEMAS if name.endswith("Request")}
+"""The contract's schemas of what is sent in."""
+
+QUERIES: dict[str, type[Query]] = {
+    "listWorkflows": WorkflowFilters,
+    "listWorkflowSteps": Paging,
+    "listWorkflowExecutions": Paging,
+    "listWorkflowEvents": Paging,
+    "listApprovals": ApprovalFilters,
+    "listApprovalEvents": Paging,
+    "listJobs": NoQuery,
+    "listJobRuns": RunFilters,
+}
+"""Which model reads the query string of which operation."""
+
+_ANNOTATIONS = {"title", "description", "examples", "example"}
+
+Json = dict[str, Any]
+
+
+def normalised(schema: Json, definitions: Json) -> Json:
+    """A schema without its words and references, its unordered members in order."""
+    if schema.get("$ref") == "#/components/schemas/JsonObject":
+        return {"type": "object", "x-component": "JsonObject"} | _rest(schema, definitions)
+    if "$ref" in schema:
+        target = definitions[schema["$ref"].rpartition("/")[2]]
+        return normalised(target, definitions) | _rest(schema, definitions)
+    return _rest(schema, definitions)
+
+
+def _rest(schema: Json, definitions: Json) -> Json:
+    found: Json = {}
+    for name, value in schema.items():
+        if name in _ANNOTATIONS or name == "$ref" or (name, value) == ("default", None):
+            continue
+        match name, value:
+            case "properties", {}:
+                members = {member: normalised(each, definitions) for member, each in value.items()}
+                if members:
+                    found[name] = members
+            case (("required" | "enum"), [*_]):
+                if value:
+                    found[name] = sorted(value)
+            case _, {} if name != "default":
+                found[name] = normalised(value, definitions)
+            case _:
+                found[name] = value
+    return found
+
+
+def schema_of(model: type[ApiModel]) -> Json:
+    """A model's schema, as requests must keep to it."""
+    schema = model.model_json_schema(mode="validation")
+    return normalised(schema, schema.get("$defs", {}))
+
+
+def test_every_body_of_the_contract_has_its_model_and_every_model_its_body() -> None:
+    written = {
+        name
+        for name, each in inspect.getmembers(models, inspect.isclass)
+        if issubclass(each, ApiModel) and name.endswith("Request")
+    }
+    assert written == set(BODIES)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_is_the_same_in_the_model_and_in_the_contract(name: str) -> None:
+    assert schema_of(getattr(models, name)) == normalised(BODIES[name], SCHEMAS)
+
+
+def test_every_query_of_the_contract_has_its_model() -> None:
+    with_a_query = {each.id for each in operations() if each.parameters("query")}
+    assert with_a_query == {name for name, model in QUERIES.items() if model is not NoQuery}
+
+
+@pytest.mark.parametrize(
+    "operation", [each for each in operations() if each.id in QUERIES], ids=lambda o: o.id
+)
+def test_a_query_is_the_same_in_the_model_and_in_the_contract(operation: Any) -> None:
+    parameters = operation.parameters("query")
+    contract = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: each["schema"] for name, each in parameters.items()},
+        "required": [name for name, each in parameters.items() if each.get("required")],
+    }
+    assert schema_of(QUERIES[operation.id]) == normalised(contract, SCHEMAS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda schema: schema["properties"].pop("comment"),
+        lambda schema: schema["properties"].update(colour={"type": "string"}),
+        lambda schema: schema["properties"]["decidedBy"].update(type="integer"),
+        lambda schema: schema["properties"]["decidedBy"].update(maxLength=256),
+        lambda schema: schema["properties"]["decidedBy"].update(default="me"),
+        lambda schema: schema["properties"]["decidedBy"].update(enum=["me"]),
+        lambda schema: schema["required"].append("comment"),
+        lambda schema: schema.update(additionalProperties=True),
+        lambda schema: schema.pop("additionalProperties"),
+    ],
+)
+def test_a_drift_of_any_kind_is_noticed(change: Any) -> None:
+    contract = normalised(SCHEMAS["DecisionRequest"], SCHEMAS)
+    assert schema_of(DecisionRequest) == contract
+    drifted = json.loads(json.dumps(contract))
+    change(drifted)
+    assert schema_of(DecisionRequest) != normalised(drifted, SCHEMAS)
+
+
+APPROVAL: Json = {"opportunityId": "opp-1", "riskScore": 0.5, "amount": 10}
+WORKFLOW: Json = {"opportunityId": "opp-1"}
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (CreateApprovalRequest, APPROVAL),
+        (CreateApprovalRequest, APPROVAL | {"riskScore": -1, "amount": 1e15}),
+        (CreateApprovalRequest, APPROVAL | {"requestedAt": "2026-11-22T22:10:05.1234567+01:00"}),
+        (CreateApprovalRequest, APPROVAL | {"requestedAt": "2026-11-22t22:10:05z"}),
+        (CreateApprovalRequest, APPROVAL | {"requestedAt": "0001-01-01T00:00:00+10:00"}),
+        (CreateApprovalRequest, APPROVAL | {"requestedAt": "9999-12-31T23:00:00-10:00"}),
+        (CreateApprovalRequest, APPROVAL | {"ownerId": "x" * 255, "correlationId": "ü 漢"}),
+        (CreateApprovalRequest, APPROVAL | {"approvalUrl": "http://a"}),
+        (StartWorkflowRequest, WORKFLOW),
+        (StartWorkflowRequest, WORKFLOW | {"version": 1, "definition": "d", "input": {}}),
+        (
+            StartWorkflowRequest,
+            WORKFLOW | {"input": {"a": [1, -1.5, True, None, {"b": "c\n"}], "": 2**53 - 1}},
+        ),
+        (DecisionRequest, {"decidedBy": "u"}),
+        (DecisionRequest, {"decidedBy": "u", "comment": ""}),
+        (DecisionRequest, {"decidedBy": "u", "comment": "line\nline" + "x" * 3991}),
+        (RetryRequest, {}),
+        (TriggerJobRequest, {}),
+        (TriggerJobRequest, {"metadata": {}}),
+    ],
+)
+def test_what_the_contract_takes_the_model_takes(model: type[ApiModel], body: Json) -> None:
+    assert faults(SCHEMAS[model.__name__], body) == []
+    model.model_validate(body)
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (CreateApprovalRequest, APPROVAL | {"riskScore": "0.5"}),
+        (CreateApprovalRequest, APPROVAL | {"riskScore": True}),
+        (CreateApprovalRequest, APPROVAL | {"riskScore": None}),
+        (CreateApprovalRequest, APPROVAL | {"amount": 1.1e15}),
+        (CreateApprovalRequest, APPROVAL | {"amount": -(10**400)}),
+        (CreateApprovalRequest, APPROVAL | {"opportunityId": ""}),
+        (CreateApprovalRequest, APPROVAL | {"opportunityId": "a\x00b"}),
+        (CreateApprovalRequest, APPROVAL | {"opportunityId": "a\tb"}),
+        (CreateApprovalRequest, APPROVAL | {"opportunityId": "x" * 256}),
+        (CreateApprovalRequest, APPROVAL | {"opportunityId": 5}),
+        (CreateApprovalRequest, APPROVAL | {"ownerId": None}),
+        (CreateApprovalRequest, APPROVAL | {"requestedAt": 1795385405}),
+        (CreateApprovalRequest, APPROVAL | {"requestedAt": None}),
+        (CreateApprovalRequest, APPROVAL | {"approvalUrl": "javascript:alert(1)"}),
+        (CreateApprovalRequest, APPROVAL | {"approvalUrl": "https://a b"}),
+        (CreateApprovalRequest, APPROVAL | {"owner_id": "u"}),
+        (StartWorkflowRequest, {}),
+        (StartWorkflowRequest, WORKFLOW | {"version": 0}),
+        (StartWorkflowRequest, WORKFLOW | {"version": True}),
+        (StartWorkflowRequest, WORKFLOW | {"version": "1"}),
+        (StartWorkflowRequest, WORKFLOW | {"version": 2**31}),
+        (StartWorkflowRequest, WORKFLOW | {"input": []}),
+        (StartWorkflowRequest, WORKFLOW | {"input": {"a": [{"b": 2**53}]}}),
+        (StartWorkflowRequest, WORKFLOW | {"input": {"a": [{"b": -1e300}]}}),
+        (StartWorkflowRequest, WORKFLOW | {"input": {"a": [{"b": "c\x00"}]}}),
+        (StartWorkflowRequest, WORKFLOW | {"input": {"a": [{"b\x00": 1}]}}),
+        (DecisionRequest, {"comment": "c"}),
+        (DecisionRequest, {"decidedBy": "u", "comment": "x" * 4001}),
+        (DecisionRequest, {"decidedBy": "u", "comment": "\x00"}),
+        (DecisionRequest, {"decidedBy": "u", "payloadDigest": "d"}),
+        (RetryRequest, {"fromStep": "forecast"}),
+        (TriggerJobRequest, {"metadata": None}),
+        (TriggerJobRequest, {"metadata": {"a": 2**53}}),
+    ],
+)
+def test_what_the_contract_refuses_the_model_refuses(model: type[ApiModel], body: Json) -> None:
+    assert faults(SCHEMAS[model.__name__], body) != []
+    with pytest.raises(ValidationError):
+        model.model_validate(body)

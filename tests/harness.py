@@ -1,0 +1,199 @@
+"""The service under test: in this process over its ASGI application, or as a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import httpx
+import yaml
+
+from config.container import Container, build
+from config.runtime import working
+from config.settings import Settings, load_settings
+from domain.values import SYSTEM_TENANT
+from tests.services import free_port
+
+TENANT = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
+OTHER_TENANT = "c3d1a2f0-5b66-4c1e-8a0f-3f1f6f0b7a22"
+USER = "5b9d1c1e-2f0a-4b8e-8d43-0d6b7f2c4a11"
+
+PATIENCE_SECONDS = 15.0
+
+
+def settings_in(folder: Path, *, overlay: Mapping[str, Any] | None = None, **environ: str) -> Settings:
+    """Settings with everything below ``folder``, the given variables, and a YAML overlay."""
+    path = None
+    if overlay:
+        path = folder / "settings.yaml"
+        path.write_text(yaml.safe_dump(dict(overlay)))
+    return load_settings(path, {"DATA_DIR": str(folder / "data"), **environ})
+
+
+class Service:
+    """A service at work in this process."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self._transport = httpx.ASGITransport(container.app, raise_app_exceptions=False)
+
+    def client(self, tenant: str | None = TENANT, **headers: str) -> httpx.AsyncClient:
+        """A client of a tenant."""
+        named = {"X-Tenant-ID": tenant} if tenant else {}
+        return httpx.AsyncClient(
+            transport=self._transport, base_url="http://service", headers={**named, **headers}
+        )
+
+    async def caught_up(self) -> None:
+        """Wait until every follower has handled what the log holds now."""
+        store = self.container.stores.event_store
+        for follower in self.container.followers:
+            for partition in await store.partitions():
+
+                async def reached(name: str = follower.name, partition: str = partition) -> bool:
+                    positions = (
+                        self.container.stores.log_positions
+                        if name in ("outbox", "step-deadlines")
+                        else self.container.stores.document_positions
+                    )
+                    return await store.count_after(partition, await positions.load(name, partition)) == 0
+
+                await eventually(reached)
+
+
+@asynccontextmanager
+async def service(settings: Settings) -> AsyncIterator[Service]:
+    """Everything at work but the HTTP server; requests go to the application directly."""
+    async with AsyncExitStack() as stack:
+        container = await build(settings, stack)
+        async with working(container):
+            yield Service(container)
+
+
+async def eventually(
+    condition: Callable[[], Awaitable[Any]], *, seconds: float = PATIENCE_SECONDS, every: float = 0.02
+) -> Any:
+    """The first true answer of ``condition``; fails when there is none in time."""
+    with anyio.move_on_after(seconds):
+        while True:
+            answer = await condition()
+            if answer:
+                return answer
+            await anyio.sleep(every)
+    raise AssertionError(f"not within {seconds} s: {condition}")
+
+
+class ServiceProcess:
+    """A service as a process of its own, to be killed."""
+
+    def __init__(self, folder: Path, **environ: str) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._environ = environ
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = folder / f"service-{uuid4().hex[:6]}.log"
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """What it has logged so far."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    def start(self) -> "ServiceProcess":
+        """Start it and wait until it serves."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "config.main", "serve"],
+                env={
+                    **_clean_environment(),
+                    "DATA_DIR": str(self._folder / "data"),
+                    "PORT": str(self.port),
+                    **self._environ,
+                },
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                httpx.get(f"{self.url}/health", timeout=1).raise_for_status()
+            except httpx.HTTPError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"the service did not start:\n{self.log}") from None
+                time.sleep(0.05)
+            else:
+                return self
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def terminate(self, timeout: float = 15.0) -> int:
+        """SIGTERM, and wait for its end; its exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout)
+
+    def stop(self) -> None:
+        """End it however it can be ended."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def client(self, tenant: str = TENANT) -> httpx.Client:
+        """A client of a tenant."""
+        return httpx.Client(base_url=self.url, headers={"X-Tenant-ID": tenant}, timeout=10)
+
+
+@contextmanager
+def service_process(folder: Path, **environ: str) -> Iterator[ServiceProcess]:
+    """A running service process, ended in any case."""
+    process = ServiceProcess(folder, **environ)
+    try:
+        yield process.start()
+    finally:
+        process.stop()
+
+
+def run_command(*arguments: str, timeout: float = 60, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """One run of the command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "config.main", *arguments],
+        env={**_clean_environment(), **environ},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def _clean_environment() -> dict[str, str]:
+    """This process's environment without what would configure a service."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONPATH": os.getcwd()}
+
+
+__all__ = [
+    "OTHER_TENANT",
+    "SYSTEM_TENANT",
+    "TENANT",
+    "USER",
+    "Service",
+    "ServiceProcess",
+    "eventually",
+    "run_command",
+    "service",
+    "service_process",
+    "settings_in",
+]

@@ -1,0 +1,1 @@
+"""The service on real RabbitMQ and real files."""

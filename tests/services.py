@@ -1,0 +1,142 @@
+"""The real services that tests need: found on their usual ports, or started for the run.
+
+On CI a missing one fails the run; elsewhere the tests that need it are skipped, and pytest's summary
+says so.
+"""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+START_SECONDS = 60.0
+
+
+def is_listening(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def missing(what: str) -> None:
+    """Fail on CI, skip elsewhere."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is needed: it is neither running nor installed")
+    pytest.skip(f"{what} IS MISSING: install it, or start it on its usual port")
+
+
+@contextmanager
+def rabbitmq() -> Iterator[str]:
+    """The URL of a RabbitMQ server: the running one, else one of our own."""
+    if given := os.environ.get("RABBITMQ_TEST_URL"):
+        yield given
+    elif is_listening(5672):
+        yield "amqp://guest:guest@127.0.0.1:5672/"
+    else:
+        with own_rabbitmq(free_port()) as url:
+            yield url
+
+
+@contextmanager
+def own_rabbitmq(port: int) -> Iterator[str]:
+    """A RabbitMQ server of this test run's own, on ``port``, with nothing in it."""
+    program = shutil.which("rabbitmq-server", path=f"{os.environ['PATH']}:/usr/lib/rabbitmq/bin:/usr/sbin")
+    if program is None:
+        missing("RabbitMQ")
+        return
+    with tempfile.TemporaryDirectory(prefix="rabbit-") as folder:
+        os.chmod(folder, 0o777)
+        environment = {
+            **os.environ,
+            "RABBITMQ_NODENAME": f"test{port}@localhost",
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
+            "RABBITMQ_LOG_BASE": f"{folder}/log",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
+            "RABBITMQ_PID_FILE": f"{folder}/pid",
+        }
+        process = subprocess.Popen(
+            [program], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            _wait_for(lambda: is_listening(port), "RabbitMQ", process)
+            yield f"amqp://guest:guest@127.0.0.1:{port}/"
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server's maintenance database: the running one, else one of our own."""
+    if given := os.environ.get("POSTGRES_TEST_URL"):
+        yield given
+    elif is_listening(5432):
+        yield "postgresql://postgres@127.0.0.1:5432/postgres"
+    else:
+        with own_postgresql(free_port()) as url:
+            yield url
+
+
+@contextmanager
+def own_postgresql(port: int) -> Iterator[str]:
+    """A PostgreSQL server of this test run's own."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    pg_ctl = shutil.which("pg_ctl") or (str(found[-1]) if found else None)
+    if pg_ctl is None:
+        missing("PostgreSQL")
+        return
+    as_user = _unprivileged()
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        if as_user:
+            shutil.chown(folder, "postgres")
+        data = f"{folder}/data"
+        initdb = str(Path(pg_ctl).with_name("initdb"))
+        subprocess.run(
+            [*as_user, initdb, "-D", data, "-U", "postgres", "--auth=trust"], check=True, capture_output=True
+        )
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+        subprocess.run(
+            [*as_user, pg_ctl, "-D", data, "-w", "-o", options, "-l", f"{folder}/log", "start"],
+            check=True,
+            capture_output=True,
+        )
+        try:
+            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            subprocess.run(
+                [*as_user, pg_ctl, "-D", data, "-m", "immediate", "stop"], check=True, capture_output=True
+            )
+
+
+def _unprivileged() -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    if os.getuid() != 0:
+        return []
+    pwd.getpwnam("postgres")
+    return ["runuser", "-u", "postgres", "--"]
+
+
+def _wait_for(ready: Callable[[], bool], what: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"{what} did not start")
+        time.sleep(0.1)
