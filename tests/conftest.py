@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import logging
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -42,5 +43,7 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _clean_log_context() -> None:
+def _quiet_logs() -> None:
+    """Warnings and worse, and no context of the test before."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     structlog.contextvars.clear_contextvars()

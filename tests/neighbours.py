@@ -132,11 +132,12 @@ async def neighbour(url: str, names: Names) -> AsyncIterator[Neighbour]:
             seen.append(message)
             await message.ack()
 
-        await spy.consume(note)
+        consumer = await spy.consume(note)
         try:
             yield Neighbour(names, channel, exchange, seen)
         finally:
             with contextlib.suppress(aio_pika.exceptions.AMQPError):
+                await spy.cancel(consumer)
                 for queue in (spy.name, names.queue, names.job_queue, names.dead_letter_queue):
                     await channel.queue_delete(queue)
                 await channel.exchange_delete(names.exchange)

@@ -1,31 +1,26 @@
 """openapi.yaml and the service: the same routes, and every answer as the contract says."""
 
-import os
+import logging
 import re
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-import requests
 import schemathesis
+import structlog
 from schemathesis.python import asgi
 from starlette.routing import Route
 
 from config.container import build
-from config.settings import load_settings
 from interfaces.rest.docs import docs_routes
 from tests.contract.contract import operations
 from tests.contract.exploration import Findings, configuration, explore
 from tests.contract.service import EmbeddedService
 from tests.contract.tokens import SECRET, TokenForTheRequest
+from tests.harness import ServiceProcess, settings_in
 
-QUICKLY_FAILING = {"WORKFLOW_STEP_TIMEOUT_SECONDS": "0.2", "LOG_LEVEL": "error"}
+QUICKLY_FAILING = {"WORKFLOW_STEP_TIMEOUT_SECONDS": "0.2"}
 """No neighbour answers here: workflows fail at once, so that there is something to retry."""
 
 PHASES = {"examples", "coverage", "fuzzing", "stateful"}
@@ -64,17 +59,26 @@ FOLLOWED = {
 """The chains that a run must have gone along."""
 
 
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Thousands of requests: only what fails is logged."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    yield
+    structlog.configure(**before)
+
+
 @pytest.mark.anyio
 async def test_every_route_of_the_contract_is_served_and_every_route_served_stands_in_it(
     tmp_path: Path,
 ) -> None:
     async with AsyncExitStack() as stack:
-        container = await build(load_settings(environ={"DATA_DIR": str(tmp_path)}), stack)
+        container = await build(settings_in(tmp_path), stack)
         served = {
             (method, _shape(route.path))
             for route in container.app.routes
             if isinstance(route, Route)
-            for method in (route.methods or ()) - {"HEAD"}
+            for method in (route.methods or set()) - {"HEAD"}
         }
         assert all(isinstance(route, Route) for route in container.app.routes)
     assets = {("GET", route.path) for route in docs_routes() if route.path.startswith("/docs/")}
@@ -85,9 +89,9 @@ def _shape(path: str) -> str:
     return re.sub(r"{\w+}", "{}", path)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("quiet")
 def test_with_tokens_every_answer_is_as_the_contract_says(tmp_path: Path) -> None:
-    service = EmbeddedService(tmp_path, AUTH_MODE="jwt", JWT_SECRET=SECRET, **QUICKLY_FAILING)
+    service = EmbeddedService(settings_in(tmp_path, JWT_SECRET=SECRET, **QUICKLY_FAILING))
     try:
         schema = schemathesis.openapi.from_asgi(
             "/openapi.yaml", service, config=configuration(examples=10, chains=40)
@@ -103,14 +107,17 @@ def test_with_tokens_every_answer_is_as_the_contract_says(tmp_path: Path) -> Non
     assert FOLLOWED - findings.links == set()
 
 
-@pytest.mark.timeout(120)
 def test_behind_a_gateway_and_on_a_port_every_answer_is_as_the_contract_says(tmp_path: Path) -> None:
-    with served(tmp_path, AUTH_MODE="gateway", **QUICKLY_FAILING) as url:
+    service = ServiceProcess(tmp_path, AUTH_MODE="gateway", **QUICKLY_FAILING).start()
+    try:
         schema = schemathesis.openapi.from_url(
-            f"{url}/openapi.yaml", config=configuration(examples=5, chains=10, without=("ignored_auth",))
+            f"{service.url}/openapi.yaml",
+            config=configuration(examples=5, chains=10, without=("ignored_auth",)),
         )
-        schema.config.update(base_url=url)
+        schema.config.update(base_url=service.url)
         findings = explore(schema)
+    finally:
+        service.stop()
     assert findings.faults == []
     assert findings.phases == PHASES
     assert findings.checks == CHECKS - {"ignored_auth"}
@@ -122,34 +129,3 @@ def _assert_that_everything_was_reached(findings: Findings) -> None:
     succeeded = {name for name, seen in findings.answers.items() if any(200 <= each < 300 for each in seen)}
     every = {f"{each.method.upper()} {each.path}" for each in operations()} - {"GET /openapi.yaml"}
     assert every - succeeded == set()
-
-
-@contextmanager
-def served(data_dir: Path, **environment: str) -> Iterator[str]:
-    """The service as its own process on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    command = [str(Path(sys.executable).with_name("workflow-orchestrator")), "serve"]
-    process = subprocess.Popen(
-        command, env=inherited | {"DATA_DIR": str(data_dir), "PORT": str(port)} | environment
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_up(url, process)
-        yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
-
-
-def _wait_until_up(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(100):
-        assert process.poll() is None, "the service has ended"
-        try:
-            requests.get(f"{url}/health", timeout=1)
-            return
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    raise AssertionError("the service does not answer")

@@ -22,7 +22,7 @@ class TokenForTheRequest:
     """Signs each generated request in as the tenant that it names, and as who decides in its body."""
 
     def get(self, case: schemathesis.Case[Any], context: schemathesis.AuthContext) -> str:
-        tenant = (case.headers or {}).get("X-Tenant-ID", SOME_TENANT)
+        tenant = case.headers.get("X-Tenant-ID", SOME_TENANT)
         user = case.body.get("decidedBy") if isinstance(case.body, dict) else None
         return token(tenant=tenant, user=user if isinstance(user, str) and 0 < len(user) < 256 else SOMEONE)
 

@@ -1,0 +1,145 @@
+"""Batch jobs: fired, triggered by hand, and closed by the worker's report."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from domain.job import JOB_NAMES
+from interfaces.scheduling.firing import CronFirings
+from tests.harness import SYSTEM_TENANT, TENANT, USER, Service, eventually
+from tests.neighbours import Neighbour
+
+pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
+
+JOB = "risk-snapshot-backfill"
+NOMINAL = datetime(2026, 11, 29, 1, 0, tzinfo=UTC)
+
+
+async def runs(service: Service, job: str = JOB, **filters: str) -> list[dict[str, Any]]:
+    """The job's runs."""
+    await service.caught_up()
+    async with service.client(SYSTEM_TENANT) as client:
+        answer = await client.get(f"/api/v1/jobs/{job}/runs", params=filters)
+    found: list[dict[str, Any]] = answer.json()["runs"]
+    return found
+
+
+async def triggered(service: Service, job: str = JOB, **metadata: Any) -> dict[str, Any]:
+    """A run opened by hand."""
+    async with service.client(SYSTEM_TENANT, **{"X-User-ID": USER}) as client:
+        answer = await client.post(f"/api/v1/jobs/{job}/trigger", json={"metadata": metadata})
+    assert answer.status_code == 202, answer.text
+    run: dict[str, Any] = answer.json()
+    return run
+
+
+async def test_a_trigger_published_before_any_worker_exists_waits_in_the_job_queue(
+    orchestrator: Service, crm: Neighbour
+) -> None:
+    await triggered(orchestrator, **{"from": "2026-01-01", "to": "2026-01-31"})
+    await crm.expect("workflow.job.trigger")
+
+    message = await crm.take(crm.names.job_queue)
+    body = msgspec.json.decode(message.body)
+    assert body["type"] == "workflow.job.trigger"
+    assert body["tenantId"] == SYSTEM_TENANT
+    assert body["metadata"]["userId"] == USER
+    assert body["data"] == {
+        "job": JOB,
+        "metadata": {"from": "2026-01-01", "to": "2026-01-31"},
+        "triggeredBy": "manual",
+        "timestamp": body["data"]["timestamp"],
+    }
+    assert message.delivery_mode == 2
+
+
+async def test_a_firing_is_an_event_first_and_fires_once(orchestrator: Service, crm: Neighbour) -> None:
+    container = orchestrator.container
+    fire = CronFirings(container.dispatch, container.schedules)
+    for _ in range(3):
+        await fire(JOB, NOMINAL)
+
+    (message,) = await crm.expect("workflow.job.trigger")
+    assert message["data"]["triggeredBy"] == "scheduler"
+    assert message["data"]["metadata"]["schedule"] == "0 1 * * 0"
+    assert message["data"]["metadata"]["triggeredAt"].endswith("Z")
+    (run,) = await runs(orchestrator)
+    assert run["nominalTime"] == "2026-11-29T01:00:00.000Z"
+    assert run["status"] == "scheduled"
+    assert run["actor"] == "system:scheduler"
+    assert len(crm.messages("workflow.job.trigger")) == 1
+
+
+@pytest.mark.parametrize("tenant", [SYSTEM_TENANT, ""])
+async def test_a_report_closes_the_newest_open_run(
+    orchestrator: Service, crm: Neighbour, tenant: str
+) -> None:
+    older, newer = await triggered(orchestrator, n=1), await triggered(orchestrator, n=2)
+    report = {"job": JOB, "status": "success", "completedAt": "2026-11-23T01:02:03.000Z"}
+    await crm.send("workflow.job.completed", report, tenant=tenant)
+
+    async def closed() -> list[dict[str, Any]]:
+        return await runs(orchestrator, status="completed")
+
+    (completed,) = await eventually(closed)
+    assert completed["runId"] == newer["runId"]
+    assert completed["completedAt"] == "2026-11-23T01:02:03.000Z"
+
+    failure = {"job": JOB, "error": "out of memory", "failedAt": "2026-11-23T01:05:00.000Z"}
+    await crm.send("workflow.job.failed", failure, tenant=tenant)
+
+    async def failed() -> list[dict[str, Any]]:
+        return await runs(orchestrator, status="failed")
+
+    (run,) = await eventually(failed)
+    assert run["runId"] == older["runId"]
+    assert run["error"] == "out of memory"
+
+
+async def test_reports_that_nobody_waits_for_are_acknowledged(orchestrator: Service, crm: Neighbour) -> None:
+    for job in (JOB, "no-such-job"):
+        await crm.send("workflow.job.completed", {"job": job, "status": "success"}, tenant=SYSTEM_TENANT)
+    run = await triggered(orchestrator)
+    await crm.expect("workflow.job.trigger")
+    await crm.send("workflow.job.completed", {"job": JOB, "status": "success"}, tenant=SYSTEM_TENANT)
+
+    async def closed() -> list[dict[str, Any]]:
+        return await runs(orchestrator, status="completed")
+
+    (completed,) = await eventually(closed)
+    assert completed["runId"] == run["runId"]
+    assert await crm.queued(crm.names.dead_letter_queue) == 0
+
+
+async def test_the_jobs_are_shown_with_their_next_firings(orchestrator: Service) -> None:
+    await triggered(orchestrator)
+    await orchestrator.caught_up()
+    async with orchestrator.client(SYSTEM_TENANT) as client:
+        jobs = (await client.get("/api/v1/jobs")).json()
+        one = (await client.get(f"/api/v1/jobs/{JOB}")).json()
+        unknown = await client.get("/api/v1/jobs/no-such-job")
+    assert [job["job"] for job in jobs["jobs"]] == list(JOB_NAMES)
+    assert one["cron"] == "0 1 * * 0"
+    assert one["timeZone"] == "UTC"
+    assert one["lastRun"]["status"] == "scheduled"
+    assert len(one["nextFireTimes"]) == 5
+    moments = [datetime.fromisoformat(each) for each in one["nextFireTimes"]]
+    assert {(moment.isoweekday(), moment.hour) for moment in moments} == {(7, 1)}
+    assert unknown.status_code == 404
+    assert unknown.json()["error"]["code"] == "JOB_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", ""), ("GET", f"/{JOB}"), ("GET", f"/{JOB}/runs"), ("POST", f"/{JOB}/trigger")],
+)
+async def test_another_tenant_than_the_system_one_is_refused(
+    orchestrator: Service, method: str, path: str
+) -> None:
+    async with orchestrator.client(TENANT) as client:
+        answer = await client.request(method, f"/api/v1/jobs{path}")
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "SYSTEM_TENANT_ONLY"
+    assert await runs(orchestrator) == []
