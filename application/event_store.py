@@ -14,6 +14,7 @@ import msgspec
 from anyio.to_thread import run_sync
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
+    ConnectionPoolClosedError,
     DatabaseError,
     IntegrityError,
     InterfaceError,
@@ -80,6 +81,8 @@ class EventStore:
         self._log = log
         self._limiter = anyio.CapacityLimiter(_THREADS)
         self._wakeups: set[anyio.Event] = set()
+        self.appends = 0
+        """How often this process may have appended; a reader tells by it whether to look again."""
 
     async def execute(
         self,
@@ -203,6 +206,7 @@ class EventStore:
         return _token(self._log.recorder.max_notification_id() or 0)
 
     def _wake(self) -> None:
+        self.appends += 1
         for event in self._wakeups:
             event.set()
 
@@ -245,7 +249,7 @@ def _failures_translated() -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except (InterfaceError, OperationalError, InternalError) as error:
+    except (InterfaceError, OperationalError, InternalError, ConnectionPoolClosedError) as error:
         raise StoreUnavailable(str(error) or type(error).__name__) from error
     except PersistenceError as error:
         if type(error) in (PersistenceError, DatabaseError):

@@ -27,6 +27,19 @@ JOB_TRIGGER = "workflow.job.trigger"
 APPROVAL_COMPLETED = "hitl.approval.completed"
 
 
+PUBLISHED = (
+    ApprovalApproved,
+    ApprovalRejected,
+    JobFired,
+    WorkflowStarted,
+    StepDispatched,
+    StepCompleted,
+    WorkflowCompleted,
+    WorkflowFailed,
+)
+"""The events that the neighbours are told of."""
+
+
 class Source(msgspec.Struct, frozen=True):
     """Which process of which service sent a message."""
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import anyio
 
-from application.integration import public_message
+from application.integration import PUBLISHED, public_message
 from application.ports import PublicMessage, Publisher
-from domain.event import Recorded
+from domain.event import Event, Recorded
 
 
 class Outbox:
@@ -20,6 +20,10 @@ class Outbox:
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._confirmed: set[str] = set()
+
+    def wants(self, event: Event) -> bool:
+        """Whether the neighbours are told of such an event."""
+        return isinstance(event, PUBLISHED)
 
     async def handle(self, events: Sequence[Recorded]) -> None:
         """Publish the batch's messages; returns when each is confirmed.

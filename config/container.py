@@ -17,6 +17,7 @@ from application.jobs import JobHandlers
 from application.outbox import Outbox
 from application.policies import step_deadlines
 from application.policies.step_deadlines import StepDeadlines
+from application.shared_reads import SharedReads
 from application.timers import DueTimers
 from application.workflows import WorkflowHandlers
 from config.sections import Settings
@@ -40,7 +41,7 @@ from interfaces.scheduling.scheduler import JobScheduler
 from interfaces.scheduling.timers import TimerLoop
 from projections.approvals import Approvals
 from projections.executions import Executions
-from projections.follower import Follower, Handler
+from projections.follower import Follower, FollowerStatus, Handler
 from projections.job_runs import JobRuns
 from projections.ports import Checkpoints
 from projections.projection import Materializer, Projection
@@ -123,10 +124,12 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     source = Source(name, f"{name}-{os.getpid()}-{time.time_ns() // 1_000_000}")
     transport = build_transport(settings, source, consumer, metrics)
 
+    log = SharedReads(stores.event_store)
+
     def follower(handler: Handler, positions: Checkpoints) -> Follower:
         return Follower(
             handler,
-            stores.event_store,
+            log,
             positions,
             now=clock.now,
             poll_seconds=settings.followers.poll_seconds,
@@ -141,7 +144,6 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         follower(Outbox(transport.publisher), stores.log_positions),
         follower(StepDeadlines(stores.timers), stores.log_positions),
     ]
-    metrics.watch_followers(lambda: [each.status for each in followers])
     due_timers = DueTimers(
         stores.timers, clock, dispatch, {step_deadlines.TIMER_KIND: step_deadlines.timed_out}
     )
@@ -150,10 +152,18 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     scheduler = JobScheduler(schedules, CronFirings(dispatch, schedules))
     timers = TimerLoop(due_timers.fire, poll_seconds=settings.followers.poll_seconds)
 
+    def statuses() -> list[FollowerStatus]:
+        return [*(each.status for each in followers), timers.status]
+
+    metrics.watch_followers(statuses)
+
     async def scheduler_check() -> Check:
         if not settings.batch_jobs.enabled:
             return Check("off", "batch_jobs.enabled is false")
-        return Check("up") if scheduler.running else Check("down", "not running")
+        if not scheduler.running:
+            return Check("down", "not running")
+        late = scheduler.last_error
+        return Check("up", f"{late.job} of {late.nominal_time}: {late.error}" if late else None)
 
     async def event_store_check() -> Check:
         await stores.event_store.ping()
@@ -180,7 +190,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             "broker": transport.check,
             "scheduler": scheduler_check,
         },
-        followers=lambda: [each.status for each in followers],
+        followers=statuses,
         metrics=metrics,
         metrics_path=settings.metrics.path,
         metrics_token=token if settings.metrics.require_auth else None,

@@ -16,7 +16,7 @@ from config.neighbours import simulate_in_process
 from config.runtime import bind, run
 from config.sections import Settings
 from config.transport import InProcessTransport
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from domain.values import SYSTEM_TENANT, timestamp
 from infrastructure.clock import SystemClock
 from infrastructure.memory.checkpoints import MemoryCheckpoints
@@ -174,6 +174,9 @@ class _Printer:
     """Shows each event as it is stored."""
 
     name = "printer"
+
+    def wants(self, event: Event) -> bool:
+        return True
 
     async def handle(self, events: Sequence[Recorded]) -> None:
         for recorded in events:

@@ -8,7 +8,7 @@ import click
 from config.container import Projections
 from config.sections import Settings
 from config.stores import CannotStart, open_stores
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from infrastructure.clock import SystemClock
 from projections.follower import Follower
 from projections.projection import Materializer
@@ -45,13 +45,18 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
 
 
 class _Counted:
-    """A materializer that moves a progress bar."""
+    """A materializer that moves a progress bar by every event, wanted or not."""
 
     def __init__(self, materializer: Materializer, bar: "click._termui_impl.ProgressBar[int]") -> None:
         self.name = materializer.name
         self._materializer = materializer
         self._bar = bar
 
+    def wants(self, event: Event) -> bool:
+        return True
+
     async def handle(self, events: Sequence[Recorded]) -> None:
-        await self._materializer.handle(events)
+        await self._materializer.handle(
+            [recorded for recorded in events if self._materializer.wants(recorded.event)]
+        )
         self._bar.update(len(events))

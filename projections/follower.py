@@ -5,7 +5,7 @@ handler that fails is tried again with a backoff, for ever, and says so in its s
 safe to repeat, because a crash between the handling and the saving of the position repeats a batch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal, Protocol
@@ -14,9 +14,10 @@ import anyio
 import msgspec
 import structlog
 
-from domain.event import Recorded
+from domain.errors import Failure
+from domain.event import Event, Recorded
 from projections.patience import Patience, Stopped
-from projections.ports import Checkpoints, Log
+from projections.ports import Batch, Checkpoints, Log
 
 State = Literal["starting", "running", "failing", "stopped"]
 
@@ -27,6 +28,10 @@ class Handler(Protocol):
     """What a follower does with events; safe to repeat."""
 
     name: str
+
+    def wants(self, event: Event) -> bool:
+        """Whether such an event is for this handler; the others are passed over."""
+        ...
 
     async def handle(self, events: Sequence[Recorded]) -> None:
         """Handle a batch, all of it or none that counts: after an exception it comes again."""
@@ -72,11 +77,17 @@ class Follower:
         self._handled = 0
         self._failures = 0
         self._positions: dict[str, str | None] = {}
+        self._unsaved: set[str] = set()
 
     @property
     def name(self) -> str:
         """The handler's name, under which the positions are kept."""
         return self._handler.name
+
+    @property
+    def positions(self) -> Mapping[str, str | None]:
+        """How far it has come in each partition."""
+        return self._positions
 
     @property
     def status(self) -> FollowerStatus:
@@ -92,6 +103,8 @@ class Follower:
             while not self._patience.is_stopped:
                 await self._patience.until_done(self.catch_up, on_failure=self._note_failure)
                 await self._alarm.wait(self._poll_seconds)
+        with suppress(Failure):
+            await self.save_positions()
         self._alarm.close()
         self._state = "stopped"
         self._stopped.set()
@@ -114,14 +127,30 @@ class Follower:
                 batch = await self._log.read(partition, self._positions[partition], self._batch_size)
                 if batch is None:
                     break
-                self._waiting_since = batch.events[0].timestamp
-                await self._handler.handle(batch.events)
-                await self._checkpoints.save(self.name, partition, batch.position)
-                self._positions[partition] = batch.position
-                self._handled += len(batch.events)
+                await self._handle(partition, batch)
         self._waiting_since = None
         self._error = None
         self._state = "running"
+
+    async def _handle(self, partition: str, batch: Batch) -> None:
+        wanted = [recorded for recorded in batch.events if self._handler.wants(recorded.event)]
+        if wanted:
+            self._waiting_since = wanted[0].timestamp
+            await self._handler.handle(wanted)
+            await self._checkpoints.save(self.name, partition, batch.position)
+            self._unsaved.discard(partition)
+        else:
+            self._unsaved.add(partition)
+        self._positions[partition] = batch.position
+        self._handled += len(batch.events)
+
+    async def save_positions(self) -> None:
+        """Save what was passed over without being wanted; otherwise it is read again after a start."""
+        for partition in sorted(self._unsaved):
+            position = self._positions[partition]
+            if position is not None:
+                await self._checkpoints.save(self.name, partition, position)
+        self._unsaved.clear()
 
     def _note_failure(self, error: Exception) -> None:
         if self._state != "failing":

@@ -58,6 +58,8 @@ class Patience:
             Stopped: it was told to stop; the last failure is its cause.
         """
 
+        waited_for: Exception | None = None
+
         def worth_waiting(state: RetryCallState) -> bool:
             error = state.outcome.exception() if state.outcome else None
             return isinstance(error, Exception) and may_pass(error, state.attempt_number)
@@ -66,6 +68,8 @@ class Patience:
             error = state.outcome.exception() if state.outcome else None
             if not isinstance(error, Exception):
                 return
+            nonlocal waited_for
+            waited_for = error
             on_failure(error)
             log.warning(
                 "trying_again",
@@ -78,6 +82,11 @@ class Patience:
         async def attempt() -> T:
             return await work()
 
+        async def wait(seconds: float) -> None:
+            await self.sleep(seconds)
+            if self.is_stopped:
+                raise Stopped(f"{self._what}: {waited_for}") from waited_for
+
         def give_up(state: RetryCallState) -> T:
             error = state.outcome.exception() if state.outcome else None
             raise Stopped(f"{self._what}: {error}") from error
@@ -88,7 +97,7 @@ class Patience:
             wait=wait_exponential_jitter(
                 multiplier=FIRST_WAIT_SECONDS, max=self._longest_wait_seconds, jitter=FIRST_WAIT_SECONDS
             ),
-            sleep=self.sleep,
+            sleep=wait,
             before_sleep=note,
             retry_error_callback=give_up,
         )

@@ -42,11 +42,13 @@ class Materializer:
         self._projection = projection
         self._documents = documents
 
+    def wants(self, event: Event) -> bool:
+        """Whether the projection reads such an event."""
+        return bool(self._projection.reads(event))
+
     async def handle(self, events: Sequence[Recorded]) -> None:
         """Bring the container up to the batch's last event."""
-        wanted = [
-            (recorded, ids) for recorded in events if (ids := tuple(self._projection.reads(recorded.event)))
-        ]
+        wanted = [(recorded, tuple(self._projection.reads(recorded.event))) for recorded in events]
         if not wanted:
             return
         container = self._projection.container

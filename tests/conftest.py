@@ -7,8 +7,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 import structlog
+from hypothesis import settings
 
 from tests import services
+
+settings.register_profile("service", deadline=None)
+settings.load_profile("service")
 
 
 @pytest.fixture(scope="session")

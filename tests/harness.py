@@ -54,18 +54,18 @@ class Service:
     async def caught_up(self) -> None:
         """Wait until every follower has handled what the log holds now."""
         store = self.container.stores.event_store
-        for follower in self.container.followers:
-            for partition in await store.partitions():
+        heads = {partition: await store.head(partition) for partition in await store.partitions()}
 
-                async def reached(name: str = follower.name, partition: str = partition) -> bool:
-                    positions = (
-                        self.container.stores.log_positions
-                        if name in ("outbox", "step-deadlines")
-                        else self.container.stores.document_positions
-                    )
-                    return await store.count_after(partition, await positions.load(name, partition)) == 0
+        async def reached() -> bool:
+            for partition, head in heads.items():
+                behind_head = await store.count_after(partition, head)
+                for follower in self.container.followers:
+                    position = follower.positions.get(partition)
+                    if await store.count_after(partition, position) > behind_head:
+                        return False
+            return True
 
-                await eventually(reached)
+        await eventually(reached)
 
 
 @asynccontextmanager
@@ -91,14 +91,20 @@ async def eventually(
 
 
 class ServiceProcess:
-    """A service as a process of its own, to be killed."""
+    """A service as a process of its own, to be killed. ``overlay`` is laid over its settings."""
 
-    def __init__(self, folder: Path, **environ: str) -> None:
+    def __init__(self, folder: Path, *, overlay: Mapping[str, Any] | None = None, **environ: str) -> None:
+        tag = uuid4().hex[:6]
         self.port = free_port()
-        self._folder = folder
+        self.data_dir = folder / "data"
+        self._arguments: list[str] = []
+        if overlay:
+            config = folder / f"settings-{tag}.yaml"
+            config.write_text(yaml.safe_dump(dict(overlay)))
+            self._arguments = ["--config", str(config)]
         self._environ = environ
         self._process: subprocess.Popen[bytes] | None = None
-        self._log = folder / f"service-{uuid4().hex[:6]}.log"
+        self._log = folder / f"service-{tag}.log"
 
     @property
     def url(self) -> str:
@@ -110,20 +116,31 @@ class ServiceProcess:
         """What it has logged so far."""
         return self._log.read_text() if self._log.exists() else ""
 
-    def start(self) -> "ServiceProcess":
-        """Start it and wait until it serves."""
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been launched and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def launch(self) -> "ServiceProcess":
+        """Start it without waiting for anything."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "config.main", "serve"],
+                [sys.executable, "-m", "config.main", "serve", *self._arguments],
                 env={
                     **_clean_environment(),
-                    "DATA_DIR": str(self._folder / "data"),
+                    "DATA_DIR": str(self.data_dir),
                     "PORT": str(self.port),
                     **self._environ,
                 },
                 stdout=log,
                 stderr=log,
             )
+        return self
+
+    def start(self) -> "ServiceProcess":
+        """Start it and wait until it serves."""
+        self.launch()
+        assert self._process is not None
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -147,6 +164,11 @@ class ServiceProcess:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(timeout)
 
+    def wait(self, timeout: float = 15.0) -> int:
+        """Wait for its end; its exit code."""
+        assert self._process is not None
+        return self._process.wait(timeout)
+
     def stop(self) -> None:
         """End it however it can be ended."""
         if self._process is not None and self._process.poll() is None:
@@ -156,11 +178,22 @@ class ServiceProcess:
         """A client of a tenant."""
         return httpx.Client(base_url=self.url, headers={"X-Tenant-ID": tenant}, timeout=10)
 
+    def async_client(self, tenant: str = TENANT, **headers: str) -> httpx.AsyncClient:
+        """A client of a tenant, for requests side by side."""
+        return httpx.AsyncClient(
+            base_url=self.url,
+            headers={"X-Tenant-ID": tenant, **headers},
+            timeout=30,
+            limits=httpx.Limits(max_connections=32),
+        )
+
 
 @contextmanager
-def service_process(folder: Path, **environ: str) -> Iterator[ServiceProcess]:
+def service_process(
+    folder: Path, *, overlay: Mapping[str, Any] | None = None, **environ: str
+) -> Iterator[ServiceProcess]:
     """A running service process, ended in any case."""
-    process = ServiceProcess(folder, **environ)
+    process = ServiceProcess(folder, overlay=overlay, **environ)
     try:
         yield process.start()
     finally:

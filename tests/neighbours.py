@@ -118,8 +118,11 @@ class Neighbour:
 
 
 @asynccontextmanager
-async def neighbour(url: str, names: Names) -> AsyncIterator[Neighbour]:
-    """A neighbour that listens to everything on the test's exchange; its queues are deleted afterwards."""
+async def neighbour(url: str, names: Names, *, clean: bool = True) -> AsyncIterator[Neighbour]:
+    """A neighbour that listens to everything on the test's exchange; its queues are deleted afterwards.
+
+    ``clean`` is false where the broker is about to stop, or the queues are to outlive this neighbour.
+    """
     connection = await aio_pika.connect(url)
     async with connection:
         channel = await connection.channel()
@@ -137,10 +140,11 @@ async def neighbour(url: str, names: Names) -> AsyncIterator[Neighbour]:
             yield Neighbour(names, channel, exchange, seen)
         finally:
             with contextlib.suppress(aio_pika.exceptions.AMQPError):
-                await spy.cancel(consumer)
-                for queue in (spy.name, names.queue, names.job_queue, names.dead_letter_queue):
-                    await channel.queue_delete(queue)
-                await channel.exchange_delete(names.exchange)
+                if clean:
+                    await spy.cancel(consumer)
+                    for queue in (spy.name, names.queue, names.job_queue, names.dead_letter_queue):
+                        await channel.queue_delete(queue)
+                    await channel.exchange_delete(names.exchange)
 
 
 def _service_of(body: Mapping[str, Any]) -> str:

@@ -56,14 +56,39 @@ def rabbitmq() -> Iterator[str]:
 @contextmanager
 def own_rabbitmq(port: int) -> Iterator[str]:
     """A RabbitMQ server of this test run's own, on ``port``, with nothing in it."""
-    program = shutil.which("rabbitmq-server", path=f"{os.environ['PATH']}:/usr/lib/rabbitmq/bin:/usr/sbin")
+    with rabbitmq_node(port) as node:
+        node.start()
+        yield node.url
+
+
+@contextmanager
+def rabbitmq_node(port: int) -> Iterator["RabbitNode"]:
+    """A RabbitMQ node that is not running yet; it keeps its data from one start to the next."""
+    program = shutil.which("rabbitmq-server", path=f"/usr/lib/rabbitmq/bin:{os.environ['PATH']}")
     if program is None:
         missing("RabbitMQ")
         return
     with tempfile.TemporaryDirectory(prefix="rabbit-") as folder:
-        os.chmod(folder, 0o777)
-        environment = {
+        node = RabbitNode(program, folder, port)
+        try:
+            yield node
+        finally:
+            node.stop()
+
+
+class RabbitNode:
+    """A RabbitMQ server of a test's own, to be started and stopped."""
+
+    def __init__(self, program: str, folder: str, port: int) -> None:
+        self.url = f"amqp://guest:guest@127.0.0.1:{port}/"
+        self._program = program
+        self._port = port
+        config = Path(folder, "rabbitmq.conf")
+        config.write_text(f"listeners.tcp.default = 127.0.0.1:{port}\n")
+        self._environment = {
             **os.environ,
+            "HOME": folder,
+            "RABBITMQ_CONFIG_FILE": str(config),
             "RABBITMQ_NODENAME": f"test{port}@localhost",
             "RABBITMQ_NODE_PORT": str(port),
             "RABBITMQ_DIST_PORT": str(free_port()),
@@ -72,13 +97,19 @@ def own_rabbitmq(port: int) -> Iterator[str]:
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
             "RABBITMQ_PID_FILE": f"{folder}/pid",
         }
-        process = subprocess.Popen(
-            [program], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self._process = subprocess.Popen(
+            [self._program], env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        try:
-            _wait_for(lambda: is_listening(port), "RabbitMQ", process)
-            yield f"amqp://guest:guest@127.0.0.1:{port}/"
-        finally:
+        _wait_for(lambda: is_listening(self._port), "RabbitMQ", self._process)
+
+    def stop(self) -> None:
+        """Stop it; stopping twice is harmless."""
+        process, self._process = self._process, None
+        if process is not None:
             process.terminate()
             process.wait(timeout=30)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from application.commands import Command, TimeOutStep
 from application.ports import Timer, Timers
-from domain.event import Metadata, Recorded
+from domain.event import Event, Metadata, Recorded
 from domain.values import derived_id
 from domain.workflow import StepCompleted, StepDispatched, StepFailed
 
@@ -19,6 +19,10 @@ class StepDeadlines:
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
+
+    def wants(self, event: Event) -> bool:
+        """Whether a deadline begins or ends with such an event."""
+        return isinstance(event, StepDispatched | StepCompleted | StepFailed)
 
     async def handle(self, events: Sequence[Recorded]) -> None:
         """Set and cancel the batch's timers; a timer that ends within the batch is never set."""

@@ -18,6 +18,9 @@ Synchronous = Literal["FULL", "NORMAL"]
 _READERS = 4
 _LOCK_TIMEOUT_SECONDS = 5.0
 
+_AWAY = (sqlite3.OperationalError, sqlite3.InterfaceError, sqlite3.InternalError)
+"""The file cannot be used now. So says plain ``DatabaseError`` too: it is damaged, or no database."""
+
 
 class SqliteDatabase:
     """Connections to one file in WAL mode.
@@ -36,15 +39,17 @@ class SqliteDatabase:
         for _ in range(_READERS):
             self._readers.put(self._connect())
         self._here = self._connect()
+        self._closed = False
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` in one transaction.
 
         Raises:
-            StoreUnavailable: the file is locked for too long, full or gone; nothing was written.
+            StoreUnavailable: the file is locked for too long, full, gone or closed; nothing was written.
         """
 
         def transaction() -> T:
+            self._check_open()
             with _failures_translated(self._path), self._writer:
                 self._writer.execute("BEGIN IMMEDIATE")
                 return work(self._writer)
@@ -59,6 +64,7 @@ class SqliteDatabase:
         """
 
         def snapshot() -> T:
+            self._check_open()
             connection = self._readers.get_nowait()
             try:
                 with _failures_translated(self._path):
@@ -74,15 +80,21 @@ class SqliteDatabase:
 
     def read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a look-up by key on the calling thread: it costs less than the hop to another one."""
+        self._check_open()
         with _failures_translated(self._path):
             return work(self._here)
 
     def close(self) -> None:
         """Close every connection."""
+        self._closed = True
         while not self._readers.empty():
             self._readers.get_nowait().close()
         self._here.close()
         self._writer.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(f"{self._path} is closed")
 
     def _connect(self) -> sqlite3.Connection:
         with _failures_translated(self._path):
@@ -104,5 +116,5 @@ class _failures_translated:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, sqlite3.OperationalError | sqlite3.InterfaceError | sqlite3.InternalError):
+        if isinstance(error, _AWAY) or type(error) is sqlite3.DatabaseError:
             raise StoreUnavailable(f"{self._path}: {error}") from error

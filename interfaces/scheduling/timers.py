@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from projections.follower import FollowerStatus, State
 from projections.patience import Patience, Stopped
 
 
@@ -13,19 +14,23 @@ class TimerLoop:
         self._fire_due = fire_due
         self._poll_seconds = poll_seconds
         self._patience = Patience("timers")
+        self._state: State = "starting"
+        self._fired = 0
+        self._failures = 0
         self._error: str | None = None
 
     @property
-    def error(self) -> str | None:
-        """Why timers do not fire now."""
-        return self._error
+    def status(self) -> FollowerStatus:
+        """How it fares, told as a follower's: timers follow the clock."""
+        state: State = "stopped" if self._patience.is_stopped else self._state
+        return FollowerStatus("timers", state, 0.0, self._fired, self._failures, self._error)
 
     async def run(self) -> None:
         """Fire timers until :meth:`stop`."""
         with suppress(Stopped):
             while not self._patience.is_stopped:
-                await self._patience.until_done(self._fire_due, on_failure=self._note_failure)
-                self._error = None
+                self._fired += await self._patience.until_done(self._fire_due, on_failure=self._note_failure)
+                self._state, self._error = "running", None
                 await self._patience.sleep(self._poll_seconds)
 
     def stop(self) -> None:
@@ -33,4 +38,5 @@ class TimerLoop:
         self._patience.stop()
 
     def _note_failure(self, error: Exception) -> None:
-        self._error = f"{type(error).__name__}: {error}"
+        self._failures += 1
+        self._state, self._error = "failing", f"{type(error).__name__}: {error}"

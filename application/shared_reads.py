@@ -1,0 +1,68 @@
+"""One reading of the log for all followers of a process.
+
+Followers wake together and mostly stand at the same position. The log only grows, so a batch read
+after a position stays true for ever: the first to ask reads and decodes it, the others share it.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import anyio
+
+from application.event_store import EventStore, LogBatch, Subscription
+
+_KEPT_BATCHES = 16
+_EMPTY_FOR_SECONDS = 0.05
+
+_Key = tuple[str, str | None, int]
+
+
+class SharedReads:
+    """The event store's log, read once for several readers."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._turn = anyio.Lock()
+        self._batches: OrderedDict[_Key, LogBatch] = OrderedDict()
+        self._empty: dict[_Key, tuple[int, float]] = {}
+
+    async def partitions(self) -> Sequence[str]:
+        """The partitions of the log."""
+        return await self._store.partitions()
+
+    async def read(self, partition: str, after: str | None, limit: int) -> LogBatch | None:
+        """The next events of a partition after a position, or nothing when there are none.
+
+        "Nothing" may be some milliseconds old, but never older than this process's last append; what
+        another process appends meanwhile is found at the next wake-up.
+        """
+        key = (partition, after, limit)
+        if (batch := self._batches.get(key)) is not None:
+            return batch
+        async with self._turn:
+            if (batch := self._batches.get(key)) is not None:
+                return batch
+            if self._is_known_to_be_empty(key):
+                return None
+            appends, began = self._store.appends, time.monotonic()
+            batch = await self._store.read(partition, after, limit)
+            if batch is None:
+                self._empty = {key: (appends, began)}
+            else:
+                self._batches[key] = batch
+                if len(self._batches) > _KEPT_BATCHES:
+                    self._batches.popitem(last=False)
+            return batch
+
+    async def count_after(self, partition: str, after: str | None) -> int:
+        """About how many events follow a position."""
+        return await self._store.count_after(partition, after)
+
+    def subscribe(self) -> Subscription:
+        """Be woken by appends."""
+        return self._store.subscribe()
+
+    def _is_known_to_be_empty(self, key: _Key) -> bool:
+        appends, began = self._empty.get(key, (-1, 0.0))
+        return appends == self._store.appends and time.monotonic() - began < _EMPTY_FOR_SECONDS
