@@ -1,8 +1,11 @@
 """A recorded event as the audit trail shows it."""
 
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
+from pydantic.alias_generators import to_camel
 
 from domain.event import Recorded
 from domain.values import timestamp
@@ -23,8 +26,20 @@ def audit_event(recorded: Recorded) -> bytes:
     }
     if meta.causation_id is not None:
         shown["causationId"] = meta.causation_id
-    shown["data"] = recorded.event
-    return _encode(shown)
+    shown["data"] = _shown(recorded.event)
+    return msgspec.json.encode(shown)
 
 
-_encode = msgspec.json.Encoder().encode
+def _shown(value: object) -> object:
+    """Our own fields in camelCase and our times in milliseconds; what others gave us stays as it came."""
+    if isinstance(value, msgspec.Struct):
+        fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        return {_camel(name): _shown(field) for name, field in fields if field is not None}
+    if isinstance(value, datetime):
+        return timestamp(value)
+    if isinstance(value, tuple):
+        return [_shown(each) for each in value]
+    return value
+
+
+_camel = lru_cache(maxsize=None)(to_camel)

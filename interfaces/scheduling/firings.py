@@ -88,13 +88,13 @@ class Firings:
             async with self._turns[job]:
                 await retrying(self._attempt, job, nominal_time)
         except asyncio.CancelledError:
-            log.error("firing given up at the stop", reason="it did not end in time")
+            log.error("firing_given_up", reason="it did not end in time")
             raise
         except RetryError as error:
-            log.error("firing given up at the stop", reason=_named(error.last_attempt.exception()))
+            log.error("firing_given_up", reason=_named(error.last_attempt.exception()))
         else:
             self._failures.pop(job, None)
-            log.info("fired")
+            log.info("job_fired")
 
     async def _attempt(self, job: str, nominal_time: datetime) -> None:
         await self._fire(job, nominal_time)
@@ -112,7 +112,7 @@ class Firings:
         self._failures.pop(job, None)
         self._failures[job] = failure
         self._log.warning(
-            "firing failed, trying again",
+            "firing_waits",
             job=job,
             nominal_time=nominal_time.isoformat(),
             attempt=failure.attempts,

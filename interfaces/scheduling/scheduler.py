@@ -56,7 +56,7 @@ class JobScheduler:
         self._firings = Firings(self._fire, self._backoff)
         self._scheduler = self._engine(self._firings)
         self._scheduler.start()
-        self._log.info("scheduler started", jobs=list(self._schedules))
+        self._log.info("scheduler_started", jobs=list(self._schedules))
 
     async def stop(self, timeout_seconds: float = 10.0) -> None:
         """Take no new firing and finish those in hand; after the timeout they are given up.
@@ -70,7 +70,7 @@ class JobScheduler:
         await self._firings.finish(timeout_seconds)
         scheduler.shutdown(wait=False)
         await asyncio.sleep(0)  # APScheduler shuts down in the loop's next turn
-        self._log.info("scheduler stopped", given_up=len(self._firings))
+        self._log.info("scheduler_stopped", given_up=len(self._firings))
 
     def _engine(self, firings: Firings) -> WallClockScheduler:
         """No grace time, no coalescing and no limit of instances: each of them would drop a firing."""

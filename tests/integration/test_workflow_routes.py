@@ -84,6 +84,9 @@ async def test_steps_executions_and_events_are_shown(orchestrator: Service, crm:
     assert oldest["type"] == "workflow.started"
     assert oldest["actor"] == USER
     assert oldest["schemaVersion"] == 1
+    assert oldest["data"]["opportunityId"] == "opp-1"
+    assert oldest["data"]["startedAt"] == workflow["startedAt"]
+    assert oldest["data"]["steps"][0]["stepType"] == "risk_analysis"
     newest = events["events"][0]
     assert newest["type"] == "workflow.failed"
     assert newest["actor"] == "service:a-neighbour"
