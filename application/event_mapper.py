@@ -5,7 +5,7 @@ the metadata and the payload. A payload stored at an older version is taken thro
 """
 
 from datetime import datetime
-from functools import cache
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -29,6 +29,11 @@ class UnknownTopic(LookupError):
 
 class EventMapper(Mapper[str]):
     """The library's mapper for :class:`Recorded`."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        for topic in type_registry:
+            _decoder_for(topic)
 
     def to_stored_event(self, domain_event: Recorded) -> StoredEvent:  # type: ignore[override]
         """The event as the recorder stores it."""
@@ -73,8 +78,25 @@ def _decode(topic: str, state: bytes) -> _Stored[Event]:
     return _Stored(event_type.SCHEMA_VERSION, raw.at, raw.meta, payload)
 
 
-@cache
-def _decoder_for(topic: str) -> tuple[type[Event], msgspec.json.Decoder[_Stored[Event]]]:
+_Decoder = tuple[type[Event], msgspec.json.Decoder[_Stored[Event]]]
+
+_decoders: dict[str, _Decoder] = {}
+_building = Lock()
+
+
+def _decoder_for(topic: str) -> _Decoder:
+    """One decoder a topic, built by one thread at a time.
+
+    msgspec 0.22 crashes the process when two threads meet a struct type for the first time together.
+    """
+    found = _decoders.get(topic)
+    if found is None:
+        with _building:
+            found = _decoders.setdefault(topic, _build_decoder(topic))
+    return found
+
+
+def _build_decoder(topic: str) -> _Decoder:
     try:
         event_type = type_registry[topic]
     except KeyError:

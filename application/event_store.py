@@ -35,7 +35,9 @@ R = TypeVar("R")
 PARTITION = "log"
 """SQLite and PostgreSQL keep one order over all tenants: one partition."""
 
-_THREADS = 16
+_THREADS = 15
+"""As many as the library's SQLite pool has connections; more writers at once were slower, not faster."""
+
 _MAX_ATTEMPTS = 100
 
 
@@ -80,6 +82,7 @@ class EventStore:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._limiter = anyio.CapacityLimiter(_THREADS)
+        self._ping_limiter = anyio.CapacityLimiter(1)
         self._wakeups: set[anyio.Event] = set()
         self.appends = 0
         """How often this process may have appended; a reader tells by it whether to look again."""
@@ -181,12 +184,12 @@ class EventStore:
         return await self._run(self._head)
 
     async def ping(self) -> None:
-        """Ask the store for an answer.
+        """Ask the store for an answer, without waiting behind commands that wait for it too.
 
         Raises:
             StoreUnavailable: it gave none.
         """
-        await self._run(self._head)
+        await run_sync(_translating(self._head), limiter=self._ping_limiter, abandon_on_cancel=True)
 
     def subscribe(self) -> "Subscription":
         """Be woken when this process appends; what other processes append is found by the clock."""
@@ -211,11 +214,7 @@ class EventStore:
             event.set()
 
     async def _run(self, work: Callable[[], R]) -> R:
-        def translated() -> R:
-            with _failures_translated():
-                return work()
-
-        return await run_sync(translated, limiter=self._limiter)
+        return await run_sync(_translating(work), limiter=self._limiter)
 
 
 class Subscription:
@@ -241,6 +240,14 @@ class Subscription:
     def close(self) -> None:
         """Stop being woken."""
         self._wakeups.discard(self._event)
+
+
+def _translating(work: Callable[[], R]) -> Callable[[], R]:
+    def translated() -> R:
+        with _failures_translated():
+            return work()
+
+    return translated
 
 
 @contextmanager

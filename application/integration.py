@@ -10,6 +10,7 @@ import msgspec
 
 from application.ports import PublicMessage
 from domain.approval import ApprovalApproved, ApprovalRejected
+from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.event import Recorded
 from domain.job import JobFired
 from domain.values import is_uuid, timestamp
@@ -25,9 +26,23 @@ ENVELOPE_VERSION = "1.0"
 
 JOB_TRIGGER = "workflow.job.trigger"
 APPROVAL_COMPLETED = "hitl.approval.completed"
+ANALYSIS_STARTED = "workflow.opportunity.analysis.started"
+ANALYSIS_COMPLETED = "workflow.opportunity.analysis.completed"
+ANALYSIS_FAILED = "workflow.opportunity.analysis.failed"
+STEP_COMPLETED = "workflow.step.completed"
 
+PUBLISHED_TYPES = (
+    JOB_TRIGGER,
+    ANALYSIS_STARTED,
+    *(step.request_type for step in OPPORTUNITY_ANALYSIS.steps),
+    STEP_COMPLETED,
+    ANALYSIS_COMPLETED,
+    ANALYSIS_FAILED,
+    APPROVAL_COMPLETED,
+)
+"""Every type that goes out."""
 
-PUBLISHED = (
+PUBLISHED_EVENTS = (
     ApprovalApproved,
     ApprovalRejected,
     JobFired,
@@ -104,7 +119,7 @@ def _describe(recorded: Recorded) -> tuple[str, dict[str, Any]] | None:
                 "timestamp": timestamp(event.fired_at),
             }
         case WorkflowStarted():
-            return "workflow.opportunity.analysis.started", {
+            return ANALYSIS_STARTED, {
                 "workflowId": event.workflow_id,
                 "opportunityId": event.opportunity_id,
                 "timestamp": timestamp(event.started_at),
@@ -116,21 +131,21 @@ def _describe(recorded: Recorded) -> tuple[str, dict[str, Any]] | None:
                 "stepId": event.step_id,
             }
         case StepCompleted():
-            return "workflow.step.completed", {
+            return STEP_COMPLETED, {
                 "workflowId": event.workflow_id,
                 "stepId": event.step_id,
                 "stepType": event.step_type,
                 "result": event.result,
             }
         case WorkflowCompleted():
-            return "workflow.opportunity.analysis.completed", {
+            return ANALYSIS_COMPLETED, {
                 "workflowId": event.workflow_id,
                 "opportunityId": event.opportunity_id,
                 "results": event.results,
                 "timestamp": timestamp(event.completed_at),
             }
         case WorkflowFailed():
-            return "workflow.opportunity.analysis.failed", {
+            return ANALYSIS_FAILED, {
                 "workflowId": event.workflow_id,
                 "opportunityId": event.opportunity_id,
                 "error": event.error,

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import anyio
 
-from application.integration import PUBLISHED, public_message
+from application.integration import PUBLISHED_EVENTS, public_message
 from application.ports import PublicMessage, Publisher
+from domain.errors import BrokerUnavailable
 from domain.event import Event, Recorded
 
 
@@ -23,7 +24,7 @@ class Outbox:
 
     def wants(self, event: Event) -> bool:
         """Whether the neighbours are told of such an event."""
-        return isinstance(event, PUBLISHED)
+        return isinstance(event, PUBLISHED_EVENTS)
 
     async def handle(self, events: Sequence[Recorded]) -> None:
         """Publish the batch's messages; returns when each is confirmed.
@@ -42,6 +43,8 @@ class Outbox:
                 group.start_soon(self._publish_in_order, messages, failures)
         if failures:
             raise failures[0]
+        if any(message.id not in self._confirmed for messages in by_stream.values() for message in messages):
+            raise BrokerUnavailable("a publication ended without its confirmation")
         self._confirmed.clear()
 
     async def _publish_in_order(self, messages: Sequence[PublicMessage], failures: list[Exception]) -> None:

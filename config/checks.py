@@ -5,10 +5,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from application.integration import PUBLISHED_TYPES
 from config.faults import Fault
 from config.sections import Settings
 from config.suggestions import did_you_mean
-from config.wire_types import DOCUMENTED
+from interfaces.messaging.messages import CONSUMED
+
+DOCUMENTED = frozenset((*CONSUMED, *PUBLISHED_TYPES))
+"""The message types of the wire contract (section 1): what a type alias may stand for."""
 
 SHORTEST_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key has at least the size of the hash."""

@@ -7,6 +7,7 @@ import structlog
 from faststream import AckPolicy
 from faststream.rabbit import RabbitBroker, RabbitMessage
 
+from application.integration import JOB_TRIGGER
 from config.sections import Settings
 from config.stores import CannotStart
 from infrastructure.memory.bus import InProcessBus
@@ -14,7 +15,6 @@ from infrastructure.rabbit.connection import RabbitConnection
 from infrastructure.rabbit.topology import PlainQueue, topic_exchange
 from interfaces.neighbours import REQUESTS, SIMULATED, reply_to
 
-JOB_TRIGGER = "workflow.job.trigger"
 QUEUE = "simulated_neighbours"
 THINKING_SECONDS = 0.15
 

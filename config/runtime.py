@@ -1,5 +1,6 @@
 """The service's life: start every part, serve, stop in an order that loses nothing."""
 
+import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +14,7 @@ from config.announcement import announce
 from config.container import Container, build
 from config.sections import Settings
 from config.stores import CannotStart
+from projections.follower import Follower
 
 HTTP_DRAIN_SECONDS = 5
 FIRINGS_DRAIN_SECONDS = 2.0
@@ -60,7 +62,7 @@ async def working(container: Container) -> AsyncIterator[None]:
     seconds = container.settings.server.shutdown_seconds
     async with anyio.create_task_group() as tasks:
         for follower in container.followers:
-            tasks.start_soon(follower.run, name=f"follower {follower.name}")
+            tasks.start_soon(_keep_following, follower, name=f"follower {follower.name}")
         tasks.start_soon(container.timers.run, name="timers")
         container.transport.start(tasks)
         if container.settings.batch_jobs.enabled:
@@ -74,6 +76,21 @@ async def working(container: Container) -> AsyncIterator[None]:
             if deadline.cancelled_caught:
                 log.warning("stopped_in_haste", seconds=seconds)
             tasks.cancel_scope.cancel()
+
+
+async def _keep_following(follower: Follower) -> None:
+    """Run a follower until it is told to stop, whatever a library does to its task.
+
+    aiormq has been seen to cancel tasks that wait on a connection which it gives up.
+    """
+    while follower.status.state != "stopped":
+        try:
+            await follower.run()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.exception("follower_cancelled_by_a_library", follower=follower.name)
 
 
 class _Server(uvicorn.Server):

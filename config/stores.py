@@ -66,7 +66,7 @@ async def open_stores(settings: Settings, containers: Sequence[Container], stack
         CannotStart: a store is of no use, or stayed away longer than the settings allow.
     """
     data_dir = settings.storage.data_dir
-    _claim(data_dir, stack)
+    _claim(data_dir, "storage.data_dir", stack)
     documents_file = SqliteDatabase(data_dir / "documents.db", synchronous="NORMAL")
     stack.callback(documents_file.close)
     documents, document_positions = SqliteDocuments(documents_file), SqliteCheckpoints(documents_file)
@@ -75,9 +75,10 @@ async def open_stores(settings: Settings, containers: Sequence[Container], stack
 
     url = settings.storage.effective_event_store_url.get_secret_value()
     if url.startswith("sqlite:///"):
-        return await _with_sqlite_log(
-            Path(url.removeprefix("sqlite:///")), documents, document_positions, stack
-        )
+        path = Path(url.removeprefix("sqlite:///"))
+        if path.parent.resolve() != data_dir.resolve():
+            _claim(path.parent, "storage.event_store_url", stack)
+        return await _with_sqlite_log(path, documents, document_positions, stack)
     await _wait_for_postgres(url, settings.storage.startup_timeout_seconds)
     database = PostgresDatabase(url)
     await database.open()
@@ -92,7 +93,6 @@ async def _with_sqlite_log(
     path: Path, documents: Documents, document_positions: Checkpoints, stack: AsyncExitStack
 ) -> Stores:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         event_store = await _open_log(sqlite_log_settings(path), stack)
         followers_file = SqliteDatabase(path.with_name(f"{path.stem}-followers.db"), synchronous="NORMAL")
     except (OSError, StoreUnavailable) as error:
@@ -146,19 +146,19 @@ async def _probe(url: str) -> None:
     await connection.close()
 
 
-def _claim(data_dir: Path, stack: AsyncExitStack) -> None:
-    """Take the data directory for this process alone: two would fight over the embedded documents."""
+def _claim(folder: Path, key: str, stack: AsyncExitStack) -> None:
+    """Take a folder for this process alone: two would fight over the SQLite files in it."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(data_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise CannotStart(f"storage.data_dir {data_dir} cannot be used: {error.strerror}") from error
+        raise CannotStart(f"{key}: {folder} cannot be used: {error.strerror}") from error
     stack.callback(os.close, descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise CannotStart(
-            f"storage.data_dir {data_dir} is in use by another process; stop it, or set another DATA_DIR"
+            f"{key}: {folder} is in use by another process; stop it, or set another folder"
         ) from None
 
 

@@ -9,6 +9,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from domain.errors import StoreUnavailable
+from infrastructure.postgres.recorder import RECONNECT_SECONDS
 
 _POOL_SIZE = 4
 _TIMEOUT_SECONDS = 5.0
@@ -23,6 +24,7 @@ class PostgresDatabase:
             min_size=1,
             max_size=_POOL_SIZE,
             timeout=_TIMEOUT_SECONDS,
+            reconnect_timeout=RECONNECT_SECONDS,
             open=False,
             check=AsyncConnectionPool.check_connection,
         )

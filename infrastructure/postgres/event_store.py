@@ -2,15 +2,18 @@
 
 from psycopg.conninfo import conninfo_to_dict
 
+from infrastructure.postgres import recorder
+
 
 def postgres_log_settings(url: str) -> dict[str, str]:
-    """Settings for the stock recorder, whose table lock keeps ids and commits in one order.
+    """Settings for the library's recorder, whose table lock keeps ids and commits in one order.
 
     The library's database functions stay off: without the lock, followers miss events.
     """
     parts = conninfo_to_dict(url)
     return {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "APPLICATION_RECORDER_TOPIC": recorder.TOPIC,
         "POSTGRES_DBNAME": str(parts.get("dbname", "postgres")),
         "POSTGRES_HOST": str(parts.get("host", "127.0.0.1")),
         "POSTGRES_PORT": str(parts.get("port", "5432")),
@@ -20,5 +23,4 @@ def postgres_log_settings(url: str) -> dict[str, str]:
         "POSTGRES_MAX_OVERFLOW": "0",
         "POSTGRES_CONNECT_TIMEOUT": "1",
         "POSTGRES_LOCK_TIMEOUT": "1",
-        "POSTGRES_PRE_PING": "y",
     }

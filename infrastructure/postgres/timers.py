@@ -14,6 +14,8 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS timers_due ON timers (due_at)",
 )
 
+_timer = msgspec.json.Decoder(Timer)
+
 
 class PostgresTimers:
     """Timers that every instance shares."""
@@ -45,4 +47,4 @@ class PostgresTimers:
                 "SELECT timer FROM timers WHERE due_at <= %s ORDER BY due_at, id LIMIT %s", (now, limit)
             )
             rows = await cursor.fetchall()
-        return [msgspec.json.decode(row[0], type=Timer) for row in rows]
+        return [_timer.decode(row[0]) for row in rows]

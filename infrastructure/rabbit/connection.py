@@ -1,7 +1,8 @@
 """One supervised connection to RabbitMQ: it starts when the broker does, and comes back with it."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import anyio
@@ -9,12 +10,15 @@ import structlog
 from aio_pika.exceptions import AMQPError
 from faststream.exceptions import FastStreamException
 from faststream.rabbit import Channel, RabbitBroker
+from yarl import URL
 
 from projections.patience import Patience, Stopped
 
 LONGEST_WAIT_SECONDS = 5.0
 RECONNECT_SECONDS = 1.0
 CONNECT_TIMEOUT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 10
+"""Unless the URL has a ``heartbeat`` of its own. A silent broker is given up after three of them and a bit."""
 
 BROKER_ERRORS = (AMQPError, FastStreamException, ConnectionError, OSError, TimeoutError, RuntimeError)
 """What aio-pika and FastStream raise when the broker is away or says no."""
@@ -42,7 +46,7 @@ class RabbitConnection:
         self.broker = RabbitBroker(
             url,
             app_id=app_id,
-            client_properties={"connection_name": f"{app_id}:{purpose}"},  # type: ignore[arg-type]
+            client_properties=_client_properties(url, f"{app_id}:{purpose}"),  # type: ignore[arg-type]
             timeout=CONNECT_TIMEOUT_SECONDS,
             reconnect_interval=RECONNECT_SECONDS,
             default_channel=Channel(prefetch_count=prefetch),
@@ -91,8 +95,9 @@ class RabbitConnection:
 
     async def _connect_once(self, set_up: Callable[[RabbitBroker], Awaitable[None]]) -> None:
         try:
-            await self.broker.connect()
-            await set_up(self.broker)
+            with lost_connection_raised():
+                await self.broker.connect()
+                await set_up(self.broker)
         except BaseException:
             await self.broker.stop()
             raise
@@ -107,10 +112,33 @@ class RabbitConnection:
         if self._patience.is_stopped or not self.is_up:
             return
         self._up = anyio.Event()
-        self._error = f"connection lost: {error or 'closed by the broker'}"
+        self._error = f"connection lost: {str(error or '') or 'no sign of life from the broker'}"
         log.warning("broker_lost", purpose=self.purpose, error=self._error)
 
     def _note_back(self, _connection: object) -> None:
         self._error = None
         self._up.set()
         log.info("broker_back", purpose=self.purpose)
+
+
+@contextmanager
+def lost_connection_raised() -> Iterator[None]:
+    """Raise ConnectionError where aiormq cancels what waits on a connection that it gives up.
+
+    Such a cancellation is not ours, and nobody expects it: a task that it reaches just ends, as if its
+    work were done.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError("the connection was given up") from error
+
+
+def _client_properties(url: str, connection_name: str) -> dict[str, str]:
+    properties = {"connection_name": connection_name}
+    if "heartbeat" not in URL(url).query:
+        properties["heartbeat"] = str(HEARTBEAT_SECONDS)
+    return properties

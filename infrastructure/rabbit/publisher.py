@@ -6,14 +6,12 @@ import anyio
 import msgspec
 from faststream.rabbit import RabbitBroker
 
-from application.integration import Source, envelope
+from application.integration import ENVELOPE_VERSION, JOB_TRIGGER, Source, envelope
 from application.ports import PublicMessage
 from domain.errors import BrokerUnavailable
-from infrastructure.rabbit.connection import BROKER_ERRORS, RabbitConnection
+from infrastructure.rabbit.connection import BROKER_ERRORS, RabbitConnection, lost_connection_raised
 from infrastructure.rabbit.topology import PlainQueue, RabbitNames, topic_exchange
 
-JOB_TRIGGER_TYPE = "workflow.job.trigger"
-ENVELOPE_VERSION = "1.0"
 CONFIRM_TIMEOUT_SECONDS = 10.0
 
 
@@ -52,7 +50,7 @@ class RabbitPublisher:
             if not await self.connection.until_up(CONFIRM_TIMEOUT_SECONDS):
                 raise BrokerUnavailable(self.connection.error or "not connected")
             try:
-                with anyio.fail_after(CONFIRM_TIMEOUT_SECONDS):
+                with lost_connection_raised(), anyio.fail_after(CONFIRM_TIMEOUT_SECONDS):
                     await self.connection.broker.publish(
                         envelope(renamed, self._source),
                         exchange=self._exchange,
@@ -73,4 +71,4 @@ class RabbitPublisher:
     async def _declare(self, broker: RabbitBroker) -> None:
         exchange = await broker.declare_exchange(self._exchange)
         queue = await broker.declare_queue(PlainQueue(self._names.job_queue))
-        await queue.bind(exchange, routing_key=self._names.wire_type(JOB_TRIGGER_TYPE))
+        await queue.bind(exchange, routing_key=self._names.wire_type(JOB_TRIGGER))

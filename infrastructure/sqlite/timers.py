@@ -15,6 +15,8 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS timers_due ON timers (due_at)",
 )
 
+_timer = msgspec.json.Decoder(Timer)
+
 
 class SqliteTimers:
     """Timers in the file of the log."""
@@ -49,6 +51,6 @@ class SqliteTimers:
                 "SELECT timer FROM timers WHERE due_at <= ? ORDER BY due_at, id LIMIT ?",
                 (timestamp(now), limit),
             )
-            return [msgspec.json.decode(row[0], type=Timer) for row in rows]
+            return [_timer.decode(row[0]) for row in rows]
 
         return await self._database.read(select)

@@ -18,10 +18,8 @@ from application.commands import (
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.event import Metadata
 from domain.values import SYSTEM_TENANT, derived_id
+from interfaces.fields import Id, Number
 from interfaces.messaging.envelope import Envelope, Unreadable, WireModel, faults
-
-Id = Annotated[str, Field(min_length=1, max_length=255)]
-Number = Annotated[int | float, Field(ge=-1e15, le=1e15)]
 
 
 def _moment(value: object) -> object:

@@ -1,5 +1,6 @@
 """Who calls, and for which tenant: a signed token, or a gateway that has checked one."""
 
+import re
 from typing import Any, Protocol
 
 import jwt
@@ -12,6 +13,7 @@ from interfaces.rest.errors import ApiError, fault, invalid
 ANONYMOUS = "gateway:anonymous"
 
 _LONGEST_USER_ID = 255
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -78,8 +80,10 @@ class GatewayAuthenticator:
     def __call__(self, headers: Headers) -> Caller:
         """The caller that the gateway names."""
         user = headers.get("x-user-id", "").strip()
-        if len(user) > _LONGEST_USER_ID:
-            raise invalid([fault("X-User-ID", f"has more than {_LONGEST_USER_ID} characters")])
+        if len(user) > _LONGEST_USER_ID or _CONTROL_CHARACTER.search(user):
+            raise invalid(
+                [fault("X-User-ID", f"must have up to {_LONGEST_USER_ID} characters and no control ones")]
+            )
         return Caller(tenant_of(headers), user or ANONYMOUS)
 
 

@@ -10,7 +10,7 @@ from typing import Literal, Self, TypedDict
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from interfaces.rest.fields import (
+from interfaces.fields import (
     Comment,
     Cursor,
     DefinitionName,

@@ -4,8 +4,7 @@ Every fault of a request is told at once, each with the name of its field.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
@@ -16,9 +15,10 @@ from interfaces.json_reader import InvalidJson, read_json
 from interfaces.rest.answers import JSON
 from interfaces.rest.errors import ApiError, fault, invalid
 from interfaces.rest.identity import Caller
-from interfaces.rest.models import faults
+from interfaces.rest.models import Query, faults
 
 M = TypeVar("M", bound=BaseModel)
+Q = TypeVar("Q", bound=Query)
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -46,29 +46,30 @@ async def read_body(request: Request, model: type[M], *, optional: bool = False)
         raise invalid([fault("body", str(error))]) from None
     if not isinstance(content, dict):
         raise invalid([fault("body", "must be a JSON object")])
-    return _validated(model, content)
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise invalid(faults(error)) from None
 
 
-def read_query(request: Request, model: type[M]) -> M:
+def read_query(request: Request, model: type[Q]) -> Q:
     """The query string as a model; unknown and repeated parameters are faults.
 
     Raises:
         ApiError: 400.
     """
-    pairs = request.query_params.multi_items()
-    names = [name for name, _ in pairs]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise invalid([fault(name, "is given more than once") for name in repeated])
-    return _validated(model, dict(pairs))
+    try:
+        return model.read(request.query_params.multi_items())
+    except ValidationError as error:
+        raise invalid(faults(error)) from None
 
 
 def expected_version(request: Request) -> int | None:
     """The version that ``If-Match`` demands; none without the header or with ``*``."""
-    given = request.headers.get("if-match", "").strip()
-    if given in ("", "*"):
+    given = request.headers.get("if-match")
+    if given is None or given.strip() == "*":
         return None
-    match = _ETAG.fullmatch(given)
+    match = _ETAG.fullmatch(given.strip())
     return int(match[1]) if match else NEVER_THE_VERSION
 
 
@@ -93,10 +94,3 @@ async def _raw_body(request: Request) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise too_large
     return bytes(body)
-
-
-def _validated(model: type[M], content: Mapping[str, Any]) -> M:
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise invalid(faults(error)) from None

@@ -10,6 +10,8 @@ from schemathesis.engine import events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 from schemathesis.openapi.checks import RejectedPositiveData
 
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+
 
 @dataclass
 class Findings:
@@ -20,6 +22,11 @@ class Findings:
     links: set[tuple[str, str]] = field(default_factory=set)
     checks: set[str] = field(default_factory=set)
     phases: set[str] = field(default_factory=set)
+
+    @property
+    def told(self) -> str:
+        """Every fault, with the request that shows it."""
+        return "\n\n".join(self.faults)
 
     def take(self, recorder: ScenarioRecorder) -> None:
         """Add what one scenario has seen."""
@@ -70,8 +77,8 @@ def is_a_failure(
     return refused != ["cursor"]
 
 
-def configuration(*, examples: int, chains: int, without: tuple[str, ...] = ()) -> schemathesis.Config:
-    """Every phase and every check but those ``without``; the same cases at each run.
+def configuration(*phases: str, examples: int, without_checks: tuple[str, ...] = ()) -> schemathesis.Config:
+    """These phases and every check but those without; the same cases at each run.
 
     412 is a refusal like any other: ``If-Match`` names a version that no generated request can know.
     """
@@ -81,11 +88,11 @@ def configuration(*, examples: int, chains: int, without: tuple[str, ...] = ()) 
             "seed": 1,
             "continue-on-failure": True,
             "generation": {"max-examples": examples, "deterministic": True, "database": "none"},
-            "phases": {"stateful": {"generation": {"max-examples": chains}}},
+            "phases": {phase: {"enabled": phase in phases} for phase in PHASES},
             "checks": {
                 "positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "409", "412"]},
                 "negative_data_rejection": {"expected-statuses": refusals},
-                **{name: {"enabled": False} for name in without},
+                **{name: {"enabled": False} for name in without_checks},
             },
         }
     )

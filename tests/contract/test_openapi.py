@@ -2,8 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,12 @@ import structlog
 from schemathesis.python import asgi
 from starlette.routing import Route
 
-from config.container import build
 from interfaces.rest.docs import docs_routes
 from tests.contract.contract import operations
-from tests.contract.exploration import Findings, configuration, explore
+from tests.contract.exploration import PHASES, Findings, configuration, explore
 from tests.contract.service import EmbeddedService
 from tests.contract.tokens import SECRET, TokenForTheRequest
-from tests.harness import ServiceProcess, settings_in
-
-QUICKLY_FAILING = {"WORKFLOW_STEP_TIMEOUT_SECONDS": "0.2"}
-"""No neighbour answers here: workflows fail at once, so that there is something to retry."""
-
-PHASES = {"examples", "coverage", "fuzzing", "stateful"}
+from tests.harness import service, service_process, settings_in
 
 CHECKS = {
     "not_a_server_error",
@@ -42,21 +35,10 @@ CHECKS = {
     "object_level_authorization",
 }
 
-WORKFLOWS, APPROVALS, JOB = "/api/v1/workflows", "/api/v1/hitl/approvals", "/api/v1/jobs/{job}"
+RETRY = "POST /api/v1/workflows/{workflowId}/retry"
+"""Succeeds only once a workflow has failed; ``test_links`` waits for that."""
 
-FOLLOWED = {
-    (f"POST {WORKFLOWS}", f"GET {WORKFLOWS}/{{workflowId}}"),
-    (f"POST {WORKFLOWS}", f"GET {WORKFLOWS}/{{workflowId}}/steps"),
-    (f"POST {WORKFLOWS}", f"GET {WORKFLOWS}/{{workflowId}}/executions"),
-    (f"POST {WORKFLOWS}", f"GET {WORKFLOWS}/{{workflowId}}/events"),
-    (f"POST {WORKFLOWS}", f"POST {WORKFLOWS}/{{workflowId}}/retry"),
-    (f"POST {APPROVALS}", f"GET {APPROVALS}/{{id}}"),
-    (f"POST {APPROVALS}", f"GET {APPROVALS}/{{id}}/events"),
-    (f"POST {APPROVALS}", f"POST {APPROVALS}/{{id}}/approve"),
-    (f"POST {APPROVALS}", f"POST {APPROVALS}/{{id}}/reject"),
-    (f"POST {JOB}/trigger", f"GET {JOB}/runs"),
-}
-"""The chains that a run must have gone along."""
+Schema = schemathesis.BaseSchema
 
 
 @pytest.fixture
@@ -72,15 +54,15 @@ def quiet() -> Iterator[None]:
 async def test_every_route_of_the_contract_is_served_and_every_route_served_stands_in_it(
     tmp_path: Path,
 ) -> None:
-    async with AsyncExitStack() as stack:
-        container = await build(settings_in(tmp_path), stack)
+    async with service(settings_in(tmp_path)) as running:
+        routes = running.container.app.routes
         served = {
             (method, _shape(route.path))
-            for route in container.app.routes
+            for route in routes
             if isinstance(route, Route)
             for method in (route.methods or set()) - {"HEAD"}
         }
-        assert all(isinstance(route, Route) for route in container.app.routes)
+        assert all(isinstance(route, Route) for route in routes)
     assets = {("GET", route.path) for route in docs_routes() if route.path.startswith("/docs/")}
     assert served - assets == {(each.method.upper(), _shape(each.path)) for each in operations()}
 
@@ -89,43 +71,53 @@ def _shape(path: str) -> str:
     return re.sub(r"{\w+}", "{}", path)
 
 
-@pytest.mark.usefixtures("quiet")
-def test_with_tokens_every_answer_is_as_the_contract_says(tmp_path: Path) -> None:
-    service = EmbeddedService(settings_in(tmp_path, JWT_SECRET=SECRET, **QUICKLY_FAILING))
-    try:
-        schema = schemathesis.openapi.from_asgi(
-            "/openapi.yaml", service, config=configuration(examples=10, chains=40)
-        )
+@pytest.fixture
+def signed_in(tmp_path: Path, quiet: None) -> Iterator[Callable[[schemathesis.Config], Schema]]:
+    """The contract over the service in this process, each request with its token."""
+    embedded = EmbeddedService(settings_in(tmp_path, JWT_SECRET=SECRET))
+
+    def load(config: schemathesis.Config) -> Schema:
+        schema = schemathesis.openapi.from_asgi("/openapi.yaml", embedded, config=config)
         schema.auth(refresh_interval=None)(TokenForTheRequest)
-        findings = explore(schema)
-    finally:
-        asgi.shutdown_lifespans()
-    assert findings.faults == []
-    assert findings.phases == PHASES
+        return schema
+
+    yield load
+    asgi.shutdown_lifespans()
+
+
+def test_every_answer_to_good_and_bad_requests_is_as_the_contract_says(
+    signed_in: Callable[[schemathesis.Config], Schema],
+) -> None:
+    phases = ("examples", "coverage", "fuzzing")
+    findings = explore(signed_in(configuration(*phases, examples=10)))
+    assert not findings.faults, findings.told
+    assert findings.phases == set(phases)
     assert findings.checks == CHECKS
-    _assert_that_everything_was_reached(findings)
-    assert FOLLOWED - findings.links == set()
+    assert _never_successful(findings) <= {RETRY}
+
+
+def test_every_answer_along_the_links_is_as_the_contract_says(
+    signed_in: Callable[[schemathesis.Config], Schema],
+) -> None:
+    findings = explore(signed_in(configuration("stateful", examples=40)))
+    assert not findings.faults, findings.told
+    assert findings.checks == CHECKS
+    assert len(findings.links) >= 5
 
 
 def test_behind_a_gateway_and_on_a_port_every_answer_is_as_the_contract_says(tmp_path: Path) -> None:
-    service = ServiceProcess(tmp_path, AUTH_MODE="gateway", **QUICKLY_FAILING).start()
-    try:
-        schema = schemathesis.openapi.from_url(
-            f"{service.url}/openapi.yaml",
-            config=configuration(examples=5, chains=10, without=("ignored_auth",)),
-        )
-        schema.config.update(base_url=service.url)
+    with service_process(tmp_path, AUTH_MODE="gateway") as process:
+        trusting = configuration(*PHASES, examples=5, without_checks=("ignored_auth",))
+        schema = schemathesis.openapi.from_url(f"{process.url}/openapi.yaml", config=trusting)
+        schema.config.update(base_url=process.url)
         findings = explore(schema)
-    finally:
-        service.stop()
-    assert findings.faults == []
-    assert findings.phases == PHASES
+    assert not findings.faults, findings.told
+    assert findings.phases == set(PHASES)
     assert findings.checks == CHECKS - {"ignored_auth"}
-    _assert_that_everything_was_reached(findings)
+    assert _never_successful(findings) <= {RETRY}
 
 
-def _assert_that_everything_was_reached(findings: Findings) -> None:
-    """Without this a service that refuses all would pass; the contract itself is what the run began with."""
+def _never_successful(findings: Findings) -> set[str]:
+    """The operations that only ever refused; the contract itself is what each run began with."""
     succeeded = {name for name, seen in findings.answers.items() if any(200 <= each < 300 for each in seen)}
-    every = {f"{each.method.upper()} {each.path}" for each in operations()} - {"GET /openapi.yaml"}
-    assert every - succeeded == set()
+    return {f"{each.method.upper()} {each.path}" for each in operations()} - succeeded - {"GET /openapi.yaml"}

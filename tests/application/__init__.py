@@ -1,0 +1,1 @@
+"""Storing, dispatching, publishing, timing."""

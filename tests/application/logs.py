@@ -1,0 +1,79 @@
+"""Event logs to test on: a SQLite file, and a real PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from eventsourcing.persistence import OperationalError
+
+from application.event_store import EventLog, EventStore
+from infrastructure.postgres.event_store import postgres_log_settings
+from infrastructure.sqlite.event_store import sqlite_log_settings
+
+Settings = dict[str, str]
+
+
+def sqlite_settings(folder: Path) -> Settings:
+    """The service's own settings, with a shorter patience for a locked file."""
+    return {**sqlite_log_settings(folder / "events.db"), "SQLITE_LOCK_TIMEOUT": "1"}
+
+
+def postgres_settings(url: str) -> Settings:
+    """The service's own settings, with fewer connections, which take time to open."""
+    return {**postgres_log_settings(url), "POSTGRES_POOL_SIZE": "4"}
+
+
+class OpenLogs:
+    """Opens logs on one database, each as a process of its own would, and closes them all."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = ExitStack()
+
+    def open(self) -> EventLog:
+        """One more process's log."""
+        log = EventLog(self._settings)
+        self._stack.callback(log.close)
+        return log
+
+    def store(self) -> EventStore:
+        """One more process's store."""
+        return EventStore(self.open())
+
+    def close(self) -> None:
+        """Close every log."""
+        self._stack.close()
+
+
+@contextmanager
+def open_logs(settings: Settings) -> Iterator[OpenLogs]:
+    """Logs on one database."""
+    logs = OpenLogs(settings)
+    try:
+        yield logs
+    finally:
+        logs.close()
+
+
+class LostAcknowledgement:
+    """Lets one transaction be committed, and the connection break before the commit is answered."""
+
+    def __init__(self, log: EventLog) -> None:
+        datastore = log.recorder.datastore  # type: ignore[attr-defined]
+        self._real = datastore.get_connection
+        self._armed = False
+        self.lost = 0
+        datastore.get_connection = self._connection
+
+    def arm(self) -> None:
+        """The next transaction is the one."""
+        self._armed = True
+
+    @contextmanager
+    def _connection(self, **how: bool) -> Iterator[object]:
+        armed, self._armed = self._armed, False
+        with self._real(**how) as connection:
+            yield connection
+        if armed:
+            self.lost += 1
+            raise OperationalError("the connection broke before the commit was acknowledged")

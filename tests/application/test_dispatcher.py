@@ -1,0 +1,84 @@
+"""One door for every command, one handler behind it for each type."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from application import commands
+from application.approvals import ApprovalHandlers
+from application.commands import Command, FireJob, TriggerJob
+from application.dispatcher import Dispatcher
+from application.event_store import Committed, EventLog, EventStore
+from application.jobs import JobHandlers
+from application.workflows import WorkflowHandlers
+from domain.definition import OPPORTUNITY_ANALYSIS
+from domain.errors import JobNotFound
+from tests.application.logs import sqlite_settings
+from tests.builders import NOW, SettableClock, metadata
+
+pytestmark = pytest.mark.anyio
+
+
+class Heard:
+    """A handler that remembers."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+
+    async def __call__(self, command: Command) -> Committed:
+        self.commands.append(command)
+        return Committed("stream", (), (), f"position-{len(self.commands)}")
+
+
+def trigger(job: str = "outcome-sync") -> TriggerJob:
+    return TriggerJob(meta=metadata(), job=job, run_id="r-1", metadata={})
+
+
+async def test_a_command_goes_to_the_handler_of_its_type_and_its_answer_comes_back() -> None:
+    fired, triggered = Heard(), Heard()
+    dispatch = Dispatcher({FireJob: fired}, {TriggerJob: triggered})
+    command = trigger()
+    assert (await dispatch(command)).position == "position-1"
+    assert triggered.commands == [command]
+    assert fired.commands == []
+
+
+async def test_a_command_that_nobody_handles_is_a_mistake_in_the_wiring() -> None:
+    with pytest.raises(KeyError):
+        await Dispatcher({FireJob: Heard()})(trigger())
+
+
+async def test_a_subclass_does_not_slip_through_to_its_parents_handler() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Special(TriggerJob):
+        pass
+
+    with pytest.raises(KeyError):
+        await Dispatcher({TriggerJob: Heard()})(
+            Special(meta=metadata(), job="outcome-sync", run_id="r", metadata={})
+        )
+
+
+@pytest.fixture
+def handled(tmp_path: Path) -> Dispatcher:
+    store, clock = EventStore(EventLog(sqlite_settings(tmp_path))), SettableClock(NOW)
+    return Dispatcher(
+        ApprovalHandlers(store, clock).handlers(),
+        WorkflowHandlers(store, clock, [OPPORTUNITY_ANALYSIS]).handlers(),
+        JobHandlers(store, clock).handlers(),
+    )
+
+
+async def test_a_refusal_comes_through_the_door(handled: Dispatcher) -> None:
+    with pytest.raises(JobNotFound):
+        await handled(trigger("no-such-job"))
+
+
+def test_every_command_has_one_handler(handled: Dispatcher) -> None:
+    every = {
+        each
+        for each in vars(commands).values()
+        if isinstance(each, type) and issubclass(each, Command) and each is not Command
+    }
+    assert set(handled._handlers) == every

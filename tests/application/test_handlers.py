@@ -1,0 +1,225 @@
+"""Load, decide, append: what each handler adds to the rules, on a real log."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from application.approvals import ApprovalHandlers
+from application.commands import (
+    ApproveApproval,
+    CompleteJobRun,
+    CompleteStep,
+    FailJobRun,
+    FailStep,
+    FireJob,
+    RejectApproval,
+    RequestApproval,
+    RetryWorkflow,
+    StartWorkflow,
+    TimeOutStep,
+    TriggerJob,
+)
+from application.dispatcher import Dispatcher
+from application.event_store import Committed
+from application.jobs import JobHandlers
+from application.workflows import WorkflowHandlers
+from domain.approval import ApprovalRejected, ApprovalRequested
+from domain.definition import OPPORTUNITY_ANALYSIS
+from domain.errors import (
+    ApprovalNotFound,
+    ApprovalNotPending,
+    DefinitionNotFound,
+    VersionMismatch,
+    WorkflowNotFound,
+)
+from domain.job import JobFired, JobRunCompleted, JobRunFailed, run_id
+from domain.values import SYSTEM_TENANT
+from domain.workflow import StepFailed, WorkflowRetried, WorkflowStarted
+from tests.application.logs import OpenLogs, open_logs, sqlite_settings
+from tests.builders import NOW, OTHER_TENANT, SettableClock, after, metadata
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Iterator[OpenLogs]:
+    with open_logs(sqlite_settings(tmp_path)) as logs:
+        yield logs
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture
+def dispatch(logs: OpenLogs, clock: SettableClock) -> Dispatcher:
+    store = logs.store()
+    return Dispatcher(
+        ApprovalHandlers(store, clock).handlers(),
+        WorkflowHandlers(store, clock, [OPPORTUNITY_ANALYSIS]).handlers(),
+        JobHandlers(store, clock).handlers(),
+    )
+
+
+def request(**more: Any) -> RequestApproval:
+    fields: dict[str, Any] = {"approval_id": "a-1", "opportunity_id": "opp-1", "risk_score": 1, "amount": 2}
+    return RequestApproval(meta=metadata(), **{**fields, **more})
+
+
+def start(**more: Any) -> StartWorkflow:
+    fields: dict[str, Any] = {
+        "workflow_id": "w-1",
+        "opportunity_id": "opp-1",
+        "definition": "opportunity-analysis",
+    }
+    return StartWorkflow(meta=metadata(), **{**fields, **more})
+
+
+def events_of(committed: Committed) -> list[object]:
+    return [recorded.event for recorded in committed.new]
+
+
+async def test_an_approval_is_requested_now_if_nothing_is_said(dispatch: Dispatcher) -> None:
+    (requested,) = events_of(await dispatch(request()))
+    assert isinstance(requested, ApprovalRequested)
+    assert requested.requested_at == NOW
+    (requested,) = events_of(await dispatch(request(approval_id="a-2", requested_at=after(hours=-1))))
+    assert isinstance(requested, ApprovalRequested)
+    assert requested.requested_at == after(hours=-1)
+
+
+async def test_an_approval_requested_twice_is_one_approval(dispatch: Dispatcher) -> None:
+    await dispatch(request())
+    again = await dispatch(request(amount=3))
+    assert (again.version, again.new) == (1, ())
+
+
+async def test_of_two_decisions_the_first_counts_and_the_second_is_refused(dispatch: Dispatcher) -> None:
+    await dispatch(request())
+    (rejected,) = events_of(
+        await dispatch(RejectApproval(meta=metadata(), approval_id="a-1", decided_by="ann", comment="no"))
+    )
+    assert rejected == ApprovalRejected(
+        approval_id="a-1", opportunity_id="opp-1", decided_by="ann", decided_at=NOW, comment="no"
+    )
+    with pytest.raises(ApprovalNotPending):
+        await dispatch(ApproveApproval(meta=metadata(), approval_id="a-1", decided_by="bob"))
+
+
+async def test_an_approval_that_is_not_there_or_is_another_tenants_cannot_be_decided(
+    dispatch: Dispatcher,
+) -> None:
+    await dispatch(request())
+    for meta, approval in ((metadata(), "a-2"), (metadata(tenant=OTHER_TENANT), "a-1")):
+        with pytest.raises(ApprovalNotFound):
+            await dispatch(ApproveApproval(meta=meta, approval_id=approval, decided_by="ann"))
+
+
+async def test_a_decision_on_a_version_that_the_approval_no_longer_has_is_refused(
+    dispatch: Dispatcher,
+) -> None:
+    await dispatch(request())
+    with pytest.raises(VersionMismatch):
+        await dispatch(
+            ApproveApproval(meta=metadata(), approval_id="a-1", decided_by="ann", expected_version=7)
+        )
+
+
+async def test_a_workflow_started_twice_is_one_workflow(dispatch: Dispatcher) -> None:
+    assert isinstance(events_of(await dispatch(start(version=1)))[0], WorkflowStarted)
+    again = await dispatch(start())
+    assert (again.version, again.new) == (5, ())
+
+
+async def test_a_definition_that_does_not_exist_starts_nothing(dispatch: Dispatcher) -> None:
+    for wrong in ({"definition": "closing"}, {"version": 2}, {"version": 0}):
+        with pytest.raises(DefinitionNotFound):
+            await dispatch(start(**wrong))
+
+
+async def test_no_command_but_a_start_makes_a_workflow(dispatch: Dispatcher) -> None:
+    await dispatch(start())
+    for meta, workflow in ((metadata(), "w-2"), (metadata(tenant=OTHER_TENANT), "w-1")):
+        for command in (
+            CompleteStep(meta=meta, workflow_id=workflow, step_type="forecast", result={}),
+            FailStep(meta=meta, workflow_id=workflow, step_type="forecast", error="no"),
+            TimeOutStep(meta=meta, workflow_id=workflow, step_type="forecast", attempt=1),
+            RetryWorkflow(meta=meta, workflow_id=workflow),
+        ):
+            with pytest.raises(WorkflowNotFound):
+                await dispatch(command)
+
+
+async def test_a_workflow_fails_is_retried_and_times_out_by_the_clock(
+    dispatch: Dispatcher, clock: SettableClock
+) -> None:
+    await dispatch(start())
+    await dispatch(FailStep(meta=metadata(), workflow_id="w-1", step_type="forecast", error="no data"))
+    clock.advance(minutes=1)
+    (retried, _) = events_of(await dispatch(RetryWorkflow(meta=metadata(), workflow_id="w-1")))
+    assert isinstance(retried, WorkflowRetried)
+    assert retried.retried_at == after(minutes=1)
+
+    time_out = {"workflow_id": "w-1", "step_type": "forecast", "attempt": 2}
+    clock.advance(minutes=14)
+    assert (await dispatch(TimeOutStep(meta=metadata(), **time_out))).new == ()  # type: ignore[arg-type]
+    clock.advance(minutes=1)
+    failed = events_of(await dispatch(TimeOutStep(meta=metadata(), **time_out)))[0]  # type: ignore[arg-type]
+    assert isinstance(failed, StepFailed)
+    assert (failed.reason, failed.failed_at) == ("timed_out", after(minutes=16))
+
+
+async def test_a_firing_of_several_instances_is_one_run_with_its_schedule(
+    dispatch: Dispatcher, clock: SettableClock
+) -> None:
+    nominal = after(seconds=-5)
+
+    def fire() -> FireJob:
+        return FireJob(
+            meta=metadata(tenant=SYSTEM_TENANT), job="outcome-sync", nominal_at=nominal, schedule="0 1 * * *"
+        )
+
+    assert events_of(await dispatch(fire())) == [
+        JobFired(
+            job="outcome-sync",
+            run_id=run_id("outcome-sync", nominal),
+            triggered_by="scheduler",
+            fired_at=NOW,
+            metadata={"schedule": "0 1 * * *", "triggeredAt": "2026-11-22T22:10:05.123Z"},
+            nominal_at=nominal,
+        )
+    ]
+    clock.advance(seconds=1)
+    assert (await dispatch(fire())).new == ()
+
+
+async def test_a_run_by_hand_carries_what_the_operator_gave(dispatch: Dispatcher) -> None:
+    meta = metadata(tenant=SYSTEM_TENANT)
+    (fired,) = events_of(
+        await dispatch(TriggerJob(meta=meta, job="outcome-sync", run_id="r-1", metadata={"from": "2026"}))
+    )
+    assert fired == JobFired(
+        job="outcome-sync", run_id="r-1", triggered_by="manual", fired_at=NOW, metadata={"from": "2026"}
+    )
+
+
+async def test_a_report_closes_a_run_at_the_time_it_names_or_now(
+    dispatch: Dispatcher, clock: SettableClock
+) -> None:
+    for run in ("r-1", "r-2"):
+        meta = metadata(tenant=SYSTEM_TENANT)
+        await dispatch(TriggerJob(meta=meta, job="outcome-sync", run_id=run, metadata={}))
+    clock.advance(hours=1)
+    meta = metadata(tenant=SYSTEM_TENANT)
+    completed = await dispatch(CompleteJobRun(meta=meta, job="outcome-sync", completed_at=after(minutes=7)))
+    assert events_of(completed) == [
+        JobRunCompleted(job="outcome-sync", run_id="r-2", completed_at=after(minutes=7))
+    ]
+    meta = metadata(tenant=SYSTEM_TENANT)
+    failed = await dispatch(FailJobRun(meta=meta, job="outcome-sync", error="no disk"))
+    assert events_of(failed) == [
+        JobRunFailed(job="outcome-sync", run_id="r-1", error="no disk", failed_at=after(hours=1))
+    ]

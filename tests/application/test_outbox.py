@@ -1,0 +1,156 @@
+"""What goes out: everything, in order within a stream, and nothing twice that was confirmed."""
+
+import asyncio
+from collections.abc import Sequence
+
+import anyio
+import pytest
+
+from application.outbox import Outbox
+from application.ports import PublicMessage
+from domain.errors import BrokerUnavailable
+from domain.event import Recorded
+from domain.job import JobFired, JobRunCompleted
+from tests.builders import NOW, TENANT, recorded
+
+pytestmark = pytest.mark.anyio
+
+ONE, OTHER = f"{TENANT}/job/one", f"{TENANT}/job/other"
+
+
+def firings(stream: str, *runs: str) -> tuple[Recorded, ...]:
+    return recorded(
+        stream,
+        [
+            JobFired(job="j", run_id=run, triggered_by="manual", fired_at=NOW, metadata={"run": run})
+            for run in runs
+        ],
+    )
+
+
+def run_of(message: PublicMessage) -> str:
+    run: str = message.data["metadata"]["run"]
+    return run
+
+
+class Broker:
+    """Confirms messages, except those it is told to lose, and can be slow about some."""
+
+    def __init__(self, *, lose: Sequence[str] = (), slow: Sequence[str] = ()) -> None:
+        self.confirmed: list[str] = []
+        self.tried: list[str] = []
+        self.lose = set(lose)
+        self.slow = set(slow)
+        self.at_once = 0
+        self.most_at_once = 0
+
+    async def publish(self, message: PublicMessage) -> None:
+        run = run_of(message)
+        self.tried.append(run)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        for _ in range(20 if run in self.slow else 1):
+            await anyio.sleep(0)
+        self.at_once -= 1
+        if run in self.lose:
+            raise BrokerUnavailable(f"{run} was not confirmed")
+        self.confirmed.append(run)
+
+
+async def test_every_event_that_is_told_goes_out_and_the_others_do_not() -> None:
+    broker = Broker()
+    completed = recorded(ONE, [JobRunCompleted(job="j", run_id="a", completed_at=NOW)], first_version=2)
+    await Outbox(broker).handle([*firings(ONE, "a"), *completed])
+    assert broker.confirmed == ["a"]
+
+
+async def test_messages_of_a_stream_go_out_one_after_the_other() -> None:
+    broker = Broker(slow=["a", "b"])
+    await Outbox(broker).handle(firings(ONE, "a", "b", "c"))
+    assert broker.confirmed == ["a", "b", "c"]
+    assert broker.most_at_once == 1
+
+
+async def test_streams_go_out_side_by_side() -> None:
+    broker = Broker(slow=["a1"])
+    one, other = firings(ONE, "a1", "a2"), firings(OTHER, "b1", "b2")
+    await Outbox(broker).handle([one[0], other[0], one[1], other[1]])
+    assert broker.confirmed == ["b1", "b2", "a1", "a2"]
+    assert broker.most_at_once == 2
+
+
+async def test_what_is_not_confirmed_fails_the_batch() -> None:
+    broker = Broker(lose=["b"])
+    with pytest.raises(BrokerUnavailable, match="b was not confirmed"):
+        await Outbox(broker).handle(firings(ONE, "a", "b"))
+
+
+async def test_nothing_of_a_stream_overtakes_what_is_not_confirmed() -> None:
+    broker = Broker(lose=["b"])
+    batch = firings(ONE, "a", "b", "c")
+    outbox = Outbox(broker)
+    with pytest.raises(BrokerUnavailable):
+        await outbox.handle(batch)
+    assert broker.tried == ["a", "b"]
+    broker.lose.clear()
+    await outbox.handle(batch)
+    assert broker.confirmed == ["a", "b", "c"]
+
+
+async def test_a_failing_stream_does_not_hold_up_another() -> None:
+    broker = Broker(lose=["a1"], slow=["b1"])
+    with pytest.raises(BrokerUnavailable):
+        await Outbox(broker).handle([*firings(ONE, "a1", "a2"), *firings(OTHER, "b1", "b2")])
+    assert broker.confirmed == ["b1", "b2"]
+
+
+async def test_what_was_confirmed_before_the_failure_is_not_sent_again() -> None:
+    broker = Broker(lose=["a2"])
+    batch = [*firings(ONE, "a1", "a2"), *firings(OTHER, "b1")]
+    outbox = Outbox(broker)
+    for _ in range(3):
+        with pytest.raises(BrokerUnavailable):
+            await outbox.handle(batch)
+    broker.lose.clear()
+    await outbox.handle([*batch, *recorded(OTHER, [firings(OTHER, "b2")[0].event], first_version=2)])
+    assert sorted(broker.confirmed) == ["a1", "a2", "b1", "b2"]
+
+
+async def test_a_batch_that_comes_again_after_it_was_done_is_sent_again_under_the_same_ids() -> None:
+    sent: list[str] = []
+
+    class Remember:
+        async def publish(self, message: PublicMessage) -> None:
+            sent.append(message.id)
+
+    outbox = Outbox(Remember())
+    batch = firings(ONE, "a", "b")
+    await outbox.handle(batch)
+    await outbox.handle(batch)
+    assert sent[:2] == sent[2:] == [str(each.event_id) for each in batch]
+
+
+async def test_the_failure_that_is_raised_is_a_plain_one_and_not_a_group() -> None:
+    with pytest.raises(BrokerUnavailable):
+        await Outbox(Broker(lose=["a", "b"])).handle([*firings(ONE, "a"), *firings(OTHER, "b")])
+
+
+async def test_a_publication_that_just_ends_is_not_taken_for_a_confirmed_one() -> None:
+    class GivenUp:
+        def __init__(self) -> None:
+            self.given_up = False
+            self.confirmed: list[str] = []
+
+        async def publish(self, message: PublicMessage) -> None:
+            if run_of(message) == "a2" and not self.given_up:
+                self.given_up = True
+                raise asyncio.CancelledError
+            self.confirmed.append(run_of(message))
+
+    broker = GivenUp()
+    outbox, batch = Outbox(broker), firings(ONE, "a1", "a2", "a3")
+    with pytest.raises(BrokerUnavailable, match="without its confirmation"):
+        await outbox.handle(batch)
+    assert broker.confirmed == ["a1"]
+    await outbox.handle(batch)
+    assert broker.confirmed == ["a1", "a2", "a3"]

@@ -1,0 +1,1 @@
+"""Real processes and connections, broken on purpose: nothing that was acknowledged may be lost."""

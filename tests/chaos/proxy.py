@@ -1,0 +1,96 @@
+"""A TCP proxy in front of a real server, to take the network away from under a connection.
+
+It runs on threads of its own, so that a test that blocks does not hold it up.
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.services import free_port
+
+_CHUNK = 65_536
+
+
+class _Link:
+    """One connection through the proxy: both its ends, and whether it has fallen silent."""
+
+    def __init__(self, near: socket.socket, far: socket.socket, *, silent: bool) -> None:
+        self.silent = silent
+        self._ends = (near, far)
+        for source, target in ((near, far), (far, near)):
+            threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+
+    def close(self) -> None:
+        """Hang up on both sides."""
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(_CHUNK):
+                if not self.silent:
+                    target.sendall(data)
+        if not self.silent:
+            self.close()
+
+
+class Proxy:
+    """Stands on ``port`` in front of ``target_port``, both on this machine. It begins closed."""
+
+    def __init__(self, target_port: int) -> None:
+        self.port = free_port()
+        self._target_port = target_port
+        self._listener: socket.socket | None = None
+        self._silent = False
+        self._links: list[_Link] = []
+
+    def open(self) -> None:
+        """Let connections through. Those that have fallen silent stay silent, as after a lost NAT entry."""
+        self._silent = False
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
+            threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Hang up on everyone, and refuse new connections."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        links, self._links = self._links, []
+        for link in links:
+            link.close()
+
+    def swallow(self) -> None:
+        """Stay connected and pass nothing on, either way; new connections are taken and hear nothing."""
+        self._silent = True
+        for link in self._links:
+            link.silent = True
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._target_port))
+                except OSError:
+                    near.close()
+                    continue
+                self._links.append(_Link(near, far, silent=self._silent))
+
+
+@contextmanager
+def proxy(target_port: int) -> Iterator[Proxy]:
+    """An open proxy, cut off in the end."""
+    between = Proxy(target_port)
+    between.open()
+    try:
+        yield between
+    finally:
+        between.cut()

@@ -1,0 +1,122 @@
+"""`kill -9` right after an answer: what was answered well is never lost, and its message arrives."""
+
+import random
+from collections.abc import Awaitable, Callable
+
+import anyio
+import httpx
+import pytest
+
+from tests.chaos.conftest import Launch
+from tests.chaos.decisions import (
+    Answered,
+    all_published,
+    ask,
+    assert_repeats_are_the_same_message,
+    assert_told_truly,
+    decide,
+    decided_ids,
+    get,
+    in_thread,
+    marks,
+    start_workflow,
+    trigger_job,
+    until_ready,
+)
+from tests.harness import SYSTEM_TENANT, ServiceProcess, eventually
+from tests.neighbours import Neighbour
+
+pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
+
+Request = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
+
+
+async def requested_and_killed(service: ServiceProcess, requests: list[Request], after: int) -> None:
+    """Send the requests side by side and kill the service at the ``after``-th good answer."""
+    good = 0
+    async with service.async_client() as client, anyio.create_task_group() as tasks:
+
+        async def send(request: Request) -> None:
+            nonlocal good
+            try:
+                answer = await request(client)
+            except httpx.TransportError:
+                return
+            good += answer.is_success
+            if good >= after and service.is_running:
+                service.kill()
+
+        for request in requests:
+            tasks.start_soon(send, request)
+    assert not service.is_running
+
+
+async def killed_while_deciding(service: ServiceProcess, crm: Neighbour, rounds: int, seed: int) -> None:
+    """Several lives, each ended by kill -9 in the midst of decisions, and then a life to look back."""
+    dice = random.Random(seed)
+    answered, asked, undecided = Answered(), list[str](), list[str]()
+    await in_thread(service.start)
+    for _ in range(rounds):
+        async with service.async_client() as client:
+            ids = [await ask(client) for _ in range(16)]
+        undecided += ids[12:]
+        asked += ids[:12]
+        requests: list[Request] = [
+            (lambda client, each=each: decide(client, each, answered)) for each in ids[:12]
+        ]
+        await requested_and_killed(service, requests, after=dice.choice((1, 1, dice.randint(2, 12))))
+        await in_thread(service.start)
+
+    await all_published(crm, answered)
+    await until_ready(service)
+    for approval_id, approval in answered.approvals.items():
+        assert await get(service, f"/hitl/approvals/{approval_id}") == approval
+    statuses = {each: (await get(service, f"/hitl/approvals/{each}"))["status"] for each in asked + undecided}
+    assert {statuses[each] for each in undecided} == {"pending"}
+    stored = {each for each, status in statuses.items() if status == "approved"}
+
+    async def no_more_no_less() -> bool:
+        return set(decided_ids(crm)) == stored
+
+    await eventually(no_more_no_less)
+    assert_told_truly(crm, answered)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_an_approval_that_was_answered_200_outlives_a_kill(
+    service: ServiceProcess, crm: Neighbour, seed: int
+) -> None:
+    await killed_while_deciding(service, crm, rounds=3, seed=seed)
+
+
+@pytest.mark.postgres
+async def test_an_approval_in_postgresql_that_was_answered_200_outlives_a_kill(
+    processes: Launch, rabbitmq_url: str, postgres_url: str, crm: Neighbour
+) -> None:
+    service = processes(RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=postgres_url)
+    await killed_while_deciding(service, crm, rounds=2, seed=3)
+
+
+async def test_workflows_and_job_triggers_that_were_answered_202_outlive_a_kill(
+    service: ServiceProcess, crm: Neighbour
+) -> None:
+    dice = random.Random(4)
+    answered = Answered()
+    await in_thread(service.start)
+    for _ in range(3):
+        requests: list[Request] = [lambda client: start_workflow(client, answered)] * 8
+        requests += [lambda client: trigger_job(client, answered)] * 8
+        dice.shuffle(requests)
+        await requested_and_killed(service, requests, after=dice.randint(1, 6))
+        await in_thread(service.start)
+
+    await all_published(crm, answered)
+    await until_ready(service)
+    for workflow_id in answered.workflows:
+        workflow = await get(service, f"/workflows/{workflow_id}")
+        assert workflow["status"] == "running"
+        assert {step["status"] for step in workflow["steps"]} == {"running"}
+    runs = await get(service, "/jobs/outcome-sync/runs", SYSTEM_TENANT, limit=200)
+    assert set(answered.triggers) <= {run["metadata"]["mark"] for run in runs["runs"]}
+    assert set(marks(crm)) == {run["metadata"]["mark"] for run in runs["runs"]}
+    assert_repeats_are_the_same_message(crm)

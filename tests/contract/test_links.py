@@ -1,0 +1,105 @@
+"""Every link of the contract, followed from a request that succeeds to the operation that it promises."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.contract.contract import Operation, faults, operations, resolved
+from tests.harness import SYSTEM_TENANT, TENANT, eventually, service, settings_in
+
+OPERATIONS = {operation.id: operation for operation in operations()}
+
+A_MOMENT = "0.05"
+"""No neighbour answers here: with so short a wait workflows fail, and there is something to retry."""
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_each_link_leads_to_an_answer_that_the_contract_promises(tmp_path: Path) -> None:
+    followed = set()
+    settings = settings_in(tmp_path, WORKFLOW_STEP_TIMEOUT_SECONDS=A_MOMENT)
+    async with service(settings) as running, running.client() as client:
+        for operation in OPERATIONS.values():
+            for status, name, link in _links(operation):
+                response = await _succeed(client, operation)
+                assert response.status_code == int(status), response.text
+                target = OPERATIONS[link["operationId"]]
+                answer = await _send(client, target, _filled_in(link, response))
+                _check(target, answer)
+                assert answer.status_code in (200, 202, 409), f"{operation.id} {name}: {answer.text}"
+                followed.add((operation.id, name))
+    assert len(followed) >= 20
+
+
+async def test_a_failed_workflow_is_retried_as_the_contract_says(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, WORKFLOW_STEP_TIMEOUT_SECONDS=A_MOMENT)
+    async with service(settings) as running, running.client() as client:
+        retried = await _succeed(client, OPERATIONS["retryWorkflow"])
+        _check(OPERATIONS["retryWorkflow"], retried)
+        for part in ("getWorkflow", "listWorkflowSteps", "listWorkflowExecutions", "listWorkflowEvents"):
+            target = OPERATIONS[part]
+            _check(target, await _send(client, target, {"workflowId": retried.json()["workflowId"]}))
+
+
+def _links(operation: Operation) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (status, name, resolved(link))
+        for status, response in operation.responses().items()
+        for name, link in response.get("links", {}).items()
+    ]
+
+
+async def _succeed(client: httpx.AsyncClient, operation: Operation) -> httpx.Response:
+    """An answer of ``operation`` to something that was made for it."""
+    values: dict[str, str] = {}
+    if "workflowId" in operation.parameters("path"):
+        values["workflowId"] = (await _send(client, OPERATIONS["startWorkflow"], {})).json()["workflowId"]
+    if "id" in operation.parameters("path"):
+        values["id"] = (await _send(client, OPERATIONS["createApproval"], {})).json()["id"]
+    if "job" in operation.parameters("path"):
+        values["job"] = "outcome-sync"
+    if operation.id == "retryWorkflow":
+
+        async def failed() -> bool:
+            workflow = await _send(client, OPERATIONS["getWorkflow"], values)
+            return bool(workflow.json()["status"] == "failed")
+
+        await eventually(failed)
+    return await _send(client, operation, values)
+
+
+async def _send(client: httpx.AsyncClient, operation: Operation, values: dict[str, str]) -> httpx.Response:
+    """A request with the first example of the operation's body, and these parameters."""
+    tenant = SYSTEM_TENANT if operation.path.startswith("/api/v1/jobs") else TENANT
+    headers = {name: values[name] for name in operation.parameters("header") if name in values}
+    body = None
+    if "requestBody" in operation.definition:
+        media = resolved(operation.definition["requestBody"])["content"]["application/json"]
+        body = next(iter(media["examples"].values()))["value"]
+    path = operation.path.format_map(values)
+    return await client.request(operation.method, path, json=body, headers={"X-Tenant-ID": tenant} | headers)
+
+
+def _filled_in(link: dict[str, Any], response: httpx.Response) -> dict[str, str]:
+    """The parameters that a link takes out of an answer and of the request that led to it."""
+    values = {}
+    for parameter, expression in link["parameters"].items():
+        source, _, name = expression.partition("#/")
+        if source == "$response.body":
+            values[parameter.partition(".")[2]] = response.json()[name]
+        else:
+            message, _, header = expression.partition(".header.")
+            headers = {"$response": response.headers, "$request": response.request.headers}[message]
+            values[parameter.partition(".")[2]] = headers[header]
+    return values
+
+
+def _check(operation: Operation, response: httpx.Response) -> None:
+    """Hold an answer against what the contract says of its status code."""
+    promised = operation.responses()[str(response.status_code)]
+    schema = promised["content"]["application/json"]["schema"]
+    assert faults(schema, response.json()) == []
+    for name, header in promised["headers"].items():
+        assert faults(resolved(header)["schema"], response.headers[name]) == [], name

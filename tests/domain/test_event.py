@@ -1,0 +1,78 @@
+"""Payloads under topics and schema versions, and the ids of recorded events."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.event import Event, event_id, stored_as, type_registry
+from domain.job import JobRunCompleted
+from tests.builders import NOW, recorded
+
+
+def unchanged(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields
+
+
+@pytest.fixture(autouse=True)
+def _registry_as_it_was() -> Iterator[None]:
+    before = dict(type_registry)
+    yield
+    type_registry.clear()
+    type_registry.update(before)
+
+
+class Example(Event, frozen=True, kw_only=True, omit_defaults=True):
+    name: str
+
+
+def test_a_payload_is_registered_under_its_topic_and_version() -> None:
+    registered = stored_as("test.example", version=2, upcasters={1: unchanged})(Example)
+    assert registered is Example
+    assert type_registry["test.example"] is Example
+    assert Example.TOPIC == "test.example"
+    assert Example.SCHEMA_VERSION == 2
+    assert dict(Example.UPCASTERS) == {1: unchanged}
+
+
+def test_a_topic_that_is_taken_is_refused_and_stays_with_its_first_class() -> None:
+    holder = type_registry["job.run_completed"]
+    with pytest.raises(ValueError, match=r"job\.run_completed is taken by JobRunCompleted"):
+        stored_as("job.run_completed")(Example)
+    assert type_registry["job.run_completed"] is holder is JobRunCompleted
+
+
+@pytest.mark.parametrize(
+    ("version", "upcasters"),
+    [
+        (2, None),
+        (3, {1: unchanged}),
+        (3, {2: unchanged}),
+        (1, {1: unchanged}),
+        (2, {1: unchanged, 2: unchanged}),
+    ],
+)
+def test_every_version_below_the_present_one_needs_an_upcaster_and_no_other_has_one(
+    version: int, upcasters: dict[int, Any] | None
+) -> None:
+    with pytest.raises(ValueError, match=f"test.example is at version {version} and has upcasters for"):
+        stored_as("test.example", version=version, upcasters=upcasters)
+    assert "test.example" not in type_registry
+
+
+def test_an_event_cannot_be_changed() -> None:
+    event = Example(name="a")
+    with pytest.raises(AttributeError):
+        event.name = "b"  # type: ignore[misc]
+
+
+def test_an_events_id_is_its_place_in_its_stream() -> None:
+    first, second = recorded("t/job/x", [Example(name="a"), Example(name="a")])
+    assert first.event_id == event_id("t/job/x", 1) != second.event_id
+    assert event_id("t/job/x", 1) != event_id("t/job/y", 1)
+    assert first.timestamp == NOW
+
+
+def test_event_ids_never_change_because_receivers_know_messages_by_them() -> None:
+    assert event_id("t/job/x", 1) == UUID("956b265e-c573-5228-bbfc-6dedc175ac7f")

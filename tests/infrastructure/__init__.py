@@ -1,0 +1,1 @@
+"""One set of cases a port, and every adapter passes it."""

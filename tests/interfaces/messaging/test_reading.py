@@ -1,0 +1,223 @@
+"""What a message stands for, and what is made of odd ones."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from application.commands import (
+    Command,
+    CompleteJobRun,
+    CompleteStep,
+    FailJobRun,
+    FailStep,
+    RequestApproval,
+    StartWorkflow,
+)
+from domain.values import SYSTEM_TENANT, derived_id, is_uuid
+from interfaces.messaging.envelope import Delivery, Unreadable, read_envelope
+from interfaces.messaging.messages import command_for
+from tests.harness import TENANT
+
+SHARDS = ("opportunity", "c_opportunity")
+ASKED = {"opportunityId": "opp-1", "riskScore": 0.9, "amount": 250000}
+
+
+def message(message_type: str, data: Any, **changes: Any) -> Delivery:
+    """A delivery as a neighbour sends it, but for what is changed; ``None`` leaves a member out."""
+    body = {
+        "id": str(uuid4()),
+        "type": message_type,
+        "version": "1.0",
+        "timestamp": "2026-11-22T22:10:05.123Z",
+        "tenantId": TENANT,
+        "source": {"service": "a-neighbour", "instance": "a-neighbour-1"},
+        "data": data,
+        **changes,
+    }
+    kept = {name: value for name, value in body.items() if value is not None}
+    return Delivery(body=json.dumps(kept).encode(), routing_key=message_type)
+
+
+def command(delivery: Delivery, aliases: dict[str, str] | None = None) -> Command | None:
+    """What the delivery stands for."""
+    return command_for(read_envelope(delivery, aliases or {}), SHARDS)
+
+
+@pytest.mark.parametrize(
+    ("message_type", "data", "kind"),
+    [
+        ("integration.opportunity.updated", {"opportunityId": "o"}, StartWorkflow),
+        ("shard.updated", {"shardId": "o", "shardTypeName": "opportunity"}, StartWorkflow),
+        ("shard.updated", {"id": "o", "shardType": "c_opportunity", "x": 1}, StartWorkflow),
+        ("hitl.approval.requested", ASKED, RequestApproval),
+        (
+            "risk.evaluation.completed",
+            {"workflowId": "w", "evaluationId": "e", "riskScore": 1, "detectedRisks": []},
+            CompleteStep,
+        ),
+        ("risk.evaluation.failed", {"workflowId": "w"}, FailStep),
+        ("recommendation.generation.failed", {"workflowId": "w", "error": {"code": 7}}, FailStep),
+        ("workflow.job.completed", {"job": "outcome-sync", "status": "success"}, CompleteJobRun),
+        ("workflow.job.failed", {"job": "outcome-sync", "error": "x"}, FailJobRun),
+    ],
+)
+def test_each_type_stands_for_its_command(message_type: str, data: Any, kind: type[Command]) -> None:
+    assert type(command(message(message_type, data))) is kind
+
+
+@pytest.mark.parametrize(
+    ("message_type", "data"),
+    [
+        ("shard.updated", {"shardId": "d", "shardTypeName": "document"}),
+        ("shard.updated", {"shardId": "d"}),
+        ("forecast.completed", {"forecastId": "f", "revenueForecast": 1, "confidence": 1}),
+        ("risk.evaluation.failed", {"error": "x"}),
+        ("something.else.happened", {}),
+    ],
+)
+def test_what_is_not_for_this_service_stands_for_nothing(message_type: str, data: Any) -> None:
+    assert command(message(message_type, data)) is None
+
+
+@pytest.mark.parametrize(
+    ("message_type", "data", "named"),
+    [
+        ("hitl.approval.requested", {"opportunityId": "o"}, ["data.riskScore", "data.amount"]),
+        ("hitl.approval.requested", {**ASKED, "riskScore": "0.9"}, ["data.riskScore"]),
+        ("hitl.approval.requested", {**ASKED, "amount": True}, ["data.amount"]),
+        ("hitl.approval.requested", {**ASKED, "requestedAt": "soon"}, ["data.requestedAt"]),
+        ("integration.opportunity.updated", {}, ["data.opportunityId"]),
+        ("integration.opportunity.updated", {"opportunityId": "x" * 256}, ["data.opportunityId"]),
+        ("shard.updated", {"shardTypeName": "opportunity"}, ["data.shardId"]),
+        ("forecast.completed", {"workflowId": "w"}, ["data.forecastId", "data.confidence"]),
+        ("workflow.job.completed", {}, ["data.job"]),
+    ],
+)
+def test_what_does_not_validate_is_unreadable_and_names_the_fields(
+    message_type: str, data: Any, named: list[str]
+) -> None:
+    with pytest.raises(Unreadable) as refused:
+        command(message(message_type, data))
+    for field in named:
+        assert field in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b"7",
+        b'{"data": {}}',
+        b'{"type": "x"}',
+        b'{"type": "x", "data": []}',
+        b'{"type": 7, "data": {}}',
+        b"\xff",
+        b'{"type": "x", "data": {"n": NaN}}',
+        b'{"type": "x", "data": ' + b'{"a":' * 100 + b"1" + b"}" * 100 + b"}",
+        b"[" * 100_000,
+    ],
+)
+def test_what_cannot_be_parsed_is_unreadable(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        command(Delivery(body=body))
+
+
+@pytest.mark.parametrize("tenant", [None, "", "acme"])
+def test_a_message_that_needs_a_tenant_and_has_none_is_unreadable(tenant: str | None) -> None:
+    with pytest.raises(Unreadable, match="tenantId"):
+        command(message("hitl.approval.requested", ASKED, tenantId=tenant))
+
+
+def test_the_tenant_may_stand_in_the_data() -> None:
+    found = command(message("hitl.approval.requested", {**ASKED, "tenantId": TENANT.upper()}, tenantId=""))
+    assert found is not None
+    assert found.meta.tenant == TENANT
+
+
+def test_a_jobs_report_belongs_to_the_system_whatever_tenant_it_names() -> None:
+    found = command(message("workflow.job.completed", {"job": "outcome-sync"}, tenantId=None))
+    assert found is not None
+    assert found.meta.tenant == SYSTEM_TENANT
+
+
+def test_a_repeated_message_stands_for_the_same_command() -> None:
+    delivery = message("hitl.approval.requested", ASKED)
+    assert command(delivery) == command(delivery)
+
+
+def test_two_tenants_with_one_message_id_get_two_approvals() -> None:
+    other = str(uuid4())
+    ids = set()
+    for tenant in (TENANT, other):
+        found = command(message("hitl.approval.requested", ASKED, id="m-1", tenantId=tenant))
+        assert isinstance(found, RequestApproval)
+        ids.add(found.approval_id)
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("identifier", ["m-1", None])
+def test_a_message_without_a_uuid_has_a_stable_one_derived(identifier: str | None) -> None:
+    delivery = message("hitl.approval.requested", ASKED, id=identifier)
+    first, second = command(delivery), command(delivery)
+    assert first is not None
+    assert is_uuid(first.meta.command_id)
+    assert first == second
+    if identifier:
+        assert first.meta.command_id == derived_id("message", identifier)
+
+
+def test_the_transports_id_stands_in_for_a_missing_one() -> None:
+    identifier = str(uuid4())
+    delivery = message("hitl.approval.requested", ASKED, id=None).model_copy(
+        update={"message_id": identifier}
+    )
+    found = command(delivery)
+    assert found is not None
+    assert found.meta.command_id == identifier
+
+
+@pytest.mark.parametrize(
+    ("changes", "data", "expected"),
+    [
+        ({"metadata": {"correlationId": "not-a-uuid", "userId": "not-a-uuid"}}, {}, None),
+        ({"metadata": "odd"}, {}, None),
+        ({"metadata": {"correlationId": TENANT}}, {}, TENANT),
+        ({}, {"correlationId": TENANT}, TENANT),
+    ],
+)
+def test_odd_metadata_is_passed_over(changes: Any, data: Any, expected: str | None) -> None:
+    delivery = message("hitl.approval.requested", {**ASKED, **data}, **changes)
+    found = command(delivery)
+    assert found is not None
+    assert found.meta.correlation_id == (expected or found.meta.command_id)
+
+
+@pytest.mark.parametrize(
+    ("source", "actor"),
+    [
+        ("crm", "service:crm"),
+        ({"service": "crm"}, "service:crm"),
+        (None, "service:unknown"),
+        (7, "service:unknown"),
+    ],
+)
+def test_the_source_may_be_a_plain_string(source: Any, actor: str) -> None:
+    found = command(message("hitl.approval.requested", ASKED, source=source))
+    assert found is not None
+    assert found.meta.actor == actor
+
+
+def test_an_alias_is_taken_as_the_documented_type() -> None:
+    delivery = message("shard.record.updated", {"shardId": "o", "shardTypeName": "opportunity"})
+    assert isinstance(command(delivery, {"shard.record.updated": "shard.updated"}), StartWorkflow)
+
+
+def test_the_recommendations_are_counted() -> None:
+    data = {"workflowId": "w", "recommendationId": "r", "recommendations": [1, 2, 3], "extra": 1}
+    found = command(message("recommendation.generation.completed", data))
+    assert isinstance(found, CompleteStep)
+    assert found.result == {"recommendationId": "r", "recommendations": [1, 2, 3], "count": 3}

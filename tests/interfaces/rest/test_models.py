@@ -1,0 +1,128 @@
+"""What requests are read into: every fault is told, and nothing is taken for something else."""
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import ValidationError
+
+from interfaces.rest.models import (
+    CreateApprovalRequest,
+    Fault,
+    NoQuery,
+    Paging,
+    StartWorkflowRequest,
+    TriggerJobRequest,
+    WorkflowFilters,
+    faults,
+)
+
+APPROVAL = {"opportunityId": "opp-1", "riskScore": 1, "amount": 0.5}
+
+
+def faults_of(error: pytest.ExceptionInfo[ValidationError]) -> dict[str, str]:
+    return {fault["field"]: fault["message"] for fault in faults(error.value)}
+
+
+def test_every_fault_of_a_body_is_told_at_once_by_its_name_on_the_wire() -> None:
+    body = {"riskScore": "1", "amount": True, "requestedAt": "yesterday", "ownerId": None, "colour": 1}
+    with pytest.raises(ValidationError) as refused:
+        CreateApprovalRequest.model_validate(body)
+    assert set(faults_of(refused)) == {"opportunityId", *body}
+
+
+def test_a_fault_does_not_repeat_what_was_sent() -> None:
+    with pytest.raises(ValidationError) as refused:
+        CreateApprovalRequest.model_validate(APPROVAL | {"ownerId": "secret\n"})
+    assert "secret" not in str(faults(refused.value))
+
+
+def test_a_body_that_is_no_object_is_at_fault_as_a_whole() -> None:
+    with pytest.raises(ValidationError) as refused:
+        StartWorkflowRequest.model_validate([])
+    assert set(faults_of(refused)) == {"body"}
+
+
+def test_a_fault_deep_in_free_json_is_told_with_its_place() -> None:
+    with pytest.raises(ValidationError) as refused:
+        TriggerJobRequest.model_validate({"metadata": {"a": [0, {"b": 2**60}]}})
+    (fault,) = faults(refused.value)
+    assert fault == Fault(field="metadata", message="a.1.b: a number should lie within ±9007199254740991")
+
+
+def test_whole_numbers_stay_whole() -> None:
+    request = CreateApprovalRequest.model_validate(APPROVAL)
+    assert (type(request.risk_score), type(request.amount)) == (int, float)
+
+
+def test_the_integer_one_may_be_written_as_a_fraction() -> None:
+    request = StartWorkflowRequest.model_validate({"opportunityId": "o", "version": 1.0})
+    assert (request.version, type(request.version)) == (1, int)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-22T23:10:05.123+01:00", datetime(2026, 11, 22, 22, 10, 5, 123000, tzinfo=UTC)),
+        ("2026-11-22t22:10:05z", datetime(2026, 11, 22, 22, 10, 5, tzinfo=UTC)),
+        ("2026-11-22T22:10:05.123456789Z", datetime(2026, 11, 22, 22, 10, 5, 123456, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+10:00", datetime.min.replace(tzinfo=UTC)),
+        ("9999-12-31T23:59:59-10:00", datetime.max.replace(tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_taken_to_utc(text: str, moment: datetime) -> None:
+    assert CreateApprovalRequest.model_validate(APPROVAL | {"requestedAt": text}).requested_at == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-22",
+        "2026-11-22 22:10:05Z",
+        "2026-11-22T22:10:05",
+        "2026-11-22T22:10Z",
+        "2026-02-30T00:00:00Z",
+        "2026-11-22T24:00:00Z",
+        "2026-11-22T22:10:05+24:00",
+        "0000-01-01T00:00:00Z",
+        "1795385405",
+        "２026-11-22T22:10:05Z",
+    ],
+)
+def test_what_is_no_rfc_3339_time_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        CreateApprovalRequest.model_validate(APPROVAL | {"requestedAt": text})
+
+
+def test_a_query_is_read_from_text() -> None:
+    filters = WorkflowFilters.read(
+        [("limit", "7"), ("status", "failed"), ("createdAfter", "2026-01-01T00:00:00Z")]
+    )
+    assert (filters.limit, filters.status) == (7, "failed")
+    assert filters.created_after == datetime(2026, 1, 1, tzinfo=UTC)
+    assert Paging.read([]).limit == 50
+
+
+def test_every_fault_of_a_query_is_told_at_once() -> None:
+    query = [("limit", "7"), ("limit", "8"), ("status", "odd"), ("createdAfter", "1"), ("colour", "red")]
+    with pytest.raises(ValidationError) as refused:
+        WorkflowFilters.read(query)
+    assert set(faults_of(refused)) == {"limit", "status", "createdAfter", "colour"}
+
+
+@pytest.mark.parametrize("limit", ["0", "201", "", " 7", "+7", "7.0", "1_0", "７", "9" * 5000])
+def test_a_limit_that_is_no_plain_number_within_bounds_is_refused(limit: str) -> None:
+    with pytest.raises(ValidationError):
+        Paging.read([("limit", limit)])
+
+
+@pytest.mark.parametrize("name", ["cursor", "status", "opportunityId"])
+def test_a_parameter_is_not_given_twice(name: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        WorkflowFilters.read([(name, "failed"), (name, "failed")])
+    assert set(faults_of(refused)) == {name}
+
+
+def test_where_nothing_is_asked_for_every_parameter_is_refused() -> None:
+    assert NoQuery.read([]) == NoQuery()
+    with pytest.raises(ValidationError):
+        NoQuery.read([("limit", "1")])

@@ -1,0 +1,44 @@
+"""What can happen to a PostgreSQL database under the service."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+
+@contextmanager
+def _administrator(url: str) -> Iterator[tuple[psycopg.Connection, str]]:
+    name = str(conninfo_to_dict(url)["dbname"])
+    with psycopg.connect(f"{url.rsplit('/', 1)[0]}/postgres", autocommit=True) as connection:
+        yield connection, name
+
+
+def end_connections(url: str) -> int:
+    """End every connection to a database from the server's side; how many there were."""
+    with _administrator(url) as (connection, name):
+        ended = connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (name,)
+        )
+        return len(ended.fetchall())
+
+
+@contextmanager
+def away(url: str) -> Iterator[None]:
+    """Let nobody connect to a database meanwhile."""
+
+    def allow(allowed: bool) -> None:
+        with _administrator(url) as (connection, name):
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
+                    sql.Identifier(name), sql.Literal(allowed)
+                )
+            )
+
+    allow(False)
+    end_connections(url)
+    try:
+        yield
+    finally:
+        allow(True)

@@ -1,0 +1,1 @@
+"""Documents from events, and the followers that keep them."""
