@@ -34,7 +34,9 @@ class ApprovalRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
     approval_url: str | None = None
 
 
-class _Decision(Event, frozen=True, kw_only=True, omit_defaults=True):
+class Decision(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """What either decision tells."""
+
     approval_id: str
     opportunity_id: str
     decided_by: str
@@ -43,12 +45,12 @@ class _Decision(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 @stored_as("approval.approved")
-class ApprovalApproved(_Decision, frozen=True, kw_only=True, omit_defaults=True):
+class ApprovalApproved(Decision, frozen=True, kw_only=True, omit_defaults=True):
     """The deal may go on."""
 
 
 @stored_as("approval.rejected")
-class ApprovalRejected(_Decision, frozen=True, kw_only=True, omit_defaults=True):
+class ApprovalRejected(Decision, frozen=True, kw_only=True, omit_defaults=True):
     """The deal may not go on."""
 
 
@@ -68,41 +70,21 @@ def request(state: Approval | None, requested: ApprovalRequested) -> tuple[Event
 
 
 def approve(state: Approval, *, decided_by: str, comment: str | None, now: datetime) -> tuple[Event, ...]:
-    """Let the deal go on.
+    """Let the deal go on. The same person saying so again changes nothing.
 
     Raises:
         ApprovalNotPending: someone has decided otherwise, or someone else has decided.
     """
-    if _is_repeat(state, "approved", decided_by):
-        return ()
-    return (
-        ApprovalApproved(
-            approval_id=state.approval_id,
-            opportunity_id=state.opportunity_id,
-            decided_by=decided_by,
-            decided_at=now,
-            comment=comment,
-        ),
-    )
+    return _decide(state, ApprovalApproved, decided_by, comment, now)
 
 
 def reject(state: Approval, *, decided_by: str, comment: str | None, now: datetime) -> tuple[Event, ...]:
-    """Stop the deal.
+    """Stop the deal. The same person saying so again changes nothing.
 
     Raises:
         ApprovalNotPending: someone has decided otherwise, or someone else has decided.
     """
-    if _is_repeat(state, "rejected", decided_by):
-        return ()
-    return (
-        ApprovalRejected(
-            approval_id=state.approval_id,
-            opportunity_id=state.opportunity_id,
-            decided_by=decided_by,
-            decided_at=now,
-            comment=comment,
-        ),
-    )
+    return _decide(state, ApprovalRejected, decided_by, comment, now)
 
 
 def evolve(state: Approval | None, event: Event) -> Approval:
@@ -110,25 +92,33 @@ def evolve(state: Approval | None, event: Event) -> Approval:
     match state, event:
         case None, ApprovalRequested():
             return Approval(approval_id=event.approval_id, opportunity_id=event.opportunity_id)
-        case Approval(), ApprovalApproved():
-            return _decided(state, "approved", event)
-        case Approval(), ApprovalRejected():
-            return _decided(state, "rejected", event)
+        case Approval(), ApprovalApproved() | ApprovalRejected():
+            return msgspec.structs.replace(
+                state,
+                status=_STATUS[type(event)],
+                decided_by=event.decided_by,
+                decided_at=event.decided_at,
+            )
     raise TypeError(f"{event!r} cannot follow {state!r}")
 
 
-def _decided(state: Approval, status: Status, event: _Decision) -> Approval:
-    return msgspec.structs.replace(
-        state, status=status, decided_by=event.decided_by, decided_at=event.decided_at
-    )
+_STATUS: dict[type[Decision], Status] = {ApprovalApproved: "approved", ApprovalRejected: "rejected"}
 
 
-def _is_repeat(state: Approval, decision: Status, decided_by: str) -> bool:
-    """Whether this person has already decided just this; anything else after the end is refused."""
+def _decide(
+    state: Approval, decision: type[Decision], decided_by: str, comment: str | None, now: datetime
+) -> tuple[Event, ...]:
     if state.status == "pending":
-        return False
-    if (state.status, state.decided_by) == (decision, decided_by):
-        return True
+        decided = decision(
+            approval_id=state.approval_id,
+            opportunity_id=state.opportunity_id,
+            decided_by=decided_by,
+            decided_at=now,
+            comment=comment,
+        )
+        return (decided,)
+    if (state.status, state.decided_by) == (_STATUS[decision], decided_by):
+        return ()
     assert state.decided_at is not None
     decided_at = timestamp(state.decided_at)
     raise ApprovalNotPending(

@@ -61,9 +61,13 @@ class MessageConsumer:
             envelope = read_envelope(delivery, self._documented_type)
             counted_type = envelope.type if envelope.type in CONSUMED else "other"
             with structlog.contextvars.bound_contextvars(
-                message_id=envelope.message_id, message_type=envelope.type, tenant_id=envelope.tenant
+                message_id=envelope.message_id,
+                message_type=envelope.type,
+                tenant_id=envelope.tenant,
+                correlation_id=envelope.correlation_id,
             ):
                 outcome = await self._handle(envelope)
+                log.debug("message", outcome=outcome)
         except (Failure, Stopped):
             raise
         except Exception as error:

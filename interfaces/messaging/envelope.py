@@ -70,18 +70,26 @@ class Envelope(WireModel):
         assert tenant is not None
         return tenant
 
+    @property
+    def correlation_id(self) -> str:
+        """What the message belongs to, as its metadata or its data say; else its own id."""
+        candidates = (self._metadata.get("correlationId"), self.data.get("correlationId"))
+        return next((str(each) for each in candidates if is_uuid(each)), self.message_id)
+
     def caused_by(self, tenant: str) -> Metadata:
         """Who and what a command out of this message is traced back to."""
-        metadata: Mapping[str, Any] = self.metadata if isinstance(self.metadata, Mapping) else {}
-        correlations = [metadata.get("correlationId"), self.data.get("correlationId")]
-        user = metadata.get("userId")
+        user = self._metadata.get("userId")
         return Metadata(
             tenant=tenant,
             actor=user if isinstance(user, str) and user else f"service:{self._service}",
-            correlation_id=next((str(each) for each in correlations if is_uuid(each)), self.message_id),
+            correlation_id=self.correlation_id,
             causation_id=self.message_id,
             command_id=self.message_id,
         )
+
+    @property
+    def _metadata(self) -> Mapping[str, Any]:
+        return self.metadata if isinstance(self.metadata, Mapping) else {}
 
     @property
     def _service(self) -> str:

@@ -7,7 +7,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from application.commands import ApproveApproval, RejectApproval, RequestApproval
-from application.event_store import Committed
 from domain.approval import approval_stream
 from domain.errors import ApprovalNotFound
 from domain.values import timestamp
@@ -100,43 +99,28 @@ class ApprovalRoutes:
 
     async def approve(self, request: Request, caller: Caller) -> Response:
         """Let the deal go on."""
-        approval_id, body = await self._decision(request, caller)
-        return self._decided(
-            approval_id,
-            await self._service.dispatch(
-                ApproveApproval(
-                    meta=caused_by(request, caller),
-                    approval_id=approval_id,
-                    decided_by=body.decided_by,
-                    comment=body.comment,
-                    expected_version=expected_version(request),
-                )
-            ),
-        )
+        return await self._decide(request, caller, ApproveApproval)
 
     async def reject(self, request: Request, caller: Caller) -> Response:
         """Stop the deal."""
-        approval_id, body = await self._decision(request, caller)
-        return self._decided(
-            approval_id,
-            await self._service.dispatch(
-                RejectApproval(
-                    meta=caused_by(request, caller),
-                    approval_id=approval_id,
-                    decided_by=body.decided_by,
-                    comment=body.comment,
-                    expected_version=expected_version(request),
-                )
-            ),
-        )
+        return await self._decide(request, caller, RejectApproval)
 
-    async def _decision(self, request: Request, caller: Caller) -> tuple[str, DecisionRequest]:
+    async def _decide(
+        self, request: Request, caller: Caller, decision: type[ApproveApproval] | type[RejectApproval]
+    ) -> Response:
         body = await read_body(request, DecisionRequest)
         if caller.user_id is not None and body.decided_by != caller.user_id:
             raise ApiError(403, "NOT_YOURSELF", "decidedBy must be the user of the token")
-        return request.path_params["id"].lower(), body
-
-    def _decided(self, approval_id: str, committed: Committed) -> Response:
+        approval_id = request.path_params["id"].lower()
+        committed = await self._service.dispatch(
+            decision(
+                meta=caused_by(request, caller),
+                approval_id=approval_id,
+                decided_by=body.decided_by,
+                comment=body.comment,
+                expected_version=expected_version(request),
+            )
+        )
         return stored_json(
             document_of(self._approvals, approval_id, committed.events),
             headers=command_headers(committed.version, committed.position),

@@ -145,6 +145,7 @@ async def test_retry_sends_only_what_failed(orchestrator: Service, crm: Neighbou
     failure_id = await reply(crm, workflow_id, "risk.evaluation.failed", error="no data")
     await reply(crm, workflow_id, "recommendation.generation.completed")
     await crm.expect("workflow.step.completed", 3)
+    await crm.expect("workflow.opportunity.analysis.failed")
     before = len(crm.messages())
 
     async with orchestrator.client() as client:
