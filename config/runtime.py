@@ -1,8 +1,10 @@
 """The service's life: start every part, serve, stop in an order that loses nothing."""
 
 import asyncio
+import os
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
@@ -16,8 +18,11 @@ from config.sections import Settings
 from config.stores import CannotStart
 from projections.follower import Follower
 
-HTTP_DRAIN_SECONDS = 5
+HTTP_DRAIN_SECONDS = 4
 FIRINGS_DRAIN_SECONDS = 2.0
+FOLLOWERS_DRAIN_SECONDS = 4.0
+LAST_SECONDS = 3.0
+"""Kept back of the time to stop, for what cannot be cut short: a thread that waits, stores that close."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,18 +53,18 @@ async def run(container: Container, listener: socket.socket) -> None:
         timeout_graceful_shutdown=HTTP_DRAIN_SECONDS,
     )
     server = _Server(config, container)
-    async with working(container), anyio.create_task_group() as tasks:
+    async with working(container) as stop, anyio.create_task_group() as tasks:
         announce(container, listener)
-        tasks.start_soon(_watch_signals, server)
+        tasks.start_soon(_watch_signals, server, stop)
         await server.serve([listener])
         tasks.cancel_scope.cancel()
     log.info("stopped")
 
 
 @asynccontextmanager
-async def working(container: Container) -> AsyncIterator[None]:
+async def working(container: Container) -> AsyncIterator["Stop"]:
     """Everything at work but the HTTP server; on leaving, it is stopped in an order that loses nothing."""
-    seconds = container.settings.server.shutdown_seconds
+    stop = Stop(container.settings.server.shutdown_seconds)
     async with anyio.create_task_group() as tasks:
         for follower in container.followers:
             tasks.start_soon(_keep_following, follower, name=f"follower {follower.name}")
@@ -68,13 +73,13 @@ async def working(container: Container) -> AsyncIterator[None]:
         if container.settings.batch_jobs.enabled:
             await container.scheduler.start()
         try:
-            yield
+            yield stop
         finally:
-            with anyio.move_on_after(seconds, shield=True) as deadline:
+            with anyio.CancelScope(deadline=stop.begin() - LAST_SECONDS, shield=True) as scope:
                 await _stop_taking_in(container)
                 await _finish(container)
-            if deadline.cancelled_caught:
-                log.warning("stopped_in_haste", seconds=seconds)
+            if scope.cancelled_caught:
+                log.warning("stopped_in_haste", seconds=stop.seconds)
             tasks.cancel_scope.cancel()
 
 
@@ -91,6 +96,35 @@ async def _keep_following(follower: Follower) -> None:
             if task is None or task.cancelling():
                 raise
             log.exception("follower_cancelled_by_a_library", follower=follower.name)
+
+
+class Stop:
+    """The time that a stop may take as a whole; it begins with the first signal."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end: float | None = None
+
+    def begin(self) -> float:
+        """Begin, if it has not begun, and tell when the time will be up."""
+        if self._end is None:
+            self._end = anyio.current_time() + self.seconds
+        return self._end
+
+    def begin_for_good(self) -> None:
+        """Begin, and end the process in any case: what hangs in a thread cannot be stopped otherwise.
+
+        Nothing is lost by it. Whatever was answered or acknowledged is stored, the rest comes again.
+        """
+        self.begin()
+        guard = threading.Timer(self.seconds - 0.5, _end_the_process, (self.seconds,))
+        guard.daemon = True
+        guard.start()
+
+
+def _end_the_process(seconds: float) -> None:
+    log.error("killed_in_haste", seconds=seconds)
+    os._exit(1)
 
 
 class _Server(uvicorn.Server):
@@ -111,11 +145,13 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _watch_signals(server: uvicorn.Server) -> None:
+async def _watch_signals(server: uvicorn.Server, stop: Stop) -> None:
     """Stop at the first signal; at the second, without waiting for the requests in hand."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for received in signals:
             log.info("stopping", signal=received.name)
+            if not server.should_exit:
+                stop.begin_for_good()
             server.force_exit = server.should_exit
             server.should_exit = True
 
@@ -128,11 +164,12 @@ async def _stop_taking_in(container: Container) -> None:
 
 
 async def _finish(container: Container) -> None:
-    """Let the followers finish the batch in hand, then give nothing more out."""
+    """Let the followers finish the batch in hand if they can, then give nothing more out."""
     for follower in container.followers:
         follower.stop()
-    for follower in container.followers:
-        await follower.wait_stopped()
+    with anyio.move_on_after(FOLLOWERS_DRAIN_SECONDS):
+        for follower in container.followers:
+            await follower.wait_stopped()
     await container.transport.close()
 
 

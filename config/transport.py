@@ -20,7 +20,7 @@ from interfaces.messaging.subscriber import RabbitSubscription
 from interfaces.rest.metrics import Metrics
 from interfaces.rest.root import Check
 
-GRACEFUL_SECONDS = 5.0
+GRACEFUL_SECONDS = 4.0
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +75,7 @@ class RabbitTransport:
             type_aliases=rabbit.type_aliases,
         )
         self._consumer = consumer
-        self._outgoing = RabbitConnection(url, purpose="publish", app_id=source.service)
+        self._outgoing = RabbitConnection(url, purpose="publish", app_id=source.service, graceful_seconds=0)
         self._incoming = RabbitConnection(
             url,
             purpose="consume",

@@ -84,8 +84,9 @@ def document_of(projection: Projection, id: str, events: Iterable[Recorded]) -> 
     """
     documents: dict[str, Json] = {}
     for recorded in events:
-        known = {key: documents[key] for key in projection.reads(recorded.event) if key in documents}
-        documents.update(projection.apply(known, recorded))
+        if ids := projection.reads(recorded.event):
+            known = {key: documents[key] for key in ids if key in documents}
+            documents.update(projection.apply(known, recorded))
     if id not in documents:
         raise ProjectionGap(f"no event made {projection.container.name} {id}")
     return _encode(documents[id])

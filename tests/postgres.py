@@ -1,5 +1,6 @@
 """What can happen to a PostgreSQL database under the service."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,10 +19,13 @@ def _administrator(url: str) -> Iterator[tuple[psycopg.Connection, str]]:
 def end_connections(url: str) -> int:
     """End every connection to a database from the server's side; how many there were."""
     with _administrator(url) as (connection, name):
-        ended = connection.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (name,)
-        )
-        return len(ended.fetchall())
+        statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        ended = len(connection.execute(statement, (name,)).fetchall())
+        deadline = time.monotonic() + 10
+        while connection.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", (name,)).fetchone():
+            assert time.monotonic() < deadline, "connections did not end"
+            time.sleep(0.01)
+        return ended
 
 
 @contextmanager

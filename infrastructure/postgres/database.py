@@ -12,7 +12,9 @@ from domain.errors import StoreUnavailable
 from infrastructure.postgres.recorder import RECONNECT_SECONDS
 
 _POOL_SIZE = 4
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 2.0
+_OPEN_SECONDS = 10.0
+_CLOSE_SECONDS = 1.0
 
 
 class PostgresDatabase:
@@ -36,7 +38,7 @@ class PostgresDatabase:
             StoreUnavailable: the server does not answer.
         """
         try:
-            await self._pool.open(wait=True, timeout=_TIMEOUT_SECONDS)
+            await self._pool.open(wait=True, timeout=_OPEN_SECONDS)
         except PoolTimeout as error:
             raise StoreUnavailable(str(error)) from error
 
@@ -55,4 +57,4 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pool.close()
+        await self._pool.close(timeout=_CLOSE_SECONDS)

@@ -12,6 +12,7 @@ from faststream.exceptions import FastStreamException
 from faststream.rabbit import Channel, RabbitBroker
 from yarl import URL
 
+from infrastructure.rabbit.liberal import be_liberal
 from projections.patience import Patience, Stopped
 
 LONGEST_WAIT_SECONDS = 5.0
@@ -42,6 +43,7 @@ class RabbitConnection:
         prefetch: int | None = None,
         graceful_seconds: float = 5.0,
     ) -> None:
+        be_liberal()
         self.purpose = purpose
         self.broker = RabbitBroker(
             url,
@@ -55,6 +57,7 @@ class RabbitConnection:
             on_reconnected=[self._note_back],
             logger=None,
         )
+        self._graceful_seconds = graceful_seconds
         self._up = anyio.Event()
         self._error: str | None = "not connected yet"
         self._patience = Patience(f"broker, to {purpose}", longest_wait_seconds=LONGEST_WAIT_SECONDS)
@@ -88,9 +91,17 @@ class RabbitConnection:
         return self.is_up
 
     async def close(self) -> None:
-        """Stop consuming, let handlers in hand finish, disconnect."""
+        """Stop consuming, let handlers in hand finish, disconnect. Twice is harmless.
+
+        A broker that does not answer any more is not waited for.
+        """
+        if self._patience.is_stopped:
+            return
         self._patience.stop()
-        await self.broker.stop()
+        with anyio.move_on_after(self._graceful_seconds + 1) as scope:
+            await self.broker.stop()
+        if scope.cancelled_caught:
+            log.warning("broker_left_in_haste", purpose=self.purpose)
         self._up = anyio.Event()
 
     async def _connect_once(self, set_up: Callable[[RabbitBroker], Awaitable[None]]) -> None:

@@ -1,0 +1,123 @@
+"""Several followers of a process read the log once, and none of them reads anything else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from application.event_store import EventStore, LogBatch
+from application.shared_reads import SharedReads
+from domain import job
+from domain.job import JobFired
+from tests.application.logs import OpenLogs, open_logs, sqlite_settings
+from tests.builders import NOW, TENANT, metadata
+
+pytestmark = pytest.mark.anyio
+
+
+class CountingStore(EventStore):
+    """A store that counts how often its log is read."""
+
+    reads = 0
+
+    async def read(self, partition: str, after: str | None, limit: int) -> LogBatch | None:
+        self.reads += 1
+        return await super().read(partition, after, limit)
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Iterator[OpenLogs]:
+    with open_logs(sqlite_settings(tmp_path)) as logs:
+        yield logs
+
+
+@pytest.fixture
+def store(logs: OpenLogs) -> CountingStore:
+    return CountingStore(logs.open())
+
+
+async def append(store: EventStore, *runs: str) -> None:
+    await store.execute(
+        f"{TENANT}/job/one",
+        evolve=job.evolve,
+        decide=lambda state: [
+            JobFired(job="j", run_id=run, triggered_by="manual", fired_at=NOW, metadata={}) for run in runs
+        ],
+        meta=metadata(),
+        now=NOW,
+    )
+
+
+def runs_of(batch: LogBatch | None) -> list[str]:
+    events = batch.events if batch else ()
+    return [each.event.run_id for each in events if isinstance(each.event, JobFired)]
+
+
+async def test_readers_at_one_position_share_one_reading(store: CountingStore) -> None:
+    await append(store, "a", "b")
+    shared = SharedReads(store)
+    batches: list[LogBatch | None] = []
+
+    async def read() -> None:
+        batches.append(await shared.read("log", None, 10))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(6):
+            group.start_soon(read)
+    assert [runs_of(batch) for batch in batches] == [["a", "b"]] * 6
+    assert store.reads == 1
+
+
+async def test_readers_at_other_positions_or_of_other_sizes_get_their_own(store: CountingStore) -> None:
+    await append(store, "a", "b", "c")
+    shared = SharedReads(store)
+    first = await shared.read("log", None, 1)
+    assert first is not None
+    assert runs_of(await shared.read("log", first.position, 10)) == ["b", "c"]
+    assert runs_of(await shared.read("log", None, 2)) == ["a", "b"]
+    assert runs_of(await shared.read("log", None, 1)) == ["a"]
+
+
+async def test_a_batch_that_was_shared_stays_true_when_the_log_grows(store: CountingStore) -> None:
+    await append(store, "a")
+    shared = SharedReads(store)
+    first = await shared.read("log", None, 10)
+    await append(store, "b")
+    assert await shared.read("log", None, 10) == first
+    assert first is not None
+    assert runs_of(await shared.read("log", first.position, 10)) == ["b"]
+
+
+async def test_the_end_of_the_log_is_asked_for_once_by_many(store: CountingStore) -> None:
+    shared = SharedReads(store)
+    for _ in range(5):
+        assert await shared.read("log", None, 10) is None
+    assert store.reads == 1
+
+
+async def test_an_append_of_this_process_is_seen_at_once(store: CountingStore) -> None:
+    shared = SharedReads(store)
+    assert await shared.read("log", None, 10) is None
+    await append(store, "a")
+    assert runs_of(await shared.read("log", None, 10)) == ["a"]
+
+
+async def test_an_append_of_another_process_is_seen_shortly(store: CountingStore, logs: OpenLogs) -> None:
+    shared = SharedReads(store)
+    assert await shared.read("log", None, 10) is None
+    await append(logs.store(), "a")
+    with anyio.fail_after(5):
+        while not (batch := await shared.read("log", None, 10)):
+            await anyio.sleep(0.01)
+    assert runs_of(batch) == ["a"]
+
+
+async def test_it_follows_the_whole_log_however_long(store: CountingStore) -> None:
+    await append(store, *map(str, range(60)))
+    shared, after, read = SharedReads(store), None, []
+    while batch := await shared.read("log", after, 2):
+        read += runs_of(batch)
+        after = batch.position
+    assert read == list(map(str, range(60)))
+    assert await shared.count_after("log", after) == 0

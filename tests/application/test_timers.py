@@ -1,0 +1,179 @@
+"""Due timers become commands: on real SQLite timers and a real log."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from application.commands import CompleteStep, StartWorkflow
+from application.dispatcher import Dispatcher
+from application.event_store import EventStore
+from application.policies.step_deadlines import TIMER_KIND, StepDeadlines, timed_out
+from application.ports import Timer
+from application.timers import DueTimers
+from application.workflows import WorkflowHandlers
+from domain.definition import OPPORTUNITY_ANALYSIS
+from domain.errors import StoreUnavailable
+from domain.event import Recorded
+from domain.workflow import StepFailed, WorkflowFailed, workflow_stream
+from infrastructure.sqlite.database import SqliteDatabase
+from infrastructure.sqlite.timers import SqliteTimers
+from tests.application.logs import open_logs, sqlite_settings
+from tests.builders import NOW, TENANT, SettableClock, after, metadata
+
+pytestmark = pytest.mark.anyio
+
+STREAM = workflow_stream(TENANT, "w-1")
+
+
+class Service:
+    """What timers need, on files below a folder; it may be opened again on the same ones."""
+
+    def __init__(self, store: EventStore, database: SqliteDatabase, clock: SettableClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.timers = SqliteTimers(database)
+        self.dispatch = Dispatcher(WorkflowHandlers(store, clock, [OPPORTUNITY_ANALYSIS]).handlers())
+        self.due_timers = DueTimers(self.timers, clock, self.dispatch, {TIMER_KIND: timed_out})
+
+    async def start_workflow(self) -> tuple[Recorded, ...]:
+        committed = await self.dispatch(
+            StartWorkflow(
+                meta=metadata(), workflow_id="w-1", opportunity_id="o", definition="opportunity-analysis"
+            )
+        )
+        await StepDeadlines(self.timers).handle(committed.new)
+        return committed.new
+
+    async def timed_out_steps(self) -> list[str]:
+        return [
+            event.step_type
+            for recorded in await self.store.load(STREAM)
+            if isinstance(event := recorded.event, StepFailed)
+        ]
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture
+async def service(tmp_path: Path, clock: SettableClock) -> AsyncIterator[Service]:
+    database = SqliteDatabase(tmp_path / "timers.db", synchronous="NORMAL")
+    with open_logs(sqlite_settings(tmp_path)) as logs:
+        service = Service(logs.store(), database, clock)
+        await service.timers.create()
+        yield service
+        database.close()
+
+
+def timer(id: str, workflow: str = "w-1", step: str = "forecast", minutes: float = 15) -> Timer:
+    return Timer(
+        id=id,
+        due_at=after(minutes=minutes),
+        kind=TIMER_KIND,
+        payload={"workflow_id": workflow, "step_type": step, "attempt": 1},
+        meta=metadata(command_id=id),
+    )
+
+
+async def test_nothing_fires_before_its_time(service: Service) -> None:
+    await service.start_workflow()
+    service.clock.advance(minutes=15, milliseconds=-1)
+    assert await service.due_timers.fire() == 0
+    assert await service.timed_out_steps() == []
+
+
+async def test_what_is_due_fires_once(service: Service) -> None:
+    await service.start_workflow()
+    service.clock.advance(minutes=15)
+    assert await service.due_timers.fire() == 4
+    assert sorted(await service.timed_out_steps()) == sorted(
+        step.step_type for step in OPPORTUNITY_ANALYSIS.steps
+    )
+    ends = [each for each in await service.store.load(STREAM) if isinstance(each.event, WorkflowFailed)]
+    assert len(ends) == 1
+    assert await service.due_timers.fire() == 0
+
+
+async def test_a_step_that_was_answered_in_time_does_not_time_out(service: Service) -> None:
+    await service.start_workflow()
+    answer = CompleteStep(meta=metadata(), workflow_id="w-1", step_type="forecast", result={})
+    await StepDeadlines(service.timers).handle((await service.dispatch(answer)).new)
+    service.clock.advance(hours=1)
+    assert await service.due_timers.fire() == 3
+    assert "forecast" not in await service.timed_out_steps()
+
+
+async def test_a_timer_whose_command_is_refused_is_logged_and_forgotten(service: Service) -> None:
+    await service.start_workflow()
+    await service.timers.change(set=[timer("lost", workflow="w-2", minutes=-1)], cancel=())
+    with capture_logs() as logs:
+        assert await service.due_timers.fire() == 1
+    (entry,) = [each for each in logs if each["event"] == "timer_refused"]
+    assert (entry["timer"], entry["kind"]) == ("lost", TIMER_KIND)
+    assert "w-2" in entry["reason"]
+    assert await service.due_timers.fire() == 0
+
+
+async def test_a_refused_timer_does_not_keep_the_others_from_firing(service: Service) -> None:
+    await service.start_workflow()
+    await service.timers.change(set=[timer("lost", workflow="w-2", minutes=-1)], cancel=())
+    service.clock.advance(minutes=15)
+    assert await service.due_timers.fire() == 5
+    assert len(await service.timed_out_steps()) == 4
+
+
+async def test_a_crash_after_the_command_and_before_the_forgetting_has_no_second_effect(
+    service: Service,
+) -> None:
+    await service.start_workflow()
+    service.clock.advance(minutes=15)
+    due = await service.timers.due(service.clock.now(), 100)
+    await service.due_timers.fire()
+    version = len(await service.store.load(STREAM))
+    await service.timers.change(set=due, cancel=())
+    service.clock.advance(minutes=1)
+    assert await service.due_timers.fire() == 4
+    assert len(await service.store.load(STREAM)) == version
+
+
+async def test_timers_that_came_due_while_nobody_ran_fire_at_the_next_start(
+    service: Service, tmp_path: Path
+) -> None:
+    await service.start_workflow()
+    database = SqliteDatabase(tmp_path / "timers.db", synchronous="NORMAL")
+    restarted = Service(service.store, database, SettableClock(after(hours=10)))
+    assert await restarted.due_timers.fire() == 4
+    assert len(await restarted.timed_out_steps()) == 4
+    database.close()
+
+
+async def test_when_the_store_is_away_the_timer_stays_due(service: Service) -> None:
+    await service.start_workflow()
+    service.clock.advance(minutes=15)
+    service.store.close()
+    with pytest.raises(StoreUnavailable):
+        await service.due_timers.fire()
+    assert len(await service.timers.due(service.clock.now(), 100)) == 4
+
+
+async def test_more_timers_than_one_look_takes_all_fire(service: Service) -> None:
+    await service.timers.change(
+        set=[timer(f"t-{number}", workflow="w-2", minutes=-1) for number in range(230)], cancel=()
+    )
+    with capture_logs():
+        assert await service.due_timers.fire() == 230
+
+
+async def test_a_deadline_between_two_milliseconds_is_not_fired_too_early_and_lost(service: Service) -> None:
+    plan = OPPORTUNITY_ANALYSIS.with_timeouts(after(microseconds=1_500) - NOW)
+    service.dispatch = Dispatcher(WorkflowHandlers(service.store, service.clock, [plan]).handlers())
+    service.due_timers = DueTimers(service.timers, service.clock, service.dispatch, {TIMER_KIND: timed_out})
+    await service.start_workflow()
+    for _ in range(3):
+        service.clock.advance(milliseconds=1)
+        await service.due_timers.fire()
+    assert len(await service.timed_out_steps()) == 4

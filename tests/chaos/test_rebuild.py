@@ -1,0 +1,130 @@
+"""`rebuild` after a life of kills: the same documents byte for byte, and not a word to anyone."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.chaos.decisions import (
+    Answered,
+    all_published,
+    ask,
+    decide_a_bit_of_everything,
+    get,
+    in_thread,
+    until_ready,
+)
+from tests.harness import SYSTEM_TENANT, ServiceProcess, eventually, run_command
+from tests.integration.test_opportunity_analysis import REPLIES
+from tests.neighbours import Neighbour
+
+pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
+
+CONTAINERS = (
+    "workflow_workflows",
+    "workflow_steps",
+    "workflow_executions",
+    "hitl_approvals",
+    "workflow_job_runs",
+)
+
+
+def dump(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every container, as it is stored."""
+    with sqlite3.connect(f"file:{data_dir / 'documents.db'}?mode=ro", uri=True) as connection:
+        return {
+            name: connection.execute(
+                f'SELECT tenant, id, version, CAST(body AS BLOB) FROM "{name}" ORDER BY tenant, id'
+            ).fetchall()
+            for name in CONTAINERS
+        }
+
+
+async def a_mixed_history(service: ServiceProcess, crm: Neighbour) -> None:
+    """Decided and pending approvals, workflows that run, complete, fail and are retried, runs of jobs."""
+    answered = Answered()
+    await decide_a_bit_of_everything(service, answered, count=6)
+    await all_published(crm, answered)
+    async with service.async_client() as client:
+        await ask(client)
+        completed, failed, retried, *_ = answered.workflows
+        for reply, data in REPLIES.items():
+            await crm.send(reply, {"workflowId": completed, **data})
+        for workflow_id in (failed, retried):
+            await crm.send("recommendation.generation.failed", {"workflowId": workflow_id, "error": "tired"})
+            await crm.send("risk.evaluation.failed", {"workflowId": workflow_id, "error": "no data"})
+        await crm.expect("workflow.opportunity.analysis.completed")
+        await crm.expect("workflow.opportunity.analysis.failed", 2)
+        answer = await client.post(f"/api/v1/workflows/{retried}/retry")
+        assert answer.status_code == 200, answer.text
+    await crm.expect("workflow.recommendation.requested", 7)
+    for message_type in ("workflow.job.completed", "workflow.job.failed"):
+        data = {"job": "outcome-sync", "status": "success", "error": "none"}
+        await crm.send(message_type, data, tenant=SYSTEM_TENANT)
+
+    async def runs_are_closed() -> bool:
+        runs = (await get(service, "/jobs/outcome-sync/runs", SYSTEM_TENANT))["runs"]
+        return {run["status"] for run in runs} == {"scheduled", "completed", "failed"}
+
+    await eventually(runs_are_closed)
+
+
+async def test_a_rebuild_gives_the_same_documents_and_sends_no_message(
+    service: ServiceProcess, crm: Neighbour, rabbitmq_url: str
+) -> None:
+    environ = {"DATA_DIR": str(service.data_dir), "RABBITMQ_URL": rabbitmq_url}
+    await in_thread(service.start)
+    await until_ready(service)
+    await a_mixed_history(service, crm)
+    await until_ready(service)
+    service.kill()
+    await in_thread(service.start)
+    await until_ready(service)
+
+    refused = await in_thread(lambda: run_command("rebuild", **environ))
+    assert refused.returncode != 0
+    (line,) = (refused.stdout + refused.stderr).strip().splitlines()
+    assert "in use by another process" in line
+    assert await in_thread(lambda: service.terminate()) == 0
+
+    before = dump(service.data_dir)
+    assert all(before.values())
+    told = len(crm.messages())
+    for names in ((), ("hitl_approvals",), ("workflow_steps", "workflow_workflows")):
+        rebuilt = await in_thread(lambda names=names: run_command("rebuild", *names, **environ))
+        assert rebuilt.returncode == 0, rebuilt.stderr
+        assert dump(service.data_dir) == before
+        for name in names or CONTAINERS:
+            assert name in rebuilt.stdout
+    await anyio.sleep(0.3)
+    assert len(crm.messages()) == told
+
+    await in_thread(service.start)
+    await until_ready(service)
+    await anyio.sleep(0.3)
+    assert dump(service.data_dir) == before
+    assert len(crm.messages()) == told
+
+
+async def test_a_rebuild_mends_documents_that_were_damaged(service: ServiceProcess) -> None:
+    await in_thread(service.start)
+    await decide_a_bit_of_everything(service, Answered(), count=2)
+    await until_ready(service)
+    assert await in_thread(lambda: service.terminate()) == 0
+    before = dump(service.data_dir)
+    with sqlite3.connect(service.data_dir / "documents.db") as connection:
+        connection.execute("UPDATE hitl_approvals SET body = '{}', version = 99")
+        connection.execute("DELETE FROM workflow_steps")
+    rebuilt = await in_thread(lambda: run_command("rebuild", DATA_DIR=str(service.data_dir)))
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert dump(service.data_dir) == before
+
+
+def test_a_rebuild_of_something_unknown_is_refused_with_one_clear_line(tmp_path: Path) -> None:
+    refused = run_command("rebuild", "hitl_aprovals", DATA_DIR=str(tmp_path / "data"))
+    assert refused.returncode != 0
+    (line,) = (refused.stdout + refused.stderr).strip().splitlines()
+    assert "hitl_aprovals" in line
+    assert "hitl_approvals" in line

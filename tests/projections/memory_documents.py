@@ -1,0 +1,60 @@
+"""Documents in dictionaries: the port's smallest adapter, which passes the same cases as the real ones."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from projections.ports import Container, Document, Page, Query
+
+Key = tuple[str, str]
+
+
+class MemoryDocuments:
+    """Documents that last as long as a test."""
+
+    def __init__(self) -> None:
+        self.containers: dict[str, dict[Key, Document]] = {}
+
+    def of(self, container: Container) -> dict[Key, Document]:
+        """A container's documents under (tenant, id)."""
+        return self.containers.setdefault(container.name, {})
+
+    async def get(self, container: Container, tenant: str, id: str) -> Document | None:
+        return self.of(container).get((tenant, id))
+
+    async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
+        return {key: self.of(container)[key] for key in keys if key in self.of(container)}
+
+    async def put(self, container: Container, documents: Sequence[Document]) -> None:
+        kept = self.of(container)
+        for document in documents:
+            key = (document.tenant, document.id)
+            if key not in kept or document.version > kept[key].version:
+                kept[key] = document
+
+    async def query(self, container: Container, tenant: str, query: Query) -> Page:
+        matching = []
+        for document in self.of(container).values():
+            body = msgspec.json.decode(document.body, type=dict)
+            place = (body[container.sort_field], document.id)
+            if (
+                document.tenant == tenant
+                and all(body.get(name) == value for name, value in query.equal.items())
+                and (query.sort_from is None or place[0] >= query.sort_from)
+                and (query.sort_before is None or place[0] < query.sort_before)
+            ):
+                matching.append((place, document))
+        matching.sort(key=lambda each: each[0], reverse=True)
+        rest = [each for each in matching if query.after is None or each[0] < query.after]
+        shown = rest[: query.limit]
+        return Page(
+            tuple(document for _, document in shown),
+            len(matching),
+            shown[-1][0] if len(rest) > query.limit else None,
+        )
+
+    async def clear(self, container: Container) -> None:
+        self.of(container).clear()
+
+    async def ping(self) -> None:
+        return None
