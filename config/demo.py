@@ -1,8 +1,11 @@
 """SIMULATION: the service at work, with stand-ins for its neighbours."""
 
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +15,7 @@ import httpx
 
 from config.container import Container, build
 from config.logs import configure_logs
-from config.neighbours import simulate_in_process
+from config.neighbours import declare_queue, simulate_in_process
 from config.runtime import bind, run
 from config.sections import Settings
 from config.transport import InProcessTransport
@@ -36,10 +39,11 @@ class DemoFailed(Exception):
     """Something that was to happen did not."""
 
 
-async def demo(settings: Settings, *, stop_after: bool) -> None:
+async def demo(settings: Settings, config: Path | None, *, stop_after: bool) -> None:
     """Run one opportunity, one approval and one job to their ends, printing each event as it happens.
 
-    The service stays up to be played with unless ``stop_after`` is set.
+    The service stays up to be played with unless ``stop_after`` is set. ``config`` is the file that the
+    settings came from, for the stand-ins that are a process of their own.
 
     Raises:
         CannotStart: as for the service itself.
@@ -55,24 +59,35 @@ async def demo(settings: Settings, *, stop_after: bool) -> None:
         if isinstance(container.transport, InProcessTransport):
             simulate_in_process(container.transport.bus)
         host, port = listener.getsockname()[:2]
+        failures: list[DemoFailed] = []
         async with anyio.create_task_group() as tasks:
+
+            async def play() -> None:
+                async with AsyncExitStack() as stand_ins:
+                    try:
+                        await _play(container, config, f"http://{host}:{port}", stand_ins)
+                    except (DemoFailed, httpx.HTTPError) as error:
+                        failures.append(DemoFailed(f"the demo came to no good end: {error}"))
+                    if not failures and not stop_after:
+                        await anyio.sleep_forever()
+                signal.raise_signal(signal.SIGTERM)
+
             tasks.start_soon(_print_events, container)
-            tasks.start_soon(_play, container, f"http://{host}:{port}", tasks.cancel_scope, stop_after)
+            tasks.start_soon(play)
             await run(container, listener)
             tasks.cancel_scope.cancel()
+        if failures:
+            raise failures[0]
 
 
-async def _play(container: Container, url: str, scope: anyio.CancelScope, stop_after: bool) -> None:
-    async with AsyncExitStack() as stack:
-        send = await _sender(container, stack)
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=5))
+async def _play(container: Container, config: Path | None, url: str, stand_ins: AsyncExitStack) -> None:
+    send = await _sender(container, config, stand_ins)
+    async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=5) as client:
+        await _until_ready(url)
         await _opportunity(client, send)
         await _approval(client, send)
         await _job(client)
     click.secho("\nAll three came to their ends.", fg="green")
-    if stop_after:
-        scope.cancel()
-        return
     click.echo(
         f"\nThe service stays up: {url}/docs has every route to try.\n"
         f"  curl -s {url}/api/v1/workflows -H 'X-Tenant-ID: {TENANT}'\n"
@@ -80,6 +95,18 @@ async def _play(container: Container, url: str, scope: anyio.CancelScope, stop_a
         f"  curl -s {url}/api/v1/jobs -H 'X-Tenant-ID: {SYSTEM_TENANT}'\n"
         "Ctrl-C ends it."
     )
+
+
+async def _until_ready(url: str) -> None:
+    """A message that is sent before the service listens would be lost."""
+    async with httpx.AsyncClient(base_url=url, timeout=5) as client:
+        with anyio.move_on_after(PATIENCE_SECONDS):
+            while True:
+                answer = await client.get("/ready")
+                if answer.status_code == 200:
+                    return
+                await anyio.sleep(0.1)
+    raise DemoFailed(f"the service was not ready within {PATIENCE_SECONDS} s: GET {url}/ready says why")
 
 
 async def _opportunity(client: httpx.AsyncClient, send: Send) -> None:
@@ -138,18 +165,25 @@ async def _until(
     raise DemoFailed(f"GET {path} showed no {status} one within {PATIENCE_SECONDS} s")
 
 
-async def _sender(container: Container, stack: AsyncExitStack) -> Send:
-    """Sends as a neighbour would; on RabbitMQ the stand-ins are started as well."""
+async def _sender(container: Container, config: Path | None, stack: AsyncExitStack) -> Send:
+    """Sends as a neighbour would; on RabbitMQ the stand-ins are started as well.
+
+    Their queue is there before they are, so that they miss nothing.
+    """
     if isinstance(container.transport, InProcessTransport):
         return container.transport.bus.send
     settings = container.settings
     connection = RabbitConnection(settings.rabbitmq.url.get_secret_value(), purpose="demo", app_id=SIMULATED)
     exchange = topic_exchange(settings.rabbitmq.exchange)
-    await connection.connect(lambda broker: broker.start())
+    await connection.connect(partial(declare_queue, settings=settings))
     stack.push_async_callback(connection.close)
+    arguments = ["--config", str(config)] if config else []
     process = await stack.enter_async_context(
         await anyio.open_process(
-            [sys.executable, "-m", "config.main", "neighbours"], stdin=None, stdout=None, stderr=None
+            [sys.executable, "-m", "config.main", "neighbours", *arguments],
+            stdin=None,
+            stdout=None,
+            stderr=None,
         )
     )
     stack.callback(process.terminate)

@@ -42,7 +42,7 @@ class CommandLineActions:
 
     def demo(self, config: Path | None, *, stop_after: bool) -> None:
         """Run the service with simulated neighbours, and show it at work."""
-        _run(partial(demo, _settings(config), stop_after=stop_after))
+        _run(partial(demo, _settings(config), config, stop_after=stop_after))
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from config.stores import CannotStart
 from infrastructure.memory.bus import InProcessBus
 from infrastructure.rabbit.connection import RabbitConnection
 from infrastructure.rabbit.topology import PlainQueue, topic_exchange
+from interfaces.messaging.subscriber import as_it_is
 from interfaces.neighbours import REQUESTS, SIMULATED, reply_to
 
-QUEUE = "simulated_neighbours"
 THINKING_SECONDS = 0.15
 
 log = structlog.get_logger(SIMULATED)
@@ -46,12 +46,7 @@ async def serve_neighbours(settings: Settings) -> None:
     simulate_on_rabbit(connection.broker, settings)
 
     async def start(broker: RabbitBroker) -> None:
-        exchange = await broker.declare_exchange(topic_exchange(settings.rabbitmq.exchange))
-        queue = await broker.declare_queue(_queue())
-        for request_type in REQUESTS:
-            if request_type != JOB_TRIGGER:
-                wire_type = settings.rabbitmq.type_aliases.get(request_type, request_type)
-                await queue.bind(exchange, routing_key=wire_type)
+        await declare_queue(broker, settings)
         await broker.start()
 
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -62,6 +57,16 @@ async def serve_neighbours(settings: Settings) -> None:
     await connection.close()
 
 
+async def declare_queue(broker: RabbitBroker, settings: Settings) -> None:
+    """Declare the stand-ins' queue, bound to what the service asks for."""
+    exchange = await broker.declare_exchange(topic_exchange(settings.rabbitmq.exchange))
+    queue = await broker.declare_queue(_queue(settings))
+    for request_type in REQUESTS:
+        if request_type != JOB_TRIGGER:
+            wire_type = settings.rabbitmq.type_aliases.get(request_type, request_type)
+            await queue.bind(exchange, routing_key=wire_type)
+
+
 def simulate_on_rabbit(broker: RabbitBroker, settings: Settings) -> None:
     """Subscribe the stand-ins to their queue and to the job queue."""
     exchange = topic_exchange(settings.rabbitmq.exchange)
@@ -69,17 +74,19 @@ def simulate_on_rabbit(broker: RabbitBroker, settings: Settings) -> None:
 
     async def answer(body: bytes, message: RabbitMessage) -> None:
         await anyio.sleep(THINKING_SECONDS)
-        reply = reply_to(message.body, documented)
+        reply = reply_to(body, documented)
         if reply is not None:
             wire_type = settings.rabbitmq.type_aliases.get(reply[0], reply[0])
             await broker.publish(reply[1], exchange=exchange, routing_key=wire_type, persist=True)
         await message.ack()
 
-    for queue in (_queue(), PlainQueue(settings.rabbitmq.job_queue, routing_key=JOB_TRIGGER)):
-        broker.subscriber(queue, exchange, ack_policy=AckPolicy.MANUAL, no_reply=True)(answer)
+    for queue in (_queue(settings), PlainQueue(settings.rabbitmq.job_queue, routing_key=JOB_TRIGGER)):
+        broker.subscriber(queue, exchange, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=as_it_is)(
+            answer
+        )
 
 
-def _queue() -> PlainQueue:
-    queue = PlainQueue(QUEUE, routing_key=REQUESTS[0])
+def _queue(settings: Settings) -> PlainQueue:
+    queue = PlainQueue(f"{settings.rabbitmq.exchange}.simulated_neighbours", routing_key=REQUESTS[0])
     queue.auto_delete = True
     return queue

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 import psycopg
 import structlog
 from anyio.to_thread import run_sync
+from eventsourcing.persistence import PersistenceError
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -65,6 +67,13 @@ async def open_stores(settings: Settings, containers: Sequence[Container], stack
     Raises:
         CannotStart: a store is of no use, or stayed away longer than the settings allow.
     """
+    try:
+        return await _open_stores(settings, containers, stack)
+    except StoreUnavailable as error:
+        raise CannotStart(f"a store cannot be opened: {_first_line(error)}") from error
+
+
+async def _open_stores(settings: Settings, containers: Sequence[Container], stack: AsyncExitStack) -> Stores:
     data_dir = settings.storage.data_dir
     _claim(data_dir, "storage.data_dir", stack)
     documents_file = SqliteDatabase(data_dir / "documents.db", synchronous="NORMAL")
@@ -109,7 +118,10 @@ async def _create(*tables: _Creatable) -> None:
 
 
 async def _open_log(log_settings: dict[str, str], stack: AsyncExitStack) -> EventStore:
-    event_store = EventStore(await run_sync(EventLog, log_settings))
+    try:
+        event_store = EventStore(await run_sync(EventLog, log_settings))
+    except (PersistenceError, sqlite3.DatabaseError) as error:
+        raise StoreUnavailable(_first_line(error)) from error
     stack.callback(event_store.close)
     await event_store.ping()
     return event_store
@@ -139,6 +151,8 @@ async def _wait_for_postgres(url: str, timeout_seconds: float) -> None:
         raise CannotStart(
             f"the event store stayed away for {timeout_seconds:g} s: {_first_line(error)}"
         ) from error
+    except psycopg.Error as error:
+        raise CannotStart(f"storage.event_store_url is of no use: {_first_line(error)}") from error
 
 
 async def _probe(url: str) -> None:

@@ -108,6 +108,7 @@ class RabbitTransport:
     async def stop_taking_in(self) -> None:
         """Stop consuming; what is not acknowledged goes back to the queue."""
         self._consumer.stop()
+        self._outgoing.hurry()
         await self._incoming.close()
 
     async def close(self) -> None:

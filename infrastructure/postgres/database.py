@@ -28,7 +28,7 @@ class PostgresDatabase:
             timeout=_TIMEOUT_SECONDS,
             reconnect_timeout=RECONNECT_SECONDS,
             open=False,
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
         )
 
     async def open(self) -> None:
@@ -58,3 +58,14 @@ class PostgresDatabase:
     async def close(self) -> None:
         """Close every connection."""
         await self._pool.close(timeout=_CLOSE_SECONDS)
+
+    async def _check(self, connection: AsyncConnection[TupleRow]) -> None:
+        """Look at every idle connection where one is dead: a server that restarts ends them all.
+
+        The pool alone replaces one at a time, and pauses for a second after the second in a row.
+        """
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except psycopg.Error:
+            await self._pool.check()
+            raise

@@ -19,7 +19,7 @@ LONGEST_WAIT_SECONDS = 5.0
 RECONNECT_SECONDS = 1.0
 CONNECT_TIMEOUT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 10
-"""Unless the URL has a ``heartbeat`` of its own. A silent broker is given up after three of them and a bit."""
+"""Unless the URL has a ``heartbeat`` of its own. A broker is given up after three without a word."""
 
 BROKER_ERRORS = (AMQPError, FastStreamException, ConnectionError, OSError, TimeoutError, RuntimeError)
 """What aio-pika and FastStream raise when the broker is away or says no."""
@@ -58,6 +58,8 @@ class RabbitConnection:
             logger=None,
         )
         self._graceful_seconds = graceful_seconds
+        self._hurried = False
+        self._changed = anyio.Event()
         self._up = anyio.Event()
         self._error: str | None = "not connected yet"
         self._patience = Patience(f"broker, to {purpose}", longest_wait_seconds=LONGEST_WAIT_SECONDS)
@@ -87,8 +89,14 @@ class RabbitConnection:
     async def until_up(self, seconds: float) -> bool:
         """Wait for the connection, and tell whether it came within ``seconds``."""
         with anyio.move_on_after(seconds):
-            await self._up.wait()
+            while not self.is_up and not self._hurried:
+                await self._changed.wait()
         return self.is_up
+
+    def hurry(self) -> None:
+        """Let nobody wait for a connection any more: the service is about to stop."""
+        self._hurried = True
+        self._tell()
 
     async def close(self) -> None:
         """Stop consuming, let handlers in hand finish, disconnect. Twice is harmless.
@@ -114,7 +122,12 @@ class RabbitConnection:
             raise
         self._error = None
         self._up.set()
+        self._tell()
         log.info("broker_connected", purpose=self.purpose)
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
 
     def _note_failure(self, error: Exception) -> None:
         self._error = f"{type(error).__name__}: {error}"
@@ -129,6 +142,7 @@ class RabbitConnection:
     def _note_back(self, _connection: object) -> None:
         self._error = None
         self._up.set()
+        self._tell()
         log.info("broker_back", purpose=self.purpose)
 
 

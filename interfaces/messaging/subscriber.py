@@ -37,7 +37,7 @@ class RabbitSubscription:
         self._queue = queue
         self._dead_letter_queue = dead_letter_queue
         self._bindings = tuple(bindings)
-        broker.subscriber(queue, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=_as_it_is, parser=None)(
+        broker.subscriber(queue, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=as_it_is, parser=None)(
             self._receive
         )
 
@@ -84,6 +84,6 @@ class RabbitSubscription:
             raise BrokerUnavailable(f"could not park a message: {error!r}") from error
 
 
-async def _as_it_is(message: RabbitMessage) -> bytes:
+async def as_it_is(message: RabbitMessage) -> bytes:
     """The body's bytes: the neighbours send no content type for a decoder to go by."""
     return message.body

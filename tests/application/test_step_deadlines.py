@@ -28,6 +28,7 @@ class KeptTimers:
     def __init__(self) -> None:
         self.kept: dict[str, Timer] = {}
         self.changes = 0
+        self.ever_set: set[str] = set()
 
     @property
     def waiting_for(self) -> list[tuple[str, int]]:
@@ -38,6 +39,7 @@ class KeptTimers:
 
     async def change(self, *, set: Sequence[Timer], cancel: Sequence[str]) -> None:
         self.changes += 1
+        self.ever_set |= {timer.id for timer in set}
         self.kept.update({timer.id: timer for timer in set})
         for id in cancel:
             self.kept.pop(id, None)
@@ -79,6 +81,7 @@ async def test_a_step_that_ends_within_the_batch_never_gets_one() -> None:
     timers = KeptTimers()
     await StepDeadlines(timers).handle(story(("answer", "forecast")))
     assert timers.waiting_for == [("recommendation", 1), ("risk_analysis", 1), ("risk_scoring", 1)]
+    assert timers.ever_set == timers.kept.keys()
     assert timers.changes == 1
 
 

@@ -1,6 +1,8 @@
 """A service as a process of its own, and a neighbour on a real RabbitMQ, with names of their own."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +50,39 @@ def processes(tmp_path: Path, names: Names) -> Iterator[Launch]:
 def service(processes: Launch, rabbitmq_url: str) -> ServiceProcess:
     """A service with embedded stores on the broker, not started yet."""
     return processes(RABBITMQ_URL=rabbitmq_url)
+
+
+@dataclass
+class Fired:
+    """A service whose cron names one minute that is about to come."""
+
+    service: ServiceProcess
+    names: Names
+    cron: str
+    nominal: datetime
+
+
+@pytest.fixture(scope="session")
+def fires_soon(tmp_path_factory: pytest.TempPathFactory, rabbitmq_url: str) -> Iterator[Fired]:
+    """It waits for its minute beside the other tests, not in front of them."""
+    nominal = (datetime.now(UTC) + timedelta(seconds=70)).replace(second=0, microsecond=0)
+    cron, names = f"{nominal.minute} {nominal.hour} * * *", Names.fresh()
+    service = ServiceProcess(
+        tmp_path_factory.mktemp("cron"),
+        overlay=names.overlay(),
+        RABBITMQ_URL=rabbitmq_url,
+        PROPAGATION_CRON=cron,
+    )
+    try:
+        service.start()
+        assert datetime.now(UTC) < nominal
+        yield Fired(service, names, cron, nominal)
+    finally:
+        service.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cron_is_started_first(request: pytest.FixtureRequest) -> None:
+    """Whatever test comes first, where one of them asks for it at all."""
+    if any("fires_soon" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("fires_soon")

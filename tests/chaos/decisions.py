@@ -1,7 +1,7 @@
 """What people and operators ask a service for over HTTP, and what the neighbours must then be told of it."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import uuid4
@@ -196,9 +196,6 @@ async def until_ready(service: ServiceProcess, seconds: float = 20) -> None:
 async def in_thread(work: Callable[[], Any]) -> Any:
     """Blocking work beside the loop, so that connections to the broker live on."""
     return await anyio.to_thread.run_sync(work)
-
-
-Read = Callable[[httpx.AsyncClient], Awaitable[Any]]
 
 
 async def get(service: ServiceProcess, path: str, tenant: str = TENANT, **params: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
 
 from tests.services import free_port
 
@@ -39,15 +40,25 @@ class _Link:
             self.close()
 
 
-class Proxy:
-    """Stands on ``port`` in front of ``target_port``, both on this machine. It begins closed."""
+_USUAL_PORTS = {"amqp": 5672, "postgresql": 5432}
 
-    def __init__(self, target_port: int) -> None:
+
+class Proxy:
+    """Stands in front of the server at ``url``, both on this machine. It begins closed."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
         self.port = free_port()
-        self._target_port = target_port
+        self._url = parts
+        self._target_port = parts.port or _USUAL_PORTS[parts.scheme]
         self._listener: socket.socket | None = None
         self._silent = False
         self._links: list[_Link] = []
+
+    def url(self, query: str = "") -> str:
+        """The server's URL, through the proxy."""
+        user = self._url.netloc.rpartition("@")[0]
+        return urlunsplit(self._url._replace(netloc=f"{user}@127.0.0.1:{self.port}", query=query))
 
     def open(self) -> None:
         """Let connections through. Those that have fallen silent stay silent, as after a lost NAT entry."""
@@ -86,9 +97,9 @@ class Proxy:
 
 
 @contextmanager
-def proxy(target_port: int) -> Iterator[Proxy]:
+def proxy(url: str) -> Iterator[Proxy]:
     """An open proxy, cut off in the end."""
-    between = Proxy(target_port)
+    between = Proxy(url)
     between.open()
     try:
         yield between

@@ -1,6 +1,4 @@
-"""The broker goes and comes: the service serves, says so, and tells everything afterwards, once and in order."""
-
-from urllib.parse import urlsplit, urlunsplit
+"""The broker goes and comes: the service serves, says so, and tells all afterwards, once and in order."""
 
 import pytest
 
@@ -22,18 +20,6 @@ from tests.neighbours import Names, Neighbour, neighbour
 from tests.services import free_port, rabbitmq_node
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
-
-
-def behind(between: Proxy, url: str, query: str = "") -> str:
-    """The same server, through the proxy."""
-    parts = urlsplit(url)
-    user = parts.netloc.rpartition("@")[0]
-    return urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{between.port}", query=query))
-
-
-def port_of(url: str) -> int:
-    """The port of a server's URL."""
-    return urlsplit(url).port or 5672
 
 
 async def until_broker_down(service: ServiceProcess, seconds: float = 20) -> None:
@@ -70,8 +56,8 @@ async def declare_own_queue(crm: Neighbour) -> None:
 async def test_a_broker_that_is_away_at_start_is_told_everything_once_it_comes(
     processes: Launch, rabbitmq_url: str, crm: Neighbour
 ) -> None:
-    between = Proxy(port_of(rabbitmq_url))
-    service = processes(RABBITMQ_URL=behind(between, rabbitmq_url))
+    between = Proxy(rabbitmq_url)
+    service = processes(RABBITMQ_URL=between.url())
     await declare_own_queue(crm)
     await ask_by_message(crm)
     await in_thread(service.start)
@@ -90,8 +76,8 @@ async def test_a_broker_that_is_away_at_start_is_told_everything_once_it_comes(
 async def test_a_broker_that_is_lost_is_told_everything_once_it_is_back(
     processes: Launch, rabbitmq_url: str, crm: Neighbour
 ) -> None:
-    with proxy(port_of(rabbitmq_url)) as between:
-        service = processes(RABBITMQ_URL=behind(between, rabbitmq_url))
+    with proxy(rabbitmq_url) as between:
+        service = processes(RABBITMQ_URL=between.url())
         await in_thread(service.start)
         await until_ready(service)
         before = Answered()
@@ -114,8 +100,8 @@ async def test_a_broker_that_is_lost_is_told_everything_once_it_is_back(
 async def test_a_broker_that_is_lost_in_the_middle_of_publishing_misses_nothing(
     processes: Launch, rabbitmq_url: str, crm: Neighbour
 ) -> None:
-    with proxy(port_of(rabbitmq_url)) as between:
-        service = processes(RABBITMQ_URL=behind(between, rabbitmq_url))
+    with proxy(rabbitmq_url) as between:
+        service = processes(RABBITMQ_URL=between.url())
         await in_thread(service.start)
         await until_ready(service)
         answered = Answered()
@@ -131,8 +117,8 @@ async def test_a_broker_that_is_lost_in_the_middle_of_publishing_misses_nothing(
 async def test_a_broker_that_falls_silent_is_noticed_and_told_everything(
     processes: Launch, rabbitmq_url: str, crm: Neighbour
 ) -> None:
-    with proxy(port_of(rabbitmq_url)) as between:
-        service = processes(RABBITMQ_URL=behind(between, rabbitmq_url, query="heartbeat=1"))
+    with proxy(rabbitmq_url) as between:
+        service = processes(RABBITMQ_URL=between.url("heartbeat=1"))
         await in_thread(service.start)
         await until_ready(service)
         before = Answered()

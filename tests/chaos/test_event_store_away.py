@@ -1,7 +1,6 @@
 """PostgreSQL goes and comes: nothing is decided without it, nothing waits in vain, nothing is parked."""
 
 import time
-from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 import httpx
@@ -27,17 +26,6 @@ from tests.neighbours import Neighbour
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
 
-def behind(between: Proxy, url: str) -> str:
-    """The same database, through the proxy."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{parts.username}@127.0.0.1:{between.port}"))
-
-
-def port_of(url: str) -> int:
-    """The port of a server's URL."""
-    return urlsplit(url).port or 5432
-
-
 async def answers_503(service: ServiceProcess, approval_id: str) -> None:
     """A command is answered with 503, a way out, and within reason."""
     async with service.async_client() as client:
@@ -55,8 +43,8 @@ async def answers_503(service: ServiceProcess, approval_id: str) -> None:
 async def test_an_event_store_that_is_lost_is_waited_for_and_nothing_is_parked(
     processes: Launch, rabbitmq_url: str, postgres_url: str, crm: Neighbour
 ) -> None:
-    with proxy(port_of(postgres_url)) as between:
-        service = processes(RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=behind(between, postgres_url))
+    with proxy(postgres_url) as between:
+        service = processes(RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=between.url())
         await in_thread(service.start)
         await until_ready(service)
         async with service.async_client() as client:
@@ -112,8 +100,8 @@ async def _is_empty(crm: Neighbour) -> bool:
 async def test_an_event_store_that_stays_away_at_start_ends_it_with_one_clear_line(
     processes: Launch, postgres_url: str
 ) -> None:
-    away = Proxy(port_of(postgres_url))
-    service = processes(EVENT_STORE_URL=behind(away, postgres_url), STORE_STARTUP_TIMEOUT_SECONDS="3")
+    away = Proxy(postgres_url)
+    service = processes(EVENT_STORE_URL=away.url(), STORE_STARTUP_TIMEOUT_SECONDS="3")
     began = time.monotonic()
     service.launch()
     code = await in_thread(lambda: service.wait(20))
@@ -129,8 +117,8 @@ async def test_an_event_store_that_stays_away_at_start_ends_it_with_one_clear_li
 
 
 async def test_an_event_store_that_comes_in_time_lets_it_start(processes: Launch, postgres_url: str) -> None:
-    late = Proxy(port_of(postgres_url))
-    service = processes(EVENT_STORE_URL=behind(late, postgres_url), STORE_STARTUP_TIMEOUT_SECONDS="20")
+    late = Proxy(postgres_url)
+    service = processes(EVENT_STORE_URL=late.url(), STORE_STARTUP_TIMEOUT_SECONDS="20")
     service.launch()
 
     async def has_tried() -> bool:

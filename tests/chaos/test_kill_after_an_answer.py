@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 import httpx
@@ -61,9 +62,7 @@ async def killed_while_deciding(service: ServiceProcess, crm: Neighbour, rounds:
             ids = [await ask(client) for _ in range(16)]
         undecided += ids[12:]
         asked += ids[:12]
-        requests: list[Request] = [
-            (lambda client, each=each: decide(client, each, answered)) for each in ids[:12]
-        ]
+        requests: list[Request] = [partial(decide, approval_id=each, answered=answered) for each in ids[:12]]
         await requested_and_killed(service, requests, after=dice.choice((1, 1, dice.randint(2, 12))))
         await in_thread(service.start)
 
@@ -82,11 +81,10 @@ async def killed_while_deciding(service: ServiceProcess, crm: Neighbour, rounds:
     assert_told_truly(crm, answered)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 async def test_an_approval_that_was_answered_200_outlives_a_kill(
-    service: ServiceProcess, crm: Neighbour, seed: int
+    service: ServiceProcess, crm: Neighbour
 ) -> None:
-    await killed_while_deciding(service, crm, rounds=3, seed=seed)
+    await killed_while_deciding(service, crm, rounds=3, seed=1)
 
 
 @pytest.mark.postgres

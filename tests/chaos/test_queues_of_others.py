@@ -3,9 +3,9 @@
 import aio_pika
 import pytest
 
+from tests.chaos.decisions import get, in_thread, until_ready
 from tests.harness import ServiceProcess, eventually
 from tests.neighbours import Names, Neighbour, neighbour
-from tests.chaos.decisions import get, in_thread, until_ready
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
 

@@ -1,6 +1,8 @@
 """`rebuild` after a life of kills: the same documents byte for byte, and not a word to anyone."""
 
 import sqlite3
+import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,9 @@ async def a_mixed_history(service: ServiceProcess, crm: Neighbour) -> None:
 async def test_a_rebuild_gives_the_same_documents_and_sends_no_message(
     service: ServiceProcess, crm: Neighbour, rabbitmq_url: str
 ) -> None:
-    environ = {"DATA_DIR": str(service.data_dir), "RABBITMQ_URL": rabbitmq_url}
+    def rebuild(*names: str) -> "subprocess.CompletedProcess[str]":
+        return run_command("rebuild", *names, DATA_DIR=str(service.data_dir), RABBITMQ_URL=rabbitmq_url)
+
     await in_thread(service.start)
     await until_ready(service)
     await a_mixed_history(service, crm)
@@ -83,7 +87,7 @@ async def test_a_rebuild_gives_the_same_documents_and_sends_no_message(
     await in_thread(service.start)
     await until_ready(service)
 
-    refused = await in_thread(lambda: run_command("rebuild", **environ))
+    refused = await in_thread(rebuild)
     assert refused.returncode != 0
     (line,) = (refused.stdout + refused.stderr).strip().splitlines()
     assert "in use by another process" in line
@@ -93,7 +97,7 @@ async def test_a_rebuild_gives_the_same_documents_and_sends_no_message(
     assert all(before.values())
     told = len(crm.messages())
     for names in ((), ("hitl_approvals",), ("workflow_steps", "workflow_workflows")):
-        rebuilt = await in_thread(lambda names=names: run_command("rebuild", *names, **environ))
+        rebuilt = await in_thread(partial(rebuild, *names))
         assert rebuilt.returncode == 0, rebuilt.stderr
         assert dump(service.data_dir) == before
         for name in names or CONTAINERS:

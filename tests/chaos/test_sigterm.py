@@ -6,7 +6,6 @@ import anyio
 import httpx
 import pytest
 
-from tests.chaos import test_broker_away, test_event_store_away
 from tests.chaos.conftest import Launch
 from tests.chaos.decisions import (
     Answered,
@@ -102,8 +101,8 @@ async def test_it_ends_well_under_load_and_what_it_took_is_not_lost(
 async def test_it_ends_in_time_while_the_broker_is_away(
     processes: Launch, rabbitmq_url: str, crm: Neighbour, silent: bool
 ) -> None:
-    with proxy(test_broker_away.port_of(rabbitmq_url)) as between:
-        service = processes(RABBITMQ_URL=test_broker_away.behind(between, rabbitmq_url))
+    with proxy(rabbitmq_url) as between:
+        service = processes(RABBITMQ_URL=between.url())
         await in_thread(service.start)
         await until_ready(service)
         if silent:
@@ -123,9 +122,9 @@ async def test_it_ends_in_time_while_the_broker_is_away(
 async def test_it_ends_in_time_while_the_broker_has_never_been_there(
     processes: Launch, rabbitmq_url: str
 ) -> None:
-    with proxy(test_broker_away.port_of(rabbitmq_url)) as between:
+    with proxy(rabbitmq_url) as between:
         between.cut()
-        service = processes(RABBITMQ_URL=test_broker_away.behind(between, rabbitmq_url))
+        service = processes(RABBITMQ_URL=between.url())
         await in_thread(service.start)
         await decide_a_bit_of_everything(service, Answered())
         await ends_in_time(service)
@@ -135,8 +134,8 @@ async def test_it_ends_in_time_while_the_broker_has_never_been_there(
 async def test_it_ends_in_time_while_the_event_store_is_away_and_messages_wait_for_it(
     processes: Launch, rabbitmq_url: str, postgres_url: str, crm: Neighbour
 ) -> None:
-    with proxy(test_event_store_away.port_of(postgres_url)) as between:
-        away = test_event_store_away.behind(between, postgres_url)
+    with proxy(postgres_url) as between:
+        away = between.url()
         service = processes(RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=away)
         await in_thread(service.start)
         await until_ready(service)

@@ -73,7 +73,7 @@ async def are_handled(running: Service, crm: Neighbour, count: int = 1) -> None:
         return await approvals(running) == count
 
     await eventually(done)
-    await anyio.sleep(0.2)
+    await anyio.sleep(0.05)
     assert await counted(running, "handled") + await counted(running, "without_effect") == count
     assert await counted(running, "parked") == 0
     assert await crm.queued(crm.names.queue) == 0

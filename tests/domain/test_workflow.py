@@ -182,6 +182,14 @@ def test_a_second_answer_to_a_step_changes_nothing() -> None:
     story.failed("forecast").then_nothing()
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_an_answer_to_a_step_that_has_failed_comes_too_late(step: str) -> None:
+    story = Story.begin()
+    story.so(story.failed(step)).answered(step).then_nothing()
+    story.so(story.timed_out(step)).answered(step, minutes=16).then_nothing()
+    story.so(story.failed(step)).failed(step).then_nothing()
+
+
 def test_an_answer_to_a_step_that_the_plan_does_not_have_changes_nothing() -> None:
     Story.begin().answered("pricing").then_nothing()
     Story.begin().failed("pricing").then_nothing()

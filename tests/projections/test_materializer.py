@@ -164,6 +164,7 @@ async def test_an_old_version_is_not_even_written_again() -> None:
     story = approval_story("approve")
     await materializer.handle(story)
     await materializer.handle(story[:1])
+    await materializer.handle(story)
     assert documents.written == 1
 
 

@@ -1,0 +1,195 @@
+"""What every store of timers does."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import anyio
+import pytest
+
+from application.ports import Timer, Timers
+from domain.errors import StoreUnavailable
+from infrastructure.postgres.database import PostgresDatabase
+from infrastructure.postgres.timers import PostgresTimers
+from infrastructure.sqlite import database as sqlite_database
+from infrastructure.sqlite.database import SqliteDatabase
+from infrastructure.sqlite.timers import SqliteTimers
+from tests.builders import NOW, after, metadata
+from tests.postgres import away
+
+pytestmark = pytest.mark.anyio
+
+
+def timer(id: str, due_at: datetime = NOW, attempt: int = 1) -> Timer:
+    return Timer(
+        id=id,
+        due_at=due_at,
+        kind="step-deadline",
+        payload={"workflow_id": "w-1", "step_type": "forecast", "attempt": attempt},
+        meta=metadata(command_id=id),
+    )
+
+
+class TimersCases:
+    """What every store of timers does."""
+
+    def opened(self, place: str) -> AbstractAsyncContextManager[Timers]:
+        """The store; the same place, the same timers."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> str:
+        return str(tmp_path / "timers.db")
+
+    @pytest.fixture
+    async def timers(self, place: str) -> AsyncIterator[Timers]:
+        async with self.opened(place) as timers:
+            yield timers
+
+    async def due(self, timers: Timers, now: datetime = NOW, limit: int = 100) -> list[str]:
+        return [each.id for each in await timers.due(now, limit)]
+
+    async def test_a_due_timer_is_given_back_as_it_was_set(self, timers: Timers) -> None:
+        await timers.change(set=[timer("a")], cancel=())
+        assert await timers.due(NOW, 10) == [timer("a")]
+        assert await timers.due(NOW, 10) == [timer("a")]
+
+    async def test_a_timer_is_due_at_its_time_and_not_before(self, timers: Timers) -> None:
+        await timers.change(set=[timer("a", after(seconds=1))], cancel=())
+        assert await self.due(timers, after(seconds=1, microseconds=-1)) == []
+        assert await self.due(timers, after(seconds=1)) == ["a"]
+
+    async def test_a_time_between_two_milliseconds_is_kept(self, timers: Timers) -> None:
+        await timers.change(set=[timer("a", after(microseconds=500))], cancel=())
+        assert await self.due(timers, after(microseconds=499)) == []
+        assert await self.due(timers, after(microseconds=500)) == ["a"]
+
+    async def test_times_are_moments_whatever_their_zone(self, timers: Timers) -> None:
+        there = timezone(timedelta(hours=5, minutes=30))
+        await timers.change(set=[timer("a", after(hours=1).astimezone(there))], cancel=())
+        assert await self.due(timers, after(minutes=59).astimezone(there)) == []
+        assert await self.due(timers, after(hours=1).astimezone(UTC)) == ["a"]
+
+    async def test_the_oldest_come_first_and_no_more_than_asked_for(self, timers: Timers) -> None:
+        moments = {"c": 3, "a": 1, "d": 4, "b": 2}
+        await timers.change(
+            set=[timer(id, after(seconds=second)) for id, second in moments.items()], cancel=()
+        )
+        assert await self.due(timers, after(hours=1)) == ["a", "b", "c", "d"]
+        assert await self.due(timers, after(hours=1), limit=2) == ["a", "b"]
+        assert await self.due(timers, after(seconds=3)) == ["a", "b", "c"]
+
+    async def test_a_cancelled_timer_does_not_come_due(self, timers: Timers) -> None:
+        await timers.change(set=[timer("a"), timer("b"), timer("c")], cancel=())
+        await timers.change(set=(), cancel=["a", "c", "never set"])
+        assert await self.due(timers) == ["b"]
+
+    async def test_setting_or_cancelling_twice_is_harmless(self, timers: Timers) -> None:
+        for _ in range(2):
+            await timers.change(set=[timer("a"), timer("b")], cancel=())
+            await timers.change(set=(), cancel=["b"])
+        assert await self.due(timers) == ["a"]
+
+    async def test_a_timer_that_is_set_anew_has_the_new_time(self, timers: Timers) -> None:
+        await timers.change(set=[timer("a")], cancel=())
+        await timers.change(set=[timer("a", after(hours=1), attempt=2)], cancel=())
+        assert await self.due(timers) == []
+        assert await timers.due(after(hours=1), 10) == [timer("a", after(hours=1), attempt=2)]
+
+    async def test_one_change_may_set_and_cancel(self, timers: Timers) -> None:
+        await timers.change(set=[timer("a")], cancel=())
+        await timers.change(set=[timer("b")], cancel=["a"])
+        assert await self.due(timers) == ["b"]
+
+    async def test_a_change_is_made_whole_or_not_at_all(self, timers: Timers) -> None:
+        broken = timer("b", None)  # type: ignore[arg-type]
+        with pytest.raises(Exception, match=r".+"):
+            await timers.change(set=[timer("a"), broken], cancel=())
+        assert await self.due(timers) == []
+
+    async def test_timers_are_there_after_a_restart(self, place: str) -> None:
+        async with self.opened(place) as timers:
+            await timers.change(set=[timer("a"), timer("b", after(hours=1))], cancel=())
+        async with self.opened(place) as timers:
+            assert await self.due(timers) == ["a"]
+            assert await self.due(timers, after(hours=1)) == ["a", "b"]
+
+
+class TestSqliteTimers(TimersCases):
+    @asynccontextmanager
+    async def opened(self, place: str) -> AsyncIterator[Timers]:
+        database = SqliteDatabase(Path(place), synchronous="NORMAL")
+        try:
+            timers = SqliteTimers(database)
+            await timers.create()
+            yield timers
+        finally:
+            database.close()
+
+    async def test_a_locked_file_is_unavailable_and_nothing_is_changed(
+        self, place: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite_database, "_LOCK_TIMEOUT_SECONDS", 0.05)
+        async with self.opened(place) as timers:
+            await timers.change(set=[timer("a")], cancel=())
+            other = sqlite3.connect(place, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable):
+                await timers.change(set=[timer("b")], cancel=["a"])
+            assert await self.due(timers) == ["a"]
+            other.close()
+
+    async def test_readers_and_a_writer_do_not_wait_for_each_other(self, place: str) -> None:
+        async with self.opened(place) as timers, anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(self.due, timers)
+                await timers.change(set=[timer(str(number))], cancel=())
+        async with self.opened(place) as timers:
+            assert len(await self.due(timers)) == 20
+
+
+@pytest.mark.postgres
+class TestPostgresTimers(TimersCases):
+    @pytest.fixture
+    def place(self, postgres_url: str) -> str:
+        return postgres_url
+
+    @asynccontextmanager
+    async def opened(self, place: str) -> AsyncIterator[Timers]:
+        database = PostgresDatabase(place)
+        await database.open()
+        try:
+            timers = PostgresTimers(database)
+            await timers.create()
+            yield timers
+        finally:
+            await database.close()
+
+    async def test_a_server_that_is_away_is_unavailable_and_comes_back(
+        self, place: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("infrastructure.postgres.database._TIMEOUT_SECONDS", 0.2)
+        async with self.opened(place) as timers:
+            await timers.change(set=[timer("a")], cancel=())
+            with away(place), pytest.raises(StoreUnavailable):
+                await timers.due(NOW, 10)
+            with anyio.fail_after(20):
+                while True:
+                    try:
+                        assert await self.due(timers) == ["a"]
+                    except StoreUnavailable:
+                        continue
+                    break
+
+
+@pytest.mark.postgres
+async def test_a_database_that_does_not_exist_is_unavailable_at_the_opening(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infrastructure.postgres.database._OPEN_SECONDS", 0.3)
+    database = PostgresDatabase(f"{postgres_url}_none")
+    with pytest.raises(StoreUnavailable):
+        await database.open()
+    await database.close()

@@ -1,0 +1,95 @@
+"""A log of several partitions whose positions are no numbers, and a handler that can be told to fail."""
+
+from collections.abc import Sequence
+
+import anyio
+import msgspec
+
+from application.event_store import Subscription
+from domain.event import Event, Recorded
+from domain.job import JobFired, JobRunCompleted
+from tests.builders import NOW, TENANT, recorded
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """A batch of the fake log."""
+
+    events: Sequence[Recorded]
+    position: str
+
+
+class PartitionedLog:
+    """A log with a partition a tenant, as on Cosmos DB; a position names its event and nothing else."""
+
+    def __init__(self, *partitions: str) -> None:
+        self.events: dict[str, list[Recorded]] = {name: [] for name in partitions}
+        self.error: Exception | None = None
+        self.reads: list[tuple[str, str | None]] = []
+        self._wakeups: set[anyio.Event] = set()
+
+    def append(self, partition: str, *runs: str, unwanted: bool = False) -> None:
+        """Append a firing for each run, or something that the handler below does not want."""
+        for run in runs:
+            event: Event = JobFired(job="j", run_id=run, triggered_by="manual", fired_at=NOW, metadata={})
+            if unwanted:
+                event = JobRunCompleted(job="j", run_id=run, completed_at=NOW)
+            kept = self.events.setdefault(partition, [])
+            kept += recorded(f"{TENANT}/job/{partition}", [event], first_version=len(kept) + 1)
+        for wakeup in self._wakeups:
+            wakeup.set()
+
+    def _index(self, partition: str, after: str | None) -> int:
+        places = [str(each.event_id) for each in self.events[partition]]
+        return 0 if after is None else places.index(after.removeprefix(f"{partition}/")) + 1
+
+    async def partitions(self) -> Sequence[str]:
+        return list(self.events)
+
+    async def read(self, partition: str, after: str | None, limit: int) -> Slice | None:
+        self.reads.append((partition, after))
+        await anyio.sleep(0)
+        if self.error:
+            raise self.error
+        start = self._index(partition, after)
+        events = self.events[partition][start : start + limit]
+        return Slice(events, f"{partition}/{events[-1].event_id}") if events else None
+
+    async def count_after(self, partition: str, after: str | None) -> int:
+        return len(self.events[partition]) - self._index(partition, after)
+
+    def subscribe(self) -> Subscription:
+        return Subscription(self._wakeups)
+
+
+class Remembering:
+    """A handler that remembers the runs it was given, batch by batch, and fails as often as told."""
+
+    name = "remembering"
+
+    def __init__(self, *, failures: int = 0, error: Exception | None = None) -> None:
+        self.batches: list[list[str]] = []
+        self.tried: list[list[str]] = []
+        self.failures = failures
+        self.error = error or ValueError("no luck")
+        self.gate: anyio.Event | None = None
+        self.entered = anyio.Event()
+
+    @property
+    def runs(self) -> list[str]:
+        """All runs that were handled, in order."""
+        return [run for batch in self.batches for run in batch]
+
+    def wants(self, event: Event) -> bool:
+        return isinstance(event, JobFired)
+
+    async def handle(self, events: Sequence[Recorded]) -> None:
+        runs = [each.event.run_id for each in events if isinstance(each.event, JobFired)]
+        assert len(runs) == len(events) > 0
+        self.tried.append(runs)
+        self.entered.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failures:
+            self.failures -= 1
+            raise self.error
+        self.batches.append(runs)

@@ -1,0 +1,336 @@
+"""A follower handles everything at least once, in order, under whatever comes between."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from application.event_store import EventStore
+from domain import job
+from domain.errors import StoreUnavailable
+from domain.job import JobFired
+from infrastructure.memory.checkpoints import MemoryCheckpoints
+from projections import patience
+from projections.follower import Follower
+from tests.application.logs import open_logs, sqlite_settings
+from tests.builders import NOW, TENANT, SettableClock, metadata
+from tests.projections.fakes import PartitionedLog, Remembering
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.005)
+
+
+@pytest.fixture
+def log() -> PartitionedLog:
+    return PartitionedLog("one", "two")
+
+
+@pytest.fixture
+def positions() -> MemoryCheckpoints:
+    return MemoryCheckpoints()
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+class Setting:
+    """A handler and its follower on the fixtures' log."""
+
+    def __init__(
+        self, log: PartitionedLog, positions: MemoryCheckpoints, clock: SettableClock, poll: float = 60
+    ) -> None:
+        self.handler = Remembering()
+        self.follower = Follower(self.handler, log, positions, now=clock.now, poll_seconds=poll, batch_size=3)
+
+
+@pytest.fixture
+def at(log: PartitionedLog, positions: MemoryCheckpoints, clock: SettableClock) -> Setting:
+    return Setting(log, positions, clock)
+
+
+@asynccontextmanager
+async def running(follower: Follower) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as group:
+        group.start_soon(follower.run)
+        yield
+        follower.stop()
+        with anyio.fail_after(5):
+            await follower.wait_stopped()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    with anyio.fail_after(5):
+        while not condition():
+            await anyio.sleep(0.001)
+
+
+async def test_it_handles_what_is_there_in_batches_and_in_order(at: Setting, log: PartitionedLog) -> None:
+    log.append("one", *"abcdefg")
+    await at.follower.catch_up()
+    assert at.handler.batches == [["a", "b", "c"], ["d", "e", "f"], ["g"]]
+    assert at.follower.status.handled == 7
+
+
+async def test_every_partition_has_a_position_of_its_own(
+    at: Setting, log: PartitionedLog, positions: MemoryCheckpoints
+) -> None:
+    log.append("one", "a", "b")
+    log.append("two", "x")
+    await at.follower.catch_up()
+    log.append("two", "y")
+    await at.follower.catch_up()
+    assert at.handler.batches == [["a", "b"], ["x"], ["y"]]
+    one, two = [await positions.load("remembering", partition) for partition in ("one", "two")]
+    assert one == f"one/{log.events['one'][1].event_id}"
+    assert two == f"two/{log.events['two'][1].event_id}"
+    assert at.follower.positions == {"one": one, "two": two}
+
+
+async def test_a_partition_that_appears_later_is_followed_from_its_beginning(
+    at: Setting, log: PartitionedLog
+) -> None:
+    log.append("one", "a")
+    await at.follower.catch_up()
+    log.append("three", "x", "y")
+    await at.follower.catch_up()
+    assert at.handler.runs == ["a", "x", "y"]
+
+
+async def test_a_new_follower_goes_on_where_the_last_one_stopped(
+    at: Setting, log: PartitionedLog, positions: MemoryCheckpoints, clock: SettableClock
+) -> None:
+    log.append("one", "a")
+    log.append("two", "x")
+    await at.follower.catch_up()
+    log.append("one", "b")
+    restarted = Setting(log, positions, clock)
+    await restarted.follower.catch_up()
+    assert restarted.handler.runs == ["b"]
+
+
+async def test_the_position_is_saved_after_the_handling_so_that_a_crash_repeats_and_never_skips(
+    at: Setting, log: PartitionedLog, positions: MemoryCheckpoints, clock: SettableClock
+) -> None:
+    log.append("one", "a", "b")
+
+    class Crashed(Exception):
+        pass
+
+    async def crash(follower: str, partition: str, position: str) -> None:
+        assert at.handler.runs == ["a", "b"]
+        raise Crashed
+
+    positions.save = crash  # type: ignore[method-assign]
+    with pytest.raises(Crashed):
+        await at.follower.catch_up()
+    restarted = Setting(log, MemoryCheckpoints(), clock)
+    await restarted.follower.catch_up()
+    assert restarted.handler.runs == ["a", "b"]
+
+
+async def test_what_is_not_wanted_is_passed_over_and_counts_as_handled(
+    at: Setting, log: PartitionedLog, positions: MemoryCheckpoints
+) -> None:
+    log.append("one", "a")
+    log.append("one", "b", "c", unwanted=True)
+    log.append("one", "d", "e", unwanted=True)
+    await at.follower.catch_up()
+    assert at.handler.batches == [["a"]]
+    assert at.follower.status.handled == 5
+    assert at.follower.positions["one"] == f"one/{log.events['one'][4].event_id}"
+    assert await positions.load("remembering", "one") == f"one/{log.events['one'][2].event_id}"
+    await at.follower.save_positions()
+    assert await positions.load("remembering", "one") == f"one/{log.events['one'][4].event_id}"
+
+
+async def test_saving_what_was_passed_over_never_takes_a_position_back(
+    at: Setting, log: PartitionedLog, positions: MemoryCheckpoints
+) -> None:
+    log.append("one", "a", "b", "c", unwanted=True)
+    log.append("one", "d")
+    await at.follower.catch_up()
+    saved = await positions.load("remembering", "one")
+    assert saved == f"one/{log.events['one'][3].event_id}"
+    await at.follower.save_positions()
+    assert await positions.load("remembering", "one") == saved
+
+
+async def test_a_stop_saves_the_position_of_what_was_passed_over(
+    at: Setting, log: PartitionedLog, positions: MemoryCheckpoints
+) -> None:
+    log.append("one", "a", unwanted=True)
+    async with running(at.follower):
+        await until(lambda: at.follower.status.state == "running")
+    assert await positions.load("remembering", "one") == f"one/{log.events['one'][0].event_id}"
+
+
+async def test_a_failing_handler_gets_the_same_batch_again_until_it_works(
+    at: Setting, log: PartitionedLog
+) -> None:
+    at.handler.failures = 3
+    log.append("one", *"abcd")
+    log.append("two", "x")
+    async with running(at.follower):
+        await until(lambda: len(at.handler.runs) == 5)
+    assert at.handler.tried[:4] == [["a", "b", "c"]] * 4
+    assert at.handler.batches == [["a", "b", "c"], ["d"], ["x"]]
+    assert at.follower.status.failures == 3
+
+
+async def test_while_it_fails_it_says_so_with_the_error_and_the_lag_and_recovers_by_itself(
+    at: Setting, log: PartitionedLog, clock: SettableClock
+) -> None:
+    at.handler.failures = 1_000_000
+    assert at.follower.status.state == "starting"
+    async with running(at.follower):
+        await until(lambda: at.follower.status.state == "running")
+        assert (at.follower.status.lag_seconds, at.follower.status.error) == (0.0, None)
+        log.append("one", "a")
+        await until(lambda: at.follower.status.failures >= 2)
+        clock.advance(seconds=90)
+        status = at.follower.status
+        assert (status.state, status.error, status.lag_seconds) == ("failing", "ValueError: no luck", 90.0)
+        assert status.handled == 0
+        at.handler.failures = 0
+        await until(lambda: at.follower.status.state == "running")
+        status = at.follower.status
+        assert (status.error, status.lag_seconds, status.handled) == (None, 0.0, 1)
+    status = at.follower.status
+    assert status.state == "stopped"
+
+
+async def test_a_log_that_is_away_is_waited_for(at: Setting, log: PartitionedLog) -> None:
+    log.append("one", "a")
+    log.error = StoreUnavailable("away")
+    async with running(at.follower):
+        await until(lambda: at.follower.status.state == "failing")
+        assert at.follower.status.error == "StoreUnavailable: away"
+        log.error = None
+        await until(lambda: at.handler.runs == ["a"])
+
+
+async def test_a_failure_is_logged_in_full_once_and_not_at_every_try(
+    at: Setting, log: PartitionedLog
+) -> None:
+    at.handler.failures = 4
+    log.append("one", "a")
+    with capture_logs() as logs:
+        async with running(at.follower):
+            await until(lambda: at.handler.runs == ["a"])
+    failing = [each for each in logs if each["event"] == "follower_failing"]
+    assert len(failing) == 1
+    assert failing[0]["log_level"] == "error"
+    assert isinstance(failing[0]["exc_info"], ValueError)
+    assert len([each for each in logs if each["event"] == "trying_again"]) == 4
+
+
+async def test_an_append_wakes_it_at_once_and_not_at_the_next_poll(at: Setting, log: PartitionedLog) -> None:
+    async with running(at.follower):
+        await until(lambda: at.follower.status.state == "running")
+        await anyio.wait_all_tasks_blocked()
+        began = time.monotonic()
+        log.append("two", "a")
+        await until(lambda: at.handler.runs == ["a"])
+        assert time.monotonic() - began < 2
+
+
+async def test_an_append_while_it_handles_is_not_overlooked(at: Setting, log: PartitionedLog) -> None:
+    at.handler.gate = anyio.Event()
+    async with running(at.follower):
+        log.append("two", "a")
+        await at.handler.entered.wait()
+        log.append("one", "b")
+        at.handler.gate.set()
+        await until(lambda: at.handler.runs == ["a", "b"])
+
+
+async def test_without_a_wake_up_it_looks_by_the_clock(
+    log: PartitionedLog, positions: MemoryCheckpoints, clock: SettableClock
+) -> None:
+    at = Setting(log, positions, clock, poll=0.02)
+    async with running(at.follower):
+        await until(lambda: at.follower.status.state == "running")
+        log._wakeups.clear()
+        log.append("one", "a")
+        await until(lambda: at.handler.runs == ["a"])
+
+
+async def test_a_stop_finishes_the_batch_in_hand_and_begins_no_other(
+    at: Setting, log: PartitionedLog, positions: MemoryCheckpoints
+) -> None:
+    at.handler.gate = anyio.Event()
+    log.append("one", *"abcdef")
+    async with anyio.create_task_group() as group:
+        group.start_soon(at.follower.run)
+        await at.handler.entered.wait()
+        at.follower.stop()
+        await anyio.wait_all_tasks_blocked()
+        assert at.follower.status.state != "stopped"
+        at.handler.gate.set()
+        with anyio.fail_after(5):
+            await at.follower.wait_stopped()
+    assert at.handler.batches == [["a", "b", "c"]]
+    assert await positions.load("remembering", "one") == f"one/{log.events['one'][2].event_id}"
+    assert at.follower.status.state == "stopped"
+
+
+async def test_a_stop_ends_the_wait_between_two_tries(
+    at: Setting, log: PartitionedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 20)
+    at.handler.failures = 5
+    log.append("one", "a")
+    began = time.monotonic()
+    async with running(at.follower):
+        await until(lambda: at.follower.status.state == "failing")
+    assert time.monotonic() - began < 5
+    assert at.handler.tried == [["a"]]
+
+
+async def test_a_follower_that_is_stopped_before_it_runs_does_nothing(
+    at: Setting, log: PartitionedLog
+) -> None:
+    log.append("one", "a")
+    at.follower.stop()
+    with anyio.fail_after(5):
+        await at.follower.run()
+    assert at.handler.tried == []
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    with open_logs(sqlite_settings(tmp_path)) as logs:
+        yield logs.store()
+
+
+async def test_on_a_real_log_an_event_is_handled_well_before_the_poll(
+    store: EventStore, positions: MemoryCheckpoints, clock: SettableClock
+) -> None:
+    handler = Remembering()
+    follower = Follower(handler, store, positions, now=clock.now, poll_seconds=60)
+    latencies = []
+    async with running(follower):
+        for number in range(20):
+            fired = JobFired(job="j", run_id=str(number), triggered_by="manual", fired_at=NOW, metadata={})
+            await store.execute(
+                f"{TENANT}/job/one",
+                evolve=job.evolve,
+                decide=lambda state, fired=fired: [fired],  # type: ignore[misc]
+                meta=metadata(),
+                now=NOW,
+            )
+            began = time.monotonic()
+            await until(lambda number=number: len(handler.runs) == number + 1)  # type: ignore[misc]
+            latencies.append(time.monotonic() - began)
+    assert handler.runs == [str(number) for number in range(20)]
+    assert sorted(latencies)[10] < 0.5
