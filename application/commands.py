@@ -85,11 +85,12 @@ class FailStep(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeOutStep(Command):
-    """Give up on a step's ``attempt`` that has not been answered by its deadline."""
+    """Give up on a step's ``attempt`` that has not been answered by ``due_at``, its deadline."""
 
     workflow_id: str
     step_type: str
     attempt: int
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,10 @@ class UnknownTopic(LookupError):
     """A stored event's topic is registered nowhere: its module is not imported, or it was removed."""
 
 
+class NewerSchema(LookupError):
+    """A stored event is of a later schema version than the code: an older service runs on a newer log."""
+
+
 class EventMapper(Mapper[str]):
     """The library's mapper for :class:`Recorded`."""
 
@@ -48,6 +52,7 @@ class EventMapper(Mapper[str]):
 
         Raises:
             UnknownTopic: nothing is registered under the stored topic.
+            NewerSchema: it was stored by a later version of the service.
             msgspec.ValidationError: the stored payload does not fit, not even upcast.
         """
         stored = _decode(stored_event.topic, stored_event.state)
@@ -66,16 +71,25 @@ _version_decoder = msgspec.json.Decoder(_Stored[msgspec.Raw])
 
 def _decode(topic: str, state: bytes) -> _Stored[Event]:
     event_type, decoder = _decoder_for(topic)
-    if event_type.SCHEMA_VERSION == 1:
-        return decoder.decode(state)
+    known = event_type.SCHEMA_VERSION
+    if known == 1:
+        stored = decoder.decode(state)
+        _refuse_newer(topic, stored.v, known)
+        return stored
     raw = _version_decoder.decode(state)
-    if raw.v == event_type.SCHEMA_VERSION:
+    _refuse_newer(topic, raw.v, known)
+    if raw.v == known:
         return decoder.decode(state)
     fields: dict[str, Any] = msgspec.json.decode(raw.data)
-    for version in range(raw.v, event_type.SCHEMA_VERSION):
+    for version in range(raw.v, known):
         fields = event_type.UPCASTERS[version](fields)
     payload = msgspec.convert(fields, event_type)
-    return _Stored(event_type.SCHEMA_VERSION, raw.at, raw.meta, payload)
+    return _Stored(known, raw.at, raw.meta, payload)
+
+
+def _refuse_newer(topic: str, stored: int, known: int) -> None:
+    if stored > known:
+        raise NewerSchema(f"{topic} is stored at schema version {stored}; this service knows {known}")
 
 
 _Decoder = tuple[type[Event], msgspec.json.Decoder[_Stored[Event]]]

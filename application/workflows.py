@@ -82,12 +82,15 @@ class WorkflowHandlers:
         )
 
     async def time_out_step(self, command: TimeOutStep) -> Committed:
-        """Give up on a step that has not answered."""
+        """Give up on a step that has not answered; a clock that was set back since does not save it."""
         return await self._decide(
             command,
             command.workflow_id,
             lambda state, now: workflow.time_out_step(
-                state, step_type=command.step_type, attempt=command.attempt, now=now
+                state,
+                step_type=command.step_type,
+                attempt=command.attempt,
+                now=max(now, command.due_at),
             ),
         )
 

@@ -73,7 +73,7 @@ class Follower:
         self._stopped = anyio.Event()
         self._state: State = "starting"
         self._error: str | None = None
-        self._waiting_since: datetime | None = None
+        self._waiting_since: dict[str, datetime] = {}
         self._handled = 0
         self._failures = 0
         self._positions: dict[str, str | None] = {}
@@ -93,8 +93,8 @@ class Follower:
     def status(self) -> FollowerStatus:
         """How it fares now."""
         lag = 0.0
-        if self._waiting_since is not None:
-            lag = max(0.0, (self._now() - self._waiting_since).total_seconds())
+        if self._waiting_since:
+            lag = max(0.0, (self._now() - min(self._waiting_since.values())).total_seconds())
         return FollowerStatus(self.name, self._state, lag, self._handled, self._failures, self._error)
 
     async def run(self) -> None:
@@ -119,26 +119,38 @@ class Follower:
         await self._stopped.wait()
 
     async def catch_up(self) -> None:
-        """Handle what the log holds now, in every partition. What the handler raises comes through."""
+        """Handle what the log holds now, in every partition.
+
+        A partition that fails does not keep the others back; its failure comes through at the end.
+        """
+        failures: list[Exception] = []
         for partition in await self._log.partitions():
-            if partition not in self._positions:
-                self._positions[partition] = await self._checkpoints.load(self.name, partition)
-            while not self._patience.is_stopped:
-                batch = await self._log.read(partition, self._positions[partition], self._batch_size)
-                if batch is None:
-                    break
-                await self._handle(partition, batch)
-        self._waiting_since = None
+            try:
+                await self._catch_up_in(partition)
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
         self._error = None
         self._state = "running"
+
+    async def _catch_up_in(self, partition: str) -> None:
+        if partition not in self._positions:
+            self._positions[partition] = await self._checkpoints.load(self.name, partition)
+        while not self._patience.is_stopped:
+            batch = await self._log.read(partition, self._positions[partition], self._batch_size)
+            if batch is None:
+                break
+            await self._handle(partition, batch)
 
     async def _handle(self, partition: str, batch: Batch) -> None:
         wanted = [recorded for recorded in batch.events if self._handler.wants(recorded.event)]
         if wanted:
-            self._waiting_since = wanted[0].timestamp
+            self._waiting_since[partition] = wanted[0].timestamp
             await self._handler.handle(wanted)
             await self._checkpoints.save(self.name, partition, batch.position)
             self._unsaved.discard(partition)
+            del self._waiting_since[partition]
         else:
             self._unsaved.add(partition)
         self._positions[partition] = batch.position

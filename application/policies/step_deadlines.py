@@ -47,6 +47,7 @@ def timed_out(timer: Timer) -> Command:
         workflow_id=str(timer.payload["workflow_id"]),
         step_type=str(timer.payload["step_type"]),
         attempt=int(timer.payload["attempt"]),
+        due_at=timer.due_at,
     )
 
 

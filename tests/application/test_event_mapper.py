@@ -196,6 +196,14 @@ def test_a_payload_that_fits_no_version_says_so_and_is_not_guessed_at(mapper: Ev
         mapper.to_domain_event(stored_payment(2, b'{"cents":"many"}'))
 
 
+def test_an_event_of_a_later_version_than_the_code_is_refused_and_not_guessed_at(mapper: EventMapper) -> None:
+    golden = next(each for each in GOLDEN if each.topic == "job.run_failed")
+    newer = golden.state.replace('"v":1', '"v":2')
+    assert newer != golden.state
+    with pytest.raises(event_mapper.NewerSchema, match=r"job\.run_failed .* version 2"):
+        mapper.to_domain_event(StoredEvent("t/job/j", 1, golden.topic, newer.encode()))
+
+
 def test_what_an_event_does_not_say_is_not_stored(mapper: EventMapper) -> None:
     (failed,) = recorded(
         STREAM,

@@ -1,6 +1,7 @@
 """Load, decide, append: what each handler adds to the rules, on a real log."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ async def test_no_command_but_a_start_makes_a_workflow(dispatch: Dispatcher) -> 
         for command in (
             CompleteStep(meta=meta, workflow_id=workflow, step_type="forecast", result={}),
             FailStep(meta=meta, workflow_id=workflow, step_type="forecast", error="no"),
-            TimeOutStep(meta=meta, workflow_id=workflow, step_type="forecast", attempt=1),
+            TimeOutStep(meta=meta, workflow_id=workflow, step_type="forecast", attempt=1, due_at=NOW),
             RetryWorkflow(meta=meta, workflow_id=workflow),
         ):
             with pytest.raises(WorkflowNotFound):
@@ -163,13 +164,28 @@ async def test_a_workflow_fails_is_retried_and_times_out_by_the_clock(
     assert isinstance(retried, WorkflowRetried)
     assert retried.retried_at == after(minutes=1)
 
-    time_out = {"workflow_id": "w-1", "step_type": "forecast", "attempt": 2}
+    def time_out(due_at: datetime) -> TimeOutStep:
+        return TimeOutStep(meta=metadata(), workflow_id="w-1", step_type="forecast", attempt=2, due_at=due_at)
+
     clock.advance(minutes=14)
-    assert (await dispatch(TimeOutStep(meta=metadata(), **time_out))).new == ()  # type: ignore[arg-type]
+    assert (await dispatch(time_out(after(minutes=15)))).new == ()
     clock.advance(minutes=1)
-    failed = events_of(await dispatch(TimeOutStep(meta=metadata(), **time_out)))[0]  # type: ignore[arg-type]
+    failed = events_of(await dispatch(time_out(after(minutes=16))))[0]
     assert isinstance(failed, StepFailed)
     assert (failed.reason, failed.failed_at) == ("timed_out", after(minutes=16))
+
+
+async def test_a_clock_that_was_set_back_does_not_save_a_step_whose_timer_was_due(
+    dispatch: Dispatcher, clock: SettableClock
+) -> None:
+    await dispatch(start())
+    clock.advance(minutes=-60)
+    due = TimeOutStep(
+        meta=metadata(), workflow_id="w-1", step_type="forecast", attempt=1, due_at=after(minutes=15)
+    )
+    failed = events_of(await dispatch(due))[0]
+    assert isinstance(failed, StepFailed)
+    assert failed.failed_at == after(minutes=15)
 
 
 async def test_a_firing_of_several_instances_is_one_run_with_its_schedule(
