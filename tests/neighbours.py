@@ -142,9 +142,20 @@ async def neighbour(url: str, names: Names, *, clean: bool = True) -> AsyncItera
             with contextlib.suppress(aio_pika.exceptions.AMQPError):
                 if clean:
                     await spy.cancel(consumer)
-                    for queue in (spy.name, names.queue, names.job_queue, names.dead_letter_queue):
-                        await channel.queue_delete(queue)
-                    await channel.exchange_delete(names.exchange)
+                    await _forget(channel, names)
+
+
+async def forget(url: str, names: Names) -> None:
+    """Delete all that a test has made on the broker, once its services have ended."""
+    connection = await aio_pika.connect(url)
+    async with connection:
+        await _forget(await connection.channel(), names)
+
+
+async def _forget(channel: AbstractChannel, names: Names) -> None:
+    for queue in (f"{names.queue}.spy", names.queue, names.job_queue, names.dead_letter_queue):
+        await channel.queue_delete(queue)
+    await channel.exchange_delete(names.exchange)
 
 
 def _service_of(body: Mapping[str, Any]) -> str:

@@ -6,19 +6,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.contract.amqp import validate_message
 from tests.harness import ServiceProcess
-from tests.neighbours import Names, Neighbour, neighbour
+from tests.neighbours import Names, Neighbour, forget, neighbour
 
 Launch = Callable[..., ServiceProcess]
 
 
 @pytest.fixture
-def names() -> Names:
-    """Names of this test's own."""
-    return Names.fresh()
+def names(request: pytest.FixtureRequest) -> Iterator[Names]:
+    """Names of this test's own; what bears them goes when the last process has ended."""
+    fresh = Names.fresh()
+    yield fresh
+    if "rabbitmq_url" in request.fixturenames:
+        anyio.run(forget, request.getfixturevalue("rabbitmq_url"), fresh)
 
 
 @pytest.fixture
@@ -79,6 +83,7 @@ def fires_soon(tmp_path_factory: pytest.TempPathFactory, rabbitmq_url: str) -> I
         yield Fired(service, names, cron, nominal)
     finally:
         service.stop()
+        anyio.run(forget, rabbitmq_url, names)
 
 
 @pytest.fixture(scope="session", autouse=True)
