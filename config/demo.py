@@ -69,6 +69,7 @@ async def demo(settings: Settings, config: Path | None, *, stop_after: bool) -> 
                     except (DemoFailed, httpx.HTTPError) as error:
                         failures.append(DemoFailed(f"the demo came to no good end: {error}"))
                     if not failures and not stop_after:
+                        _invite(f"http://{host}:{port}")
                         await anyio.sleep_forever()
                 signal.raise_signal(signal.SIGTERM)
 
@@ -88,6 +89,10 @@ async def _play(container: Container, config: Path | None, url: str, stand_ins: 
         await _approval(client, send)
         await _job(client)
     click.secho("\nAll three came to their ends.", fg="green")
+
+
+def _invite(url: str) -> None:
+    """What to try while the service stays up."""
     click.echo(
         f"\nThe service stays up: {url}/docs has every route to try.\n"
         f"  curl -s {url}/api/v1/workflows -H 'X-Tenant-ID: {TENANT}'\n"
