@@ -27,7 +27,7 @@ from eventsourcing.utils import Environment
 
 from application.event_mapper import EventMapper
 from domain.errors import StoreUnavailable, VersionMismatch
-from domain.event import Event, Metadata, Recorded
+from domain.event import Event, Metadata, Recorded, event_id
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -39,6 +39,11 @@ _THREADS = 15
 """As many as the library's SQLite pool has connections; more writers at once were slower, not faster."""
 
 _MAX_ATTEMPTS = 100
+
+BEGINNING = f"{PARTITION}-0"
+"""The position before the first event."""
+
+_IDENTITY_DIGITS = 12
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -130,7 +135,7 @@ class EventStore:
                     recordings = self._log.events.put(new)  # type: ignore[arg-type]
                 except IntegrityError:
                     continue
-                return Committed(stream, events + new, new, _token(recordings[-1].notification.id))
+                return Committed(stream, events + new, new, _position(recordings[-1].notification))
             raise StoreUnavailable(f"{stream} is too busy: {_MAX_ATTEMPTS} appends lost the race")
 
         try:
@@ -169,8 +174,10 @@ class EventStore:
             )
             if not notifications:
                 return None
-            events = tuple(self._log.mapper.to_domain_event(stored) for stored in notifications)
-            return LogBatch(events, _token(notifications[-1].id))  # type: ignore[arg-type]
+            events = tuple(
+                cast(Recorded, self._log.mapper.to_domain_event(stored)) for stored in notifications
+            )
+            return LogBatch(events, _position(notifications[-1]))
 
         return await self._run(select)
 
@@ -178,6 +185,17 @@ class EventStore:
         """About how many events follow a position: for progress bars, not for decisions."""
         head = await self._run(lambda: self._log.recorder.max_notification_id())
         return max(0, (head or 0) - (_number(after) or 0))
+
+    async def knows(self, partition: str, position: str) -> bool:
+        """Whether a position is one of this log: not of another, nor of a later state of it."""
+
+        def look() -> bool:
+            if position == BEGINNING:
+                return True
+            found = self._log.recorder.select_notifications(_number(position), 1)
+            return bool(found) and _position(found[0]) == position
+
+        return await self._run(look)
 
     async def head(self, partition: str) -> str:
         """The position after the last event of a partition."""
@@ -206,7 +224,9 @@ class EventStore:
         return tuple(cast(Iterator[Recorded], found))
 
     def _head(self) -> str:
-        return _token(self._log.recorder.max_notification_id() or 0)
+        recorder = self._log.recorder
+        newest = recorder.select_notifications(recorder.max_notification_id() or 0, 1)
+        return _position(newest[0]) if newest else BEGINNING
 
     def _wake(self) -> None:
         self.appends += 1
@@ -264,9 +284,11 @@ def _failures_translated() -> Iterator[None]:
         raise
 
 
-def _token(notification_id: int) -> str:
-    return f"{PARTITION}-{notification_id}"
+def _position(notification: Notification) -> str:
+    """A position names the event that it stands behind, so that another log's is recognised as such."""
+    identity = event_id(str(notification.originator_id), notification.originator_version)
+    return f"{PARTITION}-{notification.id}-{identity.hex[:_IDENTITY_DIGITS]}"
 
 
 def _number(position: str | None) -> int | None:
-    return None if position is None else int(position.removeprefix(f"{PARTITION}-"))
+    return None if position is None else int(position.split("-")[1])

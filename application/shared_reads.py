@@ -55,6 +55,10 @@ class SharedReads:
                     self._batches.popitem(last=False)
             return batch
 
+    async def knows(self, partition: str, position: str) -> bool:
+        """Whether a position is one of this log."""
+        return await self._store.knows(partition, position)
+
     async def count_after(self, partition: str, after: str | None) -> int:
         """About how many events follow a position."""
         return await self._store.count_after(partition, after)

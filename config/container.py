@@ -136,14 +136,18 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             batch_size=settings.followers.batch_size,
         )
 
-    followers = [
-        *(
-            follower(Materializer(projection, stores.documents), stores.document_positions)
-            for projection in projections.all()
-        ),
-        follower(Outbox(transport.publisher), stores.log_positions),
-        follower(StepDeadlines(stores.timers), stores.log_positions),
-    ]
+    followers = []
+    for projection in projections.all():
+        materializing = follower(Materializer(projection, stores.documents), stores.document_positions)
+        if await materializing.stands_on_another_log():
+            await stores.documents.clear(projection.container)
+            await materializing.start_over()
+        followers.append(materializing)
+    for handler in (Outbox(transport.publisher), StepDeadlines(stores.timers)):
+        reacting = follower(handler, stores.log_positions)
+        if await reacting.stands_on_another_log():
+            await reacting.start_over()
+        followers.append(reacting)
     due_timers = DueTimers(
         stores.timers, clock, dispatch, {step_deadlines.TIMER_KIND: step_deadlines.timed_out}
     )

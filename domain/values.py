@@ -43,6 +43,14 @@ def is_uuid(text: object) -> bool:
     return isinstance(text, str) and _CANONICAL_UUID.fullmatch(text) is not None
 
 
+def in_utc(moment: datetime) -> datetime:
+    """A moment in UTC; where UTC's calendar ends, its first or last moment."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
+
+
 def timestamp(moment: datetime) -> str:
     """A moment as the platform writes it: UTC with milliseconds and ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return in_utc(moment).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -4,7 +4,7 @@ Each is exactly the schema of its name in ``openapi.yaml``: what the one takes, 
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -19,6 +19,8 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from domain.values import in_utc
 
 MAX_VERSION = 2**31 - 1
 MAX_EXACT_INTEGER = 2**53 - 1
@@ -77,10 +79,7 @@ def _instant(value: object) -> object:
         moment = datetime.fromisoformat(value.upper())
     except ValueError:
         raise PydanticCustomError("instant", "Input should be a time that exists") from None
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
+    return in_utc(moment)
 
 
 def _integer(value: object) -> object:

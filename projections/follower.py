@@ -134,6 +134,22 @@ class Follower:
         self._error = None
         self._state = "running"
 
+    async def stands_on_another_log(self) -> bool:
+        """Whether its saved position is none of this log's.
+
+        A restored backup, a log that was deleted or another store's address leave such positions.
+        """
+        for partition in await self._log.partitions():
+            position = await self._checkpoints.load(self.name, partition)
+            if position is not None and not await self._log.knows(partition, position):
+                return True
+        return False
+
+    async def start_over(self) -> None:
+        """Forget how far it had come; what it handled is handled again."""
+        log.warning("follower_starts_over", follower=self.name, why="its position is not of this log")
+        await self._checkpoints.forget(self.name)
+
     async def _catch_up_in(self, partition: str) -> None:
         if partition not in self._positions:
             self._positions[partition] = await self._checkpoints.load(self.name, partition)

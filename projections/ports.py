@@ -140,6 +140,10 @@ class Log(Protocol):
         """The next events after a position, or nothing."""
         ...
 
+    async def knows(self, partition: str, position: str) -> bool:
+        """Whether a position is one of this log, and not of another or of a later state of it."""
+        ...
+
     async def count_after(self, partition: str, after: str | None) -> int:
         """About how many events follow a position."""
         ...

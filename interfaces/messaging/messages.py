@@ -1,7 +1,7 @@
 """Each consumed type: what its ``data`` must hold, and the command that it stands for."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
@@ -16,22 +16,33 @@ from application.commands import (
     StartWorkflow,
 )
 from domain.definition import OPPORTUNITY_ANALYSIS
-from domain.event import Metadata
-from domain.values import SYSTEM_TENANT, derived_id
-from interfaces.fields import Id, Number
+from domain.values import SYSTEM_TENANT, derived_id, in_utc
+from interfaces.fields import Id, Number, WebAddress
 from interfaces.messaging.envelope import Envelope, Unreadable, WireModel, faults
 
 
 def _moment(value: object) -> object:
-    """A time in ISO form; one without a zone is taken as UTC."""
+    """A time in UTC, from ISO form (without a zone it is taken as UTC) or from milliseconds since 1970."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value / 1000, UTC)
+        except (ValueError, OverflowError, OSError):
+            raise ValueError("must be a time that exists") from None
     if not isinstance(value, str):
         return value
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
         raise ValueError("must be an ISO 8601 time") from None
-    return moment if moment.tzinfo else datetime.fromisoformat(f"{value}+00:00")
+    return in_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
+
+def _nothing_if_empty(value: object) -> object:
+    """Neighbours also say nothing with an empty text."""
+    return None if value == "" else value
+
+
+Optional = BeforeValidator(_nothing_if_empty)
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 
@@ -41,7 +52,7 @@ class OpportunityUpdated(WireModel):
 
     opportunity_id: Id
 
-    def command(self, envelope: Envelope) -> Command | None:
+    def command(self, envelope: Envelope) -> Command:
         """Analyse the opportunity."""
         return _analysis(envelope, self.opportunity_id)
 
@@ -51,14 +62,8 @@ class ShardUpdated(WireModel):
 
     shard_id: Id | None = None
     id: Id | None = None
-    shard_type_name: str | None = None
-    shard_type: str | None = None
 
-    def is_one_of(self, types: Collection[str]) -> bool:
-        """Whether the shard is of one of these types."""
-        return self.shard_type_name in types or self.shard_type in types
-
-    def command(self, envelope: Envelope) -> Command | None:
+    def command(self, envelope: Envelope) -> Command:
         """Analyse the opportunity that the shard is."""
         opportunity_id = self.shard_id or self.id
         if opportunity_id is None:
@@ -72,14 +77,14 @@ class ApprovalRequestedMessage(WireModel):
     opportunity_id: Id
     risk_score: Number
     amount: Number
-    requested_at: Moment | None = None
-    owner_id: Id | None = None
-    approver_id: Id | None = None
-    recipient_id: Id | None = None
-    correlation_id: Id | None = None
-    approval_url: Annotated[str, Field(max_length=2048)] | None = None
+    requested_at: Annotated[Moment | None, Optional] = None
+    owner_id: Annotated[Id | None, Optional] = None
+    approver_id: Annotated[Id | None, Optional] = None
+    recipient_id: Annotated[Id | None, Optional] = None
+    correlation_id: Annotated[Id | None, Optional] = None
+    approval_url: Annotated[WebAddress | None, Optional] = None
 
-    def command(self, envelope: Envelope) -> Command | None:
+    def command(self, envelope: Envelope) -> Command:
         """Open the approval that this very message asks for."""
         tenant = envelope.require_tenant()
         return RequestApproval(
@@ -100,7 +105,7 @@ class ApprovalRequestedMessage(WireModel):
 class _Reply(WireModel):
     """What the replies to a step have in common."""
 
-    workflow_id: Id | None = None
+    workflow_id: Id
 
 
 class RiskEvaluationCompleted(_Reply):
@@ -110,7 +115,7 @@ class RiskEvaluationCompleted(_Reply):
     risk_score: Number
     detected_risks: Any = Field()
 
-    def command(self, envelope: Envelope) -> Command | None:
+    def command(self, envelope: Envelope) -> Command:
         """Complete ``risk_analysis``."""
         return _completion(self, envelope, "risk_analysis", "evaluation_id", "risk_score", "detected_risks")
 
@@ -123,7 +128,7 @@ class RiskScoringCompleted(_Reply):
     model_id: str
     confidence: Number
 
-    def command(self, envelope: Envelope) -> Command | None:
+    def command(self, envelope: Envelope) -> Command:
         """Complete ``risk_scoring``."""
         return _completion(
             self, envelope, "risk_scoring", "scoring_id", "ml_risk_score", "model_id", "confidence"
@@ -137,7 +142,7 @@ class ForecastCompleted(_Reply):
     revenue_forecast: Any = Field()
     confidence: Number
 
-    def command(self, envelope: Envelope) -> Command | None:
+    def command(self, envelope: Envelope) -> Command:
         """Complete ``forecast``."""
         return _completion(self, envelope, "forecast", "forecast_id", "revenue_forecast", "confidence")
 
@@ -153,7 +158,7 @@ class RecommendationCompleted(_Reply):
         """How many recommendations there are; the step's result says so too."""
         return len(self.recommendations)
 
-    def command(self, envelope: Envelope) -> Command | None:
+    def command(self, envelope: Envelope) -> Command:
         """Complete ``recommendation``."""
         return _completion(self, envelope, "recommendation", "recommendation_id", "recommendations", "count")
 
@@ -165,7 +170,7 @@ class _ReplyFailed(_Reply):
 class RiskEvaluationFailed(_ReplyFailed):
     """``risk.evaluation.failed``."""
 
-    def command(self, envelope: Envelope) -> Command | None:
+    def command(self, envelope: Envelope) -> Command:
         """Fail ``risk_analysis``."""
         return _failure(self, envelope, "risk_analysis")
 
@@ -173,7 +178,7 @@ class RiskEvaluationFailed(_ReplyFailed):
 class RecommendationFailed(_ReplyFailed):
     """``recommendation.generation.failed``."""
 
-    def command(self, envelope: Envelope) -> Command | None:
+    def command(self, envelope: Envelope) -> Command:
         """Fail ``recommendation``."""
         return _failure(self, envelope, "recommendation")
 
@@ -182,9 +187,9 @@ class JobCompleted(WireModel):
     """``workflow.job.completed``."""
 
     job: Id
-    completed_at: Moment | None = None
+    completed_at: Annotated[Moment | None, Optional] = None
 
-    def command(self, envelope: Envelope) -> Command | None:
+    def command(self, envelope: Envelope) -> Command:
         """Close the job's newest open run."""
         return CompleteJobRun(
             meta=envelope.caused_by(SYSTEM_TENANT), job=self.job, completed_at=self.completed_at
@@ -196,9 +201,9 @@ class JobFailed(WireModel):
 
     job: Id
     error: Any = None
-    failed_at: Moment | None = None
+    failed_at: Annotated[Moment | None, Optional] = None
 
-    def command(self, envelope: Envelope) -> Command | None:
+    def command(self, envelope: Envelope) -> Command:
         """Close the job's newest open run."""
         return FailJobRun(
             meta=envelope.caused_by(SYSTEM_TENANT),
@@ -231,16 +236,23 @@ def command_for(envelope: Envelope, opportunity_shard_types: Collection[str]) ->
         Unreadable: the data does not hold what the contract says.
     """
     model = CONSUMED.get(envelope.type)
-    if model is None:
+    if model is None or _is_for_others(model, envelope.data, opportunity_shard_types):
         return None
     try:
         message: Any = model.model_validate(envelope.data)
     except ValidationError as error:
         raise Unreadable(faults(error, "data.")) from error
-    if isinstance(message, ShardUpdated) and not message.is_one_of(opportunity_shard_types):
-        return None
-    command: Command | None = message.command(envelope)
+    command: Command = message.command(envelope)
     return command
+
+
+def _is_for_others(
+    model: type[WireModel], data: Mapping[str, Any], opportunity_shard_types: Collection[str]
+) -> bool:
+    """A shard of another type, or a reply to nothing of ours: what else it holds is no business of ours."""
+    if issubclass(model, ShardUpdated):
+        return not any(data.get(name) in opportunity_shard_types for name in ("shardTypeName", "shardType"))
+    return issubclass(model, _Reply) and not data.get("workflowId")
 
 
 def _analysis(envelope: Envelope, opportunity_id: str) -> StartWorkflow:
@@ -253,28 +265,24 @@ def _analysis(envelope: Envelope, opportunity_id: str) -> StartWorkflow:
     )
 
 
-def _reply(message: _Reply, envelope: Envelope) -> tuple[Metadata, str] | None:
-    if message.workflow_id is None:
-        return None
-    return envelope.caused_by(envelope.require_tenant()), message.workflow_id
-
-
-def _completion(message: _Reply, envelope: Envelope, step_type: str, *fields: str) -> Command | None:
-    addressed = _reply(message, envelope)
-    if addressed is None:
-        return None
-    meta, workflow_id = addressed
+def _completion(message: _Reply, envelope: Envelope, step_type: str, *fields: str) -> CompleteStep:
     alias = WireModel.model_config["alias_generator"]
     result = {alias(field): getattr(message, field) for field in fields}  # type: ignore[operator, misc]
-    return CompleteStep(meta=meta, workflow_id=workflow_id, step_type=step_type, result=result)
+    return CompleteStep(
+        meta=envelope.caused_by(envelope.require_tenant()),
+        workflow_id=message.workflow_id,
+        step_type=step_type,
+        result=result,
+    )
 
 
-def _failure(message: _ReplyFailed, envelope: Envelope, step_type: str) -> Command | None:
-    addressed = _reply(message, envelope)
-    if addressed is None:
-        return None
-    meta, workflow_id = addressed
-    return FailStep(meta=meta, workflow_id=workflow_id, step_type=step_type, error=_error_text(message.error))
+def _failure(message: _ReplyFailed, envelope: Envelope, step_type: str) -> FailStep:
+    return FailStep(
+        meta=envelope.caused_by(envelope.require_tenant()),
+        workflow_id=message.workflow_id,
+        step_type=step_type,
+        error=_error_text(message.error),
+    )
 
 
 def _error_text(error: object) -> str:

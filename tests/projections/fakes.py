@@ -54,6 +54,9 @@ class PartitionedLog:
         events = self.events[partition][start : start + limit]
         return Slice(events, f"{partition}/{events[-1].event_id}") if events else None
 
+    async def knows(self, partition: str, position: str) -> bool:
+        return any(position == f"{partition}/{each.event_id}" for each in self.events[partition])
+
     async def count_after(self, partition: str, after: str | None) -> int:
         return len(self.events[partition]) - self._index(partition, after)
 
