@@ -111,7 +111,7 @@ def _metrics_path(text: str) -> str:
 def _store_url(url: SecretUrl) -> SecretUrl:
     text = url.get_secret_value()
     if text.startswith("sqlite:"):
-        if not re.fullmatch(r"sqlite:///[^?#\x00]+", text):
+        if not re.fullmatch(r"sqlite:///[^?#\x00]+", text) or ":memory:" in text:
             raise ValueError("SQLite takes sqlite:/// and a file's path, without parameters")
     elif text:
         require_url(text, ("postgresql", "sqlite"), host=False)

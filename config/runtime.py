@@ -16,6 +16,7 @@ from config.announcement import announce
 from config.container import Container, build
 from config.sections import Settings
 from config.stores import CannotStart
+from interfaces.rest.http_protocol import BoundedHttpProtocol
 from projections.follower import Follower
 
 HTTP_DRAIN_SECONDS = 4
@@ -45,7 +46,7 @@ async def run(container: Container, listener: socket.socket) -> None:
     config = uvicorn.Config(
         container.app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import anyio
 import msgspec
 from faststream.rabbit import RabbitBroker
+from pamqp.commands import Basic
 
 from application.integration import ENVELOPE_VERSION, JOB_TRIGGER, Source, envelope
 from application.ports import PublicMessage
@@ -51,12 +52,12 @@ class RabbitPublisher:
                 raise BrokerUnavailable(self.connection.error or "not connected")
             try:
                 with lost_connection_raised(), anyio.fail_after(CONFIRM_TIMEOUT_SECONDS):
-                    await self.connection.broker.publish(
+                    confirmation = await self.connection.broker.publish(
                         envelope(renamed, self._source),
                         exchange=self._exchange,
                         routing_key=wire_type,
                         persist=True,
-                        mandatory=False,
+                        mandatory=message.type == JOB_TRIGGER,
                         message_id=message.id,
                         message_type=wire_type,
                         correlation_id=message.metadata.get("correlationId", message.id),
@@ -66,9 +67,14 @@ class RabbitPublisher:
                     )
             except BROKER_ERRORS as error:
                 raise BrokerUnavailable(f"{wire_type} is not confirmed: {error!r}") from error
+        if not isinstance(confirmation, Basic.Ack):
+            await self._declare(self.connection.broker, again=True)
+            raise BrokerUnavailable(f"{self._names.job_queue} was missing")
         self._count(message)
 
-    async def _declare(self, broker: RabbitBroker) -> None:
+    async def _declare(self, broker: RabbitBroker, *, again: bool = False) -> None:
         exchange = await broker.declare_exchange(self._exchange)
         queue = await broker.declare_queue(PlainQueue(self._names.job_queue))
+        if again:
+            await queue.declare()
         await queue.bind(exchange, routing_key=self._names.wire_type(JOB_TRIGGER))

@@ -22,6 +22,7 @@ Outcome = Literal["handled", "without_effect", "ignored", "parked"]
 Park = Callable[[Delivery, str], Awaitable[None]]
 
 TRIES_OF_AN_UNEXPECTED_ERROR = 5
+PAUSE_BEFORE_RETURN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +79,10 @@ class MessageConsumer:
     def stop(self) -> None:
         """Give up waiting for a store that is away; the broker keeps what is not acknowledged."""
         self._patience.stop()
+
+    async def pause(self) -> None:
+        """Wait before a message goes back to the queue, so that it does not come again at full speed."""
+        await self._patience.sleep(PAUSE_BEFORE_RETURN_SECONDS)
 
     async def _handle(self, envelope: Envelope) -> Outcome:
         command = command_for(envelope, self._opportunity_shard_types)

@@ -11,6 +11,9 @@ from domain.event import Metadata
 from domain.values import derived_id, is_uuid
 from interfaces.json_reader import InvalidJson, read_json
 
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+"""Four of them make a workflow's results, which go out as one message; RabbitMQ 4 takes 16 MiB."""
+
 
 class Delivery(BaseModel):
     """A message as the transport hands it over."""
@@ -105,6 +108,8 @@ def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Env
     Raises:
         Unreadable: it is not JSON or not an envelope.
     """
+    if len(delivery.body) > MAX_MESSAGE_BYTES:
+        raise Unreadable(f"has {len(delivery.body)} bytes; at most {MAX_MESSAGE_BYTES} are taken")
     try:
         content = read_json(delivery.body)
     except InvalidJson as error:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import structlog
 from faststream import AckPolicy
 from faststream.rabbit import RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
+from pamqp.commands import Basic
 
 from domain.errors import BrokerUnavailable, Failure
 from interfaces.messaging.consumer import MessageConsumer
@@ -14,6 +15,8 @@ from projections.patience import Stopped
 
 _PARK_TIMEOUT_SECONDS = 10.0
 _REASON_LENGTH = 1000
+_LONGEST_SHORT_TEXT = 255
+"""Bytes; AMQP 0-9-1 takes no more in a property."""
 
 log = structlog.get_logger(__name__)
 
@@ -60,26 +63,35 @@ class RabbitSubscription:
         try:
             await self._consumer.consume(delivery, park)
         except (Failure, Stopped) as failure:
-            log.info("message_returned", reason=str(failure))
+            log.warning("message_returned", reason=str(failure))
+            await self._consumer.pause()
             await message.nack(requeue=True)
         else:
             await message.ack()
 
     async def _park(self, delivery: Delivery, reason: str) -> None:
+        message_id = delivery.message_id or ""
+        fits = 0 < len(message_id.encode()) <= _LONGEST_SHORT_TEXT
         try:
-            await self._broker.publish(
+            confirmation = await self._broker.publish(
                 delivery.body,
                 queue=self._dead_letter_queue,
                 persist=True,
                 timeout=_PARK_TIMEOUT_SECONDS,
-                message_id=delivery.message_id,
+                message_id=message_id if fits else None,
                 timestamp=datetime.now(UTC),
                 headers={
                     "x-reason": reason[:_REASON_LENGTH],
+                    "x-original-message-id": message_id[:_REASON_LENGTH],
                     "x-original-routing-key": delivery.routing_key,
                     "x-original-queue": self._queue.name,
                 },
             )
+            if not isinstance(confirmation, Basic.Ack):
+                await (await self._broker.declare_queue(self._dead_letter_queue)).declare()
+                raise BrokerUnavailable(f"{self._dead_letter_queue.name} was missing")
+        except BrokerUnavailable:
+            raise
         except Exception as error:
             raise BrokerUnavailable(f"could not park a message: {error!r}") from error
 

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from application.commands import ApproveApproval, RejectApproval, RequestApproval
 from domain.approval import approval_stream
 from domain.errors import ApprovalNotFound
-from domain.values import timestamp
+from domain.values import is_uuid, timestamp
 from interfaces.rest.answers import stored_json
 from interfaces.rest.errors import ApiError
 from interfaces.rest.identity import Caller
@@ -95,7 +95,7 @@ class ApprovalRoutes:
         approval_id = request.path_params["id"]
         paging = read_query(request, Paging)
         stream = approval_stream(caller.tenant, approval_id.lower())
-        return await self._service.history(stream, paging, _missing(approval_id))
+        return await self._service.history(approval_id, stream, paging, _missing(approval_id))
 
     async def approve(self, request: Request, caller: Caller) -> Response:
         """Let the deal go on."""
@@ -112,6 +112,8 @@ class ApprovalRoutes:
         if caller.user_id is not None and body.decided_by != caller.user_id:
             raise ApiError(403, "NOT_YOURSELF", "decidedBy must be the user of the token")
         approval_id = request.path_params["id"].lower()
+        if not is_uuid(approval_id):
+            raise _missing(approval_id)
         committed = await self._service.dispatch(
             decision(
                 meta=caused_by(request, caller),

@@ -12,6 +12,9 @@ from interfaces.rest.errors import ApiError, fault, invalid
 
 ANONYMOUS = "gateway:anonymous"
 
+CLOCK_LEEWAY_SECONDS = 5
+"""How far the clock of whoever signs tokens may differ from ours."""
+
 _LONGEST_USER_ID = 255
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -65,6 +68,7 @@ class JwtAuthenticator:
                 self._secret,
                 algorithms=["HS256"],
                 issuer=self._issuer,
+                leeway=CLOCK_LEEWAY_SECONDS,
                 options={"require": ["exp", "iat", "iss", "sub"], "verify_aud": False},
             )
         except jwt.ExpiredSignatureError:
@@ -93,7 +97,10 @@ def tenant_of(headers: Headers) -> str:
     Raises:
         ApiError: 400, there is none or it is no UUID.
     """
-    tenant = headers.get("x-tenant-id", "").strip()
+    given = headers.getlist("x-tenant-id")
+    if len(given) > 1:
+        raise ApiError(400, "TENANT_INVALID", "X-Tenant-ID is given more than once")
+    tenant = "".join(given).strip()
     if not tenant:
         raise ApiError(400, "TENANT_REQUIRED", "X-Tenant-ID is required")
     if not is_uuid(tenant):

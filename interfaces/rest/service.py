@@ -1,5 +1,6 @@
 """What the routes work with: the door for commands, the documents for queries, and who calls."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -28,6 +29,9 @@ from projections.ports import Container, Documents, Query
 from projections.projection import Projection, document_of
 
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
+
+
+_VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 class Service:
@@ -121,15 +125,17 @@ class Service:
         bodies = (document.body for document in page.documents)
         return stored_json(list_body(name, bodies, page.total, next_cursor))
 
-    async def history(self, stream: str, paging: Paging, missing: NotFound) -> Response:
+    async def history(self, id: str, stream: str, paging: Paging, missing: NotFound) -> Response:
         """A page of a stream's audit trail, the newest event first.
 
         Raises:
             NotFound: ``missing``, where there is no such stream.
         """
         cursor = _cursor(paging, 1)
-        if cursor and not cursor[0].isdigit():
+        if cursor and not _VERSION.fullmatch(cursor[0]):
             raise invalid([fault("cursor", "is not a cursor of this list")])
+        if not is_uuid(id):
+            raise missing
         before = int(cursor[0]) if cursor else None
         events, total = await self.store.history(stream, before=before, limit=paging.limit)
         if not total:

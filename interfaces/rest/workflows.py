@@ -10,7 +10,7 @@ from starlette.routing import Route
 from application.commands import RetryWorkflow, StartWorkflow
 from application.event_store import Committed
 from domain.errors import WorkflowNotFound
-from domain.values import timestamp
+from domain.values import is_uuid, timestamp
 from domain.workflow import workflow_stream
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.identity import Caller
@@ -107,12 +107,14 @@ class WorkflowRoutes:
         workflow_id = request.path_params["workflowId"]
         paging = read_query(request, Paging)
         stream = workflow_stream(caller.tenant, workflow_id.lower())
-        return await self._service.history(stream, paging, _missing(workflow_id))
+        return await self._service.history(workflow_id, stream, paging, _missing(workflow_id))
 
     async def retry(self, request: Request, caller: Caller) -> Response:
         """Open the next execution."""
         await read_body(request, RetryRequest, optional=True)
         workflow_id = request.path_params["workflowId"].lower()
+        if not is_uuid(workflow_id):
+            raise _missing(workflow_id)
         committed = await self._service.dispatch(
             RetryWorkflow(
                 meta=caused_by(request, caller),

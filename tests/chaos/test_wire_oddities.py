@@ -202,6 +202,28 @@ async def test_a_bad_message_is_parked_once_with_the_reason(
     assert await crm.queued(crm.names.dead_letter_queue) == 0
 
 
+async def test_a_bad_message_whose_id_grows_too_long_when_read_is_parked_all_the_same(
+    orchestrator: Service, crm: Neighbour
+) -> None:
+    raw = {"message_id": short_text(b"\xff" * 255)}
+    await publish_raw(crm.channel, crm.names.exchange, REQUESTED, b"nope", raw)
+    parked = await crm.take(crm.names.dead_letter_queue)
+    assert parked.body == b"nope"
+    assert str(parked.headers["x-original-message-id"]).startswith("\\xff")
+
+
+async def test_a_time_beyond_the_calendar_stops_no_projection(orchestrator: Service, crm: Neighbour) -> None:
+    for odd in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        await crm.send_raw(REQUESTED, body(data={**ASKED, "requestedAt": odd}))
+    await crm.send_raw(REQUESTED, body())
+    async with orchestrator.client() as client:
+
+        async def all_listed() -> bool:
+            return bool((await client.get("/api/v1/hitl/approvals")).json()["total"] == 3)
+
+        await eventually(all_listed)
+
+
 async def test_a_number_too_large_to_store_is_parked_and_stops_no_follower(
     orchestrator: Service, crm: Neighbour
 ) -> None:

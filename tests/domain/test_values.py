@@ -77,3 +77,14 @@ def test_a_moment_is_written_in_utc_with_milliseconds_and_z(moment: datetime, wr
 def test_written_moments_sort_as_the_moments_do(one: datetime, other: datetime) -> None:
     if timestamp(one) < timestamp(other):
         assert one < other
+
+
+@pytest.mark.parametrize(
+    ("odd", "written"),
+    [
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00.000Z"),
+        ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999Z"),
+    ],
+)
+def test_a_time_beyond_utcs_calendar_is_written_as_its_end(odd: str, written: str) -> None:
+    assert timestamp(datetime.fromisoformat(odd)) == written

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from interfaces.rest.answers import encode_cursor
 from tests.harness import TENANT, USER, Service
 
 pytestmark = pytest.mark.anyio
@@ -123,6 +124,17 @@ async def test_a_cursor_of_another_list_is_refused(behind_gateway: Service) -> N
         await client.post(f"{made.headers['location']}/approve", json={"decidedBy": USER})
         page = (await client.get(f"{made.headers['location']}/events?limit=1")).json()
         answer = await client.get(PATH, params={"cursor": page["nextCursor"]})
+    assert answer.status_code == 400
+    assert fields(answer) == {"cursor"}
+
+
+@pytest.mark.parametrize("part", ["\u00b2", "9" * 300, "0", "-1"])
+async def test_a_forged_cursor_of_a_trail_is_refused(behind_gateway: Service, part: str) -> None:
+    async with behind_gateway.client() as client:
+        made = await client.post(PATH, json=DEAL)
+        answer = await client.get(
+            f"{made.headers['location']}/events", params={"cursor": encode_cursor([part])}
+        )
     assert answer.status_code == 400
     assert fields(answer) == {"cursor"}
 

@@ -50,7 +50,7 @@ async def test_a_good_token_is_let_in_and_its_user_is_the_actor(with_tokens: Ser
         {"Authorization": "Bearer"},
         {"Authorization": "Bearer nonsense"},
         {"Authorization": f"Basic {token()}"},
-        bearer(token(exp=int(time.time()) - 1)),
+        bearer(token(exp=int(time.time()) - 10)),
         bearer(token(nbf=int(time.time()) + 60)),
         bearer(token(iat=int(time.time()) + 60)),
         bearer(token(secret="another secret of thirty-two bytes and more")),
@@ -106,6 +106,18 @@ async def test_a_request_names_its_tenant(behind_gateway: Service, tenant: str |
             answer = await client.get(path)
             assert answer.status_code == 400
             assert answer.json()["error"]["code"] == code
+
+
+async def test_a_tenant_that_is_named_twice_is_refused(behind_gateway: Service) -> None:
+    async with behind_gateway.client(None) as client:
+        answer = await client.get(PATH, headers=[("X-Tenant-ID", TENANT), ("X-Tenant-ID", OTHER_TENANT)])
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "TENANT_INVALID"
+
+
+async def test_a_clock_that_is_a_little_fast_does_not_lock_anyone_out(with_tokens: Service) -> None:
+    async with with_tokens.client(**bearer(token(iat=int(time.time()) + 2))) as client:
+        assert (await client.get(PATH)).status_code == 200
 
 
 async def test_a_tenant_is_the_same_in_either_case(behind_gateway: Service) -> None:

@@ -1,0 +1,32 @@
+"""What a connection may send before it has said what it wants."""
+
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+
+from tests.harness import service_process
+
+
+def test_a_head_without_end_is_cut_off_and_others_are_served(tmp_path: Path) -> None:
+    with service_process(tmp_path) as service:
+        with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ")
+            sent = 0
+            answer = b""
+            with suppress(OSError):
+                while sent < 16 * 2**20:
+                    connection.sendall(b"x" * 65536)
+                    sent += 65536
+            with suppress(OSError):
+                answer = connection.recv(65536)
+        assert sent < 16 * 2**20
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
+        assert httpx.get(f"{service.url}/health").status_code == 200
+        large = httpx.post(
+            f"{service.url}/api/v1/hitl/approvals",
+            headers={"X-Tenant-ID": "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"},
+            json={"opportunityId": "o", "riskScore": 1, "amount": 1, "approvalUrl": "x" * 500_000},
+        )
+        assert large.status_code == 400
