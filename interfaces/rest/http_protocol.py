@@ -21,25 +21,28 @@ _BODY = (
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Refuses a head that grows beyond the bound, and closes the connection."""
 
-    _in_head = True
     _head_bytes = 0
+    _in_body = False
+    _progressed = False
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, and count what it has still not made a head of."""
+        """Feed the parser, and count what it could not make anything of yet."""
+        self._progressed = self._in_body
         super().data_received(data)
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self.transport.write(_REFUSAL % (len(_BODY), _BODY))
-                self.transport.close()
+        if self._progressed:
+            self._head_bytes = 0
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(_REFUSAL % (len(_BODY), _BODY))
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
         """The head is there."""
-        self._in_head = False
+        self._progressed = self._in_body = True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The next head may come."""
-        self._in_head = True
-        self._head_bytes = 0
+        self._progressed, self._in_body = True, False
         super().on_message_complete()

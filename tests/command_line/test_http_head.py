@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.harness import service_process
+from tests.harness import TENANT, service_process
 
 
 def test_a_head_without_end_is_cut_off_and_others_are_served(tmp_path: Path) -> None:
@@ -24,9 +24,7 @@ def test_a_head_without_end_is_cut_off_and_others_are_served(tmp_path: Path) -> 
         assert sent < 16 * 2**20
         assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
         assert httpx.get(f"{service.url}/health").status_code == 200
-        large = httpx.post(
-            f"{service.url}/api/v1/hitl/approvals",
-            headers={"X-Tenant-ID": "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"},
-            json={"opportunityId": "o", "riskScore": 1, "amount": 1, "approvalUrl": "x" * 500_000},
-        )
-        assert large.status_code == 400
+        with httpx.Client(base_url=service.url, headers={"X-Tenant-ID": TENANT}) as client:
+            for size in (500_000, 65_536, 900_000, 1):
+                body = {"opportunityId": "o", "riskScore": 1, "amount": 1, "approvalUrl": "x" * size}
+                assert client.post("/api/v1/hitl/approvals", json=body).status_code == 400
