@@ -21,7 +21,11 @@ def announce(container: Container, listener: socket.socket) -> None:
         "" if settings.storage.event_store_url.get_secret_value() else " (storage.event_store_url is not set)"
     )
     log.info("event_store", on=store + why)
-    log.info("documents", on=f"SQLite in {settings.storage.data_dir} (cosmos_db.endpoint is not set)")
+    if settings.cosmos_db.endpoint:
+        where = f"{mask_url(str(settings.cosmos_db.endpoint))} {settings.cosmos_db.database_id}"
+        log.info("documents", on=f"Cosmos DB {where}")
+    else:
+        log.info("documents", on=f"SQLite in {settings.storage.data_dir} (cosmos_db.endpoint is not set)")
     broker = settings.rabbitmq.url.get_secret_value()
     if broker:
         log.info("broker", on=mask_url(broker), exchange=settings.rabbitmq.exchange)

@@ -1,5 +1,6 @@
 """What no single setting can tell: settings that do not fit together, or are not safe together."""
 
+import base64
 import ipaddress
 import re
 from collections import Counter
@@ -80,13 +81,12 @@ def _cosmos_has_endpoint_and_key(settings: Settings) -> Iterator[Fault]:
         yield Fault(key, "it is set without an endpoint: set COSMOS_DB_ENDPOINT", about=(endpoint,))
 
 
-def _cosmos_is_not_built_yet(settings: Settings) -> Iterator[Fault]:
-    """To be removed with issue 3."""
-    if settings.cosmos_db.endpoint:
-        yield Fault(
-            ("cosmos_db", "endpoint"),
-            "Cosmos DB documents are not built yet (issue 3); unset COSMOS_DB_ENDPOINT",
-        )
+def _cosmos_key_can_sign(settings: Settings) -> Iterator[Fault]:
+    key = settings.cosmos_db.key.get_secret_value() if settings.cosmos_db.endpoint else ""
+    try:
+        base64.b64decode(key, validate=True)
+    except ValueError:
+        yield Fault(("cosmos_db", "key"), "no request could be signed with it", "an account's key, in base64")
 
 
 def _containers_are_apart(settings: Settings) -> Iterator[Fault]:
@@ -127,7 +127,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Fault]], ...] = (
     _secret_is_long_enough,
     _guarded_metrics_need_a_token,
     _cosmos_has_endpoint_and_key,
-    _cosmos_is_not_built_yet,
+    _cosmos_key_can_sign,
     _containers_are_apart,
     _queues_are_apart,
     _aliases_are_unmistakable,

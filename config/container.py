@@ -102,8 +102,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     """
     clock = SystemClock()
     projections = Projections.named_by(settings)
-    stores = await open_stores(settings, [each.container for each in projections.all()], stack)
     metrics = Metrics()
+    containers = [each.container for each in projections.all()]
+    stores = await open_stores(settings, containers, stack, observe_cosmos=metrics.cosmos_request)
     definition = OPPORTUNITY_ANALYSIS.with_timeouts(
         timedelta(seconds=settings.workflows.step_timeout_seconds),
         {step: timedelta(seconds=seconds) for step, seconds in settings.workflows.step_timeouts.items()},

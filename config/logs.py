@@ -10,7 +10,17 @@ import structlog
 
 from config.sections import Logging
 
-_NOISY = ("aio_pika", "aiormq", "apscheduler", "uvicorn", "eventsourcing", "psycopg", "asyncio", "faststream")
+_NOISY = (
+    "aio_pika",
+    "aiormq",
+    "apscheduler",
+    "uvicorn",
+    "eventsourcing",
+    "psycopg",
+    "asyncio",
+    "faststream",
+    "azure",
+)
 
 
 def configure_logs(settings: Logging, context: Mapping[str, str]) -> None:

@@ -82,17 +82,18 @@ class Jwt(Section):
 
 
 class Containers(Section):
-    """The documents' containers, by what is in them."""
+    """The documents' containers, by what is in them; ``positions`` is ours alone, and in Cosmos DB alone."""
 
     workflows: Name
     steps: Name
     executions: Name
     approvals: Name
     job_runs: Name
+    positions: Name
 
 
 class CosmosDb(Section):
-    """The platform's document database."""
+    """The platform's document database; without an endpoint documents are embedded."""
 
     endpoint: OptionalHttpUrl
     key: SecretText

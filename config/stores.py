@@ -23,8 +23,10 @@ from tenacity import (
 
 from application.event_store import EventLog, EventStore
 from application.ports import Timers
+from config.cosmos import open_cosmos
 from config.sections import Settings
 from domain.errors import StoreUnavailable
+from infrastructure.cosmos.database import Observe, Unusable
 from infrastructure.postgres.checkpoints import PostgresCheckpoints
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.event_store import postgres_log_settings
@@ -61,32 +63,46 @@ class _Creatable(Protocol):
     async def create(self) -> None: ...
 
 
-async def open_stores(settings: Settings, containers: Sequence[Container], stack: AsyncExitStack) -> Stores:
-    """Open everything; ``stack`` closes it again.
+def unobserved(container: str, operation: str, charge: float, seconds: float) -> None:
+    """For a command that ends: nobody reads its metrics."""
+
+
+async def open_stores(
+    settings: Settings,
+    containers: Sequence[Container],
+    stack: AsyncExitStack,
+    *,
+    observe_cosmos: Observe = unobserved,
+) -> Stores:
+    """Open everything; ``stack`` closes it again. ``observe_cosmos`` is told of each call to Cosmos DB.
 
     Raises:
         CannotStart: a store is of no use, or stayed away longer than the settings allow.
     """
     try:
-        return await _open_stores(settings, containers, stack)
-    except StoreUnavailable as error:
+        return await _open_stores(settings, containers, stack, observe_cosmos)
+    except (StoreUnavailable, Unusable) as error:
         raise CannotStart(f"a store cannot be opened: {_first_line(error)}") from error
 
 
-async def _open_stores(settings: Settings, containers: Sequence[Container], stack: AsyncExitStack) -> Stores:
-    data_dir = settings.storage.data_dir
-    _claim(data_dir, "storage.data_dir", stack)
-    documents_file = SqliteDatabase(data_dir / "documents.db", synchronous="NORMAL")
-    stack.callback(documents_file.close)
-    documents, document_positions = SqliteDocuments(documents_file), SqliteCheckpoints(documents_file)
-    await documents.create(containers)
-    await document_positions.create()
+async def _open_stores(
+    settings: Settings, containers: Sequence[Container], stack: AsyncExitStack, observe_cosmos: Observe
+) -> Stores:
+    documents: Documents
+    document_positions: Checkpoints
+    if settings.cosmos_db.endpoint:
+        documents, document_positions = await open_cosmos(settings, containers, stack, observe_cosmos)
+    else:
+        documents, document_positions = await _embedded_documents(settings, containers, stack)
 
     url = settings.storage.effective_event_store_url.get_secret_value()
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
+        data_dir = settings.storage.data_dir
         if path.parent.resolve() != data_dir.resolve():
             _claim(path.parent, "storage.event_store_url", stack)
+        elif settings.cosmos_db.endpoint:
+            _claim(data_dir, "storage.data_dir", stack)
         return await _with_sqlite_log(path, documents, document_positions, stack)
     await _wait_for_postgres(url, settings.storage.startup_timeout_seconds)
     database = PostgresDatabase(url)
@@ -96,6 +112,19 @@ async def _open_stores(settings: Settings, containers: Sequence[Container], stac
     await _create(positions, timers)
     event_store = await _open_log(postgres_log_settings(url), stack)
     return Stores(event_store, documents, document_positions, positions, timers)
+
+
+async def _embedded_documents(
+    settings: Settings, containers: Sequence[Container], stack: AsyncExitStack
+) -> tuple[Documents, Checkpoints]:
+    data_dir = settings.storage.data_dir
+    _claim(data_dir, "storage.data_dir", stack)
+    file = SqliteDatabase(data_dir / "documents.db", synchronous="NORMAL")
+    stack.callback(file.close)
+    documents, positions = SqliteDocuments(file), SqliteCheckpoints(file)
+    await documents.create(containers)
+    await positions.create()
+    return documents, positions
 
 
 async def _with_sqlite_log(

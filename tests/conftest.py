@@ -10,6 +10,7 @@ import structlog
 from hypothesis import settings
 
 from tests import services
+from tests.cosmos import Account, cosmos_account, own_emulator
 
 settings.register_profile("service", deadline=None)
 settings.load_profile("service")
@@ -33,6 +34,28 @@ def postgres_server() -> Iterator[str]:
     """A real PostgreSQL server."""
     with services.postgresql() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def cosmos() -> Iterator[Account]:
+    """A Cosmos DB server: a real account, the official emulator, or the one in the tests."""
+    with cosmos_account() as account:
+        yield account
+
+
+@pytest.fixture(scope="session")
+def plain_cosmos() -> Iterator[Account]:
+    """The emulator in the tests over plain HTTP, so that a gate can stand before it."""
+    with own_emulator() as account:
+        yield account
+
+
+@pytest.fixture
+def real_cosmos(cosmos: Account) -> Account:
+    """A real account, which may be billed: nothing else throttles, signs or splits partitions."""
+    if not cosmos.is_real:
+        pytest.skip("a REAL COSMOS DB ACCOUNT is needed: COSMOS_TEST_ENDPOINT and COSMOS_TEST_KEY")
+    return cosmos
 
 
 @pytest.fixture

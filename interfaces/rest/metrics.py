@@ -40,11 +40,28 @@ class Metrics:
         self._published = Counter(
             "messages_published", "Messages published and confirmed.", ("type",), registry=self.registry
         )
+        self._cosmos_charge = Counter(
+            "cosmos_request_charge",
+            "Request units charged by Cosmos DB.",
+            ("container", "operation"),
+            registry=self.registry,
+        )
+        self._cosmos_duration = Histogram(
+            "cosmos_request_duration_seconds",
+            "Seconds that Cosmos DB took for a call, with every try of it.",
+            ("container", "operation"),
+            registry=self.registry,
+        )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""
         self._requests.labels(method, route, str(status)).inc()
         self._duration.labels(method, route).observe(seconds)
+
+    def cosmos_request(self, container: str, operation: str, charge: float, seconds: float) -> None:
+        """Count a call to Cosmos DB; ``charge`` is in request units."""
+        self._cosmos_charge.labels(container, operation).inc(charge)
+        self._cosmos_duration.labels(container, operation).observe(seconds)
 
     def message_consumed(self, message_type: str, outcome: str) -> None:
         """Count a message taken in."""

@@ -78,6 +78,7 @@ def test_the_defaults_are_those_of_the_wire_contract() -> None:
         "steps": "workflow_steps",
         "executions": "workflow_executions",
         "approvals": "hitl_approvals",
+        "positions": "workflow_positions",
         "job_runs": "workflow_job_runs",
     }
     rabbitmq = settings.rabbitmq
@@ -270,12 +271,16 @@ def test_a_secret_has_at_least_the_bytes_of_the_hash() -> None:
     load_settings(environ={"JWT_SECRET": "é" * 16})
 
 
-def test_cosmos_db_is_refused_until_it_is_built() -> None:
-    both = {"COSMOS_DB_ENDPOINT": "https://cosmos:8081", "COSMOS_DB_KEY": "k"}
-    [line] = refusal(both)
-    assert line.endswith("Cosmos DB documents are not built yet (issue 3); unset COSMOS_DB_ENDPOINT")
-    without_key = refusal({"COSMOS_DB_ENDPOINT": "https://cosmos:8081"})
-    assert any("set COSMOS_DB_KEY" in line for line in without_key)
+def test_cosmos_db_needs_an_endpoint_and_a_key_that_can_sign() -> None:
+    endpoint = {"COSMOS_DB_ENDPOINT": "https://cosmos:8081"}
+    assert load_settings(environ={**endpoint, "COSMOS_DB_KEY": "a2V5"}).cosmos_db.endpoint
+    [line] = refusal(endpoint)
+    assert "set COSMOS_DB_KEY" in line
+    [line] = refusal({**endpoint, "COSMOS_DB_KEY": "no key"})
+    assert line == (
+        "cosmos_db.key (COSMOS_DB_KEY) is ***: no request could be signed with it; "
+        "allowed: an account's key, in base64"
+    )
 
 
 def test_all_faults_are_told_at_once() -> None:

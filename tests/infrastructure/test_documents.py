@@ -30,7 +30,8 @@ def thing(
     id: str, *, tenant: str = TENANT, version: int = 1, at: str = "2026-01-01", **more: Any
 ) -> Document:
     """A document; ``at`` is what it is sorted by."""
-    return Document(tenant, id, version, msgspec.json.encode({"id": id, "createdAt": at, **more}))
+    body = {"id": id, "tenantId": tenant, "createdAt": at, **more}
+    return Document(tenant, id, version, msgspec.json.encode(body))
 
 
 def ids(page: Page) -> list[str]:
@@ -63,8 +64,7 @@ class DocumentsCases:
             yield documents
 
     async def test_what_was_put_is_given_back_byte_for_byte(self, documents: Documents) -> None:
-        body = '{"id":"a","createdAt":"2026-01-02","n":1.0,"t":"ü\\u0000 \\"“","e":{}}'
-        odd = Document(TENANT, "a", 7, body.encode())
+        odd = thing("a", version=7, at="2026-01-02", n=[-1, 1.5, 1e-9, 2**53], t='ü\0 "“𝄞', e={}, no=None)
         await documents.put(THINGS, [odd, thing("b")])
         assert await documents.get(THINGS, TENANT, "a") == odd
         assert await documents.get_many(THINGS, [(TENANT, "a")]) == {(TENANT, "a"): odd}

@@ -1,0 +1,169 @@
+"""Containers as we need them: made if absent, given the indexes that are missing, emptied by a new one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from azure.cosmos import PartitionKey, ThroughputProperties
+from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
+
+from infrastructure.cosmos.database import CosmosDatabase, Unusable
+from infrastructure.cosmos.items import PARTITION_KEY
+from projections.ports import Container
+
+log = structlog.get_logger(__name__)
+
+Policy = dict[str, Any]
+
+_PATH = f"/{PARTITION_KEY}"
+
+
+def orders(container: Container) -> list[tuple[str, ...]]:
+    """The orders, all descending, that queries ask for: each needs a composite index of its own.
+
+    By time and id, and the same behind a field that is filtered by: Cosmos DB takes a composite index
+    for a filter and an order together if the order begins with the filter's field.
+    """
+    newest = (container.sort_field, "id")
+    return [newest, *((field, *newest) for field in container.filter_fields)]
+
+
+def indexing_policy(fields: Sequence[str], orders: Sequence[Sequence[str]] = ()) -> Policy:
+    """Indexes on what is asked for. Everything else would cost at each write and serve nobody."""
+    return {
+        "indexingMode": "consistent",
+        "automatic": True,
+        "includedPaths": [{"path": f"/{field}/?"} for field in (PARTITION_KEY, *fields)],
+        "excludedPaths": [{"path": "/*"}],
+        "compositeIndexes": [_composite(order) for order in orders],
+    }
+
+
+def policy_of(container: Container) -> Policy:
+    """The indexing policy of a container of documents."""
+    return indexing_policy((container.sort_field, *container.filter_fields), orders(container))
+
+
+class CosmosContainers:
+    """The containers of one database."""
+
+    def __init__(self, database: CosmosDatabase) -> None:
+        self._database = database
+
+    async def exists(self, name: str) -> bool:
+        """Whether there is such a container."""
+        return await self._properties(name) is not None
+
+    async def ensure(self, name: str, policy: Policy) -> None:
+        """Make a container if it is absent, and give it the composite indexes that it lacks.
+
+        Another's indexes stay: other services may read the container.
+
+        Raises:
+            Unusable: there is one with another partition key.
+        """
+        properties = await self._properties(name)
+        if properties is None:
+            await self._make(name, {"indexingPolicy": policy}, None)
+            return
+        paths = properties["partitionKey"]["paths"]
+        if paths != [_PATH]:
+            raise Unusable(f"container {name} is partitioned by {', '.join(paths)}, and not by {_PATH}")
+        mended = _mended(properties["indexingPolicy"], policy)
+        if mended is not None:
+            log.warning("cosmos_indexes_added", container=name)
+            await self._database.call(
+                name,
+                "manage",
+                lambda: self._database.proxy.replace_container(
+                    name,
+                    PartitionKey(_PATH),
+                    indexing_policy=mended,
+                    default_ttl=properties.get("defaultTtl"),
+                    conflict_resolution_policy=properties.get("conflictResolutionPolicy"),
+                    analytical_storage_ttl=properties.get("analyticalStorageTtl"),
+                    computed_properties=properties.get("computedProperties"),
+                ),
+            )
+
+    async def empty(self, name: str, policy: Policy) -> None:
+        """Delete a container and make it again as it was, with its own throughput if it has any.
+
+        To delete item by item would need a query over all partitions, and charge for each.
+        """
+        properties = await self._properties(name)
+        throughput = await self._throughput(name) if properties else None
+
+        async def delete() -> None:
+            try:
+                await self._database.proxy.delete_container(name)
+            except CosmosResourceNotFoundError:
+                return
+
+        await self._database.call(name, "manage", delete)
+        await self._make(name, properties or {"indexingPolicy": policy}, throughput)
+
+    async def _make(
+        self, name: str, properties: dict[str, Any], throughput: ThroughputProperties | None
+    ) -> None:
+        await self._database.call(
+            name,
+            "manage",
+            lambda: self._database.proxy.create_container_if_not_exists(
+                name,
+                PartitionKey(_PATH),
+                indexing_policy=properties["indexingPolicy"],
+                default_ttl=properties.get("defaultTtl"),
+                unique_key_policy=properties.get("uniqueKeyPolicy"),
+                conflict_resolution_policy=properties.get("conflictResolutionPolicy"),
+                offer_throughput=throughput,
+            ),
+        )
+
+    async def _properties(self, name: str) -> dict[str, Any] | None:
+        async def read() -> dict[str, Any] | None:
+            try:
+                return dict(await self._database.proxy.get_container_client(name).read())
+            except CosmosResourceNotFoundError:
+                return None
+
+        return await self._database.call(name, "manage", read)
+
+    async def _throughput(self, name: str) -> ThroughputProperties | None:
+        """None where the container shares the database's, or the account is serverless."""
+
+        async def read() -> ThroughputProperties | None:
+            try:
+                found = await self._database.proxy.get_container_client(name).get_throughput()
+            except CosmosHttpResponseError as error:
+                if error.status_code in (400, 404):
+                    return None
+                raise
+            if found.auto_scale_max_throughput:
+                return ThroughputProperties(
+                    auto_scale_max_throughput=found.auto_scale_max_throughput,
+                    auto_scale_increment_percent=found.auto_scale_increment_percent,
+                )
+            return ThroughputProperties(offer_throughput=found.offer_throughput)
+
+        return await self._database.call(name, "manage", read)
+
+
+def _composite(order: Sequence[str]) -> list[dict[str, str]]:
+    return [{"path": f"/{field}", "order": "descending"} for field in order]
+
+
+def _mended(existing: Policy, wanted: Policy) -> Policy | None:
+    """The policy with what it lacks, or nothing if it lacks nothing.
+
+    Single fields are not looked at: without their index a filter is dearer, and not wrong.
+    """
+    there = {_key(composite) for composite in existing.get("compositeIndexes", [])}
+    missing = [each for each in wanted["compositeIndexes"] if _key(each) not in there]
+    if not missing:
+        return None
+    return existing | {"compositeIndexes": [*existing.get("compositeIndexes", []), *missing]}
+
+
+def _key(composite: Sequence[dict[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((part["path"], part.get("order", "ascending")) for part in composite)

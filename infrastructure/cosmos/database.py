@@ -1,0 +1,135 @@
+"""One Cosmos DB database: the client, and how every call to it is tried, bounded and measured."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+import anyio
+from azure.cosmos.aio import CosmosClient, DatabaseProxy
+from azure.cosmos.exceptions import CosmosHttpResponseError
+from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay
+
+from domain.errors import StoreUnavailable
+from infrastructure.cosmos.failures import asked_to_wait, failures_translated, first_line, may_pass
+
+T = TypeVar("T")
+
+Observe = Callable[[str, str, float, float], None]
+"""Told of every call: container, operation, request units charged, seconds, all tries together."""
+
+_IN_HAND = 16
+_CONNECT_SECONDS = 3
+_ANSWER_SECONDS = 10
+_PATIENCE_SECONDS = 10
+_LONGEST_CALL_SECONDS = 20.0
+
+_charged: ContextVar[list[float]] = ContextVar("charged")
+
+
+class Unusable(Exception):
+    """The database or a container is there, and waiting will not make it fit."""
+
+
+class CosmosDatabase:
+    """A database of an account, made if it is absent."""
+
+    def __init__(self, endpoint: str, key: str, database_id: str, *, observe: Observe) -> None:
+        self._client = CosmosClient(
+            endpoint,
+            key,
+            connection_timeout=_CONNECT_SECONDS,
+            read_timeout=_ANSWER_SECONDS,
+            retry_throttle_backoff_max=_PATIENCE_SECONDS,
+            no_response_on_write=True,
+            # An emulator behind plain HTTP names itself by an address that only it can reach.
+            enable_endpoint_discovery=endpoint.startswith("https://"),
+            raw_response_hook=_note_charge,
+        )
+        self._database_id = database_id
+        self._observe = observe
+        self._in_hand = anyio.CapacityLimiter(_IN_HAND)
+        self._closed = False
+
+    @property
+    def proxy(self) -> DatabaseProxy:
+        """The SDK's view of it, for making containers."""
+        return self._client.get_database_client(self._database_id)
+
+    async def open(self) -> None:
+        """Connect, and make the database if it is absent.
+
+        Raises:
+            StoreUnavailable: the account does not answer.
+            Unusable: it does not let us in.
+        """
+        try:
+            with failures_translated("account"):
+                await self._client.__aenter__()
+            await self.call(
+                "account", "open", lambda: self._client.create_database_if_not_exists(self._database_id)
+            )
+        except StoreUnavailable as error:
+            refusal = error.__cause__
+            if isinstance(refusal, CosmosHttpResponseError) and refusal.status_code in (401, 403):
+                raise Unusable(first_line(refusal)) from error
+            raise
+
+    async def close(self) -> None:
+        """Close every connection."""
+        self._closed = True
+        await self._client.close()
+
+    async def call(self, container: str, operation: str, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of ``work``, which is safe to repeat, in bounded time.
+
+        Raises:
+            StoreUnavailable: there was none; the call may or may not have had its effect.
+        """
+        if self._closed:
+            raise StoreUnavailable("Cosmos DB is closed")
+
+        async def attempt() -> T:
+            return await work()
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(may_pass),
+            wait=asked_to_wait,
+            stop=stop_before_delay(_PATIENCE_SECONDS),
+            sleep=anyio.sleep,
+            reraise=True,
+        )
+        charges: list[float] = []
+        token = _charged.set(charges)
+        began = time.perf_counter()
+        try:
+            with failures_translated(container), anyio.fail_after(_LONGEST_CALL_SECONDS):
+                return await retrying(attempt)
+        finally:
+            _charged.reset(token)
+            self._observe(container, operation, sum(charges), time.perf_counter() - began)
+
+    async def for_each(self, items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
+        """Do ``work`` for many items side by side, so many of the whole database at a time.
+
+        Raises:
+            Exception: the first that ``work`` raised; the rest was given up.
+        """
+
+        async def one(item: T) -> None:
+            async with self._in_hand:
+                await work(item)
+
+        try:
+            async with anyio.create_task_group() as group:
+                for item in items:
+                    group.start_soon(one, item)
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+
+def _note_charge(response: Any) -> None:
+    """Called by the SDK with every answer, also with those that it asks again after."""
+    charges = _charged.get(None)
+    if charges is not None:
+        charges.append(float(response.http_response.headers.get("x-ms-request-charge") or 0))

@@ -1,0 +1,160 @@
+"""Documents in Cosmos DB: an item a document, with the version of its stream in a property beside its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from domain.errors import StoreUnavailable
+from domain.values import SYSTEM_TENANT
+from infrastructure.cosmos.containers import CosmosContainers, policy_of
+from infrastructure.cosmos.database import CosmosDatabase
+from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
+from projections.ports import Container, Document, Page, Query
+
+VERSION = "streamVersion"
+
+_MOST_RACES = 20
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class CosmosDocuments:
+    """The documents where other services may read them.
+
+    A document holds its own ``id`` and ``tenantId``; names that begin with ``_`` are Cosmos DB's.
+    """
+
+    def __init__(self, database: CosmosDatabase) -> None:
+        self._database = database
+        self._containers = CosmosContainers(database)
+        self._asked = "containers"
+
+    async def missing(self, containers: Sequence[Container]) -> list[Container]:
+        """Those that are not there, or not any more: whoever follows the log for them has to begin anew."""
+        return [each for each in containers if not await self._containers.exists(each.name)]
+
+    async def create(self, containers: Sequence[Container]) -> None:
+        """Make the containers and composite indexes that are missing.
+
+        Raises:
+            Unusable: a container has another partition key.
+        """
+        for container in containers:
+            await self._containers.ensure(container.name, policy_of(container))
+            self._asked = container.name
+
+    async def get(self, container: Container, tenant: str, id: str) -> Document | None:
+        """One document of a tenant."""
+        item = await Items(self._database, container.name).read(tenant, id)
+        return None if item is None else _document(tenant, item)
+
+    async def get_many(
+        self, container: Container, keys: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Document]:
+        """Those of the (tenant, id) keys that exist, by a point read each."""
+        items = Items(self._database, container.name)
+        found: dict[tuple[str, str], Document] = {}
+
+        async def read(key: tuple[str, str]) -> None:
+            item = await items.read(*key)
+            if item is not None:
+                found[key] = _document(key[0], item)
+
+        await self._database.for_each(dict.fromkeys(keys), read)
+        return found
+
+    async def put(self, container: Container, documents: Sequence[Document]) -> None:
+        """Write documents; one that is there at the same or a later version stays as it is.
+
+        There is no transaction: after a failure some are written. The batch comes again.
+        """
+        items = Items(self._database, container.name)
+        await self._database.for_each(documents, lambda document: _put(items, document))
+
+    async def query(self, container: Container, tenant: str, query: Query) -> Page:
+        """A page of a tenant's documents, the newest first."""
+        items = Items(self._database, container.name)
+        where, parameters = _matching(container, query)
+        sort = _field(container.sort_field)
+        page, page_parameters = list(where), dict(parameters)
+        if query.after is not None:
+            page.append(f"({sort} < @sort OR ({sort} = @sort AND c.id < @id))")
+            page_parameters |= {"@sort": query.after[0], "@id": query.after[1]}
+        rows = await items.query(
+            tenant,
+            f"SELECT TOP {query.limit + 1:d} * FROM c {_where(page)} ORDER BY {_order(container, query)}",
+            page_parameters,
+        )
+        shown, more = rows[: query.limit], len(rows) > query.limit
+        total = len(rows)
+        if more or query.after is not None:
+            counted = await items.query(
+                tenant, f"SELECT VALUE COUNT(1) FROM c {_where(where)}", parameters, operation="count"
+            )
+            total = sum(counted)  # each page of an answer counts what it has seen
+        return Page(
+            tuple(_document(tenant, item) for item in shown),
+            total,
+            (shown[-1][container.sort_field], shown[-1]["id"]) if more else None,
+        )
+
+    async def clear(self, container: Container) -> None:
+        """Delete every document of a container, and the container with them; it is made again."""
+        await self._containers.empty(container.name, policy_of(container))
+
+    async def ping(self) -> None:
+        """Ask for an item that is not there: the cheapest question, and it goes all the way."""
+        await Items(self._database, self._asked).read(SYSTEM_TENANT, "ping")
+
+
+async def _put(items: Items, document: Document) -> None:
+    item = _decode(document.body)
+    if (item.get("id"), item.get(PARTITION_KEY)) != (document.id, document.tenant):
+        raise ValueError(f"document {document.id} does not hold its own id and {PARTITION_KEY}")
+    item[VERSION] = document.version
+    for _ in range(_MOST_RACES):
+        there = await items.read(document.tenant, document.id)
+        if there is not None and there.get(VERSION, 0) >= document.version:
+            return
+        if await (items.create(item) if there is None else items.replace(item, there["_etag"])):
+            return
+    raise StoreUnavailable(f"document {document.id} is too busy: {_MOST_RACES} writes lost the race")
+
+
+def _document(tenant: str, item: Item) -> Document:
+    own = {name: value for name, value in item.items() if name != VERSION and not name.startswith("_")}
+    return Document(tenant, item["id"], item.get(VERSION, 0), _encode(own))
+
+
+def _matching(container: Container, query: Query) -> tuple[list[str], dict[str, object]]:
+    """The conditions of a query, without where its page begins; the tenant is the partition."""
+    where: list[str] = []
+    parameters: dict[str, object] = {}
+    for number, (name, value) in enumerate(query.equal.items()):
+        where.append(f"{_field(name)} = @equal{number}")
+        parameters[f"@equal{number}"] = value
+    sort = _field(container.sort_field)
+    if query.sort_from is not None:
+        where.append(f"{sort} >= @from")
+        parameters["@from"] = query.sort_from
+    if query.sort_before is not None:
+        where.append(f"{sort} < @before")
+        parameters["@before"] = query.sort_before
+    return where, parameters
+
+
+def _order(container: Container, query: Query) -> str:
+    """Newest first, behind a field that all rows have in common: so the composite index serves both."""
+    filtered = [field for field in container.filter_fields if field in query.equal][:1]
+    fields = (*filtered, container.sort_field, "id")
+    return ", ".join(f"{_field(field)} DESC" for field in fields)
+
+
+def _where(conditions: Sequence[str]) -> str:
+    return f"WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _field(name: str) -> str:
+    return f'c["{name}"]'

@@ -1,0 +1,114 @@
+"""The items of one container. Nothing else asks Cosmos DB for items, and nothing here without a partition.
+
+A query without a partition key crosses all of them silently: slow, dear, and other tenants' documents.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosResourceExistsError,
+    CosmosResourceNotFoundError,
+)
+
+from infrastructure.cosmos.database import CosmosDatabase
+from infrastructure.cosmos.failures import CONTAINER_IS_MISSING
+
+PARTITION_KEY = "tenantId"
+
+Item = dict[str, Any]
+
+_NOT_IN_IDS = frozenset("/\\?#")
+
+
+class Items:
+    """Every call names its tenant, or an item that does.
+
+    All raise StoreUnavailable when the account is away or the container is gone.
+    """
+
+    def __init__(self, database: CosmosDatabase, container: str) -> None:
+        self._database = database
+        self._name = container
+        self._container = database.proxy.get_container_client(container)
+
+    async def read(self, tenant: str, id: str) -> Item | None:
+        """One item with its ``_etag``.
+
+        Raises:
+            ValueError: no item can have such an id. The SDK says so of writes only, and reads elsewhere.
+        """
+        if set(id) & _NOT_IN_IDS:
+            raise ValueError(f"an id in Cosmos DB cannot hold {' '.join(sorted(_NOT_IN_IDS))}: {id}")
+
+        async def read() -> Item | None:
+            try:
+                return dict(await self._container.read_item(id, partition_key=tenant))
+            except CosmosResourceNotFoundError as error:
+                _raise_if_container_is_missing(error)
+                return None
+
+        return await self._database.call(self._name, "read", read)
+
+    async def create(self, item: Item) -> bool:
+        """Make an item; false if there is one with its id."""
+
+        async def create() -> bool:
+            try:
+                await self._container.create_item(item)
+            except CosmosResourceExistsError:
+                return False
+            return True
+
+        return await self._database.call(self._name, "create", create)
+
+    async def replace(self, item: Item, etag: str) -> bool:
+        """Replace an item; false if it has changed since it had ``etag``, or is gone."""
+
+        async def replace() -> bool:
+            try:
+                await self._container.replace_item(
+                    item["id"], item, etag=etag, match_condition=MatchConditions.IfNotModified
+                )
+            except CosmosAccessConditionFailedError:
+                return False
+            except CosmosResourceNotFoundError as error:
+                _raise_if_container_is_missing(error)
+                return False
+            return True
+
+        return await self._database.call(self._name, "replace", replace)
+
+    async def upsert(self, item: Item) -> None:
+        """Write an item, whatever was there."""
+        await self._database.call(self._name, "upsert", lambda: self._container.upsert_item(item))
+
+    async def delete(self, tenant: str, id: str) -> None:
+        """Delete an item; one that is not there is fine."""
+
+        async def delete() -> None:
+            try:
+                await self._container.delete_item(id, partition_key=tenant)
+            except CosmosResourceNotFoundError as error:
+                _raise_if_container_is_missing(error)
+
+        await self._database.call(self._name, "delete", delete)
+
+    async def query(
+        self, tenant: str, statement: str, parameters: Mapping[str, object], *, operation: str = "query"
+    ) -> list[Any]:
+        """Every row of a query over one tenant's items; ``parameters`` by name, with their ``@``."""
+        named = [{"name": name, "value": value} for name, value in parameters.items()]
+
+        async def query() -> list[Any]:
+            rows = self._container.query_items(statement, parameters=named, partition_key=tenant)
+            return [row async for row in rows]
+
+        return await self._database.call(self._name, operation, query)
+
+
+def _raise_if_container_is_missing(error: CosmosResourceNotFoundError) -> None:
+    if error.sub_status == CONTAINER_IS_MISSING:
+        raise error

@@ -1,0 +1,107 @@
+"""A Cosmos DB server for tests: the account that is given, else the one in ``cosmos_emulator``."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+from azure.cosmos.aio import CosmosClient
+
+from tests.services import missing
+
+EMULATOR = Path(__file__).parent / "cosmos_emulator"
+ANY_KEY = "YW55IGtleSB3aWxsIGRv"
+"""The emulator here accepts every key that is base64."""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Where a Cosmos DB account answers; ``is_real`` if it may be billed."""
+
+    endpoint: str
+    key: str
+    is_real: bool = False
+
+    def environ(self, database: str) -> dict[str, str]:
+        """The variables that put a service's documents there."""
+        return {
+            "COSMOS_DB_ENDPOINT": self.endpoint,
+            "COSMOS_DB_KEY": self.key,
+            "COSMOS_DB_DATABASE_ID": database,
+        }
+
+
+@contextmanager
+def cosmos_account() -> Iterator[Account]:
+    """The account in ``COSMOS_TEST_ENDPOINT`` and ``COSMOS_TEST_KEY``, else an emulator of our own."""
+    if given := os.environ.get("COSMOS_TEST_ENDPOINT"):
+        yield Account(given, os.environ["COSMOS_TEST_KEY"], ".documents.azure." in given)
+    else:
+        with own_emulator("--tls") as account:
+            yield account
+
+
+@contextmanager
+def own_emulator(*arguments: str) -> Iterator[Account]:
+    """An emulator of this test run's own, with nothing in it. Without ``--tls`` it speaks plain HTTP."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        missing("Cosmos DB (node and npm, for its emulator)")
+        return
+    _install(npm)
+    with subprocess.Popen(
+        [node, "server.js", "0", *arguments],
+        cwd=EMULATOR,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        ready, _, port = process.stdout.readline().partition(" ")
+        assert ready == "READY", "the Cosmos DB emulator did not start"
+        scheme = "https" if "--tls" in arguments else "http"
+        try:
+            yield Account(f"{scheme}://127.0.0.1:{port.strip()}", ANY_KEY)
+        finally:
+            process.kill()
+
+
+def _install(npm: str) -> None:
+    """Install the emulator's packages, once, whoever else is about to."""
+    with (EMULATOR / ".install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (EMULATOR / "node_modules" / ".package-lock.json").exists():
+            command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+            subprocess.run(command, cwd=EMULATOR, check=True, capture_output=True, timeout=300)
+
+
+def fresh_database() -> str:
+    """A database's name of this test's own."""
+    return f"test_{uuid4().hex}"
+
+
+@asynccontextmanager
+async def dropped_afterwards(account: Account, database: str) -> AsyncIterator[None]:
+    """Drop a database at the end: on a real account it costs."""
+    try:
+        yield
+    finally:
+        async with administrator(account) as client:
+            names = [each["id"] async for each in client.list_databases()]
+            if database in names:
+                await client.delete_database(database)
+
+
+@asynccontextmanager
+async def administrator(account: Account) -> AsyncIterator[CosmosClient]:
+    """A client that looks at what the service left, past the service."""
+    client = CosmosClient(
+        account.endpoint, account.key, enable_endpoint_discovery=account.endpoint.startswith("https://")
+    )
+    async with client:
+        yield client

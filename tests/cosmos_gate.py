@@ -1,0 +1,111 @@
+"""A gate in front of a Cosmos DB server: it notes each request, and answers some in the server's place.
+
+What it answers is what the real service documents for throttling and outages, which an emulator never
+shows.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from aiohttp import ClientSession, web
+
+from tests.cosmos import Account
+
+HOP_BY_HOP = {"connection", "content-encoding", "content-length", "host", "transfer-encoding"}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A request for items."""
+
+    method: str
+    path: str
+    partition_key: str | None
+    crosses_partitions: bool
+    status: int
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An answer in the server's place."""
+
+    status: int
+    headers: dict[str, str] = {}
+
+
+class Gate:
+    """Lets requests through, as long as there is no refusal for them."""
+
+    def __init__(self, behind: str) -> None:
+        self.asked: list[Asked] = []
+        self.refusals: list[Refusal] = []
+        self.refuses_everything: Refusal | None = None
+        self._behind = behind
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Refuse a request for items, or hand it on."""
+        is_for_items = "/docs" in request.path
+        refusal = self.refuses_everything
+        if refusal is None and is_for_items and self.refusals:
+            refusal = self.refusals.pop(0)
+        if refusal is not None:
+            answer = web.json_response(
+                {"code": str(refusal.status), "message": "refused by the gate"},
+                status=refusal.status,
+                headers=refusal.headers,
+            )
+        else:
+            answer = await self._hand_on(request)
+        if is_for_items:
+            headers = request.headers
+            crosses = headers.get("x-ms-documentdb-query-enablecrosspartition", "false")
+            self.asked.append(
+                Asked(
+                    request.method,
+                    request.path,
+                    headers.get("x-ms-documentdb-partitionkey"),
+                    crosses.lower() == "true",
+                    answer.status,
+                )
+            )
+        return answer
+
+    async def _hand_on(self, request: web.Request) -> web.Response:
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        async with (
+            ClientSession(auto_decompress=True) as session,
+            session.request(
+                request.method,
+                f"{self._behind}{request.rel_url}",
+                headers=headers,
+                data=await request.read(),
+            ) as answer,
+        ):
+            kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
+            kept.pop("Content-Type", None)
+            return web.Response(
+                body=await answer.read(),
+                status=answer.status,
+                headers=kept,
+                content_type=answer.content_type,
+            )
+
+
+@asynccontextmanager
+async def gate_before(account: Account) -> AsyncIterator[tuple[Gate, Account]]:
+    """A gate, and the account as it is seen through it."""
+    gate = Gate(account.endpoint)
+    runner = web.AppRunner(_application(gate), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        yield gate, Account(f"http://127.0.0.1:{port}", account.key)
+    finally:
+        await runner.cleanup()
+
+
+def _application(gate: Gate) -> web.Application:
+    application = web.Application()
+    application.router.add_route("*", "/{tail:.*}", gate.handle)
+    return application
