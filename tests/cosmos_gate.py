@@ -91,16 +91,16 @@ class Gate:
 
 
 @asynccontextmanager
-async def gate_before(account: Account) -> AsyncIterator[tuple[Gate, Account]]:
-    """A gate, and the account as it is seen through it."""
+async def gate_before(account: Account, port: int = 0) -> AsyncIterator[tuple[Gate, Account]]:
+    """A gate, and the account as it is seen through it. Afterwards nobody answers there."""
     gate = Gate(account.endpoint)
-    runner = web.AppRunner(_application(gate), access_log=None)
+    runner = web.AppRunner(_application(gate), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
-    port = runner.addresses[0][1]
+    listening = runner.addresses[0][1]
     try:
-        yield gate, Account(f"http://127.0.0.1:{port}", account.key)
+        yield gate, Account(f"http://127.0.0.1:{listening}", account.key)
     finally:
         await runner.cleanup()
 

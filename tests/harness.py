@@ -139,7 +139,10 @@ class ServiceProcess:
 
     def start(self) -> "ServiceProcess":
         """Start it and wait until it serves."""
-        self.launch()
+        return self.launch().until_it_serves()
+
+    def until_it_serves(self) -> "ServiceProcess":
+        """Wait until what was launched serves."""
         assert self._process is not None
         deadline = time.monotonic() + 30
         while True:

@@ -128,3 +128,14 @@ def test_the_inside_never_reads_a_clock_or_chance(package: str) -> None:
         if name in path.read_text()
     ]
     assert found == []
+
+
+def test_only_one_module_asks_cosmos_for_items_so_that_no_call_lacks_its_partition() -> None:
+    """What it asks is seen on the wire in ``test_cosmos_refusals``."""
+    calls = ("_item(", "_items(", "_item_batch(", "query_items", "read_all_items", "cross_partition")
+    askers = {
+        str(path.relative_to(ROOT))
+        for path in modules(*PACKAGES)
+        if "azure.cosmos" in (text := path.read_text()) and any(call in text for call in calls)
+    }
+    assert askers == {"infrastructure/cosmos/items.py"}

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from domain.errors import StoreUnavailable
+from infrastructure.cosmos.checkpoints import CosmosCheckpoints
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from infrastructure.postgres.checkpoints import PostgresCheckpoints
 from infrastructure.postgres.database import PostgresDatabase
@@ -16,6 +17,8 @@ from infrastructure.sqlite import database as sqlite_database
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from projections.ports import Checkpoints
+from tests.cosmos import Account
+from tests.infrastructure.cosmos_places import Place, opened_in, place_in
 from tests.postgres import end_connections
 
 pytestmark = pytest.mark.anyio
@@ -138,3 +141,26 @@ class TestPostgresCheckpoints(LastingCheckpointsCases):
             assert await checkpoints.load("outbox", "7") == "log-1"
         await checkpoints.save("outbox", "7", "log-2")
         assert await checkpoints.load("outbox", "7") == "log-2"
+
+
+@pytest.mark.cosmos
+class TestCosmosCheckpoints(LastingCheckpointsCases):
+    where: Place
+
+    @pytest.fixture(autouse=True)
+    async def _placed(self, cosmos: Account) -> AsyncIterator[None]:
+        async with place_in(cosmos) as self.where:
+            yield
+
+    @asynccontextmanager
+    async def opened(self, place: str) -> AsyncIterator[Checkpoints]:
+        async with opened_in(self.where) as database:
+            checkpoints = CosmosCheckpoints(database, "workflow_positions")
+            await checkpoints.create()
+            yield checkpoints
+
+    async def test_names_may_hold_what_ids_may_not(self, checkpoints: Checkpoints) -> None:
+        await checkpoints.save("a/b", "#1?\\", "log-1")
+        assert await checkpoints.load("a/b", "#1?\\") == "log-1"
+        await checkpoints.forget("a/b")
+        assert await checkpoints.load("a/b", "#1?\\") is None

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
-import msgspec
 import pytest
+from azure.cosmos import PartitionKey
 
 from infrastructure.cosmos.containers import CosmosContainers, orders, policy_of
 from infrastructure.cosmos.database import CosmosDatabase, Unusable
@@ -14,49 +14,22 @@ from infrastructure.cosmos.documents import CosmosDocuments
 from infrastructure.cosmos.items import Items
 from projections.ports import Document, Query
 from tests.builders import OTHER_TENANT, TENANT
-from tests.cosmos import Account, administrator, dropped_afterwards, fresh_database
+from tests.cosmos import Account, administrator
+from tests.infrastructure.cosmos_places import Observed, Place, opened_in, place_in
 from tests.infrastructure.test_documents import OTHERS, THINGS, LastingDocumentsCases, thing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos]
 
-Observed = tuple[str, str, float, float]
-
-
-@asynccontextmanager
-async def database_in(
-    account: Account, name: str, observed: list[Observed] | None = None
-) -> AsyncIterator[CosmosDatabase]:
-    """A database of an account, opened."""
-
-    def observe(*one: str | float) -> None:
-        if observed is not None:
-            observed.append(one)  # type: ignore[arg-type]
-
-    database = CosmosDatabase(account.endpoint, account.key, name, observe=observe)
-    try:
-        await database.open()
-        yield database
-    finally:
-        await database.close()
-
-
-class Place(msgspec.Struct):
-    """A database of a test's own."""
-
-    account: Account
-    name: str
-
 
 @pytest.fixture
 async def place(cosmos: Account) -> AsyncIterator[Place]:
-    name = fresh_database()
-    async with dropped_afterwards(cosmos, name):
-        yield Place(cosmos, name)
+    async with place_in(cosmos) as place:
+        yield place
 
 
 @pytest.fixture
 async def database(place: Place) -> AsyncIterator[CosmosDatabase]:
-    async with database_in(place.account, place.name) as database:
+    async with opened_in(place) as database:
         yield database
 
 
@@ -76,7 +49,7 @@ class TestCosmosDocuments(LastingDocumentsCases):
 
     @asynccontextmanager
     async def opened(self, folder: Path) -> AsyncIterator[CosmosDocuments]:
-        async with database_in(self.place.account, self.place.name) as database:
+        async with opened_in(self.place) as database:
             documents = CosmosDocuments(database)
             await documents.create([THINGS, OTHERS])
             yield documents
@@ -121,7 +94,7 @@ async def test_of_writers_at_the_same_time_the_newest_version_stays(place: Place
     async with AsyncExitStack() as stack:
         writers = []
         for _ in range(3):
-            database = await stack.enter_async_context(database_in(place.account, place.name))
+            database = await stack.enter_async_context(opened_in(place))
             writers.append(CosmosDocuments(database))
             await writers[-1].create([THINGS])
         for round in range(1, 6):
@@ -201,8 +174,6 @@ async def test_a_container_that_is_there_keeps_its_indexes_and_gets_those_it_lac
 async def test_a_container_with_another_partition_key_is_refused(
     database: CosmosDatabase, place: Place
 ) -> None:
-    from azure.cosmos import PartitionKey
-
     await database.proxy.create_container(THINGS.name, PartitionKey("/customerId"))
     with pytest.raises(Unusable, match=r"partitioned by /customerId, and not by /tenantId"):
         await CosmosDocuments(database).create([THINGS])
@@ -216,7 +187,7 @@ async def test_containers_that_are_not_there_are_told(database: CosmosDatabase) 
 
 async def test_every_call_is_observed_with_its_charge(place: Place) -> None:
     observed: list[Observed] = []
-    async with database_in(place.account, place.name, observed) as database:
+    async with opened_in(place, observed) as database:
         documents = CosmosDocuments(database)
         await documents.create([THINGS])
         observed.clear()

@@ -248,6 +248,12 @@ class TestSqliteDocuments(LastingDocumentsCases):
             await documents.put(THINGS, [thing("b")])
             assert await documents.get(THINGS, TENANT, "b") == thing("b")
 
+    async def test_a_number_keeps_its_very_text(self, tmp_path: Path) -> None:
+        body = b'{"id":"a","tenantId":"t","createdAt":"2026","n":[1.0,1e3,18446744073709551617]}'
+        async with self.opened(tmp_path) as documents:
+            await documents.put(THINGS, [Document("t", "a", 1, body)])
+            assert await documents.get(THINGS, "t", "a") == Document("t", "a", 1, body)
+
     async def test_a_batch_is_written_whole_or_not_at_all(self, tmp_path: Path) -> None:
         async with self.opened(tmp_path) as documents:
             broken = Document(TENANT, "b", 1, b"no json")
