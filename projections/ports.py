@@ -21,12 +21,17 @@ class Container(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A document as stored: JSON bytes, at the version of the stream that it was derived from."""
+    """A document as stored: JSON bytes, at the version of the stream that it was derived from.
+
+    ``based_on``, in a document to be put, is the version of the one that it was made out of, 0 if there
+    was none. A store whose reads may lag behind its writes refuses it where another one is there.
+    """
 
     tenant: str
     id: str
     version: int
     body: bytes
+    based_on: int | None = None
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):

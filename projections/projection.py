@@ -55,6 +55,7 @@ class Materializer:
         keys = {(recorded.meta.tenant, id): None for recorded, ids in wanted for id in ids}
         stored = await self._documents.get_many(container, list(keys))
         current = {key: (document.version, _decode(document.body)) for key, document in stored.items()}
+        based_on = {key: version for key, (version, _) in current.items()}
         changed: dict[tuple[str, str], None] = {}
         for recorded, ids in wanted:
             tenant = recorded.meta.tenant
@@ -68,8 +69,8 @@ class Materializer:
         await self._documents.put(
             container,
             [
-                Document(tenant, id, current[(tenant, id)][0], _encode(current[(tenant, id)][1]))
-                for tenant, id in changed
+                Document(*key, current[key][0], _encode(current[key][1]), based_on.get(key, 0))
+                for key in changed
             ],
         )
 

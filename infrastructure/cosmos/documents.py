@@ -69,6 +69,10 @@ class CosmosDocuments:
         """Write documents; one that is there at the same or a later version stays as it is.
 
         There is no transaction: after a failure some are written. The batch comes again.
+
+        Raises:
+            StoreUnavailable: also where a document was made out of one that is not there. A replica may
+                lag behind what another process wrote; a fold over it would lose events for ever.
         """
         items = Items(self._database, container.name)
         await self._database.for_each(documents, lambda document: _put(items, document))
@@ -116,8 +120,13 @@ async def _put(items: Items, document: Document) -> None:
     item[VERSION] = document.version
     for _ in range(_MOST_RACES):
         there = await items.read(document.tenant, document.id)
-        if there is not None and there.get(VERSION, 0) >= document.version:
+        version = 0 if there is None else there.get(VERSION, 0)
+        if version >= document.version:
             return
+        if document.based_on not in (None, version):
+            raise StoreUnavailable(
+                f"document {document.id} is at version {version}, and was read at {document.based_on}"
+            )
         if await (items.create(item) if there is None else items.replace(item, there["_etag"])):
             return
     raise StoreUnavailable(f"document {document.id} is too busy: {_MOST_RACES} writes lost the race")

@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 from azure.cosmos import PartitionKey
 
+from domain.errors import StoreUnavailable
 from infrastructure.cosmos.containers import CosmosContainers, orders, policy_of
 from infrastructure.cosmos.database import CosmosDatabase, Unusable
 from infrastructure.cosmos.documents import CosmosDocuments
@@ -118,6 +120,19 @@ async def test_an_item_that_changes_between_reading_and_writing_is_looked_at_aga
     assert await items.replace({**stale, "streamVersion": 3}, stale["_etag"]) is False
     assert await items.create({"id": "a", "tenantId": TENANT}) is False
     assert await items.replace({"id": "b", "tenantId": TENANT}, stale["_etag"]) is False
+    assert await documents.get(THINGS, TENANT, "a") == thing("a", version=5)
+
+
+async def test_a_document_made_out_of_one_that_is_not_there_is_refused(documents: CosmosDocuments) -> None:
+    def made(version: int, based_on: int) -> Document:
+        return msgspec.structs.replace(thing("a", version=version), based_on=based_on)
+
+    await documents.put(THINGS, [made(3, based_on=0)])
+    for based_on in (0, 2, 4):
+        with pytest.raises(StoreUnavailable, match="is at version 3, and was read at"):
+            await documents.put(THINGS, [made(5, based_on=based_on)])
+    assert await documents.get(THINGS, TENANT, "a") == thing("a", version=3)
+    await documents.put(THINGS, [made(5, based_on=3)])
     assert await documents.get(THINGS, TENANT, "a") == thing("a", version=5)
 
 

@@ -30,7 +30,7 @@ class MemoryDocuments:
         for document in documents:
             key = (document.tenant, document.id)
             if key not in kept or document.version > kept[key].version:
-                kept[key] = document
+                kept[key] = msgspec.structs.replace(document, based_on=None)
 
     async def query(self, container: Container, tenant: str, query: Query) -> Page:
         matching = []
