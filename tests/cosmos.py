@@ -77,7 +77,10 @@ def _install(npm: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (EMULATOR / "node_modules" / ".package-lock.json").exists():
             command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-            subprocess.run(command, cwd=EMULATOR, check=True, capture_output=True, timeout=300)
+            try:
+                subprocess.run(command, cwd=EMULATOR, check=True, capture_output=True, timeout=300)
+            except subprocess.SubprocessError as error:
+                missing(f"Cosmos DB (the packages of its emulator: {error})")
 
 
 def fresh_database() -> str:
