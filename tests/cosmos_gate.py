@@ -7,6 +7,7 @@ shows.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
 import msgspec
 from aiohttp import ClientSession, web
 
@@ -39,10 +40,12 @@ class Gate:
         self.asked: list[Asked] = []
         self.refusals: list[Refusal] = []
         self.refuses_everything: Refusal | None = None
+        self.holds_back_seconds = 0.0
         self._behind = behind
 
     async def handle(self, request: web.Request) -> web.Response:
         """Refuse a request for items, or hand it on."""
+        await anyio.sleep(self.holds_back_seconds)
         is_for_items = "/docs" in request.path
         refusal = self.refuses_everything
         if refusal is None and is_for_items and self.refusals:

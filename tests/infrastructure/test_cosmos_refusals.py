@@ -114,6 +114,20 @@ async def test_a_server_that_keeps_throttling_is_unavailable_in_the_end_and_come
     assert await gated.documents.get(THINGS, TENANT, "a") == thing("a")
 
 
+async def test_a_server_that_hangs_is_unavailable_after_a_while_and_comes_back(
+    gated: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infrastructure.cosmos.database._LONGEST_CALL_SECONDS", 0.3)
+    gated.gate.holds_back_seconds = 30
+    for work in (gated.documents.get(THINGS, TENANT, "a"), gated.documents.put(THINGS, [thing("a")])):
+        with anyio.fail_after(2), pytest.raises(StoreUnavailable, match="no answer in time"):
+            await work
+    monkeypatch.undo()
+    gated.gate.holds_back_seconds = 0
+    await gated.documents.put(THINGS, [thing("a")])
+    assert await gated.documents.get(THINGS, TENANT, "a") == thing("a")
+
+
 async def test_every_try_is_charged_and_the_call_is_observed_once(gated: Gated) -> None:
     gated.observed.clear()
     gated.gate.refusals = [Refusal(503, {**LATER, "x-ms-request-charge": "0.5"})]

@@ -212,3 +212,23 @@ def test_a_materializer_wants_what_its_projection_reads() -> None:
     assert not workflows.wants(requested.event)
     assert workflows.name == "workflow_workflows"
     assert recorded(workflow_stream(TENANT, "w-1"), [started.event])[0].stream == started.stream
+
+
+def test_a_document_tells_the_store_which_one_it_was_made_out_of() -> None:
+    put: list[Document] = []
+
+    class Recording(MemoryDocuments):
+        async def put(self, container: Container, documents: Sequence[Document]) -> None:
+            put.extend(documents)
+            await super().put(container, documents)
+
+    async def handle() -> None:
+        materializer = Materializer(Workflows(), Recording())
+        for batch in (story[:3], story[3:4], story[4:]):
+            await materializer.handle([each for each in batch if materializer.wants(each.event)])
+
+    story = workflow_story()
+    anyio.run(handle)
+    versions = [document.version for document in put]
+    assert [document.based_on for document in put] == [0, *versions[:-1]]
+    assert len(versions) == 3
