@@ -35,7 +35,7 @@ R = TypeVar("R")
 PARTITION = "log"
 """SQLite and PostgreSQL keep one order over all tenants: one partition."""
 
-_THREADS = 15
+THREADS = 15
 """As many as the library's SQLite pool has connections; more writers at once were slower, not faster."""
 
 _MAX_ATTEMPTS = 100
@@ -82,15 +82,20 @@ class EventLog(Application[str]):
 
 
 class EventStore:
-    """The log as the rest of the service uses it."""
+    """The log as the rest of the service uses it.
 
-    def __init__(self, log: EventLog) -> None:
+    ``threads`` is how many commands and readers may be at it at once; the ping has one more. The store's
+    pool of connections holds as many.
+    """
+
+    def __init__(self, log: EventLog, threads: int = THREADS) -> None:
         self._log = log
-        self._limiter = anyio.CapacityLimiter(_THREADS)
+        self._limiter = anyio.CapacityLimiter(threads)
         self._ping_limiter = anyio.CapacityLimiter(1)
         self._wakeups: set[anyio.Event] = set()
+        self._newest = 0
         self.appends = 0
-        """How often this process may have appended; a reader tells by it whether to look again."""
+        """How often there may have been an append; a reader tells by it whether to look again."""
 
     async def execute(
         self,
@@ -139,7 +144,9 @@ class EventStore:
             raise StoreUnavailable(f"{stream} is too busy: {_MAX_ATTEMPTS} appends lost the race")
 
         try:
-            return await self._run(attempt)
+            committed = await self._run(attempt)
+            self._newest = max(self._newest, _number(committed.position) or 0)
+            return committed
         finally:
             self._wake()
 
@@ -210,8 +217,18 @@ class EventStore:
         await run_sync(_translating(self._head), limiter=self._ping_limiter, abandon_on_cancel=True)
 
     def subscribe(self) -> "Subscription":
-        """Be woken when this process appends; what other processes append is found by the clock."""
+        """Be woken when this process appends, and when :meth:`notice` tells of another's append."""
         return Subscription(self._wakeups)
+
+    def notice(self, newest: int | None) -> None:
+        """Wake who waits for another process's append; ``newest`` is the id of its last event, if known.
+
+        What is older than an append of ours says nothing new: ids and commits come in one order, so who
+        was woken by ours has been able to read it. Call it on the event loop.
+        """
+        if newest is None or newest > self._newest:
+            self._newest = max(self._newest, newest or 0)
+            self._wake()
 
     def close(self) -> None:
         """Give back every connection."""

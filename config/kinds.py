@@ -148,6 +148,9 @@ Port = Annotated[
 Count = Annotated[
     int, Field(strict=True, ge=1, le=65535), BeforeValidator(_scalar), Allowed("a whole number, 1 to 65535")
 ]
+PoolSize = Annotated[
+    int, Field(strict=True, ge=2, le=200), BeforeValidator(_scalar), Allowed("a whole number, 2 to 200")
+]
 Seconds = Annotated[
     float,
     Field(strict=True, gt=0, le=31_622_400, allow_inf_nan=False),

@@ -13,10 +13,11 @@ from config.demo import DemoFailed, demo
 from config.logs import configure_logs
 from config.masking import masked
 from config.neighbours import serve_neighbours
+from config.postgres import migrate_event_store
 from config.rebuild import rebuild
 from config.runtime import serve
 from config.settings import Settings, SettingsError, load_settings
-from config.stores import CannotStart
+from config.start import CannotStart
 from interfaces.cli import Refused, command_line
 
 
@@ -31,6 +32,10 @@ class CommandLineActions:
     def show_config(self, config: Path | None) -> None:
         """Print the effective settings."""
         click.echo(masked(_settings(config)), nl=False)
+
+    def migrate(self, config: Path | None) -> None:
+        """Make or upgrade the event store's tables."""
+        _run(partial(migrate_event_store, _settings(config)))
 
     def rebuild(self, config: Path | None, projections: tuple[str, ...]) -> None:
         """Derive documents again from the log."""

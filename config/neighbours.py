@@ -9,7 +9,7 @@ from faststream.rabbit import RabbitBroker, RabbitMessage
 
 from application.integration import JOB_TRIGGER
 from config.sections import Settings
-from config.stores import CannotStart
+from config.start import CannotStart
 from infrastructure.memory.bus import InProcessBus
 from infrastructure.rabbit.connection import RabbitConnection
 from infrastructure.rabbit.topology import PlainQueue, topic_exchange

@@ -7,7 +7,8 @@ import click
 
 from config.container import Projections
 from config.sections import Settings
-from config.stores import CannotStart, open_stores
+from config.start import CannotStart
+from config.stores import open_stores
 from domain.event import Event, Recorded
 from infrastructure.clock import SystemClock
 from projections.follower import Follower

@@ -15,7 +15,7 @@ import uvicorn
 from config.announcement import announce
 from config.container import Container, build
 from config.sections import Settings
-from config.stores import CannotStart
+from config.start import CannotStart
 from interfaces.rest.http_protocol import BoundedHttpProtocol
 from projections.follower import Follower
 
@@ -69,6 +69,8 @@ async def working(container: Container) -> AsyncIterator["Stop"]:
     async with anyio.create_task_group() as tasks:
         for follower in container.followers:
             tasks.start_soon(_keep_following, follower, name=f"follower {follower.name}")
+        if container.stores.wakeups is not None:
+            tasks.start_soon(container.stores.wakeups.run, name="wakeups")
         tasks.start_soon(container.timers.run, name="timers")
         container.transport.start(tasks)
         if container.settings.batch_jobs.enabled:

@@ -20,6 +20,7 @@ from config.kinds import (
     MetricsPath,
     Name,
     OptionalHttpUrl,
+    PoolSize,
     Port,
     Seconds,
     SecretText,
@@ -59,6 +60,8 @@ class Storage(Section):
     data_dir: Directory
     event_store_url: StoreUrl
     startup_timeout_seconds: Seconds
+    pool_size: PoolSize
+    group_commit: Flag
 
     @property
     def effective_event_store_url(self) -> SecretUrl:

@@ -9,40 +9,28 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-import psycopg
-import structlog
 from anyio.to_thread import run_sync
 from eventsourcing.persistence import PersistenceError
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    stop_after_delay,
-    wait_exponential_jitter,
-)
 
-from application.event_store import EventLog, EventStore
+from application.event_store import THREADS, EventLog, EventStore
 from application.ports import Timers
 from config.cosmos import open_cosmos
+from config.postgres import require_postgres
 from config.sections import Settings
+from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
 from infrastructure.cosmos.database import Observe, Unusable
 from infrastructure.postgres.checkpoints import PostgresCheckpoints
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.postgres.timers import PostgresTimers
+from infrastructure.postgres.wakeups import PostgresWakeups
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.documents import SqliteDocuments
 from infrastructure.sqlite.event_store import sqlite_log_settings
 from infrastructure.sqlite.timers import SqliteTimers
 from projections.ports import Checkpoints, Container, Documents
-
-log = structlog.get_logger(__name__)
-
-
-class CannotStart(Exception):
-    """Why the service does not start, in one line."""
 
 
 class Stores(msgspec.Struct, frozen=True):
@@ -57,10 +45,15 @@ class Stores(msgspec.Struct, frozen=True):
     document_positions: Checkpoints
     log_positions: Checkpoints
     timers: Timers
+    wakeups: "Wakeups | None" = None
 
 
-class _Creatable(Protocol):
-    async def create(self) -> None: ...
+class Wakeups(Protocol):
+    """Wakes followers when another process has appended."""
+
+    async def run(self) -> None:
+        """Do so until cancelled, whatever happens to the store meanwhile."""
+        ...
 
 
 def unobserved(container: str, operation: str, charge: float, seconds: float) -> None:
@@ -82,7 +75,7 @@ async def open_stores(
     try:
         return await _open_stores(settings, containers, stack, observe_cosmos)
     except (StoreUnavailable, Unusable) as error:
-        raise CannotStart(f"a store cannot be opened: {_first_line(error)}") from error
+        raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
 
 
 async def _open_stores(
@@ -104,14 +97,23 @@ async def _open_stores(
         elif settings.cosmos_db.endpoint:
             _claim(data_dir, "storage.data_dir", stack)
         return await _with_sqlite_log(path, documents, document_positions, stack)
-    await _wait_for_postgres(url, settings.storage.startup_timeout_seconds)
+    await require_postgres(settings, url)
     database = PostgresDatabase(url)
     await database.open()
     stack.push_async_callback(database.close)
-    positions, timers = PostgresCheckpoints(database), PostgresTimers(database)
-    await _create(positions, timers)
-    event_store = await _open_log(postgres_log_settings(url), stack)
-    return Stores(event_store, documents, document_positions, positions, timers)
+    connections = settings.storage.pool_size
+    log_settings = postgres_log_settings(
+        url, connections=connections, group_commit=settings.storage.group_commit
+    )
+    event_store = await _open_log(log_settings, stack, threads=connections - 1)
+    return Stores(
+        event_store,
+        documents,
+        document_positions,
+        PostgresCheckpoints(database),
+        PostgresTimers(database),
+        PostgresWakeups(url, event_store.notice),
+    )
 
 
 async def _embedded_documents(
@@ -137,56 +139,21 @@ async def _with_sqlite_log(
         raise CannotStart(f"the event store {path} cannot be opened: {error}") from error
     stack.callback(followers_file.close)
     positions, timers = SqliteCheckpoints(followers_file), SqliteTimers(followers_file)
-    await _create(positions, timers)
+    await positions.create()
+    await timers.create()
     return Stores(event_store, documents, document_positions, positions, timers)
 
 
-async def _create(*tables: _Creatable) -> None:
-    for table in tables:
-        await table.create()
-
-
-async def _open_log(log_settings: dict[str, str], stack: AsyncExitStack) -> EventStore:
+async def _open_log(
+    log_settings: dict[str, str], stack: AsyncExitStack, *, threads: int = THREADS
+) -> EventStore:
     try:
-        event_store = EventStore(await run_sync(EventLog, log_settings))
+        event_store = EventStore(await run_sync(EventLog, log_settings), threads)
     except (PersistenceError, sqlite3.DatabaseError) as error:
-        raise StoreUnavailable(_first_line(error)) from error
+        raise StoreUnavailable(first_line(error)) from error
     stack.callback(event_store.close)
     await event_store.ping()
     return event_store
-
-
-async def _wait_for_postgres(url: str, timeout_seconds: float) -> None:
-    def note(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        log.warning(
-            "event_store_away",
-            attempt=state.attempt_number,
-            waited_seconds=round(state.seconds_since_start or 0.0, 1),
-            gives_up_after_seconds=timeout_seconds,
-            error=_first_line(error),
-        )
-
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(psycopg.OperationalError),
-        stop=stop_after_delay(timeout_seconds),
-        wait=wait_exponential_jitter(multiplier=0.5, max=5, jitter=0.5),
-        before_sleep=note,
-        reraise=True,
-    )
-    try:
-        await retrying(_probe, url)
-    except psycopg.OperationalError as error:
-        raise CannotStart(
-            f"the event store stayed away for {timeout_seconds:g} s: {_first_line(error)}"
-        ) from error
-    except psycopg.Error as error:
-        raise CannotStart(f"storage.event_store_url is of no use: {_first_line(error)}") from error
-
-
-async def _probe(url: str) -> None:
-    connection = await psycopg.AsyncConnection.connect(url, connect_timeout=2)
-    await connection.close()
 
 
 def _claim(folder: Path, key: str, stack: AsyncExitStack) -> None:
@@ -203,7 +170,3 @@ def _claim(folder: Path, key: str, stack: AsyncExitStack) -> None:
         raise CannotStart(
             f"{key}: {folder} is in use by another process; stop it, or set another folder"
         ) from None
-
-
-def _first_line(error: BaseException | None) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -19,6 +19,10 @@ class Actions(Protocol):
         """Print the effective settings."""
         ...
 
+    def migrate(self, config: Path | None) -> None:
+        """Make or upgrade the event store's tables."""
+        ...
+
     def rebuild(self, config: Path | None, projections: tuple[str, ...]) -> None:
         """Derive documents again from the log."""
         ...
@@ -64,6 +68,15 @@ def command_line(actions: Actions, version: str) -> click.Group:
     def show_config(config: Path | None) -> None:
         """Print the effective settings, secrets masked."""
         _carry_out(lambda: actions.show_config(config))
+
+    @main.command()
+    @config_option
+    def migrate(config: Path | None) -> None:
+        """Make the tables of a PostgreSQL event store, or upgrade them to this release.
+
+        Safe to repeat, and from several processes at once. SQLite needs none of it.
+        """
+        _carry_out(lambda: actions.migrate(config))
 
     @main.command()
     @click.argument("projections", nargs=-1)

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from infrastructure.postgres.schema import migrate
 from tests import services
 from tests.cosmos import Account, cosmos_account, own_emulator
 
@@ -67,6 +68,13 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     yield f"{postgres_server.rsplit('/', 1)[0]}/{name}"
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def postgres_store_url(postgres_url: str) -> str:
+    """A database with the event store's tables."""
+    migrate(postgres_url)
+    return postgres_url
 
 
 @pytest.fixture(autouse=True)

@@ -2,23 +2,12 @@
 
 from infrastructure.postgres.database import PostgresDatabase
 
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS follower_positions"
-    " (follower text NOT NULL, partition text NOT NULL, position text NOT NULL,"
-    " PRIMARY KEY (follower, partition))"
-)
-
 
 class PostgresCheckpoints:
     """Positions of what every instance shares: the outbox and the policies."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-
-    async def create(self) -> None:
-        """Make the table if it is missing."""
-        async with self._database.transaction() as connection:
-            await connection.execute(_SCHEMA)
 
     async def load(self, follower: str, partition: str) -> str | None:
         """The position after the last event handled; none before the first."""

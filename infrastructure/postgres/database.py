@@ -9,6 +9,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from domain.errors import StoreUnavailable
+from infrastructure.postgres.conninfo import conninfo
 from infrastructure.postgres.recorder import RECONNECT_SECONDS
 
 _POOL_SIZE = 4
@@ -22,7 +23,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str) -> None:
         self._pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
-            url,
+            conninfo(url),
             min_size=1,
             max_size=_POOL_SIZE,
             timeout=_TIMEOUT_SECONDS,

@@ -1,26 +1,36 @@
-"""The library's settings for an event log in PostgreSQL."""
+"""The library's settings and connections for an event log in PostgreSQL."""
 
-from psycopg.conninfo import conninfo_to_dict
+from eventsourcing.postgres import PostgresFactory
+from eventsourcing.utils import Environment, EnvType, get_topic
 
 from infrastructure.postgres import recorder
+from infrastructure.postgres.conninfo import conninfo
+
+_CONNINFO = "POSTGRES_CONNINFO"
 
 
-def postgres_log_settings(url: str) -> dict[str, str]:
-    """Settings for the library's recorder, whose table lock keeps ids and commits in one order.
+class LogFactory(PostgresFactory):
+    """The library's factory, connecting by a URL: it may hold more than the library knows (``sslmode``)."""
 
-    The library's database functions stay off: without the lock, followers miss events.
+    def __init__(self, env: Environment | EnvType | None) -> None:
+        super().__init__(env)
+        pool = self.datastore.pool
+        pool.conninfo = self.env[_CONNINFO]
+        pool.kwargs = {"row_factory": pool.kwargs["row_factory"]}  # type: ignore[index]
+
+
+def postgres_log_settings(url: str, *, connections: int, group_commit: bool) -> dict[str, str]:
+    """Settings for our recorder, over tables that the migrations have made.
+
+    The library's database functions stay off: they take no lock, and followers miss events.
     """
-    parts = conninfo_to_dict(url)
     return {
-        "PERSISTENCE_MODULE": "eventsourcing.postgres",
-        "APPLICATION_RECORDER_TOPIC": recorder.TOPIC,
-        "POSTGRES_DBNAME": str(parts.get("dbname", "postgres")),
-        "POSTGRES_HOST": str(parts.get("host", "127.0.0.1")),
-        "POSTGRES_PORT": str(parts.get("port", "5432")),
-        "POSTGRES_USER": str(parts.get("user", "postgres")),
-        "POSTGRES_PASSWORD": str(parts.get("password", "")),
-        "POSTGRES_POOL_SIZE": "16",
+        "PERSISTENCE_MODULE": get_topic(LogFactory),
+        "APPLICATION_RECORDER_TOPIC": recorder.GROUP_COMMIT_TOPIC if group_commit else recorder.TOPIC,
+        "CREATE_TABLE": "n",
+        _CONNINFO: conninfo(url),
+        **dict.fromkeys(("POSTGRES_DBNAME", "POSTGRES_HOST", "POSTGRES_USER", "POSTGRES_PASSWORD"), ""),
+        "POSTGRES_POOL_SIZE": str(connections),
         "POSTGRES_MAX_OVERFLOW": "0",
         "POSTGRES_CONNECT_TIMEOUT": "1",
-        "POSTGRES_LOCK_TIMEOUT": "1",
     }

@@ -8,12 +8,6 @@ import msgspec
 from application.ports import Timer
 from infrastructure.postgres.database import PostgresDatabase
 
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS timers"
-    " (id text PRIMARY KEY, due_at timestamptz NOT NULL, timer bytea NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS timers_due ON timers (due_at)",
-)
-
 _timer = msgspec.json.Decoder(Timer)
 
 
@@ -22,12 +16,6 @@ class PostgresTimers:
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-
-    async def create(self) -> None:
-        """Make the table if it is missing."""
-        async with self._database.transaction() as connection:
-            for statement in _SCHEMA:
-                await connection.execute(statement)
 
     async def change(self, *, set: Sequence[Timer], cancel: Sequence[str]) -> None:
         """Set and cancel timers, all or none."""

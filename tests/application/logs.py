@@ -18,9 +18,9 @@ def sqlite_settings(folder: Path) -> Settings:
     return {**sqlite_log_settings(folder / "events.db"), "SQLITE_LOCK_TIMEOUT": "1"}
 
 
-def postgres_settings(url: str) -> Settings:
+def postgres_settings(url: str, *, connections: int = 4, group_commit: bool = True) -> Settings:
     """The service's own settings, with fewer connections, which take time to open."""
-    return {**postgres_log_settings(url), "POSTGRES_POOL_SIZE": "4"}
+    return postgres_log_settings(url, connections=connections, group_commit=group_commit)
 
 
 class OpenLogs:

@@ -369,20 +369,20 @@ class TestEventStoreOnSqlite(EventStoreCases):
 @pytest.mark.postgres
 class TestEventStoreOnPostgres(EventStoreCases):
     @pytest.fixture
-    def logs(self, postgres_url: str) -> Iterator[OpenLogs]:
-        with open_logs(postgres_settings(postgres_url)) as logs:
+    def logs(self, postgres_store_url: str) -> Iterator[OpenLogs]:
+        with open_logs(postgres_settings(postgres_store_url)) as logs:
             yield logs
 
     def test_the_librarys_functions_that_lose_events_are_off(self, log: EventLog) -> None:
         assert log.recorder.datastore.enable_db_functions is False  # type: ignore[attr-defined]
 
     async def test_a_server_that_is_away_is_unavailable_and_comes_back(
-        self, log: EventLog, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+        self, log: EventLog, postgres_store_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("eventsourcing.utils.sleep", lambda seconds: None)
         store = EventStore(log)
         await append(store, "a")
-        with away(postgres_url):
+        with away(postgres_store_url):
             log.recorder.datastore.pool.timeout = 0.05  # type: ignore[attr-defined]
             with pytest.raises(StoreUnavailable):
                 await store.ping()
@@ -392,8 +392,8 @@ class TestEventStoreOnPostgres(EventStoreCases):
         assert runs_of((await append(store, "c")).events) == ["a", "c"]
 
     async def test_connections_that_the_server_ends_are_replaced_unnoticed(
-        self, store: EventStore, postgres_url: str
+        self, store: EventStore, postgres_store_url: str
     ) -> None:
         await append(store, "a")
-        end_connections(postgres_url)
+        end_connections(postgres_store_url)
         assert runs_of((await append(store, "b")).events) == ["a", "b"]

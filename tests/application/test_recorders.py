@@ -8,7 +8,7 @@ import pytest
 from eventsourcing.persistence import ApplicationRecorder
 from eventsourcing.sqlite import SQLiteApplicationRecorder
 
-from infrastructure.postgres.recorder import HastyRecorder
+from infrastructure.postgres.recorder import GroupCommitRecorder, LogRecorder
 from tests.application.library_cases import library
 from tests.application.logs import OpenLogs, Settings, postgres_settings, sqlite_settings
 
@@ -49,11 +49,17 @@ class OnSqlite(OurRecorder):
 
 
 class OnPostgres(OurRecorder):
-    expected = HastyRecorder
+    expected = LogRecorder
+    group_commit = False
 
     @pytest.fixture(autouse=True)
-    def _database(self, postgres_url: str) -> None:
-        self.open_on({**postgres_settings(postgres_url), "POSTGRES_POOL_SIZE": "16"})
+    def _database(self, postgres_store_url: str) -> None:
+        self.open_on(postgres_settings(postgres_store_url, connections=16, group_commit=self.group_commit))
+
+
+class OnPostgresWithGroupCommit(OnPostgres):
+    expected = GroupCommitRecorder
+    group_commit = True
 
 
 class TestSqliteRecorder(OnSqlite, library.ApplicationRecorderTestCase[ApplicationRecorder]):
@@ -71,4 +77,18 @@ class TestPostgresRecorder(OnPostgres, library.ApplicationRecorderTestCase[Appli
 
 @pytest.mark.postgres
 class TestPostgresNotificationIds(OnPostgres, library.NonInterleavingNotificationIDsBaseCase):
+    pass
+
+
+@pytest.mark.postgres
+class TestGroupCommitRecorder(
+    OnPostgresWithGroupCommit, library.ApplicationRecorderTestCase[ApplicationRecorder]
+):
+    EXPECT_CONTIGUOUS_NOTIFICATION_IDS = False
+
+
+@pytest.mark.postgres
+class TestGroupCommitNotificationIds(
+    OnPostgresWithGroupCommit, library.NonInterleavingNotificationIDsBaseCase
+):
     pass

@@ -41,9 +41,9 @@ async def answers_503(service: ServiceProcess, approval_id: str) -> None:
 
 @pytest.mark.rabbitmq
 async def test_an_event_store_that_is_lost_is_waited_for_and_nothing_is_parked(
-    processes: Launch, rabbitmq_url: str, postgres_url: str, crm: Neighbour
+    processes: Launch, rabbitmq_url: str, postgres_store_url: str, crm: Neighbour
 ) -> None:
-    with proxy(postgres_url) as between:
+    with proxy(postgres_store_url) as between:
         service = processes(RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=between.url())
         await in_thread(service.start)
         await until_ready(service)
@@ -116,8 +116,10 @@ async def test_an_event_store_that_stays_away_at_start_ends_it_with_one_clear_li
     assert "Traceback" not in service.log
 
 
-async def test_an_event_store_that_comes_in_time_lets_it_start(processes: Launch, postgres_url: str) -> None:
-    late = Proxy(postgres_url)
+async def test_an_event_store_that_comes_in_time_lets_it_start(
+    processes: Launch, postgres_store_url: str
+) -> None:
+    late = Proxy(postgres_store_url)
     service = processes(EVENT_STORE_URL=late.url(), STORE_STARTUP_TIMEOUT_SECONDS="20")
     service.launch()
 

@@ -89,9 +89,9 @@ async def test_an_approval_that_was_answered_200_outlives_a_kill(
 
 @pytest.mark.postgres
 async def test_an_approval_in_postgresql_that_was_answered_200_outlives_a_kill(
-    processes: Launch, rabbitmq_url: str, postgres_url: str, crm: Neighbour
+    processes: Launch, rabbitmq_url: str, postgres_store_url: str, crm: Neighbour
 ) -> None:
-    service = processes(RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=postgres_url)
+    service = processes(RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=postgres_store_url)
     await killed_while_deciding(service, crm, rounds=2, seed=3)
 
 

@@ -132,9 +132,9 @@ async def test_it_ends_in_time_while_the_broker_has_never_been_there(
 
 @pytest.mark.postgres
 async def test_it_ends_in_time_while_the_event_store_is_away_and_messages_wait_for_it(
-    processes: Launch, rabbitmq_url: str, postgres_url: str, crm: Neighbour
+    processes: Launch, rabbitmq_url: str, postgres_store_url: str, crm: Neighbour
 ) -> None:
-    with proxy(postgres_url) as between:
+    with proxy(postgres_store_url) as between:
         away = between.url()
         service = processes(RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=away)
         await in_thread(service.start)

@@ -116,17 +116,15 @@ class TestSqliteCheckpoints(LastingCheckpointsCases):
 @pytest.mark.postgres
 class TestPostgresCheckpoints(LastingCheckpointsCases):
     @pytest.fixture
-    def place(self, postgres_url: str) -> str:
-        return postgres_url
+    def place(self, postgres_store_url: str) -> str:
+        return postgres_store_url
 
     @asynccontextmanager
     async def opened(self, place: str) -> AsyncIterator[Checkpoints]:
         database = PostgresDatabase(place)
         await database.open()
         try:
-            checkpoints = PostgresCheckpoints(database)
-            await checkpoints.create()
-            yield checkpoints
+            yield PostgresCheckpoints(database)
         finally:
             await database.close()
 

@@ -153,17 +153,15 @@ class TestSqliteTimers(TimersCases):
 @pytest.mark.postgres
 class TestPostgresTimers(TimersCases):
     @pytest.fixture
-    def place(self, postgres_url: str) -> str:
-        return postgres_url
+    def place(self, postgres_store_url: str) -> str:
+        return postgres_store_url
 
     @asynccontextmanager
     async def opened(self, place: str) -> AsyncIterator[Timers]:
         database = PostgresDatabase(place)
         await database.open()
         try:
-            timers = PostgresTimers(database)
-            await timers.create()
-            yield timers
+            yield PostgresTimers(database)
         finally:
             await database.close()
 

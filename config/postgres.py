@@ -1,0 +1,96 @@
+"""PostgreSQL at a start: waited for while it is away, migrated, and refused on another schema than ours."""
+
+import click
+import psycopg
+import structlog
+from anyio.to_thread import run_sync
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
+
+from config.sections import Settings
+from config.start import CannotStart, first_line
+from infrastructure.postgres.conninfo import conninfo
+from infrastructure.postgres.schema import MIGRATIONS, WrongSchema, migrate, require_newest
+
+log = structlog.get_logger(__name__)
+
+
+async def migrate_event_store(settings: Settings) -> None:
+    """Make or upgrade the event store's tables, and print what was done.
+
+    Raises:
+        CannotStart: the store stayed away, may not be changed, or belongs to a newer release.
+    """
+    url = settings.storage.effective_event_store_url.get_secret_value()
+    if url.startswith("sqlite:///"):
+        click.echo("nothing to migrate: the event store is SQLite, whose tables are made at the start")
+        return
+    await wait_for_postgres(url, settings.storage.startup_timeout_seconds)
+    try:
+        applied = await run_sync(migrate, url)
+    except WrongSchema as error:
+        raise CannotStart(str(error)) from error
+    except psycopg.Error as error:
+        raise CannotStart(f"the event store cannot be migrated: {first_line(error)}") from error
+    for migration in applied:
+        click.echo(f"applied {migration.version:04} {migration.name}")
+    click.echo(f"the event store's schema is at version {MIGRATIONS[-1].version}")
+
+
+async def require_postgres(settings: Settings, url: str) -> None:
+    """Wait until PostgreSQL is there, and see that its schema is ours.
+
+    Raises:
+        CannotStart: it stayed away, or its schema is missing, older or newer.
+    """
+    await wait_for_postgres(url, settings.storage.startup_timeout_seconds)
+    try:
+        await run_sync(require_newest, url)
+    except WrongSchema as error:
+        raise CannotStart(str(error)) from error
+    except psycopg.Error as error:
+        raise CannotStart(f"the event store's schema cannot be read: {first_line(error)}") from error
+
+
+async def wait_for_postgres(url: str, timeout_seconds: float) -> None:
+    """Connect, trying again while it is away.
+
+    Raises:
+        CannotStart: it stayed away for as long as that, or the URL is of no use.
+    """
+
+    def note(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.warning(
+            "event_store_away",
+            attempt=state.attempt_number,
+            waited_seconds=round(state.seconds_since_start or 0.0, 1),
+            gives_up_after_seconds=timeout_seconds,
+            error=first_line(error),
+        )
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(psycopg.OperationalError),
+        stop=stop_after_delay(timeout_seconds),
+        wait=wait_exponential_jitter(multiplier=0.5, max=5, jitter=0.5),
+        before_sleep=note,
+        reraise=True,
+    )
+    try:
+        await retrying(_probe, url)
+    except psycopg.OperationalError as error:
+        raise CannotStart(
+            f"the event store stayed away for {timeout_seconds:g} s: {first_line(error)}"
+        ) from error
+    except psycopg.Error as error:
+        raise CannotStart(f"storage.event_store_url is of no use: {first_line(error)}") from error
+
+
+async def _probe(url: str) -> None:
+    connection = await psycopg.AsyncConnection.connect(conninfo(url))
+    await connection.close()
