@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -129,32 +129,57 @@ def postgresql() -> Iterator[str]:
 @contextmanager
 def own_postgresql(port: int) -> Iterator[str]:
     """A PostgreSQL server of this test run's own."""
+    with postgres_node(port) as node:
+        node.start()
+        yield node.url
+
+
+@contextmanager
+def postgres_node(port: int, **environ: str) -> Iterator["PostgresNode"]:
+    """A PostgreSQL server that is not running yet; it keeps its data from one start to the next."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     pg_ctl = shutil.which("pg_ctl") or (str(found[-1]) if found else None)
     if pg_ctl is None:
         missing("PostgreSQL")
         return
-    as_user = _unprivileged()
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
-        if as_user:
-            shutil.chown(folder, "postgres")
-        data = f"{folder}/data"
-        initdb = str(Path(pg_ctl).with_name("initdb"))
-        subprocess.run(
-            [*as_user, initdb, "-D", data, "-U", "postgres", "--auth=trust"], check=True, capture_output=True
-        )
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-        subprocess.run(
-            [*as_user, pg_ctl, "-D", data, "-w", "-o", options, "-l", f"{folder}/log", "start"],
-            check=True,
-            capture_output=True,
-        )
+        node = PostgresNode(pg_ctl, folder, port, environ)
         try:
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            yield node
         finally:
-            subprocess.run(
-                [*as_user, pg_ctl, "-D", data, "-m", "immediate", "stop"], check=True, capture_output=True
-            )
+            node.stop()
+
+
+class PostgresNode:
+    """A PostgreSQL server of a test's own, to be started and stopped."""
+
+    def __init__(self, pg_ctl: str, folder: str, port: int, environ: Mapping[str, str]) -> None:
+        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        self._pg_ctl = pg_ctl
+        self._data = f"{folder}/data"
+        self._log = f"{folder}/log"
+        self._options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+        self._environ = {**os.environ, **environ}
+        self._as_user = _unprivileged()
+        self._runs = False
+        if self._as_user:
+            shutil.chown(folder, "postgres")
+        initdb = str(Path(pg_ctl).with_name("initdb"))
+        self._run(initdb, "-D", self._data, "-U", "postgres", "--auth=trust")
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        self._run(self._pg_ctl, "-D", self._data, "-w", "-o", self._options, "-l", self._log, "start")
+        self._runs = True
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it, as a crash would unless told otherwise; stopping twice is harmless."""
+        if self._runs:
+            self._run(self._pg_ctl, "-D", self._data, "-m", mode, "stop")
+            self._runs = False
+
+    def _run(self, *command: str) -> None:
+        subprocess.run([*self._as_user, *command], check=True, capture_output=True, env=self._environ)
 
 
 def _unprivileged() -> list[str]:

@@ -13,7 +13,7 @@ class PostgresCheckpoints:
         """The position after the last event handled; none before the first."""
         async with self._database.transaction() as connection:
             cursor = await connection.execute(
-                "SELECT position FROM follower_positions WHERE follower = %s AND partition = %s",
+                "SELECT position FROM public.follower_positions WHERE follower = %s AND partition = %s",
                 (follower, partition),
             )
             row = await cursor.fetchone()
@@ -23,7 +23,7 @@ class PostgresCheckpoints:
         """Remember a position."""
         async with self._database.transaction() as connection:
             await connection.execute(
-                "INSERT INTO follower_positions (follower, partition, position) VALUES (%s, %s, %s)"
+                "INSERT INTO public.follower_positions (follower, partition, position) VALUES (%s, %s, %s)"
                 " ON CONFLICT (follower, partition) DO UPDATE SET position = excluded.position",
                 (follower, partition, position),
             )
@@ -31,4 +31,4 @@ class PostgresCheckpoints:
     async def forget(self, follower: str) -> None:
         """Begin again from the first event."""
         async with self._database.transaction() as connection:
-            await connection.execute("DELETE FROM follower_positions WHERE follower = %s", (follower,))
+            await connection.execute("DELETE FROM public.follower_positions WHERE follower = %s", (follower,))

@@ -22,17 +22,18 @@ class PostgresTimers:
         async with self._database.transaction() as connection:
             for timer in set:
                 await connection.execute(
-                    "INSERT INTO timers (id, due_at, timer) VALUES (%s, %s, %s)"
+                    "INSERT INTO public.timers (id, due_at, timer) VALUES (%s, %s, %s)"
                     " ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, timer = excluded.timer",
                     (timer.id, timer.due_at, msgspec.json.encode(timer)),
                 )
-            await connection.execute("DELETE FROM timers WHERE id = ANY(%s)", (list(cancel),))
+            await connection.execute("DELETE FROM public.timers WHERE id = ANY(%s)", (list(cancel),))
 
     async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
         """Up to ``limit`` timers due by ``now``, the oldest first."""
         async with self._database.transaction() as connection:
             cursor = await connection.execute(
-                "SELECT timer FROM timers WHERE due_at <= %s ORDER BY due_at, id LIMIT %s", (now, limit)
+                "SELECT timer FROM public.timers WHERE due_at <= %s ORDER BY due_at, id LIMIT %s",
+                (now, limit),
             )
             rows = await cursor.fetchall()
         return [_timer.decode(row[0]) for row in rows]

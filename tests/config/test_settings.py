@@ -20,6 +20,8 @@ VARIABLES = {
     "DATA_DIR": ("storage.data_dir", "/var/lib/wo", Path("/var/lib/wo")),
     "EVENT_STORE_URL": ("storage.event_store_url", "postgresql://u:p@db/wo", "postgresql://u:p@db/wo"),
     "STORE_STARTUP_TIMEOUT_SECONDS": ("storage.startup_timeout_seconds", "2.5", 2.5),
+    "EVENT_STORE_POOL_SIZE": ("storage.pool_size", "8", 8),
+    "EVENT_STORE_GROUP_COMMIT": ("storage.group_commit", "false", False),
     "AUTH_MODE": ("auth.mode", "gateway", "gateway"),
     "JWT_SECRET": ("jwt.secret", SECRET, SECRET),
     "JWT_ISSUER": ("jwt.issuer", "12345", "12345"),
