@@ -368,9 +368,9 @@ class TestEventStoreOnSqlite(EventStoreCases):
 
 @pytest.mark.postgres
 class TestEventStoreOnPostgres(EventStoreCases):
-    @pytest.fixture
-    def logs(self, postgres_store_url: str) -> Iterator[OpenLogs]:
-        with open_logs(postgres_settings(postgres_store_url)) as logs:
+    @pytest.fixture(params=[True, False], ids=["group commit", "each alone"])
+    def logs(self, request: pytest.FixtureRequest, postgres_store_url: str) -> Iterator[OpenLogs]:
+        with open_logs(postgres_settings(postgres_store_url, group_commit=request.param)) as logs:
             yield logs
 
     def test_the_librarys_functions_that_lose_events_are_off(self, log: EventLog) -> None:

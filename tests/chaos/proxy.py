@@ -6,7 +6,7 @@ It runs on threads of its own, so that a test that blocks does not hold it up.
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,11 +18,15 @@ _CHUNK = 65_536
 class _Link:
     """One connection through the proxy: both its ends, and whether it has fallen silent."""
 
-    def __init__(self, near: socket.socket, far: socket.socket, *, silent: bool) -> None:
+    def __init__(
+        self, near: socket.socket, far: socket.socket, *, silent: bool, kept: Callable[[], bytes | None]
+    ) -> None:
         self.silent = silent
+        self._kept = kept
+        self._keeps = False
         self._ends = (near, far)
-        for source, target in ((near, far), (far, near)):
-            threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+        threading.Thread(target=self._pump, args=(near, far, self._note_question), daemon=True).start()
+        threading.Thread(target=self._pump, args=(far, near, self._may_answer), daemon=True).start()
 
     def close(self) -> None:
         """Hang up on both sides."""
@@ -31,10 +35,18 @@ class _Link:
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _note_question(self, data: bytes) -> bool:
+        phrase = self._kept()
+        self._keeps = self._keeps or (phrase is not None and phrase in data)
+        return True
+
+    def _may_answer(self, data: bytes) -> bool:
+        return not self._keeps
+
+    def _pump(self, source: socket.socket, target: socket.socket, passes: Callable[[bytes], bool]) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK):
-                if not self.silent:
+                if passes(data) and not self.silent:
                     target.sendall(data)
         if not self.silent:
             self.close()
@@ -53,6 +65,7 @@ class Proxy:
         self._target_port = parts.port or _USUAL_PORTS[parts.scheme]
         self._listener: socket.socket | None = None
         self._silent = False
+        self._kept: bytes | None = None
         self._links: list[_Link] = []
 
     def url(self, query: str = "") -> str:
@@ -63,6 +76,7 @@ class Proxy:
     def open(self) -> None:
         """Let connections through. Those that have fallen silent stay silent, as after a lost NAT entry."""
         self._silent = False
+        self._kept = None
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
@@ -84,6 +98,10 @@ class Proxy:
         for link in self._links:
             link.silent = True
 
+    def keep_answers_to(self, phrase: bytes) -> None:
+        """Pass on questions, and on a connection that has asked with this phrase keep the answers."""
+        self._kept = phrase
+
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
@@ -93,7 +111,7 @@ class Proxy:
                 except OSError:
                     near.close()
                     continue
-                self._links.append(_Link(near, far, silent=self._silent))
+                self._links.append(_Link(near, far, silent=self._silent, kept=lambda: self._kept))
 
 
 @contextmanager
