@@ -63,7 +63,7 @@ async def follow(store: EventStore, read: list[Recorded], positions: list[int]) 
         while batch := await store.read("log", after, 50):
             read.extend(batch.events)
             after = batch.position
-            positions.append(int(after.rpartition("-")[2]))
+            positions.append(int(after.split("-")[1]))
         await alarm.wait(1)
 
 

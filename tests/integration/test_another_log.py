@@ -35,11 +35,11 @@ async def listed(running: Service) -> set[str]:
 
 @pytest.mark.postgres
 async def test_another_store_behind_the_same_folder_shows_its_own_documents(
-    tmp_path: Path, postgres_url: str
+    tmp_path: Path, postgres_store_url: str
 ) -> None:
     async with service(settings_in(tmp_path)) as running:
         await ask(running, 3)
-    async with service(settings_in(tmp_path, EVENT_STORE_URL=postgres_url)) as running:
+    async with service(settings_in(tmp_path, EVENT_STORE_URL=postgres_store_url)) as running:
         assert await listed(running) == set()
         new = await ask(running, 1)
         assert await listed(running) == set(new)
