@@ -72,9 +72,8 @@ async def test_a_deadline_that_passes_while_it_is_down_fails_the_workflow_after_
     timed_out = [step for step in workflow["steps"] if step["status"] == "failed"]
     assert timed_out
     assert all("error" in step for step in timed_out)
-    message, *repeats = await crm.expect("workflow.opportunity.analysis.failed")
-    assert all(repeat == message for repeat in repeats)
+    message = (await crm.expect("workflow.opportunity.analysis.failed"))[0]
     assert message["data"]["workflowId"] == workflow_id
     await until_ready(service)
-    assert len(crm.messages("workflow.opportunity.analysis.failed")) == 1
-    assert len(crm.messages("workflow.recommendation.requested")) == 1
+    for message_type in ("workflow.opportunity.analysis.failed", "workflow.recommendation.requested"):
+        assert len({each["id"] for each in crm.messages(message_type)}) == 1
