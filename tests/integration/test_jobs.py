@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from eventsourcing.persistence import IntegrityError
 
 from domain.job import JOB_NAMES
 from interfaces.scheduling.firing import CronFirings
@@ -143,3 +144,22 @@ async def test_another_tenant_than_the_system_one_is_refused(
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "SYSTEM_TENANT_ONLY"
     assert await runs(orchestrator) == []
+
+
+async def test_a_trigger_whose_commit_was_not_acknowledged_is_answered_and_fires_once(
+    orchestrator: Service, crm: Neighbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = orchestrator.container.stores.event_store._log.events
+    put, lost = events.put, [True]
+
+    def put_and_lose_the_answer(*arguments: Any, **keywords: Any) -> Any:
+        stored = put(*arguments, **keywords)
+        if lost and lost.pop():
+            raise IntegrityError("the answer was lost, and the library tried again")
+        return stored
+
+    monkeypatch.setattr(events, "put", put_and_lose_the_answer)
+    run = await triggered(orchestrator)
+    assert not lost
+    assert [each["runId"] for each in await runs(orchestrator)] == [run["runId"]]
+    assert len(await crm.expect("workflow.job.trigger")) == 1
