@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -69,6 +69,10 @@ def _scalar(text: object) -> object:
     if _DECIMAL.fullmatch(text):
         return float(text)
     return _FLAGS.get(text.lower(), text)
+
+
+def _split(text: object) -> object:
+    return [part.strip().lower() for part in text.split(",")] if isinstance(text, str) else text
 
 
 def _lower(text: object) -> object:
@@ -196,4 +200,14 @@ LogLevel = Annotated[
 ]
 LogFormat = Annotated[
     Literal["auto", "json", "console"], BeforeValidator(_lower), Allowed("auto, json or console")
+]
+
+Role = Literal["api", "consumer", "projector", "publisher", "scheduler"]
+ROLES: tuple[Role, ...] = get_args(Role)
+Roles = Annotated[
+    tuple[Role, ...],
+    Field(min_length=1),
+    BeforeValidator(_split),
+    AfterValidator(lambda roles: tuple(role for role in ROLES if role in roles)),
+    Allowed(f"one or more of {', '.join(ROLES)}, joined by commas"),
 ]

@@ -59,7 +59,7 @@ class Service:
         async def reached() -> bool:
             for partition, head in heads.items():
                 behind_head = await store.count_after(partition, head)
-                for follower in self.container.followers:
+                for follower in self.container.parts.followers:
                     position = follower.positions.get(partition)
                     if await store.count_after(partition, position) > behind_head:
                         return False
