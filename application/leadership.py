@@ -87,6 +87,7 @@ class _Post:
         self.term: Term | None = None
         self.is_stopping = False
         self.taken_over = anyio.Event()
+        """Or its first term has ended before that."""
         self.ended = anyio.Event()
         self._changed = anyio.Event()
 
@@ -205,6 +206,7 @@ class Leadership:
             with term.scope, suppress(LeaseLost):
                 await self._see_through(post, term)
             post.term = None
+            post.taken_over.set()
             if not post.is_stopping:
                 log.warning("lease_lost", part=name, fence=term.fence)
         post.ended.set()

@@ -72,7 +72,9 @@ def _scalar(text: object) -> object:
 
 
 def _split(text: object) -> object:
-    return [part.strip().lower() for part in text.split(",")] if isinstance(text, str) else text
+    if not isinstance(text, str):
+        return text
+    return [part.strip().lower() for part in text.split(",") if part.strip()]
 
 
 def _lower(text: object) -> object:

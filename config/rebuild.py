@@ -41,15 +41,20 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
             total += await stores.event_store.count_after(partition, None)
         claims = {name: _Claim(name) for name in chosen}
         leadership = Leadership(stores.document_leases, f"rebuild-{uuid4()}", list(claims.values()))
+        failure: CannotStart | None = None
         async with anyio.create_task_group() as tasks:
             await tasks.start(leadership.run)
-            leases = await _all_of(claims)
             try:
+                leases = await _all_of(claims)
                 for name, projection in chosen.items():
                     await _rebuild(projection, stores, settings, total, leases[name])
-            except LeaseLost as error:
-                raise CannotStart(f"given up half-way, rebuild again: {error}") from error
+            except CannotStart as refused:
+                failure = refused
+            except LeaseLost as lost:
+                failure = CannotStart(f"given up half-way, rebuild again: {lost}")
             await leadership.finish()
+        if failure is not None:
+            raise failure
 
 
 async def _rebuild(

@@ -78,3 +78,14 @@ class SettableClock:
     def advance(self, **time: float) -> None:
         """Move it on, by the arguments of ``timedelta``."""
         self.moment += timedelta(**time)
+
+
+class Held:
+    """A lease that its holder believes to have, whatever the store says."""
+
+    def __init__(self, name: str, fence: int | None) -> None:
+        self.name = name
+        self.fence = fence
+
+    def check(self) -> None:
+        """It was paused, and has not looked at the clock since."""

@@ -117,6 +117,11 @@ class ServiceProcess:
         return self._log.read_text() if self._log.exists() else ""
 
     @property
+    def environ(self) -> dict[str, str]:
+        """The variables that it was configured by."""
+        return dict(self._environ)
+
+    @property
     def is_running(self) -> bool:
         """Whether it has been launched and has not ended."""
         return self._process is not None and self._process.poll() is None
@@ -160,6 +165,11 @@ class ServiceProcess:
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Any signal, such as SIGSTOP for a pause."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def terminate(self, timeout: float = 15.0) -> int:
         """SIGTERM, and wait for its end; its exit code."""

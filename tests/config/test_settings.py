@@ -321,3 +321,55 @@ def test_the_types_of_the_contract_are_all_known() -> None:
 
 def test_the_default_file_is_yaml_for_everyone() -> None:
     assert list(yaml.safe_load(DEFAULT_FILE.read_text("utf-8"))) == list(Settings.model_fields)
+
+
+SHARED = {"EVENT_STORE_URL": "postgresql://db/wo", "RABBITMQ_URL": "amqp://mq"}
+COSMOS = {"COSMOS_DB_ENDPOINT": "https://account.documents.azure.com:443/", "COSMOS_DB_KEY": "a2V5"}
+
+
+@pytest.mark.parametrize(
+    ("roles", "environ", "reason"),
+    [
+        ("api", {}, "EVENT_STORE_URL"),
+        ("api", {**COSMOS, "RABBITMQ_URL": "amqp://mq"}, "EVENT_STORE_URL"),
+        ("api,projector", {"EVENT_STORE_URL": "postgresql://db/wo"}, "RABBITMQ_URL"),
+        ("api", SHARED, "COSMOS_DB_ENDPOINT"),
+        ("projector,consumer", SHARED, "COSMOS_DB_ENDPOINT"),
+        ("api,worker", {**SHARED, **COSMOS}, "api, consumer, projector, publisher, scheduler"),
+        (",", {**SHARED, **COSMOS}, "api, consumer, projector, publisher, scheduler"),
+    ],
+)
+def test_a_role_that_nobody_could_have_elsewhere_cannot_be_left_out(
+    roles: str, environ: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(environ={**environ, "SERVICE_ROLES": roles})
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith("service.roles")
+    assert reason in line
+
+
+@pytest.mark.parametrize(
+    ("roles", "environ"),
+    [
+        ("api,projector", SHARED),
+        ("consumer,publisher,scheduler", SHARED),
+        ("api", {**SHARED, **COSMOS}),
+        ("scheduler,projector", {**SHARED, **COSMOS}),
+        ("scheduler,publisher,projector,consumer,api", {}),
+    ],
+)
+def test_a_role_may_be_left_to_another_process_on_the_same_stores(
+    roles: str, environ: dict[str, str]
+) -> None:
+    assert set(load_settings(environ={**environ, "SERVICE_ROLES": roles}).service.roles) == set(
+        roles.split(",")
+    )
+
+
+def test_the_roles_of_the_command_line_go_before_all_others() -> None:
+    environ = {**SHARED, **COSMOS, "SERVICE_ROLES": "api"}
+    assert load_settings(environ=environ, roles="scheduler,projector").service.roles == (
+        "projector",
+        "scheduler",
+    )

@@ -6,9 +6,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import anyio
+import psycopg
 import pytest
 
-from domain.errors import StoreUnavailable
+from domain.errors import LeaseLost, StoreUnavailable
+from domain.lease import Lease
 from infrastructure.cosmos.checkpoints import CosmosCheckpoints
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from infrastructure.postgres.checkpoints import PostgresCheckpoints
@@ -17,7 +19,7 @@ from infrastructure.sqlite import database as sqlite_database
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from projections.ports import Checkpoints
-from tests.builders import LEASE
+from tests.builders import LEASE, Held
 from tests.cosmos import Account
 from tests.infrastructure.cosmos_places import Place, opened_in, place_in
 from tests.postgres import end_connections
@@ -83,6 +85,49 @@ class LastingCheckpointsCases(CheckpointsCases):
             assert await checkpoints.load("outbox", "log", LEASE) == "log-7"
 
 
+class SharedCheckpointsCases(LastingCheckpointsCases):
+    """What a store does that several processes share."""
+
+    async def passed_on(self, place: str, fence: int) -> Lease:
+        """The lease of a next holder, who has not asked for anything yet."""
+        raise NotImplementedError
+
+    async def test_nothing_is_saved_under_a_lease_once_its_next_holder_has_looked(
+        self, checkpoints: Checkpoints, place: str
+    ) -> None:
+        former = await self.passed_on(place, 1)
+        assert await checkpoints.load("outbox", "log", former) is None
+        await checkpoints.save("outbox", "log", "log-1", former)
+        present = await self.passed_on(place, 2)
+        assert await checkpoints.load("outbox", "log", present) == "log-1"
+        with pytest.raises(LeaseLost):
+            await checkpoints.save("outbox", "log", "log-2", former)
+        with pytest.raises(LeaseLost):
+            await checkpoints.load("outbox", "log", former)
+        assert await checkpoints.load("outbox", "log", present) == "log-1"
+        await checkpoints.save("outbox", "log", "log-3", present)
+        assert await checkpoints.load("outbox", "log", await self.passed_on(place, 3)) == "log-3"
+
+    async def test_a_position_that_was_never_saved_can_be_lost_to_the_next_holder_too(
+        self, checkpoints: Checkpoints, place: str
+    ) -> None:
+        former = await self.passed_on(place, 1)
+        present = await self.passed_on(place, 2)
+        assert await checkpoints.load("outbox", "log", present) is None
+        with pytest.raises(LeaseLost):
+            await checkpoints.save("outbox", "log", "log-2", former)
+        assert await checkpoints.load("outbox", "log", present) is None
+
+    async def test_who_has_no_rival_is_kept_back_by_no_former_holder(
+        self, checkpoints: Checkpoints, place: str
+    ) -> None:
+        lease = await self.passed_on(place, 7)
+        await checkpoints.save("outbox", "log", "log-1", lease)
+        assert await checkpoints.load("outbox", "log", LEASE) == "log-1"
+        await checkpoints.save("outbox", "log", "log-2", LEASE)
+        assert await checkpoints.load("outbox", "log", lease) == "log-2"
+
+
 class TestMemoryCheckpoints(CheckpointsCases):
     @asynccontextmanager
     async def opened(self, place: str) -> AsyncIterator[Checkpoints]:
@@ -115,7 +160,7 @@ class TestSqliteCheckpoints(LastingCheckpointsCases):
 
 
 @pytest.mark.postgres
-class TestPostgresCheckpoints(LastingCheckpointsCases):
+class TestPostgresCheckpoints(SharedCheckpointsCases):
     @pytest.fixture
     def place(self, postgres_store_url: str) -> str:
         return postgres_store_url
@@ -128,6 +173,15 @@ class TestPostgresCheckpoints(LastingCheckpointsCases):
             yield PostgresCheckpoints(database)
         finally:
             await database.close()
+
+    async def passed_on(self, place: str, fence: int) -> Lease:
+        with psycopg.connect(place, autocommit=True) as connection:
+            connection.execute(
+                "INSERT INTO leases VALUES ('outbox', %(holder)s, %(fence)s, now() + interval '1 minute')"
+                " ON CONFLICT (name) DO UPDATE SET holder = %(holder)s, fence = %(fence)s",
+                {"holder": f"holder-{fence}", "fence": fence},
+            )
+        return Held("outbox", fence)
 
     async def test_connections_that_the_server_ends_are_all_replaced_at_the_next_use(
         self, checkpoints: Checkpoints, place: str
@@ -143,8 +197,11 @@ class TestPostgresCheckpoints(LastingCheckpointsCases):
 
 
 @pytest.mark.cosmos
-class TestCosmosCheckpoints(LastingCheckpointsCases):
+class TestCosmosCheckpoints(SharedCheckpointsCases):
     where: Place
+
+    async def passed_on(self, place: str, fence: int) -> Lease:
+        return Held("outbox", fence)
 
     @pytest.fixture(autouse=True)
     async def _placed(self, cosmos: Account) -> AsyncIterator[None]:
