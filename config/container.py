@@ -143,6 +143,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         store=stores.event_store,
         documents=stores.documents,
         authenticate=_authenticator(settings),
+        max_requests=settings.server.max_requests,
     )
     token = settings.metrics.bearer_token.get_secret_value()
     root = RootRoutes(

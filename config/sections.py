@@ -49,11 +49,12 @@ class Service(Section):
 
 
 class Server(Section):
-    """Where REST is served, and how long a stop may take."""
+    """Where REST is served, how much of it at once, and how long a stop may take."""
 
     port: Port
     host: Host
     shutdown_seconds: Seconds
+    max_requests: Count
 
 
 class Storage(Section):

@@ -12,7 +12,7 @@ import msgspec
 from anyio.to_thread import run_sync
 from eventsourcing.persistence import PersistenceError
 
-from application.event_store import THREADS, EventLog, EventStore
+from application.event_store import OTHER_THREADS, THREADS, EventLog, EventStore
 from application.ports import Leases, Timers
 from config.cosmos import open_cosmos
 from config.postgres import require_postgres
@@ -111,7 +111,7 @@ async def _open_stores(
     log_settings = postgres_log_settings(
         url, connections=connections, group_commit=settings.storage.group_commit
     )
-    event_store = await _open_log(log_settings, stack, threads=connections - 1)
+    event_store = await _open_log(log_settings, stack, threads=connections - OTHER_THREADS)
     leases = PostgresLeases(database)
     return Stores(
         event_store,

@@ -117,6 +117,12 @@ class ServiceProcess:
         return self._log.read_text() if self._log.exists() else ""
 
     @property
+    def pid(self) -> int:
+        """Its process id, once launched."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def environ(self) -> dict[str, str]:
         """The variables that it was configured by."""
         return dict(self._environ)

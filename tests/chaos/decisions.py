@@ -181,7 +181,7 @@ async def until(service: ServiceProcess, ready: Callable[[dict[str, Any]], bool]
 
 
 async def until_ready(service: ServiceProcess, seconds: float = 20) -> None:
-    """Wait until all is up, and every follower has handled what there is, or leaves it to another instance."""
+    """Wait until all is up, and every follower has handled what there is, or leaves that to another."""
     status, _ = await until(
         service,
         lambda body: (

@@ -17,6 +17,7 @@ VARIABLES = {
     "SERVICE_NAME": ("service.name", "other", "other"),
     "SERVICE_ROLES": ("service.roles", "scheduler, API", ("api", "scheduler")),
     "PORT": ("server.port", "8080", 8080),
+    "MAX_REQUESTS": ("server.max_requests", "64", 64),
     "HOST": ("server.host", "::1", "::1"),
     "DATA_DIR": ("storage.data_dir", "/var/lib/wo", Path("/var/lib/wo")),
     "EVENT_STORE_URL": ("storage.event_store_url", "postgresql://u:p@db/wo", "postgresql://u:p@db/wo"),
