@@ -47,7 +47,7 @@ def test_import_linter_knows_every_root_package_and_its_layer() -> None:
 
 
 def test_every_root_package_and_the_tests_are_type_checked_strictly() -> None:
-    assert set(TOOLS["mypy"]["files"]) == PACKAGES | {"tests", "benchmarks"}
+    assert set(TOOLS["mypy"]["files"]) == PACKAGES | {"tests", "benchmarks", "deploy"}
     assert TOOLS["mypy"]["strict"] is True
 
 
