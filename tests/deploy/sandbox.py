@@ -28,6 +28,7 @@ class Root:
 
     def __init__(self, tools: Path) -> None:
         """``tools`` is an empty folder for what stands in the image's /usr/local/bin."""
+        self._program = _bubblewrap()
         tools.mkdir()
         (tools / "python").symlink_to(BASE / "bin" / f"python3.{sys.version_info.minor}")
         self._pip = Path(pip.__file__).parent
@@ -58,14 +59,10 @@ class Root:
         ]
 
     def _command(self, shown: Mapping[str, Path]) -> list[str]:
-        program = shutil.which("bwrap")
-        if program is None:
-            missing("bubblewrap (bwrap)")
-            raise AssertionError
         system = [part for folder in _SYSTEM for part in ("--ro-bind", folder, folder)]
         links = [part for name in _LINKS for part in ("--symlink", f"usr/{name}", f"/{name}")]
         own = ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--unshare-user", "--die-with-parent"]
-        return [program, *system, *links, *own, *_bound("--ro-bind", {**self._python, **shown})]
+        return [self._program, *system, *links, *own, *_bound("--ro-bind", {**self._python, **shown})]
 
 
 class Running:
@@ -114,6 +111,16 @@ def running(command: Sequence[str], log: Path) -> Iterator[Running]:
         yield process
     finally:
         process.kill()
+
+
+def _bubblewrap() -> str:
+    """The program, where it is there and the kernel lets it make namespaces."""
+    found = shutil.which("bwrap")
+    trial = ("--ro-bind", "/", "/", "--unshare-user", "--unshare-pid", "true")
+    if found is None or subprocess.run([found, *trial], capture_output=True).returncode:
+        missing("bubblewrap (bwrap), with leave to make namespaces,")
+        raise AssertionError
+    return found
 
 
 def _bound(how: str, folders: Mapping[str, Path]) -> list[str]:

@@ -66,7 +66,7 @@ def test_no_request_is_lost_while_one_instance_is_gone_and_a_word_is_said_when_b
         assert client.get(f"{APPROVALS}/{answer.json()['id']}").status_code == 200
     instances[1].kill()
     answer = client.post(APPROVALS, json=ASKED)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "GATEWAY_UNAVAILABLE")
     assert int(answer.headers["retry-after"]) > 0
     assert client.get("/gateway").status_code == 204
 
