@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import psycopg
@@ -59,15 +60,21 @@ def real_cosmos(cosmos: Account) -> Account:
     return cosmos
 
 
+@contextmanager
+def _database(server: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    yield f"{server.rsplit('/', 1)[0]}/{name}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """An empty database, dropped afterwards."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    yield f"{postgres_server.rsplit('/', 1)[0]}/{name}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with _database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture
@@ -75,6 +82,14 @@ def postgres_store_url(postgres_url: str) -> str:
     """A database with the event store's tables."""
     migrate(postgres_url)
     return postgres_url
+
+
+@pytest.fixture
+def other_postgres_store_url(postgres_server: str) -> Iterator[str]:
+    """One more of them."""
+    with _database(postgres_server) as url:
+        migrate(url)
+        yield url
 
 
 @pytest.fixture(autouse=True)
