@@ -9,6 +9,7 @@ import anyio
 import click
 
 from config.container import DISTRIBUTION
+from config.copy_log import copy_log
 from config.demo import DemoFailed, demo
 from config.logs import configure_logs
 from config.masking import masked
@@ -36,6 +37,10 @@ class CommandLineActions:
     def migrate(self, config: Path | None) -> None:
         """Make or upgrade the event store's tables."""
         _run(partial(migrate_event_store, _settings(config)))
+
+    def copy_log(self, config: Path | None, *, source: str | None, target: str | None) -> None:
+        """Copy an event log with all that belongs to it from one store to another."""
+        _run(partial(copy_log, _settings(config), source, target))
 
     def rebuild(self, config: Path | None, projections: tuple[str, ...]) -> None:
         """Derive documents again from the log."""

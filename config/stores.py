@@ -1,7 +1,5 @@
 """Opens what events, documents, positions and timers are kept in, waiting for it where it is away."""
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -15,6 +13,7 @@ from eventsourcing.persistence import PersistenceError
 from application.event_store import OTHER_THREADS, THREADS, EventLog, EventStore
 from application.ports import Leases, Timers
 from config.cosmos import open_cosmos
+from config.folders import claim
 from config.postgres import require_postgres
 from config.sections import Settings
 from config.start import CannotStart, first_line
@@ -30,7 +29,7 @@ from infrastructure.postgres.wakeups import PostgresWakeups
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.documents import SqliteDocuments
-from infrastructure.sqlite.event_store import sqlite_log_settings
+from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
 from infrastructure.sqlite.timers import SqliteTimers
 from projections.ports import Checkpoints, Container, Documents
 
@@ -99,9 +98,9 @@ async def _open_stores(
         path = Path(url.removeprefix("sqlite:///"))
         data_dir = settings.storage.data_dir
         if path.parent.resolve() != data_dir.resolve():
-            _claim(path.parent, "storage.event_store_url", stack)
+            claim(path.parent, "storage.event_store_url", stack)
         elif settings.cosmos_db.endpoint:
-            _claim(data_dir, "storage.data_dir", stack)
+            claim(data_dir, "storage.data_dir", stack)
         return await _with_sqlite_log(path, documents, document_positions, stack)
     await require_postgres(settings, url)
     database = PostgresDatabase(url)
@@ -129,7 +128,7 @@ async def _embedded_documents(
     settings: Settings, containers: Sequence[Container], stack: AsyncExitStack
 ) -> tuple[Documents, Checkpoints]:
     data_dir = settings.storage.data_dir
-    _claim(data_dir, "storage.data_dir", stack)
+    claim(data_dir, "storage.data_dir", stack)
     file = SqliteDatabase(data_dir / "documents.db", synchronous="NORMAL")
     stack.callback(file.close)
     documents, positions = SqliteDocuments(file), SqliteCheckpoints(file)
@@ -143,11 +142,11 @@ async def _with_sqlite_log(
 ) -> Stores:
     try:
         event_store = await _open_log(sqlite_log_settings(path), stack)
-        followers_file = SqliteDatabase(path.with_name(f"{path.stem}-followers.db"), synchronous="NORMAL")
+        followers = SqliteDatabase(followers_file(path), synchronous="NORMAL")
     except (OSError, StoreUnavailable) as error:
         raise CannotStart(f"the event store {path} cannot be opened: {error}") from error
-    stack.callback(followers_file.close)
-    positions, timers = SqliteCheckpoints(followers_file), SqliteTimers(followers_file)
+    stack.callback(followers.close)
+    positions, timers = SqliteCheckpoints(followers), SqliteTimers(followers)
     await positions.create()
     await timers.create()
     leases = LocalLeases()
@@ -164,19 +163,3 @@ async def _open_log(
     stack.callback(event_store.close)
     await event_store.ping()
     return event_store
-
-
-def _claim(folder: Path, key: str, stack: AsyncExitStack) -> None:
-    """Take a folder for this process alone: two would fight over the SQLite files in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise CannotStart(f"{key}: {folder} cannot be used: {error.strerror}") from error
-    stack.callback(os.close, descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise CannotStart(
-            f"{key}: {folder} is in use by another process; stop it, or set another folder"
-        ) from None

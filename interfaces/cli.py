@@ -23,6 +23,10 @@ class Actions(Protocol):
         """Make or upgrade the event store's tables."""
         ...
 
+    def copy_log(self, config: Path | None, *, source: str | None, target: str | None) -> None:
+        """Copy an event log with all that belongs to it from one store to another."""
+        ...
+
     def rebuild(self, config: Path | None, projections: tuple[str, ...]) -> None:
         """Derive documents again from the log."""
         ...
@@ -82,6 +86,18 @@ def command_line(actions: Actions, version: str) -> click.Group:
         Safe to repeat, and from several processes at once. SQLite needs none of it.
         """
         _carry_out(lambda: actions.migrate(config))
+
+    @main.command("copy-log")
+    @config_option
+    @click.option("--from", "source", metavar="URL", help="The store that has the log, as EVENT_STORE_URL.")
+    @click.option("--to", "target", metavar="URL", help="The store that is to have it, likewise.")
+    def copy_log(config: Path | None, source: str | None, target: str | None) -> None:
+        """Copy an event log from one store to another, and verify it by count and hash.
+
+        Its positions and timers go with it, so that a service on the new store publishes nothing again. Stop
+        the service first. All is copied or nothing; where the log is there already it is verified alone.
+        """
+        _carry_out(lambda: actions.copy_log(config, source=source, target=target))
 
     @main.command()
     @click.argument("projections", nargs=-1)

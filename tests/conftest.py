@@ -72,6 +72,14 @@ def postgres_store_url(postgres_url: str) -> str:
     return postgres_url
 
 
+@pytest.fixture
+def other_postgres_store_url(postgres_server: str) -> Iterator[str]:
+    """One more of them."""
+    with fresh_database(postgres_server) as url:
+        migrate(url)
+        yield url
+
+
 @pytest.fixture(autouse=True)
 def _quiet_logs() -> None:
     """Warnings and worse, and no context of the test before."""

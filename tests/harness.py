@@ -221,12 +221,29 @@ def service_process(
 
 def run_command(*arguments: str, timeout: float = 60, **environ: str) -> "subprocess.CompletedProcess[str]":
     """One run of the command line."""
+    return run_module("config.main", *arguments, timeout=timeout, **environ)
+
+
+def run_module(
+    module: str, *arguments: str, timeout: float = 60, **environ: str
+) -> "subprocess.CompletedProcess[str]":
+    """One run of a module in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "config.main", *arguments],
+        [sys.executable, "-m", module, *arguments],
         env={**_clean_environment(), **environ},
         capture_output=True,
         text=True,
         timeout=timeout,
+    )
+
+
+def start_command(*arguments: str, **environ: str) -> "subprocess.Popen[str]":
+    """A run of the command line, to be killed."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "config.main", *arguments],
+        env={**_clean_environment(), **environ},
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -245,7 +262,9 @@ __all__ = [
     "ServiceProcess",
     "eventually",
     "run_command",
+    "run_module",
     "service",
     "service_process",
     "settings_in",
+    "start_command",
 ]

@@ -13,3 +13,8 @@ def sqlite_log_settings(path: Path) -> dict[str, str]:
         "SQLITE_DBNAME": str(path),
         "SQLITE_LOCK_TIMEOUT": "10",
     }
+
+
+def followers_file(path: Path) -> Path:
+    """The file of positions and timers beside a log: so they do not take turns with the appends."""
+    return path.with_name(f"{path.stem}-followers.db")

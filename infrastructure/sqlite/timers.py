@@ -35,7 +35,7 @@ class SqliteTimers:
 
     async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
         """Set and cancel timers, all or none."""
-        rows = [(timer.id, _sortable(timer.due_at), msgspec.json.encode(timer)) for timer in set]
+        rows = [(timer.id, sortable(timer.due_at), msgspec.json.encode(timer)) for timer in set]
 
         def write(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT OR REPLACE INTO timers (id, due_at, timer) VALUES (?, ?, ?)", rows)
@@ -49,13 +49,13 @@ class SqliteTimers:
         def select(connection: sqlite3.Connection) -> list[Timer]:
             rows = connection.execute(
                 "SELECT timer FROM timers WHERE due_at <= ? ORDER BY due_at, id LIMIT ?",
-                (_sortable(now), limit),
+                (sortable(now), limit),
             )
             return [_timer.decode(row[0]) for row in rows]
 
         return await self._database.read(select)
 
 
-def _sortable(moment: datetime) -> str:
+def sortable(moment: datetime) -> str:
     """To the microsecond: a timer that fires too early is refused by its aggregate, and forgotten."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")

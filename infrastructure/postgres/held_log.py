@@ -1,0 +1,68 @@
+"""A connection that holds the log still: nobody appends for as long as it is open."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.errors import LockNotAvailable
+from psycopg.rows import TupleRow
+
+from application.log_copy import CannotCopy
+from infrastructure.postgres.conninfo import conninfo
+
+_WITHOUT_TIME_LIMITS = (
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN"
+    " ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
+)
+"""Those that this server's release knows: a role may have them, and a copy takes as long as it takes."""
+
+_PATIENCE = "10s"
+
+_LOCK = "SELECT pg_advisory_lock(3051, 1)"
+"""The lock under which everybody appends: see ``0002_append_in_one_order.sql``."""
+
+
+@asynccontextmanager
+async def held_log(url: str) -> AsyncIterator[AsyncConnection[TupleRow]]:
+    """A connection under the log's lock, whose first statement begins a transaction.
+
+    The lock is the session's and is taken before: a transaction that waited for it would not see what was
+    appended meanwhile. Nothing is committed here.
+
+    Raises:
+        CannotCopy: the server is away, or somebody else has held the lock for ten seconds.
+    """
+    try:
+        connection = await AsyncConnection.connect(conninfo(url), autocommit=True)
+    except psycopg.Error as error:
+        raise CannotCopy(str(error)) from error
+    try:
+        with failures_at(connection):
+            await connection.execute(_WITHOUT_TIME_LIMITS)
+            await connection.execute("SELECT set_config('lock_timeout', %s, false)", (_PATIENCE,))
+            await connection.execute(_LOCK)
+            await connection.set_autocommit(False)
+        yield connection
+    finally:
+        await connection.close()
+
+
+def place_of(connection: AsyncConnection[TupleRow]) -> str:
+    """Which database it is, for messages."""
+    return "PostgreSQL" if connection.closed else f"{connection.info.dbname} at {connection.info.host}"
+
+
+@contextmanager
+def failures_at(connection: AsyncConnection[TupleRow]) -> Iterator[None]:
+    """PostgreSQL's errors as ours, with the database that they are about."""
+    place = place_of(connection)
+    try:
+        yield
+    except LockNotAvailable as error:
+        raise CannotCopy(
+            f"{place}: somebody else holds the log's lock: an append, another copy,"
+            " or the other side if it is the same database"
+        ) from error
+    except psycopg.Error as error:
+        raise CannotCopy(f"{place}: {error}") from error

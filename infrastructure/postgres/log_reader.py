@@ -1,0 +1,76 @@
+"""Reads a whole log out of PostgreSQL, with what lies beside it."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection, IsolationLevel
+from psycopg.rows import TupleRow
+
+from application.log_copy import Entry, FollowerPosition, entries_of, timers_of
+from application.ports import Timer
+from infrastructure.postgres.held_log import failures_at, held_log, place_of
+
+_BATCH = 500
+
+
+class PostgresLogReader:
+    """What a connection's transaction sees, fetched by cursors on the server's side."""
+
+    def __init__(self, connection: AsyncConnection[TupleRow]) -> None:
+        self._connection = connection
+
+    async def count(self) -> int:
+        """How many events there are."""
+        statement = "SELECT count(*) FROM public.workflow_orchestrator_events"
+        with failures_at(self._connection):
+            cursor = await self._connection.execute(statement)
+            row = await cursor.fetchone()
+        assert row is not None
+        return int(row[0])
+
+    async def events(self) -> AsyncGenerator[Sequence[Entry], None]:
+        """Every event, in the order of the ids."""
+        statement = (
+            "SELECT notification_id, originator_id, originator_version, topic, state"
+            " FROM public.workflow_orchestrator_events ORDER BY notification_id"
+        )
+        async with aclosing(self._batches(statement)) as batches:
+            async for rows in batches:
+                yield entries_of(rows, place_of(self._connection))
+
+    async def positions(self) -> Sequence[FollowerPosition]:
+        """Every position, in the order of follower and partition."""
+        with failures_at(self._connection):
+            cursor = await self._connection.execute(
+                "SELECT follower, partition, position FROM public.follower_positions"
+                ' ORDER BY follower COLLATE "C", partition COLLATE "C"'
+            )
+            return [FollowerPosition(*row) for row in await cursor.fetchall()]
+
+    async def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
+        """Every timer, in the order of the ids."""
+        statement = 'SELECT timer FROM public.timers ORDER BY id COLLATE "C"'
+        async with aclosing(self._batches(statement)) as batches:
+            async for rows in batches:
+                yield timers_of((row[0] for row in rows), place_of(self._connection))
+
+    async def _batches(self, statement: str) -> AsyncGenerator[list[tuple[Any, ...]], None]:
+        with failures_at(self._connection):
+            async with self._connection.cursor(name="copy_log") as cursor:
+                await cursor.execute(statement, binary=True)
+                while rows := await cursor.fetchmany(_BATCH):
+                    yield rows
+
+
+@asynccontextmanager
+async def read_postgres_log(url: str) -> AsyncIterator[PostgresLogReader]:
+    """One state of a log, to which nobody appends until it has been read.
+
+    Raises:
+        CannotCopy: the server is away, or the log's lock is not to be had.
+    """
+    async with held_log(url) as connection:
+        await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+        await connection.set_read_only(True)
+        yield PostgresLogReader(connection)

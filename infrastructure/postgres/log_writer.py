@@ -1,0 +1,118 @@
+"""Writes a whole log into PostgreSQL in one transaction."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+import msgspec
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from application.log_copy import CannotCopy, Entry, FollowerPosition
+from application.ports import Timer
+from infrastructure.postgres.held_log import failures_at, held_log, place_of
+from infrastructure.postgres.log_reader import PostgresLogReader
+
+_COPY = (
+    "COPY public.workflow_orchestrator_events"
+    " (notification_id, originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)"
+)
+_TYPES = ("int8", "text", "int8", "text", "bytea")
+
+_GO_ON_AFTER_THE_NEWEST = (
+    "SELECT setval(pg_get_serial_sequence('public.workflow_orchestrator_events', 'notification_id'),"
+    " max(notification_id)) FROM public.workflow_orchestrator_events"
+)
+"""No transaction takes it back; with a copy that ends here, ids begin later and that is all."""
+
+_SERVICES = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
+)
+_LEAVING_SECONDS = 2.0
+
+
+class PostgresLogWriter:
+    """A connection's transaction."""
+
+    def __init__(self, connection: AsyncConnection[TupleRow]) -> None:
+        self._connection = connection
+        self.written = PostgresLogReader(connection)
+
+    async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
+        """Write events under their own ids."""
+        await self._refuse_while_a_service_runs()
+        with failures_at(self._connection):
+            async with self._connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+                copy.set_types(_TYPES)
+                async for batch in batches:
+                    for entry in batch:
+                        await copy.write_row(msgspec.structs.astuple(entry))
+
+    async def put_positions(self, positions: Sequence[FollowerPosition]) -> None:
+        """Write positions in place of those that are there."""
+        with failures_at(self._connection):
+            async with self._connection.cursor() as cursor:
+                await cursor.execute("DELETE FROM public.follower_positions")
+                await cursor.executemany(
+                    "INSERT INTO public.follower_positions (follower, partition, position)"
+                    " VALUES (%s, %s, %s)",
+                    [msgspec.structs.astuple(each) for each in positions],
+                )
+
+    async def put_timers(self, batches: AsyncIterator[Sequence[Timer]]) -> None:
+        """Write timers in place of those that are there."""
+        with failures_at(self._connection):
+            async with self._connection.cursor() as cursor:
+                await cursor.execute("DELETE FROM public.timers")
+                async for batch in batches:
+                    await cursor.executemany(
+                        "INSERT INTO public.timers (id, due_at, timer) VALUES (%s, %s, %s)",
+                        [(timer.id, timer.due_at, msgspec.json.encode(timer)) for timer in batch],
+                    )
+
+    async def finish(self) -> None:
+        """See that the next event will get a higher id."""
+        await self._refuse_while_a_service_runs()
+        with failures_at(self._connection):
+            await self._connection.execute(_GO_ON_AFTER_THE_NEWEST)
+
+    async def _refuse_while_a_service_runs(self) -> None:
+        """A service that began on the empty log remembers no position, and would publish all that comes.
+
+        It is known by the name of its connections; one that has just ended is given time to be gone.
+        """
+        given_up = anyio.current_time() + _LEAVING_SECONDS
+        while await self._services():
+            if anyio.current_time() > given_up:
+                raise CannotCopy(
+                    f"{place_of(self._connection)}: a service is connected to it, and would publish every"
+                    " message of the past; stop it"
+                )
+            await anyio.sleep(0.1)
+
+    async def _services(self) -> int:
+        with failures_at(self._connection):
+            await self._connection.execute("SELECT pg_stat_clear_snapshot()")
+            cursor = await self._connection.execute(_SERVICES)
+            row = await cursor.fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+@asynccontextmanager
+async def write_postgres_log(url: str) -> AsyncIterator[PostgresLogWriter]:
+    """One transaction on a log, committed at the end of the block, under the log's lock.
+
+    Raises:
+        CannotCopy: the server is away, or the log's lock is not to be had.
+    """
+    async with held_log(url) as connection:
+        yield PostgresLogWriter(connection)
+        try:
+            await connection.commit()
+        except psycopg.Error as error:
+            raise CannotCopy(
+                f"the commit was not answered; run it again, which verifies what is there: {error}"
+            ) from error

@@ -1,0 +1,103 @@
+"""Reads a whole log out of SQLite, with what lies beside it."""
+
+import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, aclosing, asynccontextmanager, closing, contextmanager
+from os.path import isfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anyio.to_thread import run_sync
+
+from application.log_copy import CannotCopy, Entry, FollowerPosition, entries_of, timers_of
+from application.ports import Timer
+from infrastructure.sqlite.event_store import followers_file
+
+_BATCH = 500
+
+T = TypeVar("T")
+
+
+class SqliteLogReader:
+    """What the transactions of two connections see: one to the log, one to the followers beside it."""
+
+    def __init__(self, path: Path, log: sqlite3.Connection, followers: sqlite3.Connection) -> None:
+        self._path = path
+        self._log = log
+        self._followers = followers
+
+    async def count(self) -> int:
+        """How many events there are."""
+        statement = "SELECT count(*) FROM stored_events"
+        (row,) = await self._run(lambda: self._log.execute(statement).fetchall())
+        return int(row[0])
+
+    async def events(self) -> AsyncGenerator[Sequence[Entry], None]:
+        """Every event, in the order of the ids."""
+        statement = (
+            "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events ORDER BY rowid"
+        )
+        async with aclosing(self._batches(self._log, statement)) as batches:
+            async for rows in batches:
+                yield entries_of(rows, str(self._path))
+
+    async def positions(self) -> Sequence[FollowerPosition]:
+        """Every position, in the order of follower and partition."""
+        statement = (
+            "SELECT follower, partition, position FROM follower_positions ORDER BY follower, partition"
+        )
+        rows = await self._run(lambda: self._followers.execute(statement).fetchall())
+        return [FollowerPosition(*row) for row in rows]
+
+    async def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
+        """Every timer, in the order of the ids."""
+        statement = "SELECT timer FROM timers ORDER BY id"
+        async with aclosing(self._batches(self._followers, statement)) as batches:
+            async for rows in batches:
+                yield timers_of((row[0] for row in rows), str(self._path))
+
+    async def _batches(
+        self, connection: sqlite3.Connection, statement: str
+    ) -> AsyncGenerator[list[tuple[Any, ...]], None]:
+        cursor = await self._run(lambda: connection.execute(statement))
+        while rows := await self._run(lambda: cursor.fetchmany(_BATCH)):
+            yield rows
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        with failures_at(self._path):
+            return await run_sync(work)
+
+
+@asynccontextmanager
+async def read_sqlite_log(path: Path) -> AsyncIterator[SqliteLogReader]:
+    """One state of a log. Its files are not written to, and not made where they are missing.
+
+    Raises:
+        CannotCopy: there is no such log, or the file of its followers is missing.
+    """
+    with ExitStack() as stack:
+        log, followers = (stack.enter_context(_opened(each)) for each in (path, followers_file(path)))
+        yield SqliteLogReader(path, log, followers)
+
+
+@contextmanager
+def failures_at(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours, with the file that they are about."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise CannotCopy(f"{path}: {error}") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with failures_at(path):
+        if not isfile(path):
+            raise CannotCopy(f"there is no {path}")
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+    with closing(connection):
+        with failures_at(path):
+            connection.execute("BEGIN")
+        yield connection
