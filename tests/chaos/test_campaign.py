@@ -47,9 +47,9 @@ async def test_nothing_is_lost_doubled_stuck_or_crossed_under_load_kills_and_fau
     plan = Plan(
         seed="short",
         kills=2,
-        seconds=9,
-        rate=15,
-        message_rate=2,
+        seconds=8,
+        rate=12,
+        message_rate=1,
         others=FAULTS[form],
         settle_seconds=120,
     )

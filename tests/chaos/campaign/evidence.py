@@ -113,6 +113,10 @@ class Evidence:
         self.faults.append(fault)
         self._write("faults", fault)
 
+    def note_waiting(self, what: str) -> None:
+        """What the end of a campaign still waits for."""
+        self._write("waiting", Fault(name=what, at=time.time()))
+
     def write(self, name: str, rows: Mapping[str, Any] | list[Any]) -> None:
         """A file of its own, beside the others."""
         if self._folder is not None:

@@ -58,7 +58,7 @@ class Neighbourhood:
         self._dice = random.Random(f"{seed}/neighbours")
         self._rate = rate
         self._on_failed = on_failed
-        self._post = Post(url, names, evidence, self._dice, self._react)
+        self._post = Post(url, names, evidence, self._react)
         self._known: set[str] = set()
         self._unanswered: list[dict[str, Any]] = []
         self._thinking = 0

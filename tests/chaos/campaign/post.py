@@ -6,7 +6,6 @@ is published while nobody listens is seen later; what is sent is sent until the 
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from datetime import UTC, datetime
 import aio_pika
 import aio_pika.exceptions
 import anyio
+import anyio.abc
 import msgspec
 from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
 
@@ -25,7 +25,10 @@ from tests.neighbours import Names
 
 CONFIRM_SECONDS = 6.0
 BETWEEN_CONNECTIONS_SECONDS = 0.5
-SENDERS = 8
+IN_FLIGHT = 64
+"""Confirmations of persistent messages come late, and many together."""
+
+AFTER_A_FAILURE_SECONDS = 0.3
 UNACKNOWLEDGED = 200
 
 BROKER_AWAY = (aio_pika.exceptions.AMQPError, ConnectionError, OSError, TimeoutError, RuntimeError)
@@ -34,35 +37,34 @@ BROKER_AWAY = (aio_pika.exceptions.AMQPError, ConnectionError, OSError, TimeoutE
 class Post:
     """``on_seen`` is told of each message, also of a repeated one, before it is acknowledged."""
 
-    def __init__(
-        self, url: str, names: Names, evidence: Evidence, dice: random.Random, on_seen: Callable[[Seen], None]
-    ) -> None:
+    def __init__(self, url: str, names: Names, evidence: Evidence, on_seen: Callable[[Seen], None]) -> None:
         self._url = url
         self._names = names
         self._evidence = evidence
-        self._dice = dice
         self._on_seen = on_seen
         self._exchange: AbstractExchange | None = None
-        self._outgoing: list[Sent] = []
-        self._in_hand = 0
+        self._turn = anyio.CapacityLimiter(IN_FLIGHT)
+        self._unconfirmed = 0
         self._connected = anyio.Event()
+        self._tasks: anyio.abc.TaskGroup | None = None
 
     @property
     def is_idle(self) -> bool:
         """Whether everything has been confirmed."""
-        return not self._outgoing and not self._in_hand
+        return not self._unconfirmed
 
     def put(self, said: Sent) -> None:
-        """Send a message, in no order with others."""
-        self._outgoing.append(said)
+        """Send a message until it is confirmed, in no order with others."""
+        assert self._tasks is not None
+        self._unconfirmed += 1
+        self._tasks.start_soon(self._send, said)
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """It sends and listens meanwhile; it listens before anything else begins."""
         async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
             tasks.start_soon(self._stay_connected)
-            for _ in range(SENDERS):
-                tasks.start_soon(self._send_on)
             await self._connected.wait()
             yield
             tasks.cancel_scope.cancel()
@@ -108,22 +110,17 @@ class Post:
         with contextlib.suppress(*BROKER_AWAY):
             await message.ack()
 
-    async def _send_on(self) -> None:
-        while True:
-            exchange = self._exchange
-            if exchange is None or not self._outgoing:
-                await anyio.sleep(0.05)
-                continue
-            said = self._outgoing.pop(self._dice.randrange(len(self._outgoing)))
-            self._in_hand += 1
-            try:
-                confirmed = await _published(exchange, said)
-                self._evidence.note_sent(msgspec.structs.replace(said, confirmed=confirmed, at=time.time()))
-                if not confirmed:
-                    self._outgoing.append(said)
-                    await anyio.sleep(0.2)
-            finally:
-                self._in_hand -= 1
+    async def _send(self, said: Sent) -> None:
+        confirmed = False
+        while not confirmed:
+            async with self._turn:
+                if exchange := self._exchange:
+                    confirmed = await _published(exchange, said)
+                    tried = msgspec.structs.replace(said, confirmed=confirmed, at=time.time())
+                    self._evidence.note_sent(tried)
+            if not confirmed:
+                await anyio.sleep(AFTER_A_FAILURE_SECONDS)
+        self._unconfirmed -= 1
 
 
 async def _published(exchange: AbstractExchange, said: Sent) -> bool:

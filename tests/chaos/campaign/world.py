@@ -151,9 +151,20 @@ class World:
 
 @asynccontextmanager
 async def world(
-    form: Form, ground: Servers, folder: Path, evidence: Evidence, *, megabytes: int, cron: dict[str, str]
+    form: Form,
+    ground: Servers,
+    folder: Path,
+    evidence: Evidence,
+    *,
+    megabytes: int,
+    cron: dict[str, str],
+    with_clock: bool,
 ) -> AsyncIterator[World]:
-    """A world with its instances kept running. ``cron`` lets jobs fire, by the names of their variables."""
+    """A world with its instances kept running.
+
+    ``cron`` lets jobs fire, by the names of their variables; ``with_clock`` puts the last instance on a clock
+    that can be set.
+    """
     with ExitStack() as stack:
         data_dir, disk = folder / "data", None
         data_dir.mkdir(parents=True)
@@ -173,7 +184,7 @@ async def world(
         if form.cosmos:
             environ |= ground.cosmos[0].environ(database)
         place = World(form, ground, names, database, environ, disk)
-        clock = _clock(folder)
+        clock = _clock(folder) if with_clock else None
         for number in range(form.instances):
             instance = Instance(
                 number,
