@@ -18,8 +18,8 @@ pytestmark = [
 
 FAULTS = {
     "sqlite": ("disk full", "clock set"),
-    "sqlite-cosmos": ("cosmos frozen", "broker frozen"),
-    "postgres": ("postgres stopped", "postgres connections ended"),
+    "sqlite-cosmos": ("cosmos frozen", "cosmos cut", "broker frozen"),
+    "postgres": ("postgres stopped", "postgres connections ended", "instance restarted"),
     "postgres-cosmos-2": ("instance frozen", "broker restarted"),
 }
 

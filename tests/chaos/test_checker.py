@@ -278,6 +278,10 @@ def a_rebuild_makes_no_document(case: Case) -> None:
     case.rebuilt.pop()
 
 
+def a_minute_has_no_firing(case: Case) -> None:
+    case.minutely, case.began, case.ended = ("propagation",), 59.0, 61.0
+
+
 SPOILT: dict[Spoil, tuple[str, str]] = {
     a_message_never_went_out: ("lost", "never went out"),
     a_message_went_out_under_another_id_too: ("doubled", "under 2 ids"),
@@ -319,6 +323,7 @@ SPOILT: dict[Spoil, tuple[str, str]] = {
     a_step_ended_twice: ("doubled", "ended"),
     a_workflow_never_ended: ("stuck", "it runs"),
     a_run_was_never_closed: ("stuck", "runs that nobody closed"),
+    a_minute_has_no_firing: ("lost", "it has not fired at 1970-01-01T00:01:00+00:00"),
     a_document_is_behind: ("differs", "says running, the log completed"),
     a_document_is_missing: ("lost", "no document in workflow_executions"),
     a_document_of_nothing: ("invented", "a document of nothing"),

@@ -1,7 +1,8 @@
 """``python -m tests.chaos.campaign``: the long form. It prints its figures, and ends with 1 if one is wrong.
 
-CHAOS_FORMS, CHAOS_KILLS, CHAOS_SECONDS, CHAOS_RATE, CHAOS_SEED and CHAOS_FOLDER say which stores, how often,
-how long, how many requests a second, which plan, and where the evidence is kept (else only a failure's is).
+By the environment: CHAOS_FORMS (which stores), CHAOS_KILLS, CHAOS_SECONDS, CHAOS_RATE (requests a second),
+CHAOS_SEED (which plan), CHAOS_FAULTS (beside kills; all that are possible), CHAOS_MINUTELY (jobs that cron
+fires each minute; leave the clock alone then), CHAOS_FOLDER (keeps the evidence in any case).
 """
 
 import logging
@@ -35,6 +36,8 @@ def main() -> int:
         often=True,
         megabytes=1024,
         settle_seconds=180,
+        others=_listed("CHAOS_FAULTS"),
+        minutely=_listed("CHAOS_MINUTELY") or (),
     )
     print(f"CHAOS_SEED={seed} CHAOS_KILLS={kills} CHAOS_SECONDS={seconds:g} CHAOS_FORMS={','.join(chosen)}")
     logging.disable(logging.ERROR)  # aiormq says much about a broker that is away
@@ -52,6 +55,12 @@ def main() -> int:
             if not report.findings and "CHAOS_FOLDER" not in os.environ:
                 shutil.rmtree(place)
     return 1 if findings else 0
+
+
+def _listed(variable: str) -> list[str] | None:
+    """What a variable lists; None where it is not set."""
+    given = os.environ.get(variable)
+    return None if given is None else [name for name in given.split(",") if name]
 
 
 if __name__ == "__main__":

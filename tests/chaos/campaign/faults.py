@@ -1,5 +1,6 @@
 """What is done to the system, on a plan that a seed repeats. Each fault has its own end."""
 
+import contextlib
 import random
 import signal
 import time
@@ -8,19 +9,27 @@ from datetime import UTC, datetime
 
 import anyio
 import msgspec
+import psycopg
 
 from tests.chaos.campaign.evidence import Evidence
+from tests.chaos.campaign.instances import Instance
 from tests.chaos.campaign.world import World
-from tests.postgres import end_connections
+
+KILLED_AGAIN = 0.25
+LONGEST_START_SECONDS = 2.0
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault: when it begins, counted from the first, how long it holds, and whom it is done to."""
+    """One fault: when it begins and how long it holds, in seconds; ``chance`` chooses the rest.
+
+    A kill that comes ``again`` comes while the process is starting.
+    """
 
     at: float
     name: str
     hold: float
     chance: float
+    again: bool = False
 
 
 HOLDS = {
@@ -30,7 +39,9 @@ HOLDS = {
     "postgres stopped": (0.5, 5.0),
     "postgres connections ended": (0.0, 0.0),
     "cosmos frozen": (2.0, 8.0),
+    "cosmos cut": (0.5, 4.0),
     "instance frozen": (11.0, 13.0),
+    "instance restarted": (0.0, 0.0),
     "disk full": (2.0, 5.0),
     "clock set": (4.0, 8.0),
 }
@@ -42,7 +53,13 @@ def plan_kills(seed: str, kills: int, seconds: float) -> list[Planned]:
     dice = random.Random(f"{seed}/kills")
     moments = sorted(dice.uniform(0, seconds) for _ in range(kills))
     return [
-        Planned(at=at, name="kill", hold=dice.choice((0.0, dice.uniform(0, 1.5))), chance=dice.random())
+        Planned(
+            at=at,
+            name="kill",
+            hold=dice.choice((0.0, dice.uniform(0, 1.5))),
+            chance=dice.random(),
+            again=dice.random() < KILLED_AGAIN,
+        )
         for at in moments
     ]
 
@@ -65,12 +82,12 @@ def plan_others(seed: str, names: Sequence[str], seconds: float, *, often: bool)
 
 
 def possible_in(world: World) -> list[str]:
-    """Which of the faults this world can have; a long freeze only on demand."""
-    names = ["broker restarted", "broker frozen", "instance frozen"]
+    """Which of the faults this world can have; a long freeze of the broker only on demand."""
+    names = ["broker restarted", "broker frozen", "instance frozen", "instance restarted"]
     if world.form.postgres:
         names += ["postgres stopped", "postgres connections ended"]
     if world.form.cosmos:
-        names.append("cosmos frozen")
+        names += ["cosmos frozen", "cosmos cut"]
     if world.disk is not None:
         names.append("disk full")
     if world.instances[-1].clock is not None:
@@ -93,7 +110,9 @@ class Faults:
             "postgres stopped": self._stop_postgres,
             "postgres connections ended": self._end_connections,
             "cosmos frozen": self._freeze_cosmos,
+            "cosmos cut": self._cut_cosmos,
             "instance frozen": self._freeze_instance,
+            "instance restarted": self._restart_instance,
             "disk full": self._fill_disk,
             "clock set": self._set_clock,
         }
@@ -107,14 +126,17 @@ class Faults:
                 self._evidence.note_fault(fault.name, f"for {fault.hold:.1f} s")
             await self._acts[fault.name](fault)
 
+    def _chosen(self, fault: Planned) -> Instance:
+        return self._world.instances[int(fault.chance * len(self._world.instances))]
+
     async def _kill(self, fault: Planned) -> None:
         """At any time; a share of them once more, while it is starting."""
-        instance = self._world.instances[int(fault.chance * 1000) % len(self._world.instances)]
+        instance = self._chosen(fault)
         await instance.until_launched()
         instance.kill(fault.hold)
-        if fault.chance < 0.25:
+        if fault.again:
             await instance.until_launched()
-            await anyio.sleep(fault.chance * 6)
+            await anyio.sleep(fault.chance * LONGEST_START_SECONDS)
             instance.kill(0)
 
     async def _restart_broker(self, fault: Planned) -> None:
@@ -139,7 +161,9 @@ class Faults:
 
     async def _end_connections(self, fault: Planned) -> None:
         """Every connection at once, some of them between a commit and its acknowledgement."""
-        await anyio.to_thread.run_sync(end_connections, self._world.environ["EVENT_STORE_URL"])
+        await anyio.to_thread.run_sync(
+            end_connections, self._world.environ["EVENT_STORE_URL"], self._world.servers.postgres.url
+        )
 
     async def _freeze_cosmos(self, fault: Planned) -> None:
         _, process = self._world.servers.cosmos
@@ -149,9 +173,22 @@ class Faults:
         finally:
             process.send_signal(signal.SIGCONT)
 
+    async def _cut_cosmos(self, fault: Planned) -> None:
+        """In the midst of answers: some writes are done, and nobody is told so."""
+        between = self._world.to_cosmos
+        assert between is not None
+        between.cut()
+        try:
+            await anyio.sleep(fault.hold)
+        finally:
+            between.open()
+
+    async def _restart_instance(self, fault: Planned) -> None:
+        await self._chosen(fault).restart()
+
     async def _freeze_instance(self, fault: Planned) -> None:
         """Longer than a lease: others take over, and then it goes on as if no time had passed."""
-        instance = self._world.instances[int(fault.chance * len(self._world.instances))]
+        instance = self._chosen(fault)
         instance.freeze()
         try:
             await anyio.sleep(fault.hold)
@@ -183,3 +220,13 @@ class Faults:
                 await anyio.sleep(0.3)
         finally:
             instance.clock.set("+0")
+
+
+def end_connections(url: str, server: str) -> None:
+    """From the server's side. They come again at once: nobody can wait here until there are none."""
+    statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    with (
+        contextlib.suppress(psycopg.OperationalError),
+        psycopg.connect(server, autocommit=True) as connection,
+    ):
+        connection.execute(statement, (url.rsplit("/", 1)[1],))

@@ -8,7 +8,7 @@ import msgspec
 
 from tests.chaos.campaign.checks import Case, Finding
 from tests.chaos.campaign.checks.wire import expected, key_of, published
-from tests.chaos.campaign.evidence import COMMANDS, Evidence
+from tests.chaos.campaign.evidence import COMMANDS, Evidence, Seen
 
 CLOCK_IS_WRONG_SECONDS = 1800.0
 
@@ -82,7 +82,7 @@ def figures(
         messages_in=len(case.sent_ids),
         deliveries_in=sum(sent.confirmed for sent in case.sent),
         messages_out=len({seen.body["id"] for seen in out}),
-        repeats_out=len(out) - len({seen.body["id"] for seen in out}),
+        repeats_out=_repeats(out),
         events=len(case.events),
         workflows=sum("/workflow/" in stream for stream in case.streams),
         kills=kills,
@@ -95,6 +95,16 @@ def figures(
         seconds_to_settle=round(seconds_to_settle, 1),
         seconds_to_the_wire=_delays(case),
     )
+
+
+def _repeats(out: Sequence[Seen]) -> int:
+    """Without what the broker gave the listener again."""
+    known: set[str] = set()
+    repeats = 0
+    for seen in out:
+        repeats += seen.body["id"] in known and not seen.redelivered
+        known.add(seen.body["id"])
+    return repeats
 
 
 def _delays(case: Case) -> dict[str, float]:

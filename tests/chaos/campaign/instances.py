@@ -1,5 +1,7 @@
 """Instances of the service as processes: killed, frozen, on a wrong clock, and always started again."""
 
+import contextlib
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,6 +103,13 @@ class Instance:
         self.kills += 1
         self._evidence.note_fault("kill -9", f"instance {self.number}")
         return True
+
+    async def restart(self) -> None:
+        """SIGTERM, as at a deployment, and a start."""
+        if self._process.is_running:
+            self._launched = False
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await anyio.to_thread.run_sync(self._process.terminate)
 
     def freeze(self) -> None:
         """SIGSTOP."""

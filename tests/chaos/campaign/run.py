@@ -22,7 +22,8 @@ END_BY_SIGTERM_SECONDS = 25
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How hard, and how long. ``others`` are the faults beside kills; None takes all that are possible.
 
-    ``rate`` is requests a second. ``settle_seconds`` bounds the wait for quiet once everything is healed.
+    ``rate`` is requests a second. ``minutely`` are jobs that cron fires each minute; it needs a true clock.
+    ``settle_seconds`` bounds the wait for quiet once everything is healed.
     """
 
     seed: str
@@ -34,7 +35,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     often: bool = False
     megabytes: int = 64
     settle_seconds: float = 60.0
-    cron: dict[str, str] = {}
+    minutely: Sequence[str] = ()
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -65,7 +66,7 @@ async def campaign(form: Form, ground: Servers, folder: Path, plan: Plan) -> Rep
             folder,
             evidence,
             megabytes=plan.megabytes,
-            cron=plan.cron,
+            minutely=plan.minutely,
             with_clock=plan.others is None or "clock set" in plan.others,
         ) as place:
             return await _in_world(place, evidence, folder, plan, began)
@@ -88,6 +89,7 @@ async def _in_world(place: World, evidence: Evidence, folder: Path, plan: Plan, 
     others = possible_in(place) if plan.others is None else plan.others
     others = [name for name in others if name in possible_in(place) or name == "broker frozen for long"]
     await _until_all_ready(place)
+    ready_at = time.time()
     async with neighbours.at_work():
         async with anyio.create_task_group() as work:
             work.start_soon(load.run)
@@ -100,9 +102,10 @@ async def _in_world(place: World, evidence: Evidence, folder: Path, plan: Plan, 
         healed = time.monotonic()
         neighbours.answer_everything()
         await _until_quiet(place, evidence, neighbours, plan.settle_seconds)
-        settled = time.monotonic()
+        settled, ended_at = time.monotonic(), time.time()
         codes = [await instance.end(END_BY_SIGTERM_SECONDS) for instance in place.instances]
     case = _case(place, evidence)
+    case.minutely, case.began, case.ended = plan.minutely, ready_at, ended_at
     case.documents = await place.documents()
     await place.rebuild()
     case.rebuilt = await place.documents()

@@ -26,6 +26,7 @@ from tests.chaos.campaign.stored import (
     sqlite_documents,
     sqlite_events,
 )
+from tests.chaos.proxy import Proxy
 from tests.cosmos import Account, emulator_process, fresh_database
 from tests.harness import run_command
 from tests.neighbours import Names
@@ -33,6 +34,21 @@ from tests.services import PostgresNode, RabbitNode, lasting_port, missing, post
 
 STEP_TIMEOUT_SECONDS = 4
 TENANTS = tuple(f"{digit * 8}-0000-4000-8000-000000000000" for digit in "abc")
+
+
+NEVER = "0 0 29 2 *"
+CRONS = {
+    job: f"{job.upper().replace('-', '_')}_CRON"
+    for job in (
+        "risk-snapshot-backfill",
+        "outcome-sync",
+        "industry-benchmarks",
+        "risk-clustering",
+        "account-health",
+        "propagation",
+        "model-monitoring",
+    )
+}
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -107,6 +123,8 @@ class World:
     database: str
     environ: dict[str, str]
     disk: SmallDisk | None
+    to_cosmos: Proxy | None
+    """What stands between the service and Cosmos DB; the checker asks past it."""
     tenants: Sequence[str] = TENANTS
     instances: list[Instance] = field(default_factory=list)
 
@@ -157,13 +175,13 @@ async def world(
     evidence: Evidence,
     *,
     megabytes: int,
-    cron: dict[str, str],
+    minutely: Sequence[str],
     with_clock: bool,
 ) -> AsyncIterator[World]:
     """A world with its instances kept running.
 
-    ``cron`` lets jobs fire, by the names of their variables; ``with_clock`` puts the last instance on a clock
-    that can be set.
+    ``minutely`` are jobs that cron fires each minute, the others never; ``with_clock`` puts the last instance
+    on a clock that can be set.
     """
     with ExitStack() as stack:
         data_dir, disk = folder / "data", None
@@ -174,16 +192,24 @@ async def world(
         environ = {
             "DATA_DIR": str(data_dir),
             "RABBITMQ_URL": ground.broker.url,
-            "BATCH_JOBS_ENABLED": str(bool(cron)).lower(),
+            "BATCH_JOBS_ENABLED": str(bool(minutely)).lower(),
             "WORKFLOW_STEP_TIMEOUT_SECONDS": str(STEP_TIMEOUT_SECONDS),
             "LOG_FORMAT": "json",
-            **cron,
+            **dict.fromkeys(CRONS.values(), NEVER),
+            **{CRONS[job]: "* * * * *" for job in minutely},
         }
         if form.postgres:
             environ["EVENT_STORE_URL"] = _fresh_log(ground.postgres)
+        to_cosmos = None
         if form.cosmos:
-            environ |= ground.cosmos[0].environ(database)
-        place = World(form, ground, names, database, environ, disk)
+            account, _ = ground.cosmos
+            to_cosmos = Proxy(account.endpoint)
+            to_cosmos.port = lasting_port()
+            to_cosmos.open()
+            stack.callback(to_cosmos.cut)
+            endpoint = f"http://127.0.0.1:{to_cosmos.port}"
+            environ |= account.environ(database) | {"COSMOS_DB_ENDPOINT": endpoint}
+        place = World(form, ground, names, database, environ, disk, to_cosmos)
         clock = _clock(folder) if with_clock else None
         for number in range(form.instances):
             instance = Instance(

@@ -36,6 +36,10 @@ class Case(msgspec.Struct, kw_only=True, dict=True):
     events: list[StoredEvent]
     documents: list[StoredDocument]
     rebuilt: list[StoredDocument] = msgspec.field(default_factory=list)
+    minutely: Sequence[str] = ()
+    """The jobs that cron fires each minute, meanwhile from ``began`` to ``ended`` (seconds since 1970)."""
+    began: float = 0.0
+    ended: float = 0.0
     own_queue: list[str] = msgspec.field(default_factory=list)
     dead_letters: list[str] = msgspec.field(default_factory=list)
     job_queue: list[str] = msgspec.field(default_factory=list)

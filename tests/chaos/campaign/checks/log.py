@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
+from math import ceil
 
 import msgspec
 
@@ -56,6 +58,8 @@ def check(case: Case) -> Iterator[Finding]:
     positions = [event.position for event in case.events]
     if any(later <= earlier for earlier, later in pairwise(positions)):
         yield Finding(kind="disordered", about="log", what="ids do not increase")
+    for job in case.minutely:
+        yield from _check_firings(case, job)
     for stream, events in case.streams.items():
         yield from _check_versions(stream, events)
         yield from _check_belonging(stream, events)
@@ -66,6 +70,19 @@ def check(case: Case) -> Iterator[Finding]:
                 yield from _check_approval(stream, events)
             case "job":
                 yield from _check_job(stream, events)
+
+
+def _check_firings(case: Case, job: str) -> Iterator[Finding]:
+    """Each minute has its firing, also those that nobody was there for. (Twice is found with the runs.)"""
+    events = case.streams.get(f"{SYSTEM_TENANT}/job/{job}", [])
+    nominal = [event.data["nominal_at"] for event in events if event.data.get("nominal_at")]
+    fired = {datetime.fromisoformat(text).timestamp() for text in nominal}
+    minute = ceil(case.began / 60) * 60
+    while minute <= case.ended:
+        if minute not in fired:
+            when = datetime.fromtimestamp(minute, UTC).isoformat()
+            yield Finding(kind="lost", about=job, what=f"it has not fired at {when}")
+        minute += 60
 
 
 def _check_versions(stream: str, events: list[StoredEvent]) -> Iterator[Finding]:
