@@ -11,7 +11,6 @@ from typing import TypeVar, cast
 
 import anyio
 import msgspec
-from anyio.to_thread import run_sync
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
     ConnectionPoolClosedError,
@@ -26,6 +25,7 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import Environment
 
 from application.event_mapper import EventMapper
+from application.threads import Threads
 from domain.errors import StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded, event_id
 
@@ -35,8 +35,14 @@ R = TypeVar("R")
 PARTITION = "log"
 """SQLite and PostgreSQL keep one order over all tenants: one partition."""
 
-THREADS = 15
-"""As many as the library's SQLite pool has connections; more writers at once were slower, not faster."""
+THREADS = 13
+"""With the threads below, as many as the library's SQLite pool has connections; more writers were slower."""
+
+OTHER_THREADS = 2
+"""One for the readers of the log, who must not wait behind commands; one for the ping."""
+
+_MOST_WAITING = 256
+_PATIENCE_SECONDS = 10.0
 
 _MAX_ATTEMPTS = 100
 
@@ -84,14 +90,15 @@ class EventLog(Application[str]):
 class EventStore:
     """The log as the rest of the service uses it.
 
-    ``threads`` is how many commands and readers may be at it at once; the ping has one more. The store's
-    pool of connections holds as many.
+    ``threads`` is how many commands may be at it at once. The store's pool of connections holds
+    ``OTHER_THREADS`` more.
     """
 
     def __init__(self, log: EventLog, threads: int = THREADS) -> None:
         self._log = log
-        self._limiter = anyio.CapacityLimiter(threads)
-        self._ping_limiter = anyio.CapacityLimiter(1)
+        self._commanding = _threads(threads, _MOST_WAITING)
+        self._reading = _threads(1, _MOST_WAITING)
+        self._pinging = _threads(1, 0)
         self._wakeups: set[anyio.Event] = set()
         self._newest = 0
         self.appends = 0
@@ -186,11 +193,11 @@ class EventStore:
             )
             return LogBatch(events, _position(notifications[-1]))
 
-        return await self._run(select)
+        return await self._read(select)
 
     async def count_after(self, partition: str, after: str | None) -> int:
         """About how many events follow a position: for progress bars, not for decisions."""
-        head = await self._run(lambda: self._log.recorder.max_notification_id())
+        head = await self._read(lambda: self._log.recorder.max_notification_id())
         return max(0, (head or 0) - (_number(after) or 0))
 
     async def knows(self, partition: str, position: str) -> bool:
@@ -202,11 +209,11 @@ class EventStore:
             found = self._log.recorder.select_notifications(_number(position), 1)
             return bool(found) and _position(found[0]) == position
 
-        return await self._run(look)
+        return await self._read(look)
 
     async def head(self, partition: str) -> str:
         """The position after the last event of a partition."""
-        return await self._run(self._head)
+        return await self._read(self._head)
 
     async def ping(self) -> None:
         """Ask the store for an answer, without waiting behind commands that wait for it too.
@@ -214,7 +221,7 @@ class EventStore:
         Raises:
             StoreUnavailable: it gave none.
         """
-        await run_sync(_translating(self._head), limiter=self._ping_limiter, abandon_on_cancel=True)
+        await self._pinging.run(_translating(self._head))
 
     def subscribe(self) -> "Subscription":
         """Be woken when this process appends, and when :meth:`notice` tells of another's append."""
@@ -232,6 +239,8 @@ class EventStore:
 
     def close(self) -> None:
         """Give back every connection."""
+        for threads in (self._commanding, self._reading, self._pinging):
+            threads.close()
         self._log.close()
 
     def _select(
@@ -251,7 +260,10 @@ class EventStore:
             event.set()
 
     async def _run(self, work: Callable[[], R]) -> R:
-        return await run_sync(_translating(work), limiter=self._limiter)
+        return await self._commanding.run(_translating(work))
+
+    async def _read(self, work: Callable[[], R]) -> R:
+        return await self._reading.run(_translating(work))
 
 
 class Subscription:
@@ -277,6 +289,10 @@ class Subscription:
     def close(self) -> None:
         """Stop being woken."""
         self._wakeups.discard(self._event)
+
+
+def _threads(size: int, most_waiting: int) -> Threads:
+    return Threads(size, most_waiting=most_waiting, patience_seconds=_PATIENCE_SECONDS)
 
 
 def _translating(work: Callable[[], R]) -> Callable[[], R]:

@@ -8,12 +8,14 @@ from application.integration import PUBLISHED_EVENTS, public_message
 from application.ports import PublicMessage, Publisher
 from domain.errors import BrokerUnavailable
 from domain.event import Event, Recorded
+from domain.lease import Lease
 
 
 class Outbox:
     """A follower's handler. Confirmed messages of a batch that fails are not sent again by this process.
 
-    After a crash they may be: a message carries the same id each time, so that a receiver can tell.
+    After a crash they may be, or by an instance that takes over: a message carries the same id each time,
+    so that a receiver can tell.
     """
 
     name = "outbox"
@@ -26,11 +28,15 @@ class Outbox:
         """Whether the neighbours are told of such an event."""
         return isinstance(event, PUBLISHED_EVENTS)
 
-    async def handle(self, events: Sequence[Recorded]) -> None:
+    async def start_over(self) -> None:
+        """What was published stays published."""
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         """Publish the batch's messages; returns when each is confirmed.
 
         Raises:
             BrokerUnavailable: some are not confirmed; the batch is to be handled again.
+            LeaseLost: the rest is for another instance to publish.
         """
         by_stream: dict[str, list[PublicMessage]] = {}
         for recorded in events:
@@ -40,17 +46,19 @@ class Outbox:
         failures: list[Exception] = []
         async with anyio.create_task_group() as group:
             for messages in by_stream.values():
-                group.start_soon(self._publish_in_order, messages, failures)
+                group.start_soon(self._publish_in_order, messages, lease, failures)
         if failures:
             raise failures[0]
         if any(message.id not in self._confirmed for messages in by_stream.values() for message in messages):
             raise BrokerUnavailable("a publication ended without its confirmation")
         self._confirmed.clear()
 
-    async def _publish_in_order(self, messages: Sequence[PublicMessage], failures: list[Exception]) -> None:
+    async def _publish_in_order(
+        self, messages: Sequence[PublicMessage], lease: Lease, failures: list[Exception]
+    ) -> None:
         try:
             for message in messages:
-                await self._publisher.publish(message)
+                await self._publisher.publish(message, lease)
                 self._confirmed.add(message.id)
         except Exception as error:
             failures.append(error)

@@ -8,6 +8,7 @@ from application.commands import Command
 from application.dispatcher import Dispatcher
 from application.ports import Clock, Timer, Timers
 from domain.errors import Refusal
+from domain.lease import Lease
 
 _BATCH = 100
 
@@ -32,19 +33,21 @@ class DueTimers:
         self._dispatch = dispatch
         self._commands = commands
 
-    async def fire(self) -> int:
+    async def fire(self, lease: Lease) -> int:
         """Fire what is due now and return how many there were.
 
         Raises:
             StoreUnavailable: the rest stays due.
+            LeaseLost: the rest is for another instance.
         """
         fired = 0
         while due := await self._timers.due(self._clock.now(), _BATCH):
             for timer in due:
+                lease.check()
                 try:
                     await self._dispatch(self._commands[timer.kind](timer))
                 except Refusal as refusal:
                     log.warning("timer_refused", timer=timer.id, kind=timer.kind, reason=refusal.message)
-                await self._timers.change(set=(), cancel=[timer.id])
+                await self._timers.change(set=(), cancel=[timer.id], lease=lease)
                 fired += 1
         return fired

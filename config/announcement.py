@@ -5,6 +5,7 @@ import socket
 import structlog
 
 from config.container import Container
+from config.kinds import ROLES
 from config.urls import mask_url
 from domain.values import timestamp
 from infrastructure.clock import SystemClock
@@ -16,6 +17,8 @@ def announce(container: Container, listener: socket.socket) -> None:
     """One line a part."""
     settings = container.settings
     host, port = listener.getsockname()[:2]
+    if left_out := [role for role in ROLES if role not in settings.service.roles]:
+        log.info("roles", on=list(settings.service.roles), off=left_out, why="service.roles says so")
     store = mask_url(settings.storage.effective_event_store_url.get_secret_value())
     why = (
         "" if settings.storage.event_store_url.get_secret_value() else " (storage.event_store_url is not set)"
@@ -40,9 +43,16 @@ def announce(container: Container, listener: socket.socket) -> None:
         log.warning(
             "application_insights", off="set, but this version sends nothing there; scrape the metrics"
         )
+    if "scheduler" in settings.service.roles:
+        _announce_jobs(container)
+    shown = f"[{host}]" if ":" in host else host
+    log.info("serving", url=f"http://{shown}:{port}", docs=f"http://{shown}:{port}/docs")
+
+
+def _announce_jobs(container: Container) -> None:
     now = SystemClock().now()
     for job, schedule in container.schedules.items():
-        if settings.batch_jobs.enabled:
+        if container.settings.batch_jobs.enabled:
             log.info(
                 "job",
                 job=job,
@@ -52,8 +62,6 @@ def announce(container: Container, listener: socket.socket) -> None:
             )
         else:
             log.info("job", job=job, off="batch_jobs.enabled is false")
-    shown = f"[{host}]" if ":" in host else host
-    log.info("serving", url=f"http://{shown}:{port}", docs=f"http://{shown}:{port}/docs")
 
 
 def _announce_auth(container: Container) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from application.integration import PUBLISHED_TYPES
 from config.faults import Fault
+from config.kinds import ROLES
 from config.sections import Settings
 from config.suggestions import did_you_mean
 from interfaces.messaging.messages import CONSUMED
@@ -106,6 +107,33 @@ def _apart(section: tuple[str, ...], names: dict[str, str]) -> Iterator[Fault]:
             yield Fault((*section, key), f"{first} has the same name", about=((*section, first),))
 
 
+def _roles_find_what_they_need(settings: Settings) -> Iterator[Fault]:
+    """A process does without a role only where another can have it on the same stores."""
+    roles = settings.service.roles
+    left_out = ", ".join(role for role in ROLES if role not in roles)
+    path, log, broker = ("service", "roles"), ("storage", "event_store_url"), ("rabbitmq", "url")
+    if left_out and not settings.storage.is_shared:
+        yield Fault(
+            path,
+            f"no other process can be {left_out} on an event store in SQLite: set EVENT_STORE_URL to"
+            " PostgreSQL, or leave out none",
+            about=(log,),
+        )
+    elif left_out and not settings.rabbitmq.url.get_secret_value():
+        yield Fault(
+            path,
+            f"no other process can be {left_out} on a bus in this one: set RABBITMQ_URL, or leave out none",
+            about=(broker,),
+        )
+    elif ("api" in roles) != ("projector" in roles) and not settings.cosmos_db.endpoint:
+        yield Fault(
+            path,
+            "api and projector belong together while the documents lie in this process's DATA_DIR: set"
+            " COSMOS_DB_ENDPOINT, or take both or neither",
+            about=(("cosmos_db", "endpoint"),),
+        )
+
+
 def _aliases_are_unmistakable(settings: Settings) -> Iterator[Fault]:
     aliases = settings.rabbitmq.type_aliases
     counted = Counter(aliases.values())
@@ -130,5 +158,6 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Fault]], ...] = (
     _cosmos_key_can_sign,
     _containers_are_apart,
     _queues_are_apart,
+    _roles_find_what_they_need,
     _aliases_are_unmistakable,
 )

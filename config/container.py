@@ -1,11 +1,12 @@
 """The composition root: which part is built with which, by plain constructors."""
 
 import os
+import socket
 import time
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from importlib.metadata import version
+from uuid import uuid4
 
 import msgspec
 from starlette.applications import Starlette
@@ -14,12 +15,8 @@ from application.approvals import ApprovalHandlers
 from application.dispatcher import Dispatcher
 from application.integration import Source
 from application.jobs import JobHandlers
-from application.outbox import Outbox
-from application.policies import step_deadlines
-from application.policies.step_deadlines import StepDeadlines
-from application.shared_reads import SharedReads
-from application.timers import DueTimers
 from application.workflows import WorkflowHandlers
+from config.parts import Parts, build_parts
 from config.sections import Settings
 from config.stores import Stores, open_stores
 from config.transport import Transport, build_transport
@@ -36,15 +33,10 @@ from interfaces.rest.root import Check, RootRoutes
 from interfaces.rest.service import Service
 from interfaces.rest.workflows import WorkflowRoutes
 from interfaces.scheduling.cron import UnixCron
-from interfaces.scheduling.firing import CronFirings
-from interfaces.scheduling.scheduler import JobScheduler
-from interfaces.scheduling.timers import TimerLoop
 from projections.approvals import Approvals
 from projections.executions import Executions
-from projections.follower import Follower, FollowerStatus, Handler
 from projections.job_runs import JobRuns
-from projections.ports import Checkpoints
-from projections.projection import Materializer, Projection
+from projections.projection import Projection
 from projections.steps import Steps
 from projections.workflows import Workflows
 
@@ -84,12 +76,10 @@ class Container(msgspec.Struct, frozen=True):
     stores: Stores
     projections: Projections
     dispatch: Dispatcher
-    followers: Sequence[Follower]
     consumer: MessageConsumer
     transport: Transport
     schedules: dict[str, UnixCron]
-    scheduler: JobScheduler
-    timers: TimerLoop
+    parts: Parts
     metrics: Metrics
     app: Starlette
 
@@ -125,50 +115,20 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     source = Source(name, f"{name}-{os.getpid()}-{time.time_ns() // 1_000_000}")
     transport = build_transport(settings, source, consumer, metrics)
 
-    log = SharedReads(stores.event_store)
-
-    def follower(handler: Handler, positions: Checkpoints) -> Follower:
-        return Follower(
-            handler,
-            log,
-            positions,
-            now=clock.now,
-            poll_seconds=settings.followers.poll_seconds,
-            batch_size=settings.followers.batch_size,
-        )
-
-    followers = []
-    for projection in projections.all():
-        materializing = follower(Materializer(projection, stores.documents), stores.document_positions)
-        if await materializing.stands_on_another_log():
-            await stores.documents.clear(projection.container)
-            await materializing.start_over()
-        followers.append(materializing)
-    for handler in (Outbox(transport.publisher), StepDeadlines(stores.timers)):
-        reacting = follower(handler, stores.log_positions)
-        if await reacting.stands_on_another_log():
-            await reacting.start_over()
-        followers.append(reacting)
-    due_timers = DueTimers(
-        stores.timers, clock, dispatch, {step_deadlines.TIMER_KIND: step_deadlines.timed_out}
-    )
     zone = settings.batch_jobs.zone
     schedules = {job: UnixCron(cron, zone) for job, cron in settings.batch_jobs.crons.items()}
-    scheduler = JobScheduler(schedules, CronFirings(dispatch, schedules))
-    timers = TimerLoop(due_timers.fire, poll_seconds=settings.followers.poll_seconds)
-
-    def statuses() -> list[FollowerStatus]:
-        return [*(each.status for each in followers), timers.status]
-
-    metrics.watch_followers(statuses)
-
-    async def scheduler_check() -> Check:
-        if not settings.batch_jobs.enabled:
-            return Check("off", "batch_jobs.enabled is false")
-        if not scheduler.running:
-            return Check("down", "not running")
-        late = scheduler.last_error
-        return Check("up", f"{late.job} of {late.nominal_time}: {late.error}" if late else None)
+    parts = build_parts(
+        settings,
+        stores,
+        projections.all(),
+        dispatch=dispatch,
+        publisher=transport.publisher,
+        schedules=schedules,
+        clock=clock,
+        holder=f"{socket.gethostname()}-{source.instance}-{uuid4().hex[:8]}",
+    )
+    metrics.watch_followers(parts.statuses)
+    metrics.watch_leases(parts.held)
 
     async def event_store_check() -> Check:
         await stores.event_store.ping()
@@ -183,6 +143,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         store=stores.event_store,
         documents=stores.documents,
         authenticate=_authenticator(settings),
+        max_requests=settings.server.max_requests,
     )
     token = settings.metrics.bearer_token.get_secret_value()
     root = RootRoutes(
@@ -193,17 +154,16 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             "eventStore": event_store_check,
             "documents": documents_check,
             "broker": transport.check,
-            "scheduler": scheduler_check,
+            "scheduler": parts.scheduler_check,
         },
-        followers=statuses,
+        followers=parts.statuses,
         metrics=metrics,
         metrics_path=settings.metrics.path,
         metrics_token=token if settings.metrics.require_auth else None,
     )
-    app = create_app(
-        [
-            *root.routes(),
-            *docs_routes(),
+    routes = [*root.routes(), *docs_routes()]
+    if "api" in settings.service.roles:
+        routes += [
             *WorkflowRoutes(
                 service, projections.workflows, projections.steps, projections.executions
             ).routes(),
@@ -211,20 +171,17 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *JobRoutes(
                 service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled
             ).routes(),
-        ],
-        metrics,
-    )
+        ]
+    app = create_app(routes, metrics)
     return Container(
         settings,
         stores,
         projections,
         dispatch,
-        followers,
         consumer,
         transport,
         schedules,
-        scheduler,
-        timers,
+        parts,
         metrics,
         app,
     )

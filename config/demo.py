@@ -20,6 +20,7 @@ from config.runtime import bind, run
 from config.sections import Settings
 from config.transport import InProcessTransport
 from domain.event import Event, Recorded
+from domain.lease import Lease, Unrivalled
 from domain.values import SYSTEM_TENANT, timestamp
 from infrastructure.clock import SystemClock
 from infrastructure.memory.checkpoints import MemoryCheckpoints
@@ -204,9 +205,10 @@ async def _print_events(container: Container) -> None:
     store = container.stores.event_store
     positions = MemoryCheckpoints()
     printer = _Printer()
+    lease = Unrivalled(printer.name)
     for partition in await store.partitions():
-        await positions.save(printer.name, partition, await store.head(partition))
-    await Follower(printer, store, positions, now=SystemClock().now).run()
+        await positions.save(printer.name, partition, await store.head(partition), lease)
+    await Follower(printer, store, positions, now=SystemClock().now).run(lease)
 
 
 class _Printer:
@@ -217,7 +219,10 @@ class _Printer:
     def wants(self, event: Event) -> bool:
         return True
 
-    async def handle(self, events: Sequence[Recorded]) -> None:
+    async def start_over(self) -> None:
+        """What was printed stays."""
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         for recorded in events:
             about = getattr(recorded.event, "step_type", "") or getattr(recorded.event, "job", "")
             moment = timestamp(recorded.timestamp)[11:23]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -69,6 +69,12 @@ def _scalar(text: object) -> object:
     if _DECIMAL.fullmatch(text):
         return float(text)
     return _FLAGS.get(text.lower(), text)
+
+
+def _split(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    return [part.strip().lower() for part in text.split(",") if part.strip()]
 
 
 def _lower(text: object) -> object:
@@ -149,7 +155,7 @@ Count = Annotated[
     int, Field(strict=True, ge=1, le=65535), BeforeValidator(_scalar), Allowed("a whole number, 1 to 65535")
 ]
 PoolSize = Annotated[
-    int, Field(strict=True, ge=2, le=200), BeforeValidator(_scalar), Allowed("a whole number, 2 to 200")
+    int, Field(strict=True, ge=3, le=200), BeforeValidator(_scalar), Allowed("a whole number, 3 to 200")
 ]
 Seconds = Annotated[
     float,
@@ -196,4 +202,14 @@ LogLevel = Annotated[
 ]
 LogFormat = Annotated[
     Literal["auto", "json", "console"], BeforeValidator(_lower), Allowed("auto, json or console")
+]
+
+Role = Literal["api", "consumer", "projector", "publisher", "scheduler"]
+ROLES: tuple[Role, ...] = get_args(Role)
+Roles = Annotated[
+    tuple[Role, ...],
+    Field(min_length=1),
+    BeforeValidator(_split),
+    AfterValidator(lambda roles: tuple(role for role in ROLES if role in roles)),
+    Allowed(f"one or more of {', '.join(ROLES)}, joined by commas"),
 ]

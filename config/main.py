@@ -24,9 +24,9 @@ from interfaces.cli import Refused, command_line
 class CommandLineActions:
     """What each command does."""
 
-    def serve(self, config: Path | None) -> None:
+    def serve(self, config: Path | None, roles: str | None) -> None:
         """Run the service."""
-        settings = _settings(config)
+        settings = _settings(config, roles)
         _run(partial(serve, settings))
 
     def show_config(self, config: Path | None) -> None:
@@ -55,9 +55,9 @@ def main() -> None:
     command_line(CommandLineActions(), version(DISTRIBUTION))()
 
 
-def _settings(config: Path | None) -> Settings:
+def _settings(config: Path | None, roles: str | None = None) -> Settings:
     try:
-        settings = load_settings(config)
+        settings = load_settings(config, roles=roles)
     except SettingsError as error:
         raise Refused(str(error)) from error
     configure_logs(settings.logging, {"service": settings.service.name})

@@ -1,48 +1,113 @@
 """Empties documents and derives them again from the log. No message goes out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from uuid import uuid4
 
+import anyio
 import click
 
+from application.leadership import Leadership
 from config.container import Projections
 from config.sections import Settings
 from config.start import CannotStart
-from config.stores import open_stores
+from config.stores import Stores, open_stores
+from domain.errors import LeaseLost
 from domain.event import Event, Recorded
+from domain.lease import Lease
 from infrastructure.clock import SystemClock
 from projections.follower import Follower
-from projections.projection import Materializer
+from projections.projection import Materializer, Projection
+
+_PATIENCE_SECONDS = 10.0
+"""Longer than the lease of an instance that was killed lasts."""
 
 
 async def rebuild(settings: Settings, names: Sequence[str]) -> None:
     """Rebuild the named containers, or all of them, with a progress bar each.
 
     Raises:
-        CannotStart: a name is unknown, or a store is of no use (a service that runs holds its own).
+        CannotStart: a name is unknown, a store is of no use, or a service keeps the same documents.
     """
     projections = {each.container.name: each for each in Projections.named_by(settings).all()}
     unknown = [name for name in names if name not in projections]
     if unknown:
         raise CannotStart(f"unknown projection {', '.join(unknown)}; there are {', '.join(projections)}")
+    chosen = {name: projections[name] for name in names or projections}
     async with AsyncExitStack() as stack:
         stores = await open_stores(settings, [each.container for each in projections.values()], stack)
         total = 0
         for partition in await stores.event_store.partitions():
             total += await stores.event_store.count_after(partition, None)
-        for name in names or projections:
-            projection = projections[name]
-            with click.progressbar(length=total, label=f"{name:<24}", show_pos=True) as bar:
-                await stores.document_positions.forget(name)
-                await stores.documents.clear(projection.container)
-                await Follower(
-                    _Counted(Materializer(projection, stores.documents), bar),
-                    stores.event_store,
-                    stores.document_positions,
-                    now=SystemClock().now,
-                    batch_size=settings.followers.batch_size,
-                ).catch_up()
-            click.echo(f"{name}: rebuilt from {total} events")
+        claims = {name: _Claim(name) for name in chosen}
+        leadership = Leadership(stores.document_leases, f"rebuild-{uuid4()}", list(claims.values()))
+        failure: CannotStart | None = None
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(leadership.run)
+            try:
+                leases = await _all_of(claims)
+                for name, projection in chosen.items():
+                    await _rebuild(projection, stores, settings, total, leases[name])
+            except CannotStart as refused:
+                failure = refused
+            except LeaseLost as lost:
+                failure = CannotStart(f"given up half-way, rebuild again: {lost}")
+            await leadership.finish()
+        if failure is not None:
+            raise failure
+
+
+async def _rebuild(
+    projection: Projection, stores: Stores, settings: Settings, total: int, lease: Lease
+) -> None:
+    name = projection.container.name
+    with click.progressbar(length=total, label=f"{name:<24}", show_pos=True) as bar:
+        await stores.document_positions.forget(name)
+        await stores.documents.clear(projection.container)
+        await Follower(
+            _Counted(Materializer(projection, stores.documents), bar),
+            stores.event_store,
+            stores.document_positions,
+            now=SystemClock().now,
+            batch_size=settings.followers.batch_size,
+        ).catch_up(lease)
+    click.echo(f"{name}: rebuilt from {total} events")
+
+
+async def _all_of(claims: Mapping[str, "_Claim"]) -> dict[str, Lease]:
+    with anyio.move_on_after(_PATIENCE_SECONDS):
+        return {name: await claim.granted() for name, claim in claims.items()}
+    missing = ", ".join(name for name, claim in claims.items() if claim.lease is None)
+    raise CannotStart(f"a running service keeps {missing} up to date; stop its projector role first")
+
+
+class _Claim:
+    """Keeps the services of other processes away from a container."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lease: Lease | None = None
+        self._granted = anyio.Event()
+        self._stopping = anyio.Event()
+
+    async def granted(self) -> Lease:
+        """The lease, once nobody else has it."""
+        await self._granted.wait()
+        assert self.lease is not None
+        return self.lease
+
+    async def take_over(self, lease: Lease) -> None:
+        """Nothing is to be kept of what was there."""
+
+    async def run(self, lease: Lease) -> None:
+        """Hold the lease until :meth:`stop`."""
+        self.lease = lease
+        self._granted.set()
+        await self._stopping.wait()
+
+    def stop(self) -> None:
+        """Let it go."""
+        self._stopping.set()
 
 
 class _Counted:
@@ -56,8 +121,10 @@ class _Counted:
     def wants(self, event: Event) -> bool:
         return True
 
-    async def handle(self, events: Sequence[Recorded]) -> None:
-        await self._materializer.handle(
-            [recorded for recorded in events if self._materializer.wants(recorded.event)]
-        )
+    async def start_over(self) -> None:
+        await self._materializer.start_over()
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
+        wanted = [recorded for recorded in events if self._materializer.wants(recorded.event)]
+        await self._materializer.handle(wanted, lease)
         self._bar.update(len(events))

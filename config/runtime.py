@@ -1,6 +1,5 @@
 """The service's life: start every part, serve, stop in an order that loses nothing."""
 
-import asyncio
 import os
 import signal
 import socket
@@ -17,10 +16,8 @@ from config.container import Container, build
 from config.sections import Settings
 from config.start import CannotStart
 from interfaces.rest.http_protocol import BoundedHttpProtocol
-from projections.follower import Follower
 
 HTTP_DRAIN_SECONDS = 4
-FIRINGS_DRAIN_SECONDS = 2.0
 FOLLOWERS_DRAIN_SECONDS = 4.0
 LAST_SECONDS = 3.0
 """Kept back of the time to stop, for what cannot be cut short: a thread that waits, stores that close."""
@@ -67,14 +64,11 @@ async def working(container: Container) -> AsyncIterator["Stop"]:
     """Everything at work but the HTTP server; on leaving, it is stopped in an order that loses nothing."""
     stop = Stop(container.settings.server.shutdown_seconds)
     async with anyio.create_task_group() as tasks:
-        for follower in container.followers:
-            tasks.start_soon(_keep_following, follower, name=f"follower {follower.name}")
         if container.stores.wakeups is not None:
             tasks.start_soon(container.stores.wakeups.run, name="wakeups")
-        tasks.start_soon(container.timers.run, name="timers")
         container.transport.start(tasks)
-        if container.settings.batch_jobs.enabled:
-            await container.scheduler.start()
+        for leadership in container.parts.leaderships:
+            await tasks.start(leadership.run, name="leadership")
         try:
             yield stop
         finally:
@@ -84,21 +78,6 @@ async def working(container: Container) -> AsyncIterator["Stop"]:
             if scope.cancelled_caught:
                 log.warning("stopped_in_haste", seconds=stop.seconds)
             tasks.cancel_scope.cancel()
-
-
-async def _keep_following(follower: Follower) -> None:
-    """Run a follower until it is told to stop, whatever a library does to its task.
-
-    aiormq has been seen to cancel tasks that wait on a connection which it gives up.
-    """
-    while follower.status.state != "stopped":
-        try:
-            await follower.run()
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            log.exception("follower_cancelled_by_a_library", follower=follower.name)
 
 
 class Stop:
@@ -161,18 +140,14 @@ async def _watch_signals(server: uvicorn.Server, stop: Stop) -> None:
 
 async def _stop_taking_in(container: Container) -> None:
     """No new firing, timer or message; what is in hand is finished. Twice is harmless."""
-    await container.scheduler.stop(FIRINGS_DRAIN_SECONDS)
-    container.timers.stop()
+    await container.parts.finish_clockwork()
     await container.transport.stop_taking_in()
 
 
 async def _finish(container: Container) -> None:
     """Let the followers finish the batch in hand if they can, then give nothing more out."""
-    for follower in container.followers:
-        follower.stop()
     with anyio.move_on_after(FOLLOWERS_DRAIN_SECONDS):
-        for follower in container.followers:
-            await follower.wait_stopped()
+        await container.parts.finish()
     await container.transport.close()
 
 

@@ -22,6 +22,7 @@ from config.kinds import (
     OptionalHttpUrl,
     PoolSize,
     Port,
+    Roles,
     Seconds,
     SecretText,
     ServiceUrl,
@@ -41,17 +42,19 @@ class Section(BaseModel):
 
 
 class Service(Section):
-    """What the service calls itself, on messages (`app_id`, `source.service`) and in logs."""
+    """What the service calls itself (`app_id`, `source.service`, in logs), and what this process does."""
 
     name: Name
+    roles: Roles
 
 
 class Server(Section):
-    """Where REST is served, and how long a stop may take."""
+    """Where REST is served, how much of it at once, and how long a stop may take."""
 
     port: Port
     host: Host
     shutdown_seconds: Seconds
+    max_requests: Count
 
 
 class Storage(Section):
@@ -69,6 +72,11 @@ class Storage(Section):
         if self.event_store_url.get_secret_value():
             return self.event_store_url
         return SecretUrl(f"sqlite:///{self.data_dir / 'events.db'}")
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes can have the same event store."""
+        return not self.effective_event_store_url.get_secret_value().startswith("sqlite:")
 
 
 class Auth(Section):
@@ -141,6 +149,7 @@ class BatchJobs(Section):
 
     enabled: Flag
     time_zone: TimeZone
+    catch_up_seconds: Seconds
     risk_snapshot_backfill_cron: Cron
     outcome_sync_cron: Cron
     industry_benchmarks_cron: Cron

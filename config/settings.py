@@ -19,14 +19,20 @@ __all__ = ["DEFAULT_FILE", "Settings", "SettingsError", "load_settings", "masked
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 
 
-def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    path: Path | None = None, environ: Mapping[str, str] | None = None, *, roles: str | None = None
+) -> Settings:
     """The settings of `default.yaml`, with the file at `path` laid over it, filled from the environment.
+
+    `roles` comes from the command line, and goes before both.
 
     Raises `SettingsError` with a line for each fault. A setting at fault is taken as its default while the
     rest is checked, so that one start tells everything that one start can find out.
     """
     defaults = read(DEFAULT_FILE)
     given = overlay(defaults, read(path)) if path else defaults
+    if roles is not None:
+        given = overlay(given, {"service": {"roles": Scalar(roles)}})
     filled, faults = fill(given, os.environ if environ is None else environ)
     sound, _ = fill(defaults, {})
 

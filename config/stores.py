@@ -12,17 +12,19 @@ import msgspec
 from anyio.to_thread import run_sync
 from eventsourcing.persistence import PersistenceError
 
-from application.event_store import THREADS, EventLog, EventStore
-from application.ports import Timers
+from application.event_store import OTHER_THREADS, THREADS, EventLog, EventStore
+from application.ports import Leases, Timers
 from config.cosmos import open_cosmos
 from config.postgres import require_postgres
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
 from infrastructure.cosmos.database import Observe, Unusable
+from infrastructure.memory.leases import LocalLeases
 from infrastructure.postgres.checkpoints import PostgresCheckpoints
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.event_store import postgres_log_settings
+from infrastructure.postgres.leases import PostgresLeases
 from infrastructure.postgres.timers import PostgresTimers
 from infrastructure.postgres.wakeups import PostgresWakeups
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
@@ -45,6 +47,10 @@ class Stores(msgspec.Struct, frozen=True):
     document_positions: Checkpoints
     log_positions: Checkpoints
     timers: Timers
+    leases: Leases
+    """For what all instances on the log share."""
+    document_leases: Leases
+    """For what keeps the documents up to date: as many as there are sets of documents do it."""
     wakeups: "Wakeups | None" = None
 
 
@@ -105,13 +111,16 @@ async def _open_stores(
     log_settings = postgres_log_settings(
         url, connections=connections, group_commit=settings.storage.group_commit
     )
-    event_store = await _open_log(log_settings, stack, threads=connections - 1)
+    event_store = await _open_log(log_settings, stack, threads=connections - OTHER_THREADS)
+    leases = PostgresLeases(database)
     return Stores(
         event_store,
         documents,
         document_positions,
         PostgresCheckpoints(database),
         PostgresTimers(database),
+        leases,
+        leases if settings.cosmos_db.endpoint else LocalLeases(),
         PostgresWakeups(url, event_store.notice),
     )
 
@@ -141,7 +150,8 @@ async def _with_sqlite_log(
     positions, timers = SqliteCheckpoints(followers_file), SqliteTimers(followers_file)
     await positions.create()
     await timers.create()
-    return Stores(event_store, documents, document_positions, positions, timers)
+    leases = LocalLeases()
+    return Stores(event_store, documents, document_positions, positions, timers, leases, leases)
 
 
 async def _open_log(

@@ -66,6 +66,7 @@ class RabbitTransport:
         self, settings: Settings, source: Source, consumer: MessageConsumer, metrics: Metrics
     ) -> None:
         rabbit = settings.rabbitmq
+        self._roles = settings.service.roles
         url = rabbit.url.get_secret_value()
         self.names = RabbitNames(
             exchange=rabbit.exchange,
@@ -101,9 +102,11 @@ class RabbitTransport:
         )
 
     def start(self, tasks: TaskGroup) -> None:
-        """Connect both ways in the background."""
-        tasks.start_soon(self.publisher.run)
-        tasks.start_soon(self._incoming.connect, self._subscription.start)
+        """Connect in the background, the ways that this process's roles go."""
+        if "publisher" in self._roles:
+            tasks.start_soon(self.publisher.run)
+        if "consumer" in self._roles:
+            tasks.start_soon(self._incoming.connect, self._subscription.start)
 
     async def stop_taking_in(self) -> None:
         """Stop consuming; what is not acknowledged goes back to the queue."""
@@ -116,11 +119,13 @@ class RabbitTransport:
         await self._outgoing.close()
 
     async def check(self) -> Check:
-        """Down while either connection is."""
-        for connection in (self._outgoing, self._incoming):
+        """Down while one of the connections is that this process's roles need."""
+        needed = {"publisher": self._outgoing, "consumer": self._incoming}
+        connections = [connection for role, connection in needed.items() if role in self._roles]
+        for connection in connections:
             if not connection.is_up:
                 return Check("down", f"{connection.purpose}: {connection.error}")
-        return Check("up")
+        return Check("up") if connections else Check("off", "neither consumer nor publisher is a role here")
 
 
 class InProcessTransport:

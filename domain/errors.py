@@ -11,6 +11,7 @@
     Failure                      the world is in the way; trying again later may work
       StoreUnavailable
       BrokerUnavailable
+      LeaseLost                another instance does now what this one did
 """
 
 from collections.abc import Mapping
@@ -80,3 +81,7 @@ class StoreUnavailable(Failure):
 
 class BrokerUnavailable(Failure):
     """The message broker cannot be reached, or has not confirmed a message."""
+
+
+class LeaseLost(Failure):
+    """Another instance has taken over, or may have; whatever is written now could undo what it does."""

@@ -11,8 +11,8 @@ import click
 class Actions(Protocol):
     """What the command line can ask for. Each may raise :class:`Refused`."""
 
-    def serve(self, config: Path | None) -> None:
-        """Run the service."""
+    def serve(self, config: Path | None, roles: str | None) -> None:
+        """Run the service, in these roles alone if some are named."""
         ...
 
     def show_config(self, config: Path | None) -> None:
@@ -59,9 +59,14 @@ def command_line(actions: Actions, version: str) -> click.Group:
 
     @main.command()
     @config_option
-    def serve(config: Path | None) -> None:
+    @click.option(
+        "--roles",
+        help="What this process does: api,consumer,projector,publisher,scheduler (all), or some of them;"
+        " the rest is for other processes on the same stores.",
+    )
+    def serve(config: Path | None, roles: str | None) -> None:
         """Run the service until it is told to stop."""
-        _carry_out(lambda: actions.serve(config))
+        _carry_out(lambda: actions.serve(config, roles))
 
     @main.command("config")
     @config_option

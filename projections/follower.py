@@ -10,16 +10,16 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Literal, Protocol
 
-import anyio
 import msgspec
 import structlog
 
-from domain.errors import Failure
+from domain.errors import Failure, LeaseLost
 from domain.event import Event, Recorded
+from domain.lease import Lease
 from projections.patience import Patience, Stopped
 from projections.ports import Batch, Checkpoints, Log
 
-State = Literal["starting", "running", "failing", "stopped"]
+State = Literal["standby", "starting", "running", "failing", "stopped"]
 
 log = structlog.get_logger(__name__)
 
@@ -33,13 +33,20 @@ class Handler(Protocol):
         """Whether such an event is for this handler; the others are passed over."""
         ...
 
-    async def handle(self, events: Sequence[Recorded]) -> None:
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         """Handle a batch, all of it or none that counts: after an exception it comes again."""
+        ...
+
+    async def start_over(self) -> None:
+        """Undo what was made out of another log; the events of this one come from the first."""
         ...
 
 
 class FollowerStatus(msgspec.Struct, frozen=True):
-    """How a follower fares. ``lag_seconds`` is the age of the oldest event it has seen and not handled."""
+    """How a follower fares; on ``standby`` another instance follows the log in its place.
+
+    ``lag_seconds`` is the age of the oldest event it has seen and not handled.
+    """
 
     name: str
     state: State
@@ -50,7 +57,7 @@ class FollowerStatus(msgspec.Struct, frozen=True):
 
 
 class Follower:
-    """Feeds one handler from the log, under supervision."""
+    """Feeds one handler from the log, under supervision, while it holds the lease of that name."""
 
     def __init__(
         self,
@@ -70,8 +77,7 @@ class Follower:
         self._batch_size = batch_size
         self._alarm = log.subscribe()
         self._patience = Patience(f"follower {handler.name}")
-        self._stopped = anyio.Event()
-        self._state: State = "starting"
+        self._state: State = "standby"
         self._error: str | None = None
         self._waiting_since: dict[str, datetime] = {}
         self._handled = 0
@@ -97,28 +103,54 @@ class Follower:
             lag = max(0.0, (self._now() - min(self._waiting_since.values())).total_seconds())
         return FollowerStatus(self.name, self._state, lag, self._handled, self._failures, self._error)
 
-    async def run(self) -> None:
-        """Follow the log until :meth:`stop`, finishing the batch in hand."""
-        with suppress(Stopped):
-            while not self._patience.is_stopped:
-                await self._patience.until_done(self.catch_up, on_failure=self._note_failure)
-                await self._alarm.wait(self._poll_seconds)
-        with suppress(Failure):
-            await self.save_positions()
-        self._alarm.close()
-        self._state = "stopped"
-        self._stopped.set()
+    async def take_over(self, lease: Lease) -> None:
+        """Begin anew where the saved position is none of this log's.
+
+        A restored backup, a log that was deleted or another store's address leave such positions.
+        """
+        for partition in await self._log.partitions():
+            position = await self._checkpoints.load(self.name, partition, lease)
+            if position is not None and not await self._log.knows(partition, position):
+                log.warning("follower_starts_over", follower=self.name, why="its position is not of this log")
+                await self._handler.start_over()
+                await self._checkpoints.forget(self.name)
+                return
+
+    async def run(self, lease: Lease) -> None:
+        """Follow the log until :meth:`stop`, finishing the batch in hand.
+
+        Raises:
+            LeaseLost: another instance follows it now.
+        """
+        self._state = "starting"
+        self._positions.clear()
+        self._unsaved.clear()
+        self._waiting_since.clear()
+        try:
+            await self._follow(lease)
+        finally:
+            self._state = "stopped" if self._patience.is_stopped else "standby"
+            self._error = None
 
     def stop(self) -> None:
-        """Ask :meth:`run` to return after the batch in hand."""
+        """Ask :meth:`run` to return after the batch in hand, for good."""
         self._patience.stop()
         self._alarm.wake()
 
-    async def wait_stopped(self) -> None:
-        """Wait until :meth:`run` has returned."""
-        await self._stopped.wait()
+    async def _follow(self, lease: Lease) -> None:
+        with suppress(Stopped):
+            while not self._patience.is_stopped:
+                await self._patience.until_done(
+                    lambda: self.catch_up(lease),
+                    may_pass=lambda error, _: not isinstance(error, LeaseLost),
+                    on_failure=self._note_failure,
+                )
+                await self._alarm.wait(self._poll_seconds)
+        with suppress(Failure):
+            await self.save_positions(lease)
+        self._alarm.close()
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, lease: Lease) -> None:
         """Handle what the log holds now, in every partition.
 
         A partition that fails does not keep the others back; its failure comes through at the end.
@@ -126,7 +158,9 @@ class Follower:
         failures: list[Exception] = []
         for partition in await self._log.partitions():
             try:
-                await self._catch_up_in(partition)
+                await self._catch_up_in(partition, lease)
+            except LeaseLost:
+                raise
             except Exception as error:
                 failures.append(error)
         if failures:
@@ -134,37 +168,22 @@ class Follower:
         self._error = None
         self._state = "running"
 
-    async def stands_on_another_log(self) -> bool:
-        """Whether its saved position is none of this log's.
-
-        A restored backup, a log that was deleted or another store's address leave such positions.
-        """
-        for partition in await self._log.partitions():
-            position = await self._checkpoints.load(self.name, partition)
-            if position is not None and not await self._log.knows(partition, position):
-                return True
-        return False
-
-    async def start_over(self) -> None:
-        """Forget how far it had come; what it handled is handled again."""
-        log.warning("follower_starts_over", follower=self.name, why="its position is not of this log")
-        await self._checkpoints.forget(self.name)
-
-    async def _catch_up_in(self, partition: str) -> None:
+    async def _catch_up_in(self, partition: str, lease: Lease) -> None:
         if partition not in self._positions:
-            self._positions[partition] = await self._checkpoints.load(self.name, partition)
+            self._positions[partition] = await self._checkpoints.load(self.name, partition, lease)
         while not self._patience.is_stopped:
             batch = await self._log.read(partition, self._positions[partition], self._batch_size)
             if batch is None:
                 break
-            await self._handle(partition, batch)
+            await self._handle(partition, batch, lease)
 
-    async def _handle(self, partition: str, batch: Batch) -> None:
+    async def _handle(self, partition: str, batch: Batch, lease: Lease) -> None:
         wanted = [recorded for recorded in batch.events if self._handler.wants(recorded.event)]
         if wanted:
             self._waiting_since[partition] = wanted[0].timestamp
-            await self._handler.handle(wanted)
-            await self._checkpoints.save(self.name, partition, batch.position)
+            lease.check()
+            await self._handler.handle(wanted, lease)
+            await self._checkpoints.save(self.name, partition, batch.position, lease)
             self._unsaved.discard(partition)
             del self._waiting_since[partition]
         else:
@@ -172,12 +191,12 @@ class Follower:
         self._positions[partition] = batch.position
         self._handled += len(batch.events)
 
-    async def save_positions(self) -> None:
+    async def save_positions(self, lease: Lease) -> None:
         """Save what was passed over without being wanted; otherwise it is read again after a start."""
         for partition in sorted(self._unsaved):
             position = self._positions[partition]
             if position is not None:
-                await self._checkpoints.save(self.name, partition, position)
+                await self._checkpoints.save(self.name, partition, position, lease)
         self._unsaved.clear()
 
     def _note_failure(self, error: Exception) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from domain.event import Recorded
+from domain.lease import Lease
 
 
 class Container(msgspec.Struct, frozen=True):
@@ -89,14 +90,24 @@ class Documents(Protocol):
 
 
 class Checkpoints(Protocol):
-    """How far each follower has read each partition of the log. Positions are opaque."""
+    """How far each follower has read each partition of the log. Positions are opaque.
 
-    async def load(self, follower: str, partition: str) -> str | None:
-        """The position after the last event handled; none before the first."""
+    Where several processes share them, who holds a lease that has passed on can save nothing any more.
+    """
+
+    async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
+        """The position after the last event handled; none before the first.
+
+        From now on nothing is saved under an earlier lease of that name.
+        """
         ...
 
-    async def save(self, follower: str, partition: str, position: str) -> None:
-        """Remember a position."""
+    async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
+        """Remember a position.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing was saved.
+        """
         ...
 
     async def forget(self, follower: str) -> None:

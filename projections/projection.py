@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from domain.event import Event, Recorded
+from domain.lease import Lease
 from projections.ports import Container, Document, Documents, Json
 
 
@@ -46,7 +47,11 @@ class Materializer:
         """Whether the projection reads such an event."""
         return bool(self._projection.reads(event))
 
-    async def handle(self, events: Sequence[Recorded]) -> None:
+    async def start_over(self) -> None:
+        """Throw the documents away."""
+        await self._documents.clear(self._projection.container)
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         """Bring the container up to the batch's last event."""
         wanted = [(recorded, tuple(self._projection.reads(recorded.event))) for recorded in events]
         if not wanted:
@@ -66,6 +71,7 @@ class Materializer:
                     continue
                 current[key] = (recorded.version, body)
                 changed[key] = None
+        lease.check()
         await self._documents.put(
             container,
             [

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from domain.event import Event, Metadata, Recorded
+from domain.lease import Unrivalled
 
 NOW = datetime(2026, 11, 22, 22, 10, 5, 123_000, tzinfo=UTC)
 """A moment in whole milliseconds, as clocks give them."""
@@ -14,6 +15,9 @@ OTHER_TENANT = "c3d1a2f0-5b66-4c1e-8a0f-3f1f6f0b7a22"
 USER = "5b9d1c1e-2f0a-4b8e-8d43-0d6b7f2c4a11"
 CORRELATION = "0a1b2c3d-0000-4000-8000-00000000c0de"
 CAUSE = "0a1b2c3d-0000-4000-8000-0000000ca05e"
+
+LEASE = Unrivalled("the-only-one")
+"""For what has no rival."""
 
 
 def after(**time: float) -> datetime:
@@ -74,3 +78,14 @@ class SettableClock:
     def advance(self, **time: float) -> None:
         """Move it on, by the arguments of ``timedelta``."""
         self.moment += timedelta(**time)
+
+
+class Held:
+    """A lease that its holder believes to have, whatever the store says."""
+
+    def __init__(self, name: str, fence: int | None) -> None:
+        self.name = name
+        self.fence = fence
+
+    def check(self) -> None:
+        """It was paused, and has not looked at the clock since."""

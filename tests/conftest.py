@@ -2,9 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from uuid import uuid4
 
-import psycopg
 import pytest
 import structlog
 from hypothesis import settings
@@ -12,6 +10,7 @@ from hypothesis import settings
 from infrastructure.postgres.schema import migrate
 from tests import services
 from tests.cosmos import Account, cosmos_account, own_emulator
+from tests.postgres import fresh_database
 
 settings.register_profile("service", deadline=None)
 settings.load_profile("service")
@@ -62,12 +61,8 @@ def real_cosmos(cosmos: Account) -> Account:
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """An empty database, dropped afterwards."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    yield f"{postgres_server.rsplit('/', 1)[0]}/{name}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with fresh_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class Service:
         async def reached() -> bool:
             for partition, head in heads.items():
                 behind_head = await store.count_after(partition, head)
-                for follower in self.container.followers:
+                for follower in self.container.parts.followers:
                     position = follower.positions.get(partition)
                     if await store.count_after(partition, position) > behind_head:
                         return False
@@ -117,6 +117,17 @@ class ServiceProcess:
         return self._log.read_text() if self._log.exists() else ""
 
     @property
+    def pid(self) -> int:
+        """Its process id, once launched."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that it was configured by."""
+        return dict(self._environ)
+
+    @property
     def is_running(self) -> bool:
         """Whether it has been launched and has not ended."""
         return self._process is not None and self._process.poll() is None
@@ -161,15 +172,10 @@ class ServiceProcess:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
-    def freeze(self) -> None:
-        """SIGSTOP: it does nothing more, and its connections stay."""
+    def send_signal(self, number: signal.Signals) -> None:
+        """Any signal, such as SIGSTOP for a pause."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """SIGCONT: it goes on as if no time had passed."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(number)
 
     def terminate(self, timeout: float = 15.0) -> int:
         """SIGTERM, and wait for its end; its exit code."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from application.commands import Command, TimeOutStep
 from application.ports import Timer, Timers
 from domain.event import Event, Metadata, Recorded
+from domain.lease import Lease
 from domain.values import derived_id
 from domain.workflow import StepCompleted, StepDispatched, StepFailed
 
@@ -24,7 +25,10 @@ class StepDeadlines:
         """Whether a deadline begins or ends with such an event."""
         return isinstance(event, StepDispatched | StepCompleted | StepFailed)
 
-    async def handle(self, events: Sequence[Recorded]) -> None:
+    async def start_over(self) -> None:
+        """A timer of another log is refused by its workflow when it is due."""
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         """Set and cancel the batch's timers; a timer that ends within the batch is never set."""
         wanted: dict[str, Timer] = {}
         ended: set[str] = set()
@@ -37,7 +41,7 @@ class StepDeadlines:
                     ended.add(_timer_id(event.step_id, event.attempt))
         running = [timer for timer_id, timer in wanted.items() if timer_id not in ended]
         if running or ended:
-            await self._timers.change(set=running, cancel=sorted(ended))
+            await self._timers.change(set=running, cancel=sorted(ended), lease=lease)
 
 
 def timed_out(timer: Timer) -> Command:

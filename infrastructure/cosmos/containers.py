@@ -1,11 +1,16 @@
 """Containers as we need them: made if absent, given the indexes that are missing, emptied by a new one."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from azure.cosmos import PartitionKey, ThroughputProperties
-from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
+from azure.cosmos.exceptions import (
+    CosmosHttpResponseError,
+    CosmosResourceExistsError,
+    CosmosResourceNotFoundError,
+)
 
 from infrastructure.cosmos.database import CosmosDatabase, Unusable
 from infrastructure.cosmos.items import PARTITION_KEY
@@ -106,19 +111,21 @@ class CosmosContainers:
     async def _make(
         self, name: str, properties: dict[str, Any], throughput: ThroughputProperties | None
     ) -> None:
-        await self._database.call(
-            name,
-            "manage",
-            lambda: self._database.proxy.create_container_if_not_exists(
-                name,
-                PartitionKey(_PATH),
-                indexing_policy=properties["indexingPolicy"],
-                default_ttl=properties.get("defaultTtl"),
-                unique_key_policy=properties.get("uniqueKeyPolicy"),
-                conflict_resolution_policy=properties.get("conflictResolutionPolicy"),
-                offer_throughput=throughput,
-            ),
-        )
+        """Another instance may make it at the same moment: it makes the same."""
+
+        async def make() -> None:
+            with suppress(CosmosResourceExistsError):
+                await self._database.proxy.create_container(
+                    name,
+                    PartitionKey(_PATH),
+                    indexing_policy=properties["indexingPolicy"],
+                    default_ttl=properties.get("defaultTtl"),
+                    unique_key_policy=properties.get("uniqueKeyPolicy"),
+                    conflict_resolution_policy=properties.get("conflictResolutionPolicy"),
+                    offer_throughput=throughput,
+                )
+
+        await self._database.call(name, "manage", make)
 
     async def _properties(self, name: str) -> dict[str, Any] | None:
         async def read() -> dict[str, Any] | None:

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import anyio
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
-from azure.cosmos.exceptions import CosmosHttpResponseError
+from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
 from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay
 
 from domain.errors import StoreUnavailable
@@ -66,14 +67,17 @@ class CosmosDatabase:
         try:
             with failures_translated("account"):
                 await self._client.__aenter__()
-            await self.call(
-                "account", "open", lambda: self._client.create_database_if_not_exists(self._database_id)
-            )
+            await self.call("account", "open", self._make)
         except StoreUnavailable as error:
             refusal = error.__cause__
             if isinstance(refusal, CosmosHttpResponseError) and refusal.status_code in (401, 403):
                 raise Unusable(first_line(refusal)) from error
             raise
+
+    async def _make(self) -> None:
+        """Another instance may make it at the same moment."""
+        with suppress(CosmosResourceExistsError):
+            await self._client.create_database_if_not_exists(self._database_id)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -127,7 +127,7 @@ async def _put(items: Items, document: Document) -> None:
             raise StoreUnavailable(
                 f"document {document.id} is at version {version}, and was read at {document.based_on}"
             )
-        if await (items.create(item) if there is None else items.replace(item, there["_etag"])):
+        if await items.put_in_place_of(there, item):
             return
     raise StoreUnavailable(f"document {document.id} is too busy: {_MOST_RACES} writes lost the race")
 

@@ -81,9 +81,9 @@ class Items:
 
         return await self._database.call(self._name, "replace", replace)
 
-    async def upsert(self, item: Item) -> None:
-        """Write an item, whatever was there."""
-        await self._database.call(self._name, "upsert", lambda: self._container.upsert_item(item))
+    async def put_in_place_of(self, there: Item | None, item: Item) -> bool:
+        """Create an item, or replace the one that is there; false if that is not there any more."""
+        return await (self.create(item) if there is None else self.replace(item, there["_etag"]))
 
     async def delete(self, tenant: str, id: str) -> None:
         """Delete an item; one that is not there is fine."""

@@ -12,6 +12,7 @@ import structlog
 
 from application.integration import Source, envelope
 from application.ports import PublicMessage
+from domain.lease import Lease
 
 Listener = Callable[[str, bytes], Awaitable[None]]
 """Takes a message's type and body."""
@@ -33,7 +34,7 @@ class InProcessBus:
         """Deliver messages of these types to a listener, once its queue runs."""
         self.queues.append(InProcessQueue(name, frozenset(types), listener))
 
-    async def publish(self, message: PublicMessage) -> None:
+    async def publish(self, message: PublicMessage, lease: Lease) -> None:
         """Deliver a message of ours."""
         await self.send(message.type, envelope(message, self._source))
         self._count(message)

@@ -1,5 +1,7 @@
 """Positions that last as long as the process."""
 
+from domain.lease import Lease
+
 
 class MemoryCheckpoints:
     """For a follower that only looks on."""
@@ -7,11 +9,11 @@ class MemoryCheckpoints:
     def __init__(self) -> None:
         self._positions: dict[tuple[str, str], str] = {}
 
-    async def load(self, follower: str, partition: str) -> str | None:
+    async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
         """The position after the last event handled; none before the first."""
         return self._positions.get((follower, partition))
 
-    async def save(self, follower: str, partition: str, position: str) -> None:
+    async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """Remember a position."""
         self._positions[follower, partition] = position
 

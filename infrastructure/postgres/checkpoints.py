@@ -1,17 +1,19 @@
 """Followers' positions in PostgreSQL, beside the log."""
 
+from domain.lease import Lease
 from infrastructure.postgres.database import PostgresDatabase
+from infrastructure.postgres.leases import transaction_under
 
 
 class PostgresCheckpoints:
-    """Positions of what every instance shares: the outbox and the policies."""
+    """Positions of what every instance shares: the outbox, the policies and the scheduler."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    async def load(self, follower: str, partition: str) -> str | None:
+    async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
         """The position after the last event handled; none before the first."""
-        async with self._database.transaction() as connection:
+        async with transaction_under(lease, self._database) as connection:
             cursor = await connection.execute(
                 "SELECT position FROM public.follower_positions WHERE follower = %s AND partition = %s",
                 (follower, partition),
@@ -19,9 +21,13 @@ class PostgresCheckpoints:
             row = await cursor.fetchone()
         return None if row is None else str(row[0])
 
-    async def save(self, follower: str, partition: str, position: str) -> None:
-        """Remember a position."""
-        async with self._database.transaction() as connection:
+    async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
+        """Remember a position.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing was saved.
+        """
+        async with transaction_under(lease, self._database) as connection:
             await connection.execute(
                 "INSERT INTO public.follower_positions (follower, partition, position) VALUES (%s, %s, %s)"
                 " ON CONFLICT (follower, partition) DO UPDATE SET position = excluded.position",

@@ -6,7 +6,9 @@ from datetime import datetime
 import msgspec
 
 from application.ports import Timer
+from domain.lease import Lease
 from infrastructure.postgres.database import PostgresDatabase
+from infrastructure.postgres.leases import transaction_under
 
 _timer = msgspec.json.Decoder(Timer)
 
@@ -17,9 +19,13 @@ class PostgresTimers:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    async def change(self, *, set: Sequence[Timer], cancel: Sequence[str]) -> None:
-        """Set and cancel timers, all or none."""
-        async with self._database.transaction() as connection:
+    async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
+        """Set and cancel timers, all or none.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing was changed.
+        """
+        async with transaction_under(lease, self._database) as connection:
             for timer in set:
                 await connection.execute(
                     "INSERT INTO public.timers (id, due_at, timer) VALUES (%s, %s, %s)"

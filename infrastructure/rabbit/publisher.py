@@ -10,6 +10,7 @@ from pamqp.commands import Basic
 from application.integration import ENVELOPE_VERSION, JOB_TRIGGER, Source, envelope
 from application.ports import PublicMessage
 from domain.errors import BrokerUnavailable
+from domain.lease import Lease
 from infrastructure.rabbit.connection import BROKER_ERRORS, RabbitConnection, lost_connection_raised
 from infrastructure.rabbit.topology import PlainQueue, RabbitNames, topic_exchange
 
@@ -39,17 +40,19 @@ class RabbitPublisher:
         """Connect, and declare the exchange and the job queue, so that no trigger is ever unroutable."""
         await self.connection.connect(self._declare)
 
-    async def publish(self, message: PublicMessage) -> None:
+    async def publish(self, message: PublicMessage, lease: Lease) -> None:
         """Publish a message and wait for the broker's confirmation.
 
         Raises:
             BrokerUnavailable: no confirmation came; it may or may not be there.
+            LeaseLost: the lease was lost while the message waited for its turn.
         """
         wire_type = self._names.wire_type(message.type)
         renamed = msgspec.structs.replace(message, type=wire_type)
         async with self._turn:
             if not await self.connection.until_up(CONFIRM_TIMEOUT_SECONDS):
                 raise BrokerUnavailable(self.connection.error or "not connected")
+            lease.check()
             try:
                 with lost_connection_raised(), anyio.fail_after(CONFIRM_TIMEOUT_SECONDS):
                     confirmation = await self.connection.broker.publish(

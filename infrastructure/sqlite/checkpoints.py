@@ -1,7 +1,8 @@
-"""Followers' positions in SQLite."""
+"""Followers' positions in SQLite. One process has the file for itself, so leases are not asked for."""
 
 import sqlite3
 
+from domain.lease import Lease
 from infrastructure.sqlite.database import SqliteDatabase
 
 _SCHEMA = (
@@ -21,7 +22,7 @@ class SqliteCheckpoints:
         """Make the table if it is missing."""
         await self._database.write(lambda connection: connection.execute(_SCHEMA))
 
-    async def load(self, follower: str, partition: str) -> str | None:
+    async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
         """The position after the last event handled; none before the first."""
 
         def select(connection: sqlite3.Connection) -> str | None:
@@ -33,7 +34,7 @@ class SqliteCheckpoints:
 
         return await self._database.read(select)
 
-    async def save(self, follower: str, partition: str, position: str) -> None:
+    async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """Remember a position."""
         await self._database.write(
             lambda connection: connection.execute(

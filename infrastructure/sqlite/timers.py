@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from application.ports import Timer
+from domain.lease import Lease
 from infrastructure.sqlite.database import SqliteDatabase
 
 _SCHEMA = (
@@ -32,7 +33,7 @@ class SqliteTimers:
 
         await self._database.write(make)
 
-    async def change(self, *, set: Sequence[Timer], cancel: Sequence[str]) -> None:
+    async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
         """Set and cancel timers, all or none."""
         rows = [(timer.id, _sortable(timer.due_at), msgspec.json.encode(timer)) for timer in set]
 

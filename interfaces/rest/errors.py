@@ -51,6 +51,16 @@ def invalid(faults: Sequence[Fault]) -> ApiError:
     return ApiError(400, "VALIDATION_ERROR", summary, details=list(faults))
 
 
+def overloaded() -> ApiError:
+    """503: more requests at once than are answered. Nothing was decided."""
+    return ApiError(
+        503,
+        "OVERLOADED",
+        "too many requests at once; try again",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
 def error_response(
     request: Request,
     status: int,
@@ -84,14 +94,14 @@ async def on_refusal(request: Request, error: Exception) -> Response:
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
-    """The store is away: nothing was decided, and the same request may be repeated."""
+    """The store is away or too slow: nothing is known to be decided, and the request may be repeated."""
     assert isinstance(error, Failure)
     log.warning("store_unavailable", error=str(error))
     return error_response(
         request,
         503,
         "STORE_UNAVAILABLE",
-        "the store is away; try again",
+        "the store is away, or too slow; try again",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 

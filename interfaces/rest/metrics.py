@@ -1,6 +1,6 @@
 """Metrics, named as on the existing dashboards (wire contract, section 6), and ours beside them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -77,9 +77,26 @@ class Metrics:
         """Show the followers' lag, state and failures at each scrape."""
         self.registry.register(_Followers(statuses))
 
+    def watch_leases(self, held: Callable[[], Mapping[str, bool]]) -> None:
+        """Show which parts this instance does, at each scrape."""
+        self.registry.register(_Leases(held))
+
     def exposition(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class _Leases(Collector):
+    def __init__(self, held: Callable[[], Mapping[str, bool]]) -> None:
+        self._held = held
+
+    def collect(self) -> Iterable[Metric]:
+        held = GaugeMetricFamily(
+            "lease_held", "1 while this instance does what one at a time does.", labels=["part"]
+        )
+        for part, is_held in self._held().items():
+            held.add_metric([part], float(is_held))
+        return (held,)
 
 
 class _Followers(Collector):

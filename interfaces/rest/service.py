@@ -22,7 +22,7 @@ from interfaces.rest.answers import (
     stored_json,
 )
 from interfaces.rest.audit import audit_event
-from interfaces.rest.errors import fault, invalid
+from interfaces.rest.errors import fault, invalid, overloaded
 from interfaces.rest.identity import Authenticator, Caller
 from interfaces.rest.models import Paging
 from projections.ports import Container, Documents, Query
@@ -44,20 +44,28 @@ class Service:
         store: EventStore,
         documents: Documents,
         authenticate: Authenticator,
+        max_requests: int,
     ) -> None:
         self.dispatch = dispatch
         self.store = store
         self.documents = documents
         self._authenticate = authenticate
+        self._places = max_requests
 
     def route(self, path: str, endpoint: Endpoint, method: str) -> Route:
-        """A route that knows its caller before its endpoint runs."""
+        """A route that knows its caller before its endpoint runs, and turns away what is too much at once."""
 
         async def identified(request: Request) -> Response:
             caller = self._authenticate(request.headers)
             request.state.tenant = caller.tenant
-            with structlog.contextvars.bound_contextvars(tenant_id=caller.tenant):
-                return await endpoint(request, caller)
+            if not self._places:
+                raise overloaded()
+            self._places -= 1
+            try:
+                with structlog.contextvars.bound_contextvars(tenant_id=caller.tenant):
+                    return await endpoint(request, caller)
+            finally:
+                self._places += 1
 
         return Route(path, identified, methods=[method])
 

@@ -26,16 +26,17 @@ class Schedule(Protocol):
 
 
 class ScheduleTrigger(BaseTrigger):  # type: ignore[misc]
-    """A schedule as APScheduler asks it: from the firing before, or from now for the first."""
+    """A schedule as APScheduler asks it: from the firing before; for the first from ``since``, or now."""
 
-    __slots__ = ("_schedule",)
+    __slots__ = ("_schedule", "_since")
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, since: datetime | None = None) -> None:
         self._schedule = schedule
+        self._since = since
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         """Of each time that has passed meanwhile, so that none is skipped over."""
-        return self._schedule.next_after(previous_fire_time or now)
+        return self._schedule.next_after(previous_fire_time or self._since or now)
 
     def __str__(self) -> str:
         return repr(self._schedule)

@@ -1,14 +1,15 @@
 """Fires each job at the times of its schedule.
 
 Keeps nothing: what has fired stands in the event log, and a firing is told by its job and nominal time. Who
-may fire when there are several instances, and what becomes of times that passed while nobody ran, is for
-the caller to decide: start and stop it as often as leadership comes and goes.
+may fire when there are several instances, and since when the clock has not been watched, is for the caller to
+say: start and stop it as often as leadership comes and goes.
 """
 
 import asyncio
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import structlog
 from tenacity.wait import wait_base
@@ -49,12 +50,15 @@ class JobScheduler:
         """The next nominal times of a job, in UTC, whether running or not. An unknown job is a `KeyError`."""
         return self._schedules[job].upcoming(after, count)
 
-    async def start(self) -> None:
-        """Watch the clock from now on. A second start is a `RuntimeError`: it would fire everything twice."""
+    async def start(self, since: Mapping[str, datetime] = MappingProxyType({})) -> None:
+        """Watch the clock from now on, and fire what a job has missed since the moment given for it.
+
+        A second start is a `RuntimeError`: it would fire everything twice.
+        """
         if self._scheduler is not None:
             raise RuntimeError("the scheduler is running already")
         self._firings = Firings(self._fire, self._backoff)
-        self._scheduler = self._engine(self._firings)
+        self._scheduler = self._engine(self._firings, since)
         self._scheduler.start()
         self._log.info("scheduler_started", jobs=list(self._schedules))
 
@@ -72,7 +76,7 @@ class JobScheduler:
         await asyncio.sleep(0)  # APScheduler shuts down in the loop's next turn
         self._log.info("scheduler_stopped", given_up=len(self._firings))
 
-    def _engine(self, firings: Firings) -> WallClockScheduler:
+    def _engine(self, firings: Firings, since: Mapping[str, datetime]) -> WallClockScheduler:
         """No grace time, no coalescing and no limit of instances: each of them would drop a firing."""
         engine = WallClockScheduler(
             timezone=UTC,
@@ -80,7 +84,7 @@ class JobScheduler:
             job_defaults={"misfire_grace_time": None, "coalesce": False, "max_instances": sys.maxsize},
         )
         for job, schedule in self._schedules.items():
-            engine.add_job(_never_called, ScheduleTrigger(schedule), id=job, name=job)
+            engine.add_job(_never_called, ScheduleTrigger(schedule, since.get(job)), id=job, name=job)
         return engine
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from domain.errors import LeaseLost
+from domain.lease import Lease
 from projections.follower import FollowerStatus, State
 from projections.patience import Patience, Stopped
 
@@ -10,11 +12,13 @@ from projections.patience import Patience, Stopped
 class TimerLoop:
     """Asks for due timers every ``poll_seconds``, and goes on asking whatever happens."""
 
-    def __init__(self, fire_due: Callable[[], Awaitable[int]], *, poll_seconds: float) -> None:
+    name = "timers"
+
+    def __init__(self, fire_due: Callable[[Lease], Awaitable[int]], *, poll_seconds: float) -> None:
         self._fire_due = fire_due
         self._poll_seconds = poll_seconds
         self._patience = Patience("timers")
-        self._state: State = "starting"
+        self._state: State = "standby"
         self._fired = 0
         self._failures = 0
         self._error: str | None = None
@@ -23,15 +27,30 @@ class TimerLoop:
     def status(self) -> FollowerStatus:
         """How it fares, told as a follower's: timers follow the clock."""
         state: State = "stopped" if self._patience.is_stopped else self._state
-        return FollowerStatus("timers", state, 0.0, self._fired, self._failures, self._error)
+        return FollowerStatus(self.name, state, 0.0, self._fired, self._failures, self._error)
 
-    async def run(self) -> None:
-        """Fire timers until :meth:`stop`."""
-        with suppress(Stopped):
-            while not self._patience.is_stopped:
-                self._fired += await self._patience.until_done(self._fire_due, on_failure=self._note_failure)
-                self._state, self._error = "running", None
-                await self._patience.sleep(self._poll_seconds)
+    async def take_over(self, lease: Lease) -> None:
+        """Nothing: the timers lie in a store."""
+
+    async def run(self, lease: Lease) -> None:
+        """Fire timers until :meth:`stop`.
+
+        Raises:
+            LeaseLost: another instance fires them now.
+        """
+        self._state = "starting"
+        try:
+            with suppress(Stopped):
+                while not self._patience.is_stopped:
+                    self._fired += await self._patience.until_done(
+                        lambda: self._fire_due(lease),
+                        may_pass=lambda error, _: not isinstance(error, LeaseLost),
+                        on_failure=self._note_failure,
+                    )
+                    self._state, self._error = "running", None
+                    await self._patience.sleep(self._poll_seconds)
+        finally:
+            self._state, self._error = "standby", None
 
     def stop(self) -> None:
         """Ask :meth:`run` to return."""

@@ -11,7 +11,8 @@ from application.ports import PublicMessage
 from domain.errors import BrokerUnavailable
 from domain.event import Recorded
 from domain.job import JobFired, JobRunCompleted
-from tests.builders import NOW, TENANT, recorded
+from domain.lease import Lease
+from tests.builders import LEASE, NOW, TENANT, recorded
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +45,7 @@ class Broker:
         self.at_once = 0
         self.most_at_once = 0
 
-    async def publish(self, message: PublicMessage) -> None:
+    async def publish(self, message: PublicMessage, lease: Lease) -> None:
         run = run_of(message)
         self.tried.append(run)
         self.at_once += 1
@@ -60,13 +61,13 @@ class Broker:
 async def test_every_event_that_is_told_goes_out_and_the_others_do_not() -> None:
     broker = Broker()
     completed = recorded(ONE, [JobRunCompleted(job="j", run_id="a", completed_at=NOW)], first_version=2)
-    await Outbox(broker).handle([*firings(ONE, "a"), *completed])
+    await Outbox(broker).handle([*firings(ONE, "a"), *completed], LEASE)
     assert broker.confirmed == ["a"]
 
 
 async def test_messages_of_a_stream_go_out_one_after_the_other() -> None:
     broker = Broker(slow=["a", "b"])
-    await Outbox(broker).handle(firings(ONE, "a", "b", "c"))
+    await Outbox(broker).handle(firings(ONE, "a", "b", "c"), LEASE)
     assert broker.confirmed == ["a", "b", "c"]
     assert broker.most_at_once == 1
 
@@ -74,7 +75,7 @@ async def test_messages_of_a_stream_go_out_one_after_the_other() -> None:
 async def test_streams_go_out_side_by_side() -> None:
     broker = Broker(slow=["a1"])
     one, other = firings(ONE, "a1", "a2"), firings(OTHER, "b1", "b2")
-    await Outbox(broker).handle([one[0], other[0], one[1], other[1]])
+    await Outbox(broker).handle([one[0], other[0], one[1], other[1]], LEASE)
     assert broker.confirmed == ["b1", "b2", "a1", "a2"]
     assert broker.most_at_once == 2
 
@@ -82,7 +83,7 @@ async def test_streams_go_out_side_by_side() -> None:
 async def test_what_is_not_confirmed_fails_the_batch() -> None:
     broker = Broker(lose=["b"])
     with pytest.raises(BrokerUnavailable, match="b was not confirmed"):
-        await Outbox(broker).handle(firings(ONE, "a", "b"))
+        await Outbox(broker).handle(firings(ONE, "a", "b"), LEASE)
 
 
 async def test_nothing_of_a_stream_overtakes_what_is_not_confirmed() -> None:
@@ -90,17 +91,17 @@ async def test_nothing_of_a_stream_overtakes_what_is_not_confirmed() -> None:
     batch = firings(ONE, "a", "b", "c")
     outbox = Outbox(broker)
     with pytest.raises(BrokerUnavailable):
-        await outbox.handle(batch)
+        await outbox.handle(batch, LEASE)
     assert broker.tried == ["a", "b"]
     broker.lose.clear()
-    await outbox.handle(batch)
+    await outbox.handle(batch, LEASE)
     assert broker.confirmed == ["a", "b", "c"]
 
 
 async def test_a_failing_stream_does_not_hold_up_another() -> None:
     broker = Broker(lose=["a1"], slow=["b1"])
     with pytest.raises(BrokerUnavailable):
-        await Outbox(broker).handle([*firings(ONE, "a1", "a2"), *firings(OTHER, "b1", "b2")])
+        await Outbox(broker).handle([*firings(ONE, "a1", "a2"), *firings(OTHER, "b1", "b2")], LEASE)
     assert broker.confirmed == ["b1", "b2"]
 
 
@@ -110,9 +111,9 @@ async def test_what_was_confirmed_before_the_failure_is_not_sent_again() -> None
     outbox = Outbox(broker)
     for _ in range(3):
         with pytest.raises(BrokerUnavailable):
-            await outbox.handle(batch)
+            await outbox.handle(batch, LEASE)
     broker.lose.clear()
-    await outbox.handle([*batch, *recorded(OTHER, [firings(OTHER, "b2")[0].event], first_version=2)])
+    await outbox.handle([*batch, *recorded(OTHER, [firings(OTHER, "b2")[0].event], first_version=2)], LEASE)
     assert sorted(broker.confirmed) == ["a1", "a2", "b1", "b2"]
 
 
@@ -120,19 +121,19 @@ async def test_a_batch_that_comes_again_after_it_was_done_is_sent_again_under_th
     sent: list[str] = []
 
     class Remember:
-        async def publish(self, message: PublicMessage) -> None:
+        async def publish(self, message: PublicMessage, lease: Lease) -> None:
             sent.append(message.id)
 
     outbox = Outbox(Remember())
     batch = firings(ONE, "a", "b")
-    await outbox.handle(batch)
-    await outbox.handle(batch)
+    await outbox.handle(batch, LEASE)
+    await outbox.handle(batch, LEASE)
     assert sent[:2] == sent[2:] == [str(each.event_id) for each in batch]
 
 
 async def test_the_failure_that_is_raised_is_a_plain_one_and_not_a_group() -> None:
     with pytest.raises(BrokerUnavailable):
-        await Outbox(Broker(lose=["a", "b"])).handle([*firings(ONE, "a"), *firings(OTHER, "b")])
+        await Outbox(Broker(lose=["a", "b"])).handle([*firings(ONE, "a"), *firings(OTHER, "b")], LEASE)
 
 
 async def test_a_publication_that_just_ends_is_not_taken_for_a_confirmed_one() -> None:
@@ -141,7 +142,7 @@ async def test_a_publication_that_just_ends_is_not_taken_for_a_confirmed_one() -
             self.given_up = False
             self.confirmed: list[str] = []
 
-        async def publish(self, message: PublicMessage) -> None:
+        async def publish(self, message: PublicMessage, lease: Lease) -> None:
             if run_of(message) == "a2" and not self.given_up:
                 self.given_up = True
                 raise asyncio.CancelledError
@@ -150,7 +151,7 @@ async def test_a_publication_that_just_ends_is_not_taken_for_a_confirmed_one() -
     broker = GivenUp()
     outbox, batch = Outbox(broker), firings(ONE, "a1", "a2", "a3")
     with pytest.raises(BrokerUnavailable, match="without its confirmation"):
-        await outbox.handle(batch)
+        await outbox.handle(batch, LEASE)
     assert broker.confirmed == ["a1"]
-    await outbox.handle(batch)
+    await outbox.handle(batch, LEASE)
     assert broker.confirmed == ["a1", "a2", "a3"]

@@ -11,7 +11,8 @@ from application.ports import Timer
 from domain import workflow
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.event import Event, Recorded, type_registry
-from tests.builders import CORRELATION, NOW, TENANT, after, recorded
+from domain.lease import Lease
+from tests.builders import CORRELATION, LEASE, NOW, TENANT, after, recorded
 from tests.domain.scenario import fold
 from tests.samples import SAMPLES
 
@@ -37,7 +38,7 @@ class KeptTimers:
             (str(timer.payload["step_type"]), int(timer.payload["attempt"])) for timer in self.kept.values()
         )
 
-    async def change(self, *, set: Sequence[Timer], cancel: Sequence[str]) -> None:
+    async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
         self.changes += 1
         self.ever_set |= {timer.id for timer in set}
         self.kept.update({timer.id: timer for timer in set})
@@ -64,7 +65,7 @@ def story(*turns: tuple[str, str]) -> tuple[Recorded, ...]:
 
 async def test_every_dispatch_gets_a_timer_at_its_deadline() -> None:
     timers = KeptTimers()
-    await StepDeadlines(timers).handle(story())
+    await StepDeadlines(timers).handle(story(), LEASE)
     assert timers.waiting_for == sorted((step, 1) for step in STEPS)
     assert {timer.due_at for timer in timers.kept.values()} == {after(minutes=15)}
     assert {timer.kind for timer in timers.kept.values()} == {TIMER_KIND}
@@ -72,14 +73,14 @@ async def test_every_dispatch_gets_a_timer_at_its_deadline() -> None:
 
 async def test_a_step_that_ends_loses_its_timer_however_it_ends() -> None:
     timers, events = KeptTimers(), story(("answer", "forecast"), ("failure", "recommendation"))
-    await StepDeadlines(timers).handle(events[:5])
-    await StepDeadlines(timers).handle(events[5:])
+    await StepDeadlines(timers).handle(events[:5], LEASE)
+    await StepDeadlines(timers).handle(events[5:], LEASE)
     assert timers.waiting_for == [("risk_analysis", 1), ("risk_scoring", 1)]
 
 
 async def test_a_step_that_ends_within_the_batch_never_gets_one() -> None:
     timers = KeptTimers()
-    await StepDeadlines(timers).handle(story(("answer", "forecast")))
+    await StepDeadlines(timers).handle(story(("answer", "forecast")), LEASE)
     assert timers.waiting_for == [("recommendation", 1), ("risk_analysis", 1), ("risk_scoring", 1)]
     assert timers.ever_set == timers.kept.keys()
     assert timers.changes == 1
@@ -87,7 +88,7 @@ async def test_a_step_that_ends_within_the_batch_never_gets_one() -> None:
 
 async def test_a_retry_sets_a_timer_of_its_own_and_leaves_those_that_still_wait() -> None:
     timers = KeptTimers()
-    await StepDeadlines(timers).handle(story(("failure", "forecast"), ("retry", "")))
+    await StepDeadlines(timers).handle(story(("failure", "forecast"), ("retry", "")), LEASE)
     assert timers.waiting_for == [
         ("forecast", 2),
         ("recommendation", 1),
@@ -98,8 +99,10 @@ async def test_a_retry_sets_a_timer_of_its_own_and_leaves_those_that_still_wait(
 
 async def test_the_end_of_an_attempt_does_not_cancel_the_next_ones_timer() -> None:
     timers, events = KeptTimers(), story(("failure", "forecast"), ("retry", ""))
-    await StepDeadlines(timers).handle(events)
-    await StepDeadlines(timers).handle([each for each in events if type(each.event) is workflow.StepFailed])
+    await StepDeadlines(timers).handle(events, LEASE)
+    await StepDeadlines(timers).handle(
+        [each for each in events if type(each.event) is workflow.StepFailed], LEASE
+    )
     assert ("forecast", 2) in timers.waiting_for
 
 
@@ -107,24 +110,24 @@ async def test_the_end_of_an_attempt_does_not_cancel_the_next_ones_timer() -> No
 async def test_a_batch_handled_again_leaves_the_same_timers(size: int) -> None:
     events = story(("answer", "forecast"), ("failure", "risk_analysis"), ("retry", ""))
     once, often = KeptTimers(), KeptTimers()
-    await StepDeadlines(once).handle(events)
+    await StepDeadlines(once).handle(events, LEASE)
     for start in range(0, len(events), size):
         for _ in range(2):
-            await StepDeadlines(often).handle(events[start : start + size])
+            await StepDeadlines(often).handle(events[start : start + size], LEASE)
     assert often.kept == once.kept
 
 
 async def test_events_that_begin_or_end_nothing_touch_no_timers() -> None:
     timers, policy = KeptTimers(), StepDeadlines(KeptTimers())
     others = [SAMPLES[topic] for topic in type_registry if not policy.wants(SAMPLES[topic].event)]
-    await StepDeadlines(timers).handle(others)
+    await StepDeadlines(timers).handle(others, LEASE)
     assert len(others) == len(type_registry) - 3
     assert timers.changes == 0
 
 
 async def test_a_due_timer_gives_up_on_that_attempt_under_the_same_correlation_and_id() -> None:
     timers, events = KeptTimers(), story()
-    await StepDeadlines(timers).handle(events)
+    await StepDeadlines(timers).handle(events, LEASE)
     (timer,) = [each for each in timers.kept.values() if each.payload["step_type"] == "forecast"]
     command = timed_out(timer)
     assert isinstance(command, TimeOutStep)

@@ -20,7 +20,7 @@ from domain.workflow import StepFailed, WorkflowFailed, workflow_stream
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.timers import SqliteTimers
 from tests.application.logs import open_logs, sqlite_settings
-from tests.builders import NOW, TENANT, SettableClock, after, metadata
+from tests.builders import LEASE, NOW, TENANT, SettableClock, after, metadata
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ class Service:
                 meta=metadata(), workflow_id="w-1", opportunity_id="o", definition="opportunity-analysis"
             )
         )
-        await StepDeadlines(self.timers).handle(committed.new)
+        await StepDeadlines(self.timers).handle(committed.new, LEASE)
         return committed.new
 
     async def timed_out_steps(self) -> list[str]:
@@ -82,47 +82,47 @@ def timer(id: str, workflow: str = "w-1", step: str = "forecast", minutes: float
 async def test_nothing_fires_before_its_time(service: Service) -> None:
     await service.start_workflow()
     service.clock.advance(minutes=15, milliseconds=-1)
-    assert await service.due_timers.fire() == 0
+    assert await service.due_timers.fire(LEASE) == 0
     assert await service.timed_out_steps() == []
 
 
 async def test_what_is_due_fires_once(service: Service) -> None:
     await service.start_workflow()
     service.clock.advance(minutes=15)
-    assert await service.due_timers.fire() == 4
+    assert await service.due_timers.fire(LEASE) == 4
     assert sorted(await service.timed_out_steps()) == sorted(
         step.step_type for step in OPPORTUNITY_ANALYSIS.steps
     )
     ends = [each for each in await service.store.load(STREAM) if isinstance(each.event, WorkflowFailed)]
     assert len(ends) == 1
-    assert await service.due_timers.fire() == 0
+    assert await service.due_timers.fire(LEASE) == 0
 
 
 async def test_a_step_that_was_answered_in_time_does_not_time_out(service: Service) -> None:
     await service.start_workflow()
     answer = CompleteStep(meta=metadata(), workflow_id="w-1", step_type="forecast", result={})
-    await StepDeadlines(service.timers).handle((await service.dispatch(answer)).new)
+    await StepDeadlines(service.timers).handle((await service.dispatch(answer)).new, LEASE)
     service.clock.advance(hours=1)
-    assert await service.due_timers.fire() == 3
+    assert await service.due_timers.fire(LEASE) == 3
     assert "forecast" not in await service.timed_out_steps()
 
 
 async def test_a_timer_whose_command_is_refused_is_logged_and_forgotten(service: Service) -> None:
     await service.start_workflow()
-    await service.timers.change(set=[timer("lost", workflow="w-2", minutes=-1)], cancel=())
+    await service.timers.change(set=[timer("lost", workflow="w-2", minutes=-1)], cancel=(), lease=LEASE)
     with capture_logs() as logs:
-        assert await service.due_timers.fire() == 1
+        assert await service.due_timers.fire(LEASE) == 1
     (entry,) = [each for each in logs if each["event"] == "timer_refused"]
     assert (entry["timer"], entry["kind"]) == ("lost", TIMER_KIND)
     assert "w-2" in entry["reason"]
-    assert await service.due_timers.fire() == 0
+    assert await service.due_timers.fire(LEASE) == 0
 
 
 async def test_a_refused_timer_does_not_keep_the_others_from_firing(service: Service) -> None:
     await service.start_workflow()
-    await service.timers.change(set=[timer("lost", workflow="w-2", minutes=-1)], cancel=())
+    await service.timers.change(set=[timer("lost", workflow="w-2", minutes=-1)], cancel=(), lease=LEASE)
     service.clock.advance(minutes=15)
-    assert await service.due_timers.fire() == 5
+    assert await service.due_timers.fire(LEASE) == 5
     assert len(await service.timed_out_steps()) == 4
 
 
@@ -132,11 +132,11 @@ async def test_a_crash_after_the_command_and_before_the_forgetting_has_no_second
     await service.start_workflow()
     service.clock.advance(minutes=15)
     due = await service.timers.due(service.clock.now(), 100)
-    await service.due_timers.fire()
+    await service.due_timers.fire(LEASE)
     version = len(await service.store.load(STREAM))
-    await service.timers.change(set=due, cancel=())
+    await service.timers.change(set=due, cancel=(), lease=LEASE)
     service.clock.advance(minutes=1)
-    assert await service.due_timers.fire() == 4
+    assert await service.due_timers.fire(LEASE) == 4
     assert len(await service.store.load(STREAM)) == version
 
 
@@ -146,7 +146,7 @@ async def test_timers_that_came_due_while_nobody_ran_fire_at_the_next_start(
     await service.start_workflow()
     database = SqliteDatabase(tmp_path / "timers.db", synchronous="NORMAL")
     restarted = Service(service.store, database, SettableClock(after(hours=10)))
-    assert await restarted.due_timers.fire() == 4
+    assert await restarted.due_timers.fire(LEASE) == 4
     assert len(await restarted.timed_out_steps()) == 4
     database.close()
 
@@ -156,16 +156,18 @@ async def test_when_the_store_is_away_the_timer_stays_due(service: Service) -> N
     service.clock.advance(minutes=15)
     service.store.close()
     with pytest.raises(StoreUnavailable):
-        await service.due_timers.fire()
+        await service.due_timers.fire(LEASE)
     assert len(await service.timers.due(service.clock.now(), 100)) == 4
 
 
 async def test_more_timers_than_one_look_takes_all_fire(service: Service) -> None:
     await service.timers.change(
-        set=[timer(f"t-{number}", workflow="w-2", minutes=-1) for number in range(230)], cancel=()
+        set=[timer(f"t-{number}", workflow="w-2", minutes=-1) for number in range(230)],
+        cancel=(),
+        lease=LEASE,
     )
     with capture_logs():
-        assert await service.due_timers.fire() == 230
+        assert await service.due_timers.fire(LEASE) == 230
 
 
 async def test_a_deadline_between_two_milliseconds_is_not_fired_too_early_and_lost(service: Service) -> None:
@@ -175,5 +177,5 @@ async def test_a_deadline_between_two_milliseconds_is_not_fired_too_early_and_lo
     await service.start_workflow()
     for _ in range(3):
         service.clock.advance(milliseconds=1)
-        await service.due_timers.fire()
+        await service.due_timers.fire(LEASE)
     assert len(await service.timed_out_steps()) == 4

@@ -1,5 +1,6 @@
 """A service as a process of its own, and a neighbour on a real RabbitMQ, with names of their own."""
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,9 +10,11 @@ from typing import Any
 import anyio
 import pytest
 
+from infrastructure.postgres.schema import migrate
 from tests.contract.amqp import validate_message
 from tests.harness import ServiceProcess
 from tests.neighbours import Names, Neighbour, forget, neighbour
+from tests.postgres import fresh_database
 
 Launch = Callable[..., ServiceProcess]
 
@@ -86,8 +89,52 @@ def fires_soon(tmp_path_factory: pytest.TempPathFactory, rabbitmq_url: str) -> I
         anyio.run(forget, rabbitmq_url, names)
 
 
+@dataclass
+class Orphaned:
+    """Two instances on one log, of which the one that watches the clock is killed right before a firing."""
+
+    heir: ServiceProcess
+    names: Names
+    nominal: datetime
+
+
+@pytest.fixture(scope="session")
+def orphaned(
+    tmp_path_factory: pytest.TempPathFactory, rabbitmq_url: str, postgres_server: str
+) -> Iterator[Orphaned]:
+    """It waits for its minute beside the other tests, too."""
+    nominal = (datetime.now(UTC) + timedelta(seconds=80)).replace(second=0, microsecond=0)
+    names = Names.fresh()
+    with fresh_database(postgres_server) as store:
+        migrate(store)
+        leader, heir = [
+            ServiceProcess(
+                tmp_path_factory.mktemp("orphaned"),
+                overlay=names.overlay(),
+                RABBITMQ_URL=rabbitmq_url,
+                EVENT_STORE_URL=store,
+                PROPAGATION_CRON=f"{nominal.minute} {nominal.hour} * * *",
+            )
+            for _ in range(2)
+        ]
+        try:
+            leader.start()
+            heir.start()
+            wait = (nominal - datetime.now(UTC)).total_seconds() - 1.5
+            assert wait > 0
+            killing = threading.Timer(wait, leader.kill)
+            killing.start()
+            yield Orphaned(heir, names, nominal)
+            killing.join()
+        finally:
+            leader.stop()
+            heir.stop()
+            anyio.run(forget, rabbitmq_url, names)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cron_is_started_first(request: pytest.FixtureRequest) -> None:
     """Whatever test comes first, where one of them asks for it at all."""
-    if any("fires_soon" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("fires_soon")
+    for fixture in ("fires_soon", "orphaned"):
+        if any(fixture in getattr(item, "fixturenames", ()) for item in request.session.items):
+            request.getfixturevalue(fixture)

@@ -181,12 +181,12 @@ async def until(service: ServiceProcess, ready: Callable[[dict[str, Any]], bool]
 
 
 async def until_ready(service: ServiceProcess, seconds: float = 20) -> None:
-    """Wait until all is up, and every follower has handled what there is."""
+    """Wait until all is up, and every follower has handled what there is, or leaves that to another."""
     status, _ = await until(
         service,
         lambda body: (
             body["status"] == "ready"
-            and all(each["status"] == "running" for each in body["checks"]["followers"])
+            and all(each["status"] in ("running", "standby") for each in body["checks"]["followers"])
         ),
         seconds,
     )

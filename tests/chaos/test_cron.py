@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from domain.values import timestamp
-from tests.chaos.conftest import Fired
+from tests.chaos.conftest import Fired, Orphaned
 from tests.chaos.decisions import get
 from tests.contract.amqp import validate_message
 from tests.harness import SYSTEM_TENANT, ServiceProcess, eventually
@@ -66,3 +66,23 @@ async def test_a_job_fires_on_its_minute_and_waits_for_a_worker_that_closes_the_
 
         await eventually(closed)
         assert (await only_run(service))["completedAt"] == completed_at
+
+
+@pytest.mark.postgres
+@pytest.mark.timeout(150)
+async def test_a_firing_whose_instance_was_killed_right_before_it_is_fired_once_by_another(
+    orphaned: Orphaned, rabbitmq_url: str
+) -> None:
+    async with neighbour(rabbitmq_url, orphaned.names) as crm:
+
+        async def waits() -> bool:
+            return await crm.queued(orphaned.names.job_queue) > 0
+
+        await eventually(waits, seconds=95)
+        run = await only_run(orphaned.heir)
+        assert run["nominalTime"] == timestamp(orphaned.nominal)
+        late = datetime.fromisoformat(run["scheduledAt"]) - orphaned.nominal
+        assert timedelta(0) <= late < timedelta(seconds=10)
+        await anyio.sleep(1)
+        assert await crm.queued(orphaned.names.job_queue) == 1
+    assert orphaned.heir.log.count("lease_taken") >= 4

@@ -247,4 +247,4 @@ async def test_a_number_too_large_to_store_is_parked_and_stops_no_follower(
         return await approvals(orchestrator) == 1
 
     await eventually(next_is_handled)
-    assert {follower.status.state for follower in orchestrator.container.followers} == {"running"}
+    assert {follower.status.state for follower in orchestrator.container.parts.followers} == {"running"}

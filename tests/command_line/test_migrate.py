@@ -66,6 +66,7 @@ def test_migrate_tells_what_it_did_and_then_the_service_runs(tmp_path: Path, pos
     assert first.stdout.splitlines() == [
         "applied 0001 event_log",
         "applied 0002 append_in_one_order",
+        "applied 0003 leases",
         f"the event store's schema is at version {NEWEST}",
     ]
     assert second.stdout.splitlines() == [f"the event store's schema is at version {NEWEST}"]

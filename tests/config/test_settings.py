@@ -15,7 +15,9 @@ from config.settings import DEFAULT_FILE, Settings, SettingsError, load_settings
 SECRET = "0123456789" * 4
 VARIABLES = {
     "SERVICE_NAME": ("service.name", "other", "other"),
+    "SERVICE_ROLES": ("service.roles", "scheduler, API", ("api", "scheduler")),
     "PORT": ("server.port", "8080", 8080),
+    "MAX_REQUESTS": ("server.max_requests", "64", 64),
     "HOST": ("server.host", "::1", "::1"),
     "DATA_DIR": ("storage.data_dir", "/var/lib/wo", Path("/var/lib/wo")),
     "EVENT_STORE_URL": ("storage.event_store_url", "postgresql://u:p@db/wo", "postgresql://u:p@db/wo"),
@@ -34,6 +36,7 @@ VARIABLES = {
     "RECOMMENDATIONS_URL": ("services.recommendations.url", "http://re:1", "http://re:1"),
     "ADAPTIVE_LEARNING_URL": ("services.adaptive_learning.url", "http://al:1/x", "http://al:1/x"),
     "BATCH_JOBS_ENABLED": ("batch_jobs.enabled", "false", False),
+    "BATCH_JOBS_CATCH_UP_SECONDS": ("batch_jobs.catch_up_seconds", "60", 60.0),
     "BATCH_JOBS_TIME_ZONE": ("batch_jobs.time_zone", "Europe/Berlin", "Europe/Berlin"),
     "RISK_SNAPSHOT_BACKFILL_CRON": ("batch_jobs.risk_snapshot_backfill_cron", "1 1 * * SUN", "1 1 * * SUN"),
     "OUTCOME_SYNC_CRON": ("batch_jobs.outcome_sync_cron", "2 1 * * *", "2 1 * * *"),
@@ -54,6 +57,18 @@ VARIABLES = {
     "LOG_LEVEL": ("logging.level", "WARNING", "warning"),
     "LOG_FORMAT": ("logging.format", "json", "json"),
 }
+
+
+NEEDED = {
+    "METRICS_REQUIRE_AUTH": {"METRICS_BEARER_TOKEN": "t"},
+    "SERVICE_ROLES": {
+        "EVENT_STORE_URL": "postgresql://db/wo",
+        "RABBITMQ_URL": "amqp://mq",
+        "COSMOS_DB_ENDPOINT": "https://account.documents.azure.com:443/",
+        "COSMOS_DB_KEY": "a2V5",
+    },
+}
+"""What a variable is not allowed without."""
 
 
 def value_at(settings: Settings, key: str) -> object:
@@ -113,8 +128,7 @@ def test_the_defaults_are_those_of_the_wire_contract() -> None:
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_each_variable_of_the_environment_sets_its_setting(variable: str) -> None:
     key, text, value = VARIABLES[variable]
-    needed = {"METRICS_BEARER_TOKEN": "t"} if variable == "METRICS_REQUIRE_AUTH" else {}
-    found = value_at(load_settings(environ={**needed, variable: text}), key)
+    found = value_at(load_settings(environ={**NEEDED.get(variable, {}), variable: text}), key)
     assert found == value
     assert type(found) is type(value) or isinstance(value, Path)
 
@@ -308,3 +322,55 @@ def test_the_types_of_the_contract_are_all_known() -> None:
 
 def test_the_default_file_is_yaml_for_everyone() -> None:
     assert list(yaml.safe_load(DEFAULT_FILE.read_text("utf-8"))) == list(Settings.model_fields)
+
+
+SHARED = {"EVENT_STORE_URL": "postgresql://db/wo", "RABBITMQ_URL": "amqp://mq"}
+COSMOS = {"COSMOS_DB_ENDPOINT": "https://account.documents.azure.com:443/", "COSMOS_DB_KEY": "a2V5"}
+
+
+@pytest.mark.parametrize(
+    ("roles", "environ", "reason"),
+    [
+        ("api", {}, "EVENT_STORE_URL"),
+        ("api", {**COSMOS, "RABBITMQ_URL": "amqp://mq"}, "EVENT_STORE_URL"),
+        ("api,projector", {"EVENT_STORE_URL": "postgresql://db/wo"}, "RABBITMQ_URL"),
+        ("api", SHARED, "COSMOS_DB_ENDPOINT"),
+        ("projector,consumer", SHARED, "COSMOS_DB_ENDPOINT"),
+        ("api,worker", {**SHARED, **COSMOS}, "api, consumer, projector, publisher, scheduler"),
+        (",", {**SHARED, **COSMOS}, "api, consumer, projector, publisher, scheduler"),
+    ],
+)
+def test_a_role_that_nobody_could_have_elsewhere_cannot_be_left_out(
+    roles: str, environ: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(environ={**environ, "SERVICE_ROLES": roles})
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith("service.roles")
+    assert reason in line
+
+
+@pytest.mark.parametrize(
+    ("roles", "environ"),
+    [
+        ("api,projector", SHARED),
+        ("consumer,publisher,scheduler", SHARED),
+        ("api", {**SHARED, **COSMOS}),
+        ("scheduler,projector", {**SHARED, **COSMOS}),
+        ("scheduler,publisher,projector,consumer,api", {}),
+    ],
+)
+def test_a_role_may_be_left_to_another_process_on_the_same_stores(
+    roles: str, environ: dict[str, str]
+) -> None:
+    assert set(load_settings(environ={**environ, "SERVICE_ROLES": roles}).service.roles) == set(
+        roles.split(",")
+    )
+
+
+def test_the_roles_of_the_command_line_go_before_all_others() -> None:
+    environ = {**SHARED, **COSMOS, "SERVICE_ROLES": "api"}
+    assert load_settings(environ=environ, roles="scheduler,projector").service.roles == (
+        "projector",
+        "scheduler",
+    )

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from application.integration import Source
 from application.ports import PublicMessage
 from infrastructure.memory.bus import InProcessBus
-from tests.builders import NOW, TENANT
+from tests.builders import LEASE, NOW, TENANT
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +78,7 @@ async def test_a_message_of_ours_is_delivered_in_its_envelope_and_counted(exchan
     listener = Listener()
     exchange.bus.subscribe("one", ["workflow.job.trigger"], listener)
     async with exchange.delivering():
-        await exchange.bus.publish(message())
+        await exchange.bus.publish(message(), LEASE)
     ((message_type, body),) = listener.heard
     envelope = msgspec.json.decode(body)
     assert message_type == envelope["type"] == "workflow.job.trigger"
@@ -89,7 +89,7 @@ async def test_a_message_of_ours_is_delivered_in_its_envelope_and_counted(exchan
 
 async def test_what_nobody_listens_to_is_gone_and_still_counted(exchange: Bus) -> None:
     async with exchange.delivering():
-        await exchange.bus.publish(message())
+        await exchange.bus.publish(message(), LEASE)
     assert exchange.counted == ["m-1"]
 
 

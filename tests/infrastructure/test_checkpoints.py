@@ -6,9 +6,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import anyio
+import psycopg
 import pytest
 
-from domain.errors import StoreUnavailable
+from domain.errors import LeaseLost, StoreUnavailable
+from domain.lease import Lease
 from infrastructure.cosmos.checkpoints import CosmosCheckpoints
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from infrastructure.postgres.checkpoints import PostgresCheckpoints
@@ -17,6 +19,7 @@ from infrastructure.sqlite import database as sqlite_database
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from projections.ports import Checkpoints
+from tests.builders import LEASE, Held
 from tests.cosmos import Account
 from tests.infrastructure.cosmos_places import Place, opened_in, place_in
 from tests.postgres import end_connections
@@ -43,33 +46,33 @@ class CheckpointsCases:
     async def test_a_follower_that_has_handled_nothing_has_no_position(
         self, checkpoints: Checkpoints
     ) -> None:
-        assert await checkpoints.load("outbox", "log") is None
+        assert await checkpoints.load("outbox", "log", LEASE) is None
 
     async def test_the_last_position_that_was_saved_is_the_position(self, checkpoints: Checkpoints) -> None:
         for position in ("log-10", "log-9", 'etag:"ü"'):
-            await checkpoints.save("outbox", "log", position)
-            assert await checkpoints.load("outbox", "log") == position
+            await checkpoints.save("outbox", "log", position, LEASE)
+            assert await checkpoints.load("outbox", "log", LEASE) == position
 
     async def test_every_follower_has_a_position_in_every_partition(self, checkpoints: Checkpoints) -> None:
-        await checkpoints.save("outbox", "one", "1")
-        await checkpoints.save("outbox", "two", "2")
-        await checkpoints.save("policy", "one", "3")
-        assert await checkpoints.load("outbox", "one") == "1"
-        assert await checkpoints.load("outbox", "two") == "2"
-        assert await checkpoints.load("policy", "one") == "3"
-        assert await checkpoints.load("policy", "two") is None
+        await checkpoints.save("outbox", "one", "1", LEASE)
+        await checkpoints.save("outbox", "two", "2", LEASE)
+        await checkpoints.save("policy", "one", "3", LEASE)
+        assert await checkpoints.load("outbox", "one", LEASE) == "1"
+        assert await checkpoints.load("outbox", "two", LEASE) == "2"
+        assert await checkpoints.load("policy", "one", LEASE) == "3"
+        assert await checkpoints.load("policy", "two", LEASE) is None
 
     async def test_forgetting_a_follower_forgets_every_partition_and_no_other_follower(
         self, checkpoints: Checkpoints
     ) -> None:
-        await checkpoints.save("outbox", "one", "1")
-        await checkpoints.save("outbox", "two", "2")
-        await checkpoints.save("policy", "one", "3")
+        await checkpoints.save("outbox", "one", "1", LEASE)
+        await checkpoints.save("outbox", "two", "2", LEASE)
+        await checkpoints.save("policy", "one", "3", LEASE)
         await checkpoints.forget("outbox")
         await checkpoints.forget("nobody")
-        assert await checkpoints.load("outbox", "one") is None
-        assert await checkpoints.load("outbox", "two") is None
-        assert await checkpoints.load("policy", "one") == "3"
+        assert await checkpoints.load("outbox", "one", LEASE) is None
+        assert await checkpoints.load("outbox", "two", LEASE) is None
+        assert await checkpoints.load("policy", "one", LEASE) == "3"
 
 
 class LastingCheckpointsCases(CheckpointsCases):
@@ -77,9 +80,52 @@ class LastingCheckpointsCases(CheckpointsCases):
 
     async def test_positions_are_there_after_a_restart(self, place: str) -> None:
         async with self.opened(place) as checkpoints:
-            await checkpoints.save("outbox", "log", "log-7")
+            await checkpoints.save("outbox", "log", "log-7", LEASE)
         async with self.opened(place) as checkpoints:
-            assert await checkpoints.load("outbox", "log") == "log-7"
+            assert await checkpoints.load("outbox", "log", LEASE) == "log-7"
+
+
+class SharedCheckpointsCases(LastingCheckpointsCases):
+    """What a store does that several processes share."""
+
+    async def passed_on(self, place: str, fence: int) -> Lease:
+        """The lease of a next holder, who has not asked for anything yet."""
+        raise NotImplementedError
+
+    async def test_nothing_is_saved_under_a_lease_once_its_next_holder_has_looked(
+        self, checkpoints: Checkpoints, place: str
+    ) -> None:
+        former = await self.passed_on(place, 1)
+        assert await checkpoints.load("outbox", "log", former) is None
+        await checkpoints.save("outbox", "log", "log-1", former)
+        present = await self.passed_on(place, 2)
+        assert await checkpoints.load("outbox", "log", present) == "log-1"
+        with pytest.raises(LeaseLost):
+            await checkpoints.save("outbox", "log", "log-2", former)
+        with pytest.raises(LeaseLost):
+            await checkpoints.load("outbox", "log", former)
+        assert await checkpoints.load("outbox", "log", present) == "log-1"
+        await checkpoints.save("outbox", "log", "log-3", present)
+        assert await checkpoints.load("outbox", "log", await self.passed_on(place, 3)) == "log-3"
+
+    async def test_a_position_that_was_never_saved_can_be_lost_to_the_next_holder_too(
+        self, checkpoints: Checkpoints, place: str
+    ) -> None:
+        former = await self.passed_on(place, 1)
+        present = await self.passed_on(place, 2)
+        assert await checkpoints.load("outbox", "log", present) is None
+        with pytest.raises(LeaseLost):
+            await checkpoints.save("outbox", "log", "log-2", former)
+        assert await checkpoints.load("outbox", "log", present) is None
+
+    async def test_who_has_no_rival_is_kept_back_by_no_former_holder(
+        self, checkpoints: Checkpoints, place: str
+    ) -> None:
+        lease = await self.passed_on(place, 7)
+        await checkpoints.save("outbox", "log", "log-1", lease)
+        assert await checkpoints.load("outbox", "log", LEASE) == "log-1"
+        await checkpoints.save("outbox", "log", "log-2", LEASE)
+        assert await checkpoints.load("outbox", "log", lease) == "log-2"
 
 
 class TestMemoryCheckpoints(CheckpointsCases):
@@ -104,17 +150,17 @@ class TestSqliteCheckpoints(LastingCheckpointsCases):
     ) -> None:
         monkeypatch.setattr(sqlite_database, "_LOCK_TIMEOUT_SECONDS", 0.05)
         async with self.opened(place) as checkpoints:
-            await checkpoints.save("outbox", "log", "log-1")
+            await checkpoints.save("outbox", "log", "log-1", LEASE)
             other = sqlite3.connect(place, isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable):
-                await checkpoints.save("outbox", "log", "log-2")
-            assert await checkpoints.load("outbox", "log") == "log-1"
+                await checkpoints.save("outbox", "log", "log-2", LEASE)
+            assert await checkpoints.load("outbox", "log", LEASE) == "log-1"
             other.close()
 
 
 @pytest.mark.postgres
-class TestPostgresCheckpoints(LastingCheckpointsCases):
+class TestPostgresCheckpoints(SharedCheckpointsCases):
     @pytest.fixture
     def place(self, postgres_store_url: str) -> str:
         return postgres_store_url
@@ -128,22 +174,34 @@ class TestPostgresCheckpoints(LastingCheckpointsCases):
         finally:
             await database.close()
 
+    async def passed_on(self, place: str, fence: int) -> Lease:
+        with psycopg.connect(place, autocommit=True) as connection:
+            connection.execute(
+                "INSERT INTO leases VALUES ('outbox', %(holder)s, %(fence)s, now() + interval '1 minute')"
+                " ON CONFLICT (name) DO UPDATE SET holder = %(holder)s, fence = %(fence)s",
+                {"holder": f"holder-{fence}", "fence": fence},
+            )
+        return Held("outbox", fence)
+
     async def test_connections_that_the_server_ends_are_all_replaced_at_the_next_use(
         self, checkpoints: Checkpoints, place: str
     ) -> None:
         async with anyio.create_task_group() as group:
             for number in range(40):
-                group.start_soon(checkpoints.save, "outbox", str(number), "log-1")
+                group.start_soon(checkpoints.save, "outbox", str(number), "log-1", LEASE)
         assert end_connections(place) > 2
         with anyio.fail_after(1):
-            assert await checkpoints.load("outbox", "7") == "log-1"
-        await checkpoints.save("outbox", "7", "log-2")
-        assert await checkpoints.load("outbox", "7") == "log-2"
+            assert await checkpoints.load("outbox", "7", LEASE) == "log-1"
+        await checkpoints.save("outbox", "7", "log-2", LEASE)
+        assert await checkpoints.load("outbox", "7", LEASE) == "log-2"
 
 
 @pytest.mark.cosmos
-class TestCosmosCheckpoints(LastingCheckpointsCases):
+class TestCosmosCheckpoints(SharedCheckpointsCases):
     where: Place
+
+    async def passed_on(self, place: str, fence: int) -> Lease:
+        return Held("outbox", fence)
 
     @pytest.fixture(autouse=True)
     async def _placed(self, cosmos: Account) -> AsyncIterator[None]:
@@ -158,7 +216,7 @@ class TestCosmosCheckpoints(LastingCheckpointsCases):
             yield checkpoints
 
     async def test_names_may_hold_what_ids_may_not(self, checkpoints: Checkpoints) -> None:
-        await checkpoints.save("a/b", "#1?\\", "log-1")
-        assert await checkpoints.load("a/b", "#1?\\") == "log-1"
+        await checkpoints.save("a/b", "#1?\\", "log-1", LEASE)
+        assert await checkpoints.load("a/b", "#1?\\", LEASE) == "log-1"
         await checkpoints.forget("a/b")
-        assert await checkpoints.load("a/b", "#1?\\") is None
+        assert await checkpoints.load("a/b", "#1?\\", LEASE) is None

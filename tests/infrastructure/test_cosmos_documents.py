@@ -86,7 +86,7 @@ async def test_what_cosmos_adds_never_leaves(documents: CosmosDocuments) -> None
 async def test_an_item_that_another_service_wrote_without_a_version_is_older_than_all(
     documents: CosmosDocuments, database: CosmosDatabase
 ) -> None:
-    await Items(database, THINGS.name).upsert({"id": "a", "tenantId": TENANT, "createdAt": "2026"})
+    await Items(database, THINGS.name).create({"id": "a", "tenantId": TENANT, "createdAt": "2026"})
     assert await documents.get(THINGS, TENANT, "a") == thing("a", version=0, at="2026")
     await documents.put(THINGS, [thing("a")])
     assert await documents.get(THINGS, TENANT, "a") == thing("a")

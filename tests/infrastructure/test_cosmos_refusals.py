@@ -17,7 +17,7 @@ from infrastructure.cosmos.checkpoints import CosmosCheckpoints
 from infrastructure.cosmos.database import CosmosDatabase, Unusable
 from infrastructure.cosmos.documents import CosmosDocuments
 from projections.ports import Query
-from tests.builders import OTHER_TENANT, TENANT
+from tests.builders import LEASE, OTHER_TENANT, TENANT
 from tests.cosmos import Account
 from tests.cosmos_gate import Gate, Refusal, gate_before
 from tests.infrastructure.cosmos_places import Observed, Place, opened_in, place_in
@@ -65,8 +65,8 @@ async def test_no_call_goes_without_a_partition_key(gated: Gated) -> None:
         await documents.query(THINGS, TENANT, query)
     await documents.clear(THINGS)
     await documents.ping()
-    await positions.save("things", "log", "log-1")
-    await positions.load("things", "log")
+    await positions.save("things", "log", "log-1", LEASE)
+    await positions.load("things", "log", LEASE)
     await positions.forget("things")
     asked = gated.gate.asked
     assert {each.method for each in asked} == {"GET", "POST", "PUT", "DELETE"}

@@ -16,7 +16,7 @@ from infrastructure.postgres.timers import PostgresTimers
 from infrastructure.sqlite import database as sqlite_database
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.timers import SqliteTimers
-from tests.builders import NOW, after, metadata
+from tests.builders import LEASE, NOW, after, metadata
 from tests.postgres import away
 
 pytestmark = pytest.mark.anyio
@@ -52,66 +52,68 @@ class TimersCases:
         return [each.id for each in await timers.due(now, limit)]
 
     async def test_a_due_timer_is_given_back_as_it_was_set(self, timers: Timers) -> None:
-        await timers.change(set=[timer("a")], cancel=())
+        await timers.change(set=[timer("a")], cancel=(), lease=LEASE)
         assert await timers.due(NOW, 10) == [timer("a")]
         assert await timers.due(NOW, 10) == [timer("a")]
 
     async def test_a_timer_is_due_at_its_time_and_not_before(self, timers: Timers) -> None:
-        await timers.change(set=[timer("a", after(seconds=1))], cancel=())
+        await timers.change(set=[timer("a", after(seconds=1))], cancel=(), lease=LEASE)
         assert await self.due(timers, after(seconds=1, microseconds=-1)) == []
         assert await self.due(timers, after(seconds=1)) == ["a"]
 
     async def test_a_time_between_two_milliseconds_is_kept(self, timers: Timers) -> None:
-        await timers.change(set=[timer("a", after(microseconds=500))], cancel=())
+        await timers.change(set=[timer("a", after(microseconds=500))], cancel=(), lease=LEASE)
         assert await self.due(timers, after(microseconds=499)) == []
         assert await self.due(timers, after(microseconds=500)) == ["a"]
 
     async def test_times_are_moments_whatever_their_zone(self, timers: Timers) -> None:
         there = timezone(timedelta(hours=5, minutes=30))
-        await timers.change(set=[timer("a", after(hours=1).astimezone(there))], cancel=())
+        await timers.change(set=[timer("a", after(hours=1).astimezone(there))], cancel=(), lease=LEASE)
         assert await self.due(timers, after(minutes=59).astimezone(there)) == []
         assert await self.due(timers, after(hours=1).astimezone(UTC)) == ["a"]
 
     async def test_the_oldest_come_first_and_no_more_than_asked_for(self, timers: Timers) -> None:
         moments = {"c": 3, "a": 1, "d": 4, "b": 2}
         await timers.change(
-            set=[timer(id, after(seconds=second)) for id, second in moments.items()], cancel=()
+            set=[timer(id, after(seconds=second)) for id, second in moments.items()],
+            cancel=(),
+            lease=LEASE,
         )
         assert await self.due(timers, after(hours=1)) == ["a", "b", "c", "d"]
         assert await self.due(timers, after(hours=1), limit=2) == ["a", "b"]
         assert await self.due(timers, after(seconds=3)) == ["a", "b", "c"]
 
     async def test_a_cancelled_timer_does_not_come_due(self, timers: Timers) -> None:
-        await timers.change(set=[timer("a"), timer("b"), timer("c")], cancel=())
-        await timers.change(set=(), cancel=["a", "c", "never set"])
+        await timers.change(set=[timer("a"), timer("b"), timer("c")], cancel=(), lease=LEASE)
+        await timers.change(set=(), cancel=["a", "c", "never set"], lease=LEASE)
         assert await self.due(timers) == ["b"]
 
     async def test_setting_or_cancelling_twice_is_harmless(self, timers: Timers) -> None:
         for _ in range(2):
-            await timers.change(set=[timer("a"), timer("b")], cancel=())
-            await timers.change(set=(), cancel=["b"])
+            await timers.change(set=[timer("a"), timer("b")], cancel=(), lease=LEASE)
+            await timers.change(set=(), cancel=["b"], lease=LEASE)
         assert await self.due(timers) == ["a"]
 
     async def test_a_timer_that_is_set_anew_has_the_new_time(self, timers: Timers) -> None:
-        await timers.change(set=[timer("a")], cancel=())
-        await timers.change(set=[timer("a", after(hours=1), attempt=2)], cancel=())
+        await timers.change(set=[timer("a")], cancel=(), lease=LEASE)
+        await timers.change(set=[timer("a", after(hours=1), attempt=2)], cancel=(), lease=LEASE)
         assert await self.due(timers) == []
         assert await timers.due(after(hours=1), 10) == [timer("a", after(hours=1), attempt=2)]
 
     async def test_one_change_may_set_and_cancel(self, timers: Timers) -> None:
-        await timers.change(set=[timer("a")], cancel=())
-        await timers.change(set=[timer("b")], cancel=["a"])
+        await timers.change(set=[timer("a")], cancel=(), lease=LEASE)
+        await timers.change(set=[timer("b")], cancel=["a"], lease=LEASE)
         assert await self.due(timers) == ["b"]
 
     async def test_a_change_is_made_whole_or_not_at_all(self, timers: Timers) -> None:
         broken = timer("b", None)  # type: ignore[arg-type]
         with pytest.raises(Exception, match=r".+"):
-            await timers.change(set=[timer("a"), broken], cancel=())
+            await timers.change(set=[timer("a"), broken], cancel=(), lease=LEASE)
         assert await self.due(timers) == []
 
     async def test_timers_are_there_after_a_restart(self, place: str) -> None:
         async with self.opened(place) as timers:
-            await timers.change(set=[timer("a"), timer("b", after(hours=1))], cancel=())
+            await timers.change(set=[timer("a"), timer("b", after(hours=1))], cancel=(), lease=LEASE)
         async with self.opened(place) as timers:
             assert await self.due(timers) == ["a"]
             assert await self.due(timers, after(hours=1)) == ["a", "b"]
@@ -133,11 +135,11 @@ class TestSqliteTimers(TimersCases):
     ) -> None:
         monkeypatch.setattr(sqlite_database, "_LOCK_TIMEOUT_SECONDS", 0.05)
         async with self.opened(place) as timers:
-            await timers.change(set=[timer("a")], cancel=())
+            await timers.change(set=[timer("a")], cancel=(), lease=LEASE)
             other = sqlite3.connect(place, isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable):
-                await timers.change(set=[timer("b")], cancel=["a"])
+                await timers.change(set=[timer("b")], cancel=["a"], lease=LEASE)
             assert await self.due(timers) == ["a"]
             other.close()
 
@@ -145,7 +147,7 @@ class TestSqliteTimers(TimersCases):
         async with self.opened(place) as timers, anyio.create_task_group() as group:
             for number in range(20):
                 group.start_soon(self.due, timers)
-                await timers.change(set=[timer(str(number))], cancel=())
+                await timers.change(set=[timer(str(number))], cancel=(), lease=LEASE)
         async with self.opened(place) as timers:
             assert len(await self.due(timers)) == 20
 
@@ -170,7 +172,7 @@ class TestPostgresTimers(TimersCases):
     ) -> None:
         monkeypatch.setattr("infrastructure.postgres.database._TIMEOUT_SECONDS", 0.2)
         async with self.opened(place) as timers:
-            await timers.change(set=[timer("a")], cancel=())
+            await timers.change(set=[timer("a")], cancel=(), lease=LEASE)
             with away(place), pytest.raises(StoreUnavailable):
                 await timers.due(NOW, 10)
             with anyio.fail_after(20):

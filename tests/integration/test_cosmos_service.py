@@ -102,7 +102,7 @@ async def test_what_is_done_is_listed_and_a_rebuild_gives_it_again(
             metrics = (await client.get("/metrics")).text
             for line in (
                 'cosmos_request_charge_total{container="hitl_approvals",operation="create"}',
-                'cosmos_request_duration_seconds_count{container="workflow_positions",operation="upsert"}',
+                'cosmos_request_duration_seconds_count{container="workflow_positions",operation="create"}',
             ):
                 assert line in metrics
         before = await dump(cosmos, settings)

@@ -8,6 +8,7 @@ import msgspec
 from application.event_store import Subscription
 from domain.event import Event, Recorded
 from domain.job import JobFired, JobRunCompleted
+from domain.lease import Lease
 from tests.builders import NOW, TENANT, recorded
 
 
@@ -85,7 +86,10 @@ class Remembering:
     def wants(self, event: Event) -> bool:
         return isinstance(event, JobFired)
 
-    async def handle(self, events: Sequence[Recorded]) -> None:
+    async def start_over(self) -> None:
+        self.batches.clear()
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         runs = [each.event.run_id for each in events if isinstance(each.event, JobFired)]
         assert len(runs) == len(events) > 0
         self.tried.append(runs)

@@ -14,11 +14,12 @@ from domain import job
 from domain.errors import StoreUnavailable
 from domain.event import Recorded
 from domain.job import JobFired
+from domain.lease import Lease
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from projections import patience
 from projections.follower import Follower
 from tests.application.logs import open_logs, sqlite_settings
-from tests.builders import NOW, TENANT, SettableClock, metadata
+from tests.builders import LEASE, NOW, TENANT, SettableClock, metadata
 from tests.projections.fakes import PartitionedLog, Remembering
 
 pytestmark = pytest.mark.anyio
@@ -62,11 +63,11 @@ def at(log: PartitionedLog, positions: MemoryCheckpoints, clock: SettableClock) 
 @asynccontextmanager
 async def running(follower: Follower) -> AsyncIterator[None]:
     async with anyio.create_task_group() as group:
-        group.start_soon(follower.run)
+        group.start_soon(follower.run, LEASE)
         yield
         follower.stop()
         with anyio.fail_after(5):
-            await follower.wait_stopped()
+            await until(lambda: follower.status.state == "stopped")
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -77,7 +78,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 async def test_it_handles_what_is_there_in_batches_and_in_order(at: Setting, log: PartitionedLog) -> None:
     log.append("one", *"abcdefg")
-    await at.follower.catch_up()
+    await at.follower.catch_up(LEASE)
     assert at.handler.batches == [["a", "b", "c"], ["d", "e", "f"], ["g"]]
     assert at.follower.status.handled == 7
 
@@ -87,11 +88,11 @@ async def test_every_partition_has_a_position_of_its_own(
 ) -> None:
     log.append("one", "a", "b")
     log.append("two", "x")
-    await at.follower.catch_up()
+    await at.follower.catch_up(LEASE)
     log.append("two", "y")
-    await at.follower.catch_up()
+    await at.follower.catch_up(LEASE)
     assert at.handler.batches == [["a", "b"], ["x"], ["y"]]
-    one, two = [await positions.load("remembering", partition) for partition in ("one", "two")]
+    one, two = [await positions.load("remembering", partition, LEASE) for partition in ("one", "two")]
     assert one == f"one/{log.events['one'][1].event_id}"
     assert two == f"two/{log.events['two'][1].event_id}"
     assert at.follower.positions == {"one": one, "two": two}
@@ -102,16 +103,16 @@ async def test_a_partition_that_fails_does_not_keep_the_others_back(
 ) -> None:
     handle = at.handler.handle
 
-    async def choosy(events: Sequence[Recorded]) -> None:
+    async def choosy(events: Sequence[Recorded], lease: Lease) -> None:
         if events[0].stream.endswith("/one"):
             raise ValueError("poison")
-        await handle(events)
+        await handle(events, lease)
 
     monkeypatch.setattr(at.handler, "handle", choosy)
     log.append("one", "a")
     log.append("two", "x")
     with pytest.raises(ValueError, match="poison"):
-        await at.follower.catch_up()
+        await at.follower.catch_up(LEASE)
     assert at.handler.runs == ["x"]
     assert at.follower.positions["one"] is None
 
@@ -120,9 +121,9 @@ async def test_a_partition_that_appears_later_is_followed_from_its_beginning(
     at: Setting, log: PartitionedLog
 ) -> None:
     log.append("one", "a")
-    await at.follower.catch_up()
+    await at.follower.catch_up(LEASE)
     log.append("three", "x", "y")
-    await at.follower.catch_up()
+    await at.follower.catch_up(LEASE)
     assert at.handler.runs == ["a", "x", "y"]
 
 
@@ -131,10 +132,10 @@ async def test_a_new_follower_goes_on_where_the_last_one_stopped(
 ) -> None:
     log.append("one", "a")
     log.append("two", "x")
-    await at.follower.catch_up()
+    await at.follower.catch_up(LEASE)
     log.append("one", "b")
     restarted = Setting(log, positions, clock)
-    await restarted.follower.catch_up()
+    await restarted.follower.catch_up(LEASE)
     assert restarted.handler.runs == ["b"]
 
 
@@ -146,15 +147,15 @@ async def test_the_position_is_saved_after_the_handling_so_that_a_crash_repeats_
     class Crashed(Exception):
         pass
 
-    async def crash(follower: str, partition: str, position: str) -> None:
+    async def crash(follower: str, partition: str, position: str, lease: Lease) -> None:
         assert at.handler.runs == ["a", "b"]
         raise Crashed
 
     positions.save = crash  # type: ignore[method-assign]
     with pytest.raises(Crashed):
-        await at.follower.catch_up()
+        await at.follower.catch_up(LEASE)
     restarted = Setting(log, MemoryCheckpoints(), clock)
-    await restarted.follower.catch_up()
+    await restarted.follower.catch_up(LEASE)
     assert restarted.handler.runs == ["a", "b"]
 
 
@@ -164,13 +165,13 @@ async def test_what_is_not_wanted_is_passed_over_and_counts_as_handled(
     log.append("one", "a")
     log.append("one", "b", "c", unwanted=True)
     log.append("one", "d", "e", unwanted=True)
-    await at.follower.catch_up()
+    await at.follower.catch_up(LEASE)
     assert at.handler.batches == [["a"]]
     assert at.follower.status.handled == 5
     assert at.follower.positions["one"] == f"one/{log.events['one'][4].event_id}"
-    assert await positions.load("remembering", "one") == f"one/{log.events['one'][2].event_id}"
-    await at.follower.save_positions()
-    assert await positions.load("remembering", "one") == f"one/{log.events['one'][4].event_id}"
+    assert await positions.load("remembering", "one", LEASE) == f"one/{log.events['one'][2].event_id}"
+    await at.follower.save_positions(LEASE)
+    assert await positions.load("remembering", "one", LEASE) == f"one/{log.events['one'][4].event_id}"
 
 
 async def test_saving_what_was_passed_over_never_takes_a_position_back(
@@ -178,11 +179,11 @@ async def test_saving_what_was_passed_over_never_takes_a_position_back(
 ) -> None:
     log.append("one", "a", "b", "c", unwanted=True)
     log.append("one", "d")
-    await at.follower.catch_up()
-    saved = await positions.load("remembering", "one")
+    await at.follower.catch_up(LEASE)
+    saved = await positions.load("remembering", "one", LEASE)
     assert saved == f"one/{log.events['one'][3].event_id}"
-    await at.follower.save_positions()
-    assert await positions.load("remembering", "one") == saved
+    await at.follower.save_positions(LEASE)
+    assert await positions.load("remembering", "one", LEASE) == saved
 
 
 async def test_a_stop_saves_the_position_of_what_was_passed_over(
@@ -191,7 +192,7 @@ async def test_a_stop_saves_the_position_of_what_was_passed_over(
     log.append("one", "a", unwanted=True)
     async with running(at.follower):
         await until(lambda: at.follower.status.state == "running")
-    assert await positions.load("remembering", "one") == f"one/{log.events['one'][0].event_id}"
+    assert await positions.load("remembering", "one", LEASE) == f"one/{log.events['one'][0].event_id}"
 
 
 async def test_a_failing_handler_gets_the_same_batch_again_until_it_works(
@@ -212,7 +213,7 @@ async def test_while_it_fails_it_says_so_with_the_error_and_the_lag_and_recovers
     at: Setting, log: PartitionedLog, clock: SettableClock
 ) -> None:
     at.handler.failures = 1_000_000
-    assert at.follower.status.state == "starting"
+    assert at.follower.status.state == "standby"
     async with running(at.follower):
         await until(lambda: at.follower.status.state == "running")
         assert (at.follower.status.lag_seconds, at.follower.status.error) == (0.0, None)
@@ -292,16 +293,16 @@ async def test_a_stop_finishes_the_batch_in_hand_and_begins_no_other(
     at.handler.gate = anyio.Event()
     log.append("one", *"abcdef")
     async with anyio.create_task_group() as group:
-        group.start_soon(at.follower.run)
+        group.start_soon(at.follower.run, LEASE)
         await at.handler.entered.wait()
         at.follower.stop()
         await anyio.wait_all_tasks_blocked()
         assert at.follower.status.state != "stopped"
         at.handler.gate.set()
         with anyio.fail_after(5):
-            await at.follower.wait_stopped()
+            await until(lambda: at.follower.status.state == "stopped")
     assert at.handler.batches == [["a", "b", "c"]]
-    assert await positions.load("remembering", "one") == f"one/{log.events['one'][2].event_id}"
+    assert await positions.load("remembering", "one", LEASE) == f"one/{log.events['one'][2].event_id}"
     assert at.follower.status.state == "stopped"
 
 
@@ -324,7 +325,7 @@ async def test_a_follower_that_is_stopped_before_it_runs_does_nothing(
     log.append("one", "a")
     at.follower.stop()
     with anyio.fail_after(5):
-        await at.follower.run()
+        await at.follower.run(LEASE)
     assert at.handler.tried == []
 
 

@@ -15,7 +15,7 @@ from projections.executions import Executions
 from projections.ports import Container, Document
 from projections.projection import Materializer, Projection, ProjectionGap, document_of
 from projections.workflows import Workflows
-from tests.builders import OTHER_TENANT, TENANT, recorded
+from tests.builders import LEASE, OTHER_TENANT, TENANT, recorded
 from tests.projections.memory_documents import Key, MemoryDocuments
 from tests.projections.stories import PROJECTIONS, approval_story, logs, workflow_story
 
@@ -30,7 +30,7 @@ def materialized(batches: Batches) -> dict[str, dict[Key, Document]]:
         for projection in PROJECTIONS:
             materializer = Materializer(projection, documents)
             for batch in batches:
-                await materializer.handle([each for each in batch if materializer.wants(each.event)])
+                await materializer.handle([each for each in batch if materializer.wants(each.event)], LEASE)
 
     anyio.run(handle)
     return documents.containers
@@ -152,7 +152,7 @@ class CountingDocuments(MemoryDocuments):
 @pytest.mark.anyio
 async def test_a_batch_costs_one_reading_and_one_writing_however_many_its_events() -> None:
     documents = CountingDocuments()
-    await Materializer(Workflows(), documents).handle(workflow_story(("answer", "forecast")))
+    await Materializer(Workflows(), documents).handle(workflow_story(("answer", "forecast")), LEASE)
     assert documents.calls == ["get_many", "put"]
     assert documents.written == 1
 
@@ -162,16 +162,16 @@ async def test_an_old_version_is_not_even_written_again() -> None:
     documents = CountingDocuments()
     materializer = Materializer(Approvals(), documents)
     story = approval_story("approve")
-    await materializer.handle(story)
-    await materializer.handle(story[:1])
-    await materializer.handle(story)
+    await materializer.handle(story, LEASE)
+    await materializer.handle(story[:1], LEASE)
+    await materializer.handle(story, LEASE)
     assert documents.written == 1
 
 
 @pytest.mark.anyio
 async def test_a_batch_of_nothing_asks_nothing() -> None:
     documents = CountingDocuments()
-    await Materializer(Workflows(), documents).handle([])
+    await Materializer(Workflows(), documents).handle([], LEASE)
     assert documents.calls == []
 
 
@@ -185,13 +185,13 @@ async def test_a_slower_process_does_not_take_a_document_back_in_time() -> None:
 
         async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
             found = await documents.get_many(container, keys)
-            await Materializer(Workflows(), documents).handle(story)
+            await Materializer(Workflows(), documents).handle(story, LEASE)
             return found
 
         async def put(self, container: Container, changed: Sequence[Document]) -> None:
             await documents.put(container, changed)
 
-    await Materializer(Workflows(), Overtaken()).handle(story[:5])
+    await Materializer(Workflows(), Overtaken()).handle(story[:5], LEASE)
     assert msgspec.json.decode(documents.of(Workflows().container)[TENANT, "w-1"].body)["status"] == "failed"
 
 
@@ -200,7 +200,7 @@ async def test_a_document_that_should_be_there_and_is_not_is_a_gap_and_nothing_i
     documents = CountingDocuments()
     story = workflow_story(("answer", "forecast"))
     with pytest.raises(ProjectionGap):
-        await Materializer(Workflows(), documents).handle(story[3:])
+        await Materializer(Workflows(), documents).handle(story[3:], LEASE)
     assert documents.written == 0
 
 
@@ -225,7 +225,7 @@ def test_a_document_tells_the_store_which_one_it_was_made_out_of() -> None:
     async def handle() -> None:
         materializer = Materializer(Workflows(), Recording())
         for batch in (story[:3], story[3:4], story[4:]):
-            await materializer.handle([each for each in batch if materializer.wants(each.event)])
+            await materializer.handle([each for each in batch if materializer.wants(each.event)], LEASE)
 
     story = workflow_story()
     anyio.run(handle)

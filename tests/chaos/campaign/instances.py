@@ -1,6 +1,7 @@
 """Instances of the service as processes: killed, frozen, on a wrong clock, and always started again."""
 
 import contextlib
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -114,12 +115,12 @@ class Instance:
     def freeze(self) -> None:
         """SIGSTOP."""
         if self._process.is_running:
-            self._process.freeze()
+            self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """SIGCONT."""
         if self._process.is_running:
-            self._process.thaw()
+            self._process.send_signal(signal.SIGCONT)
 
     async def until_launched(self) -> None:
         """Wait until there is a process again."""
@@ -131,10 +132,12 @@ class Instance:
         return await self._get("/health")
 
     async def is_ready(self) -> bool:
-        """Whether all is up and every follower runs."""
+        """Whether all is up, and every follower runs here or stands by for another instance's."""
         said = await self._get("/ready")
         followers = said.get("checks", {}).get("followers", [{}])
-        return said.get("status") == "ready" and all(each.get("status") == "running" for each in followers)
+        return said.get("status") == "ready" and all(
+            each.get("status") in ("running", "standby") for each in followers
+        )
 
     async def end(self, timeout: float = 25) -> int:
         """SIGTERM, for good; the exit code."""

@@ -1,12 +1,14 @@
 """What is refused at the edge, and how it is told."""
 
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import anyio
 import pytest
 
 from interfaces.rest.answers import encode_cursor
-from tests.harness import TENANT, USER, Service
+from tests.harness import TENANT, USER, Service, service, settings_in
 
 pytestmark = pytest.mark.anyio
 
@@ -203,6 +205,34 @@ async def test_a_store_that_is_away_is_told_with_a_time_to_retry(behind_gateway:
     assert int(answer.headers["retry-after"]) > 0
     assert ready.status_code == 503
     assert ready.json()["checks"]["eventStore"]["status"] == "down"
+
+
+async def test_more_requests_at_once_than_the_settings_allow_are_turned_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with service(settings_in(tmp_path, MAX_REQUESTS="2", BATCH_JOBS_ENABLED="false")) as running:
+        store, go_on = running.container.stores.event_store, anyio.Event()
+        load = store.load
+
+        async def slow(stream: str) -> object:
+            await go_on.wait()
+            return await load(stream)
+
+        monkeypatch.setattr(store, "load", slow)
+        async with running.client() as client, anyio.create_task_group() as group:
+            missing = f"{PATH}/{uuid4()}"
+            for _ in range(2):
+                group.start_soon(client.get, missing)
+            await anyio.wait_all_tasks_blocked()
+            refused = await client.get(missing)
+            health = await client.get("/health")
+            go_on.set()
+        async with running.client() as client:
+            assert (await client.get(missing)).status_code == 404
+    assert refused.status_code == 503
+    assert refused.json()["error"]["code"] == "OVERLOADED"
+    assert int(refused.headers["retry-after"]) > 0
+    assert health.status_code == 200
 
 
 async def test_metrics_count_by_the_routes_template(behind_gateway: Service) -> None:

@@ -1,0 +1,236 @@
+"""What one instance at a time does, and which of them that is.
+
+Each part is done under a lease, which its holder asks for anew all the time. A holder that dies stops
+asking, and another gets the lease when it has run out. A holder that was paused, or cut off, sees by its own
+clock that the lease may have run out, before anybody else can have it.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import anyio
+import structlog
+from anyio.abc import TaskStatus
+
+from application.ports import Leases
+from domain.errors import Failure, LeaseLost
+from domain.lease import Lease
+
+BEATS_A_LEASE = 4
+"""How often a lease is asked for anew before it would run out."""
+
+_TAKE_OVER_SECONDS = 10.0
+_RELEASE_SECONDS = 1.0
+_PAUSE_AFTER_A_FAILURE_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+def seconds_passed() -> float:
+    """A clock that goes on while the process, or the whole machine, is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class Part(Protocol):
+    """Something that one instance at a time does."""
+
+    @property
+    def name(self) -> str:
+        """The lease's name."""
+        ...
+
+    async def take_over(self, lease: Lease) -> None:
+        """What is to be done once, when the lease is new, before the service counts as started."""
+        ...
+
+    async def run(self, lease: Lease) -> None:
+        """Do it until :meth:`stop`; cancelled when the lease is lost."""
+        ...
+
+    def stop(self) -> None:
+        """Ask :meth:`run` to return, for good."""
+        ...
+
+
+class Term:
+    """A stretch of time for which this instance holds a lease."""
+
+    def __init__(self, name: str, fence: int | None) -> None:
+        self.name = name
+        self.fence = fence
+        self.scope = anyio.CancelScope()
+        self._until = 0.0
+
+    def extend(self, seconds: float, asked_at: float) -> None:
+        """It lasts ``seconds`` from the moment at which the lease was asked for."""
+        self._until = asked_at + seconds
+        self.scope.deadline = anyio.current_time() + self._until - seconds_passed()
+
+    def check(self) -> None:
+        """Do nothing while nobody else can have taken over.
+
+        Raises:
+            LeaseLost: somebody may have.
+        """
+        if self.scope.cancel_called or seconds_passed() >= self._until:
+            raise LeaseLost(f"the lease for {self.name} has run out")
+
+
+class _Post:
+    """A part, and this instance's term of it while it has one."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.term: Term | None = None
+        self.is_stopping = False
+        self.taken_over = anyio.Event()
+        """Or its first term has ended before that."""
+        self.ended = anyio.Event()
+        self._changed = anyio.Event()
+
+    async def next_term(self) -> Term | None:
+        """Wait for the lease; none when it is to be stopped before that."""
+        while self.term is None and not self.is_stopping:
+            await self._changed.wait()
+        return self.term
+
+    def note_held(self, fence: int | None, seconds: float, asked_at: float) -> None:
+        """The lease is ours."""
+        if self.term is not None and self.term.fence != fence:
+            self.term.scope.cancel()
+        elif self.term is not None:
+            self.term.extend(seconds, asked_at)
+        elif not self.is_stopping:
+            self.term = Term(self.part.name, fence)
+            self.term.extend(seconds, asked_at)
+            self._tell()
+
+    def note_lost(self) -> None:
+        """The lease is another's."""
+        if self.term is not None:
+            self.term.scope.cancel()
+
+    def stop(self) -> None:
+        """End the part, or the waiting for its lease."""
+        self.is_stopping = True
+        self.part.stop()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+class Leadership:
+    """Does the parts whose leases this instance holds. ``holder`` names it as no other instance is named."""
+
+    def __init__(self, leases: Leases, holder: str, parts: Sequence[Part]) -> None:
+        self._leases = leases
+        self._holder = holder
+        self._posts = {part.name: _Post(part) for part in parts}
+        self._is_away = False
+        self._all_ended = anyio.Event()
+        self._released = anyio.Event()
+
+    @property
+    def held(self) -> dict[str, bool]:
+        """Each part, and whether this instance does it now."""
+        return {name: post.term is not None for name, post in self._posts.items()}
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Ask for the leases and do what they allow, until :meth:`finish` has ended every part.
+
+        It counts as started when the parts that were free have been taken over.
+        """
+        try:
+            async with anyio.create_task_group() as tasks:
+                for post in self._posts.values():
+                    tasks.start_soon(self._serve, post, name=f"part {post.part.name}")
+                await self._ask()
+                await self._until_taken_over()
+                task_status.started()
+                if elsewhere := [name for name, held in self.held.items() if not held]:
+                    log.info("standby", parts=elsewhere)
+                while self._open():
+                    with anyio.move_on_after(self._leases.seconds / BEATS_A_LEASE):
+                        await self._all_ended.wait()
+                        continue
+                    await self._ask()
+        finally:
+            with anyio.move_on_after(_RELEASE_SECONDS, shield=True), suppress(Failure):
+                await self._leases.release(list(self._posts), self._holder)
+            self._released.set()
+
+    async def finish(self) -> None:
+        """End every part, and give the leases back. Twice is harmless."""
+        for post in self._posts.values():
+            post.stop()
+        await self._released.wait()
+
+    def _open(self) -> list[str]:
+        return [name for name, post in self._posts.items() if not post.ended.is_set()]
+
+    async def _ask(self) -> None:
+        asked_at, seconds = seconds_passed(), self._leases.seconds
+        try:
+            with anyio.move_on_after(seconds) as scope:
+                held = await self._leases.hold(self._open(), self._holder)
+            if scope.cancelled_caught:
+                raise LeaseLost("the leases' store gave no answer in time")
+        except Failure as failure:
+            if not self._is_away:
+                log.warning("leases_away", error=str(failure))
+            self._is_away = True
+            return
+        self._is_away = False
+        for name in self._open():
+            if name in held:
+                self._posts[name].note_held(held[name], seconds, asked_at)
+            else:
+                self._posts[name].note_lost()
+
+    async def _until_taken_over(self) -> None:
+        with anyio.move_on_after(_TAKE_OVER_SECONDS):
+            for post in self._posts.values():
+                if post.term is not None:
+                    await post.taken_over.wait()
+
+    async def _serve(self, post: _Post) -> None:
+        name = post.part.name
+        while (term := await post.next_term()) is not None:
+            if term.fence is not None:
+                log.info("lease_taken", part=name, fence=term.fence)
+            with term.scope, suppress(LeaseLost):
+                await self._see_through(post, term)
+            post.term = None
+            post.taken_over.set()
+            if not post.is_stopping:
+                log.warning("lease_lost", part=name, fence=term.fence)
+        post.ended.set()
+        if not self._open():
+            self._all_ended.set()
+
+    async def _see_through(self, post: _Post, term: Term) -> None:
+        """Do the part until it is told to stop, whatever fails and whatever a library does to its task.
+
+        aiormq has been seen to cancel tasks that wait on a connection which it gives up.
+        """
+        while not post.is_stopping:
+            try:
+                await post.part.take_over(term)
+                post.taken_over.set()
+                await post.part.run(term)
+            except LeaseLost:
+                raise
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                log.exception("part_cancelled_by_a_library", part=term.name)
+            except Exception as error:
+                level = log.warning if isinstance(error, Failure) else log.exception
+                level("part_failed", part=term.name, error=f"{type(error).__name__}: {error}")
+                await anyio.sleep(_PAUSE_AFTER_A_FAILURE_SECONDS)

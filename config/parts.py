@@ -1,0 +1,141 @@
+"""What one instance at a time does, as far as it is among this process's roles."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+
+from application.dispatcher import Dispatcher
+from application.leadership import Leadership
+from application.outbox import Outbox
+from application.policies import step_deadlines
+from application.policies.step_deadlines import StepDeadlines
+from application.ports import Clock, Publisher
+from application.shared_reads import SharedReads
+from application.timers import DueTimers
+from config.sections import Settings
+from config.stores import Stores
+from interfaces.rest.root import Check
+from interfaces.scheduling.cron import UnixCron
+from interfaces.scheduling.firing import CronFirings
+from interfaces.scheduling.marks import Marks
+from interfaces.scheduling.timers import TimerLoop
+from interfaces.scheduling.watch import CronOff, CronWatch
+from projections.follower import Follower, FollowerStatus, Handler
+from projections.ports import Checkpoints
+from projections.projection import Materializer, Projection
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """The parts, and who decides whether this instance does them now.
+
+    ``clockwork`` gives commands by the clock; it is stopped first, so that what they cause still goes out.
+    """
+
+    followers: Sequence[Follower]
+    clockwork: Sequence[CronWatch | CronOff | TimerLoop]
+    leadership_of_documents: Leadership
+    leadership_of_reactions: Leadership
+    leadership_of_clockwork: Leadership
+
+    @property
+    def leaderships(self) -> Sequence[Leadership]:
+        """All of them."""
+        return (self.leadership_of_documents, self.leadership_of_reactions, self.leadership_of_clockwork)
+
+    def statuses(self) -> list[FollowerStatus]:
+        """How each follower fares, and the timers."""
+        timers = [part.status for part in self.clockwork if isinstance(part, TimerLoop)]
+        return [*(follower.status for follower in self.followers), *timers]
+
+    def held(self) -> dict[str, bool]:
+        """Each part, and whether this instance does it now."""
+        return {name: held for each in self.leaderships for name, held in each.held.items()}
+
+    async def scheduler_check(self) -> Check:
+        """How cron fares."""
+        cron = next((part for part in self.clockwork if isinstance(part, CronWatch | CronOff)), None)
+        if cron is None:
+            return Check("off", "scheduler is not a role of this process")
+        if isinstance(cron, CronOff):
+            return Check("off", "batch_jobs.enabled is false")
+        if not self.held()[cron.name]:
+            return Check("up", "on standby: another instance watches the clock")
+        if not cron.scheduler.running:
+            return Check("down", "not running")
+        late = cron.scheduler.last_error
+        return Check("up", f"{late.job} of {late.nominal_time}: {late.error}" if late else None)
+
+    async def finish_clockwork(self) -> None:
+        """Let no new firing or timer begin; those in hand are finished."""
+        await self.leadership_of_clockwork.finish()
+
+    async def finish(self) -> None:
+        """Let the followers finish the batch in hand, and give every lease back."""
+        for leadership in self.leaderships:
+            await leadership.finish()
+
+
+def build_parts(
+    settings: Settings,
+    stores: Stores,
+    projections: Sequence[Projection],
+    *,
+    dispatch: Dispatcher,
+    publisher: Publisher,
+    schedules: dict[str, UnixCron],
+    clock: Clock,
+    holder: str,
+) -> Parts:
+    """The parts of this process's roles; ``holder`` is what it holds their leases as."""
+    log = SharedReads(stores.event_store)
+    roles = settings.service.roles
+
+    def follower(handler: Handler, positions: Checkpoints) -> Follower:
+        return Follower(
+            handler,
+            log,
+            positions,
+            now=clock.now,
+            poll_seconds=settings.followers.poll_seconds,
+            batch_size=settings.followers.batch_size,
+        )
+
+    materializing: list[Follower] = []
+    reacting: list[Follower] = []
+    clockwork: list[CronWatch | CronOff | TimerLoop] = []
+    if "projector" in roles:
+        for projection in projections:
+            materializer = Materializer(projection, stores.documents)
+            materializing.append(follower(materializer, stores.document_positions))
+    if "publisher" in roles:
+        reacting.append(follower(Outbox(publisher), stores.log_positions))
+    if "scheduler" in roles:
+        reacting.append(follower(StepDeadlines(stores.timers), stores.log_positions))
+        clockwork = [
+            _cron(settings, stores, dispatch, schedules, clock),
+            _timers(settings, stores, dispatch, clock),
+        ]
+    return Parts(
+        [*materializing, *reacting],
+        clockwork,
+        Leadership(stores.document_leases, holder, materializing),
+        Leadership(stores.leases, holder, reacting),
+        Leadership(stores.leases, holder, clockwork),
+    )
+
+
+def _cron(
+    settings: Settings, stores: Stores, dispatch: Dispatcher, schedules: dict[str, UnixCron], clock: Clock
+) -> CronWatch | CronOff:
+    catch_up = timedelta(seconds=settings.batch_jobs.catch_up_seconds)
+    marks = Marks(stores.log_positions, schedules, catch_up=catch_up)
+    if not settings.batch_jobs.enabled:
+        return CronOff(marks)
+    return CronWatch(schedules, CronFirings(dispatch, schedules), marks, clock)
+
+
+def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clock) -> TimerLoop:
+    commands = {step_deadlines.TIMER_KIND: step_deadlines.timed_out}
+    due = DueTimers(stores.timers, clock, dispatch, commands)
+    return TimerLoop(due.fire, poll_seconds=settings.followers.poll_seconds)

@@ -1,0 +1,73 @@
+"""Leases in PostgreSQL, by its clock alone: the instances' own may differ."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from domain.errors import LeaseLost
+from domain.lease import Lease
+from infrastructure.postgres.database import PostgresDatabase
+
+LEASE_SECONDS = 6.0
+
+_HOLD = """
+INSERT INTO public.leases AS lease (name, holder, fence, expires_at)
+SELECT name, %(holder)s, (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+       clock_timestamp() + make_interval(secs => %(seconds)s)
+FROM unnest(%(names)s::text[]) AS name
+ORDER BY name
+ON CONFLICT (name) DO UPDATE SET
+    holder = excluded.holder,
+    fence = CASE WHEN lease.holder = excluded.holder THEN lease.fence
+                 ELSE greatest(lease.fence + 1, excluded.fence) END,
+    expires_at = excluded.expires_at
+WHERE lease.holder = excluded.holder OR lease.expires_at < clock_timestamp()
+RETURNING name, fence
+"""
+"""A fence is the time in milliseconds, or more: a database that was restored gives no old one again."""
+
+_RELEASE = "UPDATE public.leases SET expires_at = '-infinity' WHERE name = ANY(%s) AND holder = %s"
+
+_IS_HELD = "SELECT 1 FROM public.leases WHERE name = %s AND fence = %s FOR SHARE"
+"""Nobody can take it over before the transaction has ended."""
+
+
+class PostgresLeases:
+    """Leases that all instances on one database share."""
+
+    seconds = LEASE_SECONDS
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
+        """Those that ``holder`` has from now on, with their fences, in one round trip."""
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(
+                _HOLD, {"names": sorted(names), "holder": holder, "seconds": self.seconds}
+            )
+            return dict(await cursor.fetchall())
+
+    async def release(self, names: Sequence[str], holder: str) -> None:
+        """Let the others have them at once."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_RELEASE, (list(names), holder))
+
+
+@asynccontextmanager
+async def transaction_under(
+    lease: Lease, database: PostgresDatabase
+) -> AsyncIterator[AsyncConnection[TupleRow]]:
+    """A transaction that nobody can take the lease over from.
+
+    Raises:
+        LeaseLost: somebody has, before.
+    """
+    async with database.transaction() as connection:
+        if lease.fence is not None:
+            cursor = await connection.execute(_IS_HELD, (lease.name, lease.fence))
+            if await cursor.fetchone() is None:
+                raise LeaseLost(f"another instance has the lease for {lease.name} now")
+        yield connection

@@ -1,0 +1,57 @@
+"""How far each job's clock has been watched: what passed while nobody watched is fired late, not missed."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from domain.lease import Lease
+from domain.values import timestamp
+from interfaces.scheduling.cron import UnixCron
+from projections.ports import Checkpoints
+
+_FOLLOWER = "scheduler"
+
+
+class Marks:
+    """Keeps one a job, with the schedule that it was watched by: another schedule owes nothing for the past.
+
+    ``catch_up`` is how far back a firing is still made up for.
+    """
+
+    def __init__(
+        self, positions: Checkpoints, schedules: Mapping[str, UnixCron], *, catch_up: timedelta
+    ) -> None:
+        self._positions = positions
+        self._schedules = schedules
+        self._catch_up = catch_up
+
+    async def since(self, now: datetime, lease: Lease) -> dict[str, datetime]:
+        """From when on each job has to be looked at; a job that is new, from now.
+
+        Raises:
+            LeaseLost: another instance watches the clock.
+        """
+        return {job: await self._since(job, now, lease) for job in self._schedules}
+
+    async def move(self, job: str, nominal_at: datetime, lease: Lease) -> None:
+        """Everything up to a nominal time has been fired.
+
+        Raises:
+            LeaseLost: another instance watches the clock.
+        """
+        await self._positions.save(_FOLLOWER, job, f"{timestamp(nominal_at)} {self._rule(job)}", lease)
+
+    async def forget(self) -> None:
+        """Owe nothing for what has passed."""
+        await self._positions.forget(_FOLLOWER)
+
+    async def _since(self, job: str, now: datetime, lease: Lease) -> datetime:
+        saved = await self._positions.load(_FOLLOWER, job, lease)
+        moment, _, rule = (saved or "").partition(" ")
+        if rule != self._rule(job):
+            await self.move(job, now, lease)
+            return now
+        return max(datetime.fromisoformat(moment), now - self._catch_up)
+
+    def _rule(self, job: str) -> str:
+        schedule = self._schedules[job]
+        return f"{schedule.expression} {schedule.time_zone.key}"

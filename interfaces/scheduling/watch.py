@@ -1,0 +1,81 @@
+"""Cron as a part of the service that one instance at a time does."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import anyio
+
+from application.ports import Clock
+from domain.lease import Lease
+from interfaces.scheduling.cron import UnixCron
+from interfaces.scheduling.firings import Fire
+from interfaces.scheduling.marks import Marks
+from interfaces.scheduling.scheduler import JobScheduler
+
+NAME = "scheduler"
+
+DRAIN_SECONDS = 2.0
+"""How long a stop, or the loss of the lease, waits for firings in hand. The rest is made up for."""
+
+
+class CronWatch:
+    """Watches the clock while it holds the lease, from where it was watched last."""
+
+    name = NAME
+
+    def __init__(self, schedules: Mapping[str, UnixCron], fire: Fire, marks: Marks, clock: Clock) -> None:
+        self.scheduler = JobScheduler(schedules, self._fire)
+        self._open_run = fire
+        self._marks = marks
+        self._clock = clock
+        self._stopping = anyio.Event()
+        self._lease: Lease | None = None
+
+    async def take_over(self, lease: Lease) -> None:
+        """Nothing: what is to be made up for is known when it runs."""
+
+    async def run(self, lease: Lease) -> None:
+        """Watch the clock until :meth:`stop`.
+
+        Raises:
+            LeaseLost: another instance watches it.
+        """
+        self._lease = lease
+        await self.scheduler.start(await self._marks.since(self._clock.now(), lease))
+        try:
+            await self._stopping.wait()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.scheduler.stop(DRAIN_SECONDS)
+
+    def stop(self) -> None:
+        """Ask :meth:`run` to return."""
+        self._stopping.set()
+
+    async def _fire(self, job: str, nominal_at: datetime) -> None:
+        assert self._lease is not None
+        self._lease.check()
+        await self._open_run(job, nominal_at)
+        await self._marks.move(job, nominal_at, self._lease)
+
+
+class CronOff:
+    """In its place while cron is switched off: what passes meanwhile is not made up for."""
+
+    name = NAME
+
+    def __init__(self, marks: Marks) -> None:
+        self._marks = marks
+        self._stopping = anyio.Event()
+
+    async def take_over(self, lease: Lease) -> None:
+        """Forget how far the clock was watched."""
+        await self._marks.forget()
+
+    async def run(self, lease: Lease) -> None:
+        """Wait for :meth:`stop`."""
+        await self._stopping.wait()
+
+    def stop(self) -> None:
+        """Ask :meth:`run` to return."""
+        self._stopping.set()

@@ -1,0 +1,132 @@
+"""A slow store piles up no more than was allowed for, and keeps nobody waiting for ever."""
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+
+import anyio
+import pytest
+
+from application.threads import Threads
+from domain.errors import StoreUnavailable
+
+pytestmark = pytest.mark.anyio
+
+
+class Frozen:
+    """Work that does not end before it is thawed."""
+
+    def __init__(self) -> None:
+        self.thawed = threading.Event()
+        self.begun = 0
+        self.ended = 0
+
+    def __call__(self) -> str:
+        self.begun += 1
+        self.thawed.wait(10)
+        self.ended += 1
+        return "done"
+
+
+@pytest.fixture
+def frozen() -> Iterator[Frozen]:
+    work = Frozen()
+    yield work
+    work.thawed.set()
+
+
+async def until(count: int, frozen: Frozen) -> None:
+    with anyio.fail_after(5):
+        while frozen.begun < count:
+            await anyio.sleep(0.005)
+
+
+async def test_the_result_and_the_error_come_through() -> None:
+    threads = Threads(2, most_waiting=1, patience_seconds=5)
+    assert await threads.run(lambda: threading.current_thread() is not threading.main_thread())
+    with pytest.raises(ZeroDivisionError):
+        await threads.run(lambda: 1 // 0)
+    for _ in range(10):
+        assert await threads.run(lambda: 1) == 1
+
+
+async def test_one_more_than_may_wait_is_turned_away_at_once(frozen: Frozen) -> None:
+    threads = Threads(2, most_waiting=3, patience_seconds=5)
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(threads.run, frozen)
+        await until(2, frozen)
+        began = time.monotonic()
+        for _ in range(100):
+            with pytest.raises(StoreUnavailable, match="too many"):
+                await threads.run(frozen)
+        assert time.monotonic() - began < 1
+        frozen.thawed.set()
+    assert frozen.ended == 5
+    assert await threads.run(lambda: "again") == "again"
+
+
+async def test_nobody_waits_for_ever_and_what_has_not_begun_never_does(frozen: Frozen) -> None:
+    threads = Threads(1, most_waiting=5, patience_seconds=0.1)
+    failures = 0
+
+    async def wait() -> None:
+        nonlocal failures
+        with pytest.raises(StoreUnavailable, match=r"no answer within 0\.1 s"):
+            await threads.run(frozen)
+        failures += 1
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(wait)
+    assert failures == 4
+    frozen.thawed.set()
+    assert await threads.run(lambda: "again") == "again"
+    assert frozen.begun == frozen.ended == 1
+
+
+async def test_a_frozen_store_costs_no_more_threads_and_places_than_were_allowed_for(frozen: Frozen) -> None:
+    threads, before = Threads(2, most_waiting=2, patience_seconds=0.05), threading.active_count()
+    for _ in range(12):
+        with pytest.raises(StoreUnavailable):
+            await threads.run(frozen)
+    assert frozen.begun == 2
+    assert threading.active_count() <= before + 2
+    frozen.thawed.set()
+    with anyio.fail_after(5):
+        while frozen.ended < 2:
+            await anyio.sleep(0.005)
+    assert [await threads.run(lambda: number) for number in range(8)]  # noqa: B023
+
+
+async def test_what_nobody_waits_for_fails_unheard(caplog: pytest.LogCaptureFixture) -> None:
+    threads, go_on = Threads(1, most_waiting=0, patience_seconds=0.05), threading.Event()
+
+    def fail() -> None:
+        go_on.wait(5)
+        raise ValueError("too late")
+
+    with pytest.raises(StoreUnavailable):
+        await threads.run(fail)
+    go_on.set()
+    await anyio.sleep(0.05)
+    gc.collect()
+    assert caplog.records == []
+
+
+async def test_a_caller_that_is_cancelled_leaves_no_place_taken(frozen: Frozen) -> None:
+    threads = Threads(1, most_waiting=1, patience_seconds=5)
+    for _ in range(3):
+        with anyio.move_on_after(0.02):
+            await threads.run(frozen)
+        frozen.thawed.set()
+        assert await threads.run(lambda: 1) == 1
+        frozen.thawed.clear()
+
+
+async def test_when_closed_nothing_begins() -> None:
+    threads = Threads(1, most_waiting=1, patience_seconds=5)
+    threads.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await threads.run(lambda: 1)

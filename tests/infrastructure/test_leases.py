@@ -1,0 +1,176 @@
+"""What every store of leases does, and that nothing is written under one that has passed on."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import anyio
+import psycopg
+import pytest
+
+from application.ports import Timer
+from domain.errors import LeaseLost, StoreUnavailable
+from domain.lease import Lease
+from infrastructure.memory.leases import LocalLeases
+from infrastructure.postgres import leases as module
+from infrastructure.postgres.checkpoints import PostgresCheckpoints
+from infrastructure.postgres.database import PostgresDatabase
+from infrastructure.postgres.leases import PostgresLeases
+from infrastructure.postgres.timers import PostgresTimers
+from tests.builders import NOW, Held, metadata
+from tests.postgres import away
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+
+SECONDS = 0.5
+
+
+@pytest.fixture
+async def database(postgres_store_url: str) -> AsyncIterator[PostgresDatabase]:
+    database = PostgresDatabase(postgres_store_url)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+def leases(database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> PostgresLeases:
+    monkeypatch.setattr(PostgresLeases, "seconds", SECONDS)
+    return PostgresLeases(database)
+
+
+async def taken(leases: PostgresLeases, name: str, holder: str) -> Lease:
+    """The lease, once it is free."""
+    with anyio.fail_after(5):
+        while True:
+            held = await leases.hold([name], holder)
+            if name in held:
+                return Held(name, held[name])
+            await anyio.sleep(0.02)
+
+
+async def test_what_is_free_is_held_by_the_first_who_asks(leases: PostgresLeases) -> None:
+    held = await leases.hold(["x", "y"], "a")
+    assert set(held) == {"x", "y"}
+    assert await leases.hold(["x", "y"], "b") == {}
+    assert set(await leases.hold(["y", "z"], "b")) == {"z"}
+
+
+async def test_who_asks_anew_keeps_it_with_the_same_fence(leases: PostgresLeases) -> None:
+    first = await leases.hold(["x"], "a")
+    for _ in range(4):
+        await anyio.sleep(SECONDS / 2)
+        assert await leases.hold(["x"], "a") == first
+        assert await leases.hold(["x"], "b") == {}
+
+
+async def test_what_has_run_out_is_free_for_another_with_a_higher_fence(leases: PostgresLeases) -> None:
+    first = await taken(leases, "x", "a")
+    began = time.monotonic()
+    second = await taken(leases, "x", "b")
+    assert time.monotonic() - began > SECONDS * 0.8
+    assert (second.fence or 0) > (first.fence or 0)
+    assert await leases.hold(["x"], "a") == {}
+
+
+async def test_what_has_run_out_and_nobody_wanted_is_still_its_holders(leases: PostgresLeases) -> None:
+    first = await taken(leases, "x", "a")
+    await anyio.sleep(SECONDS * 1.2)
+    assert await leases.hold(["x"], "a") == {"x": first.fence}
+
+
+async def test_what_is_given_back_is_free_at_once_and_only_its_holder_can(leases: PostgresLeases) -> None:
+    first = await taken(leases, "x", "a")
+    await leases.release(["x"], "b")
+    assert await leases.hold(["x"], "b") == {}
+    await leases.release(["x", "never"], "a")
+    held = await leases.hold(["x"], "b")
+    assert (held["x"] or 0) > (first.fence or 0)
+
+
+async def test_of_many_who_ask_at_once_one_has_it(postgres_store_url: str, leases: PostgresLeases) -> None:
+    names = [f"part-{number}" for number in range(8)]
+    answers: list[set[str]] = []
+    async with AsyncExitStack() as stack, anyio.create_task_group() as group:
+        others = []
+        for _ in range(3):
+            other = PostgresDatabase(postgres_store_url)
+            await other.open()
+            stack.push_async_callback(other.close)
+            others.append(PostgresLeases(other))
+
+        async def ask(number: int) -> None:
+            answers.append(set(await others[number % 3].hold(names, f"holder-{number}")))
+
+        for number in range(12):
+            group.start_soon(ask, number)
+    assert len(answers) == 12
+    assert sorted(name for answer in answers for name in answer) == names
+
+
+async def test_a_fence_is_never_given_again_even_where_the_table_was_lost(
+    leases: PostgresLeases, postgres_store_url: str
+) -> None:
+    """A database that is restored from a backup has forgotten who held what since."""
+    first = await taken(leases, "x", "a")
+    with psycopg.connect(postgres_store_url, autocommit=True) as connection:
+        connection.execute("DELETE FROM leases")
+    await anyio.sleep(0.002)
+    assert ((await leases.hold(["x"], "b"))["x"] or 0) > (first.fence or 0)
+
+
+async def test_a_store_that_is_away_says_so(leases: PostgresLeases, postgres_store_url: str) -> None:
+    with away(postgres_store_url), pytest.raises(StoreUnavailable):
+        await leases.hold(["x"], "a")
+    assert "x" in await leases.hold(["x"], "a")
+
+
+async def test_timers_are_not_changed_under_a_lease_that_has_passed_on(
+    leases: PostgresLeases, database: PostgresDatabase
+) -> None:
+    timers = PostgresTimers(database)
+    timer = Timer(id="t", due_at=NOW, kind="k", payload={}, meta=metadata())
+    former = await taken(leases, "timers", "a")
+    present = await taken(leases, "timers", "b")
+    await timers.change(set=[timer], cancel=(), lease=present)
+    with pytest.raises(LeaseLost, match="timers"):
+        await timers.change(set=(), cancel=["t"], lease=former)
+    assert await timers.due(NOW, 10) == [timer]
+
+
+async def test_nobody_takes_over_between_a_check_and_the_write_that_it_is_for(
+    leases: PostgresLeases, database: PostgresDatabase, postgres_store_url: str
+) -> None:
+    lease = await taken(leases, "outbox", "a")
+    other = PostgresDatabase(postgres_store_url)
+    await other.open()
+    order: list[str] = []
+
+    async def take_over() -> None:
+        await taken(PostgresLeases(other), "outbox", "b")
+        order.append("taken over")
+
+    try:
+        async with (
+            anyio.create_task_group() as group,
+            module.transaction_under(lease, database) as connection,
+        ):
+            await anyio.sleep(SECONDS * 1.2)
+            group.start_soon(take_over)
+            await anyio.sleep(0.2)
+            await connection.execute("SELECT 1")
+            order.append("written")
+    finally:
+        await other.close()
+    assert order == ["written", "taken over"]
+    with pytest.raises(LeaseLost):
+        await PostgresCheckpoints(database).save("outbox", "log", "log-1", lease)
+
+
+async def test_one_process_alone_holds_everything_for_ever() -> None:
+    local = LocalLeases()
+    assert await local.hold(["x", "y"], "a") == {"x": None, "y": None}
+    assert local.seconds == float("inf")
+    await local.release(["x"], "a")
