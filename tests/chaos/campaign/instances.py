@@ -87,7 +87,8 @@ class Instance:
             if self._wanted and not self._process.is_running and time.monotonic() >= self._not_before:
                 if self._launched:
                     self.ended_by_itself += 1
-                    self._evidence.note_fault("ended by itself", f"instance {self.number}")
+                    last_words = self.log.rstrip().rpartition("\n")[2][:300]
+                    self._evidence.note_fault("ended by itself", f"instance {self.number}: {last_words}")
                     self._launched, self._not_before = False, time.monotonic() + AFTER_AN_END_SECONDS
                     continue
                 self._process.launch()
