@@ -23,7 +23,9 @@ AFTER_AN_END_SECONDS = 1.0
 class Clock:
     """The clock of one instance, under libfaketime: what the file says is its distance from the truth.
 
-    The monotonic clock stays as it is, as it does when a real clock is set.
+    The monotonic clock stays as it is, as it does when a real clock is set. libfaketime's mending of waits on
+    it is for another glibc: here every wait for Python's lock would end at once, and a busy process would do
+    little else.
     """
 
     def __init__(self, file: Path) -> None:
@@ -41,6 +43,7 @@ class Clock:
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
             "NO_FAKE_STAT": "1",
             "PYTHONPATH": f"{SKEWED}:{Path.cwd()}",
         }
