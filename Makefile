@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
-.PHONY: serve demo test check format install install-dev lock clean
+.PHONY: serve demo test chaos check format install install-dev lock clean
 
 serve: install ## run the service, embedded, on port 3051
 	$(BIN)/workflow-orchestrator serve
@@ -13,6 +13,9 @@ demo: install ## run it with simulated neighbours and watch it work
 
 test: install-dev ## run every test
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: install-dev ## the long chaos test: CHAOS_KILLS, CHAOS_SECONDS, CHAOS_SEED, CHAOS_FORMS
+	$(BIN)/python -m tests.chaos.campaign
 
 check: install-dev ## lint, format, types, layers
 	$(BIN)/ruff check .

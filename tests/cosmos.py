@@ -48,6 +48,13 @@ def cosmos_account() -> Iterator[Account]:
 @contextmanager
 def own_emulator(*arguments: str) -> Iterator[Account]:
     """An emulator of this test run's own, with nothing in it. Without ``--tls`` it speaks plain HTTP."""
+    with emulator_process(*arguments) as (account, _):
+        yield account
+
+
+@contextmanager
+def emulator_process(*arguments: str) -> Iterator[tuple[Account, "subprocess.Popen[str]"]]:
+    """The same, with the process in which its data are, to be frozen for a while."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         missing("Cosmos DB (node and npm, for its emulator)")
@@ -66,7 +73,7 @@ def own_emulator(*arguments: str) -> Iterator[Account]:
         assert ready == "READY", "the Cosmos DB emulator did not start"
         scheme = "https" if "--tls" in arguments else "http"
         try:
-            yield Account(f"{scheme}://127.0.0.1:{port.strip()}", ANY_KEY)
+            yield Account(f"{scheme}://127.0.0.1:{port.strip()}", ANY_KEY), process
         finally:
             process.kill()
 

@@ -4,9 +4,12 @@ On CI a missing one fails the run; elsewhere the tests that need it are skipped,
 says so.
 """
 
+import contextlib
 import os
 import pwd
+import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -32,6 +35,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def lasting_port() -> int:
+    """A port for what is started again and again: none that a connection may take meanwhile."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        if not is_listening(port):
+            return port
 
 
 def missing(what: str) -> None:
@@ -106,8 +117,19 @@ class RabbitNode:
         )
         _wait_for(lambda: is_listening(self._port), "RabbitMQ", self._process)
 
+    def freeze(self) -> None:
+        """Let it do nothing more, and answer nobody, until :meth:`thaw` or the end."""
+        if self._process is not None:
+            _signal_family(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self._process is not None:
+            _signal_family(self._process.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """Stop it; stopping twice is harmless."""
+        self.thaw()
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -188,6 +210,14 @@ def _unprivileged() -> list[str]:
         return []
     pwd.getpwnam("postgres")
     return ["runuser", "-u", "postgres", "--"]
+
+
+def _signal_family(pid: int, number: signal.Signals) -> None:
+    """A signal to a process and to all that come from it: a shell script is not what serves."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            _signal_family(int(child), number)
+        os.kill(pid, number)
 
 
 def _wait_for(ready: Callable[[], bool], what: str, process: "subprocess.Popen[bytes]") -> None:

@@ -1,0 +1,1 @@
+"""Laid in front of the modules of a process whose clock is skewed."""
