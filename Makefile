@@ -14,8 +14,9 @@ demo: install ## run it with simulated neighbours and watch it work
 test: install-dev ## run every test
 	$(BIN)/python -m pytest $(ARGS)
 
-chaos: install-dev ## the long chaos test: CHAOS_KILLS, CHAOS_SECONDS, CHAOS_SEED, CHAOS_FORMS
+chaos: install-dev ## the long chaos test (CHAOS_KILLS, CHAOS_SECONDS, CHAOS_SEED, CHAOS_FORMS), and ten minutes of overload
 	$(BIN)/python -m tests.chaos.campaign
+	CHAOS_OVERLOAD_SECONDS=600 $(BIN)/python -m pytest -s tests/chaos/test_overload.py
 
 check: install-dev ## lint, format, types, layers
 	$(BIN)/ruff check .

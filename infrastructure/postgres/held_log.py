@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import anyio
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.errors import LockNotAvailable
@@ -21,6 +22,13 @@ _PATIENCE = "10s"
 
 _LOCK = "SELECT pg_advisory_lock(3051, 1)"
 """The lock under which everybody appends: see ``0002_append_in_one_order.sql``."""
+
+
+_SERVICES = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
+)
+_LEAVING_SECONDS = 2.0
 
 
 @asynccontextmanager
@@ -46,6 +54,30 @@ async def held_log(url: str) -> AsyncIterator[AsyncConnection[TupleRow]]:
         yield connection
     finally:
         await connection.close()
+
+
+async def refuse_while_a_service_runs(connection: AsyncConnection[TupleRow]) -> None:
+    """What a service appends to its log after a copy would be in no other; what is copied in, it publishes.
+
+    It is known by the name of its connections; one that has just ended is given time to be gone.
+
+    Raises:
+        CannotCopy: it is not gone.
+    """
+    given_up = anyio.current_time() + _LEAVING_SECONDS
+    while await _services(connection):
+        if anyio.current_time() > given_up:
+            raise CannotCopy(f"{place_of(connection)}: a service is connected to it; stop it first")
+        await anyio.sleep(0.1)
+
+
+async def _services(connection: AsyncConnection[TupleRow]) -> int:
+    with failures_at(connection):
+        await connection.execute("SELECT pg_stat_clear_snapshot()")
+        cursor = await connection.execute(_SERVICES)
+        row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def place_of(connection: AsyncConnection[TupleRow]) -> str:

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from application.log_copy import Entry, FollowerPosition, entries_of, timers_of
 from application.ports import Timer
-from infrastructure.postgres.held_log import failures_at, held_log, place_of
+from infrastructure.postgres.held_log import failures_at, held_log, place_of, refuse_while_a_service_runs
 
 _BATCH = 500
 
@@ -68,9 +68,11 @@ async def read_postgres_log(url: str) -> AsyncIterator[PostgresLogReader]:
     """One state of a log, to which nobody appends until it has been read.
 
     Raises:
-        CannotCopy: the server is away, or the log's lock is not to be had.
+        CannotCopy: the server is away, a service is connected to it, or the log's lock is not to be had.
     """
     async with held_log(url) as connection:
+        await refuse_while_a_service_runs(connection)
+        await connection.rollback()
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
         yield PostgresLogReader(connection)

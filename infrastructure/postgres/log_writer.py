@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import anyio
 import msgspec
 import psycopg
 from psycopg import AsyncConnection
@@ -11,7 +10,7 @@ from psycopg.rows import TupleRow
 
 from application.log_copy import CannotCopy, Entry, FollowerPosition
 from application.ports import Timer
-from infrastructure.postgres.held_log import failures_at, held_log, place_of
+from infrastructure.postgres.held_log import failures_at, held_log, refuse_while_a_service_runs
 from infrastructure.postgres.log_reader import PostgresLogReader
 
 _COPY = (
@@ -26,12 +25,6 @@ _GO_ON_AFTER_THE_NEWEST = (
 )
 """No transaction takes it back; with a copy that ends here, ids begin later and that is all."""
 
-_SERVICES = (
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    " AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
-)
-_LEAVING_SECONDS = 2.0
-
 
 class PostgresLogWriter:
     """A connection's transaction."""
@@ -42,7 +35,7 @@ class PostgresLogWriter:
 
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
         """Write events under their own ids."""
-        await self._refuse_while_a_service_runs()
+        await refuse_while_a_service_runs(self._connection)
         with failures_at(self._connection):
             async with self._connection.cursor() as cursor, cursor.copy(_COPY) as copy:
                 copy.set_types(_TYPES)
@@ -73,32 +66,13 @@ class PostgresLogWriter:
                     )
 
     async def finish(self) -> None:
-        """See that the next event will get a higher id."""
-        await self._refuse_while_a_service_runs()
+        """See that the next event will get a higher id.
+
+        A service that began on the empty log meanwhile knows no position, and would publish all that came.
+        """
+        await refuse_while_a_service_runs(self._connection)
         with failures_at(self._connection):
             await self._connection.execute(_GO_ON_AFTER_THE_NEWEST)
-
-    async def _refuse_while_a_service_runs(self) -> None:
-        """A service that began on the empty log remembers no position, and would publish all that comes.
-
-        It is known by the name of its connections; one that has just ended is given time to be gone.
-        """
-        given_up = anyio.current_time() + _LEAVING_SECONDS
-        while await self._services():
-            if anyio.current_time() > given_up:
-                raise CannotCopy(
-                    f"{place_of(self._connection)}: a service is connected to it, and would publish every"
-                    " message of the past; stop it"
-                )
-            await anyio.sleep(0.1)
-
-    async def _services(self) -> int:
-        with failures_at(self._connection):
-            await self._connection.execute("SELECT pg_stat_clear_snapshot()")
-            cursor = await self._connection.execute(_SERVICES)
-            row = await cursor.fetchone()
-        assert row is not None
-        return int(row[0])
 
 
 @asynccontextmanager

@@ -11,7 +11,6 @@ from eventsourcing.persistence import OperationalError
 
 from application.log_copy import CannotCopy
 from infrastructure.postgres import held_log as module
-from infrastructure.postgres import log_writer
 from infrastructure.postgres.conninfo import conninfo
 from infrastructure.postgres.held_log import held_log
 from infrastructure.postgres.log_reader import read_postgres_log
@@ -101,7 +100,7 @@ async def test_a_role_may_have_time_limits_and_a_copy_has_none(postgres_store_ur
 async def test_a_target_that_a_service_is_connected_to_is_refused(
     source: str, postgres_store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_writer, "_LEAVING_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_LEAVING_SECONDS", 0.1)
     with (
         psycopg.connect(conninfo(postgres_store_url)),
         pytest.raises(CannotCopy, match="a service is connected to it"),
@@ -110,10 +109,24 @@ async def test_a_target_that_a_service_is_connected_to_is_refused(
     assert held(postgres_store_url) == NOTHING
 
 
+async def test_a_source_that_a_service_is_connected_to_is_refused(
+    postgres_store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LEAVING_SECONDS", 0.1)
+    await filled(postgres_store_url)
+    target = tmp_path / "events.db"
+    with (
+        psycopg.connect(conninfo(postgres_store_url)),
+        pytest.raises(CannotCopy, match="a service is connected to it"),
+    ):
+        await copied(postgres_store_url, f"sqlite:///{target}")
+    assert not target.exists()
+
+
 async def test_a_service_that_comes_during_the_copy_is_seen_before_the_commit(
     postgres_store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_writer, "_LEAVING_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_LEAVING_SECONDS", 0.1)
     async with write_postgres_log(postgres_store_url) as writer:
         await writer.put_positions([])
         with (
