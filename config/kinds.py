@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -75,6 +75,15 @@ def _split(text: object) -> object:
     if not isinstance(text, str):
         return text
     return [part.strip().lower() for part in text.split(",") if part.strip()]
+
+
+def _roles(names: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [name for name in names if name not in ROLES]
+    if unknown:
+        raise ValueError(f"there is no role {unknown[0]}{did_you_mean(unknown[0], ROLES)}")
+    if not names:
+        raise ValueError("a process without a role would do nothing")
+    return tuple(role for role in ROLES if role in names)
 
 
 def _lower(text: object) -> object:
@@ -204,12 +213,10 @@ LogFormat = Annotated[
     Literal["auto", "json", "console"], BeforeValidator(_lower), Allowed("auto, json or console")
 ]
 
-Role = Literal["api", "consumer", "projector", "publisher", "scheduler"]
-ROLES: tuple[Role, ...] = get_args(Role)
+ROLES = ("api", "consumer", "projector", "publisher", "scheduler")
 Roles = Annotated[
-    tuple[Role, ...],
-    Field(min_length=1),
+    tuple[str, ...],
     BeforeValidator(_split),
-    AfterValidator(lambda roles: tuple(role for role in ROLES if role in roles)),
+    AfterValidator(_roles),
     Allowed(f"one or more of {', '.join(ROLES)}, joined by commas"),
 ]

@@ -337,6 +337,7 @@ COSMOS = {"COSMOS_DB_ENDPOINT": "https://account.documents.azure.com:443/", "COS
         ("api", SHARED, "COSMOS_DB_ENDPOINT"),
         ("projector,consumer", SHARED, "COSMOS_DB_ENDPOINT"),
         ("api,worker", {**SHARED, **COSMOS}, "api, consumer, projector, publisher, scheduler"),
+        ("publishr", {**SHARED, **COSMOS}, "did you mean publisher?"),
         (",", {**SHARED, **COSMOS}, "api, consumer, projector, publisher, scheduler"),
     ],
 )
