@@ -131,7 +131,7 @@ class Leadership:
         self._leases = leases
         self._holder = holder
         self._posts = {part.name: _Post(part) for part in parts}
-        self._is_away = False
+        self._away: str | None = None
         self._all_ended = anyio.Event()
         self._released = anyio.Event()
 
@@ -139,6 +139,11 @@ class Leadership:
     def held(self) -> dict[str, bool]:
         """Each part, and whether this instance does it now."""
         return {name: post.term is not None for name, post in self._posts.items()}
+
+    @property
+    def away(self) -> str | None:
+        """Why the leases could not be asked for the last time; none if they could."""
+        return self._away
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Ask for the leases and do what they allow, until :meth:`finish` has ended every part.
@@ -181,11 +186,11 @@ class Leadership:
             if scope.cancelled_caught:
                 raise LeaseLost("the leases' store gave no answer in time")
         except Failure as failure:
-            if not self._is_away:
+            if self._away is None:
                 log.warning("leases_away", error=str(failure))
-            self._is_away = True
+            self._away = str(failure)
             return
-        self._is_away = False
+        self._away = None
         for name in self._open():
             if name in held:
                 self._posts[name].note_held(held[name], seconds, asked_at)

@@ -59,6 +59,8 @@ class Parts(msgspec.Struct, frozen=True):
             return Check("off", "scheduler is not a role of this process")
         if isinstance(cron, CronOff):
             return Check("off", "batch_jobs.enabled is false")
+        if self.leadership_of_clockwork.away is not None:
+            return Check("down", f"who watches the clock is not known: {self.leadership_of_clockwork.away}")
         if not self.held()[cron.name]:
             return Check("up", "on standby: another instance watches the clock")
         if not cron.scheduler.running:

@@ -17,6 +17,13 @@ _TIMEOUT_SECONDS = 2.0
 _OPEN_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
 
+_AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+    psycopg.errors.InsufficientPrivilege,
+)
+
 
 class PostgresDatabase:
     """Connections to one database. They come back by themselves when the server does."""
@@ -48,12 +55,13 @@ class PostgresDatabase:
         """One transaction, committed at the end of the block.
 
         Raises:
-            StoreUnavailable: the server is away; nothing is known to be written.
+            StoreUnavailable: the server is away, or takes no writes from us (a standby, a missing right);
+                nothing is known to be written.
         """
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except (PoolTimeout, *_AWAY) as error:
             raise StoreUnavailable(str(error)) from error
 
     async def close(self) -> None:

@@ -150,10 +150,12 @@ async def test_what_a_dead_instance_did_another_does_when_the_lease_has_run_out(
 async def test_who_cannot_ask_for_the_lease_stops_before_another_can_have_it(leases: SharedLeases) -> None:
     part = Doing()
     with capture_logs() as logs:
-        async with leading(Leadership(leases, "a", [part])):
+        async with leading(Leadership(leases, "a", [part])) as leadership:
             await until(lambda: part.is_done)
+            assert leadership.away is None
             leases.away = True
             await until(lambda: not part.is_done)
+            assert leadership.away == "away"
             owner, _, lasts_until = leases.rows["part"]
             assert owner == "a"
             assert time.monotonic() <= lasts_until + 0.05

@@ -127,6 +127,31 @@ async def test_a_store_that_is_away_says_so(leases: PostgresLeases, postgres_sto
     assert "x" in await leases.hold(["x"], "a")
 
 
+@pytest.mark.parametrize(
+    ("change", "undone"),
+    [
+        ("SET default_transaction_read_only = on", "RESET default_transaction_read_only"),
+        ("SET role = 'nobody_much'", "RESET role"),
+    ],
+    ids=["a standby", "a missing right"],
+)
+async def test_a_store_that_takes_no_writes_from_us_is_away_and_no_surprise(
+    leases: PostgresLeases, database: PostgresDatabase, postgres_store_url: str, change: str, undone: str
+) -> None:
+    """After a failover the address may lead to a standby for a while."""
+    with psycopg.connect(postgres_store_url, autocommit=True) as connection:
+        connection.execute(
+            "DO $$ BEGIN CREATE ROLE nobody_much; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        )
+    async with database.transaction() as connection_of_ours:
+        await connection_of_ours.execute(change.encode())
+    with pytest.raises(StoreUnavailable):
+        await leases.hold(["x"], "a")
+    async with database.transaction() as connection_of_ours:
+        await connection_of_ours.execute(undone.encode())
+    assert "x" in await leases.hold(["x"], "a")
+
+
 async def test_timers_are_not_changed_under_a_lease_that_has_passed_on(
     leases: PostgresLeases, database: PostgresDatabase
 ) -> None:
