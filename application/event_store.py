@@ -42,6 +42,7 @@ OTHER_THREADS = 2
 """One for the readers of the log, who must not wait behind commands; one for the ping."""
 
 _MOST_WAITING = 256
+_TURN_SECONDS = 3.0
 _PATIENCE_SECONDS = 10.0
 
 _MAX_ATTEMPTS = 100
@@ -292,7 +293,9 @@ class Subscription:
 
 
 def _threads(size: int, most_waiting: int) -> Threads:
-    return Threads(size, most_waiting=most_waiting, patience_seconds=_PATIENCE_SECONDS)
+    return Threads(
+        size, most_waiting=most_waiting, turn_seconds=_TURN_SECONDS, patience_seconds=_PATIENCE_SECONDS
+    )
 
 
 def _translating(work: Callable[[], R]) -> Callable[[], R]:

@@ -16,14 +16,17 @@ R = TypeVar("R")
 class Threads:
     """Bounds what a slow store can pile up in this process.
 
-    ``size`` calls are at work, ``most_waiting`` wait; one more is turned away at once. Nobody waits longer
-    than ``patience_seconds``: a call that has not begun by then never does, and one at work is left to
-    itself. Its place is taken until it ends, so that a store which is frozen costs no more than a fast one.
+    ``size`` calls are at work, ``most_waiting`` wait; one more is turned away at once. A call that has not
+    begun within ``turn_seconds`` never does. So whatever is at work has somebody who waits for it, however
+    slow the store is; with one patience for both, callers would give up when their turn has come. A call
+    that is at work for another ``patience_seconds`` is left to itself. Its place is taken until it ends, so that a
+    store which is frozen costs no more than a fast one.
     """
 
-    def __init__(self, size: int, *, most_waiting: int, patience_seconds: float) -> None:
+    def __init__(self, size: int, *, most_waiting: int, turn_seconds: float, patience_seconds: float) -> None:
         self._executor = ThreadPoolExecutor(size, thread_name_prefix="event store")
         self._places = BoundedSemaphore(size + most_waiting)
+        self._turn_seconds = turn_seconds
         self._patience_seconds = patience_seconds
         self._is_closed = False
 
@@ -37,10 +40,12 @@ class Threads:
             raise StoreUnavailable("the event store is closed")
         if not self._places.acquire(blocking=False):
             raise StoreUnavailable("too many calls wait for the event store")
-        is_given_up = False
+        is_given_up = has_begun = False
 
         def at_work() -> R:
+            nonlocal has_begun
             try:
+                has_begun = True
                 if is_given_up:
                     raise StoreUnavailable("nobody waits for it any more")
                 return work()
@@ -50,6 +55,10 @@ class Threads:
         call = asyncio.wrap_future(self._executor.submit(at_work))
         call.add_done_callback(_note_outcome)
         try:
+            with anyio.move_on_after(self._turn_seconds):
+                return await asyncio.shield(call)
+            if not has_begun:
+                raise StoreUnavailable(f"the event store had no turn within {self._turn_seconds:g} s")
             with anyio.move_on_after(self._patience_seconds):
                 return await asyncio.shield(call)
         finally:

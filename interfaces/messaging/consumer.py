@@ -23,6 +23,8 @@ Park = Callable[[Delivery, str], Awaitable[None]]
 
 TRIES_OF_AN_UNEXPECTED_ERROR = 5
 PAUSE_BEFORE_RETURN_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 5.0
+"""Where the store has more to do than it can, messages must get a turn beside requests."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +49,7 @@ class MessageConsumer:
         self._opportunity_shard_types = opportunity_shard_types
         self._documented_type = documented_type
         self._count = count
-        self._patience = Patience("a message")
+        self._patience = Patience("a message", longest_wait_seconds=LONGEST_WAIT_SECONDS)
 
     async def consume(self, delivery: Delivery, park: Park) -> Outcome:
         """Handle a delivery to its end; when this returns, it may be acknowledged.

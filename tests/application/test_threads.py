@@ -43,7 +43,7 @@ async def until(count: int, frozen: Frozen) -> None:
 
 
 async def test_the_result_and_the_error_come_through() -> None:
-    threads = Threads(2, most_waiting=1, patience_seconds=5)
+    threads = Threads(2, most_waiting=1, turn_seconds=5, patience_seconds=5)
     assert await threads.run(lambda: threading.current_thread() is not threading.main_thread())
     with pytest.raises(ZeroDivisionError):
         await threads.run(lambda: 1 // 0)
@@ -52,7 +52,7 @@ async def test_the_result_and_the_error_come_through() -> None:
 
 
 async def test_one_more_than_may_wait_is_turned_away_at_once(frozen: Frozen) -> None:
-    threads = Threads(2, most_waiting=3, patience_seconds=5)
+    threads = Threads(2, most_waiting=3, turn_seconds=5, patience_seconds=5)
     async with anyio.create_task_group() as group:
         for _ in range(5):
             group.start_soon(threads.run, frozen)
@@ -68,12 +68,12 @@ async def test_one_more_than_may_wait_is_turned_away_at_once(frozen: Frozen) -> 
 
 
 async def test_nobody_waits_for_ever_and_what_has_not_begun_never_does(frozen: Frozen) -> None:
-    threads = Threads(1, most_waiting=5, patience_seconds=0.1)
+    threads = Threads(1, most_waiting=5, turn_seconds=0.1, patience_seconds=0.1)
     failures = 0
 
     async def wait() -> None:
         nonlocal failures
-        with pytest.raises(StoreUnavailable, match=r"no answer within 0\.1 s"):
+        with pytest.raises(StoreUnavailable, match=r"no (answer|turn) within 0\.1 s"):
             await threads.run(frozen)
         failures += 1
 
@@ -86,8 +86,29 @@ async def test_nobody_waits_for_ever_and_what_has_not_begun_never_does(frozen: F
     assert frozen.begun == frozen.ended == 1
 
 
+async def test_who_has_had_a_turn_is_waited_for_and_who_has_not_is_not(frozen: Frozen) -> None:
+    threads = Threads(1, most_waiting=5, turn_seconds=0.1, patience_seconds=5)
+    answers: list[str] = []
+
+    async def first() -> None:
+        answers.append(await threads.run(frozen))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(first)
+        await until(1, frozen)
+        with pytest.raises(StoreUnavailable, match="no turn"):
+            await threads.run(frozen)
+        await anyio.sleep(0.1)
+        frozen.thawed.set()
+    assert answers == ["done"]
+    assert frozen.begun == 1
+
+
 async def test_a_frozen_store_costs_no_more_threads_and_places_than_were_allowed_for(frozen: Frozen) -> None:
-    threads, before = Threads(2, most_waiting=2, patience_seconds=0.05), threading.active_count()
+    threads, before = (
+        Threads(2, most_waiting=2, turn_seconds=0.05, patience_seconds=0.05),
+        threading.active_count(),
+    )
     for _ in range(12):
         with pytest.raises(StoreUnavailable):
             await threads.run(frozen)
@@ -101,7 +122,7 @@ async def test_a_frozen_store_costs_no_more_threads_and_places_than_were_allowed
 
 
 async def test_what_nobody_waits_for_fails_unheard(caplog: pytest.LogCaptureFixture) -> None:
-    threads, go_on = Threads(1, most_waiting=0, patience_seconds=0.05), threading.Event()
+    threads, go_on = Threads(1, most_waiting=0, turn_seconds=0.05, patience_seconds=0.05), threading.Event()
 
     def fail() -> None:
         go_on.wait(5)
@@ -116,7 +137,7 @@ async def test_what_nobody_waits_for_fails_unheard(caplog: pytest.LogCaptureFixt
 
 
 async def test_a_caller_that_is_cancelled_leaves_no_place_taken(frozen: Frozen) -> None:
-    threads = Threads(1, most_waiting=1, patience_seconds=5)
+    threads = Threads(1, most_waiting=1, turn_seconds=5, patience_seconds=5)
     for _ in range(3):
         with anyio.move_on_after(0.02):
             await threads.run(frozen)
@@ -126,7 +147,7 @@ async def test_a_caller_that_is_cancelled_leaves_no_place_taken(frozen: Frozen) 
 
 
 async def test_when_closed_nothing_begins() -> None:
-    threads = Threads(1, most_waiting=1, patience_seconds=5)
+    threads = Threads(1, most_waiting=1, turn_seconds=5, patience_seconds=5)
     threads.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         await threads.run(lambda: 1)
