@@ -19,8 +19,8 @@ class Threads:
     ``size`` calls are at work, ``most_waiting`` wait; one more is turned away at once. A call that has not
     begun within ``turn_seconds`` never does. So whatever is at work has somebody who waits for it, however
     slow the store is; with one patience for both, callers would give up when their turn has come. A call
-    that is at work for another ``patience_seconds`` is left to itself. Its place is taken until it ends, so that a
-    store which is frozen costs no more than a fast one.
+    that is at work for another ``patience_seconds`` is left to itself. Its place is taken until it ends, so
+    that a store which is frozen costs no more than a fast one.
     """
 
     def __init__(self, size: int, *, most_waiting: int, turn_seconds: float, patience_seconds: float) -> None:
