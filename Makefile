@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
-.PHONY: serve demo test chaos check format install install-dev lock clean
+.PHONY: serve demo test chaos bench bench-compare check format install install-dev lock clean
 
 serve: install ## run the service, embedded, on port 3051
 	$(BIN)/workflow-orchestrator serve
@@ -17,6 +17,12 @@ test: install-dev ## run every test
 chaos: install-dev ## the long chaos test (CHAOS_KILLS, CHAOS_SECONDS, CHAOS_SEED, CHAOS_FORMS), and ten minutes of overload
 	$(BIN)/python -m tests.chaos.campaign
 	CHAOS_OVERLOAD_SECONDS=600 $(BIN)/python -m pytest -s tests/chaos/test_overload.py
+
+bench: install-dev ## measure, a short form of all, into benchmarks/results (ARGS: --long, --rounds N, names)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-compare: install-dev ## measure the commit REV and this tree in turns (ARGS: --rounds N, names)
+	$(BIN)/python -m benchmarks.compare $(REV) $(ARGS)
 
 check: install-dev ## lint, format, types, layers
 	$(BIN)/ruff check .

@@ -9,14 +9,8 @@ turns within a round.
 """
 
 import argparse
-import shutil
 import statistics
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from threading import Barrier, Thread
 from uuid import uuid4
 
@@ -24,9 +18,9 @@ import psycopg
 from eventsourcing.persistence import ApplicationRecorder, StoredEvent
 
 from application.event_store import EventLog
+from benchmarks.stores import SLOW_DISK_US, postgres_server
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.postgres.schema import migrate
-from tests.services import free_port, postgres_node
 
 THREADS = (1, 4, 16)
 STATE = b'{"v":1,"at":"2026-11-23T00:00:00Z","meta":{},"data":{"comment":"' + b"x" * 300 + b'"}}'
@@ -65,20 +59,6 @@ def appended_a_second(recorder: ApplicationRecorder, threads: int, seconds: floa
     for worker in workers:
         worker.join()
     return sum(counts) / (time.perf_counter() - began)
-
-
-@contextmanager
-def slow_disk(delay_us: int) -> Iterator[dict[str, str]]:
-    """The environment in which a program's fdatasync takes so much longer."""
-    with tempfile.TemporaryDirectory(prefix="slow-disk-") as folder:
-        Path(folder).chmod(0o755)
-        library = f"{folder}/slow_disk.so"
-        source = str(Path(__file__).with_name("slow_disk.c"))
-        gcc = shutil.which("gcc")
-        if gcc is None:
-            raise SystemExit("gcc is needed for the slow disk")
-        subprocess.run([gcc, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
-        yield {"LD_PRELOAD": library, "SLOW_DISK_US": str(delay_us)}
 
 
 def measure(url: str, seconds: float, rounds: int) -> dict[tuple[str, int], float]:
@@ -120,11 +100,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.5, help="length of one measurement")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    with slow_disk(2000) as slow:
-        for title, environ in (("this machine's disk", {}), ("a disk that takes 2 ms longer", slow)):
-            with postgres_node(free_port(), **environ) as node:
-                node.start()
-                report(title, measure(node.url, given.seconds, given.rounds))
+    for title, delay in (("this machine's disk", 0), ("a disk that takes 2 ms longer", SLOW_DISK_US)):
+        with postgres_server(slow_disk_us=delay) as url:
+            report(title, measure(url, given.seconds, given.rounds))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Programs that measure the service beside what it is held against."""

@@ -1,0 +1,183 @@
+"""The service as a real process, of this working tree or of another one, and what it costs.
+
+Whatever is asked of it goes through its command line, its settings, HTTP and RabbitMQ, so that programs of
+this commit measure the service of an older one as well.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from tests.services import free_port
+
+TENANT = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
+USER = "5b9d1c1e-2f0a-4b8e-8d43-0d6b7f2c4a11"
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def environment(root: Path) -> dict[str, str]:
+    """What a program of a working tree runs in: its code, and nothing that would configure a service."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONPATH": str(root)}
+
+
+class RunningService:
+    """A service process. It can be stopped and started again on the same data."""
+
+    def __init__(self, root: Path, folder: Path, environ: Mapping[str, str], arguments: list[str]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.data_dir = folder / "data"
+        self.log = folder / "service.log"
+        """All that it wrote on its standard output and error."""
+
+        self._root = root
+        self._command = [sys.executable, "-m", "config.main", "serve", *arguments]
+        self._environ = {
+            **environment(root),
+            "DATA_DIR": str(self.data_dir),
+            "PORT": str(self.port),
+            "BATCH_JOBS_ENABLED": "false",
+            **environ,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def launch(self) -> None:
+        """Start it and wait for nothing."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=self._root, env=self._environ, stdout=log, stderr=log
+            )
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        self.launch()
+        self.until_ready()
+
+    def until_ready(self) -> None:
+        """Wait until ``/ready`` says so.
+
+        Raises:
+            RuntimeError: it has ended, or is not ready in a minute; with the end of its log.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_ready():
+            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the service did not get ready:\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for the end; stopping twice is harmless."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/ready", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+@contextmanager
+def prepared_service(
+    root: Path,
+    environ: Mapping[str, str] | None = None,
+    *,
+    overlay: Mapping[str, Any] | None = None,
+    roles: str | None = None,
+    data_dir: Path | None = None,
+) -> Iterator[RunningService]:
+    """A service that is not started yet, with a folder of its own; stopped at the end.
+
+    ``overlay`` is laid over its settings. ``data_dir`` is another one's, to go on from what that one left.
+    """
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+        folder = Path(name)
+        arguments = ["--roles", roles] if roles else []
+        if overlay:
+            config = folder / "settings.yaml"
+            config.write_text(yaml.safe_dump(dict(overlay)))
+            arguments += ["--config", str(config)]
+        given = {**(environ or {}), **({"DATA_DIR": str(data_dir)} if data_dir else {})}
+        service = RunningService(root, folder, given, arguments)
+        service.data_dir = data_dir or service.data_dir
+        try:
+            yield service
+        finally:
+            service.stop()
+
+
+@contextmanager
+def running_service(
+    root: Path,
+    environ: Mapping[str, str] | None = None,
+    *,
+    overlay: Mapping[str, Any] | None = None,
+    roles: str | None = None,
+    data_dir: Path | None = None,
+) -> Iterator[RunningService]:
+    """The same, started and ready."""
+    with prepared_service(root, environ, overlay=overlay, roles=roles, data_dir=data_dir) as service:
+        service.start()
+        yield service
+
+
+def run_command(root: Path, *arguments: str, **environ: str) -> None:
+    """One run of a working tree's command line, such as ``migrate``.
+
+    Raises:
+        RuntimeError: it failed; with what it wrote.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "config.main", *arguments],
+        cwd=root,
+        env={**environment(root), **environ},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time so far, user and system, of a process and of its living children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / _TICKS
+    return own + sum(cpu_seconds(child) for child in _children(pid))
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process and of its children."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20 + sum(resident_mib(child) for child in _children(pid))
+
+
+def _children(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for thread in threads for child in thread.read_text().split()]

@@ -1,0 +1,67 @@
+"""What a measured service stands on: PostgreSQL and RabbitMQ with nothing else in them."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+
+from benchmarks.service import run_command
+from tests.neighbours import Names, forget
+from tests.postgres import fresh_database
+from tests.services import free_port, postgres_node, rabbitmq
+
+SLOW_DISK_US = 2000
+"""About what a cloud volume's fdatasync takes longer than this machine's."""
+
+
+@contextmanager
+def postgres_server(*, slow_disk_us: int = 0) -> Iterator[str]:
+    """The maintenance database's URL of a PostgreSQL server of one's own, whose fdatasync may take longer."""
+    if slow_disk_us:
+        with slow_disk(slow_disk_us) as environ, postgres_node(free_port(), **environ) as node:
+            node.start()
+            yield node.url
+    else:
+        with postgres_node(free_port()) as node:
+            node.start()
+            yield node.url
+
+
+@contextmanager
+def migrated_database(server: str, service_root: Path) -> Iterator[str]:
+    """The URL of a fresh database with the tables that a working tree's service wants; dropped at the end."""
+    with fresh_database(server) as url:
+        run_command(service_root, "migrate", EVENT_STORE_URL=url)
+        yield url
+
+
+@contextmanager
+def broker() -> Iterator[tuple[str, Names]]:
+    """A RabbitMQ server's URL, and names there that nobody else has; what bears them goes at the end.
+
+    The names are to be laid over the service's settings: ``overlay=names.overlay()``.
+    """
+    with rabbitmq() as url:
+        names = Names.fresh()
+        try:
+            yield url, names
+        finally:
+            anyio.run(forget, url, names)
+
+
+@contextmanager
+def slow_disk(delay_us: int) -> Iterator[dict[str, str]]:
+    """The environment in which a program's fdatasync takes so much longer."""
+    with tempfile.TemporaryDirectory(prefix="slow-disk-") as folder:
+        Path(folder).chmod(0o755)
+        library = f"{folder}/slow_disk.so"
+        source = str(Path(__file__).with_name("slow_disk.c"))
+        gcc = shutil.which("gcc")
+        if gcc is None:
+            raise SystemExit("gcc is needed for the slow disk")
+        subprocess.run([gcc, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
+        yield {"LD_PRELOAD": library, "SLOW_DISK_US": str(delay_us)}
