@@ -50,7 +50,11 @@ def versions() -> dict[str, str]:
 
 def commit(root: Path) -> str:
     """The commit of a working tree, and whether it has been changed since."""
-    changed = " with changes" if _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no") else ""
+    changed = (
+        " with changes"
+        if _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
+        else ""
+    )
     return (_output("git", "-C", str(root), "rev-parse", "--short=12", "HEAD") or "unknown") + changed
 
 

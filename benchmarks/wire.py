@@ -1,0 +1,101 @@
+"""What is on the wire, counted by the broker itself: a queue that nobody reads, asked how long it is.
+
+A consumer that counts would take a good part of a core; a question each few milliseconds takes next to none.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractExchange
+
+from tests.neighbours import Names
+
+PATIENCE_SECONDS = 120.0
+IN_FLIGHT = 256
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """How messages came in, by ``time.perf_counter()``."""
+
+    first: float
+    last: float
+    at_first: int
+    """How many were there already when the first was seen."""
+
+    count: int
+
+    @property
+    def a_second(self) -> float:
+        """Messages a second between the first that was seen and the last."""
+        return (self.count - self.at_first) / (self.last - self.first)
+
+
+class Wire:
+    """A durable queue on the service's exchange, and a way to put messages there."""
+
+    def __init__(self, channel: AbstractChannel, exchange: AbstractExchange, queue: str) -> None:
+        self._channel = channel
+        self._exchange = exchange
+        self.queue = queue
+
+    async def count(self, queue: str | None = None) -> int:
+        """How many messages are in the queue, or in another one."""
+        declared = await self._channel.declare_queue(queue or self.queue, passive=True)
+        return declared.declaration_result.message_count or 0
+
+    async def until(self, count: int, every: float = 0.004) -> Arrived:
+        """Wait for so many messages.
+
+        Raises:
+            TimeoutError: nothing like that many came.
+        """
+        first, at_first = 0.0, 0
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (found := await self.count()) < count:
+                if found and not at_first:
+                    first, at_first = time.perf_counter(), found
+                await asyncio.sleep(every)
+        return Arrived(first, time.perf_counter(), at_first, found)
+
+    async def take_all(self) -> list[bytes]:
+        """The bodies of what is in the queue, which is empty afterwards."""
+        queue = await self._channel.get_queue(self.queue)
+        bodies: list[bytes] = []
+        for _ in range(await self.count()):
+            message = await queue.get(no_ack=True)
+            bodies.append(message.body)
+        return bodies
+
+    async def publish(self, routing_key: str, bodies: Sequence[bytes]) -> None:
+        """Put messages on the exchange, as neighbours do: persistent, confirmed, without a content type."""
+        waiting = iter(bodies)
+
+        async def work() -> None:
+            for body in waiting:
+                message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+                await self._exchange.publish(message, routing_key)
+
+        await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
+
+
+@asynccontextmanager
+async def wire(url: str, names: Names, routing_key: str | None = None) -> AsyncIterator[Wire]:
+    """A connection to the broker, with a queue for what is published under ``routing_key``.
+
+    The queue has a name that goes with ``names`` (``benchmarks.stores.broker``).
+    """
+    connection = await aio_pika.connect(url)
+    async with connection:
+        channel = await connection.channel()
+        exchange = await channel.declare_exchange(names.exchange, aio_pika.ExchangeType.TOPIC, durable=True)
+        spy = f"{names.queue}.spy"
+        if routing_key:
+            queue = await channel.declare_queue(spy, durable=True)
+            await queue.bind(exchange, routing_key)
+            await queue.purge()
+        yield Wire(channel, exchange, spy)
