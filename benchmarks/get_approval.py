@@ -22,7 +22,7 @@ import uvloop
 from benchmarks.harness import HERE, Aim, Measurement, Options, in_turns
 from benchmarks.load import APPROVALS, WITH_TOKENS, ask_for_approvals, headers, until_documents
 from benchmarks.reference_server import TABLE
-from benchmarks.service import START_SECONDS, TENANT, environment, running_service
+from benchmarks.service import START_SECONDS, TENANT, answers, environment, running_service
 from benchmarks.wrk import CONNECTIONS, wrk
 from tests.services import free_port
 
@@ -39,7 +39,8 @@ def run(options: Options) -> list[Measurement]:
         paths = [f"{APPROVALS}/{each}" for each in ids]
         servers = {"ours": (service.port, service.pid)}
         if options.with_references:
-            bodies = [httpx.get(service.url + path, headers=headers()).content for path in paths]
+            with httpx.Client(base_url=service.url, headers=headers()) as client:
+                bodies = [client.get(path).content for path in paths]
             servers[BARE] = stack.enter_context(_reference_server(ids, bodies))
         for port, pid in servers.values():
             wrk(port, pid, paths, headers(), 1)
@@ -96,12 +97,7 @@ def _reference_server(ids: Sequence[str], bodies: Sequence[bytes]) -> Iterator[t
 
 def _until_it_serves(port: int, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/ready")
-        except httpx.TransportError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the reference server did not start") from None
-            time.sleep(0.05)
-        else:
-            return
+    while not answers(f"http://127.0.0.1:{port}/ready"):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError("the reference server did not start")
+        time.sleep(0.05)

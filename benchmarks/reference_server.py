@@ -3,9 +3,9 @@
     python -m benchmarks.reference_server PORT FILE
 
 Starlette on uvicorn with uvloop and httptools, one process, as the service has it. Each request has its token
-verified by PyJWT, is refused unless it belongs to the tenant of ``X-Tenant-ID``, and is answered with the bytes
-that SQLite holds under the id, read on the event loop by one prepared statement. No validation, metrics,
-request ids, or errors in the platform's form.
+verified by PyJWT, is refused unless it belongs to the tenant of ``X-Tenant-ID``, and is answered with the
+bytes that SQLite holds under the id, read on the event loop by one prepared statement. No validation,
+metrics, request ids, or errors in the platform's form.
 """
 
 import sqlite3
