@@ -113,7 +113,12 @@ def prepared_service(
     """A service that is not started yet, with a folder of its own; stopped at the end.
 
     ``overlay`` is laid over its settings. ``data_dir`` is another one's, to go on from what that one left.
+
+    Raises:
+        RuntimeError: there is no service in ``root``; the one that is installed would run in its place.
     """
+    if not (root / "config" / "main.py").is_file():
+        raise RuntimeError(f"{root} is no working tree of the service")
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
         arguments = ["--roles", roles] if roles else []

@@ -6,8 +6,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import anyio
+import psycopg
+from psycopg import sql
 
 from benchmarks.service import run_command
 from tests.neighbours import Names, forget
@@ -37,6 +40,19 @@ def migrated_database(server: str, service_root: Path) -> Iterator[str]:
     with fresh_database(server) as url:
         run_command(service_root, "migrate", EVENT_STORE_URL=url)
         yield url
+
+
+@contextmanager
+def copied_database(server: str, source: str) -> Iterator[str]:
+    """The URL of a copy of a database that nobody is connected to; dropped at the end."""
+    name = f"copy_{uuid4().hex}"
+    copy, template = sql.Identifier(name), sql.Identifier(source.rpartition("/")[2])
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(copy, template))
+        try:
+            yield f"{server.rpartition('/')[0]}/{name}"
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(copy))
 
 
 @contextmanager

@@ -31,7 +31,13 @@ class Arrived:
 
     @property
     def a_second(self) -> float:
-        """Messages a second between the first that was seen and the last."""
+        """Messages a second between the first that was seen and the last.
+
+        Raises:
+            RuntimeError: they all came between two looks.
+        """
+        if not self.at_first:
+            raise RuntimeError("the messages came too fast, or were too few, to tell how fast")
         return (self.count - self.at_first) / (self.last - self.first)
 
 
@@ -52,7 +58,8 @@ class Wire:
         """Wait for so many messages.
 
         Raises:
-            TimeoutError: nothing like that many came.
+            TimeoutError: not that many came.
+            RuntimeError: more did.
         """
         first, at_first = 0.0, 0
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -60,6 +67,8 @@ class Wire:
                 if found and not at_first:
                     first, at_first = time.perf_counter(), found
                 await asyncio.sleep(every)
+        if found > count:
+            raise RuntimeError(f"{found} messages came, and not {count}")
         return Arrived(first, time.perf_counter(), at_first, found)
 
     async def take_all(self) -> list[bytes]:
