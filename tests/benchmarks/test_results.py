@@ -101,7 +101,10 @@ def test_two_trees_are_compared_without_references_and_apart_only_where_no_round
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = Path("/before")
-    figures = {"fast": iter([10.0, 21.0, 22.0, 11.0]), "same": iter([10.0, 11.0, 12.0, 10.5])}
+    figures = {
+        "fast": iter([10.0, 21.0, 22.0, 11.0, 12.0, 23.0]),
+        "same": iter([10.0, 9.0, 12.0, 10.5, 11.0, 12.0]),
+    }
 
     def run(options: Options) -> list[Measurement]:
         assert (options.rounds, options.with_references) == (1, False)
@@ -109,9 +112,9 @@ def test_two_trees_are_compared_without_references_and_apart_only_where_no_round
 
     program(monkeypatch, "both", run)
 
-    rows = compared("both", Options(rounds=2), before)
+    rows = compared("both", Options(rounds=3), before)
 
     assert rows == [
-        "| fast | 10.5 (10 to 11) | 21.5 (21 to 22) 1/s | 2.05 | better |",
-        "| same | 10.2 (10 to 10.5) | 11.5 (11 to 12) 1/s | 1.12 | better |",
+        "| fast | 11 (10 to 12) | 22 (21 to 23) 1/s | 2.00 | better |",
+        "| same | 10.5 (10 to 11) | 12 (9 to 12) 1/s | 1.14 | within spread |",
     ]
