@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.harness import HERE, Options
+from benchmarks.machine import load
 from benchmarks.programs import PROGRAMS, Outcome, run_program
 from benchmarks.report import RESULTS, table, write
 
@@ -27,6 +28,7 @@ def main() -> int:
     if unknown := set(given.names) - set(PROGRAMS):
         parser.error(f"no such program: {', '.join(sorted(unknown))}")
     options = Options(rounds=given.rounds, size=given.size, service_root=given.service_root.resolve())
+    busy = load()
     outcomes: list[Outcome] = []
     for name in given.names or PROGRAMS:
         print(f"{name} …", file=sys.stderr, flush=True)
@@ -38,7 +40,7 @@ def main() -> int:
             print("".join(f"{measurement.work}: {note}\n" for note in measurement.notes), end="")
     folder = given.output or (None if given.names or given.size == "tiny" else RESULTS)
     if folder:
-        write(outcomes, options, folder)
+        write(outcomes, options, folder, load=busy)
     return 1 if any(outcome.error for outcome in outcomes) else 0
 
 

@@ -6,7 +6,8 @@ answer the last ``hitl.approval.completed`` was in a durable queue. Each id must
 
 On SQLite (``synchronous`` FULL), on PostgreSQL, and on PostgreSQL on a disk whose fdatasync takes 2 ms
 longer, on both with group commit and without. The reference is the bare library's load, decide and append on
-the stock recorder of the same store (``benchmarks.reference_log``).
+the stock recorder of the same store, by as many tasks (``benchmarks.reference_log``); on SQLite, which has
+one writer, also by one.
 """
 
 import json
@@ -22,7 +23,7 @@ import uvloop
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.harness import Aim, Measurement, Options, in_turns
-from benchmarks.load import WITH_TOKENS, approve, ask_for_approvals, until_documents
+from benchmarks.load import CONNECTIONS, WITH_TOKENS, approve, ask_for_approvals, until_documents
 from benchmarks.reference import figure_of
 from benchmarks.service import cpu_seconds, running_service
 from benchmarks.stores import SLOW_DISK_US, broker, migrated_database, postgres_server
@@ -30,7 +31,7 @@ from benchmarks.wire import wire
 from tests.neighbours import Names
 from tests.postgres import fresh_database
 
-BARE = "bare library"
+BARE, ONE_AT_A_TIME = "bare library", "bare library, one at a time"
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,13 @@ def run(options: Options) -> list[Measurement]:
 
 def _on_sqlite(options: Options) -> list[Measurement]:
     count = options.pick(100, 5_000, 5_000)
-    rounds = in_turns(
-        options.rounds,
-        {
-            "ours": partial(approved, options, count, {}),
-            **({BARE: partial(_bare_on_sqlite, count)} if options.with_references else {}),
-        },
-    )
-    absolute = [Aim("at least", 1_800), Aim("at least", 0.5, BARE)]
-    return _measurements("approve.sqlite", "SQLite", count, rounds["ours"], rounds.get(BARE, []), absolute)
+    sides: dict[str, Callable[[], Round]] = {"ours": partial(approved, options, count, {})}
+    if options.with_references:
+        sides[BARE] = partial(_bare_on_sqlite, count, CONNECTIONS)
+        sides[ONE_AT_A_TIME] = partial(_bare_on_sqlite, count, 1)
+    rounds = in_turns(options.rounds, sides)
+    aims = [Aim("at least", 1_800), Aim("at least", 0.5, BARE)]
+    return _measurements("approve.sqlite", "SQLite", count, rounds.pop("ours"), rounds, aims)
 
 
 def _on_postgres(options: Options, server: str, title: str, slug: str) -> list[Measurement]:
@@ -85,7 +84,8 @@ def _on_postgres(options: Options, server: str, title: str, slug: str) -> list[M
     for grouping, tag in (("group commit", "grouped"), ("no group commit", "single")):
         aims = [Aim("at least", 0.5, BARE)] if grouping == "group commit" else []
         work, store = f"approve.{slug}.{tag}", f"{title}, {grouping}"
-        found += _measurements(work, store, count, rounds[grouping], rounds.get(BARE, []), aims)
+        bare = {name: each for name, each in rounds.items() if name == BARE}
+        found += _measurements(work, store, count, rounds[grouping], bare, aims)
     return found
 
 
@@ -117,16 +117,16 @@ def _approved_on_postgres(options: Options, count: int, server: str, group_commi
         return approved(options, count, {"EVENT_STORE_URL": url, "EVENT_STORE_GROUP_COMMIT": group_commit})
 
 
-def _bare_on_sqlite(count: int) -> Round:
+def _bare_on_sqlite(count: int, tasks: int) -> Round:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         path = str(Path(folder, "events.db"))
         settings = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": path}
-        return Round(figure_of("reference_log", str(count), json.dumps(settings)))
+        return Round(figure_of("reference_log", str(count), str(tasks), json.dumps(settings)))
 
 
 def _bare_on_postgres(count: int, server: str) -> Round:
     with _stock_settings(server) as settings:
-        return Round(figure_of("reference_log", str(count), json.dumps(settings)))
+        return Round(figure_of("reference_log", str(count), str(CONNECTIONS), json.dumps(settings)))
 
 
 @contextmanager
@@ -148,7 +148,7 @@ def _stock_settings(server: str) -> Iterator[dict[str, str]]:
 
 
 def _measurements(
-    work: str, store: str, count: int, ours: list[Round], bare: list[Round], aims: list[Aim]
+    work: str, store: str, count: int, ours: list[Round], bare: dict[str, list[Round]], aims: list[Aim]
 ) -> list[Measurement]:
     cpu, share = max(each.cpu for each in ours), max(each.client_share for each in ours)
     rate = Measurement(
@@ -156,11 +156,11 @@ def _measurements(
         f"approve over HTTP, {store}",
         "approvals/s",
         [each.a_second for each in ours],
-        {BARE: [each.a_second for each in bare]} if bare else {},
+        {name: [each.a_second for each in rounds] for name, rounds in bare.items()},
         aims,
         notes=[
-            f"{count:,} approvals over 16 connections; every id came once on RabbitMQ",
-            f"service CPU up to {cpu:,.0f} µs a decision, with documents and messages; the client took up to"
+            f"{count:,} approvals over {CONNECTIONS} connections; every id came once on RabbitMQ",
+            f"service CPU up to {cpu:,.0f} µs a decision, until the last message; the client took up to"
             f" {share:.0%} of a core",
         ],
     )

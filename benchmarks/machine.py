@@ -32,8 +32,12 @@ def machine() -> dict[str, str]:
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": f"{memory_gib:.0f} GiB",
         "system": platform.platform(),
-        "load": " ".join(f"{load:.2f}" for load in os.getloadavg()) + " (1, 5 and 15 minutes, at the end)",
     }
+
+
+def load() -> str:
+    """How busy the machine is: taken before a run, it tells whether that had the machine for itself."""
+    return " ".join(f"{each:.2f}" for each in os.getloadavg()) + " (1, 5 and 15 minutes)"
 
 
 def versions() -> dict[str, str]:

@@ -1,10 +1,10 @@
 """The bare library at load, decide, append: what approving costs before anything is built around it.
 
-    python -m benchmarks.reference_log COUNT '{"PERSISTENCE_MODULE": …}'
+    python -m benchmarks.reference_log COUNT TASKS '{"PERSISTENCE_MODULE": …}'
 
 The functional style (frozen msgspec events, one call of the mapper each way), the library's stock recorder of
-the store that its settings name, COUNT streams with one event each made first, then one command on each by 16
-tasks through ``anyio.to_thread``. Prints commands a second. A process of its own, as the service is.
+the store that its settings name, COUNT streams with one event each made first, then one command on each by
+so many tasks through ``anyio.to_thread``. Prints commands a second. A process of its own, as the service is.
 """
 
 import json
@@ -22,7 +22,6 @@ from eventsourcing.domain import datetime_now_with_tzinfo
 from eventsourcing.persistence import Mapper, StoredEvent
 from eventsourcing.utils import get_topic, resolve_topic
 
-TASKS = 16
 WARM_UP = 200
 
 
@@ -121,31 +120,31 @@ class Approvals(Application[str]):
         self.save(approve(state))
 
 
-async def commands_a_second(app: Approvals, streams: list[str]) -> float:
+async def commands_a_second(app: Approvals, streams: list[str], tasks: int) -> float:
     """By so many tasks as clients would be."""
     waiting: Iterator[str] = iter(streams)
-    limiter = anyio.CapacityLimiter(TASKS)
+    limiter = anyio.CapacityLimiter(tasks)
 
     async def work() -> None:
         for stream in waiting:
             await anyio.to_thread.run_sync(app.approve, stream, limiter=limiter)
 
     began = time.perf_counter()
-    async with anyio.create_task_group() as tasks:
-        for _ in range(TASKS):
-            tasks.start_soon(work)
+    async with anyio.create_task_group() as group:
+        for _ in range(tasks):
+            group.start_soon(work)
     return len(streams) / (time.perf_counter() - began)
 
 
-async def measured(app: Approvals, streams: list[str]) -> float:
+async def measured(app: Approvals, streams: list[str], tasks: int) -> float:
     """The figure, once connections and threads are there: the service's are, too."""
-    await commands_a_second(app, streams[:WARM_UP])
-    return await commands_a_second(app, streams[WARM_UP:])
+    await commands_a_second(app, streams[:WARM_UP], tasks)
+    return await commands_a_second(app, streams[WARM_UP:], tasks)
 
 
 def main() -> None:
     """Make the streams, decide on each, print."""
-    count, settings = int(sys.argv[1]), json.loads(sys.argv[2])
+    count, tasks, settings = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     app = Approvals(env={"ORIGINATOR_ID_TYPE": "text", **settings})
     streams = [f"{META['tenant']}/approval/{number}" for number in range(WARM_UP + count)]
     asked = [
@@ -161,7 +160,7 @@ def main() -> None:
         for stream in streams
     ]
     app.recorder.insert_events([app.mapper.to_stored_event(event) for event in asked])
-    print(anyio.run(measured, app, streams, backend_options={"use_uvloop": True}))
+    print(anyio.run(measured, app, streams, tasks, backend_options={"use_uvloop": True}))
     app.close()
 
 

@@ -18,8 +18,11 @@ _REACHED = {True: "yes", False: "**no**", None: "not measured"}
 _BAR, _LABELS, _WIDTH = 26, 280, 760
 
 
-def write(outcomes: Sequence[Outcome], options: Options, folder: Path) -> None:
-    """``latest.md``, ``latest.json`` and ``<work>.svg``, over those of the run before."""
+def write(outcomes: Sequence[Outcome], options: Options, folder: Path, *, load: str) -> None:
+    """``latest.md``, ``latest.json`` and ``<work>.svg``, over those of the run before.
+
+    ``load`` is how busy the machine was when the run began.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.svg"):
         old.unlink()
@@ -28,7 +31,7 @@ def write(outcomes: Sequence[Outcome], options: Options, folder: Path) -> None:
         "commit": commit(options.service_root),
         "form": options.size,
         "rounds": options.rounds,
-        "machine": machine(),
+        "machine": {**machine(), "load before": load},
         "versions": versions(),
     }
     found = {**about, "programs": [_with_medians(outcome) for outcome in outcomes]}

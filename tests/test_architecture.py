@@ -14,7 +14,7 @@ from domain.event import Event, type_registry
 ROOT = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TOOLS: dict[str, Any] = PROJECT["tool"]
-PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
 LONGEST_MODULE = 400
 
 for _module in (ROOT / "domain").glob("*.py"):

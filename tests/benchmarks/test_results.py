@@ -71,7 +71,12 @@ def test_a_row_tells_medians_ratio_and_whether_the_aims_are_reached() -> None:
 def test_results_are_kept_as_json_markdown_and_plots_and_old_plots_go(tmp_path: Path) -> None:
     (tmp_path / "gone.svg").write_text("old")
 
-    write([Outcome("work", 1.0, [FIGURES]), Outcome("other", 0.1, error="E: x")], Options(), tmp_path)
+    write(
+        [Outcome("work", 1.0, [FIGURES]), Outcome("other", 0.1, error="E: x")],
+        Options(),
+        tmp_path,
+        load="0.1",
+    )
 
     found = json.loads((tmp_path / "latest.json").read_text())
     kept = found["programs"][0]["measurements"][0]
@@ -80,6 +85,7 @@ def test_results_are_kept_as_json_markdown_and_plots_and_old_plots_go(tmp_path: 
     assert [aim["reached"] for aim in kept["aims"]] == [False, True]
     assert found["programs"][1]["error"] == "E: x"
     assert found["machine"]["cores"]
+    assert found["machine"]["load before"] == "0.1"
     assert found["versions"]["eventsourcing"]
     assert "![Work & more](work.fast.svg)" in (tmp_path / "latest.md").read_text()
     assert sorted(path.name for path in tmp_path.glob("*.svg")) == ["work.fast.svg"]
