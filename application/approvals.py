@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from application.commands import ApproveApproval, Command, RejectApproval, RequestApproval
+from application.deciders import Committed
 from application.dispatcher import Handler
-from application.event_store import Committed, EventStore
+from application.event_store import EventStore
 from application.ports import Clock
 from domain import approval
 from domain.approval import Approval, ApprovalRequested, approval_stream

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from application.commands import Command
-from application.event_store import Committed
+from application.deciders import Committed
 
 Handler = Callable[[Any], Awaitable[Committed]]
 

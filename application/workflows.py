@@ -11,8 +11,9 @@ from application.commands import (
     StartWorkflow,
     TimeOutStep,
 )
+from application.deciders import Committed
 from application.dispatcher import Handler
-from application.event_store import Committed, EventStore
+from application.event_store import EventStore
 from application.ports import Clock
 from domain import workflow
 from domain.definition import WorkflowDefinition

@@ -164,7 +164,7 @@ Count = Annotated[
     int, Field(strict=True, ge=1, le=65535), BeforeValidator(_scalar), Allowed("a whole number, 1 to 65535")
 ]
 PoolSize = Annotated[
-    int, Field(strict=True, ge=3, le=200), BeforeValidator(_scalar), Allowed("a whole number, 3 to 200")
+    int, Field(strict=True, ge=4, le=200), BeforeValidator(_scalar), Allowed("a whole number, 4 to 200")
 ]
 Seconds = Annotated[
     float,

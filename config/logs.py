@@ -2,11 +2,12 @@
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import msgspec
 import structlog
+from structlog.typing import WrappedLogger
 
 from config.sections import Logging
 
@@ -32,26 +33,26 @@ def configure_logs(settings: Logging, context: Mapping[str, str]) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    rendered: list[structlog.typing.Processor]
-    if readable:
-        rendered = [structlog.dev.ConsoleRenderer(pad_event_to=24)]
-    else:
-        rendered = [
-            structlog.processors.format_exc_info,
-            _in_order(context),
-            structlog.processors.JSONRenderer(serializer=_json),
-        ]
+    shaped: list[structlog.typing.Processor] = []
+    as_text: structlog.typing.Processor = structlog.dev.ConsoleRenderer(pad_event_to=24)
+    rendered = as_text
+    logger_factory: Callable[..., WrappedLogger] = structlog.PrintLoggerFactory(sys.stderr)
+    if not readable:
+        shaped = [structlog.processors.format_exc_info, _in_order(context)]
+        as_text = structlog.processors.JSONRenderer(serializer=_json)
+        rendered = _json_bytes
+        logger_factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
-        processors=[*before, *rendered],
+        processors=[*before, *shaped, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=logger_factory,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shaped, as_text],
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
@@ -69,5 +70,13 @@ def _in_order(context: Mapping[str, str]) -> structlog.typing.Processor:
     return reorder
 
 
+def _json_bytes(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
+    """Our own lines need not become text in between: one is written for each request."""
+    return _encode(event)
+
+
 def _json(value: Any, **_: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=str).decode()
+    return _encode(value).decode()
+
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode

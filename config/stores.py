@@ -10,7 +10,8 @@ import msgspec
 from anyio.to_thread import run_sync
 from eventsourcing.persistence import PersistenceError
 
-from application.event_store import OTHER_THREADS, THREADS, EventLog, EventStore
+from application.event_log import EventLog
+from application.event_store import OTHER_THREADS, EventStore
 from application.ports import Leases, Timers
 from config.cosmos import open_cosmos
 from config.folders import claim
@@ -32,6 +33,8 @@ from infrastructure.sqlite.documents import SqliteDocuments
 from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
 from infrastructure.sqlite.timers import SqliteTimers
 from projections.ports import Checkpoints, Container, Documents
+
+_COMMANDS_AT_ONCE = 100
 
 
 class Stores(msgspec.Struct, frozen=True):
@@ -106,11 +109,7 @@ async def _open_stores(
     database = PostgresDatabase(url)
     await database.open()
     stack.push_async_callback(database.close)
-    connections = settings.storage.pool_size
-    log_settings = postgres_log_settings(
-        url, connections=connections, group_commit=settings.storage.group_commit
-    )
-    event_store = await _open_log(log_settings, stack, threads=connections - OTHER_THREADS)
+    event_store = await _open_postgres_log(settings, url, stack)
     leases = PostgresLeases(database)
     return Stores(
         event_store,
@@ -153,11 +152,21 @@ async def _with_sqlite_log(
     return Stores(event_store, documents, document_positions, positions, timers, leases, leases)
 
 
+async def _open_postgres_log(settings: Settings, url: str, stack: AsyncExitStack) -> EventStore:
+    connections = settings.storage.pool_size
+    return await _open_log(
+        postgres_log_settings(url, connections=connections),
+        stack,
+        threads=connections - OTHER_THREADS,
+        at_once=_COMMANDS_AT_ONCE if settings.storage.group_commit else 1,
+    )
+
+
 async def _open_log(
-    log_settings: dict[str, str], stack: AsyncExitStack, *, threads: int = THREADS
+    log_settings: dict[str, str], stack: AsyncExitStack, *, threads: int = 1, at_once: int = _COMMANDS_AT_ONCE
 ) -> EventStore:
     try:
-        event_store = EventStore(await run_sync(EventLog, log_settings), threads)
+        event_store = EventStore(await run_sync(EventLog, log_settings), threads=threads, at_once=at_once)
     except (PersistenceError, sqlite3.DatabaseError) as error:
         raise StoreUnavailable(first_line(error)) from error
     stack.callback(event_store.close)

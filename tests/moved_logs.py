@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 from eventsourcing.persistence import StoredEvent
 
-from application.event_store import EventLog
+from application.event_log import EventLog
 from application.log_copy import Copied, LogReader, LogWriter, copy
 from application.ports import Timer
 from infrastructure.postgres.database import PostgresDatabase

@@ -19,14 +19,14 @@ class LogFactory(PostgresFactory):
         pool.kwargs = {"row_factory": pool.kwargs["row_factory"]}  # type: ignore[index]
 
 
-def postgres_log_settings(url: str, *, connections: int, group_commit: bool) -> dict[str, str]:
+def postgres_log_settings(url: str, *, connections: int) -> dict[str, str]:
     """Settings for our recorder, over tables that the migrations have made.
 
     The library's database functions stay off: they take no lock, and followers miss events.
     """
     return {
         "PERSISTENCE_MODULE": get_topic(LogFactory),
-        "APPLICATION_RECORDER_TOPIC": recorder.GROUP_COMMIT_TOPIC if group_commit else recorder.TOPIC,
+        "APPLICATION_RECORDER_TOPIC": recorder.TOPIC,
         "CREATE_TABLE": "n",
         _CONNINFO: conninfo(url),
         **dict.fromkeys(("POSTGRES_DBNAME", "POSTGRES_HOST", "POSTGRES_USER", "POSTGRES_PASSWORD"), ""),

@@ -22,15 +22,17 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from eventsourcing.utils import get_topic
 from psycopg.rows import tuple_row
 
-from infrastructure.postgres.group_commit import GroupCommit
+from application.event_log import Append, Ids
 
 RECONNECT_SECONDS = 3.0
 """The pool doubles its pause at each failure, for so long; then the next request connects afresh."""
 
 _APPEND = "SELECT * FROM public.workflow_orchestrator_append(%s, %s)"
 
-_Events = Sequence[StoredEvent]
-_Ids = list[int]
+_SELECT_STREAMS = (
+    "SELECT originator_id, originator_version, topic, state FROM public.workflow_orchestrator_events"
+    " WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version"
+)
 
 
 def _hastier(method: Any) -> Callable[..., Any]:
@@ -64,7 +66,7 @@ class LogRecorder(PostgresApplicationRecorder):
         super().__init__(datastore, **arguments)
         datastore.pool.reconnect_timeout = RECONNECT_SECONDS
 
-    def insert_events(self, stored_events: _Events, **keywords: Any) -> Sequence[int] | None:
+    def insert_events(self, stored_events: Append, **keywords: Any) -> Sequence[int] | None:
         """Append events of one caller, all or none; the ids they got.
 
         Raises:
@@ -72,22 +74,40 @@ class LogRecorder(PostgresApplicationRecorder):
         """
         if keywords:
             raise NotSupportedError(f"this recorder does not keep {', '.join(keywords)}")
-        return self._append_alone(stored_events) if stored_events else None
-
-    def _append_alone(self, events: _Events) -> _Ids:
-        answers: list[_Ids] = self._append([events])
-        return answers[0]
+        return self._append([stored_events])[0] if stored_events else None
 
     @_hastier
-    def _append(self, of_callers: Sequence[_Events]) -> list[_Ids | None]:
+    def select_streams(self, streams: Sequence[str]) -> Sequence[StoredEvent]:
+        """All events of the streams, in one round trip."""
+        with (
+            self.datastore.get_connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            cursor.execute(_SELECT_STREAMS, (list(streams),), prepare=True)
+            return [StoredEvent(*row) for row in cursor.fetchall()]
+
+    def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:
+        """One commit for all. What the database cannot take of one must not be the others' fault."""
+        try:
+            answers = self._append(appends)
+        except (InterfaceError, OperationalError):
+            raise
+        except PersistenceError as error:
+            if len(appends) == 1:
+                return [error]
+            return [self.append_together([events])[0] for events in appends]
+        return [IntegrityError("another writer was first") if ids is None else ids for ids in answers]
+
+    @_hastier
+    def _append(self, appends: Sequence[Append]) -> list[Any]:
         rows = [
             self.construct_pg_stored_event(
                 event.originator_id, event.originator_version, event.topic, event.state
             )
-            for events in of_callers
+            for events in appends
             for event in events
         ]
-        ends = list(accumulate(len(events) for events in of_callers))
+        ends = list(accumulate(len(events) for events in appends))
         with (
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
@@ -96,34 +116,4 @@ class LogRecorder(PostgresApplicationRecorder):
             return [row[0] for row in cursor.fetchall()]
 
 
-class GroupCommitRecorder(LogRecorder):
-    """The same, with one transaction for all who append at the same time."""
-
-    def __init__(self, datastore: PostgresDatastore, **arguments: Any) -> None:
-        super().__init__(datastore, **arguments)
-        self._committed_together = GroupCommit(self._append_together)
-
-    def _append_alone(self, events: _Events) -> _Ids:
-        return self._committed_together(events)
-
-    def _append_together(self, of_callers: Sequence[_Events]) -> Sequence[_Ids | Exception]:
-        if len(of_callers) == 1:
-            return [super()._append_alone(of_callers[0])]
-        try:
-            answers = self._append(of_callers)
-        except (InterfaceError, OperationalError):
-            raise
-        except PersistenceError:
-            return [self._answer_alone(events) for events in of_callers]
-        return [IntegrityError("another writer was first") if ids is None else ids for ids in answers]
-
-    def _answer_alone(self, events: _Events) -> _Ids | Exception:
-        """What one caller gave that the database cannot take must not be the others' fault."""
-        try:
-            return super()._append_alone(events)
-        except PersistenceError as error:
-            return error
-
-
 TOPIC = get_topic(LogRecorder)
-GROUP_COMMIT_TOPIC = get_topic(GroupCommitRecorder)

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+from infrastructure.sqlite import recorder
+
 
 def sqlite_log_settings(path: Path) -> dict[str, str]:
-    """Settings for the stock recorder: WAL, and synchronous FULL, which is SQLite's own default.
+    """Settings for our recorder: WAL, and synchronous FULL, which is SQLite's own default.
 
     A commit that was answered is on the disk.
     """
     return {
         "PERSISTENCE_MODULE": "eventsourcing.sqlite",
+        "APPLICATION_RECORDER_TOPIC": recorder.TOPIC,
         "SQLITE_DBNAME": str(path),
         "SQLITE_LOCK_TIMEOUT": "10",
     }

@@ -14,7 +14,7 @@ import msgspec
 from anyio.to_thread import run_sync
 from eventsourcing.persistence import PersistenceError
 
-from application.event_store import EventLog
+from application.event_log import EventLog
 from application.log_copy import CannotCopy, Entry, FollowerPosition
 from application.ports import Timer
 from domain.errors import StoreUnavailable

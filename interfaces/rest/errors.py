@@ -7,7 +7,6 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
 
 from domain.errors import Conflict, Failure, NotFound, Refusal, VersionMismatch
 from interfaces.rest.answers import json_response
@@ -111,12 +110,4 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     codes = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
     code = codes.get(error.status_code, "BAD_REQUEST")
-    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
-    return error_response(request, error.status_code, code, str(error.detail), headers=headers)
-
-
-def _allowed(request: Request) -> str:
-    """Every method of the path: the router itself names those of one route only."""
-    routes = (route for route in request.app.routes if isinstance(route, Route))
-    matching = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
-    return ", ".join(sorted({method for route in matching for method in route.methods or ()}))
+    return error_response(request, error.status_code, code, str(error.detail), headers=error.headers)

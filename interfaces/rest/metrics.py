@@ -28,6 +28,7 @@ class Metrics:
             ("method", "route"),
             registry=self.registry,
         )
+        self._request_series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._triggers = Counter(
             "batch_job_triggers",
             "Job triggers published and confirmed.",
@@ -55,8 +56,13 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._duration.labels(method, route).observe(seconds)
+        series = self._request_series.get((method, route, status))
+        if series is None:
+            counter = self._requests.labels(method, route, str(status))
+            series = (counter, self._duration.labels(method, route))
+            self._request_series[(method, route, status)] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def cosmos_request(self, container: str, operation: str, charge: float, seconds: float) -> None:
         """Count a call to Cosmos DB; ``charge`` is in request units."""

@@ -5,9 +5,10 @@ import time
 from uuid import uuid4
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from domain.values import is_uuid
 from interfaces.rest.errors import error_response
@@ -19,8 +20,6 @@ UNMATCHED = "unmatched"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
-log = structlog.get_logger(__name__)
-
 
 class RequestMiddleware:
     """Wraps the whole application."""
@@ -28,6 +27,7 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._log = structlog.get_logger(__name__).bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -36,55 +36,55 @@ class RequestMiddleware:
             return
         began = time.perf_counter()
         headers = Headers(scope=scope)
-        request_id = _request_id(headers)
+        request_id, correlation_id = _ids(headers)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        state["correlation_id"] = _correlation_id(headers)
+        state["correlation_id"] = correlation_id
         status = 0
 
         async def send_marked(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                message["headers"].append((b"x-request-id", request_id.encode()))
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(
-            request_id=request_id, correlation_id=state["correlation_id"]
-        ):
-            try:
-                await self._app(scope, receive, send_marked)
-            except Exception:
-                log.exception("request_failed", method=scope["method"], path=scope["path"])
-                if status:
-                    raise
-                response = error_response(
-                    Request(scope), 500, "INTERNAL_ERROR", "something went wrong on our side"
-                )
-                await response(scope, receive, send_marked)
-            finally:
-                seconds = time.perf_counter() - began
-                route = _route(scope)
-                method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-                self._metrics.request(method, route, status, seconds)
-                log.info(
-                    "request",
-                    method=scope["method"],
-                    route=route,
-                    status=status,
-                    duration_ms=round(seconds * 1000, 2),
-                    tenant_id=state.get("tenant"),
-                )
+        before = bind_contextvars(request_id=request_id, correlation_id=correlation_id)
+        try:
+            await self._app(scope, receive, send_marked)
+        except Exception:
+            self._log.exception("request_failed", method=scope["method"], path=scope["path"])
+            if status:
+                raise
+            response = error_response(
+                Request(scope), 500, "INTERNAL_ERROR", "something went wrong on our side"
+            )
+            await response(scope, receive, send_marked)
+        finally:
+            seconds = time.perf_counter() - began
+            route = _route(scope)
+            method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+            self._metrics.request(method, route, status, seconds)
+            self._log.info(
+                "request",
+                method=scope["method"],
+                route=route,
+                status=status,
+                duration_ms=round(seconds * 1000, 2),
+                tenant_id=state.get("tenant"),
+            )
+            reset_contextvars(**before)
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id", "")
-    return given if _SANE_REQUEST_ID.fullmatch(given) else str(uuid4())
-
-
-def _correlation_id(headers: Headers) -> str:
-    given = headers.get("x-correlation-id", "").strip()
-    return given.lower() if is_uuid(given) else str(uuid4())
+def _ids(headers: Headers) -> tuple[str, str]:
+    """The request's own id and that of what it belongs to: as given, or the same new one for both."""
+    made = str(uuid4())
+    request_id = headers.get("x-request-id", "")
+    correlation_id = headers.get("x-correlation-id", "").strip().lower()
+    return (
+        request_id if _SANE_REQUEST_ID.fullmatch(request_id) else made,
+        correlation_id if is_uuid(correlation_id) else made,
+    )
 
 
 def _route(scope: Scope) -> str:

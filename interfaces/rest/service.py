@@ -4,10 +4,11 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
@@ -49,25 +50,12 @@ class Service:
         self.dispatch = dispatch
         self.store = store
         self.documents = documents
-        self._authenticate = authenticate
-        self._places = max_requests
+        self._door = _Door(authenticate, max_requests)
 
     def route(self, path: str, endpoint: Endpoint, method: str) -> Route:
         """A route that knows its caller before its endpoint runs, and turns away what is too much at once."""
 
-        async def identified(request: Request) -> Response:
-            caller = self._authenticate(request.headers)
-            request.state.tenant = caller.tenant
-            if not self._places:
-                raise overloaded()
-            self._places -= 1
-            try:
-                with structlog.contextvars.bound_contextvars(tenant_id=caller.tenant):
-                    return await endpoint(request, caller)
-            finally:
-                self._places += 1
-
-        return Route(path, identified, methods=[method])
+        return Route(path, _Answering(self._door, endpoint), methods=[method])
 
     async def document(
         self, projection: Projection, caller: Caller, id: str, *, stream: str, missing: NotFound
@@ -151,6 +139,38 @@ class Service:
         more = bool(events) and events[-1].version > 1
         next_cursor = encode_cursor([str(events[-1].version)]) if more else None
         return stored_json(list_body("events", map(audit_event, events), total, next_cursor))
+
+
+class _Door:
+    """Who may come in: those who are known, and so many at once."""
+
+    def __init__(self, authenticate: Authenticator, places: int) -> None:
+        self.authenticate = authenticate
+        self.places = places
+
+
+class _Answering:
+    """An endpoint as an ASGI application. Starlette would wrap a function in a second set of handlers."""
+
+    def __init__(self, door: _Door, endpoint: Endpoint) -> None:
+        self._door = door
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive, send)
+        caller = self._door.authenticate(request.headers)
+        request.state.tenant = caller.tenant
+        if not self._door.places:
+            raise overloaded()
+        self._door.places -= 1
+        before = bind_contextvars(tenant_id=caller.tenant)
+        try:
+            response = await self._endpoint(request, caller)
+        finally:
+            reset_contextvars(**before)
+            self._door.places += 1
+        await response(scope, receive, send)
 
 
 def command_headers(version: int, position: str) -> dict[str, Any]:

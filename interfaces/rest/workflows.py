@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from application.commands import RetryWorkflow, StartWorkflow
-from application.event_store import Committed
+from application.deciders import Committed
 from domain.errors import WorkflowNotFound
 from domain.values import is_uuid, timestamp
 from domain.workflow import workflow_stream

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from eventsourcing.persistence import OperationalError
 
-from application.event_store import EventLog, EventStore
+from application.event_log import EventLog
+from application.event_store import EventStore
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.sqlite.event_store import sqlite_log_settings
 
@@ -18,9 +19,9 @@ def sqlite_settings(folder: Path) -> Settings:
     return {**sqlite_log_settings(folder / "events.db"), "SQLITE_LOCK_TIMEOUT": "1"}
 
 
-def postgres_settings(url: str, *, connections: int = 4, group_commit: bool = True) -> Settings:
+def postgres_settings(url: str, *, connections: int = 4) -> Settings:
     """The service's own settings, with fewer connections, which take time to open."""
-    return postgres_log_settings(url, connections=connections, group_commit=group_commit)
+    return postgres_log_settings(url, connections=connections)
 
 
 class OpenLogs:

@@ -8,8 +8,10 @@ import pytest
 from application import commands
 from application.approvals import ApprovalHandlers
 from application.commands import Command, FireJob, TriggerJob
+from application.deciders import Committed
 from application.dispatcher import Dispatcher
-from application.event_store import Committed, EventLog, EventStore
+from application.event_log import EventLog
+from application.event_store import EventStore
 from application.jobs import JobHandlers
 from application.workflows import WorkflowHandlers
 from domain.definition import OPPORTUNITY_ANALYSIS

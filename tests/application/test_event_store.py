@@ -8,7 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from application.event_store import Committed, EventLog, EventStore, LogBatch
+from application.deciders import Committed
+from application.event_log import EventLog
+from application.event_store import EventStore, LogBatch
 from domain import job
 from domain.errors import ApprovalNotPending, StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded
@@ -77,9 +79,10 @@ class EventStoreCases:
     def log(self, logs: OpenLogs) -> EventLog:
         return logs.open()
 
-    @pytest.fixture
-    def store(self, log: EventLog) -> EventStore:
-        return EventStore(log)
+    @pytest.fixture(params=[(1, 100), (3, 1)], ids=["together", "each alone"])
+    def store(self, log: EventLog, request: pytest.FixtureRequest) -> EventStore:
+        threads, at_once = request.param
+        return EventStore(log, threads=threads, at_once=at_once)
 
     async def test_what_is_appended_is_loaded_with_its_metadata(self, store: EventStore) -> None:
         meta = metadata()
@@ -368,9 +371,9 @@ class TestEventStoreOnSqlite(EventStoreCases):
 
 @pytest.mark.postgres
 class TestEventStoreOnPostgres(EventStoreCases):
-    @pytest.fixture(params=[True, False], ids=["group commit", "each alone"])
-    def logs(self, request: pytest.FixtureRequest, postgres_store_url: str) -> Iterator[OpenLogs]:
-        with open_logs(postgres_settings(postgres_store_url, group_commit=request.param)) as logs:
+    @pytest.fixture
+    def logs(self, postgres_store_url: str) -> Iterator[OpenLogs]:
+        with open_logs(postgres_settings(postgres_store_url)) as logs:
             yield logs
 
     def test_the_librarys_functions_that_lose_events_are_off(self, log: EventLog) -> None:

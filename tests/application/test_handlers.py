@@ -22,8 +22,8 @@ from application.commands import (
     TimeOutStep,
     TriggerJob,
 )
+from application.deciders import Committed
 from application.dispatcher import Dispatcher
-from application.event_store import Committed
 from application.jobs import JobHandlers
 from application.workflows import WorkflowHandlers
 from domain.approval import ApprovalRejected, ApprovalRequested

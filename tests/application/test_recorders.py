@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 from eventsourcing.persistence import ApplicationRecorder
-from eventsourcing.sqlite import SQLiteApplicationRecorder
 
-from infrastructure.postgres.recorder import GroupCommitRecorder, LogRecorder
+from infrastructure.postgres.recorder import LogRecorder as PostgresLogRecorder
+from infrastructure.sqlite.recorder import LogRecorder as SqliteLogRecorder
 from tests.application.library_cases import library
 from tests.application.logs import OpenLogs, Settings, postgres_settings, sqlite_settings
 
@@ -41,7 +41,7 @@ class OurRecorder:
 
 
 class OnSqlite(OurRecorder):
-    expected = SQLiteApplicationRecorder
+    expected = SqliteLogRecorder
 
     @pytest.fixture(autouse=True)
     def _file(self, tmp_path: Path) -> None:
@@ -49,17 +49,11 @@ class OnSqlite(OurRecorder):
 
 
 class OnPostgres(OurRecorder):
-    expected = LogRecorder
-    group_commit = False
+    expected = PostgresLogRecorder
 
     @pytest.fixture(autouse=True)
     def _database(self, postgres_store_url: str) -> None:
-        self.open_on(postgres_settings(postgres_store_url, connections=16, group_commit=self.group_commit))
-
-
-class OnPostgresWithGroupCommit(OnPostgres):
-    expected = GroupCommitRecorder
-    group_commit = True
+        self.open_on(postgres_settings(postgres_store_url, connections=16))
 
 
 class TestSqliteRecorder(OnSqlite, library.ApplicationRecorderTestCase[ApplicationRecorder]):
@@ -77,18 +71,4 @@ class TestPostgresRecorder(OnPostgres, library.ApplicationRecorderTestCase[Appli
 
 @pytest.mark.postgres
 class TestPostgresNotificationIds(OnPostgres, library.NonInterleavingNotificationIDsBaseCase):
-    pass
-
-
-@pytest.mark.postgres
-class TestGroupCommitRecorder(
-    OnPostgresWithGroupCommit, library.ApplicationRecorderTestCase[ApplicationRecorder]
-):
-    EXPECT_CONTIGUOUS_NOTIFICATION_IDS = False
-
-
-@pytest.mark.postgres
-class TestGroupCommitNotificationIds(
-    OnPostgresWithGroupCommit, library.NonInterleavingNotificationIDsBaseCase
-):
     pass

@@ -7,7 +7,8 @@ import anyio
 import psycopg
 import pytest
 
-from application.event_store import Committed, EventStore
+from application.deciders import Committed
+from application.event_store import EventStore
 from domain import job
 from domain.errors import StoreUnavailable
 from domain.event import Event
@@ -28,8 +29,9 @@ def between(postgres_store_url: str) -> Iterator[Proxy]:
 
 @pytest.fixture(params=[True, False], ids=["group commit", "each alone"])
 def store(request: pytest.FixtureRequest, between: Proxy) -> Iterator[EventStore]:
-    with open_logs(postgres_settings(between.url(), connections=17, group_commit=request.param)) as logs:
-        yield logs.store()
+    with open_logs(postgres_settings(between.url(), connections=9)) as logs:
+        together = {"threads": 1, "at_once": 100} if request.param else {"threads": 6, "at_once": 1}
+        yield EventStore(logs.open(), **together)
 
 
 async def fire(store: EventStore, stream: str, answers: dict[str, Committed]) -> None:

@@ -4,7 +4,7 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -21,8 +21,8 @@ from eventsourcing.persistence import (
 )
 from psycopg.pq import Trace
 
-from application.event_store import EventLog
-from infrastructure.postgres.recorder import GroupCommitRecorder, LogRecorder
+from application.event_log import EventLog
+from infrastructure.postgres.recorder import LogRecorder
 from tests.application.logs import open_logs, postgres_settings
 
 pytestmark = pytest.mark.postgres
@@ -41,16 +41,9 @@ def ids_of(recorder: LogRecorder) -> dict[tuple[str, int], int]:
 
 
 @pytest.fixture
-def alone(postgres_store_url: str) -> Iterator[LogRecorder]:
-    """A recorder without group commit."""
-    with open_logs(postgres_settings(postgres_store_url, group_commit=False)) as logs:
-        yield recorder_of(logs.open())
-
-
-@pytest.fixture
-def grouped(postgres_store_url: str) -> Iterator[LogRecorder]:
-    """A recorder with group commit."""
-    with open_logs(postgres_settings(postgres_store_url, connections=17)) as logs:
+def recorder(postgres_store_url: str) -> Iterator[LogRecorder]:
+    """The service's own."""
+    with open_logs(postgres_settings(postgres_store_url)) as logs:
         yield recorder_of(logs.open())
 
 
@@ -68,24 +61,6 @@ def the_logs_lock(url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def held_up(recorder: LogRecorder, url: str, appends: Sequence[Sequence[StoredEvent]]) -> list[Any]:
-    """What becomes of appends that all wait while another one is under way: the first goes alone."""
-
-    def outcome(append: Sequence[StoredEvent]) -> Any:
-        try:
-            return recorder.insert_events(append)
-        except Exception as error:
-            return error
-
-    with ThreadPoolExecutor(len(appends) + 1) as threads:
-        with the_logs_lock(url):
-            outcomes = []
-            for append in appends:
-                outcomes.append(threads.submit(outcome, append))
-                time.sleep(0.03)
-        return [each.result(10) for each in outcomes]
-
-
 def commits(url: str) -> int:
     """How many transactions have left events."""
     with psycopg.connect(url) as connection:
@@ -96,17 +71,17 @@ def commits(url: str) -> int:
         return int(row[0])
 
 
-def test_an_append_is_one_round_trip(alone: LogRecorder) -> None:
+def test_an_append_is_one_round_trip(recorder: LogRecorder) -> None:
     for version in range(1, 8):
-        alone.insert_events(events("s", version))
-    with alone.datastore.get_connection() as connection, tempfile.TemporaryFile() as trace:
+        recorder.insert_events(events("s", version))
+    with recorder.datastore.get_connection() as connection, tempfile.TemporaryFile() as trace:
         connection.execute("SELECT 1")
-        alone.datastore.get_connection = lambda: _given(connection)  # type: ignore[method-assign]
+        recorder.datastore.get_connection = lambda: _given(connection)  # type: ignore[method-assign]
         for version in range(8, 14):
-            alone.insert_events(events("s", version))
+            recorder.insert_events(events("s", version))
         connection.pgconn.trace(trace.fileno())
         connection.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
-        alone.insert_events(events("s", 14, 15, 16))
+        recorder.insert_events(events("s", 14, 15, 16))
         connection.pgconn.untrace()
         trace.seek(0)
         messages = trace.read().decode()
@@ -119,26 +94,24 @@ def _given(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[A
     yield connection
 
 
-def test_ids_come_in_the_order_of_the_events(alone: LogRecorder) -> None:
-    ids = alone.insert_events(events("s", *range(1, 201)))
+def test_ids_come_in_the_order_of_the_events(recorder: LogRecorder) -> None:
+    ids = recorder.insert_events(events("s", *range(1, 201)))
     assert ids is not None
     assert list(ids) == sorted(ids)
-    assert ids_of(alone) == {("s", version): id for version, id in enumerate(ids, start=1)}
+    assert ids_of(recorder) == {("s", version): id for version, id in enumerate(ids, start=1)}
 
 
-def test_an_append_of_nothing_asks_for_nothing(alone: LogRecorder) -> None:
-    assert alone.insert_events([]) is None
+def test_an_append_of_nothing_asks_for_nothing(recorder: LogRecorder) -> None:
+    assert recorder.insert_events([]) is None
 
 
-def test_what_the_recorder_does_not_keep_is_refused_and_not_dropped(alone: LogRecorder) -> None:
+def test_what_the_recorder_does_not_keep_is_refused_and_not_dropped(recorder: LogRecorder) -> None:
     with pytest.raises(NotSupportedError, match="tracking"):
-        alone.insert_events(events("s", 1), tracking=Tracking("upstream", 1))
-    assert ids_of(alone) == {}
+        recorder.insert_events(events("s", 1), tracking=Tracking("upstream", 1))
+    assert ids_of(recorder) == {}
 
 
-@pytest.mark.parametrize("of", ["alone", "grouped"])
-def test_an_append_that_clashes_is_refused_whole(of: str, request: pytest.FixtureRequest) -> None:
-    recorder: LogRecorder = request.getfixturevalue(of)
+def test_an_append_that_clashes_is_refused_whole(recorder: LogRecorder) -> None:
     recorder.insert_events(events("s", 1))
     with pytest.raises(IntegrityError):
         recorder.insert_events([*events("s", 2), *events("s", 1)])
@@ -146,33 +119,33 @@ def test_an_append_that_clashes_is_refused_whole(of: str, request: pytest.Fixtur
 
 
 def test_a_vacuum_of_the_table_does_not_hold_up_an_append(
-    alone: LogRecorder, postgres_store_url: str
+    recorder: LogRecorder, postgres_store_url: str
 ) -> None:
     with psycopg.connect(postgres_store_url) as connection:
         connection.execute("LOCK TABLE workflow_orchestrator_events IN SHARE UPDATE EXCLUSIVE MODE")
         began = time.monotonic()
-        alone.insert_events(events("s", 1))
+        recorder.insert_events(events("s", 1))
         assert time.monotonic() - began < 0.5
 
 
 def test_a_lock_that_is_not_given_back_is_not_waited_for_for_ever(
-    alone: LogRecorder, postgres_store_url: str
+    recorder: LogRecorder, postgres_store_url: str
 ) -> None:
     with the_logs_lock(postgres_store_url):
         began = time.monotonic()
         with pytest.raises(OperationalError, match="lock timeout"):
-            alone.insert_events(events("s", 1))
+            recorder.insert_events(events("s", 1))
         assert 1.5 < time.monotonic() - began < 4
-    assert ids_of(alone) == {}
-    alone.insert_events(events("s", 1))
+    assert ids_of(recorder) == {}
+    recorder.insert_events(events("s", 1))
 
 
 def test_the_stock_recorder_beside_ours_is_kept_apart_by_its_own_lock(
-    alone: LogRecorder, postgres_store_url: str
+    recorder: LogRecorder, postgres_store_url: str
 ) -> None:
     with psycopg.connect(postgres_store_url) as stock, ThreadPoolExecutor(1) as thread:
         stock.execute("LOCK TABLE workflow_orchestrator_events IN EXCLUSIVE MODE")
-        ours = thread.submit(alone.insert_events, events("ours", 1))
+        ours = thread.submit(recorder.insert_events, events("ours", 1))
         time.sleep(0.2)
         stock.execute(
             "INSERT INTO workflow_orchestrator_events (originator_id, originator_version, topic, state)"
@@ -180,34 +153,21 @@ def test_the_stock_recorder_beside_ours_is_kept_apart_by_its_own_lock(
         )
         stock.commit()
         ours.result(5)
-    found = ids_of(alone)
+    found = ids_of(recorder)
     assert found["stock", 1] < found["ours", 1]
 
 
-def test_those_who_append_at_the_same_time_share_one_commit(
-    grouped: LogRecorder, postgres_store_url: str
-) -> None:
-    assert isinstance(grouped, GroupCommitRecorder)
-    appends = [events(f"s{number}", 1, 2) for number in range(12)]
-    outcomes = held_up(grouped, postgres_store_url, appends)
-    assert commits(postgres_store_url) == 2
-    found = ids_of(grouped)
+def test_appends_that_come_together_share_one_commit(recorder: LogRecorder, postgres_store_url: str) -> None:
+    outcomes = recorder.append_together([events(f"s{number}", 1, 2) for number in range(12)])
+    assert commits(postgres_store_url) == 1
+    found = ids_of(recorder)
     for number, ids in enumerate(outcomes):
         assert ids == [found[f"s{number}", 1], found[f"s{number}", 2]]
 
 
-def test_without_group_commit_each_commits_for_itself(alone: LogRecorder, postgres_store_url: str) -> None:
-    appends = [events(f"s{number}", 1) for number in range(3)]
-    held_up(alone, postgres_store_url, appends)
-    assert commits(postgres_store_url) == 3
-
-
-def test_of_those_who_share_a_commit_each_has_its_own_result(
-    grouped: LogRecorder, postgres_store_url: str
-) -> None:
-    grouped.insert_events(events("taken", 1))
+def test_of_those_who_share_a_commit_each_has_its_own_result(recorder: LogRecorder) -> None:
+    recorder.insert_events(events("taken", 1))
     appends = [
-        events("first", 1),
         events("a", 1, 2),
         events("taken", 1),
         events("b", 1),
@@ -215,45 +175,43 @@ def test_of_those_who_share_a_commit_each_has_its_own_result(
         [*events("c", 1), *events("taken", 1)],
         events("d", 1, 2, 3),
     ]
-    first, a, taken, b, b_again, c, d = held_up(grouped, postgres_store_url, appends)
+    a, taken, b, b_again, c, d = recorder.append_together(appends)
     for refused in (taken, b_again, c):
         assert isinstance(refused, IntegrityError)
-    found = ids_of(grouped)
-    assert set(found) == {
-        ("taken", 1),
-        ("first", 1),
-        ("a", 1),
-        ("a", 2),
-        ("b", 1),
-        ("d", 1),
-        ("d", 2),
-        ("d", 3),
-    }
-    assert first == [found["first", 1]]
+    found = ids_of(recorder)
+    kept = [("a", 1), ("a", 2), ("b", 1), ("d", 1), ("d", 2), ("d", 3)]
+    assert set(found) == {("taken", 1), *kept}
     assert a == [found["a", 1], found["a", 2]]
     assert b == [found["b", 1]]
     assert d == [found["d", version] for version in (1, 2, 3)]
 
 
-def test_what_the_database_cannot_take_is_refused_to_its_caller_alone(
-    grouped: LogRecorder, postgres_store_url: str
-) -> None:
-    appends = [events("first", 1), events("a", 1), events("nul\x00", 1), events("b", 1)]
-    first, a, nul, b = held_up(grouped, postgres_store_url, appends)
+def test_what_the_database_cannot_take_is_refused_to_its_caller_alone(recorder: LogRecorder) -> None:
+    a, nul, b = recorder.append_together([events("a", 1), events("nul\x00", 1), events("b", 1)])
     assert isinstance(nul, DataError)
-    assert ids_of(grouped) == {("first", 1): first[0], ("a", 1): a[0], ("b", 1): b[0]}
+    found = ids_of(recorder)
+    assert (a, b) == ([found["a", 1]], [found["b", 1]])
+    assert len(found) == 2
 
 
-def test_a_lock_that_is_not_given_back_is_told_to_all_who_waited_together(
-    grouped: LogRecorder, postgres_store_url: str
+def test_a_lock_that_is_not_given_back_is_told_to_all_who_come_together(
+    recorder: LogRecorder, postgres_store_url: str
 ) -> None:
-    with the_logs_lock(postgres_store_url), ThreadPoolExecutor(4) as threads:
-        waiting = [threads.submit(grouped.insert_events, events(f"s{number}", 1)) for number in range(4)]
-        for each in waiting:
-            with pytest.raises(OperationalError, match="lock timeout"):
-                each.result(10)
-    assert ids_of(grouped) == {}
-    assert grouped.insert_events(events("s", 1))
+    appends = [events(f"s{number}", 1) for number in range(4)]
+    with the_logs_lock(postgres_store_url), pytest.raises(OperationalError, match="lock timeout"):
+        recorder.append_together(appends)
+    assert ids_of(recorder) == {}
+    assert len(recorder.append_together(appends)) == 4
+
+
+def test_the_streams_that_are_asked_for_come_in_one_look(recorder: LogRecorder) -> None:
+    recorder.append_together([events("a", 1, 2), events("b", 1), events("c", 1)])
+    found = recorder.select_streams(["c", "nowhere", "a"])
+    assert sorted((each.originator_id, each.originator_version) for each in found) == [
+        ("a", 1),
+        ("a", 2),
+        ("c", 1),
+    ]
 
 
 def test_what_a_url_says_of_a_connection_holds_for_the_logs_connections(postgres_store_url: str) -> None:
@@ -285,12 +243,12 @@ def test_there_are_never_more_connections_than_the_pool_has(postgres_store_url: 
                 assert row is not None
                 seen.append(row[0])
 
-    settings = postgres_settings(postgres_store_url, connections=3, group_commit=False)
+    settings = postgres_settings(postgres_store_url, connections=3)
     with open_logs(settings) as logs, ThreadPoolExecutor(13) as threads:
-        recorder = logs.open().recorder
+        log = logs.open().recorder
         watcher = threads.submit(watch)
         work = [
-            threads.submit(recorder.insert_events, events(f"s{number}", version))
+            threads.submit(log.insert_events, events(f"s{number}", version))
             for number in range(12)
             for version in range(1, 11)
         ]

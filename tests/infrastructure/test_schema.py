@@ -12,7 +12,7 @@ from eventsourcing.utils import Environment
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import UndefinedTable
 
-from application.event_store import EventLog
+from application.event_log import EventLog
 from domain.job import JobRunCompleted
 from infrastructure.postgres import schema
 from infrastructure.postgres.schema import MIGRATIONS, NEWEST, Migration, WrongSchema, migrate, require_newest

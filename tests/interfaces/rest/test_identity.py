@@ -1,11 +1,13 @@
 """Who may call, and as whom."""
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
 import pytest
 
+from interfaces.rest import identity
 from tests.harness import OTHER_TENANT, TENANT, USER, Service
 from tests.interfaces.rest.conftest import SECRET
 
@@ -144,3 +146,24 @@ async def test_neither_token_nor_secret_is_logged(
     assert "request" in logged.out
     for hidden in (value, token(), SECRET):
         assert hidden not in logged.out + logged.err
+
+
+async def test_a_token_that_was_let_in_before_is_refused_once_it_has_expired(
+    with_tokens: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = token(exp=int(time.time()) + 30)
+    async with with_tokens.client(**bearer(short)) as client:
+        assert (await client.get(PATH)).status_code == 200
+        later = time.time() + 60
+        monkeypatch.setattr(identity, "time", SimpleNamespace(time=lambda: later))
+        refused = await client.get(PATH)
+    assert refused.status_code == 401
+    assert refused.json()["error"]["message"] == "the token has expired"
+
+
+async def test_a_token_that_was_let_in_before_lets_nobody_into_another_tenant(with_tokens: Service) -> None:
+    known = bearer(token())
+    async with with_tokens.client(**known) as client:
+        assert (await client.get(PATH)).status_code == 200
+        crossing = await client.get(PATH, headers={"X-Tenant-ID": OTHER_TENANT})
+    assert crossing.status_code == 403

@@ -1,0 +1,113 @@
+"""The event log: our ``eventsourcing`` application, what it must be able to do, and positions in it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol, cast
+
+from eventsourcing.application import Application
+from eventsourcing.persistence import (
+    ConnectionPoolClosedError,
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    PersistenceError,
+    StoredEvent,
+)
+from eventsourcing.utils import Environment
+
+from application.event_mapper import EventMapper
+from domain.errors import StoreUnavailable
+from domain.event import Recorded, event_id
+
+PARTITION = "log"
+"""SQLite and PostgreSQL keep one order over all tenants: one partition."""
+
+BEGINNING = f"{PARTITION}-0"
+"""The position before the first event."""
+
+_IDENTITY_DIGITS = 12
+
+Append = Sequence[StoredEvent]
+"""New events of one stream."""
+
+Ids = Sequence[int]
+"""Those of appended events, in their order; ids and commits come in one order."""
+
+
+class ManyStreams(Protocol):
+    """What our recorders do beyond the library's: several streams in a look, several appends in a commit."""
+
+    def select_streams(self, streams: Sequence[str]) -> Sequence[StoredEvent]:
+        """All events of the streams; those of a stream in the order of their versions."""
+        ...
+
+    def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:
+        """Append each, all of it or none; what became of each, in their order.
+
+        An append that another writer was faster than has IntegrityError for an answer.
+
+        Raises:
+            OperationalError: the store is away; nothing is known to be appended.
+        """
+        ...
+
+
+class EventLog(Application[str]):
+    """The library's application over our mapper. Its settings come from the container alone."""
+
+    name = "workflow_orchestrator"
+
+    @property
+    def many_streams(self) -> ManyStreams:
+        """The recorder."""
+        return cast(ManyStreams, self.recorder)
+
+    def construct_env(self, name: str, env: Mapping[str, str] | None = None) -> Environment:
+        """The given settings and nothing of the process's environment."""
+        return Environment(name, {"ORIGINATOR_ID_TYPE": "text", **(env or {})})
+
+    def construct_mapper(self) -> EventMapper:
+        """Our mapper in place of the stock one."""
+        return self.factory.mapper(transcoder=self.construct_transcoder(), mapper_class=EventMapper)  # type: ignore[return-value]
+
+    def recorded(self, stored: StoredEvent) -> Recorded:
+        """A stored event as it was recorded."""
+        return cast(Recorded, self.mapper.to_domain_event(stored))
+
+    def stored(self, recorded: Recorded) -> StoredEvent:
+        """An event as it is to be stored."""
+        return self.mapper.to_stored_event(recorded)  # type: ignore[arg-type]
+
+    def head(self) -> str:
+        """The position after the last event."""
+        newest = self.recorder.select_notifications(self.recorder.max_notification_id() or 0, 1)
+        if not newest:
+            return BEGINNING
+        return position_of(newest[0].id, str(newest[0].originator_id), newest[0].originator_version)
+
+
+def position_of(id: int, stream: str, version: int) -> str:
+    """A position names the event that it stands behind, so that another log's is recognised as such."""
+    return f"{PARTITION}-{id}-{event_id(stream, version).hex[:_IDENTITY_DIGITS]}"
+
+
+def number_of(position: str | None) -> int | None:
+    """The id of the event that a position stands behind; 0 at the beginning."""
+    return None if position is None else int(position.split("-")[1])
+
+
+@contextmanager
+def failures_translated() -> Iterator[None]:
+    """The library's errors as ours, as far as they say that the store is away."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except (InterfaceError, OperationalError, InternalError, ConnectionPoolClosedError) as error:
+        raise StoreUnavailable(str(error) or type(error).__name__) from error
+    except PersistenceError as error:
+        if type(error) in (PersistenceError, DatabaseError):
+            raise StoreUnavailable(str(error) or type(error).__name__) from error
+        raise

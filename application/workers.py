@@ -1,0 +1,171 @@
+"""Threads that do what waits, as much of it together as may be: the way to a store that blocks.
+
+What comes while every thread is at work is done together by the next that is free. So one hop to a thread,
+one look at the store and one commit serve as many callers as there are at the same time, and a caller who
+comes alone waits for nobody.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Lock
+from typing import Generic, TypeVar
+
+from domain.errors import StoreUnavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Workers(Generic[T, R]):
+    """Bounds what a slow store can pile up in this process. To be used from one event loop.
+
+    ``size`` threads are at work, each on up to ``at_once`` calls; ``most_waiting`` more wait, and one more
+    is turned away at once. A call that has not begun within ``turn_seconds`` never does. So whatever is at
+    work has somebody who waits for it, however slow the store is; with one patience for both, callers would
+    give up when their turn has come. A call that is at work for another ``patience_seconds`` is left to
+    itself. Its place is taken until it ends, so that a store which is frozen costs no more than a fast one.
+
+    ``together`` gives each call its own answer, in their order; an answer that is an exception is raised to
+    that caller alone. ``on_answers`` is told of the answers before the callers are.
+    """
+
+    def __init__(
+        self,
+        together: Callable[[Sequence[T]], Sequence[R | Exception]],
+        *,
+        size: int,
+        at_once: int,
+        most_waiting: int,
+        turn_seconds: float,
+        patience_seconds: float,
+        on_answers: Callable[[Sequence[R | Exception]], None] = lambda answers: None,
+    ) -> None:
+        self._together = together
+        self._size = size
+        self._at_once = at_once
+        self._places = size * at_once + most_waiting
+        self._turn_seconds = turn_seconds
+        self._patience_seconds = patience_seconds
+        self._on_answers = on_answers
+        self._executor = ThreadPoolExecutor(size, thread_name_prefix="event store")
+        self._guard = Lock()
+        self._waiting: deque[_Call[T, R]] = deque()
+        self._at_work = 0
+        self._is_closed = False
+
+    async def __call__(self, given: T) -> R:
+        """The answer to one call.
+
+        Raises:
+            StoreUnavailable: too many wait already, or it took too long; it may or may not be done.
+        """
+        if self._is_closed:
+            raise StoreUnavailable("the event store is closed")
+        if not self._places:
+            raise StoreUnavailable("too many calls wait for the event store")
+        self._places -= 1
+        call: _Call[T, R] = _Call(given, asyncio.get_running_loop())
+        call.wait_for_turn(self._turn_seconds, self._patience_seconds)
+        self._hand_over(call)
+        try:
+            return await call.answer
+        finally:
+            call.leave()
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._is_closed = True
+        self._executor.shutdown(wait=False)
+
+    def _hand_over(self, call: "_Call[T, R]") -> None:
+        with self._guard:
+            self._waiting.append(call)
+            if self._at_work == self._size:
+                return
+            self._at_work += 1
+        self._executor.submit(self._work)
+
+    def _work(self) -> None:
+        while calls := self._taken():
+            begun = [call for call in calls if call.begins()]
+            answers: Sequence[R | Exception] = ()
+            if begun:
+                try:
+                    answers = self._together([call.given for call in begun])
+                except Exception as error:
+                    answers = [error] * len(begun)
+            with suppress(RuntimeError):
+                calls[0].loop.call_soon_threadsafe(self._answer, len(calls), begun, answers)
+
+    def _taken(self) -> "list[_Call[T, R]]":
+        with self._guard:
+            if not self._waiting:
+                self._at_work -= 1
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._at_once))]
+
+    def _answer(self, places: int, calls: "Sequence[_Call[T, R]]", answers: Sequence[R | Exception]) -> None:
+        self._places += places
+        self._on_answers(answers)
+        for call, answer in zip(calls, answers, strict=True):
+            call.end(answer)
+
+
+class _Call(Generic[T, R]):
+    """What one caller gave, and how long it waits for the answer."""
+
+    __slots__ = ("_has_begun", "_is_left", "_timer", "answer", "given", "loop")
+
+    def __init__(self, given: T, loop: asyncio.AbstractEventLoop) -> None:
+        self.given = given
+        self.loop = loop
+        self.answer: asyncio.Future[R] = loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._has_begun = False
+        self._is_left = False
+
+    def wait_for_turn(self, seconds: float, patience_seconds: float) -> None:
+        self._timer = self.loop.call_later(seconds, self._turn_is_over, seconds, patience_seconds)
+
+    def leave(self) -> None:
+        """Wait no more."""
+        self._is_left = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def begins(self) -> bool:
+        """Whether somebody still waits for it. On the thread that would do it."""
+        self._has_begun = True
+        return not self._is_left
+
+    def end(self, answer: R | Exception) -> None:
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
+
+    def _turn_is_over(self, seconds: float, patience_seconds: float) -> None:
+        if self._has_begun:
+            self._timer = self.loop.call_later(patience_seconds, self._give_up, "answer", patience_seconds)
+        else:
+            self._give_up("turn", seconds)
+
+    def _give_up(self, lacking: str, seconds: float) -> None:
+        self._is_left = True
+        self.end(StoreUnavailable(f"the event store had no {lacking} within {seconds:g} s"))
+
+
+def one_by_one(calls: Sequence[Callable[[], R]]) -> Sequence[R | Exception]:
+    """Answers calls that have nothing to do with each other."""
+    return [_outcome(call) for call in calls]
+
+
+def _outcome(call: Callable[[], R]) -> R | Exception:
+    try:
+        return call()
+    except Exception as error:
+        return error

@@ -1,0 +1,38 @@
+"""The library's recorder, and several streams at once."""
+
+from collections.abc import Sequence
+
+import msgspec
+from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder
+from eventsourcing.utils import get_topic
+
+from application.event_log import Append, Ids
+
+_SELECT_STREAMS = (
+    "SELECT originator_id, originator_version, topic, state FROM stored_events"
+    " WHERE originator_id IN (SELECT value FROM json_each(?)) ORDER BY originator_id, originator_version"
+)
+
+
+class LogRecorder(SQLiteApplicationRecorder):
+    """Each append is a transaction of its own, or one together with others."""
+
+    def select_streams(self, streams: Sequence[str]) -> Sequence[StoredEvent]:
+        """All events of the streams, from one snapshot."""
+        with self.datastore.transaction(commit=False) as cursor:
+            cursor.execute(_SELECT_STREAMS, [msgspec.json.encode(streams).decode()])
+            return [StoredEvent(*row) for row in cursor.fetchall()]
+
+    def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:
+        """One commit for all, or one for each where another writer was faster than one of them."""
+        try:
+            with self.datastore.transaction(commit=True) as cursor:
+                return [self._insert_events(cursor, events) or () for events in appends]
+        except IntegrityError as error:
+            if len(appends) == 1:
+                return [error]
+            return [self.append_together([events])[0] for events in appends]
+
+
+TOPIC = get_topic(LogRecorder)
