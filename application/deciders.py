@@ -54,7 +54,7 @@ class Decider(msgspec.Struct, frozen=True):
             return ()
         if past and self.expected_version not in (None, len(past)):
             raise VersionMismatch(
-                f"the present version is {len(past)}, not {self.expected_version}", {"version": len(past)}
+                f"the present version is {len(past)}, not the one that was expected", {"version": len(past)}
             )
         state = None
         for recorded in past:

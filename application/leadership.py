@@ -2,7 +2,9 @@
 
 Each part is done under a lease, which its holder asks for anew all the time. A holder that dies stops
 asking, and another gets the lease when it has run out. A holder that was paused, or cut off, sees by its own
-clock that the lease may have run out, before anybody else can have it.
+clock that the lease may have run out, before anybody else can have it. A holder that lives and cannot do its
+part, since it alone is cut off from the broker or the documents, stands back for a moment, and whoever can
+takes over; it is the next in turn itself if nobody does.
 """
 
 import asyncio
@@ -25,6 +27,9 @@ BEATS_A_LEASE = 4
 _TAKE_OVER_SECONDS = 10.0
 _RELEASE_SECONDS = 1.0
 _PAUSE_AFTER_A_FAILURE_SECONDS = 1.0
+_STAND_BACK_AFTER_SECONDS = 10.0
+_LONGEST_BEFORE_STANDING_BACK_SECONDS = 600.0
+"""It doubles each time: where nobody can do the part, it need not go round all the time."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +45,11 @@ class Part(Protocol):
     @property
     def name(self) -> str:
         """The lease's name."""
+        ...
+
+    @property
+    def failing_seconds(self) -> float:
+        """For how long nothing of it has worked; 0 while it works."""
         ...
 
     async def take_over(self, lease: Lease) -> None:
@@ -89,6 +99,10 @@ class _Post:
         self.taken_over = anyio.Event()
         """Or its first term has ended before that."""
         self.ended = anyio.Event()
+        self.stands_back_until = 0.0
+        self._patience_seconds = _STAND_BACK_AFTER_SECONDS
+        self._failing_since: float | None = None
+        self._begun_at: float | None = None
         self._changed = anyio.Event()
 
     async def next_term(self) -> Term | None:
@@ -112,6 +126,37 @@ class _Post:
         """The lease is another's."""
         if self.term is not None:
             self.term.scope.cancel()
+
+    def note_failure(self) -> None:
+        """The part could not even be begun, or broke."""
+        self._begun_at = None
+        if self._failing_since is None:
+            self._failing_since = anyio.current_time()
+
+    def note_begun(self) -> None:
+        """The part is at work; how that goes, it tells itself once it has been so for a moment."""
+        self._begun_at = anyio.current_time()
+
+    def stands_back(self, seconds: float) -> bool:
+        """Whether to let another try for some seconds: there may be one, and this one has failed for long."""
+        if self.term is None or self.term.fence is None:
+            return False
+        now = anyio.current_time()
+        if self._begun_at is not None and now - self._begun_at > seconds:
+            self._failing_since = None
+        failing = self.part.failing_seconds
+        if self._failing_since is not None:
+            failing = max(failing, now - self._failing_since)
+        if failing < self._patience_seconds:
+            if not failing:
+                self._patience_seconds = _STAND_BACK_AFTER_SECONDS
+            return False
+        self._patience_seconds = min(2 * self._patience_seconds, _LONGEST_BEFORE_STANDING_BACK_SECONDS)
+        self._failing_since = None
+        self.stands_back_until = now + seconds
+        self.term.scope.cancel()
+        log.warning("stands_back", part=self.part.name, failing_seconds=round(failing))
+        return True
 
     def stop(self) -> None:
         """End the part, or the waiting for its lease."""
@@ -163,6 +208,7 @@ class Leadership:
                     with anyio.move_on_after(self._leases.seconds / BEATS_A_LEASE):
                         await self._all_ended.wait()
                         continue
+                    await self._let_others_try()
                     await self._ask()
         finally:
             with anyio.move_on_after(_RELEASE_SECONDS, shield=True), suppress(Failure):
@@ -178,11 +224,23 @@ class Leadership:
     def _open(self) -> list[str]:
         return [name for name, post in self._posts.items() if not post.ended.is_set()]
 
+    async def _let_others_try(self) -> None:
+        """Give back the leases of what this instance fails to do: long enough for every other one to ask."""
+        seconds = 2 * self._leases.seconds / BEATS_A_LEASE
+        failing = [name for name in self._open() if self._posts[name].stands_back(seconds)]
+        if failing:
+            with suppress(Failure):
+                await self._leases.release(failing, self._holder)
+
+    def _wanted(self) -> list[str]:
+        now = anyio.current_time()
+        return [name for name in self._open() if self._posts[name].stands_back_until <= now]
+
     async def _ask(self) -> None:
         asked_at, seconds = seconds_passed(), self._leases.seconds
         try:
             with anyio.move_on_after(seconds) as scope:
-                held = await self._leases.hold(self._open(), self._holder)
+                held = await self._leases.hold(self._wanted(), self._holder)
             if scope.cancelled_caught:
                 raise LeaseLost("the leases' store gave no answer in time")
         except Failure as failure:
@@ -227,6 +285,7 @@ class Leadership:
             try:
                 await post.part.take_over(term)
                 post.taken_over.set()
+                post.note_begun()
                 await post.part.run(term)
             except LeaseLost:
                 raise
@@ -238,4 +297,5 @@ class Leadership:
             except Exception as error:
                 level = log.warning if isinstance(error, Failure) else log.exception
                 level("part_failed", part=term.name, error=f"{type(error).__name__}: {error}")
+                post.note_failure()
                 await anyio.sleep(_PAUSE_AFTER_A_FAILURE_SECONDS)

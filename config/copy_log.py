@@ -11,7 +11,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import TypeAdapter, ValidationError
 
-from application.log_copy import CannotCopy, Copied, LogReader, LogWriter, copy
+from application.event_log import PARTITION
+from application.log_copy import CannotCopy, Copied, FollowerPosition, LogReader, LogWriter, copy
 from config.faults import Fault
 from config.folders import claim
 from config.kinds import StoreUrl, masked_url
@@ -131,6 +132,11 @@ def _bar(doing: str, events: int) -> Iterator[Callable[[int], None]]:
 def _tell(copied: Copied, source: Side, target: Side) -> None:
     for side, digest in ((source, copied.source), (target, copied.target)):
         click.echo(f"{side.option:<7} {digest}  {side.url}")
-    positions = ", ".join(f"{each.follower} {each.position}" for each in copied.positions)
+    positions = ", ".join(map(_position, copied.positions))
     click.echo(f"beside it: {copied.timers} timers, positions: {positions or 'none'}")
     click.echo("verified: the same log was there already" if copied.was_there else "copied and verified")
+
+
+def _position(saved: FollowerPosition) -> str:
+    of = saved.follower if saved.partition == PARTITION else f"{saved.follower} {saved.partition}"
+    return f"{of} {saved.position}"

@@ -84,6 +84,8 @@ async def _all_of(claims: Mapping[str, "_Claim"]) -> dict[str, Lease]:
 class _Claim:
     """Keeps the services of other processes away from a container."""
 
+    failing_seconds = 0.0
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.lease: Lease | None = None

@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 from application.integration import Source
 from application.ports import Publisher
 from config.sections import Settings
+from config.start import CannotStart
 from infrastructure.memory.bus import InProcessBus
 from infrastructure.rabbit.connection import RabbitConnection
 from infrastructure.rabbit.publisher import RabbitPublisher
@@ -53,9 +54,18 @@ class Transport(Protocol):
 def build_transport(
     settings: Settings, source: Source, consumer: MessageConsumer, metrics: Metrics
 ) -> Transport:
-    """The transport that the settings ask for."""
+    """The transport that the settings ask for.
+
+    Raises:
+        CannotStart: there is none, and other instances may count on this one to publish for them.
+    """
     if settings.rabbitmq.url.get_secret_value():
         return RabbitTransport(settings, source, consumer, metrics)
+    if settings.storage.is_shared:
+        raise CannotStart(
+            "rabbitmq.url is not set, and what all instances on the event store publish would stay within"
+            " this process: set RABBITMQ_URL"
+        )
     return InProcessTransport(source, consumer, metrics)
 
 

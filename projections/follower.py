@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Literal, Protocol
 
+import anyio
 import msgspec
 import structlog
 
@@ -82,6 +83,7 @@ class Follower:
         self._waiting_since: dict[str, datetime] = {}
         self._handled = 0
         self._failures = 0
+        self._failing_since: float | None = None
         self._positions: dict[str, str | None] = {}
         self._unsaved: set[str] = set()
 
@@ -102,6 +104,11 @@ class Follower:
         if self._waiting_since:
             lag = max(0.0, (self._now() - min(self._waiting_since.values())).total_seconds())
         return FollowerStatus(self.name, self._state, lag, self._handled, self._failures, self._error)
+
+    @property
+    def failing_seconds(self) -> float:
+        """For how long no partition's batch has been handled."""
+        return 0.0 if self._failing_since is None else anyio.current_time() - self._failing_since
 
     async def take_over(self, lease: Lease) -> None:
         """Begin anew where the saved position is none of this log's.
@@ -131,6 +138,7 @@ class Follower:
         finally:
             self._state = "stopped" if self._patience.is_stopped else "standby"
             self._error = None
+            self._failing_since = None
 
     def stop(self) -> None:
         """Ask :meth:`run` to return after the batch in hand, for good."""
@@ -166,6 +174,7 @@ class Follower:
         if failures:
             raise failures[0]
         self._error = None
+        self._failing_since = None
         self._state = "running"
 
     async def _catch_up_in(self, partition: str, lease: Lease) -> None:
@@ -200,8 +209,15 @@ class Follower:
         self._unsaved.clear()
 
     def _note_failure(self, error: Exception) -> None:
-        if self._state != "failing":
-            log.error("follower_failing", follower=self.name, exc_info=error)
+        if self._failing_since is None:
+            self._failing_since = anyio.current_time()
+            expected = isinstance(error, Failure)
+            log.error(
+                "follower_failing",
+                follower=self.name,
+                error=f"{type(error).__name__}: {error}",
+                exc_info=None if expected else error,
+            )
         self._failures += 1
         self._state = "failing"
         self._error = f"{type(error).__name__}: {error}"

@@ -8,6 +8,7 @@ know how long it is worth: a request is answered 503 at once, messages and follo
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import accumulate
+from threading import Lock
 from typing import Any
 
 from eventsourcing.persistence import (
@@ -65,6 +66,7 @@ class LogRecorder(PostgresApplicationRecorder):
     def __init__(self, datastore: PostgresDatastore, **arguments: Any) -> None:
         super().__init__(datastore, **arguments)
         datastore.pool.reconnect_timeout = RECONNECT_SECONDS
+        self._turn = Lock()
 
     def insert_events(self, stored_events: Append, **keywords: Any) -> Sequence[int] | None:
         """Append events of one caller, all or none; the ids they got.
@@ -100,6 +102,8 @@ class LogRecorder(PostgresApplicationRecorder):
 
     @_hastier
     def _append(self, appends: Sequence[Append]) -> list[Any]:
+        """One at a time in this process: the log's lock is to be waited for by its other writers alone, since
+        that waiting ends with an error."""
         rows = [
             self.construct_pg_stored_event(
                 event.originator_id, event.originator_version, event.topic, event.state
@@ -109,6 +113,7 @@ class LogRecorder(PostgresApplicationRecorder):
         ]
         ends = list(accumulate(len(events) for events in appends))
         with (
+            self._turn,
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
         ):

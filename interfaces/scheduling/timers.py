@@ -13,6 +13,8 @@ class TimerLoop:
     """Asks for due timers every ``poll_seconds``, and goes on asking whatever happens."""
 
     name = "timers"
+    failing_seconds = 0.0
+    """It stands on nothing but the event store, as the leases do."""
 
     def __init__(self, fire_due: Callable[[Lease], Awaitable[int]], *, poll_seconds: float) -> None:
         self._fire_due = fire_due

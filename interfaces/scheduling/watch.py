@@ -22,6 +22,8 @@ class CronWatch:
     """Watches the clock while it holds the lease, from where it was watched last."""
 
     name = NAME
+    failing_seconds = 0.0
+    """It stands on nothing but the event store, as the leases do."""
 
     def __init__(self, schedules: Mapping[str, UnixCron], fire: Fire, marks: Marks, clock: Clock) -> None:
         self.scheduler = JobScheduler(schedules, self._fire)
@@ -63,6 +65,7 @@ class CronOff:
     """In its place while cron is switched off: what passes meanwhile is not made up for."""
 
     name = NAME
+    failing_seconds = 0.0
 
     def __init__(self, marks: Marks) -> None:
         self._marks = marks

@@ -90,10 +90,8 @@ class EventStoreCases:
         loaded = await store.load(STREAM)
         assert committed.events == committed.new == loaded
         assert committed.version == 2
-        assert [(each.stream, each.version, each.timestamp, each.meta) for each in loaded] == [
-            (STREAM, 1, NOW, meta),
-            (STREAM, 2, NOW, meta),
-        ]
+        placed = [(each.stream, each.version, each.timestamp, each.meta) for each in loaded]
+        assert placed == [(STREAM, 1, NOW, meta), (STREAM, 2, NOW, meta)]
         assert [each.event for each in loaded] == [fired("a"), fired("b")]
 
     async def test_a_stream_that_does_not_exist_is_empty(self, store: EventStore) -> None:

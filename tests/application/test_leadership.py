@@ -13,6 +13,7 @@ from application import leadership as module
 from application.leadership import Leadership, Term
 from domain.errors import LeaseLost, StoreUnavailable
 from domain.lease import Lease
+from infrastructure.memory.leases import LocalLeases
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +50,7 @@ class Doing:
     """A part that notes its terms, and fails as often as told."""
 
     name = "part"
+    failing_seconds = 0.0
 
     def __init__(self, *failures: Exception) -> None:
         self.calls: list[str] = []
@@ -256,3 +258,68 @@ async def test_a_term_that_nothing_ends_lasts_for_ever() -> None:
     with term.scope:
         await anyio.sleep(0)
         assert term.scope.deadline == math.inf
+
+
+async def test_who_fails_at_a_part_stands_back_and_another_who_can_takes_over(
+    leases: SharedLeases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STAND_BACK_AFTER_SECONDS", 0.3)
+    cut_off, healthy = Doing(), Doing()
+    async with leading(Leadership(leases, "a", [cut_off])) as first:
+        await until(lambda: cut_off.is_done)
+        async with leading(Leadership(leases, "b", [healthy])) as second:
+            await anyio.sleep(2 * leases.seconds)
+            assert (first.held["part"], second.held["part"]) == (True, False)
+            cut_off.failing_seconds = 0.2
+            await anyio.sleep(leases.seconds)
+            assert first.held["part"], "too soon"
+            cut_off.failing_seconds = 0.4
+            await until(lambda: healthy.is_done)
+            assert (first.held["part"], second.held["part"]) == (False, True)
+            await anyio.sleep(2 * leases.seconds)
+            assert not cut_off.is_done
+
+
+async def test_who_cannot_even_begin_stands_back_too(
+    leases: SharedLeases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STAND_BACK_AFTER_SECONDS", 0.1)
+    cut_off, healthy = Doing(*[StoreUnavailable("away")] * 500), Doing()
+    monkeypatch.setattr(module, "_TAKE_OVER_SECONDS", 0.05)
+    async with (
+        leading(Leadership(leases, "a", [cut_off])),
+        leading(Leadership(leases, "b", [healthy])) as other,
+    ):
+        await until(lambda: healthy.is_done)
+        assert other.held["part"]
+
+
+async def test_where_nobody_can_do_it_the_same_one_takes_it_again_and_is_patient_for_longer(
+    leases: SharedLeases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STAND_BACK_AFTER_SECONDS", 0.1)
+    alone = Doing()
+    with capture_logs() as logs:
+        async with leading(Leadership(leases, "a", [alone])):
+            alone.failing_seconds = 0.15
+            await until(lambda: len(alone.leases) == 2)
+            await anyio.sleep(2 * leases.seconds)
+            assert alone.is_done, "it is patient for twice as long now"
+            alone.failing_seconds = 0.25
+            await until(lambda: len(alone.leases) == 3)
+            alone.failing_seconds = 0.0
+            await anyio.sleep(2 * leases.seconds)
+            assert alone.is_done
+    assert [line["event"] for line in logs].count("stands_back") == 2
+
+
+async def test_an_instance_that_has_no_rivals_does_not_stand_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_STAND_BACK_AFTER_SECONDS", 0.0)
+    alone = Doing()
+    alone.failing_seconds = 1000.0
+    leases = LocalLeases()
+    monkeypatch.setattr(leases, "seconds", 0.1)
+    async with leading(Leadership(leases, "a", [alone])):
+        await anyio.sleep(0.3)
+        assert len(alone.leases) == 1
+        assert alone.is_done

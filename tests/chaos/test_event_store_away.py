@@ -21,7 +21,7 @@ from tests.chaos.decisions import (
 )
 from tests.chaos.proxy import Proxy, proxy
 from tests.harness import USER, ServiceProcess, eventually
-from tests.neighbours import Neighbour
+from tests.neighbours import Names, Neighbour
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
@@ -117,10 +117,15 @@ async def test_an_event_store_that_stays_away_at_start_ends_it_with_one_clear_li
 
 
 async def test_an_event_store_that_comes_in_time_lets_it_start(
-    processes: Launch, postgres_store_url: str
+    processes: Launch, rabbitmq_url: str, postgres_store_url: str, names: Names
 ) -> None:
     late = Proxy(postgres_store_url)
-    service = processes(EVENT_STORE_URL=late.url(), STORE_STARTUP_TIMEOUT_SECONDS="20")
+    service = processes(
+        overlay=names.overlay(),
+        RABBITMQ_URL=rabbitmq_url,
+        EVENT_STORE_URL=late.url(),
+        STORE_STARTUP_TIMEOUT_SECONDS="20",
+    )
     service.launch()
 
     async def has_tried() -> bool:

@@ -9,6 +9,7 @@ import pytest
 from infrastructure.postgres.schema import NEWEST, migrate
 from tests.command_line.test_commands import only_line
 from tests.harness import run_command, service_process
+from tests.neighbours import Names
 from tests.services import free_port
 
 MISSING = "the event store has no schema yet; run: workflow-orchestrator migrate"
@@ -60,7 +61,10 @@ def test_a_newer_schema_is_refused_by_every_command(command: str, tmp_path: Path
 
 
 @pytest.mark.postgres
-def test_migrate_tells_what_it_did_and_then_the_service_runs(tmp_path: Path, postgres_url: str) -> None:
+@pytest.mark.rabbitmq
+def test_migrate_tells_what_it_did_and_then_the_service_runs(
+    tmp_path: Path, postgres_url: str, rabbitmq_url: str
+) -> None:
     first, second = (run(tmp_path, "migrate", EVENT_STORE_URL=postgres_url) for _ in range(2))
     assert (first.returncode, first.stderr) == (second.returncode, second.stderr) == (0, "")
     assert first.stdout.splitlines() == [
@@ -70,9 +74,19 @@ def test_migrate_tells_what_it_did_and_then_the_service_runs(tmp_path: Path, pos
         f"the event store's schema is at version {NEWEST}",
     ]
     assert second.stdout.splitlines() == [f"the event store's schema is at version {NEWEST}"]
-    with service_process(tmp_path, EVENT_STORE_URL=postgres_url) as service, service.client() as client:
+    environ = {"EVENT_STORE_URL": postgres_url, "RABBITMQ_URL": rabbitmq_url}
+    overlay = Names.fresh().overlay()
+    with service_process(tmp_path, overlay=overlay, **environ) as service, service.client() as client:
         body = {"opportunityId": "opp-1", "riskScore": 0.9, "amount": 1}
         assert client.post("/api/v1/hitl/approvals", json=body).status_code == 201
+
+
+@pytest.mark.postgres
+def test_a_service_without_a_broker_does_not_join_a_log_that_others_may_publish_from(
+    tmp_path: Path, postgres_store_url: str
+) -> None:
+    line = refused(tmp_path, "serve", EVENT_STORE_URL=postgres_store_url)
+    assert line.startswith("rabbitmq.url is not set")
 
 
 @pytest.mark.postgres

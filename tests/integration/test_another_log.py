@@ -34,12 +34,16 @@ async def listed(running: Service) -> set[str]:
 
 
 @pytest.mark.postgres
+@pytest.mark.rabbitmq
 async def test_another_store_behind_the_same_folder_shows_its_own_documents(
-    tmp_path: Path, postgres_store_url: str
+    tmp_path: Path, postgres_store_url: str, rabbitmq_url: str, names: Names
 ) -> None:
     async with service(settings_in(tmp_path)) as running:
         await ask(running, 3)
-    async with service(settings_in(tmp_path, EVENT_STORE_URL=postgres_store_url)) as running:
+    elsewhere = settings_in(
+        tmp_path, overlay=names.overlay(), RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=postgres_store_url
+    )
+    async with service(elsewhere) as running:
         assert await listed(running) == set()
         new = await ask(running, 1)
         assert await listed(running) == set(new)

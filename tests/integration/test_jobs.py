@@ -1,5 +1,6 @@
 """Batch jobs: fired, triggered by hand, and closed by the worker's report."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 from eventsourcing.persistence import IntegrityError
 
+from application.event_log import Append, Ids
 from domain.job import JOB_NAMES
 from interfaces.scheduling.firing import CronFirings
 from tests.harness import SYSTEM_TENANT, TENANT, USER, Service, eventually
@@ -149,16 +151,16 @@ async def test_another_tenant_than_the_system_one_is_refused(
 async def test_a_trigger_whose_commit_was_not_acknowledged_is_answered_and_fires_once(
     orchestrator: Service, crm: Neighbour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    events = orchestrator.container.stores.event_store._log.events
-    put, lost = events.put, [True]
+    recorder = orchestrator.container.stores.event_store._log.many_streams
+    append, lost = recorder.append_together, [True]
 
-    def put_and_lose_the_answer(*arguments: Any, **keywords: Any) -> Any:
-        stored = put(*arguments, **keywords)
+    def append_and_lose_the_answer(appends: Sequence[Append]) -> Sequence[Ids | Exception]:
+        answers = append(appends)
         if lost and lost.pop():
-            raise IntegrityError("the answer was lost, and the library tried again")
-        return stored
+            return [IntegrityError("the answer was lost, and the recorder tried again")]
+        return answers
 
-    monkeypatch.setattr(events, "put", put_and_lose_the_answer)
+    monkeypatch.setattr(recorder, "append_together", append_and_lose_the_answer)
     run = await triggered(orchestrator)
     assert not lost
     assert [each["runId"] for each in await runs(orchestrator)] == [run["runId"]]

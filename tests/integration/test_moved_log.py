@@ -102,7 +102,7 @@ async def test_nothing_is_published_again_there_and_back_and_what_is_pending_is_
 
 
 async def test_a_step_whose_answer_is_waited_for_times_out_on_the_new_store(
-    tmp_path: Path, postgres_store_url: str
+    tmp_path: Path, postgres_store_url: str, rabbitmq_url: str, names: Names
 ) -> None:
     settings = settings_in(tmp_path, WORKFLOW_STEP_TIMEOUT_SECONDS="3")
     async with service(settings) as running, running.client() as client:
@@ -111,7 +111,9 @@ async def test_a_step_whose_answer_is_waited_for_times_out_on_the_new_store(
         await running.caught_up()
     await moved(settings.storage.effective_event_store_url.get_secret_value(), postgres_store_url)
     assert held(postgres_store_url).timers
-    settings = settings_in(tmp_path, EVENT_STORE_URL=postgres_store_url)
+    settings = settings_in(
+        tmp_path, overlay=names.overlay(), RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=postgres_store_url
+    )
     async with service(settings) as running, running.client() as client:
 
         async def failed() -> bool:
