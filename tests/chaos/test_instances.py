@@ -32,6 +32,7 @@ from tests.chaos.instances import (
     parts_of,
     until_all_parts_are_done,
 )
+from tests.chaos.proxy import proxy
 from tests.cosmos import Account, dropped_afterwards, fresh_database
 from tests.harness import ServiceProcess, eventually, run_command
 from tests.neighbours import Neighbour
@@ -52,12 +53,9 @@ async def launch(
     def make(**environ: str) -> ServiceProcess:
         nonlocal made
         made += 1
-        return processes(
-            RABBITMQ_URL=rabbitmq_url,
-            EVENT_STORE_URL=postgres_store_url,
-            **cosmos.environ(database),
-            **{"DATA_DIR": str(tmp_path / f"data-{made}"), **environ},
-        )
+        shared = {"RABBITMQ_URL": rabbitmq_url, "EVENT_STORE_URL": postgres_store_url}
+        own = {"DATA_DIR": str(tmp_path / f"data-{made}")}
+        return processes(**{**shared, **cosmos.environ(database), **own, **environ})
 
     async with dropped_afterwards(cosmos, database):
         yield make
@@ -256,6 +254,23 @@ async def test_fifty_decisions_over_three_instances_have_one_outcome(
     assert set(statuses) == {200, 409}
     await all_published(crm, answered)
     assert_told_once_in_order(crm, answered)
+
+
+async def test_an_instance_that_alone_is_cut_off_from_the_broker_leaves_the_outbox_to_another(
+    launch: LaunchOn, crm: Neighbour, rabbitmq_url: str
+) -> None:
+    with proxy(rabbitmq_url) as between:
+        cut_off, healthy = launch(RABBITMQ_URL=between.url()), launch()
+        await in_thread(cut_off.start)
+        await in_thread(healthy.start)
+        assert await leader_of("outbox", [cut_off, healthy]) is cut_off
+        between.cut()
+        answered = Answered()
+        await decide_a_bit_of_everything(healthy, answered)
+        await all_published(crm, answered, seconds=45)
+        assert await leader_of("outbox", [cut_off, healthy]) is healthy
+    assert "stands_back" in cut_off.log
+    assert_told_truly(crm, answered)
 
 
 async def test_leaders_are_found_part_by_part(launch: LaunchOn) -> None:
