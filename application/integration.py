@@ -84,11 +84,11 @@ def public_message(recorded: Recorded) -> PublicMessage | None:
     )
 
 
-def envelope(message: PublicMessage, source: Source) -> bytes:
-    """The JSON body of a message."""
+def envelope(message: PublicMessage, source: Source, wire_type: str | None = None) -> bytes:
+    """The JSON body of a message; ``wire_type`` is what its type is called on the wire, if not the same."""
     body: dict[str, Any] = {
         "id": message.id,
-        "type": message.type,
+        "type": wire_type or message.type,
         "version": ENVELOPE_VERSION,
         "timestamp": timestamp(message.timestamp),
         "tenantId": message.tenant,

@@ -1,8 +1,7 @@
 """The outbox: publishes what the log says, in order within an aggregate, side by side across them."""
 
+import asyncio
 from collections.abc import Sequence
-
-import anyio
 
 from application.integration import PUBLISHED_EVENTS, public_message
 from application.ports import PublicMessage, Publisher
@@ -43,22 +42,18 @@ class Outbox:
             message = public_message(recorded)
             if message is not None and message.id not in self._confirmed:
                 by_stream.setdefault(recorded.stream, []).append(message)
-        failures: list[Exception] = []
-        async with anyio.create_task_group() as group:
-            for messages in by_stream.values():
-                group.start_soon(self._publish_in_order, messages, lease, failures)
-        if failures:
-            raise failures[0]
+        outcomes = await asyncio.gather(
+            *(self._publish_in_order(messages, lease) for messages in by_stream.values()),
+            return_exceptions=True,
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
         if any(message.id not in self._confirmed for messages in by_stream.values() for message in messages):
             raise BrokerUnavailable("a publication ended without its confirmation")
         self._confirmed.clear()
 
-    async def _publish_in_order(
-        self, messages: Sequence[PublicMessage], lease: Lease, failures: list[Exception]
-    ) -> None:
-        try:
-            for message in messages:
-                await self._publisher.publish(message, lease)
-                self._confirmed.add(message.id)
-        except Exception as error:
-            failures.append(error)
+    async def _publish_in_order(self, messages: Sequence[PublicMessage], lease: Lease) -> None:
+        for message in messages:
+            await self._publisher.publish(message, lease)
+            self._confirmed.add(message.id)

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from structlog.typing import WrappedLogger
 
+from config.log_lines import Lines
 from config.sections import Logging
 
 _NOISY = (
@@ -41,7 +42,7 @@ def configure_logs(settings: Logging, context: Mapping[str, str]) -> None:
         shaped = [structlog.processors.format_exc_info, _in_order(context)]
         as_text = structlog.processors.JSONRenderer(serializer=_json)
         rendered = _json_bytes
-        logger_factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        logger_factory = Lines(sys.stderr.buffer)
     structlog.configure(
         processors=[*before, *shaped, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),

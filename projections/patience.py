@@ -1,7 +1,7 @@
 """Trying again until it works: one way for followers, messages, timers and connections.
 
-Tenacity does the trying; this adds what all of them need: to be stopped in the middle of a wait, and
-to be woken early.
+Tenacity does the trying again; this adds what all of them need: to be stopped in the middle of a wait, and
+to be woken early. What works at once never meets it: it would take as long as a message does.
 """
 
 from collections.abc import Awaitable, Callable
@@ -58,6 +58,10 @@ class Patience:
             Stopped: it was told to stop; the last failure is its cause.
         """
 
+        try:
+            return await work()
+        except Exception as error:
+            failed: Exception | None = error
         waited_for: Exception | None = None
 
         def worth_waiting(state: RetryCallState) -> bool:
@@ -80,6 +84,10 @@ class Patience:
             )
 
         async def attempt() -> T:
+            nonlocal failed
+            if failed is not None:
+                first, failed = failed, None
+                raise first
             return await work()
 
         async def wait(seconds: float) -> None:

@@ -88,6 +88,8 @@ class RabbitConnection:
 
     async def until_up(self, seconds: float) -> bool:
         """Wait for the connection, and tell whether it came within ``seconds``."""
+        if self.is_up:
+            return True
         with anyio.move_on_after(seconds):
             while not self.is_up and not self._hurried:
                 await self._changed.wait()

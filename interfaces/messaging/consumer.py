@@ -10,6 +10,7 @@ from functools import partial
 from typing import Literal
 
 import structlog
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from application.dispatcher import Dispatcher
 from domain.errors import Failure, Refusal
@@ -63,14 +64,17 @@ class MessageConsumer:
         try:
             envelope = read_envelope(delivery, self._documented_type)
             counted_type = envelope.type if envelope.type in CONSUMED else "other"
-            with structlog.contextvars.bound_contextvars(
+            before = bind_contextvars(
                 message_id=envelope.message_id,
                 message_type=envelope.type,
                 tenant_id=envelope.tenant,
                 correlation_id=envelope.correlation_id,
-            ):
+            )
+            try:
                 outcome = await self._handle(envelope)
                 log.debug("message", outcome=outcome)
+            finally:
+                reset_contextvars(**before)
         except (Failure, Stopped):
             raise
         except Exception as error:

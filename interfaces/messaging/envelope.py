@@ -120,12 +120,13 @@ def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Env
         content["id"] = delivery.message_id or hashlib.sha256(delivery.body).hexdigest()
     if content.get("type") in (None, ""):
         content["type"] = delivery.routing_key
+    wire_type = content["type"]
+    if isinstance(wire_type, str):
+        content["type"] = documented_type.get(wire_type, wire_type)
     try:
-        envelope = Envelope.model_validate(content)
+        return Envelope.model_validate(content)
     except ValidationError as error:
         raise Unreadable(faults(error)) from error
-    wire_type = envelope.type
-    return envelope.model_copy(update={"type": documented_type.get(wire_type, wire_type)})
 
 
 def faults(error: ValidationError, prefix: str = "") -> str:

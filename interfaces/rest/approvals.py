@@ -1,7 +1,5 @@
 """``/hitl/approvals``: ask, list, look into, approve, reject."""
 
-from uuid import uuid4
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -10,6 +8,7 @@ from application.commands import ApproveApproval, RejectApproval, RequestApprova
 from domain.approval import approval_stream
 from domain.errors import ApprovalNotFound
 from domain.values import is_uuid, timestamp
+from interfaces.ids import new_id
 from interfaces.rest.answers import stored_json
 from interfaces.rest.errors import ApiError
 from interfaces.rest.identity import Caller
@@ -44,7 +43,7 @@ class ApprovalRoutes:
     async def create(self, request: Request, caller: Caller) -> Response:
         """Ask a person to decide."""
         body = await read_body(request, CreateApprovalRequest)
-        approval_id = str(uuid4())
+        approval_id = new_id()
         committed = await self._service.dispatch(
             RequestApproval(
                 meta=caused_by(request, caller),

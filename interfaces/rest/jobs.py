@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from application.commands import TriggerJob
 from application.ports import Clock
 from domain.job import JOB_NAMES, job_stream
 from domain.values import SYSTEM_TENANT, timestamp
+from interfaces.ids import new_id
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.errors import ApiError
 from interfaces.rest.identity import Caller
@@ -80,7 +80,7 @@ class JobRoutes:
     async def trigger(self, request: Request, caller: Caller) -> Response:
         """Open a run by hand."""
         body = await read_body(request, TriggerJobRequest, optional=True)
-        run_id = str(uuid4())
+        run_id = new_id()
         committed = await self._service.dispatch(
             TriggerJob(
                 meta=caused_by(request, caller),

@@ -2,7 +2,6 @@
 
 import re
 import time
-from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers
@@ -11,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from domain.values import is_uuid
+from interfaces.ids import new_id
 from interfaces.rest.errors import error_response
 from interfaces.rest.metrics import Metrics
 
@@ -78,7 +78,7 @@ class RequestMiddleware:
 
 def _ids(headers: Headers) -> tuple[str, str]:
     """The request's own id and that of what it belongs to: as given, or the same new one for both."""
-    made = str(uuid4())
+    made = new_id()
     request_id = headers.get("x-request-id", "")
     correlation_id = headers.get("x-correlation-id", "").strip().lower()
     return (

@@ -5,12 +5,12 @@ Every fault of a request is told at once, each with the name of its field.
 
 import re
 from typing import TypeVar
-from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from domain.event import Metadata
+from interfaces.ids import new_id
 from interfaces.json_reader import InvalidJson, read_json
 from interfaces.rest.answers import JSON
 from interfaces.rest.errors import ApiError, fault, invalid
@@ -79,7 +79,7 @@ def caused_by(request: Request, caller: Caller) -> Metadata:
         tenant=caller.tenant,
         actor=caller.actor,
         correlation_id=request.state.correlation_id,
-        command_id=str(uuid4()),
+        command_id=new_id(),
     )
 
 

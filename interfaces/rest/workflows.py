@@ -1,7 +1,5 @@
 """``/workflows``: start, list, look into, retry."""
 
-from uuid import uuid4
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +10,7 @@ from application.deciders import Committed
 from domain.errors import WorkflowNotFound
 from domain.values import is_uuid, timestamp
 from domain.workflow import workflow_stream
+from interfaces.ids import new_id
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import Paging, RetryRequest, StartWorkflowRequest, WorkflowFilters
@@ -51,7 +50,7 @@ class WorkflowRoutes:
     async def start(self, request: Request, caller: Caller) -> Response:
         """Begin a workflow."""
         body = await read_body(request, StartWorkflowRequest)
-        workflow_id = str(uuid4())
+        workflow_id = new_id()
         committed = await self._service.dispatch(
             StartWorkflow(
                 meta=caused_by(request, caller),
