@@ -15,6 +15,12 @@ PROGRAMS = (
     "approve",
     "consume",
     "publish",
+    "workflows",
+    "latency",
+    "rebuild",
+    "start",
+    "memory",
+    "growth",
 )
 """Modules of this package. A new one is a module and a line here."""
 

@@ -1,0 +1,183 @@
+"""The same work with a small and a big past, as the ratio of what it costs the service.
+
+Three pasts grow, one at a time:
+
+- the log: 1,000 events against 1,000,000, of other tenants, whose documents are there as well;
+- the tenant: 10 documents against 100,000 in one list, in logs of the same length;
+- one stream: 10 events against 10,000. No workflow comes near, since its definition has four steps; the
+  stream of a batch job does, which holds every run that there ever was.
+
+The work is one approval asked for (a command, its append, and all that follows it in projections and outbox),
+one read, one page of ten, and the triggering of a job. The cost is the CPU time of the service's process, and
+for pages and triggers the median of the answers, one at a time. At last, a service is started on 4,000 events
+that it has not followed: how long a thousand of them take, between the first document and the last.
+"""
+
+import shutil
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from benchmarks.harness import Aim, Measurement, Options, in_turns
+from benchmarks.pasts import JOB, SYSTEM_TENANT, Past, past_of
+from benchmarks.requests import Call, ask_all, creating
+from benchmarks.service import TENANT, RunningService, prepared_service, running_service
+
+SMALL = "small past"
+MOST = 1.15
+WARM_UP = 50
+BACKLOG = 4_000
+PAGE = Call("GET", "hitl/approvals?limit=10")
+TRIGGER = Call("POST", f"jobs/{JOB}/trigger", {"metadata": {}}, SYSTEM_TENANT)
+
+Costs = dict[str, float]
+
+
+def run(options: Options) -> list[Measurement]:
+    """Each past in turn, small and big side by side."""
+    events, documents, stream = options.pick(
+        (1_000, 200, 100), (100_000, 10_000, 1_000), (1_000_000, 100_000, 10_000)
+    )
+    within = documents * 5
+    return [
+        *_grown(options, "log", f"1,000 to {events:,} events", Past(1_000), Past(events)),
+        *_grown(
+            options, "documents", f"10 to {documents:,} documents", Past(within), Past(within, documents)
+        ),
+        *_grown(
+            options,
+            "stream",
+            f"10 to {stream:,} events in a stream",
+            Past(1_000, job_events=10),
+            Past(1_000, job_events=stream),
+            only=_trigger_costs,
+        ),
+    ]
+
+
+def _grown(
+    options: Options,
+    name: str,
+    title: str,
+    small: Past,
+    big: Past,
+    only: "Callable[[Options, Past], Costs] | None" = None,
+) -> list[Measurement]:
+    costs = only or _costs
+    found = in_turns(
+        options.rounds, {"big": partial(costs, options, big), SMALL: partial(costs, options, small)}
+    )
+    return [
+        Measurement(
+            f"growth.{name}.{work}",
+            f"{title}: {_TITLES[work][0]}",
+            _TITLES[work][1],
+            [each[work] for each in found["big"]],
+            {SMALL: [each[work] for each in found[SMALL]]},
+            [Aim("at most", MOST, SMALL)],
+            better="lower",
+        )
+        for work in found["big"][0]
+    ]
+
+
+_TITLES: Mapping[str, tuple[str, str]] = {
+    "command": ("one approval asked for, with all that follows", "µs CPU"),
+    "read": ("one approval read", "µs CPU"),
+    "page": ("a page of ten", "µs CPU"),
+    "page-latency": ("a page of ten, median", "ms"),
+    "catch-up": ("1,000 events followed after a start", "ms"),
+    "trigger": ("a job triggered, with all that follows", "µs CPU"),
+    "trigger-latency": ("a job triggered, median", "ms"),
+}
+
+
+def _costs(options: Options, past: Past) -> Costs:
+    """What each piece of work costs in a service with that past, of its own."""
+    root, count = options.service_root, options.pick(100, 2_000, 4_000)
+    with past_of(root, past) as data:
+        with running_service(root, _QUIET, data_dir=data) as service:
+            ask_all(service.url, [PAGE] * WARM_UP, 4)
+            (listed, *_) = ask_all(service.url, [PAGE], 1)
+            one = Call("GET", f"hitl/approvals/{listed.json['approvals'][0]['id']}")
+            found = {
+                "read": _cpu_us(service, [one] * count),
+                "page": _cpu_us(service, [PAGE] * (count // 2)),
+                "page-latency": _median_ms(service, [PAGE] * WARM_UP),
+            }
+            ask_all(service.url, list(creating(WARM_UP)), 4)
+            found["command"] = _cpu_us(service, list(creating(count // 2)), documents=data / "documents.db")
+        return found | {"catch-up": _catch_up_ms(root, data)}
+
+
+def _trigger_costs(options: Options, past: Past) -> Costs:
+    """What it costs to add to the job's stream; few enough that the small one stays small."""
+    with (
+        past_of(options.service_root, past) as data,
+        running_service(options.service_root, _QUIET, data_dir=data) as service,
+    ):
+        answers = ask_all(service.url, [TRIGGER] * 5, 1)
+        began = _cpu_seconds(service.pid)
+        answers += ask_all(service.url, [TRIGGER] * 20, 1)
+        return {
+            "trigger": (_cpu_seconds(service.pid) - began) / 20 * 1e6,
+            "trigger-latency": statistics.median(each.seconds for each in answers) * 1e3,
+        }
+
+
+_QUIET = {"LOG_LEVEL": "warning"}
+
+
+def _cpu_us(service: RunningService, calls: Sequence[Call], documents: Path | None = None) -> float:
+    """CPU of the service a call; given the documents, until those of the calls are there."""
+    began = _cpu_seconds(service.pid)
+    answers = ask_all(service.url, calls, 8)
+    if documents:
+        _until_there(documents, [each.json["id"] for each in answers])
+    return (_cpu_seconds(service.pid) - began) / len(calls) * 1e6
+
+
+def _cpu_seconds(pid: int) -> float:
+    """To the nanosecond, by the process' own CPU clock : ``/proc`` counts in steps of 10 ms."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def _median_ms(service: RunningService, calls: Sequence[Call]) -> float:
+    return statistics.median(answer.seconds for answer in ask_all(service.url, calls, 1)) * 1e3
+
+
+def _catch_up_ms(root: Path, data: Path) -> float:
+    """Documents and positions of before are put back, as after a crash: the log is ahead of them."""
+    behind = [data / "documents.db", data / "events-followers.db"]
+    for file in behind:
+        shutil.copy(file, file.with_suffix(".before"))
+    with running_service(root, _QUIET, data_dir=data) as service:
+        asked = [each.json["id"] for each in ask_all(service.url, list(creating(BACKLOG)), 8)]
+    for file in behind:
+        file.with_suffix(".before").replace(file)
+    with prepared_service(root, _QUIET, data_dir=data) as service:
+        service.launch()
+        seconds = _until_there(data / "documents.db", asked)
+        service.until_ready()
+    return seconds * 1_000 * 1_000
+
+
+def _until_there(documents: Path, ids: Sequence[str]) -> float:
+    """Read beside the service, for it shall not be asked; seconds a document, from the first seen."""
+    marks = ", ".join("?" * len(ids))
+    statement = f"SELECT count(*) FROM hitl_approvals WHERE tenant = ? AND id IN ({marks})"
+    deadline = time.monotonic() + 60
+    uri = f"{documents.as_uri()}?mode=ro"
+    first, at_first = 0.0, 0
+    with closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
+        while (found := connection.execute(statement, (TENANT, *ids)).fetchone()[0]) < len(ids):
+            if found and not at_first:
+                first, at_first = time.perf_counter(), found
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the documents of {len(ids)} approvals are not there after a minute")
+            time.sleep(0.005)
+    return (time.perf_counter() - first) / (len(ids) - at_first) if at_first else 0.0

@@ -1,0 +1,181 @@
+"""How long after an answer a decision is in the documents, and on the wire, at half load.
+
+Approvals are decided at a steady rate whether or not earlier ones were answered (an open loop), about half of
+what the service does at most. From each answer it is measured until the documents' file shows the decision,
+looked at each millisecond beside the service, and until ``hitl.approval.completed`` has come to a queue's
+consumer. An answer comes after the commit and both may be there before it: that counts as nothing. On SQLite
+and on PostgreSQL. The reference is the library's own wake-up at the same rate: from the append's return to
+the event in a reader's hands, by an event set in the process for SQLite, by LISTEN for PostgreSQL.
+"""
+
+import asyncio
+import sqlite3
+import statistics
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, closing
+from functools import partial
+from pathlib import Path
+
+import aio_pika
+import msgspec
+import uvloop
+from aio_pika.abc import AbstractIncomingMessage
+
+from benchmarks.harness import Aim, Measurement, Options, in_turns
+from benchmarks.load import ask_for_approvals, documents, until_documents
+from benchmarks.reference_wakeup import postgres_wakeups, sqlite_wakeups
+from benchmarks.requests import Call, approving, ask, client
+from benchmarks.service import TENANT, RunningService, cpu_seconds, running_service
+from benchmarks.stores import broker, migrated_database, postgres_server
+from tests.neighbours import Names
+from tests.postgres import fresh_database
+
+COMMANDS_A_SECOND = 400
+"""Half of what approvals over HTTP come to at least; the same in every run, so that runs compare."""
+
+CONNECTIONS = 64
+LOOK_SECONDS = 0.001
+PATIENCE_SECONDS = 30.0
+WAKE_UP = "library wake-up"
+SETTLE_SECONDS = 1.0
+DOCUMENT, MESSAGE, OUR_CPU, SERVICE_CPU = "document", "message", "our CPU", "service's CPU"
+PERCENTILES = {"p50": 5.0, "p95": None, "p99": 50.0}
+"""And the aim for each, in ms."""
+
+Waits = Mapping[str, list[float]]
+"""Of a round: for what, how many ms, one a decision; and shares of a core."""
+
+
+def run(options: Options) -> list[Measurement]:
+    """Both stores, each with its reference in turns."""
+    count = int(COMMANDS_A_SECOND * options.pick(0.5, 10, 60))
+    found: list[Measurement] = []
+    with ExitStack() as stack:
+        server = stack.enter_context(postgres_server())
+        log_url = stack.enter_context(migrated_database(server, options.service_root))
+        for store, environ in (("SQLite", {}), ("PostgreSQL", {"EVENT_STORE_URL": log_url})):
+            url, names = stack.enter_context(broker())
+            service = stack.enter_context(
+                running_service(
+                    options.service_root,
+                    {"RABBITMQ_URL": url, "LOG_LEVEL": "warning", **environ},
+                    overlay=names.overlay(),
+                )
+            )
+            sides = {"ours": partial(_waits, service, url, names, count)}
+            if options.with_references:
+                sides[WAKE_UP] = partial(_reference, store, server, count)
+            rounds = in_turns(options.rounds, sides)
+            found += _measurements(store, rounds["ours"], rounds.get(WAKE_UP, []))
+            service.stop()
+    return found
+
+
+def _measurements(store: str, ours: list[Waits], references: list[Waits]) -> list[Measurement]:
+    return [
+        Measurement(
+            f"latency.{store.lower()}.{what}.{name}",
+            f"Answer to {what}, {store}, {name}",
+            "ms",
+            [_percentile(each[what], name) for each in ours],
+            {WAKE_UP: [_percentile(each[WAKE_UP], name) for each in references]} if references else {},
+            [Aim("at most", most)] if most else [],
+            better="lower",
+            notes=[
+                f"{len(ours[0][what])} approvals a round at {COMMANDS_A_SECOND}/s; of a core, the service"
+                f" took up to {max(each[SERVICE_CPU][0] for each in ours):.2f}, where 1 is no half load, and"
+                f" the measuring process {max(each[OUR_CPU][0] for each in ours):.2f}"
+            ],
+        )
+        for what in (DOCUMENT, MESSAGE)
+        for name, most in PERCENTILES.items()
+    ]
+
+
+def _percentile(values: list[float], name: str) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[int(name.removeprefix("p")) - 1]
+
+
+def _waits(service: RunningService, url: str, names: Names, count: int) -> Waits:
+    return uvloop.run(_decided_and_seen(service, url, names, count))
+
+
+async def _decided_and_seen(service: RunningService, url: str, names: Names, count: int) -> Waits:
+    there = await documents(service.port)
+    asked = await ask_for_approvals(service.port, count)
+    await until_documents(service.port, there + count)
+    answered: dict[str, float] = {}
+    watched = set[str]()
+    await asyncio.sleep(SETTLE_SECONDS)
+    cpu, service_cpu, since = time.process_time(), cpu_seconds(service.pid), time.perf_counter()
+    async with (
+        client(service.url, CONNECTIONS) as session,
+        _messages(url, names) as on_the_wire,
+        asyncio.TaskGroup() as tasks,
+    ):
+
+        async def approve(approval: str, call: Call) -> None:
+            watched.add(approval)
+            await ask(session, call)
+            answered[approval] = time.perf_counter()
+
+        looking = tasks.create_task(_in_documents(service.data_dir / "documents.db", watched, count))
+        began = time.perf_counter()
+        for number, (approval, call) in enumerate(zip(asked, approving(asked), strict=True)):
+            await asyncio.sleep(began + number / COMMANDS_A_SECOND - time.perf_counter())
+            tasks.create_task(approve(approval, call))
+        in_documents = await looking
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(on_the_wire) < count or len(answered) < count:
+                await asyncio.sleep(0.01)
+    waits = {
+        what: [max(0.0, seen[approval] - at) * 1e3 for approval, at in answered.items()]
+        for what, seen in ((DOCUMENT, in_documents), (MESSAGE, on_the_wire))
+    }
+    seconds = time.perf_counter() - since
+    return waits | {
+        OUR_CPU: [(time.process_time() - cpu) / seconds],
+        SERVICE_CPU: [(cpu_seconds(service.pid) - service_cpu) / seconds],
+    }
+
+
+async def _in_documents(file: Path, watched: set[str], count: int) -> dict[str, float]:
+    """When each of those that are watched was first seen as decided; looking adds nothing to the load."""
+    statement = (
+        "SELECT id FROM hitl_approvals WHERE tenant = ? AND version > 1"
+        " AND id IN (SELECT value FROM json_each(?))"
+    )
+    seen: dict[str, float] = {}
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+        async with asyncio.timeout(PATIENCE_SECONDS + count / COMMANDS_A_SECOND):
+            while len(seen) < count:
+                given = (TENANT, msgspec.json.encode(watched).decode())
+                found = [row[0] for row in connection.execute(statement, given)] if watched else []
+                seen.update(dict.fromkeys(found, time.perf_counter()))
+                watched.difference_update(found)
+                await asyncio.sleep(LOOK_SECONDS)
+    return seen
+
+
+@asynccontextmanager
+async def _messages(url: str, names: Names) -> AsyncIterator[dict[str, float]]:
+    """When the message of each approval has come, filled as they come."""
+    seen: dict[str, float] = {}
+
+    async def take(message: AbstractIncomingMessage) -> None:
+        seen.setdefault(msgspec.json.decode(message.body)["data"]["approvalId"], time.perf_counter())
+
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue(exclusive=True)
+        await queue.bind(names.exchange, "hitl.approval.completed")
+        await queue.consume(take, no_ack=True)
+        yield seen
+
+
+def _reference(store: str, server: str, count: int) -> Waits:
+    if store == "SQLite":
+        return {WAKE_UP: sqlite_wakeups(count, COMMANDS_A_SECOND)}
+    with fresh_database(server) as url:
+        return {WAKE_UP: postgres_wakeups(url, count, COMMANDS_A_SECOND)}

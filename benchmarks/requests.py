@@ -1,0 +1,89 @@
+"""Requests to a service, so many at a time, by a client that costs less than what it measures."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from benchmarks.service import TENANT, USER
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request below ``/api/v1``."""
+
+    method: str
+    path: str
+    body: dict[str, Any] | None = None
+    tenant: str = TENANT
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, and after how many seconds."""
+
+    seconds: float
+    json: dict[str, Any]
+
+
+def client(url: str, connections: int) -> aiohttp.ClientSession:
+    """A session with that many connections to ``/api/v1``."""
+    return aiohttp.ClientSession(
+        f"{url}/api/v1/", connector=aiohttp.TCPConnector(limit=connections), headers={"X-User-ID": USER}
+    )
+
+
+async def ask(session: aiohttp.ClientSession, call: Call) -> Answer:
+    """One request.
+
+    Raises:
+        RuntimeError: the answer was none of the good ones.
+    """
+    began = time.perf_counter()
+    headers = {"X-Tenant-ID": call.tenant}
+    async with session.request(call.method, call.path, json=call.body, headers=headers) as answer:
+        body = await answer.read()
+        seconds = time.perf_counter() - began
+        if not answer.ok:
+            raise RuntimeError(f"{call.method} {call.path} was answered {answer.status}: {body.decode()}")
+        return Answer(seconds, await answer.json())
+
+
+def ask_all(url: str, calls: Sequence[Call], connections: int) -> list[Answer]:
+    """All of them, so many at a time, in any order; the answers in the order of the calls."""
+    return asyncio.run(_ask_all(url, calls, connections))
+
+
+async def _ask_all(url: str, calls: Sequence[Call], connections: int) -> list[Answer]:
+    answers: dict[int, Answer] = {}
+    left = iter(enumerate(calls))
+
+    async with client(url, connections) as session, asyncio.TaskGroup() as tasks:
+
+        async def work() -> None:
+            for number, call in left:
+                answers[number] = await ask(session, call)
+
+        for _ in range(connections):
+            tasks.create_task(work())
+    return [answers[number] for number in range(len(calls))]
+
+
+def creating(count: int, tenant: str = TENANT) -> Iterable[Call]:
+    """Requests that make approvals."""
+    for number in range(count):
+        yield Call(
+            "POST",
+            "hitl/approvals",
+            {"opportunityId": f"opp-{number}", "riskScore": 0.87, "amount": 250_000, "ownerId": USER},
+            tenant,
+        )
+
+
+def approving(ids: Iterable[str], tenant: str = TENANT) -> Iterable[Call]:
+    """Requests that decide them."""
+    decision = {"decidedBy": USER, "comment": "strategic account"}
+    return (Call("POST", f"hitl/approvals/{each}/approve", decision, tenant) for each in ids)

@@ -1,0 +1,106 @@
+"""Stand-ins for the neighbours: they answer a step's request at once, in the words of the wire contract.
+
+Deliberately not the service's own simulation (``interfaces/neighbours.py``): what measures must stay the same
+whatever becomes of the code that it measures. Nothing here imports any of the service's.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+STARTING = "integration.opportunity.updated"
+COMPLETED = "workflow.opportunity.analysis.completed"
+SERVICE = "stand-ins"
+
+Reply = tuple[str, bytes]
+"""A type and a body."""
+
+_ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "workflow.risk.analysis.requested": (
+        "risk.evaluation.completed",
+        {"evaluationId": "e-1", "riskScore": 0.62, "detectedRisks": ["stalled in stage", "competitor named"]},
+    ),
+    "workflow.risk.scoring.requested": (
+        "risk.scoring.completed",
+        {"scoringId": "s-1", "mlRiskScore": 0.58, "modelId": "m-1", "confidence": 0.81},
+    ),
+    "workflow.forecast.requested": (
+        "forecast.completed",
+        {"forecastId": "f-1", "revenueForecast": 125_000, "confidence": 0.74},
+    ),
+    "workflow.recommendation.requested": (
+        "recommendation.generation.completed",
+        {"recommendationId": "r-1", "recommendations": [{"action": "book the economic buyer"}]},
+    ),
+}
+
+REQUESTS = tuple(_ANSWERS)
+
+
+def reply_to(message_type: str, body: bytes) -> Reply:
+    """The answer to one of ``REQUESTS``."""
+    request = msgspec.json.decode(body)
+    reply_type, result = _ANSWERS[message_type]
+    about = {name: request["data"][name] for name in ("workflowId", "opportunityId")}
+    return reply_type, message(reply_type, request["tenantId"], about | result)
+
+
+def message(message_type: str, tenant: str, data: Mapping[str, Any]) -> bytes:
+    """A message as a neighbour sends it."""
+    return msgspec.json.encode(
+        {
+            "id": str(uuid4()),
+            "type": message_type,
+            "version": "1.0",
+            "timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z}",
+            "tenantId": tenant,
+            "source": {"service": SERVICE, "instance": f"{SERVICE}-1"},
+            "data": data,
+        }
+    )
+
+
+class Workflows:
+    """So many workflows, so many at once: which to begin next, and when all are done."""
+
+    def __init__(self, total: int, at_once: int) -> None:
+        self._left = total
+        self._at_once = at_once
+        self._running: set[str] = set()
+        self.total = total
+        self.completed = 0
+
+    def first(self) -> list[str]:
+        """The opportunities to begin with."""
+        return [opportunity for _ in range(self._at_once) for opportunity in self._begin()]
+
+    def next_after(self, body: bytes) -> list[str]:
+        """Note a completion, and tell which opportunity to go on with, if any.
+
+        Raises:
+            ValueError: it is incomplete, came twice, or is of a workflow that was not begun.
+        """
+        data = msgspec.json.decode(body)["data"]
+        if data["opportunityId"] not in self._running or None in data["results"].values():
+            raise ValueError(f"this is no completion that was due: {body.decode()}")
+        if len(data["results"]) != len(REQUESTS):
+            raise ValueError(f"results are missing: {body.decode()}")
+        self._running.discard(data["opportunityId"])
+        self.completed += 1
+        return self._begin()
+
+    @property
+    def are_done(self) -> bool:
+        """Whether all have completed."""
+        return self.completed == self.total
+
+    def _begin(self) -> list[str]:
+        if self._left == 0:
+            return []
+        self._left -= 1
+        opportunity = str(uuid4())
+        self._running.add(opportunity)
+        return [opportunity]
