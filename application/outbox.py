@@ -18,6 +18,7 @@ class Outbox:
     """
 
     name = "outbox"
+    may_repeat_unnoticed = False
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher

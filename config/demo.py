@@ -215,6 +215,7 @@ class _Printer:
     """Shows each event as it is stored."""
 
     name = "printer"
+    may_repeat_unnoticed = False
 
     def wants(self, event: Event) -> bool:
         return True

@@ -64,13 +64,15 @@ async def _rebuild(
     with click.progressbar(length=total, label=f"{name:<24}", show_pos=True) as bar:
         await stores.document_positions.forget(name)
         await stores.documents.clear(projection.container)
-        await Follower(
+        follower = Follower(
             _Counted(Materializer(projection, stores.documents), bar),
             stores.event_store,
             stores.document_positions,
             now=SystemClock().now,
             batch_size=settings.followers.batch_size,
-        ).catch_up(lease)
+        )
+        await follower.catch_up(lease)
+        await follower.save_positions(lease)
     click.echo(f"{name}: rebuilt from {total} events")
 
 
@@ -114,6 +116,8 @@ class _Claim:
 
 class _Counted:
     """A materializer that moves a progress bar by every event, wanted or not."""
+
+    may_repeat_unnoticed = True
 
     def __init__(self, materializer: Materializer, bar: "click._termui_impl.ProgressBar[int]") -> None:
         self.name = materializer.name

@@ -2,7 +2,8 @@
 
 A follower handles each event at least once, in the order of its partition, and never skips one: a
 handler that fails is tried again with a backoff, for ever, and says so in its status. Its handler is
-safe to repeat, because a crash between the handling and the saving of the position repeats a batch.
+safe to repeat, because a crash between the handling and the saving of the position repeats a batch, or the
+batches of a second where nobody would notice.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,9 @@ _REST_SECONDS = 0.003
 """Between two looks at the log, so that under load a few events come together: each look, and each write
 that follows it, costs as much for one event as for ten."""
 
+_SAVE_SECONDS = 1.0
+"""How often a position is saved that need not be saved after each batch."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -33,6 +37,8 @@ class Handler(Protocol):
     """What a follower does with events; safe to repeat."""
 
     name: str
+    may_repeat_unnoticed: bool
+    """Whether nobody is told anything twice. Then the position need not be saved after each batch."""
 
     def wants(self, event: Event) -> bool:
         """Whether such an event is for this handler; the others are passed over."""
@@ -90,6 +96,7 @@ class Follower:
         self._failing_since: float | None = None
         self._positions: dict[str, str | None] = {}
         self._unsaved: set[str] = set()
+        self._saved_at = 0.0
 
     @property
     def name(self) -> str:
@@ -187,9 +194,12 @@ class Follower:
             self._positions[partition] = await self._checkpoints.load(self.name, partition, lease)
         while not self._patience.is_stopped:
             batch = await self._log.read(partition, self._positions[partition], self._batch_size)
+            if batch is not None:
+                await self._handle(partition, batch, lease)
+            if self._unsaved and anyio.current_time() - self._saved_at > _SAVE_SECONDS:
+                await self.save_positions(lease)
             if batch is None:
                 break
-            await self._handle(partition, batch, lease)
 
     async def _handle(self, partition: str, batch: Batch, lease: Lease) -> None:
         wanted = [recorded for recorded in batch.events if self._handler.wants(recorded.event)]
@@ -197,21 +207,23 @@ class Follower:
             self._waiting_since[partition] = wanted[0].timestamp
             lease.check()
             await self._handler.handle(wanted, lease)
+            del self._waiting_since[partition]
+        if wanted and not self._handler.may_repeat_unnoticed:
             await self._checkpoints.save(self.name, partition, batch.position, lease)
             self._unsaved.discard(partition)
-            del self._waiting_since[partition]
         else:
             self._unsaved.add(partition)
         self._positions[partition] = batch.position
         self._handled += len(batch.events)
 
     async def save_positions(self, lease: Lease) -> None:
-        """Save what was passed over without being wanted; otherwise it is read again after a start."""
+        """Save what has not been saved; it would be read again after a start."""
         for partition in sorted(self._unsaved):
             position = self._positions[partition]
             if position is not None:
                 await self._checkpoints.save(self.name, partition, position, lease)
         self._unsaved.clear()
+        self._saved_at = anyio.current_time()
 
     def _note_failure(self, error: Exception) -> None:
         if self._failing_since is None:

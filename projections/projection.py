@@ -38,6 +38,8 @@ class Materializer:
     twice, or by two processes, never takes a document back in time.
     """
 
+    may_repeat_unnoticed = True
+
     def __init__(self, projection: Projection, documents: Documents) -> None:
         self.name = projection.container.name
         self._projection = projection

@@ -17,6 +17,7 @@ class StepDeadlines:
     """A follower's handler: keeps one timer for each dispatch that waits for an answer."""
 
     name = "step-deadlines"
+    may_repeat_unnoticed = False
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers

@@ -69,6 +69,7 @@ class Remembering:
     """A handler that remembers the runs it was given, batch by batch, and fails as often as told."""
 
     name = "remembering"
+    may_repeat_unnoticed = False
 
     def __init__(self, *, failures: int = 0, error: Exception | None = None) -> None:
         self.batches: list[list[str]] = []

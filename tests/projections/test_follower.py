@@ -16,6 +16,7 @@ from domain.event import Recorded
 from domain.job import JobFired
 from domain.lease import Lease
 from infrastructure.memory.checkpoints import MemoryCheckpoints
+from projections import follower as follower_module
 from projections import patience
 from projections.follower import Follower
 from tests.application.logs import open_logs, sqlite_settings
@@ -162,6 +163,7 @@ async def test_the_position_is_saved_after_the_handling_so_that_a_crash_repeats_
 async def test_what_is_not_wanted_is_passed_over_and_counts_as_handled(
     at: Setting, log: PartitionedLog, positions: MemoryCheckpoints
 ) -> None:
+    await at.follower.save_positions(LEASE)
     log.append("one", "a")
     log.append("one", "b", "c", unwanted=True)
     log.append("one", "d", "e", unwanted=True)
@@ -184,6 +186,29 @@ async def test_saving_what_was_passed_over_never_takes_a_position_back(
     assert saved == f"one/{log.events['one'][3].event_id}"
     await at.follower.save_positions(LEASE)
     assert await positions.load("remembering", "one", LEASE) == saved
+
+
+async def test_where_a_repeat_goes_unnoticed_the_position_is_saved_once_a_second_and_at_a_stop(
+    at: Setting, log: PartitionedLog, positions: MemoryCheckpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "_SAVE_SECONDS", 0.2)
+    at.handler.may_repeat_unnoticed = True
+
+    async def saved() -> str | None:
+        return await positions.load("remembering", "one", LEASE)
+
+    await at.follower.save_positions(LEASE)
+    log.append("one", *"abcdefgh")
+    await at.follower.catch_up(LEASE)
+    assert at.handler.runs == list("abcdefgh")
+    assert await saved() is None
+    await anyio.sleep(0.25)
+    await at.follower.catch_up(LEASE)
+    assert await saved() == f"one/{log.events['one'][7].event_id}"
+    async with running(at.follower):
+        log.append("one", "i")
+        await until(lambda: at.handler.runs[-1] == "i")
+    assert await saved() == f"one/{log.events['one'][8].event_id}"
 
 
 async def test_a_stop_saves_the_position_of_what_was_passed_over(
