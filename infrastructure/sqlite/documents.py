@@ -37,7 +37,7 @@ class SqliteDocuments:
     async def get_many(
         self, container: Container, keys: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], Document]:
-        """Those of the (tenant, id) keys that exist. A few are looked up on this thread: see ``read_here``."""
+        """Those of the (tenant, id) keys that exist. Few are looked up on this very thread."""
 
         def select(connection: sqlite3.Connection) -> dict[tuple[str, str], Document]:
             found: dict[tuple[str, str], Document] = {}
