@@ -66,7 +66,7 @@ def build_transport(
             "rabbitmq.url is not set, and what all instances on the event store publish would stay within"
             " this process: set RABBITMQ_URL"
         )
-    return InProcessTransport(source, consumer, metrics)
+    return InProcessTransport(source, consumer, metrics, at_once=settings.rabbitmq.prefetch)
 
 
 class RabbitTransport:
@@ -141,11 +141,11 @@ class RabbitTransport:
 class InProcessTransport:
     """The embedded mode's bus."""
 
-    def __init__(self, source: Source, consumer: MessageConsumer, metrics: Metrics) -> None:
+    def __init__(self, source: Source, consumer: MessageConsumer, metrics: Metrics, *, at_once: int) -> None:
         self.bus = InProcessBus(source, count=metrics.message_published)
         self.publisher: Publisher = self.bus
         self._consumer = consumer
-        self.bus.subscribe(source.service, CONSUMED, self._receive)
+        self.bus.subscribe(source.service, CONSUMED, self._receive, at_once=at_once)
 
     def start(self, tasks: TaskGroup) -> None:
         """Deliver what is sent."""

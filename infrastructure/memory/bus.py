@@ -1,7 +1,8 @@
 """The in-process bus: what stands in for RabbitMQ when nothing is configured.
 
-It routes by type, keeps nothing, and hands each subscriber its messages in order. What nobody
-listens to is gone, and so is what is in flight when the process ends: the log is what lasts.
+It routes by type, keeps nothing, and hands each subscriber its messages in order, up to so many at once as a
+prefetch does. What nobody listens to is gone, and so is what is in flight when the process ends: the log is
+what lasts.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -30,9 +31,9 @@ class InProcessBus:
         self._count = count
         self.queues: list[InProcessQueue] = []
 
-    def subscribe(self, name: str, types: Iterable[str], listener: Listener) -> None:
-        """Deliver messages of these types to a listener, once its queue runs."""
-        self.queues.append(InProcessQueue(name, frozenset(types), listener))
+    def subscribe(self, name: str, types: Iterable[str], listener: Listener, *, at_once: int = 1) -> None:
+        """Deliver messages of these types to a listener, once its queue runs, so many at once."""
+        self.queues.append(InProcessQueue(name, frozenset(types), listener, at_once))
 
     async def publish(self, message: PublicMessage, lease: Lease) -> None:
         """Deliver a message of ours."""
@@ -54,10 +55,11 @@ class InProcessBus:
 class InProcessQueue:
     """One subscriber's messages."""
 
-    def __init__(self, name: str, types: frozenset[str], listener: Listener) -> None:
+    def __init__(self, name: str, types: frozenset[str], listener: Listener, at_once: int) -> None:
         self.name = name
         self.types = types
         self._listener = listener
+        self._at_once = at_once
         self._send, self._receive = anyio.create_memory_object_stream[tuple[str, bytes]](_QUEUE_SIZE)
 
     async def put(self, message_type: str, body: bytes) -> None:
@@ -67,13 +69,17 @@ class InProcessQueue:
 
     async def run(self) -> None:
         """Deliver until :meth:`close`; a listener that fails loses that message and is told in the log."""
-        async with self._receive:
-            async for message_type, body in self._receive:
-                try:
-                    await self._listener(message_type, body)
-                except Exception:
-                    log.exception("bus_listener_failed", queue=self.name, message_type=message_type)
+        async with self._receive, anyio.create_task_group() as deliveries:
+            for _ in range(self._at_once):
+                deliveries.start_soon(self._deliver)
 
     def close(self) -> None:
         """Take nothing more in; what is queued is still delivered."""
         self._send.close()
+
+    async def _deliver(self) -> None:
+        async for message_type, body in self._receive:
+            try:
+                await self._listener(message_type, body)
+            except Exception:
+                log.exception("bus_listener_failed", queue=self.name, message_type=message_type)

@@ -140,3 +140,21 @@ async def test_a_sender_waits_where_a_listener_is_slow(
     async with exchange.delivering():
         await exchange.bus.send("a", b"4")
     assert [body for _, body in listener.heard] == [b"1", b"2", b"4"]
+
+
+async def test_so_many_are_delivered_at_once_and_begin_in_order(exchange: Bus) -> None:
+    begun: list[bytes] = []
+    go_on = anyio.Event()
+
+    async def listener(message_type: str, body: bytes) -> None:
+        begun.append(body)
+        await go_on.wait()
+
+    exchange.bus.subscribe("one", ["a"], listener, at_once=2)
+    async with exchange.delivering():
+        for body in (b"1", b"2", b"3"):
+            await exchange.bus.send("a", body)
+        await anyio.sleep(0.01)
+        assert begun == [b"1", b"2"]
+        go_on.set()
+    assert begun == [b"1", b"2", b"3"]
