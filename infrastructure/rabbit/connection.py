@@ -56,6 +56,7 @@ class RabbitConnection:
             on_close=[self._note_lost],
             on_reconnected=[self._note_back],
             logger=None,
+            apply_types=False,
         )
         self._graceful_seconds = graceful_seconds
         self._hurried = False
