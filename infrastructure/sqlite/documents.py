@@ -7,7 +7,7 @@ from infrastructure.sqlite.database import SqliteDatabase
 from projections.ports import Container, Document, Page, Query
 
 _KEYS_A_QUERY = 400
-_FEW_KEYS = 16
+_FEW_KEYS = 4
 
 
 class SqliteDocuments:
