@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
+from infrastructure.sqlite.counts import forget_counts, keep_counts, kept_count
 from infrastructure.sqlite.database import SqliteDatabase
 from projections.ports import Container, Document, Page, Query
 
@@ -23,6 +24,7 @@ class SqliteDocuments:
             for container in containers:
                 for statement in _schema(container):
                     connection.execute(statement)
+                keep_counts(connection, container)
 
         await self._database.write(make)
 
@@ -86,7 +88,9 @@ class SqliteDocuments:
             page_parameters += query.after
 
         def select(connection: sqlite3.Connection) -> Page:
-            (total,) = connection.execute(f"SELECT COUNT(*) {matching}", parameters).fetchone()
+            total = kept_count(connection, container, tenant, query)
+            if total is None:
+                (total,) = connection.execute(f"SELECT COUNT(*) {matching}", parameters).fetchone()
             rows = connection.execute(
                 f"SELECT id, version, CAST(body AS BLOB), {sort} {page}"
                 f" ORDER BY {sort} DESC, id DESC LIMIT ?",
@@ -104,7 +108,12 @@ class SqliteDocuments:
 
     async def clear(self, container: Container) -> None:
         """Delete every document of a container."""
-        await self._database.write(lambda connection: connection.execute(f'DELETE FROM "{container.name}"'))
+
+        def delete(connection: sqlite3.Connection) -> None:
+            connection.execute(f'DELETE FROM "{container.name}"')
+            forget_counts(connection, container)
+
+        await self._database.write(delete)
 
     async def ping(self) -> None:
         """Ask the file for an answer."""

@@ -137,6 +137,31 @@ class DocumentsCases:
         page = await documents.query(THINGS, TENANT, Query(sort_from="2026-01-02", sort_before="2026-01-04"))
         assert (ids(page), page.total) == (["03", "02"], 2)
 
+    async def test_a_list_tells_how_many_there_are_whatever_they_became(self, documents: Documents) -> None:
+        await documents.put(THINGS, [thing(str(n), kind="a", status="new") for n in range(5)])
+        await documents.put(THINGS, [thing("b", kind="b", status="new"), thing("none")])
+        await documents.put(THINGS, [thing("x", tenant=OTHER_TENANT, kind="a", status="new")])
+        await documents.put(THINGS, [thing("0", version=2, kind="a", status="old")])
+        await documents.put(THINGS, [thing("1", version=2, kind="b", status="new")])
+        await documents.put(THINGS, [thing("2", version=2)])
+        await documents.put(THINGS, [thing("3", version=1, kind="late", status="late")])
+
+        async def total(tenant: str = TENANT, **equal: str) -> int:
+            return (await documents.query(THINGS, tenant, Query(equal=equal, limit=1))).total
+
+        assert await total() == 7
+        assert await total(kind="a") == 3
+        assert await total(kind="b") == 2
+        assert await total(kind="late") == 0
+        assert await total(status="new") == 4
+        assert await total(status="old") == 1
+        assert await total(kind="a", status="new") == 2
+        assert await total(OTHER_TENANT) == await total(OTHER_TENANT, kind="a") == 1
+        await documents.clear(THINGS)
+        assert await total() == await total(kind="a") == 0
+        await documents.put(THINGS, [thing("again", kind="a")])
+        assert await total() == await total(kind="a") == 1
+
     async def test_pages_show_everything_once_whatever_the_limit(self, documents: Documents) -> None:
         await documents.put(
             THINGS, [thing(f"{number:02}", at=f"2026-01-0{number % 3 + 1}") for number in range(20)]
@@ -247,6 +272,31 @@ class TestSqliteDocuments(LastingDocumentsCases):
             other.close()
             await documents.put(THINGS, [thing("b")])
             assert await documents.get(THINGS, TENANT, "b") == thing("b")
+
+    async def test_documents_of_a_file_that_kept_no_counts_are_counted_when_it_is_opened(
+        self, tmp_path: Path
+    ) -> None:
+        async with self.opened(tmp_path) as documents:
+            await documents.put(THINGS, [thing(str(n), kind="a" if n % 2 else "b") for n in range(7)])
+            await documents.put(THINGS, [thing("x", tenant=OTHER_TENANT, kind="a")])
+        for file in tmp_path.glob("*.db"):
+            with sqlite3.connect(file) as connection:
+                connection.execute("DROP TABLE document_counts")
+                for (name,) in connection.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+                ).fetchall():
+                    connection.execute(f'DROP TRIGGER "{name}"')
+                connection.execute("DELETE FROM things WHERE id = '6'")
+        async with self.opened(tmp_path) as documents:
+            await documents.put(THINGS, [thing("new", kind="a")])
+            for tenant, equal, expected in (
+                (TENANT, {}, 7),
+                (TENANT, {"kind": "a"}, 4),
+                (TENANT, {"kind": "b"}, 3),
+                (OTHER_TENANT, {"kind": "a"}, 1),
+            ):
+                page = await documents.query(THINGS, tenant, Query(equal=equal, limit=1))
+                assert page.total == expected, (tenant, equal)
 
     async def test_a_number_keeps_its_very_text(self, tmp_path: Path) -> None:
         body = b'{"id":"a","tenantId":"t","createdAt":"2026","n":[1.0,1e3,18446744073709551617]}'
