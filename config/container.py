@@ -23,7 +23,7 @@ from config.transport import Transport, build_transport
 from domain.definition import OPPORTUNITY_ANALYSIS
 from infrastructure.clock import SystemClock
 from interfaces.messaging.consumer import MessageConsumer
-from interfaces.rest.app import create_app
+from interfaces.rest.app import Application
 from interfaces.rest.approvals import ApprovalRoutes
 from interfaces.rest.docs import docs_routes
 from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator
@@ -172,7 +172,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
                 service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled
             ).routes(),
         ]
-    app = create_app(routes, metrics)
+    app = Application(routes, metrics)
     return Container(
         settings,
         stores,

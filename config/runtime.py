@@ -48,6 +48,7 @@ async def run(container: Container, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=HTTP_DRAIN_SECONDS,
     )
     server = _Server(config, container)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from domain.errors import Failure, Refusal
 from interfaces.rest.errors import ApiError, on_api_error, on_failure, on_http_exception, on_refusal
@@ -14,16 +15,21 @@ from interfaces.rest.middleware import RequestMiddleware
 from interfaces.rest.routing import PreparedRouter
 
 
-def create_app(routes: Iterable[Route], metrics: Metrics) -> Starlette:
-    """The application over its routes."""
-    app = Starlette(
-        middleware=[Middleware(RequestMiddleware, metrics=metrics)],
-        exception_handlers={
-            ApiError: on_api_error,
-            Refusal: on_refusal,
-            Failure: on_failure,
-            HTTPException: on_http_exception,
-        },
-    )
-    app.router = PreparedRouter(routes)
-    return app
+class Application(Starlette):
+    """Without Starlette's own answer to unexpected errors: the request middleware has one in our shape."""
+
+    def __init__(self, routes: Iterable[Route], metrics: Metrics) -> None:
+        super().__init__(
+            exception_handlers={
+                ApiError: on_api_error,
+                Refusal: on_refusal,
+                Failure: on_failure,
+                HTTPException: on_http_exception,
+            },
+        )
+        self.router = PreparedRouter(routes)
+        self._metrics = metrics
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The request middleware around the error shapes around the router."""
+        return RequestMiddleware(ExceptionMiddleware(self.router, self.exception_handlers), self._metrics)
