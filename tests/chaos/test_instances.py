@@ -159,7 +159,7 @@ async def test_an_instance_that_was_paused_writes_nothing_once_another_has_taken
 
 
 async def settled(crm: Neighbour, url: str) -> tuple[int, list[tuple[str, str, str]]]:
-    """How many messages went out, and how far each follower has come."""
+    """How many messages went out, and how far each follower has come, once it has saved what it passed over."""
 
     def positions() -> list[tuple[str, str, str]]:
         with psycopg.connect(url) as connection:
@@ -168,7 +168,7 @@ async def settled(crm: Neighbour, url: str) -> tuple[int, list[tuple[str, str, s
             ).fetchall()
         return [(str(row[0]), str(row[1]), str(row[2])) for row in rows]
 
-    await anyio.sleep(1.5)
+    await anyio.sleep(3)
     return len(crm.seen), await in_thread(positions)
 
 
