@@ -1,13 +1,16 @@
 """Empties documents and derives them again from the log. No message goes out."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from itertools import starmap
 from uuid import uuid4
 
 import anyio
 import click
 
 from application.leadership import Leadership
+from application.shared_reads import SharedReads
 from config.container import Projections
 from config.sections import Settings
 from config.start import CannotStart
@@ -24,7 +27,7 @@ _PATIENCE_SECONDS = 10.0
 
 
 async def rebuild(settings: Settings, names: Sequence[str]) -> None:
-    """Rebuild the named containers, or all of them, with a progress bar each.
+    """Rebuild the named containers, or all of them, with a progress bar.
 
     Raises:
         CannotStart: a name is unknown, a store is of no use, or a service keeps the same documents.
@@ -46,8 +49,7 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
             await tasks.start(leadership.run)
             try:
                 leases = await _all_of(claims)
-                for name, projection in chosen.items():
-                    await _rebuild(projection, stores, settings, total, leases[name])
+                await _rebuild(chosen, stores, settings, total, leases)
             except CannotStart as refused:
                 failure = refused
             except LeaseLost as lost:
@@ -58,22 +60,35 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
 
 
 async def _rebuild(
-    projection: Projection, stores: Stores, settings: Settings, total: int, lease: Lease
+    projections: Mapping[str, Projection],
+    stores: Stores,
+    settings: Settings,
+    total: int,
+    leases: Mapping[str, Lease],
 ) -> None:
-    name = projection.container.name
-    with click.progressbar(length=total, label=f"{name:<24}", show_pos=True) as bar:
-        await stores.document_positions.forget(name)
-        await stores.documents.clear(projection.container)
-        follower = Follower(
-            _Counted(Materializer(projection, stores.documents), bar),
-            stores.event_store,
-            stores.document_positions,
-            now=SystemClock().now,
-            batch_size=settings.followers.batch_size,
-        )
-        await follower.catch_up(lease)
-        await follower.save_positions(lease)
-    click.echo(f"{name}: rebuilt from {total} events")
+    """All side by side, so that the log is read once."""
+    log = SharedReads(stores.event_store)
+    with click.progressbar(length=total * len(projections), label="rebuilding", show_pos=True) as bar:
+
+        async def one(name: str, projection: Projection) -> None:
+            await stores.document_positions.forget(name)
+            await stores.documents.clear(projection.container)
+            follower = Follower(
+                _Counted(Materializer(projection, stores.documents), bar),
+                log,
+                stores.document_positions,
+                now=SystemClock().now,
+                batch_size=settings.followers.batch_size,
+            )
+            await follower.catch_up(leases[name])
+            await follower.save_positions(leases[name])
+
+        outcomes = await asyncio.gather(*starmap(one, projections.items()), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    for name in projections:
+        click.echo(f"{name}: rebuilt from {total} events")
 
 
 async def _all_of(claims: Mapping[str, "_Claim"]) -> dict[str, Lease]:

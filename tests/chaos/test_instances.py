@@ -159,7 +159,7 @@ async def test_an_instance_that_was_paused_writes_nothing_once_another_has_taken
 
 
 async def settled(crm: Neighbour, url: str) -> tuple[int, list[tuple[str, str, str]]]:
-    """How many messages went out, and how far each follower has come, once it has saved what it passed over."""
+    """How many messages went out, and how far each follower has come when all is saved."""
 
     def positions() -> list[tuple[str, str, str]]:
         with psycopg.connect(url) as connection:
