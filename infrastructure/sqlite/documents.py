@@ -3,11 +3,12 @@
 import sqlite3
 from collections.abc import Sequence
 
+import msgspec
+
 from infrastructure.sqlite.counts import forget_counts, keep_counts, kept_count
 from infrastructure.sqlite.database import SqliteDatabase
 from projections.ports import Container, Document, Page, Query
 
-_KEYS_A_QUERY = 400
 _FEW_KEYS = 4
 
 
@@ -40,19 +41,11 @@ class SqliteDocuments:
         self, container: Container, keys: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], Document]:
         """Those of the (tenant, id) keys that exist. Few are looked up on this very thread."""
+        statement, wanted = by_keys(container), msgspec.json.encode(keys).decode()
 
         def select(connection: sqlite3.Connection) -> dict[tuple[str, str], Document]:
-            found: dict[tuple[str, str], Document] = {}
-            for start in range(0, len(keys), _KEYS_A_QUERY):
-                chunk = keys[start : start + _KEYS_A_QUERY]
-                places = ", ".join(["(?, ?)"] * len(chunk))
-                rows = connection.execute(
-                    f'SELECT tenant, id, version, CAST(body AS BLOB) FROM "{container.name}"'
-                    f" WHERE (tenant, id) IN (VALUES {places})",
-                    [part for key in chunk for part in key],
-                )
-                found.update({(row[0], row[1]): Document(*row) for row in rows})
-            return found
+            rows = connection.execute(statement, [wanted])
+            return {(row[0], row[1]): Document(*row) for row in rows}
 
         if len(keys) <= _FEW_KEYS:
             return self._database.read_here(select)
@@ -118,6 +111,18 @@ class SqliteDocuments:
     async def ping(self) -> None:
         """Ask the file for an answer."""
         await self._database.read(lambda connection: connection.execute("SELECT 1").fetchone())
+
+
+def by_keys(container: Container) -> str:
+    """The statement that looks up each of the keys in turn.
+
+    For ``(tenant, id) IN (VALUES …)`` with four keys or more, SQLite reads the whole table.
+    """
+    return (
+        "SELECT document.tenant, document.id, version, CAST(body AS BLOB) FROM json_each(?) AS key"
+        f' CROSS JOIN "{container.name}" AS document'
+        " ON document.tenant = key.value ->> 0 AND document.id = key.value ->> 1"
+    )
 
 
 def _field(name: str) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from domain.errors import StoreUnavailable
 from infrastructure.sqlite import database as sqlite_database
 from infrastructure.sqlite.database import SqliteDatabase
-from infrastructure.sqlite.documents import SqliteDocuments
+from infrastructure.sqlite.documents import SqliteDocuments, by_keys
 from projections.ports import Container, Document, Documents, Page, Query
 from tests.builders import OTHER_TENANT, TENANT
 from tests.projections.memory_documents import MemoryDocuments
@@ -324,6 +324,16 @@ class TestSqliteDocuments(LastingDocumentsCases):
             assert "USING INDEX" in str(plan) or "USING COVERING INDEX" in str(plan)
             assert "TEMP B-TREE" not in str(plan)
         connection.close()
+
+    async def test_many_documents_are_looked_up_and_not_looked_for(self, tmp_path: Path) -> None:
+        async with self.opened(tmp_path):
+            pass
+        keys = msgspec.json.encode([(TENANT, str(number)) for number in range(200)]).decode()
+        with sqlite3.connect(tmp_path / "documents.db") as connection:
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {by_keys(THINGS)}", [keys]).fetchall()
+        steps = [row[3] for row in plan]
+        assert any(step.startswith("SEARCH document USING INDEX") and "id=?" in step for step in steps), steps
+        assert not any(step.startswith(("SCAN document", "SCAN things")) for step in steps), steps
 
     async def test_a_closed_file_is_unavailable_and_not_broken(self, tmp_path: Path) -> None:
         async with self.opened(tmp_path) as documents:
