@@ -72,9 +72,9 @@ def simulate_on_rabbit(broker: RabbitBroker, settings: Settings) -> None:
     exchange = topic_exchange(settings.rabbitmq.exchange)
     documented = {wire: name for name, wire in settings.rabbitmq.type_aliases.items()}
 
-    async def answer(body: bytes, message: RabbitMessage) -> None:
+    async def answer(message: RabbitMessage) -> None:
         await anyio.sleep(THINKING_SECONDS)
-        reply = reply_to(body, documented)
+        reply = reply_to(message.body, documented)
         if reply is not None:
             wire_type = settings.rabbitmq.type_aliases.get(reply[0], reply[0])
             await broker.publish(reply[1], exchange=exchange, routing_key=wire_type, persist=True)
