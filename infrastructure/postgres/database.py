@@ -17,6 +17,9 @@ _TIMEOUT_SECONDS = 2.0
 _OPEN_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
 
+_LEFT_OPEN = "SET idle_in_transaction_session_timeout = '2s'"
+"""An instance that is paused within a transaction keeps its locks, on a lease for one, which others want."""
+
 _AWAY = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -36,6 +39,7 @@ class PostgresDatabase:
             timeout=_TIMEOUT_SECONDS,
             reconnect_timeout=RECONNECT_SECONDS,
             open=False,
+            configure=_end_what_is_left_open,
             check=self._check,
         )
 
@@ -78,3 +82,8 @@ class PostgresDatabase:
         except psycopg.Error:
             await self._pool.check()
             raise
+
+
+async def _end_what_is_left_open(connection: AsyncConnection[TupleRow]) -> None:
+    await connection.execute(_LEFT_OPEN)
+    await connection.commit()

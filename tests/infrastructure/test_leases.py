@@ -75,6 +75,23 @@ async def test_what_has_run_out_is_free_for_another_with_a_higher_fence(leases: 
     assert await leases.hold(["x"], "a") == {}
 
 
+async def test_who_is_paused_within_a_transaction_does_not_keep_the_lease_from_the_others(
+    leases: PostgresLeases, database: PostgresDatabase
+) -> None:
+    lease = await taken(leases, "x", "a")
+
+    async def be_paused() -> None:
+        async with module.transaction_under(lease, database) as connection:
+            assert (await taken(leases, "x", "b")).fence != lease.fence
+            await connection.execute("SELECT 1")
+
+    with pytest.raises(StoreUnavailable):
+        await be_paused()
+    with pytest.raises(LeaseLost):
+        async with module.transaction_under(lease, database):
+            pass
+
+
 async def test_what_has_run_out_and_nobody_wanted_is_still_its_holders(leases: PostgresLeases) -> None:
     first = await taken(leases, "x", "a")
     await anyio.sleep(SECONDS * 1.2)
