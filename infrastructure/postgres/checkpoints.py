@@ -2,7 +2,7 @@
 
 from domain.lease import Lease
 from infrastructure.postgres.database import PostgresDatabase
-from infrastructure.postgres.leases import transaction_under
+from infrastructure.postgres.leases import execute_under, transaction_under
 
 
 class PostgresCheckpoints:
@@ -27,12 +27,14 @@ class PostgresCheckpoints:
         Raises:
             LeaseLost: the lease has passed on; nothing was saved.
         """
-        async with transaction_under(lease, self._database) as connection:
-            await connection.execute(
-                "INSERT INTO public.follower_positions (follower, partition, position) VALUES (%s, %s, %s)"
-                " ON CONFLICT (follower, partition) DO UPDATE SET position = excluded.position",
-                (follower, partition, position),
-            )
+        await execute_under(
+            lease,
+            self._database,
+            "INSERT INTO public.follower_positions (follower, partition, position)"
+            " SELECT %(follower)s, %(partition)s, %(position)s FROM held"
+            " ON CONFLICT (follower, partition) DO UPDATE SET position = excluded.position",
+            {"follower": follower, "partition": partition, "position": position},
+        )
 
     async def forget(self, follower: str) -> None:
         """Begin again from the first event."""

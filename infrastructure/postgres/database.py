@@ -34,6 +34,7 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self._pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
             conninfo(url),
+            kwargs={"autocommit": True},
             min_size=1,
             max_size=_POOL_SIZE,
             timeout=_TIMEOUT_SECONDS,
@@ -55,8 +56,8 @@ class PostgresDatabase:
             raise StoreUnavailable(str(error)) from error
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
-        """One transaction, committed at the end of the block.
+    async def connection(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """One connection, on which each statement is a transaction of its own, in one round trip.
 
         Raises:
             StoreUnavailable: the server is away, or takes no writes from us (a standby, a missing right);
@@ -67,6 +68,16 @@ class PostgresDatabase:
                 yield connection
         except (PoolTimeout, *_AWAY) as error:
             raise StoreUnavailable(str(error)) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """One transaction, committed at the end of the block.
+
+        Raises:
+            StoreUnavailable: as above.
+        """
+        async with self.connection() as connection, connection.transaction():
+            yield connection
 
     async def close(self) -> None:
         """Close every connection."""
@@ -86,4 +97,3 @@ class PostgresDatabase:
 
 async def _end_what_is_left_open(connection: AsyncConnection[TupleRow]) -> None:
     await connection.execute(_LEFT_OPEN)
-    await connection.commit()

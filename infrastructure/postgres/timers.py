@@ -8,7 +8,17 @@ import msgspec
 from application.ports import Timer
 from domain.lease import Lease
 from infrastructure.postgres.database import PostgresDatabase
-from infrastructure.postgres.leases import transaction_under
+from infrastructure.postgres.leases import execute_under
+
+_CHANGE = """
+, cancelled AS (DELETE FROM public.timers USING held WHERE id = ANY(%(cancelled)s)),
+set AS (
+    INSERT INTO public.timers (id, due_at, timer)
+    SELECT given.* FROM held, unnest(%(ids)s::text[], %(due_at)s::timestamptz[], %(timers)s::bytea[]) AS given
+    ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, timer = excluded.timer
+)
+SELECT 1 FROM held
+"""
 
 _timer = msgspec.json.Decoder(Timer)
 
@@ -25,18 +35,21 @@ class PostgresTimers:
         Raises:
             LeaseLost: the lease has passed on; nothing was changed.
         """
-        async with transaction_under(lease, self._database) as connection:
-            for timer in set:
-                await connection.execute(
-                    "INSERT INTO public.timers (id, due_at, timer) VALUES (%s, %s, %s)"
-                    " ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, timer = excluded.timer",
-                    (timer.id, timer.due_at, msgspec.json.encode(timer)),
-                )
-            await connection.execute("DELETE FROM public.timers WHERE id = ANY(%s)", (list(cancel),))
+        await execute_under(
+            lease,
+            self._database,
+            _CHANGE,
+            {
+                "ids": [timer.id for timer in set],
+                "due_at": [timer.due_at for timer in set],
+                "timers": [msgspec.json.encode(timer) for timer in set],
+                "cancelled": list(cancel),
+            },
+        )
 
     async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
         """Up to ``limit`` timers due by ``now``, the oldest first."""
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             cursor = await connection.execute(
                 "SELECT timer FROM public.timers WHERE due_at <= %s ORDER BY due_at, id LIMIT %s",
                 (now, limit),
