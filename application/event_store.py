@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-import anyio
 import msgspec
 
 from application.deciders import Committed, Decider, Events, decide_together
@@ -21,6 +20,7 @@ from application.event_log import (
     number_of,
     position_of,
 )
+from application.subscription import Subscription, Wants
 from application.workers import Workers, one_by_one
 from domain.event import Event, Metadata, Recorded
 
@@ -64,7 +64,7 @@ class EventStore:
         self._looking = _thread(_MOST_WAITING)
         self._reading = _thread(_MOST_WAITING)
         self._pinging = _thread(0)
-        self._wakeups: set[anyio.Event] = set()
+        self._subscriptions: set[Subscription] = set()
         self._newest = 0
         self.appends = 0
         """How often there may have been an append; a reader tells by it whether to look again."""
@@ -157,9 +157,9 @@ class EventStore:
         """
         await self._pinging(_translating(self._log.head))
 
-    def subscribe(self) -> "Subscription":
+    def subscribe(self, wants: Wants = lambda event: True) -> Subscription:
         """Be woken when this process appends, and when :meth:`notice` tells of another's append."""
-        return Subscription(self._wakeups)
+        return Subscription(self._subscriptions, wants)
 
     def notice(self, newest: int | None) -> None:
         """Wake who waits for another process's append; ``newest`` is the id of its last event, if known.
@@ -185,16 +185,23 @@ class EventStore:
         return tuple(map(self._log.recorded, stored))
 
     def _note_answers(self, answers: Sequence[Committed | Exception]) -> None:
-        """Wake who follows the log, once for all; a failed append may have been one."""
+        """Wake who wants what is new, once for all; where nothing seems to be, a commit may have been lost
+        sight of."""
+        new: list[Event] = []
         for answer in answers:
-            if isinstance(answer, Committed):
-                self._newest = max(self._newest, number_of(answer.position) or 0)
-        self._wake()
+            if not isinstance(answer, Committed) or not answer.new:
+                self._wake()
+                return
+            self._newest = max(self._newest, number_of(answer.position) or 0)
+            new += [recorded.event for recorded in answer.new]
+        self.appends += 1
+        for subscription in self._subscriptions:
+            subscription.wake_for(new)
 
     def _wake(self) -> None:
         self.appends += 1
-        for event in self._wakeups:
-            event.set()
+        for subscription in self._subscriptions:
+            subscription.wake()
 
     async def _look(self, work: Callable[[], R]) -> R:
         found: R = await self._looking(_translating(work))
@@ -203,31 +210,6 @@ class EventStore:
     async def _read(self, work: Callable[[], R]) -> R:
         found: R = await self._reading(_translating(work))
         return found
-
-
-class Subscription:
-    """One follower's alarm clock."""
-
-    def __init__(self, wakeups: set[anyio.Event]) -> None:
-        self._wakeups = wakeups
-        self._event = anyio.Event()
-        wakeups.add(self._event)
-
-    async def wait(self, seconds: float) -> None:
-        """Return at the next append, at once if there was one since the last wait, or after ``seconds``."""
-        with anyio.move_on_after(seconds):
-            await self._event.wait()
-        self._wakeups.discard(self._event)
-        self._event = anyio.Event()
-        self._wakeups.add(self._event)
-
-    def wake(self) -> None:
-        """End a wait now."""
-        self._event.set()
-
-    def close(self) -> None:
-        """Stop being woken."""
-        self._wakeups.discard(self._event)
 
 
 def _thread(most_waiting: int) -> Workers[Callable[[], Any], Any]:

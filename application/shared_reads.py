@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import anyio
 
-from application.event_store import EventStore, LogBatch, Subscription
+from application.event_store import EventStore, LogBatch
+from application.subscription import Subscription, Wants
 
 _KEPT_BATCHES = 16
 _EMPTY_FOR_SECONDS = 0.05
@@ -63,9 +64,9 @@ class SharedReads:
         """About how many events follow a position."""
         return await self._store.count_after(partition, after)
 
-    def subscribe(self) -> Subscription:
+    def subscribe(self, wants: Wants) -> Subscription:
         """Be woken by appends."""
-        return self._store.subscribe()
+        return self._store.subscribe(wants)
 
     def _is_known_to_be_empty(self, key: _Key) -> bool:
         appends, began = self._empty.get(key, (-1, 0.0))

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 from anyio.to_thread import run_sync
@@ -25,6 +25,7 @@ from infrastructure.postgres.checkpoints import PostgresCheckpoints
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.postgres.leases import PostgresLeases
+from infrastructure.postgres.recorder import LogRecorder as PostgresLogRecorder
 from infrastructure.postgres.timers import PostgresTimers
 from infrastructure.postgres.wakeups import PostgresWakeups
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
@@ -109,7 +110,14 @@ async def _open_stores(
     database = PostgresDatabase(url)
     await database.open()
     stack.push_async_callback(database.close)
-    event_store = await _open_postgres_log(settings, url, stack)
+    connections = settings.storage.pool_size
+    log = await _open_log(postgres_log_settings(url, connections=connections))
+    event_store = await _store_over(
+        log,
+        stack,
+        threads=connections - OTHER_THREADS,
+        at_once=_COMMANDS_AT_ONCE if settings.storage.group_commit else 1,
+    )
     leases = PostgresLeases(database)
     return Stores(
         event_store,
@@ -119,7 +127,7 @@ async def _open_stores(
         PostgresTimers(database),
         leases,
         leases if settings.cosmos_db.endpoint else LocalLeases(),
-        PostgresWakeups(url, event_store.notice),
+        PostgresWakeups(url, event_store.notice, own=cast(PostgresLogRecorder, log.recorder).backends),
     )
 
 
@@ -140,7 +148,7 @@ async def _with_sqlite_log(
     path: Path, documents: Documents, document_positions: Checkpoints, stack: AsyncExitStack
 ) -> Stores:
     try:
-        event_store = await _open_log(sqlite_log_settings(path), stack)
+        event_store = await _store_over(await _open_log(sqlite_log_settings(path)), stack)
         followers = SqliteDatabase(followers_file(path), synchronous="NORMAL")
     except (OSError, StoreUnavailable) as error:
         raise CannotStart(f"the event store {path} cannot be opened: {error}") from error
@@ -152,23 +160,17 @@ async def _with_sqlite_log(
     return Stores(event_store, documents, document_positions, positions, timers, leases, leases)
 
 
-async def _open_postgres_log(settings: Settings, url: str, stack: AsyncExitStack) -> EventStore:
-    connections = settings.storage.pool_size
-    return await _open_log(
-        postgres_log_settings(url, connections=connections),
-        stack,
-        threads=connections - OTHER_THREADS,
-        at_once=_COMMANDS_AT_ONCE if settings.storage.group_commit else 1,
-    )
-
-
-async def _open_log(
-    log_settings: dict[str, str], stack: AsyncExitStack, *, threads: int = 1, at_once: int = _COMMANDS_AT_ONCE
-) -> EventStore:
+async def _open_log(log_settings: dict[str, str]) -> EventLog:
     try:
-        event_store = EventStore(await run_sync(EventLog, log_settings), threads=threads, at_once=at_once)
+        return await run_sync(EventLog, log_settings)
     except (PersistenceError, sqlite3.DatabaseError) as error:
         raise StoreUnavailable(first_line(error)) from error
+
+
+async def _store_over(
+    log: EventLog, stack: AsyncExitStack, *, threads: int = 1, at_once: int = _COMMANDS_AT_ONCE
+) -> EventStore:
+    event_store = EventStore(log, threads=threads, at_once=at_once)
     stack.callback(event_store.close)
     await event_store.ping()
     return event_store

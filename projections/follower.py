@@ -86,7 +86,7 @@ class Follower:
         self._now = now
         self._poll_seconds = poll_seconds
         self._batch_size = batch_size
-        self._alarm = log.subscribe()
+        self._alarm = log.subscribe(handler.wants)
         self._patience = Patience(f"follower {handler.name}")
         self._state: State = "standby"
         self._error: str | None = None

@@ -1,11 +1,11 @@
 """What projections and followers need of the world, as protocols."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from domain.lease import Lease
 
 
@@ -164,8 +164,8 @@ class Log(Protocol):
         """About how many events follow a position."""
         ...
 
-    def subscribe(self) -> Alarm:
-        """Be woken by appends."""
+    def subscribe(self, wants: Callable[[Event], bool]) -> Alarm:
+        """Be woken by appends of what is wanted, or at least by those."""
         ...
 
 

@@ -67,6 +67,8 @@ class LogRecorder(PostgresApplicationRecorder):
         super().__init__(datastore, **arguments)
         datastore.pool.reconnect_timeout = RECONNECT_SECONDS
         self._turn = Lock()
+        self.backends: set[int] = set()
+        """The server's processes that have appended for this one: who tell of what is known here."""
 
     def insert_events(self, stored_events: Append, **keywords: Any) -> Sequence[int] | None:
         """Append events of one caller, all or none; the ids they got.
@@ -117,6 +119,7 @@ class LogRecorder(PostgresApplicationRecorder):
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
+            self.backends.add(connection.info.backend_pid)
             cursor.execute(_APPEND, (rows, ends), prepare=True)
             return [row[0] for row in cursor.fetchall()]
 

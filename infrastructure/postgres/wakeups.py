@@ -5,7 +5,7 @@ costs latency and nothing else, and is made again for as long as it takes. LISTE
 no pool of ours hands it on, and a pooler in front of PostgreSQL must pool by session.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import anyio
 import psycopg
@@ -25,11 +25,16 @@ log = structlog.get_logger(__name__)
 
 
 class PostgresWakeups:
-    """Tells ``notice`` the log's newest id whenever anybody has appended."""
+    """Tells ``notice`` the log's newest id whenever another process has appended.
 
-    def __init__(self, url: str, notice: Callable[[int | None], None]) -> None:
+    ``own`` are the server's processes that append for this one. Their word often comes before the appending
+    thread's, and would wake everybody for what it wakes some for.
+    """
+
+    def __init__(self, url: str, notice: Callable[[int | None], None], own: Container[int] = ()) -> None:
         self._conninfo = conninfo(url)
         self._notice = notice
+        self._own = own
         self._pause = _SHORTEST_PAUSE_SECONDS
         self._is_lost = False
 
@@ -53,7 +58,8 @@ class PostgresWakeups:
         self._notice(None)
         while True:
             async for notification in connection.notifies(timeout=_SILENCE_SECONDS):
-                self._notice(int(notification.payload) if notification.payload.isdigit() else None)
+                if notification.pid not in self._own:
+                    self._notice(int(notification.payload) if notification.payload.isdigit() else None)
             with anyio.fail_after(_ANSWER_SECONDS):
                 await connection.execute("SELECT 1")
 

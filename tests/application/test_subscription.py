@@ -85,3 +85,31 @@ async def test_who_has_closed_its_alarm_is_not_woken_any_more(store: EventStore)
     with anyio.move_on_after(0.05) as scope:
         await alarm.wait(60)
     assert scope.cancelled_caught
+
+
+async def test_who_does_not_want_what_is_appended_sleeps_on(store: EventStore) -> None:
+    wanting = store.subscribe(lambda event: isinstance(event, JobFired))
+    others = store.subscribe(lambda event: not isinstance(event, JobFired))
+    await append(store)
+    with anyio.fail_after(5):
+        await wanting.wait(60)
+    with anyio.move_on_after(0.05) as scope:
+        await others.wait(60)
+    assert scope.cancelled_caught
+
+
+async def test_an_append_that_is_answered_without_an_event_wakes_everybody(store: EventStore) -> None:
+    def nothing(state: BatchJob | None) -> list[Event]:
+        return []
+
+    nobody = store.subscribe(lambda event: False)
+    await store.execute(f"{TENANT}/job/j", evolve=job.evolve, decide=nothing, meta=metadata(), now=NOW)
+    with anyio.fail_after(5):
+        await nobody.wait(60)
+
+
+async def test_what_another_process_appended_wakes_everybody(store: EventStore) -> None:
+    nobody = store.subscribe(lambda event: False)
+    store.notice(1_000)
+    with anyio.fail_after(5):
+        await nobody.wait(60)

@@ -197,3 +197,27 @@ async def test_store_and_wakeups_come_back_after_the_server_has_restarted() -> N
                         return bool(told.ids)
 
                     await eventually(was_told_again, seconds=10)
+
+
+async def test_what_this_process_appended_itself_is_not_told_again(
+    here: EventStore, elsewhere: EventStore, postgres_store_url: str
+) -> None:
+    told: list[int | None] = []
+    own = here._log.recorder.backends  # type: ignore[attr-defined]
+    async with anyio.create_task_group() as group:
+        group.start_soon(PostgresWakeups(postgres_store_url, told.append, own).run)
+
+        async def listens() -> bool:
+            return bool(told)
+
+        await eventually(listens)
+        await append(here, "ours")
+        await append(elsewhere, "theirs")
+
+        async def told_of_theirs() -> bool:
+            return len(told) > 1
+
+        await eventually(told_of_theirs)
+        await anyio.sleep(0.1)
+        group.cancel_scope.cancel()
+    assert told == [None, 2]

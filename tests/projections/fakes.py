@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 import msgspec
 
-from application.event_store import Subscription
+from application.subscription import Subscription, Wants
 from domain.event import Event, Recorded
 from domain.job import JobFired, JobRunCompleted
 from domain.lease import Lease
@@ -26,7 +26,7 @@ class PartitionedLog:
         self.events: dict[str, list[Recorded]] = {name: [] for name in partitions}
         self.error: Exception | None = None
         self.reads: list[tuple[str, str | None]] = []
-        self._wakeups: set[anyio.Event] = set()
+        self._wakeups: set[Subscription] = set()
 
     def append(self, partition: str, *runs: str, unwanted: bool = False) -> None:
         """Append a firing for each run, or something that the handler below does not want."""
@@ -37,7 +37,7 @@ class PartitionedLog:
             kept = self.events.setdefault(partition, [])
             kept += recorded(f"{TENANT}/job/{partition}", [event], first_version=len(kept) + 1)
         for wakeup in self._wakeups:
-            wakeup.set()
+            wakeup.wake()
 
     def _index(self, partition: str, after: str | None) -> int:
         places = [str(each.event_id) for each in self.events[partition]]
@@ -61,7 +61,7 @@ class PartitionedLog:
     async def count_after(self, partition: str, after: str | None) -> int:
         return len(self.events[partition]) - self._index(partition, after)
 
-    def subscribe(self) -> Subscription:
+    def subscribe(self, wants: Wants) -> Subscription:
         return Subscription(self._wakeups)
 
 

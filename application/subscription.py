@@ -1,0 +1,41 @@
+"""Being woken by appends."""
+
+from collections.abc import Callable, Iterable
+
+import anyio
+
+from domain.event import Event
+
+Wants = Callable[[Event], bool]
+
+
+class Subscription:
+    """One follower's alarm clock: an append of an event that it wants wakes it, or the clock.
+
+    Most followers want few kinds of events, and to be woken for nothing costs as much as for something.
+    """
+
+    def __init__(self, everybody: "set[Subscription]", wants: Wants = lambda event: True) -> None:
+        self._everybody = everybody
+        self._wants = wants
+        self._woken = anyio.Event()
+        everybody.add(self)
+
+    async def wait(self, seconds: float) -> None:
+        """Return when woken, at once if that was since the last wait, or after ``seconds``."""
+        with anyio.move_on_after(seconds):
+            await self._woken.wait()
+        self._woken = anyio.Event()
+
+    def wake(self) -> None:
+        """End a wait now."""
+        self._woken.set()
+
+    def wake_for(self, events: Iterable[Event]) -> None:
+        """End a wait if one of the events is wanted."""
+        if any(map(self._wants, events)):
+            self.wake()
+
+    def close(self) -> None:
+        """Stop being woken."""
+        self._everybody.discard(self)
