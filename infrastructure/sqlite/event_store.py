@@ -34,6 +34,7 @@ class LogPool(SQLiteConnectionPool):
         except sqlite3.Error as error:
             raise InterfaceError(error) from error
         connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         connection.row_factory = sqlite3.Row
         return SQLiteConnection(connection, max_age=self.max_age)
@@ -51,10 +52,7 @@ class LogFactory(SQLiteFactory):
 
 
 def sqlite_log_settings(path: Path) -> dict[str, str]:
-    """Settings for our recorder: WAL, and synchronous FULL, which is SQLite's own default.
-
-    A commit that was answered is on the disk.
-    """
+    """Settings for our recorder. A commit that was answered is on the disk: WAL, and synchronous FULL."""
     return {
         "PERSISTENCE_MODULE": get_topic(LogFactory),
         "APPLICATION_RECORDER_TOPIC": recorder.TOPIC,

@@ -161,6 +161,12 @@ async def test_a_token_that_was_let_in_before_is_refused_once_it_has_expired(
     assert refused.json()["error"]["message"] == "the token has expired"
 
 
+async def test_a_good_token_in_a_long_header_is_let_in_and_not_remembered(with_tokens: Service) -> None:
+    padded = {"Authorization": f"Bearer {' ' * 5000}{token()}"}
+    async with with_tokens.client(**padded) as client:
+        assert [(await client.get(PATH)).status_code for _ in range(2)] == [200, 200]
+
+
 async def test_a_token_that_was_let_in_before_lets_nobody_into_another_tenant(with_tokens: Service) -> None:
     known = bearer(token())
     async with with_tokens.client(**known) as client:
