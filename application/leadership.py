@@ -148,7 +148,8 @@ class _Post:
         if self._failing_since is not None:
             failing = max(failing, now - self._failing_since)
         if failing < self._patience_seconds:
-            if not failing:
+            has_worked = self._begun_at is not None and now - self._begun_at > self._patience_seconds
+            if not failing and has_worked:
                 self._patience_seconds = _STAND_BACK_AFTER_SECONDS
             return False
         self._patience_seconds = min(2 * self._patience_seconds, _LONGEST_BEFORE_STANDING_BACK_SECONDS)

@@ -313,6 +313,25 @@ async def test_where_nobody_can_do_it_the_same_one_takes_it_again_and_is_patient
     assert [line["event"] for line in logs].count("stands_back") == 2
 
 
+async def test_a_failure_that_takes_its_time_to_show_again_is_not_taken_for_work(
+    leases: SharedLeases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STAND_BACK_AFTER_SECONDS", 0.4)
+    alone = Doing()
+    async with leading(Leadership(leases, "a", [alone])):
+        await until(lambda: alone.is_done)
+        alone.failing_seconds = 0.5
+        await until(lambda: len(alone.leases) == 1 and not alone.is_done)
+        alone.failing_seconds = 0.0
+        await until(lambda: len(alone.leases) == 2)
+        await anyio.sleep(0.25)
+        alone.failing_seconds = 0.5
+        await anyio.sleep(0.4)
+        assert alone.is_done, "it is patient for twice as long, whatever the first moments looked like"
+        alone.failing_seconds = 0.9
+        await until(lambda: len(alone.leases) == 3)
+
+
 async def test_an_instance_that_has_no_rivals_does_not_stand_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_STAND_BACK_AFTER_SECONDS", 0.0)
     alone = Doing()
