@@ -39,8 +39,8 @@ Ids = Sequence[int]
 class ManyStreams(Protocol):
     """What our recorders do beyond the library's: several streams in a look, several appends in a commit."""
 
-    def select_streams(self, streams: Sequence[str]) -> Sequence[StoredEvent]:
-        """All events of the streams; those of a stream in the order of their versions."""
+    def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:
+        """The events of each stream after a version; those of a stream in the order of their versions."""
         ...
 
     def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:

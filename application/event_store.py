@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from application.deciders import Committed, Decider, Events, decide_together
+from application.deciders import Committed, Decider, decide_together
 from application.event_log import (
     BEGINNING,
     PARTITION,
@@ -20,6 +20,7 @@ from application.event_log import (
     number_of,
     position_of,
 )
+from application.pasts import Events, Pasts
 from application.subscription import Subscription, Wants
 from application.workers import Workers, one_by_one
 from domain.event import Event, Metadata, Recorded
@@ -32,6 +33,7 @@ OTHER_THREADS = 3
 for the ping."""
 
 _MOST_WAITING = 256
+_MOST_REMEMBERED = 10_000
 _TURN_SECONDS = 3.0
 _PATIENCE_SECONDS = 10.0
 
@@ -53,7 +55,7 @@ class EventStore:
     def __init__(self, log: EventLog, *, threads: int = 1, at_once: int = 100) -> None:
         self._log = log
         self._commanding = Workers(
-            partial(decide_together, log),
+            partial(decide_together, log, Pasts(log, most=_MOST_REMEMBERED)),
             size=threads,
             at_once=at_once,
             most_waiting=_MOST_WAITING,
@@ -89,6 +91,11 @@ class EventStore:
             StoreUnavailable: the store is away; nothing is known to be appended.
         """
         return await self._commanding(Decider(stream, evolve, decide, meta, now, expected_version))
+
+    async def events_of(self, committed: Committed) -> Events:
+        """All events of the stream that a command has left behind."""
+        events = committed.past.events
+        return (await self.load(committed.stream))[: committed.version] if events is None else events
 
     async def load(self, stream: str) -> tuple[Recorded, ...]:
         """All events of a stream, the oldest first; none if there is no such stream."""

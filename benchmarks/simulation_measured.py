@@ -54,9 +54,9 @@ def _measured(log: EventLog, url: str) -> dict[str, float]:
     fresh = iter([f"{uuid4()}/approval/x" for _ in range(ROUNDS + 1)])
     one = _median(appended(1))
     chosen = iter(range(10**9))
-    loaded_one = _median(lambda: recorder.select_streams([streams[next(chosen) * 37 % len(streams)]]))
+    loaded_one = _median(lambda: recorder.select_streams({streams[next(chosen) * 37 % len(streams)]: 0}))
     loaded_many = _median(
-        lambda: recorder.select_streams([streams[next(chosen) * 37 % len(streams)] for _ in range(MANY)])
+        lambda: recorder.select_streams({streams[next(chosen) * 37 % len(streams)]: 0 for _ in range(MANY)})
     )
     return {
         "loop-back round trip": nothing,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from immutables import Map
 
 from domain.errors import JobNotFound
 from domain.event import Event, stored_as
@@ -75,7 +76,7 @@ class JobRunFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
 class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     """Every run of a job, and those still open, oldest first."""
 
-    runs: frozenset[str] = frozenset()
+    runs: Map[str, None] = Map()
     open_runs: tuple[str, ...] = ()
 
 
@@ -103,7 +104,7 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
     job = state or BatchJob()
     match event:
         case JobFired():
-            return BatchJob(runs=job.runs | {event.run_id}, open_runs=(*job.open_runs, event.run_id))
+            return BatchJob(runs=job.runs.set(event.run_id, None), open_runs=(*job.open_runs, event.run_id))
         case JobRunCompleted() | JobRunFailed():
             still_open = tuple(run for run in job.open_runs if run != event.run_id)
             return BatchJob(runs=job.runs, open_runs=still_open)

@@ -5,7 +5,7 @@ of ours would hang for twelve seconds, and a stop or a readiness check with it. 
 know how long it is worth: a request is answered 503 at once, messages and followers have patience.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from itertools import accumulate
 from threading import Lock
@@ -31,8 +31,11 @@ RECONNECT_SECONDS = 3.0
 _APPEND = "SELECT * FROM public.workflow_orchestrator_append(%s, %s)"
 
 _SELECT_STREAMS = (
-    "SELECT originator_id, originator_version, topic, state FROM public.workflow_orchestrator_events"
-    " WHERE originator_id = ANY(%s) ORDER BY originator_id, originator_version"
+    "SELECT originator_id, originator_version, topic, state"
+    " FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream, version)"
+    " JOIN public.workflow_orchestrator_events"
+    " ON originator_id = wanted.stream AND originator_version > wanted.version"
+    " ORDER BY originator_id, originator_version"
 )
 
 
@@ -81,13 +84,13 @@ class LogRecorder(PostgresApplicationRecorder):
         return self._append([stored_events])[0] if stored_events else None
 
     @_hastier
-    def select_streams(self, streams: Sequence[str]) -> Sequence[StoredEvent]:
-        """All events of the streams, in one round trip."""
+    def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:
+        """The events of each stream after a version, in one round trip."""
         with (
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
-            cursor.execute(_SELECT_STREAMS, (list(streams),), prepare=True)
+            cursor.execute(_SELECT_STREAMS, (list(streams), list(streams.values())), prepare=True)
             return [StoredEvent(*row) for row in cursor.fetchall()]
 
     def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:

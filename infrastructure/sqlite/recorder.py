@@ -1,6 +1,6 @@
 """The library's recorder, and several streams at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from eventsourcing.persistence import IntegrityError, StoredEvent
@@ -10,16 +10,18 @@ from eventsourcing.utils import get_topic
 from application.event_log import Append, Ids
 
 _SELECT_STREAMS = (
-    "SELECT originator_id, originator_version, topic, state FROM stored_events"
-    " WHERE originator_id IN (SELECT value FROM json_each(?)) ORDER BY originator_id, originator_version"
+    "SELECT originator_id, originator_version, topic, state"
+    " FROM json_each(?) AS wanted CROSS JOIN stored_events"
+    " ON originator_id = wanted.key AND originator_version > wanted.value"
+    " ORDER BY originator_id, originator_version"
 )
 
 
 class LogRecorder(SQLiteApplicationRecorder):
     """Each append is a transaction of its own, or one together with others."""
 
-    def select_streams(self, streams: Sequence[str]) -> Sequence[StoredEvent]:
-        """All events of the streams, from one snapshot."""
+    def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:
+        """The events of each stream after a version, from one snapshot."""
         with self.datastore.transaction(commit=False) as cursor:
             cursor.execute(_SELECT_STREAMS, [msgspec.json.encode(streams).decode()])
             return [StoredEvent(*row) for row in cursor.fetchall()]

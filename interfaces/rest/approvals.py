@@ -62,7 +62,9 @@ class ApprovalRoutes:
         headers = command_headers(committed.version, committed.position)
         headers["Location"] = f"{PREFIX}/{approval_id}"
         return stored_json(
-            document_of(self._approvals, approval_id, committed.events), status=201, headers=headers
+            document_of(self._approvals, approval_id, await self._service.store.events_of(committed)),
+            status=201,
+            headers=headers,
         )
 
     async def list(self, request: Request, caller: Caller) -> Response:
@@ -123,7 +125,7 @@ class ApprovalRoutes:
             )
         )
         return stored_json(
-            document_of(self._approvals, approval_id, committed.events),
+            document_of(self._approvals, approval_id, await self._service.store.events_of(committed)),
             headers=command_headers(committed.version, committed.position),
         )
 

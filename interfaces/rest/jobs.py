@@ -89,9 +89,8 @@ class JobRoutes:
                 metadata=body.metadata or {},
             )
         )
-        of_the_run = [each for each in committed.events if run_id in self._runs.reads(each.event)]
         return stored_json(
-            document_of(self._runs, run_id, of_the_run),
+            document_of(self._runs, run_id, committed.new),
             status=202,
             headers=command_headers(committed.version, committed.position),
         )

@@ -63,7 +63,7 @@ class WorkflowRoutes:
         )
         headers = command_headers(committed.version, committed.position)
         headers["Location"] = f"{PREFIX}/{workflow_id}"
-        return stored_json(self._document(workflow_id, committed), status=202, headers=headers)
+        return stored_json(await self._document(workflow_id, committed), status=202, headers=headers)
 
     async def list(self, request: Request, caller: Caller) -> Response:
         """Workflows of the tenant, the newest first."""
@@ -121,7 +121,7 @@ class WorkflowRoutes:
                 expected_version=expected_version(request),
             )
         )
-        workflow = msgspec.json.decode(self._document(workflow_id, committed))
+        workflow = msgspec.json.decode(await self._document(workflow_id, committed))
         return json_response(
             {
                 "workflowId": workflow_id,
@@ -146,8 +146,9 @@ class WorkflowRoutes:
             container, caller, name, paging, equal={"workflowId": workflow_id.lower()}
         )
 
-    def _document(self, workflow_id: str, committed: Committed) -> bytes:
-        return document_of(self._workflows, workflow_id, committed.events)
+    async def _document(self, workflow_id: str, committed: Committed) -> bytes:
+        events = await self._service.store.events_of(committed)
+        return document_of(self._workflows, workflow_id, events)
 
 
 def _missing(workflow_id: str) -> WorkflowNotFound:

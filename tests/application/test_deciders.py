@@ -1,6 +1,6 @@
 """Commands that come at the same time: one look, one commit, and each has its own answer."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from eventsourcing.persistence import DataError, OperationalError, StoredEvent
 
 from application.deciders import Answer, Committed, Decider, decide_together
 from application.event_log import Append, EventLog, Ids
+from application.pasts import SHORT, Past, Pasts
 from domain import approval
 from domain.approval import Approval, ApprovalApproved, ApprovalRequested
 from domain.errors import ApprovalNotPending, StoreUnavailable, VersionMismatch
@@ -59,6 +60,7 @@ class Counting:
 
     def __init__(self, log: EventLog) -> None:
         self.looks: list[list[str]] = []
+        self.afters: list[int] = []
         self.appends: list[int] = []
         self.before_append: Callable[[], None] = lambda: None
         log.recorder.select_streams = self.select_streams  # type: ignore[attr-defined]
@@ -66,8 +68,9 @@ class Counting:
         self._select = type(log.recorder).select_streams.__get__(log.recorder)  # type: ignore[attr-defined]
         self._append = type(log.recorder).append_together.__get__(log.recorder)  # type: ignore[attr-defined]
 
-    def select_streams(self, streams: Sequence[str]) -> Any:
+    def select_streams(self, streams: Mapping[str, int]) -> Any:
         self.looks.append(sorted(streams))
+        self.afters += streams.values()
         return self._select(streams)
 
     def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:
@@ -90,11 +93,17 @@ class DeciderCases:
         return logs.open()
 
     @pytest.fixture
+    def pasts(self, log: EventLog) -> Pasts:
+        return Pasts(log, most=100)
+
+    @pytest.fixture
     def counting(self, log: EventLog) -> Counting:
         return Counting(log)
 
-    def test_many_streams_take_one_look_and_one_append(self, log: EventLog, counting: Counting) -> None:
-        answers = decide_together(log, [request(str(number)) for number in range(20)])
+    def test_many_streams_take_one_look_and_one_append(
+        self, log: EventLog, pasts: Pasts, counting: Counting
+    ) -> None:
+        answers = decide_together(log, pasts, [request(str(number)) for number in range(20)])
         assert [committed(answer).version for answer in answers] == [1] * 20
         assert len(counting.looks) == 1
         assert counting.appends == [20]
@@ -103,10 +112,10 @@ class DeciderCases:
         assert log.head() == positions[-1]
 
     def test_commands_to_one_stream_are_decided_one_on_the_other(
-        self, log: EventLog, counting: Counting
+        self, log: EventLog, pasts: Pasts, counting: Counting
     ) -> None:
         asked, ada, bob, ada_again = decide_together(
-            log, [request("a"), approve("a", "ada"), approve("a", "bob"), approve("a", "ada")]
+            log, pasts, [request("a"), approve("a", "ada"), approve("a", "bob"), approve("a", "ada")]
         )
         assert isinstance(bob, ApprovalNotPending)
         assert [committed(each).version for each in (asked, ada, ada_again)] == [1, 2, 2]
@@ -115,29 +124,33 @@ class DeciderCases:
         assert committed(asked).position != log.head()
         assert counting.appends == [1]
 
-    def test_the_same_command_twice_at_the_same_time_is_decided_once(self, log: EventLog) -> None:
+    def test_the_same_command_twice_at_the_same_time_is_decided_once(
+        self, log: EventLog, pasts: Pasts
+    ) -> None:
         meta = metadata()
-        first, again = decide_together(log, [request("a", meta=meta), request("a", meta=meta)])
+        first, again = decide_together(log, pasts, [request("a", meta=meta), request("a", meta=meta)])
         assert [len(committed(each).new) for each in (first, again)] == [1, 0]
-        assert len(log.many_streams.select_streams([stream("a")])) == 1
+        assert len(log.many_streams.select_streams({stream("a"): 0})) == 1
 
-    def test_a_version_that_is_expected_counts_what_came_just_before(self, log: EventLog) -> None:
-        decide_together(log, [request("a")])
+    def test_a_version_that_is_expected_counts_what_came_just_before(
+        self, log: EventLog, pasts: Pasts
+    ) -> None:
+        decide_together(log, pasts, [request("a")])
         ada, bob = decide_together(
-            log, [approve("a", "ada", expected_version=1), approve("a", "bob", expected_version=1)]
+            log, pasts, [approve("a", "ada", expected_version=1), approve("a", "bob", expected_version=1)]
         )
         assert committed(ada).version == 2
         assert isinstance(bob, VersionMismatch)
 
     def test_a_rival_costs_a_fresh_decision_to_those_of_his_stream_alone(
-        self, log: EventLog, logs: OpenLogs, counting: Counting
+        self, log: EventLog, pasts: Pasts, logs: OpenLogs, counting: Counting
     ) -> None:
-        decide_together(log, [request("a"), request("b")])
+        decide_together(log, pasts, [request("a"), request("b")])
         rival = logs.open()
         counting.before_append = lambda: _append(rival, "a", 2, approved("a", "rival"))
         counting.looks.clear()
         a, b, a_refused, nobody = decide_together(
-            log, [approve("a", "ada"), approve("b", "ada"), approve("a", "bob"), approve("a", "rival")]
+            log, pasts, [approve("a", "ada"), approve("b", "ada"), approve("a", "bob"), approve("a", "rival")]
         )
         assert committed(b).version == 2
         assert isinstance(a, ApprovalNotPending)
@@ -146,35 +159,131 @@ class DeciderCases:
         assert a.details["decidedBy"] == "rival"
         assert a_refused.details == a.details, "refused on the strength of what was never appended"
         assert committed(nobody).new == ()
-        assert counting.looks == [[stream("a"), stream("b")], [stream("a")]]
+        assert counting.looks == [[stream("a")], [stream("a")]], (
+            "b was remembered, and nobody was refused there"
+        )
 
-    def test_a_store_that_goes_away_is_told_to_everybody(self, log: EventLog, counting: Counting) -> None:
+    def test_what_is_remembered_is_not_read_again(
+        self, log: EventLog, pasts: Pasts, counting: Counting
+    ) -> None:
+        decide_together(log, pasts, [request("a")])
+        counting.looks.clear()
+        (answer,) = decide_together(log, pasts, [approve("a", "ada")])
+        assert committed(answer).version == 2
+        assert counting.looks == []
+        assert committed(answer).past.events == _stored(log, "a")
+
+    def test_of_what_a_rival_has_gone_on_with_only_the_rest_is_read(
+        self, log: EventLog, logs: OpenLogs, pasts: Pasts, counting: Counting
+    ) -> None:
+        decide_together(log, pasts, [request("a")])
+        _append(logs.open(), "a", 2, approved("a", "rival"))
+        counting.afters.clear()
+        (answer,) = decide_together(log, pasts, [approve("a", "ada")])
+        assert isinstance(answer, ApprovalNotPending)
+        assert counting.afters == [0]
+
+    def test_a_refusal_is_never_by_what_is_only_remembered(
+        self, log: EventLog, logs: OpenLogs, pasts: Pasts
+    ) -> None:
+        decide_together(log, pasts, [request("a")])
+        _append(logs.open(), "a", 2, approved("a", "rival"))
+        ada, bob = decide_together(
+            log, pasts, [approve("a", "rival"), approve("a", "bob", expected_version=2)]
+        )
+        assert committed(ada).new == ()
+        assert committed(ada).version == 2
+        assert isinstance(bob, ApprovalNotPending), "the version was the one that was expected"
+
+    def test_a_command_that_a_rival_has_handled_is_not_handled_again(
+        self, log: EventLog, logs: OpenLogs, pasts: Pasts
+    ) -> None:
+        decide_together(log, pasts, [request("a")])
+        meta = metadata()
+        rival = logs.open()
+        decide_together(rival, Pasts(rival, most=100), [approve("a", "ada", meta=meta)])
+        (answer,) = decide_together(log, pasts, [approve("a", "ada", meta=meta)])
+        assert committed(answer).new == ()
+        assert committed(answer).version == 2
+
+    def test_what_the_log_has_lost_is_not_remembered(
+        self, log: EventLog, pasts: Pasts, counting: Counting
+    ) -> None:
+        _append(log, "a", 1, requested("a"))
+        lost = (_recorded("a", 1, requested("a")), _recorded("a", 2, approved("a", "bob")))
+        pasts.remember(stream("a"), Past().then(lost, approval.evolve))
+        (answer,) = decide_together(log, pasts, [approve("a", "ada")])
+        assert committed(answer).version == 2
+        assert counting.afters == [1, 0]
+
+    def test_what_was_not_appended_is_not_remembered(
+        self, log: EventLog, pasts: Pasts, counting: Counting
+    ) -> None:
+        decide_together(log, pasts, [request("a")])
+
         def away() -> None:
             raise OperationalError("gone")
 
         counting.before_append = away
-        answers = decide_together(log, [request("a"), approve("a", "ada"), request("b"), approve("a", "bob")])
+        (lost,) = decide_together(log, pasts, [approve("a", "ada")])
+        assert isinstance(lost, StoreUnavailable)
+        (answer,) = decide_together(log, pasts, [approve("a", "bob")])
+        assert committed(answer).version == 2
+        assert pasts.remembered(stream("a")) == committed(answer).past
+
+    def test_a_long_stream_is_remembered_without_its_events(
+        self, log: EventLog, pasts: Pasts, counting: Counting
+    ) -> None:
+        for _ in range(SHORT + 10):
+            decide_together(
+                log,
+                pasts,
+                [Decider(stream("a"), _count, lambda state: [requested("a")], metadata(), NOW, None)],
+            )
+        past = pasts.remembered(stream("a"))
+        assert past is not None
+        assert (past.version, past.state, len(past.commands)) == (SHORT + 10, SHORT + 10, SHORT + 10)
+        assert past.events is None
+        assert len(counting.looks) == 1
+
+    def test_what_was_not_used_for_longest_is_forgotten(self, log: EventLog, counting: Counting) -> None:
+        pasts = Pasts(log, most=3)
+        for name in "abc":
+            decide_together(log, pasts, [request(name)])
+        decide_together(log, pasts, [approve("a", "ada")])
+        assert [name for name in "abc" if pasts.remembered(stream(name))] == ["a", "c"]
+
+    def test_a_store_that_goes_away_is_told_to_everybody(
+        self, log: EventLog, pasts: Pasts, counting: Counting
+    ) -> None:
+        def away() -> None:
+            raise OperationalError("gone")
+
+        counting.before_append = away
+        answers = decide_together(
+            log, pasts, [request("a"), approve("a", "ada"), request("b"), approve("a", "bob")]
+        )
         assert all(isinstance(answer, StoreUnavailable) for answer in answers)
         assert len({id(answer) for answer in answers}) == 4
-        assert log.many_streams.select_streams([stream("a"), stream("b")]) == []
+        assert log.many_streams.select_streams({stream("a"): 0, stream("b"): 0}) == []
 
-    def test_what_one_command_breaks_is_not_the_others_fault(self, log: EventLog) -> None:
+    def test_what_one_command_breaks_is_not_the_others_fault(self, log: EventLog, pasts: Pasts) -> None:
         def broken(state: Approval | None) -> Sequence[Event]:
             raise ZeroDivisionError
 
-        good, bad, other = decide_together(log, [request("a"), decider("b", broken), request("c")])
+        good, bad, other = decide_together(log, pasts, [request("a"), decider("b", broken), request("c")])
         assert isinstance(bad, ZeroDivisionError)
         assert committed(good).version == committed(other).version == 1
 
-    def test_a_stream_that_cannot_be_read_is_not_the_others_fault(self, log: EventLog) -> None:
+    def test_a_stream_that_cannot_be_read_is_not_the_others_fault(self, log: EventLog, pasts: Pasts) -> None:
         stored = log.stored(_recorded("a", 1, requested("a")))
         log.recorder.insert_events([StoredEvent(stream("a"), 1, "nobody.knows", stored.state)])
-        bad, good = decide_together(log, [approve("a", "ada"), request("b")])
+        bad, good = decide_together(log, pasts, [approve("a", "ada"), request("b")])
         assert isinstance(bad, LookupError)
         assert committed(good).version == 1
 
     def test_who_loses_every_race_is_told_so(
-        self, log: EventLog, logs: OpenLogs, monkeypatch: pytest.MonkeyPatch
+        self, log: EventLog, pasts: Pasts, logs: OpenLogs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("application.deciders._MAX_ATTEMPTS", 3)
         rival, tries = logs.open(), 0
@@ -186,12 +295,20 @@ class DeciderCases:
             return [requested("a")]
 
         lost, won = decide_together(
-            log, [Decider(stream("a"), _keep, decide, metadata(), NOW, None), request("b")]
+            log, pasts, [Decider(stream("a"), _keep, decide, metadata(), NOW, None), request("b")]
         )
         assert isinstance(lost, StoreUnavailable)
         assert "too busy" in str(lost)
         assert tries == 3
         assert committed(won).version == 1
+
+
+def _count(state: int | None, event: Event) -> int:
+    return (state or 0) + 1
+
+
+def _stored(log: EventLog, name: str) -> tuple[Recorded, ...]:
+    return tuple(map(log.recorded, log.many_streams.select_streams({stream(name): 0})))
 
 
 def _keep(state: object, event: Event) -> object:
@@ -220,7 +337,19 @@ class TestDecidersOnPostgres(DeciderCases):
         with open_logs(postgres_settings(postgres_store_url)) as logs:
             yield logs
 
-    def test_a_name_that_the_database_cannot_take_is_not_the_others_fault(self, log: EventLog) -> None:
-        bad, good = decide_together(log, [request("nul\x00"), request("b")])
+    def test_a_name_that_the_database_cannot_take_is_not_the_others_fault(
+        self, log: EventLog, pasts: Pasts
+    ) -> None:
+        bad, good = decide_together(log, pasts, [request("nul\x00"), request("b")])
         assert isinstance(bad, DataError)
         assert committed(good).version == 1
+
+    def test_a_decision_on_what_the_log_has_lost_leaves_no_hole(self, log: EventLog, pasts: Pasts) -> None:
+        _append(log, "a", 1, requested("a"))
+        lost = (_recorded("a", 1, requested("a")), _recorded("a", 2, requested("a")))
+        pasts.remember(stream("a"), Past().then(lost, _count))
+        (answer,) = decide_together(
+            log, pasts, [Decider(stream("a"), _count, lambda state: [requested("a")], metadata(), NOW, None)]
+        )
+        assert (committed(answer).version, committed(answer).past.state) == (2, 2)
+        assert [recorded.version for recorded in _stored(log, "a")] == [1, 2]

@@ -13,6 +13,7 @@ from application.dispatcher import Dispatcher
 from application.event_log import EventLog
 from application.event_store import EventStore
 from application.jobs import JobHandlers
+from application.pasts import Past
 from application.workflows import WorkflowHandlers
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.errors import JobNotFound
@@ -30,7 +31,7 @@ class Heard:
 
     async def __call__(self, command: Command) -> Committed:
         self.commands.append(command)
-        return Committed("stream", (), (), f"position-{len(self.commands)}")
+        return Committed("stream", Past(), (), f"position-{len(self.commands)}")
 
 
 def trigger(job: str = "outcome-sync") -> TriggerJob:

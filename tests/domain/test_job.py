@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from immutables import Map
 
 from domain import job
 from domain.approval import ApprovalApproved
@@ -42,7 +43,7 @@ def given(*events: Event) -> Given[BatchJob]:
 
 def test_the_first_firing_opens_a_run() -> None:
     assert job.fire(None, fired()) == (fired(),)
-    assert given(fired()).state == BatchJob(runs=frozenset({"run-1"}), open_runs=("run-1",))
+    assert given(fired()).state == BatchJob(runs=Map({"run-1": None}), open_runs=("run-1",))
 
 
 def test_a_firing_that_is_open_already_is_not_opened_twice() -> None:

@@ -206,12 +206,19 @@ def test_a_lock_that_is_not_given_back_is_told_to_all_who_come_together(
 
 def test_the_streams_that_are_asked_for_come_in_one_look(recorder: LogRecorder) -> None:
     recorder.append_together([events("a", 1, 2), events("b", 1), events("c", 1)])
-    found = recorder.select_streams(["c", "nowhere", "a"])
-    assert sorted((each.originator_id, each.originator_version) for each in found) == [
-        ("a", 1),
-        ("a", 2),
-        ("c", 1),
-    ]
+    found = recorder.select_streams({"c": 0, "nowhere": 0, "a": 1})
+    assert [(each.originator_id, each.originator_version) for each in found] == [("a", 2), ("c", 1)]
+
+
+def test_an_event_is_stored_only_after_the_one_before_it(recorder: LogRecorder) -> None:
+    recorder.append_together([events("a", 1)])
+    (alone,) = recorder.append_together([events("a", 3)])
+    assert isinstance(alone, IntegrityError)
+    fine, gap, inside = recorder.append_together([events("b", 1, 2), events("a", 3), events("c", 1, 3)])
+    assert not isinstance(fine, Exception)
+    assert isinstance(gap, IntegrityError)
+    assert isinstance(inside, IntegrityError)
+    assert sorted(ids_of(recorder)) == [("a", 1), ("b", 1), ("b", 2)]
 
 
 def test_what_a_url_says_of_a_connection_holds_for_the_logs_connections(postgres_store_url: str) -> None:
@@ -247,11 +254,12 @@ def test_there_are_never_more_connections_than_the_pool_has(postgres_store_url: 
     with open_logs(settings) as logs, ThreadPoolExecutor(13) as threads:
         log = logs.open().recorder
         watcher = threads.submit(watch)
-        work = [
-            threads.submit(log.insert_events, events(f"s{number}", version))
-            for number in range(12)
-            for version in range(1, 11)
-        ]
+
+        def append(stream: str) -> None:
+            for version in range(1, 11):
+                log.insert_events(events(stream, version))
+
+        work = [threads.submit(append, f"s{number}") for number in range(12)]
         for each in work:
             each.result(20)
         done.set()

@@ -1,0 +1,123 @@
+"""What streams have come to: read once, and remembered for the next command.
+
+A command costs the same however long its stream is: nothing of it is read again while this process remembers
+what it came to. That another writer has gone on with the stream shows when the append fails.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import Any
+
+import msgspec
+from eventsourcing.persistence import StoredEvent
+from immutables import Map
+
+from application.event_log import EventLog
+from domain.event import Event, Recorded
+
+Events = tuple[Recorded, ...]
+Evolve = Callable[[Any, Event], Any]
+
+SHORT = 100
+"""A stream of up to so many events is remembered with them, for who answers with their fold."""
+
+
+class Past(msgspec.Struct, frozen=True):
+    """A stream up to a version: the state that it has come to, and the ids of the commands that led there.
+
+    ``events`` are all of them, or nothing where they are too many to keep.
+    """
+
+    version: int = 0
+    state: Any = None
+    commands: Map[str, None] = Map()
+    events: Events | None = ()
+
+    def then(self, new: Events, evolve: Evolve) -> "Past":
+        """The past after one command's, or any, new events."""
+        if not new:
+            return self
+        state, commands = self.state, self.commands
+        for recorded in new:
+            state = evolve(state, recorded.event)
+            commands = commands.set(recorded.meta.command_id, None)
+        events = None if self.events is None else self.events + new
+        return Past(new[-1].version, state, commands, events)
+
+    def ends_with(self, newest: Recorded) -> bool:
+        """Whether the log still has the event that this ends with. One that was restored may not."""
+        return newest.version == self.version and newest.meta.command_id in self.commands
+
+    @property
+    def weight(self) -> int:
+        """What it costs to remember it, in events."""
+        return len(self.events) if self.events is not None else 1 + self.version // 10
+
+
+class Pasts:
+    """The pasts of the streams that were used last, up to ``most`` events of them. Any thread may use it."""
+
+    def __init__(self, log: EventLog, *, most: int) -> None:
+        self._log = log
+        self._most = most
+        self._weight = 0
+        self._remembered: OrderedDict[str, Past] = OrderedDict()
+        self._guard = Lock()
+
+    def remembered(self, stream: str) -> Past | None:
+        """What is remembered of a stream: true once, and perhaps not any more."""
+        with self._guard:
+            past = self._remembered.get(stream)
+            if past is not None:
+                self._remembered.move_to_end(stream)
+            return past
+
+    def read(self, wanted: Mapping[str, Evolve]) -> Mapping[str, Past | Exception]:
+        """Each stream as the log has it now, or why it cannot be told; of what is remembered only the newest
+        event and the rest are read."""
+        known = {stream: self.remembered(stream) or Past() for stream in wanted}
+        stored: dict[str, list[StoredEvent]] = {stream: [] for stream in wanted}
+        for each in self._log.many_streams.select_streams(
+            {stream: max(0, past.version - 1) for stream, past in known.items()}
+        ):
+            stored[str(each.originator_id)].append(each)
+        return {
+            stream: self._continued(stream, known[stream], stored[stream], evolve)
+            for stream, evolve in wanted.items()
+        }
+
+    def remember(self, stream: str, past: Past) -> None:
+        """Keep what a stream has come to, and forget what was not used for longest."""
+        if past.events is not None and len(past.events) > SHORT:
+            past = msgspec.structs.replace(past, events=None)
+        with self._guard:
+            before = self._remembered.get(stream, Past())
+            if before.version > past.version:
+                return
+            self._remembered[stream] = past
+            self._remembered.move_to_end(stream)
+            self._weight += past.weight - before.weight
+            while self._weight > self._most and self._remembered:
+                self._weight -= self._remembered.popitem(last=False)[1].weight
+
+    def _forget(self, stream: str) -> None:
+        with self._guard:
+            self._weight -= self._remembered.pop(stream, Past()).weight
+
+    def _continued(
+        self, stream: str, known: Past, stored: Sequence[StoredEvent], evolve: Evolve
+    ) -> Past | Exception:
+        try:
+            events = tuple(map(self._log.recorded, stored))
+            if known.version:
+                if not events or not known.ends_with(events[0]):
+                    self._forget(stream)
+                    return self.read({stream: evolve})[stream]
+                events = events[1:]
+            past = known.then(events, evolve)
+        except Exception as error:
+            return error
+        if past.version:
+            self.remember(stream, past)
+        return past
