@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.definition import FailureReason
 from domain.event import Metadata
 
 
@@ -56,10 +57,10 @@ class RejectApproval(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartWorkflow(Command):
-    """Run a definition for an opportunity; its newest version if none is named."""
+    """Run a definition, its newest version if none is named; for an opportunity, where it needs one."""
 
     workflow_id: str
-    opportunity_id: str
+    opportunity_id: str | None = None
     definition: str
     version: int | None = None
     input: Mapping[str, Any] | None = None
@@ -67,20 +68,23 @@ class StartWorkflow(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteStep(Command):
-    """Take a neighbour's answer to a step."""
+    """Take the answer to a step, named by its type or id; ``attempt`` tells to which dispatch, if known."""
 
     workflow_id: str
-    step_type: str
-    result: Mapping[str, Any]
+    step: str
+    result: Any
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailStep(Command):
-    """Take a neighbour's report that a step failed."""
+    """Take the report that a step failed; ``attempt`` tells at which dispatch, if known."""
 
     workflow_id: str
-    step_type: str
+    step: str
     error: str
+    reason: FailureReason = "reported"
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +92,86 @@ class TimeOutStep(Command):
     """Give up on a step's ``attempt`` that has not been answered by ``due_at``, its deadline."""
 
     workflow_id: str
-    step_type: str
+    step: str
     attempt: int
     due_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryWorkflow(Command):
-    """Open the next execution of a workflow."""
+class TryStepAgain(Command):
+    """Dispatch a step again after its failed ``attempt``: the pause is over at ``due_at``."""
 
     workflow_id: str
+    step: str
+    attempt: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassDeadline(Command):
+    """End an execution that has not come to its end by ``due_at``, the workflow's deadline."""
+
+    workflow_id: str
+    execution_id: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryWorkflow(Command):
+    """Open the next execution of a workflow: of what failed, or from a step on, then with other input."""
+
+    workflow_id: str
+    from_step: str | None = None
+    input: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelWorkflow(Command):
+    """End a workflow, and undo what can be undone."""
+
+    workflow_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseWorkflow(Command):
+    """Dispatch nothing more of a workflow."""
+
+    workflow_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeWorkflow(Command):
+    """Let a paused workflow go on."""
+
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkipStep(Command):
+    """Leave a step out."""
+
+    workflow_id: str
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteStepByHand(Command):
+    """Give a step the result that an operator knows."""
+
+    workflow_id: str
+    step_id: str
+    result: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryStep(Command):
+    """Try a failed step of a running workflow again."""
+
+    workflow_id: str
+    step_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import msgspec
 
 from application.ports import PublicMessage
 from domain.approval import ApprovalApproved, ApprovalRejected
-from domain.definition import OPPORTUNITY_ANALYSIS
+from domain.definition import OPPORTUNITY_ANALYSIS, Announcements
 from domain.event import Recorded
 from domain.job import JobFired
 from domain.values import is_uuid, timestamp
@@ -26,18 +26,13 @@ ENVELOPE_VERSION = "1.0"
 
 JOB_TRIGGER = "workflow.job.trigger"
 APPROVAL_COMPLETED = "hitl.approval.completed"
-ANALYSIS_STARTED = "workflow.opportunity.analysis.started"
-ANALYSIS_COMPLETED = "workflow.opportunity.analysis.completed"
-ANALYSIS_FAILED = "workflow.opportunity.analysis.failed"
 STEP_COMPLETED = "workflow.step.completed"
 
 PUBLISHED_TYPES = (
     JOB_TRIGGER,
-    ANALYSIS_STARTED,
-    *(step.request_type for step in OPPORTUNITY_ANALYSIS.steps),
+    *(step.parameters["request"] for step in OPPORTUNITY_ANALYSIS.steps),
     STEP_COMPLETED,
-    ANALYSIS_COMPLETED,
-    ANALYSIS_FAILED,
+    *(told for told in msgspec.structs.astuple(OPPORTUNITY_ANALYSIS.announcements) if told),
     APPROVAL_COMPLETED,
 )
 """Every type that goes out."""
@@ -118,16 +113,17 @@ def _describe(recorded: Recorded) -> tuple[str, dict[str, Any]] | None:
                 "triggeredBy": event.triggered_by,
                 "timestamp": timestamp(event.fired_at),
             }
-        case WorkflowStarted():
-            return ANALYSIS_STARTED, {
+        case WorkflowStarted(announcements=Announcements(started=str(message_type))):
+            return message_type, {
                 "workflowId": event.workflow_id,
-                "opportunityId": event.opportunity_id,
+                **_opportunity(event.opportunity_id),
                 "timestamp": timestamp(event.started_at),
             }
-        case StepDispatched():
-            return event.request_type, {
+        case StepDispatched(kind="event"):
+            return event.parameters["request"], {
+                **event.input,
                 "workflowId": event.workflow_id,
-                "opportunityId": event.opportunity_id,
+                **_opportunity(event.opportunity_id),
                 "stepId": event.step_id,
             }
         case StepCompleted():
@@ -137,18 +133,23 @@ def _describe(recorded: Recorded) -> tuple[str, dict[str, Any]] | None:
                 "stepType": event.step_type,
                 "result": event.result,
             }
-        case WorkflowCompleted():
-            return ANALYSIS_COMPLETED, {
+        case WorkflowCompleted(announced_as=str(message_type)):
+            return message_type, {
                 "workflowId": event.workflow_id,
-                "opportunityId": event.opportunity_id,
+                **_opportunity(event.opportunity_id),
                 "results": event.results,
                 "timestamp": timestamp(event.completed_at),
             }
-        case WorkflowFailed():
-            return ANALYSIS_FAILED, {
+        case WorkflowFailed(announced_as=str(message_type)):
+            failed_step = {"failedStep": event.failed_step} if event.failed_step else {}
+            return message_type, {
                 "workflowId": event.workflow_id,
-                "opportunityId": event.opportunity_id,
+                **_opportunity(event.opportunity_id),
                 "error": event.error,
-                "failedStep": event.failed_step,
+                **failed_step,
             }
     return None
+
+
+def _opportunity(opportunity_id: str | None) -> dict[str, str]:
+    return {"opportunityId": opportunity_id} if opportunity_id else {}

@@ -1,15 +1,24 @@
 """Workflows: load, decide, append."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any, Protocol
 
 from application.commands import (
+    CancelWorkflow,
     Command,
     CompleteStep,
+    CompleteStepByHand,
     FailStep,
+    PassDeadline,
+    PauseWorkflow,
+    ResumeWorkflow,
+    RetryStep,
     RetryWorkflow,
+    SkipStep,
     StartWorkflow,
     TimeOutStep,
+    TryStepAgain,
 )
 from application.deciders import Committed
 from application.dispatcher import Handler
@@ -17,32 +26,50 @@ from application.event_store import EventStore
 from application.ports import Clock
 from domain import workflow
 from domain.definition import WorkflowDefinition
-from domain.errors import DefinitionNotFound, WorkflowNotFound
+from domain.errors import OpportunityRequired, WorkflowNotFound
 from domain.event import Event
 from domain.workflow import Workflow, workflow_stream
+
+Decide = Callable[[Workflow, Any, datetime], tuple[Event, ...]]
+
+
+class Definitions(Protocol):
+    """Where workflow definitions are found."""
+
+    async def find(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
+        """A definition, in its newest version if none is named.
+
+        Raises:
+            DefinitionNotFound: the tenant has none of that name, or not that version of it.
+        """
+        ...
 
 
 class WorkflowHandlers:
     """Everything that can be asked of workflows."""
 
-    def __init__(self, store: EventStore, clock: Clock, definitions: Sequence[WorkflowDefinition]) -> None:
+    def __init__(self, store: EventStore, clock: Clock, definitions: Definitions) -> None:
         self._store = store
         self._clock = clock
-        self._definitions = {definition.name: definition for definition in definitions}
+        self._definitions = definitions
 
     def handlers(self) -> Mapping[type[Command], Handler]:
         """Which method handles which command."""
         return {
             StartWorkflow: self.start_workflow,
-            CompleteStep: self.complete_step,
-            FailStep: self.fail_step,
-            TimeOutStep: self.time_out_step,
-            RetryWorkflow: self.retry_workflow,
+            **{command: self._handler(decide) for command, decide in _DECISIONS.items()},
         }
 
     async def start_workflow(self, command: StartWorkflow) -> Committed:
-        """Begin a workflow; one that is already there is left as it is."""
-        definition = self._definition(command.definition, command.version)
+        """Begin a workflow; one that is already there is left as it is.
+
+        Raises:
+            DefinitionNotFound: there is no such definition.
+            OpportunityRequired: it is for opportunities, and none is named.
+        """
+        definition = await self._definitions.find(command.meta.tenant, command.definition, command.version)
+        if definition.needs_opportunity and command.opportunity_id is None:
+            raise OpportunityRequired(f"{definition.name} needs an opportunity")
         now = self._clock.now()
         return await self._store.execute(
             workflow_stream(command.meta.tenant, command.workflow_id),
@@ -62,70 +89,61 @@ class WorkflowHandlers:
             now=now,
         )
 
-    async def complete_step(self, command: CompleteStep) -> Committed:
-        """Take a neighbour's answer."""
-        return await self._decide(
-            command,
-            command.workflow_id,
-            lambda state, now: workflow.complete_step(
-                state, step_type=command.step_type, result=command.result, now=now
-            ),
-        )
+    def _handler(self, decide: Decide) -> Handler:
+        async def handle(command: Any) -> Committed:
+            now = self._clock.now()
 
-    async def fail_step(self, command: FailStep) -> Committed:
-        """Take a neighbour's report of a failure."""
-        return await self._decide(
-            command,
-            command.workflow_id,
-            lambda state, now: workflow.fail_step(
-                state, step_type=command.step_type, error=command.error, now=now
-            ),
-        )
+            def decide_existing(state: Workflow | None) -> tuple[Event, ...]:
+                if state is None:
+                    raise WorkflowNotFound(f"there is no workflow {command.workflow_id}")
+                return decide(state, command, now)
 
-    async def time_out_step(self, command: TimeOutStep) -> Committed:
-        """Give up on a step that has not answered; a clock that was set back since does not save it."""
-        return await self._decide(
-            command,
-            command.workflow_id,
-            lambda state, now: workflow.time_out_step(
-                state,
-                step_type=command.step_type,
-                attempt=command.attempt,
-                now=max(now, command.due_at),
-            ),
-        )
+            return await self._store.execute(
+                workflow_stream(command.meta.tenant, command.workflow_id),
+                evolve=workflow.evolve,
+                decide=decide_existing,
+                meta=command.meta,
+                now=now,
+                expected_version=command.expected_version,
+            )
 
-    async def retry_workflow(self, command: RetryWorkflow) -> Committed:
-        """Open the next execution."""
-        return await self._decide(
-            command, command.workflow_id, lambda state, now: workflow.retry(state, now=now)
-        )
+        return handle
 
-    async def _decide(
-        self,
-        command: Command,
-        workflow_id: str,
-        decide: Callable[[Workflow, datetime], tuple[Event, ...]],
-    ) -> Committed:
-        now = self._clock.now()
 
-        def decide_existing(state: Workflow | None) -> tuple[Event, ...]:
-            if state is None:
-                raise WorkflowNotFound(f"there is no workflow {workflow_id}")
-            return decide(state, now)
-
-        return await self._store.execute(
-            workflow_stream(command.meta.tenant, workflow_id),
-            evolve=workflow.evolve,
-            decide=decide_existing,
-            meta=command.meta,
-            now=now,
-            expected_version=command.expected_version,
-        )
-
-    def _definition(self, name: str, version: int | None) -> WorkflowDefinition:
-        definition = self._definitions.get(name)
-        if definition is None or version not in (None, definition.version):
-            wanted = name if version is None else f"{name} version {version}"
-            raise DefinitionNotFound(f"there is no workflow definition {wanted}")
-        return definition
+_DECISIONS: Mapping[type[Command], Decide] = {
+    CompleteStep: lambda state, command, now: workflow.complete_step(
+        state, step_type=command.step, result=command.result, attempt=command.attempt, now=now
+    ),
+    FailStep: lambda state, command, now: workflow.fail_step(
+        state,
+        step_type=command.step,
+        error=command.error,
+        reason=command.reason,
+        attempt=command.attempt,
+        now=now,
+    ),
+    # A clock that was set back since does not save what was due: hence the later of the two
+    TimeOutStep: lambda state, command, now: workflow.time_out_step(
+        state, step_type=command.step, attempt=command.attempt, now=max(now, command.due_at)
+    ),
+    TryStepAgain: lambda state, command, now: workflow.try_step_again(
+        state, step_type=command.step, attempt=command.attempt, now=max(now, command.due_at)
+    ),
+    PassDeadline: lambda state, command, now: workflow.pass_deadline(
+        state, execution_id=command.execution_id, now=max(now, command.due_at)
+    ),
+    RetryWorkflow: lambda state, command, now: workflow.retry(
+        state, from_step=command.from_step, input=command.input, now=now
+    ),
+    CancelWorkflow: lambda state, command, now: workflow.cancel(state, reason=command.reason, now=now),
+    PauseWorkflow: lambda state, command, now: workflow.pause(state, reason=command.reason, now=now),
+    ResumeWorkflow: lambda state, command, now: workflow.resume(state, now=now),
+    SkipStep: lambda state, command, now: workflow.skip_step(
+        state, step_id=command.step_id, reason=command.reason, now=now
+    ),
+    CompleteStepByHand: lambda state, command, now: workflow.complete_by_hand(
+        state, step_id=command.step_id, result=command.result, now=now
+    ),
+    RetryStep: lambda state, command, now: workflow.retry_step(state, step_id=command.step_id, now=now),
+}
+"""What is asked of a workflow that is there, and the rule that decides on it."""

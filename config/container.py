@@ -4,7 +4,6 @@ import os
 import socket
 import time
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from importlib.metadata import version
 from uuid import uuid4
 
@@ -12,6 +11,7 @@ import msgspec
 from starlette.applications import Starlette
 
 from application.approvals import ApprovalHandlers
+from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.integration import Source
 from application.jobs import JobHandlers
@@ -96,12 +96,12 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     containers = [each.container for each in projections.all()]
     stores = await open_stores(settings, containers, stack, observe_cosmos=metrics.cosmos_request)
     definition = OPPORTUNITY_ANALYSIS.with_timeouts(
-        timedelta(seconds=settings.workflows.step_timeout_seconds),
-        {step: timedelta(seconds=seconds) for step, seconds in settings.workflows.step_timeouts.items()},
+        settings.workflows.step_timeout_seconds,
+        {str(step): seconds for step, seconds in settings.workflows.step_timeouts.items()},
     )
     dispatch = Dispatcher(
         ApprovalHandlers(stores.event_store, clock).handlers(),
-        WorkflowHandlers(stores.event_store, clock, [definition]).handlers(),
+        WorkflowHandlers(stores.event_store, clock, ShippedDefinitions([definition])).handlers(),
         JobHandlers(stores.event_store, clock).handlers(),
     )
     aliases = settings.rabbitmq.type_aliases

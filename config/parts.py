@@ -8,8 +8,8 @@ import msgspec
 from application.dispatcher import Dispatcher
 from application.leadership import Leadership
 from application.outbox import Outbox
-from application.policies import step_deadlines
-from application.policies.step_deadlines import StepDeadlines
+from application.policies import workflow_timers
+from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher
 from application.shared_reads import SharedReads
 from application.timers import DueTimers
@@ -113,7 +113,7 @@ def build_parts(
     if "publisher" in roles:
         reacting.append(follower(Outbox(publisher), stores.log_positions))
     if "scheduler" in roles:
-        reacting.append(follower(StepDeadlines(stores.timers), stores.log_positions))
+        reacting.append(follower(WorkflowTimers(stores.timers), stores.log_positions))
         clockwork = [
             _cron(settings, stores, dispatch, schedules, clock),
             _timers(settings, stores, dispatch, clock),
@@ -138,6 +138,5 @@ def _cron(
 
 
 def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clock) -> TimerLoop:
-    commands = {step_deadlines.TIMER_KIND: step_deadlines.timed_out}
-    due = DueTimers(stores.timers, clock, dispatch, commands)
+    due = DueTimers(stores.timers, clock, dispatch, workflow_timers.COMMANDS)
     return TimerLoop(due.fire, poll_seconds=settings.followers.poll_seconds)

@@ -1,65 +1,172 @@
-"""WorkflowDefinition: a named, versioned plan of steps. ``opportunity-analysis`` is built in."""
+"""WorkflowDefinition: a named, versioned, immutable plan of steps."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
-DEFAULT_STEP_TIMEOUT = timedelta(minutes=15)
+DEFAULT_STEP_TIMEOUT_SECONDS = 15 * 60.0
+
+MAP = "map"
+"""The one kind that the aggregate itself carries out: a step for each element of a list."""
+
+FailureReason = Literal["reported", "timed_out", "unavailable", "rejected"]
+"""Who did the work says that it failed; nobody answered in time; it could not be reached, or had no time;
+the request, or the answer, was no good, and would be none another time either."""
+
+ConcurrencyPolicy = Literal["allow", "skip", "replace", "queue"]
+"""What becomes of a start while another run of the same key is under way."""
 
 
-class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """One step: the request that starts it, and where its result goes in the workflow's results."""
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of a definition, and of the events that pin a workflow to it.
+
+    What is as the default says is not stored: so a default is part of the format, and never changes.
+    """
+
+
+class Retry(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """How often a step is tried, and when again.
+
+    Before try ``n + 1`` come ``delay_seconds * factor ** (n - 1)``, at most ``most_seconds``, of which up to
+    the share ``jitter`` is taken off.
+    """
+
+    attempts: int = 1
+    delay_seconds: float = 1.0
+    factor: float = 2.0
+    most_seconds: float = 300.0
+    jitter: float = 0.1
+    on: tuple[FailureReason, ...] = ("reported", "timed_out", "unavailable")
+
+
+class Work(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be done, and by what kind of step.
+
+    ``input`` maps names to JMESPath expressions over the workflow (see :mod:`domain.expressions`);
+    ``parameters`` are the kind's own and the same for every workflow. Without ``timeout_seconds`` a step
+    waits for as long as it takes.
+    """
+
+    kind: str = "event"
+    input: Mapping[str, str] = {}
+    parameters: Mapping[str, Any] = {}
+    timeout_seconds: float | None = DEFAULT_STEP_TIMEOUT_SECONDS
+    retry: Retry = Retry()
+
+
+class MapOver(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """What a ``map`` step does for each element of the list that ``over`` finds, ``at_once`` at a time.
+
+    It fails once more than ``tolerate`` of its items have.
+    """
+
+    over: str
+    each: Work
+    at_once: int = 10
+    tolerate: int = 0
+
+
+class StepDefinition(Work, frozen=True, kw_only=True, omit_defaults=True):
+    """One step. It is due once all of ``after`` have ended, however they did.
+
+    ``when`` is an expression: where it finds nothing or what is false, the step is skipped. A failed
+    ``critical`` step fails the workflow; another's result is left out. ``result_key`` is where the result
+    goes in the workflow's results. ``compensation`` undoes what the step has done.
+    """
 
     step_type: str
-    request_type: str
-    result_key: str
+    after: tuple[str, ...] = ()
     critical: bool = False
-    timeout: timedelta = DEFAULT_STEP_TIMEOUT
+    when: str | None = None
+    result_key: str
+    map: MapOver | None = None
+    compensation: Work | None = None
 
 
-class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
+class Concurrency(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """How runs with the same ``key`` (an expression over the input, and the opportunity) get along.
+
+    A start waits until no other has come for ``debounce_seconds``.
+    """
+
+    policy: ConcurrencyPolicy = "allow"
+    key: str = "opportunityId"
+    debounce_seconds: float = 0.0
+
+
+class Trigger(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """A type of message that starts the workflow where ``filter`` holds; it also gives the ``input``."""
+
+    message_type: str
+    filter: str | None = None
+    opportunity_id: str = "data.opportunityId"
+    input: Mapping[str, str] = {}
+
+
+class Announcements(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """The messages that tell of a workflow, by their types; without one nothing is told."""
+
+    started: str | None = None
+    completed: str | None = None
+    failed: str | None = None
+
+
+class WorkflowDefinition(Part, frozen=True, kw_only=True, omit_defaults=True):
     """The plan that a workflow is pinned to when it starts."""
 
     name: str
     version: int
     steps: tuple[StepDefinition, ...]
+    description: str = ""
+    input_schema: Mapping[str, Any] | None = None
+    needs_opportunity: bool = False
+    deadline_seconds: float | None = None
+    concurrency: Concurrency = Concurrency()
+    triggers: tuple[Trigger, ...] = ()
+    announcements: Announcements = Announcements()
 
     def with_timeouts(
-        self, default: timedelta, by_step: Mapping[str, timedelta] | None = None
+        self, default: float, by_step: Mapping[str, float] | None = None
     ) -> "WorkflowDefinition":
-        """The same plan, each step waiting for its answer as long as the settings say."""
+        """The same plan, each step waiting for its answer as many seconds as the settings say."""
         chosen = by_step or {}
         steps = tuple(
-            msgspec.structs.replace(step, timeout=chosen.get(step.step_type, default)) for step in self.steps
+            msgspec.structs.replace(step, timeout_seconds=chosen.get(step.step_type, default))
+            for step in self.steps
         )
         return msgspec.structs.replace(self, steps=steps)
+
+
+def depending_on(steps: Sequence[StepDefinition], step_types: Sequence[str]) -> frozenset[str]:
+    """Those steps, and all that come after them."""
+    found = set(step_types)
+    while more := {step.step_type for step in steps if found.intersection(step.after)} - found:
+        found |= more
+    return frozenset(found)
+
+
+def _requested(step_type: str, request: str, result_key: str, *, critical: bool = False) -> StepDefinition:
+    return StepDefinition(
+        step_type=step_type, parameters={"request": request}, result_key=result_key, critical=critical
+    )
 
 
 OPPORTUNITY_ANALYSIS = WorkflowDefinition(
     name="opportunity-analysis",
     version=1,
+    description="What risk, scoring, forecast and recommendations say of an opportunity that has changed.",
+    needs_opportunity=True,
     steps=(
-        StepDefinition(
-            step_type="risk_analysis",
-            request_type="workflow.risk.analysis.requested",
-            result_key="risk",
-            critical=True,
-        ),
-        StepDefinition(
-            step_type="risk_scoring", request_type="workflow.risk.scoring.requested", result_key="scoring"
-        ),
-        StepDefinition(
-            step_type="forecast",
-            request_type="workflow.forecast.requested",
-            result_key="forecast",
-            critical=True,
-        ),
-        StepDefinition(
-            step_type="recommendation",
-            request_type="workflow.recommendation.requested",
-            result_key="recommendations",
-        ),
+        _requested("risk_analysis", "workflow.risk.analysis.requested", "risk", critical=True),
+        _requested("risk_scoring", "workflow.risk.scoring.requested", "scoring"),
+        _requested("forecast", "workflow.forecast.requested", "forecast", critical=True),
+        _requested("recommendation", "workflow.recommendation.requested", "recommendations"),
+    ),
+    announcements=Announcements(
+        started="workflow.opportunity.analysis.started",
+        completed="workflow.opportunity.analysis.completed",
+        failed="workflow.opportunity.analysis.failed",
     ),
 )
 """Four steps in parallel, two of them critical (wire contract, section 1)."""

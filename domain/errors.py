@@ -4,9 +4,11 @@
 
     Refusal                      a rule of the business says no; telling the caller is the answer
       NotFound
-        WorkflowNotFound, ApprovalNotFound, JobNotFound, DefinitionNotFound
+        WorkflowNotFound, StepNotFound, ApprovalNotFound, JobNotFound, DefinitionNotFound
       Conflict                   the thing's state does not allow it now
-        ApprovalNotPending, NothingFailed, WorkflowNotEnded
+        ApprovalNotPending, NothingFailed, StepNotOpen, WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone
+      BadInput                   what was given does not suit what it is for
+        OpportunityRequired
       VersionMismatch            the caller decided on an older version
     Failure                      the world is in the way; trying again later may work
       StoreUnavailable
@@ -37,6 +39,10 @@ class WorkflowNotFound(NotFound):
     code = "WORKFLOW_NOT_FOUND"
 
 
+class StepNotFound(NotFound):
+    code = "STEP_NOT_FOUND"
+
+
 class ApprovalNotFound(NotFound):
     code = "HITL_APPROVAL_NOT_FOUND"
 
@@ -63,6 +69,28 @@ class NothingFailed(Conflict):
 
 class WorkflowNotEnded(Conflict):
     code = "WORKFLOW_NOT_ENDED"
+
+
+class WorkflowNotRunning(Conflict):
+    code = "WORKFLOW_NOT_RUNNING"
+
+
+class WorkflowUndone(Conflict):
+    code = "WORKFLOW_COMPENSATED"
+
+
+class StepNotOpen(Conflict):
+    code = "STEP_NOT_OPEN"
+
+
+class BadInput(Refusal):
+    """What was given does not suit what it is for. ``details`` may list the faults."""
+
+    code = "VALIDATION_ERROR"
+
+
+class OpportunityRequired(BadInput):
+    """The definition is for opportunities, and none was named."""
 
 
 class VersionMismatch(Refusal):

@@ -5,18 +5,17 @@ from collections.abc import Mapping, Sequence
 from domain.event import Event, Recorded
 from domain.values import timestamp
 from domain.workflow import (
-    StepCompleted,
-    StepDispatched,
-    StepFailed,
-    WorkflowCompleted,
-    WorkflowFailed,
+    CompensationBegan,
+    WorkflowEvent,
+    WorkflowPaused,
+    WorkflowResumed,
     WorkflowRetried,
     WorkflowStarted,
 )
 from projections.ports import Container, Json
 from projections.projection import existing
-from projections.steps import changed_steps, planned_step
-from projections.workflows import ending
+from projections.steps import StepEvent, changed_steps, is_of_the_plan, planned_step, steps_again
+from projections.workflows import Ending, ending
 
 
 class Executions:
@@ -27,19 +26,11 @@ class Executions:
 
     def reads(self, event: Event) -> Sequence[str]:
         """The execution that an event belongs to; a retry also reads the one before."""
-        match event:
-            case WorkflowRetried():
-                return [event.execution_id, event.previous_execution_id]
-            case (
-                WorkflowStarted()
-                | StepDispatched()
-                | StepCompleted()
-                | StepFailed()
-                | WorkflowCompleted()
-                | WorkflowFailed()
-            ):
-                return [event.execution_id]
-        return ()
+        if isinstance(event, WorkflowRetried):
+            return [event.execution_id, event.previous_execution_id]
+        if isinstance(event, StepEvent) and not is_of_the_plan(event):
+            return ()
+        return [event.execution_id] if isinstance(event, WorkflowEvent) else ()
 
     def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
         """Follow each execution; a new one begins with the steps of the one before."""
@@ -50,14 +41,19 @@ class Executions:
                 began = _execution(event.execution_id, event.workflow_id, tenant, 1, steps)
                 return {event.execution_id: began | {"startedAt": timestamp(event.started_at)}}
             case WorkflowRetried():
-                steps = existing(documents, event.previous_execution_id)["steps"]
+                steps = steps_again(existing(documents, event.previous_execution_id)["steps"], event)
                 began = _execution(event.execution_id, event.workflow_id, tenant, event.attempt, steps)
-                return {event.execution_id: began | {"startedAt": timestamp(event.retried_at)}}
-            case StepDispatched() | StepCompleted() | StepFailed():
-                execution = existing(documents, event.execution_id)
-                return {event.execution_id: execution | {"steps": changed_steps(execution["steps"], event)}}
-            case WorkflowCompleted() | WorkflowFailed():
-                return {event.execution_id: existing(documents, event.execution_id) | ending(event)}
+                status = "compensating" if event.compensates else "running"
+                times = {"startedAt": timestamp(event.retried_at), "status": status}
+                return {event.execution_id: began | times}
+            case WorkflowPaused() | WorkflowResumed():
+                status = "paused" if isinstance(event, WorkflowPaused) else "running"
+                return {event.execution_id: existing(documents, event.execution_id) | {"status": status}}
+        if isinstance(event, StepEvent):
+            execution = existing(documents, event.execution_id)
+            return {event.execution_id: execution | {"steps": changed_steps(execution["steps"], event)}}
+        if isinstance(event, Ending | CompensationBegan):
+            return {event.execution_id: existing(documents, event.execution_id) | ending(event)}
         return {}
 
 

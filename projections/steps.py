@@ -5,13 +5,26 @@ The step's own fields are written here alone; workflows and executions hold the 
 
 from collections.abc import Mapping, Sequence
 
+from domain.definition import StepDefinition
 from domain.event import Event, Recorded
 from domain.values import timestamp
-from domain.workflow import PlannedStep, StepCompleted, StepDispatched, StepFailed, WorkflowStarted
+from domain.workflow import (
+    StepCancelled,
+    StepCompleted,
+    StepDispatched,
+    StepFailed,
+    StepMapped,
+    StepSkipped,
+    WorkflowRetried,
+    WorkflowStarted,
+    step_id_of,
+)
+from domain.workflow.state import COMPENSATION
 from projections.ports import Container, Json
 from projections.projection import existing
 
-StepEvent = StepDispatched | StepCompleted | StepFailed
+StepEvent = StepDispatched | StepMapped | StepCompleted | StepFailed | StepSkipped | StepCancelled
+"""What happens to one step."""
 
 
 class Steps:
@@ -24,49 +37,69 @@ class Steps:
         """The steps that an event is about."""
         match event:
             case WorkflowStarted():
-                return [plan.step_id for plan in event.steps]
-            case StepDispatched() | StepCompleted() | StepFailed():
+                return [step_id_of(event.workflow_id, plan.step_type) for plan in event.steps]
+            case WorkflowRetried():
+                return [step_id_of(event.workflow_id, step_type) for step_type in event.again]
+            case (
+                StepDispatched()
+                | StepMapped()
+                | StepCompleted()
+                | StepFailed()
+                | StepSkipped()
+                | StepCancelled()
+            ):
                 return [event.step_id]
         return ()
 
     def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
-        """Plan the steps, then follow each."""
+        """Plan the steps, then follow each. Items and compensations come to be when they are dispatched."""
         event = recorded.event
+        created = {"createdAt": timestamp(recorded.timestamp), "tenantId": recorded.meta.tenant}
         if isinstance(event, WorkflowStarted):
-            created = {"createdAt": timestamp(recorded.timestamp), "tenantId": recorded.meta.tenant}
-            return {
-                plan.step_id: {"id": plan.step_id, **created, **planned_step(plan, event)}
-                for plan in event.steps
-            }
+            planned = [planned_step(plan, event) for plan in event.steps]
+            return {step["stepId"]: {"id": step["stepId"], **created, **step} for step in planned}
+        if isinstance(event, WorkflowRetried):
+            return {id: _pending_again(existing(documents, id), event) for id in self.reads(event)}
         assert isinstance(event, StepEvent)
+        if isinstance(event, StepDispatched) and event.step_id not in documents:
+            unplanned = _unplanned_step(event)
+            return {event.step_id: changed_step({"id": event.step_id, **created, **unplanned}, event)}
         return {event.step_id: changed_step(existing(documents, event.step_id), event)}
 
 
-def planned_step(plan: PlannedStep, started: WorkflowStarted) -> Json:
+def planned_step(plan: StepDefinition, started: WorkflowStarted) -> Json:
     """A step that has not been dispatched yet."""
     return {
-        "stepId": plan.step_id,
+        "stepId": step_id_of(started.workflow_id, plan.step_type),
         "workflowId": started.workflow_id,
         "executionId": started.execution_id,
         "stepType": plan.step_type,
+        "kind": plan.kind,
+        "after": list(plan.after),
         "critical": plan.critical,
         "status": "pending",
         "attempt": 0,
     }
 
 
+def _unplanned_step(event: StepDispatched) -> Json:
+    item = {} if event.item is None else {"item": event.item}
+    return {
+        "stepId": event.step_id,
+        "workflowId": event.workflow_id,
+        "stepType": event.step_type,
+        "kind": event.kind,
+        "critical": False,
+        **item,
+    }
+
+
 def changed_step(step: Json, event: StepEvent) -> Json:
     """A step after an event about it."""
+    step = {name: step[name] for name in step if name not in ("retryAt", "reason")}
     match event:
-        case StepDispatched():
-            kept = {name: step[name] for name in step if name not in ("result", "error", "completedAt")}
-            return kept | {
-                "executionId": event.execution_id,
-                "status": "running",
-                "attempt": event.attempt,
-                "startedAt": timestamp(event.dispatched_at),
-                "deadlineAt": timestamp(event.deadline_at),
-            }
+        case StepDispatched() | StepMapped():
+            return _begun(step, event)
         case StepCompleted():
             return step | {
                 "status": "completed",
@@ -74,13 +107,61 @@ def changed_step(step: Json, event: StepEvent) -> Json:
                 "completedAt": timestamp(event.completed_at),
             }
         case StepFailed():
-            return step | {
+            failed = step | {
                 "status": "failed",
                 "error": event.error,
+                "reason": event.reason,
                 "completedAt": timestamp(event.failed_at),
             }
+            if event.retry_at is None:
+                return failed
+            return failed | {"status": "retrying", "retryAt": timestamp(event.retry_at)}
+        case StepSkipped():
+            return step | {
+                "status": "skipped",
+                "reason": event.reason,
+                "completedAt": timestamp(event.skipped_at),
+            }
+        case StepCancelled():
+            return step | {"status": "cancelled", "completedAt": timestamp(event.cancelled_at)}
+
+
+def _begun(step: Json, event: StepDispatched | StepMapped) -> Json:
+    kept = {name: step[name] for name in step if name not in _OF_THE_ATTEMPT_BEFORE}
+    began_at = event.dispatched_at if isinstance(event, StepDispatched) else event.mapped_at
+    begun = kept | {
+        "executionId": event.execution_id,
+        "status": "running",
+        "attempt": event.attempt,
+        "startedAt": timestamp(began_at),
+    }
+    if event.deadline_at is not None:
+        begun["deadlineAt"] = timestamp(event.deadline_at)
+    if isinstance(event, StepMapped):
+        begun["items"] = len(event.elements)
+    elif event.input:
+        begun["input"] = event.input
+    return begun
+
+
+_OF_THE_ATTEMPT_BEFORE = ("result", "error", "completedAt", "deadlineAt", "input")
 
 
 def changed_steps(steps: Sequence[Json], event: StepEvent) -> list[Json]:
     """A workflow's steps after an event about one of them."""
     return [changed_step(step, event) if step["stepId"] == event.step_id else step for step in steps]
+
+
+def steps_again(steps: Sequence[Json], event: WorkflowRetried) -> list[Json]:
+    """A workflow's steps when its next execution is opened."""
+    return [_pending_again(step, event) if step["stepType"] in event.again else step for step in steps]
+
+
+def is_of_the_plan(event: StepEvent) -> bool:
+    """Whether the step stands in the plan: it is neither an item nor a compensation."""
+    return not event.step_type.endswith(("]", COMPENSATION))
+
+
+def _pending_again(step: Json, event: WorkflowRetried) -> Json:
+    kept = {name: step[name] for name in step if name not in (*_OF_THE_ATTEMPT_BEFORE, "startedAt", "reason")}
+    return kept | {"status": "pending", "executionId": event.execution_id}

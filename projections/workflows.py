@@ -5,17 +5,23 @@ from collections.abc import Mapping, Sequence
 from domain.event import Event, Recorded
 from domain.values import timestamp
 from domain.workflow import (
-    StepCompleted,
-    StepDispatched,
-    StepFailed,
+    CompensationBegan,
+    CompensationFailed,
+    WorkflowCancelled,
+    WorkflowCompensated,
     WorkflowCompleted,
+    WorkflowEvent,
     WorkflowFailed,
+    WorkflowPaused,
+    WorkflowResumed,
     WorkflowRetried,
     WorkflowStarted,
 )
 from projections.ports import Container, Json
 from projections.projection import existing
-from projections.steps import changed_steps, planned_step
+from projections.steps import StepEvent, changed_steps, is_of_the_plan, planned_step, steps_again
+
+Ending = WorkflowCompleted | WorkflowFailed | WorkflowCancelled | WorkflowCompensated | CompensationFailed
 
 
 class Workflows:
@@ -28,18 +34,9 @@ class Workflows:
 
     def reads(self, event: Event) -> Sequence[str]:
         """The workflow that an event is about."""
-        match event:
-            case (
-                WorkflowStarted()
-                | StepDispatched()
-                | StepCompleted()
-                | StepFailed()
-                | WorkflowCompleted()
-                | WorkflowFailed()
-                | WorkflowRetried()
-            ):
-                return [event.workflow_id]
-        return ()
+        if isinstance(event, StepEvent) and not is_of_the_plan(event):
+            return ()
+        return [event.workflow_id] if isinstance(event, WorkflowEvent) else ()
 
     def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
         """Follow the workflow."""
@@ -56,7 +53,7 @@ def _started(event: WorkflowStarted, tenant: str, now: str) -> Json:
         "id": event.workflow_id,
         "workflowId": event.workflow_id,
         "tenantId": tenant,
-        "opportunityId": event.opportunity_id,
+        **({"opportunityId": event.opportunity_id} if event.opportunity_id else {}),
         "definition": event.definition,
         "definitionVersion": event.definition_version,
         "executionId": event.execution_id,
@@ -68,33 +65,74 @@ def _started(event: WorkflowStarted, tenant: str, now: str) -> Json:
     }
     if event.input is not None:
         workflow["input"] = event.input
+    if event.deadline_at is not None:
+        workflow["deadlineAt"] = timestamp(event.deadline_at)
     return workflow
 
 
 def _changed(workflow: Json, event: Event) -> Json:
+    if isinstance(event, StepEvent):
+        return workflow | {"steps": changed_steps(workflow["steps"], event)}
+    if isinstance(event, Ending | CompensationBegan):
+        return workflow | ending(event)
     match event:
-        case StepDispatched() | StepCompleted() | StepFailed():
-            workflow["steps"] = changed_steps(workflow["steps"], event)
-        case WorkflowCompleted() | WorkflowFailed():
-            workflow.update(ending(event))
+        case WorkflowPaused():
+            return workflow | {"status": "paused", "reason": event.reason}
+        case WorkflowResumed():
+            return {name: workflow[name] for name in workflow if name != "reason"} | {"status": "running"}
         case WorkflowRetried():
-            for name in ("results", "error", "failedStep", "completedAt"):
-                workflow.pop(name, None)
-            workflow.update(status="running", executionId=event.execution_id)
+            return _retried(workflow, event)
     return workflow
 
 
-def ending(event: WorkflowCompleted | WorkflowFailed) -> Json:
-    """How a workflow, or one of its executions, ended."""
-    if isinstance(event, WorkflowCompleted):
-        return {
-            "status": "completed",
-            "results": event.results,
-            "completedAt": timestamp(event.completed_at),
-        }
-    return {
-        "status": "failed",
-        "error": event.error,
-        "failedStep": event.failed_step,
-        "completedAt": timestamp(event.failed_at),
+def _retried(workflow: Json, event: WorkflowRetried) -> Json:
+    kept = {name: workflow[name] for name in workflow if name not in _OF_THE_EXECUTION_BEFORE}
+    kept |= {
+        "status": "compensating" if event.compensates else "running",
+        "executionId": event.execution_id,
+        "steps": steps_again(workflow["steps"], event),
     }
+    if event.input is not None:
+        kept["input"] = event.input
+    if event.deadline_at is not None:
+        kept["deadlineAt"] = timestamp(event.deadline_at)
+    return kept
+
+
+_OF_THE_EXECUTION_BEFORE = ("results", "error", "failedStep", "reason", "completedAt", "deadlineAt")
+
+
+def ending(event: Ending | CompensationBegan) -> Json:
+    """How a workflow, or one of its executions, ended; or that what it did is being undone."""
+    match event:
+        case WorkflowCompleted():
+            return {
+                "status": "completed",
+                "results": event.results,
+                "completedAt": timestamp(event.completed_at),
+            }
+        case WorkflowFailed():
+            failed_step = {"failedStep": event.failed_step} if event.failed_step else {}
+            return {
+                "status": "failed",
+                "error": event.error,
+                **failed_step,
+                "completedAt": timestamp(event.failed_at),
+            }
+        case WorkflowCancelled():
+            return {
+                "status": "cancelled",
+                "reason": event.reason,
+                "completedAt": timestamp(event.cancelled_at),
+            }
+        case CompensationBegan():
+            return {"status": "compensating"}
+        case WorkflowCompensated():
+            return {"status": "compensated", "completedAt": timestamp(event.compensated_at)}
+        case CompensationFailed():
+            return {
+                "status": "compensation_failed",
+                "error": event.error,
+                "failedStep": event.failed_step,
+                "completedAt": timestamp(event.failed_at),
+            }

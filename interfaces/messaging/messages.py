@@ -271,7 +271,7 @@ def _completion(message: _Reply, envelope: Envelope, step_type: str, *fields: st
     return CompleteStep(
         meta=envelope.caused_by(envelope.require_tenant()),
         workflow_id=message.workflow_id,
-        step_type=step_type,
+        step=step_type,
         result=result,
     )
 
@@ -280,7 +280,7 @@ def _failure(message: _ReplyFailed, envelope: Envelope, step_type: str) -> FailS
     return FailStep(
         meta=envelope.caused_by(envelope.require_tenant()),
         workflow_id=message.workflow_id,
-        step_type=step_type,
+        step=step_type,
         error=_error_text(message.error),
     )
 

@@ -8,11 +8,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.errors import Conflict, Failure, NotFound, Refusal, VersionMismatch
+from domain.errors import BadInput, Conflict, Failure, NotFound, Refusal, VersionMismatch
 from interfaces.rest.answers import json_response
 from interfaces.rest.models import Fault
 
-STATUS_OF: Mapping[type[Refusal], int] = {NotFound: 404, Conflict: 409, VersionMismatch: 412}
+STATUS_OF: Mapping[type[Refusal], int] = {
+    NotFound: 404,
+    Conflict: 409,
+    VersionMismatch: 412,
+    BadInput: 400,
+}
 
 RETRY_AFTER_SECONDS = 5
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
+from application.policies.step_deadlines import ACTOR, TIMER_KIND, StepDeadlines, timed_out
 
 from application.commands import TimeOutStep
-from application.policies.step_deadlines import ACTOR, TIMER_KIND, StepDeadlines, timed_out
 from application.ports import Timer
 from domain import workflow
 from domain.definition import OPPORTUNITY_ANALYSIS

@@ -1,0 +1,63 @@
+"""JMESPath over what a workflow knows: its input, and the results of the steps before."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.parser import ParsedResult
+
+
+class BadExpression(ValueError):
+    """An expression that cannot be read, or that does not fit what it is applied to."""
+
+
+@lru_cache(maxsize=4096)
+def compiled(expression: str) -> ParsedResult:
+    """A parsed expression.
+
+    Raises:
+        BadExpression: it is none.
+    """
+    try:
+        return jmespath.compile(expression)
+    except (JMESPathError, RecursionError) as error:
+        raise BadExpression(_first_line(error)) from None
+
+
+def found(expression: str, context: Mapping[str, Any]) -> Any:
+    """What an expression finds; ``None`` where there is nothing.
+
+    Raises:
+        BadExpression: it cannot be read, or does not fit what is there.
+    """
+    try:
+        return compiled(expression).search(context)
+    except BadExpression:
+        raise
+    except (JMESPathError, TypeError, ValueError, RecursionError) as error:
+        raise BadExpression(f"{expression}: {_first_line(error)}") from None
+
+
+def holds(expression: str, context: Mapping[str, Any]) -> bool:
+    """Whether an expression finds something that JMESPath takes for true: neither nothing nor empty.
+
+    Raises:
+        BadExpression: as in :func:`found`.
+    """
+    value = found(expression, context)
+    return value is not None and value is not False and value not in ("", [], {})
+
+
+def mapped(expressions: Mapping[str, str], context: Mapping[str, Any]) -> dict[str, Any]:
+    """What each named expression finds.
+
+    Raises:
+        BadExpression: as in :func:`found`.
+    """
+    return {name: found(expression, context) for name, expression in expressions.items()}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

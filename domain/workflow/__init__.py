@@ -1,0 +1,106 @@
+"""WorkflowExecution: one workflow over all its executions.
+
+An execution is one attempt; a retry opens the next one, keeps what completed and dispatches again what
+failed. A step still waiting for its answer when its execution fails goes on waiting: its answer is kept, and
+a retry does not ask for it twice.
+
+``events`` is what happens, ``state`` what the rules know of it, ``turn`` what follows from it; ``starting``,
+``answers`` and ``orders`` are the commands.
+"""
+
+from domain.values import StreamName
+from domain.workflow.answers import (
+    complete_step,
+    fail_step,
+    pass_deadline,
+    time_out_step,
+    try_step_again,
+)
+from domain.workflow.events import (
+    CompensationBegan,
+    CompensationFailed,
+    StepCancelled,
+    StepCompleted,
+    StepDispatched,
+    StepFailed,
+    StepMapped,
+    StepSkipped,
+    WorkflowCancelled,
+    WorkflowCompensated,
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowPaused,
+    WorkflowResumed,
+    WorkflowRetried,
+    WorkflowStarted,
+)
+from domain.workflow.orders import cancel, complete_by_hand, pause, resume, retry, retry_step, skip_step
+from domain.workflow.starting import start
+from domain.workflow.state import Items, Step, Workflow, evolve, execution_id_of, item_type, step_id_of
+
+WorkflowEvent = (
+    WorkflowStarted
+    | StepDispatched
+    | StepMapped
+    | StepCompleted
+    | StepFailed
+    | StepSkipped
+    | StepCancelled
+    | WorkflowCompleted
+    | WorkflowFailed
+    | WorkflowCancelled
+    | WorkflowPaused
+    | WorkflowResumed
+    | WorkflowRetried
+    | CompensationBegan
+    | WorkflowCompensated
+    | CompensationFailed
+)
+"""Every event of a workflow."""
+
+
+def workflow_stream(tenant: str, workflow_id: str) -> str:
+    """The name of a workflow's stream."""
+    return str(StreamName(tenant, "workflow", workflow_id))
+
+
+__all__ = [
+    "CompensationBegan",
+    "CompensationFailed",
+    "Items",
+    "Step",
+    "StepCancelled",
+    "StepCompleted",
+    "StepDispatched",
+    "StepFailed",
+    "StepMapped",
+    "StepSkipped",
+    "Workflow",
+    "WorkflowCancelled",
+    "WorkflowCompensated",
+    "WorkflowCompleted",
+    "WorkflowEvent",
+    "WorkflowFailed",
+    "WorkflowPaused",
+    "WorkflowResumed",
+    "WorkflowRetried",
+    "WorkflowStarted",
+    "cancel",
+    "complete_by_hand",
+    "complete_step",
+    "evolve",
+    "execution_id_of",
+    "fail_step",
+    "item_type",
+    "pass_deadline",
+    "pause",
+    "resume",
+    "retry",
+    "retry_step",
+    "skip_step",
+    "start",
+    "step_id_of",
+    "time_out_step",
+    "try_step_again",
+    "workflow_stream",
+]

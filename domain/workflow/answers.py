@@ -1,0 +1,113 @@
+"""What comes back: answers, reports of failure, and deadlines that nobody kept.
+
+An answer that nobody waits for changes nothing. ``attempt``, where the sender knows it, tells which dispatch
+it answers; one to an earlier dispatch comes too late.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from domain.definition import FailureReason
+from domain.event import Event
+from domain.workflow.state import UNDER_WAY, Step, Workflow
+from domain.workflow.turn import Turn
+
+_ENDED_BADLY = ("failed", "cancelled", "compensated", "compensation_failed")
+
+
+def complete_step(
+    state: Workflow, *, step_type: str, result: Any, now: datetime, attempt: int | None = None
+) -> tuple[Event, ...]:
+    """Take a step's answer; ``step_type`` may be the step's id.
+
+    One that comes when everything is being undone is undone as well.
+    """
+    step = _waiting(state, step_type, attempt)
+    if step is None:
+        return ()
+    turn = Turn(state, now)
+    turn.complete(step, result)
+    if state.status in _ENDED_BADLY:
+        turn.begin_compensation()
+    return turn.go_on(step).events
+
+
+def fail_step(
+    state: Workflow,
+    *,
+    step_type: str,
+    error: str,
+    now: datetime,
+    reason: FailureReason = "reported",
+    attempt: int | None = None,
+) -> tuple[Event, ...]:
+    """Take the report of a step's failure; a critical step's fails the workflow, once no try is left."""
+    step = _waiting(state, step_type, attempt)
+    if step is None or step.status != "running":
+        return ()
+    return _failed(state, step, error, reason, now)
+
+
+def time_out_step(state: Workflow, *, step_type: str, attempt: int, now: datetime) -> tuple[Event, ...]:
+    """Give up on a step that has not answered that ``attempt`` by its deadline."""
+    step = _waiting(state, step_type, attempt)
+    if step is None or step.deadline_at is None or now < step.deadline_at:
+        return ()
+    turn = Turn(state, now)
+    if step.items is not None:
+        turn.cancel_open_steps(items_of=step.step_type)
+    error = f"no answer within {step.work.timeout_seconds:g} s"
+    turn.fail(turn.state.steps[step.step_type], error, "timed_out")
+    return turn.go_on(step).events
+
+
+def try_step_again(state: Workflow, *, step_type: str, attempt: int, now: datetime) -> tuple[Event, ...]:
+    """The pause after that failed ``attempt`` is over. While the workflow is paused, nothing goes out."""
+    step = state.step(step_type)
+    if (
+        step is None
+        or step.status != "retrying"
+        or step.attempt != attempt
+        or step.retry_at is None
+        or now < step.retry_at
+        or state.status not in ("running", "compensating")
+    ):
+        return ()
+    turn = Turn(state, now)
+    turn.dispatch(step)
+    return turn.go_on(step).events
+
+
+def pass_deadline(state: Workflow, *, execution_id: str, now: datetime) -> tuple[Event, ...]:
+    """End an execution that has not come to its end by the workflow's deadline."""
+    if state.status not in UNDER_WAY or state.execution_id != execution_id:
+        return ()
+    if state.deadline_at is None or now < state.deadline_at:
+        return ()
+    turn = Turn(state, now)
+    turn.cancel_open_steps()
+    turn.end_as_failed(f"not at its end within {state.deadline_seconds:g} s", None)
+    return turn.events
+
+
+def _waiting(state: Workflow, step_type: str, attempt: int | None) -> Step | None:
+    """The step, if somebody waits for its answer.
+
+    Of a cancelled one, only for what would have to be undone.
+    """
+    step = state.step(step_type)
+    if step is None or attempt not in (None, step.attempt):
+        return None
+    if step.status in ("running", "retrying"):
+        return step
+    definition = state.definition(step.step_type)
+    undone = definition is not None and definition.compensation is not None
+    return step if step.status == "cancelled" and undone and state.status not in UNDER_WAY else None
+
+
+def _failed(
+    state: Workflow, step: Step, error: str, reason: FailureReason, now: datetime
+) -> tuple[Event, ...]:
+    turn = Turn(state, now)
+    turn.fail(step, error, reason)
+    return turn.go_on(step).events

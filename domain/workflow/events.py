@@ -1,0 +1,238 @@
+"""What happens to a workflow."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from domain.definition import Announcements, FailureReason, StepDefinition
+from domain.event import Event, stored_as
+
+
+def _started_2(stored: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew opportunity-analysis alone, whose steps are requests without an order."""
+    steps = [
+        {
+            "step_type": step["step_type"],
+            "parameters": {"request": step["request_type"]},
+            "result_key": step["result_key"],
+            "critical": step["critical"],
+            "timeout_seconds": step["timeout_seconds"],
+        }
+        for step in stored["steps"]
+    ]
+    names = ("started", "completed", "failed")
+    told = {name: f"workflow.opportunity.analysis.{name}" for name in names}
+    return {**stored, "steps": steps, "announcements": told}
+
+
+def _dispatched_2(stored: dict[str, Any]) -> dict[str, Any]:
+    stored = dict(stored)
+    return {**stored, "kind": "event", "parameters": {"request": stored.pop("request_type")}, "input": {}}
+
+
+def _told_2(outcome: str) -> Any:
+    return lambda stored: {**stored, "announced_as": f"workflow.opportunity.analysis.{outcome}"}
+
+
+@stored_as("workflow.started", version=2, upcasters={1: _started_2})
+class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A workflow began, with the plan that it keeps whatever becomes of the definition."""
+
+    workflow_id: str
+    opportunity_id: str | None = None
+    definition: str
+    definition_version: int
+    execution_id: str
+    steps: tuple[StepDefinition, ...]
+    started_at: datetime
+    input: Mapping[str, Any] | None = None
+    deadline_seconds: float | None = None
+    deadline_at: datetime | None = None
+    announcements: Announcements = Announcements()
+
+
+@stored_as("workflow.step_dispatched", version=2, upcasters={1: _dispatched_2})
+class StepDispatched(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A step is to be carried out as its ``kind`` says; without an answer it fails at ``deadline_at``."""
+
+    workflow_id: str
+    opportunity_id: str | None = None
+    execution_id: str
+    step_id: str
+    step_type: str
+    kind: str
+    parameters: Mapping[str, Any] = {}
+    input: Mapping[str, Any] = {}
+    attempt: int
+    dispatched_at: datetime
+    deadline_at: datetime | None = None
+    item: int | None = None
+
+
+@stored_as("workflow.step_mapped")
+class StepMapped(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A ``map`` step has found the elements that it is to do its work for."""
+
+    workflow_id: str
+    execution_id: str
+    step_id: str
+    step_type: str
+    elements: tuple[Any, ...]
+    attempt: int
+    mapped_at: datetime
+    deadline_at: datetime | None = None
+
+
+@stored_as("workflow.step_completed")
+class StepCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A step's answer has come."""
+
+    workflow_id: str
+    execution_id: str
+    step_id: str
+    step_type: str
+    attempt: int
+    result: Any
+    completed_at: datetime
+
+
+@stored_as("workflow.step_failed")
+class StepFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A step has failed; it is tried again at ``retry_at``, if that is said."""
+
+    workflow_id: str
+    execution_id: str
+    step_id: str
+    step_type: str
+    attempt: int
+    error: str
+    reason: FailureReason
+    failed_at: datetime
+    retry_at: datetime | None = None
+
+
+@stored_as("workflow.step_skipped")
+class StepSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A step is left out: its condition does not hold, or an operator says so."""
+
+    workflow_id: str
+    execution_id: str
+    step_id: str
+    step_type: str
+    reason: str
+    by_operator: bool = False
+    skipped_at: datetime
+
+
+@stored_as("workflow.step_cancelled")
+class StepCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Nobody waits for a step any more; whoever is at it is told."""
+
+    workflow_id: str
+    execution_id: str
+    step_id: str
+    step_type: str
+    kind: str
+    attempt: int
+    cancelled_at: datetime
+
+
+@stored_as("workflow.completed", version=2, upcasters={1: _told_2("completed")})
+class WorkflowCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Every step has ended and no critical one failed."""
+
+    workflow_id: str
+    opportunity_id: str | None = None
+    execution_id: str
+    results: Mapping[str, Any]
+    completed_at: datetime
+    announced_as: str | None = None
+
+
+@stored_as("workflow.failed", version=2, upcasters={1: _told_2("failed")})
+class WorkflowFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A critical step failed, or the workflow's deadline has passed."""
+
+    workflow_id: str
+    opportunity_id: str | None = None
+    execution_id: str
+    error: str
+    failed_step: str | None = None
+    failed_at: datetime
+    announced_as: str | None = None
+
+
+@stored_as("workflow.cancelled")
+class WorkflowCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody has put an end to it."""
+
+    workflow_id: str
+    opportunity_id: str | None = None
+    execution_id: str
+    reason: str
+    cancelled_at: datetime
+
+
+@stored_as("workflow.paused")
+class WorkflowPaused(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Nothing more is dispatched; what is under way goes on, and its answers are kept."""
+
+    workflow_id: str
+    execution_id: str
+    reason: str
+    paused_at: datetime
+
+
+@stored_as("workflow.resumed")
+class WorkflowResumed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """It goes on."""
+
+    workflow_id: str
+    execution_id: str
+    resumed_at: datetime
+
+
+@stored_as("workflow.retried")
+class WorkflowRetried(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The next execution was opened, in which the steps of ``again`` begin anew; or, where it
+    ``compensates``, the compensations that have failed.
+    """
+
+    workflow_id: str
+    execution_id: str
+    previous_execution_id: str
+    attempt: int
+    retried_at: datetime
+    again: tuple[str, ...] = ()
+    input: Mapping[str, Any] | None = None
+    deadline_at: datetime | None = None
+    compensates: bool = False
+
+
+@stored_as("workflow.compensation_began")
+class CompensationBegan(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """What the completed steps have done is undone, the latest first."""
+
+    workflow_id: str
+    execution_id: str
+    began_at: datetime
+
+
+@stored_as("workflow.compensated")
+class WorkflowCompensated(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """All of it is undone."""
+
+    workflow_id: str
+    execution_id: str
+    compensated_at: datetime
+
+
+@stored_as("workflow.compensation_failed")
+class CompensationFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A compensation has failed: part of what was done is still there."""
+
+    workflow_id: str
+    execution_id: str
+    failed_step: str
+    error: str
+    failed_at: datetime

@@ -1,0 +1,225 @@
+"""What people may order of a workflow. Each says no where the workflow's state does not allow it."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.definition import depending_on
+from domain.errors import (
+    NothingFailed,
+    StepNotFound,
+    StepNotOpen,
+    WorkflowNotEnded,
+    WorkflowNotRunning,
+    WorkflowUndone,
+)
+from domain.event import Event
+from domain.workflow.events import (
+    WorkflowCancelled,
+    WorkflowPaused,
+    WorkflowResumed,
+    WorkflowRetried,
+)
+from domain.workflow.state import UNDER_WAY, Step, Workflow, execution_id_of
+from domain.workflow.turn import Turn
+
+
+def retry(
+    state: Workflow,
+    *,
+    now: datetime,
+    from_step: str | None = None,
+    input: Mapping[str, Any] | None = None,
+) -> tuple[Event, ...]:
+    """Open the next execution: what failed is done again, what is completed is kept.
+
+    From a named step on, that step and all that come after it are done again, with ``input`` in place of the
+    workflow's own. Where a compensation has failed, that compensation is tried again.
+
+    Raises:
+        WorkflowNotEnded: the present execution still runs.
+        WorkflowUndone: what it has done is undone; only a new workflow can do it again.
+        NothingFailed: there is nothing to do again.
+        StepNotFound: the plan has no such step.
+    """
+    if state.status in (*UNDER_WAY, "compensating"):
+        raise WorkflowNotEnded("the workflow is still running", {"status": state.status})
+    if state.status == "compensated":
+        raise WorkflowUndone("what the workflow did is undone; start a new one", {"status": state.status})
+    compensates = state.status == "compensation_failed"
+    if compensates:
+        again: tuple[str, ...] = ()
+    elif from_step is not None:
+        again = _from(state, from_step)
+    else:
+        again = _failed_steps(state)
+    if not again and not compensates:
+        raise NothingFailed("no step of the workflow has failed", {"status": state.status})
+    deadline = state.deadline_seconds
+    turn = Turn(state, now)
+    turn.happened(
+        WorkflowRetried(
+            workflow_id=state.workflow_id,
+            execution_id=execution_id_of(state.workflow_id, state.attempt + 1),
+            previous_execution_id=state.execution_id,
+            attempt=state.attempt + 1,
+            retried_at=now,
+            again=again,
+            input=input,
+            deadline_at=None if deadline is None else now + timedelta(seconds=deadline),
+            compensates=compensates,
+        )
+    )
+    return turn.go_on().events
+
+
+def cancel(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
+    """End a workflow: who is at a step is told, and what can be undone is.
+
+    Raises:
+        WorkflowNotRunning: it has ended.
+    """
+    if state.status == "cancelled":
+        return ()
+    _require_under_way(state)
+    turn = Turn(state, now)
+    turn.cancel_open_steps()
+    turn.happened(
+        WorkflowCancelled(
+            workflow_id=state.workflow_id,
+            opportunity_id=state.opportunity_id,
+            execution_id=state.execution_id,
+            reason=reason,
+            cancelled_at=now,
+        )
+    )
+    turn.begin_compensation()
+    return turn.events
+
+
+def pause(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
+    """Dispatch nothing more; what is under way goes on.
+
+    Raises:
+        WorkflowNotRunning: it has ended.
+    """
+    _require_under_way(state)
+    if state.status == "paused":
+        return ()
+    return (
+        WorkflowPaused(
+            workflow_id=state.workflow_id, execution_id=state.execution_id, reason=reason, paused_at=now
+        ),
+    )
+
+
+def resume(state: Workflow, *, now: datetime) -> tuple[Event, ...]:
+    """Go on: whatever has become due meanwhile is dispatched.
+
+    Raises:
+        WorkflowNotRunning: it has ended.
+    """
+    _require_under_way(state)
+    if state.status == "running":
+        return ()
+    turn = Turn(state, now)
+    turn.happened(
+        WorkflowResumed(workflow_id=state.workflow_id, execution_id=state.execution_id, resumed_at=now)
+    )
+    for step in list(state.steps.values()):
+        if step.status == "retrying" and step.retry_at is not None and step.retry_at <= now:
+            turn.dispatch(step)
+    for step in list(turn.state.steps.values()):
+        if step.items is not None and step.status == "running":
+            turn.go_on_with_items(step.step_type)
+    return turn.go_on().events
+
+
+def skip_step(state: Workflow, *, step_id: str, reason: str, now: datetime) -> tuple[Event, ...]:
+    """Leave a step out, and go on without its result. One that is under way is told that nobody waits.
+
+    Raises:
+        StepNotFound: there is no such step.
+        StepNotOpen: it has ended, other than by failing.
+        WorkflowNotRunning: the workflow has ended.
+    """
+    step = _require_step(state, step_id)
+    if step.status == "skipped":
+        return ()
+    _require_under_way(state)
+    if step.status in ("completed", "cancelled"):
+        raise StepNotOpen(f"the step is {step.status}", {"status": step.status})
+    turn = Turn(state, now)
+    if step.status in ("running", "retrying"):
+        turn.cancel(step)
+    turn.skip(step, reason, by_operator=True)
+    return turn.go_on(turn.state.steps[step.step_type]).events
+
+
+def complete_by_hand(state: Workflow, *, step_id: str, result: Any, now: datetime) -> tuple[Event, ...]:
+    """Give a step the result that an operator knows.
+
+    Raises:
+        StepNotFound: there is no such step.
+        StepNotOpen: it has ended, other than by failing.
+        WorkflowNotRunning: the workflow has ended.
+    """
+    step = _require_step(state, step_id)
+    _require_under_way(state)
+    if step.status in ("completed", "cancelled", "skipped"):
+        raise StepNotOpen(f"the step is {step.status}", {"status": step.status})
+    turn = Turn(state, now)
+    if step.status in ("running", "retrying"):
+        turn.cancel(step)
+    turn.complete(step, result)
+    return turn.go_on(turn.state.steps[step.step_type]).events
+
+
+def retry_step(state: Workflow, *, step_id: str, now: datetime) -> tuple[Event, ...]:
+    """Try one failed step of a running workflow again, at once.
+
+    Raises:
+        StepNotFound: there is no such step.
+        StepNotOpen: it has not failed.
+        WorkflowNotRunning: the workflow has ended; the workflow itself is to be retried.
+    """
+    step = _require_step(state, step_id)
+    _require_under_way(state)
+    if step.status not in ("failed", "retrying"):
+        raise StepNotOpen(f"the step is {step.status}, not failed", {"status": step.status})
+    turn = Turn(state, now)
+    turn.dispatch(step)
+    return turn.go_on(turn.state.steps[step.step_type]).events
+
+
+def _failed_steps(state: Workflow) -> tuple[str, ...]:
+    """Those of the plan that did not end well, and what was skipped because of how they ended."""
+    failed = [
+        each.step_type for each, step in state.planned() if step.status in ("failed", "cancelled", "retrying")
+    ]
+    later = depending_on(state.plan, failed)
+    return tuple(
+        each.step_type
+        for each, step in state.planned()
+        if each.step_type in failed or (each.step_type in later and step.status == "skipped")
+    )
+
+
+def _from(state: Workflow, step: str) -> tuple[str, ...]:
+    found = state.step(step)
+    if found is None or state.definition(found.step_type) is None:
+        raise StepNotFound(f"the workflow has no step {step}")
+    later = depending_on(state.plan, [found.step_type])
+    return tuple(each.step_type for each in state.plan if each.step_type in later)
+
+
+def _require_step(state: Workflow, step_id: str) -> Step:
+    step = state.step(step_id)
+    if step is None:
+        raise StepNotFound(f"the workflow has no step {step_id}")
+    return step
+
+
+def _require_under_way(state: Workflow) -> None:
+    if state.status not in UNDER_WAY:
+        raise WorkflowNotRunning(f"the workflow is {state.status}", {"status": state.status})

@@ -1,0 +1,37 @@
+"""A workflow begins."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.definition import WorkflowDefinition
+from domain.event import Event
+from domain.workflow.events import WorkflowStarted
+from domain.workflow.state import evolve, execution_id_of
+from domain.workflow.turn import Turn
+
+
+def start(
+    definition: WorkflowDefinition,
+    *,
+    workflow_id: str,
+    opportunity_id: str | None,
+    input: Mapping[str, Any] | None,
+    now: datetime,
+) -> tuple[Event, ...]:
+    """Begin a workflow: the steps that wait for no other go out together."""
+    deadline = definition.deadline_seconds
+    started = WorkflowStarted(
+        workflow_id=workflow_id,
+        opportunity_id=opportunity_id,
+        definition=definition.name,
+        definition_version=definition.version,
+        execution_id=execution_id_of(workflow_id, 1),
+        steps=definition.steps,
+        started_at=now,
+        input=input,
+        deadline_seconds=deadline,
+        deadline_at=None if deadline is None else now + timedelta(seconds=deadline),
+        announcements=definition.announcements,
+    )
+    return (started, *Turn(evolve(None, started), now).go_on().events)

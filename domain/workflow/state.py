@@ -1,0 +1,343 @@
+"""What the rules need to know of a workflow, and how each event changes it. Nothing is decided here."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from immutables import Map
+
+from domain.definition import Announcements, StepDefinition, Work
+from domain.event import Event
+from domain.values import derived_id
+from domain.workflow.events import (
+    CompensationBegan,
+    CompensationFailed,
+    StepCancelled,
+    StepCompleted,
+    StepDispatched,
+    StepFailed,
+    StepMapped,
+    StepSkipped,
+    WorkflowCancelled,
+    WorkflowCompensated,
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowPaused,
+    WorkflowResumed,
+    WorkflowRetried,
+    WorkflowStarted,
+)
+
+WorkflowStatus = Literal[
+    "running",
+    "paused",
+    "completed",
+    "failed",
+    "cancelled",
+    "compensating",
+    "compensated",
+    "compensation_failed",
+]
+StepStatus = Literal["pending", "running", "retrying", "completed", "failed", "skipped", "cancelled"]
+
+UNDER_WAY = ("running", "paused")
+"""The workflow may still come to its end by itself."""
+
+ENDED: tuple[StepStatus, ...] = ("completed", "failed", "skipped", "cancelled")
+
+COMPENSATION = ".compensation"
+
+
+class Items(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a ``map`` step is with its elements. Those below ``next`` have been begun in this execution,
+    or were completed before."""
+
+    elements: tuple[Any, ...]
+    next: int = 0
+    open: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules need to know of a step.
+
+    ``attempt`` counts all its dispatches, ``tries`` those since it was last begun anew.
+    """
+
+    step_id: str
+    step_type: str
+    work: Work
+    status: StepStatus = "pending"
+    attempt: int = 0
+    tries: int = 0
+    deadline_at: datetime | None = None
+    retry_at: datetime | None = None
+    result: Any = None
+    error: str | None = None
+    items: Items | None = None
+    item: int | None = None
+    item_of: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over, however it went."""
+        return self.status in ENDED
+
+
+class Workflow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules need to know of a workflow.
+
+    ``steps`` holds those of the plan, and, by names of their own, the items of ``map`` steps and the
+    compensations. ``done`` are the completed steps of the plan in their order.
+    """
+
+    workflow_id: str
+    opportunity_id: str | None
+    execution_id: str
+    attempt: int
+    status: WorkflowStatus
+    plan: tuple[StepDefinition, ...]
+    steps: Map[str, Step]
+    types: Map[str, str]
+    done: tuple[str, ...] = ()
+    input: Mapping[str, Any] | None = None
+    deadline_seconds: float | None = None
+    deadline_at: datetime | None = None
+    announcements: Announcements = Announcements()
+    failure: str | None = None
+
+    def step(self, step_type: str) -> Step | None:
+        """The step of that type, or of that id."""
+        return self.steps.get(step_type) or self.steps.get(self.types.get(step_type, ""))
+
+    def definition(self, step_type: str) -> StepDefinition | None:
+        """What the plan says of a step; nothing where it is an item or a compensation."""
+        return next((each for each in self.plan if each.step_type == step_type), None)
+
+    def planned(self) -> Iterator[tuple[StepDefinition, Step]]:
+        """The steps of the plan, in its order."""
+        return ((each, self.steps[each.step_type]) for each in self.plan)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What the completed steps have found, by their result keys."""
+        return {each.result_key: step.result for each, step in self.planned() if step.status == "completed"}
+
+
+def step_id_of(workflow_id: str, step_type: str) -> str:
+    """The id of a step: the same in every execution."""
+    return derived_id("step", workflow_id, step_type)
+
+
+def execution_id_of(workflow_id: str, attempt: int) -> str:
+    """The id of an execution."""
+    return derived_id("execution", workflow_id, str(attempt))
+
+
+def item_type(step_type: str, item: int) -> str:
+    """What the item of a ``map`` step is called."""
+    return f"{step_type}[{item}]"
+
+
+def evolve(state: Workflow | None, event: Event) -> Workflow:
+    """The workflow after ``event``."""
+    if isinstance(event, WorkflowStarted):
+        return _started(event)
+    if state is None:
+        raise TypeError(f"{event!r} cannot begin a workflow")
+    replace = msgspec.structs.replace
+    match event:
+        case StepDispatched():
+            return _dispatched(state, event)
+        case StepMapped():
+            return _mapped(state, event)
+        case StepCompleted():
+            return _completed(state, event)
+        case StepFailed():
+            return _failed(state, event)
+        case StepSkipped():
+            return _with(state, event.step_type, status="skipped", deadline_at=None, retry_at=None)
+        case StepCancelled():
+            return _with(state, event.step_type, status="cancelled", deadline_at=None, retry_at=None)
+        case WorkflowCompleted():
+            return replace(state, status="completed")
+        case WorkflowFailed():
+            return replace(state, status="failed", failure=event.error)
+        case WorkflowCancelled():
+            return replace(state, status="cancelled")
+        case WorkflowPaused():
+            return replace(state, status="paused")
+        case WorkflowResumed():
+            return replace(state, status="running")
+        case WorkflowRetried():
+            return _retried(state, event)
+        case CompensationBegan():
+            return replace(state, status="compensating")
+        case WorkflowCompensated():
+            return replace(state, status="compensated")
+        case CompensationFailed():
+            return replace(state, status="compensation_failed")
+    raise TypeError(f"{event!r} is no event of a workflow")
+
+
+def _started(event: WorkflowStarted) -> Workflow:
+    steps = [
+        Step(step_id=step_id_of(event.workflow_id, each.step_type), step_type=each.step_type, work=each)
+        for each in event.steps
+    ]
+    return Workflow(
+        workflow_id=event.workflow_id,
+        opportunity_id=event.opportunity_id,
+        execution_id=event.execution_id,
+        attempt=1,
+        status="running",
+        plan=event.steps,
+        steps=Map({step.step_type: step for step in steps}),
+        types=Map({step.step_id: step.step_type for step in steps}),
+        input=event.input,
+        deadline_seconds=event.deadline_seconds,
+        deadline_at=event.deadline_at,
+        announcements=event.announcements,
+    )
+
+
+def _dispatched(state: Workflow, event: StepDispatched) -> Workflow:
+    before = state.steps.get(event.step_type)
+    running = msgspec.structs.replace(
+        before or _born(state, event),
+        status="running",
+        attempt=event.attempt,
+        tries=before.tries + 1 if before and before.status == "retrying" else 1,
+        deadline_at=event.deadline_at,
+        retry_at=None,
+        result=None,
+    )
+    after = _put(state, running)
+    if before is not None:
+        return after
+    return msgspec.structs.replace(after, types=state.types.set(event.step_id, event.step_type))
+
+
+def _born(state: Workflow, event: StepDispatched) -> Step:
+    """An item or a compensation comes to be when it is first dispatched."""
+    if event.item is not None:
+        parent = event.step_type.rpartition("[")[0]
+        definition = state.definition(parent)
+        assert definition is not None
+        assert definition.map is not None
+        return Step(
+            step_id=event.step_id,
+            step_type=event.step_type,
+            work=definition.map.each,
+            item=event.item,
+            item_of=parent,
+        )
+    definition = state.definition(event.step_type.removesuffix(COMPENSATION))
+    assert definition is not None
+    assert definition.compensation is not None
+    return Step(step_id=event.step_id, step_type=event.step_type, work=definition.compensation)
+
+
+def _mapped(state: Workflow, event: StepMapped) -> Workflow:
+    """The same elements as before: what their items have completed is kept, and who is at one goes on."""
+    before = state.steps[event.step_type].items
+    if before is not None:
+        same = before.elements == event.elements
+        for item in range(len(before.elements)):
+            known = state.steps.get(item_type(event.step_type, item))
+            if known is not None and not (same and known.status in ("completed", "running", "retrying")):
+                state = _put(state, _anew(known))
+    items = state.steps[event.step_type].items
+    if items is None or items.elements != event.elements:
+        items = Items(elements=event.elements)
+    return _with(
+        state,
+        event.step_type,
+        status="running",
+        attempt=event.attempt,
+        deadline_at=event.deadline_at,
+        items=msgspec.structs.replace(items, next=0),
+    )
+
+
+def _completed(state: Workflow, event: StepCompleted) -> Workflow:
+    after = _with(
+        state, event.step_type, status="completed", result=event.result, deadline_at=None, retry_at=None
+    )
+    if state.definition(event.step_type) is None:
+        return after
+    done = tuple(each for each in state.done if each != event.step_type)
+    return msgspec.structs.replace(after, done=(*done, event.step_type))
+
+
+def _failed(state: Workflow, event: StepFailed) -> Workflow:
+    return _with(
+        state,
+        event.step_type,
+        status="failed" if event.retry_at is None else "retrying",
+        error=event.error,
+        deadline_at=None,
+        retry_at=event.retry_at,
+    )
+
+
+def _retried(state: Workflow, event: WorkflowRetried) -> Workflow:
+    for step_type in event.again:
+        state = _put(state, _anew(state.steps[step_type]))
+    if event.compensates:
+        for step in list(state.steps.values()):
+            if step.step_type.endswith(COMPENSATION) and step.status == "failed":
+                state = _put(state, _anew(step))
+    return msgspec.structs.replace(
+        state,
+        status="compensating" if event.compensates else "running",
+        execution_id=event.execution_id,
+        attempt=event.attempt,
+        done=tuple(each for each in state.done if each not in event.again),
+        input=state.input if event.input is None else event.input,
+        deadline_at=event.deadline_at,
+        failure=None,
+    )
+
+
+def _anew(step: Step) -> Step:
+    """A step as if it had not been tried. A ``map`` step keeps its items: they may be the same again."""
+    return msgspec.structs.replace(
+        step, status="pending", tries=0, deadline_at=None, retry_at=None, result=None, error=None
+    )
+
+
+def _with(state: Workflow, step_type: str, **changes: Any) -> Workflow:
+    return _put(state, msgspec.structs.replace(state.steps[step_type], **changes))
+
+
+def _put(state: Workflow, step: Step) -> Workflow:
+    """The workflow with that step as it is now; whose item it is counts it."""
+    steps = state.steps
+    if step.item_of is not None and step.item is not None:
+        parent = steps[step.item_of]
+        assert parent.items is not None
+        before = steps.get(step.step_type)
+        items = msgspec.structs.replace(
+            parent.items,
+            next=max(parent.items.next, step.item + 1),
+            open=parent.items.open + _is_open(step) - _is_open(before),
+            completed=parent.items.completed + _is_done(step) - _is_done(before),
+            failed=parent.items.failed + _is_failed(step) - _is_failed(before),
+        )
+        steps = steps.set(step.item_of, msgspec.structs.replace(parent, items=items))
+    return msgspec.structs.replace(state, steps=steps.set(step.step_type, step))
+
+
+def _is_open(step: Step | None) -> bool:
+    return step is not None and step.status in ("running", "retrying")
+
+
+def _is_done(step: Step | None) -> bool:
+    return step is not None and step.status in ("completed", "skipped")
+
+
+def _is_failed(step: Step | None) -> bool:
+    return step is not None and step.status == "failed"

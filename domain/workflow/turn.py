@@ -1,0 +1,400 @@
+"""A turn: what a workflow does next, once something has happened to it.
+
+Every command ends here. A turn dispatches what is due, skips what does not apply, and tells the end; each of
+its events is applied before the next is thought of.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from zlib import crc32
+
+from domain.definition import MAP, FailureReason, Retry, StepDefinition, Work
+from domain.event import Event
+from domain.expressions import BadExpression, found, holds, mapped
+from domain.workflow.events import (
+    CompensationBegan,
+    CompensationFailed,
+    StepCancelled,
+    StepCompleted,
+    StepDispatched,
+    StepFailed,
+    StepMapped,
+    StepSkipped,
+    WorkflowCompensated,
+    WorkflowCompleted,
+    WorkflowFailed,
+)
+from domain.workflow.state import (
+    COMPENSATION,
+    Items,
+    Step,
+    Workflow,
+    evolve,
+    item_type,
+    step_id_of,
+)
+
+MOST_ELEMENTS = 10_000
+"""A ``map`` step's list may be so long."""
+
+
+class Turn:
+    """Collects the events of one command. ``state`` is the workflow after those that there are."""
+
+    def __init__(self, state: Workflow, now: datetime) -> None:
+        self.state = state
+        self.now = now
+        self._events: list[Event] = []
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What has happened in this turn."""
+        return tuple(self._events)
+
+    def happened(self, event: Event) -> None:
+        """Note an event, and what it changes."""
+        self._events.append(event)
+        self.state = evolve(self.state, event)
+
+    def go_on(self, ended: Step | None = None) -> "Turn":
+        """Do whatever is due now; ``ended`` is the step that has just ended, if one has."""
+        if ended is not None and ended.item_of is not None and not self.go_on_with_items(ended.item_of):
+            return self
+        if self.state.status == "compensating":
+            self._compensate()
+        elif self.state.status == "running":
+            self._advance()
+        return self
+
+    def complete(self, step: Step, result: Any) -> None:
+        """A step is completed."""
+        self.happened(
+            StepCompleted(
+                workflow_id=self.state.workflow_id,
+                execution_id=self.state.execution_id,
+                step_id=step.step_id,
+                step_type=step.step_type,
+                attempt=step.attempt,
+                result=result,
+                completed_at=self.now,
+            )
+        )
+
+    def fail(self, step: Step, error: str, reason: FailureReason) -> None:
+        """A step has failed; it is tried again later, where its retry rule has a try left."""
+        self.happened(
+            StepFailed(
+                workflow_id=self.state.workflow_id,
+                execution_id=self.state.execution_id,
+                step_id=step.step_id,
+                step_type=step.step_type,
+                attempt=step.attempt,
+                error=error,
+                reason=reason,
+                failed_at=self.now,
+                retry_at=self._next_try(step, reason),
+            )
+        )
+
+    def skip(self, step: Step, reason: str, *, by_operator: bool) -> None:
+        """A step is left out."""
+        self.happened(
+            StepSkipped(
+                workflow_id=self.state.workflow_id,
+                execution_id=self.state.execution_id,
+                step_id=step.step_id,
+                step_type=step.step_type,
+                reason=reason,
+                by_operator=by_operator,
+                skipped_at=self.now,
+            )
+        )
+
+    def cancel(self, step: Step) -> None:
+        """Nobody waits for a step any more; whoever is at it is to be told."""
+        self.happened(
+            StepCancelled(
+                workflow_id=self.state.workflow_id,
+                execution_id=self.state.execution_id,
+                step_id=step.step_id,
+                step_type=step.step_type,
+                kind=step.work.kind,
+                attempt=step.attempt,
+                cancelled_at=self.now,
+            )
+        )
+
+    def cancel_open_steps(self, *, items_of: str | None = None) -> None:
+        """Nobody waits any more for what is under way; or, of that, for the items of one step."""
+        for step in list(self.state.steps.values()):
+            if step.status in ("running", "retrying") and items_of in (None, step.item_of):
+                self.cancel(step)
+
+    def dispatch(self, step: Step) -> None:
+        """Hand a step out; where its input cannot be made, it has failed by that."""
+        if step.work.kind == MAP and isinstance(step.work, StepDefinition):
+            self._map(step, step.work)
+            return
+        try:
+            self._dispatch(step, mapped(step.work.input, self._context(step)))
+        except BadExpression as error:
+            self._dispatch(step, {})
+            self.fail(self.state.steps[step.step_type], str(error), "rejected")
+
+    def end_as_failed(self, error: str, failed_step: str | None) -> None:
+        """The workflow has failed; what can be undone is."""
+        self.happened(
+            WorkflowFailed(
+                workflow_id=self.state.workflow_id,
+                opportunity_id=self.state.opportunity_id,
+                execution_id=self.state.execution_id,
+                error=error,
+                failed_step=failed_step,
+                failed_at=self.now,
+                announced_as=self.state.announcements.failed,
+            )
+        )
+        self.begin_compensation()
+
+    def begin_compensation(self) -> None:
+        """Undo what has been done, where the plan says how."""
+        if any(self._compensations()):
+            self.happened(
+                CompensationBegan(
+                    workflow_id=self.state.workflow_id,
+                    execution_id=self.state.execution_id,
+                    began_at=self.now,
+                )
+            )
+            self._compensate()
+
+    def _advance(self) -> None:
+        """Fail, dispatch, skip, complete: whatever the ends of the plan's steps allow.
+
+        A step may end by being begun (skipped, or failed), and make others due that stand before it.
+        """
+        goes_round_again = True
+        while goes_round_again:
+            goes_round_again = False
+            for definition in self.state.plan:
+                if self._fails():
+                    return
+                step = self.state.steps[definition.step_type]
+                if step.status == "pending" and self._is_due(definition):
+                    self._begin(definition, step)
+                    goes_round_again |= self.state.steps[definition.step_type].has_ended
+        if self._fails():
+            return
+        if all(step.has_ended for _, step in self.state.planned()):
+            self._complete_workflow()
+
+    def _fails(self) -> bool:
+        """End the workflow where a critical step has failed for good."""
+        for each, step in self.state.planned():
+            if each.critical and step.status == "failed":
+                self.end_as_failed(step.error or "a critical step failed", step.step_type)
+                return True
+        return False
+
+    def _is_due(self, definition: StepDefinition) -> bool:
+        return all(self.state.steps[before].has_ended for before in definition.after)
+
+    def _begin(self, definition: StepDefinition, step: Step) -> None:
+        try:
+            if definition.when is None or holds(definition.when, self._context(step)):
+                self.dispatch(step)
+            else:
+                self.skip(step, f"its condition does not hold: {definition.when}", by_operator=False)
+        except BadExpression as error:
+            self.fail(step, str(error), "rejected")
+
+    def _dispatch(self, step: Step, input: dict[str, Any]) -> None:
+        self.happened(
+            StepDispatched(
+                workflow_id=self.state.workflow_id,
+                opportunity_id=self.state.opportunity_id,
+                execution_id=self.state.execution_id,
+                step_id=step.step_id,
+                step_type=step.step_type,
+                kind=step.work.kind,
+                parameters=step.work.parameters,
+                input=input,
+                attempt=step.attempt + 1,
+                dispatched_at=self.now,
+                deadline_at=self._deadline(step.work),
+                item=step.item,
+            )
+        )
+
+    def _map(self, step: Step, definition: StepDefinition) -> None:
+        """Find the elements, and begin with the first of them."""
+        assert definition.map is not None
+        try:
+            elements = found(definition.map.over, self._context(step))
+            error = _fault_of_elements(elements)
+        except BadExpression as bad:
+            elements, error = [], str(bad)
+        self.happened(
+            StepMapped(
+                workflow_id=self.state.workflow_id,
+                execution_id=self.state.execution_id,
+                step_id=step.step_id,
+                step_type=step.step_type,
+                elements=() if error else tuple(elements),
+                attempt=step.attempt + 1,
+                mapped_at=self.now,
+                deadline_at=self._deadline(definition),
+            )
+        )
+        if error:
+            self.fail(self.state.steps[step.step_type], error, "rejected")
+        else:
+            self.go_on_with_items(step.step_type)
+
+    def go_on_with_items(self, step_type: str) -> bool:
+        """Begin as many more items as may be; whether the ``map`` step has come to its end by that."""
+        while self.state.status == "running":
+            step = self.state.steps[step_type]
+            definition = self.state.definition(step_type)
+            assert definition is not None
+            assert definition.map is not None
+            assert step.items is not None
+            if step.status != "running":
+                return False
+            if step.items.failed > definition.map.tolerate:
+                self.fail(step, f"{step.items.failed} of {len(step.items.elements)} items failed", "reported")
+                return True
+            item = self._next_item(step_type, step.items)
+            if item is None:
+                if step.items.open:
+                    return False
+                self.complete(step, self._item_results(step_type, step.items))
+                return True
+            if step.items.open >= definition.map.at_once:
+                return False
+            self.dispatch(item)
+        return False
+
+    def _next_item(self, step_type: str, items: Items) -> Step | None:
+        """The next that is neither completed nor under way."""
+        for index in range(items.next, len(items.elements)):
+            item = self._item(step_type, index)
+            if item.status in ("pending", "failed", "cancelled"):
+                return item
+        return None
+
+    def _item(self, step_type: str, index: int) -> Step:
+        name = item_type(step_type, index)
+        known = self.state.steps.get(name)
+        if known is not None:
+            return known
+        definition = self.state.definition(step_type)
+        assert definition is not None
+        assert definition.map is not None
+        return Step(
+            step_id=step_id_of(self.state.workflow_id, name),
+            step_type=name,
+            work=definition.map.each,
+            item=index,
+            item_of=step_type,
+        )
+
+    def _item_results(self, step_type: str, items: Items) -> list[Any]:
+        steps = (self.state.steps[item_type(step_type, index)] for index in range(len(items.elements)))
+        return [step.result if step.status == "completed" else None for step in steps]
+
+    def _complete_workflow(self) -> None:
+        self.happened(
+            WorkflowCompleted(
+                workflow_id=self.state.workflow_id,
+                opportunity_id=self.state.opportunity_id,
+                execution_id=self.state.execution_id,
+                results=self.state.results,
+                completed_at=self.now,
+                announced_as=self.state.announcements.completed,
+            )
+        )
+
+    def _compensations(self) -> list[Step]:
+        """What undoes the completed steps, the latest first, as far as it is not done."""
+        compensations = []
+        for step_type in reversed(self.state.done):
+            definition = self.state.definition(step_type)
+            if definition is None or definition.compensation is None:
+                continue
+            name = step_type + COMPENSATION
+            step = self.state.steps.get(name) or Step(
+                step_id=step_id_of(self.state.workflow_id, name), step_type=name, work=definition.compensation
+            )
+            if step.status != "completed":
+                compensations.append(step)
+        return compensations
+
+    def _compensate(self) -> None:
+        """The next compensation, once the one before has ended well."""
+        while left := self._compensations():
+            step = left[0]
+            if step.status in ("running", "retrying"):
+                return
+            if step.status == "failed":
+                self.happened(
+                    CompensationFailed(
+                        workflow_id=self.state.workflow_id,
+                        execution_id=self.state.execution_id,
+                        failed_step=step.step_type,
+                        error=step.error or "the compensation failed",
+                        failed_at=self.now,
+                    )
+                )
+                return
+            self.dispatch(step)
+        self.happened(
+            WorkflowCompensated(
+                workflow_id=self.state.workflow_id,
+                execution_id=self.state.execution_id,
+                compensated_at=self.now,
+            )
+        )
+
+    def _context(self, step: Step) -> dict[str, Any]:
+        """What expressions can speak of: see ``docs/workflows.md``."""
+        context: dict[str, Any] = {
+            "input": self.state.input or {},
+            "results": self.state.results,
+            "steps": {
+                each.step_type: {"status": known.status, "error": known.error}
+                for each, known in self.state.planned()
+            },
+            "workflow": {"id": self.state.workflow_id, "opportunityId": self.state.opportunity_id},
+        }
+        if step.item_of is not None and step.item is not None:
+            items = self.state.steps[step.item_of].items
+            assert items is not None
+            context |= {"item": items.elements[step.item], "index": step.item}
+        return context
+
+    def _deadline(self, work: Work) -> datetime | None:
+        seconds = work.timeout_seconds
+        return None if seconds is None else self.now + timedelta(seconds=seconds)
+
+    def _next_try(self, step: Step, reason: FailureReason) -> datetime | None:
+        retry = step.work.retry
+        if step.tries >= retry.attempts or reason not in retry.on:
+            return None
+        return self.now + timedelta(seconds=pause_before(retry, step.tries + 1, step.step_id))
+
+
+def pause_before(retry: Retry, tries: int, step_id: str) -> float:
+    """Seconds before that try. The jitter is drawn from the step's id, so that a replay finds the same."""
+    growth = retry.factor ** min(tries - 2, 64)
+    pause = min(retry.delay_seconds * growth, retry.most_seconds)
+    share = crc32(f"{step_id} {tries}".encode()) / 2**32
+    return pause * (1 - retry.jitter * share)
+
+
+def _fault_of_elements(elements: Any) -> str | None:
+    if not isinstance(elements, list):
+        return "what is to be mapped over is no list"
+    if len(elements) > MOST_ELEMENTS:
+        return f"{len(elements)} elements are too many, {MOST_ELEMENTS} may be mapped over"
+    return None
