@@ -1,15 +1,24 @@
 """One example of every stored event, with every field filled; the golden file holds their bytes."""
 
 from domain.approval import ApprovalApproved, ApprovalRejected, ApprovalRequested
+from domain.definition import OPPORTUNITY_ANALYSIS, Announcements, MapOver, Retry, StepDefinition, Work
 from domain.event import Event, Metadata, Recorded, event_id
 from domain.job import JobFired, JobRunCompleted, JobRunFailed
 from domain.workflow import (
-    PlannedStep,
+    CompensationBegan,
+    CompensationFailed,
+    StepCancelled,
     StepCompleted,
     StepDispatched,
     StepFailed,
+    StepMapped,
+    StepSkipped,
+    WorkflowCancelled,
+    WorkflowCompensated,
     WorkflowCompleted,
     WorkflowFailed,
+    WorkflowPaused,
+    WorkflowResumed,
     WorkflowRetried,
     WorkflowStarted,
 )
@@ -53,32 +62,78 @@ _EVENTS: tuple[Event, ...] = (
     WorkflowStarted(
         workflow_id="w-1",
         opportunity_id="opp-1",
-        definition="opportunity-analysis",
-        definition_version=1,
+        definition="deal-review",
+        definition_version=3,
         execution_id="execution-1",
         steps=(
-            PlannedStep(
-                step_id="step-1",
+            StepDefinition(
                 step_type="forecast",
-                request_type="workflow.forecast.requested",
-                result_key="forecast",
+                kind="http",
+                after=("scoring",),
                 critical=True,
-                timeout_seconds=900.0,
+                when="results.scoring.riskScore > `50`",
+                input={"opportunityId": "workflow.opportunityId"},
+                parameters={"service": "forecasting", "method": "GET", "path": "/forecasts/{opportunityId}"},
+                timeout_seconds=30.0,
+                retry=Retry(
+                    attempts=4,
+                    delay_seconds=0.5,
+                    factor=3.0,
+                    most_seconds=60.0,
+                    jitter=0.2,
+                    on=("unavailable",),
+                ),
+                result_key="forecasts",
+                compensation=Work(
+                    kind="event",
+                    input={"id": "results.forecasts.id"},
+                    parameters={"request": "workflow.forecast.withdrawn"},
+                    timeout_seconds=60.0,
+                    retry=Retry(attempts=2),
+                ),
+            ),
+            StepDefinition(
+                step_type="each_contact",
+                kind="map",
+                result_key="contacts",
+                timeout_seconds=3600.0,
+                map=MapOver(
+                    over="input.contacts",
+                    each=Work(kind="task", parameters={"queue": "calls"}, input={"contact": "item"}),
+                    at_once=3,
+                    tolerate=1,
+                ),
             ),
         ),
         started_at=NOW,
-        input={"reason": "won"},
+        input={"reason": "won", "contacts": ["ann", "bob"]},
+        deadline_seconds=86_400.0,
+        deadline_at=after(minutes=24 * 60),
+        announcements=Announcements(started="deal.review.started", completed="deal.review.completed"),
     ),
     StepDispatched(
         workflow_id="w-1",
         opportunity_id="opp-1",
         execution_id="execution-1",
         step_id="step-1",
-        step_type="forecast",
-        request_type="workflow.forecast.requested",
+        step_type="each_contact[1]",
+        kind="task",
+        parameters={"queue": "calls"},
+        input={"contact": "bob"},
         attempt=1,
         dispatched_at=NOW,
         deadline_at=after(minutes=15),
+        item=1,
+    ),
+    StepMapped(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        step_id="step-2",
+        step_type="each_contact",
+        elements=("ann", {"name": "bob"}, 3),
+        attempt=1,
+        mapped_at=NOW,
+        deadline_at=after(minutes=60),
     ),
     StepCompleted(
         workflow_id="w-1",
@@ -88,6 +143,123 @@ _EVENTS: tuple[Event, ...] = (
         attempt=1,
         result={"forecastId": "f-1", "revenueForecast": 125_000, "confidence": 0.6, "parts": [{"q": 1}]},
         completed_at=after(minutes=1),
+    ),
+    StepFailed(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        step_id="step-1",
+        step_type="forecast",
+        attempt=2,
+        error="503 Service Unavailable",
+        reason="unavailable",
+        failed_at=after(minutes=16),
+        retry_at=after(minutes=17),
+    ),
+    StepSkipped(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        step_id="step-1",
+        step_type="forecast",
+        reason="not needed",
+        by_operator=True,
+        skipped_at=after(minutes=2),
+    ),
+    StepCancelled(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        step_id="step-1",
+        step_type="forecast",
+        kind="http",
+        attempt=2,
+        cancelled_at=after(minutes=2),
+    ),
+    WorkflowCompleted(
+        workflow_id="w-1",
+        opportunity_id="opp-1",
+        execution_id="execution-1",
+        results={"forecasts": {"forecastId": "f-1"}},
+        completed_at=after(minutes=2),
+        announced_as="deal.review.completed",
+    ),
+    WorkflowFailed(
+        workflow_id="w-1",
+        opportunity_id="opp-1",
+        execution_id="execution-1",
+        error="no data",
+        failed_step="forecast",
+        failed_at=after(minutes=3),
+        announced_as="deal.review.failed",
+    ),
+    WorkflowCancelled(
+        workflow_id="w-1",
+        opportunity_id="opp-1",
+        execution_id="execution-1",
+        reason="the deal is off",
+        cancelled_at=after(minutes=3),
+    ),
+    WorkflowPaused(workflow_id="w-1", execution_id="execution-1", reason="audit", paused_at=after(minutes=3)),
+    WorkflowResumed(workflow_id="w-1", execution_id="execution-1", resumed_at=after(minutes=4)),
+    WorkflowRetried(
+        workflow_id="w-1",
+        execution_id="execution-2",
+        previous_execution_id="execution-1",
+        attempt=2,
+        retried_at=after(minutes=20),
+        again=("forecast", "each_contact"),
+        input={"reason": "lost"},
+        deadline_at=after(minutes=60),
+        compensates=True,
+    ),
+    CompensationBegan(workflow_id="w-1", execution_id="execution-1", began_at=after(minutes=5)),
+    WorkflowCompensated(workflow_id="w-1", execution_id="execution-1", compensated_at=after(minutes=6)),
+    CompensationFailed(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        failed_step="forecast.compensation",
+        error="no",
+        failed_at=after(minutes=6),
+    ),
+)
+
+SAMPLES: dict[str, Recorded] = {
+    event.TOPIC: Recorded(stream=STREAM, version=3, timestamp=NOW, meta=META, event=event)
+    for event in _EVENTS
+}
+"""Recorded examples by topic."""
+
+SAMPLE_EVENT_ID = str(event_id(STREAM, 3))
+
+_AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
+    WorkflowStarted(
+        workflow_id="w-1",
+        opportunity_id="opp-1",
+        definition="opportunity-analysis",
+        definition_version=1,
+        execution_id="execution-1",
+        steps=(
+            StepDefinition(
+                step_type="forecast",
+                parameters={"request": "workflow.forecast.requested"},
+                result_key="forecast",
+                critical=True,
+                timeout_seconds=900.0,
+            ),
+        ),
+        started_at=NOW,
+        input={"reason": "won"},
+        announcements=OPPORTUNITY_ANALYSIS.announcements,
+    ),
+    StepDispatched(
+        workflow_id="w-1",
+        opportunity_id="opp-1",
+        execution_id="execution-1",
+        step_id="step-1",
+        step_type="forecast",
+        kind="event",
+        parameters={"request": "workflow.forecast.requested"},
+        attempt=1,
+        dispatched_at=NOW,
+        deadline_at=after(minutes=15),
     ),
     StepFailed(
         workflow_id="w-1",
@@ -105,6 +277,7 @@ _EVENTS: tuple[Event, ...] = (
         execution_id="execution-1",
         results={"forecast": {"forecastId": "f-1"}},
         completed_at=after(minutes=2),
+        announced_as="workflow.opportunity.analysis.completed",
     ),
     WorkflowFailed(
         workflow_id="w-1",
@@ -113,6 +286,7 @@ _EVENTS: tuple[Event, ...] = (
         error="no data",
         failed_step="forecast",
         failed_at=after(minutes=3),
+        announced_as="workflow.opportunity.analysis.failed",
     ),
     WorkflowRetried(
         workflow_id="w-1",
@@ -123,10 +297,5 @@ _EVENTS: tuple[Event, ...] = (
     ),
 )
 
-SAMPLES: dict[str, Recorded] = {
-    event.TOPIC: Recorded(stream=STREAM, version=3, timestamp=NOW, meta=META, event=event)
-    for event in _EVENTS
-}
-"""Recorded examples by topic."""
-
-SAMPLE_EVENT_ID = str(event_id(STREAM, 3))
+OLDER: dict[tuple[str, int], Event] = {(event.TOPIC, 1): event for event in _AS_READ_FROM_VERSION_1}
+"""What an entry of a former schema version is read as today, by topic and version."""

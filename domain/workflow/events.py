@@ -96,7 +96,7 @@ class StepCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
     completed_at: datetime
 
 
-@stored_as("workflow.step_failed")
+@stored_as("workflow.step_failed", version=2, upcasters={1: lambda stored: stored})
 class StepFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A step has failed; it is tried again at ``retry_at``, if that is said."""
 
@@ -192,7 +192,7 @@ class WorkflowResumed(Event, frozen=True, kw_only=True, omit_defaults=True):
     resumed_at: datetime
 
 
-@stored_as("workflow.retried")
+@stored_as("workflow.retried", version=2, upcasters={1: lambda stored: stored})
 class WorkflowRetried(Event, frozen=True, kw_only=True, omit_defaults=True):
     """The next execution was opened, in which the steps of ``again`` begin anew; or, where it
     ``compensates``, the compensations that have failed.

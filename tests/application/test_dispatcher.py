@@ -9,6 +9,7 @@ from application import commands
 from application.approvals import ApprovalHandlers
 from application.commands import Command, FireJob, TriggerJob
 from application.deciders import Committed
+from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_log import EventLog
 from application.event_store import EventStore
@@ -68,7 +69,7 @@ def handled(tmp_path: Path) -> Dispatcher:
     store, clock = EventStore(EventLog(sqlite_settings(tmp_path))), SettableClock(NOW)
     return Dispatcher(
         ApprovalHandlers(store, clock).handlers(),
-        WorkflowHandlers(store, clock, [OPPORTUNITY_ANALYSIS]).handlers(),
+        WorkflowHandlers(store, clock, ShippedDefinitions([OPPORTUNITY_ANALYSIS])).handlers(),
         JobHandlers(store, clock).handlers(),
     )
 

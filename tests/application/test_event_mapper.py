@@ -16,7 +16,7 @@ from domain.job import JobRunFailed
 from domain.values import is_uuid
 from tests.application.golden import Golden, entry_of, load
 from tests.builders import NOW, metadata, recorded
-from tests.samples import META, SAMPLE_EVENT_ID, SAMPLES, STREAM
+from tests.samples import META, OLDER, SAMPLE_EVENT_ID, SAMPLES, STREAM
 
 GOLDEN = load()
 CURRENT = [each for each in GOLDEN if each.version == type_registry[each.topic].SCHEMA_VERSION]
@@ -68,6 +68,12 @@ def test_a_stored_event_loads_into_the_same_payload_and_is_stored_the_same(
     mapper: EventMapper, golden: Golden
 ) -> None:
     check_golden(mapper, golden)
+
+
+@pytest.mark.parametrize("golden", [each for each in GOLDEN if each not in CURRENT], ids=topic_of)
+def test_an_event_of_a_former_version_is_read_as_one_of_today(mapper: EventMapper, golden: Golden) -> None:
+    loaded = mapper.to_domain_event(golden.stored)
+    assert loaded.event == OLDER[golden.topic, golden.version]
 
 
 def test_every_registered_type_is_in_the_golden_file_in_every_version_it_ever_had() -> None:

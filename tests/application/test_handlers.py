@@ -23,6 +23,7 @@ from application.commands import (
     TriggerJob,
 )
 from application.deciders import Committed
+from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.jobs import JobHandlers
 from application.workflows import WorkflowHandlers
@@ -60,7 +61,7 @@ def dispatch(logs: OpenLogs, clock: SettableClock) -> Dispatcher:
     store = logs.store()
     return Dispatcher(
         ApprovalHandlers(store, clock).handlers(),
-        WorkflowHandlers(store, clock, [OPPORTUNITY_ANALYSIS]).handlers(),
+        WorkflowHandlers(store, clock, ShippedDefinitions([OPPORTUNITY_ANALYSIS])).handlers(),
         JobHandlers(store, clock).handlers(),
     )
 
@@ -145,9 +146,9 @@ async def test_no_command_but_a_start_makes_a_workflow(dispatch: Dispatcher) -> 
     await dispatch(start())
     for meta, workflow in ((metadata(), "w-2"), (metadata(tenant=OTHER_TENANT), "w-1")):
         for command in (
-            CompleteStep(meta=meta, workflow_id=workflow, step_type="forecast", result={}),
-            FailStep(meta=meta, workflow_id=workflow, step_type="forecast", error="no"),
-            TimeOutStep(meta=meta, workflow_id=workflow, step_type="forecast", attempt=1, due_at=NOW),
+            CompleteStep(meta=meta, workflow_id=workflow, step="forecast", result={}),
+            FailStep(meta=meta, workflow_id=workflow, step="forecast", error="no"),
+            TimeOutStep(meta=meta, workflow_id=workflow, step="forecast", attempt=1, due_at=NOW),
             RetryWorkflow(meta=meta, workflow_id=workflow),
         ):
             with pytest.raises(WorkflowNotFound):
@@ -158,14 +159,14 @@ async def test_a_workflow_fails_is_retried_and_times_out_by_the_clock(
     dispatch: Dispatcher, clock: SettableClock
 ) -> None:
     await dispatch(start())
-    await dispatch(FailStep(meta=metadata(), workflow_id="w-1", step_type="forecast", error="no data"))
+    await dispatch(FailStep(meta=metadata(), workflow_id="w-1", step="forecast", error="no data"))
     clock.advance(minutes=1)
     (retried, _) = events_of(await dispatch(RetryWorkflow(meta=metadata(), workflow_id="w-1")))
     assert isinstance(retried, WorkflowRetried)
     assert retried.retried_at == after(minutes=1)
 
     def time_out(due_at: datetime) -> TimeOutStep:
-        return TimeOutStep(meta=metadata(), workflow_id="w-1", step_type="forecast", attempt=2, due_at=due_at)
+        return TimeOutStep(meta=metadata(), workflow_id="w-1", step="forecast", attempt=2, due_at=due_at)
 
     clock.advance(minutes=14)
     assert (await dispatch(time_out(after(minutes=15)))).new == ()
@@ -181,7 +182,7 @@ async def test_a_clock_that_was_set_back_does_not_save_a_step_whose_timer_was_du
     await dispatch(start())
     clock.advance(minutes=-60)
     due = TimeOutStep(
-        meta=metadata(), workflow_id="w-1", step_type="forecast", attempt=1, due_at=after(minutes=15)
+        meta=metadata(), workflow_id="w-1", step="forecast", attempt=1, due_at=after(minutes=15)
     )
     failed = events_of(await dispatch(due))[0]
     assert isinstance(failed, StepFailed)

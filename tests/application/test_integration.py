@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from application.integration import PUBLISHED_EVENTS, PUBLISHED_TYPES, Source, envelope, public_message
-from domain.definition import OPPORTUNITY_ANALYSIS
+from domain.definition import OPPORTUNITY_ANALYSIS, Announcements
 from domain.event import type_registry
 from domain.values import is_uuid
+from domain.workflow import WorkflowStarted
 from tests.builders import CAUSE, CORRELATION, NOW, TENANT, USER, metadata, recorded
-from tests.samples import SAMPLE_EVENT_ID, SAMPLES, STREAM
+from tests.samples import OLDER, SAMPLE_EVENT_ID, SAMPLES, STREAM
 
 SOURCE = Source("workflow-orchestrator", "workflow-orchestrator-7-1790000000000")
 
@@ -87,12 +88,18 @@ TOLD: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 
+SAID = {
+    topic: msgspec.structs.replace(sample, event=OLDER[topic, 1]) if (topic, 1) in OLDER else sample
+    for topic, sample in SAMPLES.items()
+}
+"""The samples; of workflows those of opportunity-analysis, whose words the contract fixes."""
+
 NOT_TOLD = sorted(set(type_registry) - set(TOLD))
 
 
 @pytest.mark.parametrize("topic", sorted(TOLD))
 def test_the_neighbours_are_told_in_the_contracts_words(topic: str) -> None:
-    message = public_message(SAMPLES[topic])
+    message = public_message(SAID[topic])
     assert message is not None
     assert (message.type, message.data) == TOLD[topic]
     assert (message.tenant, message.timestamp) == (TENANT, NOW)
@@ -101,7 +108,7 @@ def test_the_neighbours_are_told_in_the_contracts_words(topic: str) -> None:
 
 @pytest.mark.parametrize("topic", NOT_TOLD)
 def test_of_the_other_events_they_are_told_nothing(topic: str) -> None:
-    assert public_message(SAMPLES[topic]) is None
+    assert public_message(SAID[topic]) is None
 
 
 @pytest.mark.parametrize("topic", sorted(type_registry))
@@ -114,8 +121,17 @@ def test_every_event_is_either_told_or_deliberately_not() -> None:
         "approval.requested",
         "job.run_completed",
         "job.run_failed",
+        "workflow.cancelled",
+        "workflow.compensated",
+        "workflow.compensation_began",
+        "workflow.compensation_failed",
+        "workflow.paused",
+        "workflow.resumed",
         "workflow.retried",
+        "workflow.step_cancelled",
         "workflow.step_failed",
+        "workflow.step_mapped",
+        "workflow.step_skipped",
     ]
 
 
@@ -123,10 +139,35 @@ def test_every_event_is_either_told_or_deliberately_not() -> None:
 def test_a_message_made_twice_is_the_same_to_the_byte(topic: str) -> None:
     bodies = set()
     for _ in range(2):
-        message = public_message(SAMPLES[topic])
+        message = public_message(SAID[topic])
         assert message is not None
         bodies.add(envelope(message, SOURCE))
     assert len(bodies) == 1
+
+
+def test_a_workflow_that_is_not_announced_is_not_told_of() -> None:
+    for topic in ("workflow.started", "workflow.completed", "workflow.failed"):
+        event = SAID[topic].event
+        silent = (
+            {"announcements": Announcements()}
+            if isinstance(event, WorkflowStarted)
+            else {"announced_as": None}
+        )
+        event = msgspec.structs.replace(event, **silent)
+        assert public_message(msgspec.structs.replace(SAID[topic], event=event)) is None
+
+
+def test_only_a_step_that_is_a_request_is_one() -> None:
+    assert public_message(SAMPLES["workflow.step_dispatched"]) is None
+
+
+def test_a_request_carries_its_input_and_cannot_change_whose_it_is() -> None:
+    event = msgspec.structs.replace(
+        SAID["workflow.step_dispatched"].event, input={"amount": 5, "workflowId": "w-2"}, opportunity_id=None
+    )
+    message = public_message(msgspec.structs.replace(SAID["workflow.step_dispatched"], event=event))
+    assert message is not None
+    assert message.data == {"workflowId": "w-1", "stepId": "step-1", "amount": 5}
 
 
 def test_a_messages_id_is_its_events_id() -> None:
@@ -164,7 +205,7 @@ def test_only_uuids_leave_in_the_metadata_because_neighbours_drop_the_rest(
 
 
 def test_the_envelope_is_the_contracts() -> None:
-    message = public_message(SAMPLES["workflow.step_dispatched"])
+    message = public_message(SAID["workflow.step_dispatched"])
     assert message is not None
     assert msgspec.json.decode(envelope(message, SOURCE)) == {
         "id": SAMPLE_EVENT_ID,
@@ -182,6 +223,6 @@ def test_the_envelope_is_the_contracts() -> None:
 
 
 def test_every_type_that_goes_out_is_listed() -> None:
-    requests = {step.request_type for step in OPPORTUNITY_ANALYSIS.steps}
+    requests = {step.parameters["request"] for step in OPPORTUNITY_ANALYSIS.steps}
     assert {message_type for message_type, _ in TOLD.values()} | requests == set(PUBLISHED_TYPES)
     assert len(set(PUBLISHED_TYPES)) == len(PUBLISHED_TYPES)

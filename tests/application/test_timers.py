@@ -7,9 +7,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from application.commands import CompleteStep, StartWorkflow
+from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
-from application.policies.step_deadlines import TIMER_KIND, StepDeadlines, timed_out
+from application.policies.workflow_timers import COMMANDS, STEP_DEADLINE, WorkflowTimers
 from application.ports import Timer
 from application.timers import DueTimers
 from application.workflows import WorkflowHandlers
@@ -20,7 +21,7 @@ from domain.workflow import StepFailed, WorkflowFailed, workflow_stream
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.timers import SqliteTimers
 from tests.application.logs import open_logs, sqlite_settings
-from tests.builders import LEASE, NOW, TENANT, SettableClock, after, metadata
+from tests.builders import LEASE, TENANT, SettableClock, after, metadata
 
 pytestmark = pytest.mark.anyio
 
@@ -34,8 +35,10 @@ class Service:
         self.store = store
         self.clock = clock
         self.timers = SqliteTimers(database)
-        self.dispatch = Dispatcher(WorkflowHandlers(store, clock, [OPPORTUNITY_ANALYSIS]).handlers())
-        self.due_timers = DueTimers(self.timers, clock, self.dispatch, {TIMER_KIND: timed_out})
+        self.dispatch = Dispatcher(
+            WorkflowHandlers(store, clock, ShippedDefinitions([OPPORTUNITY_ANALYSIS])).handlers()
+        )
+        self.due_timers = DueTimers(self.timers, clock, self.dispatch, COMMANDS)
 
     async def start_workflow(self) -> tuple[Recorded, ...]:
         committed = await self.dispatch(
@@ -43,7 +46,7 @@ class Service:
                 meta=metadata(), workflow_id="w-1", opportunity_id="o", definition="opportunity-analysis"
             )
         )
-        await StepDeadlines(self.timers).handle(committed.new, LEASE)
+        await WorkflowTimers(self.timers).handle(committed.new, LEASE)
         return committed.new
 
     async def timed_out_steps(self) -> list[str]:
@@ -73,7 +76,7 @@ def timer(id: str, workflow: str = "w-1", step: str = "forecast", minutes: float
     return Timer(
         id=id,
         due_at=after(minutes=minutes),
-        kind=TIMER_KIND,
+        kind=STEP_DEADLINE,
         payload={"workflow_id": workflow, "step_type": step, "attempt": 1},
         meta=metadata(command_id=id),
     )
@@ -100,8 +103,8 @@ async def test_what_is_due_fires_once(service: Service) -> None:
 
 async def test_a_step_that_was_answered_in_time_does_not_time_out(service: Service) -> None:
     await service.start_workflow()
-    answer = CompleteStep(meta=metadata(), workflow_id="w-1", step_type="forecast", result={})
-    await StepDeadlines(service.timers).handle((await service.dispatch(answer)).new, LEASE)
+    answer = CompleteStep(meta=metadata(), workflow_id="w-1", step="forecast", result={})
+    await WorkflowTimers(service.timers).handle((await service.dispatch(answer)).new, LEASE)
     service.clock.advance(hours=1)
     assert await service.due_timers.fire(LEASE) == 3
     assert "forecast" not in await service.timed_out_steps()
@@ -113,7 +116,7 @@ async def test_a_timer_whose_command_is_refused_is_logged_and_forgotten(service:
     with capture_logs() as logs:
         assert await service.due_timers.fire(LEASE) == 1
     (entry,) = [each for each in logs if each["event"] == "timer_refused"]
-    assert (entry["timer"], entry["kind"]) == ("lost", TIMER_KIND)
+    assert (entry["timer"], entry["kind"]) == ("lost", STEP_DEADLINE)
     assert "w-2" in entry["reason"]
     assert await service.due_timers.fire(LEASE) == 0
 
@@ -171,9 +174,11 @@ async def test_more_timers_than_one_look_takes_all_fire(service: Service) -> Non
 
 
 async def test_a_deadline_between_two_milliseconds_is_not_fired_too_early_and_lost(service: Service) -> None:
-    plan = OPPORTUNITY_ANALYSIS.with_timeouts(after(microseconds=1_500) - NOW)
-    service.dispatch = Dispatcher(WorkflowHandlers(service.store, service.clock, [plan]).handlers())
-    service.due_timers = DueTimers(service.timers, service.clock, service.dispatch, {TIMER_KIND: timed_out})
+    plan = OPPORTUNITY_ANALYSIS.with_timeouts(0.0015)
+    service.dispatch = Dispatcher(
+        WorkflowHandlers(service.store, service.clock, ShippedDefinitions([plan])).handlers()
+    )
+    service.due_timers = DueTimers(service.timers, service.clock, service.dispatch, COMMANDS)
     await service.start_workflow()
     for _ in range(3):
         service.clock.advance(milliseconds=1)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
-from application.policies.step_deadlines import ACTOR, TIMER_KIND, StepDeadlines, timed_out
 
 from application.commands import TimeOutStep
+from application.policies.workflow_timers import ACTOR, COMMANDS, STEP_DEADLINE, WorkflowTimers
 from application.ports import Timer
 from domain import workflow
 from domain.definition import OPPORTUNITY_ANALYSIS
@@ -65,22 +65,22 @@ def story(*turns: tuple[str, str]) -> tuple[Recorded, ...]:
 
 async def test_every_dispatch_gets_a_timer_at_its_deadline() -> None:
     timers = KeptTimers()
-    await StepDeadlines(timers).handle(story(), LEASE)
+    await WorkflowTimers(timers).handle(story(), LEASE)
     assert timers.waiting_for == sorted((step, 1) for step in STEPS)
     assert {timer.due_at for timer in timers.kept.values()} == {after(minutes=15)}
-    assert {timer.kind for timer in timers.kept.values()} == {TIMER_KIND}
+    assert {timer.kind for timer in timers.kept.values()} == {STEP_DEADLINE}
 
 
 async def test_a_step_that_ends_loses_its_timer_however_it_ends() -> None:
     timers, events = KeptTimers(), story(("answer", "forecast"), ("failure", "recommendation"))
-    await StepDeadlines(timers).handle(events[:5], LEASE)
-    await StepDeadlines(timers).handle(events[5:], LEASE)
+    await WorkflowTimers(timers).handle(events[:5], LEASE)
+    await WorkflowTimers(timers).handle(events[5:], LEASE)
     assert timers.waiting_for == [("risk_analysis", 1), ("risk_scoring", 1)]
 
 
 async def test_a_step_that_ends_within_the_batch_never_gets_one() -> None:
     timers = KeptTimers()
-    await StepDeadlines(timers).handle(story(("answer", "forecast")), LEASE)
+    await WorkflowTimers(timers).handle(story(("answer", "forecast")), LEASE)
     assert timers.waiting_for == [("recommendation", 1), ("risk_analysis", 1), ("risk_scoring", 1)]
     assert timers.ever_set == timers.kept.keys()
     assert timers.changes == 1
@@ -88,7 +88,7 @@ async def test_a_step_that_ends_within_the_batch_never_gets_one() -> None:
 
 async def test_a_retry_sets_a_timer_of_its_own_and_leaves_those_that_still_wait() -> None:
     timers = KeptTimers()
-    await StepDeadlines(timers).handle(story(("failure", "forecast"), ("retry", "")), LEASE)
+    await WorkflowTimers(timers).handle(story(("failure", "forecast"), ("retry", "")), LEASE)
     assert timers.waiting_for == [
         ("forecast", 2),
         ("recommendation", 1),
@@ -99,8 +99,8 @@ async def test_a_retry_sets_a_timer_of_its_own_and_leaves_those_that_still_wait(
 
 async def test_the_end_of_an_attempt_does_not_cancel_the_next_ones_timer() -> None:
     timers, events = KeptTimers(), story(("failure", "forecast"), ("retry", ""))
-    await StepDeadlines(timers).handle(events, LEASE)
-    await StepDeadlines(timers).handle(
+    await WorkflowTimers(timers).handle(events, LEASE)
+    await WorkflowTimers(timers).handle(
         [each for each in events if type(each.event) is workflow.StepFailed], LEASE
     )
     assert ("forecast", 2) in timers.waiting_for
@@ -110,28 +110,29 @@ async def test_the_end_of_an_attempt_does_not_cancel_the_next_ones_timer() -> No
 async def test_a_batch_handled_again_leaves_the_same_timers(size: int) -> None:
     events = story(("answer", "forecast"), ("failure", "risk_analysis"), ("retry", ""))
     once, often = KeptTimers(), KeptTimers()
-    await StepDeadlines(once).handle(events, LEASE)
+    await WorkflowTimers(once).handle(events, LEASE)
     for start in range(0, len(events), size):
         for _ in range(2):
-            await StepDeadlines(often).handle(events[start : start + size], LEASE)
+            await WorkflowTimers(often).handle(events[start : start + size], LEASE)
     assert often.kept == once.kept
 
 
 async def test_events_that_begin_or_end_nothing_touch_no_timers() -> None:
-    timers, policy = KeptTimers(), StepDeadlines(KeptTimers())
+    timers, policy = KeptTimers(), WorkflowTimers(KeptTimers())
     others = [SAMPLES[topic] for topic in type_registry if not policy.wants(SAMPLES[topic].event)]
-    await StepDeadlines(timers).handle(others, LEASE)
-    assert len(others) == len(type_registry) - 3
+    await WorkflowTimers(timers).handle(others, LEASE)
+    assert not any(isinstance(each.event, workflow.StepDispatched | workflow.StepFailed) for each in others)
+    assert len(others) > 3
     assert timers.changes == 0
 
 
 async def test_a_due_timer_gives_up_on_that_attempt_under_the_same_correlation_and_id() -> None:
     timers, events = KeptTimers(), story()
-    await StepDeadlines(timers).handle(events, LEASE)
+    await WorkflowTimers(timers).handle(events, LEASE)
     (timer,) = [each for each in timers.kept.values() if each.payload["step_type"] == "forecast"]
-    command = timed_out(timer)
+    command = COMMANDS[timer.kind](timer)
     assert isinstance(command, TimeOutStep)
-    assert (command.workflow_id, command.step_type, command.attempt) == ("w-1", "forecast", 1)
+    assert (command.workflow_id, command.step, command.attempt) == ("w-1", "forecast", 1)
     assert (command.meta.tenant, command.meta.actor) == (TENANT, ACTOR)
     assert (command.meta.correlation_id, command.meta.command_id) == (CORRELATION, timer.id)
     assert command.meta.causation_id == str(events[3].event_id)

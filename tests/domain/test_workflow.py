@@ -1,6 +1,6 @@
 """One workflow over its executions: what is dispatched, what ends it, what a retry does."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -114,6 +114,7 @@ def workflow_failed(step: str, execution: str = FIRST) -> WorkflowFailed:
         error="no data",
         failed_step=step,
         failed_at=after(minutes=1),
+        announced_as="workflow.opportunity.analysis.failed",
     )
 
 
@@ -124,6 +125,7 @@ def completed_with(*steps: str, execution: str = FIRST) -> WorkflowCompleted:
         execution_id=execution,
         results={KEYS[step]: {"of": step} for step in steps},
         completed_at=after(minutes=1),
+        announced_as="workflow.opportunity.analysis.completed",
     )
 
 
@@ -134,7 +136,8 @@ def dispatched(step: str, execution: str, attempt: int, minutes: float) -> StepD
         execution_id=execution,
         step_id=derived_id("step", "w-1", step),
         step_type=step,
-        request_type=next(each.request_type for each in OPPORTUNITY_ANALYSIS.steps if each.step_type == step),
+        kind="event",
+        parameters=next(each.parameters for each in OPPORTUNITY_ANALYSIS.steps if each.step_type == step),
         attempt=attempt,
         dispatched_at=after(minutes=minutes),
         deadline_at=after(minutes=minutes + 15),
@@ -152,11 +155,11 @@ def test_starting_dispatches_every_step_at_once_with_its_deadline() -> None:
 def test_a_started_workflow_runs_and_waits_for_every_step() -> None:
     state = Story.begin().state
     assert (state.status, state.attempt, state.execution_id) == ("running", 1, FIRST)
-    assert [(step.status, step.attempt) for step in state.steps] == [("running", 1)] * 4
+    assert [(step.status, step.attempt) for _, step in state.planned()] == [("running", 1)] * 4
 
 
 def test_a_workflow_is_pinned_to_the_timeouts_that_it_started_with() -> None:
-    quick = OPPORTUNITY_ANALYSIS.with_timeouts(timedelta(seconds=2.5))
+    quick = OPPORTUNITY_ANALYSIS.with_timeouts(2.5)
     story = Story(workflow.evolve, *start(definition=quick))
     retried = story.so(story.failed("forecast")).retried(minutes=0).happened()
     assert [event.deadline_at for event in retried if isinstance(event, StepDispatched)] == [
@@ -167,7 +170,7 @@ def test_a_workflow_is_pinned_to_the_timeouts_that_it_started_with() -> None:
 def test_an_answer_completes_its_step_alone() -> None:
     story = Story.begin()
     state = story.answered("forecast").then(step_completed("forecast")).state
-    assert [step.status for step in state.steps] == ["running", "running", "completed", "running"]
+    assert [step.status for _, step in state.planned()] == ["running", "running", "completed", "running"]
     assert state.status == "running"
 
 
@@ -228,7 +231,7 @@ def test_a_late_answer_after_the_failure_is_kept_and_ends_nothing() -> None:
     story = story.so(story.failed("risk_analysis"))
     kept = story.answered("forecast").then(step_completed("forecast"))
     assert kept.state.status == "failed"
-    assert kept.state.steps[2].result == {"of": "forecast"}
+    assert kept.state.steps["forecast"].result == {"of": "forecast"}
 
 
 def test_late_answers_to_everything_else_do_not_complete_a_failed_workflow() -> None:
@@ -287,11 +290,12 @@ def test_a_retry_opens_the_next_execution_and_dispatches_only_what_failed() -> N
             previous_execution_id=FIRST,
             attempt=2,
             retried_at=after(minutes=20),
+            again=("risk_analysis",),
         ),
         dispatched("risk_analysis", SECOND, attempt=2, minutes=20),
     )
     assert (after_it.state.status, after_it.state.attempt) == ("running", 2)
-    assert [step.status for step in after_it.state.steps] == [
+    assert [step.status for _, step in after_it.state.planned()] == [
         "running",
         "completed",
         "completed",
@@ -315,7 +319,7 @@ def test_a_retry_does_not_ask_twice_for_what_is_still_waited_for() -> None:
     assert [event.step_type for event in requests if isinstance(event, StepDispatched)] == ["risk_analysis"]
 
     story = story.so(story.retried())
-    assert story.state.steps[2].attempt == 1
+    assert story.state.steps["forecast"].attempt == 1
     story.answered("forecast").then(step_completed("forecast", SECOND, attempt=1))
     ended = story.timed_out("forecast", attempt=1, at=after(minutes=21)).happened()[-1]
     assert isinstance(ended, WorkflowFailed)

@@ -45,6 +45,8 @@ def running(step: str) -> Json:
         "workflowId": "w-1",
         "executionId": FIRST,
         "stepType": step,
+        "kind": "event",
+        "after": [],
         "critical": step in ("risk_analysis", "forecast"),
         "status": "running",
         "attempt": 1,
@@ -78,7 +80,10 @@ def test_a_step_that_is_planned_but_not_dispatched_yet_is_pending() -> None:
 
 def test_the_input_of_a_workflow_is_shown_where_there_is_one() -> None:
     started = SAMPLES["workflow.started"]
-    assert document(Workflows(), "w-1", [started])["input"] == {"reason": "won"}
+    assert document(Workflows(), "w-1", [started])["input"] == {
+        "reason": "won",
+        "contacts": ["ann", "bob"],
+    }
     assert "input" not in workflow(workflow_story())
 
 
