@@ -126,10 +126,10 @@ def resume(state: Workflow, *, now: datetime) -> tuple[Event, ...]:
     turn.happened(
         WorkflowResumed(workflow_id=state.workflow_id, execution_id=state.execution_id, resumed_at=now)
     )
-    for step in list(state.steps.values()):
+    for step in state.all_steps():
         if step.status == "retrying" and step.retry_at is not None and step.retry_at <= now:
             turn.dispatch(step)
-    for step in list(turn.state.steps.values()):
+    for step in turn.state.all_steps():
         if step.items is not None and step.status == "running":
             turn.go_on_with_items(step.step_type)
     return turn.go_on().events

@@ -120,6 +120,13 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
         """The steps of the plan, in its order."""
         return ((each, self.steps[each.step_type]) for each in self.plan)
 
+    def all_steps(self) -> list[Step]:
+        """Items and compensations too, in an order that is always the same; that of a map is not."""
+        return sorted(
+            self.steps.values(),
+            key=lambda step: (step.item_of or step.step_type, -1 if step.item is None else step.item),
+        )
+
     @property
     def results(self) -> dict[str, Any]:
         """What the completed steps have found, by their result keys."""
@@ -205,11 +212,12 @@ def _started(event: WorkflowStarted) -> Workflow:
 
 def _dispatched(state: Workflow, event: StepDispatched) -> Workflow:
     before = state.steps.get(event.step_type)
+    step = before or _born(state, event)
     running = msgspec.structs.replace(
-        before or _born(state, event),
+        step,
         status="running",
         attempt=event.attempt,
-        tries=before.tries + 1 if before and before.status == "retrying" else 1,
+        tries=_tries(step),
         deadline_at=event.deadline_at,
         retry_at=None,
         result=None,
@@ -257,9 +265,16 @@ def _mapped(state: Workflow, event: StepMapped) -> Workflow:
         event.step_type,
         status="running",
         attempt=event.attempt,
+        tries=_tries(state.steps[event.step_type]),
         deadline_at=event.deadline_at,
+        retry_at=None,
         items=msgspec.structs.replace(items, next=0),
     )
+
+
+def _tries(step: Step) -> int:
+    """Which try it is when the step is dispatched now."""
+    return step.tries + 1 if step.status == "retrying" else 1
 
 
 def _completed(state: Workflow, event: StepCompleted) -> Workflow:
@@ -287,7 +302,7 @@ def _retried(state: Workflow, event: WorkflowRetried) -> Workflow:
     for step_type in event.again:
         state = _put(state, _anew(state.steps[step_type]))
     if event.compensates:
-        for step in list(state.steps.values()):
+        for step in state.all_steps():
             if step.step_type.endswith(COMPENSATION) and step.status == "failed":
                 state = _put(state, _anew(step))
     return msgspec.structs.replace(

@@ -126,7 +126,7 @@ class Turn:
 
     def cancel_open_steps(self, *, items_of: str | None = None) -> None:
         """Nobody waits any more for what is under way; or, of that, for the items of one step."""
-        for step in list(self.state.steps.values()):
+        for step in self.state.all_steps():
             if step.status in ("running", "retrying") and items_of in (None, step.item_of):
                 self.cancel(step)
 
@@ -333,9 +333,9 @@ class Turn:
     def _compensate(self) -> None:
         """The next compensation, once the one before has ended well."""
         while left := self._compensations():
-            step = left[0]
-            if step.status in ("running", "retrying"):
+            if any(step.status in ("running", "retrying") for step in left):
                 return
+            step = left[0]
             if step.status == "failed":
                 self.happened(
                     CompensationFailed(
@@ -379,7 +379,7 @@ class Turn:
 
     def _next_try(self, step: Step, reason: FailureReason) -> datetime | None:
         retry = step.work.retry
-        if step.tries >= retry.attempts or reason not in retry.on:
+        if not 0 < step.tries < retry.attempts or reason not in retry.on:
             return None
         return self.now + timedelta(seconds=pause_before(retry, step.tries + 1, step.step_id))
 

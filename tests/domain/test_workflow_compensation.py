@@ -1,0 +1,106 @@
+"""Compensation: what was done is undone, the latest first, and a failing one is never called done."""
+
+from collections.abc import Sequence
+
+from domain import workflow
+from domain.definition import StepDefinition, Work
+from domain.errors import WorkflowNotEnded, WorkflowUndone
+from domain.workflow import CompensationFailed, StepDispatched, WorkflowCompensated, WorkflowFailed
+from tests.domain.plans import ONCE_MORE, Run, dispatched, step
+
+UNDO = Work(parameters={"request": "deal.step.undone"}, input={"what": "results.a.of"})
+
+
+def undoable(name: str, after: Sequence[str] = ()) -> StepDefinition:
+    return step(name, after=after, compensation=UNDO)
+
+
+SAGA = (undoable("a"), undoable("b", after=["a"]), step("plain"), step("c", after=["b"], critical=True))
+
+
+def failed_saga() -> Run:
+    return Run.of(*SAGA).completed("plain", "a", "b").failed("c")
+
+
+def test_the_completed_steps_are_undone_in_reverse_order_one_after_the_other() -> None:
+    run = failed_saga()
+    assert run.state.status == "compensating"
+    assert run.under_way == ["b.compensation"]
+    run = run.completed("b.compensation")
+    assert run.under_way == ["a.compensation"]
+    (_, ended) = run.completing("a.compensation").happened()
+    assert isinstance(ended, WorkflowCompensated)
+    assert run.completed("a.compensation").state.status == "compensated"
+
+
+def test_a_compensation_is_told_what_the_step_has_found() -> None:
+    (undo,) = [
+        each for each in failed_saga().events if isinstance(each, StepDispatched) and "comp" in each.step_type
+    ]
+    assert (undo.parameters, undo.input) == ({"request": "deal.step.undone"}, {"what": "a"})
+
+
+def test_a_compensation_that_fails_is_a_state_of_its_own_and_can_be_tried_again() -> None:
+    run = failed_saga()
+    (_, ended) = run.failing("b.compensation").happened()
+    assert isinstance(ended, CompensationFailed)
+    assert ended.failed_step == "b.compensation"
+    run = run.failed("b.compensation")
+    assert (run.state.status, run.under_way) == ("compensation_failed", [])
+    again = run.so(run.ordered(workflow.retry))
+    assert (again.state.status, again.under_way) == ("compensating", ["b.compensation"])
+    assert again.completed("b.compensation", "a.compensation").state.status == "compensated"
+
+
+def test_a_compensation_has_tries_of_its_own() -> None:
+    patient = Work(retry=ONCE_MORE)
+    run = Run.of(step("a", compensation=patient), step("c", after=["a"], critical=True))
+    run = run.completed("a").failed("c").failed("a.compensation")
+    assert run.state.status == "compensating"
+    run = run.so(run.tried_again("a.compensation"))
+    assert run.completed("a.compensation").state.status == "compensated"
+
+
+def test_a_compensation_whose_input_cannot_be_made_has_failed() -> None:
+    hopeless = Work(input={"n": "length(`5`)"})
+    run = Run.of(step("a", compensation=hopeless), step("c", after=["a"], critical=True))
+    assert run.completed("a").failed("c").state.status == "compensation_failed"
+
+
+def test_without_anything_to_undo_a_failure_is_a_failure() -> None:
+    run = Run.of(undoable("a"), step("c", critical=True)).failed("c")
+    assert run.state.status == "failed"
+
+
+def test_what_is_completed_late_is_undone_too() -> None:
+    run = Run.of(undoable("a"), step("c", critical=True)).failed("c")
+    run = run.completed("a")
+    assert (run.state.status, run.under_way) == ("compensating", ["a.compensation"])
+    run = Run.of(undoable("a"), undoable("b"), step("c", critical=True)).completed("a").failed("c")
+    run = run.completed("a.compensation")
+    assert run.state.status == "compensated"
+    run = run.completed("b")
+    assert (run.state.status, run.under_way) == ("compensating", ["b.compensation"])
+    assert run.completed("b.compensation").state.status == "compensated"
+
+
+def test_a_cancelled_workflow_is_undone() -> None:
+    run = Run.of(*SAGA).completed("a")
+    run = run.so(run.ordered(workflow.cancel, reason="off"))
+    assert (run.state.status, run.under_way) == ("compensating", ["a.compensation"])
+    run = run.completed("b")
+    assert run.under_way == ["a.compensation"], "one after the other"
+    run = run.completed("a.compensation")
+    assert run.under_way == ["b.compensation"]
+
+
+def test_what_was_undone_cannot_be_retried() -> None:
+    run = failed_saga()
+    run.ordered(workflow.retry).then_refused(WorkflowNotEnded)
+    run.completed("b.compensation", "a.compensation").ordered(workflow.retry).then_refused(WorkflowUndone)
+
+
+def test_nothing_else_is_dispatched_while_it_is_undone() -> None:
+    run = failed_saga()
+    assert dispatched(run.completing("plain").happened()) == []
+    assert len([each for each in run.events if isinstance(each, WorkflowFailed)]) == 1

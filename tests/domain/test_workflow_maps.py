@@ -1,0 +1,152 @@
+"""``map``: a step for each element, so many at a time."""
+
+import time
+
+import pytest
+
+from domain import workflow
+from domain.definition import Work
+from domain.workflow import StepCompleted, StepDispatched, StepFailed, WorkflowCompleted, evolve
+from domain.workflow.turn import MOST_ELEMENTS
+from tests.builders import NOW, after
+from tests.domain.plans import ONCE_MORE, Run, cancelled, dispatched, map_step, step
+
+DEALS = {"deals": ["x", "y", "z"]}
+
+
+def test_so_many_items_as_may_be_are_begun_and_each_gets_its_element() -> None:
+    run = Run.of(map_step("calls", at_once=2), input=DEALS)
+    assert run.under_way == ["calls", "calls[0]", "calls[1]"]
+    items = [each for each in run.events if isinstance(each, StepDispatched)]
+    assert [(each.item, each.input) for each in items] == [
+        (0, {"deal": "x", "place": 0}),
+        (1, {"deal": "y", "place": 1}),
+    ]
+    assert dispatched(run.completing("calls[1]").happened()) == [("calls[2]", 1)]
+
+
+def test_the_results_are_in_the_order_of_the_elements() -> None:
+    run = Run.of(map_step("calls"), input=DEALS).completed("calls[2]", "calls[0]")
+    *_, ended = run.completing("calls[1]").happened()
+    assert isinstance(ended, WorkflowCompleted)
+    assert ended.results == {"calls": [{"of": "calls[0]"}, {"of": "calls[1]"}, {"of": "calls[2]"}]}
+
+
+def test_nothing_to_map_over_is_done_at_once() -> None:
+    run = Run.of(map_step("calls"), step("after", after=["calls"]), input={"deals": []})
+    assert run.statuses == {"calls": "completed", "after": "running"}
+    assert run.state.results == {"calls": []}
+
+
+@pytest.mark.parametrize("deals", [None, 5, "text", {"a": 1}, list(range(MOST_ELEMENTS + 1))])
+def test_what_cannot_be_mapped_over_fails_the_step(deals: object) -> None:
+    run = Run.of(map_step("calls", critical=True), input={"deals": deals})
+    assert run.state.status == "failed"
+    (failed,) = [each for each in run.events if isinstance(each, StepFailed)]
+    assert failed.reason == "rejected"
+
+
+def test_a_failed_item_fails_the_step_once_more_have_than_it_tolerates() -> None:
+    run = Run.of(map_step("calls", at_once=3, tolerate=1, critical=True), input={"deals": list(range(5))})
+    run = run.failed("calls[0]")
+    assert run.under_way == ["calls", "calls[1]", "calls[2]", "calls[3]"]
+    run = run.failed("calls[2]")
+    assert (run.status("calls"), run.state.status) == ("failed", "failed")
+    assert run.state.steps["calls"].error == "2 of 5 items failed"
+    tolerated = Run.of(map_step("calls", tolerate=1), input=DEALS).failed("calls[1]")
+    tolerated = tolerated.completed("calls[0]", "calls[2]")
+    assert tolerated.state.results == {"calls": [{"of": "calls[0]"}, None, {"of": "calls[2]"}]}
+
+
+def test_a_retry_does_only_those_items_that_are_not_completed() -> None:
+    run = Run.of(map_step("calls", at_once=2, critical=True), input={"deals": list(range(5))})
+    run = run.completed("calls[0]").failed("calls[1]")
+    assert run.state.status == "failed"
+    run = run.completed("calls[2]")
+    run = run.so(run.ordered(workflow.retry))
+    assert run.under_way == ["calls", "calls[1]", "calls[3]"]
+    assert run.state.steps["calls[1]"].attempt == 2
+    run = run.completed("calls[3]", "calls[1]", "calls[4]")
+    assert run.state.status == "completed"
+    completions = [each.step_type for each in run.events if isinstance(each, StepCompleted)]
+    assert sorted(completions) == ["calls", *(f"calls[{number}]" for number in range(5))]
+
+
+def test_a_retry_does_not_ask_twice_for_an_item_that_is_still_waited_for() -> None:
+    run = Run.of(map_step("calls", at_once=2, critical=True), input={"deals": list(range(3))}).failed(
+        "calls[0]"
+    )
+    again = run.ordered(workflow.retry)
+    assert dispatched(again.happened()) == [("calls[0]", 2)]
+    run = run.so(again).completed("calls[1]", "calls[0]", "calls[2]")
+    assert run.state.status == "completed"
+
+
+def test_other_elements_in_a_retry_are_all_done_anew() -> None:
+    run = (
+        Run.of(map_step("calls", at_once=2, critical=True), input=DEALS)
+        .completed("calls[0]")
+        .failed("calls[1]")
+    )
+    run = run.so(run.ordered(workflow.retry, from_step="calls", input={"deals": ["p", "q"]}))
+    assert run.under_way == ["calls", "calls[0]", "calls[1]"]
+    assert run.completed("calls[0]", "calls[1]").state.results == {
+        "calls": [{"of": "calls[0]"}, {"of": "calls[1]"}]
+    }
+
+
+def test_an_item_is_tried_again_by_its_own_rule_and_keeps_its_place() -> None:
+    run = Run.of(map_step("calls", at_once=1, each=Work(retry=ONCE_MORE)), input=DEALS).failed("calls[0]")
+    assert run.under_way == ["calls"]
+    run = run.so(run.tried_again("calls[0]"))
+    assert run.under_way == ["calls", "calls[0]"]
+    run = run.completed("calls[0]", "calls[1]", "calls[2]")
+    assert run.state.status == "completed"
+
+
+def test_a_map_step_that_is_out_of_time_lets_go_of_its_items() -> None:
+    run = Run.of(map_step("calls", at_once=2, timeout_seconds=60), input=DEALS)
+    events = run.ordered(workflow.time_out_step, minutes=1, step_type="calls", attempt=1).happened()
+    assert cancelled(events) == ["calls[0]", "calls[1]"]
+    assert isinstance(events[-1], WorkflowCompleted)
+
+
+def test_a_skipped_item_counts_as_done_without_a_result() -> None:
+    run = Run.of(map_step("calls"), input=DEALS).completed("calls[0]").failed("calls[1]")
+    assert run.status("calls") == "failed"
+    run = Run.of(map_step("calls", tolerate=2), input=DEALS).completed("calls[0]").failed("calls[1]")
+    run = run.so(run.ordered(workflow.skip_step, step_id="calls[1]", reason="gone"))
+    items = run.state.steps["calls"].items
+    assert items is not None
+    assert (items.open, items.completed, items.failed) == (1, 2, 0)
+    assert run.completed("calls[2]").state.status == "completed"
+
+
+def test_a_step_costs_the_same_however_many_are_done() -> None:
+    """Ten thousand items, each answer decided and folded: the last thousand cost what the first did."""
+    state = Run.of(map_step("calls", at_once=10), input={"deals": list(range(MOST_ELEMENTS))}).state
+    costs = []
+    for thousand in range(10):
+        began = time.process_time()
+        for number in range(thousand * 1_000, (thousand + 1) * 1_000):
+            for event in workflow.complete_step(
+                state, step_type=f"calls[{number}]", result=number, now=after(minutes=1)
+            ):
+                state = evolve(state, event)
+        costs.append(time.process_time() - began)
+    assert state.status == "completed"
+    assert state.results["calls"] == list(range(MOST_ELEMENTS))
+    assert min(costs[7:9]) < 3 * min(costs[1:3]), costs
+
+
+def test_a_past_of_ten_thousand_items_can_be_folded_again() -> None:
+    state = Run.of(map_step("calls", at_once=10), input={"deals": [{"n": n} for n in range(500)]}).state
+    events = list(
+        Run.of(map_step("calls", at_once=10), input={"deals": [{"n": n} for n in range(500)]}).events
+    )
+    for number in range(500):
+        new = workflow.complete_step(state, step_type=f"calls[{number}]", result=number, now=NOW)
+        for event in new:
+            state = evolve(state, event)
+        events += new
+    assert Run(evolve, *events).state == state

@@ -1,0 +1,155 @@
+"""What people order of a workflow: cancel, pause, resume, skip, complete by hand, retry from a step."""
+
+import pytest
+
+from domain import workflow
+from domain.errors import NothingFailed, StepNotFound, StepNotOpen, WorkflowNotEnded, WorkflowNotRunning
+from domain.workflow import StepSkipped, WorkflowCancelled, WorkflowRetried
+from tests.domain.plans import ONCE_MORE, Run, cancelled, dispatched, map_step, step
+
+CHAIN = (step("a"), step("b", after=["a"]), step("c", after=["b"]))
+
+
+def test_a_cancelled_workflow_ends_and_whoever_is_at_a_step_is_told() -> None:
+    run = Run.of(step("a"), step("b"), step("c", after=["a"])).completed("a")
+    events = run.ordered(workflow.cancel, reason="the deal is off").happened()
+    assert cancelled(events) == ["b", "c"]
+    assert isinstance(events[-1], WorkflowCancelled)
+    assert events[-1].reason == "the deal is off"
+    run = run.so(run.ordered(workflow.cancel, reason="the deal is off"))
+    assert run.state.status == "cancelled"
+    run.completing("b").then_nothing()
+    run.ordered(workflow.cancel, reason="again").then_nothing()
+
+
+def test_a_workflow_that_has_ended_cannot_be_cancelled_paused_or_resumed() -> None:
+    run = Run.of(step("a")).completed("a")
+    for ordered in (
+        run.ordered(workflow.cancel, reason="x"),
+        run.ordered(workflow.pause, reason="x"),
+        run.ordered(workflow.resume),
+    ):
+        assert ordered.then_refused(WorkflowNotRunning).details == {"status": "completed"}
+
+
+def test_a_cancelled_workflow_can_be_retried_and_keeps_what_was_completed() -> None:
+    run = Run.of(*CHAIN).completed("a")
+    run = run.so(run.ordered(workflow.cancel, reason="x"))
+    run = run.so(run.ordered(workflow.retry))
+    assert run.statuses == {"a": "completed", "b": "running", "c": "pending"}
+
+
+def test_while_paused_nothing_is_dispatched_and_answers_are_kept() -> None:
+    run = Run.of(*CHAIN)
+    run = run.so(run.ordered(workflow.pause, reason="audit"))
+    run.ordered(workflow.pause, reason="audit").then_nothing()
+    run = run.completed("a")
+    assert run.statuses == {"a": "completed", "b": "pending", "c": "pending"}
+    resumed = run.ordered(workflow.resume)
+    assert dispatched(resumed.happened()) == [("b", 1)]
+    run.so(resumed).ordered(workflow.resume).then_nothing()
+
+
+def test_a_pause_that_is_over_while_paused_is_made_up_for_when_it_goes_on() -> None:
+    run = Run.of(step("a", retry=ONCE_MORE)).failed("a")
+    run = run.so(run.ordered(workflow.pause, reason="audit"))
+    run.tried_again("a", minutes=3).then_nothing()
+    assert dispatched(run.ordered(workflow.resume).happened()) == [("a", 2)]
+    early = run.ordered(workflow.resume, minutes=1.5)
+    assert dispatched(early.happened()) == []
+    assert dispatched(run.so(early).tried_again("a").happened()) == [("a", 2)]
+
+
+def test_items_go_on_where_they_were_when_a_paused_workflow_is_resumed() -> None:
+    run = Run.of(map_step("calls", at_once=1), input={"deals": [1, 2]})
+    run = run.so(run.ordered(workflow.pause, reason="audit")).completed("calls[0]")
+    run = run.so(run.ordered(workflow.resume))
+    assert run.under_way == ["calls", "calls[1]"]
+    assert run.completed("calls[1]").state.status == "completed"
+
+
+def test_a_workflow_whose_last_answers_came_while_paused_ends_when_it_is_resumed() -> None:
+    run = Run.of(step("a", critical=True), step("b"))
+    run = run.so(run.ordered(workflow.pause, reason="audit"))
+    assert run.failed("a").state.status == "paused"
+    done = run.failed("a").so(run.failed("a").ordered(workflow.resume))
+    assert done.state.status == "failed"
+    run = run.completed("a", "b")
+    assert run.so(run.ordered(workflow.resume)).state.status == "completed"
+
+
+def test_a_step_that_is_skipped_counts_as_ended() -> None:
+    run = Run.of(*CHAIN)
+    events = run.ordered(workflow.skip_step, step_id=run.state.steps["a"].step_id, reason="known").happened()
+    assert cancelled(events) == ["a"]
+    (skip,) = [each for each in events if isinstance(each, StepSkipped)]
+    assert (skip.step_type, skip.reason, skip.by_operator) == ("a", "known", True)
+    assert dispatched(events) == [("b", 1)]
+
+
+def test_a_step_may_be_skipped_before_its_time() -> None:
+    run = Run.of(*CHAIN)
+    run = run.so(run.ordered(workflow.skip_step, step_id="b", reason="known"))
+    run.ordered(workflow.skip_step, step_id="b", reason="known").then_nothing()
+    assert run.completed("a").under_way == ["c"]
+
+
+def test_what_is_completed_or_unknown_cannot_be_skipped() -> None:
+    run = Run.of(*CHAIN).completed("a")
+    refusal = run.ordered(workflow.skip_step, step_id="a", reason="x").then_refused(StepNotOpen)
+    assert refusal.details == {"status": "completed"}
+    run.ordered(workflow.skip_step, step_id="nothing", reason="x").then_refused(StepNotFound)
+    done = run.completed("b", "c")
+    done.ordered(workflow.skip_step, step_id="c", reason="x").then_refused(WorkflowNotRunning)
+
+
+@pytest.mark.parametrize("state", ["running", "pending", "failed"])
+def test_a_step_can_be_completed_by_hand(state: str) -> None:
+    run = Run.of(step("a"), step("b", after=["a"]), step("z"))
+    if state == "failed":
+        run = run.failed("a")
+    name = "b" if state == "pending" else "a"
+    run = run.so(run.ordered(workflow.complete_by_hand, step_id=name, result={"by": "hand"}))
+    assert run.state.results[name] == {"by": "hand"}
+    run.ordered(workflow.complete_by_hand, step_id=name, result=1).then_refused(StepNotOpen)
+
+
+def test_a_failed_step_of_a_running_workflow_can_be_tried_again_at_once() -> None:
+    run = Run.of(step("a"), step("z")).failed("a")
+    run = run.so(run.ordered(workflow.retry_step, step_id="a"))
+    assert (run.status("a"), run.state.steps["a"].attempt) == ("running", 2)
+    run.ordered(workflow.retry_step, step_id="a").then_refused(StepNotOpen)
+    waiting = Run.of(step("a", retry=ONCE_MORE)).failed("a")
+    assert dispatched(waiting.ordered(workflow.retry_step, step_id="a", minutes=1).happened()) == [("a", 2)]
+
+
+def test_a_retry_from_a_step_does_it_and_all_after_it_again_with_other_input() -> None:
+    steps = (*CHAIN, step("aside"))
+    run = Run.of(*steps, input={"amount": 1}).completed("a", "b", "aside").failed("c")
+    assert run.state.status == "completed"
+    order = run.ordered(workflow.retry, from_step="b", input={"amount": 2})
+    retried = order.happened()[0]
+    assert isinstance(retried, WorkflowRetried)
+    assert (retried.again, retried.input) == (("b", "c"), {"amount": 2})
+    run = run.so(order)
+    assert run.statuses == {"a": "completed", "b": "running", "c": "pending", "aside": "completed"}
+    assert run.state.input == {"amount": 2}
+    assert run.state.results == {"a": {"of": "a"}, "aside": {"of": "aside"}}
+
+
+def test_a_completed_workflow_can_be_done_again_from_a_step() -> None:
+    run = Run.of(*CHAIN).completed("a", "b", "c")
+    run.ordered(workflow.retry).then_refused(NothingFailed)
+    run.ordered(workflow.retry, from_step="x").then_refused(StepNotFound)
+    run = run.so(run.ordered(workflow.retry, from_step=run.state.steps["c"].step_id))
+    assert run.under_way == ["c"]
+    run.ordered(workflow.retry, from_step="c").then_refused(WorkflowNotEnded)
+
+
+def test_a_retry_asks_again_whether_what_was_skipped_after_a_failure_applies() -> None:
+    steps = (step("a"), step("b", after=["a"], when="results.a"), step("c", critical=True))
+    run = Run.of(*steps).failed("a").failed("c")
+    assert run.statuses == {"a": "failed", "b": "skipped", "c": "failed"}
+    run = run.so(run.ordered(workflow.retry))
+    assert run.statuses == {"a": "running", "b": "pending", "c": "running"}
+    assert run.completed("a").status("b") == "running"
