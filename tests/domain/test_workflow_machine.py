@@ -211,9 +211,7 @@ class WorkflowMachine(RuleBasedStateMachine):
     @invariant()
     def is_what_its_events_say(self) -> None:
         assert fold(workflow.evolve, self.events) == self.state
-        dispatches = [
-            (each.step_id, each.attempt) for each in self.events if isinstance(each, StepDispatched)
-        ]
+        sent = [each for each in self.events if isinstance(each, StepDispatched)]
         assert len({(each.step_id, each.attempt) for each in sent}) == len(sent)
 
 
