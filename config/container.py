@@ -31,6 +31,7 @@ from interfaces.rest.jobs import JobRoutes
 from interfaces.rest.metrics import Metrics
 from interfaces.rest.root import Check, RootRoutes
 from interfaces.rest.service import Service
+from interfaces.rest.workflow_orders import WorkflowOrderRoutes
 from interfaces.rest.workflows import WorkflowRoutes
 from interfaces.scheduling.cron import UnixCron
 from projections.approvals import Approvals
@@ -167,6 +168,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *WorkflowRoutes(
                 service, projections.workflows, projections.steps, projections.executions
             ).routes(),
+            *WorkflowOrderRoutes(service, projections.workflows).routes(),
             *ApprovalRoutes(service, projections.approvals).routes(),
             *JobRoutes(
                 service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled

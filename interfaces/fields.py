@@ -124,6 +124,7 @@ DefinitionName = Annotated[
 ]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(_integer)]
 Comment = Annotated[str, StringConstraints(max_length=4000, pattern=_NO_NUL)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_NO_NUL)]
 WebAddress = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=_WEB_ADDRESS)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=_CURSOR)]
 Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_whole_number)]

@@ -19,12 +19,23 @@ from interfaces.fields import (
     JsonObject,
     Limit,
     Number,
+    Reason,
     Silent,
     Version,
     WebAddress,
 )
 
-WorkflowStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
+WorkflowStatus = Literal[
+    "pending",
+    "running",
+    "paused",
+    "completed",
+    "failed",
+    "cancelled",
+    "compensating",
+    "compensated",
+    "compensation_failed",
+]
 ApprovalStatus = Literal["pending", "approved", "rejected"]
 RunStatus = Literal["scheduled", "completed", "failed"]
 
@@ -61,7 +72,26 @@ class StartWorkflowRequest(ApiModel):
 
 
 class RetryRequest(ApiModel):
-    """The body of ``POST /workflows/{workflowId}/retry``: nothing to say yet."""
+    """The body of ``POST /workflows/{workflowId}/retry``; ``from_step`` is a step's type or id."""
+
+    from_step: Silent[Id] = None
+    input: Silent[JsonObject] = None
+
+
+class ReasonRequest(ApiModel):
+    """The body of an order that has to say why."""
+
+    reason: Reason
+
+
+class NothingToSayRequest(ApiModel):
+    """The body of an order that needs none."""
+
+
+class CompleteStepRequest(ApiModel):
+    """The body of ``POST /workflows/{workflowId}/steps/{stepId}/complete``."""
+
+    result: JsonObject
 
 
 class CreateApprovalRequest(ApiModel):

@@ -90,7 +90,7 @@ class WorkflowRoutes:
             caller,
             workflow_id,
             stream=workflow_stream(caller.tenant, workflow_id.lower()),
-            missing=_missing(workflow_id),
+            missing=missing_workflow(workflow_id),
         )
 
     async def steps(self, request: Request, caller: Caller) -> Response:
@@ -106,19 +106,21 @@ class WorkflowRoutes:
         workflow_id = request.path_params["workflowId"]
         paging = read_query(request, Paging)
         stream = workflow_stream(caller.tenant, workflow_id.lower())
-        return await self._service.history(workflow_id, stream, paging, _missing(workflow_id))
+        return await self._service.history(workflow_id, stream, paging, missing_workflow(workflow_id))
 
     async def retry(self, request: Request, caller: Caller) -> Response:
         """Open the next execution."""
-        await read_body(request, RetryRequest, optional=True)
+        body = await read_body(request, RetryRequest, optional=True)
         workflow_id = request.path_params["workflowId"].lower()
         if not is_uuid(workflow_id):
-            raise _missing(workflow_id)
+            raise missing_workflow(workflow_id)
         committed = await self._service.dispatch(
             RetryWorkflow(
                 meta=caused_by(request, caller),
                 workflow_id=workflow_id,
                 expected_version=expected_version(request),
+                from_step=body.from_step,
+                input=body.input,
             )
         )
         workflow = msgspec.json.decode(await self._document(workflow_id, committed))
@@ -140,7 +142,7 @@ class WorkflowRoutes:
             caller,
             workflow_id,
             stream=workflow_stream(caller.tenant, workflow_id.lower()),
-            missing=_missing(workflow_id),
+            missing=missing_workflow(workflow_id),
         )
         return await self._service.page(
             container, caller, name, paging, equal={"workflowId": workflow_id.lower()}
@@ -151,5 +153,6 @@ class WorkflowRoutes:
         return document_of(self._workflows, workflow_id, events)
 
 
-def _missing(workflow_id: str) -> WorkflowNotFound:
+def missing_workflow(workflow_id: str) -> WorkflowNotFound:
+    """What a workflow that the tenant does not have is answered with."""
     return WorkflowNotFound(f"there is no workflow {workflow_id}")

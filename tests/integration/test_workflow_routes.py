@@ -83,7 +83,7 @@ async def test_steps_executions_and_events_are_shown(orchestrator: Service, crm:
     oldest = events["events"][-1]
     assert oldest["type"] == "workflow.started"
     assert oldest["actor"] == USER
-    assert oldest["schemaVersion"] == 1
+    assert oldest["schemaVersion"] == 2
     assert oldest["data"]["opportunityId"] == "opp-1"
     assert oldest["data"]["startedAt"] == workflow["startedAt"]
     assert oldest["data"]["steps"][0]["stepType"] == "risk_analysis"
@@ -113,17 +113,37 @@ async def test_an_unknown_definition_is_not_found(orchestrator: Service, body: d
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("GET", "/steps"), ("GET", "/executions"), ("GET", "/events"), ("POST", "/retry")],
+    [
+        ("GET", ""),
+        ("GET", "/steps"),
+        ("GET", "/executions"),
+        ("GET", "/events"),
+        ("POST", "/retry"),
+        ("POST", "/cancel"),
+        ("POST", "/pause"),
+        ("POST", "/resume"),
+        ("POST", "/steps/{step}/retry"),
+        ("POST", "/steps/{step}/skip"),
+        ("POST", "/steps/{step}/complete"),
+    ],
 )
 async def test_another_tenants_workflow_is_as_if_it_were_not_there(
     orchestrator: Service, method: str, path: str
 ) -> None:
-    workflow_id, unknown = (await started(orchestrator))["workflowId"], str(uuid4())
+    workflow, unknown = await started(orchestrator), str(uuid4())
+    workflow_id = workflow["workflowId"]
+    path = path.format(step=workflow["steps"][0]["stepId"])
+    order = path.rpartition("/")[2]
+    bodies: dict[str, Any] = {"complete": {"result": {}}, "retry": {}, "resume": {}}
+    body = bodies.get(order, {"reason": "x"})
+    sent = body if method == "POST" else None
     await orchestrator.caught_up()
     async with orchestrator.client(OTHER_TENANT) as stranger:
-        theirs = await stranger.request(method, f"{PATH}/{workflow_id}{path}")
-        nobodys = await stranger.request(method, f"{PATH}/{unknown}{path}")
+        theirs = await stranger.request(method, f"{PATH}/{workflow_id}{path}", json=sent)
+        nobodys = await stranger.request(method, f"{PATH}/{unknown}{path}", json=sent)
         assert (await stranger.get(PATH)).json() == {"workflows": [], "total": 0}
+    async with orchestrator.client() as client:
+        assert (await client.get(f"{PATH}/{workflow_id}")).json() == workflow
     assert theirs.status_code == nobodys.status_code == 404
     assert (
         theirs.json()["error"]["message"].replace(workflow_id, unknown) == nobodys.json()["error"]["message"]

@@ -1,0 +1,133 @@
+"""What people order of a workflow or of a step: cancel, pause, resume, skip, try again, complete."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from application.commands import (
+    CancelWorkflow,
+    Command,
+    CompleteStepByHand,
+    PauseWorkflow,
+    ResumeWorkflow,
+    RetryStep,
+    SkipStep,
+)
+from domain.errors import StepNotFound
+from domain.values import is_uuid
+from interfaces.rest.answers import stored_json
+from interfaces.rest.identity import Caller
+from interfaces.rest.models import CompleteStepRequest, NothingToSayRequest, ReasonRequest
+from interfaces.rest.requests import caused_by, expected_version, read_body
+from interfaces.rest.service import Service, command_headers
+from interfaces.rest.workflows import PREFIX, missing_workflow
+from projections.projection import document_of
+from projections.workflows import Workflows
+
+_WORKFLOW = f"{PREFIX}/{{workflowId}}"
+_STEP = f"{_WORKFLOW}/steps/{{stepId}}"
+
+Order = Callable[[Request, Caller, str], Awaitable[Command]]
+
+
+class WorkflowOrderRoutes:
+    """The routes that answer with the workflow as the order has left it."""
+
+    def __init__(self, service: Service, workflows: Workflows) -> None:
+        self._service = service
+        self._workflows = workflows
+
+    def routes(self) -> list[Route]:
+        """Every route, with its method."""
+        orders: dict[str, Order] = {
+            f"{_WORKFLOW}/cancel": _cancel,
+            f"{_WORKFLOW}/pause": _pause,
+            f"{_WORKFLOW}/resume": _resume,
+            f"{_STEP}/retry": _retry_step,
+            f"{_STEP}/skip": _skip_step,
+            f"{_STEP}/complete": _complete_step,
+        }
+        return [self._route(path, order) for path, order in orders.items()]
+
+    def _route(self, path: str, order: Order) -> Route:
+        async def answer(request: Request, caller: Caller) -> Response:
+            workflow_id = request.path_params["workflowId"]
+            if not is_uuid(workflow_id):
+                raise missing_workflow(workflow_id)
+            command = await order(request, caller, workflow_id.lower())
+            committed = await self._service.dispatch(command)
+            events = await self._service.store.events_of(committed)
+            return stored_json(
+                document_of(self._workflows, workflow_id.lower(), events),
+                headers=command_headers(committed.version, committed.position),
+            )
+
+        return self._service.route(path, answer, "POST")
+
+
+async def _cancel(request: Request, caller: Caller, workflow_id: str) -> Command:
+    body = await read_body(request, ReasonRequest)
+    return CancelWorkflow(
+        meta=caused_by(request, caller),
+        expected_version=expected_version(request),
+        workflow_id=workflow_id,
+        reason=body.reason,
+    )
+
+
+async def _pause(request: Request, caller: Caller, workflow_id: str) -> Command:
+    body = await read_body(request, ReasonRequest)
+    return PauseWorkflow(
+        meta=caused_by(request, caller),
+        expected_version=expected_version(request),
+        workflow_id=workflow_id,
+        reason=body.reason,
+    )
+
+
+async def _resume(request: Request, caller: Caller, workflow_id: str) -> Command:
+    await read_body(request, NothingToSayRequest, optional=True)
+    return ResumeWorkflow(
+        meta=caused_by(request, caller), expected_version=expected_version(request), workflow_id=workflow_id
+    )
+
+
+async def _retry_step(request: Request, caller: Caller, workflow_id: str) -> Command:
+    await read_body(request, NothingToSayRequest, optional=True)
+    return RetryStep(
+        meta=caused_by(request, caller),
+        expected_version=expected_version(request),
+        workflow_id=workflow_id,
+        step_id=_step_id(request),
+    )
+
+
+async def _skip_step(request: Request, caller: Caller, workflow_id: str) -> Command:
+    body = await read_body(request, ReasonRequest)
+    return SkipStep(
+        meta=caused_by(request, caller),
+        expected_version=expected_version(request),
+        workflow_id=workflow_id,
+        step_id=_step_id(request),
+        reason=body.reason,
+    )
+
+
+async def _complete_step(request: Request, caller: Caller, workflow_id: str) -> Command:
+    body = await read_body(request, CompleteStepRequest)
+    return CompleteStepByHand(
+        meta=caused_by(request, caller),
+        expected_version=expected_version(request),
+        workflow_id=workflow_id,
+        step_id=_step_id(request),
+        result=body.result,
+    )
+
+
+def _step_id(request: Request) -> str:
+    step_id: str = request.path_params["stepId"]
+    if not is_uuid(step_id):
+        raise StepNotFound(f"the workflow has no step {step_id}")
+    return step_id.lower()
