@@ -3,7 +3,13 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from application.commands import ApproveApproval, Command, RejectApproval, RequestApproval
+from application.commands import (
+    ApproveApproval,
+    Command,
+    RejectApproval,
+    RequestApproval,
+    WithdrawApproval,
+)
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
@@ -27,6 +33,7 @@ class ApprovalHandlers:
             RequestApproval: self.request_approval,
             ApproveApproval: self.approve_approval,
             RejectApproval: self.reject_approval,
+            WithdrawApproval: self.withdraw_approval,
         }
 
     async def request_approval(self, command: RequestApproval) -> Committed:
@@ -43,6 +50,7 @@ class ApprovalHandlers:
             recipient_id=command.recipient_id,
             correlation_id=command.correlation_id,
             approval_url=command.approval_url,
+            step=command.step,
         )
         return await self._store.execute(
             approval_stream(command.meta.tenant, command.approval_id),
@@ -70,9 +78,15 @@ class ApprovalHandlers:
             ),
         )
 
+    async def withdraw_approval(self, command: WithdrawApproval) -> Committed:
+        """Ask no longer."""
+        return await self._decide(
+            command, lambda state, now: approval.withdraw(state, reason=command.reason, now=now)
+        )
+
     async def _decide(
         self,
-        command: ApproveApproval | RejectApproval,
+        command: ApproveApproval | RejectApproval | WithdrawApproval,
         decide: Callable[[Approval, datetime], tuple[Event, ...]],
     ) -> Committed:
         now = self._clock.now()

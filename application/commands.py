@@ -11,6 +11,7 @@ from typing import Any
 
 from domain.definition import FailureReason
 from domain.event import Metadata
+from domain.values import StepRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class RequestApproval(Command):
     recipient_id: str | None = None
     correlation_id: str | None = None
     approval_url: str | None = None
+    step: StepRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +58,27 @@ class RejectApproval(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawApproval(Command):
+    """Ask no longer for a decision."""
+
+    approval_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartWorkflow(Command):
-    """Run a definition, its newest version if none is named; for an opportunity, where it needs one."""
+    """Run a definition, its newest version if none is named; for an opportunity, where it needs one.
+
+    For a ``parent``'s step, ``depth`` counts how far down it is.
+    """
 
     workflow_id: str
     opportunity_id: str | None = None
     definition: str
     version: int | None = None
     input: Mapping[str, Any] | None = None
+    parent: StepRef | None = None
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

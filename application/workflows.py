@@ -83,6 +83,8 @@ class WorkflowHandlers:
                     opportunity_id=command.opportunity_id,
                     input=command.input,
                     now=now,
+                    parent=command.parent,
+                    depth=command.depth,
                 )
             ),
             meta=command.meta,

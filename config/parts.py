@@ -8,7 +8,11 @@ import msgspec
 from application.dispatcher import Dispatcher
 from application.leadership import Leadership
 from application.outbox import Outbox
-from application.policies import workflow_timers
+from application.policies import wait_steps, workflow_timers
+from application.policies.approval_steps import ApprovalSteps
+from application.policies.child_workflows import ChildWorkflows
+from application.policies.reaction import Reaction
+from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher
 from application.shared_reads import SharedReads
@@ -113,7 +117,13 @@ def build_parts(
     if "publisher" in roles:
         reacting.append(follower(Outbox(publisher), stores.log_positions))
     if "scheduler" in roles:
-        reacting.append(follower(WorkflowTimers(stores.timers), stores.log_positions))
+        carrying_out: list[Handler] = [
+            WorkflowTimers(stores.timers),
+            WaitSteps(stores.timers, dispatch),
+            Reaction(ApprovalSteps(), dispatch),
+            Reaction(ChildWorkflows(), dispatch),
+        ]
+        reacting += [follower(handler, stores.log_positions) for handler in carrying_out]
         clockwork = [
             _cron(settings, stores, dispatch, schedules, clock),
             _timers(settings, stores, dispatch, clock),
@@ -138,5 +148,6 @@ def _cron(
 
 
 def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clock) -> TimerLoop:
-    due = DueTimers(stores.timers, clock, dispatch, workflow_timers.COMMANDS)
+    commands = {**workflow_timers.COMMANDS, wait_steps.TIMER_KIND: wait_steps.wait_is_over}
+    due = DueTimers(stores.timers, clock, dispatch, commands)
     return TimerLoop(due.fire, poll_seconds=settings.followers.poll_seconds)

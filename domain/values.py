@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
+import msgspec
+
 SYSTEM_TENANT = "00000000-0000-0000-0000-000000000001"
 """The tenant of what belongs to the platform itself: the batch jobs (wire contract, section 1)."""
 
@@ -28,6 +30,14 @@ class StreamName(NamedTuple):
         """Split a stream's name; the id may itself hold slashes."""
         tenant, category, ident = stream.split("/", 2)
         return cls(tenant, category, ident)
+
+
+class StepRef(msgspec.Struct, frozen=True, kw_only=True):
+    """The dispatch of a step that something is done for, and that its outcome answers."""
+
+    workflow_id: str
+    step_id: str
+    attempt: int
 
 
 def derived_id(*parts: str) -> str:

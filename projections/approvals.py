@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from domain.approval import ApprovalApproved, ApprovalRejected, ApprovalRequested
+from domain.approval import ApprovalApproved, ApprovalRejected, ApprovalRequested, ApprovalWithdrawn
 from domain.event import Event, Recorded
 from domain.values import timestamp
 from projections.ports import Container, Json
@@ -18,7 +18,7 @@ class Approvals:
     def reads(self, event: Event) -> Sequence[str]:
         """The approval that an event is about."""
         match event:
-            case ApprovalRequested() | ApprovalApproved() | ApprovalRejected():
+            case ApprovalRequested() | ApprovalApproved() | ApprovalRejected() | ApprovalWithdrawn():
                 return [event.approval_id]
         return ()
 
@@ -36,6 +36,13 @@ class Approvals:
                 }
                 if event.comment is not None:
                     approval["comment"] = event.comment
+                return {event.approval_id: approval}
+            case ApprovalWithdrawn():
+                approval = existing(documents, event.approval_id) | {
+                    "status": "withdrawn",
+                    "reason": event.reason,
+                    "updatedAt": timestamp(recorded.timestamp),
+                }
                 return {event.approval_id: approval}
         return {}
 
@@ -59,5 +66,7 @@ def _requested(event: ApprovalRequested, recorded: Recorded) -> Json:
         "recipientId": event.recipient_id,
         "correlationId": event.correlation_id,
         "approvalUrl": event.approval_url,
+        "workflowId": event.step.workflow_id if event.step else None,
+        "stepId": event.step.step_id if event.step else None,
     }
     return approval | {name: value for name, value in optional.items() if value is not None}

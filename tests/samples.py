@@ -1,9 +1,10 @@
 """One example of every stored event, with every field filled; the golden file holds their bytes."""
 
-from domain.approval import ApprovalApproved, ApprovalRejected, ApprovalRequested
+from domain.approval import ApprovalApproved, ApprovalRejected, ApprovalRequested, ApprovalWithdrawn
 from domain.definition import OPPORTUNITY_ANALYSIS, Announcements, MapOver, Retry, StepDefinition, Work
 from domain.event import Event, Metadata, Recorded, event_id
 from domain.job import JobFired, JobRunCompleted, JobRunFailed
+from domain.values import StepRef
 from domain.workflow import (
     CompensationBegan,
     CompensationFailed,
@@ -30,6 +31,8 @@ META = Metadata(
     tenant=TENANT, actor=USER, correlation_id=CORRELATION, causation_id=CAUSE, command_id="command-1"
 )
 
+STEP = StepRef(workflow_id="w-0", step_id="step-0", attempt=2)
+
 _EVENTS: tuple[Event, ...] = (
     ApprovalRequested(
         approval_id="a-1",
@@ -42,12 +45,26 @@ _EVENTS: tuple[Event, ...] = (
         recipient_id="recipient-1",
         correlation_id=CORRELATION,
         approval_url="https://crm.example/approvals/a-1?näme=ü",
+        step=STEP,
     ),
     ApprovalApproved(
-        approval_id="a-1", opportunity_id="opp-1", decided_by="ann", decided_at=after(minutes=5), comment="go"
+        approval_id="a-1",
+        opportunity_id="opp-1",
+        decided_by="ann",
+        decided_at=after(minutes=5),
+        comment="go",
+        step=STEP,
     ),
     ApprovalRejected(
-        approval_id="a-1", opportunity_id="opp-1", decided_by="bob", decided_at=after(minutes=6), comment="no"
+        approval_id="a-1",
+        opportunity_id="opp-1",
+        decided_by="bob",
+        decided_at=after(minutes=6),
+        comment="no",
+        step=STEP,
+    ),
+    ApprovalWithdrawn(
+        approval_id="a-1", opportunity_id="opp-1", reason="not needed", withdrawn_at=after(minutes=6)
     ),
     JobFired(
         job="outcome-sync",
@@ -110,6 +127,8 @@ _EVENTS: tuple[Event, ...] = (
         deadline_seconds=86_400.0,
         deadline_at=after(minutes=24 * 60),
         announcements=Announcements(started="deal.review.started", completed="deal.review.completed"),
+        parent=STEP,
+        depth=2,
     ),
     StepDispatched(
         workflow_id="w-1",
@@ -124,6 +143,7 @@ _EVENTS: tuple[Event, ...] = (
         dispatched_at=NOW,
         deadline_at=after(minutes=15),
         item=1,
+        depth=2,
     ),
     StepMapped(
         workflow_id="w-1",
@@ -154,6 +174,7 @@ _EVENTS: tuple[Event, ...] = (
         reason="unavailable",
         failed_at=after(minutes=16),
         retry_at=after(minutes=17),
+        kind="http",
     ),
     StepSkipped(
         workflow_id="w-1",
@@ -180,6 +201,7 @@ _EVENTS: tuple[Event, ...] = (
         results={"forecasts": {"forecastId": "f-1"}},
         completed_at=after(minutes=2),
         announced_as="deal.review.completed",
+        parent=STEP,
     ),
     WorkflowFailed(
         workflow_id="w-1",
@@ -189,6 +211,7 @@ _EVENTS: tuple[Event, ...] = (
         failed_step="forecast",
         failed_at=after(minutes=3),
         announced_as="deal.review.failed",
+        parent=STEP,
     ),
     WorkflowCancelled(
         workflow_id="w-1",
@@ -196,6 +219,7 @@ _EVENTS: tuple[Event, ...] = (
         execution_id="execution-1",
         reason="the deal is off",
         cancelled_at=after(minutes=3),
+        parent=STEP,
     ),
     WorkflowPaused(workflow_id="w-1", execution_id="execution-1", reason="audit", paused_at=after(minutes=3)),
     WorkflowResumed(workflow_id="w-1", execution_id="execution-1", resumed_at=after(minutes=4)),
@@ -230,6 +254,24 @@ SAMPLES: dict[str, Recorded] = {
 SAMPLE_EVENT_ID = str(event_id(STREAM, 3))
 
 _AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
+    ApprovalRequested(
+        approval_id="a-1",
+        opportunity_id="opp-1",
+        risk_score=0.91,
+        amount=250_000,
+        requested_at=NOW,
+        owner_id="owner-1",
+        approver_id="approver-1",
+        recipient_id="recipient-1",
+        correlation_id=CORRELATION,
+        approval_url="https://crm.example/approvals/a-1?näme=ü",
+    ),
+    ApprovalApproved(
+        approval_id="a-1", opportunity_id="opp-1", decided_by="ann", decided_at=after(minutes=5), comment="go"
+    ),
+    ApprovalRejected(
+        approval_id="a-1", opportunity_id="opp-1", decided_by="bob", decided_at=after(minutes=6), comment="no"
+    ),
     WorkflowStarted(
         workflow_id="w-1",
         opportunity_id="opp-1",

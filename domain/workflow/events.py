@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.definition import Announcements, FailureReason, StepDefinition
 from domain.event import Event, stored_as
+from domain.values import StepRef
 
 
 def _started_2(stored: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +37,10 @@ def _told_2(outcome: str) -> Any:
 
 @stored_as("workflow.started", version=2, upcasters={1: _started_2})
 class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A workflow began, with the plan that it keeps whatever becomes of the definition."""
+    """A workflow began, with the plan that it keeps whatever becomes of the definition.
+
+    It may do so for a step of a ``parent``; ``depth`` counts how far down it is.
+    """
 
     workflow_id: str
     opportunity_id: str | None = None
@@ -49,6 +53,8 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     deadline_seconds: float | None = None
     deadline_at: datetime | None = None
     announcements: Announcements = Announcements()
+    parent: StepRef | None = None
+    depth: int = 0
 
 
 @stored_as("workflow.step_dispatched", version=2, upcasters={1: _dispatched_2})
@@ -67,6 +73,7 @@ class StepDispatched(Event, frozen=True, kw_only=True, omit_defaults=True):
     dispatched_at: datetime
     deadline_at: datetime | None = None
     item: int | None = None
+    depth: int = 0
 
 
 @stored_as("workflow.step_mapped")
@@ -109,6 +116,7 @@ class StepFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     reason: FailureReason
     failed_at: datetime
     retry_at: datetime | None = None
+    kind: str = "event"
 
 
 @stored_as("workflow.step_skipped")
@@ -147,6 +155,7 @@ class WorkflowCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
     results: Mapping[str, Any]
     completed_at: datetime
     announced_as: str | None = None
+    parent: StepRef | None = None
 
 
 @stored_as("workflow.failed", version=2, upcasters={1: _told_2("failed")})
@@ -160,6 +169,7 @@ class WorkflowFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     failed_step: str | None = None
     failed_at: datetime
     announced_as: str | None = None
+    parent: StepRef | None = None
 
 
 @stored_as("workflow.cancelled")
@@ -171,6 +181,7 @@ class WorkflowCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
     execution_id: str
     reason: str
     cancelled_at: datetime
+    parent: StepRef | None = None
 
 
 @stored_as("workflow.paused")

@@ -91,6 +91,7 @@ def cancel(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
             execution_id=state.execution_id,
             reason=reason,
             cancelled_at=now,
+            parent=state.parent,
         )
     )
     turn.begin_compensation()

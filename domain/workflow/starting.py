@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.definition import WorkflowDefinition
 from domain.event import Event
+from domain.values import StepRef
 from domain.workflow.events import WorkflowStarted
 from domain.workflow.state import evolve, execution_id_of
 from domain.workflow.turn import Turn
@@ -18,6 +19,8 @@ def start(
     opportunity_id: str | None,
     input: Mapping[str, Any] | None,
     now: datetime,
+    parent: StepRef | None = None,
+    depth: int = 0,
 ) -> tuple[Event, ...]:
     """Begin a workflow: the steps that wait for no other go out together."""
     deadline = definition.deadline_seconds
@@ -33,5 +36,7 @@ def start(
         deadline_seconds=deadline,
         deadline_at=None if deadline is None else now + timedelta(seconds=deadline),
         announcements=definition.announcements,
+        parent=parent,
+        depth=depth,
     )
     return (started, *Turn(evolve(None, started), now).go_on().events)

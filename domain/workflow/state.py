@@ -9,7 +9,7 @@ from immutables import Map
 
 from domain.definition import Announcements, StepDefinition, Work
 from domain.event import Event
-from domain.values import derived_id
+from domain.values import StepRef, derived_id
 from domain.workflow.events import (
     CompensationBegan,
     CompensationFailed,
@@ -106,6 +106,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     deadline_seconds: float | None = None
     deadline_at: datetime | None = None
     announcements: Announcements = Announcements()
+    parent: StepRef | None = None
+    depth: int = 0
     failure: str | None = None
 
     def step(self, step_type: str) -> Step | None:
@@ -207,6 +209,8 @@ def _started(event: WorkflowStarted) -> Workflow:
         deadline_seconds=event.deadline_seconds,
         deadline_at=event.deadline_at,
         announcements=event.announcements,
+        parent=event.parent,
+        depth=event.depth,
     )
 
 

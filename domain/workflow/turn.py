@@ -93,6 +93,7 @@ class Turn:
                 reason=reason,
                 failed_at=self.now,
                 retry_at=self._next_try(step, reason),
+                kind=step.work.kind,
             )
         )
 
@@ -152,6 +153,7 @@ class Turn:
                 failed_step=failed_step,
                 failed_at=self.now,
                 announced_as=self.state.announcements.failed,
+                parent=self.state.parent,
             )
         )
         self.begin_compensation()
@@ -223,6 +225,7 @@ class Turn:
                 dispatched_at=self.now,
                 deadline_at=self._deadline(step.work),
                 item=step.item,
+                depth=self.state.depth,
             )
         )
 
@@ -312,6 +315,7 @@ class Turn:
                 results=self.state.results,
                 completed_at=self.now,
                 announced_as=self.state.announcements.completed,
+                parent=self.state.parent,
             )
         )
 

@@ -36,7 +36,7 @@ WorkflowStatus = Literal[
     "compensated",
     "compensation_failed",
 ]
-ApprovalStatus = Literal["pending", "approved", "rejected"]
+ApprovalStatus = Literal["pending", "approved", "rejected", "withdrawn"]
 RunStatus = Literal["scheduled", "completed", "failed"]
 
 

@@ -119,6 +119,7 @@ def test_the_outbox_wants_just_the_events_that_are_told(topic: str) -> None:
 def test_every_event_is_either_told_or_deliberately_not() -> None:
     assert NOT_TOLD == [
         "approval.requested",
+        "approval.withdrawn",
         "job.run_completed",
         "job.run_failed",
         "workflow.cancelled",

@@ -1,0 +1,130 @@
+"""Steps of kind ``workflow``: a definition is run for the step, with the step's input as its own.
+
+With ``await`` (the default) the step waits for the child's end, and its result is what the child has found;
+without, it is completed once the child is to begin. A child whose parent's step is cancelled, or out of time,
+is cancelled. A step that is tried again gets a new child.
+"""
+
+from collections.abc import Sequence
+
+from application.commands import CancelWorkflow, Command, CompleteStep, FailStep, StartWorkflow
+from application.policies.reaction import because_of, text_of
+from domain.errors import Refusal
+from domain.event import Event, Recorded
+from domain.values import StepRef, derived_id
+from domain.workflow import (
+    StepCancelled,
+    StepDispatched,
+    StepFailed,
+    WorkflowCancelled,
+    WorkflowCompleted,
+    WorkflowFailed,
+)
+
+KIND = "workflow"
+
+MOST_DEPTH = 8
+"""A definition that runs itself ends there."""
+
+_Ending = WorkflowCompleted | WorkflowFailed | WorkflowCancelled
+
+
+class ChildWorkflows:
+    """Starts workflows for steps, and tells the steps how they ended."""
+
+    name = "child-workflows"
+
+    def wants(self, event: Event) -> bool:
+        """Steps of this kind, and ends of workflows that a step waits for."""
+        match event:
+            case StepDispatched() | StepCancelled() | StepFailed():
+                return event.kind == KIND
+            case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
+                return event.parent is not None
+        return False
+
+    def commands(self, recorded: Recorded) -> Sequence[Command]:
+        """Start, cancel, or pass the end on."""
+        match event := recorded.event:
+            case StepDispatched():
+                return self._start(recorded, event)
+            case StepCancelled():
+                return [self._cancel(recorded, event, "its parent's step was cancelled")]
+            case StepFailed(reason="timed_out"):
+                return [self._cancel(recorded, event, "it has not ended in its parent's time")]
+            case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled() if event.parent is not None:
+                return [self._pass_on(recorded, event, event.parent)]
+        return []
+
+    def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
+        """A child that cannot be started fails its step; one that has ended need not be cancelled."""
+        if isinstance(recorded.event, StepDispatched):
+            return [self._fail(recorded, recorded.event, refusal.message, "refused")]
+        return []
+
+    def _start(self, recorded: Recorded, event: StepDispatched) -> Sequence[Command]:
+        if event.depth >= MOST_DEPTH:
+            return [self._fail(recorded, event, f"workflows are nested {MOST_DEPTH} deep at most")]
+        child_id = child_id_of(event.step_id, event.attempt)
+        parent = StepRef(workflow_id=event.workflow_id, step_id=event.step_id, attempt=event.attempt)
+        awaited = event.parameters.get("await", True)
+        start = StartWorkflow(
+            meta=because_of(recorded, self.name),
+            workflow_id=child_id,
+            opportunity_id=text_of(event.input.get("opportunityId")) or event.opportunity_id,
+            definition=event.parameters["definition"],
+            version=event.parameters.get("version"),
+            input=event.input,
+            parent=parent if awaited else None,
+            depth=event.depth + 1,
+        )
+        if awaited:
+            return [start]
+        done = CompleteStep(
+            meta=because_of(recorded, self.name, "done"),
+            workflow_id=event.workflow_id,
+            step=event.step_id,
+            attempt=event.attempt,
+            result={"workflowId": child_id},
+        )
+        return [start, done]
+
+    def _cancel(self, recorded: Recorded, event: StepCancelled | StepFailed, reason: str) -> CancelWorkflow:
+        return CancelWorkflow(
+            meta=because_of(recorded, self.name),
+            workflow_id=child_id_of(event.step_id, event.attempt),
+            reason=reason,
+        )
+
+    def _pass_on(self, recorded: Recorded, event: _Ending, parent: StepRef) -> Command:
+        if isinstance(event, WorkflowCompleted):
+            return CompleteStep(
+                meta=because_of(recorded, self.name),
+                workflow_id=parent.workflow_id,
+                step=parent.step_id,
+                attempt=parent.attempt,
+                result={"workflowId": event.workflow_id, "results": event.results},
+            )
+        error = event.error if isinstance(event, WorkflowFailed) else f"it was cancelled: {event.reason}"
+        return FailStep(
+            meta=because_of(recorded, self.name),
+            workflow_id=parent.workflow_id,
+            step=parent.step_id,
+            attempt=parent.attempt,
+            error=f"workflow {event.workflow_id}: {error}",
+        )
+
+    def _fail(self, recorded: Recorded, event: StepDispatched, error: str, purpose: str = "") -> FailStep:
+        return FailStep(
+            meta=because_of(recorded, self.name, purpose),
+            workflow_id=event.workflow_id,
+            step=event.step_id,
+            attempt=event.attempt,
+            error=error,
+            reason="rejected",
+        )
+
+
+def child_id_of(step_id: str, attempt: int) -> str:
+    """The id of the workflow that a dispatch of a step starts."""
+    return derived_id("child", step_id, str(attempt))

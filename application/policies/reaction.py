@@ -1,0 +1,108 @@
+"""When this event, then those commands: what the policies that are no more than that have in common."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from application.commands import Command
+from application.dispatcher import Dispatcher
+from domain.errors import Refusal
+from domain.event import Event, Metadata, Recorded
+from domain.lease import Lease
+from domain.values import derived_id
+
+_AT_ONCE = 32
+
+log = structlog.get_logger(__name__)
+
+
+class Policy(Protocol):
+    """A rule without a memory. Its commands' ids come from the event, so that a repeat is harmless."""
+
+    name: str
+
+    def wants(self, event: Event) -> bool:
+        """Whether such an event leads to anything."""
+        ...
+
+    def commands(self, recorded: Recorded) -> Sequence[Command]:
+        """What follows from the event."""
+        ...
+
+    def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
+        """What follows where a command was refused."""
+        ...
+
+
+class Reaction:
+    """A follower's handler: gives a policy's commands, in order within a stream, side by side across them."""
+
+    may_repeat_unnoticed = False
+
+    def __init__(self, policy: Policy, dispatch: Dispatcher) -> None:
+        self.name = policy.name
+        self._policy = policy
+        self._dispatch = dispatch
+
+    def wants(self, event: Event) -> bool:
+        """Whether the policy does."""
+        return self._policy.wants(event)
+
+    async def start_over(self) -> None:
+        """What was commanded stays so; the same commands again change nothing."""
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
+        """Give the commands of the batch.
+
+        Raises:
+            StoreUnavailable: some are not taken; the batch is to be handled again.
+            LeaseLost: the rest is for another instance.
+        """
+        by_stream: dict[str, list[Recorded]] = {}
+        for recorded in events:
+            by_stream.setdefault(recorded.stream, []).append(recorded)
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def react(history: Sequence[Recorded]) -> None:
+            async with places:
+                for recorded in history:
+                    lease.check()
+                    await self._react(recorded)
+
+        outcomes = await asyncio.gather(*map(react, by_stream.values()), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _react(self, recorded: Recorded) -> None:
+        for command in self._policy.commands(recorded):
+            try:
+                await self._dispatch(command)
+            except Refusal as refusal:
+                log.info("policy_refused", policy=self.name, code=refusal.code, reason=refusal.message)
+                for instead in self._policy.after_refusal(recorded, refusal):
+                    await self._dispatch(instead)
+
+
+def because_of(recorded: Recorded, policy: str, purpose: str = "") -> Metadata:
+    """What a policy's command is traced back to; ``purpose`` tells several commands of one event apart."""
+    return Metadata(
+        tenant=recorded.meta.tenant,
+        actor=f"system:{policy}",
+        correlation_id=recorded.meta.correlation_id,
+        causation_id=str(recorded.event_id),
+        command_id=derived_id(policy, str(recorded.event_id), purpose),
+    )
+
+
+def text_of(value: object) -> str | None:
+    """A text, where an input has one."""
+    return value if isinstance(value, str) and value else None
+
+
+def number_of(input: Mapping[str, object], name: str) -> int | float | None:
+    """A number, where an input has one of that name."""
+    value = input.get(name)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

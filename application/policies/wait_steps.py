@@ -1,0 +1,105 @@
+"""Steps of kind ``wait``: a durable timer completes them.
+
+``seconds`` counts from the dispatch; ``until`` names the input field that holds the moment. One that has passed
+already is over at once.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from application.commands import Command, CompleteStep, FailStep
+from application.dispatcher import Dispatcher
+from application.policies.reaction import because_of
+from application.ports import Timer, Timers
+from domain.event import Event, Recorded
+from domain.lease import Lease
+from domain.values import derived_id, in_utc
+from domain.workflow import StepCancelled, StepDispatched
+
+KIND = "wait"
+TIMER_KIND = "wait-is-over"
+
+
+class WaitSteps:
+    """A follower's handler: keeps a timer for each step that waits."""
+
+    name = "wait-steps"
+    may_repeat_unnoticed = False
+
+    def __init__(self, timers: Timers, dispatch: Dispatcher) -> None:
+        self._timers = timers
+        self._dispatch = dispatch
+
+    def wants(self, event: Event) -> bool:
+        """Steps of this kind."""
+        return isinstance(event, StepDispatched | StepCancelled) and event.kind == KIND
+
+    async def start_over(self) -> None:
+        """A timer of another log is refused by its workflow when it is due."""
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
+        """Set and cancel the batch's timers; a wait that cannot be told the end of has failed."""
+        wanted: dict[str, Timer] = {}
+        ended: set[str] = set()
+        for recorded in events:
+            match event := recorded.event:
+                case StepDispatched():
+                    due_at = _end_of(event)
+                    if due_at is None:
+                        await self._dispatch(_failure(recorded, event))
+                    else:
+                        wanted[_timer_id(event)] = _timer(recorded, event, due_at)
+                case StepCancelled():
+                    ended.add(_timer_id(event))
+        running = [timer for timer_id, timer in wanted.items() if timer_id not in ended]
+        if running or ended:
+            await self._timers.change(set=running, cancel=sorted(ended), lease=lease)
+
+
+def wait_is_over(timer: Timer) -> Command:
+    """The command that a due timer stands for."""
+    return CompleteStep(
+        meta=timer.meta,
+        workflow_id=str(timer.payload["workflow_id"]),
+        step=str(timer.payload["step_id"]),
+        attempt=int(timer.payload["attempt"]),
+        result={},
+    )
+
+
+def _end_of(event: StepDispatched) -> datetime | None:
+    seconds = event.parameters.get("seconds")
+    if seconds is not None:
+        return event.dispatched_at + timedelta(seconds=float(seconds))
+    moment = event.input.get(str(event.parameters.get("until")))
+    try:
+        parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else None
+    except ValueError:
+        return None
+    return in_utc(parsed) if parsed is not None and parsed.tzinfo else None
+
+
+def _failure(recorded: Recorded, event: StepDispatched) -> FailStep:
+    field = event.parameters.get("until")
+    return FailStep(
+        meta=because_of(recorded, WaitSteps.name),
+        workflow_id=event.workflow_id,
+        step=event.step_id,
+        attempt=event.attempt,
+        error=f"{field}: what is to be waited for must be an ISO 8601 time with its offset",
+        reason="rejected",
+    )
+
+
+def _timer(recorded: Recorded, event: StepDispatched, due_at: datetime) -> Timer:
+    return Timer(
+        id=_timer_id(event),
+        due_at=due_at,
+        kind=TIMER_KIND,
+        payload={"workflow_id": event.workflow_id, "step_id": event.step_id, "attempt": event.attempt},
+        meta=because_of(recorded, WaitSteps.name),
+    )
+
+
+def _timer_id(event: StepDispatched | StepCancelled) -> str:
+    return derived_id(TIMER_KIND, event.step_id, str(event.attempt))
