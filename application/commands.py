@@ -103,6 +103,15 @@ class FailStep(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeReply(Command):
+    """Take a message of a type that a workflow's definition names as a reply to one of its requests."""
+
+    workflow_id: str
+    message_type: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeOutStep(Command):
     """Give up on a step's ``attempt`` that has not been answered by ``due_at``, its deadline."""
 

@@ -17,6 +17,7 @@ from application.commands import (
     RetryWorkflow,
     SkipStep,
     StartWorkflow,
+    TakeReply,
     TimeOutStep,
     TryStepAgain,
 )
@@ -123,6 +124,9 @@ _DECISIONS: Mapping[type[Command], Decide] = {
         reason=command.reason,
         attempt=command.attempt,
         now=now,
+    ),
+    TakeReply: lambda state, command, now: workflow.take_reply(
+        state, message_type=command.message_type, data=command.data, now=now
     ),
     # A clock that was set back since does not save what was due: hence the later of the two
     TimeOutStep: lambda state, command, now: workflow.time_out_step(

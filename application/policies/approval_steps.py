@@ -1,9 +1,9 @@
 """Steps of kind ``approval``: a person is asked, and the decision is the step's result.
 
-``input`` gives ``riskScore`` and ``amount`` (0 where it does not), and may give ``opportunityId``, ``ownerId``,
-``approverId``, ``recipientId`` and ``approvalUrl``. The result tells the ``outcome``, ``approved`` or
-``rejected``, so that conditions can lead on from there. A step that is out of time has failed, and nobody is
-asked any longer.
+``input`` gives ``riskScore`` and ``amount`` (0 where it does not), and may give ``opportunityId``,
+``ownerId``, ``approverId``, ``recipientId`` and ``approvalUrl``. The result tells the ``outcome``,
+``approved`` or ``rejected``, so that conditions can lead on from there. A step that is out of time has failed, and nobody
+is asked any longer.
 """
 
 from collections.abc import Sequence

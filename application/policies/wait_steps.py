@@ -1,7 +1,7 @@
 """Steps of kind ``wait``: a durable timer completes them.
 
-``seconds`` counts from the dispatch; ``until`` names the input field that holds the moment. One that has passed
-already is over at once.
+``seconds`` counts from the dispatch; ``until`` names the input field that holds the moment. One that has
+passed already is over at once.
 """
 
 from collections.abc import Sequence

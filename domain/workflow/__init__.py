@@ -13,6 +13,7 @@ from domain.workflow.answers import (
     complete_step,
     fail_step,
     pass_deadline,
+    take_reply,
     time_out_step,
     try_step_again,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "skip_step",
     "start",
     "step_id_of",
+    "take_reply",
     "time_out_step",
     "try_step_again",
     "workflow_stream",

@@ -4,11 +4,13 @@ An answer that nobody waits for changes nothing. ``attempt``, where the sender k
 it answers; one to an earlier dispatch comes too late.
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from domain.definition import FailureReason
 from domain.event import Event
+from domain.expressions import BadExpression, mapped
 from domain.workflow.state import UNDER_WAY, Step, Workflow
 from domain.workflow.turn import Turn
 
@@ -46,6 +48,42 @@ def fail_step(
     if step is None or step.status != "running":
         return ()
     return _failed(state, step, error, reason, now)
+
+
+def take_reply(
+    state: Workflow, *, message_type: str, data: Mapping[str, Any], now: datetime
+) -> tuple[Event, ...]:
+    """Take a message that the plan names as a reply to a request, by the rule that stands there.
+
+    ``stepId`` in the data tells which step it answers; without it, the first of the plan that waits for such a
+    message. An item of a ``map`` step is only ever answered by its id.
+    """
+    for step in _addressed(state, data.get("stepId")):
+        reply = _reply_of(step, message_type)
+        if reply is None:
+            continue
+        if reply.get("failed"):
+            error = data.get("error")
+            reason = error.get("message") if isinstance(error, Mapping) else error
+            return _failed(state, step, str(reason or "the service gave no reason"), "reported", now)
+        try:
+            result = mapped(reply["result"], {"data": data}) if "result" in reply else data
+        except BadExpression as bad:
+            return _failed(state, step, str(bad), "rejected", now)
+        return complete_step(state, step_type=step.step_type, result=result, now=now)
+    return ()
+
+
+def _addressed(state: Workflow, step_id: object) -> Iterable[Step]:
+    if isinstance(step_id, str):
+        step = _waiting(state, step_id, None)
+        return [] if step is None else [step]
+    return (step for _, step in state.planned() if step.status in ("running", "retrying"))
+
+
+def _reply_of(step: Step, message_type: str) -> Mapping[str, Any] | None:
+    replies = step.work.parameters.get("replies", ()) if step.work.kind == "event" else ()
+    return next((each for each in replies if each.get("type") == message_type), None)
 
 
 def time_out_step(state: Workflow, *, step_type: str, attempt: int, now: datetime) -> tuple[Event, ...]:

@@ -1,0 +1,115 @@
+"""The engine without its surroundings: a real log and timers in SQLite, commands, and the policies.
+
+Nothing happens by itself. ``settle`` hands every new event to every policy until there are no more, and each
+event twice, so that whatever a policy does is seen to be safe to repeat.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from application.approvals import ApprovalHandlers
+from application.commands import Command, StartWorkflow
+from application.deciders import Committed
+from application.definitions import ShippedDefinitions
+from application.dispatcher import Dispatcher
+from application.event_store import EventStore
+from application.policies import wait_steps, workflow_timers
+from application.policies.approval_steps import ApprovalSteps
+from application.policies.child_workflows import ChildWorkflows
+from application.policies.reaction import Reaction
+from application.policies.wait_steps import WaitSteps
+from application.policies.workflow_timers import WorkflowTimers
+from application.timers import DueTimers
+from application.workflows import WorkflowHandlers
+from domain import workflow
+from domain.definition import WorkflowDefinition
+from domain.event import Event
+from domain.workflow import Workflow, workflow_stream
+from infrastructure.sqlite.database import SqliteDatabase
+from infrastructure.sqlite.timers import SqliteTimers
+from projections.follower import Handler
+from tests.application.logs import open_logs, sqlite_settings
+from tests.builders import LEASE, TENANT, SettableClock, metadata
+from tests.domain.scenario import fold
+
+
+class Engine:
+    """Runs definitions."""
+
+    def __init__(
+        self, store: EventStore, timers: SqliteTimers, definitions: Sequence[WorkflowDefinition]
+    ) -> None:
+        self.store = store
+        self.clock = SettableClock()
+        self.dispatch = Dispatcher(
+            WorkflowHandlers(store, self.clock, ShippedDefinitions(definitions)).handlers(),
+            ApprovalHandlers(store, self.clock).handlers(),
+        )
+        self.handlers: list[Handler] = [
+            WorkflowTimers(timers),
+            WaitSteps(timers, self.dispatch),
+            Reaction(ApprovalSteps(), self.dispatch),
+            Reaction(ChildWorkflows(), self.dispatch),
+        ]
+        commands = {**workflow_timers.COMMANDS, wait_steps.TIMER_KIND: wait_steps.wait_is_over}
+        self._due = DueTimers(timers, self.clock, self.dispatch, commands)
+        self._position: str | None = None
+
+    async def start(self, definition: str, input: dict[str, Any] | None = None, **more: Any) -> str:
+        """Start a workflow, and let all that follows happen; its id."""
+        workflow_id = str(uuid4())
+        await self.do(
+            StartWorkflow(
+                meta=metadata(tenant=more.pop("tenant", TENANT)),
+                workflow_id=workflow_id,
+                opportunity_id=more.pop("opportunity_id", "opp-1"),
+                definition=definition,
+                input=input,
+                **more,
+            )
+        )
+        return workflow_id
+
+    async def do(self, command: Command) -> Committed:
+        """Give a command, and let all that follows happen."""
+        committed = await self.dispatch(command)
+        await self.settle()
+        return committed
+
+    async def pass_time(self, **delta: float) -> None:
+        """Let time pass, and what is due happen."""
+        self.clock.advance(**delta)
+        await self._due.fire(LEASE)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Hand every new event to every policy, twice."""
+        while (batch := await self.store.read("log", self._position, 100)) is not None:
+            for handler in self.handlers:
+                wanted = [recorded for recorded in batch.events if handler.wants(recorded.event)]
+                for _ in range(2 if wanted else 0):
+                    await handler.handle(wanted, LEASE)
+            self._position = batch.position
+
+    async def events(self, workflow_id: str, tenant: str = TENANT) -> list[Event]:
+        """What has happened to a workflow."""
+        history = await self.store.load(workflow_stream(tenant, workflow_id))
+        return [recorded.event for recorded in history]
+
+    async def workflow(self, workflow_id: str, tenant: str = TENANT) -> Workflow:
+        """A workflow as it stands."""
+        return fold(workflow.evolve, await self.events(workflow_id, tenant))
+
+
+@asynccontextmanager
+async def engine_of(folder: Path, *definitions: WorkflowDefinition) -> AsyncIterator[Engine]:
+    """An engine with these definitions, on files below a folder."""
+    database = SqliteDatabase(folder / "timers.db", synchronous="NORMAL")
+    with open_logs(sqlite_settings(folder)) as logs:
+        timers = SqliteTimers(database)
+        await timers.create()
+        yield Engine(logs.store(), timers, definitions)
+        database.close()

@@ -1,0 +1,70 @@
+"""Messages that a definition names as replies to its requests."""
+
+from typing import Any
+
+from domain import workflow
+from domain.definition import StepDefinition, Work
+from domain.workflow import StepFailed
+from tests.domain.plans import Run, map_step, step
+
+REPLIES = [
+    {"type": "credit.check.completed", "result": {"score": "data.report.score"}},
+    {"type": "credit.check.failed", "failed": True},
+    {"type": "credit.check.noted"},
+]
+
+
+def asking(name: str) -> StepDefinition:
+    return step(name, parameters={"request": "credit.check.requested", "replies": REPLIES})
+
+
+def reply(run: Run, message_type: str, **data: Any) -> Any:
+    return run.ordered(workflow.take_reply, message_type=message_type, data={"workflowId": "w-1", **data})
+
+
+def test_a_reply_completes_its_step_with_what_the_definition_takes_of_it() -> None:
+    run = Run.of(asking("credit"))
+    run = run.so(reply(run, "credit.check.completed", report={"score": 7, "secret": 1}))
+    assert run.state.results == {"credit": {"score": 7}}
+
+
+def test_a_reply_without_a_rule_is_the_result_as_it_is() -> None:
+    run = Run.of(asking("credit"))
+    run = run.so(reply(run, "credit.check.noted", x=1))
+    assert run.state.results == {"credit": {"workflowId": "w-1", "x": 1}}
+
+
+def test_a_reply_may_be_the_report_of_a_failure() -> None:
+    for error, told in (
+        (None, "the service gave no reason"),
+        ("no data", "no data"),
+        ({"message": "m"}, "m"),
+    ):
+        failed = reply(Run.of(asking("credit")), "credit.check.failed", error=error).happened()[0]
+        assert isinstance(failed, StepFailed)
+        assert (failed.error, failed.reason) == (told, "reported")
+
+
+def test_a_message_that_nobody_waits_for_changes_nothing() -> None:
+    run = Run.of(asking("credit"), step("other"))
+    reply(run, "credit.check.unknown").then_nothing()
+    reply(run, "credit.check.completed", stepId="another").then_nothing()
+    reply(run, "credit.check.completed", stepId=run.state.steps["other"].step_id).then_nothing()
+    done = run.so(reply(run, "credit.check.completed", report={}))
+    reply(done, "credit.check.completed", report={}).then_nothing()
+
+
+def test_a_step_is_told_by_its_id_where_several_wait_for_the_same() -> None:
+    run = Run.of(asking("first"), asking("second"))
+    second = run.state.steps["second"].step_id
+    run = run.so(reply(run, "credit.check.noted", stepId=second))
+    assert run.statuses == {"first": "running", "second": "completed"}
+    assert run.so(reply(run, "credit.check.noted")).state.status == "completed"
+
+
+def test_an_item_is_answered_by_its_id_alone() -> None:
+    each = Work(parameters={"request": "credit.check.requested", "replies": REPLIES})
+    run = Run.of(map_step("checks", each=each), input={"deals": [1, 2]})
+    reply(run, "credit.check.noted").then_nothing()
+    run = run.so(reply(run, "credit.check.noted", stepId=run.state.steps["checks[1]"].step_id))
+    assert run.under_way == ["checks", "checks[0]"]
