@@ -25,6 +25,7 @@ from infrastructure.clock import SystemClock
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.rest.app import Application
 from interfaces.rest.approvals import ApprovalRoutes
+from interfaces.rest.bulk import BulkRoutes
 from interfaces.rest.docs import docs_routes
 from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator
 from interfaces.rest.jobs import JobRoutes
@@ -168,6 +169,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *WorkflowRoutes(
                 service, projections.workflows, projections.steps, projections.executions
             ).routes(),
+            *BulkRoutes(service, projections.workflows).routes(),
             *WorkflowOrderRoutes(service, projections.workflows).routes(),
             *ApprovalRoutes(service, projections.approvals).routes(),
             *JobRoutes(

@@ -2,8 +2,8 @@
 
 ``input`` gives ``riskScore`` and ``amount`` (0 where it does not), and may give ``opportunityId``,
 ``ownerId``, ``approverId``, ``recipientId`` and ``approvalUrl``. The result tells the ``outcome``,
-``approved`` or ``rejected``, so that conditions can lead on from there. A step that is out of time has failed, and nobody
-is asked any longer.
+``approved`` or ``rejected``, so that conditions can lead on from there. A step that is out of time has
+failed, and nobody is asked any longer.
 """
 
 from collections.abc import Sequence

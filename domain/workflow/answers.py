@@ -47,7 +47,9 @@ def fail_step(
     step = _waiting(state, step_type, attempt)
     if step is None or step.status != "running":
         return ()
-    return _failed(state, step, error, reason, now)
+    turn = Turn(state, now)
+    turn.fail(step, error, reason)
+    return turn.go_on(step).events
 
 
 def take_reply(
@@ -55,8 +57,8 @@ def take_reply(
 ) -> tuple[Event, ...]:
     """Take a message that the plan names as a reply to a request, by the rule that stands there.
 
-    ``stepId`` in the data tells which step it answers; without it, the first of the plan that waits for such a
-    message. An item of a ``map`` step is only ever answered by its id.
+    ``stepId`` in the data tells which step it answers; without it, the first of the plan that waits for such
+    a message. An item of a ``map`` step is only ever answered by its id.
     """
     for step in _addressed(state, data.get("stepId")):
         reply = _reply_of(step, message_type)
@@ -65,11 +67,12 @@ def take_reply(
         if reply.get("failed"):
             error = data.get("error")
             reason = error.get("message") if isinstance(error, Mapping) else error
-            return _failed(state, step, str(reason or "the service gave no reason"), "reported", now)
+            told = str(reason or "the service gave no reason")
+            return fail_step(state, step_type=step.step_type, error=told, now=now)
         try:
             result = mapped(reply["result"], {"data": data}) if "result" in reply else data
         except BadExpression as bad:
-            return _failed(state, step, str(bad), "rejected", now)
+            return fail_step(state, step_type=step.step_type, error=str(bad), reason="rejected", now=now)
         return complete_step(state, step_type=step.step_type, result=result, now=now)
     return ()
 
@@ -141,11 +144,3 @@ def _waiting(state: Workflow, step_type: str, attempt: int | None) -> Step | Non
     definition = state.definition(step.step_type)
     undone = definition is not None and definition.compensation is not None
     return step if step.status == "cancelled" and undone and state.status not in UNDER_WAY else None
-
-
-def _failed(
-    state: Workflow, step: Step, error: str, reason: FailureReason, now: datetime
-) -> tuple[Event, ...]:
-    turn = Turn(state, now)
-    turn.fail(step, error, reason)
-    return turn.go_on(step).events

@@ -7,8 +7,9 @@ models: they are the projections' own, and tests hold them against the contract 
 from collections.abc import Iterable
 from typing import Literal, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from interfaces.fields import (
     Comment,
@@ -92,6 +93,33 @@ class CompleteStepRequest(ApiModel):
     """The body of ``POST /workflows/{workflowId}/steps/{stepId}/complete``."""
 
     result: JsonObject
+
+
+class BulkFilter(ApiModel):
+    """Which workflows a bulk order is for, never just all; times are in UTC."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    opportunity_id: Silent[Id] = None
+    status: Silent[WorkflowStatus] = None
+    definition: Silent[DefinitionName] = None
+    created_after: Silent[Instant] = None
+    created_before: Silent[Instant] = None
+
+    @model_validator(mode="after")
+    def _narrows(self) -> Self:
+        if not self.model_fields_set:
+            raise PydanticCustomError("narrow", "Input should narrow: an empty filter would take all")
+        return self
+
+
+class BulkRequest(ApiModel):
+    """The body of ``POST /workflows/bulk``."""
+
+    action: Literal["retry", "cancel"]
+    filter: BulkFilter
+    reason: Reason
+    dry_run: bool = False
 
 
 class CreateApprovalRequest(ApiModel):

@@ -42,7 +42,7 @@ QUERIES: dict[str, type[Query]] = {
 }
 """Which model reads the query string of which operation."""
 
-_ANNOTATIONS = {"title", "description", "examples", "example"}
+_ANNOTATIONS = {"title", "description", "examples", "example", "$defs"}
 
 Json = dict[str, Any]
 
