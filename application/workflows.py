@@ -12,6 +12,8 @@ from application.commands import (
     FailStep,
     PassDeadline,
     PauseWorkflow,
+    QueueWorkflow,
+    RequestRun,
     ResumeWorkflow,
     RetryStep,
     RetryWorkflow,
@@ -57,6 +59,7 @@ class WorkflowHandlers:
         """Which method handles which command."""
         return {
             StartWorkflow: self.start_workflow,
+            QueueWorkflow: self.queue_workflow,
             **{command: self._handler(decide) for command, decide in _DECISIONS.items()},
         }
 
@@ -67,9 +70,34 @@ class WorkflowHandlers:
             DefinitionNotFound: there is no such definition.
             OpportunityRequired: it is for opportunities, and none is named.
         """
-        definition = await self._definitions.find(command.meta.tenant, command.definition, command.version)
-        if definition.needs_opportunity and command.opportunity_id is None:
-            raise OpportunityRequired(f"{definition.name} needs an opportunity")
+        definition = await self.definition_for(command)
+        now = self._clock.now()
+        return await self._store.execute(
+            workflow_stream(command.meta.tenant, command.workflow_id),
+            evolve=workflow.evolve,
+            decide=lambda state: (
+                ()
+                if state and state.status != "pending"
+                else workflow.start(
+                    definition,
+                    workflow_id=command.workflow_id,
+                    opportunity_id=command.opportunity_id,
+                    input=command.input,
+                    now=now,
+                    concurrency_group=command.concurrency_group,
+                )
+            ),
+            meta=command.meta,
+            now=now,
+        )
+
+    async def queue_workflow(self, command: QueueWorkflow) -> Committed:
+        """Let a workflow wait; one that is already there is left as it is.
+
+        Raises:
+            DefinitionNotFound, OpportunityRequired: as for a start.
+        """
+        definition = await self.definition_for(command)
         now = self._clock.now()
         return await self._store.execute(
             workflow_stream(command.meta.tenant, command.workflow_id),
@@ -77,17 +105,30 @@ class WorkflowHandlers:
             decide=lambda state: (
                 ()
                 if state
-                else workflow.start(
+                else workflow.queue(
                     definition,
                     workflow_id=command.workflow_id,
                     opportunity_id=command.opportunity_id,
                     input=command.input,
                     now=now,
+                    concurrency_group=command.concurrency_group,
                 )
             ),
             meta=command.meta,
             now=now,
         )
+
+    async def definition_for(self, command: StartWorkflow | QueueWorkflow | RequestRun) -> WorkflowDefinition:
+        """The definition that a command wants a run of.
+
+        Raises:
+            DefinitionNotFound: there is no such definition.
+            OpportunityRequired: it is for opportunities, and none is named.
+        """
+        definition = await self._definitions.find(command.meta.tenant, command.definition, command.version)
+        if definition.needs_opportunity and command.opportunity_id is None:
+            raise OpportunityRequired(f"{definition.name} needs an opportunity")
+        return definition
 
     def _handler(self, decide: Decide) -> Handler:
         async def handle(command: Any) -> Committed:

@@ -1,4 +1,8 @@
-"""What happens to a workflow."""
+"""What happens to a workflow.
+
+``concurrency_group`` is the group whose runs wait for each other; on an event that ends a workflow, the one
+in which it makes room by that.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -34,6 +38,20 @@ def _told_2(outcome: str) -> Any:
     return lambda stored: {**stored, "announced_as": f"workflow.opportunity.analysis.{outcome}"}
 
 
+@stored_as("workflow.queued")
+class WorkflowQueued(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A workflow that somebody has asked for waits until others of its group have ended."""
+
+    workflow_id: str
+    opportunity_id: str | None = None
+    definition: str
+    definition_version: int
+    execution_id: str
+    queued_at: datetime
+    input: Mapping[str, Any] | None = None
+    concurrency_group: str | None = None
+
+
 @stored_as("workflow.started", version=2, upcasters={1: _started_2})
 class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A workflow began, with the plan that it keeps whatever becomes of the definition."""
@@ -49,6 +67,7 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     deadline_seconds: float | None = None
     deadline_at: datetime | None = None
     announcements: Announcements = Announcements()
+    concurrency_group: str | None = None
 
 
 @stored_as("workflow.step_dispatched", version=2, upcasters={1: _dispatched_2})
@@ -147,6 +166,7 @@ class WorkflowCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
     results: Mapping[str, Any]
     completed_at: datetime
     announced_as: str | None = None
+    concurrency_group: str | None = None
 
 
 @stored_as("workflow.failed", version=2, upcasters={1: _told_2("failed")})
@@ -160,6 +180,7 @@ class WorkflowFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     failed_step: str | None = None
     failed_at: datetime
     announced_as: str | None = None
+    concurrency_group: str | None = None
 
 
 @stored_as("workflow.cancelled")
@@ -171,6 +192,7 @@ class WorkflowCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
     execution_id: str
     reason: str
     cancelled_at: datetime
+    concurrency_group: str | None = None
 
 
 @stored_as("workflow.paused")
@@ -225,6 +247,7 @@ class WorkflowCompensated(Event, frozen=True, kw_only=True, omit_defaults=True):
     workflow_id: str
     execution_id: str
     compensated_at: datetime
+    concurrency_group: str | None = None
 
 
 @stored_as("workflow.compensation_failed")
@@ -236,3 +259,4 @@ class CompensationFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     failed_step: str
     error: str
     failed_at: datetime
+    concurrency_group: str | None = None

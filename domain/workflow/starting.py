@@ -1,4 +1,4 @@
-"""A workflow begins."""
+"""A workflow is asked for, and begins."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -6,9 +6,33 @@ from typing import Any
 
 from domain.definition import WorkflowDefinition
 from domain.event import Event
-from domain.workflow.events import WorkflowStarted
+from domain.workflow.events import WorkflowQueued, WorkflowStarted
 from domain.workflow.state import evolve, execution_id_of
 from domain.workflow.turn import Turn
+
+
+def queue(
+    definition: WorkflowDefinition,
+    *,
+    workflow_id: str,
+    opportunity_id: str | None,
+    input: Mapping[str, Any] | None,
+    now: datetime,
+    concurrency_group: str,
+) -> tuple[Event, ...]:
+    """Let a workflow wait until its group lets it start."""
+    return (
+        WorkflowQueued(
+            workflow_id=workflow_id,
+            opportunity_id=opportunity_id,
+            definition=definition.name,
+            definition_version=definition.version,
+            execution_id=execution_id_of(workflow_id, 1),
+            queued_at=now,
+            input=input,
+            concurrency_group=concurrency_group,
+        ),
+    )
 
 
 def start(
@@ -18,6 +42,7 @@ def start(
     opportunity_id: str | None,
     input: Mapping[str, Any] | None,
     now: datetime,
+    concurrency_group: str | None = None,
 ) -> tuple[Event, ...]:
     """Begin a workflow: the steps that wait for no other go out together."""
     deadline = definition.deadline_seconds
@@ -33,5 +58,6 @@ def start(
         deadline_seconds=deadline,
         deadline_at=None if deadline is None else now + timedelta(seconds=deadline),
         announcements=definition.announcements,
+        concurrency_group=concurrency_group,
     )
     return (started, *Turn(evolve(None, started), now).go_on().events)

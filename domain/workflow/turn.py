@@ -51,6 +51,11 @@ class Turn:
         """What has happened in this turn."""
         return tuple(self._events)
 
+    @property
+    def room_in(self) -> str | None:
+        """The group in which the workflow makes room by ending now: none while there is something to undo."""
+        return None if self._compensations() else self.state.concurrency_group
+
     def happened(self, event: Event) -> None:
         """Note an event, and what it changes."""
         self._events.append(event)
@@ -152,6 +157,7 @@ class Turn:
                 failed_step=failed_step,
                 failed_at=self.now,
                 announced_as=self.state.announcements.failed,
+                concurrency_group=self.room_in,
             )
         )
         self.begin_compensation()
@@ -312,6 +318,7 @@ class Turn:
                 results=self.state.results,
                 completed_at=self.now,
                 announced_as=self.state.announcements.completed,
+                concurrency_group=self.state.concurrency_group,
             )
         )
 
@@ -344,6 +351,7 @@ class Turn:
                         failed_step=step.step_type,
                         error=step.error or "the compensation failed",
                         failed_at=self.now,
+                        concurrency_group=self.state.concurrency_group,
                     )
                 )
                 return
@@ -353,6 +361,7 @@ class Turn:
                 workflow_id=self.state.workflow_id,
                 execution_id=self.state.execution_id,
                 compensated_at=self.now,
+                concurrency_group=self.state.concurrency_group,
             )
         )
 
