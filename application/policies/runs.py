@@ -26,7 +26,7 @@ from domain.concurrency import (
 from domain.errors import Refusal
 from domain.event import Event, Metadata, Recorded
 from domain.lease import Lease
-from domain.values import derived_id, timestamp
+from domain.values import derived_id
 from domain.workflow import (
     CompensationFailed,
     WorkflowCancelled,
@@ -197,7 +197,7 @@ def _because_of(recorded: Recorded, what: str) -> Metadata:
 
 def _timer(recorded: Recorded, event: StartDebounced) -> Timer:
     workflow_id = event.start.workflow_id
-    id = derived_id(DEBOUNCE, workflow_id, timestamp(event.due_at))
+    id = derived_id(DEBOUNCE, workflow_id, event.due_at.isoformat())
     meta = Metadata(
         tenant=recorded.meta.tenant,
         actor=ACTOR,

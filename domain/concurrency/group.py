@@ -181,8 +181,6 @@ def _coalesced(
 
 
 def _debounced(state: ConcurrencyGroup, start: Start, since: datetime, due_at: datetime) -> Event:
-    """Due at a whole millisecond, as timers keep it."""
-    due_at = due_at.replace(microsecond=due_at.microsecond // 1000 * 1000)
     return StartDebounced(group=state.group, start=start, since=since, due_at=due_at)
 
 
