@@ -56,21 +56,6 @@ class RejectApproval(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StartWorkflow(Command):
-    """Run a definition, its newest version if none is named; for an opportunity, where it needs one.
-
-    It starts at once: who asks for a run asks with :class:`RequestRun`.
-    """
-
-    workflow_id: str
-    opportunity_id: str | None = None
-    definition: str
-    version: int | None = None
-    input: Mapping[str, Any] | None = None
-    concurrency_group: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueWorkflow(Command):
     """Let a workflow wait until the runs of its group let it start."""
 
@@ -113,6 +98,18 @@ class EndRun(Command):
 
     group: str
     workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartWorkflow(Command):
+    """Run a definition, its newest version if none is named; for an opportunity, where it needs one."""
+
+    workflow_id: str
+    opportunity_id: str | None = None
+    concurrency_group: str | None = None
+    definition: str
+    version: int | None = None
+    input: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

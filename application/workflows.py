@@ -63,34 +63,6 @@ class WorkflowHandlers:
             **{command: self._handler(decide) for command, decide in _DECISIONS.items()},
         }
 
-    async def start_workflow(self, command: StartWorkflow) -> Committed:
-        """Begin a workflow; one that is already there is left as it is.
-
-        Raises:
-            DefinitionNotFound: there is no such definition.
-            OpportunityRequired: it is for opportunities, and none is named.
-        """
-        definition = await self.definition_for(command)
-        now = self._clock.now()
-        return await self._store.execute(
-            workflow_stream(command.meta.tenant, command.workflow_id),
-            evolve=workflow.evolve,
-            decide=lambda state: (
-                ()
-                if state and state.status != "pending"
-                else workflow.start(
-                    definition,
-                    workflow_id=command.workflow_id,
-                    opportunity_id=command.opportunity_id,
-                    input=command.input,
-                    now=now,
-                    concurrency_group=command.concurrency_group,
-                )
-            ),
-            meta=command.meta,
-            now=now,
-        )
-
     async def queue_workflow(self, command: QueueWorkflow) -> Committed:
         """Let a workflow wait; one that is already there is left as it is.
 
@@ -112,6 +84,34 @@ class WorkflowHandlers:
                     input=command.input,
                     now=now,
                     concurrency_group=command.concurrency_group,
+                )
+            ),
+            meta=command.meta,
+            now=now,
+        )
+
+    async def start_workflow(self, command: StartWorkflow) -> Committed:
+        """Begin a workflow; one that is already there is left as it is.
+
+        Raises:
+            DefinitionNotFound: there is no such definition.
+            OpportunityRequired: it is for opportunities, and none is named.
+        """
+        definition = await self.definition_for(command)
+        now = self._clock.now()
+        return await self._store.execute(
+            workflow_stream(command.meta.tenant, command.workflow_id),
+            evolve=workflow.evolve,
+            decide=lambda state: (
+                ()
+                if state and state.status != "pending"
+                else workflow.start(
+                    definition,
+                    workflow_id=command.workflow_id,
+                    opportunity_id=command.opportunity_id,
+                    concurrency_group=command.concurrency_group,
+                    input=command.input,
+                    now=now,
                 )
             ),
             meta=command.meta,

@@ -58,6 +58,7 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     workflow_id: str
     opportunity_id: str | None = None
+    concurrency_group: str | None = None
     definition: str
     definition_version: int
     execution_id: str
@@ -67,7 +68,6 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     deadline_seconds: float | None = None
     deadline_at: datetime | None = None
     announcements: Announcements = Announcements()
-    concurrency_group: str | None = None
 
 
 @stored_as("workflow.step_dispatched", version=2, upcasters={1: _dispatched_2})
@@ -162,11 +162,11 @@ class WorkflowCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     workflow_id: str
     opportunity_id: str | None = None
+    concurrency_group: str | None = None
     execution_id: str
     results: Mapping[str, Any]
     completed_at: datetime
     announced_as: str | None = None
-    concurrency_group: str | None = None
 
 
 @stored_as("workflow.failed", version=2, upcasters={1: _told_2("failed")})
@@ -175,12 +175,12 @@ class WorkflowFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     workflow_id: str
     opportunity_id: str | None = None
+    concurrency_group: str | None = None
     execution_id: str
     error: str
     failed_step: str | None = None
     failed_at: datetime
     announced_as: str | None = None
-    concurrency_group: str | None = None
 
 
 @stored_as("workflow.cancelled")
@@ -189,10 +189,10 @@ class WorkflowCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     workflow_id: str
     opportunity_id: str | None = None
+    concurrency_group: str | None = None
     execution_id: str
     reason: str
     cancelled_at: datetime
-    concurrency_group: str | None = None
 
 
 @stored_as("workflow.paused")

@@ -89,10 +89,10 @@ def cancel(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
         WorkflowCancelled(
             workflow_id=state.workflow_id,
             opportunity_id=state.opportunity_id,
+            concurrency_group=turn.room_in,
             execution_id=state.execution_id,
             reason=reason,
             cancelled_at=now,
-            concurrency_group=turn.room_in,
         )
     )
     turn.begin_compensation()

@@ -40,15 +40,16 @@ def start(
     *,
     workflow_id: str,
     opportunity_id: str | None,
+    concurrency_group: str | None = None,
     input: Mapping[str, Any] | None,
     now: datetime,
-    concurrency_group: str | None = None,
 ) -> tuple[Event, ...]:
     """Begin a workflow: the steps that wait for no other go out together."""
     deadline = definition.deadline_seconds
     started = WorkflowStarted(
         workflow_id=workflow_id,
         opportunity_id=opportunity_id,
+        concurrency_group=concurrency_group,
         definition=definition.name,
         definition_version=definition.version,
         execution_id=execution_id_of(workflow_id, 1),
@@ -58,6 +59,5 @@ def start(
         deadline_seconds=deadline,
         deadline_at=None if deadline is None else now + timedelta(seconds=deadline),
         announcements=definition.announcements,
-        concurrency_group=concurrency_group,
     )
     return (started, *Turn(evolve(None, started), now).go_on().events)

@@ -210,6 +210,7 @@ def _started(event: WorkflowStarted) -> Workflow:
     return Workflow(
         workflow_id=event.workflow_id,
         opportunity_id=event.opportunity_id,
+        concurrency_group=event.concurrency_group,
         execution_id=event.execution_id,
         attempt=1,
         status="running",
@@ -220,7 +221,6 @@ def _started(event: WorkflowStarted) -> Workflow:
         deadline_seconds=event.deadline_seconds,
         deadline_at=event.deadline_at,
         announcements=event.announcements,
-        concurrency_group=event.concurrency_group,
     )
 
 

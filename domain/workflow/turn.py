@@ -152,12 +152,12 @@ class Turn:
             WorkflowFailed(
                 workflow_id=self.state.workflow_id,
                 opportunity_id=self.state.opportunity_id,
+                concurrency_group=self.room_in,
                 execution_id=self.state.execution_id,
                 error=error,
                 failed_step=failed_step,
                 failed_at=self.now,
                 announced_as=self.state.announcements.failed,
-                concurrency_group=self.room_in,
             )
         )
         self.begin_compensation()
@@ -314,11 +314,11 @@ class Turn:
             WorkflowCompleted(
                 workflow_id=self.state.workflow_id,
                 opportunity_id=self.state.opportunity_id,
+                concurrency_group=self.state.concurrency_group,
                 execution_id=self.state.execution_id,
                 results=self.state.results,
                 completed_at=self.now,
                 announced_as=self.state.announcements.completed,
-                concurrency_group=self.state.concurrency_group,
             )
         )
 
