@@ -66,6 +66,51 @@ class WithdrawApproval(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueWorkflow(Command):
+    """Let a workflow wait until the runs of its group let it start."""
+
+    workflow_id: str
+    opportunity_id: str | None = None
+    definition: str
+    version: int | None = None
+    input: Mapping[str, Any] | None = None
+    concurrency_group: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRun(Command):
+    """Ask for a run of a definition, as its concurrency allows.
+
+    An ``explicit`` one is asked for by somebody who goes by its ``workflow_id``; another may be coalesced
+    with what already waits.
+    """
+
+    workflow_id: str
+    opportunity_id: str | None = None
+    definition: str
+    version: int | None = None
+    input: Mapping[str, Any] | None = None
+    explicit: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassDebounce(Command):
+    """Let a start of a group begin that has waited until ``due_at``."""
+
+    group: str
+    workflow_id: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRun(Command):
+    """Tell a group that a workflow has ended."""
+
+    group: str
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartWorkflow(Command):
     """Run a definition, its newest version if none is named; for an opportunity, where it needs one.
 
@@ -74,6 +119,7 @@ class StartWorkflow(Command):
 
     workflow_id: str
     opportunity_id: str | None = None
+    concurrency_group: str | None = None
     definition: str
     version: int | None = None
     input: Mapping[str, Any] | None = None

@@ -1,5 +1,6 @@
 """Due timers become commands."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -10,13 +11,13 @@ from application.ports import Clock, Timer, Timers
 from domain.errors import Refusal
 from domain.lease import Lease
 
-_BATCH = 100
+_BATCH = 50
 
 log = structlog.get_logger(__name__)
 
 
 class DueTimers:
-    """Gives the command of each timer that is due, then forgets the timer.
+    """Gives the commands of the timers that are due, side by side, then forgets the timers.
 
     A crash in between gives the command twice; the aggregate takes it once.
     """
@@ -42,12 +43,21 @@ class DueTimers:
         """
         fired = 0
         while due := await self._timers.due(self._clock.now(), _BATCH):
-            for timer in due:
-                lease.check()
-                try:
-                    await self._dispatch(self._commands[timer.kind](timer))
-                except Refusal as refusal:
-                    log.warning("timer_refused", timer=timer.id, kind=timer.kind, reason=refusal.message)
-                await self._timers.change(set=(), cancel=[timer.id], lease=lease)
-                fired += 1
+            outcomes = await asyncio.gather(
+                *(self._fire(timer, lease) for timer in due), return_exceptions=True
+            )
+            done = [timer.id for timer, outcome in zip(due, outcomes, strict=True) if outcome is None]
+            if done:
+                await self._timers.change(set=(), cancel=done, lease=lease)
+                fired += len(done)
+            for outcome in outcomes:
+                if outcome is not None:
+                    raise outcome
         return fired
+
+    async def _fire(self, timer: Timer, lease: Lease) -> None:
+        lease.check()
+        try:
+            await self._dispatch(self._commands[timer.kind](timer))
+        except Refusal as refusal:
+            log.warning("timer_refused", timer=timer.id, kind=timer.kind, reason=refusal.message)

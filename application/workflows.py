@@ -12,6 +12,8 @@ from application.commands import (
     FailStep,
     PassDeadline,
     PauseWorkflow,
+    QueueWorkflow,
+    RequestRun,
     ResumeWorkflow,
     RetryStep,
     RetryWorkflow,
@@ -58,8 +60,36 @@ class WorkflowHandlers:
         """Which method handles which command."""
         return {
             StartWorkflow: self.start_workflow,
+            QueueWorkflow: self.queue_workflow,
             **{command: self._handler(decide) for command, decide in _DECISIONS.items()},
         }
+
+    async def queue_workflow(self, command: QueueWorkflow) -> Committed:
+        """Let a workflow wait; one that is already there is left as it is.
+
+        Raises:
+            DefinitionNotFound, OpportunityRequired: as for a start.
+        """
+        definition = await self.definition_for(command)
+        now = self._clock.now()
+        return await self._store.execute(
+            workflow_stream(command.meta.tenant, command.workflow_id),
+            evolve=workflow.evolve,
+            decide=lambda state: (
+                ()
+                if state
+                else workflow.queue(
+                    definition,
+                    workflow_id=command.workflow_id,
+                    opportunity_id=command.opportunity_id,
+                    input=command.input,
+                    now=now,
+                    concurrency_group=command.concurrency_group,
+                )
+            ),
+            meta=command.meta,
+            now=now,
+        )
 
     async def start_workflow(self, command: StartWorkflow) -> Committed:
         """Begin a workflow; one that is already there is left as it is.
@@ -68,20 +98,19 @@ class WorkflowHandlers:
             DefinitionNotFound: there is no such definition.
             OpportunityRequired: it is for opportunities, and none is named.
         """
-        definition = await self._definitions.find(command.meta.tenant, command.definition, command.version)
-        if definition.needs_opportunity and command.opportunity_id is None:
-            raise OpportunityRequired(f"{definition.name} needs an opportunity")
+        definition = await self.definition_for(command)
         now = self._clock.now()
         return await self._store.execute(
             workflow_stream(command.meta.tenant, command.workflow_id),
             evolve=workflow.evolve,
             decide=lambda state: (
                 ()
-                if state
+                if state and state.status != "pending"
                 else workflow.start(
                     definition,
                     workflow_id=command.workflow_id,
                     opportunity_id=command.opportunity_id,
+                    concurrency_group=command.concurrency_group,
                     input=command.input,
                     now=now,
                     parent=command.parent,
@@ -91,6 +120,18 @@ class WorkflowHandlers:
             meta=command.meta,
             now=now,
         )
+
+    async def definition_for(self, command: StartWorkflow | QueueWorkflow | RequestRun) -> WorkflowDefinition:
+        """The definition that a command wants a run of.
+
+        Raises:
+            DefinitionNotFound: there is no such definition.
+            OpportunityRequired: it is for opportunities, and none is named.
+        """
+        definition = await self._definitions.find(command.meta.tenant, command.definition, command.version)
+        if definition.needs_opportunity and command.opportunity_id is None:
+            raise OpportunityRequired(f"{definition.name} needs an opportunity")
+        return definition
 
     def _handler(self, decide: Decide) -> Handler:
         async def handle(command: Any) -> Committed:

@@ -15,6 +15,9 @@ from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.integration import Source
 from application.jobs import JobHandlers
+from application.pacing import StartPace
+from application.runs import RunHandlers
+from application.triggers import ShippedTriggers
 from application.workflows import WorkflowHandlers
 from config.parts import Parts, build_parts
 from config.sections import Settings
@@ -101,14 +104,18 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         settings.workflows.step_timeout_seconds,
         {str(step): seconds for step, seconds in settings.workflows.step_timeouts.items()},
     )
+    workflows = WorkflowHandlers(stores.event_store, clock, ShippedDefinitions([definition]))
+    pace = StartPace(settings.workflows.starts_per_second, burst=settings.workflows.starts_at_once)
     dispatch = Dispatcher(
         ApprovalHandlers(stores.event_store, clock).handlers(),
-        WorkflowHandlers(stores.event_store, clock, ShippedDefinitions([definition])).handlers(),
+        workflows.handlers(),
+        RunHandlers(stores.event_store, clock, workflows, pace).handlers(),
         JobHandlers(stores.event_store, clock).handlers(),
     )
     aliases = settings.rabbitmq.type_aliases
     consumer = MessageConsumer(
         dispatch,
+        triggers=ShippedTriggers([definition]),
         opportunity_shard_types=settings.workflows.opportunity_shard_types,
         documented_type={alias: documented for documented, alias in aliases.items()},
         count=metrics.message_consumed,

@@ -172,6 +172,12 @@ Seconds = Annotated[
     BeforeValidator(_scalar),
     Allowed("a number of seconds above 0, at most a year"),
 ]
+PerSecond = Annotated[
+    float,
+    Field(strict=True, gt=0, le=100_000, allow_inf_nan=False),
+    BeforeValidator(_scalar),
+    Allowed("a number a second above 0, at most 100000"),
+]
 Cron = Annotated[
     str,
     AfterValidator(_cron),

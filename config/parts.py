@@ -8,10 +8,11 @@ import msgspec
 from application.dispatcher import Dispatcher
 from application.leadership import Leadership
 from application.outbox import Outbox
-from application.policies import wait_steps, workflow_timers
+from application.policies import runs, wait_steps, workflow_timers
 from application.policies.approval_steps import ApprovalSteps
 from application.policies.child_workflows import ChildWorkflows
 from application.policies.reaction import Reaction
+from application.policies.runs import Runs
 from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher
@@ -122,6 +123,7 @@ def build_parts(
             WaitSteps(stores.timers, dispatch),
             Reaction(ApprovalSteps(), dispatch),
             Reaction(ChildWorkflows(), dispatch),
+            Runs(dispatch, stores.timers),
         ]
         reacting += [follower(handler, stores.log_positions) for handler in carrying_out]
         clockwork = [
@@ -148,6 +150,10 @@ def _cron(
 
 
 def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clock) -> TimerLoop:
-    commands = {**workflow_timers.COMMANDS, wait_steps.TIMER_KIND: wait_steps.wait_is_over}
+    commands = {
+        **workflow_timers.COMMANDS,
+        **runs.COMMANDS,
+        wait_steps.TIMER_KIND: wait_steps.wait_is_over,
+    }
     due = DueTimers(stores.timers, clock, dispatch, commands)
     return TimerLoop(due.fire, poll_seconds=settings.followers.poll_seconds)

@@ -20,6 +20,7 @@ from config.kinds import (
     MetricsPath,
     Name,
     OptionalHttpUrl,
+    PerSecond,
     PoolSize,
     Port,
     Roles,
@@ -171,11 +172,13 @@ class BatchJobs(Section):
 
 
 class Workflows(Section):
-    """What starts a workflow, and how long a step may stay unanswered."""
+    """What starts a workflow, how fast, and how long a step may stay unanswered."""
 
     opportunity_shard_types: Annotated[
         tuple[Text, ...], Field(min_length=1), Allowed("a list of at least one shard type")
     ]
+    starts_per_second: PerSecond
+    starts_at_once: Count
     step_timeout_seconds: Seconds
     step_timeouts: Annotated[
         Mapping[Step, Seconds],

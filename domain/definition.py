@@ -85,9 +85,9 @@ class StepDefinition(Work, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Concurrency(Part, frozen=True, kw_only=True, omit_defaults=True):
-    """How runs with the same ``key`` (an expression over the input, and the opportunity) get along.
+    """How runs with the same ``key`` (an expression over ``input`` and ``opportunityId``) get along.
 
-    A start waits until no other has come for ``debounce_seconds``.
+    A start that a message asks for waits until no other has come for ``debounce_seconds``.
     """
 
     policy: ConcurrencyPolicy = "allow"
@@ -157,6 +157,7 @@ OPPORTUNITY_ANALYSIS = WorkflowDefinition(
     version=1,
     description="What risk, scoring, forecast and recommendations say of an opportunity that has changed.",
     needs_opportunity=True,
+    concurrency=Concurrency(policy="queue"),
     steps=(
         _requested("risk_analysis", "workflow.risk.analysis.requested", "risk", critical=True),
         _requested("risk_scoring", "workflow.risk.scoring.requested", "scoring"),

@@ -6,7 +6,8 @@
       NotFound
         WorkflowNotFound, StepNotFound, ApprovalNotFound, JobNotFound, DefinitionNotFound
       Conflict                   the thing's state does not allow it now
-        ApprovalNotPending, NothingFailed, StepNotOpen, WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone
+        ApprovalNotPending, NothingFailed, StepNotOpen, TooManyWaiting, WorkflowAlreadyRunning,
+        WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone
       BadInput                   what was given does not suit what it is for
         OpportunityRequired
       VersionMismatch            the caller decided on an older version
@@ -77,6 +78,14 @@ class WorkflowNotRunning(Conflict):
 
 class WorkflowUndone(Conflict):
     code = "WORKFLOW_COMPENSATED"
+
+
+class WorkflowAlreadyRunning(Conflict):
+    code = "WORKFLOW_ALREADY_RUNNING"
+
+
+class TooManyWaiting(Conflict):
+    code = "TOO_MANY_WAITING"
 
 
 class StepNotOpen(Conflict):

@@ -6,8 +6,10 @@ from domain.event import Event, Recorded
 from domain.values import timestamp
 from domain.workflow import (
     CompensationBegan,
+    WorkflowCancelled,
     WorkflowEvent,
     WorkflowPaused,
+    WorkflowQueued,
     WorkflowResumed,
     WorkflowRetried,
     WorkflowStarted,
@@ -28,7 +30,7 @@ class Executions:
         """The execution that an event belongs to; a retry also reads the one before."""
         if isinstance(event, WorkflowRetried):
             return [event.execution_id, event.previous_execution_id]
-        if isinstance(event, StepEvent) and not is_of_the_plan(event):
+        if isinstance(event, WorkflowQueued) or (isinstance(event, StepEvent) and not is_of_the_plan(event)):
             return ()
         return [event.execution_id] if isinstance(event, WorkflowEvent) else ()
 
@@ -36,6 +38,8 @@ class Executions:
         """Follow each execution; a new one begins with the steps of the one before."""
         tenant = recorded.meta.tenant
         match event := recorded.event:
+            case WorkflowCancelled() if event.execution_id not in documents:
+                return {}  # it waited, and never began
             case WorkflowStarted():
                 steps = [planned_step(plan, event) for plan in event.steps]
                 began = _execution(event.execution_id, event.workflow_id, tenant, 1, steps)

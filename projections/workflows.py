@@ -13,6 +13,7 @@ from domain.workflow import (
     WorkflowEvent,
     WorkflowFailed,
     WorkflowPaused,
+    WorkflowQueued,
     WorkflowResumed,
     WorkflowRetried,
     WorkflowStarted,
@@ -41,15 +42,36 @@ class Workflows:
     def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
         """Follow the workflow."""
         now = timestamp(recorded.timestamp)
+        if isinstance(recorded.event, WorkflowQueued):
+            return {recorded.event.workflow_id: _queued(recorded.event, recorded.meta.tenant, now)}
         if isinstance(recorded.event, WorkflowStarted):
-            return {recorded.event.workflow_id: _started(recorded.event, recorded.meta.tenant, now)}
+            created = documents.get(recorded.event.workflow_id, {}).get("createdAt", now)
+            began = _started(recorded.event, recorded.meta.tenant, now) | {"createdAt": created}
+            return {recorded.event.workflow_id: began}
         (workflow_id,) = self.reads(recorded.event)
         workflow = existing(documents, workflow_id)
         return {workflow_id: _changed(workflow, recorded.event) | {"updatedAt": now}}
 
 
+def _queued(event: WorkflowQueued, tenant: str, now: str) -> Json:
+    return _asked_for(event, tenant) | {"status": "pending", "steps": [], "createdAt": now, "updatedAt": now}
+
+
 def _started(event: WorkflowStarted, tenant: str, now: str) -> Json:
-    workflow: Json = {
+    workflow = _asked_for(event, tenant) | {
+        "status": "running",
+        "steps": [planned_step(plan, event) for plan in event.steps],
+        "startedAt": timestamp(event.started_at),
+        "createdAt": now,
+        "updatedAt": now,
+    }
+    if event.deadline_at is not None:
+        workflow["deadlineAt"] = timestamp(event.deadline_at)
+    return workflow
+
+
+def _asked_for(event: WorkflowQueued | WorkflowStarted, tenant: str) -> Json:
+    return {
         "id": event.workflow_id,
         "workflowId": event.workflow_id,
         "tenantId": tenant,
@@ -57,17 +79,8 @@ def _started(event: WorkflowStarted, tenant: str, now: str) -> Json:
         "definition": event.definition,
         "definitionVersion": event.definition_version,
         "executionId": event.execution_id,
-        "status": "running",
-        "steps": [planned_step(plan, event) for plan in event.steps],
-        "startedAt": timestamp(event.started_at),
-        "createdAt": now,
-        "updatedAt": now,
+        **({"input": event.input} if event.input is not None else {}),
     }
-    if event.input is not None:
-        workflow["input"] = event.input
-    if event.deadline_at is not None:
-        workflow["deadlineAt"] = timestamp(event.deadline_at)
-    return workflow
 
 
 def _changed(workflow: Json, event: Event) -> Json:

@@ -24,6 +24,8 @@ from domain.workflow import (
     WorkflowStarted,
 )
 from tests.builders import CAUSE, CORRELATION, NOW, TENANT, USER, after
+from tests.samples_concurrency import EVENTS as CONCURRENCY_EVENTS
+from tests.samples_concurrency import GROUP
 
 STREAM = f"{TENANT}/sample/s-1"
 
@@ -79,6 +81,7 @@ _EVENTS: tuple[Event, ...] = (
     WorkflowStarted(
         workflow_id="w-1",
         opportunity_id="opp-1",
+        concurrency_group=GROUP,
         definition="deal-review",
         definition_version=3,
         execution_id="execution-1",
@@ -197,6 +200,7 @@ _EVENTS: tuple[Event, ...] = (
     WorkflowCompleted(
         workflow_id="w-1",
         opportunity_id="opp-1",
+        concurrency_group=GROUP,
         execution_id="execution-1",
         results={"forecasts": {"forecastId": "f-1"}},
         completed_at=after(minutes=2),
@@ -206,6 +210,7 @@ _EVENTS: tuple[Event, ...] = (
     WorkflowFailed(
         workflow_id="w-1",
         opportunity_id="opp-1",
+        concurrency_group=GROUP,
         execution_id="execution-1",
         error="no data",
         failed_step="forecast",
@@ -216,6 +221,7 @@ _EVENTS: tuple[Event, ...] = (
     WorkflowCancelled(
         workflow_id="w-1",
         opportunity_id="opp-1",
+        concurrency_group=GROUP,
         execution_id="execution-1",
         reason="the deal is off",
         cancelled_at=after(minutes=3),
@@ -235,19 +241,25 @@ _EVENTS: tuple[Event, ...] = (
         compensates=True,
     ),
     CompensationBegan(workflow_id="w-1", execution_id="execution-1", began_at=after(minutes=5)),
-    WorkflowCompensated(workflow_id="w-1", execution_id="execution-1", compensated_at=after(minutes=6)),
+    WorkflowCompensated(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        compensated_at=after(minutes=6),
+        concurrency_group=GROUP,
+    ),
     CompensationFailed(
         workflow_id="w-1",
         execution_id="execution-1",
         failed_step="forecast.compensation",
         error="no",
         failed_at=after(minutes=6),
+        concurrency_group=GROUP,
     ),
 )
 
 SAMPLES: dict[str, Recorded] = {
     event.TOPIC: Recorded(stream=STREAM, version=3, timestamp=NOW, meta=META, event=event)
-    for event in _EVENTS
+    for event in (*_EVENTS, *CONCURRENCY_EVENTS)
 }
 """Recorded examples by topic."""
 

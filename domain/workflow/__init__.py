@@ -31,16 +31,18 @@ from domain.workflow.events import (
     WorkflowCompleted,
     WorkflowFailed,
     WorkflowPaused,
+    WorkflowQueued,
     WorkflowResumed,
     WorkflowRetried,
     WorkflowStarted,
 )
 from domain.workflow.orders import cancel, complete_by_hand, pause, resume, retry, retry_step, skip_step
-from domain.workflow.starting import start
+from domain.workflow.starting import queue, start
 from domain.workflow.state import Items, Step, Workflow, evolve, execution_id_of, item_type, step_id_of
 
 WorkflowEvent = (
-    WorkflowStarted
+    WorkflowQueued
+    | WorkflowStarted
     | StepDispatched
     | StepMapped
     | StepCompleted
@@ -83,6 +85,7 @@ __all__ = [
     "WorkflowEvent",
     "WorkflowFailed",
     "WorkflowPaused",
+    "WorkflowQueued",
     "WorkflowResumed",
     "WorkflowRetried",
     "WorkflowStarted",
@@ -95,6 +98,7 @@ __all__ = [
     "item_type",
     "pass_deadline",
     "pause",
+    "queue",
     "resume",
     "retry",
     "retry_step",

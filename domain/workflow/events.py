@@ -1,4 +1,8 @@
-"""What happens to a workflow."""
+"""What happens to a workflow.
+
+``concurrency_group`` is the group whose runs wait for each other; on an event that ends a workflow, the one
+in which it makes room by that.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -35,6 +39,20 @@ def _told_2(outcome: str) -> Any:
     return lambda stored: {**stored, "announced_as": f"workflow.opportunity.analysis.{outcome}"}
 
 
+@stored_as("workflow.queued")
+class WorkflowQueued(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A workflow that somebody has asked for waits until others of its group have ended."""
+
+    workflow_id: str
+    opportunity_id: str | None = None
+    definition: str
+    definition_version: int
+    execution_id: str
+    queued_at: datetime
+    input: Mapping[str, Any] | None = None
+    concurrency_group: str | None = None
+
+
 @stored_as("workflow.started", version=2, upcasters={1: _started_2})
 class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A workflow began, with the plan that it keeps whatever becomes of the definition.
@@ -44,6 +62,7 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     workflow_id: str
     opportunity_id: str | None = None
+    concurrency_group: str | None = None
     definition: str
     definition_version: int
     execution_id: str
@@ -151,6 +170,7 @@ class WorkflowCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     workflow_id: str
     opportunity_id: str | None = None
+    concurrency_group: str | None = None
     execution_id: str
     results: Mapping[str, Any]
     completed_at: datetime
@@ -164,6 +184,7 @@ class WorkflowFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     workflow_id: str
     opportunity_id: str | None = None
+    concurrency_group: str | None = None
     execution_id: str
     error: str
     failed_step: str | None = None
@@ -178,6 +199,7 @@ class WorkflowCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     workflow_id: str
     opportunity_id: str | None = None
+    concurrency_group: str | None = None
     execution_id: str
     reason: str
     cancelled_at: datetime
@@ -236,6 +258,7 @@ class WorkflowCompensated(Event, frozen=True, kw_only=True, omit_defaults=True):
     workflow_id: str
     execution_id: str
     compensated_at: datetime
+    concurrency_group: str | None = None
 
 
 @stored_as("workflow.compensation_failed")
@@ -247,3 +270,4 @@ class CompensationFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     failed_step: str
     error: str
     failed_at: datetime
+    concurrency_group: str | None = None

@@ -42,8 +42,8 @@ def retry(
         NothingFailed: there is nothing to do again.
         StepNotFound: the plan has no such step.
     """
-    if state.status in (*UNDER_WAY, "compensating"):
-        raise WorkflowNotEnded("the workflow is still running", {"status": state.status})
+    if state.status in (*UNDER_WAY, "pending", "compensating"):
+        raise WorkflowNotEnded("the workflow has not ended", {"status": state.status})
     if state.status == "compensated":
         raise WorkflowUndone("what the workflow did is undone; start a new one", {"status": state.status})
     compensates = state.status == "compensation_failed"
@@ -74,20 +74,22 @@ def retry(
 
 
 def cancel(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
-    """End a workflow: who is at a step is told, and what can be undone is.
+    """End a workflow: who is at a step is told, and what can be undone is. One that waits never begins.
 
     Raises:
         WorkflowNotRunning: it has ended.
     """
     if state.status == "cancelled":
         return ()
-    _require_under_way(state)
+    if state.status != "pending":
+        _require_under_way(state)
     turn = Turn(state, now)
     turn.cancel_open_steps()
     turn.happened(
         WorkflowCancelled(
             workflow_id=state.workflow_id,
             opportunity_id=state.opportunity_id,
+            concurrency_group=turn.room_in,
             execution_id=state.execution_id,
             reason=reason,
             cancelled_at=now,

@@ -1,4 +1,4 @@
-"""A workflow begins."""
+"""A workflow is asked for, and begins."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -7,9 +7,33 @@ from typing import Any
 from domain.definition import WorkflowDefinition
 from domain.event import Event
 from domain.values import StepRef
-from domain.workflow.events import WorkflowStarted
+from domain.workflow.events import WorkflowQueued, WorkflowStarted
 from domain.workflow.state import evolve, execution_id_of
 from domain.workflow.turn import Turn
+
+
+def queue(
+    definition: WorkflowDefinition,
+    *,
+    workflow_id: str,
+    opportunity_id: str | None,
+    input: Mapping[str, Any] | None,
+    now: datetime,
+    concurrency_group: str,
+) -> tuple[Event, ...]:
+    """Let a workflow wait until its group lets it start."""
+    return (
+        WorkflowQueued(
+            workflow_id=workflow_id,
+            opportunity_id=opportunity_id,
+            definition=definition.name,
+            definition_version=definition.version,
+            execution_id=execution_id_of(workflow_id, 1),
+            queued_at=now,
+            input=input,
+            concurrency_group=concurrency_group,
+        ),
+    )
 
 
 def start(
@@ -17,6 +41,7 @@ def start(
     *,
     workflow_id: str,
     opportunity_id: str | None,
+    concurrency_group: str | None = None,
     input: Mapping[str, Any] | None,
     now: datetime,
     parent: StepRef | None = None,
@@ -27,6 +52,7 @@ def start(
     started = WorkflowStarted(
         workflow_id=workflow_id,
         opportunity_id=opportunity_id,
+        concurrency_group=concurrency_group,
         definition=definition.name,
         definition_version=definition.version,
         execution_id=execution_id_of(workflow_id, 1),

@@ -24,12 +24,14 @@ from domain.workflow.events import (
     WorkflowCompleted,
     WorkflowFailed,
     WorkflowPaused,
+    WorkflowQueued,
     WorkflowResumed,
     WorkflowRetried,
     WorkflowStarted,
 )
 
 WorkflowStatus = Literal[
+    "pending",
     "running",
     "paused",
     "completed",
@@ -109,6 +111,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     parent: StepRef | None = None
     depth: int = 0
     failure: str | None = None
+    concurrency_group: str | None = None
 
     def step(self, step_type: str) -> Step | None:
         """The step of that type, or of that id."""
@@ -154,6 +157,8 @@ def evolve(state: Workflow | None, event: Event) -> Workflow:
     """The workflow after ``event``."""
     if isinstance(event, WorkflowStarted):
         return _started(event)
+    if isinstance(event, WorkflowQueued):
+        return _queued(event)
     if state is None:
         raise TypeError(f"{event!r} cannot begin a workflow")
     replace = msgspec.structs.replace
@@ -191,6 +196,21 @@ def evolve(state: Workflow | None, event: Event) -> Workflow:
     raise TypeError(f"{event!r} is no event of a workflow")
 
 
+def _queued(event: WorkflowQueued) -> Workflow:
+    return Workflow(
+        workflow_id=event.workflow_id,
+        opportunity_id=event.opportunity_id,
+        execution_id=event.execution_id,
+        attempt=1,
+        status="pending",
+        plan=(),
+        steps=Map(),
+        types=Map(),
+        input=event.input,
+        concurrency_group=event.concurrency_group,
+    )
+
+
 def _started(event: WorkflowStarted) -> Workflow:
     steps = [
         Step(step_id=step_id_of(event.workflow_id, each.step_type), step_type=each.step_type, work=each)
@@ -199,6 +219,7 @@ def _started(event: WorkflowStarted) -> Workflow:
     return Workflow(
         workflow_id=event.workflow_id,
         opportunity_id=event.opportunity_id,
+        concurrency_group=event.concurrency_group,
         execution_id=event.execution_id,
         attempt=1,
         status="running",

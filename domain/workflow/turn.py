@@ -51,6 +51,11 @@ class Turn:
         """What has happened in this turn."""
         return tuple(self._events)
 
+    @property
+    def room_in(self) -> str | None:
+        """The group in which the workflow makes room by ending now: none while there is something to undo."""
+        return None if self._compensations() else self.state.concurrency_group
+
     def happened(self, event: Event) -> None:
         """Note an event, and what it changes."""
         self._events.append(event)
@@ -148,6 +153,7 @@ class Turn:
             WorkflowFailed(
                 workflow_id=self.state.workflow_id,
                 opportunity_id=self.state.opportunity_id,
+                concurrency_group=self.room_in,
                 execution_id=self.state.execution_id,
                 error=error,
                 failed_step=failed_step,
@@ -311,6 +317,7 @@ class Turn:
             WorkflowCompleted(
                 workflow_id=self.state.workflow_id,
                 opportunity_id=self.state.opportunity_id,
+                concurrency_group=self.state.concurrency_group,
                 execution_id=self.state.execution_id,
                 results=self.state.results,
                 completed_at=self.now,
@@ -348,6 +355,7 @@ class Turn:
                         failed_step=step.step_type,
                         error=step.error or "the compensation failed",
                         failed_at=self.now,
+                        concurrency_group=self.state.concurrency_group,
                     )
                 )
                 return
@@ -357,6 +365,7 @@ class Turn:
                 workflow_id=self.state.workflow_id,
                 execution_id=self.state.execution_id,
                 compensated_at=self.now,
+                concurrency_group=self.state.concurrency_group,
             )
         )
 

@@ -5,20 +5,25 @@ store. What can never be handled is parked with the reason. A store that is away
 message stays unacknowledged until its events are stored.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
 import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
+from application.commands import Command, RequestRun
 from application.dispatcher import Dispatcher
+from application.triggers import Triggers, runs_for
 from domain.errors import Failure, Refusal
+from domain.values import is_uuid
 from interfaces.messaging.envelope import Delivery, Envelope, Unreadable, read_envelope
 from interfaces.messaging.messages import CONSUMED, command_for
 from projections.patience import Patience, Stopped
 
 Outcome = Literal["handled", "without_effect", "ignored", "parked"]
+
+_BY_EFFECT: tuple[Outcome, ...] = ("handled", "without_effect", "ignored")
 
 Park = Callable[[Delivery, str], Awaitable[None]]
 
@@ -33,20 +38,22 @@ log = structlog.get_logger(__name__)
 class MessageConsumer:
     """Turns deliveries into commands and says what became of each.
 
-    ``opportunity_shard_types`` are the shards whose change starts an analysis; ``documented_type``
-    turns an alias on the wire into the documented type; ``count`` is told each delivery's type and
-    outcome.
+    ``triggers`` are the definitions' own; ``opportunity_shard_types`` are the shards whose change starts
+    an analysis; ``documented_type`` turns an alias on the wire into the documented type; ``count`` is told
+    each delivery's type and outcome.
     """
 
     def __init__(
         self,
         dispatch: Dispatcher,
         *,
+        triggers: Triggers,
         opportunity_shard_types: Collection[str],
         documented_type: Mapping[str, str],
         count: Callable[[str, Outcome], None],
     ) -> None:
         self._dispatch = dispatch
+        self._triggers = triggers
         self._opportunity_shard_types = opportunity_shard_types
         self._documented_type = documented_type
         self._count = count
@@ -92,8 +99,19 @@ class MessageConsumer:
 
     async def _handle(self, envelope: Envelope) -> Outcome:
         command = command_for(envelope, self._opportunity_shard_types)
-        if command is None:
-            return "ignored"
+        outcomes = [await self._outcome(command)] if command is not None else []
+        outcomes += [await self._outcome(run) for run in await self._triggered(envelope)]
+        return min(outcomes, key=_BY_EFFECT.index, default="ignored")
+
+    async def _triggered(self, envelope: Envelope) -> Sequence[RequestRun]:
+        """The runs that definitions want for a message, whose tenant is known."""
+        if not is_uuid(envelope.tenant):
+            return ()
+        meta = envelope.caused_by(envelope.require_tenant())
+        find = partial(runs_for, self._triggers, envelope.as_context(), meta)
+        return await self._patience.until_done(find, may_pass=_may_pass)
+
+    async def _outcome(self, command: Command) -> Outcome:
         try:
             committed = await self._patience.until_done(partial(self._dispatch, command), may_pass=_may_pass)
         except Refusal as refusal:

@@ -90,6 +90,15 @@ class Envelope(WireModel):
             command_id=self.message_id,
         )
 
+    def as_context(self) -> Mapping[str, Any]:
+        """What the expressions of triggers speak of."""
+        return {
+            "type": self.type,
+            "data": self.data,
+            "metadata": dict(self._metadata),
+            "tenantId": self.tenant,
+        }
+
     @property
     def _metadata(self) -> Mapping[str, Any]:
         return self.metadata if isinstance(self.metadata, Mapping) else {}

@@ -13,7 +13,7 @@ from application.commands import (
     FailJobRun,
     FailStep,
     RequestApproval,
-    StartWorkflow,
+    RequestRun,
 )
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.values import SYSTEM_TENANT, derived_id, in_utc
@@ -255,9 +255,9 @@ def _is_for_others(
     return issubclass(model, _Reply) and not data.get("workflowId")
 
 
-def _analysis(envelope: Envelope, opportunity_id: str) -> StartWorkflow:
+def _analysis(envelope: Envelope, opportunity_id: str) -> RequestRun:
     tenant = envelope.require_tenant()
-    return StartWorkflow(
+    return RequestRun(
         meta=envelope.caused_by(tenant),
         workflow_id=derived_id("workflow", tenant, envelope.message_id),
         opportunity_id=opportunity_id,

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from application.commands import RetryWorkflow, StartWorkflow
+from application.commands import RequestRun, RetryWorkflow
 from application.deciders import Committed
 from domain.errors import WorkflowNotFound
 from domain.values import is_uuid, timestamp
@@ -48,17 +48,18 @@ class WorkflowRoutes:
         ]
 
     async def start(self, request: Request, caller: Caller) -> Response:
-        """Begin a workflow."""
+        """Begin a workflow, or let it wait for those that it may not overlap with."""
         body = await read_body(request, StartWorkflowRequest)
         workflow_id = new_id()
         committed = await self._service.dispatch(
-            StartWorkflow(
+            RequestRun(
                 meta=caused_by(request, caller),
                 workflow_id=workflow_id,
                 opportunity_id=body.opportunity_id,
                 definition=body.definition,
                 version=body.version,
                 input=body.input,
+                explicit=True,
             )
         )
         headers = command_headers(committed.version, committed.position)

@@ -14,7 +14,9 @@ from application.dispatcher import Dispatcher
 from application.event_log import EventLog
 from application.event_store import EventStore
 from application.jobs import JobHandlers
+from application.pacing import StartPace
 from application.pasts import Past
+from application.runs import RunHandlers
 from application.workflows import WorkflowHandlers
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.errors import JobNotFound
@@ -67,9 +69,11 @@ async def test_a_subclass_does_not_slip_through_to_its_parents_handler() -> None
 @pytest.fixture
 def handled(tmp_path: Path) -> Dispatcher:
     store, clock = EventStore(EventLog(sqlite_settings(tmp_path))), SettableClock(NOW)
+    workflows = WorkflowHandlers(store, clock, ShippedDefinitions([OPPORTUNITY_ANALYSIS]))
     return Dispatcher(
         ApprovalHandlers(store, clock).handlers(),
-        WorkflowHandlers(store, clock, ShippedDefinitions([OPPORTUNITY_ANALYSIS])).handlers(),
+        workflows.handlers(),
+        RunHandlers(store, clock, workflows, StartPace(1_000, burst=1_000)).handlers(),
         JobHandlers(store, clock).handlers(),
     )
 

@@ -1,0 +1,222 @@
+"""What concurrency groups decide is done: workflows start, wait, make way, and let the next one start."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import structlog
+
+from application.commands import (
+    CancelWorkflow,
+    Command,
+    EndRun,
+    PassDebounce,
+    QueueWorkflow,
+    StartWorkflow,
+)
+from application.dispatcher import Dispatcher
+from application.ports import Timer, Timers
+from domain.concurrency import (
+    RunReplaced,
+    Start,
+    StartDebounced,
+    StartGranted,
+    StartQueued,
+    StartWithdrawn,
+)
+from domain.errors import Refusal
+from domain.event import Event, Metadata, Recorded
+from domain.lease import Lease
+from domain.values import derived_id
+from domain.workflow import (
+    CompensationFailed,
+    WorkflowCancelled,
+    WorkflowCompensated,
+    WorkflowCompleted,
+    WorkflowFailed,
+)
+
+DEBOUNCE = "debounce"
+ACTOR = "system:runs"
+AT_ONCE = 32
+"""So many streams' events are acted on side by side; their appends share commits."""
+
+_Decided = StartGranted | StartQueued | StartDebounced | StartWithdrawn | RunReplaced
+_Ended = WorkflowCompleted | WorkflowFailed | WorkflowCancelled | WorkflowCompensated | CompensationFailed
+
+log = structlog.get_logger(__name__)
+
+
+class Runs:
+    """A follower's handler. What it does is derived from the events, and nothing where it is done already."""
+
+    name = "runs"
+    may_repeat_unnoticed = False
+
+    def __init__(self, dispatch: Dispatcher, timers: Timers) -> None:
+        self._dispatch = dispatch
+        self._timers = timers
+
+    def wants(self, event: Event) -> bool:
+        """Whether a group has decided something, or a workflow of a group has ended."""
+        if isinstance(event, _Ended):
+            return event.concurrency_group is not None
+        return isinstance(event, _Decided)
+
+    async def start_over(self) -> None:
+        """What was started stays started."""
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
+        """Act on a batch; what fails does not keep the rest back.
+
+        Raises:
+            StoreUnavailable: some is not done; the batch is to be handled again.
+            LeaseLost: the rest is for another instance.
+        """
+        timers = [_timer(each, each.event) for each in events if isinstance(each.event, StartDebounced)]
+        if timers:
+            await self._timers.change(set=timers, cancel=(), lease=lease)
+        streams = in_turns(events)
+        failures: list[Exception] = []
+        await asyncio.gather(*(self._act_on(streams, failures, lease) for _ in range(AT_ONCE)))
+        if failures:
+            raise failures[0]
+
+    async def _act_on(
+        self, streams: Iterator[Sequence[Recorded]], failures: list[Exception], lease: Lease
+    ) -> None:
+        for events in streams:
+            try:
+                for recorded in events:
+                    lease.check()
+                    await self._act(recorded)
+            except Exception as error:
+                failures.append(error)
+
+    async def _act(self, recorded: Recorded) -> None:
+        event = recorded.event
+        if isinstance(event, _Ended):
+            assert event.concurrency_group is not None
+            await self._end(recorded, event.concurrency_group, event.workflow_id)
+            return
+        match event:
+            case StartGranted():
+                await self._start(recorded, event)
+            case StartQueued() if event.start.explicit:
+                await self._queue(recorded, event)
+            case StartWithdrawn() if event.explicit:
+                await self._cancel(recorded, event.workflow_id, "another start has come in its place")
+            case RunReplaced():
+                await self._cancel(recorded, event.workflow_id, f"replaced by workflow {event.by}")
+
+    async def _start(self, recorded: Recorded, event: StartGranted) -> None:
+        """Start the workflow. One that cannot be any more must not keep its group waiting."""
+        start = event.start
+        try:
+            await self._dispatch(
+                StartWorkflow(
+                    meta=_on_behalf_of(start, recorded),
+                    workflow_id=start.workflow_id,
+                    opportunity_id=start.opportunity_id,
+                    definition=start.definition,
+                    version=start.version,
+                    input=start.input,
+                    concurrency_group=None if start.policy == "allow" else event.group,
+                )
+            )
+        except Refusal as refusal:
+            log.warning("run_refused", workflow=start.workflow_id, reason=refusal.message)
+            await self._cancel(recorded, start.workflow_id, refusal.message)
+            await self._end(recorded, event.group, start.workflow_id)
+
+    async def _queue(self, recorded: Recorded, event: StartQueued) -> None:
+        start = event.start
+        await self._unless_refused(
+            QueueWorkflow(
+                meta=_on_behalf_of(start, recorded),
+                workflow_id=start.workflow_id,
+                opportunity_id=start.opportunity_id,
+                definition=start.definition,
+                version=start.version,
+                input=start.input,
+                concurrency_group=event.group,
+            )
+        )
+
+    async def _cancel(self, recorded: Recorded, workflow_id: str, reason: str) -> None:
+        """One that has ended meanwhile, or never began, is left as it is."""
+        meta = _because_of(recorded, "cancel")
+        await self._unless_refused(CancelWorkflow(meta=meta, workflow_id=workflow_id, reason=reason))
+
+    async def _end(self, recorded: Recorded, group: str, workflow_id: str) -> None:
+        meta = _because_of(recorded, "end")
+        await self._dispatch(EndRun(meta=meta, group=group, workflow_id=workflow_id))
+
+    async def _unless_refused(self, command: Command) -> None:
+        try:
+            await self._dispatch(command)
+        except Refusal as refusal:
+            log.info("run_left_as_it_is", command=type(command).__name__, reason=refusal.message)
+
+
+def in_turns(events: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
+    """Each stream's events, a stream of each tenant in turn, so that a tenant's many do not come first."""
+    tenants: dict[str, dict[str, list[Recorded]]] = {}
+    for recorded in events:
+        tenants.setdefault(recorded.meta.tenant, {}).setdefault(recorded.stream, []).append(recorded)
+    queues = [iter(streams.values()) for streams in tenants.values()]
+    while queues:
+        left = []
+        for queue in queues:
+            stream = next(queue, None)
+            if stream is not None:
+                left.append(queue)
+                yield stream
+        queues = left
+
+
+def _on_behalf_of(start: Start, recorded: Recorded) -> Metadata:
+    """Who asked for it has done it, whoever made room for it."""
+    return Metadata(
+        tenant=recorded.meta.tenant,
+        actor=start.actor,
+        correlation_id=start.correlation_id,
+        causation_id=start.causation_id,
+        command_id=derived_id("run", str(recorded.event_id)),
+    )
+
+
+def _because_of(recorded: Recorded, what: str) -> Metadata:
+    return Metadata(
+        tenant=recorded.meta.tenant,
+        actor=ACTOR,
+        correlation_id=recorded.meta.correlation_id,
+        causation_id=str(recorded.event_id),
+        command_id=derived_id(what, str(recorded.event_id)),
+    )
+
+
+def _timer(recorded: Recorded, event: StartDebounced) -> Timer:
+    workflow_id = event.start.workflow_id
+    id = derived_id(DEBOUNCE, workflow_id, event.due_at.isoformat())
+    meta = Metadata(
+        tenant=recorded.meta.tenant,
+        actor=ACTOR,
+        correlation_id=recorded.meta.correlation_id,
+        causation_id=str(recorded.event_id),
+        command_id=id,
+    )
+    payload: dict[str, str | int] = {"group": event.group, "workflow_id": workflow_id}
+    return Timer(id=id, due_at=event.due_at, kind=DEBOUNCE, payload=payload, meta=meta)
+
+
+def _debounced(timer: Timer) -> Command:
+    return PassDebounce(
+        meta=timer.meta,
+        group=str(timer.payload["group"]),
+        workflow_id=str(timer.payload["workflow_id"]),
+        due_at=timer.due_at,
+    )
+
+
+COMMANDS: Mapping[str, Callable[[Timer], Command]] = {DEBOUNCE: _debounced}
+"""The command that each kind of timer stands for."""

@@ -1,0 +1,149 @@
+"""Runs of workflows: whether one that is asked for starts now, waits, or is none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from application.commands import Command, EndRun, PassDebounce, QueueWorkflow, RequestRun, StartWorkflow
+from application.deciders import Committed
+from application.dispatcher import Handler
+from application.event_store import EventStore
+from application.pacing import StartPace
+from application.ports import Clock
+from application.workflows import WorkflowHandlers
+from domain import concurrency
+from domain.concurrency import (
+    ConcurrencyGroup,
+    Start,
+    StartDebounced,
+    StartGranted,
+    concurrency_stream,
+    group_of,
+)
+from domain.definition import WorkflowDefinition
+from domain.event import Recorded
+
+
+class RunHandlers:
+    """Everything that can be asked of concurrency groups."""
+
+    def __init__(self, store: EventStore, clock: Clock, workflows: WorkflowHandlers, pace: StartPace) -> None:
+        self._store = store
+        self._clock = clock
+        self._workflows = workflows
+        self._pace = pace
+
+    def handlers(self) -> Mapping[type[Command], Handler]:
+        """Which method handles which command."""
+        return {RequestRun: self.request_run, PassDebounce: self.pass_debounce, EndRun: self.end_run}
+
+    async def request_run(self, command: RequestRun) -> Committed:
+        """Ask for a run. What is asked for explicitly is answered with the workflow, started or pending;
+        what a message asks for, with the group, whose policy starts it.
+
+        Raises:
+            DefinitionNotFound: there is no such definition.
+            OpportunityRequired: it is for opportunities, and none is named.
+            BadInput: the definition's concurrency key does not fit the input.
+            WorkflowAlreadyRunning, TooManyWaiting: an explicit start is not to be.
+        """
+        definition = await self._workflows.definition_for(command)
+        if command.explicit:
+            return await self._request_explicitly(command, definition)
+        return await self._request_quietly(command, definition)
+
+    async def pass_debounce(self, command: PassDebounce) -> Committed:
+        """Let a start begin that has waited for its time."""
+        # A clock that was set back since does not hold back what was due: hence the later of the two
+        now = max(self._clock.now(), command.due_at)
+        return await self._store.execute(
+            concurrency_stream(command.meta.tenant, command.group),
+            evolve=concurrency.evolve,
+            decide=lambda state: (
+                () if state is None else concurrency.pass_debounce(state, command.workflow_id, now=now)
+            ),
+            meta=command.meta,
+            now=now,
+        )
+
+    async def end_run(self, command: EndRun) -> Committed:
+        """Make room for the next run of a group."""
+        now = self._clock.now()
+        return await self._store.execute(
+            concurrency_stream(command.meta.tenant, command.group),
+            evolve=concurrency.evolve,
+            decide=lambda state: (
+                () if state is None else concurrency.end_run(state, command.workflow_id, now=now)
+            ),
+            meta=command.meta,
+            now=now,
+        )
+
+    async def _request_explicitly(self, command: RequestRun, definition: WorkflowDefinition) -> Committed:
+        if definition.concurrency.policy == "allow":
+            return await self._workflows.start_workflow(StartWorkflow(**_asked(command)))
+        group = group_of(definition, command.opportunity_id, command.input)
+        committed = await self._request(command, definition, group)
+        if committed.past.state.waiting_for(command.workflow_id):
+            return await self._workflows.queue_workflow(
+                QueueWorkflow(**_asked(command), concurrency_group=group)
+            )
+        return await self._workflows.start_workflow(StartWorkflow(**_asked(command), concurrency_group=group))
+
+    async def _request_quietly(self, command: RequestRun, definition: WorkflowDefinition) -> Committed:
+        coalesces = definition.concurrency.policy != "allow" or definition.concurrency.debounce_seconds > 0
+        if coalesces:
+            group = group_of(definition, command.opportunity_id, command.input)
+        else:
+            group = f"{definition.name}/{command.workflow_id}"
+        committed = await self._request(command, definition, group)
+        if any(map(_takes_a_place, committed.new)):
+            self._pace.take(command.meta.tenant, self._clock.now())
+        return committed
+
+    async def _request(self, command: RequestRun, definition: WorkflowDefinition, group: str) -> Committed:
+        now = self._clock.now()
+        rule = definition.concurrency
+        start = Start(
+            workflow_id=command.workflow_id,
+            definition=definition.name,
+            version=command.version,
+            opportunity_id=command.opportunity_id,
+            input=command.input,
+            policy=rule.policy,
+            explicit=command.explicit,
+            actor=command.meta.actor,
+            correlation_id=command.meta.correlation_id,
+            causation_id=command.meta.causation_id,
+        )
+        not_before = self._pace.next(command.meta.tenant, now)
+
+        def decide(state: ConcurrencyGroup | None) -> Any:
+            return concurrency.request_start(
+                state,
+                start,
+                group=group,
+                now=now,
+                debounce_seconds=rule.debounce_seconds,
+                not_before=not_before,
+            )
+
+        return await self._store.execute(
+            concurrency_stream(command.meta.tenant, group),
+            evolve=concurrency.evolve,
+            decide=decide,
+            meta=command.meta,
+            now=now,
+        )
+
+
+def _asked(command: RequestRun) -> dict[str, Any]:
+    names = ("meta", "workflow_id", "opportunity_id", "definition", "version", "input")
+    return {name: getattr(command, name) for name in names}
+
+
+def _takes_a_place(recorded: Recorded) -> bool:
+    """Whether a start has got its place in time by that; what is put off further has had its own before."""
+    event = recorded.event
+    return isinstance(event, StartGranted) or (
+        isinstance(event, StartDebounced) and event.since == recorded.timestamp
+    )

@@ -1,0 +1,73 @@
+"""ConcurrencyGroup: how runs of a definition with the same key get along.
+
+A group knows the run that is under way and the starts that wait for it. A start that a message asks for is
+coalesced: one of them waits at most, and the latest wins. What changes nothing of what is going to happen is
+no event, so that a burst of messages is as long in the log as two of them.
+"""
+
+import json
+from typing import Any
+
+from domain.concurrency.events import (
+    ConcurrencyEvent,
+    RunEnded,
+    RunReplaced,
+    Start,
+    StartDebounced,
+    StartGranted,
+    StartQueued,
+    StartWithdrawn,
+)
+from domain.concurrency.group import (
+    MOST_WAITING,
+    ConcurrencyGroup,
+    Waiting,
+    end_run,
+    evolve,
+    pass_debounce,
+    request_start,
+)
+from domain.definition import WorkflowDefinition
+from domain.errors import BadInput
+from domain.expressions import BadExpression, found
+from domain.values import StreamName, derived_id
+
+
+def group_of(definition: WorkflowDefinition, opportunity_id: str | None, input: Any) -> str:
+    """The group that a run belongs to. Where the key finds nothing, all such runs are of one group.
+
+    Raises:
+        BadInput: the key does not fit the input.
+    """
+    context = {"input": input or {}, "opportunityId": opportunity_id}
+    try:
+        key = found(definition.concurrency.key, context)
+    except BadExpression as error:
+        raise BadInput(f"the concurrency key of {definition.name}: {error}") from None
+    return f"{definition.name}/{derived_id('concurrency', json.dumps(key, sort_keys=True))}"
+
+
+def concurrency_stream(tenant: str, group: str) -> str:
+    """The name of a group's stream."""
+    return str(StreamName(tenant, "concurrency", group))
+
+
+__all__ = [
+    "MOST_WAITING",
+    "ConcurrencyEvent",
+    "ConcurrencyGroup",
+    "RunEnded",
+    "RunReplaced",
+    "Start",
+    "StartDebounced",
+    "StartGranted",
+    "StartQueued",
+    "StartWithdrawn",
+    "Waiting",
+    "concurrency_stream",
+    "end_run",
+    "evolve",
+    "group_of",
+    "pass_debounce",
+    "request_start",
+]
