@@ -6,6 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from application.dispatcher import Dispatcher
+from application.joint_part import JointPart
 from application.leadership import Leadership
 from application.outbox import Outbox
 from application.policies import workflow_timers
@@ -13,12 +14,14 @@ from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher
 from application.shared_reads import SharedReads
 from application.timers import DueTimers
+from config.http_steps import HttpStepParts
 from config.sections import Settings
 from config.stores import Stores
 from interfaces.rest.root import Check
 from interfaces.scheduling.cron import UnixCron
 from interfaces.scheduling.firing import CronFirings
 from interfaces.scheduling.marks import Marks
+from interfaces.scheduling.step_calls import StepCallLoop
 from interfaces.scheduling.timers import TimerLoop
 from interfaces.scheduling.watch import CronOff, CronWatch
 from projections.follower import Follower, FollowerStatus, Handler
@@ -33,6 +36,7 @@ class Parts(msgspec.Struct, frozen=True):
     """
 
     followers: Sequence[Follower]
+    callers: Sequence[StepCallLoop]
     clockwork: Sequence[CronWatch | CronOff | TimerLoop]
     leadership_of_documents: Leadership
     leadership_of_reactions: Leadership
@@ -44,9 +48,10 @@ class Parts(msgspec.Struct, frozen=True):
         return (self.leadership_of_documents, self.leadership_of_reactions, self.leadership_of_clockwork)
 
     def statuses(self) -> list[FollowerStatus]:
-        """How each follower fares, and the timers."""
+        """How each follower fares, and the loops."""
         timers = [part.status for part in self.clockwork if isinstance(part, TimerLoop)]
-        return [*(follower.status for follower in self.followers), *timers]
+        callers = [caller.status for caller in self.callers]
+        return [*(follower.status for follower in self.followers), *callers, *timers]
 
     def held(self) -> dict[str, bool]:
         """Each part, and whether this instance does it now."""
@@ -85,6 +90,7 @@ def build_parts(
     *,
     dispatch: Dispatcher,
     publisher: Publisher,
+    http_steps: HttpStepParts,
     schedules: dict[str, UnixCron],
     clock: Clock,
     holder: str,
@@ -104,22 +110,31 @@ def build_parts(
         )
 
     materializing: list[Follower] = []
-    reacting: list[Follower] = []
+    following: list[Follower] = []
+    reacting: list[Follower | JointPart] = []
+    callers: list[StepCallLoop] = []
     clockwork: list[CronWatch | CronOff | TimerLoop] = []
     if "projector" in roles:
         for projection in projections:
             materializer = Materializer(projection, stores.documents)
             materializing.append(follower(materializer, stores.document_positions))
     if "publisher" in roles:
-        reacting.append(follower(Outbox(publisher), stores.log_positions))
+        outbox = follower(Outbox(publisher), stores.log_positions)
+        noting = follower(http_steps.handler, stores.log_positions)
+        following += [outbox, noting]
+        reacting += [outbox, http_steps.under_one_lease(noting)]
+        callers.append(http_steps.loop)
     if "scheduler" in roles:
-        reacting.append(follower(WorkflowTimers(stores.timers), stores.log_positions))
+        setting_timers = follower(WorkflowTimers(stores.timers), stores.log_positions)
+        following.append(setting_timers)
+        reacting.append(setting_timers)
         clockwork = [
             _cron(settings, stores, dispatch, schedules, clock),
             _timers(settings, stores, dispatch, clock),
         ]
     return Parts(
-        [*materializing, *reacting],
+        [*materializing, *following],
+        callers,
         clockwork,
         Leadership(stores.document_leases, holder, materializing),
         Leadership(stores.leases, holder, reacting),
