@@ -6,7 +6,7 @@ where the definition points.
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,10 +16,12 @@ from application.ports import HttpRequest, StepCall
 from domain.values import derived_id
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ALL = "all"
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _TEMPLATE = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*", re.ASCII)
+_QUERY = re.compile(r"[A-Za-z0-9._~!$'()*,;:@%/?&=+-]*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_UNSAFE = re.compile(r"[^\x20-\x7e]")
 
@@ -39,14 +41,14 @@ def request_of(call: StepCall) -> HttpRequest:
     if method not in METHODS:
         raise BadRequest(f"{method} is none of the methods {', '.join(METHODS)}")
     template = str(parameters.get("path", ""))
-    path = _path(template, given)
+    path, _, fixed_query = template.partition("?")
     query = parameters.get("query") or ()
-    body = _body(parameters.get("body"), method, template, query, given)
+    body = _body(parameters.get("body"), method, {*_PLACEHOLDER.findall(template), *query}, given)
     request = HttpRequest(
         service=call.service,
         method=method,
-        path=path,
-        query=_query(query, given),
+        path=_path(path, given),
+        query="&".join(filter(None, (_filled_query(fixed_query, given), _query(query, given)))),
         body=body,
         tenant=call.meta.tenant,
     )
@@ -91,6 +93,12 @@ def _segment(name: str, given: Mapping[str, Any]) -> str:
     return quote(text, safe="")
 
 
+def _filled_query(template: str, given: Mapping[str, Any]) -> str:
+    if not _QUERY.fullmatch(_PLACEHOLDER.sub("", template)):
+        raise BadRequest("the path's query may hold nothing but a query's characters")
+    return _PLACEHOLDER.sub(lambda found: quote(_text(found[1], given.get(found[1])), safe=""), template)
+
+
 def _query(names: Sequence[str], given: Mapping[str, Any]) -> str:
     """What is null is left out; a list gives its name once for each element."""
     pairs = []
@@ -103,16 +111,10 @@ def _query(names: Sequence[str], given: Mapping[str, Any]) -> str:
 
 
 def _body(
-    names: Sequence[str] | None,
-    method: str,
-    template: str,
-    query: Sequence[str],
-    given: Mapping[str, Any],
+    names: Sequence[str] | None, method: str, elsewhere: Collection[str], given: Mapping[str, Any]
 ) -> bytes | None:
-    if names is None:
-        if method not in _WITH_BODY:
-            return None
-        elsewhere = {*_PLACEHOLDER.findall(template), *query}
+    """Those members of the input; by default, and by ``all``, the ones that are not elsewhere."""
+    if names == ALL or (names is None and method in _WITH_BODY):
         names = [name for name in given if name not in elsewhere]
     elif not names:
         return None

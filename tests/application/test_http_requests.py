@@ -58,7 +58,20 @@ def test_a_value_that_is_missing_makes_no_request() -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["v1", "", "//{a}/..", "/v1/../x", "/v1/%2e%2E/x", "/a b", "/a?b=1", "/a#b", "/a\\b", "/.{a}", "/ü"],
+    [
+        "v1",
+        "",
+        "//{a}/..",
+        "/v1/../x",
+        "/v1/%2e%2E/x",
+        "/a b",
+        "/a#b",
+        "/a?b=#",
+        "/a?b=c d",
+        "/a\\b",
+        "/.{a}",
+        "/ü",
+    ],
 )
 def test_a_path_that_is_none_makes_no_request(template: str) -> None:
     with pytest.raises(BadRequest):
@@ -85,6 +98,11 @@ def test_the_query_names_what_is_there() -> None:
     assert request.query == "a=x%26y%3Dz&c=1&c=two&d=true"
 
 
+def test_the_path_may_bring_a_query() -> None:
+    request = made({"path": "/v1/{a}?full=true&b={b}", "query": ["c"]}, {"a": "x", "b": "1&e=/?", "c": 3})
+    assert (request.path, request.query) == ("/v1/x", "full=true&b=1%26e%3D%2F%3F&c=3")
+
+
 def test_an_object_does_not_go_into_the_query() -> None:
     with pytest.raises(BadRequest, match="^a goes into"):
         made({"path": "/v1", "query": ["a"]}, {"a": {"b": 1}})
@@ -96,6 +114,11 @@ def test_what_is_not_elsewhere_is_the_body(method: str) -> None:
         {"method": method, "path": "/v1/{a}", "query": ["b"]}, {"a": "1", "b": 2, "c": [3], "d": {"e": None}}
     )
     assert msgspec.json.decode(request.body or b"") == {"c": [3], "d": {"e": None}}
+
+
+def test_all_means_what_is_not_elsewhere_for_every_method() -> None:
+    request = made({"method": "DELETE", "path": "/v1/{a}", "body": "all"}, {"a": "1", "b": 2})
+    assert request.body == b'{"b":2}'
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
