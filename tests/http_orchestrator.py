@@ -3,7 +3,6 @@
 A definition's name says what its one step calls: ``call-<seconds>`` waits so long for an answer of ``/slow``.
 """
 
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -15,6 +14,7 @@ from config.main import main
 from config.sections import Settings
 from domain.definition import Retry, StepDefinition, WorkflowDefinition
 from infrastructure.clock import SystemClock
+from tests.harness import ServiceProcess
 
 SERVICE = "risk_analytics"
 AGAIN_AT_ONCE = Retry(attempts=20, delay_seconds=0.1, factor=1.0, jitter=0.0)
@@ -81,9 +81,10 @@ async def _build_with_plans(settings: Settings, stack: AsyncExitStack) -> Contai
     return container
 
 
-def results(workflow: Mapping[str, Any]) -> Any:
-    """What a workflow's document says that its step ``call`` came to."""
-    return workflow["results"]["call"]
+class OrchestratorProcess(ServiceProcess):
+    """This program as a process of its own."""
+
+    module = "tests.http_orchestrator"
 
 
 if __name__ == "__main__":

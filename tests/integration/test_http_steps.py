@@ -14,10 +14,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from application.commands import CancelWorkflow, CompleteStep, RetryWorkflow, StartWorkflow
+from domain import workflow
 from domain.definition import MapOver, Retry, StepDefinition, Work
 from domain.event import Recorded
 from domain.workflow import StepFailed, workflow_stream
-from tests.builders import CORRELATION, OTHER_TENANT, TENANT, metadata
+from tests.application.test_http_requests import call
+from tests.builders import CORRELATION, LEASE, OTHER_TENANT, TENANT, metadata
 from tests.harness import Service, eventually, service, settings_in
 from tests.http_orchestrator import AGAIN_AT_ONCE, SERVICE, Plans, calling, plan, with_plans
 from tests.lying_service import Neighbour, lying_service
@@ -48,8 +50,6 @@ class Orchestrator:
 
     async def state(self, workflow_id: str, tenant: str = TENANT) -> Any:
         """What a workflow has come to."""
-        from domain import workflow
-
         stream = workflow_stream(tenant, workflow_id)
         return await self.service.container.stores.event_store.state_of(stream, workflow.evolve)
 
@@ -288,12 +288,8 @@ async def test_a_call_to_a_workflow_that_is_not_there_is_not_made(
     orchestrator: Orchestrator, neighbour: Neighbour
 ) -> None:
     """As after a backup was restored that is older than the list."""
-    from tests.application.test_http_requests import call
-
     before = len(neighbour.seen())
     lost = call({"method": "GET", "path": "/ok"})
-    from tests.builders import LEASE
-
     await orchestrator.service.container.stores.step_calls.change(add=[lost], remove=(), lease=LEASE)
     await eventually(lambda: _is_empty(orchestrator))
     assert len(neighbour.seen()) == before
