@@ -88,5 +88,5 @@ class OrchestratorProcess(ServiceProcess):
 
 
 if __name__ == "__main__":
-    config.runtime.build = _build_with_plans
+    vars(config.runtime)["build"] = _build_with_plans
     main()

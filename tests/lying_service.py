@@ -1,4 +1,4 @@
-"""A neighbour that is slow, fails, hangs and lies, as a process of its own: ``python -m tests.lying_service PORT``.
+"""A neighbour that is slow, fails, hangs and lies: ``python -m tests.lying_service PORT``.
 
 What it does is the first part of the path; ``/_seen`` tells what it was asked, oldest first.
 """

@@ -52,7 +52,7 @@ def test_a_value_that_could_lead_elsewhere_makes_no_request(value: Any) -> None:
 
 
 def test_a_value_that_is_missing_makes_no_request() -> None:
-    with pytest.raises(BadRequest, match="^a goes into the path"):
+    with pytest.raises(BadRequest, match=r"^a goes into the path"):
         made({"path": "/v1/{a}"})
 
 
@@ -104,7 +104,7 @@ def test_the_path_may_bring_a_query() -> None:
 
 
 def test_an_object_does_not_go_into_the_query() -> None:
-    with pytest.raises(BadRequest, match="^a goes into"):
+    with pytest.raises(BadRequest, match=r"^a goes into"):
         made({"path": "/v1", "query": ["a"]}, {"a": {"b": 1}})
 
 
