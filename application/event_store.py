@@ -20,7 +20,7 @@ from application.event_log import (
     number_of,
     position_of,
 )
-from application.pasts import Events, Pasts
+from application.pasts import Events, Evolve, Pasts
 from application.subscription import Subscription, Wants
 from application.workers import Workers, one_by_one
 from domain.event import Event, Metadata, Recorded
@@ -54,8 +54,9 @@ class EventStore:
 
     def __init__(self, log: EventLog, *, threads: int = 1, at_once: int = 100) -> None:
         self._log = log
+        self._pasts = Pasts(log, most=_MOST_REMEMBERED)
         self._commanding = Workers(
-            partial(decide_together, log, Pasts(log, most=_MOST_REMEMBERED)),
+            partial(decide_together, log, self._pasts),
             size=threads,
             at_once=at_once,
             most_waiting=_MOST_WAITING,
@@ -96,6 +97,13 @@ class EventStore:
         """All events of the stream that a command has left behind."""
         events = committed.past.events
         return (await self.load(committed.stream))[: committed.version] if events is None else events
+
+    async def state_of(self, stream: str, evolve: Evolve) -> Any:
+        """What a stream has come to, or nothing if there is none; it costs the same however long it is."""
+        past = await self._look(lambda: self._pasts.read({stream: evolve})[stream])
+        if isinstance(past, Exception):
+            raise past
+        return past.state
 
     async def load(self, stream: str) -> tuple[Recorded, ...]:
         """All events of a stream, the oldest first; none if there is no such stream."""

@@ -1,6 +1,6 @@
 """What the application needs of the world, as protocols."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -65,6 +65,84 @@ class Timers(Protocol):
 
     async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
         """Up to ``limit`` timers due by ``now``, the oldest first."""
+        ...
+
+
+class StepCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call to a neighbour that an attempt at an ``http`` step wants made.
+
+    ``parameters`` and ``input`` are as they were dispatched; ``meta`` is for the command that tells what came
+    of it. Without ``deadline_at`` the step waits for as long as it takes.
+    """
+
+    id: str
+    service: str
+    workflow_id: str
+    step_id: str
+    step_type: str
+    attempt: int
+    parameters: Mapping[str, Any]
+    input: Mapping[str, Any]
+    dispatched_at: datetime
+    deadline_at: datetime | None
+    meta: Metadata
+
+
+class StepCalls(Protocol):
+    """The calls still to be made, kept durably. They are derived from the log: to add or remove one twice is
+    harmless."""
+
+    async def change(self, *, add: Sequence[StepCall], remove: Sequence[str], lease: Lease) -> None:
+        """Add and remove calls, all or none.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing was changed.
+        """
+        ...
+
+    async def waiting(self, *, each: int, besides: Collection[str]) -> Sequence[StepCall]:
+        """Up to ``each`` calls of every tenant to every service, the oldest first, besides those ids: what
+        one of them has waiting hides nothing of another's."""
+        ...
+
+
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to a neighbour. ``path`` and ``query`` are percent-encoded; ``body`` is JSON."""
+
+    service: str
+    method: str
+    path: str
+    query: str = ""
+    body: bytes | None = None
+    tenant: str
+    headers: Mapping[str, str] = {}
+
+
+class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a neighbour answered: all of it, and not more than a result may have."""
+
+    status: int
+    body: bytes = b""
+    retry_after: str | None = None
+
+
+class NoAnswer(msgspec.Struct, frozen=True):
+    """A neighbour could not be reached, or did not answer to the end in time; ``why`` may be shown."""
+
+    why: str
+
+
+class BadAnswer(msgspec.Struct, frozen=True):
+    """A neighbour answered what is not followed, or not read to its end; ``why`` may be shown."""
+
+    why: str
+
+
+class StepCaller(Protocol):
+    """The way to the neighbours that steps may call."""
+
+    async def call(self, request: HttpRequest, seconds: float) -> HttpAnswer | NoAnswer | BadAnswer:
+        """What came of a request within ``seconds``. It is made once; the neighbours are known by name."""
         ...
 
 

@@ -35,6 +35,10 @@ def announce(container: Container, listener: socket.socket) -> None:
     else:
         log.info("broker", off="rabbitmq.url is not set: an in-process bus, messages reach no other service")
     _announce_auth(container)
+    if "publisher" in settings.service.roles:
+        signed = bool(settings.jwt.secret.get_secret_value())
+        bearer = "signed with jwt.secret" if signed else "none: jwt.secret is not set"
+        log.info("http_steps", on=settings.services.urls, bearer=bearer)
     if settings.metrics.require_auth:
         log.info("metrics", on=settings.metrics.path, bearer="required")
     else:

@@ -19,6 +19,7 @@ from application.pacing import StartPace
 from application.runs import RunHandlers
 from application.triggers import ShippedTriggers
 from application.workflows import WorkflowHandlers
+from config.http_steps import build_http_steps
 from config.parts import Parts, build_parts
 from config.sections import Settings
 from config.stores import Stores, open_stores
@@ -126,18 +127,24 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
 
     zone = settings.batch_jobs.zone
     schedules = {job: UnixCron(cron, zone) for job, cron in settings.batch_jobs.crons.items()}
+    http_steps = build_http_steps(
+        settings, stores, stack, dispatch=dispatch, clock=clock, observe=metrics.step_call
+    )
     parts = build_parts(
         settings,
         stores,
         projections.all(),
         dispatch=dispatch,
         publisher=transport.publisher,
+        http_steps=http_steps,
         schedules=schedules,
         clock=clock,
         holder=f"{socket.gethostname()}-{source.instance}-{uuid4().hex[:8]}",
     )
     metrics.watch_followers(parts.statuses)
     metrics.watch_leases(parts.held)
+    if "publisher" in settings.service.roles:
+        metrics.watch_circuits(http_steps.circuit_states)
 
     async def event_store_check() -> Check:
         await stores.event_store.ping()

@@ -6,6 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from application.dispatcher import Dispatcher
+from application.joint_part import JointPart
 from application.leadership import Leadership
 from application.outbox import Outbox
 from application.policies import runs, wait_steps, workflow_timers
@@ -18,12 +19,14 @@ from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher
 from application.shared_reads import SharedReads
 from application.timers import DueTimers
+from config.http_steps import HttpStepParts
 from config.sections import Settings
 from config.stores import Stores
 from interfaces.rest.root import Check
 from interfaces.scheduling.cron import UnixCron
 from interfaces.scheduling.firing import CronFirings
 from interfaces.scheduling.marks import Marks
+from interfaces.scheduling.step_calls import StepCallLoop
 from interfaces.scheduling.timers import TimerLoop
 from interfaces.scheduling.watch import CronOff, CronWatch
 from projections.follower import Follower, FollowerStatus, Handler
@@ -38,6 +41,7 @@ class Parts(msgspec.Struct, frozen=True):
     """
 
     followers: Sequence[Follower]
+    callers: Sequence[StepCallLoop]
     clockwork: Sequence[CronWatch | CronOff | TimerLoop]
     leadership_of_documents: Leadership
     leadership_of_reactions: Leadership
@@ -49,9 +53,10 @@ class Parts(msgspec.Struct, frozen=True):
         return (self.leadership_of_documents, self.leadership_of_reactions, self.leadership_of_clockwork)
 
     def statuses(self) -> list[FollowerStatus]:
-        """How each follower fares, and the timers."""
+        """How each follower fares, and the loops."""
         timers = [part.status for part in self.clockwork if isinstance(part, TimerLoop)]
-        return [*(follower.status for follower in self.followers), *timers]
+        callers = [caller.status for caller in self.callers]
+        return [*(follower.status for follower in self.followers), *callers, *timers]
 
     def held(self) -> dict[str, bool]:
         """Each part, and whether this instance does it now."""
@@ -90,6 +95,7 @@ def build_parts(
     *,
     dispatch: Dispatcher,
     publisher: Publisher,
+    http_steps: HttpStepParts,
     schedules: dict[str, UnixCron],
     clock: Clock,
     holder: str,
@@ -109,14 +115,20 @@ def build_parts(
         )
 
     materializing: list[Follower] = []
-    reacting: list[Follower] = []
+    following: list[Follower] = []
+    reacting: list[Follower | JointPart] = []
+    callers: list[StepCallLoop] = []
     clockwork: list[CronWatch | CronOff | TimerLoop] = []
     if "projector" in roles:
         for projection in projections:
             materializer = Materializer(projection, stores.documents)
             materializing.append(follower(materializer, stores.document_positions))
     if "publisher" in roles:
-        reacting.append(follower(Outbox(publisher), stores.log_positions))
+        outbox = follower(Outbox(publisher), stores.log_positions)
+        noting = follower(http_steps.handler, stores.log_positions)
+        following += [outbox, noting]
+        reacting += [outbox, http_steps.under_one_lease(noting)]
+        callers.append(http_steps.loop)
     if "scheduler" in roles:
         carrying_out: list[Handler] = [
             WorkflowTimers(stores.timers),
@@ -125,13 +137,16 @@ def build_parts(
             Reaction(ChildWorkflows(), dispatch),
             Runs(dispatch, stores.timers),
         ]
-        reacting += [follower(handler, stores.log_positions) for handler in carrying_out]
+        carriers = [follower(handler, stores.log_positions) for handler in carrying_out]
+        following += carriers
+        reacting += carriers
         clockwork = [
             _cron(settings, stores, dispatch, schedules, clock),
             _timers(settings, stores, dispatch, clock),
         ]
     return Parts(
-        [*materializing, *reacting],
+        [*materializing, *following],
+        callers,
         clockwork,
         Leadership(stores.document_leases, holder, materializing),
         Leadership(stores.leases, holder, reacting),

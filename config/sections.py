@@ -135,14 +135,24 @@ class Neighbour(Section):
 
 
 class Services(Section):
-    """The services that workflow steps may call."""
+    """The services that workflow steps may call, and how: see `default.yaml`."""
 
+    timeout_seconds: Seconds
+    calls_at_once: Count
+    circuit_failures: Count
+    circuit_seconds: Seconds
     integration_manager: Neighbour
     risk_analytics: Neighbour
     ml_service: Neighbour
     forecasting: Neighbour
     recommendations: Neighbour
     adaptive_learning: Neighbour
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where each service is, by its name."""
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: each.url for name, each in given.items() if isinstance(each, Neighbour)}
 
 
 class BatchJobs(Section):

@@ -12,7 +12,7 @@ from eventsourcing.persistence import PersistenceError
 
 from application.event_log import EventLog
 from application.event_store import OTHER_THREADS, EventStore
-from application.ports import Leases, Timers
+from application.ports import Leases, StepCalls, Timers
 from config.cosmos import open_cosmos
 from config.folders import claim
 from config.postgres import require_postgres
@@ -26,12 +26,14 @@ from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.postgres.leases import PostgresLeases
 from infrastructure.postgres.recorder import LogRecorder as PostgresLogRecorder
+from infrastructure.postgres.step_calls import PostgresStepCalls
 from infrastructure.postgres.timers import PostgresTimers
 from infrastructure.postgres.wakeups import PostgresWakeups
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.documents import SqliteDocuments
 from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
+from infrastructure.sqlite.step_calls import SqliteStepCalls
 from infrastructure.sqlite.timers import SqliteTimers
 from projections.ports import Checkpoints, Container, Documents
 
@@ -50,6 +52,7 @@ class Stores(msgspec.Struct, frozen=True):
     document_positions: Checkpoints
     log_positions: Checkpoints
     timers: Timers
+    step_calls: StepCalls
     leases: Leases
     """For what all instances on the log share."""
     document_leases: Leases
@@ -125,6 +128,7 @@ async def _open_stores(
         document_positions,
         PostgresCheckpoints(database),
         PostgresTimers(database),
+        PostgresStepCalls(database),
         leases,
         leases if settings.cosmos_db.endpoint else LocalLeases(),
         PostgresWakeups(url, event_store.notice, own=cast(PostgresLogRecorder, log.recorder).backends),
@@ -156,8 +160,10 @@ async def _with_sqlite_log(
     positions, timers = SqliteCheckpoints(followers), SqliteTimers(followers)
     await positions.create()
     await timers.create()
+    step_calls = SqliteStepCalls(followers)
+    await step_calls.create()
     leases = LocalLeases()
-    return Stores(event_store, documents, document_positions, positions, timers, leases, leases)
+    return Stores(event_store, documents, document_positions, positions, timers, step_calls, leases, leases)
 
 
 async def _open_log(log_settings: dict[str, str]) -> EventLog:

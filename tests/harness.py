@@ -93,6 +93,8 @@ async def eventually(
 class ServiceProcess:
     """A service as a process of its own, to be killed. ``overlay`` is laid over its settings."""
 
+    module = "config.main"
+
     def __init__(self, folder: Path, *, overlay: Mapping[str, Any] | None = None, **environ: str) -> None:
         tag = uuid4().hex[:6]
         self.port = free_port()
@@ -136,7 +138,7 @@ class ServiceProcess:
         """Start it without waiting for anything."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "config.main", "serve", *self._arguments],
+                [sys.executable, "-m", self.module, "serve", *self._arguments],
                 env={
                     **_clean_environment(),
                     "DATA_DIR": str(self.data_dir),

@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from application.circuit_breaker import STATES
 from application.integration import JOB_TRIGGER
 from application.ports import PublicMessage
 from projections.follower import FollowerStatus
@@ -54,6 +55,19 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._step_calls = Counter(
+            "http_step_calls",
+            "Calls that workflow steps wanted made, by what came of them.",
+            ("service", "outcome"),
+            registry=self.registry,
+        )
+        self._step_call_duration = Histogram(
+            "http_step_call_duration_seconds",
+            "Seconds that a call of a workflow step took.",
+            ("service",),
+            registry=self.registry,
+        )
+
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""
         series = self._request_series.get((method, route, status))
@@ -68,6 +82,12 @@ class Metrics:
         """Count a call to Cosmos DB; ``charge`` is in request units."""
         self._cosmos_charge.labels(container, operation).inc(charge)
         self._cosmos_duration.labels(container, operation).observe(seconds)
+
+    def step_call(self, service: str, outcome: str, seconds: float) -> None:
+        """Count a call of a workflow step; one that was not made took no time."""
+        self._step_calls.labels(service, outcome).inc()
+        if seconds:
+            self._step_call_duration.labels(service).observe(seconds)
 
     def message_consumed(self, message_type: str, outcome: str) -> None:
         """Count a message taken in."""
@@ -87,6 +107,10 @@ class Metrics:
         """Show which parts this instance does, at each scrape."""
         self.registry.register(_Leases(held))
 
+    def watch_circuits(self, states: Callable[[], Mapping[str, str]]) -> None:
+        """Show which services are left alone, at each scrape."""
+        self.registry.register(_Circuits(states))
+
     def exposition(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -103,6 +127,22 @@ class _Leases(Collector):
         for part, is_held in self._held().items():
             held.add_metric([part], float(is_held))
         return (held,)
+
+
+class _Circuits(Collector):
+    def __init__(self, states: Callable[[], Mapping[str, str]]) -> None:
+        self._states = states
+
+    def collect(self) -> Iterable[Metric]:
+        circuits = GaugeMetricFamily(
+            "http_step_circuit",
+            "1 for the state that the circuit to a service is in.",
+            labels=["service", "state"],
+        )
+        for service, present in self._states().items():
+            for state in STATES:
+                circuits.add_metric([service, state], float(state == present))
+        return (circuits,)
 
 
 class _Followers(Collector):

@@ -15,6 +15,7 @@ PARTS = {
     "hitl_approvals",
     "workflow_job_runs",
     "outbox",
+    "http-steps",
     "step-deadlines",
     "scheduler",
     "timers",

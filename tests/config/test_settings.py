@@ -35,6 +35,8 @@ VARIABLES = {
     "FORECASTING_URL": ("services.forecasting.url", "http://fc:1", "http://fc:1"),
     "RECOMMENDATIONS_URL": ("services.recommendations.url", "http://re:1", "http://re:1"),
     "ADAPTIVE_LEARNING_URL": ("services.adaptive_learning.url", "http://al:1/x", "http://al:1/x"),
+    "SERVICES_TIMEOUT_SECONDS": ("services.timeout_seconds", "2.5", 2.5),
+    "SERVICES_CALLS_AT_ONCE": ("services.calls_at_once", "8", 8),
     "BATCH_JOBS_ENABLED": ("batch_jobs.enabled", "false", False),
     "BATCH_JOBS_CATCH_UP_SECONDS": ("batch_jobs.catch_up_seconds", "60", 60.0),
     "BATCH_JOBS_TIME_ZONE": ("batch_jobs.time_zone", "Europe/Berlin", "Europe/Berlin"),
@@ -101,8 +103,7 @@ def test_the_defaults_are_those_of_the_wire_contract() -> None:
     rabbitmq = settings.rabbitmq
     assert (rabbitmq.exchange, rabbitmq.queue) == ("coder_events", "workflow_orchestrator_service")
     assert (rabbitmq.job_queue, rabbitmq.prefetch, rabbitmq.publish_in_flight) == ("bi_batch_jobs", 64, 256)
-    ports = {name: service["url"] for name, service in settings.services.model_dump().items()}
-    assert ports == {
+    assert settings.services.urls == {
         "integration_manager": "http://localhost:3026",
         "risk_analytics": "http://localhost:3048",
         "ml_service": "http://localhost:3033",

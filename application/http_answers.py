@@ -1,0 +1,108 @@
+"""From a neighbour's answer to what has become of the step."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from application.ports import BadAnswer, HttpAnswer, NoAnswer
+
+ACCEPTED = 202
+_PERHAPS_LATER = (408, 425, 429)
+_ABSENT = (502, 503, 504)
+_LONGEST_ERROR = 500
+_DEEPEST = 64
+"""How deep a result may be nested: what reads it later goes down level by level."""
+
+
+class Succeeded(msgspec.Struct, frozen=True):
+    """The step is completed with this."""
+
+    result: Any
+
+
+class StillAtIt(msgspec.Struct, frozen=True):
+    """The neighbour answers later, by an event or a callback."""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The step has failed; ``unavailable`` may be better another time, ``rejected`` never."""
+
+    reason: Literal["unavailable", "rejected"]
+    error: str
+
+
+Verdict = Succeeded | StillAtIt | Failed
+
+
+def verdict_on(answer: HttpAnswer | NoAnswer | BadAnswer, service: str, *, may_accept: bool) -> Verdict:
+    """What an answer means for the step; ``may_accept`` lets a 202 mean that the real answer comes later."""
+    match answer:
+        case NoAnswer():
+            return Failed("unavailable", f"{service}: {answer.why}")
+        case BadAnswer():
+            return Failed("rejected", f"{service}: {answer.why}")
+    if answer.status == ACCEPTED and may_accept:
+        return StillAtIt()
+    if 200 <= answer.status < 300:
+        return _result(answer.body, service)
+    said = f"{service} answered {answer.status}"
+    if answer.status in _PERHAPS_LATER or answer.status >= 500:
+        later = f", and to come again after {answer.retry_after[:40]}" if answer.retry_after else ""
+        return Failed("unavailable", said + later + _quoted(answer.body))
+    return Failed("rejected", said + _quoted(answer.body))
+
+
+def is_there(answer: HttpAnswer | NoAnswer | BadAnswer) -> bool:
+    """Whether the neighbour itself answers, whatever it says.
+
+    A 500 is an answer: what one step's request breaks must not keep the others' from being made.
+    """
+    return not isinstance(answer, NoAnswer) and not (
+        isinstance(answer, HttpAnswer) and answer.status in _ABSENT
+    )
+
+
+def _result(body: bytes, service: str) -> Verdict:
+    if not body.strip():
+        return Succeeded(None)
+    try:
+        result = msgspec.json.decode(body)
+        if not _too_deep(result):
+            return Succeeded(result)
+    except RecursionError:
+        pass
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return Failed("rejected", f"{service} answered what is not JSON{_quoted(body)}")
+    return Failed("rejected", f"{service} answered what is nested deeper than {_DEEPEST} levels")
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _quoted(body: bytes) -> str:
+    """The message in an error's body, or the body itself, on one line."""
+    text = " ".join(_message(body).split())
+    shown = "".join(character for character in text if character.isprintable())[:_LONGEST_ERROR]
+    return f": {shown}" if shown else ""
+
+
+def _message(body: bytes) -> str:
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return body[: 4 * _LONGEST_ERROR].decode(errors="replace")
+    for _ in range(2):
+        if isinstance(said, dict):
+            said = next((said[key] for key in ("error", "message", "detail", "title") if said.get(key)), said)
+    return said if isinstance(said, str) else body[: 4 * _LONGEST_ERROR].decode(errors="replace")

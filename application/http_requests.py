@@ -1,0 +1,135 @@
+"""From a dispatched ``http`` step to the request that it stands for.
+
+What a workflow was given goes into the path one value a segment at most, so that no value leads anywhere but
+where the definition points.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from application.ports import HttpRequest, StepCall
+from domain.values import derived_id
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ALL = "all"
+_WITH_BODY = ("POST", "PUT", "PATCH")
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_TEMPLATE = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*", re.ASCII)
+_QUERY = re.compile(r"[A-Za-z0-9._~!$'()*,;:@%/?&=+-]*", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HEADER_UNSAFE = re.compile(r"[^\x20-\x7e]")
+
+
+class BadRequest(Exception):
+    """The step's input does not make a request; the text says why, and never will."""
+
+
+def request_of(call: StepCall) -> HttpRequest:
+    """The request of a call: the same for the same call.
+
+    Raises:
+        BadRequest: a value is missing, or may not stand where the definition puts it.
+    """
+    parameters, given = call.parameters, call.input
+    method = str(parameters.get("method", "GET"))
+    if method not in METHODS:
+        raise BadRequest(f"{method} is none of the methods {', '.join(METHODS)}")
+    template = str(parameters.get("path", ""))
+    path, _, fixed_query = template.partition("?")
+    query = parameters.get("query") or ()
+    body = _body(parameters.get("body"), method, {*_PLACEHOLDER.findall(template), *query}, given)
+    request = HttpRequest(
+        service=call.service,
+        method=method,
+        path=_path(path, given),
+        query="&".join(filter(None, (_filled_query(fixed_query, given), _query(query, given)))),
+        body=body,
+        tenant=call.meta.tenant,
+    )
+    return msgspec.structs.replace(request, headers=_headers(call, idempotency_key(call.step_id, request)))
+
+
+def idempotency_key(step_id: str, request: HttpRequest) -> str:
+    """The same for every attempt at a step that sends the same request, in whatever execution.
+
+    A step that an operator retries with changed input sends another one. Under the old key the neighbour
+    would refuse it, or give the old answer for it.
+    """
+    sent = (request.method, request.path, request.query, (request.body or b"").decode())
+    digest = hashlib.sha256("\x1f".join(sent).encode()).hexdigest()
+    return derived_id("idempotency-key", step_id, digest)
+
+
+def _headers(call: StepCall, key: str) -> Mapping[str, str]:
+    headers = {
+        "X-Tenant-ID": call.meta.tenant,
+        "X-Correlation-ID": call.meta.correlation_id,
+        "X-Workflow-ID": call.workflow_id,
+        "X-Step-ID": call.step_id,
+        "Idempotency-Key": key,
+    }
+    return {name: _HEADER_UNSAFE.sub("?", value) for name, value in headers.items()}
+
+
+def _path(template: str, given: Mapping[str, Any]) -> str:
+    if not _TEMPLATE.fullmatch(_PLACEHOLDER.sub("", template)):
+        raise BadRequest("the path must begin with / and hold nothing but a path's characters")
+    path = _PLACEHOLDER.sub(lambda found: _segment(found[1], given), template)
+    if any(segment in (".", "..") for segment in path.replace("%2E", ".").replace("%2e", ".").split("/")):
+        raise BadRequest("the path may hold neither . nor .. as a segment")
+    return path
+
+
+def _segment(name: str, given: Mapping[str, Any]) -> str:
+    text = _text(name, given.get(name))
+    if not text or text in (".", "..") or "/" in text or "\\" in text or _CONTROL.search(text):
+        raise BadRequest(f"{name} goes into the path: it may not be empty, . or .., nor hold / or \\")
+    return quote(text, safe="")
+
+
+def _filled_query(template: str, given: Mapping[str, Any]) -> str:
+    if not _QUERY.fullmatch(_PLACEHOLDER.sub("", template)):
+        raise BadRequest("the path's query may hold nothing but a query's characters")
+    return _PLACEHOLDER.sub(lambda found: quote(_text(found[1], given.get(found[1])), safe=""), template)
+
+
+def _query(names: Sequence[str], given: Mapping[str, Any]) -> str:
+    """What is null is left out; a list gives its name once for each element."""
+    pairs = []
+    for name in names:
+        value = given.get(name)
+        if value is not None:
+            values = value if isinstance(value, list | tuple) else [value]
+            pairs += [(name, _text(name, each)) for each in values]
+    return urlencode(pairs, quote_via=quote)
+
+
+def _body(
+    names: Sequence[str] | None, method: str, elsewhere: Collection[str], given: Mapping[str, Any]
+) -> bytes | None:
+    """Those members of the input; by default, and by ``all``, the ones that are not elsewhere."""
+    if names == ALL or (names is None and method in _WITH_BODY):
+        names = [name for name in given if name not in elsewhere]
+    elif not names:
+        return None
+    return msgspec.json.encode({name: given.get(name) for name in names})
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise BadRequest(f"{name} is no Unicode text") from None
+        return value
+    if isinstance(value, int | float):
+        return str(value)
+    raise BadRequest(f"{name} goes into the path or the query: it must be a text, a number, true or false")

@@ -1,0 +1,53 @@
+"""Parts that are done together by one instance, under one lease."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from application.leadership import Part
+from domain.errors import LeaseLost
+from domain.lease import Lease
+
+
+class JointPart:
+    """One part made of several that talk with each other within a process."""
+
+    def __init__(self, name: str, parts: Sequence[Part]) -> None:
+        self.name = name
+        self._parts = parts
+
+    @property
+    def failing_seconds(self) -> float:
+        """For how long one of them has not worked."""
+        return max(part.failing_seconds for part in self._parts)
+
+    async def take_over(self, lease: Lease) -> None:
+        """What each does once."""
+        for part in self._parts:
+            await part.take_over(lease)
+
+    async def run(self, lease: Lease) -> None:
+        """All of them; when one breaks, the others end too.
+
+        Raises:
+            LeaseLost: another instance does them now.
+        """
+        try:
+            async with anyio.create_task_group() as tasks:
+                for part in self._parts:
+                    tasks.start_soon(part.run, lease)
+        except BaseExceptionGroup as group:
+            errors = _leaves(group)
+            raise next((each for each in errors if isinstance(each, LeaseLost)), errors[0]) from None
+
+    def stop(self) -> None:
+        """Ask :meth:`run` to return."""
+        for part in self._parts:
+            part.stop()
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

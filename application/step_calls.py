@@ -1,0 +1,154 @@
+"""One call of an ``http`` step, from the list to the command that tells what came of it."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+import structlog
+
+from application.circuit_breaker import CircuitBreaker
+from application.commands import Command, CompleteStep, FailStep
+from application.event_store import EventStore
+from application.http_answers import Failed, StillAtIt, Succeeded, Verdict, is_there, verdict_on
+from application.http_requests import BadRequest, request_of
+from application.ports import Clock, NoAnswer, StepCall, StepCaller
+from domain import workflow
+from domain.values import timestamp
+from domain.workflow import Workflow, workflow_stream
+
+Observe = Callable[[str, str, float], None]
+"""Is told of each call: the service, the outcome, and how many seconds it took."""
+
+log = structlog.get_logger(__name__)
+
+
+class StepCallMaker:
+    """Makes calls, each only while its step waits for the answer.
+
+    A process that dies before the command is stored makes the call again when it starts, with the same
+    idempotency key. Once the command is stored, it is not made again.
+    """
+
+    def __init__(
+        self,
+        caller: StepCaller,
+        store: EventStore,
+        clock: Clock,
+        breakers: Mapping[str, CircuitBreaker],
+        *,
+        timeout_seconds: float,
+        observe: Observe = lambda service, outcome, seconds: None,
+    ) -> None:
+        self._caller = caller
+        self._store = store
+        self._clock = clock
+        self._breakers = breakers
+        self._timeout_seconds = timeout_seconds
+        self._observe = observe
+
+    async def is_waited_for(self, call: StepCall) -> bool:
+        """Whether the step still waits for the answer to just that attempt, and its time is not over.
+
+        Raises:
+            StoreUnavailable: it is not known.
+        """
+        if call.deadline_at is not None and call.deadline_at <= self._clock.now():
+            return False
+        stream = workflow_stream(call.meta.tenant, call.workflow_id)
+        state: Workflow | None = await self._store.state_of(stream, workflow.evolve)
+        step = None if state is None else state.step(call.step_type)
+        return step is not None and step.status == "running" and step.attempt == call.attempt
+
+    async def make(self, call: StepCall) -> Command | None:
+        """Make a call; the command to give, or none where the step goes on waiting.
+
+        Where the step's deadline cuts the call short, it is for the timers to say so.
+        """
+        breaker = self._breakers.get(call.service)
+        if breaker is None:
+            return _command(call, Failed("rejected", f"steps may not call {call.service}: no such service"))
+        try:
+            request = request_of(call)
+        except BadRequest as error:
+            return self._told(call, Failed("rejected", str(error)), "rejected", 0.0)
+        admission = breaker.admit()
+        if admission is None:
+            until = timestamp(self._clock.now() + timedelta(seconds=breaker.seconds_left))
+            why = f"{call.service} is not called, since it did not answer: circuit open until {until}"
+            return self._told(call, Failed("unavailable", why), "circuit_open", 0.0)
+        seconds = self._seconds_for(call)
+        began = time.monotonic()
+        try:
+            answer = await self._caller.call(request, seconds)
+            took = time.monotonic() - began
+            if isinstance(answer, NoAnswer) and seconds < self._timeout_seconds and took >= seconds:
+                self._observe(call.service, "deadline", took)
+                return None
+            admission.end(answered=is_there(answer))
+        finally:
+            admission.end()
+        may_accept = call.parameters.get("accepted") is True
+        verdict = verdict_on(answer, call.service, may_accept=may_accept)
+        return self._told(call, verdict, _outcome_of(verdict), took)
+
+    def _seconds_for(self, call: StepCall) -> float:
+        """How long the call may take: less than the setting where the step has not that long."""
+        if call.deadline_at is None:
+            return self._timeout_seconds
+        left = (call.deadline_at - self._clock.now()).total_seconds()
+        return min(max(left, 0.001), self._timeout_seconds)
+
+    def _told(self, call: StepCall, verdict: Verdict, outcome: str, seconds: float) -> Command | None:
+        self._observe(call.service, outcome, seconds)
+        if isinstance(verdict, Failed):
+            log.warning(
+                "http_step_failed",
+                service=call.service,
+                outcome=outcome,
+                tenant=call.meta.tenant,
+                workflow=call.workflow_id,
+                step=call.step_type,
+                attempt=call.attempt,
+                seconds=round(seconds, 3),
+            )
+        return _command(call, verdict)
+
+
+def failed(call: StepCall, error: str) -> Command:
+    """The command for a call whose answer cannot be taken."""
+    command = _command(call, Failed("rejected", error))
+    assert command is not None
+    return command
+
+
+def _outcome_of(verdict: Verdict) -> str:
+    match verdict:
+        case Succeeded():
+            return "completed"
+        case StillAtIt():
+            return "accepted"
+        case Failed():
+            return verdict.reason
+
+
+def _command(call: StepCall, verdict: Verdict) -> Command | None:
+    match verdict:
+        case StillAtIt():
+            return None
+        case Succeeded():
+            return CompleteStep(
+                meta=call.meta,
+                workflow_id=call.workflow_id,
+                step=call.step_type,
+                result=verdict.result,
+                attempt=call.attempt,
+            )
+        case Failed():
+            return FailStep(
+                meta=call.meta,
+                workflow_id=call.workflow_id,
+                step=call.step_type,
+                error=verdict.error,
+                reason=verdict.reason,
+                attempt=call.attempt,
+            )

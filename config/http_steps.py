@@ -1,0 +1,83 @@
+"""What carries out the steps of kind ``http``."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+import anyio
+import msgspec
+
+from application.circuit_breaker import CircuitBreaker
+from application.dispatcher import Dispatcher
+from application.joint_part import JointPart
+from application.policies.http_steps import HttpSteps
+from application.ports import Clock
+from application.step_calls import Observe, StepCallMaker
+from config.sections import Settings
+from config.stores import Stores
+from infrastructure.services.caller import HttpCaller
+from infrastructure.services.tokens import ServiceTokens
+from interfaces.scheduling.step_calls import StepCallLoop
+from projections.follower import Follower
+
+
+class HttpStepParts(msgspec.Struct, frozen=True):
+    """A handler that notes the calls, and the loop that makes them; one instance does both."""
+
+    handler: HttpSteps
+    loop: StepCallLoop
+    circuits: Mapping[str, CircuitBreaker]
+
+    def under_one_lease(self, follower: Follower) -> JointPart:
+        """The part; ``follower`` feeds the handler."""
+        return JointPart(self.handler.name, [follower, self.loop])
+
+    def circuit_states(self) -> dict[str, str]:
+        """The state of the circuit to each service."""
+        return {service: circuit.state for service, circuit in self.circuits.items()}
+
+
+def build_http_steps(
+    settings: Settings,
+    stores: Stores,
+    stack: AsyncExitStack,
+    *,
+    dispatch: Dispatcher,
+    clock: Clock,
+    observe: Observe,
+) -> HttpStepParts:
+    """Everything of them but the follower; ``stack`` closes what was opened."""
+    services = settings.services
+    tokens = ServiceTokens(
+        settings.jwt.secret.get_secret_value(), issuer=settings.jwt.issuer, service=settings.service.name
+    )
+    caller = HttpCaller(
+        services.urls,
+        tokens,
+        user_agent=settings.service.name,
+        most_connections=len(services.urls) * services.calls_at_once,
+    )
+    stack.push_async_callback(caller.close)
+    circuits = {
+        service: CircuitBreaker(
+            failures=services.circuit_failures,
+            open_seconds=services.circuit_seconds,
+            now=anyio.current_time,
+        )
+        for service in services.urls
+    }
+    maker = StepCallMaker(
+        caller,
+        stores.event_store,
+        clock,
+        circuits,
+        timeout_seconds=services.timeout_seconds,
+        observe=observe,
+    )
+    loop = StepCallLoop(
+        stores.step_calls,
+        maker,
+        dispatch,
+        at_once=services.calls_at_once,
+        poll_seconds=settings.followers.poll_seconds,
+    )
+    return HttpStepParts(HttpSteps(stores.step_calls, on_change=loop.note_change), loop, circuits)

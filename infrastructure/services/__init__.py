@@ -1,0 +1,1 @@
+"""The neighbours that workflow steps call over HTTP."""

@@ -1,0 +1,126 @@
+"""The HTTP client: only configured services, everything bounded, nothing believed."""
+
+import ssl
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from uuid import uuid4
+
+import anyio
+import httpx
+
+from application.ports import BadAnswer, HttpAnswer, HttpRequest, NoAnswer
+from infrastructure.services.tokens import ServiceTokens
+
+MOST_BYTES = 1024 * 1024
+"""Of an answer's body; a result becomes part of the log."""
+
+_MOST_REDIRECTS = 5
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class HttpCaller:
+    """Calls services by their name at the address that the settings give.
+
+    Each call has a connection of its own. A service may close one that is kept just when it is used again,
+    and what it sends too much would be taken for the answer to the next call, of another tenant perhaps. For
+    the same reason no cookie is kept.
+    """
+
+    def __init__(
+        self, urls: Mapping[str, str], tokens: ServiceTokens, *, user_agent: str, most_connections: int
+    ) -> None:
+        self._urls = {name: httpx.URL(url) for name, url in urls.items()}
+        self._tokens = tokens
+        self._client = httpx.AsyncClient(
+            headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
+            limits=httpx.Limits(max_connections=most_connections, max_keepalive_connections=0),
+            timeout=None,  # noqa: S113 - each call is bounded as a whole
+            follow_redirects=False,
+            trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            verify=ssl.create_default_context(),
+        )
+
+    async def close(self) -> None:
+        """Break off what is under way."""
+        await self._client.aclose()
+
+    async def call(self, request: HttpRequest, seconds: float) -> HttpAnswer | NoAnswer | BadAnswer:
+        """What came of a request within ``seconds``, from the name's look-up to the last byte."""
+        token = self._tokens.for_tenant(request.tenant)
+        answer: HttpAnswer | NoAnswer | BadAnswer = NoAnswer(f"no answer within {seconds:g} s")
+        with anyio.move_on_after(seconds):
+            answer = await self._outcome(request, token)
+        return _without(token, answer)
+
+    async def _outcome(self, request: HttpRequest, token: str | None) -> HttpAnswer | NoAnswer | BadAnswer:
+        try:
+            return await self._follow(request, self._headers(request, token))
+        except httpx.TransportError as error:
+            return NoAnswer(f"no answer: {type(error).__name__}: {error}".rstrip(": "))
+        except (httpx.InvalidURL, httpx.HTTPError) as error:
+            return BadAnswer(f"{type(error).__name__}: {error}")
+
+    async def _follow(
+        self, request: HttpRequest, headers: Mapping[str, str]
+    ) -> HttpAnswer | NoAnswer | BadAnswer:
+        """Send a request, and after it what a redirect on the same origin asks for, if it is a GET."""
+        base = self._urls[request.service]
+        path = base.raw_path.split(b"?")[0].rstrip(b"/") + request.path.encode()
+        url = base.copy_with(raw_path=path + (b"?" + request.query.encode() if request.query else b""))
+        for _ in range(_MOST_REDIRECTS + 1):
+            async with self._client.stream(
+                request.method, url, headers=headers, content=request.body
+            ) as response:
+                if response.status_code not in _REDIRECTS:
+                    return await _read(response)
+                location = response.headers.get("Location", "")
+            if request.method != "GET":
+                return BadAnswer(f"it answered {response.status_code}: redirects are followed for GET alone")
+            url = url.join(location)
+            if not location or _origin(url) != _origin(base) or url.userinfo:
+                return BadAnswer("it redirects to another host, which is not followed")
+        return BadAnswer(f"it redirects more than {_MOST_REDIRECTS} times")
+
+    def _headers(self, request: HttpRequest, token: str | None) -> Mapping[str, str]:
+        headers = {**request.headers, "X-Request-ID": str(uuid4())}
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+async def _read(response: httpx.Response) -> HttpAnswer | BadAnswer:
+    """The answer, unless it is longer than any result; of an error's body only the beginning is of use."""
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        return BadAnswer("its answer is compressed, though it was asked not to")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            if response.is_success:
+                return BadAnswer(f"its answer is longer than {MOST_BYTES} bytes")
+            break
+    return HttpAnswer(
+        status=response.status_code,
+        body=bytes(body[:MOST_BYTES]),
+        retry_after=response.headers.get("Retry-After"),
+    )
+
+
+def _without(
+    token: str | None, answer: HttpAnswer | NoAnswer | BadAnswer
+) -> HttpAnswer | NoAnswer | BadAnswer:
+    """An answer that does not give our token back, for whoever may read the step's error."""
+    if token is None or not isinstance(answer, HttpAnswer) or token.encode() not in answer.body:
+        return answer
+    return HttpAnswer(
+        status=answer.status,
+        body=answer.body.replace(token.encode(), b"***"),
+        retry_after=answer.retry_after,
+    )

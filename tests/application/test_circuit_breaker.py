@@ -1,0 +1,121 @@
+"""When a neighbour is left alone, and when it is asked again."""
+
+import pytest
+
+from application.circuit_breaker import Admission, CircuitBreaker
+
+
+class Time:
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def breaker(time: Time) -> CircuitBreaker:
+    return CircuitBreaker(failures=3, open_seconds=10, now=time)
+
+
+def state(breaker: CircuitBreaker) -> str:
+    return breaker.state
+
+
+def admitted(breaker: CircuitBreaker) -> Admission:
+    admission = breaker.admit()
+    assert admission is not None
+    return admission
+
+
+def fail(breaker: CircuitBreaker, times: int) -> None:
+    for _ in range(times):
+        admitted(breaker).end(answered=False)
+
+
+def test_it_opens_after_so_many_failures_in_a_row(breaker: CircuitBreaker) -> None:
+    fail(breaker, 2)
+    assert state(breaker) == "closed"
+    fail(breaker, 1)
+    assert state(breaker) == "open"
+    assert breaker.admit() is None
+    assert breaker.seconds_left == 10
+
+
+def test_an_answer_in_between_begins_the_count_anew(breaker: CircuitBreaker) -> None:
+    fail(breaker, 2)
+    admitted(breaker).end(answered=True)
+    fail(breaker, 2)
+    assert state(breaker) == "closed"
+
+
+def test_a_call_that_was_broken_off_counts_as_nothing(breaker: CircuitBreaker) -> None:
+    fail(breaker, 2)
+    admitted(breaker).end()
+    assert state(breaker) == "closed"
+    fail(breaker, 1)
+    assert state(breaker) == "open"
+
+
+def test_only_the_first_word_about_a_call_counts(breaker: CircuitBreaker) -> None:
+    admission = admitted(breaker)
+    for _ in range(5):
+        admission.end(answered=False)
+    assert state(breaker) == "closed"
+
+
+def test_after_a_while_one_may_probe(breaker: CircuitBreaker, time: Time) -> None:
+    fail(breaker, 3)
+    time.seconds += 9.9
+    assert breaker.admit() is None
+    time.seconds += 0.1
+    assert state(breaker) == "half_open"
+    admitted(breaker)
+    assert breaker.admit() is None
+    assert state(breaker) == "half_open"
+
+
+def test_a_probe_that_is_answered_closes_it(breaker: CircuitBreaker, time: Time) -> None:
+    fail(breaker, 3)
+    time.seconds += 10
+    admitted(breaker).end(answered=True)
+    assert state(breaker) == "closed"
+    assert breaker.seconds_left == 0
+    fail(breaker, 2)
+    assert state(breaker) == "closed"
+
+
+@pytest.mark.parametrize("answered", [False, None])
+def test_a_probe_without_an_answer_opens_it_again(
+    breaker: CircuitBreaker, time: Time, answered: bool | None
+) -> None:
+    fail(breaker, 3)
+    time.seconds += 10
+    admitted(breaker).end(answered=answered)
+    assert state(breaker) == "open"
+    assert breaker.seconds_left == 10
+    time.seconds += 10
+    admitted(breaker)
+
+
+def test_who_was_admitted_before_it_opened_changes_nothing_afterwards(
+    breaker: CircuitBreaker, time: Time
+) -> None:
+    late = [admitted(breaker) for _ in range(3)]
+    fail(breaker, 3)
+    time.seconds += 5
+    late[0].end(answered=False)
+    late[1].end(answered=True)
+    assert state(breaker) == "open"
+    assert breaker.seconds_left == 5
+    time.seconds += 5
+    probe = admitted(breaker)
+    late[2].end(answered=True)
+    assert breaker.admit() is None
+    probe.end(answered=True)
+    assert state(breaker) == "closed"

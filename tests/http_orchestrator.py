@@ -1,0 +1,92 @@
+"""The service with definitions of a test's own, as a process: ``python -m tests.http_orchestrator serve``.
+
+A definition's name says what its one step calls: ``call-<seconds>`` waits so long for an answer of ``/slow``.
+"""
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+import config.container
+import config.runtime
+from application.workflows import WorkflowHandlers
+from config.container import Container
+from config.main import main
+from config.sections import Settings
+from domain.definition import Retry, StepDefinition, WorkflowDefinition
+from infrastructure.clock import SystemClock
+from tests.harness import ServiceProcess
+
+SERVICE = "risk_analytics"
+AGAIN_AT_ONCE = Retry(attempts=20, delay_seconds=0.1, factor=1.0, jitter=0.0)
+
+
+def calling(
+    path: str,
+    *,
+    step_type: str = "call",
+    timeout: float | None = 60.0,
+    retry: Retry | None = None,
+    **more: Any,
+) -> StepDefinition:
+    """A step that calls."""
+    parameters = {"service": SERVICE, "method": "POST", "path": path, **more.pop("parameters", {})}
+    return StepDefinition(
+        step_type=step_type,
+        kind="http",
+        parameters=parameters,
+        input={"workflowId": "workflow.id", **more.pop("input", {})},
+        result_key=step_type,
+        critical=True,
+        timeout_seconds=timeout,
+        retry=retry or Retry(),
+        **more,
+    )
+
+
+def plan(name: str, *steps: StepDefinition) -> WorkflowDefinition:
+    """A definition of those steps."""
+    return WorkflowDefinition(name=name, version=1, steps=steps)
+
+
+class Plans:
+    """Definitions that a test makes; those named ``call-…`` need not be made."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, WorkflowDefinition] = {}
+
+    def add(self, *plans: WorkflowDefinition) -> None:
+        """Let them be found."""
+        self._plans |= {each.name: each for each in plans}
+
+    async def find(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
+        """A definition."""
+        kind, _, seconds = name.partition("-")
+        if kind == "call":
+            return plan(name, calling(f"/slow/{seconds}/{{workflowId}}", retry=AGAIN_AT_ONCE))
+        return self._plans[name]
+
+
+def with_plans(container: Container, plans: Plans) -> None:
+    """Let a built service start workflows by these."""
+    handlers = WorkflowHandlers(container.stores.event_store, SystemClock(), plans).handlers()
+    container.dispatch._handlers.update(handlers)
+
+
+_build = config.container.build
+
+
+async def _build_with_plans(settings: Settings, stack: AsyncExitStack) -> Container:
+    container = await _build(settings, stack)
+    with_plans(container, Plans())
+    return container
+
+
+class OrchestratorProcess(ServiceProcess):
+    """This program as a process of its own."""
+
+    module = "tests.http_orchestrator"
+
+
+if __name__ == "__main__":
+    vars(config.runtime)["build"] = _build_with_plans
+    main()
