@@ -8,7 +8,9 @@ import msgspec
 from application.dispatcher import Dispatcher
 from application.leadership import Leadership
 from application.outbox import Outbox
-from application.policies import workflow_timers
+from application.policies import task_leases, workflow_timers
+from application.policies.task_leases import TaskLeaseTimers
+from application.policies.tasks import TaskSteps
 from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher
 from application.shared_reads import SharedReads
@@ -114,6 +116,8 @@ def build_parts(
         reacting.append(follower(Outbox(publisher), stores.log_positions))
     if "scheduler" in roles:
         reacting.append(follower(WorkflowTimers(stores.timers), stores.log_positions))
+        reacting.append(follower(TaskSteps(dispatch), stores.log_positions))
+        reacting.append(follower(TaskLeaseTimers(stores.timers), stores.log_positions))
         clockwork = [
             _cron(settings, stores, dispatch, schedules, clock),
             _timers(settings, stores, dispatch, clock),
@@ -138,5 +142,5 @@ def _cron(
 
 
 def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clock) -> TimerLoop:
-    due = DueTimers(stores.timers, clock, dispatch, workflow_timers.COMMANDS)
+    due = DueTimers(stores.timers, clock, dispatch, {**workflow_timers.COMMANDS, **task_leases.COMMANDS})
     return TimerLoop(due.fire, poll_seconds=settings.followers.poll_seconds)

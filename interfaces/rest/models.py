@@ -11,22 +11,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from interfaces.fields import (
+    ClaimedAtOnce,
     Comment,
     Cursor,
     DefinitionName,
     Id,
     Instant,
     JsonObject,
+    LeaseSeconds,
     Limit,
     Number,
     Silent,
     Version,
+    WaitSeconds,
     WebAddress,
 )
 
 WorkflowStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
 ApprovalStatus = Literal["pending", "approved", "rejected"]
 RunStatus = Literal["scheduled", "completed", "failed"]
+TaskStatus = Literal["offered", "claimed", "completed", "failed", "revoked"]
 
 
 class Fault(TypedDict):
@@ -91,6 +95,44 @@ class TriggerJobRequest(ApiModel):
     metadata: JsonObject = Field(default={})
 
 
+class ClaimTasksRequest(ApiModel):
+    """The body of ``POST /tasks/claim``; without ``wait_seconds`` it answers at once."""
+
+    queue: Id
+    worker_id: Id
+    max: ClaimedAtOnce = 1
+    lease_seconds: LeaseSeconds = 60
+    wait_seconds: WaitSeconds = 0
+
+
+class HeartbeatTaskRequest(ApiModel):
+    """The body of ``POST /tasks/{taskId}/heartbeat``."""
+
+    lease_token: Id
+    lease_seconds: Silent[LeaseSeconds] = None
+
+
+class CompleteTaskRequest(ApiModel):
+    """The body of ``POST /tasks/{taskId}/complete``."""
+
+    lease_token: Id
+    output: JsonObject = Field(default={})
+
+
+class FailTaskRequest(ApiModel):
+    """The body of ``POST /tasks/{taskId}/fail``."""
+
+    lease_token: Id
+    error: Comment
+    retryable: bool = True
+
+
+class ReleaseTaskRequest(ApiModel):
+    """The body of ``POST /tasks/{taskId}/release``."""
+
+    lease_token: Id
+
+
 class Query(ApiModel):
     """A query string. A parameter that is given twice is refused, whatever it says."""
 
@@ -137,6 +179,13 @@ class RunFilters(Paging):
     """The query of ``GET /jobs/{job}/runs``."""
 
     status: Silent[RunStatus] = None
+
+
+class TaskFilters(Paging):
+    """The query of ``GET /tasks``."""
+
+    queue: Silent[Id] = None
+    status: Silent[TaskStatus] = None
 
 
 class NoQuery(Query):
