@@ -49,6 +49,7 @@ class Findings:
 def explore(schema: schemathesis.BaseSchema) -> Findings:
     """Let schemathesis run all its phases over a schema that knows its application or its server."""
     schema.hook("filter_failure")(is_a_failure)
+    schema.hook("before_call")(wait_for_nothing)
     findings = Findings()
     for event in from_schema(schema).execute():
         match event:
@@ -62,6 +63,15 @@ def explore(schema: schemathesis.BaseSchema) -> Findings:
             case events.EngineFinished():
                 findings.faults.extend(failure.message for failure in event.failures)
     return findings
+
+
+def wait_for_nothing(
+    context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
+) -> None:
+    """A claim of a task may wait for half a minute, and there is none to wait for: it is asked at once."""
+    seconds = case.body.get("waitSeconds") if isinstance(case.body, dict) else None
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= 30:
+        case.body["waitSeconds"] = 0 if seconds == int(seconds) else seconds
 
 
 def is_a_failure(

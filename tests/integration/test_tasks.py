@@ -56,7 +56,7 @@ async def claim(client: httpx.AsyncClient, **more: Any) -> list[Json]:
     """What a claim gives."""
     answer = await client.post(f"{TASKS}/claim", json={"queue": QUEUE, "workerId": "w-1", **more})
     assert answer.status_code == 200, answer.text
-        validate_document("ClaimedTasks", answer.json())
+    validate_document("ClaimedTasks", answer.json())
     tasks: list[Json] = answer.json()["tasks"]
     return tasks
 
@@ -105,7 +105,7 @@ async def test_a_workers_result_completes_the_step_and_the_workflow(client: http
     assert task["input"] == {"number": 7, "opportunity": "opp-7"}
     answer = await tell(client, task, "complete", output={"pages": 3})
     assert answer.status_code == 200
-        validate_document("Task", answer.json())
+    validate_document("Task", answer.json())
     assert (answer.json()["status"], answer.json()["output"]) == ("completed", {"pages": 3})
     assert answer.headers["etag"] == '"3"'
     assert (await workflow(client, workflow_id, "completed"))["results"] == {"report": {"pages": 3}}
@@ -174,7 +174,7 @@ async def test_claims_side_by_side_never_get_the_same_and_the_oldest_go_first(
         await start(client, number)
     await running.caught_up()
     listed = (await client.get(TASKS, params={"queue": QUEUE, "status": "offered", "limit": 200})).json()
-        validate_document("TaskList", listed)
+    validate_document("TaskList", listed)
     assert listed["total"] == 40
     oldest_first = [task["taskId"] for task in reversed(listed["tasks"])]
     first = await claim(client, max=10)
@@ -250,7 +250,7 @@ async def test_the_task_of_a_step_that_timed_out_is_revoked_and_its_worker_is_to
     refused(await tell(client, task, "complete", output={}), 409, "TASK_ENDED")
     await running.caught_up()
     found = (await client.get(f"{TASKS}/{task['taskId']}")).json()
-        validate_document("Task", found)
+    validate_document("Task", found)
     assert (found["status"], found["reason"]) == ("revoked", "the step failed: timed_out")
     assert await claim(client) == []
 
