@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from application import definitions
-from config import container
+from application.definitions import ShippedDefinitions
 from domain.definition import Retry, StepDefinition, WorkflowDefinition
 
 QUEUE = "reports"
@@ -46,7 +45,7 @@ NO_QUEUE = WorkflowDefinition(
 )
 
 
-class WithTasks(definitions.ShippedDefinitions):
+class WithTasks(ShippedDefinitions):
     """Those that ship, and these."""
 
     def __init__(self, shipped: Sequence[WorkflowDefinition]) -> None:
@@ -54,7 +53,8 @@ class WithTasks(definitions.ShippedDefinitions):
 
 
 if __name__ == "__main__":
+    from config import container
     from config.main import main
 
-    container.ShippedDefinitions = WithTasks  # type: ignore[misc]
+    vars(container)["ShippedDefinitions"] = WithTasks
     main()

@@ -18,7 +18,8 @@ from projections.ports import Document, Query
 from tests.builders import OTHER_TENANT, TENANT
 from tests.cosmos import Account, administrator
 from tests.infrastructure.cosmos_places import Observed, Place, opened_in, place_in
-from tests.infrastructure.test_documents import OTHERS, THINGS, LastingDocumentsCases, thing
+from tests.infrastructure.test_documents import LastingDocumentsCases
+from tests.infrastructure.things import OTHERS, THINGS, thing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos]
 
