@@ -14,6 +14,7 @@ from domain.event import Event
 from domain.task import TaskLeaseExtended, TaskRevoked, task_stream
 from tests.contract.contract import validate_document
 from tests.harness import OTHER_TENANT, Service, eventually, service, settings_in
+from tests.neighbours import Names, forget
 from tests.task_definitions import QUEUE, WithTasks
 
 pytestmark = pytest.mark.anyio
@@ -29,12 +30,19 @@ async def running(
 ) -> AsyncIterator[Service]:
     """A service that knows workflows of tasks, on either event store."""
     monkeypatch.setattr(composition, "ShippedDefinitions", WithTasks)
-    environ = {}
-    if request.param == "postgresql":
-        environ["EVENT_STORE_URL"] = request.getfixturevalue("postgres_store_url")
-        environ["RABBITMQ_URL"] = request.getfixturevalue("rabbitmq_url")
-    async with service(settings_in(tmp_path, **environ)) as running:
+    if request.param == "embedded":
+        async with service(settings_in(tmp_path)) as running:
+            yield running
+        return
+    rabbitmq_url = request.getfixturevalue("rabbitmq_url")
+    store_url = request.getfixturevalue("postgres_store_url")
+    names = Names.fresh()
+    settings = settings_in(
+        tmp_path, overlay=names.overlay(), EVENT_STORE_URL=store_url, RABBITMQ_URL=rabbitmq_url
+    )
+    async with service(settings) as running:
         yield running
+    await forget(rabbitmq_url, names)
 
 
 @pytest.fixture
