@@ -1,7 +1,7 @@
 """Claims: candidates are looked for in the documents, or told by the log; an append decides who gets one."""
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -13,14 +13,11 @@ from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.ports import Clock
 from application.task_commands import ClaimTask
-from application.task_news import Ear, TaskNews
+from application.task_news import Candidate, Ear, TaskNews
 from domain.errors import Refusal
 from domain.event import Metadata
 from domain.task import digest_of
 from domain.values import derived_id
-
-Candidate = tuple[str, int]
-"""A task's id, and a version of it that may be had."""
 
 _LOOK_AGAIN_SECONDS = (0.1, 1.0)
 """After that, one who waits looks into the documents again: they may not have had yet what the log had told
@@ -107,13 +104,13 @@ class TaskClaims:
         after: tuple[str, str] | None = None
         while True:
             page, after = await self._candidates.offered(tenant, queue, after=after, limit=limit)
-            claimed += await self._try_new(wanted, page, wanted.most - len(claimed))
+            claimed += await self._try(wanted, page, wanted.most - len(claimed))
             if len(claimed) >= wanted.most:
                 return claimed
             if after is None:
                 break
         expired = await self._candidates.expired(tenant, queue, now=self._clock.now(), limit=limit)
-        return claimed + await self._try_new(wanted, expired, wanted.most - len(claimed))
+        return claimed + await self._try(wanted, expired, wanted.most - len(claimed))
 
     async def claim_or_wait(
         self, wanted: Wanted, ear: Ear, seconds: float, outside: Callable[[], AbstractContextManager[None]]
@@ -132,28 +129,22 @@ class TaskClaims:
             with outside():
                 told = await ear.next(min(end, look_at) - clock())
             if ear.has_left:
-                for task_id in told:
-                    ear.tell(task_id)
+                for candidate in told:
+                    ear.tell(candidate)
             elif told:
-                claimed = await self._try(wanted, [(task_id, 0) for task_id in told], wanted.most)
+                claimed = await self._try(wanted, told, wanted.most)
             elif clock() >= look_at:
                 look_at = clock() + next(looks)
                 claimed = await self.claim(wanted)
         return claimed
 
-    async def _try_new(self, wanted: Wanted, candidates: Sequence[Candidate], most: int) -> list[Claimed]:
-        """Those of them that nobody here has tried."""
-        tenant = wanted.meta.tenant
-        return await self._try(wanted, [each for each in candidates if self._is_untried(tenant, each)], most)
-
     async def _try(self, wanted: Wanted, candidates: Sequence[Candidate], most: int) -> list[Claimed]:
         """As many of them as may be had, ``most`` at most; the next ones are tried for those that may not."""
         claimed: list[Claimed] = []
-        left = list(candidates)
-        while left and len(claimed) < most:
-            now, left = left[: most - len(claimed)], left[most - len(claimed) :]
+        left = deque(candidates)
+        while chosen := self._chosen(wanted.meta.tenant, left, most - len(claimed)):
             outcomes = await asyncio.gather(
-                *(self._claim(wanted, *candidate) for candidate in now), return_exceptions=True
+                *(self._claim(wanted, task_id) for task_id in chosen), return_exceptions=True
             )
             claimed += [outcome for outcome in outcomes if isinstance(outcome, Claimed)]
             failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
@@ -163,10 +154,19 @@ class TaskClaims:
                 break
         return claimed
 
-    async def _claim(self, wanted: Wanted, task_id: str, version: int) -> Claimed | None:
+    def _chosen(self, tenant: str, left: deque[Candidate], most: int) -> list[str]:
+        """The next ``most`` that nobody here has tried at that version; they count as tried now."""
+        chosen: list[str] = []
+        while left and len(chosen) < most:
+            task_id, version = left.popleft()
+            if version > self._tried.get((tenant, task_id), 0):
+                self._note(tenant, task_id, version)
+                chosen.append(task_id)
+        return chosen
+
+    async def _claim(self, wanted: Wanted, task_id: str) -> Claimed | None:
         """One task, or nothing if it cannot be had."""
         tenant = wanted.meta.tenant
-        self._note(tenant, task_id, version)
         token = self._new_token()
         command_id = derived_id("claim", wanted.meta.command_id, task_id, token)
         command = ClaimTask(
@@ -194,10 +194,6 @@ class TaskClaims:
         self._tried.move_to_end(key)
         if len(self._tried) > _REMEMBERED:
             self._tried.popitem(last=False)
-
-    def _is_untried(self, tenant: str, candidate: Candidate) -> bool:
-        task_id, version = candidate
-        return version > self._tried.get((tenant, task_id), 0)
 
 
 def _looks() -> Iterator[float]:

@@ -7,20 +7,25 @@ nothing. So nobody asks a store again and again, and one who waits costs a futur
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
 
 import structlog
-from anyio import move_on_after
+from anyio import CancelScope, move_on_after
 
 from application.event_log import PARTITION
 from application.event_store import EventStore
-from application.subscription import Subscription
 from domain.errors import Failure
 from domain.event import Event, Recorded
 from domain.task import TaskLeaseExpired, TaskOffered, TaskReleased
 
 _POLL_SECONDS = 1.0
 _BATCH = 500
+
+T = TypeVar("T")
+
+Candidate = tuple[str, int]
+"""A task's id, and the version of it that may be had."""
 
 _Queue = tuple[str, str]
 """Tenant and name."""
@@ -40,7 +45,7 @@ class Ear:
         self.queue = queue
         self._news = news
         self._most = most
-        self._told: deque[str] = deque()
+        self._told: deque[Candidate] = deque()
         self._woken = asyncio.Event()
         self._has_left = False
 
@@ -62,9 +67,9 @@ class Ear:
         """Whether it can make use of one more task."""
         return not self.has_left and len(self._told) < self._most
 
-    def tell(self, task_id: str) -> None:
+    def tell(self, candidate: Candidate) -> None:
         """There is a task to be had."""
-        self._told.append(task_id)
+        self._told.append(candidate)
         self._woken.set()
 
     def leave(self) -> None:
@@ -76,7 +81,7 @@ class Ear:
         """Look at what has changed."""
         self._woken.set()
 
-    async def next(self, seconds: float) -> list[str]:
+    async def next(self, seconds: float) -> list[Candidate]:
         """The tasks that it is told of, once there are some; none after ``seconds``, or when it has left."""
         with move_on_after(seconds):
             while not self._told and not self.has_left:
@@ -92,6 +97,7 @@ class TaskNews:
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
+        self._alarm = store.subscribe(_is_available)
         self._ears: dict[_Queue, deque[Ear]] = {}
         self._somebody_waits = asyncio.Event()
         self.is_closed = False
@@ -106,57 +112,63 @@ class TaskNews:
         self._ears.setdefault(ear.queue, deque()).append(ear)
         self._somebody_waits.set()
 
-    def remove(self, ear: Ear, untaken: deque[str]) -> None:
+    def remove(self, ear: Ear, untaken: deque[Candidate]) -> None:
         """Tell it no more; what it has not taken is for another."""
         ears = self._ears[ear.queue]
         ears.remove(ear)
-        for task_id in untaken:
-            self.tell(ear.queue, task_id)
+        for candidate in untaken:
+            self.tell(ear.queue, candidate)
         if not ears:
             del self._ears[ear.queue]
         if not self._ears:
             self._somebody_waits.clear()
 
-    def tell(self, queue: _Queue, task_id: str) -> None:
-        """Tell whoever has waited longest and can make use of it. Those who come later look for themselves."""
+    def tell(self, queue: _Queue, candidate: Candidate) -> None:
+        """Tell whoever has waited longest and can make use of it; who comes later looks for himself."""
         ears = self._ears.get(queue, ())
         ear = next((ear for ear in ears if ear.wants_more), None)
         if ear is not None:
-            ear.tell(task_id)
+            ear.tell(candidate)
 
     def close(self) -> None:
-        """Nobody waits any more: the service stops."""
+        """Nobody waits any more, and nothing is read: the service stops."""
         self.is_closed = True
+        self._somebody_waits.set()
+        self._alarm.wake()
         for ears in self._ears.values():
             for ear in ears:
                 ear.wake()
 
     async def run(self) -> None:
-        """Read the log while somebody waits, whatever happens to it meanwhile; until cancelled."""
-        alarm = self._store.subscribe(_is_available)
-        while True:
+        """Read the log while somebody waits, whatever happens to it meanwhile, until closed or cancelled."""
+        while not self.is_closed:
             await self._somebody_waits.wait()
             try:
-                await self._follow(alarm)
+                await self._follow()
             except Failure as failure:
                 log.warning("task_news_away", error=str(failure))
-                await asyncio.sleep(_POLL_SECONDS)
+                await self._alarm.wait(_POLL_SECONDS)
 
-    async def _follow(self, alarm: Subscription) -> None:
-        position = await self._store.head(PARTITION)
-        while self._ears:
-            batch = await self._store.read(PARTITION, position, _BATCH)
+    async def _follow(self) -> None:
+        position = await self._look(self._store.head(PARTITION))
+        while self._ears and not self.is_closed:
+            batch = await self._look(self._store.read(PARTITION, position, _BATCH))
             if batch is None:
-                await alarm.wait(_POLL_SECONDS)
+                await self._alarm.wait(_POLL_SECONDS)
                 continue
             for recorded in batch.events:
                 self._hear(recorded)
             position = batch.position
 
+    async def _look(self, look: Awaitable[T]) -> T:
+        """To its end, even if cancelled: a thread is at it, on a connection that is closed right after."""
+        with CancelScope(shield=True):
+            return await look
+
     def _hear(self, recorded: Recorded) -> None:
         event = recorded.event
         if isinstance(event, _Available):
-            self.tell((recorded.meta.tenant, event.queue), event.task_id)
+            self.tell((recorded.meta.tenant, event.queue), (event.task_id, recorded.version))
 
 
 def _is_available(event: Event) -> bool:

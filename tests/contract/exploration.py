@@ -49,7 +49,6 @@ class Findings:
 def explore(schema: schemathesis.BaseSchema) -> Findings:
     """Let schemathesis run all its phases over a schema that knows its application or its server."""
     schema.hook("filter_failure")(is_a_failure)
-    schema.hook("before_call")(wait_for_nothing)
     findings = Findings()
     for event in from_schema(schema).execute():
         match event:
@@ -65,6 +64,7 @@ def explore(schema: schemathesis.BaseSchema) -> Findings:
     return findings
 
 
+@schemathesis.hook("before_call")
 def wait_for_nothing(
     context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
 ) -> None:
