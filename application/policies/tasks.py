@@ -1,4 +1,4 @@
-"""Steps of kind ``task``: a task is offered for each dispatch, and what the worker says becomes the answer."""
+"""Steps of kind ``task``: each dispatch offers a task, and what the worker says becomes the answer."""
 
 import asyncio
 from collections import OrderedDict
