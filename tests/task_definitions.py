@@ -1,4 +1,4 @@
-"""A service with definitions whose steps are tasks: in this process, or ``python -m tests.task_definitions serve``."""
+"""A service whose steps can be tasks: here, or by ``python -m tests.task_definitions serve``."""
 
 from collections.abc import Sequence
 

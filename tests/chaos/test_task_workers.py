@@ -3,13 +3,13 @@
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import anyio
 import pytest
 
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from domain.task import TaskClaimed, TaskCompleted, TaskLeaseExpired, TaskOffered
 from tests.application.logs import Settings, open_logs, postgres_settings, sqlite_settings
 from tests.chaos.conftest import Launch
@@ -133,7 +133,7 @@ async def test_what_a_killed_worker_had_is_done_by_another_and_everything_once(
     assert never_two_holders(events)
 
 
-def never_two_holders(events: list[object]) -> bool:
+def never_two_holders(events: Sequence[Event]) -> bool:
     """Whether each claim of a task came when nobody had it any more."""
     held: set[str] = set()
     for event in events:
