@@ -1,6 +1,7 @@
 """The composition root: which part is built with which, by plain constructors."""
 
 import os
+import secrets
 import socket
 import time
 from contextlib import AsyncExitStack
@@ -17,6 +18,9 @@ from application.integration import Source
 from application.jobs import JobHandlers
 from application.pacing import StartPace
 from application.runs import RunHandlers
+from application.task_claims import TaskClaims
+from application.task_news import TaskNews
+from application.tasks import TaskHandlers
 from application.triggers import ShippedTriggers
 from application.workflows import WorkflowHandlers
 from config.http_steps import build_http_steps
@@ -36,6 +40,7 @@ from interfaces.rest.jobs import JobRoutes
 from interfaces.rest.metrics import Metrics
 from interfaces.rest.root import Check, RootRoutes
 from interfaces.rest.service import Service
+from interfaces.rest.tasks import TaskRoutes
 from interfaces.rest.workflow_orders import WorkflowOrderRoutes
 from interfaces.rest.workflows import WorkflowRoutes
 from interfaces.scheduling.cron import UnixCron
@@ -44,6 +49,7 @@ from projections.executions import Executions
 from projections.job_runs import JobRuns
 from projections.projection import Projection
 from projections.steps import Steps
+from projections.tasks import TaskCandidates, Tasks
 from projections.workflows import Workflows
 
 DISTRIBUTION = "workflow-orchestrator"
@@ -57,6 +63,7 @@ class Projections(msgspec.Struct, frozen=True):
     executions: Executions
     approvals: Approvals
     job_runs: JobRuns
+    tasks: Tasks
 
     @classmethod
     def named_by(cls, settings: Settings) -> "Projections":
@@ -68,11 +75,12 @@ class Projections(msgspec.Struct, frozen=True):
             Executions(names.executions),
             Approvals(names.approvals),
             JobRuns(names.job_runs),
+            Tasks(names.tasks),
         )
 
     def all(self) -> tuple[Projection, ...]:
         """All of them."""
-        return (self.workflows, self.steps, self.executions, self.approvals, self.job_runs)
+        return (self.workflows, self.steps, self.executions, self.approvals, self.job_runs, self.tasks)
 
 
 class Container(msgspec.Struct, frozen=True):
@@ -87,6 +95,7 @@ class Container(msgspec.Struct, frozen=True):
     schedules: dict[str, UnixCron]
     parts: Parts
     metrics: Metrics
+    task_news: TaskNews
     app: Starlette
 
 
@@ -112,6 +121,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         workflows.handlers(),
         RunHandlers(stores.event_store, clock, workflows, pace).handlers(),
         JobHandlers(stores.event_store, clock).handlers(),
+        TaskHandlers(stores.event_store, clock).handlers(),
     )
     aliases = settings.rabbitmq.type_aliases
     consumer = MessageConsumer(
@@ -177,6 +187,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         metrics_path=settings.metrics.path,
         metrics_token=token if settings.metrics.require_auth else None,
     )
+    task_news = TaskNews(stores.event_store)
+    candidates = TaskCandidates(stores.documents, projections.tasks)
+    claims = TaskClaims(dispatch, candidates, task_news, clock, secrets.token_urlsafe)
     routes = [*root.routes(), *docs_routes()]
     if "api" in settings.service.roles:
         routes += [
@@ -189,6 +202,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *JobRoutes(
                 service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled
             ).routes(),
+            *TaskRoutes(service, projections.tasks, claims).routes(),
         ]
     app = Application(routes, metrics)
     return Container(
@@ -201,6 +215,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         schedules,
         parts,
         metrics,
+        task_news,
         app,
     )
 

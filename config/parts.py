@@ -9,11 +9,13 @@ from application.dispatcher import Dispatcher
 from application.joint_part import JointPart
 from application.leadership import Leadership
 from application.outbox import Outbox
-from application.policies import runs, wait_steps, workflow_timers
+from application.policies import runs, task_leases, wait_steps, workflow_timers
 from application.policies.approval_steps import ApprovalSteps
 from application.policies.child_workflows import ChildWorkflows
 from application.policies.reaction import Reaction
 from application.policies.runs import Runs
+from application.policies.task_leases import TaskLeaseTimers
+from application.policies.tasks import TaskSteps
 from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher
@@ -136,6 +138,8 @@ def build_parts(
             Reaction(ApprovalSteps(), dispatch),
             Reaction(ChildWorkflows(), dispatch),
             Runs(dispatch, stores.timers),
+            TaskSteps(dispatch),
+            TaskLeaseTimers(stores.timers),
         ]
         carriers = [follower(handler, stores.log_positions) for handler in carrying_out]
         following += carriers
@@ -168,6 +172,7 @@ def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clo
     commands = {
         **workflow_timers.COMMANDS,
         **runs.COMMANDS,
+        **task_leases.COMMANDS,
         wait_steps.TIMER_KIND: wait_steps.wait_is_over,
     }
     due = DueTimers(stores.timers, clock, dispatch, commands)

@@ -67,6 +67,7 @@ async def working(container: Container) -> AsyncIterator["Stop"]:
     async with anyio.create_task_group() as tasks:
         if container.stores.wakeups is not None:
             tasks.start_soon(container.stores.wakeups.run, name="wakeups")
+        tasks.start_soon(container.task_news.run, name="task news")
         container.transport.start(tasks)
         for leadership in container.parts.leaderships:
             await tasks.start(leadership.run, name="leadership")
@@ -140,7 +141,11 @@ async def _watch_signals(server: uvicorn.Server, stop: Stop) -> None:
 
 
 async def _stop_taking_in(container: Container) -> None:
-    """No new firing, timer or message; what is in hand is finished. Twice is harmless."""
+    """No new firing, timer or message, nor anybody who waits for a task; what is in hand is finished.
+
+    Twice is harmless.
+    """
+    container.task_news.close()
     await container.parts.finish_clockwork()
     await container.transport.stop_taking_in()
 

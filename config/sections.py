@@ -101,6 +101,7 @@ class Containers(Section):
     executions: Name
     approvals: Name
     job_runs: Name
+    tasks: Name
     positions: Name
 
 

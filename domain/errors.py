@@ -4,10 +4,12 @@
 
     Refusal                      a rule of the business says no; telling the caller is the answer
       NotFound
-        WorkflowNotFound, StepNotFound, ApprovalNotFound, JobNotFound, DefinitionNotFound
+        WorkflowNotFound, StepNotFound, ApprovalNotFound, JobNotFound, DefinitionNotFound,
+        TaskNotFound
       Conflict                   the thing's state does not allow it now
         ApprovalNotPending, NothingFailed, StepNotOpen, TooManyWaiting, WorkflowAlreadyRunning,
-        WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone
+        WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone,
+        TaskNotOffered, TaskLeaseLost, TaskEnded
       BadInput                   what was given does not suit what it is for
         OpportunityRequired
       VersionMismatch            the caller decided on an older version
@@ -56,6 +58,10 @@ class DefinitionNotFound(NotFound):
     code = "DEFINITION_NOT_FOUND"
 
 
+class TaskNotFound(NotFound):
+    code = "TASK_NOT_FOUND"
+
+
 class Conflict(Refusal):
     """The thing's present state does not allow the command."""
 
@@ -90,6 +96,22 @@ class TooManyWaiting(Conflict):
 
 class StepNotOpen(Conflict):
     code = "STEP_NOT_OPEN"
+
+
+class TaskNotOffered(Conflict):
+    """Another worker has it, or its time is up."""
+
+    code = "TASK_NOT_OFFERED"
+
+
+class TaskLeaseLost(Conflict):
+    """What was done under the lease counts no more: another may be at it."""
+
+    code = "LEASE_LOST"
+
+
+class TaskEnded(Conflict):
+    code = "TASK_ENDED"
 
 
 class BadInput(Refusal):

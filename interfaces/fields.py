@@ -123,6 +123,9 @@ DefinitionName = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=_NO_CONTROL_CHARACTERS)
 ]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(_integer)]
+ClaimedAtOnce = Annotated[int, Field(ge=1, le=100), BeforeValidator(_integer)]
+LeaseSeconds = Annotated[int, Field(ge=1, le=43_200), BeforeValidator(_integer)]
+WaitSeconds = Annotated[int, Field(ge=0, le=30), BeforeValidator(_integer)]
 Comment = Annotated[str, StringConstraints(max_length=4000, pattern=_NO_NUL)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_NO_NUL)]
 WebAddress = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=_WEB_ADDRESS)]

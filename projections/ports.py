@@ -13,12 +13,14 @@ class Container(msgspec.Struct, frozen=True):
     """A set of documents of one kind, partitioned by tenant.
 
     ``sort_field`` holds a time; lists are newest first by it. ``filter_fields`` can be asked for by
-    equality, so a store keeps an index on each.
+    equality, so a store keeps an index on each; and one on each of ``filters_together``, fields that are
+    asked for at once where either alone would leave too many.
     """
 
     name: str
     sort_field: str
     filter_fields: tuple[str, ...] = ()
+    filters_together: tuple[tuple[str, ...], ...] = ()
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -36,9 +38,11 @@ class Document(msgspec.Struct, frozen=True):
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """Which documents, newest first. Times are compared as the text that documents hold.
+    """Which documents, newest first unless ``oldest_first``. Times are compared as the text that documents
+    hold.
 
-    ``after`` is the (sort value, id) of the last document of the page before.
+    ``after`` is the (sort value, id) of the last document of the page before. Where nobody asks how many
+    there are, they need not be ``counted``.
     """
 
     equal: Mapping[str, str] = {}
@@ -46,10 +50,14 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     sort_before: str | None = None
     after: tuple[str, str] | None = None
     limit: int = 50
+    oldest_first: bool = False
+    counted: bool = True
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a list. ``total`` counts all that the query matches; ``next_after`` leads on."""
+    """One page of a list. ``total`` counts all that the query matches, or what is here where it is not to
+    be counted; ``next_after`` leads on.
+    """
 
     documents: tuple[Document, ...]
     total: int

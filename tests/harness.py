@@ -91,11 +91,18 @@ async def eventually(
 
 
 class ServiceProcess:
-    """A service as a process of its own, to be killed. ``overlay`` is laid over its settings."""
+    """A service as a process of its own, to be killed. ``overlay`` is laid over its settings; another
+    ``module`` may run it, with what the tests add to it.
+    """
 
-    module = "config.main"
-
-    def __init__(self, folder: Path, *, overlay: Mapping[str, Any] | None = None, **environ: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        overlay: Mapping[str, Any] | None = None,
+        module: str = "config.main",
+        **environ: str,
+    ) -> None:
         tag = uuid4().hex[:6]
         self.port = free_port()
         self.data_dir = folder / "data"
@@ -104,6 +111,7 @@ class ServiceProcess:
             config = folder / f"settings-{tag}.yaml"
             config.write_text(yaml.safe_dump(dict(overlay)))
             self._arguments = ["--config", str(config)]
+        self._module = module
         self._environ = environ
         self._process: subprocess.Popen[bytes] | None = None
         self._log = folder / f"service-{tag}.log"
@@ -138,7 +146,7 @@ class ServiceProcess:
         """Start it without waiting for anything."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self.module, "serve", *self._arguments],
+                [sys.executable, "-m", self._module, "serve", *self._arguments],
                 env={
                     **_clean_environment(),
                     "DATA_DIR": str(self.data_dir),

@@ -14,7 +14,6 @@ from config.main import main
 from config.sections import Settings
 from domain.definition import Retry, StepDefinition, WorkflowDefinition
 from infrastructure.clock import SystemClock
-from tests.harness import ServiceProcess
 
 SERVICE = "risk_analytics"
 AGAIN_AT_ONCE = Retry(attempts=20, delay_seconds=0.1, factor=1.0, jitter=0.0)
@@ -79,12 +78,6 @@ async def _build_with_plans(settings: Settings, stack: AsyncExitStack) -> Contai
     container = await _build(settings, stack)
     with_plans(container, Plans())
     return container
-
-
-class OrchestratorProcess(ServiceProcess):
-    """This program as a process of its own."""
-
-    module = "tests.http_orchestrator"
 
 
 if __name__ == "__main__":

@@ -26,11 +26,12 @@ _PATH = f"/{PARTITION_KEY}"
 def orders(container: Container) -> list[tuple[str, ...]]:
     """The orders, all descending, that queries ask for: each needs a composite index of its own.
 
-    By time and id, and the same behind a field that is filtered by: Cosmos DB takes a composite index
-    for a filter and an order together if the order begins with the filter's field.
+    By time and id, and the same behind fields that are filtered by: Cosmos DB takes a composite index
+    for filters and an order together if the order begins with the filters' fields.
     """
     newest = (container.sort_field, "id")
-    return [newest, *((field, *newest) for field in container.filter_fields)]
+    filters = [*((field,) for field in container.filter_fields), *container.filters_together]
+    return [newest, *((*fields, *newest) for fields in filters)]
 
 
 def indexing_policy(fields: Sequence[str], orders: Sequence[Sequence[str]] = ()) -> Policy:

@@ -78,13 +78,14 @@ class CosmosDocuments:
         await self._database.for_each(documents, lambda document: _put(items, document))
 
     async def query(self, container: Container, tenant: str, query: Query) -> Page:
-        """A page of a tenant's documents, the newest first."""
+        """A page of a tenant's documents, the newest first unless the query says otherwise."""
         items = Items(self._database, container.name)
         where, parameters = _matching(container, query)
         sort = _field(container.sort_field)
         page, page_parameters = list(where), dict(parameters)
         if query.after is not None:
-            page.append(f"({sort} < @sort OR ({sort} = @sort AND c.id < @id))")
+            beyond = ">" if query.oldest_first else "<"
+            page.append(f"({sort} {beyond} @sort OR ({sort} = @sort AND c.id {beyond} @id))")
             page_parameters |= {"@sort": query.after[0], "@id": query.after[1]}
         rows = await items.query(
             tenant,
@@ -92,8 +93,8 @@ class CosmosDocuments:
             page_parameters,
         )
         shown, more = rows[: query.limit], len(rows) > query.limit
-        total = len(rows)
-        if more or query.after is not None:
+        total = len(shown)
+        if query.counted and (more or query.after is not None):
             counted = await items.query(
                 tenant, f"SELECT VALUE COUNT(1) FROM c {_where(where)}", parameters, operation="count"
             )
@@ -155,10 +156,14 @@ def _matching(container: Container, query: Query) -> tuple[list[str], dict[str, 
 
 
 def _order(container: Container, query: Query) -> str:
-    """Newest first, behind a field that all rows have in common: so the composite index serves both."""
-    filtered = [field for field in container.filter_fields if field in query.equal][:1]
-    fields = (*filtered, container.sort_field, "id")
-    return ", ".join(f"{_field(field)} DESC" for field in fields)
+    """By time, behind fields that all rows have in common: so a composite index serves both.
+
+    An index that descends serves what ascends in all its fields as well.
+    """
+    known = [*container.filters_together, *((field,) for field in container.filter_fields)]
+    filtered = next((fields for fields in known if query.equal.keys() >= set(fields)), ())
+    direction = "ASC" if query.oldest_first else "DESC"
+    return ", ".join(f"{_field(field)} {direction}" for field in (*filtered, container.sort_field, "id"))
 
 
 def _where(conditions: Sequence[str]) -> str:

@@ -62,7 +62,7 @@ class SqliteDocuments:
         await self._database.write(lambda connection: connection.executemany(statement, rows))
 
     async def query(self, container: Container, tenant: str, query: Query) -> Page:
-        """A page of a tenant's documents, the newest first."""
+        """A page of a tenant's documents, the newest first unless the query says otherwise."""
         sort = _field(container.sort_field)
         where, parameters = ["tenant = ?"], [tenant]
         for name, value in query.equal.items():
@@ -77,23 +77,24 @@ class SqliteDocuments:
         matching = f'FROM "{container.name}" WHERE {" AND ".join(where)}'
         page, page_parameters = matching, list(parameters)
         if query.after is not None:
-            page += f" AND ({sort}, id) < (?, ?)"
+            page += f" AND ({sort}, id) {'>' if query.oldest_first else '<'} (?, ?)"
             page_parameters += query.after
+        direction = "ASC" if query.oldest_first else "DESC"
 
         def select(connection: sqlite3.Connection) -> Page:
-            total = kept_count(connection, container, tenant, query)
+            total = kept_count(connection, container, tenant, query) if query.counted else 0
             if total is None:
                 (total,) = connection.execute(f"SELECT COUNT(*) {matching}", parameters).fetchone()
             rows = connection.execute(
                 f"SELECT id, version, CAST(body AS BLOB), {sort} {page}"
-                f" ORDER BY {sort} DESC, id DESC LIMIT ?",
+                f" ORDER BY {sort} {direction}, id {direction} LIMIT ?",
                 [*page_parameters, query.limit + 1],
             ).fetchall()
             shown = rows[: query.limit]
             more = len(rows) > query.limit
             return Page(
                 tuple(Document(tenant, row[0], row[1], row[2]) for row in shown),
-                total,
+                total if query.counted else len(shown),
                 (shown[-1][3], shown[-1][0]) if more else None,
             )
 
@@ -131,13 +132,15 @@ def _field(name: str) -> str:
 
 def _schema(container: Container) -> list[str]:
     name, sort = container.name, _field(container.sort_field)
+    filters = [*((field,) for field in container.filter_fields), *container.filters_together]
     return [
         f'CREATE TABLE IF NOT EXISTS "{name}"'
         " (tenant TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL,"
         " PRIMARY KEY (tenant, id))",
         f'CREATE INDEX IF NOT EXISTS "{name}_newest" ON "{name}" (tenant, {sort}, id)',
         *(
-            f'CREATE INDEX IF NOT EXISTS "{name}_{field}" ON "{name}" (tenant, {_field(field)}, {sort}, id)'
-            for field in container.filter_fields
+            f'CREATE INDEX IF NOT EXISTS "{name}_{"_".join(fields)}" ON "{name}"'
+            f" (tenant, {', '.join(map(_field, fields))}, {sort}, id)"
+            for fields in filters
         ),
     ]

@@ -12,17 +12,20 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from interfaces.fields import (
+    ClaimedAtOnce,
     Comment,
     Cursor,
     DefinitionName,
     Id,
     Instant,
     JsonObject,
+    LeaseSeconds,
     Limit,
     Number,
     Reason,
     Silent,
     Version,
+    WaitSeconds,
     WebAddress,
 )
 
@@ -39,6 +42,7 @@ WorkflowStatus = Literal[
 ]
 ApprovalStatus = Literal["pending", "approved", "rejected", "withdrawn"]
 RunStatus = Literal["scheduled", "completed", "failed"]
+TaskStatus = Literal["offered", "claimed", "completed", "failed", "revoked"]
 
 
 class Fault(TypedDict):
@@ -149,6 +153,44 @@ class TriggerJobRequest(ApiModel):
     metadata: JsonObject = Field(default={})
 
 
+class ClaimTasksRequest(ApiModel):
+    """The body of ``POST /tasks/claim``; without ``wait_seconds`` it answers at once."""
+
+    queue: Id
+    worker_id: Id
+    max: ClaimedAtOnce = 1
+    lease_seconds: LeaseSeconds = 60
+    wait_seconds: WaitSeconds = 0
+
+
+class HeartbeatTaskRequest(ApiModel):
+    """The body of ``POST /tasks/{taskId}/heartbeat``."""
+
+    lease_token: Id
+    lease_seconds: Silent[LeaseSeconds] = None
+
+
+class CompleteTaskRequest(ApiModel):
+    """The body of ``POST /tasks/{taskId}/complete``."""
+
+    lease_token: Id
+    output: JsonObject = Field(default={})
+
+
+class FailTaskRequest(ApiModel):
+    """The body of ``POST /tasks/{taskId}/fail``."""
+
+    lease_token: Id
+    error: Comment
+    retryable: bool = True
+
+
+class ReleaseTaskRequest(ApiModel):
+    """The body of ``POST /tasks/{taskId}/release``."""
+
+    lease_token: Id
+
+
 class Query(ApiModel):
     """A query string. A parameter that is given twice is refused, whatever it says."""
 
@@ -195,6 +237,13 @@ class RunFilters(Paging):
     """The query of ``GET /jobs/{job}/runs``."""
 
     status: Silent[RunStatus] = None
+
+
+class TaskFilters(Paging):
+    """The query of ``GET /tasks``."""
+
+    queue: Silent[Id] = None
+    status: Silent[TaskStatus] = None
 
 
 class NoQuery(Query):

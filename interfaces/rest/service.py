@@ -1,7 +1,8 @@
 """What the routes work with: the door for commands, the documents for queries, and who calls."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import Request
@@ -31,6 +32,9 @@ from projections.projection import Projection, document_of
 
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 
+_WAITING_TO_A_PLACE = 4
+"""How many requests may wait for something to happen, to each that may be answered at a time: one that waits
+costs its connection and a few kilobytes, and no turn at a store."""
 
 _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
@@ -56,6 +60,16 @@ class Service:
         """A route that knows its caller before its endpoint runs, and turns away what is too much at once."""
 
         return Route(path, _Answering(self._door, endpoint), methods=[method])
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Where a request waits for something to happen: its place among those that are answered is free.
+
+        Raises:
+            ApiError: 503, too many wait already.
+        """
+        with self._door.outside():
+            yield
 
     async def document(
         self, projection: Projection, caller: Caller, id: str, *, stream: str, missing: NotFound
@@ -147,6 +161,20 @@ class _Door:
     def __init__(self, authenticate: Authenticator, places: int) -> None:
         self.authenticate = authenticate
         self.places = places
+        self._waiting_places = _WAITING_TO_A_PLACE * places
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Give the place back meanwhile. Who comes in again is let in first, even if it gets crowded."""
+        if not self._waiting_places:
+            raise overloaded()
+        self._waiting_places -= 1
+        self.places += 1
+        try:
+            yield
+        finally:
+            self.places -= 1
+            self._waiting_places += 1
 
 
 class _Answering:
@@ -161,7 +189,7 @@ class _Answering:
         request = Request(scope, receive, send)
         caller = self._door.authenticate(request.headers)
         request.state.tenant = caller.tenant
-        if not self._door.places:
+        if self._door.places <= 0:
             raise overloaded()
         self._door.places -= 1
         before = bind_contextvars(tenant_id=caller.tenant)

@@ -16,7 +16,6 @@ import pytest
 from tests.chaos.decisions import get, in_thread
 from tests.chaos.instances import leader_of
 from tests.harness import ServiceProcess, eventually
-from tests.http_orchestrator import OrchestratorProcess
 from tests.lying_service import Neighbour, lying_service
 from tests.neighbours import Names
 
@@ -39,9 +38,7 @@ def orchestrators(tmp_path: Path, names: Names, neighbour: Neighbour) -> Iterato
     def make(**environ: str) -> ServiceProcess:
         folder = tmp_path / str(len(made))
         folder.mkdir()
-        process = OrchestratorProcess(
-            folder, overlay=names.overlay(), RISK_ANALYTICS_URL=neighbour.url, **environ
-        )
+        process = ServiceProcess(folder, overlay=names.overlay(), RISK_ANALYTICS_URL=neighbour.url, **environ)
         made.append(process)
         return process
 

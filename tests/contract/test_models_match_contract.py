@@ -11,9 +11,13 @@ from interfaces.rest import models
 from interfaces.rest.models import (
     ApiModel,
     ApprovalFilters,
+    ClaimTasksRequest,
     CompleteStepRequest,
+    CompleteTaskRequest,
     CreateApprovalRequest,
     DecisionRequest,
+    FailTaskRequest,
+    HeartbeatTaskRequest,
     NoQuery,
     NothingToSayRequest,
     Paging,
@@ -22,6 +26,7 @@ from interfaces.rest.models import (
     RetryRequest,
     RunFilters,
     StartWorkflowRequest,
+    TaskFilters,
     TriggerJobRequest,
     WorkflowFilters,
 )
@@ -39,6 +44,7 @@ QUERIES: dict[str, type[Query]] = {
     "listApprovalEvents": Paging,
     "listJobs": NoQuery,
     "listJobRuns": RunFilters,
+    "listTasks": TaskFilters,
 }
 """Which model reads the query string of which operation."""
 
@@ -140,6 +146,7 @@ def test_a_drift_of_any_kind_is_noticed(change: Any) -> None:
 
 APPROVAL: Json = {"opportunityId": "opp-1", "riskScore": 0.5, "amount": 10}
 WORKFLOW: Json = {"opportunityId": "opp-1"}
+CLAIM: Json = {"queue": "q", "workerId": "w"}
 
 
 @pytest.mark.parametrize(
@@ -169,6 +176,12 @@ WORKFLOW: Json = {"opportunityId": "opp-1"}
         (CompleteStepRequest, {"result": {}}),
         (TriggerJobRequest, {}),
         (TriggerJobRequest, {"metadata": {}}),
+        (ClaimTasksRequest, CLAIM),
+        (ClaimTasksRequest, CLAIM | {"max": 100, "leaseSeconds": 43_200, "waitSeconds": 30.0}),
+        (HeartbeatTaskRequest, {"leaseToken": "t", "leaseSeconds": 1}),
+        (CompleteTaskRequest, {"leaseToken": "t"}),
+        (CompleteTaskRequest, {"leaseToken": "t", "output": {"a": [None, {"b": 1.5}]}}),
+        (FailTaskRequest, {"leaseToken": "t", "error": "", "retryable": False}),
     ],
 )
 def test_what_the_contract_takes_the_model_takes(model: type[ApiModel], body: Json) -> None:
@@ -219,6 +232,20 @@ def test_what_the_contract_takes_the_model_takes(model: type[ApiModel], body: Js
         (NothingToSayRequest, {"reason": "x"}),
         (CompleteStepRequest, {}),
         (CompleteStepRequest, {"result": 5}),
+        (ClaimTasksRequest, {"queue": "q"}),
+        (ClaimTasksRequest, CLAIM | {"max": 0}),
+        (ClaimTasksRequest, CLAIM | {"max": 101}),
+        (ClaimTasksRequest, CLAIM | {"max": True}),
+        (ClaimTasksRequest, CLAIM | {"leaseSeconds": 0}),
+        (ClaimTasksRequest, CLAIM | {"leaseSeconds": 1.5}),
+        (ClaimTasksRequest, CLAIM | {"waitSeconds": 31}),
+        (ClaimTasksRequest, CLAIM | {"waitSeconds": None}),
+        (HeartbeatTaskRequest, {"leaseToken": ""}),
+        (HeartbeatTaskRequest, {"leaseToken": "t", "leaseSeconds": None}),
+        (CompleteTaskRequest, {"leaseToken": "t", "output": []}),
+        (CompleteTaskRequest, {"leaseToken": "t", "output": {"a": 2**53}}),
+        (FailTaskRequest, {"leaseToken": "t"}),
+        (FailTaskRequest, {"leaseToken": "t", "error": "e", "retryable": "no"}),
         (TriggerJobRequest, {"metadata": None}),
         (TriggerJobRequest, {"metadata": {"a": 2**53}}),
     ],

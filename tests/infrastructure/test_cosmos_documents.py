@@ -18,7 +18,8 @@ from projections.ports import Document, Query
 from tests.builders import OTHER_TENANT, TENANT
 from tests.cosmos import Account, administrator
 from tests.infrastructure.cosmos_places import Observed, Place, opened_in, place_in
-from tests.infrastructure.test_documents import OTHERS, THINGS, LastingDocumentsCases, thing
+from tests.infrastructure.test_documents import LastingDocumentsCases
+from tests.infrastructure.things import OTHERS, THINGS, thing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos]
 
@@ -166,7 +167,7 @@ async def test_containers_are_made_as_the_contract_and_the_queries_want_them(
     assert "/*" in {each["path"] for each in policy["excludedPaths"]}
     composites = [[(part["path"], part["order"]) for part in each] for each in policy["compositeIndexes"]]
     assert composites == [[(f"/{field}", "descending") for field in order] for order in orders(THINGS)]
-    assert len(composites) == 3
+    assert len(composites) == 4
 
 
 async def test_a_container_that_is_there_keeps_its_indexes_and_gets_those_it_lacks(

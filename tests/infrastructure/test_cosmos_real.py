@@ -17,7 +17,7 @@ from projections.ports import Query
 from tests.builders import TENANT
 from tests.cosmos import Account
 from tests.infrastructure.cosmos_places import Observed, Place, opened_in, place_in
-from tests.infrastructure.test_documents import THINGS, thing
+from tests.infrastructure.things import THINGS, thing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real_cosmos]
 

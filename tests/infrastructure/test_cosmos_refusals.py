@@ -21,7 +21,7 @@ from tests.builders import LEASE, OTHER_TENANT, TENANT
 from tests.cosmos import Account
 from tests.cosmos_gate import Gate, Refusal, gate_before
 from tests.infrastructure.cosmos_places import Observed, Place, opened_in, place_in
-from tests.infrastructure.test_documents import OTHERS, THINGS, thing
+from tests.infrastructure.things import OTHERS, THINGS, thing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos]
 

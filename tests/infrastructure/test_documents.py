@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import msgspec
@@ -16,39 +15,12 @@ from domain.errors import StoreUnavailable
 from infrastructure.sqlite import database as sqlite_database
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.documents import SqliteDocuments, by_keys
-from projections.ports import Container, Document, Documents, Page, Query
+from projections.ports import Document, Documents, Page, Query
 from tests.builders import OTHER_TENANT, TENANT
+from tests.infrastructure.things import OTHERS, THINGS, all_pages, ids, thing
 from tests.projections.memory_documents import MemoryDocuments
 
 pytestmark = pytest.mark.anyio
-
-THINGS = Container("things", sort_field="createdAt", filter_fields=("kind", "status"))
-OTHERS = Container("other_things", sort_field="createdAt")
-
-
-def thing(
-    id: str, *, tenant: str = TENANT, version: int = 1, at: str = "2026-01-01", **more: Any
-) -> Document:
-    """A document; ``at`` is what it is sorted by."""
-    body = {"id": id, "tenantId": tenant, "createdAt": at, **more}
-    return Document(tenant, id, version, msgspec.json.encode(body))
-
-
-def ids(page: Page) -> list[str]:
-    return [document.id for document in page.documents]
-
-
-async def all_pages(
-    documents: Documents, *, limit: int, tenant: str = TENANT, equal: dict[str, str] | None = None
-) -> list[Page]:
-    pages: list[Page] = []
-    after = None
-    while not pages or after is not None:
-        query = Query(equal=equal or {}, after=after, limit=limit)
-        page = await documents.query(THINGS, tenant, query)
-        pages.append(page)
-        after = page.next_after
-    return pages
 
 
 class DocumentsCases:
@@ -174,6 +146,37 @@ class DocumentsCases:
             assert {page.total for page in pages} == {20}
             assert all(len(page.documents) == limit for page in pages[:-1])
             assert 0 < len(pages[-1].documents) <= limit
+
+    @pytest.mark.parametrize("equal", [{}, {"kind": "x"}, {"kind": "x", "status": "open"}])
+    async def test_the_oldest_come_first_if_asked_and_pages_show_each_once(
+        self, documents: Documents, equal: dict[str, str]
+    ) -> None:
+        await documents.put(
+            THINGS,
+            [
+                thing(
+                    f"{n:02}",
+                    at=f"2026-01-0{n % 3 + 1}",
+                    kind="xy"[n % 2],
+                    status=["open", "done"][n % 5 == 0],
+                )
+                for n in range(24)
+            ],
+        )
+        whole = ids(await documents.query(THINGS, TENANT, Query(equal=equal, limit=200)))
+        assert len(whole) == {0: 24, 1: 12, 2: 9}[len(equal)]
+        for limit in (1, 4, 200):
+            pages = await all_pages(documents, limit=limit, equal=equal, oldest_first=True)
+            assert [id for page in pages for id in ids(page)] == whole[::-1]
+            assert {page.total for page in pages} == {len(whole)}
+
+    async def test_what_is_not_to_be_counted_tells_of_what_it_shows(self, documents: Documents) -> None:
+        await documents.put(THINGS, [thing(f"{n:02}", kind="x", status="open") for n in range(5)])
+        query = Query(equal={"kind": "x", "status": "open"}, limit=2, oldest_first=True, counted=False)
+        page = await documents.query(THINGS, TENANT, query)
+        assert (ids(page), page.total, page.next_after) == (["00", "01"], 2, ("2026-01-01", "01"))
+        last = await documents.query(THINGS, TENANT, Query(limit=9, counted=False))
+        assert (last.total, last.next_after) == (5, None)
 
     async def test_new_documents_neither_repeat_nor_hide_any_on_the_pages_that_follow(
         self, documents: Documents
@@ -315,14 +318,20 @@ class TestSqliteDocuments(LastingDocumentsCases):
         async with self.opened(tmp_path) as documents:
             await documents.put(THINGS, [thing(str(number), kind="x") for number in range(50)])
         connection = sqlite3.connect(tmp_path / "documents.db")
-        for filtered in ("", " AND json_extract(body, '$.kind') = 'x'"):
-            plan = connection.execute(
-                "EXPLAIN QUERY PLAN SELECT id FROM things WHERE tenant = ?"
-                f"{filtered} ORDER BY json_extract(body, '$.createdAt') DESC, id DESC LIMIT 5",
-                (TENANT,),
-            ).fetchall()
-            assert "USING INDEX" in str(plan) or "USING COVERING INDEX" in str(plan)
-            assert "TEMP B-TREE" not in str(plan)
+        by_kind, by_status = (f" AND json_extract(body, '$.{field}') = 'x'" for field in ("kind", "status"))
+        for filtered, index in (
+            ("", "things_newest"),
+            (by_kind, "things_kind"),
+            (by_kind + by_status, "things_kind_status"),
+        ):
+            for direction in ("DESC", "ASC"):
+                plan = connection.execute(
+                    f"EXPLAIN QUERY PLAN SELECT id FROM things WHERE tenant = ?{filtered}"
+                    f" ORDER BY json_extract(body, '$.createdAt') {direction}, id {direction} LIMIT 5",
+                    (TENANT,),
+                ).fetchall()
+                assert f"INDEX {index} (" in str(plan)
+                assert "TEMP B-TREE" not in str(plan)
         connection.close()
 
     async def test_many_documents_are_looked_up_and_not_looked_for(self, tmp_path: Path) -> None:

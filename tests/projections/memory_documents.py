@@ -44,12 +44,12 @@ class MemoryDocuments:
                 and (query.sort_before is None or place[0] < query.sort_before)
             ):
                 matching.append((place, document))
-        matching.sort(key=lambda each: each[0], reverse=True)
-        rest = [each for each in matching if query.after is None or each[0] < query.after]
+        matching.sort(key=lambda each: each[0], reverse=not query.oldest_first)
+        rest = [each for each in matching if query.after is None or _is_beyond(each[0], query)]
         shown = rest[: query.limit]
         return Page(
             tuple(document for _, document in shown),
-            len(matching),
+            len(matching) if query.counted else len(shown),
             shown[-1][0] if len(rest) > query.limit else None,
         )
 
@@ -58,3 +58,8 @@ class MemoryDocuments:
 
     async def ping(self) -> None:
         return None
+
+
+def _is_beyond(place: Key, query: Query) -> bool:
+    assert query.after is not None
+    return place > query.after if query.oldest_first else place < query.after

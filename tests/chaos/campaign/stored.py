@@ -17,6 +17,7 @@ CONTAINERS = (
     "workflow_executions",
     "hitl_approvals",
     "workflow_job_runs",
+    "workflow_tasks",
 )
 
 

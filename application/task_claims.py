@@ -1,0 +1,202 @@
+"""Claims: candidates are looked for in the documents, or told by the log; an append decides who gets one."""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from application.deciders import Committed
+from application.dispatcher import Dispatcher
+from application.ports import Clock
+from application.task_commands import ClaimTask
+from application.task_news import Candidate, Ear, TaskNews
+from domain.errors import Refusal
+from domain.event import Metadata
+from domain.task import digest_of
+from domain.values import derived_id
+
+_LOOK_AGAIN_SECONDS = (0.1, 1.0)
+"""After that, one who waits looks into the documents again: they may not have had yet what the log had told
+before it came."""
+
+_LOOK_AT_LAST_SECONDS = 10.0
+"""How often one looks who goes on waiting: what was told to somebody who then could not take it."""
+
+_LEAST_CANDIDATES = 20
+_MOST_CANDIDATES = 200
+_AT_ONCE = 50
+_REMEMBERED = 10_000
+
+
+class Candidates(Protocol):
+    """Where the tasks of a queue are found that may be had; it may lag behind the log."""
+
+    async def offered(
+        self, tenant: str, queue: str, *, after: tuple[str, str] | None, limit: int
+    ) -> tuple[Sequence[Candidate], tuple[str, str] | None]:
+        """Those that wait, the oldest first, and where to go on."""
+        ...
+
+    async def expired(self, tenant: str, queue: str, *, now: datetime, limit: int) -> Sequence[Candidate]:
+        """Some of those whose leases have run out and who are not back in the queue yet."""
+        ...
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker asks for: up to ``most`` tasks of a queue, for ``lease_seconds``."""
+
+    meta: Metadata
+    queue: str
+    worker_id: str
+    most: int
+    lease_seconds: float
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A task that the worker has now. The token is nowhere else."""
+
+    task_id: str
+    lease_token: str
+    committed: Committed
+
+
+class TaskClaims:
+    """Hands tasks out, to two workers never the same one.
+
+    In this process no two claims try the same version of a task, and none one that was had since its document
+    was written. Another process may be faster: that shows when the append fails, and the next one is tried.
+    """
+
+    def __init__(
+        self,
+        dispatch: Dispatcher,
+        candidates: Candidates,
+        news: TaskNews,
+        clock: Clock,
+        new_token: Callable[[], str],
+    ) -> None:
+        self._dispatch = dispatch
+        self._candidates = candidates
+        self._news = news
+        self._clock = clock
+        self._new_token = new_token
+        self._tried: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    def ear(self, wanted: Wanted) -> Ear:
+        """One who may wait for what is wanted."""
+        return Ear(self._news, (wanted.meta.tenant, wanted.queue), wanted.most)
+
+    async def claim(self, wanted: Wanted) -> Sequence[Claimed]:
+        """What can be had now, the oldest first.
+
+        Raises:
+            StoreUnavailable: the documents or the log are away. A task that was claimed without an answer
+                comes back when its lease runs out.
+        """
+        tenant, queue = wanted.meta.tenant, wanted.queue
+        limit = min(_MOST_CANDIDATES, _LEAST_CANDIDATES + 2 * wanted.most)
+        claimed: list[Claimed] = []
+        after: tuple[str, str] | None = None
+        while True:
+            page, after = await self._candidates.offered(tenant, queue, after=after, limit=limit)
+            claimed += await self._try(wanted, page, wanted.most - len(claimed))
+            if len(claimed) >= wanted.most:
+                return claimed
+            if after is None:
+                break
+        expired = await self._candidates.expired(tenant, queue, now=self._clock.now(), limit=limit)
+        return claimed + await self._try(wanted, expired, wanted.most - len(claimed))
+
+    async def claim_or_wait(
+        self, wanted: Wanted, ear: Ear, seconds: float, outside: Callable[[], AbstractContextManager[None]]
+    ) -> Sequence[Claimed]:
+        """What can be had now, or else the first that comes within ``seconds``, ``outside`` while waiting.
+
+        Raises:
+            StoreUnavailable: the documents or the log are away.
+        """
+        clock = asyncio.get_running_loop().time
+        end = clock() + seconds
+        looks = _looks()
+        look_at = clock() + next(looks)
+        claimed = await self.claim(wanted)
+        while not claimed and not ear.has_left and clock() < end:
+            with outside():
+                told = await ear.next(min(end, look_at) - clock())
+            if ear.has_left:
+                for candidate in told:
+                    ear.tell(candidate)
+            elif told:
+                claimed = await self._try(wanted, told, wanted.most)
+            elif clock() >= look_at:
+                look_at = clock() + next(looks)
+                claimed = await self.claim(wanted)
+        return claimed
+
+    async def _try(self, wanted: Wanted, candidates: Sequence[Candidate], most: int) -> list[Claimed]:
+        """As many of them as may be had, ``most`` at most; the next ones are tried for those that may not."""
+        claimed: list[Claimed] = []
+        left = deque(candidates)
+        while chosen := self._chosen(wanted.meta.tenant, left, most - len(claimed)):
+            outcomes = await asyncio.gather(
+                *(self._claim(wanted, task_id) for task_id in chosen), return_exceptions=True
+            )
+            claimed += [outcome for outcome in outcomes if isinstance(outcome, Claimed)]
+            failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+            if failures and not claimed:
+                raise failures[0]
+            if failures:
+                break
+        return claimed
+
+    def _chosen(self, tenant: str, left: deque[Candidate], most: int) -> list[str]:
+        """The next ``most`` that nobody here has tried at that version; they count as tried now."""
+        chosen: list[str] = []
+        while left and len(chosen) < most:
+            task_id, version = left.popleft()
+            if version > self._tried.get((tenant, task_id), 0):
+                self._note(tenant, task_id, version)
+                chosen.append(task_id)
+        return chosen
+
+    async def _claim(self, wanted: Wanted, task_id: str) -> Claimed | None:
+        """One task, or nothing if it cannot be had."""
+        tenant = wanted.meta.tenant
+        token = self._new_token()
+        command_id = derived_id("claim", wanted.meta.command_id, task_id, token)
+        command = ClaimTask(
+            meta=msgspec.structs.replace(wanted.meta, command_id=command_id),
+            task_id=task_id,
+            worker_id=wanted.worker_id,
+            lease_digest=digest_of(token),
+            lease_seconds=wanted.lease_seconds,
+        )
+        try:
+            async with self._turns:
+                committed = await self._dispatch(command)
+        except Refusal:
+            return None
+        except BaseException:
+            self._tried.pop((tenant, task_id), None)
+            raise
+        self._note(tenant, task_id, committed.version - 1)
+        return Claimed(task_id, token, committed)
+
+    def _note(self, tenant: str, task_id: str, version: int) -> None:
+        """A task is tried at that version, or had been changed after it."""
+        key = (tenant, task_id)
+        self._tried[key] = max(version, self._tried.get(key, 0))
+        self._tried.move_to_end(key)
+        if len(self._tried) > _REMEMBERED:
+            self._tried.popitem(last=False)
+
+
+def _looks() -> Iterator[float]:
+    yield from _LOOK_AGAIN_SECONDS
+    while True:
+        yield _LOOK_AT_LAST_SECONDS

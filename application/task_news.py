@@ -1,0 +1,175 @@
+"""Who waits for a task is told of the next one that can be had, by the log itself.
+
+While somebody waits, this process reads the log from its present end. A task that comes into a queue, or back
+into it, is told to one who waits there, whoever has waited longest, and not to all: the others would find
+nothing. So nobody asks a store again and again, and one who waits costs a future and no thread or connection.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
+
+import structlog
+from anyio import CancelScope, move_on_after
+
+from application.event_log import PARTITION
+from application.event_store import EventStore
+from domain.errors import Failure
+from domain.event import Event, Recorded
+from domain.task import TaskLeaseExpired, TaskOffered, TaskReleased
+
+_POLL_SECONDS = 1.0
+_BATCH = 500
+
+T = TypeVar("T")
+
+Candidate = tuple[str, int]
+"""A task's id, and the version of it that may be had."""
+
+_Queue = tuple[str, str]
+"""Tenant and name."""
+
+_Available = TaskOffered | TaskReleased | TaskLeaseExpired
+
+log = structlog.get_logger(__name__)
+
+
+class Ear:
+    """One who waits for up to ``most`` tasks of a tenant's queue, from its beginning to its end.
+
+    What it was told and has not taken is told to the next when it leaves.
+    """
+
+    def __init__(self, news: "TaskNews", queue: _Queue, most: int) -> None:
+        self.queue = queue
+        self._news = news
+        self._most = most
+        self._told: deque[Candidate] = deque()
+        self._woken = asyncio.Event()
+        self._has_left = False
+
+    def __enter__(self) -> "Ear":
+        self._news.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+        self._news.remove(self, self._told)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether nobody waits any more: who asked is gone, or the service stops."""
+        return self._has_left or self._news.is_closed
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether it can make use of one more task."""
+        return not self.has_left and len(self._told) < self._most
+
+    def tell(self, candidate: Candidate) -> None:
+        """There is a task to be had."""
+        self._told.append(candidate)
+        self._woken.set()
+
+    def leave(self) -> None:
+        """Wait no more."""
+        self._has_left = True
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Look at what has changed."""
+        self._woken.set()
+
+    async def next(self, seconds: float) -> list[Candidate]:
+        """The tasks that it is told of, once there are some; none after ``seconds``, or when it has left."""
+        with move_on_after(seconds):
+            while not self._told and not self.has_left:
+                self._woken.clear()
+                await self._woken.wait()
+        told = list(self._told)
+        self._told.clear()
+        return told
+
+
+class TaskNews:
+    """Tells those who wait in this process. :meth:`run` reads the log while there are any."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._alarm = store.subscribe(_is_available)
+        self._ears: dict[_Queue, deque[Ear]] = {}
+        self._somebody_waits = asyncio.Event()
+        self.is_closed = False
+
+    @property
+    def waiting(self) -> Mapping[_Queue, int]:
+        """How many wait at each queue."""
+        return {queue: len(ears) for queue, ears in self._ears.items()}
+
+    def add(self, ear: Ear) -> None:
+        """Tell this one, too."""
+        self._ears.setdefault(ear.queue, deque()).append(ear)
+        self._somebody_waits.set()
+
+    def remove(self, ear: Ear, untaken: deque[Candidate]) -> None:
+        """Tell it no more; what it has not taken is for another."""
+        ears = self._ears[ear.queue]
+        ears.remove(ear)
+        for candidate in untaken:
+            self.tell(ear.queue, candidate)
+        if not ears:
+            del self._ears[ear.queue]
+        if not self._ears:
+            self._somebody_waits.clear()
+
+    def tell(self, queue: _Queue, candidate: Candidate) -> None:
+        """Tell whoever has waited longest and can make use of it; who comes later looks for himself."""
+        ears = self._ears.get(queue, ())
+        ear = next((ear for ear in ears if ear.wants_more), None)
+        if ear is not None:
+            ear.tell(candidate)
+
+    def close(self) -> None:
+        """Nobody waits any more, and nothing is read: the service stops."""
+        self.is_closed = True
+        self._somebody_waits.set()
+        self._alarm.wake()
+        for ears in self._ears.values():
+            for ear in ears:
+                ear.wake()
+
+    async def run(self) -> None:
+        """Read the log while somebody waits, whatever happens to it meanwhile, until closed or cancelled."""
+        while not self.is_closed:
+            await self._somebody_waits.wait()
+            try:
+                await self._follow()
+            except Failure as failure:
+                log.warning("task_news_away", error=str(failure))
+                await self._alarm.wait(_POLL_SECONDS)
+
+    async def _follow(self) -> None:
+        position = await self._look(self._store.head(PARTITION))
+        while self._ears and not self.is_closed:
+            batch = await self._look(self._store.read(PARTITION, position, _BATCH))
+            if batch is None:
+                await self._alarm.wait(_POLL_SECONDS)
+                continue
+            for recorded in batch.events:
+                self._hear(recorded)
+            position = batch.position
+
+    async def _look(self, look: Awaitable[T]) -> T:
+        """To its end, even if cancelled: a thread is at it, on a connection that is closed right after."""
+        with CancelScope(shield=True):
+            return await look
+
+    def _hear(self, recorded: Recorded) -> None:
+        event = recorded.event
+        if isinstance(event, _Available):
+            self.tell((recorded.meta.tenant, event.queue), (event.task_id, recorded.version))
+
+
+def _is_available(event: Event) -> bool:
+    return isinstance(event, _Available)

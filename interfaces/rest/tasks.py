@@ -1,0 +1,186 @@
+"""``/tasks``: work for workers outside, under leases."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from application.deciders import Committed
+from application.task_claims import Claimed, TaskClaims, Wanted
+from application.task_commands import CompleteTask, ExtendTaskLease, FailTask, ReleaseTask, TaskCommand
+from application.task_news import Ear
+from domain.errors import TaskNotFound
+from domain.task import digest_of, task_stream
+from domain.values import is_uuid
+from interfaces.rest.answers import json_response, stored_json
+from interfaces.rest.identity import Caller
+from interfaces.rest.models import (
+    ClaimTasksRequest,
+    CompleteTaskRequest,
+    FailTaskRequest,
+    HeartbeatTaskRequest,
+    ReleaseTaskRequest,
+    TaskFilters,
+)
+from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
+from interfaces.rest.service import Service, command_headers
+from projections.projection import document_of
+from projections.tasks import Tasks
+
+PREFIX = "/api/v1/tasks"
+
+
+class TaskRoutes:
+    """The routes of tasks."""
+
+    def __init__(self, service: Service, tasks: Tasks, claims: TaskClaims) -> None:
+        self._service = service
+        self._tasks = tasks
+        self._claims = claims
+
+    def routes(self) -> list[Route]:
+        """Every route, with its method."""
+        route = self._service.route
+        return [
+            route(PREFIX, self.list, "GET"),
+            route(f"{PREFIX}/claim", self.claim, "POST"),
+            route(f"{PREFIX}/{{taskId}}", self.get, "GET"),
+            route(f"{PREFIX}/{{taskId}}/heartbeat", self.heartbeat, "POST"),
+            route(f"{PREFIX}/{{taskId}}/complete", self.complete, "POST"),
+            route(f"{PREFIX}/{{taskId}}/fail", self.fail, "POST"),
+            route(f"{PREFIX}/{{taskId}}/release", self.release, "POST"),
+        ]
+
+    async def list(self, request: Request, caller: Caller) -> Response:
+        """Tasks of the tenant, the newest first."""
+        filters = read_query(request, TaskFilters)
+        return await self._service.page(
+            self._tasks.container,
+            caller,
+            "tasks",
+            filters,
+            equal={"queue": filters.queue, "status": filters.status},
+        )
+
+    async def get(self, request: Request, caller: Caller) -> Response:
+        """One task."""
+        task_id = request.path_params["taskId"]
+        return await self._service.document(
+            self._tasks,
+            caller,
+            task_id,
+            stream=task_stream(caller.tenant, task_id.lower()),
+            missing=_missing(task_id),
+        )
+
+    async def claim(self, request: Request, caller: Caller) -> Response:
+        """Give a worker up to so many tasks, waiting for the first if it says so."""
+        body = await read_body(request, ClaimTasksRequest)
+        wanted = Wanted(
+            meta=caused_by(request, caller),
+            queue=body.queue,
+            worker_id=body.worker_id,
+            most=body.max,
+            lease_seconds=body.lease_seconds,
+        )
+        if body.wait_seconds:
+            claimed = await self._claim_or_wait(request, wanted, body.wait_seconds)
+        else:
+            claimed = await self._claims.claim(wanted)
+        return json_response({"tasks": [await self._handed_out(each) for each in claimed]})
+
+    async def heartbeat(self, request: Request, caller: Caller) -> Response:
+        """Keep a task for longer."""
+        body = await read_body(request, HeartbeatTaskRequest)
+        return await self._answer(
+            ExtendTaskLease(
+                meta=caused_by(request, caller),
+                task_id=_task_id(request),
+                lease_digest=digest_of(body.lease_token),
+                lease_seconds=body.lease_seconds,
+                expected_version=expected_version(request),
+            )
+        )
+
+    async def complete(self, request: Request, caller: Caller) -> Response:
+        """Take the worker's result."""
+        body = await read_body(request, CompleteTaskRequest)
+        return await self._answer(
+            CompleteTask(
+                meta=caused_by(request, caller),
+                task_id=_task_id(request),
+                lease_digest=digest_of(body.lease_token),
+                output=body.output,
+                expected_version=expected_version(request),
+            )
+        )
+
+    async def fail(self, request: Request, caller: Caller) -> Response:
+        """Take the worker's report that it could not do it."""
+        body = await read_body(request, FailTaskRequest)
+        return await self._answer(
+            FailTask(
+                meta=caused_by(request, caller),
+                task_id=_task_id(request),
+                lease_digest=digest_of(body.lease_token),
+                error=body.error,
+                retryable=body.retryable,
+                expected_version=expected_version(request),
+            )
+        )
+
+    async def release(self, request: Request, caller: Caller) -> Response:
+        """Give a task back to its queue."""
+        body = await read_body(request, ReleaseTaskRequest)
+        return await self._answer(
+            ReleaseTask(
+                meta=caused_by(request, caller),
+                task_id=_task_id(request),
+                lease_digest=digest_of(body.lease_token),
+                expected_version=expected_version(request),
+            )
+        )
+
+    async def _claim_or_wait(self, request: Request, wanted: Wanted, seconds: float) -> Sequence[Claimed]:
+        """Nobody who has hung up is given a task: it would wait for the end of the lease."""
+        with self._claims.ear(wanted) as ear:
+            watching = asyncio.create_task(_leave_when_gone(request, ear))
+            try:
+                return await self._claims.claim_or_wait(wanted, ear, seconds, self._service.outside)
+            finally:
+                watching.cancel()
+
+    async def _answer(self, command: TaskCommand) -> Response:
+        committed = await self._service.dispatch(command)
+        return stored_json(
+            await self._document(command.task_id, committed),
+            headers=command_headers(committed.version, committed.position),
+        )
+
+    async def _handed_out(self, claimed: Claimed) -> dict[str, object]:
+        document = msgspec.json.decode(await self._document(claimed.task_id, claimed.committed), type=dict)
+        return {**document, "leaseToken": claimed.lease_token}
+
+    async def _document(self, task_id: str, committed: Committed) -> bytes:
+        return document_of(self._tasks, task_id, await self._service.store.events_of(committed))
+
+
+async def _leave_when_gone(request: Request, ear: Ear) -> None:
+    """The body has been read: the next that comes is that the client has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    ear.leave()
+
+
+def _task_id(request: Request) -> str:
+    task_id: str = request.path_params["taskId"]
+    if not is_uuid(task_id):
+        raise _missing(task_id)
+    return task_id.lower()
+
+
+def _missing(task_id: str) -> TaskNotFound:
+    return TaskNotFound(f"there is no task {task_id}")

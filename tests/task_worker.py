@@ -1,0 +1,48 @@
+"""A worker as a process of its own: ``python -m tests.task_worker <url> <tenant> <queue> <name> [--hang]``.
+
+It tells each task that it has claimed, and each that it has done, on its standard output. One that hangs
+claims three and then does nothing, as if it had died; it is to be killed.
+"""
+
+import sys
+import time
+
+import httpx
+
+LEASE_SECONDS = 2
+
+
+def main(url: str, tenant: str, queue: str, name: str, *options: str) -> None:
+    """Work until killed."""
+    hangs = "--hang" in options
+    wanted = {
+        "queue": queue,
+        "workerId": name,
+        "max": 3 if hangs else 2,
+        "leaseSeconds": LEASE_SECONDS,
+        "waitSeconds": 5,
+    }
+    with httpx.Client(base_url=url, headers={"X-Tenant-ID": tenant}, timeout=30) as client:
+        while True:
+            answer = client.post("/api/v1/tasks/claim", json=wanted).raise_for_status()
+            for task in answer.json()["tasks"]:
+                print("claimed", task["taskId"], flush=True)
+                if not hangs:
+                    _do(client, task, name)
+            while hangs and answer.json()["tasks"]:
+                time.sleep(60)
+
+
+def _do(client: httpx.Client, task: dict[str, str], name: str) -> None:
+    time.sleep(0.01)
+    done = client.post(
+        f"/api/v1/tasks/{task['taskId']}/complete",
+        json={"leaseToken": task["leaseToken"], "output": {"by": name}},
+    )
+    print(
+        "done" if done.is_success else f"refused-{done.json()['error']['code']}", task["taskId"], flush=True
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
