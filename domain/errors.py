@@ -7,6 +7,7 @@
         WorkflowNotFound, StepNotFound, ApprovalNotFound, JobNotFound, DefinitionNotFound
       Conflict                   the thing's state does not allow it now
         ApprovalNotPending, NothingFailed, StepNotOpen, WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone
+        IdempotencyKeyReused
       BadInput                   what was given does not suit what it is for
         OpportunityRequired
       VersionMismatch            the caller decided on an older version
@@ -81,6 +82,12 @@ class WorkflowUndone(Conflict):
 
 class StepNotOpen(Conflict):
     code = "STEP_NOT_OPEN"
+
+
+class IdempotencyKeyReused(Conflict):
+    """Something else was asked before under the same ``Idempotency-Key``."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
 
 
 class BadInput(Refusal):

@@ -10,8 +10,8 @@ from application.deciders import Committed
 from domain.errors import WorkflowNotFound
 from domain.values import is_uuid, timestamp
 from domain.workflow import workflow_stream
-from interfaces.ids import new_id
 from interfaces.rest.answers import json_response, stored_json
+from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import Paging, RetryRequest, StartWorkflowRequest, WorkflowFilters
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
@@ -50,7 +50,7 @@ class WorkflowRoutes:
     async def start(self, request: Request, caller: Caller) -> Response:
         """Begin a workflow."""
         body = await read_body(request, StartWorkflowRequest)
-        workflow_id = new_id()
+        workflow_id = id_to_make(request, caller)
         committed = await self._service.dispatch(
             StartWorkflow(
                 meta=caused_by(request, caller),
