@@ -26,6 +26,7 @@ from interfaces.messaging.consumer import MessageConsumer
 from interfaces.rest.app import Application
 from interfaces.rest.approvals import ApprovalRoutes
 from interfaces.rest.docs import docs_routes
+from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator
 from interfaces.rest.jobs import JobRoutes
 from interfaces.rest.metrics import Metrics
@@ -81,6 +82,7 @@ class Container(msgspec.Struct, frozen=True):
     schedules: dict[str, UnixCron]
     parts: Parts
     metrics: Metrics
+    freshness: Freshness
     app: Starlette
 
 
@@ -138,11 +140,19 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         await stores.documents.ping()
         return Check("up")
 
+    freshness = Freshness(
+        stores.event_store,
+        parts.followers,
+        stores.document_positions,
+        projections=[each.name for each in containers],
+        most_waiting=settings.server.max_requests,
+    )
     service = Service(
         dispatch=dispatch,
         store=stores.event_store,
         documents=stores.documents,
         authenticate=_authenticator(settings),
+        freshness=freshness,
         max_requests=settings.server.max_requests,
     )
     token = settings.metrics.bearer_token.get_secret_value()
@@ -183,6 +193,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         schedules,
         parts,
         metrics,
+        freshness,
         app,
     )
 

@@ -32,10 +32,10 @@ class ApprovalRoutes:
         """Every route, with its method."""
         route = self._service.route
         return [
-            route(PREFIX, self.list, "GET"),
+            route(PREFIX, self.list, "GET", reads=[self._approvals.container]),
             route(PREFIX, self.create, "POST"),
-            route(f"{PREFIX}/{{id}}", self.get, "GET"),
-            route(f"{PREFIX}/{{id}}/events", self.events, "GET"),
+            route(f"{PREFIX}/{{id}}", self.get, "GET", reads=[self._approvals.container]),
+            route(f"{PREFIX}/{{id}}/events", self.events, "GET", reads=[]),
             route(f"{PREFIX}/{{id}}/approve", self.approve, "POST"),
             route(f"{PREFIX}/{{id}}/reject", self.reject, "POST"),
         ]

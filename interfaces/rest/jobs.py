@@ -106,7 +106,7 @@ class JobRoutes:
                 raise ApiError(403, "SYSTEM_TENANT_ONLY", "the jobs belong to the system tenant")
             return await endpoint(request, caller)
 
-        return self._service.route(PREFIX + path, for_the_system_tenant, method)
+        return self._service.route(PREFIX + path, for_the_system_tenant, method, reads=[self._runs.container])
 
     async def _describe(self, job: str, caller: Caller) -> dict[str, Any]:
         schedule = self._schedules[job]

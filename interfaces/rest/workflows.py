@@ -37,13 +37,24 @@ class WorkflowRoutes:
     def routes(self) -> list[Route]:
         """Every route, with its method."""
         route = self._service.route
+        workflows = self._workflows.container
         return [
-            route(PREFIX, self.list, "GET"),
+            route(PREFIX, self.list, "GET", reads=[workflows]),
             route(PREFIX, self.start, "POST"),
-            route(f"{PREFIX}/{{workflowId}}", self.get, "GET"),
-            route(f"{PREFIX}/{{workflowId}}/steps", self.steps, "GET"),
-            route(f"{PREFIX}/{{workflowId}}/executions", self.executions, "GET"),
-            route(f"{PREFIX}/{{workflowId}}/events", self.events, "GET"),
+            route(f"{PREFIX}/{{workflowId}}", self.get, "GET", reads=[workflows]),
+            route(
+                f"{PREFIX}/{{workflowId}}/steps",
+                self.steps,
+                "GET",
+                reads=[workflows, self._steps.container],
+            ),
+            route(
+                f"{PREFIX}/{{workflowId}}/executions",
+                self.executions,
+                "GET",
+                reads=[workflows, self._executions.container],
+            ),
+            route(f"{PREFIX}/{{workflowId}}/events", self.events, "GET", reads=[]),
             route(f"{PREFIX}/{{workflowId}}/retry", self.retry, "POST"),
         ]
 
