@@ -30,6 +30,7 @@ from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator
 from interfaces.rest.jobs import JobRoutes
 from interfaces.rest.metrics import Metrics
+from interfaces.rest.progress import ProgressRoutes
 from interfaces.rest.root import Check, RootRoutes
 from interfaces.rest.service import Service
 from interfaces.rest.workflows import WorkflowRoutes
@@ -177,6 +178,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *WorkflowRoutes(
                 service, projections.workflows, projections.steps, projections.executions
             ).routes(),
+            *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
             *ApprovalRoutes(service, projections.approvals).routes(),
             *JobRoutes(
                 service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled

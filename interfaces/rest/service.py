@@ -75,6 +75,17 @@ class Service:
     ) -> Response:
         """One document of the caller's tenant, with its version as the tag.
 
+        Raises:
+            NotFound: ``missing``, where this tenant has no such thing.
+        """
+        body, version = await self.body_of(projection, caller, id, stream=stream, missing=missing)
+        return stored_json(body, headers={"ETag": etag(version)})
+
+    async def body_of(
+        self, projection: Projection, caller: Caller, id: str, *, stream: str, missing: NotFound
+    ) -> tuple[bytes, int]:
+        """One document of the caller's tenant, and its version.
+
         A document that the projection has not written yet is folded from its stream, so that what was
         just made can be read at once.
 
@@ -85,12 +96,11 @@ class Service:
             raise missing
         found = await self.documents.get(projection.container, caller.tenant, id.lower())
         if found is not None:
-            return stored_json(found.body, headers={"ETag": etag(found.version)})
+            return found.body, found.version
         events = await self.store.load(stream)
         if not events:
             raise missing
-        body = document_of(projection, id.lower(), events)
-        return stored_json(body, headers={"ETag": etag(len(events))})
+        return document_of(projection, id.lower(), events), len(events)
 
     async def require(
         self, container: Container, caller: Caller, id: str, *, stream: str, missing: NotFound
