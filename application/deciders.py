@@ -10,24 +10,24 @@ from eventsourcing.persistence import IntegrityError
 
 from application.event_log import EventLog, Ids, failures_translated, position_of
 from application.pasts import Events, Evolve, Past, Pasts
-from domain.errors import StoreUnavailable, VersionMismatch
+from domain.errors import IdempotencyKeyReused, StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded
 
 _MAX_ATTEMPTS = 100
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """What became of a command: the stream as it now stands, and how much of it is new."""
+    """What became of a command: the stream as it now stands, and how much of it is new.
+
+    ``version`` is the one that the command left: the present one, but of a command that comes again, which
+    is answered as it was the first time.
+    """
 
     stream: str
     past: Past
     new: Events
     position: str
-
-    @property
-    def version(self) -> int:
-        """The stream's present version."""
-        return self.past.version
+    version: int
 
 
 class Decider(msgspec.Struct, frozen=True):
@@ -47,9 +47,12 @@ class Decider(msgspec.Struct, frozen=True):
         """The events to append to a past.
 
         Raises:
-            Refusal: ``decide`` refused, or ``expected_version`` is not the present one.
+            Refusal: ``decide`` refused, ``expected_version`` is not the present one, or something else was
+                asked under the same id.
         """
         if self.meta.command_id in past.commands:
+            if self.meta.request_digest != past.digests.get(self.meta.command_id):
+                raise IdempotencyKeyReused("the Idempotency-Key has been used for another request")
             return ()
         if past.version and self.expected_version not in (None, past.version):
             raise VersionMismatch(
@@ -110,14 +113,14 @@ class _Decision:
         self.new: Events = ()
         self.answers: dict[int, Answer] = {}
         self._past = past
-        self._changes: dict[int, tuple[Past, Events]] = {}
+        self._changes: dict[int, tuple[Past, Events, int]] = {}
         for number, decider in deciders.items():
             self._decide(number, decider)
 
     @property
     def changes_with_every_command(self) -> bool:
         """Whether an append will show that the past was the present one, for all who were told so."""
-        return not self.answers and all(new for _, new in self._changes.values())
+        return not self.answers and all(new for _, new, _ in self._changes.values())
 
     def commit(self, ids: Ids, head: Callable[[], str], pasts: Pasts) -> None:
         """Answer everybody, and let the next command know; ``ids`` are those of the new events."""
@@ -125,9 +128,9 @@ class _Decision:
             recorded.version: position_of(id, self.stream, recorded.version)
             for id, recorded in zip(ids, self.new, strict=True)
         }
-        for number, (past, new) in self._changes.items():
-            position = positions[past.version] if new else head()
-            self.answers[number] = Committed(self.stream, past, new, position)
+        for number, (past, new, version) in self._changes.items():
+            position = positions[version] if new else head()
+            self.answers[number] = Committed(self.stream, past, new, position, version)
         if self.new and isinstance(self._past, Past):
             pasts.remember(self.stream, self._past)
 
@@ -145,7 +148,8 @@ class _Decision:
             self.answers[number] = error
             return
         self.new += new
-        self._changes[number] = self._past, new
+        version = self._past.commands.get(decider.meta.command_id, self._past.version)
+        self._changes[number] = self._past, new, version
 
 
 def _decisions(pasts: Pasts, undecided: Mapping[str, Mapping[int, Decider]]) -> Sequence[_Decision]:

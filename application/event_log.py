@@ -1,5 +1,6 @@
 """The event log: our ``eventsourcing`` application, what it must be able to do, and positions in it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol, cast
@@ -28,6 +29,10 @@ BEGINNING = f"{PARTITION}-0"
 """The position before the first event."""
 
 _IDENTITY_DIGITS = 12
+
+_POSITION = re.compile(
+    rf"{BEGINNING}|{PARTITION}-[1-9][0-9]{{0,17}}-[0-9a-f]{{{_IDENTITY_DIGITS}}}", re.ASCII
+)
 
 Append = Sequence[StoredEvent]
 """New events of one stream."""
@@ -91,6 +96,11 @@ class EventLog(Application[str]):
 def position_of(id: int, stream: str, version: int) -> str:
     """A position names the event that it stands behind, so that another log's is recognised as such."""
     return f"{PARTITION}-{id}-{event_id(stream, version).hex[:_IDENTITY_DIGITS]}"
+
+
+def is_position(text: str) -> bool:
+    """Whether a text has the form of a position; of which log, only that log knows."""
+    return _POSITION.fullmatch(text) is not None
 
 
 def number_of(position: str | None) -> int | None:

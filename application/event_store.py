@@ -84,19 +84,20 @@ class EventStore:
     ) -> Committed:
         """Load a stream, decide, append; the answer tells the stream as it then stands.
 
-        A command whose id the stream already holds has been handled: nothing is decided again.
-        Another writer's append in between means a fresh load and a fresh decision.
+        A command whose id the stream already holds has been handled: nothing is decided again, and it is
+        answered as it was. Another writer's append in between means a fresh load and a fresh decision.
 
         Raises:
-            Refusal: ``decide`` refused, or ``expected_version`` is not the present one.
+            Refusal: ``decide`` refused, ``expected_version`` is not the present one, or something else was
+                asked under the same id.
             StoreUnavailable: the store is away; nothing is known to be appended.
         """
         return await self._commanding(Decider(stream, evolve, decide, meta, now, expected_version))
 
     async def events_of(self, committed: Committed) -> Events:
-        """All events of the stream that a command has left behind."""
+        """All events of the stream up to those that a command has left behind."""
         events = committed.past.events
-        return (await self.load(committed.stream))[: committed.version] if events is None else events
+        return (await self.load(committed.stream) if events is None else events)[: committed.version]
 
     async def state_of(self, stream: str, evolve: Evolve) -> Any:
         """What a stream has come to, or nothing if there is none; it costs the same however long it is."""

@@ -24,26 +24,32 @@ SHORT = 100
 
 
 class Past(msgspec.Struct, frozen=True):
-    """A stream up to a version: the state that it has come to, and the ids of the commands that led there.
+    """A stream up to a version: the state that it has come to, and the ids of the commands that led there,
+    each with the version that it left.
 
-    ``events`` are all of them, or nothing where they are too many to keep.
+    ``events`` are all of them, or nothing where they are too many to keep. ``digests`` tell what was asked,
+    of those commands whose ids were chosen by the caller.
     """
 
     version: int = 0
     state: Any = None
-    commands: Map[str, None] = Map()
+    commands: Map[str, int] = Map()
     events: Events | None = ()
+    digests: Map[str, str] = Map()
 
     def then(self, new: Events, evolve: Evolve) -> "Past":
         """The past after one command's, or any, new events."""
         if not new:
             return self
-        state, commands = self.state, self.commands
+        state, commands, digests = self.state, self.commands, self.digests
         for recorded in new:
+            meta = recorded.meta
             state = evolve(state, recorded.event)
-            commands = commands.set(recorded.meta.command_id, None)
+            commands = commands.set(meta.command_id, recorded.version)
+            if meta.request_digest is not None:
+                digests = digests.set(meta.command_id, meta.request_digest)
         events = None if self.events is None else self.events + new
-        return Past(new[-1].version, state, commands, events)
+        return Past(new[-1].version, state, commands, events, digests)
 
     def ends_with(self, newest: Recorded) -> bool:
         """Whether the log still has the event that this ends with. One that was restored may not."""

@@ -163,7 +163,8 @@ class TaskNews:
     async def _look(self, look: Awaitable[T]) -> T:
         """To its end, even if cancelled: a thread is at it, on a connection that is closed right after."""
         with CancelScope(shield=True):
-            return await look
+            found = await look
+        return found  # noqa: RET504 - a scope may swallow, say the types
 
     def _hear(self, recorded: Recorded) -> None:
         event = recorded.event

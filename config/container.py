@@ -35,9 +35,11 @@ from interfaces.rest.app import Application
 from interfaces.rest.approvals import ApprovalRoutes
 from interfaces.rest.bulk import BulkRoutes
 from interfaces.rest.docs import docs_routes
+from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator
 from interfaces.rest.jobs import JobRoutes
 from interfaces.rest.metrics import Metrics
+from interfaces.rest.progress import ProgressRoutes
 from interfaces.rest.root import Check, RootRoutes
 from interfaces.rest.service import Service
 from interfaces.rest.tasks import TaskRoutes
@@ -96,6 +98,7 @@ class Container(msgspec.Struct, frozen=True):
     parts: Parts
     metrics: Metrics
     task_news: TaskNews
+    freshness: Freshness
     app: Starlette
 
 
@@ -164,11 +167,19 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         await stores.documents.ping()
         return Check("up")
 
+    freshness = Freshness(
+        stores.event_store,
+        parts.followers,
+        stores.document_positions,
+        projections=[each.name for each in containers],
+        most_waiting=settings.server.max_requests,
+    )
     service = Service(
         dispatch=dispatch,
         store=stores.event_store,
         documents=stores.documents,
         authenticate=_authenticator(settings),
+        freshness=freshness,
         max_requests=settings.server.max_requests,
     )
     token = settings.metrics.bearer_token.get_secret_value()
@@ -198,6 +209,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             ).routes(),
             *BulkRoutes(service, projections.workflows).routes(),
             *WorkflowOrderRoutes(service, projections.workflows).routes(),
+            *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
             *ApprovalRoutes(service, projections.approvals).routes(),
             *JobRoutes(
                 service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled
@@ -216,6 +228,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         parts,
         metrics,
         task_news,
+        freshness,
         app,
     )
 

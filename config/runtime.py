@@ -124,7 +124,8 @@ class _Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop taking in, on every side."""
+        """Stop taking in, on every side; nobody waits for what has not come yet."""
+        self._container.freshness.stop()
         await _stop_taking_in(self._container)
         await super().shutdown(sockets)
 

@@ -9,7 +9,8 @@
       Conflict                   the thing's state does not allow it now
         ApprovalNotPending, NothingFailed, StepNotOpen, TooManyWaiting, WorkflowAlreadyRunning,
         WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone,
-        TaskNotOffered, TaskLeaseLost, TaskEnded
+        TaskNotOffered, TaskLeaseLost, TaskEnded,
+        IdempotencyKeyReused
       BadInput                   what was given does not suit what it is for
         OpportunityRequired
       VersionMismatch            the caller decided on an older version
@@ -112,6 +113,12 @@ class TaskLeaseLost(Conflict):
 
 class TaskEnded(Conflict):
     code = "TASK_ENDED"
+
+
+class IdempotencyKeyReused(Conflict):
+    """Something else was asked before under the same ``Idempotency-Key``."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
 
 
 class BadInput(Refusal):

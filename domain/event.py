@@ -60,7 +60,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``command_id`` names the request or message that was handled: a stream that already holds an
     event with it has handled that command before. ``causation_id`` is the message or event that led
-    to the command.
+    to the command. ``request_digest`` tells what was asked under a ``command_id`` that the caller chose.
     """
 
     tenant: str
@@ -68,6 +68,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     correlation_id: str
     command_id: str
     causation_id: str | None = None
+    request_digest: str | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):

@@ -95,6 +95,7 @@ class Follower:
         self._failures = 0
         self._failing_since: float | None = None
         self._positions: dict[str, str | None] = {}
+        self._moved = anyio.Event()
         self._unsaved: set[str] = set()
         self._saved_at = 0.0
 
@@ -107,6 +108,11 @@ class Follower:
     def positions(self) -> Mapping[str, str | None]:
         """How far it has come in each partition."""
         return self._positions
+
+    @property
+    def is_following(self) -> bool:
+        """Whether it is this instance that follows the log, so that its positions are the present ones."""
+        return self._state not in ("standby", "stopped")
 
     @property
     def status(self) -> FollowerStatus:
@@ -150,6 +156,14 @@ class Follower:
             self._state = "stopped" if self._patience.is_stopped else "standby"
             self._error = None
             self._failing_since = None
+
+    def look_again(self) -> None:
+        """Look at the log now, whatever was appended: somebody waits for the position."""
+        self._alarm.wake()
+
+    async def has_moved(self) -> None:
+        """Return when it has come further than it has now."""
+        await self._moved.wait()
 
     def stop(self) -> None:
         """Ask :meth:`run` to return after the batch in hand, for good."""
@@ -214,6 +228,8 @@ class Follower:
         else:
             self._unsaved.add(partition)
         self._positions[partition] = batch.position
+        self._moved.set()
+        self._moved = anyio.Event()
         self._handled += len(batch.events)
 
     async def save_positions(self, lease: Lease) -> None:

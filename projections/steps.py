@@ -20,6 +20,7 @@ from domain.workflow import (
     step_id_of,
 )
 from domain.workflow.state import COMPENSATION
+from projections.map_items import map_step_of, mapped, with_item
 from projections.ports import Container, Json
 from projections.projection import existing
 
@@ -34,21 +35,17 @@ class Steps:
         self.container = Container(name, sort_field="createdAt", filter_fields=("workflowId",))
 
     def reads(self, event: Event) -> Sequence[str]:
-        """The steps that an event is about."""
+        """The steps that an event is about; an item's also changes what its ``map`` step knows of it."""
         match event:
             case WorkflowStarted():
                 return [step_id_of(event.workflow_id, plan.step_type) for plan in event.steps]
             case WorkflowRetried():
                 return [step_id_of(event.workflow_id, step_type) for step_type in event.again]
-            case (
-                StepDispatched()
-                | StepMapped()
-                | StepCompleted()
-                | StepFailed()
-                | StepSkipped()
-                | StepCancelled()
-            ):
+            case StepMapped():
                 return [event.step_id]
+            case StepDispatched() | StepCompleted() | StepFailed() | StepSkipped() | StepCancelled():
+                map_step = map_step_of(event)
+                return [event.step_id] if map_step is None else [event.step_id, map_step]
         return ()
 
     def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
@@ -61,10 +58,17 @@ class Steps:
         if isinstance(event, WorkflowRetried):
             return {id: _pending_again(existing(documents, id), event) for id in self.reads(event)}
         assert isinstance(event, StepEvent)
+        if isinstance(event, StepMapped):
+            return {event.step_id: mapped(changed_step(existing(documents, event.step_id), event), event)}
         if isinstance(event, StepDispatched) and event.step_id not in documents:
-            unplanned = _unplanned_step(event)
-            return {event.step_id: changed_step({"id": event.step_id, **created, **unplanned}, event)}
-        return {event.step_id: changed_step(existing(documents, event.step_id), event)}
+            step = {"id": event.step_id, **created, **_unplanned_step(event)}
+        else:
+            step = existing(documents, event.step_id)
+        changed = {event.step_id: changed_step(step, event)}
+        map_step = map_step_of(event)
+        if map_step is not None:
+            changed[map_step] = with_item(existing(documents, map_step), event)
+        return changed
 
 
 def planned_step(plan: StepDefinition, started: WorkflowStarted) -> Json:

@@ -32,6 +32,7 @@ def metadata(
     correlation_id: str = CORRELATION,
     causation_id: str | None = CAUSE,
     command_id: str | None = None,
+    request_digest: str | None = None,
 ) -> Metadata:
     """Metadata of a command of its own, unless ``command_id`` says which."""
     return Metadata(
@@ -40,6 +41,7 @@ def metadata(
         correlation_id=correlation_id,
         causation_id=causation_id,
         command_id=command_id or str(uuid4()),
+        request_digest=request_digest,
     )
 
 

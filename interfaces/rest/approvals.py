@@ -8,9 +8,9 @@ from application.commands import ApproveApproval, RejectApproval, RequestApprova
 from domain.approval import approval_stream
 from domain.errors import ApprovalNotFound
 from domain.values import is_uuid, timestamp
-from interfaces.ids import new_id
 from interfaces.rest.answers import stored_json
 from interfaces.rest.errors import ApiError
+from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import ApprovalFilters, CreateApprovalRequest, DecisionRequest, Paging
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
@@ -32,10 +32,10 @@ class ApprovalRoutes:
         """Every route, with its method."""
         route = self._service.route
         return [
-            route(PREFIX, self.list, "GET"),
+            route(PREFIX, self.list, "GET", reads=[self._approvals.container]),
             route(PREFIX, self.create, "POST"),
-            route(f"{PREFIX}/{{id}}", self.get, "GET"),
-            route(f"{PREFIX}/{{id}}/events", self.events, "GET"),
+            route(f"{PREFIX}/{{id}}", self.get, "GET", reads=[self._approvals.container]),
+            route(f"{PREFIX}/{{id}}/events", self.events, "GET", reads=[]),
             route(f"{PREFIX}/{{id}}/approve", self.approve, "POST"),
             route(f"{PREFIX}/{{id}}/reject", self.reject, "POST"),
         ]
@@ -43,7 +43,7 @@ class ApprovalRoutes:
     async def create(self, request: Request, caller: Caller) -> Response:
         """Ask a person to decide."""
         body = await read_body(request, CreateApprovalRequest)
-        approval_id = new_id()
+        approval_id = id_to_make(request, caller)
         committed = await self._service.dispatch(
             RequestApproval(
                 meta=caused_by(request, caller),

@@ -12,9 +12,9 @@ from application.commands import TriggerJob
 from application.ports import Clock
 from domain.job import JOB_NAMES, job_stream
 from domain.values import SYSTEM_TENANT, timestamp
-from interfaces.ids import new_id
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.errors import ApiError
+from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import NoQuery, RunFilters, TriggerJobRequest
 from interfaces.rest.requests import caused_by, read_body, read_query
@@ -80,7 +80,7 @@ class JobRoutes:
     async def trigger(self, request: Request, caller: Caller) -> Response:
         """Open a run by hand."""
         body = await read_body(request, TriggerJobRequest, optional=True)
-        run_id = new_id()
+        run_id = id_to_make(request, caller)
         committed = await self._service.dispatch(
             TriggerJob(
                 meta=caused_by(request, caller),
@@ -89,8 +89,13 @@ class JobRoutes:
                 metadata=body.metadata or {},
             )
         )
+        opened = committed.new
+        if not opened:
+            opened, _ = await self._service.store.history(
+                committed.stream, before=committed.version + 1, limit=1
+            )
         return stored_json(
-            document_of(self._runs, run_id, committed.new),
+            document_of(self._runs, run_id, opened),
             status=202,
             headers=command_headers(committed.version, committed.position),
         )
@@ -101,7 +106,7 @@ class JobRoutes:
                 raise ApiError(403, "SYSTEM_TENANT_ONLY", "the jobs belong to the system tenant")
             return await endpoint(request, caller)
 
-        return self._service.route(PREFIX + path, for_the_system_tenant, method)
+        return self._service.route(PREFIX + path, for_the_system_tenant, method, reads=[self._runs.container])
 
     async def _describe(self, job: str, caller: Caller) -> dict[str, Any]:
         schedule = self._schedules[job]

@@ -9,11 +9,12 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from domain.errors import VersionMismatch
 from domain.event import Metadata
-from interfaces.ids import new_id
 from interfaces.json_reader import InvalidJson, read_json
 from interfaces.rest.answers import JSON
 from interfaces.rest.errors import ApiError, fault, invalid
+from interfaces.rest.idempotency import command_id, digest_of, idempotency_key
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import Query, faults
 
@@ -24,9 +25,6 @@ MAX_BODY_BYTES = 1024 * 1024
 
 _ETAG = re.compile(r'"([1-9][0-9]{0,8})"')
 
-NEVER_THE_VERSION = 0
-"""What an ``If-Match`` that is no tag of ours asks for: no stream that exists is at version 0."""
-
 
 async def read_body(request: Request, model: type[M], *, optional: bool = False) -> M:
     """The JSON body as a model; an ``optional`` one may be missing altogether.
@@ -35,6 +33,7 @@ async def read_body(request: Request, model: type[M], *, optional: bool = False)
         ApiError: 413, 415 or 400.
     """
     raw = await _raw_body(request)
+    request.state.body = {}
     if not raw and optional:
         return model.model_validate({})
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -46,6 +45,7 @@ async def read_body(request: Request, model: type[M], *, optional: bool = False)
         raise invalid([fault("body", str(error))]) from None
     if not isinstance(content, dict):
         raise invalid([fault("body", "must be a JSON object")])
+    request.state.body = content
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -65,21 +65,35 @@ def read_query(request: Request, model: type[Q]) -> Q:
 
 
 def expected_version(request: Request) -> int | None:
-    """The version that ``If-Match`` demands; none without the header or with ``*``."""
+    """The version that ``If-Match`` demands; none without the header or with ``*``.
+
+    Raises:
+        VersionMismatch: it is no tag of ours, and so of no version.
+    """
     given = request.headers.get("if-match")
     if given is None or given.strip() == "*":
         return None
     match = _ETAG.fullmatch(given.strip())
-    return int(match[1]) if match else NEVER_THE_VERSION
+    if match is None:
+        raise VersionMismatch("If-Match names no version that there has been")
+    return int(match[1])
 
 
-def caused_by(request: Request, caller: Caller) -> Metadata:
-    """What a command out of this request is traced back to."""
+def caused_by(request: Request, caller: Caller, part: str = "") -> Metadata:
+    """What a command out of this request is traced back to; call it once the body has been read.
+
+    Under an ``Idempotency-Key`` the command has the same id whenever the request comes. ``part`` tells
+    several commands to one stream apart.
+
+    Raises:
+        ApiError: 400, the key is of no use.
+    """
     return Metadata(
         tenant=caller.tenant,
         actor=caller.actor,
         correlation_id=request.state.correlation_id,
-        command_id=new_id(),
+        command_id=command_id(request, caller, part),
+        request_digest=digest_of(request) if idempotency_key(request) is not None else None,
     )
 
 

@@ -1,8 +1,9 @@
 """What the routes work with: the door for commands, the documents for queries, and who calls."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -25,6 +26,7 @@ from interfaces.rest.answers import (
 )
 from interfaces.rest.audit import audit_event
 from interfaces.rest.errors import fault, invalid, overloaded
+from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, Caller
 from interfaces.rest.models import Paging
 from projections.ports import Container, Documents, Query
@@ -49,17 +51,28 @@ class Service:
         store: EventStore,
         documents: Documents,
         authenticate: Authenticator,
+        freshness: Freshness,
         max_requests: int,
     ) -> None:
         self.dispatch = dispatch
         self.store = store
         self.documents = documents
         self._door = _Door(authenticate, max_requests)
+        self._freshness = freshness
 
-    def route(self, path: str, endpoint: Endpoint, method: str) -> Route:
-        """A route that knows its caller before its endpoint runs, and turns away what is too much at once."""
+    def route(
+        self, path: str, endpoint: Endpoint, method: str, *, reads: Sequence[Container] | None = None
+    ) -> Route:
+        """A route that knows its caller before its endpoint runs, and turns away what is too much at once.
 
-        return Route(path, _Answering(self._door, endpoint), methods=[method])
+        A query waits for ``X-Min-Position``: ``reads`` are the containers that it reads, any if that is
+        not said, none if it reads the log itself.
+        """
+        fresh = None
+        if method == "GET":
+            names = None if reads is None else [container.name for container in reads]
+            fresh = partial(self._freshness.require, projections=names)
+        return Route(path, _Answering(self._door, endpoint, fresh), methods=[method])
 
     @contextmanager
     def outside(self) -> Iterator[None]:
@@ -76,6 +89,17 @@ class Service:
     ) -> Response:
         """One document of the caller's tenant, with its version as the tag.
 
+        Raises:
+            NotFound: ``missing``, where this tenant has no such thing.
+        """
+        body, version = await self.body_of(projection, caller, id, stream=stream, missing=missing)
+        return stored_json(body, headers={"ETag": etag(version)})
+
+    async def body_of(
+        self, projection: Projection, caller: Caller, id: str, *, stream: str, missing: NotFound
+    ) -> tuple[bytes, int]:
+        """One document of the caller's tenant, and its version.
+
         A document that the projection has not written yet is folded from its stream, so that what was
         just made can be read at once.
 
@@ -86,12 +110,11 @@ class Service:
             raise missing
         found = await self.documents.get(projection.container, caller.tenant, id.lower())
         if found is not None:
-            return stored_json(found.body, headers={"ETag": etag(found.version)})
+            return found.body, found.version
         events = await self.store.load(stream)
         if not events:
             raise missing
-        body = document_of(projection, id.lower(), events)
-        return stored_json(body, headers={"ETag": etag(len(events))})
+        return document_of(projection, id.lower(), events), len(events)
 
     async def require(
         self, container: Container, caller: Caller, id: str, *, stream: str, missing: NotFound
@@ -180,15 +203,20 @@ class _Door:
 class _Answering:
     """An endpoint as an ASGI application. Starlette would wrap a function in a second set of handlers."""
 
-    def __init__(self, door: _Door, endpoint: Endpoint) -> None:
+    def __init__(
+        self, door: _Door, endpoint: Endpoint, fresh: Callable[[Request], Awaitable[None]] | None
+    ) -> None:
         self._door = door
         self._endpoint = endpoint
+        self._fresh = fresh
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request(scope, receive, send)
         caller = self._door.authenticate(request.headers)
         request.state.tenant = caller.tenant
+        if self._fresh is not None:
+            await self._fresh(request)
         if self._door.places <= 0:
             raise overloaded()
         self._door.places -= 1

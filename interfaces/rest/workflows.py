@@ -10,8 +10,8 @@ from application.deciders import Committed
 from domain.errors import WorkflowNotFound
 from domain.values import is_uuid, timestamp
 from domain.workflow import workflow_stream
-from interfaces.ids import new_id
 from interfaces.rest.answers import json_response, stored_json
+from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import Paging, RetryRequest, StartWorkflowRequest, WorkflowFilters
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
@@ -37,20 +37,31 @@ class WorkflowRoutes:
     def routes(self) -> list[Route]:
         """Every route, with its method."""
         route = self._service.route
+        workflows = self._workflows.container
         return [
-            route(PREFIX, self.list, "GET"),
+            route(PREFIX, self.list, "GET", reads=[workflows]),
             route(PREFIX, self.start, "POST"),
-            route(f"{PREFIX}/{{workflowId}}", self.get, "GET"),
-            route(f"{PREFIX}/{{workflowId}}/steps", self.steps, "GET"),
-            route(f"{PREFIX}/{{workflowId}}/executions", self.executions, "GET"),
-            route(f"{PREFIX}/{{workflowId}}/events", self.events, "GET"),
+            route(f"{PREFIX}/{{workflowId}}", self.get, "GET", reads=[workflows]),
+            route(
+                f"{PREFIX}/{{workflowId}}/steps",
+                self.steps,
+                "GET",
+                reads=[workflows, self._steps.container],
+            ),
+            route(
+                f"{PREFIX}/{{workflowId}}/executions",
+                self.executions,
+                "GET",
+                reads=[workflows, self._executions.container],
+            ),
+            route(f"{PREFIX}/{{workflowId}}/events", self.events, "GET", reads=[]),
             route(f"{PREFIX}/{{workflowId}}/retry", self.retry, "POST"),
         ]
 
     async def start(self, request: Request, caller: Caller) -> Response:
         """Begin a workflow, or let it wait for those that it may not overlap with."""
         body = await read_body(request, StartWorkflowRequest)
-        workflow_id = new_id()
+        workflow_id = id_to_make(request, caller)
         committed = await self._service.dispatch(
             RequestRun(
                 meta=caused_by(request, caller),

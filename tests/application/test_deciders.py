@@ -12,7 +12,7 @@ from application.event_log import Append, EventLog, Ids
 from application.pasts import SHORT, Past, Pasts
 from domain import approval
 from domain.approval import Approval, ApprovalApproved, ApprovalRequested
-from domain.errors import ApprovalNotPending, StoreUnavailable, VersionMismatch
+from domain.errors import ApprovalNotPending, IdempotencyKeyReused, StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded
 from tests.application.logs import OpenLogs, open_logs, postgres_settings, sqlite_settings
 from tests.builders import NOW, TENANT, metadata
@@ -205,6 +205,46 @@ class DeciderCases:
         (answer,) = decide_together(log, pasts, [approve("a", "ada", meta=meta)])
         assert committed(answer).new == ()
         assert committed(answer).version == 2
+
+    def test_a_command_that_comes_again_is_answered_as_it_was_whatever_came_after(
+        self, log: EventLog, logs: OpenLogs, pasts: Pasts
+    ) -> None:
+        meta = metadata(request_digest="asked")
+        decide_together(log, pasts, [request("a", meta=meta), approve("a", "ada")])
+        rival = logs.open()
+        for again in (
+            decide_together(log, pasts, [request("a", meta=meta)]),
+            decide_together(rival, Pasts(rival, most=100), [request("a", meta=meta)]),
+        ):
+            assert committed(again[0]).version == 1
+            assert committed(again[0]).past.version == 2
+            assert committed(again[0]).new == ()
+
+    def test_something_else_under_the_id_of_a_command_is_refused(
+        self, log: EventLog, logs: OpenLogs, pasts: Pasts
+    ) -> None:
+        first, other = (
+            metadata(command_id="chosen", request_digest=digest) for digest in ("this", "another")
+        )
+        asked, at_once = decide_together(log, pasts, [request("a", meta=first), request("a", meta=other)])
+        assert committed(asked).version == 1
+        assert isinstance(at_once, IdempotencyKeyReused)
+        rival = logs.open()
+        (elsewhere,) = decide_together(rival, Pasts(rival, most=100), [request("a", meta=other)])
+        assert isinstance(elsewhere, IdempotencyKeyReused)
+
+    def test_of_two_with_one_key_who_loses_the_race_has_the_answer_of_the_winner(
+        self, log: EventLog, pasts: Pasts, logs: OpenLogs, counting: Counting
+    ) -> None:
+        meta = metadata(request_digest="asked")
+        rival = logs.open()
+
+        def be_faster() -> None:
+            decide_together(rival, Pasts(rival, most=100), [request("a", meta=meta), approve("a", "ada")])
+
+        counting.before_append = be_faster
+        (answer,) = decide_together(log, pasts, [request("a", meta=meta)])
+        assert (committed(answer).new, committed(answer).version) == ((), 1)
 
     def test_what_the_log_has_lost_is_not_remembered(
         self, log: EventLog, pasts: Pasts, counting: Counting

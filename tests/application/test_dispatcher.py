@@ -34,7 +34,7 @@ class Heard:
 
     async def __call__(self, command: Command) -> Committed:
         self.commands.append(command)
-        return Committed("stream", Past(), (), f"position-{len(self.commands)}")
+        return Committed("stream", Past(), (), f"position-{len(self.commands)}", 0)
 
 
 def trigger(job: str = "outcome-sync") -> TriggerJob:

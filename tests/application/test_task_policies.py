@@ -125,7 +125,7 @@ class Given:
         if self.error is not None:
             raise self.error
         self.commands.append(command)
-        return Committed("s", Past(), (), "log-0")
+        return Committed("s", Past(), (), "log-0", 0)
 
 
 async def handled(policy: TaskSteps, *events: Event, actor: str = "ann") -> None:

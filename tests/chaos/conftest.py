@@ -12,11 +12,14 @@ import pytest
 
 from infrastructure.postgres.schema import migrate
 from tests.contract.amqp import validate_message
+from tests.cosmos import Account, dropped_afterwards
+from tests.cosmos import fresh_database as cosmos_database
 from tests.harness import ServiceProcess
 from tests.neighbours import Names, Neighbour, forget, neighbour
 from tests.postgres import fresh_database
 
 Launch = Callable[..., ServiceProcess]
+LaunchOn = Callable[..., ServiceProcess]
 
 
 @pytest.fixture
@@ -57,6 +60,25 @@ def processes(tmp_path: Path, names: Names) -> Iterator[Launch]:
 def service(processes: Launch, rabbitmq_url: str) -> ServiceProcess:
     """A service with embedded stores on the broker, not started yet."""
     return processes(RABBITMQ_URL=rabbitmq_url)
+
+
+@pytest.fixture
+async def launch(
+    processes: Launch, tmp_path: Path, rabbitmq_url: str, postgres_store_url: str, cosmos: Account
+) -> AsyncIterator[LaunchOn]:
+    """Makes instances on the same stores, each with a folder of its own."""
+    database = cosmos_database()
+    made = 0
+
+    def make(**environ: str) -> ServiceProcess:
+        nonlocal made
+        made += 1
+        shared = {"RABBITMQ_URL": rabbitmq_url, "EVENT_STORE_URL": postgres_store_url}
+        own = {"DATA_DIR": str(tmp_path / f"data-{made}")}
+        return processes(**{**shared, **cosmos.environ(database), **own, **environ})
+
+    async with dropped_afterwards(cosmos, database):
+        yield make
 
 
 @dataclass

@@ -4,7 +4,6 @@ import math
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import anyio
 import psycopg
 import pytest
 
-from tests.chaos.conftest import Launch
+from tests.chaos.conftest import LaunchOn
 from tests.chaos.decisions import (
     Answered,
     all_published,
@@ -33,32 +32,11 @@ from tests.chaos.instances import (
     until_all_parts_are_done,
 )
 from tests.chaos.proxy import proxy
-from tests.cosmos import Account, dropped_afterwards, fresh_database
+from tests.cosmos import Account
 from tests.harness import ServiceProcess, eventually, run_command
 from tests.neighbours import Neighbour
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.cosmos]
-
-LaunchOn = Callable[..., ServiceProcess]
-
-
-@pytest.fixture
-async def launch(
-    processes: Launch, tmp_path: Path, rabbitmq_url: str, postgres_store_url: str, cosmos: Account
-) -> AsyncIterator[LaunchOn]:
-    """Makes instances on the same stores, each with a folder of its own."""
-    database = fresh_database()
-    made = 0
-
-    def make(**environ: str) -> ServiceProcess:
-        nonlocal made
-        made += 1
-        shared = {"RABBITMQ_URL": rabbitmq_url, "EVENT_STORE_URL": postgres_store_url}
-        own = {"DATA_DIR": str(tmp_path / f"data-{made}")}
-        return processes(**{**shared, **cosmos.environ(database), **own, **environ})
-
-    async with dropped_afterwards(cosmos, database):
-        yield make
 
 
 async def started(*services: ServiceProcess) -> None:

@@ -1,0 +1,138 @@
+"""``X-Min-Position``: a query waits until what it reads has followed the log up to a command's position.
+
+Where the projection is kept up to date by this process, its follower says at once how far it has come, and
+is asked to look again. Elsewhere the saved positions say so, and those are saved about once a second.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import anyio
+from starlette.requests import Request
+
+from application.event_log import PARTITION, is_position, number_of
+from application.event_store import EventStore
+from domain.lease import Unrivalled
+from interfaces.rest.errors import ApiError, fault, invalid, overloaded
+from projections.follower import Follower
+from projections.ports import Checkpoints
+
+HEADER = "X-Min-Position"
+
+WAIT_SECONDS = 5
+LONGEST_WAIT_SECONDS = 30
+
+_LOOK_AGAIN_SECONDS = 0.05
+_ASK_AGAIN_SECONDS = 0.2
+"""Between two looks at a saved position, however many wait for it."""
+
+_WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,6})"?\s*(;.*)?', re.ASCII | re.IGNORECASE)
+
+
+class Freshness:
+    """Makes queries wait, up to ``most_waiting`` at once; they hold no place of those that are answered."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        followers: Iterable[Follower],
+        saved: Checkpoints,
+        *,
+        projections: Sequence[str],
+        most_waiting: int,
+    ) -> None:
+        self._store = store
+        self._followers = {each.name: each for each in followers if each.name in projections}
+        self._saved = _SavedPositions(saved)
+        self._projections = projections
+        self._places = most_waiting
+        self._waiting: set[anyio.CancelScope] = set()
+        self._is_stopping = False
+
+    async def require(self, request: Request, projections: Sequence[str] | None) -> None:
+        """Return once the named projections, or all of them, have reached the position that is asked for.
+
+        Raises:
+            ApiError: 400, it is no position of this log; 503, they have not reached it in time.
+        """
+        if HEADER not in request.headers:
+            return
+        position = request.headers[HEADER].strip()
+        if not is_position(position) or not await self._store.knows(PARTITION, position):
+            raise invalid([fault(HEADER, "is not a position that this log has been at")])
+        names = self._projections if projections is None else projections
+        if names and not await self._reached(names, number_of(position) or 0, wait_of(request)):
+            message = "what is read has not followed the log up to X-Min-Position yet; try again"
+            raise ApiError(503, "NOT_YET", message, headers={"Retry-After": "1"})
+
+    def stop(self) -> None:
+        """Nobody waits any more."""
+        self._is_stopping = True
+        for scope in self._waiting:
+            scope.cancel()
+
+    async def _reached(self, names: Sequence[str], number: int, seconds: float) -> bool:
+        if not self._places:
+            raise overloaded()
+        self._places -= 1
+        try:
+            with anyio.CancelScope() as scope:
+                self._waiting.add(scope)
+                return await self._all_reach(names, number, anyio.current_time() + seconds)
+        finally:
+            self._waiting.discard(scope)
+            self._places += 1
+        return False
+
+    async def _all_reach(self, names: Sequence[str], number: int, until: float) -> bool:
+        for name in names:
+            while await self._position(name) < number:
+                left = until - anyio.current_time()
+                if left <= 0 or self._is_stopping:
+                    return False
+                await self._pause(name, left)
+        return True
+
+    async def _position(self, name: str) -> int:
+        follower = self._followers.get(name)
+        if follower is not None and follower.is_following:
+            return number_of(follower.positions.get(PARTITION)) or 0
+        return await self._saved.number(name)
+
+    async def _pause(self, name: str, seconds: float) -> None:
+        follower = self._followers.get(name)
+        if follower is None or not follower.is_following:
+            await anyio.sleep(min(seconds, _ASK_AGAIN_SECONDS))
+            return
+        follower.look_again()
+        with anyio.move_on_after(min(seconds, _LOOK_AGAIN_SECONDS)):
+            await follower.has_moved()
+
+
+class _SavedPositions:
+    """What is saved of the followers of other processes, asked for once for all who wait."""
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self._checkpoints = checkpoints
+        self._turn = anyio.Lock()
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    async def number(self, name: str) -> int:
+        """How far a projection is known to have come."""
+        asked_at = anyio.current_time()
+        async with self._turn:
+            seen_at, number = self._seen.get(name, (-_ASK_AGAIN_SECONDS, 0))
+            if seen_at <= asked_at - _ASK_AGAIN_SECONDS:
+                seen_at = anyio.current_time()
+                number = number_of(await self._checkpoints.load(name, PARTITION, Unrivalled(name))) or 0
+                self._seen[name] = seen_at, number
+            return number
+
+
+def wait_of(request: Request) -> float:
+    """For how many seconds the caller would wait: ``Prefer: wait=s``, within our bounds."""
+    for header in request.headers.getlist("prefer"):
+        for preference in header.split(","):
+            if match := _WAIT.fullmatch(preference.strip()):
+                return float(min(int(match[1]), LONGEST_WAIT_SECONDS))
+    return float(WAIT_SECONDS)

@@ -1,0 +1,70 @@
+"""``Idempotency-Key``: a command that is sent again has the effect of one, and the answer of the first.
+
+The ids of the command and of what it makes are derived from tenant, route and key. So the stream itself
+knows a repeat, on whichever instance and after whatever restart, and the digest of what was asked lies in
+its events. Nothing is kept beside the log, and nothing expires.
+"""
+
+import json
+import re
+from hashlib import blake2b
+
+from starlette.requests import Request
+
+from domain.values import derived_id
+from interfaces.ids import new_id
+from interfaces.rest.errors import fault, invalid
+from interfaces.rest.identity import Caller
+
+HEADER = "Idempotency-Key"
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_DIGEST_BYTES = 16
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The key that the request came under, if any.
+
+    Raises:
+        ApiError: 400, it has no or more than 255 characters, others than visible ASCII, or comes twice.
+    """
+    given = request.headers.getlist(HEADER)
+    if not given:
+        return None
+    key = given[0].strip()
+    if len(given) > 1 or not _KEY.fullmatch(key):
+        raise invalid([fault(HEADER, "must be given once, as 1 to 255 visible ASCII characters")])
+    return key
+
+
+def id_to_make(request: Request, caller: Caller) -> str:
+    """The id of what the request makes: a new one, or under a key always the same.
+
+    Raises:
+        ApiError: 400, the key is of no use.
+    """
+    return _id("made", request, caller)
+
+
+def command_id(request: Request, caller: Caller, part: str) -> str:
+    """The id of the command that the request gives, or of ``part`` of it.
+
+    Raises:
+        ApiError: 400, the key is of no use.
+    """
+    return _id("command", request, caller, part)
+
+
+def digest_of(request: Request) -> str:
+    """What was asked: the body, however it was written, and the query string."""
+    asked = [getattr(request.state, "body", {}), request.url.query]
+    written = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    return blake2b(written.encode(), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _id(what: str, request: Request, caller: Caller, *parts: str) -> str:
+    key = idempotency_key(request)
+    if key is None:
+        return new_id()
+    path = request.url.path.lower()
+    return derived_id("idempotency-key", what, caller.tenant, request.method, path, key, *parts)

@@ -1,0 +1,127 @@
+"""``/workflows/{workflowId}/progress``: how far a workflow is, and how much longer it may take."""
+
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from statistics import median
+
+import anyio
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from application.ports import Clock
+from domain.errors import WorkflowNotFound
+from domain.workflow import execution_id_of, workflow_stream
+from interfaces.rest.answers import etag, json_response
+from interfaces.rest.identity import Caller
+from interfaces.rest.models import NoQuery
+from interfaces.rest.requests import read_query
+from interfaces.rest.service import Service
+from projections.ports import Container, Documents, Json, Query
+from projections.progress import map_steps, progress_of
+from projections.steps import Steps
+from projections.workflows import Workflows
+
+ROUTE = "/api/v1/workflows/{workflowId}/progress"
+
+_decode = msgspec.json.Decoder(dict).decode
+
+
+class ProgressRoutes:
+    """The route of a workflow's progress."""
+
+    def __init__(self, service: Service, workflows: Workflows, steps: Steps, clock: Clock) -> None:
+        self._service = service
+        self._workflows = workflows
+        self._steps = steps
+        self._clock = clock
+        self._past_runs = PastRuns(service.documents, workflows.container)
+
+    def routes(self) -> list[Route]:
+        """Every route, with its method."""
+        reads = [self._workflows.container, self._steps.container]
+        return [self._service.route(ROUTE, self.get, "GET", reads=reads)]
+
+    async def get(self, request: Request, caller: Caller) -> Response:
+        """How far the workflow is now."""
+        read_query(request, NoQuery)
+        workflow_id = request.path_params["workflowId"]
+        body, version = await self._service.body_of(
+            self._workflows,
+            caller,
+            workflow_id,
+            stream=workflow_stream(caller.tenant, workflow_id.lower()),
+            missing=WorkflowNotFound(f"there is no workflow {workflow_id}"),
+        )
+        workflow = _decode(body)
+        keys = [(caller.tenant, step_id) for step_id in map_steps(workflow)]
+        found = await self._service.documents.get_many(self._steps.container, keys) if keys else {}
+        steps = {step_id: _decode(document.body) for (_, step_id), document in found.items()}
+        typical = None
+        if workflow["status"] == "running" and was_never_retried(workflow):
+            typical = await self._past_runs.typical(
+                caller.tenant, workflow["definition"], workflow["definitionVersion"]
+            )
+        return json_response(
+            progress_of(workflow, steps, self._clock.now(), typical), headers={"ETag": etag(version)}
+        )
+
+
+class PastRuns:
+    """How long a tenant's workflows of a version of a definition take from their start to their completion.
+
+    It is the median of those of that version among the last ``LOOKED_AT`` that completed, without those that
+    were retried, whose time is that of whoever retried them; none where they are fewer than ``FEWEST``. It is
+    asked for once a minute at most.
+    """
+
+    LOOKED_AT = 20
+    FEWEST = 3
+    KEPT_SECONDS = 60.0
+    MOST_KEPT = 1000
+
+    def __init__(self, documents: Documents, workflows: Container) -> None:
+        self._documents = documents
+        self._workflows = workflows
+        self._turn = anyio.Lock()
+        self._kept: OrderedDict[tuple[str, str, int], tuple[float, timedelta | None]] = OrderedDict()
+
+    async def typical(self, tenant: str, definition: str, version: int) -> timedelta | None:
+        """What may be expected, if there is anything to expect it by."""
+        key = (tenant, definition, version)
+        if (known := self._known(key)) is not None:
+            return known[1]
+        async with self._turn:
+            if (known := self._known(key)) is not None:
+                return known[1]
+            found = await self._look(*key)
+            self._kept[key] = anyio.current_time(), found
+            self._kept.move_to_end(key)
+            if len(self._kept) > self.MOST_KEPT:
+                self._kept.popitem(last=False)
+            return found
+
+    def _known(self, key: tuple[str, str, int]) -> tuple[float, timedelta | None] | None:
+        known = self._kept.get(key)
+        return known if known and anyio.current_time() - known[0] < self.KEPT_SECONDS else None
+
+    async def _look(self, tenant: str, definition: str, version: int) -> timedelta | None:
+        completed = Query(equal={"definition": definition, "status": "completed"}, limit=self.LOOKED_AT)
+        page = await self._documents.query(self._workflows, tenant, completed)
+        workflows = [_decode(document.body) for document in page.documents]
+        took = [
+            (_moment(each["completedAt"]) - _moment(each["startedAt"])).total_seconds()
+            for each in workflows
+            if each["definitionVersion"] == version and was_never_retried(each)
+        ]
+        return timedelta(seconds=median(took)) if len(took) >= self.FEWEST else None
+
+
+def was_never_retried(workflow: Json) -> bool:
+    """Whether a workflow is in its first execution."""
+    return bool(workflow["executionId"] == execution_id_of(workflow["workflowId"], 1))
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
