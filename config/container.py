@@ -11,20 +11,22 @@ import msgspec
 from starlette.applications import Starlette
 
 from application.approvals import ApprovalHandlers
-from application.definitions import ShippedDefinitions
+from application.definitions import Catalogue, ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.integration import Source
 from application.jobs import JobHandlers
+from application.publishing import DefinitionHandlers
 from application.workflows import WorkflowHandlers
+from config.definitions import shipped_definitions
 from config.parts import Parts, build_parts
 from config.sections import Settings
 from config.stores import Stores, open_stores
 from config.transport import Transport, build_transport
-from domain.definition import OPPORTUNITY_ANALYSIS
 from infrastructure.clock import SystemClock
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.rest.app import Application
 from interfaces.rest.approvals import ApprovalRoutes
+from interfaces.rest.definitions import DefinitionRoutes
 from interfaces.rest.docs import docs_routes
 from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator
 from interfaces.rest.jobs import JobRoutes
@@ -34,6 +36,7 @@ from interfaces.rest.service import Service
 from interfaces.rest.workflows import WorkflowRoutes
 from interfaces.scheduling.cron import UnixCron
 from projections.approvals import Approvals
+from projections.definitions import Definitions
 from projections.executions import Executions
 from projections.job_runs import JobRuns
 from projections.projection import Projection
@@ -51,6 +54,7 @@ class Projections(msgspec.Struct, frozen=True):
     executions: Executions
     approvals: Approvals
     job_runs: JobRuns
+    definitions: Definitions
 
     @classmethod
     def named_by(cls, settings: Settings) -> "Projections":
@@ -62,11 +66,19 @@ class Projections(msgspec.Struct, frozen=True):
             Executions(names.executions),
             Approvals(names.approvals),
             JobRuns(names.job_runs),
+            Definitions(names.definitions),
         )
 
     def all(self) -> tuple[Projection, ...]:
         """All of them."""
-        return (self.workflows, self.steps, self.executions, self.approvals, self.job_runs)
+        return (
+            self.workflows,
+            self.steps,
+            self.executions,
+            self.approvals,
+            self.job_runs,
+            self.definitions,
+        )
 
 
 class Container(msgspec.Struct, frozen=True):
@@ -88,20 +100,19 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     """Build the service; ``stack`` closes what was opened.
 
     Raises:
-        CannotStart: a store is of no use, or stayed away.
+        CannotStart: a store is of no use, or stayed away; a definition that comes along is bad.
     """
     clock = SystemClock()
+    shipped = ShippedDefinitions(shipped_definitions(settings.workflows))
     projections = Projections.named_by(settings)
     metrics = Metrics()
     containers = [each.container for each in projections.all()]
     stores = await open_stores(settings, containers, stack, observe_cosmos=metrics.cosmos_request)
-    definition = OPPORTUNITY_ANALYSIS.with_timeouts(
-        settings.workflows.step_timeout_seconds,
-        {str(step): seconds for step, seconds in settings.workflows.step_timeouts.items()},
-    )
+    catalogue = Catalogue(shipped, stores.event_store)
     dispatch = Dispatcher(
         ApprovalHandlers(stores.event_store, clock).handlers(),
-        WorkflowHandlers(stores.event_store, clock, ShippedDefinitions([definition])).handlers(),
+        WorkflowHandlers(stores.event_store, clock, catalogue).handlers(),
+        DefinitionHandlers(stores.event_store, clock, shipped).handlers(),
         JobHandlers(stores.event_store, clock).handlers(),
     )
     aliases = settings.rabbitmq.type_aliases
@@ -167,6 +178,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *WorkflowRoutes(
                 service, projections.workflows, projections.steps, projections.executions
             ).routes(),
+            *DefinitionRoutes(service, projections.definitions, catalogue).routes(),
             *ApprovalRoutes(service, projections.approvals).routes(),
             *JobRoutes(
                 service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled

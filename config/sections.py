@@ -100,6 +100,7 @@ class Containers(Section):
     executions: Name
     approvals: Name
     job_runs: Name
+    definitions: Name
     positions: Name
 
 

@@ -7,6 +7,7 @@
         WorkflowNotFound, StepNotFound, ApprovalNotFound, JobNotFound, DefinitionNotFound
       Conflict                   the thing's state does not allow it now
         ApprovalNotPending, NothingFailed, StepNotOpen, WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone
+        DefinitionExists, DefinitionIsShipped, DefinitionIsRetired
       BadInput                   what was given does not suit what it is for
         OpportunityRequired
       VersionMismatch            the caller decided on an older version
@@ -16,8 +17,11 @@
       LeaseLost                another instance does now what this one did
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+Details = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""What else there is to know; or, of bad input, each fault as ``{field, message}``."""
 
 
 class Refusal(Exception):
@@ -25,7 +29,7 @@ class Refusal(Exception):
 
     code: ClassVar[str]
 
-    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, message: str, details: Details | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
@@ -81,6 +85,18 @@ class WorkflowUndone(Conflict):
 
 class StepNotOpen(Conflict):
     code = "STEP_NOT_OPEN"
+
+
+class DefinitionExists(Conflict):
+    code = "DEFINITION_EXISTS"
+
+
+class DefinitionIsShipped(Conflict):
+    code = "DEFINITION_SHIPPED"
+
+
+class DefinitionIsRetired(Conflict):
+    code = "DEFINITION_RETIRED"
 
 
 class BadInput(Refusal):

@@ -123,6 +123,7 @@ DefinitionName = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=_NO_CONTROL_CHARACTERS)
 ]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(_integer)]
+VersionInQuery = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(_whole_number)]
 Comment = Annotated[str, StringConstraints(max_length=4000, pattern=_NO_NUL)]
 WebAddress = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=_WEB_ADDRESS)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=_CURSOR)]

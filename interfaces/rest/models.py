@@ -21,6 +21,7 @@ from interfaces.fields import (
     Number,
     Silent,
     Version,
+    VersionInQuery,
     WebAddress,
 )
 
@@ -56,7 +57,7 @@ class StartWorkflowRequest(ApiModel):
 
     definition: DefinitionName = "opportunity-analysis"
     version: Silent[Version] = None
-    opportunity_id: Id
+    opportunity_id: Silent[Id] = None
     input: Silent[JsonObject] = None
 
 
@@ -137,6 +138,12 @@ class RunFilters(Paging):
     """The query of ``GET /jobs/{job}/runs``."""
 
     status: Silent[RunStatus] = None
+
+
+class WhichVersion(Query):
+    """The query of what is about one version of a definition."""
+
+    version: Silent[VersionInQuery] = None
 
 
 class NoQuery(Query):

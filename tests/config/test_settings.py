@@ -97,6 +97,7 @@ def test_the_defaults_are_those_of_the_wire_contract() -> None:
         "approvals": "hitl_approvals",
         "positions": "workflow_positions",
         "job_runs": "workflow_job_runs",
+        "definitions": "workflow_definitions",
     }
     rabbitmq = settings.rabbitmq
     assert (rabbitmq.exchange, rabbitmq.queue) == ("coder_events", "workflow_orchestrator_service")
