@@ -3,11 +3,9 @@
 The models know shapes and bounds. What makes sense together is for :mod:`domain.definition_rules`.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from application.kinds import KINDS
 from domain.definition import (
@@ -23,7 +21,7 @@ from domain.definition import (
 )
 from domain.definition_rules import MESSAGE_TYPE, MOST_STEPS, NAME, RESULT_KEY, STEP_TYPE
 from interfaces.definitions.durations import Duration, Timeout
-from interfaces.fields import JsonObject, Silent, Version
+from interfaces.fields import JsonObject, Silent, Version, as_integer
 from interfaces.rest.models import ApiModel
 
 _NO_NUL = r"^[^\x00]*$"
@@ -38,10 +36,8 @@ def _worded(longest: int, pattern: str) -> Any:
     return WithJsonSchema({"type": "string", "minLength": 1, "maxLength": longest, "pattern": f"^{pattern}$"})
 
 
-def _plain_number(value: object) -> object:
-    if isinstance(value, bool):
-        raise PydanticCustomError("number", "Input should be a number")
-    return value
+def _whole(least: int, most: int) -> tuple[Any, ...]:
+    return Field(ge=least, le=most), BeforeValidator(as_integer)
 
 
 DefinitionName = Annotated[str, _text(128), _worded(128, NAME.pattern)]
@@ -50,10 +46,18 @@ ResultKey = Annotated[str, _text(64), _worded(64, RESULT_KEY.pattern)]
 MessageType = Annotated[str, _text(255), _worded(255, MESSAGE_TYPE.pattern)]
 Expression = Annotated[str, _text(2000)]
 Kind = Annotated[str, _text(64)]
-Names = Annotated[str, _text(128)]
-InputMapping = Annotated[dict[Names, Expression], Field(max_length=100)]
-Factor = Annotated[float, BeforeValidator(_plain_number), Field(ge=1, le=10)]
-Share = Annotated[float, BeforeValidator(_plain_number), Field(ge=0, le=1)]
+InputMapping = Annotated[
+    dict[Annotated[str, _text(128)], Expression],
+    Field(max_length=100),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": 100,
+            "propertyNames": {"minLength": 1, "maxLength": 128, "pattern": _NO_NUL},
+            "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 2000, "pattern": _NO_NUL},
+        }
+    ),
+]
 Reason = Literal["reported", "timed_out", "unavailable", "rejected"]
 
 _RETRY = Retry()
@@ -62,12 +66,12 @@ _RETRY = Retry()
 class RetryDocument(ApiModel):
     """How often a step is tried, and when again."""
 
-    attempts: Annotated[int, Field(ge=1, le=100)] = _RETRY.attempts
+    attempts: Annotated[int, *_whole(1, 100)] = _RETRY.attempts
     delay: Duration = _RETRY.delay_seconds
-    factor: Factor = _RETRY.factor
+    factor: Annotated[float, Field(ge=1, le=10)] = _RETRY.factor
     max_delay: Duration = _RETRY.most_seconds
-    jitter: Share = _RETRY.jitter
-    retryable: Annotated[list[Reason], Field(max_length=4)] = list(_RETRY.on)
+    jitter: Annotated[float, Field(ge=0, le=1)] = _RETRY.jitter
+    retryable: Annotated[list[Reason], Field(default_factory=lambda: list(_RETRY.on), max_length=4)]
 
     def read(self) -> Retry:
         """What it stands for."""
@@ -85,10 +89,10 @@ class WorkDocument(ApiModel):
     """What is to be done, by what kind of step."""
 
     kind: Kind = "event"
-    input: InputMapping = {}
-    parameters: JsonObject = {}
+    input: InputMapping = Field(default_factory=dict)
+    parameters: JsonObject = Field(default_factory=dict)
     timeout: Silent[Timeout] = None
-    retry: RetryDocument = RetryDocument()
+    retry: RetryDocument = Field(default_factory=RetryDocument)
 
     def read(self) -> Work:
         """What it stands for."""
@@ -112,8 +116,8 @@ class MapDocument(ApiModel):
 
     over: Expression
     each: WorkDocument
-    at_once: Annotated[int, Field(ge=1, le=1000)] = 10
-    tolerate: Annotated[int, Field(ge=0, le=10_000)] = 0
+    at_once: Annotated[int, *_whole(1, 1000)] = 10
+    tolerate: Annotated[int, *_whole(0, 10_000)] = 0
 
     def read(self) -> MapOver:
         """What it stands for."""
@@ -124,7 +128,7 @@ class StepDocument(WorkDocument):
     """A step. Its result goes under its own type if ``resultKey`` is silent."""
 
     step_type: StepType
-    after: Annotated[list[StepType], Field(max_length=MOST_STEPS)] = []
+    after: Annotated[list[StepType], Field(default_factory=list, max_length=MOST_STEPS)]
     critical: bool = False
     when: Silent[Expression] = None
     result_key: Silent[ResultKey] = None
@@ -163,7 +167,7 @@ class TriggerDocument(ApiModel):
     message_type: MessageType
     filter: Silent[Expression] = None
     opportunity_id: Expression = "data.opportunityId"
-    input: InputMapping = {}
+    input: InputMapping = Field(default_factory=dict)
 
     def read(self) -> Trigger:
         """What it stands for."""
@@ -201,9 +205,9 @@ class DefinitionDocument(ApiModel):
     needs_opportunity: bool = False
     input_schema: Silent[JsonObject] = None
     deadline: Silent[Duration] = None
-    concurrency: ConcurrencyDocument = ConcurrencyDocument()
-    triggers: Annotated[list[TriggerDocument], Field(max_length=20)] = []
-    announcements: AnnouncementsDocument = AnnouncementsDocument()
+    concurrency: ConcurrencyDocument = Field(default_factory=ConcurrencyDocument)
+    triggers: Annotated[list[TriggerDocument], Field(default_factory=list, max_length=20)]
+    announcements: AnnouncementsDocument = Field(default_factory=AnnouncementsDocument)
     steps: Annotated[list[StepDocument], Field(min_length=1, max_length=MOST_STEPS)]
     id: Anything = None
     tenant_id: Anything = None
@@ -228,8 +232,3 @@ class DefinitionDocument(ApiModel):
             announcements=self.announcements.read(),
             steps=tuple(step.read() for step in self.steps),
         )
-
-
-def schema() -> Mapping[str, Any]:
-    """The JSON Schema of a document."""
-    return DefinitionDocument.model_json_schema()

@@ -1,4 +1,4 @@
-"""Lengths of time as documents say them: seconds, or a number with its unit, such as ``15m``, ``2h``, ``1d``."""
+"""Lengths of time as documents say them: seconds, or a number with its unit, such as ``15m`` or ``1d``."""
 
 import re
 from typing import Annotated
@@ -15,7 +15,11 @@ NONE = "none"
 
 _PATTERN = r"[0-9]{1,8}(\.[0-9]{1,3})?(ms|s|m|h|d)"
 _WITH_UNIT = re.compile(rf"(?P<number>[0-9.]+)(?P<unit>{'|'.join(SECONDS_OF)})", re.ASCII)
-_NUMBER = {"type": "number", "minimum": 0, "maximum": LONGEST_SECONDS}
+
+
+def _schema(pattern: str) -> WithJsonSchema:
+    bounds = {"minimum": 0, "maximum": int(LONGEST_SECONDS)}
+    return WithJsonSchema({"type": ["number", "string"], **bounds, "pattern": f"^{pattern}$"})
 
 
 def seconds_of(value: object) -> float:
@@ -41,10 +45,10 @@ def timeout_of(value: object) -> float | None:
 Duration = Annotated[
     float,
     PlainValidator(seconds_of),
-    WithJsonSchema({"anyOf": [_NUMBER, {"type": "string", "pattern": f"^{_PATTERN}$"}]}),
+    _schema(_PATTERN),
 ]
 Timeout = Annotated[
     float | None,
     PlainValidator(timeout_of),
-    WithJsonSchema({"anyOf": [_NUMBER, {"type": "string", "pattern": f"^({NONE}|{_PATTERN})$"}]}),
+    _schema(f"({NONE}|{_PATTERN})"),
 ]

@@ -5,6 +5,7 @@ JSON would write it so, and else a text: ``on``, ``yes`` and ``2026-11-26`` are 
 """
 
 import re
+from math import inf, isfinite
 from typing import Any
 
 import yaml
@@ -13,7 +14,7 @@ from interfaces.json_reader import MAX_DEPTH
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
-_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,18}|[0-9]{1,18}(\.[0-9]{0,18})?)([eE][-+]?[0-9]{1,2})?", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,18}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?", re.ASCII)
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -112,7 +113,8 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
         return int(text)
-    return float(text) if _FLOAT.fullmatch(text) else text
+    number = float(text) if _FLOAT.fullmatch(text) else inf
+    return number if isfinite(number) else text
 
 
 def _refused(event: yaml.Event, what: str) -> InvalidYaml:
