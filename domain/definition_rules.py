@@ -164,7 +164,9 @@ def expression_faults(field: str, expression: str) -> Iterator[Fault]:
 
 def _order(steps: Collection[StepDefinition]) -> Iterator[Fault]:
     """Steps that wait for one that there is not, for each other, or for who waits for each other."""
-    after = {step.step_type: step.after for step in steps}
+    after: dict[str, tuple[str, ...]] = {}
+    for step in steps:
+        after.setdefault(step.step_type, step.after)
     for number, step in enumerate(steps):
         times = Counter(step.after)
         for place, before in enumerate(step.after):

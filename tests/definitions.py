@@ -98,7 +98,7 @@ def _works(draw: st.DrawFn) -> Work:
 def _steps(draw: st.DrawFn) -> tuple[StepDefinition, ...]:
     """Each comes after some of those before it, and they stand in any order."""
     made: list[StepDefinition] = []
-    for name in draw(st.lists(_names, min_size=1, max_size=5, unique=True)):
+    for name in draw(st.lists(_names, min_size=1, max_size=3, unique=True)):
         over = draw(st.none() | st.builds(MapOver, over=_expressions, each=_works(), at_once=st.integers(1, 9)))
         work = draw(_works()) if over is None else Work(kind="map", timeout_seconds=draw(st.none() | _durations))
         fields = {field: getattr(work, field) for field in Work.__struct_fields__}

@@ -31,7 +31,7 @@ def messages(faulty: Document) -> dict[str, str]:
     return dict(faults_in(faulty))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(runnable_definitions())
 def test_a_definitions_document_is_read_as_the_same_definition(definition: WorkflowDefinition) -> None:
     shown = definition_document(definition)
@@ -41,7 +41,7 @@ def test_a_definitions_document_is_read_as_the_same_definition(definition: Workf
     assert definition_document(read_definition(sent)) == shown
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(runnable_definitions())
 def test_yaml_says_the_same_as_json(definition: WorkflowDefinition) -> None:
     shown = definition_document(definition)
@@ -156,7 +156,7 @@ def test_a_document_has_at_most_two_hundred_steps() -> None:
     assert fields(document(*(step(f"s{number}") for number in range(201)))) == ["steps"]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
