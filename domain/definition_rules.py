@@ -145,7 +145,8 @@ def _condition(expression: str) -> Iterator[Fault]:
         parsed = compiled(expression).parsed
     except BadExpression:
         return
-    if parsed["type"] == "literal" and parsed["value"] in (None, False, "", [], {}):
+    value = parsed["value"] if parsed["type"] == "literal" else True
+    if value is None or value is False or value in ("", [], {}):
         yield Fault("when", "never holds, so that the step is unreachable")
 
 

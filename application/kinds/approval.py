@@ -1,15 +1,8 @@
-"""``approval``: a person decides, and the step's result is the decision.
+"""``approval``: a person decides, and the step's result is the decision. It has no parameters.
 
-Where ``rejected`` or ``expired`` say ``fail``, such an end is the step's failure; else the step completes, and
-what comes after it can ask for the result. An approval that has expired fails its step if nothing is said.
+What is to be decided stands in the step's ``input``; one that is not decided in the step's time fails it.
 """
 
 from application.kinds.kind import StepKind, parameters
 
-_LEADS_TO = {"enum": ["complete", "fail"]}
-
-APPROVAL = StepKind(
-    name="approval",
-    schema=parameters({"rejected": _LEADS_TO, "expired": _LEADS_TO}),
-    timeout_seconds=None,
-)
+APPROVAL = StepKind(name="approval", schema=parameters({}), timeout_seconds=None)

@@ -57,14 +57,24 @@ def test_what_the_service_adds_to_a_document_may_be_sent_back_and_counts_for_not
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
-    [(90, 90.0), (1.5, 1.5), ("500ms", 0.5), ("90s", 90.0), ("15m", 900.0), ("2h", 7200.0), ("1.5d", 129_600.0)],
+    [
+        (90, 90.0),
+        (1.5, 1.5),
+        ("500ms", 0.5),
+        ("90s", 90.0),
+        ("15m", 900.0),
+        ("2h", 7200.0),
+        ("1.5d", 129_600.0),
+    ],
 )
 def test_a_duration_is_seconds_or_a_number_with_its_unit(said: Any, seconds: float) -> None:
     (read,) = read_definition(document(step("a", timeout=said))).steps
     assert read.timeout_seconds == seconds
 
 
-@pytest.mark.parametrize("said", ["15", "m", "1w", "-1s", "1 h", "1e3s", "", True, None, -1, 0, "0s", 10**9, "999d"])
+@pytest.mark.parametrize(
+    "said", ["15", "m", "1w", "-1s", "1 h", "1e3s", "", True, None, -1, 0, "0s", 10**9, "999d"]
+)
 def test_what_is_no_duration_is_a_fault(said: Any) -> None:
     assert fields(document(step("a", timeout=said))) == ["steps[0].timeout"]
 
@@ -164,7 +174,19 @@ def test_a_document_has_at_most_two_hundred_steps() -> None:
             st.lists(inner, max_size=3)
             | st.dictionaries(
                 st.sampled_from(
-                    ["name", "steps", "stepType", "after", "kind", "map", "over", "each", "retry", "input", "x"]
+                    [
+                        "name",
+                        "steps",
+                        "stepType",
+                        "after",
+                        "kind",
+                        "map",
+                        "over",
+                        "each",
+                        "retry",
+                        "input",
+                        "x",
+                    ]
                 ),
                 inner,
                 max_size=6,
