@@ -14,6 +14,7 @@ from domain.workflow import (
     WorkflowStarted,
 )
 from tests.builders import CAUSE, CORRELATION, NOW, TENANT, USER, after
+from tests.samples_definitions import DEFINITION_EVENTS
 
 STREAM = f"{TENANT}/sample/s-1"
 
@@ -125,7 +126,7 @@ _EVENTS: tuple[Event, ...] = (
 
 SAMPLES: dict[str, Recorded] = {
     event.TOPIC: Recorded(stream=STREAM, version=3, timestamp=NOW, meta=META, event=event)
-    for event in _EVENTS
+    for event in (*_EVENTS, *DEFINITION_EVENTS)
 }
 """Recorded examples by topic."""
 
