@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.definition import FailureReason
+from domain.definition import FailureReason, WorkflowDefinition
 from domain.event import Metadata
 from domain.values import StepRef
 
@@ -242,6 +242,22 @@ class RetryStep(Command):
 
     workflow_id: str
     step_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishDefinition(Command):
+    """Publish the next version of a tenant's own definition; ``as_new`` if there should be none yet."""
+
+    definition: WorkflowDefinition
+    as_new: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetireDefinition(Command):
+    """Let a tenant's own definition start no more workflows: all its versions if none is named."""
+
+    name: str
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

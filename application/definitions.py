@@ -1,21 +1,102 @@
-"""Where workflow definitions are found."""
+"""Where workflow definitions are found: those that come with the service, and tenants' own."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 
+from application.event_store import EventStore
+from application.kinds import KINDS
+from domain import published_definition
 from domain.definition import WorkflowDefinition
-from domain.errors import DefinitionNotFound
+from domain.definition_rules import NAME, definition_faults
+from domain.errors import DefinitionIsRetired, DefinitionNotFound
+from domain.faults import Fault
+from domain.published_definition import PublishedDefinition, definition_stream
+
+_MOST_REMEMBERED = 500
+
+
+def faults_of(definition: WorkflowDefinition) -> list[Fault]:
+    """Everything that keeps a definition from being run, with the kinds of steps that there are."""
+    return definition_faults(definition, {name: kind.faults for name, kind in KINDS.items()})
 
 
 class ShippedDefinitions:
-    """Those that come with the service: the same for every tenant."""
+    """Those that come with the service: the same for every tenant, each in its one version."""
 
     def __init__(self, definitions: Sequence[WorkflowDefinition]) -> None:
-        self._definitions = {definition.name: definition for definition in definitions}
+        self.by_name: Mapping[str, WorkflowDefinition] = {
+            definition.name: definition for definition in sorted(definitions, key=lambda each: each.name)
+        }
 
     async def find(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
         """A definition, in its one version."""
-        definition = self._definitions.get(name)
+        definition = self.by_name.get(name)
         if definition is None or version not in (None, definition.version):
-            wanted = name if version is None else f"{name} version {version}"
-            raise DefinitionNotFound(f"there is no workflow definition {wanted}")
+            raise not_found(name, version)
         return definition
+
+
+class Catalogue:
+    """All that a tenant can start: what is shipped, and what it has published.
+
+    What is shipped goes first: a tenant publishes nothing under such a name, and what it published before
+    the name was shipped rests.
+    """
+
+    def __init__(self, shipped: ShippedDefinitions, store: EventStore) -> None:
+        self.shipped = shipped
+        self._store = store
+        self._remembered: OrderedDict[str, tuple[int, PublishedDefinition]] = OrderedDict()
+
+    async def find(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
+        """A definition to start, in its newest version that is not retired if none is named.
+
+        Raises:
+            DefinitionNotFound: the tenant has none of that name, or not that version of it.
+            DefinitionIsRetired: it has, and it starts no more workflows.
+        """
+        if name in self.shipped.by_name:
+            return await self.shipped.find(tenant, name, version)
+        published = await self.published(tenant, name)
+        if published is None:
+            raise not_found(name, version)
+        if version is None:
+            if published.newest is None:
+                raise DefinitionIsRetired(f"the workflow definition {name} is retired")
+            return published.newest
+        definition = published.version(version)
+        if definition is None:
+            raise not_found(name, version)
+        if version in published.retired:
+            raise DefinitionIsRetired(f"version {version} of the workflow definition {name} is retired")
+        return definition
+
+    async def published(self, tenant: str, name: str) -> PublishedDefinition | None:
+        """A definition of the tenant's own as the log has it now, with every version."""
+        if not NAME.fullmatch(name):
+            return None
+        stream = definition_stream(tenant, name)
+        _, version = await self._store.history(stream, before=None, limit=1)
+        if not version:
+            return None
+        known = self._remembered.get(stream)
+        if known is None or known[0] != version:
+            known = await self._read(stream)
+        self._remembered[stream] = known
+        self._remembered.move_to_end(stream)
+        if len(self._remembered) > _MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+        return known[1]
+
+    async def _read(self, stream: str) -> tuple[int, PublishedDefinition]:
+        state = PublishedDefinition()
+        events = await self._store.load(stream)
+        for recorded in events:
+            state = published_definition.evolve(state, recorded.event)
+        return len(events), state
+
+
+def not_found(name: str, version: int | None = None) -> DefinitionNotFound:
+    """What to say where there is no such definition."""
+    wanted = name if version is None else f"{name} version {version}"
+    return DefinitionNotFound(f"there is no workflow definition {wanted}")

@@ -26,6 +26,7 @@ from application.commands import (
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
+from application.inputs import refuse_bad_input
 from application.ports import Clock
 from domain import workflow
 from domain.definition import WorkflowDefinition
@@ -44,6 +45,7 @@ class Definitions(Protocol):
 
         Raises:
             DefinitionNotFound: the tenant has none of that name, or not that version of it.
+            DefinitionIsRetired: it starts no more workflows.
         """
         ...
 
@@ -96,7 +98,9 @@ class WorkflowHandlers:
 
         Raises:
             DefinitionNotFound: there is no such definition.
+            DefinitionIsRetired: it starts no more workflows.
             OpportunityRequired: it is for opportunities, and none is named.
+            BadInput: the input is not as the definition says; with every fault.
         """
         definition = await self.definition_for(command)
         now = self._clock.now()
@@ -126,11 +130,15 @@ class WorkflowHandlers:
 
         Raises:
             DefinitionNotFound: there is no such definition.
+            DefinitionIsRetired: it starts no more workflows.
             OpportunityRequired: it is for opportunities, and none is named.
+            BadInput: the input is not as the definition says; with every fault.
         """
         definition = await self._definitions.find(command.meta.tenant, command.definition, command.version)
         if definition.needs_opportunity and command.opportunity_id is None:
-            raise OpportunityRequired(f"{definition.name} needs an opportunity")
+            message = f"{definition.name} needs an opportunity"
+            raise OpportunityRequired(message, [{"field": "opportunityId", "message": message}])
+        await refuse_bad_input(definition, command.input)
         return definition
 
     def _handler(self, decide: Decide) -> Handler:

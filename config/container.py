@@ -12,28 +12,30 @@ import msgspec
 from starlette.applications import Starlette
 
 from application.approvals import ApprovalHandlers
-from application.definitions import ShippedDefinitions
+from application.definitions import Catalogue, ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.integration import Source
 from application.jobs import JobHandlers
 from application.pacing import StartPace
+from application.publishing import DefinitionHandlers
 from application.runs import RunHandlers
 from application.task_claims import TaskClaims
 from application.task_news import TaskNews
 from application.tasks import TaskHandlers
 from application.triggers import ShippedTriggers
 from application.workflows import WorkflowHandlers
+from config.definitions import shipped_definitions
 from config.http_steps import build_http_steps
 from config.parts import Parts, build_parts
 from config.sections import Settings
 from config.stores import Stores, open_stores
 from config.transport import Transport, build_transport
-from domain.definition import OPPORTUNITY_ANALYSIS
 from infrastructure.clock import SystemClock
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.rest.app import Application
 from interfaces.rest.approvals import ApprovalRoutes
 from interfaces.rest.bulk import BulkRoutes
+from interfaces.rest.definitions import DefinitionRoutes
 from interfaces.rest.docs import docs_routes
 from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator
@@ -47,6 +49,7 @@ from interfaces.rest.workflow_orders import WorkflowOrderRoutes
 from interfaces.rest.workflows import WorkflowRoutes
 from interfaces.scheduling.cron import UnixCron
 from projections.approvals import Approvals
+from projections.definitions import Definitions
 from projections.executions import Executions
 from projections.job_runs import JobRuns
 from projections.projection import Projection
@@ -66,6 +69,7 @@ class Projections(msgspec.Struct, frozen=True):
     approvals: Approvals
     job_runs: JobRuns
     tasks: Tasks
+    definitions: Definitions
 
     @classmethod
     def named_by(cls, settings: Settings) -> "Projections":
@@ -78,11 +82,20 @@ class Projections(msgspec.Struct, frozen=True):
             Approvals(names.approvals),
             JobRuns(names.job_runs),
             Tasks(names.tasks),
+            Definitions(names.definitions),
         )
 
     def all(self) -> tuple[Projection, ...]:
         """All of them."""
-        return (self.workflows, self.steps, self.executions, self.approvals, self.job_runs, self.tasks)
+        return (
+            self.workflows,
+            self.steps,
+            self.executions,
+            self.approvals,
+            self.job_runs,
+            self.definitions,
+            self.tasks,
+        )
 
 
 class Container(msgspec.Struct, frozen=True):
@@ -106,30 +119,29 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     """Build the service; ``stack`` closes what was opened.
 
     Raises:
-        CannotStart: a store is of no use, or stayed away.
+        CannotStart: a store is of no use, or stayed away; a definition that comes along is bad.
     """
     clock = SystemClock()
+    shipped = ShippedDefinitions(shipped_definitions(settings.workflows))
     projections = Projections.named_by(settings)
     metrics = Metrics()
     containers = [each.container for each in projections.all()]
     stores = await open_stores(settings, containers, stack, observe_cosmos=metrics.cosmos_request)
-    definition = OPPORTUNITY_ANALYSIS.with_timeouts(
-        settings.workflows.step_timeout_seconds,
-        {str(step): seconds for step, seconds in settings.workflows.step_timeouts.items()},
-    )
-    workflows = WorkflowHandlers(stores.event_store, clock, ShippedDefinitions([definition]))
+    catalogue = Catalogue(shipped, stores.event_store)
+    workflows = WorkflowHandlers(stores.event_store, clock, catalogue)
     pace = StartPace(settings.workflows.starts_per_second, burst=settings.workflows.starts_at_once)
     dispatch = Dispatcher(
         ApprovalHandlers(stores.event_store, clock).handlers(),
         workflows.handlers(),
         RunHandlers(stores.event_store, clock, workflows, pace).handlers(),
+        DefinitionHandlers(stores.event_store, clock, shipped).handlers(),
         JobHandlers(stores.event_store, clock).handlers(),
         TaskHandlers(stores.event_store, clock).handlers(),
     )
     aliases = settings.rabbitmq.type_aliases
     consumer = MessageConsumer(
         dispatch,
-        triggers=ShippedTriggers([definition]),
+        triggers=ShippedTriggers(list(shipped.by_name.values())),
         opportunity_shard_types=settings.workflows.opportunity_shard_types,
         documented_type={alias: documented for documented, alias in aliases.items()},
         count=metrics.message_consumed,
@@ -210,6 +222,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *BulkRoutes(service, projections.workflows).routes(),
             *WorkflowOrderRoutes(service, projections.workflows).routes(),
             *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
+            *DefinitionRoutes(service, projections.definitions, catalogue).routes(),
             *ApprovalRoutes(service, projections.approvals).routes(),
             *JobRoutes(
                 service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled

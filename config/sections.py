@@ -102,6 +102,7 @@ class Containers(Section):
     approvals: Name
     job_runs: Name
     tasks: Name
+    definitions: Name
     positions: Name
 
 

@@ -2,7 +2,7 @@
 
 
 class CannotStart(Exception):
-    """Why the service does not start, in one line."""
+    """Why the service does not start: a line, and one for each fault where there are several."""
 
 
 def first_line(error: BaseException | None) -> str:

@@ -10,7 +10,8 @@
         ApprovalNotPending, NothingFailed, StepNotOpen, TooManyWaiting, WorkflowAlreadyRunning,
         WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone,
         TaskNotOffered, TaskLeaseLost, TaskEnded,
-        IdempotencyKeyReused
+        IdempotencyKeyReused,
+        DefinitionExists, DefinitionIsShipped, DefinitionIsRetired
       BadInput                   what was given does not suit what it is for
         OpportunityRequired
       VersionMismatch            the caller decided on an older version
@@ -20,8 +21,11 @@
       LeaseLost                another instance does now what this one did
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+Details = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""What else there is to know; or, of bad input, each fault as ``{field, message}``."""
 
 
 class Refusal(Exception):
@@ -29,7 +33,7 @@ class Refusal(Exception):
 
     code: ClassVar[str]
 
-    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, message: str, details: Details | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
@@ -119,6 +123,18 @@ class IdempotencyKeyReused(Conflict):
     """Something else was asked before under the same ``Idempotency-Key``."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class DefinitionExists(Conflict):
+    code = "DEFINITION_EXISTS"
+
+
+class DefinitionIsShipped(Conflict):
+    code = "DEFINITION_SHIPPED"
+
+
+class DefinitionIsRetired(Conflict):
+    code = "DEFINITION_RETIRED"
 
 
 class BadInput(Refusal):

@@ -82,7 +82,7 @@ def _instant(value: object) -> object:
     return in_utc(moment)
 
 
-def _integer(value: object) -> object:
+def as_integer(value: object) -> object:
     """JSON has but one kind of number: ``1.0`` is the integer 1."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -122,10 +122,11 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_NO_
 DefinitionName = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=_NO_CONTROL_CHARACTERS)
 ]
-Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(_integer)]
-ClaimedAtOnce = Annotated[int, Field(ge=1, le=100), BeforeValidator(_integer)]
-LeaseSeconds = Annotated[int, Field(ge=1, le=43_200), BeforeValidator(_integer)]
-WaitSeconds = Annotated[int, Field(ge=0, le=30), BeforeValidator(_integer)]
+Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(as_integer)]
+VersionInQuery = Annotated[int, Field(ge=1, le=999_999_999), BeforeValidator(_whole_number)]
+ClaimedAtOnce = Annotated[int, Field(ge=1, le=100), BeforeValidator(as_integer)]
+LeaseSeconds = Annotated[int, Field(ge=1, le=43_200), BeforeValidator(as_integer)]
+WaitSeconds = Annotated[int, Field(ge=0, le=30), BeforeValidator(as_integer)]
 Comment = Annotated[str, StringConstraints(max_length=4000, pattern=_NO_NUL)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_NO_NUL)]
 WebAddress = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=_WEB_ADDRESS)]

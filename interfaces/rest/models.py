@@ -25,6 +25,7 @@ from interfaces.fields import (
     Reason,
     Silent,
     Version,
+    VersionInQuery,
     WaitSeconds,
     WebAddress,
 )
@@ -72,7 +73,7 @@ class StartWorkflowRequest(ApiModel):
 
     definition: DefinitionName = "opportunity-analysis"
     version: Silent[Version] = None
-    opportunity_id: Id
+    opportunity_id: Silent[Id] = None
     input: Silent[JsonObject] = None
 
 
@@ -244,6 +245,12 @@ class TaskFilters(Paging):
 
     queue: Silent[Id] = None
     status: Silent[TaskStatus] = None
+
+
+class WhichVersion(Query):
+    """The query of what is about one version of a definition."""
+
+    version: Silent[VersionInQuery] = None
 
 
 class NoQuery(Query):

@@ -4,7 +4,7 @@ Every fault of a request is told at once, each with the name of its field.
 """
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -32,24 +32,42 @@ async def read_body(request: Request, model: type[M], *, optional: bool = False)
     Raises:
         ApiError: 413, 415 or 400.
     """
-    raw = await _raw_body(request)
+    raw = await raw_body(request)
     request.state.body = {}
     if not raw and optional:
         return model.model_validate({})
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != JSON:
-        raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", f"the body must be {JSON}")
+    if media_type(request) != JSON:
+        raise unsupported(JSON)
+    try:
+        request.state.body = json_object(raw)
+        return model.model_validate(request.state.body)
+    except ValidationError as error:
+        raise invalid(faults(error)) from None
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in a body.
+
+    Raises:
+        ApiError: 400.
+    """
     try:
         content = read_json(raw)
     except InvalidJson as error:
         raise invalid([fault("body", str(error))]) from None
     if not isinstance(content, dict):
         raise invalid([fault("body", "must be a JSON object")])
-    request.state.body = content
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise invalid(faults(error)) from None
+    return content
+
+
+def media_type(request: Request) -> str:
+    """What the body is said to be."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def unsupported(*media_types: str) -> ApiError:
+    """415: the body is none of those."""
+    return ApiError(415, "UNSUPPORTED_MEDIA_TYPE", f"the body must be {' or '.join(media_types)}")
 
 
 def read_query(request: Request, model: type[Q]) -> Q:
@@ -97,14 +115,19 @@ def caused_by(request: Request, caller: Caller, part: str = "") -> Metadata:
     )
 
 
-async def _raw_body(request: Request) -> bytes:
-    too_large = ApiError(413, "PAYLOAD_TOO_LARGE", f"the body may have {MAX_BODY_BYTES} bytes")
+async def raw_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
+    """The body, of at most so many bytes.
+
+    Raises:
+        ApiError: 413.
+    """
+    too_large = ApiError(413, "PAYLOAD_TOO_LARGE", f"the body may have {most} bytes")
     length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > MAX_BODY_BYTES:
+    if length.isdigit() and int(length) > most:
         raise too_large
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > most:
             raise too_large
     return bytes(body)

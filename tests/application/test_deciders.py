@@ -155,7 +155,7 @@ class DeciderCases:
         assert committed(b).version == 2
         assert isinstance(a, ApprovalNotPending)
         assert isinstance(a_refused, ApprovalNotPending)
-        assert a.details is not None
+        assert isinstance(a.details, Mapping)
         assert a.details["decidedBy"] == "rival"
         assert a_refused.details == a.details, "refused on the strength of what was never appended"
         assert committed(nobody).new == ()

@@ -100,6 +100,7 @@ def test_the_defaults_are_those_of_the_wire_contract() -> None:
         "positions": "workflow_positions",
         "job_runs": "workflow_job_runs",
         "tasks": "workflow_tasks",
+        "definitions": "workflow_definitions",
     }
     rabbitmq = settings.rabbitmq
     assert (rabbitmq.exchange, rabbitmq.queue) == ("coder_events", "workflow_orchestrator_service")

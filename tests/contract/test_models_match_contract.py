@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from interfaces.definitions.document import DefinitionDocument
 from interfaces.rest import models
 from interfaces.rest.models import (
     ApiModel,
@@ -28,6 +29,7 @@ from interfaces.rest.models import (
     StartWorkflowRequest,
     TaskFilters,
     TriggerJobRequest,
+    WhichVersion,
     WorkflowFilters,
 )
 from tests.contract.contract import SCHEMAS, faults, operations
@@ -40,6 +42,10 @@ QUERIES: dict[str, type[Query]] = {
     "listWorkflowSteps": Paging,
     "listWorkflowExecutions": Paging,
     "listWorkflowEvents": Paging,
+    "listWorkflowDefinitions": Paging,
+    "getWorkflowDefinition": WhichVersion,
+    "retireWorkflowDefinition": WhichVersion,
+    "drawWorkflowDefinition": WhichVersion,
     "listApprovals": ApprovalFilters,
     "listApprovalEvents": Paging,
     "listJobs": NoQuery,
@@ -86,7 +92,8 @@ def _rest(schema: Json, definitions: Json) -> Json:
 def schema_of(model: type[ApiModel]) -> Json:
     """A model's schema, as requests must keep to it."""
     schema = model.model_json_schema(mode="validation")
-    return normalised(schema, schema.get("$defs", {}))
+    definitions = schema.pop("$defs", {})
+    return normalised(schema, definitions)
 
 
 def test_every_body_of_the_contract_has_its_model_and_every_model_its_body() -> None:
@@ -120,6 +127,11 @@ def test_a_query_is_the_same_in_the_model_and_in_the_contract(operation: Any) ->
         "required": [name for name, each in parameters.items() if each.get("required")],
     }
     assert schema_of(QUERIES[operation.id]) == normalised(contract, SCHEMAS)
+
+
+def test_a_definition_is_the_same_in_the_model_and_in_the_contract() -> None:
+    document = SCHEMAS["WorkflowDefinitionDocument"]
+    assert schema_of(DefinitionDocument) == normalised(document, SCHEMAS)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +173,7 @@ CLAIM: Json = {"queue": "q", "workerId": "w"}
         (CreateApprovalRequest, APPROVAL | {"ownerId": "x" * 255, "correlationId": "ü 漢"}),
         (CreateApprovalRequest, APPROVAL | {"approvalUrl": "http://a"}),
         (StartWorkflowRequest, WORKFLOW),
+        (StartWorkflowRequest, {}),
         (StartWorkflowRequest, WORKFLOW | {"version": 1, "definition": "d", "input": {}}),
         (
             StartWorkflowRequest,
@@ -208,7 +221,7 @@ def test_what_the_contract_takes_the_model_takes(model: type[ApiModel], body: Js
         (CreateApprovalRequest, APPROVAL | {"approvalUrl": "javascript:alert(1)"}),
         (CreateApprovalRequest, APPROVAL | {"approvalUrl": "https://a b"}),
         (CreateApprovalRequest, APPROVAL | {"owner_id": "u"}),
-        (StartWorkflowRequest, {}),
+        (StartWorkflowRequest, {"opportunityId": None}),
         (StartWorkflowRequest, WORKFLOW | {"version": 0}),
         (StartWorkflowRequest, WORKFLOW | {"version": True}),
         (StartWorkflowRequest, WORKFLOW | {"version": "1"}),

@@ -1,0 +1,75 @@
+"""``http``: call one of the services beside this one.
+
+``path`` may name members of the step's input in braces: ``/api/v1/deals/{dealId}/score``. ``body`` is which
+members of the input are sent as JSON, ``all`` or a list of names; nothing where it is silent. With
+``accepted`` a 202 means that the answer comes later.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+
+from application.kinds.kind import NAME, Parameters, StepKind, parameters
+from domain.faults import Fault
+
+SERVICES = (
+    "integration_manager",
+    "risk_analytics",
+    "ml_service",
+    "forecasting",
+    "recommendations",
+    "adaptive_learning",
+)
+"""The services that may be called, as the settings name them."""
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+_LITERAL = r"[A-Za-z0-9._~!$&'()*+,;=:@%/?-]"
+_PATH = rf"^/({_LITERAL}|\{{[^{{}}]+\}})*$"
+
+
+def _more(parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
+    return [*_path(parameters["path"], input_names), *_body(parameters, input_names)]
+
+
+def _path(path: str, input_names: Collection[str]) -> Iterator[Fault]:
+    if path.startswith("//"):
+        yield Fault("path", "begins with //, which would be another host")
+    segments = path.partition("?")[0].split("/")
+    if any(segment.lower().replace("%2e", ".") in (".", "..") for segment in segments):
+        yield Fault("path", "has a segment . or ..")
+    for name in PLACEHOLDER.findall(path):
+        if name not in input_names:
+            yield Fault("path", f"{{{name}}} is not in the step's input")
+
+
+def _body(parameters: Parameters, input_names: Collection[str]) -> Iterator[Fault]:
+    body = parameters.get("body", ())
+    if body and parameters["method"] == "GET":
+        yield Fault("body", "a GET has none")
+    if isinstance(body, list):
+        for number, name in enumerate(body):
+            if name not in input_names:
+                yield Fault(f"body[{number}]", f"{name} is not in the step's input")
+
+
+HTTP = StepKind(
+    name="http",
+    schema=parameters(
+        {
+            "service": {"enum": list(SERVICES)},
+            "method": {"enum": list(METHODS)},
+            "path": {"type": "string", "maxLength": 2000, "pattern": _PATH},
+            "body": {
+                "anyOf": [
+                    {"const": "all"},
+                    {"type": "array", "maxItems": 100, "uniqueItems": True, "items": NAME},
+                ]
+            },
+            "accepted": {"type": "boolean"},
+        },
+        required=["service", "method", "path"],
+    ),
+    more=_more,
+)

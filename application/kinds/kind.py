@@ -1,0 +1,63 @@
+"""What a kind of step is to a definition: its name, and what its parameters may be."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
+
+import msgspec
+from jsonschema import Draft202012Validator
+
+from domain.definition import DEFAULT_STEP_TIMEOUT_SECONDS
+from domain.faults import Fault
+from domain.json_schema import value_faults
+
+Parameters = Mapping[str, Any]
+
+
+class MoreRules(Protocol):
+    """What a schema cannot say of parameters that keep to it."""
+
+    def __call__(self, parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
+        """The faults, each with its field below ``parameters``."""
+        ...
+
+
+class StepKind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of step.
+
+    ``schema`` is the JSON Schema of its parameters. ``timeout_seconds`` is how long a step waits for its
+    answer where its definition does not say; nothing for as long as it takes.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    more: MoreRules | None = None
+    timeout_seconds: float | None = DEFAULT_STEP_TIMEOUT_SECONDS
+
+    def faults(self, parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
+        """What is wrong with a step's parameters; ``input_names`` are the names that its input maps."""
+        faults = value_faults(self.schema, parameters, "")
+        if not faults and self.more is not None:
+            faults = self.more(parameters, input_names)
+        return faults
+
+
+def parameters(
+    properties: Mapping[str, Any], *, required: Collection[str] = (), **more: Any
+) -> Mapping[str, Any]:
+    """The schema of parameters with these members and no others."""
+    schema = {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+        "additionalProperties": False,
+        **more,
+    }
+    Draft202012Validator.check_schema(schema)
+    return schema
+
+
+MESSAGE_TYPE = {"type": "string", "maxLength": 255, "pattern": r"^[a-z_]+(\.[a-z_]+)*$"}
+"""The type of a message, which is its routing key as well (wire contract, section 1)."""
+
+NAME = {"type": "string", "minLength": 1, "maxLength": 128}
+EXPRESSION = {"type": "string", "minLength": 1, "maxLength": 2000}

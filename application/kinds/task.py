@@ -1,0 +1,11 @@
+"""``task``: work for outside workers, who claim it from ``queue``."""
+
+from application.kinds.kind import StepKind, parameters
+
+TASK = StepKind(
+    name="task",
+    schema=parameters(
+        {"queue": {"type": "string", "maxLength": 128, "pattern": r"^[a-z0-9]+([._-][a-z0-9]+)*$"}},
+        required=["queue"],
+    ),
+)

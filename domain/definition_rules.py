@@ -1,0 +1,217 @@
+"""What makes a definition one that can be run. Every fault is told at once, with the field that it is in."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from domain.definition import MAP, StepDefinition, Trigger, Work, WorkflowDefinition
+from domain.expressions import BadExpression, compiled
+from domain.faults import Fault, within
+from domain.json_schema import schema_faults
+
+MOST_STEPS = 200
+LONGEST_SECONDS = 366 * 24 * 3600.0
+
+NAME = re.compile(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*", re.ASCII)
+STEP_TYPE = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+RESULT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+MESSAGE_TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)*", re.ASCII)
+
+RESERVED_NAMES = ("validate",)
+"""The routes have another meaning for them."""
+
+KindRules = Callable[[Mapping[str, Any], Collection[str]], Iterable[Fault]]
+"""The faults of a kind's parameters, given also the names of the step's input."""
+
+
+def definition_faults(definition: WorkflowDefinition, kinds: Mapping[str, KindRules]) -> list[Fault]:
+    """Everything that keeps a definition from being run; ``kinds`` are the kinds of steps that there are."""
+    return [
+        *_naming(definition),
+        *_numbers(definition),
+        *expression_faults("concurrency.key", definition.concurrency.key),
+        *(
+            fault
+            for number, trigger in enumerate(definition.triggers)
+            for fault in within(f"triggers[{number}]", _trigger(trigger))
+        ),
+        *(
+            fault
+            for number, step in enumerate(definition.steps)
+            for fault in within(f"steps[{number}]", _step(step, kinds))
+        ),
+        *_order(definition.steps),
+        *within("inputSchema", schema_faults(definition.input_schema or {})),
+    ]
+
+
+def _naming(definition: WorkflowDefinition) -> Iterator[Fault]:
+    if not NAME.fullmatch(definition.name):
+        yield Fault("name", "is lower-case letters and digits, beginning with a letter, joined by - . or _")
+    elif definition.name in RESERVED_NAMES:
+        yield Fault("name", f"{definition.name} is no name for a definition")
+    if not definition.steps:
+        yield Fault("steps", "has no step")
+    if len(definition.steps) > MOST_STEPS:
+        yield Fault("steps", f"has {len(definition.steps)} steps, and may have {MOST_STEPS}")
+    yield from _twice("stepType", [(step.step_type,) for step in definition.steps])
+    yield from _twice("resultKey", [(step.result_key, step.step_type) for step in definition.steps])
+    for name in ("started", "completed", "failed"):
+        told = getattr(definition.announcements, name)
+        if told is not None and not MESSAGE_TYPE.fullmatch(told):
+            yield Fault(f"announcements.{name}", "is a message's type, such as deal.review.completed")
+
+
+def _twice(field: str, names: Sequence[tuple[str, ...]]) -> Iterator[Fault]:
+    """The first of its names may a step share with no other that is another step by the rest of them."""
+    first: dict[str, int] = {}
+    for number, (name, *rest) in enumerate(names):
+        if name not in first:
+            first[name] = number
+        elif not rest or names[first[name]][1:] != tuple(rest):
+            yield Fault(f"steps[{number}].{field}", f"steps[{first[name]}] has {name} already")
+
+
+def _numbers(definition: WorkflowDefinition) -> Iterator[Fault]:
+    if definition.deadline_seconds is not None:
+        yield from _duration("deadline", definition.deadline_seconds)
+    debounce = definition.concurrency.debounce_seconds
+    if debounce:
+        yield from _duration("concurrency.debounce", debounce)
+
+
+def _duration(field: str, seconds: float) -> Iterator[Fault]:
+    if not 0 < seconds <= LONGEST_SECONDS:
+        yield Fault(field, "is more than nothing, and at most 366 days")
+
+
+def _trigger(trigger: Trigger) -> Iterator[Fault]:
+    if not MESSAGE_TYPE.fullmatch(trigger.message_type):
+        yield Fault("messageType", "is a message's type, such as contract.signed")
+    if trigger.filter is not None:
+        yield from expression_faults("filter", trigger.filter)
+    yield from expression_faults("opportunityId", trigger.opportunity_id)
+    yield from _expressions("input", trigger.input)
+
+
+def _step(step: StepDefinition, kinds: Mapping[str, KindRules]) -> Iterator[Fault]:
+    if not STEP_TYPE.fullmatch(step.step_type):
+        yield Fault("stepType", "is lower-case letters, digits and _, beginning with a letter")
+    if step.result_key != step.step_type and not RESULT_KEY.fullmatch(step.result_key):
+        yield Fault("resultKey", "is letters, digits and _, beginning with a letter")
+    if step.when is not None:
+        yield from _condition(step.when)
+    yield from _work(step, kinds)
+    if step.map is not None:
+        yield from expression_faults("map.over", step.map.over)
+        yield from within("map.each", _part(step.map.each, kinds, "each element's work"))
+        if step.kind != MAP:
+            yield Fault("map", f"is for steps of kind map, and this one is of kind {step.kind}")
+    elif step.kind == MAP:
+        yield Fault("map", "is missing: a step of kind map says what it does for each element")
+    if step.compensation is not None:
+        yield from within("compensation", _part(step.compensation, kinds, "a compensation"))
+
+
+def _part(work: Work, kinds: Mapping[str, KindRules], what: str) -> Iterator[Fault]:
+    if work.kind == MAP:
+        yield Fault("kind", f"{what} cannot be of kind map")
+    else:
+        yield from _work(work, kinds)
+
+
+def _work(work: Work, kinds: Mapping[str, KindRules]) -> Iterator[Fault]:
+    rules = kinds.get(work.kind)
+    if rules is None:
+        yield Fault("kind", f"{work.kind} is no kind of step; there are {', '.join(sorted(kinds))}")
+    else:
+        yield from within("parameters", rules(work.parameters, frozenset(work.input)))
+    yield from _expressions("input", work.input)
+    if work.timeout_seconds is not None:
+        yield from _duration("timeout", work.timeout_seconds)
+    if work.retry.most_seconds < work.retry.delay_seconds:
+        yield Fault("retry.maxDelay", "is less than the delay before the first retry")
+    yield from (
+        Fault(f"retry.retryable[{number}]", f"{reason} is there already")
+        for number, reason in enumerate(work.retry.on)
+        if reason in work.retry.on[:number]
+    )
+
+
+def _condition(expression: str) -> Iterator[Fault]:
+    yield from expression_faults("when", expression)
+    try:
+        parsed = compiled(expression).parsed
+    except BadExpression:
+        return
+    value = parsed["value"] if parsed["type"] == "literal" else True
+    if value is None or value is False or value in ("", [], {}):
+        yield Fault("when", "never holds, so that the step is unreachable")
+
+
+def _expressions(field: str, expressions: Mapping[str, str]) -> Iterator[Fault]:
+    for name, expression in expressions.items():
+        yield from expression_faults(f"{field}.{name}", expression)
+
+
+def expression_faults(field: str, expression: str) -> Iterator[Fault]:
+    """The fault of an expression that cannot be read."""
+    try:
+        compiled(expression)
+    except BadExpression as error:
+        yield Fault(field, f"is no JMESPath expression: {error}")
+
+
+def _order(steps: Collection[StepDefinition]) -> Iterator[Fault]:
+    """Steps that wait for one that there is not, for each other, or for who waits for each other."""
+    after: dict[str, tuple[str, ...]] = {}
+    for step in steps:
+        after.setdefault(step.step_type, step.after)
+    for number, step in enumerate(steps):
+        times = Counter(step.after)
+        for place, before in enumerate(step.after):
+            field = f"steps[{number}].after[{place}]"
+            if before not in after:
+                yield Fault(field, f"there is no step {before}")
+            elif times[before] > 1 and before in step.after[:place]:
+                yield Fault(field, f"{before} is there already")
+    waiting = _never_due(after)
+    rings = {name: ring for ring in _rings(after, waiting) for name in ring}
+    told: set[str] = set()
+    for number, step in enumerate(steps):
+        name = step.step_type
+        if name in rings and name not in told:
+            ring = rings[name]
+            told |= set(ring)
+            yield Fault(f"steps[{number}].after", f"goes round in a circle: {' -> '.join((*ring, ring[0]))}")
+        elif name in waiting and name not in rings:
+            yield Fault(f"steps[{number}].after", "comes after a circle, so that the step is unreachable")
+
+
+def _never_due(after: Mapping[str, Collection[str]]) -> set[str]:
+    """The steps that are left when, again and again, those are taken away that wait for no other."""
+    left = dict(after)
+    while due := [name for name in left if not any(before in left for before in left[name])]:
+        for name in due:
+            del left[name]
+    return set(left)
+
+
+def _rings(after: Mapping[str, Collection[str]], waiting: Collection[str]) -> Iterator[tuple[str, ...]]:
+    """The circles among steps that wait for ever, in the order in which each waits for the next.
+
+    A walk from each of them, always to the first that it waits for, ends in one.
+    """
+    known: set[str] = set()
+    for start in after:
+        if start not in waiting:
+            continue
+        walk: dict[str, int] = {}
+        name = start
+        while name not in walk and name not in known:
+            walk[name] = len(walk)
+            name = next(before for before in after[name] if before in waiting)
+        if name in walk:
+            yield tuple(walk)[walk[name] :]
+        known |= set(walk)

@@ -1,0 +1,198 @@
+"""JSON Schema for what tenants describe themselves: a part of draft 2020-12 whose cost is bounded.
+
+Nothing is fetched, no pattern runs away, and a schema that refers to its own parts is counted as if each
+stood where it is referred to. Formats are words, and are not checked.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import msgspec
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+from referencing import Registry
+
+from domain.faults import Fault, path_of, shortened, within
+from domain.patterns import BadPattern, compiled, matches
+
+MOST_SUBSCHEMAS = 1_000
+MOST_FAULTS = 100
+
+_IN_A_MAP = ("properties", "patternProperties", "$defs", "dependentSchemas")
+_IN_A_LIST = ("allOf", "anyOf", "oneOf", "prefixItems")
+_ALONE = ("additionalProperties", "items", "propertyNames", "contains", "not", "if", "then", "else")
+_PLAIN = (
+    *("type", "enum", "const", "required", "dependentRequired", "pattern", "$ref"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("minLength", "maxLength", "minItems", "maxItems", "minContains", "maxContains", "uniqueItems"),
+    *("minProperties", "maxProperties"),
+    *("$schema", "$comment", "title", "description", "default", "examples", "format"),
+    *("deprecated", "readOnly", "writeOnly"),
+)
+KEYWORDS = frozenset((*_IN_A_MAP, *_IN_A_LIST, *_ALONE, *_PLAIN))
+"""What a schema may say. What is left out costs without bound, or means something elsewhere."""
+
+
+def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
+    """Everything that keeps a schema from being used."""
+    try:
+        errors = islice(_META.iter_errors(schema), MOST_FAULTS)
+        faults = [_fault(error) for error in errors]
+    except RecursionError:
+        return [Fault("", "is nested too deep")]
+    faults = faults or list(islice(_walked(schema), MOST_FAULTS))
+    return faults or [fault for fault in [_fault_of_size(schema)] if fault]
+
+
+def value_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault]:
+    """Where a value departs from a schema that has no faults; ``field`` is what the value is called."""
+    try:
+        errors = islice(_Validator(schema, registry=Registry()).iter_errors(value), MOST_FAULTS)
+        faults = [_fault(error) for error in errors]
+    except RecursionError:
+        faults = [Fault("", "is nested too deep")]
+    return list(within(field, faults))
+
+
+def _fault(error: ValidationError) -> Fault:
+    return Fault(path_of(error.absolute_path), shortened(error.message))
+
+
+def _walked(schema: Any) -> Iterator[Fault]:
+    """Faults of each subschema by itself."""
+    for path, each in _subschemas(schema):
+        if not isinstance(each, dict):
+            continue
+        for name in each:
+            if name not in KEYWORDS:
+                yield Fault(path_of([*path, name]), "is not among the keywords that are known here")
+        patterns = [("patternProperties", name) for name in each.get("patternProperties", ())]
+        patterns += [("pattern", each["pattern"])] if "pattern" in each else []
+        for keyword, pattern in patterns:
+            try:
+                compiled(pattern)
+            except BadPattern as bad:
+                place = [keyword] if keyword == "pattern" else [keyword, pattern]
+                yield Fault(path_of([*path, *place]), str(bad))
+        if "$ref" in each and _target(schema, each["$ref"]) is None:
+            yield Fault(path_of([*path, "$ref"]), "leads to no part of this schema (#/$defs/...)")
+
+
+def _subschemas(schema: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), schema)]
+    while pending:
+        path, each = pending.pop()
+        yield path, each
+        pending.extend(((*path, *step), child) for step, child in _children(each))
+
+
+def _children(schema: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if not isinstance(schema, dict):
+        return
+    for name in _IN_A_MAP:
+        yield from (((name, member), child) for member, child in schema.get(name, {}).items())
+    for name in _IN_A_LIST:
+        yield from (((name, number), child) for number, child in enumerate(schema.get(name, ())))
+    yield from (((name,), schema[name]) for name in _ALONE if name in schema)
+
+
+def _target(schema: Any, reference: str) -> Any:
+    """The subschema of this schema that a reference leads to."""
+    if reference != "#" and not reference.startswith("#/"):
+        return None
+    node: Any = schema
+    for part in reference.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, list) and name.isascii() and name.isdigit() and int(name) < len(node):
+            node = node[int(name)]
+        elif isinstance(node, dict) and name in node:
+            node = node[name]
+        else:
+            return None
+    return node if isinstance(node, dict | bool) else None
+
+
+def _fault_of_size(schema: Any) -> Fault | None:
+    """Count every subschema as often as something leads to it."""
+    sizes: dict[int, int] = {}
+    open_ones: set[int] = set()
+
+    def size(each: Any) -> int:
+        if id(each) in sizes:
+            return sizes[id(each)]
+        if id(each) in open_ones:
+            raise _Endless
+        open_ones.add(id(each))
+        total = 1 + sum(size(child) for step, child in _children(each) if step[0] != "$defs")
+        if isinstance(each, dict) and "$ref" in each:
+            total += size(_target(schema, each["$ref"]))
+        open_ones.remove(id(each))
+        sizes[id(each)] = total
+        return total
+
+    try:
+        total = size(schema) if isinstance(schema, dict) else 1
+    except (_Endless, RecursionError):
+        return Fault("", "refers to itself without end")
+    if total > MOST_SUBSCHEMAS:
+        return Fault("", f"comes to {total} subschemas, and may to {MOST_SUBSCHEMAS}")
+    return None
+
+
+class _Endless(Exception):
+    """A subschema leads back to itself."""
+
+
+def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(value, str) and not matches(pattern, value):
+        yield ValidationError(f"does not match {pattern}")
+
+
+def _pattern_properties(validator: Any, patterns: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(value, dict):
+        for pattern, subschema in patterns.items():
+            for name, member in value.items():
+                if matches(pattern, name):
+                    yield from validator.descend(member, subschema, path=name, schema_path=pattern)
+
+
+def _additional_properties(
+    validator: Any, subschema: Any, value: Any, schema: Any
+) -> Iterator[ValidationError]:
+    if not isinstance(value, dict):
+        return
+    known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    for name, member in value.items():
+        if name in known or any(matches(pattern, name) for pattern in patterns):
+            continue
+        if subschema is False:
+            yield ValidationError("is not known", path=[name])
+        else:
+            yield from validator.descend(member, subschema, path=name)
+
+
+def _required(validator: Any, names: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(value, dict):
+        yield from (ValidationError("is missing", path=[name]) for name in names if name not in value)
+
+
+def _unique_items(validator: Any, wanted: bool, value: Any, schema: Any) -> Iterator[ValidationError]:
+    """In linear time, which the library's own is not for objects."""
+    if wanted and isinstance(value, list):
+        seen = {msgspec.json.encode(each, order="sorted") for each in value}
+        if len(seen) < len(value):
+            yield ValidationError("has the same element twice")
+
+
+_META = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+_Validator = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+        "required": _required,
+        "uniqueItems": _unique_items,
+    },
+)

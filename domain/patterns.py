@@ -1,0 +1,36 @@
+"""Regular expressions that anybody may write: matched in linear time, whatever they are.
+
+The engine is Rust's, which pydantic brings along. Python's own tries every way there is, so that thirty
+characters can keep it busy for a day.
+"""
+
+from functools import lru_cache
+
+from pydantic_core import SchemaError, SchemaValidator, core_schema
+
+
+class BadPattern(ValueError):
+    """It is no regular expression, or one with what cannot be matched in linear time."""
+
+
+@lru_cache(maxsize=1024)
+def compiled(pattern: str) -> SchemaValidator:
+    """A parsed pattern.
+
+    Raises:
+        BadPattern: it is none. Looking ahead or behind and references to groups are not known.
+    """
+    try:
+        return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
+    except SchemaError as error:
+        reason = next((line for line in reversed(str(error).splitlines()) if line.startswith("error:")), "")
+        raise BadPattern(reason.removeprefix("error:").strip() or "is no regular expression") from None
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether a pattern is found anywhere in a text.
+
+    Raises:
+        BadPattern: as in :func:`compiled`.
+    """
+    return compiled(pattern).isinstance_python(text)

@@ -1,0 +1,132 @@
+"""PublishedDefinition: a tenant's own workflow definition, over all its versions.
+
+A version never changes; what is published again as it is stays the version that it is. A retired version
+starts no more workflows, and those that run go on: they are pinned to what they began with.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from domain.definition import WorkflowDefinition
+from domain.errors import DefinitionExists, DefinitionNotFound
+from domain.event import Event, stored_as
+from domain.values import StreamName
+
+
+def definition_stream(tenant: str, name: str) -> str:
+    """The name of a definition's stream."""
+    return str(StreamName(tenant, "definition", name))
+
+
+@stored_as("definition.published")
+class DefinitionPublished(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """There is a new version."""
+
+    name: str
+    version: int
+    definition: WorkflowDefinition
+    published_at: datetime
+
+
+@stored_as("definition.retired")
+class DefinitionRetired(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Versions are retired. ``newest`` is the newest that is not; without one all are."""
+
+    name: str
+    versions: tuple[int, ...]
+    newest: WorkflowDefinition | None = None
+    retired_at: datetime
+
+
+class PublishedDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """Every version that there ever was, the first first, and which of them are retired."""
+
+    versions: tuple[WorkflowDefinition, ...] = ()
+    retired: frozenset[int] = frozenset()
+
+    @property
+    def newest(self) -> WorkflowDefinition | None:
+        """The newest version that is not retired."""
+        return next((each for each in reversed(self.versions) if each.version not in self.retired), None)
+
+    @property
+    def last(self) -> WorkflowDefinition:
+        """The version that was published last, retired or not."""
+        return self.versions[-1]
+
+    def version(self, version: int) -> WorkflowDefinition | None:
+        """A version, retired or not."""
+        return self.versions[version - 1] if 1 <= version <= len(self.versions) else None
+
+
+def publish(
+    state: PublishedDefinition | None,
+    definition: WorkflowDefinition,
+    *,
+    as_new: bool,
+    now: datetime,
+) -> tuple[Event, ...]:
+    """Publish the next version; nothing where the newest is the same but for its number.
+
+    Raises:
+        DefinitionExists: it is to be new, and there is another of that name.
+    """
+    newest = state.newest if state else None
+    if newest is not None and _content(newest) == _content(definition):
+        return ()
+    if newest is not None and as_new:
+        raise DefinitionExists(
+            f"there is a workflow definition {definition.name} already", {"version": newest.version}
+        )
+    version = 1 + (state.last.version if state else 0)
+    return (
+        DefinitionPublished(
+            name=definition.name,
+            version=version,
+            definition=msgspec.structs.replace(definition, version=version),
+            published_at=now,
+        ),
+    )
+
+
+def retire(
+    state: PublishedDefinition | None, *, name: str, version: int | None, now: datetime
+) -> tuple[Event, ...]:
+    """Retire a version, or all that there are; what is retired already stays so.
+
+    Raises:
+        DefinitionNotFound: there is no such definition, or not that version of it.
+    """
+    if state is None or (version is not None and state.version(version) is None):
+        wanted = name if version is None else f"{name} version {version}"
+        raise DefinitionNotFound(f"there is no workflow definition {wanted}")
+    chosen = [each.version for each in state.versions] if version is None else [version]
+    versions = tuple(each for each in chosen if each not in state.retired)
+    if not versions:
+        return ()
+    newest = msgspec.structs.replace(state, retired=state.retired.union(versions)).newest
+    return (DefinitionRetired(name=name, versions=versions, newest=newest, retired_at=now),)
+
+
+def evolve(state: PublishedDefinition | None, event: Event) -> PublishedDefinition:
+    """The definition after ``event``."""
+    definition = state or PublishedDefinition()
+    match event:
+        case DefinitionPublished():
+            return msgspec.structs.replace(definition, versions=(*definition.versions, event.definition))
+        case DefinitionRetired():
+            return msgspec.structs.replace(definition, retired=definition.retired.union(event.versions))
+    raise TypeError(f"{event!r} is no event of a workflow definition")
+
+
+def _content(definition: WorkflowDefinition) -> bytes:
+    """All but the number. Not compared as structs: to Python 1, 1.0 and true are the same."""
+    return msgspec.json.encode(_members(msgspec.structs.replace(definition, version=0)), order="sorted")
+
+
+def _members(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return {name: _members(getattr(value, name)) for name in value.__struct_fields__}
+    return [_members(each) for each in value] if isinstance(value, tuple) else value

@@ -1,0 +1,234 @@
+"""A workflow definition as a document, part by part: what each may say, and what it stands for.
+
+The models know shapes and bounds. What makes sense together is for :mod:`domain.definition_rules`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+from application.kinds import KINDS
+from domain.definition import (
+    DEFAULT_STEP_TIMEOUT_SECONDS,
+    Announcements,
+    Concurrency,
+    MapOver,
+    Retry,
+    StepDefinition,
+    Trigger,
+    Work,
+    WorkflowDefinition,
+)
+from domain.definition_rules import MESSAGE_TYPE, MOST_STEPS, NAME, RESULT_KEY, STEP_TYPE
+from interfaces.definitions.durations import Duration, Timeout
+from interfaces.fields import JsonObject, Silent, Version, as_integer
+from interfaces.rest.models import ApiModel
+
+_NO_NUL = r"^[^\x00]*$"
+
+
+def _text(longest: int) -> Any:
+    return StringConstraints(min_length=1, max_length=longest, pattern=_NO_NUL)
+
+
+def _worded(longest: int, pattern: str) -> Any:
+    """The pattern is for readers of the schema: the rules check it, and say it better."""
+    return WithJsonSchema({"type": "string", "minLength": 1, "maxLength": longest, "pattern": f"^{pattern}$"})
+
+
+def _whole(least: int, most: int) -> tuple[Any, ...]:
+    return Field(ge=least, le=most), BeforeValidator(as_integer)
+
+
+DefinitionName = Annotated[str, _text(128), _worded(128, NAME.pattern)]
+StepType = Annotated[str, _text(64), _worded(64, STEP_TYPE.pattern)]
+ResultKey = Annotated[str, _text(64), _worded(64, RESULT_KEY.pattern)]
+MessageType = Annotated[str, _text(255), _worded(255, MESSAGE_TYPE.pattern)]
+Expression = Annotated[str, _text(2000)]
+Kind = Annotated[str, _text(64)]
+InputMapping = Annotated[
+    dict[Annotated[str, _text(128)], Expression],
+    Field(max_length=100),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": 100,
+            "propertyNames": {"minLength": 1, "maxLength": 128, "pattern": _NO_NUL},
+            "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 2000, "pattern": _NO_NUL},
+        }
+    ),
+]
+Reason = Literal["reported", "timed_out", "unavailable", "rejected"]
+
+_RETRY = Retry()
+
+
+class RetryDocument(ApiModel):
+    """How often a step is tried, and when again."""
+
+    attempts: Annotated[int, *_whole(1, 100)] = _RETRY.attempts
+    delay: Duration = _RETRY.delay_seconds
+    factor: Annotated[float, Field(ge=1, le=10)] = _RETRY.factor
+    max_delay: Duration = _RETRY.most_seconds
+    jitter: Annotated[float, Field(ge=0, le=1)] = _RETRY.jitter
+    retryable: Annotated[list[Reason], Field(default_factory=lambda: list(_RETRY.on), max_length=4)]
+
+    def read(self) -> Retry:
+        """What it stands for."""
+        return Retry(
+            attempts=self.attempts,
+            delay_seconds=self.delay,
+            factor=self.factor,
+            most_seconds=self.max_delay,
+            jitter=self.jitter,
+            on=tuple(self.retryable),
+        )
+
+
+class WorkDocument(ApiModel):
+    """What is to be done, by what kind of step."""
+
+    kind: Kind = "event"
+    input: InputMapping = Field(default_factory=dict)
+    parameters: JsonObject = Field(default_factory=dict)
+    timeout: Silent[Timeout] = None
+    retry: RetryDocument = Field(default_factory=RetryDocument)
+
+    def read(self) -> Work:
+        """What it stands for."""
+        return Work(**self.of_the_work())
+
+    def of_the_work(self) -> dict[str, Any]:
+        """The fields of work. A kind says how long its steps wait where the document does not."""
+        kind = KINDS.get(self.kind)
+        timeout = kind.timeout_seconds if kind else DEFAULT_STEP_TIMEOUT_SECONDS
+        return {
+            "kind": self.kind,
+            "input": self.input,
+            "parameters": self.parameters,
+            "timeout_seconds": self.timeout if "timeout" in self.model_fields_set else timeout,
+            "retry": self.retry.read(),
+        }
+
+
+class MapDocument(ApiModel):
+    """What a step of kind ``map`` does for each element of the list that ``over`` finds."""
+
+    over: Expression
+    each: WorkDocument
+    at_once: Annotated[int, *_whole(1, 1000)] = 10
+    tolerate: Annotated[int, *_whole(0, 10_000)] = 0
+
+    def read(self) -> MapOver:
+        """What it stands for."""
+        return MapOver(over=self.over, each=self.each.read(), at_once=self.at_once, tolerate=self.tolerate)
+
+
+class StepDocument(WorkDocument):
+    """A step. Its result goes under its own type if ``resultKey`` is silent."""
+
+    step_type: StepType
+    after: Annotated[list[StepType], Field(default_factory=list, max_length=MOST_STEPS)]
+    critical: bool = False
+    when: Silent[Expression] = None
+    result_key: Silent[ResultKey] = None
+    map: Silent[MapDocument] = None
+    compensation: Silent[WorkDocument] = None
+
+    def read(self) -> StepDefinition:
+        """What it stands for."""
+        return StepDefinition(
+            **self.of_the_work(),
+            step_type=self.step_type,
+            after=tuple(self.after),
+            critical=self.critical,
+            when=self.when,
+            result_key=self.result_key or self.step_type,
+            map=self.map.read() if self.map else None,
+            compensation=self.compensation.read() if self.compensation else None,
+        )
+
+
+class ConcurrencyDocument(ApiModel):
+    """How runs with the same key get along."""
+
+    policy: Literal["allow", "skip", "replace", "queue"] = "allow"
+    key: Expression = "opportunityId"
+    debounce: Duration = 0.0
+
+    def read(self) -> Concurrency:
+        """What it stands for."""
+        return Concurrency(policy=self.policy, key=self.key, debounce_seconds=self.debounce)
+
+
+class TriggerDocument(ApiModel):
+    """A type of message that starts the workflow."""
+
+    message_type: MessageType
+    filter: Silent[Expression] = None
+    opportunity_id: Expression = "data.opportunityId"
+    input: InputMapping = Field(default_factory=dict)
+
+    def read(self) -> Trigger:
+        """What it stands for."""
+        return Trigger(
+            message_type=self.message_type,
+            filter=self.filter,
+            opportunity_id=self.opportunity_id,
+            input=self.input,
+        )
+
+
+class AnnouncementsDocument(ApiModel):
+    """The messages that tell of a workflow."""
+
+    started: Silent[MessageType] = None
+    completed: Silent[MessageType] = None
+    failed: Silent[MessageType] = None
+
+    def read(self) -> Announcements:
+        """What it stands for."""
+        return Announcements(started=self.started, completed=self.completed, failed=self.failed)
+
+
+Anything = Annotated[Any, WithJsonSchema({})]
+
+
+class DefinitionDocument(ApiModel):
+    """A definition. The last members are the service's to say: they may stand there, so that what was read
+    can be sent back, and count for nothing.
+    """
+
+    name: DefinitionName
+    version: Version = 1
+    description: Annotated[str, StringConstraints(max_length=4000, pattern=_NO_NUL)] = ""
+    needs_opportunity: bool = False
+    input_schema: Silent[JsonObject] = None
+    deadline: Silent[Duration] = None
+    concurrency: ConcurrencyDocument = Field(default_factory=ConcurrencyDocument)
+    triggers: Annotated[list[TriggerDocument], Field(default_factory=list, max_length=20)]
+    announcements: AnnouncementsDocument = Field(default_factory=AnnouncementsDocument)
+    steps: Annotated[list[StepDocument], Field(min_length=1, max_length=MOST_STEPS)]
+    id: Anything = None
+    tenant_id: Anything = None
+    shipped: Anything = None
+    status: Anything = None
+    latest_version: Anything = None
+    retired_versions: Anything = None
+    created_at: Anything = None
+    updated_at: Anything = None
+
+    def read(self) -> WorkflowDefinition:
+        """What it stands for."""
+        return WorkflowDefinition(
+            name=self.name,
+            version=self.version,
+            description=self.description,
+            needs_opportunity=self.needs_opportunity,
+            input_schema=self.input_schema,
+            deadline_seconds=self.deadline,
+            concurrency=self.concurrency.read(),
+            triggers=tuple(trigger.read() for trigger in self.triggers),
+            announcements=self.announcements.read(),
+            steps=tuple(step.read() for step in self.steps),
+        )

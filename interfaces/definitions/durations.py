@@ -1,0 +1,54 @@
+"""Lengths of time as documents say them: seconds, or a number with its unit, such as ``15m`` or ``1d``."""
+
+import re
+from typing import Annotated
+
+from pydantic import PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from domain.definition_rules import LONGEST_SECONDS
+
+SECONDS_OF = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+NONE = "none"
+"""For as long as it takes."""
+
+_PATTERN = r"[0-9]{1,8}(\.[0-9]{1,3})?(ms|s|m|h|d)"
+_WITH_UNIT = re.compile(rf"(?P<number>[0-9.]+)(?P<unit>{'|'.join(SECONDS_OF)})", re.ASCII)
+
+
+def _schema(pattern: str) -> WithJsonSchema:
+    bounds = {"minimum": 0, "maximum": int(LONGEST_SECONDS)}
+    return WithJsonSchema({"type": ["number", "string"], **bounds, "pattern": f"^{pattern}$"})
+
+
+def seconds_of(value: object) -> float:
+    """The seconds that a document's duration stands for.
+
+    Raises:
+        PydanticCustomError: it is none.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_SECONDS:
+        return float(value)
+    if isinstance(value, str) and re.fullmatch(_PATTERN, value, re.ASCII):
+        match = _WITH_UNIT.fullmatch(value)
+        assert match is not None
+        return round(float(match["number"]) * SECONDS_OF[match["unit"]], 6)
+    raise PydanticCustomError("duration", "Input should be seconds, or a duration such as 15m, 2h or 1d")
+
+
+def timeout_of(value: object) -> float | None:
+    """As :func:`seconds_of`; nothing for ``none``."""
+    return None if value == NONE else seconds_of(value)
+
+
+Duration = Annotated[
+    float,
+    PlainValidator(seconds_of),
+    _schema(_PATTERN),
+]
+Timeout = Annotated[
+    float | None,
+    PlainValidator(timeout_of),
+    _schema(f"({NONE}|{_PATTERN})"),
+]

@@ -1,0 +1,130 @@
+"""From a document to a definition, or to everything that is wrong with it.
+
+Where a part cannot be read, the rest is held against the rules all the same: the part is taken for one that
+nobody has anything against, and what the rules say of it is not told.
+"""
+
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from typing import Any
+
+from pydantic import ValidationError
+
+from application.definitions import faults_of
+from domain.definition import WorkflowDefinition
+from domain.faults import Fault, path_of
+from interfaces.definitions.document import DefinitionDocument
+
+Place = tuple[str | int, ...]
+
+MOST_BYTES = 256 * 1024
+"""A document may be so long."""
+
+MOST_FAULTS = 500
+_MOST_REPAIRS = 20
+
+
+class BadDocument(ValueError):
+    """A document that is no definition, with all its faults."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{field}: {message}" for field, message in faults))
+        self.faults = tuple(faults[:MOST_FAULTS])
+
+
+def read_definition(document: dict[str, Any]) -> WorkflowDefinition:
+    """The definition that a document, as JSON or YAML hold it, stands for.
+
+    Raises:
+        BadDocument: with every fault.
+    """
+    try:
+        definition = DefinitionDocument.model_validate(document).read()
+    except ValidationError as error:
+        raise BadDocument(_all_faults(document, error)) from None
+    if faults := faults_of(definition):
+        raise BadDocument(faults)
+    return definition
+
+
+def faults_in(document: dict[str, Any]) -> tuple[Fault, ...]:
+    """Every fault of a document, in the order of its parts."""
+    try:
+        read_definition(document)
+    except BadDocument as bad:
+        return bad.faults
+    return ()
+
+
+def _all_faults(document: dict[str, Any], error: ValidationError) -> list[Fault]:
+    faults: dict[Fault, None] = {}
+    broken: set[Place] = set()
+    trial = deepcopy(document)
+    for _ in range(_MOST_REPAIRS):
+        for each in error.errors(include_url=False, include_context=False, include_input=False):
+            place = tuple(part for part in each["loc"] if part != "[key]")
+            faults[Fault(path_of(place) or "body", each["msg"])] = None
+            broken.add(_mendable(place))
+        for place in sorted(broken, key=len, reverse=True):
+            _mend(trial, place)
+        try:
+            definition = DefinitionDocument.model_validate(trial).read()
+        except ValidationError as again:
+            error = again
+        else:
+            untouched = _untouched(faults_of(definition), broken)
+            return list(faults | dict.fromkeys(untouched))
+    return list(faults)
+
+
+def _mendable(place: Place) -> Place:
+    """What to mend for a fault: of a list without stand-ins the whole, so that no element is moved."""
+    for number, part in enumerate(place):
+        if isinstance(part, int) and place[number - 1] not in ("steps", "triggers", "after"):
+            return place[:number]
+    return place
+
+
+def _mend(trial: Any, place: Place) -> None:
+    """Leave out what is at fault, and put something harmless where something must be."""
+    node: Any = trial
+    for part in place[:-1]:
+        known = range(len(node)) if isinstance(node, list) else node if isinstance(node, dict) else ()
+        if part not in known:
+            return
+        node = node[part]
+    match place:
+        case ("name",):
+            node["name"] = "left-out"
+        case ("steps",):
+            node["steps"] = [{"stepType": "left_out"}]
+        case ("steps", int() as number):
+            node[number] = {"stepType": f"left_out_{number}"}
+        case ("steps", int() as number, "stepType"):
+            node["stepType"] = f"left_out_{number}"
+        case ("steps", int(), "after", int() as number):
+            node[number] = "left_out"
+        case ("triggers", int() as number):
+            node[number] = {"messageType": "left.out"}
+        case (*_, "messageType"):
+            node["messageType"] = "left.out"
+        case (*_, "map", "over"):
+            node["over"] = "@"
+        case (*_, "map", "each"):
+            node["each"] = {}
+        case (*_, str() as name) if isinstance(node, dict):
+            node.pop(name, None)
+
+
+def _untouched(faults: Iterable[Fault], broken: Iterable[Place]) -> Iterable[Fault]:
+    """The faults that have nothing to do with what was mended."""
+    mended = set()
+    for place in broken:
+        mended.add(path_of(place))
+        if place and place[-1] in ("kind", "input"):
+            mended |= {path_of((*place[:-1], name)) for name in ("parameters", "map")}
+    for fault in faults:
+        if not any(
+            fault.field == path or fault.field.startswith((f"{path}.", f"{path}[")) for path in mended
+        ):
+            yield fault

@@ -1,0 +1,49 @@
+"""Pages of definitions: the tenant's own, and at the end those that come with the service."""
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from interfaces.rest.answers import BadCursor, decode_cursor, encode_cursor, list_body, stored_json
+from interfaces.rest.errors import fault, invalid
+from interfaces.rest.identity import Caller
+from interfaces.rest.models import Paging
+from interfaces.rest.service import Service
+from projections.ports import Container, Query
+
+_SHIPPED = "shipped"
+"""Stands in a cursor in the place of a time."""
+
+
+async def definition_page(
+    service: Service, container: Container, caller: Caller, paging: Paging, shipped: Mapping[str, bytes]
+) -> Response:
+    """A page of both; ``shipped`` are the documents of the latter by their names, in order."""
+    after = _after(paging)
+    own_ended = after is not None and after[0] == _SHIPPED
+    page = await service.documents.query(
+        container,
+        caller.tenant,
+        Query(after=None, limit=1) if own_ended else Query(after=after, limit=paging.limit),
+    )
+    bodies = [] if own_ended else [document.body for document in page.documents]
+    next_after = page.next_after
+    if own_ended or next_after is None:
+        names = [name for name in shipped if not own_ended or after is None or name > after[1]]
+        shown = names[: paging.limit - len(bodies)]
+        bodies += [shipped[name] for name in shown]
+        last = shown[-1] if shown else ""
+        next_after = (_SHIPPED, last) if len(shown) < len(names) else None
+    total = page.total + len(shipped)
+    next_cursor = encode_cursor(next_after) if next_after else None
+    return stored_json(list_body("definitions", bodies, total, next_cursor))
+
+
+def _after(paging: Paging) -> tuple[str, str] | None:
+    if paging.cursor is None:
+        return None
+    try:
+        first, second = decode_cursor(paging.cursor, 2)
+    except BadCursor as error:
+        raise invalid([fault("cursor", str(error))]) from None
+    return first, second

@@ -1,0 +1,187 @@
+"""``/workflow-definitions``: publish, list, read, retire, check, draw."""
+
+from typing import Any
+
+import anyio.to_thread
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from application.commands import PublishDefinition, RetireDefinition
+from application.deciders import Committed
+from application.definitions import Catalogue, not_found
+from domain.definition import WorkflowDefinition
+from domain.published_definition import definition_stream
+from interfaces.definitions.graph import mermaid
+from interfaces.definitions.reader import MOST_BYTES, BadDocument, faults_in, read_definition
+from interfaces.definitions.yaml_reader import InvalidYaml, read_yaml
+from interfaces.rest.answers import JSON, etag, json_response, stored_json
+from interfaces.rest.definition_list import definition_page
+from interfaces.rest.errors import fault, invalid
+from interfaces.rest.identity import Caller
+from interfaces.rest.models import NoQuery, Paging, WhichVersion
+from interfaces.rest.requests import (
+    caused_by,
+    expected_version,
+    json_object,
+    media_type,
+    raw_body,
+    read_query,
+    unsupported,
+)
+from interfaces.rest.service import Service, command_headers
+from projections.definitions import Definitions, shipped_document, version_document
+from projections.projection import document_of
+
+PREFIX = "/api/v1/workflow-definitions"
+YAML = "application/yaml"
+MERMAID = "text/vnd.mermaid"
+
+
+class DefinitionRoutes:
+    """The routes of workflow definitions."""
+
+    def __init__(self, service: Service, definitions: Definitions, catalogue: Catalogue) -> None:
+        self._service = service
+        self._definitions = definitions
+        self._catalogue = catalogue
+        self._shipped = catalogue.shipped.by_name
+
+    def routes(self) -> list[Route]:
+        """Every route, with its method."""
+        route = self._service.route
+        return [
+            route(PREFIX, self.list, "GET"),
+            route(PREFIX, self.create, "POST"),
+            route(f"{PREFIX}/validate", self.validate, "POST"),
+            route(f"{PREFIX}/{{name}}", self.get, "GET"),
+            route(f"{PREFIX}/{{name}}", self.put, "PUT"),
+            route(f"{PREFIX}/{{name}}", self.retire, "DELETE"),
+            route(f"{PREFIX}/{{name}}/graph", self.graph, "GET"),
+        ]
+
+    async def list(self, request: Request, caller: Caller) -> Response:
+        """The tenant's own definitions, the newest first, and after them those that come with the service."""
+        paging = read_query(request, Paging)
+        shipped = {name: msgspec.json.encode(shipped_document(each)) for name, each in self._shipped.items()}
+        return await definition_page(self._service, self._definitions.container, caller, paging, shipped)
+
+    async def create(self, request: Request, caller: Caller) -> Response:
+        """Publish a definition of a new name."""
+        definition = await _definition(request)
+        committed = await self._publish(request, caller, definition, as_new=True)
+        return await self._published(definition.name, committed, status=201 if committed.new else 200)
+
+    async def put(self, request: Request, caller: Caller) -> Response:
+        """Publish a definition's next version, or its first."""
+        definition = await _definition(request)
+        name = request.path_params["name"]
+        if definition.name != name:
+            raise invalid([fault("name", f"is not {name}, the name in the path")])
+        committed = await self._publish(request, caller, definition, as_new=False)
+        created = committed.new and committed.version == 1
+        return await self._published(name, committed, status=201 if created else 200)
+
+    async def get(self, request: Request, caller: Caller) -> Response:
+        """A definition, in its newest version or the one that is asked for."""
+        name, version = request.path_params["name"], read_query(request, WhichVersion).version
+        if name in self._shipped:
+            definition = await self._catalogue.shipped.find(caller.tenant, name, version)
+            return json_response(shipped_document(definition), headers={"ETag": etag(definition.version)})
+        container = self._definitions.container
+        known = await self._service.documents.get(container, caller.tenant, name)
+        if known is not None and version is None:
+            return stored_json(known.body, headers={"ETag": etag(known.version)})
+        published = await self._catalogue.published(caller.tenant, name)
+        if published is None or (version is not None and published.version(version) is None):
+            raise not_found(name, version)
+        events = await self._service.store.load(definition_stream(caller.tenant, name))
+        body = document_of(self._definitions, name, events)
+        if version is not None:
+            body = msgspec.json.encode(version_document(msgspec.json.decode(body), published, version))
+        return stored_json(body, headers={"ETag": etag(len(events))})
+
+    async def retire(self, request: Request, caller: Caller) -> Response:
+        """Let a definition, or a version of it, start no more workflows."""
+        name, version = request.path_params["name"], read_query(request, WhichVersion).version
+        committed = await self._service.dispatch(
+            RetireDefinition(
+                meta=caused_by(request, caller),
+                name=name,
+                version=version,
+                expected_version=expected_version(request),
+            )
+        )
+        return await self._published(name, committed, status=200)
+
+    async def validate(self, request: Request, caller: Caller) -> Response:
+        """Every fault of a document, whatever it holds."""
+        read_query(request, NoQuery)
+        found = await anyio.to_thread.run_sync(faults_in, await _document(request))
+        return json_response({"valid": not found, "faults": [each._asdict() for each in found]})
+
+    async def graph(self, request: Request, caller: Caller) -> Response:
+        """A definition's steps as a Mermaid flow chart."""
+        name, version = request.path_params["name"], read_query(request, WhichVersion).version
+        if name in self._shipped:
+            definition = await self._catalogue.shipped.find(caller.tenant, name, version)
+        else:
+            published = await self._catalogue.published(caller.tenant, name)
+            if published is None:
+                raise not_found(name, version)
+            newest = published.newest or published.last
+            chosen = newest if version is None else published.version(version)
+            if chosen is None:
+                raise not_found(name, version)
+            definition = chosen
+        return Response(mermaid(definition), media_type=MERMAID)
+
+    async def _publish(
+        self, request: Request, caller: Caller, definition: WorkflowDefinition, *, as_new: bool
+    ) -> Committed:
+        return await self._service.dispatch(
+            PublishDefinition(
+                meta=caused_by(request, caller),
+                definition=definition,
+                as_new=as_new,
+                expected_version=None if as_new else expected_version(request),
+            )
+        )
+
+    async def _published(self, name: str, committed: Committed, *, status: int) -> Response:
+        headers = command_headers(committed.version, committed.position)
+        if status == 201:
+            headers["Location"] = f"{PREFIX}/{name}"
+        events = await self._service.store.events_of(committed)
+        return stored_json(document_of(self._definitions, name, events), status=status, headers=headers)
+
+
+async def _definition(request: Request) -> WorkflowDefinition:
+    """The definition in the body. A thread reads it: nobody waits for another's long document."""
+    document = await _document(request)
+    try:
+        return await anyio.to_thread.run_sync(read_definition, document)
+    except BadDocument as bad:
+        raise invalid([fault(field or "body", message) for field, message in bad.faults]) from None
+
+
+async def _document(request: Request) -> dict[str, Any]:
+    """What was sent, in either form; it is what an ``Idempotency-Key`` goes with."""
+    request.state.body = document = await _read_document(request)
+    return document
+
+
+async def _read_document(request: Request) -> dict[str, Any]:
+    raw = await raw_body(request, MOST_BYTES)
+    if media_type(request) == JSON:
+        return json_object(raw)
+    if media_type(request) != YAML:
+        raise unsupported(JSON, YAML)
+    try:
+        document = await anyio.to_thread.run_sync(read_yaml, raw)
+    except InvalidYaml as error:
+        raise invalid([fault("body", str(error))]) from None
+    if not isinstance(document, dict):
+        raise invalid([fault("body", "must be a mapping")])
+    return document

@@ -1,0 +1,104 @@
+"""Each kind's parameters: what it takes, and the fault of what it does not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import application.kinds
+from application.kinds import KINDS
+from application.kinds.http import SERVICES
+from config.sections import Services
+
+Json = dict[str, Any]
+
+HTTP: Json = {"service": "ml_service", "method": "POST", "path": "/api/v1/models/{model}/predictions"}
+NAMES = {"model", "amount"}
+
+
+def test_every_module_of_a_kind_is_registered() -> None:
+    modules = {path.stem for path in Path(application.kinds.__file__).parent.glob("*.py")}
+    assert set(KINDS) == modules - {"__init__", "kind"}
+    assert all(kind.name == name for name, kind in KINDS.items())
+
+
+def test_http_knows_the_services_of_the_settings() -> None:
+    assert set(SERVICES) == set(Services.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        ("event", {"request": "workflow.risk.analysis.requested"}),
+        ("event", {"request": "a", "replies": [{"type": "a.done", "result": {"x": "data.x"}}]}),
+        ("event", {"request": "a", "replies": [{"type": "a.failed", "failed": True}]}),
+        ("http", HTTP),
+        ("http", HTTP | {"body": "all", "accepted": True}),
+        ("http", HTTP | {"body": ["amount"]}),
+        ("http", HTTP | {"method": "GET", "path": "/api/v1/models?name={model}&a=b%20c"}),
+        ("http", HTTP | {"path": "/"}),
+        ("task", {"queue": "contract-reviews.eu_1"}),
+        ("approval", {}),
+        ("wait", {"seconds": 0.5}),
+        ("wait", {"until": "amount"}),
+        ("wait", {"event": "contract.signed"}),
+        ("workflow", {"definition": "other"}),
+        ("workflow", {"definition": "other", "version": 2, "await": False}),
+        ("map", {}),
+    ],
+)
+def test_good_parameters(kind: str, parameters: Json) -> None:
+    assert KINDS[kind].faults(parameters, NAMES) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "fields"),
+    [
+        ("event", {}, ["request"]),
+        ("event", {"request": "Risk Analysis", "reply": 1}, ["reply", "request"]),
+        ("event", {"request": "a", "replies": []}, ["replies"]),
+        ("event", {"request": "a", "replies": [{"result": {}}]}, ["replies[0].type"]),
+        (
+            "event",
+            {"request": "a", "replies": [{"type": "b", "result": {"x": "a =="}}]},
+            ["replies[0].result.x"],
+        ),
+        ("event", {"request": "a", "replies": [{"type": "b"}, {"type": "b"}]}, ["replies[1].type"]),
+        (
+            "event",
+            {"request": "a", "replies": [{"type": "b", "failed": True, "result": {}}]},
+            ["replies[0].result"],
+        ),
+        ("http", {}, ["method", "path", "service"]),
+        ("http", HTTP | {"service": "https://evil.example"}, ["service"]),
+        ("http", HTTP | {"method": "CONNECT"}, ["method"]),
+        ("http", HTTP | {"path": "https://evil.example/"}, ["path"]),
+        ("http", HTTP | {"path": "//evil.example/"}, ["path"]),
+        ("http", HTTP | {"path": "/a/../b"}, ["path"]),
+        ("http", HTTP | {"path": "/a/%2e%2E/b"}, ["path"]),
+        ("http", HTTP | {"path": "/a\\b"}, ["path"]),
+        ("http", HTTP | {"path": "/a b"}, ["path"]),
+        ("http", HTTP | {"path": "/a#b"}, ["path"]),
+        ("http", HTTP | {"path": "/a\r\nHost: b"}, ["path"]),
+        ("http", HTTP | {"path": "/{nobody}"}, ["path"]),
+        ("http", HTTP | {"path": "/{model"}, ["path"]),
+        ("http", HTTP | {"body": ["amount", "nobody"]}, ["body[1]"]),
+        ("http", HTTP | {"body": "some"}, ["body"]),
+        ("http", HTTP | {"method": "GET", "body": "all"}, ["body"]),
+        ("http", HTTP | {"accepted": "yes"}, ["accepted"]),
+        ("task", {"queue": ""}, ["queue"]),
+        ("task", {"queue": "a/b"}, ["queue"]),
+        ("approval", {"policy": "all"}, ["policy"]),
+        ("wait", {}, [""]),
+        ("wait", {"seconds": 1, "event": "a.b"}, [""]),
+        ("wait", {"seconds": 0}, ["seconds"]),
+        ("wait", {"seconds": 1e9}, ["seconds"]),
+        ("wait", {"until": "nobody"}, ["until"]),
+        ("wait", {"event": "A"}, ["event"]),
+        ("workflow", {}, ["definition"]),
+        ("workflow", {"definition": "d", "version": 0}, ["version"]),
+        ("map", {"over": "@"}, ["over"]),
+    ],
+)
+def test_bad_parameters(kind: str, parameters: Json, fields: list[str]) -> None:
+    assert sorted(fault.field for fault in KINDS[kind].faults(parameters, NAMES)) == fields

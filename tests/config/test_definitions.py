@@ -1,0 +1,68 @@
+"""The definitions that come with the service, and a start with bad ones."""
+
+from pathlib import Path
+
+import pytest
+
+from config.definitions import shipped_definitions
+from config.settings import load_settings
+from config.start import CannotStart
+from domain.definition import OPPORTUNITY_ANALYSIS
+from interfaces.definitions.shipped import read_folder, shipped_folder
+
+WORKFLOWS = load_settings(environ={}).workflows
+FOLDER = Path(__file__).parents[2] / "definitions"
+
+
+def test_the_document_of_opportunity_analysis_is_what_the_code_has() -> None:
+    by_name = {each.name: each for each in read_folder(shipped_folder())}
+    assert by_name["opportunity-analysis"] == OPPORTUNITY_ANALYSIS
+
+
+def test_every_document_that_is_there_is_shipped() -> None:
+    names = {each.name for each in shipped_definitions(WORKFLOWS)}
+    assert names == {path.stem for path in FOLDER.iterdir()}
+    assert "deal-review" in names
+
+
+def test_how_long_the_steps_of_opportunity_analysis_wait_is_a_setting_and_the_others_say_it_themselves(
+    tmp_path: Path,
+) -> None:
+    overlay = tmp_path / "settings.yaml"
+    overlay.write_text("workflows: {step_timeout_seconds: 60, step_timeouts: {forecast: 5}}")
+    chosen = {each.name: each for each in shipped_definitions(load_settings(overlay, {}).workflows)}
+    timeouts = {step.step_type: step.timeout_seconds for step in chosen["opportunity-analysis"].steps}
+    assert timeouts == {"risk_analysis": 60, "risk_scoring": 60, "forecast": 5, "recommendation": 60}
+    written = {each.name: each for each in read_folder(FOLDER)}
+    assert chosen["deal-review"] == written["deal-review"]
+
+
+def test_a_bad_document_keeps_the_service_from_starting_and_every_fault_of_all_is_told(
+    tmp_path: Path,
+) -> None:
+    good = (FOLDER / "opportunity-analysis.yaml").read_text()
+    (tmp_path / "opportunity-analysis.yaml").write_text(good)
+    (tmp_path / "other.yaml").write_text(good.replace("opportunity-analysis", "another"))
+    (tmp_path / "bad.yaml").write_text("name: bad\nsteps:\n- {stepType: a, after: [b], kind: magic}\n")
+    (tmp_path / "broken.yaml").write_text("name: [")
+    (tmp_path / "list.yaml").write_text("[]")
+    (tmp_path / "README.md").write_text("not a definition")
+    with pytest.raises(CannotStart) as refused:
+        shipped_definitions(WORKFLOWS, tmp_path)
+    lines = str(refused.value).splitlines()
+    assert [line.partition(": ")[0] for line in lines[1:]] == [
+        "bad.yaml",
+        "bad.yaml",
+        "broken.yaml",
+        "list.yaml",
+        "other.yaml",
+    ]
+    assert "steps[0].after[0]: there is no step b" in str(refused.value)
+    assert "steps[0].kind: magic" in str(refused.value)
+
+
+def test_without_opportunity_analysis_or_a_folder_nothing_starts(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="opportunity-analysis is not there"):
+        shipped_definitions(WORKFLOWS, tmp_path)
+    with pytest.raises(CannotStart, match="cannot be read"):
+        shipped_definitions(WORKFLOWS, tmp_path / "nowhere")

@@ -1,0 +1,133 @@
+"""JSON Schema within bounds: what is refused of schemas, and what they say of values."""
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from domain.json_schema import MOST_FAULTS, schema_faults, value_faults
+
+Json = dict[str, Any]
+
+
+def faults(schema: Json, value: Any) -> dict[str, str]:
+    assert schema_faults(schema) == []
+    return dict(value_faults(schema, value, "input"))
+
+
+def test_a_values_faults_are_told_all_at_once_and_by_their_fields() -> None:
+    schema = {
+        "type": "object",
+        "required": ["amount", "owner"],
+        "properties": {
+            "amount": {"type": "number", "exclusiveMinimum": 0},
+            "lines": {"type": "array", "items": {"properties": {"sku": {"pattern": "^[A-Z]{3}$"}}}},
+        },
+        "patternProperties": {"^x_": {"type": "string"}},
+        "additionalProperties": False,
+    }
+    value = {"amount": 0, "lines": [{"sku": "ABC"}, {"sku": "abc"}], "x_a": 1, "x_b": "1", "colour": "red"}
+    found = faults(schema, value)
+    assert set(found) == {"input.amount", "input.owner", "input.lines[1].sku", "input.x_a", "input.colour"}
+    assert found["input.owner"] == "is missing"
+    assert faults(schema, {"amount": 1, "owner": "ann", "x_a": "y"}) == {
+        "input.owner": "is not known",
+    }
+
+
+def test_a_value_that_is_wrong_as_a_whole_is_named_by_its_own_name() -> None:
+    assert list(faults({"type": "object", "minProperties": 1}, {})) == ["input"]
+
+
+def test_not_more_faults_are_told_than_anybody_reads() -> None:
+    assert len(value_faults({"items": {"type": "string"}}, list(range(10_000)), "input")) == MOST_FAULTS
+
+
+@pytest.mark.parametrize(
+    ("schema", "field"),
+    [
+        ({"type": "strin"}, "type"),
+        ({"properties": {"a": {"minimum": "1"}}}, "properties.a.minimum"),
+        ({"properties": {"a": {"pattern": "("}}}, "properties.a.pattern"),
+        ({"pattern": "(?=a)b"}, "pattern"),
+        ({"patternProperties": {"[": {}}}, "patternProperties.["),
+        ({"propertys": {}}, "propertys"),
+        ({"allOf": [{}, {"unevaluatedProperties": False}]}, "allOf[1].unevaluatedProperties"),
+        ({"$id": "https://example.com/a"}, "$id"),
+        ({"$ref": "https://example.com/schema"}, "$ref"),
+        ({"$ref": "file:///etc/passwd"}, "$ref"),
+        ({"$ref": "#/$defs/nothing"}, "$ref"),
+        ({"$dynamicRef": "#a"}, "$dynamicRef"),
+        ({"$ref": "#"}, ""),
+        ({"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}, ""),
+    ],
+)
+def test_a_schema_that_is_none_or_costs_without_bound_is_refused(schema: Json, field: str) -> None:
+    assert [fault.field for fault in schema_faults(schema)] == [field]
+
+
+def test_references_to_parts_of_the_schema_are_followed() -> None:
+    schema = {
+        "$defs": {"a/b": {"type": "integer"}},
+        "properties": {"x": {"$ref": "#/$defs/a~1b"}, "y": {"$ref": "#/properties/x"}},
+    }
+    assert list(faults(schema, {"x": "1", "y": "2"})) == ["input.x", "input.y"]
+
+
+def test_a_schema_that_multiplies_itself_is_refused() -> None:
+    bomb = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
+    schema = {"$defs": {**bomb, "d40": {"type": "string"}}, "$ref": "#/$defs/d0"}
+    (fault,) = schema_faults(schema)
+    assert "subschemas" in fault.message
+
+
+def test_a_pattern_that_would_keep_python_busy_for_a_day_is_matched_at_once() -> None:
+    began = time.perf_counter()
+    assert list(faults({"pattern": "^(a|a)*$"}, "a" * 40 + "b")) == ["input"]
+    assert time.perf_counter() - began < 1
+
+
+def test_unique_elements_are_found_in_linear_time() -> None:
+    elements: list[Any] = [{"n": number} for number in range(30_000)]
+    began = time.perf_counter()
+    assert faults({"uniqueItems": True}, elements) == {}
+    assert list(faults({"uniqueItems": True}, [*elements, {"n": 7}])) == ["input"]
+    assert time.perf_counter() - began < 2
+
+
+_schemas = st.recursive(
+    st.sampled_from(
+        [
+            {},
+            {"type": "string"},
+            {"type": "integer", "minimum": 1},
+            {"enum": [1, "a"]},
+            {"pattern": "^a"},
+            True,
+        ]
+    ),
+    lambda inner: (
+        st.fixed_dictionaries({"properties": st.dictionaries(st.sampled_from("ab"), inner, max_size=2)})
+        | st.fixed_dictionaries({"items": inner, "uniqueItems": st.just(True)})
+        | st.fixed_dictionaries({"required": st.just(["a"]), "additionalProperties": inner})
+        | st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=2)})
+        | st.fixed_dictionaries({"not": inner, "patternProperties": st.fixed_dictionaries({"^a": inner})})
+    ),
+    max_leaves=5,
+)
+_values = st.recursive(
+    st.none() | st.integers(0, 2) | st.sampled_from(["a", "b"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(_schemas, _values)
+def test_it_decides_as_the_standards_own_validator_does(schema: Any, value: Any) -> None:
+    whole = schema if isinstance(schema, dict) else {"allOf": [schema]}
+    assert schema_faults(whole) == []
+    assert (value_faults(whole, value, "input") == []) == Draft202012Validator(whole).is_valid(value)
