@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import ceil
+from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
 from tests.chaos.campaign.checks.case import SYSTEM_TENANT, Case, Finding, Kind
 from tests.chaos.campaign.stored import StoredEvent
 
+IDS = uuid5(NAMESPACE_URL, "urn:workflow-orchestrator:id")
 ENDED = {"workflow.completed": "completed", "workflow.failed": "failed"}
 STEP_ENDED = {"workflow.step_completed": "completed", "workflow.step_failed": "failed"}
 DECIDED = ("approval.approved", "approval.rejected")
@@ -41,7 +43,9 @@ def workflow_state(events: list[StoredEvent]) -> WorkflowState:
             case "workflow.started":
                 state.status = "running"
                 state.executions.append(event.data["execution_id"])
-                state.steps.update({step["step_id"]: "pending" for step in event.data["steps"]})
+                for step in event.data["steps"]:
+                    name = "\x1f".join(("step", event.data["workflow_id"], step["step_type"]))
+                    state.steps[str(uuid5(IDS, name))] = "pending"
             case "workflow.retried":
                 state.status = "running"
                 state.executions.append(event.data["execution_id"])
@@ -131,7 +135,8 @@ def _check_workflow(stream: str, events: list[StoredEvent]) -> Iterator[Finding]
     yield from _check_once(stream, happened)
     state = workflow_state(events)
     if state.status in ("running", "pending"):
-        yield Finding(kind="stuck", about=stream, what=f"it is {state.status}, with steps {state.steps}")
+        still = "runs" if state.status == "running" else "waits"
+        yield Finding(kind="stuck", about=stream, what=f"it {still}, with steps {state.steps}")
     elif waiting := [step for step, status in state.steps.items() if status in ("running", "pending")]:
         yield Finding(kind="stuck", about=stream, what=f"has {state.status}, and waits for {waiting}")
     elif state.status == "completed" and events[-1].topic == "workflow.failed":
