@@ -26,6 +26,8 @@ from tests.neighbours import Names
 from tests.postgres import fresh_database
 
 AT_ONCE = 64
+UNPACED = {"WORKFLOW_STARTS_PER_SECOND": "100000", "WORKFLOW_STARTS_AT_ONCE": "65535"}
+"""One tenant may have all that there is."""
 DBOS_HOME = Path(tempfile.gettempdir(), "dbos-venv")
 DBOS_WANTED = "dbos==3.4.*"
 
@@ -70,7 +72,9 @@ def run(options: Options) -> list[Measurement]:
 def _over_rabbitmq(stack: ExitStack, options: Options, total: int, **environ: str) -> Callable[[], float]:
     url, names = stack.enter_context(broker())
     service = stack.enter_context(
-        running_service(options.service_root, {"RABBITMQ_URL": url, **environ}, overlay=names.overlay())
+        running_service(
+            options.service_root, {"RABBITMQ_URL": url, **UNPACED, **environ}, overlay=names.overlay()
+        )
     )
     _measure(url, names, service, AT_ONCE)
     return partial(_measure, url, names, service, total)
@@ -91,6 +95,7 @@ def _in_process(root: Path, total: int) -> float:
             **environment(root),
             "PYTHONPATH": f"{folder}:{root}",
             "DATA_DIR": f"{folder}/data",
+            **UNPACED,
             "BATCH_JOBS_ENABLED": "false",
             "LOG_LEVEL": "warning",
         }

@@ -197,7 +197,11 @@ def a_confirmed_message_had_no_effect(case: Case) -> None:
 
 def a_repeated_message_had_its_effect_twice(case: Case) -> None:
     cause = sent(case, "integration.opportunity.updated").id
-    stream = next(each.stream for each in case.events if each.meta.get("causation_id") == cause)
+    stream = next(
+        each.stream
+        for each in case.events
+        if each.meta.get("causation_id") == cause and each.topic == "workflow.started"
+    )
     stream_copied(case, stream, f"{ANNA}/workflow/{uuid4()}")
 
 

@@ -47,6 +47,8 @@ VARIABLES = {
     "ACCOUNT_HEALTH_CRON": ("batch_jobs.account_health_cron", "5 1 * * *", "5 1 * * *"),
     "PROPAGATION_CRON": ("batch_jobs.propagation_cron", "6 1 * * *", "6 1 * * *"),
     "MODEL_MONITORING_CRON": ("batch_jobs.model_monitoring_cron", "7 1 * * 7", "7 1 * * 7"),
+    "WORKFLOW_STARTS_PER_SECOND": ("workflows.starts_per_second", "2.5", 2.5),
+    "WORKFLOW_STARTS_AT_ONCE": ("workflows.starts_at_once", "7", 7),
     "WORKFLOW_STEP_TIMEOUT_SECONDS": ("workflows.step_timeout_seconds", "60", 60.0),
     "METRICS_PATH": ("metrics.path", "/internal/metrics", "/internal/metrics"),
     "METRICS_REQUIRE_AUTH": ("metrics.require_auth", "true", True),

@@ -146,7 +146,7 @@ async def _live(peace: Peace) -> None:
     await peace.tell("integration.opportunity.updated", ANNA, {"opportunityId": "opp-1"}, times=2)
     await peace.tell("shard.updated", BERT, {"shardId": "opp-1", "shardTypeName": "opportunity"})
     await peace.tell("shard.updated", BERT, {"shardId": "n", "shardTypeName": "note"})
-    started = await peace.ask("start", BERT, "/workflows", {"opportunityId": "opp-1"})
+    started = await peace.ask("start", BERT, "/workflows", {"opportunityId": "opp-2"})
     await peace.seen("workflow.recommendation.requested", 3)
     fails = started["workflowId"]
     await peace.tell("risk.evaluation.failed", BERT, {"workflowId": fails, "error": "no data"})

@@ -13,7 +13,7 @@ from application.commands import (
     FailJobRun,
     FailStep,
     RequestApproval,
-    StartWorkflow,
+    RequestRun,
 )
 from domain.values import SYSTEM_TENANT, derived_id, is_uuid
 from interfaces.messaging.envelope import Delivery, Unreadable, read_envelope
@@ -48,9 +48,9 @@ def command(delivery: Delivery, aliases: dict[str, str] | None = None) -> Comman
 @pytest.mark.parametrize(
     ("message_type", "data", "kind"),
     [
-        ("integration.opportunity.updated", {"opportunityId": "o"}, StartWorkflow),
-        ("shard.updated", {"shardId": "o", "shardTypeName": "opportunity"}, StartWorkflow),
-        ("shard.updated", {"id": "o", "shardType": "c_opportunity", "x": 1}, StartWorkflow),
+        ("integration.opportunity.updated", {"opportunityId": "o"}, RequestRun),
+        ("shard.updated", {"shardId": "o", "shardTypeName": "opportunity"}, RequestRun),
+        ("shard.updated", {"id": "o", "shardType": "c_opportunity", "x": 1}, RequestRun),
         ("hitl.approval.requested", ASKED, RequestApproval),
         (
             "risk.evaluation.completed",
@@ -213,7 +213,7 @@ def test_the_source_may_be_a_plain_string(source: Any, actor: str) -> None:
 
 def test_an_alias_is_taken_as_the_documented_type() -> None:
     delivery = message("shard.record.updated", {"shardId": "o", "shardTypeName": "opportunity"})
-    assert isinstance(command(delivery, {"shard.record.updated": "shard.updated"}), StartWorkflow)
+    assert isinstance(command(delivery, {"shard.record.updated": "shard.updated"}), RequestRun)
 
 
 def test_the_recommendations_are_counted() -> None:

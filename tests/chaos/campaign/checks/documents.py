@@ -74,7 +74,8 @@ def _called_for(stream: str, events: list[StoredEvent]) -> Iterator[tuple[Place,
                 yield ("workflow_steps", tenant, step_id), status
             for execution in state.executions[:-1]:
                 yield ("workflow_executions", tenant, execution), _ended(execution, events)
-            yield ("workflow_executions", tenant, state.executions[-1]), state.status
+            for execution in state.executions[-1:]:
+                yield ("workflow_executions", tenant, execution), state.status
 
 
 def _ended(execution: str, events: list[StoredEvent]) -> str:

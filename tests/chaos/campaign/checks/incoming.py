@@ -1,6 +1,7 @@
 """Each message of the neighbours had its effect once, however often it was delivered."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import msgspec
 
@@ -59,18 +60,35 @@ def _check_message(case: Case, message: Message) -> Iterator[Finding]:
             {"opportunityId": "opportunity_id", "riskScore": "risk_score", "amount": "amount"},
         )
     elif sent.type == "integration.opportunity.updated":
-        yield from _check_once(message, events, "workflow.started")
-        yield from _check_fields(sent, events[:1], {"opportunityId": "opportunity_id"})
+        yield from _check_run(case, message, events, "opportunityId")
     elif sent.type == "shard.updated":
         if sent.data.get("shardTypeName") in OPPORTUNITY_SHARDS:
-            yield from _check_once(message, events, "workflow.started")
-            yield from _check_fields(sent, events[:1], {"shardId": "opportunity_id"})
+            yield from _check_run(case, message, events, "shardId")
         elif events:
             yield _finding("invented", sent, "is not for this service and left an event")
     elif sent.type in REPORTS:
         yield from _check_once(message, events, REPORTS[sent.type])
     else:
         yield from _check_reply(case, message, events)
+
+
+def _check_run(case: Case, message: Message, events: list[StoredEvent], field: str) -> Iterator[Finding]:
+    """A change has a run of its own, or one that began after it: then it was coalesced."""
+    sent = message.first
+    own = [event for event in events if event.topic == "workflow.started"]
+    if len(own) > 1:
+        yield _finding("doubled", sent, f"had its effect {len(own)} times")
+    yield from _check_fields(sent, own, {field: "opportunity_id"})
+    later = (
+        event
+        for event in case.events
+        if event.topic == "workflow.started"
+        and event.meta["tenant"] == sent.tenant
+        and event.data.get("opportunity_id") == sent.data[field]
+        and datetime.fromisoformat(event.state["at"]).timestamp() >= sent.at
+    )
+    if not own and message.counts and not any(later):
+        yield _finding("lost", sent, "was confirmed, and no run has begun since")
 
 
 def _check_once(message: Message, events: list[StoredEvent], topic: str) -> Iterator[Finding]:

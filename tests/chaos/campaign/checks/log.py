@@ -5,17 +5,24 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import ceil
+from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
 from tests.chaos.campaign.checks.case import SYSTEM_TENANT, Case, Finding, Kind
 from tests.chaos.campaign.stored import StoredEvent
 
+IDS = uuid5(NAMESPACE_URL, "urn:workflow-orchestrator:id")
 ENDED = {"workflow.completed": "completed", "workflow.failed": "failed"}
 STEP_ENDED = {"workflow.step_completed": "completed", "workflow.step_failed": "failed"}
 DECIDED = ("approval.approved", "approval.rejected")
-FIRST = {"approval": "approval.requested", "workflow": "workflow.started", "job": "job.fired"}
-ID_FIELD = {"approval": "approval_id", "workflow": "workflow_id", "job": "job"}
+FIRST = {
+    "approval": ("approval.requested",),
+    "workflow": ("workflow.started", "workflow.queued"),
+    "job": ("job.fired",),
+    "concurrency": ("concurrency.start_granted", "concurrency.start_debounced"),
+}
+ID_FIELD = {"approval": "approval_id", "workflow": "workflow_id", "job": "job", "concurrency": "group"}
 
 
 class WorkflowState(msgspec.Struct):
@@ -31,9 +38,14 @@ def workflow_state(events: list[StoredEvent]) -> WorkflowState:
     state = WorkflowState()
     for event in events:
         match event.topic:
+            case "workflow.queued":
+                state.status = "pending"
             case "workflow.started":
+                state.status = "running"
                 state.executions.append(event.data["execution_id"])
-                state.steps.update({step["step_id"]: "pending" for step in event.data["steps"]})
+                for step in event.data["steps"]:
+                    name = "\x1f".join(("step", event.data["workflow_id"], step["step_type"]))
+                    state.steps[str(uuid5(IDS, name))] = "pending"
             case "workflow.retried":
                 state.status = "running"
                 state.executions.append(event.data["execution_id"])
@@ -70,6 +82,8 @@ def check(case: Case) -> Iterator[Finding]:
                 yield from _check_approval(stream, events)
             case "job":
                 yield from _check_job(stream, events)
+            case "concurrency":
+                yield from _check_group(stream, events)
 
 
 def _check_firings(case: Case, job: str) -> Iterator[Finding]:
@@ -94,7 +108,7 @@ def _check_versions(stream: str, events: list[StoredEvent]) -> Iterator[Finding]
 
 def _check_belonging(stream: str, events: list[StoredEvent]) -> Iterator[Finding]:
     tenant, category, ident = stream.split("/", 2)
-    if events[0].topic != FIRST[category]:
+    if events[0].topic not in FIRST[category]:
         yield Finding(kind="lost", about=stream, what=f"begins with {events[0].topic}")
     if category == "job" and tenant != SYSTEM_TENANT:
         yield Finding(kind="crossed", about=stream, what="a job outside the system tenant")
@@ -120,12 +134,34 @@ def _check_workflow(stream: str, events: list[StoredEvent]) -> Iterator[Finding]
                 happened["opened", data["execution_id"]] += 1
     yield from _check_once(stream, happened)
     state = workflow_state(events)
-    if state.status == "running":
-        yield Finding(kind="stuck", about=stream, what=f"it runs, with steps {state.steps}")
+    if state.status in ("running", "pending"):
+        still = "runs" if state.status == "running" else "waits"
+        yield Finding(kind="stuck", about=stream, what=f"it {still}, with steps {state.steps}")
     elif waiting := [step for step, status in state.steps.items() if status in ("running", "pending")]:
         yield Finding(kind="stuck", about=stream, what=f"has {state.status}, and waits for {waiting}")
     elif state.status == "completed" and events[-1].topic == "workflow.failed":
         yield Finding(kind="odd", about=stream, what="completed and failed")
+
+
+def _check_group(stream: str, events: list[StoredEvent]) -> Iterator[Finding]:
+    """Never two runs at once; at the end none, and nobody waits."""
+    running: str | None = None
+    waiting: set[str] = set()
+    for event in events:
+        match event.topic:
+            case "concurrency.start_granted":
+                if running is not None:
+                    yield Finding(kind="odd", about=stream, what=f"grants a run beside {running}")
+                running = event.data["start"]["workflow_id"]
+                waiting.discard(running)
+            case "concurrency.start_queued" | "concurrency.start_debounced":
+                waiting.add(event.data["start"]["workflow_id"])
+            case "concurrency.start_withdrawn":
+                waiting.discard(event.data["workflow_id"])
+            case "concurrency.run_ended":
+                running = None
+    if running or waiting:
+        yield Finding(kind="stuck", about=stream, what=f"{running} runs, and {waiting} wait")
 
 
 def _check_approval(stream: str, events: list[StoredEvent]) -> Iterator[Finding]:

@@ -51,7 +51,7 @@ def _picked(message_type: str | None, **names: str) -> Callable[[StoredEvent], t
             wire: moment(event.data[stored]) if wire == "timestamp" else event.data[stored]
             for wire, stored in names.items()
         }
-        return message_type or event.data["request_type"], data
+        return message_type or event.data["parameters"]["request"], data
 
     return told
 

@@ -1,0 +1,86 @@
+"""Messages that start workflows by the triggers of definitions."""
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from application.commands import RequestRun
+from application.triggers import ShippedTriggers, Triggers, runs_for
+from domain.definition import StepDefinition, Trigger, WorkflowDefinition
+from tests.builders import OTHER_TENANT, TENANT, metadata
+
+pytestmark = pytest.mark.anyio
+
+META = metadata(causation_id="m-1", command_id="m-1")
+
+WON = {
+    "type": "forecast.completed",
+    "data": {"opportunityId": "opp-1", "stage": "won", "amount": 12},
+    "metadata": {"correlationId": "c"},
+    "tenantId": TENANT,
+}
+
+
+def plan(name: str, *triggers: Trigger) -> WorkflowDefinition:
+    step = StepDefinition(step_type="work", result_key="work")
+    return WorkflowDefinition(name=name, version=1, steps=(step,), triggers=triggers)
+
+
+def trigger(**more: Any) -> Trigger:
+    return Trigger(**{"message_type": "forecast.completed", **more})
+
+
+async def runs(*definitions: WorkflowDefinition, message: dict[str, Any] = WON) -> list[RequestRun]:
+    triggers: Triggers = ShippedTriggers(definitions)
+    return list(await runs_for(triggers, message, META))
+
+
+async def test_a_message_of_the_type_asks_for_a_run() -> None:
+    (run,) = await runs(plan("d", trigger()))
+    assert (run.definition, run.opportunity_id, run.input) == ("d", "opp-1", None)
+    assert run.meta == META
+    assert not run.explicit
+
+
+async def test_a_message_of_another_type_asks_for_none() -> None:
+    assert await runs(plan("d", trigger(message_type="shard.updated"))) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"), [("data.stage == 'won'", True), ("data.amount > `20`", False)]
+)
+async def test_the_filter_decides(condition: str, holds: bool) -> None:
+    assert bool(await runs(plan("d", trigger(filter=condition)))) is holds
+
+
+async def test_the_mapping_gives_the_input() -> None:
+    mapping = {"amount": "data.amount", "tenant": "tenantId", "missing": "data.none"}
+    (run,) = await runs(plan("d", trigger(input=mapping, opportunity_id="data.none")))
+    assert run.input == {"amount": 12, "tenant": TENANT, "missing": None}
+    assert run.opportunity_id is None
+
+
+async def test_each_definition_has_a_run_of_its_own_and_the_same_one_when_the_message_comes_again() -> None:
+    definitions = [plan("d", trigger()), plan("e", trigger())]
+    first, second = await runs(*definitions), await runs(*definitions)
+    assert first == second
+    assert len({run.workflow_id for run in first}) == 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"filter": "length(data.amount)"}, {"opportunity_id": "data.amount"}, {"input": {"n": "abs(tenantId)"}}],
+)
+async def test_a_trigger_that_does_not_fit_is_logged_and_the_others_are_set_off(bad: dict[str, Any]) -> None:
+    with capture_logs() as logs:
+        (run,) = await runs(plan("bad", trigger(**bad)), plan("good", trigger()))
+    assert run.definition == "good"
+    assert [(each["event"], each["definition"]) for each in logs] == [("trigger_does_not_fit", "bad")]
+
+
+async def test_the_triggers_that_are_shipped_are_every_tenant_s() -> None:
+    triggers = ShippedTriggers([plan("d", trigger())])
+    for tenant in (TENANT, OTHER_TENANT):
+        (found,) = await triggers.for_message(tenant, "forecast.completed")
+        assert found.definition == "d"

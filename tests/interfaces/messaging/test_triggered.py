@@ -1,0 +1,93 @@
+"""What the consumer makes of a message that definitions wait for: its own command, and their runs."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from application.commands import Command, CompleteStep, RequestRun
+from application.triggers import ShippedTriggers
+from domain.definition import StepDefinition, Trigger, WorkflowDefinition
+from domain.errors import OpportunityRequired
+from interfaces.messaging.consumer import MessageConsumer
+from interfaces.messaging.envelope import Delivery
+from tests.builders import TENANT
+
+pytestmark = pytest.mark.anyio
+
+FORECAST = {"workflowId": "w-1", "forecastId": "f", "revenueForecast": 1, "confidence": 1}
+
+
+class Door:
+    """Takes commands; those of one definition are refused, and ``stale`` ones change nothing."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+
+    async def __call__(self, command: Command) -> Any:
+        if isinstance(command, RequestRun) and command.definition == "refused":
+            raise OpportunityRequired("needs an opportunity")
+        self.commands.append(command)
+
+        class Committed:
+            new = () if isinstance(command, RequestRun) and command.definition == "stale" else ("event",)
+
+        return Committed()
+
+
+def consumer(door: Door, *names: str, message_type: str = "forecast.completed") -> MessageConsumer:
+    step = StepDefinition(step_type="work", result_key="work")
+    trigger = Trigger(message_type=message_type)
+    definitions = [
+        WorkflowDefinition(name=name, version=1, steps=(step,), triggers=(trigger,)) for name in names
+    ]
+    return MessageConsumer(
+        door,  # type: ignore[arg-type]
+        triggers=ShippedTriggers(definitions),
+        opportunity_shard_types=["opportunity"],
+        documented_type={},
+        count=lambda message_type, outcome: None,
+    )
+
+
+async def outcome(
+    consumer: MessageConsumer, data: dict[str, Any], message_type: str = "forecast.completed", **more: Any
+) -> str:
+    body = {"id": "m-1", "type": message_type, "tenantId": TENANT, "data": data, **more}
+
+    async def park(delivery: Delivery, reason: str) -> None:
+        raise AssertionError(reason)
+
+    return await consumer.consume(Delivery(body=msgspec.json.encode(body)), park)
+
+
+async def test_a_message_may_answer_a_step_and_start_workflows() -> None:
+    door = Door()
+    assert await outcome(consumer(door, "d", "e"), FORECAST) == "handled"
+    assert [type(each) for each in door.commands] == [CompleteStep, RequestRun, RequestRun]
+
+
+async def test_a_message_that_is_not_for_the_service_itself_may_still_start_a_workflow() -> None:
+    door = Door()
+    data = {"shardId": "s-1", "shardTypeName": "document"}
+    started = consumer(door, "d", message_type="shard.updated")
+    assert await outcome(started, data, "shard.updated") == "handled"
+    assert [type(each) for each in door.commands] == [RequestRun]
+
+
+async def test_a_run_that_is_refused_does_not_keep_the_others_back() -> None:
+    door = Door()
+    assert await outcome(consumer(door, "refused", "d"), {}, "forecast.completed") == "handled"
+    assert [each.definition for each in door.commands if isinstance(each, RequestRun)] == ["d"]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("refused", "ignored"), ("stale", "without_effect")])
+async def test_what_has_no_effect_is_counted_as_that(name: str, expected: str) -> None:
+    assert await outcome(consumer(Door(), name), {}) == expected
+
+
+@pytest.mark.parametrize("tenant", ["", "no-uuid"])
+async def test_without_a_tenant_nobody_s_triggers_are_set_off(tenant: str) -> None:
+    door = Door()
+    assert await outcome(consumer(door, "d"), {}, tenantId=tenant) == "ignored"
+    assert door.commands == []
