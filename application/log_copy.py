@@ -1,8 +1,8 @@
 """Copies a log from one store to another as it is, and proves by count and hash that it arrived.
 
 Ids are kept, so that every position in the log stays valid wherever it is kept. What lies beside the log goes
-with it: without the outbox's position the new store would publish every message of the past again, and
-without the timers nobody would miss an answer that does not come.
+with it: without the outbox's position the new store would publish every message of the past again,
+without the timers nobody would miss an answer that does not come, and a step's call would never be made.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
@@ -12,11 +12,12 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from application.ports import Timer
+from application.ports import StepCall, Timer
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 _timer = msgspec.json.Decoder(Timer)
+_step_call = msgspec.json.Decoder(StepCall)
 
 
 class CannotCopy(Exception):
@@ -67,6 +68,18 @@ def timers_of(stored: Iterable[bytes], place: str) -> list[Timer]:
         raise CannotCopy(f"{place}: a timer is damaged: {error}") from error
 
 
+def step_calls_of(stored: Iterable[bytes], place: str) -> list[StepCall]:
+    """The steps' calls in what a store holds of them; ``place`` says which.
+
+    Raises:
+        CannotCopy: one is damaged.
+    """
+    try:
+        return [_step_call.decode(each) for each in stored]
+    except (msgspec.MsgspecError, TypeError) as error:
+        raise CannotCopy(f"{place}: a step's call is damaged: {error}") from error
+
+
 class LogReader(Protocol):
     """The reading side of a store: its log, which does not change meanwhile, and what lies beside it.
 
@@ -87,6 +100,10 @@ class LogReader(Protocol):
 
     def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
         """Every timer, in the order of the ids."""
+        ...
+
+    def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
+        """Every call that a step still wants made, in the order of the ids."""
         ...
 
 
@@ -113,6 +130,10 @@ class LogWriter(Protocol):
         """Write timers in place of those that are there."""
         ...
 
+    async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
+        """Write steps' calls in place of those that are there."""
+        ...
+
     async def finish(self) -> None:
         """The last step before a commit: see that the next event will get a higher id."""
         ...
@@ -135,6 +156,7 @@ class Copied(msgspec.Struct, frozen=True):
     target: Digest
     positions: Sequence[FollowerPosition]
     timers: int
+    step_calls: int
     was_there: bool
     """Whether the target held all of it before, so that nothing was written."""
 
@@ -157,7 +179,7 @@ async def copy(source: LogReader, target: LogWriter, progress: Progress) -> Copi
     if held:
         return await _compared(source, target.written, held, progress)
     count = await source.count()
-    sent, sent_timers = _Digester(), _Digester()
+    sent, sent_timers, sent_calls = _Digester(), _Digester(), _Digester()
     with progress("copying", count) as moved:
         async with aclosing(source.events()) as events:
             await target.put_events(_noted(events, sent, moved))
@@ -165,6 +187,8 @@ async def copy(source: LogReader, target: LogWriter, progress: Progress) -> Copi
     await target.put_positions(positions)
     async with aclosing(source.timers()) as timers:
         await target.put_timers(_noted(timers, sent_timers))
+    async with aclosing(source.step_calls()) as calls:
+        await target.put_step_calls(_noted(calls, sent_calls))
 
     expected, found = sent.digest(), await _digest_of(target.written, "verifying", count, progress)
     if expected != found or expected.count != count:
@@ -175,8 +199,10 @@ async def copy(source: LogReader, target: LogWriter, progress: Progress) -> Copi
     arrived = await _all_of(target.written.timers())
     if list(await target.written.positions()) != list(positions) or arrived.digest() != sent_timers.digest():
         raise CannotCopy("the positions or the timers did not arrive as they were, so nothing was kept")
+    if (await _all_of(target.written.step_calls())).digest() != sent_calls.digest():
+        raise CannotCopy("the steps' calls did not arrive as they were, so nothing was kept")
     await target.finish()
-    return Copied(expected, found, positions, sent_timers.count, was_there=False)
+    return Copied(expected, found, positions, sent_timers.count, sent_calls.count, was_there=False)
 
 
 async def _compared(source: LogReader, target: LogReader, held: int, progress: Progress) -> Copied:
@@ -200,7 +226,8 @@ async def _compared(source: LogReader, target: LogReader, held: int, progress: P
             f"the target holds the same events, but no position of {', '.join(lost)}:"
             " a service on it would begin at the first event"
         )
-    return Copied(expected, found, positions, (await _all_of(target.timers())).count, was_there=True)
+    timers, calls = await _all_of(target.timers()), await _all_of(target.step_calls())
+    return Copied(expected, found, positions, timers.count, calls.count, was_there=True)
 
 
 async def _digest_of(reader: LogReader, doing: str, count: int, progress: Progress) -> Digest:

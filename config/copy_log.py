@@ -133,7 +133,9 @@ def _tell(copied: Copied, source: Side, target: Side) -> None:
     for side, digest in ((source, copied.source), (target, copied.target)):
         click.echo(f"{side.option:<7} {digest}  {side.url}")
     positions = ", ".join(map(_position, copied.positions))
-    click.echo(f"beside it: {copied.timers} timers, positions: {positions or 'none'}")
+    click.echo(
+        f"beside it: {copied.timers} timers, {copied.step_calls} calls, positions: {positions or 'none'}"
+    )
     click.echo("verified: the same log was there already" if copied.was_there else "copied and verified")
 
 

@@ -13,18 +13,21 @@ from eventsourcing.persistence import StoredEvent
 
 from application.event_log import EventLog
 from application.log_copy import Copied, LogReader, LogWriter, copy
-from application.ports import Timer
+from application.ports import StepCall, Timer
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.log_reader import read_postgres_log
 from infrastructure.postgres.log_writer import write_postgres_log
+from infrastructure.postgres.step_calls import PostgresStepCalls
 from infrastructure.postgres.timers import PostgresTimers
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.event_store import followers_file
 from infrastructure.sqlite.log_reader import read_sqlite_log
 from infrastructure.sqlite.log_writer import write_sqlite_log
+from infrastructure.sqlite.step_calls import SqliteStepCalls
 from infrastructure.sqlite.timers import SqliteTimers
 from tests.application.logs import open_logs, postgres_settings, sqlite_settings
+from tests.application.test_http_requests import call
 from tests.builders import LEASE, NOW, after, metadata
 
 Row = tuple[Any, ...]
@@ -46,6 +49,13 @@ TIMERS = [
     for number in range(600)
 ]
 
+STEP_CALLS = [
+    msgspec.structs.replace(
+        call({"path": "/v1"}, {"a": "ü"}), id=f"call-{number}", dispatched_at=after(microseconds=number)
+    )
+    for number in range(600)
+]
+
 
 class Held(msgspec.Struct, frozen=True):
     """Everything that a store's log is."""
@@ -53,9 +63,10 @@ class Held(msgspec.Struct, frozen=True):
     events: list[Row]
     positions: list[Row]
     timers: list[Row]
+    step_calls: list[Row]
 
 
-NOTHING = Held([], [], [])
+NOTHING = Held([], [], [], [])
 
 
 def kind_of(url: str) -> str:
@@ -112,17 +123,23 @@ def held(url: str) -> Held:
             (id, msgspec.json.decode(timer, type=Timer))
             for id, timer in run(url, "SELECT id, timer FROM timers ORDER BY 1", beside=True)
         ],
+        [
+            (*lane, msgspec.json.decode(call, type=StepCall))
+            for *lane, call in run(
+                url, "SELECT id, service, tenant, call FROM step_calls ORDER BY 1", beside=True
+            )
+        ],
     )
 
 
 async def filled(url: str, *, batches: int = 3, size: int = 400) -> Held:
-    """Fill a store with a log that has gaps, with positions and timers; what it then holds."""
+    """Fill a store with a log that has gaps, with positions, timers and calls; what it then holds."""
     table, id = EVENTS[kind_of(url)]
     with opened(url) as log:
         for batch in range(batches):
             log.recorder.insert_events(_events(f"t/job/{batch}", range(1, size + 1), bytes(range(256))))
     run(url, f"DELETE FROM {table} WHERE {id} IN (1, 2, {size})")
-    await _with_timers(url, TIMERS)
+    await _with_what_waits(url, TIMERS)
     newest = batches * size
     for follower, position in (("outbox", f"log-{newest}-abc"), ("step-deadlines", f"log-{newest - 7}-def")):
         values = f"('{follower}', 'log', '{position}')"
@@ -134,17 +151,20 @@ async def filled(url: str, *, batches: int = 3, size: int = 400) -> Held:
     return held(url)
 
 
-async def _with_timers(url: str, timers: Sequence[Timer]) -> None:
+async def _with_what_waits(url: str, timers: Sequence[Timer]) -> None:
     if kind_of(url) == "sqlite":
         file = SqliteDatabase(followers_file(file_of(url)), synchronous="NORMAL")
         await SqliteCheckpoints(file).create()
         await SqliteTimers(file).create()
         await SqliteTimers(file).change(set=timers, cancel=(), lease=LEASE)
+        await SqliteStepCalls(file).create()
+        await SqliteStepCalls(file).change(add=STEP_CALLS, remove=(), lease=LEASE)
         file.close()
         return
     database = PostgresDatabase(url)
     await database.open()
     await PostgresTimers(database).change(set=timers, cancel=(), lease=LEASE)
+    await PostgresStepCalls(database).change(add=STEP_CALLS, remove=(), lease=LEASE)
     await database.close()
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import TupleRow
 
-from application.log_copy import Entry, FollowerPosition, entries_of, timers_of
-from application.ports import Timer
+from application.log_copy import Entry, FollowerPosition, entries_of, step_calls_of, timers_of
+from application.ports import StepCall, Timer
 from infrastructure.postgres.held_log import failures_at, held_log, place_of, refuse_while_a_service_runs
 
 _BATCH = 500
@@ -54,6 +54,13 @@ class PostgresLogReader:
         async with aclosing(self._batches(statement)) as batches:
             async for rows in batches:
                 yield timers_of((row[0] for row in rows), place_of(self._connection))
+
+    async def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
+        """Every call, in the order of the ids."""
+        statement = 'SELECT call FROM public.step_calls ORDER BY id COLLATE "C"'
+        async with aclosing(self._batches(statement)) as batches:
+            async for rows in batches:
+                yield step_calls_of((row[0] for row in rows), place_of(self._connection))
 
     async def _batches(self, statement: str) -> AsyncGenerator[list[tuple[Any, ...]], None]:
         with failures_at(self._connection):

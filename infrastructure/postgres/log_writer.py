@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from application.log_copy import CannotCopy, Entry, FollowerPosition
-from application.ports import Timer
+from application.ports import StepCall, Timer
 from infrastructure.postgres.held_log import failures_at, held_log, refuse_while_a_service_runs
 from infrastructure.postgres.log_reader import PostgresLogReader
 
@@ -63,6 +63,30 @@ class PostgresLogWriter:
                     await cursor.executemany(
                         "INSERT INTO public.timers (id, due_at, timer) VALUES (%s, %s, %s)",
                         [(timer.id, timer.due_at, msgspec.json.encode(timer)) for timer in batch],
+                    )
+
+    async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
+        """Write steps' calls in place of those that are there."""
+        statement = (
+            "INSERT INTO public.step_calls (id, service, tenant, dispatched_at, call)"
+            " VALUES (%s, %s, %s, %s, %s)"
+        )
+        with failures_at(self._connection):
+            async with self._connection.cursor() as cursor:
+                await cursor.execute("DELETE FROM public.step_calls")
+                async for batch in batches:
+                    await cursor.executemany(
+                        statement,
+                        [
+                            (
+                                call.id,
+                                call.service,
+                                call.meta.tenant,
+                                call.dispatched_at,
+                                msgspec.json.encode(call),
+                            )
+                            for call in batch
+                        ],
                     )
 
     async def finish(self) -> None:

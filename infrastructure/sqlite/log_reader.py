@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from anyio.to_thread import run_sync
 
-from application.log_copy import CannotCopy, Entry, FollowerPosition, entries_of, timers_of
-from application.ports import Timer
+from application.log_copy import CannotCopy, Entry, FollowerPosition, entries_of, step_calls_of, timers_of
+from application.ports import StepCall, Timer
 from infrastructure.sqlite.event_store import followers_file
 
 _BATCH = 500
@@ -55,6 +55,17 @@ class SqliteLogReader:
         async with aclosing(self._batches(self._followers, statement)) as batches:
             async for rows in batches:
                 yield timers_of((row[0] for row in rows), str(self._path))
+
+    async def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
+        """Every call, in the order of the ids; a release before this one knew none."""
+        known = "SELECT 1 FROM sqlite_master WHERE name = 'step_calls'"
+        if not await self._run(lambda: self._followers.execute(known).fetchall()):
+            return
+        async with aclosing(
+            self._batches(self._followers, "SELECT call FROM step_calls ORDER BY id")
+        ) as batches:
+            async for rows in batches:
+                yield step_calls_of((row[0] for row in rows), str(self._path))
 
     async def _batches(
         self, connection: sqlite3.Connection, statement: str

@@ -16,12 +16,13 @@ from eventsourcing.persistence import PersistenceError
 
 from application.event_log import EventLog
 from application.log_copy import CannotCopy, Entry, FollowerPosition
-from application.ports import Timer
+from application.ports import StepCall, Timer
 from domain.errors import StoreUnavailable
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
 from infrastructure.sqlite.log_reader import SqliteLogReader, failures_at
+from infrastructure.sqlite.step_calls import INSERT, SqliteStepCalls, row_of
 from infrastructure.sqlite.timers import SqliteTimers, sortable
 
 
@@ -56,6 +57,12 @@ class SqliteLogWriter:
         async for batch in batches:
             rows = [(timer.id, sortable(timer.due_at), msgspec.json.encode(timer)) for timer in batch]
             await self._insert(self._followers, statement, rows)
+
+    async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
+        """Write steps' calls in place of those that are there."""
+        await self._insert(self._followers, "DELETE FROM step_calls", [()])
+        async for batch in batches:
+            await self._insert(self._followers, INSERT, [row_of(call) for call in batch])
 
     async def finish(self) -> None:
         """Nothing: the next event gets the highest id and one more, and the folder is ours alone."""
@@ -95,6 +102,7 @@ async def _make_tables(path: Path) -> None:
         try:
             await SqliteCheckpoints(followers).create()
             await SqliteTimers(followers).create()
+            await SqliteStepCalls(followers).create()
         finally:
             followers.close()
     except (PersistenceError, sqlite3.Error, StoreUnavailable) as error:

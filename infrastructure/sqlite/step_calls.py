@@ -16,6 +16,9 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS step_calls_lanes ON step_calls (service, tenant, dispatched_at, id)",
 )
 
+INSERT = "INSERT OR REPLACE INTO step_calls VALUES (?, ?, ?, ?, ?)"
+"""Takes a :func:`row_of`."""
+
 _call = msgspec.json.Decoder(StepCall)
 
 
@@ -36,13 +39,10 @@ class SqliteStepCalls:
 
     async def change(self, *, add: Sequence[StepCall], remove: Sequence[str], lease: Lease) -> None:
         """Add and remove calls, all or none."""
-        rows = [
-            (call.id, call.service, call.meta.tenant, sortable(call.dispatched_at), msgspec.json.encode(call))
-            for call in add
-        ]
+        rows = [row_of(call) for call in add]
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT OR REPLACE INTO step_calls VALUES (?, ?, ?, ?, ?)", rows)
+            connection.executemany(INSERT, rows)
             connection.executemany("DELETE FROM step_calls WHERE id = ?", [(id,) for id in remove])
 
         await self._database.write(write)
@@ -64,3 +64,9 @@ class SqliteStepCalls:
             ]
 
         return await self._database.read(select)
+
+
+def row_of(call: StepCall) -> tuple[str, str, str, str, bytes]:
+    """A call as the table holds it."""
+    moment = sortable(call.dispatched_at)
+    return call.id, call.service, call.meta.tenant, moment, msgspec.json.encode(call)

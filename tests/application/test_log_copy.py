@@ -7,8 +7,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from application.log_copy import CannotCopy, Digest, Entry, FollowerPosition, copy, entries_of, timers_of
-from application.ports import Timer
+from application.log_copy import (
+    CannotCopy,
+    Digest,
+    Entry,
+    FollowerPosition,
+    copy,
+    entries_of,
+    step_calls_of,
+    timers_of,
+)
+from application.ports import StepCall, Timer
+from tests.application.test_http_requests import call
 from tests.builders import NOW, metadata
 
 pytestmark = pytest.mark.anyio
@@ -18,6 +28,10 @@ POSITIONS = [FollowerPosition("outbox", "log", "log-21-abc"), FollowerPosition("
 TIMERS = [
     Timer(id=id, due_at=NOW, kind="step-deadline", payload={"attempt": 1}, meta=metadata(command_id=id))
     for id in "abc"
+]
+
+STEP_CALLS = [
+    msgspec.structs.replace(call({"path": "/v1"}, {"a": 1}), id=f"call-{number}") for number in range(2)
 ]
 
 Tampering = Callable[[list[Entry]], list[Entry]]
@@ -30,6 +44,7 @@ class MemoryLog:
         self.entries = list(entries)
         self.kept_positions = list(POSITIONS) if entries else []
         self.kept_timers = list(TIMERS) if entries else []
+        self.kept_step_calls = list(STEP_CALLS) if entries else []
         self.counted: int | None = None
         self.batch = 3
         self.is_finished = False
@@ -53,6 +68,10 @@ class MemoryLog:
         for timer in self.kept_timers:
             yield [timer]
 
+    async def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
+        for each in self.kept_step_calls:
+            yield [each]
+
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
         self.entries = self._tamper([entry async for batch in batches for entry in batch])
 
@@ -61,6 +80,9 @@ class MemoryLog:
 
     async def put_timers(self, batches: AsyncIterator[Sequence[Timer]]) -> None:
         self.kept_timers = [timer async for batch in batches for timer in batch]
+
+    async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
+        self.kept_step_calls = [each async for batch in batches for each in batch]
 
     async def finish(self) -> None:
         self.is_finished = True
@@ -100,9 +122,10 @@ async def test_a_copy_holds_the_same_events_under_the_same_ids_with_what_lies_be
     assert target.entries == ENTRIES
     assert target.kept_positions == copied.positions == POSITIONS
     assert target.kept_timers == TIMERS
+    assert target.kept_step_calls == STEP_CALLS
     assert target.is_finished
     assert copied.source == copied.target
-    assert (copied.source.count, copied.timers, copied.was_there) == (8, 3, False)
+    assert (copied.source.count, copied.timers, copied.step_calls, copied.was_there) == (8, 3, 2, False)
     assert passes.seen == [("copying", 8, 8), ("verifying", 8, 8)]
 
 
@@ -173,6 +196,18 @@ async def test_positions_or_timers_that_did_not_arrive_are_found(lost: str) -> N
     assert not target.is_finished
 
 
+async def test_steps_calls_that_did_not_arrive_are_found() -> None:
+    class Forgetful(MemoryLog):
+        async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
+            await super().put_step_calls(batches)
+            self.kept_step_calls.pop()
+
+    target = Forgetful()
+    with pytest.raises(CannotCopy, match="steps' calls did not arrive"):
+        await copy(MemoryLog(ENTRIES), target, Passes())
+    assert not target.is_finished
+
+
 async def test_what_lay_in_an_empty_target_is_replaced() -> None:
     target = MemoryLog()
     target.kept_positions = [FollowerPosition("outbox", "log", "log-1-of another")]
@@ -229,3 +264,9 @@ def test_a_row_that_the_service_has_not_written_is_told_with_its_place(row: tupl
 def test_a_timer_that_is_damaged_is_told(stored: Any) -> None:
     with pytest.raises(CannotCopy, match=r"^events\.db: a timer is damaged"):
         timers_of([stored], "events.db")
+
+
+@pytest.mark.parametrize("stored", [b"{", b"{}", None])
+def test_a_steps_call_that_is_damaged_is_told(stored: Any) -> None:
+    with pytest.raises(CannotCopy, match=r"^events\.db: a step's call is damaged"):
+        step_calls_of([stored], "events.db")

@@ -130,7 +130,7 @@ def test_a_log_goes_there_and_back_and_both_sides_are_told_by_count_and_hash(
     assert told == [
         f"--from  {digest}  {source}",
         f"--to    {digest}  {with_password(postgres_store_url).replace('hush-hush', '***')}",
-        "beside it: 600 timers, positions: outbox log-1200-abc, step-deadlines log-1193-def",
+        "beside it: 600 timers, 600 calls, positions: outbox log-1200-abc, step-deadlines log-1193-def",
         "copied and verified",
     ]
     assert [line[8 : 8 + len(digest)] for line in told_back[:2]] == [digest] * 2

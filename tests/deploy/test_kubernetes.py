@@ -1,6 +1,7 @@
 """The manifests against Kubernetes' own schemas, its restricted profile, and the service."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -203,3 +204,12 @@ def test_the_job_ends_and_has_rights_of_its_own() -> None:
     migrates, serves = (example_secrets()[name]["EVENT_STORE_URL"] for name in (JOB, "workflow-orchestrator"))
     assert migrates.partition("@")[0] != serves.partition("@")[0]
     assert migrates.partition("@")[2] == serves.partition("@")[2]
+
+
+def test_who_carries_out_steps_may_call_every_service_that_they_may_call() -> None:
+    environ = pod_environment("workflow-orchestrator-worker") | REPLACED
+    called = {urlsplit(url).port for url in load_settings(environ=environ).services.urls.values()}
+    policy = named("NetworkPolicy", "workflow-orchestrator-worker")["spec"]
+    open_ports = {port["port"] for rule in policy["egress"] for port in rule.get("ports", ())}
+    assert len(called) == 6
+    assert called <= open_ports

@@ -200,5 +200,4 @@ async def test_how_it_fares_is_told(world: World) -> None:
         await world.ends_as("completed")
         assert (world.loop.status.state, world.loop.status.handled) == ("running", 1)
     world.loop.stop()
-    states = [world.loop.status.state]
-    assert states == ["stopped"]
+    assert world.loop.status.state.startswith("stopped")
