@@ -6,6 +6,7 @@ claims three and then does nothing, as if it had died; it is to be killed.
 
 import sys
 import time
+from collections.abc import Mapping
 
 import httpx
 
@@ -24,7 +25,7 @@ def main(url: str, tenant: str, queue: str, name: str, *options: str) -> None:
     }
     with httpx.Client(base_url=url, headers={"X-Tenant-ID": tenant}, timeout=30) as client:
         while True:
-            answer = client.post("/api/v1/tasks/claim", json=wanted).raise_for_status()
+            answer = _post(client, "claim", wanted)
             for task in answer.json()["tasks"]:
                 print("claimed", task["taskId"], flush=True)
                 if not hangs:
@@ -35,13 +36,24 @@ def main(url: str, tenant: str, queue: str, name: str, *options: str) -> None:
 
 def _do(client: httpx.Client, task: dict[str, str], name: str) -> None:
     time.sleep(0.01)
-    done = client.post(
-        f"/api/v1/tasks/{task['taskId']}/complete",
-        json={"leaseToken": task["leaseToken"], "output": {"by": name}},
-    )
+    told = {"leaseToken": task["leaseToken"], "output": {"by": name}}
+    done = _post(client, f"{task['taskId']}/complete", told)
     print(
         "done" if done.is_success else f"refused-{done.json()['error']['code']}", task["taskId"], flush=True
     )
+
+
+def _post(client: httpx.Client, what: str, body: Mapping[str, object]) -> httpx.Response:
+    """The answer, however long the service is away."""
+    while True:
+        try:
+            answer = client.post(f"/api/v1/tasks/{what}", json=body)
+        except httpx.TransportError:
+            time.sleep(0.1)
+            continue
+        if answer.status_code < 500:
+            return answer
+        time.sleep(0.1)
 
 
 if __name__ == "__main__":

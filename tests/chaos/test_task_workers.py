@@ -133,6 +133,40 @@ async def test_what_a_killed_worker_had_is_done_by_another_and_everything_once(
     assert never_two_holders(events)
 
 
+async def test_a_service_that_is_killed_again_and_again_loses_no_task_and_completes_each_once(
+    processes: Launch, worker: Worker, tmp_path: Path
+) -> None:
+    service = processes(module="tests.task_definitions").start()
+    names = ["w-1", "w-2"]
+    async with service.async_client() as client:
+        for number in range(WORKFLOWS):
+            body = {"definition": "one-task", "opportunityId": f"o-{number}", "input": {"number": number}}
+            assert (await client.post("/api/v1/workflows", json=body)).status_code == 202
+            if number == WORKFLOWS // 2:
+                for name in names:
+                    worker(name, service)
+    for _ in range(3):
+        service.kill()
+        await anyio.to_thread.run_sync(service.start)
+        await anyio.sleep(0.4)
+
+    async with service.async_client() as client:
+
+        async def all_completed() -> bool:
+            page = (await client.get("/api/v1/workflows", params={"status": "completed", "limit": 1})).json()
+            return bool(page["total"] == WORKFLOWS)
+
+        await eventually(all_completed, seconds=60, every=0.2)
+    events = [recorded.event for recorded in await log_of(sqlite_settings(service.data_dir))]
+    offered = [event.task_id for event in events if isinstance(event, TaskOffered)]
+    completed = [event.task_id for event in events if isinstance(event, TaskCompleted)]
+    assert len(offered) == len(set(offered)) == WORKFLOWS
+    assert sorted(completed) == sorted(offered)
+    told = [task_id for name in names for task_id in told_by(tmp_path, name, "done")]
+    assert sorted(told) == sorted(completed)
+    assert never_two_holders(events)
+
+
 def never_two_holders(events: Sequence[Event]) -> bool:
     """Whether each claim of a task came when nobody had it any more."""
     held: set[str] = set()
