@@ -20,7 +20,7 @@ from application.event_log import (
     number_of,
     position_of,
 )
-from application.pasts import Events, Pasts
+from application.pasts import Events, Evolve, Past, Pasts
 from application.subscription import Subscription, Wants
 from application.workers import Workers, one_by_one
 from domain.event import Event, Metadata, Recorded
@@ -54,8 +54,9 @@ class EventStore:
 
     def __init__(self, log: EventLog, *, threads: int = 1, at_once: int = 100) -> None:
         self._log = log
+        self._pasts = Pasts(log, most=_MOST_REMEMBERED)
         self._commanding = Workers(
-            partial(decide_together, log, Pasts(log, most=_MOST_REMEMBERED)),
+            partial(decide_together, log, self._pasts),
             size=threads,
             at_once=at_once,
             most_waiting=_MOST_WAITING,
@@ -101,6 +102,17 @@ class EventStore:
     async def load(self, stream: str) -> tuple[Recorded, ...]:
         """All events of a stream, the oldest first; none if there is no such stream."""
         return await self._look(lambda: self._select(stream))
+
+    async def read_stream(self, stream: str, *, after: int, limit: int) -> Events:
+        """Up to ``limit`` events of a stream after a version, the oldest first."""
+        return await self._look(lambda: self._select(stream, gt=after, limit=limit))
+
+    async def present(self, stream: str, evolve: Evolve) -> Past:
+        """What a stream has come to; of one that was used lately only what is new is read."""
+        past = await self._look(lambda: self._pasts.read({stream: evolve})[stream])
+        if isinstance(past, Exception):
+            raise past
+        return past
 
     async def history(
         self, stream: str, *, before: int | None, limit: int
@@ -187,9 +199,15 @@ class EventStore:
         self._log.close()
 
     def _select(
-        self, stream: str, *, lte: int | None = None, desc: bool = False, limit: int | None = None
+        self,
+        stream: str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
     ) -> Events:
-        stored = self._log.recorder.select_events(stream, lte=lte, desc=desc, limit=limit)
+        stored = self._log.recorder.select_events(stream, gt=gt, lte=lte, desc=desc, limit=limit)
         return tuple(map(self._log.recorded, stored))
 
     def _note_answers(self, answers: Sequence[Committed | Exception]) -> None:

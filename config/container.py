@@ -15,6 +15,8 @@ from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.integration import Source
 from application.jobs import JobHandlers
+from application.shared_reads import SharedReads
+from application.watching import Watches
 from application.workflows import WorkflowHandlers
 from config.parts import Parts, build_parts
 from config.sections import Settings
@@ -26,6 +28,7 @@ from interfaces.messaging.consumer import MessageConsumer
 from interfaces.rest.app import Application
 from interfaces.rest.approvals import ApprovalRoutes
 from interfaces.rest.docs import docs_routes
+from interfaces.rest.event_streams import EventStreams
 from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator
 from interfaces.rest.jobs import JobRoutes
@@ -33,6 +36,7 @@ from interfaces.rest.metrics import Metrics
 from interfaces.rest.progress import ProgressRoutes
 from interfaces.rest.root import Check, RootRoutes
 from interfaces.rest.service import Service
+from interfaces.rest.stream import StreamRoutes
 from interfaces.rest.workflows import WorkflowRoutes
 from interfaces.scheduling.cron import UnixCron
 from projections.approvals import Approvals
@@ -84,6 +88,8 @@ class Container(msgspec.Struct, frozen=True):
     parts: Parts
     metrics: Metrics
     freshness: Freshness
+    watches: Watches
+    streams: EventStreams
     app: Starlette
 
 
@@ -120,9 +126,17 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
 
     zone = settings.batch_jobs.zone
     schedules = {job: UnixCron(cron, zone) for job, cron in settings.batch_jobs.crons.items()}
+    reads = SharedReads(stores.event_store)
+    watches = Watches(stores.event_store, reads, batch_size=settings.followers.batch_size)
+    streams = EventStreams(
+        most=settings.server.max_streams,
+        most_a_tenant=settings.server.max_streams_per_tenant,
+        longest_seconds=settings.server.max_stream_seconds,
+    )
     parts = build_parts(
         settings,
         stores,
+        reads,
         projections.all(),
         dispatch=dispatch,
         publisher=transport.publisher,
@@ -179,6 +193,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
                 service, projections.workflows, projections.steps, projections.executions
             ).routes(),
             *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
+            *StreamRoutes(service, watches, streams).routes(),
             *ApprovalRoutes(service, projections.approvals).routes(),
             *JobRoutes(
                 service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled
@@ -196,6 +211,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         parts,
         metrics,
         freshness,
+        watches,
+        streams,
         app,
     )
 

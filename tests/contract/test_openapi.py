@@ -38,6 +38,9 @@ CHECKS = {
 RETRY = "POST /api/v1/workflows/{workflowId}/retry"
 """Succeeds only once a workflow has failed; ``test_links`` waits for that."""
 
+STREAM_SECONDS = "0.05"
+"""No answer is looked at before its end."""
+
 Schema = schemathesis.BaseSchema
 
 
@@ -74,7 +77,7 @@ def _shape(path: str) -> str:
 @pytest.fixture
 def signed_in(tmp_path: Path, quiet: None) -> Iterator[Callable[[schemathesis.Config], Schema]]:
     """The contract over the service in this process, each request with its token."""
-    embedded = EmbeddedService(settings_in(tmp_path, JWT_SECRET=SECRET))
+    embedded = EmbeddedService(settings_in(tmp_path, JWT_SECRET=SECRET, MAX_STREAM_SECONDS=STREAM_SECONDS))
 
     def load(config: schemathesis.Config) -> Schema:
         schema = schemathesis.openapi.from_asgi("/openapi.yaml", embedded, config=config)
@@ -106,7 +109,7 @@ def test_every_answer_along_the_links_is_as_the_contract_says(
 
 
 def test_behind_a_gateway_and_on_a_port_every_answer_is_as_the_contract_says(tmp_path: Path) -> None:
-    with service_process(tmp_path, AUTH_MODE="gateway") as process:
+    with service_process(tmp_path, AUTH_MODE="gateway", MAX_STREAM_SECONDS=STREAM_SECONDS) as process:
         trusting = configuration(*PHASES, examples=5, without_checks=("ignored_auth",))
         schema = schemathesis.openapi.from_url(f"{process.url}/openapi.yaml", config=trusting)
         schema.config.update(base_url=process.url)
