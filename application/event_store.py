@@ -20,7 +20,7 @@ from application.event_log import (
     number_of,
     position_of,
 )
-from application.pasts import Events, Evolve, Pasts
+from application.pasts import Events, Evolve, Past, Pasts
 from application.subscription import Subscription, Wants
 from application.workers import Workers, one_by_one
 from domain.event import Event, Metadata, Recorded
@@ -110,6 +110,17 @@ class EventStore:
         """All events of a stream, the oldest first; none if there is no such stream."""
         return await self._look(lambda: self._select(stream))
 
+    async def read_stream(self, stream: str, *, after: int, limit: int) -> Events:
+        """Up to ``limit`` events of a stream after a version, the oldest first."""
+        return await self._look(lambda: self._select(stream, gt=after, limit=limit))
+
+    async def present(self, stream: str, evolve: Evolve) -> Past:
+        """What a stream has come to; of one that was used lately only what is new is read."""
+        past = await self._look(lambda: self._pasts.read({stream: evolve})[stream])
+        if isinstance(past, Exception):
+            raise past
+        return past
+
     async def history(
         self, stream: str, *, before: int | None, limit: int
     ) -> tuple[tuple[Recorded, ...], int]:
@@ -195,9 +206,15 @@ class EventStore:
         self._log.close()
 
     def _select(
-        self, stream: str, *, lte: int | None = None, desc: bool = False, limit: int | None = None
+        self,
+        stream: str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
     ) -> Events:
-        stored = self._log.recorder.select_events(stream, lte=lte, desc=desc, limit=limit)
+        stored = self._log.recorder.select_events(stream, gt=gt, lte=lte, desc=desc, limit=limit)
         return tuple(map(self._log.recorded, stored))
 
     def _note_answers(self, answers: Sequence[Committed | Exception]) -> None:

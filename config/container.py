@@ -19,10 +19,12 @@ from application.jobs import JobHandlers
 from application.pacing import StartPace
 from application.publishing import DefinitionHandlers
 from application.runs import RunHandlers
+from application.shared_reads import SharedReads
 from application.task_claims import TaskClaims
 from application.task_news import TaskNews
 from application.tasks import TaskHandlers
 from application.triggers import ShippedTriggers
+from application.watching import Watches
 from application.workflows import WorkflowHandlers
 from config.definitions import shipped_definitions
 from config.http_steps import build_http_steps
@@ -37,6 +39,7 @@ from interfaces.rest.approvals import ApprovalRoutes
 from interfaces.rest.bulk import BulkRoutes
 from interfaces.rest.definitions import DefinitionRoutes
 from interfaces.rest.docs import docs_routes
+from interfaces.rest.event_streams import EventStreams
 from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator
 from interfaces.rest.jobs import JobRoutes
@@ -44,6 +47,7 @@ from interfaces.rest.metrics import Metrics
 from interfaces.rest.progress import ProgressRoutes
 from interfaces.rest.root import Check, RootRoutes
 from interfaces.rest.service import Service
+from interfaces.rest.stream import StreamRoutes
 from interfaces.rest.tasks import TaskRoutes
 from interfaces.rest.workflow_orders import WorkflowOrderRoutes
 from interfaces.rest.workflows import WorkflowRoutes
@@ -112,6 +116,8 @@ class Container(msgspec.Struct, frozen=True):
     metrics: Metrics
     task_news: TaskNews
     freshness: Freshness
+    watches: Watches
+    streams: EventStreams
     app: Starlette
 
 
@@ -152,12 +158,20 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
 
     zone = settings.batch_jobs.zone
     schedules = {job: UnixCron(cron, zone) for job, cron in settings.batch_jobs.crons.items()}
+    reads = SharedReads(stores.event_store)
+    watches = Watches(stores.event_store, reads, batch_size=settings.followers.batch_size)
+    streams = EventStreams(
+        most=settings.server.max_streams,
+        most_a_tenant=settings.server.max_streams_per_tenant,
+        longest_seconds=settings.server.max_stream_seconds,
+    )
     http_steps = build_http_steps(
         settings, stores, stack, dispatch=dispatch, clock=clock, observe=metrics.step_call
     )
     parts = build_parts(
         settings,
         stores,
+        reads,
         projections.all(),
         dispatch=dispatch,
         publisher=transport.publisher,
@@ -223,6 +237,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *WorkflowOrderRoutes(service, projections.workflows).routes(),
             *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
             *DefinitionRoutes(service, projections.definitions, catalogue).routes(),
+            *StreamRoutes(service, watches, streams).routes(),
             *ApprovalRoutes(service, projections.approvals).routes(),
             *JobRoutes(
                 service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled
@@ -242,6 +257,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         metrics,
         task_news,
         freshness,
+        watches,
+        streams,
         app,
     )
 

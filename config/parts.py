@@ -93,6 +93,7 @@ class Parts(msgspec.Struct, frozen=True):
 def build_parts(
     settings: Settings,
     stores: Stores,
+    log: SharedReads,
     projections: Sequence[Projection],
     *,
     dispatch: Dispatcher,
@@ -103,7 +104,6 @@ def build_parts(
     holder: str,
 ) -> Parts:
     """The parts of this process's roles; ``holder`` is what it holds their leases as."""
-    log = SharedReads(stores.event_store)
     roles = settings.service.roles
 
     def follower(handler: Handler, positions: Checkpoints) -> Follower:

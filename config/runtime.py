@@ -68,6 +68,7 @@ async def working(container: Container) -> AsyncIterator["Stop"]:
         if container.stores.wakeups is not None:
             tasks.start_soon(container.stores.wakeups.run, name="wakeups")
         tasks.start_soon(container.task_news.run, name="task news")
+        tasks.start_soon(container.watches.run, name="watches")
         container.transport.start(tasks)
         for leadership in container.parts.leaderships:
             await tasks.start(leadership.run, name="leadership")
@@ -126,6 +127,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop taking in, on every side; nobody waits for what has not come yet."""
         self._container.freshness.stop()
+        self._container.streams.stop()
         await _stop_taking_in(self._container)
         await super().shutdown(sockets)
 

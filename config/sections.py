@@ -56,6 +56,9 @@ class Server(Section):
     host: Host
     shutdown_seconds: Seconds
     max_requests: Count
+    max_streams: Count
+    max_streams_per_tenant: Count
+    max_stream_seconds: Seconds
 
 
 class Storage(Section):

@@ -48,6 +48,9 @@ OF_A_TASK = {
 }
 """No shipped definition has a task; ``tests/integration/test_tasks.py`` holds the answers to the contract."""
 
+STREAM_SECONDS = "0.05"
+"""No answer is looked at before its end."""
+
 Schema = schemathesis.BaseSchema
 
 
@@ -84,7 +87,7 @@ def _shape(path: str) -> str:
 @pytest.fixture
 def signed_in(tmp_path: Path, quiet: None) -> Iterator[Callable[[schemathesis.Config], Schema]]:
     """The contract over the service in this process, each request with its token."""
-    embedded = EmbeddedService(settings_in(tmp_path, JWT_SECRET=SECRET))
+    embedded = EmbeddedService(settings_in(tmp_path, JWT_SECRET=SECRET, MAX_STREAM_SECONDS=STREAM_SECONDS))
 
     def load(config: schemathesis.Config) -> Schema:
         schema = schemathesis.openapi.from_asgi("/openapi.yaml", embedded, config=config)
@@ -116,7 +119,7 @@ def test_every_answer_along_the_links_is_as_the_contract_says(
 
 
 def test_behind_a_gateway_and_on_a_port_every_answer_is_as_the_contract_says(tmp_path: Path) -> None:
-    with service_process(tmp_path, AUTH_MODE="gateway") as process:
+    with service_process(tmp_path, AUTH_MODE="gateway", MAX_STREAM_SECONDS=STREAM_SECONDS) as process:
         trusting = configuration(*PHASES, examples=5, without_checks=("ignored_auth",))
         schema = schemathesis.openapi.from_url(f"{process.url}/openapi.yaml", config=trusting)
         schema.config.update(base_url=process.url)

@@ -26,6 +26,8 @@ from tests.builders import LEASE, NOW, TENANT, after, recorded
 from tests.domain.scenario import fold
 from tests.projections.memory_documents import MemoryDocuments
 
+ASKED: dict[str, Any] = {"parameters": {"request": "workflow.thing.requested"}, "timeout_seconds": None}
+
 STREAM = workflow_stream(TENANT, "w")
 MAP_ID = step_id_of("w", "each")
 
@@ -36,16 +38,17 @@ PLAN = WorkflowDefinition(
         StepDefinition(
             step_type="each",
             kind="map",
+            timeout_seconds=None,
             result_key="each",
             critical=True,
             map=MapOver(
                 over="input.list",
-                each=Work(retry=Retry(attempts=2, delay_seconds=0)),
+                each=Work(**ASKED, retry=Retry(attempts=2, delay_seconds=0)),
                 at_once=3,
                 tolerate=1,
             ),
         ),
-        StepDefinition(step_type="last", result_key="last", after=("each",)),
+        StepDefinition(step_type="last", result_key="last", after=("each",), **ASKED),
     ),
 )
 

@@ -1,0 +1,82 @@
+"""Watching single streams: who watches one is told when it goes on, whichever process has appended.
+
+The log is read once for all who watch, from its head on and with what the followers read. Nobody's place in
+it is kept: a watcher reads its stream from where it is, and being told too often does no harm.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+import structlog
+
+from application.event_log import PARTITION
+from application.event_store import EventStore
+from application.shared_reads import SharedReads
+from application.subscription import Subscription
+from domain.errors import Failure
+
+_LOOK_SECONDS = 1.0
+"""Between two looks at the log while nothing wakes us: a word of another process may be lost."""
+
+_REST_SECONDS = 0.01
+_PAUSE_AFTER_A_FAILURE_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Watches:
+    """Everybody who watches a stream in this process. To be used from one event loop."""
+
+    def __init__(self, store: EventStore, reads: SharedReads, *, batch_size: int) -> None:
+        self._store = store
+        self._reads = reads
+        self._batch_size = batch_size
+        self._watchers: dict[str, set[Subscription]] = {}
+        self._somebody_came = anyio.Event()
+
+    @contextmanager
+    def of(self, stream: str) -> Iterator[Subscription]:
+        """Be woken whenever the stream may have gone on; look at it once before the first wait."""
+        watchers = self._watchers.setdefault(stream, set())
+        subscription = Subscription(watchers)
+        self._somebody_came.set()
+        try:
+            yield subscription
+        finally:
+            subscription.close()
+            if not watchers and self._watchers.get(stream) is watchers:
+                del self._watchers[stream]
+
+    async def run(self) -> None:
+        """Tell them, until cancelled, whatever happens to the store meanwhile."""
+        while True:
+            await self._somebody_came.wait()
+            self._somebody_came = anyio.Event()
+            try:
+                await self._follow()
+            except Failure as error:
+                log.warning("watching_interrupted", error=str(error))
+                await anyio.sleep(_PAUSE_AFTER_A_FAILURE_SECONDS)
+                self._somebody_came.set()
+
+    async def _follow(self) -> None:
+        """Read on from the head for as long as anybody watches; what came before it, they are to look for."""
+        position = await self._store.head(PARTITION)
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                watcher.wake()
+        alarm = self._reads.subscribe(lambda event: True)
+        try:
+            while self._watchers:
+                batch = await self._reads.read(PARTITION, position, self._batch_size)
+                if batch is None:
+                    await alarm.wait(_LOOK_SECONDS)
+                    await anyio.sleep(_REST_SECONDS)
+                    continue
+                for stream in {recorded.stream for recorded in batch.events}:
+                    for watcher in self._watchers.get(stream, ()):
+                        watcher.wake()
+                position = batch.position
+        finally:
+            alarm.close()
