@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from domain.definition import MAP, StepDefinition, Trigger, WorkflowDefinition, Work
+from domain.definition import MAP, StepDefinition, Trigger, Work, WorkflowDefinition
 from domain.expressions import BadExpression, compiled
 from domain.faults import Fault, within
 from domain.json_schema import schema_faults

@@ -141,7 +141,9 @@ def test_the_newest_version_that_is_not_retired_is_shown_and_at_last_the_last() 
     def told(life: Life) -> tuple[Any, ...]:
         shown = life.document()
         assert shown["createdAt"] == "2026-11-22T22:10:05.123Z"
-        return tuple(shown[name] for name in ("version", "description", "status", "latestVersion", "retiredVersions"))
+        return tuple(
+            shown[name] for name in ("version", "description", "status", "latestVersion", "retiredVersions")
+        )
 
     life = Life().publish("first").publish("second")
     assert told(life) == (2, "second", "active", 2, [])
