@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import anyio.to_thread
+
 from application.commands import Command, PublishDefinition, RetireDefinition
 from application.deciders import Committed
 from application.definitions import ShippedDefinitions, faults_of, not_found
@@ -37,7 +39,7 @@ class DefinitionHandlers:
             DefinitionNotFound: there is none yet, and the caller has seen a version of it.
         """
         definition = command.definition
-        faults = faults_of(definition)
+        faults = await anyio.to_thread.run_sync(faults_of, definition)
         if faults:
             raise BadInput("the workflow definition has faults", [each._asdict() for each in faults])
         self._refuse_shipped(definition.name)

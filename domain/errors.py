@@ -36,7 +36,7 @@ class Refusal(Exception):
     def __init__(self, message: str, details: Details | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.details = details
+        self.details: Any = details
 
 
 class NotFound(Refusal):

@@ -19,6 +19,9 @@ from domain.patterns import BadPattern, compiled, matches
 MOST_SUBSCHEMAS = 1_000
 MOST_FAULTS = 100
 
+_MOST_OBJECTS = 2 * MOST_SUBSCHEMAS
+"""Before anything else is asked: to hold a schema against the standard's own takes long."""
+
 _IN_A_MAP = ("properties", "patternProperties", "$defs", "dependentSchemas")
 _IN_A_LIST = ("allOf", "anyOf", "oneOf", "prefixItems")
 _ALONE = ("additionalProperties", "items", "propertyNames", "contains", "not", "if", "then", "else")
@@ -36,6 +39,8 @@ KEYWORDS = frozenset((*_IN_A_MAP, *_IN_A_LIST, *_ALONE, *_PLAIN))
 
 def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
     """Everything that keeps a schema from being used."""
+    if _objects(schema) > _MOST_OBJECTS:
+        return [Fault("", f"has more than {_MOST_OBJECTS} objects")]
     try:
         errors = islice(_META.iter_errors(schema), MOST_FAULTS)
         faults = [_fault(error) for error in errors]
@@ -53,6 +58,18 @@ def value_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Faul
     except RecursionError:
         faults = [Fault("", "is nested too deep")]
     return list(within(field, faults))
+
+
+def _objects(schema: Any) -> int:
+    count, pending = 0, [schema]
+    while pending and count <= _MOST_OBJECTS:
+        each = pending.pop()
+        if isinstance(each, dict):
+            count += 1
+            pending.extend(each.values())
+        elif isinstance(each, list):
+            pending.extend(each)
+    return count
 
 
 def _fault(error: ValidationError) -> Fault:

@@ -1,6 +1,7 @@
 """A workflow definition as the document that it was read from, or would have been.
 
-What is as it would be without being said is left out, but for how long a step waits: that depends on its kind.
+What is as it would be without being said is left out. How long a step waits is always said: unsaid it depends
+on the kind.
 """
 
 from typing import Any

@@ -43,7 +43,7 @@ _durations = st.one_of(
     st.integers(1, 86_400).map(float), st.floats(0.001, 1000).map(lambda seconds: round(seconds, 3))
 )
 _inputs = st.dictionaries(st.text("abcXYZ_-.", min_size=1, max_size=6), _expressions, max_size=3)
-_parameters = st.sampled_from(
+_parameters: st.SearchStrategy[tuple[str, Document]] = st.sampled_from(
     [
         ("event", {"request": "deal.check.requested"}),
         (

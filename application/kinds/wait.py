@@ -1,4 +1,4 @@
-"""``wait``: for some ``seconds``, ``until`` the time that a member of the input holds, or for an ``event``."""
+"""``wait``: for some ``seconds``, ``until`` the time that a member of the input holds, or an ``event``."""
 
 from collections.abc import Collection
 

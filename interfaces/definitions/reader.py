@@ -65,6 +65,8 @@ def _all_faults(document: dict[str, Any], error: ValidationError) -> list[Fault]
             place = tuple(part for part in each["loc"] if part != "[key]")
             faults[Fault(path_of(place) or "body", each["msg"])] = None
             broken.add(_mendable(place))
+        if len(faults) > MOST_FAULTS:
+            break
         for place in sorted(broken, key=len, reverse=True):
             _mend(trial, place)
         try:

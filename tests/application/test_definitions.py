@@ -123,7 +123,6 @@ async def test_a_definition_with_faults_is_not_published_whoever_asks(world: Wor
     )
     with pytest.raises(BadInput) as refused:
         await world.publish(bad)
-    assert isinstance(refused.value.details, list)
     assert {fault["field"] for fault in refused.value.details} == {"steps[0].kind", "steps[0].after[0]"}
 
 
@@ -199,5 +198,4 @@ async def test_an_input_that_is_not_as_the_definition_says_starts_nothing(world:
 async def test_an_opportunity_that_is_needed_and_not_named_is_named_as_the_fault(world: World) -> None:
     with pytest.raises(OpportunityRequired) as refused:
         await world.start(definition="opportunity-analysis")
-    assert isinstance(refused.value.details, list)
     assert [fault["field"] for fault in refused.value.details] == ["opportunityId"]

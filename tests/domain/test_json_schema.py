@@ -84,6 +84,13 @@ def test_a_schema_that_multiplies_itself_is_refused() -> None:
     assert "subschemas" in fault.message
 
 
+def test_a_schema_of_many_parts_is_refused_before_it_costs_anything() -> None:
+    began = time.perf_counter()
+    (fault,) = schema_faults({"properties": {f"p{number}": {} for number in range(20_000)}})
+    assert "objects" in fault.message
+    assert time.perf_counter() - began < 1
+
+
 def test_a_pattern_that_would_keep_python_busy_for_a_day_is_matched_at_once() -> None:
     began = time.perf_counter()
     assert list(faults({"pattern": "^(a|a)*$"}, "a" * 40 + "b")) == ["input"]

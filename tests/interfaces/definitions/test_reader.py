@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.definition import WorkflowDefinition
-from interfaces.definitions.reader import BadDocument, faults_in, read_definition
+from interfaces.definitions.reader import MOST_FAULTS, faults_in, read_definition
 from interfaces.definitions.yaml_reader import read_yaml
 from projections.definition_documents import definition_document
 from tests.definitions import Document, document, runnable_definitions, step
@@ -166,6 +166,10 @@ def test_a_document_has_at_most_two_hundred_steps() -> None:
     assert fields(document(*(step(f"s{number}") for number in range(201)))) == ["steps"]
 
 
+def test_a_document_full_of_faults_is_told_so_without_all_of_them() -> None:
+    assert len(faults_in(document(step("a", **{f"x{number}": 1 for number in range(20_000)})))) == MOST_FAULTS
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     st.recursive(
@@ -196,8 +200,7 @@ def test_a_document_has_at_most_two_hundred_steps() -> None:
     ).filter(lambda value: isinstance(value, dict))
 )
 def test_whatever_is_sent_is_a_definition_or_has_faults_with_fields(anything: Document) -> None:
-    try:
-        read_definition(anything)
-    except BadDocument as bad:
-        assert bad.faults
-        assert all(message for _, message in bad.faults)
+    found = faults_in(anything)
+    assert all(message for _, message in found)
+    if not found:
+        assert faults_in(definition_document(read_definition(anything))) == ()

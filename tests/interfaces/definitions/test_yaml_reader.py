@@ -1,5 +1,6 @@
 """YAML: as much of it as JSON could say, and no bombs."""
 
+import re
 import time
 
 import pytest
@@ -68,9 +69,8 @@ def test_what_looks_like_json_is_as_in_json_and_all_else_is_text() -> None:
     ],
 )
 def test_what_is_no_yaml_or_more_than_json_is_refused(text: bytes, told: str) -> None:
-    with pytest.raises(InvalidYaml, match="(?s).*") as refused:
+    with pytest.raises(InvalidYaml, match=re.escape(told)):
         read_yaml(text)
-    assert told in str(refused.value)
 
 
 def test_a_thousand_levels_are_refused_without_harm() -> None:
