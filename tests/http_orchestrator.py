@@ -8,12 +8,11 @@ from typing import Any
 
 import config.container
 import config.runtime
-from application.workflows import WorkflowHandlers
+from application.commands import StartWorkflow
 from config.container import Container
 from config.main import main
 from config.sections import Settings
 from domain.definition import Retry, StepDefinition, WorkflowDefinition
-from infrastructure.clock import SystemClock
 
 SERVICE = "risk_analytics"
 AGAIN_AT_ONCE = Retry(attempts=20, delay_seconds=0.1, factor=1.0, jitter=0.0)
@@ -67,8 +66,8 @@ class Plans:
 
 def with_plans(container: Container, plans: Plans) -> None:
     """Let a built service start workflows by these."""
-    handlers = WorkflowHandlers(container.stores.event_store, SystemClock(), plans).handlers()
-    container.dispatch._handlers.update(handlers)
+    handler: Any = container.dispatch._handlers[StartWorkflow]
+    handler.__self__._definitions = plans
 
 
 _build = config.container.build
