@@ -38,7 +38,13 @@ def orchestrators(tmp_path: Path, names: Names, neighbour: Neighbour) -> Iterato
     def make(**environ: str) -> ServiceProcess:
         folder = tmp_path / str(len(made))
         folder.mkdir()
-        process = ServiceProcess(folder, overlay=names.overlay(), RISK_ANALYTICS_URL=neighbour.url, **environ)
+        process = ServiceProcess(
+            folder,
+            overlay=names.overlay(),
+            module="tests.http_orchestrator",
+            RISK_ANALYTICS_URL=neighbour.url,
+            **environ,
+        )
         made.append(process)
         return process
 
