@@ -154,7 +154,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     )
     name = settings.service.name
     source = Source(name, f"{name}-{os.getpid()}-{time.time_ns() // 1_000_000}")
-    transport = build_transport(settings, source, consumer, metrics)
+    message_types = {each for definition in shipped.by_name.values() for each in definition.message_types}
+    transport = build_transport(settings, source, consumer, metrics, message_types)
 
     zone = settings.batch_jobs.zone
     schedules = {job: UnixCron(cron, zone) for job, cron in settings.batch_jobs.crons.items()}

@@ -128,6 +128,7 @@ class RabbitMq(Section):
     dead_letter_queue: Name
     prefetch: Count
     publish_in_flight: Count
+    message_types: tuple[Text, ...]
     type_aliases: Annotated[
         Mapping[str, str], Field(), Allowed("documented type: type on the wire, each once")
     ]

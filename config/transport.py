@@ -1,6 +1,6 @@
 """How messages come and go: RabbitMQ where it is configured, else a bus within the process."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 import structlog
@@ -52,28 +52,38 @@ class Transport(Protocol):
 
 
 def build_transport(
-    settings: Settings, source: Source, consumer: MessageConsumer, metrics: Metrics
+    settings: Settings,
+    source: Source,
+    consumer: MessageConsumer,
+    metrics: Metrics,
+    message_types: Iterable[str],
 ) -> Transport:
-    """The transport that the settings ask for.
+    """The transport that the settings ask for; ``message_types`` are those that definitions speak of.
 
     Raises:
         CannotStart: there is none, and other instances may count on this one to publish for them.
     """
     if settings.rabbitmq.url.get_secret_value():
-        return RabbitTransport(settings, source, consumer, metrics)
+        return RabbitTransport(settings, source, consumer, metrics, message_types)
     if settings.storage.is_shared:
         raise CannotStart(
             "rabbitmq.url is not set, and what all instances on the event store publish would stay within"
             " this process: set RABBITMQ_URL"
         )
-    return InProcessTransport(source, consumer, metrics, at_once=settings.rabbitmq.prefetch)
+    types = {*CONSUMED, *message_types, *settings.rabbitmq.message_types}
+    return InProcessTransport(source, consumer, metrics, types, at_once=settings.rabbitmq.prefetch)
 
 
 class RabbitTransport:
     """Two connections, so that a broker that slows publishers down does not slow acknowledgements."""
 
     def __init__(
-        self, settings: Settings, source: Source, consumer: MessageConsumer, metrics: Metrics
+        self,
+        settings: Settings,
+        source: Source,
+        consumer: MessageConsumer,
+        metrics: Metrics,
+        message_types: Iterable[str],
     ) -> None:
         rabbit = settings.rabbitmq
         self._roles = settings.service.roles
@@ -101,7 +111,7 @@ class RabbitTransport:
             in_flight=rabbit.publish_in_flight,
             count=metrics.message_published,
         )
-        bindings = bindings_of(rabbit.type_aliases)
+        bindings = bindings_of(rabbit.type_aliases, (*message_types, *rabbit.message_types))
         self._subscription = RabbitSubscription(
             self._incoming.broker,
             consumer,
@@ -141,11 +151,19 @@ class RabbitTransport:
 class InProcessTransport:
     """The embedded mode's bus."""
 
-    def __init__(self, source: Source, consumer: MessageConsumer, metrics: Metrics, *, at_once: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        consumer: MessageConsumer,
+        metrics: Metrics,
+        message_types: Collection[str],
+        *,
+        at_once: int,
+    ) -> None:
         self.bus = InProcessBus(source, count=metrics.message_published)
         self.publisher: Publisher = self.bus
         self._consumer = consumer
-        self.bus.subscribe(source.service, CONSUMED, self._receive, at_once=at_once)
+        self.bus.subscribe(source.service, message_types, self._receive, at_once=at_once)
 
     def start(self, tasks: TaskGroup) -> None:
         """Deliver what is sent."""
@@ -173,6 +191,7 @@ async def _log_parked(delivery: Delivery, reason: str) -> None:
     log.warning("message_dropped", routing_key=delivery.routing_key, reason=reason)
 
 
-def bindings_of(aliases: Mapping[str, str]) -> list[str]:
-    """The routing keys of the own queue: every consumed type, and its alias where there is one."""
-    return [*CONSUMED, *(aliases[each] for each in CONSUMED if each in aliases)]
+def bindings_of(aliases: Mapping[str, str], more: Iterable[str]) -> list[str]:
+    """The routing keys of the own queue: every type that is of use, and its alias where there is one."""
+    types = [*CONSUMED, *sorted(set(more) - set(CONSUMED))]
+    return [*types, *(aliases[each] for each in types if each in aliases)]

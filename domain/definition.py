@@ -126,6 +126,15 @@ class WorkflowDefinition(Part, frozen=True, kw_only=True, omit_defaults=True):
     triggers: tuple[Trigger, ...] = ()
     announcements: Announcements = Announcements()
 
+    @property
+    def message_types(self) -> frozenset[str]:
+        """The types of messages that start it, or that answer one of its requests."""
+        work = [part for step in self.steps for part in (step, step.map and step.map.each, step.compensation)]
+        replies = [reply for part in work if part for reply in part.parameters.get("replies", ())]
+        return frozenset(
+            (*(trigger.message_type for trigger in self.triggers), *(reply["type"] for reply in replies))
+        )
+
     def with_timeouts(
         self, default: float, by_step: Mapping[str, float] | None = None
     ) -> "WorkflowDefinition":

@@ -18,7 +18,7 @@ from application.triggers import Triggers, runs_for
 from domain.errors import Failure, Refusal
 from domain.values import is_uuid
 from interfaces.messaging.envelope import Delivery, Envelope, Unreadable, read_envelope
-from interfaces.messaging.messages import CONSUMED, command_for
+from interfaces.messaging.messages import CONSUMED, command_for, reply_in
 from projections.patience import Patience, Stopped
 
 Outcome = Literal["handled", "without_effect", "ignored", "parked"]
@@ -100,6 +100,9 @@ class MessageConsumer:
     async def _handle(self, envelope: Envelope) -> Outcome:
         command = command_for(envelope, self._opportunity_shard_types)
         outcomes = [await self._outcome(command)] if command is not None else []
+        if "handled" not in outcomes and is_uuid(envelope.tenant):
+            reply = reply_in(envelope)
+            outcomes += [await self._outcome(reply)] if reply is not None else []
         outcomes += [await self._outcome(run) for run in await self._triggered(envelope)]
         return min(outcomes, key=_BY_EFFECT.index, default="ignored")
 

@@ -14,9 +14,10 @@ from application.commands import (
     FailStep,
     RequestApproval,
     RequestRun,
+    TakeReply,
 )
 from domain.definition import OPPORTUNITY_ANALYSIS
-from domain.values import SYSTEM_TENANT, derived_id, in_utc
+from domain.values import SYSTEM_TENANT, derived_id, in_utc, is_uuid
 from interfaces.fields import Id, Number, WebAddress
 from interfaces.messaging.envelope import Envelope, Unreadable, WireModel, faults
 
@@ -244,6 +245,19 @@ def command_for(envelope: Envelope, opportunity_shard_types: Collection[str]) ->
         raise Unreadable(faults(error, "data.")) from error
     command: Command = message.command(envelope)
     return command
+
+
+def reply_in(envelope: Envelope) -> TakeReply | None:
+    """A message as the reply that some definition may take it for: it says to which workflow."""
+    workflow_id = envelope.data.get("workflowId")
+    if not isinstance(workflow_id, str) or not is_uuid(workflow_id):
+        return None
+    return TakeReply(
+        meta=envelope.caused_by(envelope.require_tenant()),
+        workflow_id=workflow_id.lower(),
+        message_type=envelope.type,
+        data=envelope.data,
+    )
 
 
 def _is_for_others(
