@@ -58,7 +58,7 @@ def command_id(request: Request, caller: Caller, part: str) -> str:
 def digest_of(request: Request) -> str:
     """What was asked: the body, however it was written, and the query string."""
     asked = [getattr(request.state, "body", {}), request.url.query]
-    written = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    written = json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str)
     return blake2b(written.encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 
