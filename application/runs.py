@@ -10,7 +10,7 @@ from application.event_store import EventStore
 from application.pacing import StartPace
 from application.ports import Clock
 from application.workflows import WorkflowHandlers
-from domain import concurrency
+from domain import concurrency, workflow
 from domain.concurrency import (
     ConcurrencyGroup,
     Start,
@@ -21,6 +21,7 @@ from domain.concurrency import (
 )
 from domain.definition import WorkflowDefinition
 from domain.event import Recorded
+from domain.workflow import workflow_stream
 
 
 class RunHandlers:
@@ -81,6 +82,8 @@ class RunHandlers:
     async def _request_explicitly(self, command: RequestRun, definition: WorkflowDefinition) -> Committed:
         if definition.concurrency.policy == "allow":
             return await self._workflows.start_workflow(StartWorkflow(**_asked(command)))
+        if await self._came_before(command):
+            return await self._workflows.start_workflow(StartWorkflow(**_asked(command)))
         group = group_of(definition, command.opportunity_id, command.input)
         committed = await self._request(command, definition, group)
         if committed.past.state.waiting_for(command.workflow_id):
@@ -88,6 +91,14 @@ class RunHandlers:
                 QueueWorkflow(**_asked(command), concurrency_group=group)
             )
         return await self._workflows.start_workflow(StartWorkflow(**_asked(command), concurrency_group=group))
+
+    async def _came_before(self, command: RequestRun) -> bool:
+        """Whether there is a workflow under the ``Idempotency-Key`` that the command came with, of the same
+        request or of another: then no group is asked for it."""
+        if command.meta.request_digest is None:
+            return False
+        stream = workflow_stream(command.meta.tenant, command.workflow_id)
+        return (await self._store.present(stream, workflow.evolve)).version > 0
 
     async def _request_quietly(self, command: RequestRun, definition: WorkflowDefinition) -> Committed:
         coalesces = definition.concurrency.policy != "allow" or definition.concurrency.debounce_seconds > 0

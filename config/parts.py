@@ -138,7 +138,7 @@ def build_parts(
             Reaction(ApprovalSteps(), dispatch),
             Reaction(ChildWorkflows(), dispatch),
             Runs(dispatch, stores.timers),
-            TaskSteps(dispatch),
+            Reaction(TaskSteps(), dispatch),
             TaskLeaseTimers(stores.timers),
         ]
         carriers = [follower(handler, stores.log_positions) for handler in carrying_out]

@@ -168,6 +168,7 @@ _EVENTS: tuple[Event, ...] = (
         attempt=1,
         result={"forecastId": "f-1", "revenueForecast": 125_000, "confidence": 0.6, "parts": [{"q": 1}]},
         completed_at=after(minutes=1),
+        kind="http",
     ),
     StepFailed(
         workflow_id="w-1",
@@ -268,6 +269,15 @@ SAMPLES: dict[str, Recorded] = {
 SAMPLE_EVENT_ID = str(event_id(STREAM, 3))
 
 _AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
+    StepCompleted(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        step_id="step-1",
+        step_type="forecast",
+        attempt=1,
+        result={"forecastId": "f-1", "revenueForecast": 125_000, "confidence": 0.6, "parts": [{"q": 1}]},
+        completed_at=after(minutes=1),
+    ),
     ApprovalRequested(
         approval_id="a-1",
         opportunity_id="opp-1",

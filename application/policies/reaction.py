@@ -37,7 +37,11 @@ class Policy(Protocol):
 
 
 class Reaction:
-    """A follower's handler: gives a policy's commands, in order within a stream, side by side across them."""
+    """A follower's handler: gives a policy's commands.
+
+    Those about one step, or else of one stream, in their order; the others side by side. What fails does not
+    keep the rest back.
+    """
 
     may_repeat_unnoticed = False
 
@@ -60,9 +64,10 @@ class Reaction:
             StoreUnavailable: some are not taken; the batch is to be handled again.
             LeaseLost: the rest is for another instance.
         """
-        by_stream: dict[str, list[Recorded]] = {}
+        histories: dict[tuple[str, str], list[Recorded]] = {}
         for recorded in events:
-            by_stream.setdefault(recorded.stream, []).append(recorded)
+            about = getattr(recorded.event, "step_id", recorded.stream)
+            histories.setdefault((recorded.meta.tenant, about), []).append(recorded)
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def react(history: Sequence[Recorded]) -> None:
@@ -71,7 +76,7 @@ class Reaction:
                     lease.check()
                     await self._react(recorded)
 
-        outcomes = await asyncio.gather(*map(react, by_stream.values()), return_exceptions=True)
+        outcomes = await asyncio.gather(*map(react, histories.values()), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome

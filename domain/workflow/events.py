@@ -109,7 +109,7 @@ class StepMapped(Event, frozen=True, kw_only=True, omit_defaults=True):
     deadline_at: datetime | None = None
 
 
-@stored_as("workflow.step_completed")
+@stored_as("workflow.step_completed", version=2, upcasters={1: lambda stored: stored})
 class StepCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A step's answer has come."""
 
@@ -120,6 +120,7 @@ class StepCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int
     result: Any
     completed_at: datetime
+    kind: str = "event"
 
 
 @stored_as("workflow.step_failed", version=2, upcasters={1: lambda stored: stored})

@@ -82,6 +82,7 @@ class Turn:
                 attempt=step.attempt,
                 result=result,
                 completed_at=self.now,
+                kind=step.work.kind,
             )
         )
 

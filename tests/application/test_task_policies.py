@@ -8,8 +8,9 @@ import pytest
 from application.commands import Command, CompleteStep, FailStep
 from application.deciders import Committed
 from application.pasts import Past
+from application.policies.reaction import Reaction
 from application.policies.task_leases import COMMANDS, TASK_LEASE, TaskLeaseTimers
-from application.policies.tasks import ACTOR, TaskSteps
+from application.policies.tasks import TaskSteps
 from application.ports import Timer
 from application.task_commands import ExpireTaskLease, OfferTask, RevokeTask
 from domain.errors import LeaseLost, StoreUnavailable, WorkflowNotFound
@@ -50,8 +51,9 @@ def dispatched(step: str = "s-1", kind: str = "task", **more: Any) -> StepDispat
     )
 
 
-def step_completed(step: str = "s-1") -> StepCompleted:
+def step_completed(step: str = "s-1", kind: str = "task") -> StepCompleted:
     return StepCompleted(
+        kind=kind,
         workflow_id="w-1",
         execution_id="e-1",
         step_id=step,
@@ -62,8 +64,9 @@ def step_completed(step: str = "s-1") -> StepCompleted:
     )
 
 
-def step_failed(step: str = "s-1") -> StepFailed:
+def step_failed(step: str = "s-1", kind: str = "task") -> StepFailed:
     return StepFailed(
+        kind=kind,
         workflow_id="w-1",
         execution_id="e-1",
         step_id=step,
@@ -128,7 +131,7 @@ class Given:
         return Committed("s", Past(), (), "log-0", 0)
 
 
-async def handled(policy: TaskSteps, *events: Event, actor: str = "ann") -> None:
+async def handled(policy: Reaction, *events: Event, actor: str = "ann") -> None:
     batch = recorded(WORKFLOW, events, meta=metadata(actor=actor))
     await policy.handle([each for each in batch if policy.wants(each.event)], LEASE)
 
@@ -139,26 +142,24 @@ def given() -> Given:
 
 
 @pytest.fixture
-def policy(given: Given) -> TaskSteps:
-    return TaskSteps(given)  # type: ignore[arg-type]
+def policy(given: Given) -> Reaction:
+    return Reaction(TaskSteps(), given)  # type: ignore[arg-type]
 
 
-async def test_a_dispatched_step_of_the_kind_is_offered_to_its_queue(policy: TaskSteps, given: Given) -> None:
+async def test_a_dispatched_step_of_the_kind_is_offered_to_its_queue(policy: Reaction, given: Given) -> None:
     await handled(policy, dispatched(), dispatched("s-2", kind="event"))
     (offer,) = given.commands
     assert isinstance(offer, OfferTask)
     assert (offer.task_id, offer.queue, offer.input) == (task_id_of("s-1", 3), "reports", {"n": 1})
     assert (offer.workflow_id, offer.step_id, offer.step_type, offer.attempt) == ("w-1", "s-1", "write", 3)
     assert offer.deadline_at == after(minutes=1)
-    assert (offer.meta.tenant, offer.meta.actor) == (TENANT, ACTOR)
+    assert (offer.meta.tenant, offer.meta.actor) == (TENANT, "system:task-steps")
 
 
-async def test_an_event_that_comes_again_gives_the_same_command_again(
-    policy: TaskSteps, given: Given
-) -> None:
+async def test_an_event_that_comes_again_gives_the_same_command_again(policy: Reaction, given: Given) -> None:
     batch = recorded(WORKFLOW, [dispatched(), step_cancelled()])
     await policy.handle(batch, LEASE)
-    await TaskSteps(given).handle(batch, LEASE)  # type: ignore[arg-type]
+    await Reaction(TaskSteps(), given).handle(batch, LEASE)  # type: ignore[arg-type]
     first, second = given.commands[:2], given.commands[2:]
     assert first == second
     assert len({command.meta.command_id for command in first}) == 2
@@ -166,7 +167,7 @@ async def test_an_event_that_comes_again_gives_the_same_command_again(
 
 @pytest.mark.parametrize("end", [step_cancelled(), step_failed(), step_completed()])
 async def test_a_task_is_revoked_when_its_step_ends_otherwise(
-    policy: TaskSteps, given: Given, end: Event
+    policy: Reaction, given: Given, end: Event
 ) -> None:
     await handled(policy, dispatched())
     await handled(policy, end)
@@ -175,20 +176,18 @@ async def test_a_task_is_revoked_when_its_step_ends_otherwise(
     assert revoke.task_id == task_id_of("s-1", 3)
 
 
-async def test_a_step_that_its_task_has_ended_needs_no_revoking(policy: TaskSteps, given: Given) -> None:
-    await handled(policy, step_completed(), step_failed(), actor=ACTOR)
+async def test_a_step_that_its_task_has_ended_needs_no_revoking(policy: Reaction, given: Given) -> None:
+    await handled(policy, step_completed(), step_failed(), actor="system:task-steps")
     assert given.commands == []
 
 
-async def test_steps_of_other_kinds_cost_nothing_once_they_were_seen(policy: TaskSteps, given: Given) -> None:
-    await handled(policy, dispatched("s-2", kind="event"))
-    await handled(policy, step_completed("s-2"), step_failed("s-2"), step_cancelled(kind="event"))
+async def test_steps_of_other_kinds_cost_nothing(policy: Reaction, given: Given) -> None:
+    await handled(policy, dispatched("s-2", kind="event"), step_cancelled(kind="event"))
+    await handled(policy, step_completed("s-2", kind="http"), step_failed("s-2", kind="approval"))
     assert given.commands == []
-    await handled(policy, step_completed("unseen"))
-    assert len(given.commands) == 1
 
 
-async def test_what_a_worker_says_is_the_steps_answer(policy: TaskSteps, given: Given) -> None:
+async def test_what_a_worker_says_is_the_steps_answer(policy: Reaction, given: Given) -> None:
     await handled(policy, task_completed(), task_failed(retryable=True), task_failed(retryable=False))
     complete, again, final = given.commands
     assert isinstance(complete, CompleteStep)
@@ -200,7 +199,7 @@ async def test_what_a_worker_says_is_the_steps_answer(policy: TaskSteps, given: 
 
 
 async def test_a_refusal_holds_nobody_up_and_a_store_that_is_away_brings_the_batch_again(
-    policy: TaskSteps, given: Given
+    policy: Reaction, given: Given
 ) -> None:
     given.error = WorkflowNotFound("gone")
     await handled(policy, task_completed())
@@ -209,7 +208,7 @@ async def test_a_refusal_holds_nobody_up_and_a_store_that_is_away_brings_the_bat
         await handled(policy, dispatched(), dispatched("s-2"))
 
 
-async def test_nothing_is_given_under_a_lost_lease(policy: TaskSteps, given: Given) -> None:
+async def test_nothing_is_given_under_a_lost_lease(policy: Reaction, given: Given) -> None:
     class Lost:
         name, fence = "lost", None
 
