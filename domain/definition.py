@@ -157,6 +157,7 @@ OPPORTUNITY_ANALYSIS = WorkflowDefinition(
     version=1,
     description="What risk, scoring, forecast and recommendations say of an opportunity that has changed.",
     needs_opportunity=True,
+    concurrency=Concurrency(policy="queue"),
     steps=(
         _requested("risk_analysis", "workflow.risk.analysis.requested", "risk", critical=True),
         _requested("risk_scoring", "workflow.risk.scoring.requested", "scoring"),
