@@ -1,8 +1,8 @@
 """``http``: call one of the services beside this one.
 
 ``path`` may name members of the step's input in braces: ``/api/v1/deals/{dealId}/score``. ``query`` names
-those that are its query, ``body`` those that are sent as JSON; ``all``, and for POST, PUT and PATCH silence too,
-are those that are nowhere else. With ``accepted`` a 202 means that the answer comes later.
+those that are its query, ``body`` those that are sent as JSON; ``all``, and for POST, PUT and PATCH silence
+too, are those that are nowhere else. With ``accepted`` a 202 means that the answer comes later.
 """
 
 import re
