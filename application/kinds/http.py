@@ -1,8 +1,8 @@
 """``http``: call one of the services beside this one.
 
-``path`` may name members of the step's input in braces: ``/api/v1/deals/{dealId}/score``. ``body`` is which
-members of the input are sent as JSON, ``all`` or a list of names; nothing where it is silent. With
-``accepted`` a 202 means that the answer comes later.
+``path`` may name members of the step's input in braces: ``/api/v1/deals/{dealId}/score``. ``query`` names
+those that are its query, ``body`` those that are sent as JSON; ``all``, and for POST, PUT and PATCH silence
+too, are those that are nowhere else. With ``accepted`` a 202 means that the answer comes later.
 """
 
 import re
@@ -30,7 +30,7 @@ _PATH = rf"^/({_LITERAL}|\{{[^{{}}]+\}})*$"
 
 
 def _more(parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
-    return [*_path(parameters["path"], input_names), *_body(parameters, input_names)]
+    return [*_path(parameters["path"], input_names), *_names(parameters, input_names)]
 
 
 def _path(path: str, input_names: Collection[str]) -> Iterator[Fault]:
@@ -44,15 +44,17 @@ def _path(path: str, input_names: Collection[str]) -> Iterator[Fault]:
             yield Fault("path", f"{{{name}}} is not in the step's input")
 
 
-def _body(parameters: Parameters, input_names: Collection[str]) -> Iterator[Fault]:
-    body = parameters.get("body", ())
-    if body and parameters["method"] == "GET":
+def _names(parameters: Parameters, input_names: Collection[str]) -> Iterator[Fault]:
+    if parameters.get("body") and parameters["method"] == "GET":
         yield Fault("body", "a GET has none")
-    if isinstance(body, list):
-        for number, name in enumerate(body):
+    for field in ("query", "body"):
+        names = parameters.get(field, ())
+        for number, name in enumerate(names if isinstance(names, list) else ()):
             if name not in input_names:
-                yield Fault(f"body[{number}]", f"{name} is not in the step's input")
+                yield Fault(f"{field}[{number}]", f"{name} is not in the step's input")
 
+
+_NAMES = {"type": "array", "maxItems": 100, "uniqueItems": True, "items": NAME}
 
 HTTP = StepKind(
     name="http",
@@ -61,12 +63,8 @@ HTTP = StepKind(
             "service": {"enum": list(SERVICES)},
             "method": {"enum": list(METHODS)},
             "path": {"type": "string", "maxLength": 2000, "pattern": _PATH},
-            "body": {
-                "anyOf": [
-                    {"const": "all"},
-                    {"type": "array", "maxItems": 100, "uniqueItems": True, "items": NAME},
-                ]
-            },
+            "query": _NAMES,
+            "body": {"anyOf": [{"const": "all"}, _NAMES]},
             "accepted": {"type": "boolean"},
         },
         required=["service", "method", "path"],

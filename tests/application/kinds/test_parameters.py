@@ -8,7 +8,7 @@ import pytest
 import application.kinds
 from application.kinds import KINDS
 from application.kinds.http import SERVICES
-from config.sections import Services
+from config.sections import Neighbour, Services
 
 Json = dict[str, Any]
 
@@ -23,7 +23,8 @@ def test_every_module_of_a_kind_is_registered() -> None:
 
 
 def test_http_knows_the_services_of_the_settings() -> None:
-    assert set(SERVICES) == set(Services.model_fields)
+    configured = {name for name, field in Services.model_fields.items() if field.annotation is Neighbour}
+    assert set(SERVICES) == configured
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ def test_http_knows_the_services_of_the_settings() -> None:
         ("http", HTTP),
         ("http", HTTP | {"body": "all", "accepted": True}),
         ("http", HTTP | {"body": ["amount"]}),
+        ("http", HTTP | {"query": ["amount"], "body": []}),
         ("http", HTTP | {"method": "GET", "path": "/api/v1/models?name={model}&a=b%20c"}),
         ("http", HTTP | {"path": "/"}),
         ("task", {"queue": "contract-reviews.eu_1"}),
@@ -83,6 +85,8 @@ def test_good_parameters(kind: str, parameters: Json) -> None:
         ("http", HTTP | {"path": "/{nobody}"}, ["path"]),
         ("http", HTTP | {"path": "/{model"}, ["path"]),
         ("http", HTTP | {"body": ["amount", "nobody"]}, ["body[1]"]),
+        ("http", HTTP | {"query": ["nobody"]}, ["query[0]"]),
+        ("http", HTTP | {"query": "all"}, ["query"]),
         ("http", HTTP | {"body": "some"}, ["body"]),
         ("http", HTTP | {"method": "GET", "body": "all"}, ["body"]),
         ("http", HTTP | {"accepted": "yes"}, ["accepted"]),
