@@ -118,9 +118,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
 
     zone = settings.batch_jobs.zone
     schedules = {job: UnixCron(cron, zone) for job, cron in settings.batch_jobs.crons.items()}
-    http_steps = build_http_steps(
-        settings, stores, stack, dispatch=dispatch, clock=clock, observe=metrics.step_call
-    )
+    http_steps = build_http_steps(settings, stores, dispatch=dispatch, clock=clock, observe=metrics.step_call)
     parts = build_parts(
         settings,
         stores,
