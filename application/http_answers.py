@@ -38,9 +38,9 @@ def verdict_on(answer: HttpAnswer | NoAnswer | BadAnswer, service: str, *, may_a
     """What an answer means for the step; ``may_accept`` lets a 202 mean that the real answer comes later."""
     match answer:
         case NoAnswer():
-            return Failed("unavailable", f"{service}: {answer.why}")
+            return Failed("unavailable", service + _shown(answer.why))
         case BadAnswer():
-            return Failed("rejected", f"{service}: {answer.why}")
+            return Failed("rejected", service + _shown(answer.why))
     if answer.status == ACCEPTED and may_accept:
         return StillAtIt()
     if 200 <= answer.status < 300:
@@ -92,8 +92,13 @@ def _too_deep(value: Any) -> bool:
 
 def _quoted(body: bytes) -> str:
     """The message in an error's body, or the body itself, on one line."""
-    text = " ".join(_message(body).split())
-    shown = "".join(character for character in text if character.isprintable())[:_LONGEST_ERROR]
+    return _shown(_message(body))
+
+
+def _shown(text: str) -> str:
+    """A text from outside on one line, as the end of a sentence."""
+    visible = "".join(each for each in text if each.isprintable() or each.isspace())
+    shown = " ".join(visible.split())[:_LONGEST_ERROR]
     return f": {shown}" if shown else ""
 
 

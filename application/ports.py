@@ -127,9 +127,10 @@ class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoAnswer(msgspec.Struct, frozen=True):
-    """A neighbour could not be reached, or did not answer to the end in time; ``why`` may be shown."""
+    """A neighbour could not be reached, or did not answer to the end; ``why`` may be shown."""
 
     why: str
+    timed_out: bool = False
 
 
 class BadAnswer(msgspec.Struct, frozen=True):

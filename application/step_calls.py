@@ -81,7 +81,7 @@ class StepCallMaker:
         try:
             answer = await self._caller.call(request, seconds)
             took = time.monotonic() - began
-            if isinstance(answer, NoAnswer) and seconds < self._timeout_seconds and took >= seconds:
+            if isinstance(answer, NoAnswer) and answer.timed_out and seconds < self._timeout_seconds:
                 self._observe(call.service, "deadline", took)
                 return None
             admission.end(answered=is_there(answer))

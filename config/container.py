@@ -166,9 +166,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         most_a_tenant=settings.server.max_streams_per_tenant,
         longest_seconds=settings.server.max_stream_seconds,
     )
-    http_steps = build_http_steps(
-        settings, stores, stack, dispatch=dispatch, clock=clock, observe=metrics.step_call
-    )
+    http_steps = build_http_steps(settings, stores, dispatch=dispatch, clock=clock, observe=metrics.step_call)
     parts = build_parts(
         settings,
         stores,

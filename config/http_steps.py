@@ -1,7 +1,6 @@
 """What carries out the steps of kind ``http``."""
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 
 import anyio
 import msgspec
@@ -39,24 +38,17 @@ class HttpStepParts(msgspec.Struct, frozen=True):
 def build_http_steps(
     settings: Settings,
     stores: Stores,
-    stack: AsyncExitStack,
     *,
     dispatch: Dispatcher,
     clock: Clock,
     observe: Observe,
 ) -> HttpStepParts:
-    """Everything of them but the follower; ``stack`` closes what was opened."""
+    """Everything of them but the follower."""
     services = settings.services
     tokens = ServiceTokens(
         settings.jwt.secret.get_secret_value(), issuer=settings.jwt.issuer, service=settings.service.name
     )
-    caller = HttpCaller(
-        services.urls,
-        tokens,
-        user_agent=settings.service.name,
-        most_connections=len(services.urls) * services.calls_at_once,
-    )
-    stack.push_async_callback(caller.close)
+    caller = HttpCaller(services.urls, tokens, user_agent=settings.service.name)
     circuits = {
         service: CircuitBreaker(
             failures=services.circuit_failures,

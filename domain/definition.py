@@ -54,6 +54,14 @@ class Work(Part, frozen=True, kw_only=True, omit_defaults=True):
     timeout_seconds: float | None = DEFAULT_STEP_TIMEOUT_SECONDS
     retry: Retry = Retry()
 
+    @property
+    def replies(self) -> Sequence[Mapping[str, Any]]:
+        """The messages that may end it, and what each stands for."""
+        if self.kind == "wait":
+            event = self.parameters.get("event")
+            return [] if event is None else [{"type": event}]
+        return self.parameters.get("replies", ()) if self.kind == "event" else ()
+
 
 class MapOver(Part, frozen=True, kw_only=True, omit_defaults=True):
     """What a ``map`` step does for each element of the list that ``over`` finds, ``at_once`` at a time.
@@ -130,7 +138,7 @@ class WorkflowDefinition(Part, frozen=True, kw_only=True, omit_defaults=True):
     def message_types(self) -> frozenset[str]:
         """The types of messages that start it, or that answer one of its requests."""
         work = [part for step in self.steps for part in (step, step.map and step.map.each, step.compensation)]
-        replies = [reply for part in work if part for reply in part.parameters.get("replies", ())]
+        replies = [reply for part in work if part for reply in part.replies]
         return frozenset(
             (*(trigger.message_type for trigger in self.triggers), *(reply["type"] for reply in replies))
         )

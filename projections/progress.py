@@ -32,7 +32,7 @@ def progress_of(
     plan = workflow["steps"]
     counts = Counter(step["status"] for step in plan)
     ended = workflow["status"] in ENDED
-    began = datetime.fromisoformat(workflow["startedAt"])
+    began = datetime.fromisoformat(workflow["startedAt"]) if "startedAt" in workflow else now
     until = datetime.fromisoformat(workflow["completedAt"]) if ended else now
     elapsed = max(timedelta(0), until - began)
     progress: Json = {
@@ -41,7 +41,7 @@ def progress_of(
         "percent": _percent(workflow, steps),
         "steps": {"total": len(plan), **{state: counts[state] for state in STATES.values()}},
         "current": [step["stepType"] for step in plan if step["status"] in _UNDER_WAY],
-        "startedAt": workflow["startedAt"],
+        **({"startedAt": workflow["startedAt"]} if "startedAt" in workflow else {}),
         "elapsedMs": _milliseconds(elapsed),
     }
     mapped = [step for step in plan if "items" in step]

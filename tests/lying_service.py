@@ -146,6 +146,9 @@ class LyingService:
         await asked.send(b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}' + forged)
         await asyncio.sleep(0.5)
 
+    async def parroting_garbage(self, asked: Asked) -> None:
+        await asked.send(f"you said {asked.headers.get('authorization')}\r\n\r\n".encode())
+
     async def garbage(self, asked: Asked) -> None:
         await asked.send(b"SSH-2.0-OpenSSH_9.6\r\n")
 

@@ -1,7 +1,7 @@
 """Steps of kind ``wait``: a durable timer completes them.
 
 ``seconds`` counts from the dispatch; ``until`` names the input field that holds the moment. One that has
-passed already is over at once.
+passed already is over at once. Who waits for an ``event`` is answered by that message itself.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class WaitSteps:
         ended: set[str] = set()
         for recorded in events:
             match event := recorded.event:
-                case StepDispatched():
+                case StepDispatched() if "event" not in event.parameters:
                     due_at = _end_of(event)
                     if due_at is None:
                         await self._dispatch(_failure(recorded, event))

@@ -55,7 +55,8 @@ def fail_step(
 def take_reply(
     state: Workflow, *, message_type: str, data: Mapping[str, Any], now: datetime
 ) -> tuple[Event, ...]:
-    """Take a message that the plan names as a reply to a request, by the rule that stands there.
+    """Take a message that the plan names as a reply to a request, by the rule that stands there, or that a
+    step waits for.
 
     ``stepId`` in the data tells which step it answers; without it, the first of the plan that waits for such
     a message. An item of a ``map`` step is only ever answered by its id.
@@ -85,8 +86,7 @@ def _addressed(state: Workflow, step_id: object) -> Iterable[Step]:
 
 
 def _reply_of(step: Step, message_type: str) -> Mapping[str, Any] | None:
-    replies = step.work.parameters.get("replies", ()) if step.work.kind == "event" else ()
-    return next((each for each in replies if each.get("type") == message_type), None)
+    return next((each for each in step.work.replies if each.get("type") == message_type), None)
 
 
 def time_out_step(state: Workflow, *, step_type: str, attempt: int, now: datetime) -> tuple[Event, ...]:

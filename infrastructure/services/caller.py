@@ -7,12 +7,15 @@ from uuid import uuid4
 
 import anyio
 import httpx
+import msgspec
 
 from application.ports import BadAnswer, HttpAnswer, HttpRequest, NoAnswer
 from infrastructure.services.tokens import ServiceTokens
 
 MOST_BYTES = 1024 * 1024
 """Of an answer's body; a result becomes part of the log."""
+
+MASK = "***"
 
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -21,57 +24,55 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 class HttpCaller:
     """Calls services by their name at the address that the settings give.
 
-    Each call has a connection of its own. A service may close one that is kept just when it is used again,
-    and what it sends too much would be taken for the answer to the next call, of another tenant perhaps. For
-    the same reason no cookie is kept.
+    Each call has a client, and so a connection, of its own. A service may close a connection that is kept
+    just when it is used again, and what it sends too much would be taken for the answer to the next call, of
+    another tenant perhaps. Nor can a call that is given up on keep a place in a pool: httpcore 1.0 loses some
+    when a request is cancelled that waits for one. No cookie is kept either.
     """
 
-    def __init__(
-        self, urls: Mapping[str, str], tokens: ServiceTokens, *, user_agent: str, most_connections: int
-    ) -> None:
+    def __init__(self, urls: Mapping[str, str], tokens: ServiceTokens, *, user_agent: str) -> None:
         self._urls = {name: httpx.URL(url) for name, url in urls.items()}
         self._tokens = tokens
-        self._client = httpx.AsyncClient(
-            headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
-            limits=httpx.Limits(max_connections=most_connections, max_keepalive_connections=0),
-            timeout=None,  # noqa: S113 - each call is bounded as a whole
-            follow_redirects=False,
-            trust_env=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            verify=ssl.create_default_context(),
-        )
-
-    async def close(self) -> None:
-        """Break off what is under way."""
-        await self._client.aclose()
+        self._user_agent = user_agent
+        self._ssl = ssl.create_default_context()
 
     async def call(self, request: HttpRequest, seconds: float) -> HttpAnswer | NoAnswer | BadAnswer:
         """What came of a request within ``seconds``, from the name's look-up to the last byte."""
         token = self._tokens.for_tenant(request.tenant)
-        answer: HttpAnswer | NoAnswer | BadAnswer = NoAnswer(f"no answer within {seconds:g} s")
+        answer: HttpAnswer | NoAnswer | BadAnswer
+        answer = NoAnswer(f"no answer within {seconds:.3g} s", timed_out=True)
         with anyio.move_on_after(seconds):
             answer = await self._outcome(request, token)
         return _without(token, answer)
 
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            timeout=None,  # noqa: S113 - each call is bounded as a whole
+            limits=httpx.Limits(max_keepalive_connections=0),
+            follow_redirects=False,
+            trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            verify=self._ssl,
+        )
+
     async def _outcome(self, request: HttpRequest, token: str | None) -> HttpAnswer | NoAnswer | BadAnswer:
         try:
-            return await self._follow(request, self._headers(request, token))
+            async with self._client() as client:
+                return await self._follow(client, request, self._headers(request, token))
         except httpx.TransportError as error:
             return NoAnswer(f"no answer: {type(error).__name__}: {error}".rstrip(": "))
         except (httpx.InvalidURL, httpx.HTTPError) as error:
             return BadAnswer(f"{type(error).__name__}: {error}")
 
     async def _follow(
-        self, request: HttpRequest, headers: Mapping[str, str]
+        self, client: httpx.AsyncClient, request: HttpRequest, headers: Mapping[str, str]
     ) -> HttpAnswer | NoAnswer | BadAnswer:
         """Send a request, and after it what a redirect on the same origin asks for, if it is a GET."""
         base = self._urls[request.service]
         path = base.raw_path.split(b"?")[0].rstrip(b"/") + request.path.encode()
         url = base.copy_with(raw_path=path + (b"?" + request.query.encode() if request.query else b""))
         for _ in range(_MOST_REDIRECTS + 1):
-            async with self._client.stream(
-                request.method, url, headers=headers, content=request.body
-            ) as response:
+            async with client.stream(request.method, url, headers=headers, content=request.body) as response:
                 if response.status_code not in _REDIRECTS:
                     return await _read(response)
                 location = response.headers.get("Location", "")
@@ -83,7 +84,13 @@ class HttpCaller:
         return BadAnswer(f"it redirects more than {_MOST_REDIRECTS} times")
 
     def _headers(self, request: HttpRequest, token: str | None) -> Mapping[str, str]:
-        headers = {**request.headers, "X-Request-ID": str(uuid4())}
+        headers = {
+            **request.headers,
+            "X-Request-ID": str(uuid4()),
+            "User-Agent": self._user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         if token is not None:
@@ -116,11 +123,10 @@ async def _read(response: httpx.Response) -> HttpAnswer | BadAnswer:
 def _without(
     token: str | None, answer: HttpAnswer | NoAnswer | BadAnswer
 ) -> HttpAnswer | NoAnswer | BadAnswer:
-    """An answer that does not give our token back, for whoever may read the step's error."""
-    if token is None or not isinstance(answer, HttpAnswer) or token.encode() not in answer.body:
+    """An answer that does not give our token back, for whoever may read the step's error or result."""
+    if token is None:
         return answer
-    return HttpAnswer(
-        status=answer.status,
-        body=answer.body.replace(token.encode(), b"***"),
-        retry_after=answer.retry_after,
-    )
+    if isinstance(answer, HttpAnswer):
+        body = answer.body.replace(token.encode(), MASK.encode())
+        return msgspec.structs.replace(answer, body=body)
+    return msgspec.structs.replace(answer, why=answer.why.replace(token, MASK))

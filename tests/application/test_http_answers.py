@@ -108,5 +108,12 @@ def test_who_does_not_answer_is_not(answer: HttpAnswer | NoAnswer) -> None:
     assert not is_there(answer)
 
 
+def test_why_there_was_none_is_told_in_few_words() -> None:
+    long = verdict_on(NoAnswer("illegal status line: \x00\n" + "x" * 5000), "forecasting", may_accept=False)
+    assert isinstance(long, Failed)
+    assert long.error.startswith("forecasting: illegal status line: xxx")
+    assert len(long.error) < 520
+
+
 def test_a_bad_answer_is_one() -> None:
     assert is_there(BadAnswer("too long"))

@@ -68,3 +68,10 @@ def test_an_item_is_answered_by_its_id_alone() -> None:
     reply(run, "credit.check.noted").then_nothing()
     run = run.so(reply(run, "credit.check.noted", stepId=run.state.steps["checks[1]"].step_id))
     assert run.under_way == ["checks", "checks[0]"]
+
+
+def test_a_message_that_a_step_waits_for_ends_the_wait() -> None:
+    run = Run.of(step("signed", kind="wait", parameters={"event": "contract.was.signed"}))
+    reply(run, "contract.was.torn").then_nothing()
+    run = run.so(reply(run, "contract.was.signed", by="ann"))
+    assert run.state.results == {"signed": {"workflowId": "w-1", "by": "ann"}}

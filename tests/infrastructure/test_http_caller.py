@@ -1,7 +1,10 @@
 """The HTTP client against a neighbour in another process that is slow, hangs and lies."""
 
+import os
+import stat
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -35,16 +38,14 @@ def other() -> Iterator[Neighbour]:
         yield neighbour
 
 
-def caller_of(url: str, *, secret: str = SECRET, most_connections: int = 8) -> HttpCaller:
+def caller_of(url: str, *, secret: str = SECRET) -> HttpCaller:
     tokens = ServiceTokens(secret, issuer="coder", service="workflow-orchestrator")
-    return HttpCaller({SERVICE: url}, tokens, user_agent="tests", most_connections=most_connections)
+    return HttpCaller({SERVICE: url}, tokens, user_agent="tests")
 
 
 @pytest.fixture
-async def caller(neighbour: Neighbour) -> AsyncIterator[HttpCaller]:
-    caller = caller_of(neighbour.url)
-    yield caller
-    await caller.close()
+def caller(neighbour: Neighbour) -> HttpCaller:
+    return caller_of(neighbour.url)
 
 
 def request(path: str, **changes: Any) -> HttpRequest:
@@ -107,7 +108,6 @@ async def test_each_tenant_has_a_token_of_its_own_and_keeps_it(
 async def test_without_a_secret_there_is_no_token(neighbour: Neighbour) -> None:
     caller = caller_of(neighbour.url, secret="")
     assert "authorization" not in (await told(caller, request("/ok")))["headers"]
-    await caller.close()
 
 
 async def test_every_request_has_an_id_of_its_own(caller: HttpCaller) -> None:
@@ -118,7 +118,6 @@ async def test_every_request_has_an_id_of_its_own(caller: HttpCaller) -> None:
 async def test_a_base_url_may_hold_a_path(neighbour: Neighbour) -> None:
     caller = caller_of(f"{neighbour.url}/ok/")
     assert (await told(caller, request("/v1/x")))["path"] == "/ok/v1/x"
-    await caller.close()
 
 
 async def test_cookies_are_not_kept_for_the_next_caller(caller: HttpCaller) -> None:
@@ -134,14 +133,25 @@ async def test_who_does_not_answer_to_the_end_is_given_up_on_in_time(caller: Htt
     assert time.monotonic() - began < 1.5
 
 
-async def test_what_was_given_up_on_takes_no_connection_from_the_next(neighbour: Neighbour) -> None:
-    caller = caller_of(neighbour.url, most_connections=2)
+def open_sockets() -> int:
+    """How many this process has."""
+    found = 0
+    for each in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            found += stat.S_ISSOCK(os.fstat(int(each)).st_mode)
+    return found
+
+
+async def test_what_was_given_up_on_leaves_no_connection_behind(caller: HttpCaller) -> None:
+    before = open_sockets()
     for _ in range(3):
         async with anyio.create_task_group() as tasks:
-            for path in ("/hang", "/drip", "/headers_only", "/slow/3"):
-                tasks.start_soon(caller.call, request(path), 0.2)
+            for path in ("/hang", "/drip", "/headers_only", "/slow/3", "/endless"):
+                for seconds in (0.001, 0.01, 0.1):
+                    tasks.start_soon(caller.call, request(path), seconds)
     assert (await told(caller, request("/ok")))["path"] == "/ok"
-    await caller.close()
+    await anyio.sleep(0.05)
+    assert open_sockets() <= before
 
 
 @pytest.mark.parametrize("path", ["/short", "/reset", "/garbage"])
@@ -154,13 +164,11 @@ async def test_an_answer_that_breaks_off_is_none(caller: HttpCaller, path: str) 
 async def test_nobody_there_is_no_answer() -> None:
     caller = caller_of(f"http://127.0.0.1:{free_port()}")
     assert isinstance(await caller.call(request("/ok"), 5), NoAnswer)
-    await caller.close()
 
 
 async def test_a_host_that_does_not_exist_is_no_answer() -> None:
     caller = caller_of("http://no-such-host.invalid:1")
     assert isinstance(await caller.call(request("/ok"), 5), NoAnswer)
-    await caller.close()
 
 
 async def test_a_connection_that_is_never_accepted_is_given_up_on_in_time() -> None:
@@ -179,7 +187,6 @@ async def test_a_connection_that_is_never_accepted_is_given_up_on_in_time() -> N
         began = time.monotonic()
         assert isinstance(await caller.call(request("/ok"), 0.5), NoAnswer)
         assert time.monotonic() - began < 1.5
-        await caller.close()
         for filler in fillers:
             filler.close()
 
@@ -242,6 +249,12 @@ async def test_our_token_does_not_come_back_in_an_error(caller: HttpCaller, neig
     assert token.encode() not in answer.body
 
 
+async def test_nor_does_it_come_back_in_what_is_no_answer(caller: HttpCaller) -> None:
+    answer = await caller.call(request("/parroting_garbage"), 5)
+    assert isinstance(answer, NoAnswer)
+    assert "you said Bearer ***" in answer.why
+
+
 async def test_an_error_keeps_its_status_and_when_to_come_again(caller: HttpCaller) -> None:
     answer = await caller.call(request("/status/503"), 5)
     assert isinstance(answer, HttpAnswer)
@@ -256,7 +269,6 @@ async def test_no_proxy_of_the_environment_is_used(
             environment.setenv(name, other.url)
         caller = caller_of(neighbour.url)
         assert (await told(caller, request("/ok/no-proxy")))["path"] == "/ok/no-proxy"
-        await caller.close()
     assert other.seen() == []
     assert len(neighbour.seen("/ok/no-proxy")) == 1
 

@@ -13,15 +13,25 @@ from domain.event import Event, Recorded
 from domain.job import JobFired, job_stream
 from domain.workflow import workflow_stream
 from projections.approvals import Approvals
+from projections.definitions import Definitions
 from projections.executions import Executions
 from projections.job_runs import JobRuns
 from projections.projection import Projection
 from projections.steps import Steps
+from projections.tasks import Tasks
 from projections.workflows import Workflows
 from tests.builders import NOW, OTHER_TENANT, TENANT, after, recorded
 from tests.domain.scenario import fold
 
-PROJECTIONS: tuple[Projection, ...] = (Workflows(), Steps(), Executions(), Approvals(), JobRuns())
+PROJECTIONS: tuple[Projection, ...] = (
+    Workflows(),
+    Steps(),
+    Executions(),
+    Approvals(),
+    JobRuns(),
+    Tasks(),
+    Definitions(),
+)
 
 Turn = tuple[str, str]
 
