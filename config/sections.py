@@ -122,6 +122,7 @@ class RabbitMq(Section):
     job_queue: Name
     dead_letter_queue: Name
     prefetch: Count
+    at_once: Count
     publish_in_flight: Count
     type_aliases: Annotated[
         Mapping[str, str], Field(), Allowed("documented type: type on the wire, each once")
