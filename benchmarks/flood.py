@@ -5,7 +5,8 @@
 A service in a process of its own, on SQLite and a real RabbitMQ. One tenant sends updates of as many
 opportunities at once, another one an update every 100 ms. Two times of the other's are taken, from the
 sending of its message: until its steps are dispatched, and until a neighbour has the request. It is measured
-without a flood, with one, and with one where nobody is held back.
+without a flood; with one; with one that the consumer takes in its hand whole, so that the tenants take turns;
+and with one where nobody is held back.
 """
 
 import asyncio
@@ -32,7 +33,8 @@ REQUESTED = "workflow.forecast.requested"
 PROBES = 100
 APART_SECONDS = 0.1
 PATIENCE_SECONDS = 600.0
-UNBOUNDED = {"starts_per_second": 100_000, "starts_at_once": 65_535}
+UNBOUNDED = {"workflows": {"starts_per_second": 100_000, "starts_at_once": 65_535}}
+ALL_AT_HAND = {"rabbitmq": {"prefetch": 20_000}}
 
 
 def update(tenant: str, opportunity: str) -> aio_pika.Message:
@@ -41,13 +43,14 @@ def update(tenant: str, opportunity: str) -> aio_pika.Message:
     return aio_pika.Message(msgspec.json.encode(body), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
 
 
-async def measured(url: str, flood: int, workflows: Mapping[str, Any]) -> tuple[list[float], list[float]]:
+async def measured(url: str, flood: int, settings: Mapping[str, Any]) -> tuple[list[float], list[float]]:
     """Milliseconds until the steps of each probe were dispatched, and until the request was there."""
     names = Names.fresh()
     sent: dict[str, float] = {}
     arrived: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
-        overlay = {**names.overlay(), "workflows": dict(workflows)}
+        rabbit = names.overlay(**settings.get("rabbitmq", {}))
+        overlay = {**settings, **rabbit}
         service = ServiceProcess(Path(folder), overlay=overlay, RABBITMQ_URL=url).start()
         await until_ready(service.url)
         connection = await aio_pika.connect(url)
@@ -128,11 +131,12 @@ def main() -> None:
     cases: list[tuple[str, int, Mapping[str, Any]]] = [
         ("no flood", 0, {}),
         (f"a flood of {flood}", flood, {}),
+        (f"a flood of {flood}, all at hand", flood, ALL_AT_HAND),
         (f"a flood of {flood}, nobody held back", flood, UNBOUNDED),
     ]
     with rabbitmq() as url:
-        for name, messages, workflows in cases:
-            dispatched, arrived = asyncio.run(measured(url, messages, workflows))
+        for name, messages, settings in cases:
+            dispatched, arrived = asyncio.run(measured(url, messages, settings))
             print(told(f"{name}, dispatched", dispatched), flush=True)
             print(told(f"{name}, requested", arrived), flush=True)
 

@@ -148,6 +148,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     consumer = MessageConsumer(
         dispatch,
         triggers=ShippedTriggers(list(shipped.by_name.values())),
+        at_once=settings.rabbitmq.at_once,
         opportunity_shard_types=settings.workflows.opportunity_shard_types,
         documented_type={alias: documented for documented, alias in aliases.items()},
         count=metrics.message_consumed,

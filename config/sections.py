@@ -127,6 +127,7 @@ class RabbitMq(Section):
     job_queue: Name
     dead_letter_queue: Name
     prefetch: Count
+    at_once: Count
     publish_in_flight: Count
     message_types: tuple[Text, ...]
     type_aliases: Annotated[

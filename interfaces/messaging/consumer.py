@@ -19,6 +19,7 @@ from domain.errors import Failure, Refusal
 from domain.values import is_uuid
 from interfaces.messaging.envelope import Delivery, Envelope, Unreadable, read_envelope
 from interfaces.messaging.messages import CONSUMED, command_for, reply_in
+from interfaces.messaging.turns import TenantTurns
 from projections.patience import Patience, Stopped
 
 Outcome = Literal["handled", "without_effect", "ignored", "parked"]
@@ -38,9 +39,9 @@ log = structlog.get_logger(__name__)
 class MessageConsumer:
     """Turns deliveries into commands and says what became of each.
 
-    ``triggers`` are the definitions' own; ``opportunity_shard_types`` are the shards whose change starts
-    an analysis; ``documented_type`` turns an alias on the wire into the documented type; ``count`` is told
-    each delivery's type and outcome.
+    ``at_once`` messages are handled at once, those of the tenants in turns. ``triggers`` are the definitions'
+    own; ``opportunity_shard_types`` are the shards whose change starts an analysis; ``documented_type`` turns
+    an alias on the wire into the documented type; ``count`` is told each delivery's type and outcome.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class MessageConsumer:
         dispatch: Dispatcher,
         *,
         triggers: Triggers,
+        at_once: int,
         opportunity_shard_types: Collection[str],
         documented_type: Mapping[str, str],
         count: Callable[[str, Outcome], None],
     ) -> None:
         self._dispatch = dispatch
         self._triggers = triggers
+        self._turns = TenantTurns(at_once)
         self._opportunity_shard_types = opportunity_shard_types
         self._documented_type = documented_type
         self._count = count
@@ -78,7 +81,8 @@ class MessageConsumer:
                 correlation_id=envelope.correlation_id,
             )
             try:
-                outcome = await self._handle(envelope)
+                async with self._turns.turn(envelope.tenant or ""):
+                    outcome = await self._handle(envelope)
                 log.debug("message", outcome=outcome)
             finally:
                 reset_contextvars(**before)

@@ -298,6 +298,8 @@ def test_an_event_without_the_one_that_made_its_document_is_a_gap(projection: Pr
         "workflow_executions": "workflow.step_failed",
         "hitl_approvals": "approval.approved",
         "workflow_job_runs": "job.run_failed",
+        "workflow_tasks": "task.claimed",
+        "workflow_definitions": "definition.retired",
     }[projection.container.name]
     with pytest.raises(ProjectionGap, match="rebuild"):
         projection.apply({}, SAMPLES[later])

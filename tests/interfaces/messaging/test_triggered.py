@@ -44,6 +44,7 @@ def consumer(door: Door, *names: str, message_type: str = "forecast.completed") 
     return MessageConsumer(
         door,  # type: ignore[arg-type]
         triggers=ShippedTriggers(definitions),
+        at_once=4,
         opportunity_shard_types=["opportunity"],
         documented_type={},
         count=lambda message_type, outcome: None,
