@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from zlib import crc32
 
 import msgspec
 
@@ -38,6 +39,13 @@ class Retry(Part, frozen=True, kw_only=True, omit_defaults=True):
     most_seconds: float = 300.0
     jitter: float = 0.1
     on: tuple[FailureReason, ...] = ("reported", "timed_out", "unavailable")
+
+    def pause_before(self, tries: int, step_id: str) -> float:
+        """Seconds before that try. The jitter is drawn from the step's id: a replay finds the same."""
+        growth = self.factor ** min(tries - 2, 64)
+        pause = min(self.delay_seconds * growth, self.most_seconds)
+        share = crc32(f"{step_id} {tries}".encode()) / 2**32
+        return pause * (1 - self.jitter * share)
 
 
 class Work(Part, frozen=True, kw_only=True, omit_defaults=True):

@@ -6,11 +6,11 @@ its events is applied before the next is thought of.
 
 from datetime import datetime, timedelta
 from typing import Any
-from zlib import crc32
 
-from domain.definition import MAP, FailureReason, Retry, StepDefinition, Work
+from domain.definition import MAP, FailureReason, StepDefinition, Work
 from domain.event import Event
 from domain.expressions import BadExpression, found, holds, mapped
+from domain.workflow.compensation import compensations_left
 from domain.workflow.events import (
     CompensationBegan,
     CompensationFailed,
@@ -25,7 +25,6 @@ from domain.workflow.events import (
     WorkflowFailed,
 )
 from domain.workflow.state import (
-    COMPENSATION,
     Items,
     Step,
     Workflow,
@@ -167,7 +166,7 @@ class Turn:
 
     def begin_compensation(self) -> None:
         """Undo what has been done, where the plan says how."""
-        if any(self._compensations()):
+        if compensations_left(self.state):
             self.happened(
                 CompensationBegan(
                     workflow_id=self.state.workflow_id,
@@ -327,24 +326,9 @@ class Turn:
             )
         )
 
-    def _compensations(self) -> list[Step]:
-        """What undoes the completed steps, the latest first, as far as it is not done."""
-        compensations = []
-        for step_type in reversed(self.state.done):
-            definition = self.state.definition(step_type)
-            if definition is None or definition.compensation is None:
-                continue
-            name = step_type + COMPENSATION
-            step = self.state.steps.get(name) or Step(
-                step_id=step_id_of(self.state.workflow_id, name), step_type=name, work=definition.compensation
-            )
-            if step.status != "completed":
-                compensations.append(step)
-        return compensations
-
     def _compensate(self) -> None:
         """The next compensation, once the one before has ended well."""
-        while left := self._compensations():
+        while left := compensations_left(self.state):
             if any(step.status in ("running", "retrying") for step in left):
                 return
             step = left[0]
@@ -395,15 +379,7 @@ class Turn:
         retry = step.work.retry
         if not 0 < step.tries < retry.attempts or reason not in retry.on:
             return None
-        return self.now + timedelta(seconds=pause_before(retry, step.tries + 1, step.step_id))
-
-
-def pause_before(retry: Retry, tries: int, step_id: str) -> float:
-    """Seconds before that try. The jitter is drawn from the step's id, so that a replay finds the same."""
-    growth = retry.factor ** min(tries - 2, 64)
-    pause = min(retry.delay_seconds * growth, retry.most_seconds)
-    share = crc32(f"{step_id} {tries}".encode()) / 2**32
-    return pause * (1 - retry.jitter * share)
+        return self.now + timedelta(seconds=retry.pause_before(step.tries + 1, step.step_id))
 
 
 def _fault_of_elements(elements: Any) -> str | None:

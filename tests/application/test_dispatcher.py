@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from application import commands
+from application import commands, task_commands
 from application.approvals import ApprovalHandlers
 from application.commands import Command, FireJob, TriggerJob
 from application.deciders import Committed
@@ -16,7 +16,9 @@ from application.event_store import EventStore
 from application.jobs import JobHandlers
 from application.pacing import StartPace
 from application.pasts import Past
+from application.publishing import DefinitionHandlers
 from application.runs import RunHandlers
+from application.tasks import TaskHandlers
 from application.workflows import WorkflowHandlers
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.errors import JobNotFound
@@ -69,12 +71,15 @@ async def test_a_subclass_does_not_slip_through_to_its_parents_handler() -> None
 @pytest.fixture
 def handled(tmp_path: Path) -> Dispatcher:
     store, clock = EventStore(EventLog(sqlite_settings(tmp_path))), SettableClock(NOW)
-    workflows = WorkflowHandlers(store, clock, ShippedDefinitions([OPPORTUNITY_ANALYSIS]))
+    shipped = ShippedDefinitions([OPPORTUNITY_ANALYSIS])
+    workflows = WorkflowHandlers(store, clock, shipped)
     return Dispatcher(
         ApprovalHandlers(store, clock).handlers(),
         workflows.handlers(),
         RunHandlers(store, clock, workflows, StartPace(1_000, burst=1_000)).handlers(),
         JobHandlers(store, clock).handlers(),
+        TaskHandlers(store, clock).handlers(),
+        DefinitionHandlers(store, clock, shipped).handlers(),
     )
 
 
@@ -86,7 +91,7 @@ async def test_a_refusal_comes_through_the_door(handled: Dispatcher) -> None:
 def test_every_command_has_one_handler(handled: Dispatcher) -> None:
     every = {
         each
-        for each in vars(commands).values()
+        for each in (*vars(commands).values(), *vars(task_commands).values())
         if isinstance(each, type) and issubclass(each, Command) and each is not Command
     }
     assert set(handled._handlers) == every

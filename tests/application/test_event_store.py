@@ -16,7 +16,6 @@ from domain import job
 from domain.errors import ApprovalNotPending, StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded
 from domain.job import BatchJob, JobFired
-from infrastructure.sqlite.event_store import sqlite_log_settings
 from tests.application.logs import (
     LostAcknowledgement,
     OpenLogs,
@@ -354,22 +353,6 @@ class TestEventStoreOnSqlite(EventStoreCases):
 
         await store.execute(STREAM, evolve=job.evolve, decide=decide, meta=metadata(), now=NOW)
         assert threads != [threading.get_ident()]
-
-    def test_a_commit_is_on_the_disk_before_it_is_answered(self, log: EventLog) -> None:
-        with log.recorder.datastore.transaction(commit=False) as cursor:  # type: ignore[attr-defined]
-            cursor.execute("PRAGMA journal_mode")
-            assert cursor.fetchone()[0] == "wal"
-            cursor.execute("PRAGMA synchronous")
-            assert cursor.fetchone()[0] == 2
-
-    def test_the_processs_environment_has_no_say(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        monkeypatch.setenv("SQLITE_DBNAME", str(tmp_path / "elsewhere.db"))
-        monkeypatch.setenv("PERSISTENCE_MODULE", "eventsourcing.popo")
-        log = EventLog(sqlite_log_settings(tmp_path / "here.db"))
-        log.close()
-        assert {path.name for path in tmp_path.iterdir()} == {"here.db"}
 
 
 @pytest.mark.postgres

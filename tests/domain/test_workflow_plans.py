@@ -5,7 +5,6 @@ import pytest
 from domain import workflow
 from domain.definition import Retry
 from domain.workflow import StepDispatched, StepFailed, StepSkipped, WorkflowCompleted, WorkflowFailed
-from domain.workflow.turn import pause_before
 from tests.builders import after
 from tests.domain.plans import ONCE_MORE, Run, dispatched, skipped, step
 
@@ -154,13 +153,13 @@ def test_a_step_without_a_timeout_has_no_deadline() -> None:
 
 def test_pauses_grow_up_to_the_most_and_jitter_is_the_same_each_time() -> None:
     rule = Retry(delay_seconds=2, factor=3, most_seconds=50, jitter=0)
-    assert [pause_before(rule, tries, "s") for tries in (2, 3, 4, 5, 5_000)] == [2, 6, 18, 50, 50]
+    assert [rule.pause_before(tries, "s") for tries in (2, 3, 4, 5, 5_000)] == [2, 6, 18, 50, 50]
     jittered = Retry(delay_seconds=100, factor=1, jitter=0.5)
-    pauses = {pause_before(jittered, 2, f"s-{number}") for number in range(50)}
+    pauses = {jittered.pause_before(2, f"s-{number}") for number in range(50)}
     assert len(pauses) > 40
     assert min(pauses) >= 50
     assert max(pauses) <= 100
-    assert pause_before(jittered, 2, "s") == pause_before(jittered, 2, "s")
+    assert jittered.pause_before(2, "s") == jittered.pause_before(2, "s")
 
 
 def test_a_workflow_that_is_not_at_its_end_by_its_deadline_fails_and_who_is_at_a_step_is_told() -> None:

@@ -20,7 +20,7 @@ STEPS = ("risk_analysis", "risk_scoring", "forecast", "recommendation")
 
 async def started(client: httpx.AsyncClient) -> str:
     """A new workflow; its id."""
-    answer = await client.post(WORKFLOWS, json={"opportunityId": "opp-1"})
+    answer = await client.post(WORKFLOWS, json={"opportunityId": f"opp-{uuid4()}"})
     assert answer.status_code == 202, answer.text
     return str(answer.json()["workflowId"])
 

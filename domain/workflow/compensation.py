@@ -1,0 +1,19 @@
+"""What undoes a workflow's completed steps."""
+
+from domain.workflow.state import COMPENSATION, Step, Workflow, step_id_of
+
+
+def compensations_left(state: Workflow) -> list[Step]:
+    """What undoes the completed steps, the latest first, as far as it is not done."""
+    left = []
+    for step_type in reversed(state.done):
+        definition = state.definition(step_type)
+        if definition is None or definition.compensation is None:
+            continue
+        name = step_type + COMPENSATION
+        step = state.steps.get(name) or Step(
+            step_id=step_id_of(state.workflow_id, name), step_type=name, work=definition.compensation
+        )
+        if step.status != "completed":
+            left.append(step)
+    return left
