@@ -53,7 +53,7 @@ class Turn:
     @property
     def room_in(self) -> str | None:
         """The group in which the workflow makes room by ending now: none while there is something to undo."""
-        return None if self._compensations() else self.state.concurrency_group
+        return None if compensations_left(self.state) else self.state.concurrency_group
 
     def happened(self, event: Event) -> None:
         """Note an event, and what it changes."""
