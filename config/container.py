@@ -33,6 +33,7 @@ from config.sections import Settings
 from config.stores import Stores, open_stores
 from config.transport import Transport, build_transport
 from infrastructure.clock import SystemClock
+from interfaces.definitions.triggers import TenantTriggers
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.rest.app import Application
 from interfaces.rest.approvals import ApprovalRoutes
@@ -147,7 +148,11 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     aliases = settings.rabbitmq.type_aliases
     consumer = MessageConsumer(
         dispatch,
-        triggers=ShippedTriggers(list(shipped.by_name.values())),
+        triggers=TenantTriggers(
+            ShippedTriggers(list(shipped.by_name.values())),
+            stores.documents,
+            projections.definitions.container,
+        ),
         at_once=settings.rabbitmq.at_once,
         opportunity_shard_types=settings.workflows.opportunity_shard_types,
         documented_type={alias: documented for documented, alias in aliases.items()},

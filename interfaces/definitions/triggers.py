@@ -1,0 +1,72 @@
+"""The triggers of tenants' own definitions, beside those that come with the service."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from application.triggers import Triggered, Triggers
+from interfaces.definitions.reader import BadDocument, read_definition
+from projections.ports import Container, Documents, Query
+
+KEPT_SECONDS = 5.0
+"""So long after it was published, at most, a definition's triggers count everywhere."""
+
+MOST_TENANTS = 1_000
+_PAGE = 200
+
+log = structlog.get_logger(__name__)
+
+
+class TenantTriggers:
+    """Looks into a tenant's definitions, and remembers them for a moment."""
+
+    def __init__(self, shipped: Triggers, documents: Documents, definitions: Container) -> None:
+        self._shipped = shipped
+        self._documents = documents
+        self._definitions = definitions
+        self._kept: OrderedDict[str, tuple[float, Sequence[Triggered]]] = OrderedDict()
+
+    async def for_message(self, tenant: str, message_type: str) -> Sequence[Triggered]:
+        """Those that messages of a type may set off for a tenant.
+
+        Raises:
+            StoreUnavailable: the documents are away.
+        """
+        own = [each for each in await self._own(tenant) if each.trigger.message_type == message_type]
+        return [*await self._shipped.for_message(tenant, message_type), *own]
+
+    async def _own(self, tenant: str) -> Sequence[Triggered]:
+        read_at, known = self._kept.get(tenant, (float("-inf"), ()))
+        if time.monotonic() - read_at > KEPT_SECONDS:
+            known = await self._read(tenant)
+            self._kept[tenant] = time.monotonic(), known
+        self._kept.move_to_end(tenant)
+        if len(self._kept) > MOST_TENANTS:
+            self._kept.popitem(last=False)
+        return known
+
+    async def _read(self, tenant: str) -> Sequence[Triggered]:
+        found: list[Triggered] = []
+        after: tuple[str, str] | None = None
+        while True:
+            page = await self._documents.query(self._definitions, tenant, Query(after=after, limit=_PAGE))
+            for document in page.documents:
+                found += _triggers_in(document.body)
+            if page.next_after is None:
+                return found
+            after = page.next_after
+
+
+def _triggers_in(body: bytes) -> Sequence[Triggered]:
+    document = msgspec.json.decode(body)
+    if document["status"] != "active" or not document.get("triggers"):
+        return ()
+    try:
+        definition = read_definition(document)
+    except BadDocument as bad:
+        log.warning("triggers_left_out", definition=document["name"], reason=str(bad))
+        return ()
+    return [Triggered(definition.name, trigger) for trigger in definition.triggers]
