@@ -14,6 +14,7 @@ from application.commands import (
     StartWorkflow,
 )
 from application.dispatcher import Dispatcher
+from application.policies.reaction import because_of
 from application.ports import Timer, Timers
 from domain.concurrency import (
     RunReplaced,
@@ -144,11 +145,11 @@ class Runs:
 
     async def _cancel(self, recorded: Recorded, workflow_id: str, reason: str) -> None:
         """One that has ended meanwhile, or never began, is left as it is."""
-        meta = _because_of(recorded, "cancel")
+        meta = because_of(recorded, Runs.name, "cancel")
         await self._unless_refused(CancelWorkflow(meta=meta, workflow_id=workflow_id, reason=reason))
 
     async def _end(self, recorded: Recorded, group: str, workflow_id: str) -> None:
-        meta = _because_of(recorded, "end")
+        meta = because_of(recorded, Runs.name, "end")
         await self._dispatch(EndRun(meta=meta, group=group, workflow_id=workflow_id))
 
     async def _unless_refused(self, command: Command) -> None:
@@ -182,16 +183,6 @@ def _on_behalf_of(start: Start, recorded: Recorded) -> Metadata:
         correlation_id=start.correlation_id,
         causation_id=start.causation_id,
         command_id=derived_id("run", str(recorded.event_id)),
-    )
-
-
-def _because_of(recorded: Recorded, what: str) -> Metadata:
-    return Metadata(
-        tenant=recorded.meta.tenant,
-        actor=ACTOR,
-        correlation_id=recorded.meta.correlation_id,
-        causation_id=str(recorded.event_id),
-        command_id=derived_id(what, str(recorded.event_id)),
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from domain.workflow.state import WorkflowStatus
 from interfaces.fields import (
     ClaimedAtOnce,
     Comment,
@@ -30,17 +31,6 @@ from interfaces.fields import (
     WebAddress,
 )
 
-WorkflowStatus = Literal[
-    "pending",
-    "running",
-    "paused",
-    "completed",
-    "failed",
-    "cancelled",
-    "compensating",
-    "compensated",
-    "compensation_failed",
-]
 ApprovalStatus = Literal["pending", "approved", "rejected", "withdrawn"]
 RunStatus = Literal["scheduled", "completed", "failed"]
 TaskStatus = Literal["offered", "claimed", "completed", "failed", "revoked"]
