@@ -1,8 +1,8 @@
 """kill -9 at random while workflows of all kinds of steps run: each ends, and what is done is not done again.
 
 ``ENGINE_WORKFLOWS`` says how many (24 if silent; 200 for a long run), ``ENGINE_SEED`` by which chance.
-What is promised of a step: it is carried out at least once, and after its completion is stored, never again. So
-a service may see a call twice under one key while its answer is not stored, and a worker's task may come back.
+What is promised of a step: it is carried out at least once, and after its completion is stored, never again.
+So a service may see a call twice under one key while its answer is not stored, and a task may come back.
 """
 
 import os
