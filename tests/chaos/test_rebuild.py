@@ -31,7 +31,14 @@ CONTAINERS = (
     "hitl_approvals",
     "workflow_job_runs",
     "workflow_tasks",
+    "workflow_definitions",
 )
+
+CALL_BACK = {
+    "name": "call-back",
+    "version": 1,
+    "steps": [{"stepType": "call", "kind": "task", "parameters": {"queue": "calls"}}],
+}
 
 
 def dump(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
@@ -46,7 +53,8 @@ def dump(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 async def a_mixed_history(service: ServiceProcess, crm: Neighbour) -> None:
-    """Decided and pending approvals, workflows that run, complete, fail and are retried, runs of jobs."""
+    """Decided and pending approvals; workflows that run, complete, fail and are retried; runs of jobs; a task
+    of a tenant's own definition."""
     answered = Answered()
     await decide_a_bit_of_everything(service, answered, count=6)
     await all_published(crm, answered)
@@ -62,6 +70,10 @@ async def a_mixed_history(service: ServiceProcess, crm: Neighbour) -> None:
         await crm.expect("workflow.opportunity.analysis.failed", 2)
         answer = await client.post(f"/api/v1/workflows/{retried}/retry")
         assert answer.status_code == 200, answer.text
+        answer = await client.put("/api/v1/workflow-definitions/call-back", json=CALL_BACK)
+        assert answer.status_code == 201, answer.text
+        answer = await client.post("/api/v1/workflows", json={"definition": "call-back"})
+        assert answer.status_code == 202, answer.text
     await crm.expect("workflow.recommendation.requested", 7)
     for message_type in ("workflow.job.completed", "workflow.job.failed"):
         data = {"job": "outcome-sync", "status": "success", "error": "none"}
@@ -72,6 +84,11 @@ async def a_mixed_history(service: ServiceProcess, crm: Neighbour) -> None:
         return {run["status"] for run in runs} == {"scheduled", "completed", "failed"}
 
     await eventually(runs_are_closed)
+
+    async def a_task_is_offered() -> bool:
+        return bool((await get(service, "/tasks"))["total"] == 1)
+
+    await eventually(a_task_is_offered)
 
 
 async def test_a_rebuild_gives_the_same_documents_and_sends_no_message(
