@@ -30,7 +30,7 @@ from application.inputs import refuse_bad_input
 from application.ports import Clock
 from domain import workflow
 from domain.definition import WorkflowDefinition
-from domain.errors import OpportunityRequired, WorkflowNotFound
+from domain.errors import OpportunityRequired, Refusal, WorkflowNotFound
 from domain.event import Event
 from domain.workflow import Workflow, workflow_stream
 
@@ -102,7 +102,12 @@ class WorkflowHandlers:
             OpportunityRequired: it is for opportunities, and none is named.
             BadInput: the input is not as the definition says; with every fault.
         """
-        definition = await self.definition_for(command)
+        try:
+            definition = await self.definition_for(command)
+        except Refusal:
+            if await self._has_begun(command):
+                return await self._leave_as_it_is(command)
+            raise
         now = self._clock.now()
         return await self._store.execute(
             workflow_stream(command.meta.tenant, command.workflow_id),
@@ -123,6 +128,21 @@ class WorkflowHandlers:
             ),
             meta=command.meta,
             now=now,
+        )
+
+    async def _has_begun(self, command: StartWorkflow) -> bool:
+        """A repeated start is one of what is there, whatever has become of its definition since."""
+        stream = workflow_stream(command.meta.tenant, command.workflow_id)
+        state = (await self._store.present(stream, workflow.evolve)).state
+        return state is not None and state.status != "pending"
+
+    async def _leave_as_it_is(self, command: StartWorkflow) -> Committed:
+        return await self._store.execute(
+            workflow_stream(command.meta.tenant, command.workflow_id),
+            evolve=workflow.evolve,
+            decide=lambda state: (),
+            meta=command.meta,
+            now=self._clock.now(),
         )
 
     async def definition_for(self, command: StartWorkflow | QueueWorkflow | RequestRun) -> WorkflowDefinition:

@@ -5,8 +5,12 @@ from functools import lru_cache
 from typing import Any
 
 import jmespath
+import msgspec
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
+
+_UNFIT = (JMESPathError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError)
+"""What an expression may run into; what it finds may also be no JSON (``&name``, half a surrogate)."""
 
 
 class BadExpression(ValueError):
@@ -33,11 +37,13 @@ def found(expression: str, context: Mapping[str, Any]) -> Any:
         BadExpression: it cannot be read, or does not fit what is there.
     """
     try:
-        return compiled(expression).search(context)
+        value = compiled(expression).search(context)
+        msgspec.json.encode(value)
     except BadExpression:
         raise
-    except (JMESPathError, TypeError, ValueError, RecursionError) as error:
+    except _UNFIT as error:
         raise BadExpression(f"{expression}: {_first_line(error)}") from None
+    return value
 
 
 def holds(expression: str, context: Mapping[str, Any]) -> bool:

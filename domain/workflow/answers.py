@@ -6,6 +6,7 @@ it answers; one to an earlier dispatch comes too late.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from domain.definition import FailureReason
@@ -82,7 +83,9 @@ def _addressed(state: Workflow, step_id: object) -> Iterable[Step]:
     if isinstance(step_id, str):
         step = _waiting(state, step_id, None)
         return [] if step is None else [step]
-    return (step for _, step in state.planned() if step.status in ("running", "retrying"))
+    undoing = (step for step in state.all_steps() if step.undoes)
+    steps = chain((step for _, step in state.planned()), undoing)
+    return (step for step in steps if step.status in ("running", "retrying"))
 
 
 def _reply_of(step: Step, message_type: str) -> Mapping[str, Any] | None:
@@ -111,12 +114,20 @@ def try_step_again(state: Workflow, *, step_type: str, attempt: int, now: dateti
         or step.attempt != attempt
         or step.retry_at is None
         or now < step.retry_at
-        or state.status not in ("running", "compensating")
+        or not _goes_out(state, step)
     ):
         return ()
     turn = Turn(state, now)
     turn.dispatch(step)
     return turn.go_on(step).events
+
+
+def _goes_out(state: Workflow, step: Step) -> bool:
+    """Whether such a step is dispatched now: while a workflow is undone, only what undoes it."""
+    if state.status == "compensating":
+        return step.undoes
+    map_step = state.steps[step.item_of] if step.item_of is not None else None
+    return state.status == "running" and (map_step is None or map_step.status == "running")
 
 
 def pass_deadline(state: Workflow, *, execution_id: str, now: datetime) -> tuple[Event, ...]:

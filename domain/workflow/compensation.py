@@ -14,6 +14,6 @@ def compensations_left(state: Workflow) -> list[Step]:
         step = state.steps.get(name) or Step(
             step_id=step_id_of(state.workflow_id, name), step_type=name, work=definition.compensation
         )
-        if step.status != "completed":
+        if step.status not in ("completed", "skipped"):
             left.append(step)
     return left

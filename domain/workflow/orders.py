@@ -50,13 +50,17 @@ def retry(
     if compensates:
         again: tuple[str, ...] = ()
     elif from_step is not None:
-        again = _from(state, from_step)
+        again = _with_failed(state, _from(state, from_step))
     else:
         again = _failed_steps(state)
-    if not again and not compensates:
+    unfinished = any(step.status == "pending" for _, step in state.planned())
+    if not again and not compensates and not unfinished:
         raise NothingFailed("no step of the workflow has failed", {"status": state.status})
     deadline = state.deadline_seconds
     turn = Turn(state, now)
+    for step_type in again:
+        if state.steps[step_type].status in ("running", "retrying"):
+            _let_go(turn, state.steps[step_type])
     turn.happened(
         WorkflowRetried(
             workflow_id=state.workflow_id,
@@ -70,6 +74,7 @@ def retry(
             compensates=compensates,
         )
     )
+    turn.catch_up()
     return turn.go_on().events
 
 
@@ -129,12 +134,7 @@ def resume(state: Workflow, *, now: datetime) -> tuple[Event, ...]:
     turn.happened(
         WorkflowResumed(workflow_id=state.workflow_id, execution_id=state.execution_id, resumed_at=now)
     )
-    for step in state.all_steps():
-        if step.status == "retrying" and step.retry_at is not None and step.retry_at <= now:
-            turn.dispatch(step)
-    for step in turn.state.all_steps():
-        if step.items is not None and step.status == "running":
-            turn.go_on_with_items(step.step_type)
+    turn.catch_up()
     return turn.go_on().events
 
 
@@ -149,12 +149,11 @@ def skip_step(state: Workflow, *, step_id: str, reason: str, now: datetime) -> t
     step = _require_step(state, step_id)
     if step.status == "skipped":
         return ()
-    _require_under_way(state)
+    _require_open(state, step)
     if step.status in ("completed", "cancelled"):
         raise StepNotOpen(f"the step is {step.status}", {"status": step.status})
     turn = Turn(state, now)
-    if step.status in ("running", "retrying"):
-        turn.cancel(step)
+    _let_go(turn, step)
     turn.skip(step, reason, by_operator=True)
     return turn.go_on(turn.state.steps[step.step_type]).events
 
@@ -168,12 +167,11 @@ def complete_by_hand(state: Workflow, *, step_id: str, result: Any, now: datetim
         WorkflowNotRunning: the workflow has ended.
     """
     step = _require_step(state, step_id)
-    _require_under_way(state)
+    _require_open(state, step)
     if step.status in ("completed", "cancelled", "skipped"):
         raise StepNotOpen(f"the step is {step.status}", {"status": step.status})
     turn = Turn(state, now)
-    if step.status in ("running", "retrying"):
-        turn.cancel(step)
+    _let_go(turn, step)
     turn.complete(step, result)
     return turn.go_on(turn.state.steps[step.step_type]).events
 
@@ -226,3 +224,23 @@ def _require_step(state: Workflow, step_id: str) -> Step:
 def _require_under_way(state: Workflow) -> None:
     if state.status not in UNDER_WAY:
         raise WorkflowNotRunning(f"the workflow is {state.status}", {"status": state.status})
+
+
+def _require_open(state: Workflow, step: Step) -> None:
+    """A compensation is for people to settle while the workflow is undone."""
+    if not (step.undoes and state.status == "compensating"):
+        _require_under_way(state)
+
+
+def _let_go(turn: Turn, step: Step) -> None:
+    """Whoever is at a step, or at the items of a ``map`` step, is told that nobody waits."""
+    if step.status in ("running", "retrying"):
+        turn.cancel(step)
+    if step.items is not None:
+        turn.cancel_open_steps(items_of=step.step_type)
+
+
+def _with_failed(state: Workflow, again: tuple[str, ...]) -> tuple[str, ...]:
+    """Those too that have failed elsewhere: one of them would fail the next execution at once."""
+    wanted = {*again, *_failed_steps(state)}
+    return tuple(each.step_type for each in state.plan if each.step_type in wanted)

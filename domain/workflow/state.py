@@ -83,6 +83,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     item_of: str | None = None
 
     @property
+    def undoes(self) -> bool:
+        """Whether it is a compensation."""
+        return self.step_type.endswith(COMPENSATION)
+
+    @property
     def has_ended(self) -> bool:
         """Whether it is over, however it went."""
         return self.status in ENDED
@@ -360,15 +365,27 @@ def _put(state: Workflow, step: Step) -> Workflow:
         parent = steps[step.item_of]
         assert parent.items is not None
         before = steps.get(step.step_type)
+        steps = steps.set(step.step_type, step)
         items = msgspec.structs.replace(
             parent.items,
-            next=max(parent.items.next, step.item + 1),
+            next=_first_not_begun(steps, step.item_of, parent.items),
             open=parent.items.open + _is_open(step) - _is_open(before),
             completed=parent.items.completed + _is_done(step) - _is_done(before),
             failed=parent.items.failed + _is_failed(step) - _is_failed(before),
         )
         steps = steps.set(step.item_of, msgspec.structs.replace(parent, items=items))
     return msgspec.structs.replace(state, steps=steps.set(step.step_type, step))
+
+
+def _first_not_begun(steps: Map[str, Step], step_type: str, items: Items) -> int:
+    """Goes on from where it was: those below have been begun."""
+    index = items.next
+    while index < len(items.elements):
+        item = steps.get(item_type(step_type, index))
+        if item is None or item.status == "pending":
+            break
+        index += 1
+    return index
 
 
 def _is_open(step: Step | None) -> bool:

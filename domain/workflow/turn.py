@@ -25,6 +25,7 @@ from domain.workflow.events import (
     WorkflowFailed,
 )
 from domain.workflow.state import (
+    UNDER_WAY,
     Items,
     Step,
     Workflow,
@@ -69,6 +70,15 @@ class Turn:
         elif self.state.status == "running":
             self._advance()
         return self
+
+    def catch_up(self) -> None:
+        """Do what became due while nothing was dispatched: tries whose pause is over, and the next items."""
+        for each in self.state.all_steps():
+            step = self.state.steps[each.step_type]
+            if step.status == "retrying" and step.retry_at is not None and step.retry_at <= self.now:
+                self.dispatch(step)
+            elif step.items is not None and step.status == "running":
+                self.go_on_with_items(step.step_type)
 
     def complete(self, step: Step, result: Any) -> None:
         """A step is completed."""
@@ -191,9 +201,7 @@ class Turn:
                 if step.status == "pending" and self._is_due(definition):
                     self._begin(definition, step)
                     goes_round_again |= self.state.steps[definition.step_type].has_ended
-        if self._fails():
-            return
-        if all(step.has_ended for _, step in self.state.planned()):
+        if not self._fails() and all(step.has_ended for _, step in self.state.planned()):
             self._complete_workflow()
 
     def _fails(self) -> bool:
@@ -377,6 +385,8 @@ class Turn:
 
     def _next_try(self, step: Step, reason: FailureReason) -> datetime | None:
         retry = step.work.retry
+        if self.state.status not in UNDER_WAY and not step.undoes:
+            return None
         if not 0 < step.tries < retry.attempts or reason not in retry.on:
             return None
         return self.now + timedelta(seconds=retry.pause_before(step.tries + 1, step.step_id))

@@ -104,3 +104,21 @@ def test_nothing_else_is_dispatched_while_it_is_undone() -> None:
     run = failed_saga()
     assert dispatched(run.completing("plain").happened()) == []
     assert len([each for each in run.events if isinstance(each, WorkflowFailed)]) == 1
+
+
+def test_what_waits_for_its_next_try_is_not_tried_while_everything_is_undone() -> None:
+    run = Run.of(undoable("a"), step("b", retry=ONCE_MORE), step("c", critical=True))
+    run = run.completed("a").failed("b", "c")
+    assert run.state.status == "compensating"
+    run.tried_again("b", minutes=3).then_nothing()
+
+
+def test_a_compensation_is_answered_without_its_id_and_settled_by_a_person() -> None:
+    undo = Work(parameters={"request": "x", "replies": [{"type": "stock.was.released"}]})
+    run = Run.of(step("a", compensation=undo), step("c", critical=True)).completed("a").failed("c")
+    reply = run.ordered(workflow.take_reply, message_type="stock.was.released", data={})
+    assert run.so(reply).state.status == "compensated"
+    by_hand = run.ordered(workflow.complete_by_hand, step_id="a.compensation", result={})
+    assert run.so(by_hand).state.status == "compensated"
+    skip = run.ordered(workflow.skip_step, step_id="a.compensation", reason="done by phone")
+    assert run.so(skip).state.status == "compensated"

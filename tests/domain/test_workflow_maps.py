@@ -82,6 +82,35 @@ def test_a_retry_does_not_ask_twice_for_an_item_that_is_still_waited_for() -> No
     assert run.state.status == "completed"
 
 
+def test_an_answer_between_two_that_are_done_again_leaves_no_item_out() -> None:
+    run = Run.of(map_step("m", at_once=2, tolerate=1, critical=True), input={"deals": list(range(5))})
+    run = run.failed("m[0]", "m[1]")
+    assert run.state.status == "failed"
+    run = run.so(run.ordered(workflow.retry)).completed("m[2]", "m[0]", "m[1]", "m[3]", "m[4]")
+    assert run.state.results == {"m": [{"of": f"m[{number}]"} for number in range(5)]}
+
+
+def test_items_go_on_after_a_retry_of_a_workflow_that_failed_elsewhere() -> None:
+    run = Run.of(map_step("m", at_once=1), step("a", critical=True), input={"deals": [1, 2]}).failed("a")
+    run = run.completed("m[0]")
+    run = run.so(run.ordered(workflow.retry))
+    assert run.under_way == ["a", "m", "m[1]"]
+
+
+def test_a_pause_that_was_over_while_the_workflow_had_failed_is_made_up_for() -> None:
+    patient = Work(retry=ONCE_MORE)
+    run = Run.of(map_step("m", each=patient), step("a", critical=True), input={"deals": [1]})
+    run = run.failed("m[0]", "a")
+    run.tried_again("m[0]", minutes=3).then_nothing()
+    assert dispatched(run.ordered(workflow.retry).happened()) == [("m[0]", 2), ("a", 2)]
+
+
+def test_the_items_of_a_skipped_step_are_let_go() -> None:
+    run = Run.of(map_step("m", at_once=2, each=Work(retry=ONCE_MORE)), step("z"), input=DEALS).failed("m[0]")
+    events = run.ordered(workflow.skip_step, step_id="m", reason="off").happened()
+    assert cancelled(events) == ["m", "m[0]", "m[1]"]
+
+
 def test_other_elements_in_a_retry_are_all_done_anew() -> None:
     run = (
         Run.of(map_step("calls", at_once=2, critical=True), input=DEALS)

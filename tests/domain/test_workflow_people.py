@@ -153,3 +153,17 @@ def test_a_retry_asks_again_whether_what_was_skipped_after_a_failure_applies() -
     run = run.so(run.ordered(workflow.retry))
     assert run.statuses == {"a": "running", "b": "pending", "c": "running"}
     assert run.completed("a").status("b") == "running"
+
+
+def test_a_retry_from_a_step_does_what_failed_elsewhere_too_and_lets_go_of_what_runs() -> None:
+    run = Run.of(step("a", critical=True), step("b"), step("c")).failed("a").completed("b")
+    events = run.ordered(workflow.retry, from_step="c").happened()
+    assert cancelled(events) == ["c"]
+    assert dispatched(events) == [("a", 2), ("c", 2)]
+
+
+def test_what_was_cancelled_between_two_steps_goes_on_from_there() -> None:
+    run = Run.of(*CHAIN)
+    run = run.so(run.ordered(workflow.pause, reason="audit")).completed("a")
+    run = run.so(run.ordered(workflow.cancel, reason="off"))
+    assert run.so(run.ordered(workflow.retry)).under_way == ["b"]
