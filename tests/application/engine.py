@@ -44,8 +44,9 @@ class Engine:
     ) -> None:
         self.store = store
         self.clock = SettableClock()
+        self.definitions = ShippedDefinitions(definitions)
         self.dispatch = Dispatcher(
-            WorkflowHandlers(store, self.clock, ShippedDefinitions(definitions)).handlers(),
+            WorkflowHandlers(store, self.clock, self.definitions).handlers(),
             ApprovalHandlers(store, self.clock).handlers(),
         )
         self.handlers: list[Handler] = [

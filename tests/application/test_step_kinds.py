@@ -13,13 +13,14 @@ from application.commands import (
     FailStep,
     RejectApproval,
     RetryWorkflow,
+    StartWorkflow,
 )
 from application.policies.approval_steps import approval_id_of
 from application.policies.child_workflows import MOST_DEPTH, child_id_of
 from domain import approval
 from domain.approval import Approval, approval_stream
 from domain.definition import Retry, WorkflowDefinition
-from domain.errors import ApprovalNotPending
+from domain.errors import ApprovalNotPending, DefinitionNotFound
 from tests.application.engine import Engine, engine_of
 from tests.builders import TENANT, metadata
 from tests.domain.plans import step
@@ -226,3 +227,14 @@ async def test_a_definition_that_runs_itself_comes_to_an_end(engine: Engine) -> 
     top = await engine.workflow(workflow_id)
     assert top.status == "failed"
     assert f"nested {MOST_DEPTH} deep" in str(top.failure)
+
+
+async def test_a_start_that_comes_again_after_its_definition_has_gone_changes_nothing(
+    engine: Engine,
+) -> None:
+    workflow_id = await engine.start("pauses")
+    engine.definitions.by_name = {}
+    again = StartWorkflow(meta=metadata(), workflow_id=workflow_id, definition="pauses")
+    assert (await engine.dispatch(again)).new == ()
+    with pytest.raises(DefinitionNotFound):
+        await engine.dispatch(StartWorkflow(meta=metadata(), workflow_id="another", definition="pauses"))
