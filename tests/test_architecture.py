@@ -17,8 +17,8 @@ TOOLS: dict[str, Any] = PROJECT["tool"]
 PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
 LONGEST_MODULE = 400
 
-for _module in (ROOT / "domain").glob("*.py"):
-    import_module(f"domain.{_module.stem}")
+for _module in (ROOT / "domain").rglob("*.py"):
+    import_module(".".join(_module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
 
 
 def modules(*packages: str) -> Iterator[Path]:
