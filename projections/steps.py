@@ -19,7 +19,7 @@ from domain.workflow import (
     WorkflowStarted,
     step_id_of,
 )
-from domain.workflow.state import COMPENSATION
+from domain.workflow.step import COMPENSATION
 from projections.map_items import map_step_of, mapped, with_item
 from projections.ports import Container, Json
 from projections.projection import existing

@@ -12,7 +12,8 @@ from typing import Any
 from domain.definition import FailureReason
 from domain.event import Event
 from domain.expressions import BadExpression, mapped
-from domain.workflow.state import UNDER_WAY, Step, Workflow
+from domain.workflow.state import UNDER_WAY, Workflow
+from domain.workflow.step import COMPENSATION, Step
 from domain.workflow.turn import Turn
 
 _ENDED_BADLY = ("failed", "cancelled", "compensated", "compensation_failed")
@@ -83,9 +84,9 @@ def _addressed(state: Workflow, step_id: object) -> Iterable[Step]:
     if isinstance(step_id, str):
         step = _waiting(state, step_id, None)
         return [] if step is None else [step]
-    undoing = (step for step in state.all_steps() if step.undoes)
+    undoing = (state.steps.get(each.step_type + COMPENSATION) for each in state.plan)
     steps = chain((step for _, step in state.planned()), undoing)
-    return (step for step in steps if step.status in ("running", "retrying"))
+    return (step for step in steps if step is not None and step.status in ("running", "retrying"))
 
 
 def _reply_of(step: Step, message_type: str) -> Mapping[str, Any] | None:
@@ -114,20 +115,12 @@ def try_step_again(state: Workflow, *, step_type: str, attempt: int, now: dateti
         or step.attempt != attempt
         or step.retry_at is None
         or now < step.retry_at
-        or not _goes_out(state, step)
+        or not state.lets_out(step)
     ):
         return ()
     turn = Turn(state, now)
     turn.dispatch(step)
     return turn.go_on(step).events
-
-
-def _goes_out(state: Workflow, step: Step) -> bool:
-    """Whether such a step is dispatched now: while a workflow is undone, only what undoes it."""
-    if state.status == "compensating":
-        return step.undoes
-    map_step = state.steps[step.item_of] if step.item_of is not None else None
-    return state.status == "running" and (map_step is None or map_step.status == "running")
 
 
 def pass_deadline(state: Workflow, *, execution_id: str, now: datetime) -> tuple[Event, ...]:

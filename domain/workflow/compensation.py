@@ -1,6 +1,7 @@
 """What undoes a workflow's completed steps."""
 
-from domain.workflow.state import COMPENSATION, Step, Workflow, step_id_of
+from domain.workflow.state import Workflow
+from domain.workflow.step import COMPENSATION, Step, step_id_of
 
 
 def compensations_left(state: Workflow) -> list[Step]:

@@ -20,7 +20,8 @@ from domain.workflow.events import (
     WorkflowResumed,
     WorkflowRetried,
 )
-from domain.workflow.state import UNDER_WAY, Step, Workflow, execution_id_of
+from domain.workflow.state import UNDER_WAY, Workflow
+from domain.workflow.step import Step, execution_id_of
 from domain.workflow.turn import Turn
 
 
@@ -59,7 +60,7 @@ def retry(
     deadline = state.deadline_seconds
     turn = Turn(state, now)
     for step_type in again:
-        if state.steps[step_type].status in ("running", "retrying"):
+        if from_step is not None or state.steps[step_type].status in ("running", "retrying"):
             _let_go(turn, state.steps[step_type])
     turn.happened(
         WorkflowRetried(

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import msgspec
 from immutables import Map
 
-from domain.definition import Announcements, StepDefinition, Work
+from domain.definition import Announcements, StepDefinition
 from domain.event import Event
-from domain.values import StepRef, derived_id
+from domain.values import StepRef
 from domain.workflow.events import (
     CompensationBegan,
     CompensationFailed,
@@ -29,6 +29,7 @@ from domain.workflow.events import (
     WorkflowRetried,
     WorkflowStarted,
 )
+from domain.workflow.step import COMPENSATION, Items, Step, item_type, step_id_of
 
 WorkflowStatus = Literal[
     "pending",
@@ -41,56 +42,9 @@ WorkflowStatus = Literal[
     "compensated",
     "compensation_failed",
 ]
-StepStatus = Literal["pending", "running", "retrying", "completed", "failed", "skipped", "cancelled"]
 
 UNDER_WAY = ("running", "paused")
 """The workflow may still come to its end by itself."""
-
-ENDED: tuple[StepStatus, ...] = ("completed", "failed", "skipped", "cancelled")
-
-COMPENSATION = ".compensation"
-
-
-class Items(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a ``map`` step is with its elements. Those below ``next`` have been begun in this execution,
-    or were completed before."""
-
-    elements: tuple[Any, ...]
-    next: int = 0
-    open: int = 0
-    completed: int = 0
-    failed: int = 0
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules need to know of a step.
-
-    ``attempt`` counts all its dispatches, ``tries`` those since it was last begun anew.
-    """
-
-    step_id: str
-    step_type: str
-    work: Work
-    status: StepStatus = "pending"
-    attempt: int = 0
-    tries: int = 0
-    deadline_at: datetime | None = None
-    retry_at: datetime | None = None
-    result: Any = None
-    error: str | None = None
-    items: Items | None = None
-    item: int | None = None
-    item_of: str | None = None
-
-    @property
-    def undoes(self) -> bool:
-        """Whether it is a compensation."""
-        return self.step_type.endswith(COMPENSATION)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it is over, however it went."""
-        return self.status in ENDED
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,25 +91,18 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
             key=lambda step: (step.item_of or step.step_type, -1 if step.item is None else step.item),
         )
 
+    def lets_out(self, step: Step) -> bool:
+        """Whether such a step is dispatched now: while it is undone, only what undoes; items, for a map that
+        runs."""
+        if self.status == "compensating":
+            return step.undoes
+        map_step = self.steps[step.item_of] if step.item_of is not None else None
+        return self.status == "running" and (map_step is None or map_step.status == "running")
+
     @property
     def results(self) -> dict[str, Any]:
         """What the completed steps have found, by their result keys."""
         return {each.result_key: step.result for each, step in self.planned() if step.status == "completed"}
-
-
-def step_id_of(workflow_id: str, step_type: str) -> str:
-    """The id of a step: the same in every execution."""
-    return derived_id("step", workflow_id, step_type)
-
-
-def execution_id_of(workflow_id: str, attempt: int) -> str:
-    """The id of an execution."""
-    return derived_id("execution", workflow_id, str(attempt))
-
-
-def item_type(step_type: str, item: int) -> str:
-    """What the item of a ``map`` step is called."""
-    return f"{step_type}[{item}]"
 
 
 def evolve(state: Workflow | None, event: Event) -> Workflow:

@@ -24,15 +24,8 @@ from domain.workflow.events import (
     WorkflowCompleted,
     WorkflowFailed,
 )
-from domain.workflow.state import (
-    UNDER_WAY,
-    Items,
-    Step,
-    Workflow,
-    evolve,
-    item_type,
-    step_id_of,
-)
+from domain.workflow.state import UNDER_WAY, Workflow, evolve
+from domain.workflow.step import Items, Step, item_type, step_id_of
 
 MOST_ELEMENTS = 10_000
 """A ``map`` step's list may be so long."""
@@ -75,7 +68,8 @@ class Turn:
         """Do what became due while nothing was dispatched: tries whose pause is over, and the next items."""
         for each in self.state.all_steps():
             step = self.state.steps[each.step_type]
-            if step.status == "retrying" and step.retry_at is not None and step.retry_at <= self.now:
+            is_due = step.retry_at is not None and step.retry_at <= self.now
+            if step.status == "retrying" and is_due and self.state.lets_out(step):
                 self.dispatch(step)
             elif step.items is not None and step.status == "running":
                 self.go_on_with_items(step.step_type)

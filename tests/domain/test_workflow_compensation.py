@@ -122,3 +122,10 @@ def test_a_compensation_is_answered_without_its_id_and_settled_by_a_person() -> 
     assert run.so(by_hand).state.status == "compensated"
     skip = run.ordered(workflow.skip_step, step_id="a.compensation", reason="done by phone")
     assert run.so(skip).state.status == "compensated"
+
+
+def test_a_compensation_that_is_tried_again_does_not_take_what_waited_for_its_next_try_along() -> None:
+    run = Run.of(undoable("a"), step("b", retry=ONCE_MORE), step("c", critical=True))
+    run = run.completed("a").failed("b", "c", "a.compensation")
+    assert run.state.status == "compensation_failed"
+    assert dispatched(run.ordered(workflow.retry).happened()) == [("a.compensation", 2)]

@@ -81,7 +81,8 @@ class Model:
 
     def fail(self, name: str) -> None:
         if self.steps[name] == "running":
-            left = self.tries[name] < self.plan[name].retry.attempts
+            goes_on = self.status in ("running", "paused")
+            left = goes_on and self.tries[name] < self.plan[name].retry.attempts
             self.steps[name] = "retrying" if left else "failed"
             self.settle()
 

@@ -1,0 +1,72 @@
+"""A step of a workflow as the rules know it."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from domain.definition import Work
+from domain.values import derived_id
+
+StepStatus = Literal["pending", "running", "retrying", "completed", "failed", "skipped", "cancelled"]
+
+ENDED: tuple[StepStatus, ...] = ("completed", "failed", "skipped", "cancelled")
+
+COMPENSATION = ".compensation"
+
+
+class Items(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a ``map`` step is with its elements. Those below ``next`` have been begun in this execution,
+    or were completed before."""
+
+    elements: tuple[Any, ...]
+    next: int = 0
+    open: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules need to know of a step.
+
+    ``attempt`` counts all its dispatches, ``tries`` those since it was last begun anew.
+    """
+
+    step_id: str
+    step_type: str
+    work: Work
+    status: StepStatus = "pending"
+    attempt: int = 0
+    tries: int = 0
+    deadline_at: datetime | None = None
+    retry_at: datetime | None = None
+    result: Any = None
+    error: str | None = None
+    items: Items | None = None
+    item: int | None = None
+    item_of: str | None = None
+
+    @property
+    def undoes(self) -> bool:
+        """Whether it is a compensation."""
+        return self.step_type.endswith(COMPENSATION)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over, however it went."""
+        return self.status in ENDED
+
+
+def step_id_of(workflow_id: str, step_type: str) -> str:
+    """The id of a step: the same in every execution."""
+    return derived_id("step", workflow_id, step_type)
+
+
+def execution_id_of(workflow_id: str, attempt: int) -> str:
+    """The id of an execution."""
+    return derived_id("execution", workflow_id, str(attempt))
+
+
+def item_type(step_type: str, item: int) -> str:
+    """What the item of a ``map`` step is called."""
+    return f"{step_type}[{item}]"
