@@ -37,7 +37,7 @@ class Policy(Protocol):
 
 
 class Reaction:
-    """A follower's handler: gives a policy's commands.
+    """A follower's handler: gives a policy's commands; after one that is refused, no more of that event.
 
     Those about one step, or else of one stream, in their order; the others side by side. What fails does not
     keep the rest back.
@@ -89,6 +89,7 @@ class Reaction:
                 log.info("policy_refused", policy=self.name, code=refusal.code, reason=refusal.message)
                 for instead in self._policy.after_refusal(recorded, refusal):
                     await self._dispatch(instead)
+                return
 
 
 def because_of(recorded: Recorded, policy: str, purpose: str = "") -> Metadata:

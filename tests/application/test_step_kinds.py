@@ -71,6 +71,15 @@ FORGETS = definition(
     "forgets", step("run", kind="workflow", parameters={"definition": "child", "await": False})
 )
 LOST = definition("lost", step("run", kind="workflow", parameters={"definition": "nowhere"}, critical=True))
+LOST_AND_FORGOTTEN = definition(
+    "lost-and-forgotten",
+    step(
+        "run",
+        kind="workflow",
+        parameters={"definition": "nowhere", "await": False},
+        retry=Retry(attempts=2, on=("rejected",)),
+    ),
+)
 ITSELF = definition(
     "itself", step("run", kind="workflow", parameters={"definition": "itself"}, critical=True)
 )
@@ -78,7 +87,7 @@ ITSELF = definition(
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    all_of_them = (REVIEW, PAUSES, UNTIL, CHILD, PARENT, FORGETS, LOST, ITSELF)
+    all_of_them = (REVIEW, PAUSES, UNTIL, CHILD, PARENT, FORGETS, LOST, LOST_AND_FORGOTTEN, ITSELF)
     async with engine_of(tmp_path, *all_of_them) as engine:
         yield engine
 
@@ -238,3 +247,8 @@ async def test_a_start_that_comes_again_after_its_definition_has_gone_changes_no
     assert (await engine.dispatch(again)).new == ()
     with pytest.raises(DefinitionNotFound):
         await engine.dispatch(StartWorkflow(meta=metadata(), workflow_id="another", definition="pauses"))
+
+
+async def test_a_child_that_cannot_be_started_is_not_said_to_be_begun(engine: Engine) -> None:
+    workflow_id = await engine.start("lost-and-forgotten")
+    assert await statuses(engine, workflow_id) == {"run": "retrying"}
