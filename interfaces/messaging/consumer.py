@@ -102,12 +102,19 @@ class MessageConsumer:
         await self._patience.sleep(PAUSE_BEFORE_RETURN_SECONDS)
 
     async def _handle(self, envelope: Envelope) -> Outcome:
-        command = command_for(envelope, self._opportunity_shard_types)
-        outcomes = [await self._outcome(command)] if command is not None else []
+        outcomes: list[Outcome] = []
+        unreadable: Unreadable | None = None
+        try:
+            command = command_for(envelope, self._opportunity_shard_types)
+            outcomes += [await self._outcome(command)] if command is not None else []
+        except Unreadable as error:
+            unreadable = error
         if "handled" not in outcomes and is_uuid(envelope.tenant):
             reply = reply_in(envelope)
             outcomes += [await self._outcome(reply)] if reply is not None else []
         outcomes += [await self._outcome(run) for run in await self._triggered(envelope)]
+        if unreadable is not None and "handled" not in outcomes:
+            raise unreadable
         return min(outcomes, key=_BY_EFFECT.index, default="ignored")
 
     async def _triggered(self, envelope: Envelope) -> Sequence[RequestRun]:

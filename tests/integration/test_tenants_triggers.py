@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from interfaces.definitions import triggers
 from tests.harness import OTHER_TENANT, TENANT, Service, eventually, service, settings_in
 from tests.integration.conftest import is_connected
-from tests.neighbours import Names, Neighbour
+from tests.neighbours import Names, Neighbour, neighbour
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
 
@@ -27,6 +28,13 @@ DEFINITION = {
         {"stepType": "call", "kind": "task", "parameters": {"queue": "calls"}, "input": {"who": "input.who"}}
     ],
 }
+
+
+@pytest.fixture
+async def crm(rabbitmq_url: str, names: Names) -> AsyncIterator[Neighbour]:
+    """A neighbour that is asked what no contract knows of."""
+    async with neighbour(rabbitmq_url, names) as crm:
+        yield crm
 
 
 @pytest.fixture
@@ -73,3 +81,28 @@ async def test_a_message_starts_what_a_tenant_has_published(world: Service, crm:
         await eventually(taken)
         assert len(await started()) == 1
         assert (await other.get("/api/v1/workflows")).json()["total"] == 0
+
+
+async def test_a_reply_of_a_built_in_type_may_have_the_shape_that_the_definition_says(
+    world: Service, crm: Neighbour
+) -> None:
+    reply = {"type": "forecast.completed", "result": {"total": "data.sum"}}
+    step = {
+        "stepType": "own",
+        "kind": "event",
+        "parameters": {"request": "own.sum.wanted", "replies": [reply]},
+    }
+    async with world.client() as client:
+        published = await client.post(
+            "/api/v1/workflow-definitions", json={"name": "own", "version": 1, "steps": [step]}
+        )
+        assert published.status_code == 201, published.text
+        workflow = (await client.post("/api/v1/workflows", json={"definition": "own"})).json()
+        await crm.send("forecast.completed", {"workflowId": workflow["workflowId"], "sum": 7})
+
+        async def ended() -> dict[str, Any] | None:
+            now = (await client.get(f"/api/v1/workflows/{workflow['workflowId']}")).json()
+            return now if now["status"] == "completed" else None
+
+        assert (await eventually(ended))["results"] == {"own": {"total": 7}}
+    assert await crm.queued(crm.names.dead_letter_queue) == 0
