@@ -99,13 +99,6 @@ class EventStore:
         events = committed.past.events
         return (await self.load(committed.stream) if events is None else events)[: committed.version]
 
-    async def state_of(self, stream: str, evolve: Evolve) -> Any:
-        """What a stream has come to, or nothing if there is none; it costs the same however long it is."""
-        past = await self._look(lambda: self._pasts.read({stream: evolve})[stream])
-        if isinstance(past, Exception):
-            raise past
-        return past.state
-
     async def load(self, stream: str) -> tuple[Recorded, ...]:
         """All events of a stream, the oldest first; none if there is no such stream."""
         return await self._look(lambda: self._select(stream))
@@ -115,7 +108,7 @@ class EventStore:
         return await self._look(lambda: self._select(stream, gt=after, limit=limit))
 
     async def present(self, stream: str, evolve: Evolve) -> Past:
-        """What a stream has come to; of one that was used lately only what is new is read."""
+        """What a stream has come to, at version 0 if there is none; it costs the same however long it is."""
         past = await self._look(lambda: self._pasts.read({stream: evolve})[stream])
         if isinstance(past, Exception):
             raise past

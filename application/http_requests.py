@@ -12,14 +12,14 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from application.kinds.http import METHODS, PLACEHOLDER
 from application.ports import HttpRequest, StepCall
 from domain.values import derived_id
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ALL = "all"
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
 _TEMPLATE = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*", re.ASCII)
 _QUERY = re.compile(r"[A-Za-z0-9._~!$'()*,;:@%/?&=+-]*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -43,7 +43,7 @@ def request_of(call: StepCall) -> HttpRequest:
     template = str(parameters.get("path", ""))
     path, _, fixed_query = template.partition("?")
     query = parameters.get("query") or ()
-    body = _body(parameters.get("body"), method, {*_PLACEHOLDER.findall(template), *query}, given)
+    body = _body(parameters.get("body"), method, {*PLACEHOLDER.findall(template), *query}, given)
     request = HttpRequest(
         service=call.service,
         method=method,
@@ -78,9 +78,9 @@ def _headers(call: StepCall, key: str) -> Mapping[str, str]:
 
 
 def _path(template: str, given: Mapping[str, Any]) -> str:
-    if not _TEMPLATE.fullmatch(_PLACEHOLDER.sub("", template)):
+    if not _TEMPLATE.fullmatch(PLACEHOLDER.sub("", template)):
         raise BadRequest("the path must begin with / and hold nothing but a path's characters")
-    path = _PLACEHOLDER.sub(lambda found: _segment(found[1], given), template)
+    path = PLACEHOLDER.sub(lambda found: _segment(found[1], given), template)
     if any(segment in (".", "..") for segment in path.replace("%2E", ".").replace("%2e", ".").split("/")):
         raise BadRequest("the path may hold neither . nor .. as a segment")
     return path
@@ -94,9 +94,9 @@ def _segment(name: str, given: Mapping[str, Any]) -> str:
 
 
 def _filled_query(template: str, given: Mapping[str, Any]) -> str:
-    if not _QUERY.fullmatch(_PLACEHOLDER.sub("", template)):
+    if not _QUERY.fullmatch(PLACEHOLDER.sub("", template)):
         raise BadRequest("the path's query may hold nothing but a query's characters")
-    return _PLACEHOLDER.sub(lambda found: quote(_text(found[1], given.get(found[1])), safe=""), template)
+    return PLACEHOLDER.sub(lambda found: quote(_text(found[1], given.get(found[1])), safe=""), template)
 
 
 def _query(names: Sequence[str], given: Mapping[str, Any]) -> str:

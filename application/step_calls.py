@@ -55,7 +55,7 @@ class StepCallMaker:
         if call.deadline_at is not None and call.deadline_at <= self._clock.now():
             return False
         stream = workflow_stream(call.meta.tenant, call.workflow_id)
-        state: Workflow | None = await self._store.state_of(stream, workflow.evolve)
+        state: Workflow | None = (await self._store.present(stream, workflow.evolve)).state
         step = None if state is None else state.step(call.step_type)
         return step is not None and step.status == "running" and step.attempt == call.attempt
 

@@ -51,7 +51,7 @@ class Orchestrator:
     async def state(self, workflow_id: str, tenant: str = TENANT) -> Any:
         """What a workflow has come to."""
         stream = workflow_stream(tenant, workflow_id)
-        return await self.service.container.stores.event_store.state_of(stream, workflow.evolve)
+        return (await self.service.container.stores.event_store.present(stream, workflow.evolve)).state
 
     async def ended(self, workflow_id: str, tenant: str = TENANT, seconds: float = 15) -> Any:
         """The state of a workflow once it has ended."""

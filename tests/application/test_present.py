@@ -40,14 +40,14 @@ async def append(store: EventStore, fold: Fold) -> None:
 
 
 async def test_a_stream_that_is_not_there_has_come_to_nothing(logs: OpenLogs) -> None:
-    assert await logs.store().state_of(STREAM, Fold()) is None
+    assert (await logs.store().present(STREAM, Fold())).state is None
 
 
 async def test_it_is_what_the_log_says_now_whoever_has_written_it(logs: OpenLogs) -> None:
     ours, others = logs.store(), logs.store()
     for count in (1, 2, 3):
         await append(others if count % 2 else ours, Fold())
-        assert await ours.state_of(STREAM, Fold()) == count
+        assert (await ours.present(STREAM, Fold())).state == count
 
 
 async def test_what_is_remembered_is_not_read_again(logs: OpenLogs) -> None:
@@ -55,7 +55,7 @@ async def test_what_is_remembered_is_not_read_again(logs: OpenLogs) -> None:
     for _ in range(50):
         await append(store, fold)
     fold.shown = 0
-    assert await store.state_of(STREAM, fold) == 50
+    assert (await store.present(STREAM, fold)).state == 50
     assert fold.shown == 0
 
 
@@ -63,5 +63,5 @@ async def test_a_look_wakes_nobody(logs: OpenLogs) -> None:
     store = logs.store()
     await append(store, Fold())
     appends = store.appends
-    await store.state_of(STREAM, Fold())
+    await store.present(STREAM, Fold())
     assert store.appends == appends
