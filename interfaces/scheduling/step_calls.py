@@ -151,7 +151,7 @@ class StepCallLoop:
                 if await self._patience.until_done(
                     lambda: self._maker.is_waited_for(call), may_pass=_is_away
                 ):
-                    command = await self._maker.make(call)
+                    command = await self._outcome(call)
                     self._made += 1
                     if command is not None:
                         await self._give(command, call)
@@ -165,6 +165,14 @@ class StepCallLoop:
             self._scopes.pop(call.id, None)
             self._lanes.end(call)
             self._woken.set()
+
+    async def _outcome(self, call: StepCall) -> Command | None:
+        """What came of a call; one that breaks has failed: nothing else ends a step without a deadline."""
+        try:
+            return await self._maker.make(call)
+        except Exception as error:
+            log.exception("http_step_call_broke", workflow=call.workflow_id, step=call.step_type)
+            return failed(call, f"the call cannot be made: {type(error).__name__}")
 
     async def _give(self, command: Command, call: StepCall) -> None:
         try:

@@ -13,7 +13,7 @@ from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.policies.http_steps import HttpSteps
-from application.ports import BadAnswer, HttpAnswer, HttpRequest, NoAnswer
+from application.ports import BadAnswer, HttpAnswer, HttpRequest, NoAnswer, StepCall
 from application.step_calls import StepCallMaker
 from application.workflows import WorkflowHandlers
 from domain import workflow
@@ -78,7 +78,7 @@ class World:
 
     async def status(self, workflow_id: str = "w-1") -> str:
         """How the step stands."""
-        state = await self.store.state_of(workflow_stream(TENANT, workflow_id), workflow.evolve)
+        state = (await self.store.present(workflow_stream(TENANT, workflow_id), workflow.evolve)).state
         return str(state.step("call").status)
 
     async def ends_as(self, status: str, workflow_id: str = "w-1") -> None:
@@ -145,6 +145,16 @@ async def test_what_breaks_altogether_is_not_tried_for_ever(world: World) -> Non
         await world.start("w-2")
         await world.ends_as("completed", "w-2")
     assert len(world.given) == 3
+
+
+async def test_a_call_that_breaks_fails_its_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def breaks(call: StepCall) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.loop._maker, "make", breaks)
+    async with world.running():
+        await world.start()
+        await world.ends_as("failed")
 
 
 async def test_a_call_whose_answer_was_stored_before_a_crash_is_not_made_again(world: World) -> None:
