@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Any
 
 import anyio
 import structlog
+from aio_pika import RobustConnection
 from aio_pika.exceptions import AMQPError
 from faststream.exceptions import FastStreamException
 from faststream.rabbit import Channel, RabbitBroker
@@ -24,7 +26,33 @@ HEARTBEAT_SECONDS = 10
 BROKER_ERRORS = (AMQPError, FastStreamException, ConnectionError, OSError, TimeoutError, RuntimeError)
 """What aio-pika and FastStream raise when the broker is away or says no."""
 
+_GIVE_UP_SECONDS = 1.0
+
 log = structlog.get_logger(__name__)
+
+
+class _Broker(RabbitBroker):
+    """FastStream's, except that it knows the connection that is still being made.
+
+    aio-pika makes it in a task of its own, which goes on for ever when nobody waits for it any more, and
+    takes a cancellation for one more failure: the process could not end.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        super().__init__(url, **options)
+        self._begun: RobustConnection | None = None
+        self._connection_kwargs["connection_class"] = self._begin
+
+    async def let_go(self) -> None:
+        """End what :meth:`stop` does not know of. Twice is harmless."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            with anyio.move_on_after(_GIVE_UP_SECONDS, shield=True):
+                await begun.close()
+
+    def _begin(self, url: URL, **options: Any) -> RobustConnection:
+        self._begun = RobustConnection(url, **options)
+        return self._begun
 
 
 class RabbitConnection:
@@ -45,10 +73,10 @@ class RabbitConnection:
     ) -> None:
         be_liberal()
         self.purpose = purpose
-        self.broker = RabbitBroker(
+        self.broker = _Broker(
             url,
             app_id=app_id,
-            client_properties=_client_properties(url, f"{app_id}:{purpose}"),  # type: ignore[arg-type]
+            client_properties=_client_properties(url, f"{app_id}:{purpose}"),
             timeout=CONNECT_TIMEOUT_SECONDS,
             reconnect_interval=RECONNECT_SECONDS,
             default_channel=Channel(prefetch_count=prefetch),
@@ -113,6 +141,7 @@ class RabbitConnection:
             await self.broker.stop()
         if scope.cancelled_caught:
             log.warning("broker_left_in_haste", purpose=self.purpose)
+        await self.broker.let_go()
         self._up = anyio.Event()
 
     async def _connect_once(self, set_up: Callable[[RabbitBroker], Awaitable[None]]) -> None:
@@ -121,7 +150,9 @@ class RabbitConnection:
                 await self.broker.connect()
                 await set_up(self.broker)
         except BaseException:
-            await self.broker.stop()
+            with anyio.move_on_after(_GIVE_UP_SECONDS, shield=True):
+                await self.broker.stop()
+            await self.broker.let_go()
             raise
         self._error = None
         self._up.set()

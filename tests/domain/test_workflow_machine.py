@@ -112,7 +112,7 @@ class Model:
         if self.status in ("running", "paused"):
             return
         again = {name for name, each in self.steps.items() if each in ("failed", "cancelled", "retrying")}
-        if again:
+        if again or "pending" in self.steps.values():
             for name in self.descendants(again):
                 if self.steps[name] == "skipped":
                     again.add(name)
