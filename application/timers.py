@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
+import msgspec
 import structlog
 
 from application.commands import Command
 from application.dispatcher import Dispatcher
 from application.ports import Clock, Timer, Timers
-from domain.errors import Refusal
+from domain.errors import Failure, Refusal
 from domain.lease import Lease
 
 _BATCH = 50
+_POSTPONED = timedelta(minutes=1)
+"""How much later a timer comes again whose command broke."""
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +23,8 @@ log = structlog.get_logger(__name__)
 class DueTimers:
     """Gives the commands of the timers that are due, side by side, then forgets the timers.
 
-    A crash in between gives the command twice; the aggregate takes it once.
+    A crash in between gives the command twice; the aggregate takes it once. A timer whose command breaks
+    comes again later, so that it does not keep the others waiting.
     """
 
     def __init__(
@@ -46,18 +51,26 @@ class DueTimers:
             outcomes = await asyncio.gather(
                 *(self._fire(timer, lease) for timer in due), return_exceptions=True
             )
+            again = [outcome for outcome in outcomes if isinstance(outcome, Timer)]
             done = [timer.id for timer, outcome in zip(due, outcomes, strict=True) if outcome is None]
-            if done:
-                await self._timers.change(set=(), cancel=done, lease=lease)
+            if done or again:
+                await self._timers.change(set=again, cancel=done, lease=lease)
                 fired += len(done)
             for outcome in outcomes:
-                if outcome is not None:
+                if isinstance(outcome, BaseException):
                     raise outcome
         return fired
 
-    async def _fire(self, timer: Timer, lease: Lease) -> None:
+    async def _fire(self, timer: Timer, lease: Lease) -> Timer | None:
+        """Give a timer's command; the timer in its place, where that broke."""
         lease.check()
         try:
             await self._dispatch(self._commands[timer.kind](timer))
         except Refusal as refusal:
             log.warning("timer_refused", timer=timer.id, kind=timer.kind, reason=refusal.message)
+        except Failure:
+            raise
+        except Exception:
+            log.exception("timer_broke", timer=timer.id, kind=timer.kind)
+            return msgspec.structs.replace(timer, due_at=self._clock.now() + _POSTPONED)
+        return None

@@ -24,6 +24,8 @@ from tests.services import free_port
 TENANT = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
 OTHER_TENANT = "c3d1a2f0-5b66-4c1e-8a0f-3f1f6f0b7a22"
 USER = "5b9d1c1e-2f0a-4b8e-8d43-0d6b7f2c4a11"
+UNKNOWN_ID = "9e5b8a34-0c1d-4f6e-b7a2-4d3c2b1a0f9e"
+"""A thing of that id is never made."""
 
 PATIENCE_SECONDS = 15.0
 

@@ -6,12 +6,16 @@ from typing import Protocol
 
 import structlog
 
-from application.commands import Command
+from application.commands import Command, FailStep
 from application.dispatcher import Dispatcher
+from application.policies.giving_up import GivingUp
+from domain.approval import ApprovalApproved, ApprovalRejected
 from domain.errors import Refusal
 from domain.event import Event, Metadata, Recorded
 from domain.lease import Lease
-from domain.values import derived_id
+from domain.task import TaskCompleted, TaskFailed
+from domain.values import StepRef, derived_id
+from domain.workflow import StepDispatched, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
 
 _AT_ONCE = 32
 
@@ -40,7 +44,7 @@ class Reaction:
     """A follower's handler: gives a policy's commands; after one that is refused, no more of that event.
 
     Those about one step, or else of one stream, in their order; the others side by side. What fails does not
-    keep the rest back.
+    keep the rest back; what breaks again and again fails the step that it is about.
     """
 
     may_repeat_unnoticed = False
@@ -49,6 +53,7 @@ class Reaction:
         self.name = policy.name
         self._policy = policy
         self._dispatch = dispatch
+        self._giving_up = GivingUp(policy.name)
 
     def wants(self, event: Event) -> bool:
         """Whether the policy does."""
@@ -74,7 +79,7 @@ class Reaction:
             async with places:
                 for recorded in history:
                     lease.check()
-                    await self._react(recorded)
+                    await self._giving_up.act(recorded, self._react, self._fail_step)
 
         outcomes = await asyncio.gather(*map(react, histories.values()), return_exceptions=True)
         for outcome in outcomes:
@@ -90,6 +95,33 @@ class Reaction:
                 for instead in self._policy.after_refusal(recorded, refusal):
                     await self._dispatch(instead)
                 return
+
+    async def _fail_step(self, recorded: Recorded) -> None:
+        """The step that the event is about cannot be gone on with: its workflow is told, and goes on."""
+        step = _step_of(recorded.event)
+        if step is not None:
+            await self._dispatch(
+                FailStep(
+                    meta=because_of(recorded, self.name, "give up"),
+                    workflow_id=step.workflow_id,
+                    step=step.step_id,
+                    attempt=step.attempt,
+                    error=f"an error within the service ({self.name}); its log has more",
+                    reason="rejected",
+                )
+            )
+
+
+def _step_of(event: Event) -> StepRef | None:
+    """The step that waits for what comes of an event."""
+    match event:
+        case StepDispatched() | TaskCompleted() | TaskFailed():
+            return StepRef(workflow_id=event.workflow_id, step_id=event.step_id, attempt=event.attempt)
+        case ApprovalApproved() | ApprovalRejected():
+            return event.step
+        case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
+            return event.parent
+    return None
 
 
 def because_of(recorded: Recorded, policy: str, purpose: str = "") -> Metadata:

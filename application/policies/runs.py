@@ -14,6 +14,7 @@ from application.commands import (
     StartWorkflow,
 )
 from application.dispatcher import Dispatcher
+from application.policies.giving_up import GivingUp
 from application.policies.reaction import because_of
 from application.ports import Timer, Timers
 from domain.concurrency import (
@@ -56,6 +57,7 @@ class Runs:
     def __init__(self, dispatch: Dispatcher, timers: Timers) -> None:
         self._dispatch = dispatch
         self._timers = timers
+        self._giving_up = GivingUp(Runs.name)
 
     def wants(self, event: Event) -> bool:
         """Whether a group has decided something, or a workflow of a group has ended."""
@@ -89,7 +91,7 @@ class Runs:
             try:
                 for recorded in events:
                     lease.check()
-                    await self._act(recorded)
+                    await self._giving_up.act(recorded, self._act, self._make_way)
             except Exception as error:
                 failures.append(error)
 
@@ -109,6 +111,13 @@ class Runs:
             case RunReplaced():
                 await self._cancel(recorded, event.workflow_id, f"replaced by workflow {event.by}")
 
+    async def _make_way(self, recorded: Recorded) -> None:
+        """A start that breaks must not keep its group waiting for ever."""
+        if isinstance(recorded.event, StartGranted):
+            await self._give_up_start(
+                recorded, recorded.event, "an error within the service; its log has more"
+            )
+
     async def _start(self, recorded: Recorded, event: StartGranted) -> None:
         """Start the workflow. One that cannot be any more must not keep its group waiting."""
         start = event.start
@@ -126,8 +135,11 @@ class Runs:
             )
         except Refusal as refusal:
             log.warning("run_refused", workflow=start.workflow_id, reason=refusal.message)
-            await self._cancel(recorded, start.workflow_id, refusal.message)
-            await self._end(recorded, event.group, start.workflow_id)
+            await self._give_up_start(recorded, event, refusal.message)
+
+    async def _give_up_start(self, recorded: Recorded, event: StartGranted, reason: str) -> None:
+        await self._cancel(recorded, event.start.workflow_id, reason)
+        await self._end(recorded, event.group, event.start.workflow_id)
 
     async def _queue(self, recorded: Recorded, event: StartQueued) -> None:
         start = event.start

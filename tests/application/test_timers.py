@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from application.commands import CompleteStep, StartWorkflow
+from application.commands import Command, CompleteStep, StartWorkflow, TimeOutStep
+from application.deciders import Committed
 from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
@@ -127,6 +128,31 @@ async def test_a_refused_timer_does_not_keep_the_others_from_firing(service: Ser
     service.clock.advance(minutes=15)
     assert await service.due_timers.fire(LEASE) == 5
     assert len(await service.timed_out_steps()) == 4
+
+
+async def test_a_timer_that_breaks_comes_again_later_and_keeps_nobody_waiting(service: Service) -> None:
+    await service.start_workflow()
+    broken = [timer(f"t-{number}", step="broken") for number in range(60)]
+    await service.timers.change(set=broken, cancel=(), lease=LEASE)
+    working, tries = service.dispatch, 0
+
+    async def dispatch(command: Command) -> Committed:
+        nonlocal tries
+        if isinstance(command, TimeOutStep) and command.step == "broken":
+            tries += 1
+            raise TypeError("no such thing")
+        return await working(command)
+
+    due_timers = DueTimers(service.timers, service.clock, dispatch, COMMANDS)  # type: ignore[arg-type]
+    service.clock.advance(minutes=15)
+    with capture_logs() as logs:
+        assert await due_timers.fire(LEASE) == 4
+        assert await due_timers.fire(LEASE) == 0
+    assert (tries, {each["event"] for each in logs}) == (60, {"timer_broke"})
+    service.clock.advance(minutes=1)
+    assert await service.due_timers.fire(LEASE) == 60, (
+        "it has come again, and is refused: there is no such step"
+    )
 
 
 async def test_a_crash_after_the_command_and_before_the_forgetting_has_no_second_effect(

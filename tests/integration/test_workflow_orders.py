@@ -1,11 +1,10 @@
 """What people order of a workflow over REST, beside neighbours on RabbitMQ."""
 
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from tests.harness import USER, Service, eventually
+from tests.harness import UNKNOWN_ID, USER, Service, eventually
 from tests.integration.test_workflow_routes import PATH, started
 from tests.neighbours import Neighbour
 
@@ -120,7 +119,7 @@ async def test_a_retry_from_a_step_takes_other_input(orchestrator: Service) -> N
     assert unknown.status_code == 409, "it runs; and a step that there is not would be 404"
 
 
-@pytest.mark.parametrize("step", ["nothing", str(uuid4())])
+@pytest.mark.parametrize("step", ["nothing", UNKNOWN_ID])
 async def test_a_step_that_there_is_not_is_not_found(orchestrator: Service, step: str) -> None:
     workflow = await started(orchestrator)
     answer = await order(orchestrator, workflow, f"steps/{step}/skip", {"reason": "x"})

@@ -10,7 +10,7 @@ from application.commands import CompleteStep, FailStep, RetryWorkflow
 from interfaces.rest.progress import PastRuns
 from tests.builders import metadata
 from tests.contract.contract import validate_document
-from tests.harness import OTHER_TENANT, TENANT, Service
+from tests.harness import OTHER_TENANT, TENANT, UNKNOWN_ID, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +68,7 @@ async def test_what_has_just_been_started_has_a_progress_at_once(behind_gateway:
             assert (await progress_of(client, await started(client)))["percent"] == 0
 
 
-@pytest.mark.parametrize("path", ["nonsense", str(uuid4())])
+@pytest.mark.parametrize("path", ["nonsense", UNKNOWN_ID])
 async def test_what_is_not_there_has_none(behind_gateway: Service, path: str) -> None:
     async with behind_gateway.client() as client:
         answer = await client.get(f"{WORKFLOWS}/{path}/progress")
