@@ -8,6 +8,7 @@ import msgspec
 from domain.event import Event, Recorded
 from domain.lease import Lease
 from projections.ports import Container, Document, Documents, Json
+from projections.size_limit import encoded_within_limit
 
 
 class Projection(Protocol):
@@ -77,7 +78,7 @@ class Materializer:
         await self._documents.put(
             container,
             [
-                Document(*key, current[key][0], _encode(current[key][1]), based_on.get(key, 0))
+                Document(*key, current[key][0], encoded_within_limit(current[key][1]), based_on.get(key, 0))
                 for key in changed
             ],
         )

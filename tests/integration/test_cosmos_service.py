@@ -7,9 +7,11 @@ from typing import Any
 import anyio
 import pytest
 
+from application.commands import CompleteStep
 from config.container import Projections
 from config.rebuild import rebuild
 from config.settings import Settings
+from tests.builders import metadata
 from tests.cosmos import Account, administrator, dropped_afterwards, fresh_database
 from tests.cosmos_gate import Refusal, gate_before
 from tests.harness import (
@@ -30,6 +32,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.cosmos]
 Dump = dict[str, dict[tuple[str, str], Mapping[str, Any]]]
 
 LISTS = ("/api/v1/workflows", "/api/v1/hitl/approvals")
+OMITTED = {"omittedBytes": 6 * 900_000 + len('{"text":""}')}
 ASKED = {"opportunityId": "opp-1", "riskScore": 0.9, "amount": 250_000}
 
 
@@ -125,6 +128,26 @@ async def test_a_container_that_was_deleted_comes_back_with_its_documents_at_the
     async with service(settings) as running:
         await running.caught_up()
         assert await dump(cosmos, settings) == before
+
+
+async def test_a_workflow_that_is_too_large_for_a_document_keeps_no_other_waiting(settings: Settings) -> None:
+    large = {"text": "ä" * 900_000}
+    async with service(settings) as running, running.client() as client:
+        workflow = (await client.post("/api/v1/workflows", json={"opportunityId": "opp-1"})).json()[
+            "workflowId"
+        ]
+        for step in ("risk_analysis", "forecast"):
+            await running.container.dispatch(
+                CompleteStep(meta=metadata(), workflow_id=workflow, step=step, result=large)
+            )
+        other = (await client.post("/api/v1/workflows", json={"opportunityId": "opp-2"})).json()["workflowId"]
+        await running.caught_up()
+        shown = (await client.get(f"/api/v1/workflows/{workflow}")).json()
+        assert [step["status"] for step in shown["steps"]] == ["completed", "running", "completed", "running"]
+        assert [step.get("result") for step in shown["steps"] if "result" in step] == [OMITTED, OMITTED]
+        assert (await client.get(f"/api/v1/workflows/{other}")).json()["status"] == "running"
+        listed = (await client.get("/api/v1/workflows")).json()
+        assert {each["workflowId"] for each in listed["workflows"]} == {workflow, other}
 
 
 async def test_commands_are_taken_while_cosmos_is_away_and_documents_follow_when_it_is_back(

@@ -1,0 +1,60 @@
+"""A document must be storable: a store for documents takes so many bytes of one, and refuses the rest.
+
+What is too large is left out of the document, the largest first, and its size stands in its place. All of it
+is in the log, and in the answers that are made from the log. A document that its store refused would keep
+every later one waiting.
+"""
+
+import json
+from collections.abc import Iterator
+
+import msgspec
+
+from projections.ports import Json
+
+MOST_BYTES = 1_900_000
+"""Cosmos DB takes 2 MB, its own properties included (Azure Cosmos DB service quotas: per-item limits)."""
+
+MAY_BE_LARGE = ("input", "output", "result", "results", "metadata", "error")
+"""What comes from outside and has a size of its own."""
+
+_WORST_ESCAPE = 3
+"""A character of two bytes in UTF-8 takes six where JSON is written in ASCII, as Cosmos DB's SDK does."""
+
+_KEPT_CHARACTERS = 1000
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict).decode
+
+
+def encoded_within_limit(body: Json) -> bytes:
+    """The document as JSON, without its largest parts where it has more than :data:`MOST_BYTES`."""
+    encoded = _encode(body)
+    if len(encoded) * _WORST_ESCAPE <= MOST_BYTES:
+        return encoded
+    size = _size(body)
+    if size <= MOST_BYTES:
+        return encoded
+    shortened = _decode(encoded)
+    for bytes_of, holder, name in sorted(_large_parts(shortened), key=lambda part: part[0], reverse=True):
+        holder[name] = _in_place_of(holder[name], bytes_of)
+        size -= bytes_of
+        if size <= MOST_BYTES:
+            break
+    return _encode(shortened)
+
+
+def _large_parts(body: Json) -> Iterator[tuple[int, Json, str]]:
+    """The size of each part that may be left out, and where it stands."""
+    for holder in (body, *body.get("steps", ())):
+        for name in MAY_BE_LARGE:
+            if name in holder:
+                yield _size(holder[name]), holder, name
+
+
+def _in_place_of(value: object, size: int) -> object:
+    return f"{value[:_KEPT_CHARACTERS]}…" if isinstance(value, str) else {"omittedBytes": size}
+
+
+def _size(value: object) -> int:
+    return len(json.dumps(value, separators=(",", ":")))
