@@ -70,6 +70,11 @@ class Work(Part, frozen=True, kw_only=True, omit_defaults=True):
             return [] if event is None else [{"type": event}]
         return self.parameters.get("replies", ()) if self.kind == "event" else ()
 
+    @property
+    def correlation(self) -> Mapping[str, str]:
+        """What a reply must have in common with the input, besides the workflow."""
+        return self.parameters.get("correlation", {}) if self.kind in ("event", "wait") else {}
+
 
 class MapOver(Part, frozen=True, kw_only=True, omit_defaults=True):
     """What a ``map`` step does for each element of the list that ``over`` finds, ``at_once`` at a time.

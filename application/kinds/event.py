@@ -2,12 +2,20 @@
 
 Without ``replies`` the answers are those that the wire contract knows. Of a reply, ``result`` maps names to
 expressions over the message (``data``), and without it the data are the result; one that has ``failed`` tells
-in ``data.error`` why.
+in ``data.error`` why. ``correlation`` tells replies to several steps of a workflow apart.
 """
 
 from collections.abc import Collection
 
-from application.kinds.kind import EXPRESSION, MESSAGE_TYPE, Parameters, StepKind, parameters
+from application.kinds.kind import (
+    CORRELATION,
+    EXPRESSION,
+    MESSAGE_TYPE,
+    Parameters,
+    StepKind,
+    correlation_faults,
+    parameters,
+)
 from domain.definition_rules import expression_faults
 from domain.faults import Fault
 
@@ -38,7 +46,7 @@ def _more(parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
             faults.append(Fault(f"{field}.result", "is for a reply that has not failed"))
         for name, expression in reply.get("result", {}).items():
             faults.extend(expression_faults(f"{field}.result.{name}", expression))
-    return faults
+    return [*faults, *correlation_faults(parameters, input_names)]
 
 
 EVENT = StepKind(
@@ -47,6 +55,7 @@ EVENT = StepKind(
         {
             "request": MESSAGE_TYPE,
             "replies": {"type": "array", "minItems": 1, "maxItems": 20, "items": _REPLY},
+            "correlation": CORRELATION,
         },
         required=["request"],
     ),

@@ -1,12 +1,13 @@
 """What a kind of step is to a definition: its name, and what its parameters may be."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
 from jsonschema import Draft202012Validator
 
 from domain.definition import DEFAULT_STEP_TIMEOUT_SECONDS
+from domain.definition_rules import expression_faults
 from domain.faults import Fault
 from domain.json_schema import value_faults
 
@@ -61,3 +62,20 @@ MESSAGE_TYPE = {"type": "string", "maxLength": 255, "pattern": r"^[a-z_]+(\.[a-z
 
 NAME = {"type": "string", "minLength": 1, "maxLength": 128}
 EXPRESSION = {"type": "string", "minLength": 1, "maxLength": 2000}
+CORRELATION = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 10,
+    "propertyNames": NAME,
+    "additionalProperties": EXPRESSION,
+}
+"""Of kinds that a message ends: names of the input, and expressions over the message with the same values."""
+
+
+def correlation_faults(parameters: Parameters, input_names: Collection[str]) -> Iterator[Fault]:
+    """What is wrong with a ``correlation`` besides its form."""
+    for name, expression in parameters.get("correlation", {}).items():
+        field = f"correlation.{name}"
+        if name not in input_names:
+            yield Fault(field, f"{name} is not in the step's input")
+        yield from expression_faults(field, expression)

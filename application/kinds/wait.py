@@ -2,7 +2,15 @@
 
 from collections.abc import Collection
 
-from application.kinds.kind import MESSAGE_TYPE, NAME, Parameters, StepKind, parameters
+from application.kinds.kind import (
+    CORRELATION,
+    MESSAGE_TYPE,
+    NAME,
+    Parameters,
+    StepKind,
+    correlation_faults,
+    parameters,
+)
 from domain.definition_rules import LONGEST_SECONDS
 from domain.faults import Fault
 
@@ -10,11 +18,13 @@ _ONE_OF = ("seconds", "until", "event")
 
 
 def _more(parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
-    if len(parameters) != 1:
+    if sum(each in parameters for each in _ONE_OF) != 1:
         return [Fault("", f"say one of {', '.join(_ONE_OF)}")]
+    if "correlation" in parameters and "event" not in parameters:
+        return [Fault("correlation", "is for an event")]
     if "until" in parameters and parameters["until"] not in input_names:
         return [Fault("until", f"{parameters['until']} is not in the step's input")]
-    return []
+    return list(correlation_faults(parameters, input_names))
 
 
 WAIT = StepKind(
@@ -24,6 +34,7 @@ WAIT = StepKind(
             "seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_SECONDS},
             "until": NAME,
             "event": MESSAGE_TYPE,
+            "correlation": CORRELATION,
         }
     ),
     more=_more,

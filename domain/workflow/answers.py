@@ -4,14 +4,14 @@ An answer that nobody waits for changes nothing. ``attempt``, where the sender k
 it answers; one to an earlier dispatch comes too late.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from itertools import chain
 from typing import Any
 
-from domain.definition import FailureReason
+from domain.definition import FailureReason, Work
 from domain.event import Event
 from domain.expressions import BadExpression, mapped
+from domain.workflow.correlation import message_key
 from domain.workflow.state import UNDER_WAY, Workflow
 from domain.workflow.step import COMPENSATION, Step
 from domain.workflow.turn import Turn
@@ -60,37 +60,53 @@ def take_reply(
     """Take a message that the plan names as a reply to a request, by the rule that stands there, or that a
     step waits for.
 
-    ``stepId`` in the data tells which step it answers; without it, the first of the plan that waits for such
-    a message. An item of a ``map`` step is only ever answered by its id.
+    ``stepId`` in the data tells which step it answers, or the definition's ``correlation`` does; without
+    them, the first of the plan that waits for such a message. An item of a ``map`` step has to be told.
     """
-    for step in _addressed(state, data.get("stepId")):
-        reply = _reply_of(step, message_type)
-        if reply is None:
-            continue
-        if reply.get("failed"):
-            error = data.get("error")
-            reason = error.get("message") if isinstance(error, Mapping) else error
-            told = str(reason or "the service gave no reason")
-            return fail_step(state, step_type=step.step_type, error=told, now=now)
-        try:
-            result = mapped(reply["result"], {"data": data}) if "result" in reply else data
-        except BadExpression as bad:
-            return fail_step(state, step_type=step.step_type, error=str(bad), reason="rejected", now=now)
-        return complete_step(state, step_type=step.step_type, result=result, now=now)
-    return ()
+    step = _addressed(state, message_type, data)
+    reply = _reply_of(step.work, message_type) if step is not None else None
+    if step is None or reply is None:
+        return ()
+    if reply.get("failed"):
+        error = data.get("error")
+        reason = error.get("message") if isinstance(error, Mapping) else error
+        told = str(reason or "the service gave no reason")
+        return fail_step(state, step_type=step.step_type, error=told, now=now)
+    try:
+        result = mapped(reply["result"], {"data": data}) if "result" in reply else data
+    except BadExpression as bad:
+        return fail_step(state, step_type=step.step_type, error=str(bad), reason="rejected", now=now)
+    return complete_step(state, step_type=step.step_type, result=result, now=now)
 
 
-def _addressed(state: Workflow, step_id: object) -> Iterable[Step]:
+def _addressed(state: Workflow, message_type: str, data: Mapping[str, Any]) -> Step | None:
+    """The step that a message answers, if it waits."""
+    step_id = data.get("stepId")
     if isinstance(step_id, str):
-        step = _waiting(state, step_id, None)
-        return [] if step is None else [step]
-    undoing = (state.steps.get(each.step_type + COMPENSATION) for each in state.plan)
-    steps = chain((step for _, step in state.planned()), undoing)
-    return (step for step in steps if step is not None and step.status in ("running", "retrying"))
+        return _waiting(state, step_id, None)
+    for name, work in _works(state):
+        if _reply_of(work, message_type) is None:
+            continue
+        key = message_key(name, work, data) if work.correlation else None
+        step = state.steps.get(state.expected.get(key or "", "") if work.correlation else name)
+        if step is not None and step.work == work and step.status in ("running", "retrying"):
+            return step
+    return None
 
 
-def _reply_of(step: Step, message_type: str) -> Mapping[str, Any] | None:
-    return next((each for each in step.work.replies if each.get("type") == message_type), None)
+def _works(state: Workflow) -> Iterator[tuple[str, Work]]:
+    """All that the plan asks for, by the names of its steps: the steps, then what undoes them."""
+    for each in state.plan:
+        yield each.step_type, each
+        if each.map is not None:
+            yield each.step_type, each.map.each
+    for each in state.plan:
+        if each.compensation is not None:
+            yield each.step_type + COMPENSATION, each.compensation
+
+
+def _reply_of(work: Work, message_type: str) -> Mapping[str, Any] | None:
+    return next((each for each in work.replies if each.get("type") == message_type), None)
 
 
 def time_out_step(state: Workflow, *, step_type: str, attempt: int, now: datetime) -> tuple[Event, ...]:

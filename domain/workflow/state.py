@@ -10,6 +10,7 @@ from immutables import Map
 from domain.definition import Announcements, StepDefinition
 from domain.event import Event
 from domain.values import StepRef
+from domain.workflow.correlation import expected_key
 from domain.workflow.events import (
     CompensationBegan,
     CompensationFailed,
@@ -51,7 +52,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules need to know of a workflow.
 
     ``steps`` holds those of the plan, and, by names of their own, the items of ``map`` steps and the
-    compensations. ``done`` are the completed steps of the plan in their order.
+    compensations; ``types`` tells their names by their ids, ``expected`` those of the steps whose replies are
+    told apart by more than the workflow. ``done`` are the completed steps of the plan in their order.
     """
 
     workflow_id: str
@@ -62,6 +64,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     plan: tuple[StepDefinition, ...]
     steps: Map[str, Step]
     types: Map[str, str]
+    expected: Map[str, str] = Map()
     done: tuple[str, ...] = ()
     input: Mapping[str, Any] | None = None
     deadline_seconds: float | None = None
@@ -200,9 +203,13 @@ def _dispatched(state: Workflow, event: StepDispatched) -> Workflow:
         result=None,
     )
     after = _put(state, running)
-    if before is not None:
-        return after
-    return msgspec.structs.replace(after, types=state.types.set(event.step_id, event.step_type))
+    types, expected = state.types, state.expected
+    if before is None:
+        types = types.set(event.step_id, event.step_type)
+    if step.work.correlation:
+        key = expected_key(step.item_of or step.step_type, step.work, event.input)
+        expected = expected.set(key, step.step_type)
+    return msgspec.structs.replace(after, types=types, expected=expected)
 
 
 def _born(state: Workflow, event: StepDispatched) -> Step:

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import msgspec
+
 from domain import workflow
-from domain.definition import StepDefinition, Work
+from domain.definition import Retry, StepDefinition, Work
 from domain.workflow import StepFailed
 from tests.domain.plans import Run, map_step, step
 
@@ -12,6 +14,7 @@ REPLIES = [
     {"type": "credit.check.failed", "failed": True},
     {"type": "credit.check.noted"},
 ]
+CHECK = {"check": "data.about.check"}
 
 
 def asking(name: str) -> StepDefinition:
@@ -75,3 +78,46 @@ def test_a_message_that_a_step_waits_for_ends_the_wait() -> None:
     reply(run, "contract.was.torn").then_nothing()
     run = run.so(reply(run, "contract.was.signed", by="ann"))
     assert run.state.results == {"signed": {"workflowId": "w-1", "by": "ann"}}
+
+
+def asking_about(name: str) -> StepDefinition:
+    return step(
+        name,
+        input={"check": f"input.{name}"},
+        parameters={"request": "credit.check.requested", "replies": REPLIES, "correlation": CHECK},
+    )
+
+
+def test_replies_to_several_steps_are_told_apart_by_what_the_definition_says() -> None:
+    run = Run.of(asking_about("first"), asking_about("second"), input={"first": 1, "second": {"n": 2}})
+    reply(run, "credit.check.noted").then_nothing()
+    reply(run, "credit.check.noted", about={"check": 3}).then_nothing()
+    run = run.so(reply(run, "credit.check.noted", about={"check": {"n": 2}}))
+    assert set(run.state.results) == {"second"}
+    reply(run, "credit.check.noted", about={"check": {"n": 2}}).then_nothing()
+    run = run.so(reply(run, "credit.check.failed", about={"check": 1}))
+    assert run.state.steps["first"].status == "failed"
+
+
+def test_a_step_that_is_tried_again_still_takes_its_reply() -> None:
+    run = Run.of(
+        msgspec.structs.replace(asking_about("first"), retry=Retry(attempts=2, delay_seconds=1)),
+        asking_about("second"),
+        input={"first": 1, "second": 2},
+    )
+    run = run.so(reply(run, "credit.check.failed", about={"check": 1}))
+    assert run.state.steps["first"].status == "retrying"
+    run = run.so(reply(run, "credit.check.noted", about={"check": 1}))
+    assert set(run.state.results) == {"first"}
+
+
+def test_an_item_is_told_by_its_element() -> None:
+    each = Work(
+        input={"check": "item"},
+        parameters={"request": "credit.check.requested", "replies": REPLIES, "correlation": CHECK},
+    )
+    run = Run.of(map_step("all", over="input.list", each=each), input={"list": ["a", "b", "c"]})
+    run = run.so(reply(run, "credit.check.noted", about={"check": "b"}, rate=2))
+    assert run.state.steps["all[1]"].status == "completed"
+    assert [run.state.steps[f"all[{number}]"].status for number in (0, 2)] == ["running", "running"]
+    reply(run, "credit.check.noted", rate=2).then_nothing()

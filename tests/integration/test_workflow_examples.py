@@ -136,6 +136,17 @@ async def test_a_start_that_does_not_fit_the_schema_is_told_every_fault(client: 
     assert [fault["field"] for fault in answer.json()["error"]["details"]] == ["input.amount"]
 
 
+async def test_a_quote_is_for_the_plant_that_it_names(client: httpx.AsyncClient, crm: Neighbour) -> None:
+    workflow_id = await begun(client, "quotes-of-all-plants", plants=["gera", "jena"])
+    asked = await crm.expect("plant.quote.requested", 2)
+    assert {request["data"]["plant"] for request in asked} == {"gera", "jena"}
+    for plant, price in (("suhl", 1), ("jena", 2), ("gera", 3)):
+        data = {"workflowId": workflow_id, "quote": {"plant": plant}, "price": price}
+        await crm.send("plant.quote.made", data)
+    workflow = await ended_as(client, workflow_id, "completed")
+    assert workflow["results"]["quotes"] == [{"price": 3}, {"price": 2}]
+
+
 async def test_every_contact_is_called_by_a_worker(client: httpx.AsyncClient) -> None:
     workflow_id = await begun(client, "call-the-contacts", contacts=["ann", "bob", "cid"])
     called: list[str] = []
