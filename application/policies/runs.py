@@ -188,7 +188,13 @@ def in_turns(events: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
 
 
 def _on_behalf_of(start: Start, recorded: Recorded) -> Metadata:
-    """Who asked for it has done it, whoever made room for it."""
+    """Who asked for it has done it, whoever made room for it.
+
+    What was asked for under an ``Idempotency-Key`` is done under it: then the workflow tells a repeat from
+    another request, whether the request's own handler or this policy begins it.
+    """
+    if recorded.meta.request_digest is not None:
+        return recorded.meta
     return Metadata(
         tenant=recorded.meta.tenant,
         actor=start.actor,
