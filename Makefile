@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 .PHONY: serve demo test chaos bench bench-compare check format install install-dev lock clean
@@ -11,8 +12,8 @@ serve: install ## run the service, embedded, on port 3051
 demo: install ## run it with simulated neighbours and watch it work
 	$(BIN)/workflow-orchestrator demo
 
-test: install-dev ## run every test
-	$(BIN)/python -m pytest $(ARGS)
+test: install-dev ## run every test, in WORKERS processes (ARGS: paths, -k words)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: install-dev ## the long chaos test (CHAOS_KILLS, CHAOS_SECONDS, CHAOS_SEED, CHAOS_FORMS), and ten minutes of overload
 	$(BIN)/python -m tests.chaos.campaign

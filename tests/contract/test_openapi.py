@@ -18,6 +18,8 @@ from tests.contract.service import EmbeddedService
 from tests.contract.tokens import SECRET, TokenForTheRequest
 from tests.harness import service, service_process, settings_in
 
+pytestmark = pytest.mark.timeout(300)
+
 CHECKS = {
     "not_a_server_error",
     "status_code_conformance",
