@@ -28,6 +28,10 @@ WORTHWHILE_SHARE = 0.25
 however often a worker tells that it lives."""
 
 
+MOST_LOST = 10
+"""After so many workers that were not heard of again the task fails: it may be what they die of."""
+
+
 class TaskLease(msgspec.Struct, frozen=True):
     """Who has a task, by the digest of the token, and until when."""
 
@@ -41,7 +45,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules need to know of a task.
 
     ``lease`` is the present one, or the last one of a task that has ended; ``released`` the digest of one
-    that was given back, as long as nobody else has had the task since. ``outcome`` is what the worker said.
+    that was given back, as long as nobody else has had the task since. ``outcome`` is what the worker said,
+    ``lost`` how many workers were not heard of again.
     """
 
     offered: TaskOffered
@@ -49,6 +54,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     lease: TaskLease | None = None
     released: str | None = None
     outcome: Any = None
+    lost: int = 0
 
 
 def offer(state: Task | None, offered: TaskOffered) -> tuple[Event, ...]:
@@ -72,6 +78,8 @@ def claim(
     expired = expire(state, now=now)
     if state.status == "claimed" and not expired:
         raise TaskNotOffered("another worker has the task")
+    if any(isinstance(event, TaskFailed) for event in expired):
+        raise TaskNotOffered("too many workers were not heard of again")
     claimed = TaskClaimed(
         task_id=state.offered.task_id,
         worker_id=worker_id,
@@ -165,23 +173,11 @@ def fail(state: Task, *, lease_digest: str, error: str, retryable: bool, now: da
     if state.status == "failed" and state.outcome == (error, retryable):
         return ()
     _require_open(state)
-    offered = state.offered
-    failed = TaskFailed(
-        task_id=offered.task_id,
-        workflow_id=offered.workflow_id,
-        step_id=offered.step_id,
-        attempt=offered.attempt,
-        worker_id=lease.worker_id,
-        error=error,
-        retryable=retryable,
-        lease_until=lease.until,
-        failed_at=now,
-    )
-    return (failed,)
+    return (_failed(state, lease, error, retryable=retryable, now=now),)
 
 
 def expire(state: Task, *, now: datetime) -> tuple[Event, ...]:
-    """Put it back into its queue if its lease has run out."""
+    """Put it back into its queue if its lease has run out; the last of :data:`MOST_LOST` times it fails."""
     lease = state.lease
     if state.status != "claimed" or lease is None or now < lease.until:
         return ()
@@ -192,7 +188,10 @@ def expire(state: Task, *, now: datetime) -> tuple[Event, ...]:
         lease_until=lease.until,
         expired_at=now,
     )
-    return (expired,)
+    if state.lost + 1 < MOST_LOST:
+        return (expired,)
+    error = f"{MOST_LOST} workers claimed the task and were not heard of again"
+    return (expired, _failed(state, lease, error, retryable=True, now=now))
 
 
 def revoke(state: Task | None, *, reason: str, now: datetime) -> tuple[Event, ...]:
@@ -219,7 +218,7 @@ def evolve(state: Task | None, event: Event) -> Task:
         case TaskReleased() if state.lease is not None:
             return replace(state, status="offered", lease=None, released=state.lease.digest)
         case TaskLeaseExpired():
-            return replace(state, status="offered", lease=None)
+            return replace(state, status="offered", lease=None, lost=state.lost + 1)
         case TaskCompleted():
             return replace(state, status="completed", outcome=event.output)
         case TaskFailed():
@@ -227,6 +226,21 @@ def evolve(state: Task | None, event: Event) -> Task:
         case TaskRevoked():
             return replace(state, status="revoked")
     raise TypeError(f"{event!r} cannot follow {state!r}")
+
+
+def _failed(state: Task, lease: TaskLease, error: str, *, retryable: bool, now: datetime) -> TaskFailed:
+    offered = state.offered
+    return TaskFailed(
+        task_id=offered.task_id,
+        workflow_id=offered.workflow_id,
+        step_id=offered.step_id,
+        attempt=offered.attempt,
+        worker_id=lease.worker_id,
+        error=error,
+        retryable=retryable,
+        lease_until=lease.until,
+        failed_at=now,
+    )
 
 
 def _lease_of_holder(state: Task, digest: str) -> TaskLease:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from domain import task
@@ -19,6 +20,7 @@ from domain.task import (
     digest_of,
     task_id_of,
 )
+from domain.task.rules import MOST_LOST
 from tests.builders import NOW, after
 from tests.domain.scenario import Given
 
@@ -299,3 +301,20 @@ def test_a_task_begins_with_its_offer() -> None:
         task.evolve(None, claimed())
     with pytest.raises(TypeError, match="cannot follow"):
         task.evolve(given().state, offered())
+
+
+def test_what_so_many_workers_die_of_fails() -> None:
+    before: list[Any] = []
+    for number in range(MOST_LOST - 1):
+        at = 60.0 * number
+        before += [claimed(at=at), expired(at + 60, until=at + 60)]
+    last = given(*before, claimed(at=540))
+    last.when(expire(600)).then(
+        expired(600, until=600),
+        msgspec.structs.replace(
+            failed(600, "10 workers claimed the task and were not heard of again"),
+            lease_until=after(seconds=600),
+        ),
+    )
+    last.when(claim("bob", BOB, at=600)).then_refused(TaskNotOffered)
+    last.when(complete(at=600, output={})).then(completed(600, {}, until=600))

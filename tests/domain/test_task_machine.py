@@ -12,6 +12,7 @@ from domain import task
 from domain.errors import Refusal, TaskEnded, TaskLeaseLost, TaskNotOffered
 from domain.event import Event
 from domain.task import Task, TaskClaimed, TaskCompleted, TaskFailed, TaskOffered, TaskRevoked, digest_of
+from domain.task.rules import MOST_LOST
 from tests.builders import NOW
 
 WORKERS = ("ann", "bob")
@@ -42,6 +43,7 @@ class TaskMachine(RuleBasedStateMachine):
         self.released_by: str | None = None
         self.last_holder: str | None = None
         self.end: tuple[str, object] | None = None
+        self.lost = 0
 
     def ask(self, decide: Callable[[Task], Sequence[Event]]) -> Sequence[Event]:
         """What is decided is applied at once: the append is the judge, and there is one order of appends."""
@@ -59,6 +61,15 @@ class TaskMachine(RuleBasedStateMachine):
         with pytest.raises(refusal):
             decide()
         assert self.events == before
+
+    @precondition(lambda self: self.end is None and self.holder is None and self.lost < MOST_LOST - 1)
+    @rule()
+    def many_die(self) -> None:
+        """All but the last that may."""
+        while self.lost < MOST_LOST - 1:
+            self.claim("ann", 1)
+            self.now += timedelta(seconds=1)
+            self.the_timer_fires()
 
     @rule(by=st.integers(1, 40))
     def time_passes(self, by: int) -> None:
@@ -82,9 +93,12 @@ class TaskMachine(RuleBasedStateMachine):
 
         if self.end is not None:
             self.refuses(TaskEnded, decide)
-        elif self.holder is not None and self.now < self.until:
+        elif (self.holder is not None and self.now < self.until) or (
+            self.holder is not None and self.lost + 1 == MOST_LOST
+        ):
             self.refuses(TaskNotOffered, decide)
         else:
+            self.lost += self.holder is not None
             assert isinstance(decide()[-1], TaskClaimed)
             self.token_of[worker] = token
             self.holder, self.until, self.lease_seconds = worker, self.now + timedelta(seconds=lease), lease
@@ -172,6 +186,8 @@ class TaskMachine(RuleBasedStateMachine):
         assert bool(happened) == due
         if due:
             self.holder = self.last_holder = None
+            self.lost += 1
+            self.end = ("failed", True) if self.lost == MOST_LOST else None
 
     @rule()
     def revoke(self) -> None:
