@@ -7,9 +7,11 @@ time share one: see :mod:`application.deciders`.
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 
 from application.deciders import Committed, Decider, decide_together
 from application.event_log import (
@@ -34,8 +36,11 @@ for the ping."""
 
 _MOST_WAITING = 256
 _MOST_REMEMBERED = 10_000
+_CLOSING_SECONDS = 2.0
 _TURN_SECONDS = 3.0
 _PATIENCE_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
 
 
 class LogBatch(msgspec.Struct, frozen=True):
@@ -192,11 +197,18 @@ class EventStore:
             self._wake()
 
     def close(self) -> None:
-        """Give back every connection."""
-        self._commanding.close()
-        for thread in (self._looking, self._reading, self._pinging):
-            thread.close()
-        self._log.close()
+        """Give back every connection, once nobody is at it: a driver whose connection is closed under it
+        takes the process with it. Where the store gives no answer they are left to the process's end.
+        """
+        until = monotonic() + _CLOSING_SECONDS
+        have_ended = [
+            threads.close(patience_seconds=max(0.0, until - monotonic()))
+            for threads in (self._commanding, self._looking, self._reading, self._pinging)
+        ]
+        if all(have_ended):
+            self._log.close()
+        else:
+            log.warning("event_store_left_open", why="it gave no answer")
 
     def _select(
         self,

@@ -7,11 +7,11 @@ nothing. So nobody asks a store again and again, and one who waits costs a futur
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 import structlog
-from anyio import CancelScope, move_on_after
+from anyio import move_on_after
 
 from application.event_log import PARTITION
 from application.event_store import EventStore
@@ -150,21 +150,15 @@ class TaskNews:
                 await self._alarm.wait(_POLL_SECONDS)
 
     async def _follow(self) -> None:
-        position = await self._look(self._store.head(PARTITION))
+        position = await self._store.head(PARTITION)
         while self._ears and not self.is_closed:
-            batch = await self._look(self._store.read(PARTITION, position, _BATCH))
+            batch = await self._store.read(PARTITION, position, _BATCH)
             if batch is None:
                 await self._alarm.wait(_POLL_SECONDS)
                 continue
             for recorded in batch.events:
                 self._hear(recorded)
             position = batch.position
-
-    async def _look(self, look: Awaitable[T]) -> T:
-        """To its end, even if cancelled: a thread is at it, on a connection that is closed right after."""
-        with CancelScope(shield=True):
-            found = await look
-        return found  # noqa: RET504 - a scope may swallow, say the types
 
     def _hear(self, recorded: Recorded) -> None:
         event = recorded.event

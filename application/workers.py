@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Lock
+from threading import Condition
 from typing import Generic, TypeVar
 
 from domain.errors import StoreUnavailable
@@ -51,7 +51,7 @@ class Workers(Generic[T, R]):
         self._patience_seconds = patience_seconds
         self._on_answers = on_answers
         self._executor = ThreadPoolExecutor(size, thread_name_prefix="event store")
-        self._guard = Lock()
+        self._guard = Condition()
         self._waiting: deque[_Call[T, R]] = deque()
         self._at_work = 0
         self._is_closed = False
@@ -75,10 +75,19 @@ class Workers(Generic[T, R]):
         finally:
             call.leave()
 
-    def close(self) -> None:
-        """Begin nothing more."""
+    def close(self, *, patience_seconds: float = 0.0) -> bool:
+        """Begin nothing more, and tell whether all that was at work has ended within that time.
+
+        What has not may go on using whatever the work uses.
+        """
         self._is_closed = True
+        with self._guard:
+            left, self._waiting = self._waiting, deque()
+            has_ended = self._guard.wait_for(lambda: not self._at_work, patience_seconds)
+        for call in left:
+            call.end(StoreUnavailable("the event store is closed"))
         self._executor.shutdown(wait=False)
+        return has_ended
 
     def _hand_over(self, call: "_Call[T, R]") -> None:
         with self._guard:
@@ -104,6 +113,7 @@ class Workers(Generic[T, R]):
         with self._guard:
             if not self._waiting:
                 self._at_work -= 1
+                self._guard.notify_all()
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._at_once))]
 
     def _answer(self, places: int, calls: "Sequence[_Call[T, R]]", answers: Sequence[R | Exception]) -> None:

@@ -109,6 +109,7 @@ class Container(msgspec.Struct, frozen=True):
     settings: Settings
     stores: Stores
     projections: Projections
+    shipped: ShippedDefinitions
     dispatch: Dispatcher
     consumer: MessageConsumer
     transport: Transport
@@ -254,6 +255,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         settings,
         stores,
         projections,
+        shipped,
         dispatch,
         consumer,
         transport,

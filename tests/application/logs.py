@@ -39,7 +39,9 @@ class OpenLogs:
 
     def store(self) -> EventStore:
         """One more process's store."""
-        return EventStore(self.open())
+        store = EventStore(self.open())
+        self._stack.callback(store.close)
+        return store
 
     def close(self) -> None:
         """Close every log."""

@@ -219,3 +219,24 @@ async def test_what_fails_for_all_is_told_to_each() -> None:
     async with anyio.create_task_group() as group:
         for _ in range(4):
             group.start_soon(ask)
+
+
+async def test_a_close_waits_for_what_is_at_work_and_turns_away_what_is_not(frozen: Frozen) -> None:
+    threads = workers(1, most_waiting=3, turn_seconds=5, patience_seconds=5)
+    outcomes: list[object] = []
+
+    async def ask() -> None:
+        try:
+            outcomes.append(await threads(frozen))
+        except StoreUnavailable as error:
+            outcomes.append(str(error))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(ask)
+        await until(1, frozen)
+        assert not threads.close(patience_seconds=0.05)
+        threading.Timer(0.1, frozen.thawed.set).start()
+        assert threads.close(patience_seconds=5)
+        assert (frozen.begun, frozen.ended) == (1, 1)
+    assert outcomes == ["the event store is closed"] * 2 + ["done"]
