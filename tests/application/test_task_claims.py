@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 
 import anyio
@@ -242,7 +242,8 @@ async def test_another_processs_task_is_told_as_well(
     assert got == ["a"]
 
 
-async def test_one_task_wakes_one_who_waits(one: Instance) -> None:
+async def test_one_task_wakes_one_who_waits(one: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("application.task_claims._looks", lambda: repeat(60.0))
     got = {}
 
     async def wait(number: int) -> None:
