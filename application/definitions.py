@@ -10,14 +10,18 @@ from domain.definition import WorkflowDefinition
 from domain.definition_rules import NAME, definition_faults
 from domain.errors import DefinitionIsRetired, DefinitionNotFound
 from domain.faults import Fault
+from domain.platform_messages import platform_faults
 from domain.published_definition import PublishedDefinition, definition_stream
 
 _MOST_REMEMBERED = 500
 
 
-def faults_of(definition: WorkflowDefinition) -> list[Fault]:
-    """Everything that keeps a definition from being run, with the kinds of steps that there are."""
-    return definition_faults(definition, {name: kind.faults for name, kind in KINDS.items()})
+def faults_of(definition: WorkflowDefinition, *, shipped: bool = False) -> list[Fault]:
+    """Everything that keeps a definition from being run, with the kinds of steps that there are; one that is
+    ``shipped`` may send the platform's own messages.
+    """
+    faults = definition_faults(definition, {name: kind.faults for name, kind in KINDS.items()})
+    return faults if shipped else [*faults, *platform_faults(definition)]
 
 
 class ShippedDefinitions:

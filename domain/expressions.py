@@ -9,8 +9,14 @@ import msgspec
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
+from domain.bounded_jmespath import search
+
 _UNFIT = (JMESPathError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError)
 """What an expression may run into; what it finds may also be no JSON (``&name``, half a surrogate)."""
+
+
+MOST_BYTES = 2 * 1024 * 1024
+"""What an expression finds may be so large, as a message may."""
 
 
 class BadExpression(ValueError):
@@ -37,12 +43,14 @@ def found(expression: str, context: Mapping[str, Any]) -> Any:
         BadExpression: it cannot be read, or does not fit what is there.
     """
     try:
-        value = compiled(expression).search(context)
-        msgspec.json.encode(value)
+        value = search(compiled(expression), context)
+        size = len(msgspec.json.encode(value))
     except BadExpression:
         raise
     except _UNFIT as error:
         raise BadExpression(f"{expression}: {_first_line(error)}") from None
+    if size > MOST_BYTES:
+        raise BadExpression(f"{expression}: finds {size} bytes of JSON, and may find {MOST_BYTES}")
     return value
 
 

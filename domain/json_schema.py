@@ -4,7 +4,8 @@ Nothing is fetched, no pattern runs away, and a schema that refers to its own pa
 stood where it is referred to. Formats are words, and are not checked.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from itertools import islice
 from typing import Any
 
@@ -18,6 +19,11 @@ from domain.patterns import BadPattern, compiled, matches
 
 MOST_SUBSCHEMAS = 1_000
 MOST_FAULTS = 100
+
+MOST_STEPS = 100_000
+"""So many keywords are held against parts of a value: a second's work or so."""
+
+QUICK_STEPS = 1_000
 
 _MOST_OBJECTS = 2 * MOST_SUBSCHEMAS
 """Before anything else is asked: to hold a schema against the standard's own takes long."""
@@ -53,10 +59,28 @@ def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
 def value_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault]:
     """Where a value departs from a schema that has no faults; ``field`` is what the value is called."""
     try:
+        return _value_faults(schema, value, field, MOST_STEPS)
+    except _TooMuch:
+        return [Fault(field, "is too much to hold against its schema: both together are too large")]
+
+
+def quick_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault] | None:
+    """The same, where it takes :data:`QUICK_STEPS` at most; else nothing is said."""
+    try:
+        return _value_faults(schema, value, field, QUICK_STEPS)
+    except _TooMuch:
+        return None
+
+
+def _value_faults(schema: Mapping[str, Any], value: Any, field: str, most_steps: int) -> list[Fault]:
+    left = _steps_left.set([most_steps])
+    try:
         errors = islice(_Validator(schema, registry=Registry()).iter_errors(value), MOST_FAULTS)
         faults = [_fault(error) for error in errors]
     except RecursionError:
         faults = [Fault("", "is nested too deep")]
+    finally:
+        _steps_left.reset(left)
     return list(within(field, faults))
 
 
@@ -202,14 +226,35 @@ def _unique_items(validator: Any, wanted: bool, value: Any, schema: Any) -> Iter
             yield ValidationError("has the same element twice")
 
 
+class _TooMuch(Exception):
+    """More steps than may be taken."""
+
+
+_steps_left: ContextVar[list[int]] = ContextVar("steps left")
+
+_Keyword = Callable[[Any, Any, Any, Any], Iterable[ValidationError] | None]
+
+
+def _counted(keyword: _Keyword) -> _Keyword:
+    def counted(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterable[ValidationError] | None:
+        left = _steps_left.get()
+        left[0] -= 1
+        if left[0] < 0:
+            raise _TooMuch
+        return keyword(validator, wanted, value, schema)
+
+    return counted
+
+
 _META = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+_OWN: Mapping[str, _Keyword] = {
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+    "additionalProperties": _additional_properties,
+    "required": _required,
+    "uniqueItems": _unique_items,
+}
 _Validator = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
-    {
-        "pattern": _pattern,
-        "patternProperties": _pattern_properties,
-        "additionalProperties": _additional_properties,
-        "required": _required,
-        "uniqueItems": _unique_items,
-    },
+    {name: _counted(keyword) for name, keyword in {**Draft202012Validator.VALIDATORS, **_OWN}.items()},
 )

@@ -32,8 +32,8 @@ class BadDocument(ValueError):
         self.faults = tuple(faults[:MOST_FAULTS])
 
 
-def read_definition(document: dict[str, Any]) -> WorkflowDefinition:
-    """The definition that a document, as JSON or YAML hold it, stands for.
+def read_definition(document: dict[str, Any], *, shipped: bool = False) -> WorkflowDefinition:
+    """The definition that a document, as JSON or YAML hold it, stands for; a tenant's, or a ``shipped`` one.
 
     Raises:
         BadDocument: with every fault.
@@ -42,7 +42,7 @@ def read_definition(document: dict[str, Any]) -> WorkflowDefinition:
         definition = DefinitionDocument.model_validate(document).read()
     except ValidationError as error:
         raise BadDocument(_all_faults(document, error)) from None
-    if faults := faults_of(definition):
+    if faults := faults_of(definition, shipped=shipped):
         raise BadDocument(faults)
     return definition
 

@@ -41,7 +41,7 @@ def read_folder(folder: Traversable) -> list[WorkflowDefinition]:
             document = read_yaml(file.read_bytes())
             if not isinstance(document, dict):
                 raise InvalidYaml("must be a mapping")
-            definition = read_definition(document)
+            definition = read_definition(document, shipped=True)
         except InvalidYaml as error:
             lines.append(f"{file.name}: {error}")
         except BadDocument as bad:

@@ -16,3 +16,35 @@ def test_what_is_no_json_or_does_not_fit_is_refused(expression: str) -> None:
 def test_what_is_not_there_is_nothing() -> None:
     assert found("a.b[0].c", {"a": {}}) is None
     assert not holds("a.b", {"a": {}})
+
+
+DOUBLED = {
+    "lists": "|".join(["input"] + ["[@, @]"] * 200),
+    "objects": "|".join(["input"] + ["{a: @, b: @}"] * 140),
+    "long lists": "|".join(["[input]"] + ["[@, @][]"] * 180),
+    "long texts": "|".join(["to_string(input)"] + ["join('', [@, @])"] * 110),
+    "told as text": "|".join(["input"] + ["[@, @]"] * 40 + ["to_string(@)"]),
+    "compared": " == ".join(["|".join(["input"] + ["[@, @]"] * 100)] * 2),
+    "of a large input": "[" + ", ".join(["large"] * 280) + "]",
+    "twice a megabyte": "[large, large, large]",
+}
+
+
+@pytest.mark.parametrize("how", DOUBLED)
+def test_what_grows_without_end_is_refused_before_it_has(how: str) -> None:
+    assert len(DOUBLED[how]) <= 2000
+    with pytest.raises(BadExpression, match=r"too large|too much|may find"):
+        found(DOUBLED[how], {"input": {"a": 1}, "large": ["x" * 100_000] * 8})
+
+
+@pytest.mark.parametrize(
+    ("expression", "first"),
+    [
+        ("list[*].{a: a, b: b.c}", {"a": 0, "b": 0}),
+        ("list[?a >= `0`]", {"a": 0, "b": {"c": 0}}),
+        ("sort_by(list, &b.c)", {"a": 0, "b": {"c": 0}}),
+        ("[list, list][]", {"a": 0, "b": {"c": 0}}),
+    ],
+)
+def test_a_long_list_is_not_too_much(expression: str, first: object) -> None:
+    assert found(expression, {"list": [{"a": n, "b": {"c": n}} for n in range(10_000)]})[0] == first

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from domain.json_schema import MOST_FAULTS, schema_faults, value_faults
+from domain.faults import Fault
+from domain.json_schema import MOST_FAULTS, quick_faults, schema_faults, value_faults
 
 Json = dict[str, Any]
 
@@ -138,3 +139,24 @@ def test_it_decides_as_the_standards_own_validator_does(schema: Any, value: Any)
     whole = schema if isinstance(schema, dict) else {"allOf": [schema]}
     assert schema_faults(whole) == []
     assert (value_faults(whole, value, "input") == []) == Draft202012Validator(whole).is_valid(value)
+
+
+ALTERNATIVES = {"items": {"anyOf": [{"type": "string"}] * 900 + [{"type": "number"}]}}
+
+
+def test_what_is_too_much_work_is_refused_and_not_done() -> None:
+    assert value_faults(ALTERNATIVES, [0] * 50, "input") == []
+    assert quick_faults(ALTERNATIVES, [0] * 50, "input") is None
+    told = "is too much to hold against its schema: both together are too large"
+    assert value_faults(ALTERNATIVES, [0] * 10_000, "input") == [Fault("input", told)]
+
+
+def test_ten_thousand_contacts_are_not_too_much() -> None:
+    contact = {
+        "type": "object",
+        "required": ["name"],
+        "properties": {"name": {"type": "string", "minLength": 1}, "phone": {"pattern": "^[0-9]+$"}},
+    }
+    contacts = [{"name": str(number), "phone": "1"} for number in range(10_000)]
+    assert value_faults({"items": contact}, contacts, "input") == []
+    assert quick_faults({"items": contact}, contacts[:10], "input") == []

@@ -1,0 +1,58 @@
+"""Messages that the platform gives a meaning of its own (wire contract, section 1): no definition sends them.
+
+Who receives them takes them for what this service, or a neighbour, says: a job is to run, it has failed, an
+approval is given. A tenant's definition would speak in their names.
+"""
+
+from collections.abc import Iterator
+
+from domain.definition import OPPORTUNITY_ANALYSIS, Work, WorkflowDefinition
+from domain.faults import Fault
+
+PREFIXES = ("workflow.", "hitl.", "integration.", "shard.")
+
+OF_NEIGHBOURS = (
+    "risk.evaluation.completed",
+    "risk.evaluation.failed",
+    "risk.scoring.completed",
+    "forecast.completed",
+    "recommendation.generation.completed",
+    "recommendation.generation.failed",
+)
+
+REQUESTS = frozenset(step.parameters["request"] for step in OPPORTUNITY_ANALYSIS.steps)
+"""What the neighbours can be asked for, by whatever definition."""
+
+
+def is_the_platforms(message_type: str) -> bool:
+    """Whether only the platform itself sends such messages."""
+    if message_type in REQUESTS:
+        return False
+    return message_type in OF_NEIGHBOURS or message_type.startswith(PREFIXES)
+
+
+def platform_faults(definition: WorkflowDefinition) -> list[Fault]:
+    """Where a tenant's definition would send what only the platform sends."""
+    told = [
+        (f"announcements.{name}", getattr(definition.announcements, name))
+        for name in ("started", "completed", "failed")
+    ]
+    asked = [
+        (f"{field}.parameters.request", work.parameters.get("request"))
+        for field, work in _works(definition)
+        if work.kind == "event"
+    ]
+    return [
+        Fault(field, f"{message_type} is a message of the platform's own")
+        for field, message_type in (*told, *asked)
+        if isinstance(message_type, str) and is_the_platforms(message_type)
+    ]
+
+
+def _works(definition: WorkflowDefinition) -> Iterator[tuple[str, Work]]:
+    for number, step in enumerate(definition.steps):
+        yield f"steps[{number}]", step
+        if step.map is not None:
+            yield f"steps[{number}].map.each", step.map.each
+        if step.compensation is not None:
+            yield f"steps[{number}].compensation", step.compensation
