@@ -114,7 +114,7 @@ class EndRun(Command):
 class StartWorkflow(Command):
     """Run a definition, its newest version if none is named; for an opportunity, where it needs one.
 
-    For a ``parent``'s step, ``depth`` counts how far down it is.
+    For a ``parent``'s step, ``depth`` counts how far down it is, ``breadth`` how many may stand beside it.
     """
 
     workflow_id: str
@@ -125,6 +125,7 @@ class StartWorkflow(Command):
     input: Mapping[str, Any] | None = None
     parent: StepRef | None = None
     depth: int = 0
+    breadth: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

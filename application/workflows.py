@@ -124,6 +124,7 @@ class WorkflowHandlers:
                     now=now,
                     parent=command.parent,
                     depth=command.depth,
+                    breadth=command.breadth,
                 )
             ),
             meta=command.meta,

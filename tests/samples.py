@@ -134,6 +134,7 @@ _EVENTS: tuple[Event, ...] = (
         announcements=Announcements(started="deal.review.started", completed="deal.review.completed"),
         parent=STEP,
         depth=2,
+        breadth=40,
     ),
     StepDispatched(
         workflow_id="w-1",
@@ -149,6 +150,7 @@ _EVENTS: tuple[Event, ...] = (
         deadline_at=after(minutes=15),
         item=1,
         depth=2,
+        breadth=40,
     ),
     StepMapped(
         workflow_id="w-1",

@@ -26,6 +26,9 @@ KIND = "workflow"
 MOST_DEPTH = 8
 """A definition that runs itself ends there."""
 
+MOST_BREADTH = 20_000
+"""So many workflows there may be at one depth, of one start: children that have children multiply."""
+
 _Ending = WorkflowCompleted | WorkflowFailed | WorkflowCancelled
 
 
@@ -65,6 +68,9 @@ class ChildWorkflows:
     def _start(self, recorded: Recorded, event: StepDispatched) -> Sequence[Command]:
         if event.depth >= MOST_DEPTH:
             return [self._fail(recorded, event, f"workflows are nested {MOST_DEPTH} deep at most")]
+        if event.breadth > MOST_BREADTH:
+            error = f"it and those beside it would start {event.breadth} workflows, and may {MOST_BREADTH}"
+            return [self._fail(recorded, event, error)]
         child_id = child_id_of(event.step_id, event.attempt)
         parent = StepRef(workflow_id=event.workflow_id, step_id=event.step_id, attempt=event.attempt)
         awaited = event.parameters.get("await", True)
@@ -77,6 +83,7 @@ class ChildWorkflows:
             input=event.input,
             parent=parent if awaited else None,
             depth=event.depth + 1,
+            breadth=event.breadth,
         )
         if awaited:
             return [start]

@@ -57,7 +57,8 @@ class WorkflowQueued(Event, frozen=True, kw_only=True, omit_defaults=True):
 class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A workflow began, with the plan that it keeps whatever becomes of the definition.
 
-    It may do so for a step of a ``parent``; ``depth`` counts how far down it is.
+    It may do so for a step of a ``parent``; ``depth`` counts how far down it is, and ``breadth`` how many
+    there may be of its kind: see :attr:`Workflow.breadth`.
     """
 
     workflow_id: str
@@ -74,6 +75,7 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     announcements: Announcements = Announcements()
     parent: StepRef | None = None
     depth: int = 0
+    breadth: int = 1
 
 
 @stored_as("workflow.step_dispatched", version=2, upcasters={1: _dispatched_2})
@@ -93,6 +95,7 @@ class StepDispatched(Event, frozen=True, kw_only=True, omit_defaults=True):
     deadline_at: datetime | None = None
     item: int | None = None
     depth: int = 0
+    breadth: int = 1
 
 
 @stored_as("workflow.step_mapped")

@@ -47,6 +47,7 @@ def start(
     now: datetime,
     parent: StepRef | None = None,
     depth: int = 0,
+    breadth: int = 1,
 ) -> tuple[Event, ...]:
     """Begin a workflow: the steps that wait for no other go out together."""
     deadline = definition.deadline_seconds
@@ -65,5 +66,6 @@ def start(
         announcements=definition.announcements,
         parent=parent,
         depth=depth,
+        breadth=breadth,
     )
     return (started, *Turn(evolve(None, started), now).go_on().events)

@@ -54,6 +54,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     ``steps`` holds those of the plan, and, by names of their own, the items of ``map`` steps and the
     compensations; ``types`` tells their names by their ids, ``expected`` those of the steps whose replies are
     told apart by more than the workflow. ``done`` are the completed steps of the plan in their order.
+    ``breadth`` is how many workflows may stand beside it: children of its parent, and of those beside that.
     """
 
     workflow_id: str
@@ -72,6 +73,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     announcements: Announcements = Announcements()
     parent: StepRef | None = None
     depth: int = 0
+    breadth: int = 1
     failure: str | None = None
     concurrency_group: str | None = None
 
@@ -86,6 +88,17 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     def planned(self) -> Iterator[tuple[StepDefinition, Step]]:
         """The steps of the plan, in its order."""
         return ((each, self.steps[each.step_type]) for each in self.plan)
+
+    @property
+    def children_breadth(self) -> int:
+        """How many children it may start, by what is known so far, and all those beside it as many."""
+        children = 0
+        for each, step in self.planned():
+            children += each.kind == "workflow"
+            children += each.compensation is not None and each.compensation.kind == "workflow"
+            if each.map is not None and each.map.each.kind == "workflow" and step.items is not None:
+                children += len(step.items.elements)
+        return self.breadth * max(1, children)
 
     def all_steps(self) -> list[Step]:
         """Items and compensations too, in an order that is always the same; that of a map is not."""
@@ -187,6 +200,7 @@ def _started(event: WorkflowStarted) -> Workflow:
         announcements=event.announcements,
         parent=event.parent,
         depth=event.depth,
+        breadth=event.breadth,
     )
 
 

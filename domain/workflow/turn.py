@@ -9,7 +9,8 @@ from typing import Any
 
 from domain.definition import MAP, FailureReason, StepDefinition, Work
 from domain.event import Event
-from domain.expressions import BadExpression, found, holds, mapped
+from domain.expressions import BadExpression, holds, mapped
+from domain.workflow import map_items
 from domain.workflow.compensation import compensations_left
 from domain.workflow.events import (
     CompensationBegan,
@@ -18,25 +19,25 @@ from domain.workflow.events import (
     StepCompleted,
     StepDispatched,
     StepFailed,
-    StepMapped,
     StepSkipped,
     WorkflowCompensated,
     WorkflowCompleted,
     WorkflowFailed,
 )
+from domain.workflow.sizes import MOST_INPUT_BYTES, MOST_RESULT_BYTES, fault_of_size, size_of
 from domain.workflow.state import UNDER_WAY, Workflow, evolve
-from domain.workflow.step import Items, Step, item_type, step_id_of
-
-MOST_ELEMENTS = 10_000
-"""A ``map`` step's list may be so long."""
+from domain.workflow.step import Step
 
 
 class Turn:
-    """Collects the events of one command. ``state`` is the workflow after those that there are."""
+    """Collects the events of one command. ``state`` is the workflow after those that there are, and
+    ``dispatched_bytes`` the size of all that is handed out by them.
+    """
 
     def __init__(self, state: Workflow, now: datetime) -> None:
         self.state = state
         self.now = now
+        self.dispatched_bytes = 0
         self._events: list[Event] = []
 
     @property
@@ -56,7 +57,7 @@ class Turn:
 
     def go_on(self, ended: Step | None = None) -> "Turn":
         """Do whatever is due now; ``ended`` is the step that has just ended, if one has."""
-        if ended is not None and ended.item_of is not None and not self.go_on_with_items(ended.item_of):
+        if ended is not None and ended.item_of is not None and not map_items.go_on(self, ended.item_of):
             return self
         if self.state.status == "compensating":
             self._compensate()
@@ -72,7 +73,7 @@ class Turn:
             if step.status == "retrying" and is_due and self.state.lets_out(step):
                 self.dispatch(step)
             elif step.items is not None and step.status == "running":
-                self.go_on_with_items(step.step_type)
+                map_items.go_on(self, step.step_type)
 
     def complete(self, step: Step, result: Any) -> None:
         """A step is completed."""
@@ -143,13 +144,18 @@ class Turn:
     def dispatch(self, step: Step) -> None:
         """Hand a step out; where its input cannot be made, it has failed by that."""
         if step.work.kind == MAP and isinstance(step.work, StepDefinition):
-            self._map(step, step.work)
+            map_items.begin(self, step, step.work)
             return
         try:
-            self._dispatch(step, mapped(step.work.input, self._context(step)))
-        except BadExpression as error:
-            self._dispatch(step, {})
-            self.fail(self.state.steps[step.step_type], str(error), "rejected")
+            input = mapped(step.work.input, self.context(step))
+            size = size_of(input)
+            error = fault_of_size("its input", size, MOST_INPUT_BYTES)
+        except BadExpression as bad:
+            input, size, error = {}, 0, str(bad)
+        self.dispatched_bytes += size
+        self._dispatch(step, {} if error else input)
+        if error:
+            self.fail(self.state.steps[step.step_type], error, "rejected")
 
     def end_as_failed(self, error: str, failed_step: str | None) -> None:
         """The workflow has failed; what can be undone is."""
@@ -211,7 +217,7 @@ class Turn:
 
     def _begin(self, definition: StepDefinition, step: Step) -> None:
         try:
-            if definition.when is None or holds(definition.when, self._context(step)):
+            if definition.when is None or holds(definition.when, self.context(step)):
                 self.dispatch(step)
             else:
                 self.skip(step, f"its condition does not hold: {definition.when}", by_operator=False)
@@ -231,97 +237,26 @@ class Turn:
                 input=input,
                 attempt=step.attempt + 1,
                 dispatched_at=self.now,
-                deadline_at=self._deadline(step.work),
+                deadline_at=self.deadline(step.work),
                 item=step.item,
                 depth=self.state.depth,
+                breadth=self.state.children_breadth if step.work.kind == "workflow" else 1,
             )
         )
-
-    def _map(self, step: Step, definition: StepDefinition) -> None:
-        """Find the elements, and begin with the first of them."""
-        assert definition.map is not None
-        try:
-            elements = found(definition.map.over, self._context(step))
-            error = _fault_of_elements(elements)
-        except BadExpression as bad:
-            elements, error = [], str(bad)
-        self.happened(
-            StepMapped(
-                workflow_id=self.state.workflow_id,
-                execution_id=self.state.execution_id,
-                step_id=step.step_id,
-                step_type=step.step_type,
-                elements=() if error else tuple(elements),
-                attempt=step.attempt + 1,
-                mapped_at=self.now,
-                deadline_at=self._deadline(definition),
-            )
-        )
-        if error:
-            self.fail(self.state.steps[step.step_type], error, "rejected")
-        else:
-            self.go_on_with_items(step.step_type)
-
-    def go_on_with_items(self, step_type: str) -> bool:
-        """Begin as many more items as may be; whether the ``map`` step has come to its end by that."""
-        while self.state.status == "running":
-            step = self.state.steps[step_type]
-            definition = self.state.definition(step_type)
-            assert definition is not None
-            assert definition.map is not None
-            assert step.items is not None
-            if step.status != "running":
-                return False
-            if step.items.failed > definition.map.tolerate:
-                self.fail(step, f"{step.items.failed} of {len(step.items.elements)} items failed", "reported")
-                return True
-            item = self._next_item(step_type, step.items)
-            if item is None:
-                if step.items.open:
-                    return False
-                self.complete(step, self._item_results(step_type, step.items))
-                return True
-            if step.items.open >= definition.map.at_once:
-                return False
-            self.dispatch(item)
-        return False
-
-    def _next_item(self, step_type: str, items: Items) -> Step | None:
-        """The next that is neither completed nor under way."""
-        for index in range(items.next, len(items.elements)):
-            item = self._item(step_type, index)
-            if item.status in ("pending", "failed", "cancelled"):
-                return item
-        return None
-
-    def _item(self, step_type: str, index: int) -> Step:
-        name = item_type(step_type, index)
-        known = self.state.steps.get(name)
-        if known is not None:
-            return known
-        definition = self.state.definition(step_type)
-        assert definition is not None
-        assert definition.map is not None
-        return Step(
-            step_id=step_id_of(self.state.workflow_id, name),
-            step_type=name,
-            work=definition.map.each,
-            item=index,
-            item_of=step_type,
-        )
-
-    def _item_results(self, step_type: str, items: Items) -> list[Any]:
-        steps = (self.state.steps[item_type(step_type, index)] for index in range(len(items.elements)))
-        return [step.result if step.status == "completed" else None for step in steps]
 
     def _complete_workflow(self) -> None:
+        results = self.state.results
+        error = fault_of_size("all its results", size_of(results), MOST_RESULT_BYTES)
+        if error:
+            self.end_as_failed(error, None)
+            return
         self.happened(
             WorkflowCompleted(
                 workflow_id=self.state.workflow_id,
                 opportunity_id=self.state.opportunity_id,
                 concurrency_group=self.state.concurrency_group,
                 execution_id=self.state.execution_id,
-                results=self.state.results,
+                results=results,
                 completed_at=self.now,
                 announced_as=self.state.announcements.completed,
                 parent=self.state.parent,
@@ -356,7 +291,7 @@ class Turn:
             )
         )
 
-    def _context(self, step: Step) -> dict[str, Any]:
+    def context(self, step: Step) -> dict[str, Any]:
         """What expressions can speak of: see ``docs/workflows.md``."""
         context: dict[str, Any] = {
             "input": self.state.input or {},
@@ -373,7 +308,8 @@ class Turn:
             context |= {"item": items.elements[step.item], "index": step.item}
         return context
 
-    def _deadline(self, work: Work) -> datetime | None:
+    def deadline(self, work: Work) -> datetime | None:
+        """When what is begun now has to be answered."""
         seconds = work.timeout_seconds
         return None if seconds is None else self.now + timedelta(seconds=seconds)
 
@@ -384,11 +320,3 @@ class Turn:
         if not 0 < step.tries < retry.attempts or reason not in retry.on:
             return None
         return self.now + timedelta(seconds=retry.pause_before(step.tries + 1, step.step_id))
-
-
-def _fault_of_elements(elements: Any) -> str | None:
-    if not isinstance(elements, list):
-        return "what is to be mapped over is no list"
-    if len(elements) > MOST_ELEMENTS:
-        return f"{len(elements)} elements are too many, {MOST_ELEMENTS} may be mapped over"
-    return None

@@ -19,11 +19,11 @@ from application.policies.approval_steps import approval_id_of
 from application.policies.child_workflows import MOST_DEPTH, child_id_of
 from domain import approval
 from domain.approval import Approval, approval_stream
-from domain.definition import Retry, WorkflowDefinition
+from domain.definition import Retry, Work, WorkflowDefinition
 from domain.errors import ApprovalNotPending, DefinitionNotFound
 from tests.application.engine import Engine, engine_of
 from tests.builders import TENANT, metadata
-from tests.domain.plans import step
+from tests.domain.plans import map_step, step
 from tests.domain.scenario import fold
 
 pytestmark = pytest.mark.anyio
@@ -83,11 +83,20 @@ LOST_AND_FORGOTTEN = definition(
 ITSELF = definition(
     "itself", step("run", kind="workflow", parameters={"definition": "itself"}, critical=True)
 )
+FORKS = definition(
+    "forks",
+    map_step(
+        "run",
+        over="input.deals",
+        each=Work(kind="workflow", parameters={"definition": "forks"}, input={"deals": "input.deals"}),
+        critical=True,
+    ),
+)
 
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    all_of_them = (REVIEW, PAUSES, UNTIL, CHILD, PARENT, FORGETS, LOST, LOST_AND_FORGOTTEN, ITSELF)
+    all_of_them = (REVIEW, PAUSES, UNTIL, CHILD, PARENT, FORGETS, LOST, LOST_AND_FORGOTTEN, ITSELF, FORKS)
     async with engine_of(tmp_path, *all_of_them) as engine:
         yield engine
 
@@ -236,6 +245,19 @@ async def test_a_definition_that_runs_itself_comes_to_an_end(engine: Engine) -> 
     top = await engine.workflow(workflow_id)
     assert top.status == "failed"
     assert f"nested {MOST_DEPTH} deep" in str(top.failure)
+
+
+async def test_a_definition_that_multiplies_comes_to_an_end(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("application.policies.child_workflows.MOST_BREADTH", 20)
+    workflow_id = await engine.start("forks", {"deals": [1, 2, 3]})
+    top = await engine.workflow(workflow_id)
+    assert top.status == "failed"
+    child = await engine.workflow(child_id_of(top.steps["run[0]"].step_id, 1))
+    grandchild = await engine.workflow(child_id_of(child.steps["run[0]"].step_id, 1))
+    assert (child.breadth, grandchild.breadth, grandchild.depth) == (3, 9, 2)
+    assert "would start 27 workflows, and may 20" in str(grandchild.steps["run[0]"].error)
 
 
 async def test_a_start_that_comes_again_after_its_definition_has_gone_changes_nothing(

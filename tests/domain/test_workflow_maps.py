@@ -7,7 +7,7 @@ import pytest
 from domain import workflow
 from domain.definition import Work
 from domain.workflow import StepCompleted, StepDispatched, StepFailed, WorkflowCompleted, evolve
-from domain.workflow.turn import MOST_ELEMENTS
+from domain.workflow.map_items import MOST_ELEMENTS
 from tests.builders import NOW, after
 from tests.domain.plans import ONCE_MORE, Run, cancelled, dispatched, map_step, step
 

@@ -1,0 +1,118 @@
+"""A ``map`` step in a turn: it finds its elements, and begins with as many of its items as may be at once."""
+
+from typing import TYPE_CHECKING, Any
+
+from domain.definition import StepDefinition
+from domain.expressions import BadExpression, found
+from domain.workflow.events import StepMapped
+from domain.workflow.sizes import MOST_RESULT_BYTES, fault_of_size, size_of
+from domain.workflow.state import Workflow
+from domain.workflow.step import Items, Step, item_type, step_id_of
+
+if TYPE_CHECKING:
+    from domain.workflow.turn import Turn
+
+MOST_ELEMENTS = 10_000
+"""A list may be so long."""
+
+_MOST_BYTES_AT_ONCE = 4 * 1024 * 1024
+"""Of items with large inputs fewer are begun in a turn: all of it is one append."""
+
+
+def begin(turn: "Turn", step: Step, definition: StepDefinition) -> None:
+    """Find the elements, and begin with the first of them."""
+    assert definition.map is not None
+    try:
+        elements = found(definition.map.over, turn.context(step))
+        error = _fault_of_elements(elements)
+    except BadExpression as bad:
+        elements, error = [], str(bad)
+    turn.happened(
+        StepMapped(
+            workflow_id=turn.state.workflow_id,
+            execution_id=turn.state.execution_id,
+            step_id=step.step_id,
+            step_type=step.step_type,
+            elements=() if error else tuple(elements),
+            attempt=step.attempt + 1,
+            mapped_at=turn.now,
+            deadline_at=turn.deadline(definition),
+        )
+    )
+    if error:
+        turn.fail(turn.state.steps[step.step_type], error, "rejected")
+    else:
+        go_on(turn, step.step_type)
+
+
+def go_on(turn: "Turn", step_type: str) -> bool:
+    """Begin as many more items as may be; whether the ``map`` step has come to its end by that."""
+    while turn.state.status == "running":
+        step = turn.state.steps[step_type]
+        definition = turn.state.definition(step_type)
+        assert definition is not None
+        assert definition.map is not None
+        assert step.items is not None
+        if step.status != "running":
+            return False
+        if step.items.failed > definition.map.tolerate:
+            turn.fail(step, f"{step.items.failed} of {len(step.items.elements)} items failed", "reported")
+            return True
+        item = _next_item(turn.state, step_type, step.items)
+        if item is None:
+            if step.items.open:
+                return False
+            _complete(turn, step, _results(turn.state, step_type, step.items))
+            return True
+        at_once = definition.map.at_once if turn.dispatched_bytes < _MOST_BYTES_AT_ONCE else 1
+        if step.items.open >= at_once:
+            return False
+        turn.dispatch(item)
+    return False
+
+
+def _complete(turn: "Turn", step: Step, results: list[Any]) -> None:
+    error = fault_of_size("all its results", size_of(results), MOST_RESULT_BYTES)
+    if error:
+        turn.fail(step, error, "rejected")
+    else:
+        turn.complete(step, results)
+
+
+def _next_item(state: Workflow, step_type: str, items: Items) -> Step | None:
+    """The next that is neither completed nor under way."""
+    for index in range(items.next, len(items.elements)):
+        item = _item(state, step_type, index)
+        if item.status in ("pending", "failed", "cancelled"):
+            return item
+    return None
+
+
+def _item(state: Workflow, step_type: str, index: int) -> Step:
+    name = item_type(step_type, index)
+    known = state.steps.get(name)
+    if known is not None:
+        return known
+    definition = state.definition(step_type)
+    assert definition is not None
+    assert definition.map is not None
+    return Step(
+        step_id=step_id_of(state.workflow_id, name),
+        step_type=name,
+        work=definition.map.each,
+        item=index,
+        item_of=step_type,
+    )
+
+
+def _results(state: Workflow, step_type: str, items: Items) -> list[Any]:
+    steps = (state.steps[item_type(step_type, index)] for index in range(len(items.elements)))
+    return [step.result if step.status == "completed" else None for step in steps]
+
+
+def _fault_of_elements(elements: Any) -> str | None:
+    if not isinstance(elements, list):
+        return "what is to be mapped over is no list"
+    if len(elements) > MOST_ELEMENTS:
+        return f"{len(elements)} elements are too many, {MOST_ELEMENTS} may be mapped over"
+    return None

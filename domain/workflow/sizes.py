@@ -1,0 +1,21 @@
+"""How large what a workflow hands on may be: all of it is stored, and most of it sent."""
+
+from typing import Any
+
+import msgspec
+
+MOST_INPUT_BYTES = 256 * 1024
+"""A step's input, as JSON."""
+
+MOST_RESULT_BYTES = 8 * 1024 * 1024
+"""The results of a ``map`` step's items together, and those of a workflow."""
+
+
+def size_of(value: Any) -> int:
+    """Bytes of JSON."""
+    return len(msgspec.json.encode(value))
+
+
+def fault_of_size(what: str, size: int, most: int) -> str | None:
+    """What is wrong with something of that size, if anything is."""
+    return f"{what}: {size} bytes of JSON, where {most} may be" if size > most else None
