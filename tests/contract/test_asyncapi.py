@@ -14,6 +14,7 @@ from application.integration import PUBLISHED_TYPES
 from config.settings import DEFAULT_FILE
 from config.transport import bindings_of
 from domain.definition import Announcements, StepDefinition, WorkflowDefinition
+from domain.platform_messages import REQUESTS, is_the_platforms
 from interfaces.definitions.shipped import read_folder, shipped_folder
 from interfaces.messaging.messages import CONSUMED
 from tests.contract.amqp import spoken_by, validate_message
@@ -150,6 +151,12 @@ def test_the_own_queue_is_bound_to_just_what_is_named() -> None:
     named = [MESSAGES[name]["name"] for name in OWN_QUEUE["messages"]]
     of_shipped = {each for definition in SHIPPED for each in definition.message_types}
     assert sorted(named) == sorted([*bindings_of({}, of_shipped), "stepReplied", "workflowTriggered"])
+
+
+def test_of_what_is_named_a_tenant_can_send_nothing_but_the_requests_of_the_analysis() -> None:
+    sent = documented_types("send")
+    assert {each for each in {*sent, *CONSUMED} if not is_the_platforms(each)} == REQUESTS
+    assert {each for each, messages in sent.items() if "StepRequested" in messages} == REQUESTS
 
 
 def test_exchange_and_queues_have_the_names_of_the_settings() -> None:

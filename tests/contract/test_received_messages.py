@@ -67,7 +67,7 @@ def test_the_document_speaks_of_what_the_model_reads(message_type: str) -> None:
 
 @pytest.mark.parametrize("request_type", REQUESTS)
 def test_what_the_simulated_neighbours_answer_is_what_the_document_expects(request_type: str) -> None:
-    (request,) = documented_types("send")[request_type]
+    request, *_ = documented_types("send")[request_type]
     for example in MESSAGES[request]["examples"]:
         reply = reply_to(msgspec.json.encode(example["payload"]))
         assert reply is not None
