@@ -26,7 +26,7 @@ _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.IGNORECASE
 )
-_SERVED = ("/health", "/ready", "/openapi.yaml", "/docs", "/api")
+_SERVED = ("/health", "/ready", "/openapi.yaml", "/asyncapi.yaml", "/docs", "/api")
 
 
 def quoted(text: str) -> str:

@@ -1,8 +1,6 @@
 """A Cosmos DB server for tests: the account that is given, else the one in ``cosmos_emulator``."""
 
-import fcntl
 import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,7 +10,7 @@ from uuid import uuid4
 import msgspec
 from azure.cosmos.aio import CosmosClient
 
-from tests.services import missing
+from tests.npm import node_for
 
 EMULATOR = Path(__file__).parent / "cosmos_emulator"
 ANY_KEY = "YW55IGtleSB3aWxsIGRv"
@@ -55,11 +53,7 @@ def own_emulator(*arguments: str) -> Iterator[Account]:
 @contextmanager
 def emulator_process(*arguments: str) -> Iterator[tuple[Account, "subprocess.Popen[str]"]]:
     """The same, with the process in which its data are, to be frozen for a while."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        missing("Cosmos DB (node and npm, for its emulator)")
-        return
-    _install(npm)
+    node = node_for(EMULATOR, "the emulator of Cosmos DB")
     with subprocess.Popen(
         [node, "server.js", "0", *arguments],
         cwd=EMULATOR,
@@ -76,18 +70,6 @@ def emulator_process(*arguments: str) -> Iterator[tuple[Account, "subprocess.Pop
             yield Account(f"{scheme}://127.0.0.1:{port.strip()}", ANY_KEY), process
         finally:
             process.kill()
-
-
-def _install(npm: str) -> None:
-    """Install the emulator's packages, once, whoever else is about to."""
-    with (EMULATOR / ".install.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (EMULATOR / "node_modules" / ".package-lock.json").exists():
-            command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-            try:
-                subprocess.run(command, cwd=EMULATOR, check=True, capture_output=True, timeout=300)
-            except subprocess.SubprocessError as error:
-                missing(f"Cosmos DB (the packages of its emulator: {error})")
 
 
 def fresh_database() -> str:

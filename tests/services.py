@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -45,7 +46,7 @@ def lasting_port() -> int:
             return port
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """Fail on CI, skip elsewhere."""
     if os.environ.get("CI"):
         pytest.fail(f"{what} is needed: it is neither running nor installed")
@@ -78,7 +79,6 @@ def rabbitmq_node(port: int) -> Iterator["RabbitNode"]:
     program = shutil.which("rabbitmq-server", path=f"/usr/lib/rabbitmq/bin:{os.environ['PATH']}")
     if program is None:
         missing("RabbitMQ")
-        return
     with tempfile.TemporaryDirectory(prefix="rabbit-") as folder:
         node = RabbitNode(program, folder, port)
         try:
@@ -163,7 +163,6 @@ def postgres_node(port: int, **environ: str) -> Iterator["PostgresNode"]:
     pg_ctl = shutil.which("pg_ctl") or (str(found[-1]) if found else None)
     if pg_ctl is None:
         missing("PostgreSQL")
-        return
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         node = PostgresNode(pg_ctl, folder, port, environ)
         try:

@@ -1,4 +1,4 @@
-"""``/openapi.yaml``, and ``/docs``: the contract to read and to try, without the internet.
+"""``/openapi.yaml``, ``/asyncapi.yaml`` and ``/docs``: the contracts to read and try, without the internet.
 
 The page is Swagger UI out of the package ``swagger-ui-py``. Its policy lets it load and call nothing but
 this service, and runs no script that stands in the page itself.
@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-OPENAPI_FILE = "openapi.yaml"
+CONTRACTS = ("openapi.yaml", "asyncapi.yaml")
+"""What the service is asked and answers over HTTP, and what it says and takes over RabbitMQ."""
 
 ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -32,7 +33,11 @@ _PAGE = """\
     <link rel="stylesheet" href="docs/swagger-ui.css">
   </head>
   <body>
-    <div id="contract">The contract as text: <a href="openapi.yaml">openapi.yaml</a></div>
+    <p style="margin: 1em; font-family: sans-serif">
+      Over HTTP: <a href="openapi.yaml">openapi.yaml</a>, below.
+      Over RabbitMQ: <a href="asyncapi.yaml">asyncapi.yaml</a>.
+    </p>
+    <div id="contract"></div>
     <script src="docs/swagger-ui-bundle.js"></script>
     <script src="docs/init.js"></script>
   </body>
@@ -62,30 +67,31 @@ _ASSET_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Optio
 
 
 def docs_routes() -> list[Route]:
-    """``/openapi.yaml``, ``/docs``, and under it exactly the files that the page asks for.
+    """The contracts, ``/docs``, and under it exactly the files that the page asks for.
 
     Raises:
-        FileNotFoundError: the contract or Swagger UI is not installed with the service.
+        FileNotFoundError: a contract or Swagger UI is not installed with the service.
     """
     static = _swagger_ui()
+    fresh = {"Cache-Control": "no-cache"}
     return [
-        _text(f"/{OPENAPI_FILE}", openapi_document(), "application/yaml", {"Cache-Control": "no-cache"}),
+        *(_text(f"/{name}", contract(name), "application/yaml", fresh) for name in CONTRACTS),
         _text("/docs", _PAGE.encode(), "text/html", _PAGE_HEADERS),
         _text("/docs/init.js", _INIT_SCRIPT.encode(), "text/javascript", _ASSET_HEADERS),
         *(_file(f"/docs/{name}", static / name, media_type) for name, media_type in ASSETS.items()),
     ]
 
 
-def openapi_document() -> bytes:
-    """The contract: beside this module where the service is installed, else at the project's root.
+def contract(name: str) -> bytes:
+    """A contract: beside this module where the service is installed, else at the project's root.
 
     Raises:
         FileNotFoundError: it is at neither place.
     """
-    installed = files(__package__) / OPENAPI_FILE
+    installed = files(__package__) / name
     if installed.is_file():
         return installed.read_bytes()
-    return (Path(__file__).parents[2] / OPENAPI_FILE).read_bytes()
+    return (Path(__file__).parents[2] / name).read_bytes()
 
 
 def _swagger_ui() -> Path:

@@ -1,1 +1,1 @@
-"""What clients and neighbours rely on: openapi.yaml, and the messages that the service publishes."""
+"""What clients and neighbours rely on: openapi.yaml, and asyncapi.yaml for what goes over RabbitMQ."""

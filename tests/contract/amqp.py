@@ -1,20 +1,20 @@
-"""Every message that the service publishes, held against the wire contract (its section 1)."""
+"""Every message that the service publishes, held against asyncapi.yaml, and its AMQP properties."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-from jsonschema import Draft202012Validator
+from domain.definition import WorkflowDefinition
+from tests.contract.messages import documented_types, payload_faults, schema_faults
 
 SYSTEM_TENANT = "00000000-0000-0000-0000-000000000001"
 
-CONTRACT: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("messages.yaml").read_text())
+_PUBLISHED = documented_types("send")
 
-PUBLISHED_TYPES = frozenset(CONTRACT["data"])
-"""Every type that the service may publish."""
+PUBLISHED_TYPES = frozenset(_PUBLISHED)
+"""Every type that the service may publish, but for those that tenants' definitions add."""
 
 
 class BrokenContract(AssertionError):
@@ -39,11 +39,13 @@ def validate_message(
     *,
     routing_key: str | None = None,
     aliases: Mapping[str, str] | None = None,
+    definitions: Iterable[WorkflowDefinition] = (),
 ) -> dict[str, Any]:
     """The envelope in ``body``, once all of the message keeps to the contract.
 
     ``properties`` is a message of aio-pika, or a mapping as RabbitMQ's management answers it.
     ``aliases`` are those of ``rabbitmq.type_aliases``, documented type to type on the wire.
+    ``definitions`` are those of tenants, which have the service say more than the contract's own.
 
     Raises:
         BrokenContract: with every fault.
@@ -52,11 +54,10 @@ def validate_message(
         envelope = json.loads(body, parse_constant=_refuse_constant)
     except ValueError as error:
         raise BrokenContract(f"the body is not JSON: {error}") from None
-    faults = [*_faults(CONTRACT["envelope"], envelope, "envelope")]
+    documented = _under_its_documented_type(envelope, aliases or {})
+    faults = schema_faults("PublishedEnvelope", documented)
     if not faults:
-        documented = {wire: name for name, wire in (aliases or {}).items()}
-        message_type = documented.get(envelope["type"], envelope["type"])
-        faults += _data_faults(message_type, envelope)
+        faults += _message_faults(documented, spoken_by(definitions))
         faults += _property_faults(envelope, _as_mapping(properties))
         if routing_key is not None and routing_key != envelope["type"]:
             faults.append(f"routing key: {routing_key!r} is not the type {envelope['type']!r}")
@@ -65,30 +66,58 @@ def validate_message(
     return dict(envelope)
 
 
-def _faults(schema: Mapping[str, Any], value: object, where: str) -> Iterator[str]:
-    validator = Draft202012Validator({"allOf": [schema], "$defs": CONTRACT["$defs"]})
-    for error in validator.iter_errors(value):
-        yield f"{where}{error.json_path.removeprefix('$')}: {error.message}"
+def spoken_by(definitions: Iterable[WorkflowDefinition]) -> Mapping[str, list[str]]:
+    """The types that definitions have the service publish, each with the messages that it may be."""
+    spoken: dict[str, list[str]] = defaultdict(list)
+    for definition in definitions:
+        for step in definition.steps:
+            for work in (step, step.map and step.map.each, step.compensation):
+                if work and work.kind == "event":
+                    spoken[work.parameters["request"]].append("StepRequested")
+        told = definition.announcements
+        for message_type, message in (
+            (told.started, "WorkflowStarted"),
+            (told.completed, "WorkflowCompleted"),
+            (told.failed, "WorkflowFailed"),
+        ):
+            if message_type:
+                spoken[message_type].append(message)
+        spoken["workflow.step.completed"].append("StepCompleted")
+    return spoken
 
 
-def _data_faults(message_type: str, envelope: dict[str, Any]) -> Iterator[str]:
+def _under_its_documented_type(envelope: Any, aliases: Mapping[str, str]) -> Any:
+    for documented_type, wire_type in aliases.items():
+        if isinstance(envelope, dict) and envelope.get("type") == wire_type:
+            return envelope | {"type": documented_type}
+    return envelope
+
+
+def _message_faults(envelope: dict[str, Any], spoken: Mapping[str, list[str]]) -> list[str]:
+    """What keeps it from being the one of its type's messages that it is nearest to.
+
+    Of a documented type that is the first, which is the strictest, unless definitions speak of it too.
+    """
+    message_type = envelope["type"]
+    messages = [*_PUBLISHED.get(message_type, ())[:1], *spoken.get(message_type, ())]
+    if not messages:
+        return [f"envelope.type: {message_type!r} is not a type that the service publishes"]
+    faults = [payload_faults(each, envelope) or [*_relation_faults(each, envelope)] for each in messages]
+    return min(faults, key=len)
+
+
+def _relation_faults(message: str, envelope: dict[str, Any]) -> Iterator[str]:
+    """What no schema can say: how members go together."""
     data, tenant, source = envelope["data"], envelope["tenantId"], envelope["source"]
-    if message_type not in PUBLISHED_TYPES:
-        yield f"envelope.type: {message_type!r} is not a type that the service publishes"
-        return
-    yield from _faults(CONTRACT["data"][message_type], data, "data")
-    if message_type == "workflow.job.trigger":
-        if tenant != SYSTEM_TENANT:
-            yield f"envelope.tenantId: {tenant!r} is not the system tenant"
-    elif tenant in ("", SYSTEM_TENANT):
+    if message != "JobTrigger" and tenant == SYSTEM_TENANT:
         yield f"envelope.tenantId: {tenant!r} is no tenant of a workflow or an approval"
-    if "tenantId" in data and data["tenantId"] != tenant:
-        yield "data.tenantId: is not the envelope's"
+    if message == "ApprovalCompleted" and data.get("tenantId") != tenant:
+        yield "envelope.data.tenantId: is not the envelope's"
     if not source["instance"].startswith(f"{source['service']}-"):
         yield "envelope.source.instance: does not begin with the service"
-    result = data.get("result", {})
+    result: dict[str, Any] = data.get("result", {}) if message == "AnalysisStepCompleted" else {}
     if "count" in result and result["count"] != len(result.get("recommendations", ())):
-        yield "data.result.count: is not how many recommendations there are"
+        yield "envelope.data.result.count: is not how many recommendations there are"
 
 
 def _property_faults(envelope: dict[str, Any], properties: Mapping[str, Any]) -> Iterator[str]:
@@ -106,6 +135,7 @@ def _property_faults(envelope: dict[str, Any], properties: Mapping[str, Any]) ->
     for name, (found, expected) in checks.items():
         if found != expected:
             yield f"properties.{name}: {found!r} is not {expected!r}"
+    yield from schema_faults("Headers", headers, "properties.headers")
 
 
 def _as_mapping(properties: MessageProperties | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -46,15 +46,15 @@ def operations() -> list[Operation]:
     ]
 
 
-def resolved(node: dict[str, Any]) -> dict[str, Any]:
+def resolved(node: dict[str, Any], document: dict[str, Any] = DOCUMENT) -> dict[str, Any]:
     """What a reference stands for; anything else as it is."""
-    return dict(at(node["$ref"])) if "$ref" in node else node
+    return dict(at(node["$ref"], document)) if "$ref" in node else node
 
 
-def at(reference: str) -> Any:
-    """What stands at a reference into the contract."""
+def at(reference: str, document: dict[str, Any] = DOCUMENT) -> Any:
+    """What stands at a reference into the contract, or into another document."""
     assert reference.startswith("#/"), reference
-    node: Any = DOCUMENT
+    node: Any = document
     for part in reference.removeprefix("#/").split("/"):
         node = node[part.replace("~1", "/").replace("~0", "~")]
     return node

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from domain.definition import Announcements, MapOver, StepDefinition, Work, WorkflowDefinition
 from tests.contract.amqp import PUBLISHED_TYPES, SYSTEM_TENANT, BrokenContract, validate_message
 
 TENANT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -47,14 +48,54 @@ DATA: dict[str, dict[str, Any]] = {
         "decidedBy": "u-1",
         "decidedAt": NOW,
     },
+    "workflow.deal.review.completed": OF_WORKFLOW | {"results": {"score": {}}, "timestamp": NOW},
+    "workflow.deal.review.failed": OF_WORKFLOW | {"error": "not at its end within 2592000 s"},
 }
+
+OF_A_TENANT = WorkflowDefinition(
+    name="deal-check",
+    version=1,
+    steps=(
+        StepDefinition(
+            step_type="credit",
+            parameters={"request": "credit.check.requested"},
+            compensation=Work(parameters={"request": "credit.check.withdrawn"}),
+            result_key="credit",
+        ),
+        StepDefinition(
+            step_type="calls",
+            kind="map",
+            map=MapOver(over="input.people", each=Work(parameters={"request": "person.call.requested"})),
+            result_key="calls",
+        ),
+    ),
+    announcements=Announcements(
+        started="deal.check.started", completed="deal.check.completed", failed="deal.check.failed"
+    ),
+)
+ASKED = {"workflowId": WORKFLOW, "stepId": STEP}
+DONE = ASKED | {"stepType": "credit", "result": None}
+
+OF_DEFINITIONS: list[tuple[str, dict[str, Any]]] = [
+    ("credit.check.requested", ASKED | {"opportunityId": "opp-1", "tenantId": "any", "amount": 5}),
+    ("credit.check.withdrawn", ASKED),
+    ("person.call.requested", ASKED | {"opportunityId": None}),
+    ("workflow.step.completed", DONE),
+    ("workflow.step.completed", DONE | {"stepType": "calls[9999]", "result": {"called": True}}),
+    ("workflow.step.completed", DONE | {"stepType": "credit.compensation", "result": []}),
+    ("deal.check.started", {"workflowId": WORKFLOW, "timestamp": NOW}),
+    ("deal.check.completed", OF_WORKFLOW | {"results": {"calls": [None]}, "timestamp": NOW}),
+    ("deal.check.failed", {"workflowId": WORKFLOW, "error": "late"}),
+    ("deal.check.failed", OF_WORKFLOW | {"error": "no such customer", "failedStep": "credit"}),
+]
+"""What a tenant's definition has the service say."""
 
 Message = tuple[dict[str, Any], dict[str, Any]]
 """An envelope and the AMQP properties that belong to it."""
 
 
-def message(message_type: str) -> Message:
-    """A sound message of a type."""
+def message(message_type: str, data: dict[str, Any] | None = None) -> Message:
+    """A sound message of a type, or with data of its own."""
     tenant = SYSTEM_TENANT if message_type == "workflow.job.trigger" else TENANT
     envelope = {
         "id": "0d9c1f5c-57f3-5d0e-9a40-3b7f5a2c6d18",
@@ -63,7 +104,7 @@ def message(message_type: str) -> Message:
         "timestamp": NOW,
         "tenantId": tenant,
         "source": {"service": "workflow-orchestrator", "instance": "workflow-orchestrator-17-1763849405123"},
-        "data": copy.deepcopy(DATA[message_type]),
+        "data": copy.deepcopy(DATA[message_type] if data is None else data),
         "metadata": {"correlationId": WORKFLOW},
     }
     properties = {
@@ -133,6 +174,39 @@ def test_an_alias_stands_for_the_documented_type() -> None:
         check(envelope, properties)
 
 
+@pytest.mark.parametrize(("message_type", "data"), OF_DEFINITIONS)
+def test_a_message_of_a_tenants_definition_is_taken_where_that_is_known(
+    message_type: str, data: dict[str, Any]
+) -> None:
+    envelope, properties = message(message_type, data)
+    assert check(envelope, properties, definitions=[OF_A_TENANT]) == envelope
+    with pytest.raises(BrokenContract):
+        check(envelope, properties)
+
+
+@pytest.mark.parametrize(
+    ("message_type", "data", "fault"),
+    [
+        ("credit.check.requested", {"workflowId": WORKFLOW}, "stepId"),
+        ("credit.check.requested", ASKED | {"workflowId": "w-1"}, "workflowId"),
+        ("workflow.step.completed", ASKED | {"stepType": "credit"}, "result"),
+        ("workflow.step.completed", DONE | {"stepType": "Credit"}, "stepType"),
+        ("workflow.step.completed", DONE | {"attempt": 1}, "attempt"),
+        ("deal.check.started", {"workflowId": WORKFLOW}, "timestamp"),
+        ("deal.check.completed", {"workflowId": WORKFLOW, "timestamp": NOW}, "results"),
+        ("deal.check.completed", {"workflowId": WORKFLOW, "error": "late"}, "results"),
+        ("deal.check.failed", {"workflowId": WORKFLOW, "error": "late", "failedStep": None}, "failedStep"),
+        ("workflow.forecast.requested", OF_WORKFLOW | {"stepId": STEP, "amount": 5}, "amount"),
+    ],
+)
+def test_a_broken_message_of_a_tenants_definition_is_refused(
+    message_type: str, data: dict[str, Any], fault: str
+) -> None:
+    envelope, properties = message(message_type, data)
+    with pytest.raises(BrokenContract, match=fault):
+        check(envelope, properties, definitions=[OF_A_TENANT])
+
+
 def _set(*path: str, to: object) -> Callable[[Message], None]:
     def change(sound: Message) -> None:
         envelope, properties = sound
@@ -180,7 +254,7 @@ def _set(*path: str, to: object) -> Callable[[Message], None]:
         ),
         ("hitl.approval.completed", _set("properties", "content_type", to=None), "content_type"),
         ("hitl.approval.completed", _set("properties", "headers", to=None), r"headers\.tenantId"),
-        ("workflow.job.trigger", _set("envelope", "tenantId", to=TENANT), "system tenant"),
+        ("workflow.job.trigger", _set("envelope", "tenantId", to=TENANT), r"envelope\.tenantId"),
         ("workflow.job.trigger", _set("envelope", "data", "job", to="nap"), "nap"),
         ("workflow.job.trigger", _set("envelope", "data", "metadata", to={}), "schedule"),
         ("workflow.job.trigger", _set("envelope", "data", "triggeredBy", to="cron"), "triggeredBy"),

@@ -31,7 +31,6 @@ class Gateway:
         program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
         if program is None:
             missing("nginx")
-            raise AssertionError
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         text = CONFIG.read_text()

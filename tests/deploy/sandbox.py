@@ -119,7 +119,6 @@ def _bubblewrap() -> str:
     trial = ("--ro-bind", "/", "/", "--unshare-user", "--unshare-pid", "true")
     if found is None or subprocess.run([found, *trial], capture_output=True).returncode:
         missing("bubblewrap (bwrap), with leave to make namespaces,")
-        raise AssertionError
     return found
 
 

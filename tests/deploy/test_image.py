@@ -74,7 +74,8 @@ def test_it_serves_as_nobody_on_a_read_only_root_and_stops_in_time(
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         assert client.get("/health").json()["status"] == "ok"
         assert client.get("/ready").status_code == 200
-        assert client.get("/openapi.yaml").content == (ROOT / "openapi.yaml").read_bytes()
+        for contract in ("openapi.yaml", "asyncapi.yaml"):
+            assert client.get(f"/{contract}").content == (ROOT / contract).read_bytes()
         assert client.get("/docs/swagger-ui.css").status_code == 200
         assert client.get("/metrics").status_code == 200
         assert client.get("/api/v1/workflows", headers={"X-Tenant-ID": "x"}).status_code == 401

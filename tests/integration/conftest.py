@@ -1,10 +1,11 @@
 """A service and a neighbour on a real RabbitMQ, with names of their own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from domain.definition import WorkflowDefinition
 from tests.contract.amqp import validate_message
 from tests.harness import Service, eventually, service, settings_in
 from tests.neighbours import Names, Neighbour, neighbour
@@ -17,13 +18,36 @@ def names() -> Names:
 
 
 @pytest.fixture
-async def crm(rabbitmq_url: str, names: Names) -> AsyncIterator[Neighbour]:
-    """The neighbours, in one person."""
+def definitions() -> Sequence[WorkflowDefinition]:
+    """Those of tenants, by which the service says more than the contract's own messages."""
+    return ()
+
+
+@pytest.fixture
+def aliases() -> Mapping[str, str]:
+    """What types are called on the wire, where it is not what the contract calls them."""
+    return {}
+
+
+@pytest.fixture
+async def crm(
+    rabbitmq_url: str,
+    names: Names,
+    definitions: Sequence[WorkflowDefinition],
+    aliases: Mapping[str, str],
+) -> AsyncIterator[Neighbour]:
+    """The neighbours, in one person; what they are told keeps to the contract."""
     async with neighbour(rabbitmq_url, names) as each:
         yield each
         for message in each.seen:
             if message.app_id == "workflow-orchestrator":
-                validate_message(message.body, message)
+                validate_message(
+                    message.body,
+                    message,
+                    routing_key=message.routing_key,
+                    aliases=aliases,
+                    definitions=definitions,
+                )
 
 
 @pytest.fixture

@@ -1,15 +1,17 @@
 """A tenant's own definition that a message starts, on a real RabbitMQ; another tenant's message does not."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from domain.definition import WorkflowDefinition
 from interfaces.definitions import triggers
+from interfaces.definitions.reader import read_definition
 from tests.harness import OTHER_TENANT, TENANT, Service, eventually, service, settings_in
 from tests.integration.conftest import is_connected
-from tests.neighbours import Names, Neighbour, neighbour
+from tests.neighbours import Names, Neighbour
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
 
@@ -30,11 +32,26 @@ DEFINITION = {
 }
 
 
+OWN_SUM = {
+    "name": "own",
+    "version": 1,
+    "steps": [
+        {
+            "stepType": "own",
+            "kind": "event",
+            "parameters": {
+                "request": "own.sum.wanted",
+                "replies": [{"type": "forecast.completed", "result": {"total": "data.sum"}}],
+            },
+        }
+    ],
+}
+
+
 @pytest.fixture
-async def crm(rabbitmq_url: str, names: Names) -> AsyncIterator[Neighbour]:
-    """A neighbour that is asked what no contract knows of."""
-    async with neighbour(rabbitmq_url, names) as crm:
-        yield crm
+def definitions() -> Sequence[WorkflowDefinition]:
+    """What the neighbour is told by, beside the contract."""
+    return [read_definition(each) for each in (DEFINITION, OWN_SUM)]
 
 
 @pytest.fixture
@@ -86,16 +103,8 @@ async def test_a_message_starts_what_a_tenant_has_published(world: Service, crm:
 async def test_a_reply_of_a_built_in_type_may_have_the_shape_that_the_definition_says(
     world: Service, crm: Neighbour
 ) -> None:
-    reply = {"type": "forecast.completed", "result": {"total": "data.sum"}}
-    step = {
-        "stepType": "own",
-        "kind": "event",
-        "parameters": {"request": "own.sum.wanted", "replies": [reply]},
-    }
     async with world.client() as client:
-        published = await client.post(
-            "/api/v1/workflow-definitions", json={"name": "own", "version": 1, "steps": [step]}
-        )
+        published = await client.post("/api/v1/workflow-definitions", json=OWN_SUM)
         assert published.status_code == 201, published.text
         workflow = (await client.post("/api/v1/workflows", json={"definition": "own"})).json()
         await crm.send("forecast.completed", {"workflowId": workflow["workflowId"], "sum": 7})

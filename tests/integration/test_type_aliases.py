@@ -1,5 +1,6 @@
 """Types renamed on the wire, for neighbours that accept only three parts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,16 @@ ALIASES = {
 }
 
 
+@pytest.fixture
+def aliases() -> Mapping[str, str]:
+    """What the neighbour knows the types by."""
+    return ALIASES
+
+
 async def test_aliases_rename_what_goes_out_and_are_understood_coming_in(
-    tmp_path: Path, rabbitmq_url: str, names: Names, crm: Neighbour
+    tmp_path: Path, rabbitmq_url: str, names: Names, crm: Neighbour, aliases: Mapping[str, str]
 ) -> None:
-    overlay = names.overlay(type_aliases=ALIASES)
+    overlay = names.overlay(type_aliases=dict(aliases))
     async with service(settings_in(tmp_path, overlay=overlay, RABBITMQ_URL=rabbitmq_url)) as running:
         await is_connected(running)
         for event_type in ("shard.record.updated", "shard.updated"):
@@ -34,4 +41,3 @@ async def test_aliases_rename_what_goes_out_and_are_understood_coming_in(
         assert crm.messages("workflow.risk.analysis.requested") == []
         (raw, *_) = [each for each in crm.seen if each.routing_key == "workflow.risk_analysis.requested"]
         assert raw.type == "workflow.risk_analysis.requested"
-        crm.seen.clear()

@@ -1,7 +1,7 @@
 """The examples of ``docs/workflows.md``, published as a tenant would, and run."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,11 @@ import httpx
 import pytest
 import yaml
 
+from domain.definition import WorkflowDefinition
+from interfaces.definitions.reader import read_definition
 from tests.harness import USER, Service, eventually, service, settings_in
 from tests.integration.conftest import is_connected
-from tests.neighbours import Names, Neighbour, neighbour
+from tests.neighbours import Names, Neighbour
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
 
@@ -24,10 +26,9 @@ SPOKEN_OF = sorted(set(re.findall(r"type: ([a-z]+\.[a-z]+\.[a-z]+)", PAGE.read_t
 
 
 @pytest.fixture
-async def crm(rabbitmq_url: str, names: Names) -> AsyncIterator[Neighbour]:
-    """A neighbour that is asked what no contract knows of."""
-    async with neighbour(rabbitmq_url, names) as crm:
-        yield crm
+def definitions() -> Sequence[WorkflowDefinition]:
+    """What the neighbour is told by, beside the contract."""
+    return [read_definition(yaml.safe_load(text)) for text in EXAMPLES.values()]
 
 
 @pytest.fixture

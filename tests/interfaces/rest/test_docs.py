@@ -9,7 +9,7 @@ import yaml
 from starlette.applications import Starlette
 
 from interfaces.rest import docs
-from interfaces.rest.docs import ASSETS, docs_routes, openapi_document
+from interfaces.rest.docs import ASSETS, contract, docs_routes
 
 pytestmark = pytest.mark.anyio
 
@@ -19,19 +19,21 @@ def client() -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://service")
 
 
-async def test_the_contract_is_served_as_it_stands_at_the_root_of_the_project() -> None:
+@pytest.mark.parametrize(("name", "version"), [("openapi", "3.1."), ("asyncapi", "3.0.")])
+async def test_a_contract_is_served_as_it_stands_at_the_root_of_the_project(name: str, version: str) -> None:
     async with client() as browser:
-        response = await browser.get("/openapi.yaml")
+        response = await browser.get(f"/{name}.yaml")
     assert response.headers["content-type"] == "application/yaml"
-    assert response.content == (Path(__file__).parents[3] / "openapi.yaml").read_bytes()
-    assert yaml.safe_load(response.content)["openapi"].startswith("3.1.")
+    assert response.headers["cache-control"] == "no-cache"
+    assert response.content == (Path(__file__).parents[3] / f"{name}.yaml").read_bytes()
+    assert yaml.safe_load(response.content)[name].startswith(version)
 
 
 async def test_everything_that_the_page_asks_for_is_there() -> None:
     async with client() as browser:
         page = (await browser.get("/docs")).text
         asked_for = re.findall(r'(?:src|href)="([^":]+)"', page)
-        assert len(asked_for) == 4
+        assert len(asked_for) == 5
         for path in asked_for:
             response = await browser.get(f"/{path}")
             assert response.status_code == 200
@@ -69,7 +71,7 @@ async def test_an_installed_service_serves_the_contract_beside_its_module(
 ) -> None:
     (tmp_path / "openapi.yaml").write_bytes(b"openapi: 3.1.0")
     monkeypatch.setattr(docs, "files", lambda package: tmp_path)
-    assert openapi_document() == b"openapi: 3.1.0"
+    assert contract("openapi.yaml") == b"openapi: 3.1.0"
 
 
 async def test_without_swagger_ui_the_service_says_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
