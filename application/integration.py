@@ -35,7 +35,7 @@ PUBLISHED_TYPES = (
     *(told for told in msgspec.structs.astuple(OPPORTUNITY_ANALYSIS.announcements) if told),
     APPROVAL_COMPLETED,
 )
-"""Every type that goes out."""
+"""Every type that goes out of itself; definitions add theirs."""
 
 PUBLISHED_EVENTS = (
     ApprovalApproved,

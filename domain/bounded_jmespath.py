@@ -6,7 +6,8 @@ So all that an expression makes is weighed as if it were written out.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from math import isfinite
+from typing import Any, NamedTuple
 
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
@@ -17,6 +18,9 @@ MOST_WORK = 300_000
 
 MOST_WEIGHT = 250_000
 """A value weighs one for each number, word, list and object in it, and one more for each 64 characters."""
+
+MOST_DEPTH = 64
+"""Lists and objects within each other, as in what comes in."""
 
 _CHARACTERS = 64
 
@@ -42,12 +46,20 @@ def search(expression: ParsedResult, context: Mapping[str, Any]) -> Any:
     return _Interpreter().visit(expression.parsed, context)
 
 
+class _Size(NamedTuple):
+    weight: int
+    depth: int
+
+
+_ONE = _Size(1, 0)
+
+
 class _Interpreter(TreeInterpreter):
     def __init__(self) -> None:
         super().__init__()
         self._work_left = MOST_WORK
         self._methods: dict[str, Callable[..., Any]] = {}
-        self._weights: dict[int, tuple[Any, int]] = {}
+        self._sizes: dict[int, tuple[Any, _Size]] = {}
         """By identity; with the value, so that no other gets its identity meanwhile."""
 
     def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
@@ -58,22 +70,31 @@ class _Interpreter(TreeInterpreter):
         if method is None:
             method = self._methods[kind] = getattr(self, f"visit_{kind}", self.default_visit)
         value = method(node, *args, **kwargs)
-        if kind in _MAKES and self._weight(value) > MOST_WEIGHT:
-            raise TooMuch("what the expression makes is too large")
+        if kind in _MAKES:
+            size = self._size(value)
+            if size.weight > MOST_WEIGHT:
+                raise TooMuch("what the expression makes is too large")
+            if size.depth > MOST_DEPTH:
+                raise TooMuch("what the expression makes is nested too deep")
         if self._work_left < 0:
             raise TooMuch("the expression is too much work")
         return value
 
-    def _weight(self, value: Any) -> int:
+    def _size(self, value: Any) -> "_Size":
         if isinstance(value, str):
-            return 1 + len(value) // _CHARACTERS
+            return _Size(1 + len(value) // _CHARACTERS, 0)
+        if isinstance(value, float) and not isfinite(value):
+            raise TooMuch("what the expression makes is no number")
         if not isinstance(value, list | dict):
-            return 1
-        known = self._weights.get(id(value))
+            return _ONE
+        known = self._sizes.get(id(value))
         if known is not None:
             return known[1]
         self._work_left -= len(value)
         parts = value if isinstance(value, list) else [*value.keys(), *value.values()]
-        weight = 1 + sum(map(self._weight, parts))
-        self._weights[id(value)] = (value, weight)
-        return weight
+        sizes = [self._size(part) for part in parts]
+        size = _Size(
+            1 + sum(each.weight for each in sizes), 1 + max((each.depth for each in sizes), default=0)
+        )
+        self._sizes[id(value)] = (value, size)
+        return size

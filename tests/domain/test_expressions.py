@@ -18,6 +18,10 @@ def test_what_is_not_there_is_nothing() -> None:
     assert not holds("a.b", {"a": {}})
 
 
+NESTED: object = 1
+for _ in range(64):
+    NESTED = [NESTED]
+
 DOUBLED = {
     "lists": "|".join(["input"] + ["[@, @]"] * 200),
     "objects": "|".join(["input"] + ["{a: @, b: @}"] * 140),
@@ -26,6 +30,10 @@ DOUBLED = {
     "told as text": "|".join(["input"] + ["[@, @]"] * 40 + ["to_string(@)"]),
     "compared": " == ".join(["|".join(["input"] + ["[@, @]"] * 100)] * 2),
     "of a large input": "[" + ", ".join(["large"] * 280) + "]",
+    "nested": "|".join(["input"] + ["[@]"] * 200),
+    "nested by and by": "[nested]",
+    "no number": "to_number('nan')",
+    "endless": "to_number('1e999')",
     "twice a megabyte": "[large, large, large]",
 }
 
@@ -33,8 +41,8 @@ DOUBLED = {
 @pytest.mark.parametrize("how", DOUBLED)
 def test_what_grows_without_end_is_refused_before_it_has(how: str) -> None:
     assert len(DOUBLED[how]) <= 2000
-    with pytest.raises(BadExpression, match=r"too large|too much|may find"):
-        found(DOUBLED[how], {"input": {"a": 1}, "large": ["x" * 100_000] * 8})
+    with pytest.raises(BadExpression, match=r"too large|too much|too deep|no number|may find"):
+        found(DOUBLED[how], {"input": {"a": 1}, "large": ["x" * 100_000] * 8, "nested": NESTED})
 
 
 @pytest.mark.parametrize(
