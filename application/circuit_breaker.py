@@ -12,7 +12,8 @@ STATES: tuple[State, ...] = ("closed", "open", "half_open")
 
 class CircuitBreaker:
     """Opens after ``failures`` calls in a row without an answer, for ``open_seconds``; ``now`` is in seconds,
-    from any beginning. Whoever is admitted tells afterwards how it went."""
+    from any beginning. Whoever is admitted tells afterwards how it went. A probe that is broken off tells
+    nothing, and another may follow at once: who has little time does not keep the circuit open."""
 
     def __init__(self, *, failures: int, open_seconds: float, now: Callable[[], float]) -> None:
         self._most_failures = failures
@@ -48,7 +49,7 @@ class CircuitBreaker:
             self._probe = None
             if answered:
                 self._close()
-            else:
+            elif answered is not None:
                 self._open()
         elif self._open_until is None and answered is not None:
             self._failures = 0 if answered else self._failures + 1

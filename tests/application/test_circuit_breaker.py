@@ -90,13 +90,22 @@ def test_a_probe_that_is_answered_closes_it(breaker: CircuitBreaker, time: Time)
     assert state(breaker) == "closed"
 
 
-@pytest.mark.parametrize("answered", [False, None])
-def test_a_probe_without_an_answer_opens_it_again(
-    breaker: CircuitBreaker, time: Time, answered: bool | None
+def test_a_probe_that_is_broken_off_tells_nothing_and_another_may_follow(
+    breaker: CircuitBreaker, time: Time
 ) -> None:
     fail(breaker, 3)
     time.seconds += 10
-    admitted(breaker).end(answered=answered)
+    for _ in range(5):
+        admitted(breaker).end()
+        assert state(breaker) == "half_open"
+    admitted(breaker).end(answered=True)
+    assert state(breaker) == "closed"
+
+
+def test_a_probe_without_an_answer_opens_it_again(breaker: CircuitBreaker, time: Time) -> None:
+    fail(breaker, 3)
+    time.seconds += 10
+    admitted(breaker).end(answered=False)
     assert state(breaker) == "open"
     assert breaker.seconds_left == 10
     time.seconds += 10
