@@ -48,8 +48,8 @@ DATA: dict[str, dict[str, Any]] = {
         "decidedBy": "u-1",
         "decidedAt": NOW,
     },
-    "workflow.deal.review.completed": OF_WORKFLOW | {"results": {"score": {}}, "timestamp": NOW},
-    "workflow.deal.review.failed": OF_WORKFLOW | {"error": "not at its end within 2592000 s"},
+    "workflow.deal_review.completed": OF_WORKFLOW | {"results": {"score": {}}, "timestamp": NOW},
+    "workflow.deal_review.failed": OF_WORKFLOW | {"error": "not at its end within 2592000 s"},
 }
 
 OF_A_TENANT = WorkflowDefinition(
