@@ -3,11 +3,15 @@
 Of the libraries for asyncio none that is kept up lets a single probe through; hence this one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Literal
 
 State = Literal["closed", "open", "half_open"]
 STATES: tuple[State, ...] = ("closed", "open", "half_open")
+
+_WORSE: tuple[State, ...] = ("closed", "half_open", "open")
+_MOST_KEPT = 10_000
 
 
 class CircuitBreaker:
@@ -76,3 +80,34 @@ class Admission:
         if not self._is_over:
             self._is_over = True
             self._breaker._ended(self, answered)
+
+
+class Circuits:
+    """The circuits to the services, one for each tenant: what one asks of a service is nothing that another's
+    calls should be refused for.
+    """
+
+    def __init__(
+        self, services: Collection[str], *, failures: int, open_seconds: float, now: Callable[[], float]
+    ) -> None:
+        self._services = frozenset(services)
+        self._new = partial(CircuitBreaker, failures=failures, open_seconds=open_seconds, now=now)
+        self._circuits: dict[tuple[str, str], CircuitBreaker] = {}
+
+    def to(self, service: str, tenant: str) -> CircuitBreaker | None:
+        """A tenant's circuit to a service; none where there is no such service."""
+        if service not in self._services:
+            return None
+        circuit = self._circuits.get((service, tenant))
+        if circuit is None:
+            if len(self._circuits) >= _MOST_KEPT:
+                self._circuits = {key: each for key, each in self._circuits.items() if each.state != "closed"}
+            circuit = self._circuits[(service, tenant)] = self._new()
+        return circuit
+
+    def states(self) -> dict[str, State]:
+        """Each service, and the worst state that a circuit to it is in."""
+        worst: dict[str, State] = dict.fromkeys(sorted(self._services), "closed")
+        for (service, _), circuit in self._circuits.items():
+            worst[service] = max(worst[service], circuit.state, key=_WORSE.index)
+        return worst

@@ -1,12 +1,12 @@
 """One call of an ``http`` step, from the list to the command that tells what came of it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
 
-from application.circuit_breaker import CircuitBreaker
+from application.circuit_breaker import Circuits
 from application.commands import Command, CompleteStep, FailStep
 from application.event_store import EventStore
 from application.http_answers import Failed, StillAtIt, Succeeded, Verdict, is_there, verdict_on
@@ -34,7 +34,7 @@ class StepCallMaker:
         caller: StepCaller,
         store: EventStore,
         clock: Clock,
-        breakers: Mapping[str, CircuitBreaker],
+        circuits: Circuits,
         *,
         timeout_seconds: float,
         observe: Observe = lambda service, outcome, seconds: None,
@@ -42,7 +42,7 @@ class StepCallMaker:
         self._caller = caller
         self._store = store
         self._clock = clock
-        self._breakers = breakers
+        self._circuits = circuits
         self._timeout_seconds = timeout_seconds
         self._observe = observe
 
@@ -64,7 +64,7 @@ class StepCallMaker:
 
         Where the step's deadline cuts the call short, it is for the timers to say so.
         """
-        breaker = self._breakers.get(call.service)
+        breaker = self._circuits.to(call.service, call.meta.tenant)
         if breaker is None:
             return _command(call, Failed("rejected", f"steps may not call {call.service}: no such service"))
         try:

@@ -189,7 +189,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     metrics.watch_followers(parts.statuses)
     metrics.watch_leases(parts.held)
     if "publisher" in settings.service.roles:
-        metrics.watch_circuits(http_steps.circuit_states)
+        metrics.watch_circuits(http_steps.circuits.states)
 
     async def event_store_check() -> Check:
         await stores.event_store.ping()

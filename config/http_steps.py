@@ -1,11 +1,9 @@
 """What carries out the steps of kind ``http``."""
 
-from collections.abc import Mapping
-
 import anyio
 import msgspec
 
-from application.circuit_breaker import CircuitBreaker
+from application.circuit_breaker import Circuits
 from application.dispatcher import Dispatcher
 from application.joint_part import JointPart
 from application.policies.http_steps import HttpSteps
@@ -24,15 +22,11 @@ class HttpStepParts(msgspec.Struct, frozen=True):
 
     handler: HttpSteps
     loop: StepCallLoop
-    circuits: Mapping[str, CircuitBreaker]
+    circuits: Circuits
 
     def under_one_lease(self, follower: Follower) -> JointPart:
         """The part; ``follower`` feeds the handler."""
         return JointPart(self.handler.name, [follower, self.loop])
-
-    def circuit_states(self) -> dict[str, str]:
-        """The state of the circuit to each service."""
-        return {service: circuit.state for service, circuit in self.circuits.items()}
 
 
 def build_http_steps(
@@ -49,14 +43,12 @@ def build_http_steps(
         settings.jwt.secret.get_secret_value(), issuer=settings.jwt.issuer, service=settings.service.name
     )
     caller = HttpCaller(services.urls, tokens, user_agent=settings.service.name)
-    circuits = {
-        service: CircuitBreaker(
-            failures=services.circuit_failures,
-            open_seconds=services.circuit_seconds,
-            now=anyio.current_time,
-        )
-        for service in services.urls
-    }
+    circuits = Circuits(
+        services.urls,
+        failures=services.circuit_failures,
+        open_seconds=services.circuit_seconds,
+        now=anyio.current_time,
+    )
     maker = StepCallMaker(
         caller,
         stores.event_store,

@@ -136,7 +136,7 @@ class _Circuits(Collector):
     def collect(self) -> Iterable[Metric]:
         circuits = GaugeMetricFamily(
             "http_step_circuit",
-            "1 for the state that the circuit to a service is in.",
+            "1 for the worst state that a tenant's circuit to a service is in.",
             labels=["service", "state"],
         )
         for service, present in self._states().items():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from application.circuit_breaker import Admission, CircuitBreaker
+from application.circuit_breaker import Admission, CircuitBreaker, Circuits
 
 
 class Time:
@@ -128,3 +128,28 @@ def test_who_was_admitted_before_it_opened_changes_nothing_afterwards(
     assert breaker.admit() is None
     probe.end(answered=True)
     assert state(breaker) == "closed"
+
+
+def test_each_tenant_has_its_own_circuit_to_a_service_and_the_worst_is_told(time: Time) -> None:
+    circuits = Circuits(["a", "b"], failures=3, open_seconds=10, now=time)
+    of_ann, of_bob = circuits.to("a", "ann"), circuits.to("a", "bob")
+    assert of_ann is not None
+    assert of_bob is not None
+    assert circuits.to("a", "ann") is of_ann
+    assert circuits.to("c", "ann") is None
+    fail(of_ann, 3)
+    assert of_bob.admit() is not None
+    assert circuits.states() == {"a": "open", "b": "closed"}
+    time.seconds += 10
+    assert circuits.states() == {"a": "half_open", "b": "closed"}
+
+
+def test_of_many_tenants_circuits_those_that_are_closed_are_forgotten(time: Time) -> None:
+    circuits = Circuits(["a"], failures=1, open_seconds=10, now=time)
+    first = circuits.to("a", "first")
+    assert first is not None
+    fail(first, 1)
+    for number in range(25_000):
+        circuits.to("a", str(number))
+    assert circuits.to("a", "first") is first
+    assert circuits.states() == {"a": "open"}

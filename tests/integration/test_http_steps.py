@@ -355,6 +355,7 @@ async def test_a_service_that_is_away_is_left_alone_until_it_is_back(
         for _ in range(3):
             await orchestrator.ran(calling("/status/503"))
         assert await state_is("open")
+        assert (await orchestrator.ran(calling("/ok"), tenant=OTHER_TENANT)).status == "completed"
         before = len(neighbour.seen("/ok/circuit"))
         workflow_id = await orchestrator.start(
             calling("/ok/circuit", retry=Retry(attempts=30, delay_seconds=0.2, factor=1.0))

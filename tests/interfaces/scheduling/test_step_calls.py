@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from application.circuit_breaker import CircuitBreaker
+from application.circuit_breaker import Circuits
 from application.commands import Command, CompleteStep, FailStep, StartWorkflow
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
@@ -56,8 +56,8 @@ class World:
         plans = Plans()
         plans.add(plan("one", calling("/ok")))
         self.dispatch = Dispatcher(WorkflowHandlers(store, SystemClock(), plans).handlers())
-        breaker = CircuitBreaker(failures=5, open_seconds=1, now=anyio.current_time)
-        self.maker = StepCallMaker(self.caller, store, SystemClock(), {SERVICE: breaker}, timeout_seconds=5)
+        circuits = Circuits([SERVICE], failures=5, open_seconds=1, now=anyio.current_time)
+        self.maker = StepCallMaker(self.caller, store, SystemClock(), circuits, timeout_seconds=5)
         self.loop = StepCallLoop(self.calls, self.maker, self, at_once=8, poll_seconds=0.05)  # type: ignore[arg-type]
         self.handler = HttpSteps(self.calls, on_change=self.loop.note_change)
 
