@@ -19,6 +19,8 @@ from domain.patterns import BadPattern, compiled, matches
 
 MOST_SUBSCHEMAS = 1_000
 MOST_FAULTS = 100
+MOST_PATTERNS = 100
+"""A pattern may take a hundredth of a second to be understood."""
 
 MOST_STEPS = 100_000
 """So many keywords are held against parts of a value: a second's work or so."""
@@ -52,6 +54,8 @@ def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
         faults = [_fault(error) for error in errors]
     except RecursionError:
         return [Fault("", "is nested too deep")]
+    if not faults and sum(len(_patterns(each)) for _, each in _subschemas(schema)) > MOST_PATTERNS:
+        return [Fault("", f"has more than {MOST_PATTERNS} patterns")]
     faults = faults or list(islice(_walked(schema), MOST_FAULTS))
     return faults or [fault for fault in [_fault_of_size(schema)] if fault]
 
@@ -108,9 +112,7 @@ def _walked(schema: Any) -> Iterator[Fault]:
         for name in each:
             if name not in KEYWORDS:
                 yield Fault(path_of([*path, name]), "is not among the keywords that are known here")
-        patterns = [("patternProperties", name) for name in each.get("patternProperties", ())]
-        patterns += [("pattern", each["pattern"])] if "pattern" in each else []
-        for keyword, pattern in patterns:
+        for keyword, pattern in _patterns(each):
             try:
                 compiled(pattern)
             except BadPattern as bad:
@@ -118,6 +120,14 @@ def _walked(schema: Any) -> Iterator[Fault]:
                 yield Fault(path_of([*path, *place]), str(bad))
         if "$ref" in each and _target(schema, each["$ref"]) is None:
             yield Fault(path_of([*path, "$ref"]), "leads to no part of this schema (#/$defs/...)")
+
+
+def _patterns(schema: Any) -> list[tuple[str, str]]:
+    """The patterns of a subschema by itself, each with its keyword."""
+    if not isinstance(schema, dict):
+        return []
+    named = [("patternProperties", name) for name in schema.get("patternProperties", ())]
+    return [*named, ("pattern", schema["pattern"])] if "pattern" in schema else named
 
 
 def _subschemas(schema: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:

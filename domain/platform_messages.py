@@ -37,12 +37,17 @@ def platform_faults(definition: WorkflowDefinition) -> list[Fault]:
         (f"announcements.{name}", getattr(definition.announcements, name))
         for name in ("started", "completed", "failed")
     ]
+    named = [
+        Fault(f"{field}.input.tenantId", "the tenant stands in the message's envelope, and is yours")
+        for field, work in _works(definition)
+        if work.kind == "event" and "tenantId" in work.input
+    ]
     asked = [
         (f"{field}.parameters.request", work.parameters.get("request"))
         for field, work in _works(definition)
         if work.kind == "event"
     ]
-    return [
+    return named + [
         Fault(field, f"{message_type} is a message of the platform's own")
         for field, message_type in (*told, *asked)
         if isinstance(message_type, str) and is_the_platforms(message_type)

@@ -30,6 +30,7 @@ from domain.concurrency.group import (
 from domain.definition import WorkflowDefinition
 from domain.errors import BadInput
 from domain.expressions import BadExpression, found
+from domain.faults import shortened
 from domain.values import StreamName, derived_id
 
 
@@ -43,7 +44,7 @@ def group_of(definition: WorkflowDefinition, opportunity_id: str | None, input: 
     try:
         key = found(definition.concurrency.key, context)
     except BadExpression as error:
-        raise BadInput(f"the concurrency key of {definition.name}: {error}") from None
+        raise BadInput(shortened(f"the concurrency key of {definition.name}: {error}")) from None
     return f"{definition.name}/{derived_id('concurrency', json.dumps(key, sort_keys=True))}"
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from domain.definition import StepDefinition
 from domain.expressions import BadExpression, found
 from domain.workflow.events import StepMapped
-from domain.workflow.sizes import MOST_RESULT_BYTES, fault_of_size, size_of
+from domain.workflow.sizes import MOST_RESULT_BYTES, fault_of_size
 from domain.workflow.state import Workflow
 from domain.workflow.step import Items, Step, item_type, step_id_of
 
@@ -58,25 +58,21 @@ def go_on(turn: "Turn", step_type: str) -> bool:
         if step.items.failed > definition.map.tolerate:
             turn.fail(step, f"{step.items.failed} of {len(step.items.elements)} items failed", "reported")
             return True
+        error = fault_of_size("all its results", step.items.result_bytes, MOST_RESULT_BYTES)
+        if error:
+            turn.fail(step, error, "rejected")
+            return True
         item = _next_item(turn.state, step_type, step.items)
         if item is None:
             if step.items.open:
                 return False
-            _complete(turn, step, _results(turn.state, step_type, step.items))
+            turn.complete(step, _results(turn.state, step_type, step.items))
             return True
         at_once = definition.map.at_once if turn.dispatched_bytes < _MOST_BYTES_AT_ONCE else 1
         if step.items.open >= at_once:
             return False
         turn.dispatch(item)
     return False
-
-
-def _complete(turn: "Turn", step: Step, results: list[Any]) -> None:
-    error = fault_of_size("all its results", size_of(results), MOST_RESULT_BYTES)
-    if error:
-        turn.fail(step, error, "rejected")
-    else:
-        turn.complete(step, results)
 
 
 def _next_item(state: Workflow, step_type: str, items: Items) -> Step | None:

@@ -10,6 +10,9 @@ MOST_INPUT_BYTES = 256 * 1024
 MOST_RESULT_BYTES = 8 * 1024 * 1024
 """The results of a ``map`` step's items together, and those of a workflow."""
 
+LONGEST_ERROR = 2_000
+"""Characters of why a step has failed."""
+
 
 def size_of(value: Any) -> int:
     """Bytes of JSON."""

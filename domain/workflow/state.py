@@ -30,6 +30,7 @@ from domain.workflow.events import (
     WorkflowRetried,
     WorkflowStarted,
 )
+from domain.workflow.sizes import size_of
 from domain.workflow.step import COMPENSATION, Items, Step, item_type, step_id_of
 
 WorkflowStatus = Literal[
@@ -215,6 +216,7 @@ def _dispatched(state: Workflow, event: StepDispatched) -> Workflow:
         deadline_at=event.deadline_at,
         retry_at=None,
         result=None,
+        result_bytes=0,
     )
     after = _put(state, running)
     types, expected = state.types, state.expected
@@ -276,8 +278,15 @@ def _tries(step: Step) -> int:
 
 
 def _completed(state: Workflow, event: StepCompleted) -> Workflow:
+    is_item = state.steps[event.step_type].item_of is not None
     after = _with(
-        state, event.step_type, status="completed", result=event.result, deadline_at=None, retry_at=None
+        state,
+        event.step_type,
+        status="completed",
+        result=event.result,
+        result_bytes=size_of(event.result) if is_item else 0,
+        deadline_at=None,
+        retry_at=None,
     )
     if state.definition(event.step_type) is None:
         return after
@@ -318,7 +327,14 @@ def _retried(state: Workflow, event: WorkflowRetried) -> Workflow:
 def _anew(step: Step) -> Step:
     """A step as if it had not been tried. A ``map`` step keeps its items: they may be the same again."""
     return msgspec.structs.replace(
-        step, status="pending", tries=0, deadline_at=None, retry_at=None, result=None, error=None
+        step,
+        status="pending",
+        tries=0,
+        deadline_at=None,
+        retry_at=None,
+        result=None,
+        result_bytes=0,
+        error=None,
     )
 
 
@@ -340,6 +356,9 @@ def _put(state: Workflow, step: Step) -> Workflow:
             open=parent.items.open + _is_open(step) - _is_open(before),
             completed=parent.items.completed + _is_done(step) - _is_done(before),
             failed=parent.items.failed + _is_failed(step) - _is_failed(before),
+            result_bytes=parent.items.result_bytes
+            + step.result_bytes
+            - (0 if before is None else before.result_bytes),
         )
         steps = steps.set(step.item_of, msgspec.structs.replace(parent, items=items))
     return msgspec.structs.replace(state, steps=steps.set(step.step_type, step))

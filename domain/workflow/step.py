@@ -17,19 +17,21 @@ COMPENSATION = ".compensation"
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
     """How far a ``map`` step is with its elements. Those below ``next`` have been begun in this execution,
-    or were completed before."""
+    or were completed before; ``result_bytes`` is the size of all results so far."""
 
     elements: tuple[Any, ...]
     next: int = 0
     open: int = 0
     completed: int = 0
     failed: int = 0
+    result_bytes: int = 0
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules need to know of a step.
 
-    ``attempt`` counts all its dispatches, ``tries`` those since it was last begun anew.
+    ``attempt`` counts all its dispatches, ``tries`` those since it was last begun anew; ``result_bytes`` is
+    the size of an item's result.
     """
 
     step_id: str
@@ -41,6 +43,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     deadline_at: datetime | None = None
     retry_at: datetime | None = None
     result: Any = None
+    result_bytes: int = 0
     error: str | None = None
     items: Items | None = None
     item: int | None = None

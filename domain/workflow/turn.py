@@ -24,7 +24,13 @@ from domain.workflow.events import (
     WorkflowCompleted,
     WorkflowFailed,
 )
-from domain.workflow.sizes import MOST_INPUT_BYTES, MOST_RESULT_BYTES, fault_of_size, size_of
+from domain.workflow.sizes import (
+    LONGEST_ERROR,
+    MOST_INPUT_BYTES,
+    MOST_RESULT_BYTES,
+    fault_of_size,
+    size_of,
+)
 from domain.workflow.state import UNDER_WAY, Workflow, evolve
 from domain.workflow.step import Step
 
@@ -91,7 +97,10 @@ class Turn:
         )
 
     def fail(self, step: Step, error: str, reason: FailureReason) -> None:
-        """A step has failed; it is tried again later, where its retry rule has a try left."""
+        """A step has failed; it is tried again later, where its retry rule has a try left.
+
+        Of a long error, which may quote what it is about, the beginning is kept.
+        """
         self.happened(
             StepFailed(
                 workflow_id=self.state.workflow_id,
@@ -99,7 +108,7 @@ class Turn:
                 step_id=step.step_id,
                 step_type=step.step_type,
                 attempt=step.attempt,
-                error=error,
+                error=error if len(error) <= LONGEST_ERROR else f"{error[:LONGEST_ERROR]}…",
                 reason=reason,
                 failed_at=self.now,
                 retry_at=self._next_try(step, reason),

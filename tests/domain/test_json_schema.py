@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from domain.faults import Fault
-from domain.json_schema import MOST_FAULTS, quick_faults, schema_faults, value_faults
+from domain.json_schema import MOST_FAULTS, MOST_PATTERNS, quick_faults, schema_faults, value_faults
 
 Json = dict[str, Any]
 
@@ -160,3 +160,10 @@ def test_ten_thousand_contacts_are_not_too_much() -> None:
     contacts = [{"name": str(number), "phone": "1"} for number in range(10_000)]
     assert value_faults({"items": contact}, contacts, "input") == []
     assert quick_faults({"items": contact}, contacts[:10], "input") == []
+
+
+def test_more_patterns_than_may_be_are_refused_before_they_are_read() -> None:
+    many = {"properties": {f"p{number}": {"pattern": f"^{number}$"} for number in range(MOST_PATTERNS + 1)}}
+    assert schema_faults(many) == [Fault("", f"has more than {MOST_PATTERNS} patterns")]
+    few: Json = {"patternProperties": {f"^{number}$": {} for number in range(MOST_PATTERNS)}}
+    assert schema_faults(few) == []

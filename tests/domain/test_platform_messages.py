@@ -24,19 +24,20 @@ def test_a_tenant_may_ask_the_neighbours_and_send_types_of_its_own(message_type:
 
 def test_wherever_a_definition_would_send_one_that_is_told() -> None:
     definition = plan(
-        step("a", parameters=TRIGGER),
-        step("b", kind="task", parameters={"queue": "q"} | TRIGGER),
+        step("a", parameters=TRIGGER, input={"tenantId": "'another'"}),
+        step("b", kind="task", parameters={"queue": "q"} | TRIGGER, input={"tenantId": "input.t"}),
         step("c", parameters={"request": "deal.release.requested"}, compensation=Work(parameters=TRIGGER)),
         map_step("d", each=Work(parameters=TRIGGER)),
         announcements=Announcements(started="a.b.c", completed="hitl.approval.completed"),
     )
     assert [fault.field for fault in platform_faults(definition)] == [
+        "steps[0].input.tenantId",
         "announcements.completed",
         "steps[0].parameters.request",
         "steps[2].compensation.parameters.request",
         "steps[3].map.each.parameters.request",
     ]
-    assert platform_faults(definition)[1].message == "workflow.job.trigger is a message of the platform's own"
+    assert platform_faults(definition)[2].message == "workflow.job.trigger is a message of the platform's own"
 
 
 def test_what_is_shipped_may_send_them() -> None:

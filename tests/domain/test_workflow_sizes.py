@@ -2,7 +2,7 @@
 
 from domain.definition import StepDefinition, Work
 from domain.workflow import StepDispatched, StepFailed
-from domain.workflow.sizes import MOST_INPUT_BYTES, MOST_RESULT_BYTES
+from domain.workflow.sizes import LONGEST_ERROR, MOST_INPUT_BYTES, MOST_RESULT_BYTES
 from tests.domain.plans import Run, map_step, step
 
 TOO_LARGE = {"text": "x" * MOST_INPUT_BYTES}
@@ -49,6 +49,12 @@ def test_a_workflow_whose_results_are_too_large_together_fails() -> None:
     assert (run.state.status, (run.state.failure or "")[:16]) == ("failed", "all its results:")
 
 
+def items_bytes(run: Run) -> int:
+    items = run.state.steps["calls"].items
+    assert items is not None
+    return items.result_bytes
+
+
 def child(name: str) -> StepDefinition:
     return step(name, kind="workflow", parameters={"definition": "d"})
 
@@ -64,3 +70,16 @@ def test_how_many_may_stand_beside_a_child_is_multiplied_from_depth_to_depth() -
         ("many[0]", 4),
         ("many[1]", 4),
     }
+
+
+def test_of_a_long_error_the_beginning_is_kept() -> None:
+    run = Run.of(step("ask", input={"n": "abs(input.text)"}, critical=True), input={"text": "x" * 100_000})
+    assert run.state.status == "failed"
+    assert len(run.state.failure or "") == LONGEST_ERROR + 1
+
+
+def test_the_size_of_the_items_results_is_counted() -> None:
+    run = Run.of(map_step("calls"), input={"deals": [1, 2]}).completed("calls[0]", text="x" * 100)
+    assert items_bytes(run) == len('{"text":""}') + 100
+    run = run.completed("calls[1]", text="y")
+    assert items_bytes(run) == 2 * len('{"text":""}') + 101
