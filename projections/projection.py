@@ -1,14 +1,21 @@
 """From events to documents: what a projection is, and how a batch of events is applied to its container."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
+import structlog
 
 from domain.event import Event, Recorded
 from domain.lease import Lease
 from projections.ports import Container, Document, Documents, Json
 from projections.size_limit import encoded_within_limit
+
+GAP_TRIES = 7
+"""With a follower's waits between them some ten seconds."""
+
+log = structlog.get_logger(__name__)
 
 
 class Projection(Protocol):
@@ -36,7 +43,8 @@ class Materializer:
     """A follower's handler: keeps one projection's container up to date.
 
     A document carries the version of its stream. What is not newer is skipped, so that a batch handled
-    twice, or by two processes, never takes a document back in time.
+    twice, or by two processes, never takes a document back in time. One that cannot be made stays as it is,
+    and the log says so; the others go on.
     """
 
     may_repeat_unnoticed = True
@@ -45,6 +53,7 @@ class Materializer:
         self.name = projection.container.name
         self._projection = projection
         self._documents = documents
+        self._gaps: dict[str, int] = {}
 
     def wants(self, event: Event) -> bool:
         """Whether the projection reads such an event."""
@@ -68,20 +77,38 @@ class Materializer:
         for recorded, ids in wanted:
             tenant = recorded.meta.tenant
             known = {id: current[(tenant, id)][1] for id in ids if (tenant, id) in current}
-            for id, body in self._projection.apply(known, recorded).items():
-                key = (tenant, id)
-                if key in current and current[key][0] >= recorded.version:
-                    continue
-                current[key] = (recorded.version, body)
-                changed[key] = None
+            with self._left_behind(recorded.stream, version=recorded.version):
+                for id, body in self._projection.apply(known, recorded).items():
+                    key = (tenant, id)
+                    if key in current and current[key][0] >= recorded.version:
+                        continue
+                    current[key] = (recorded.version, body)
+                    changed[key] = None
+        documents = []
+        for key in changed:
+            version, body = current[key]
+            with self._left_behind(f"{key[0]}/{key[1]}", version=version):
+                document = Document(*key, version, encoded_within_limit(body), based_on.get(key, 0))
+                documents.append(document)
         lease.check()
-        await self._documents.put(
-            container,
-            [
-                Document(*key, current[key][0], encoded_within_limit(current[key][1]), based_on.get(key, 0))
-                for key in changed
-            ],
-        )
+        await self._documents.put(container, documents)
+
+    @contextmanager
+    def _left_behind(self, what: str, *, version: int) -> Iterator[None]:
+        """Leave a document as it is where it cannot be made: it would fail each time, and all would wait.
+
+        One that is missing may be there in a moment: a replica may lag behind what another process wrote.
+        """
+        try:
+            yield
+        except MemoryError:
+            raise
+        except Exception as error:
+            if isinstance(error, ProjectionGap):
+                self._gaps[what] = self._gaps.get(what, 0) + 1
+                if self._gaps[what] < GAP_TRIES:
+                    raise
+            log.exception("document_left_behind", projection=self.name, what=what, version=version)
 
 
 def document_of(projection: Projection, id: str, events: Iterable[Recorded]) -> bytes:

@@ -4,17 +4,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import structlog
+from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from domain.errors import StoreUnavailable
 from domain.values import SYSTEM_TENANT
 from infrastructure.cosmos.containers import CosmosContainers, policy_of
 from infrastructure.cosmos.database import CosmosDatabase
+from infrastructure.cosmos.failures import first_line
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
 from projections.ports import Container, Document, Page, Query
 
 VERSION = "streamVersion"
 
 _MOST_RACES = 20
+_REFUSED = (400, 413)
+"""What is wrong is the document; no waiting mends it."""
+
+log = structlog.get_logger(__name__)
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
@@ -68,14 +75,30 @@ class CosmosDocuments:
     async def put(self, container: Container, documents: Sequence[Document]) -> None:
         """Write documents; one that is there at the same or a later version stays as it is.
 
-        There is no transaction: after a failure some are written. The batch comes again.
+        There is no transaction: after a failure some are written. The batch comes again. What Cosmos DB would
+        refuse each time is left out, and the log says so.
 
         Raises:
             StoreUnavailable: also where a document was made out of one that is not there. A replica may
                 lag behind what another process wrote; a fold over it would lose events for ever.
         """
         items = Items(self._database, container.name)
-        await self._database.for_each(documents, lambda document: _put(items, document))
+
+        async def put(document: Document) -> None:
+            try:
+                await _put(items, document)
+            except CosmosHttpResponseError as error:
+                if error.status_code not in _REFUSED:
+                    raise
+                log.error(
+                    "document_refused",
+                    container=container.name,
+                    tenant=document.tenant,
+                    id=document.id,
+                    error=first_line(error),
+                )
+
+        await self._database.for_each(documents, put)
 
     async def query(self, container: Container, tenant: str, query: Query) -> Page:
         """A page of a tenant's documents, the newest first unless the query says otherwise."""

@@ -8,6 +8,7 @@ import anyio
 import msgspec
 import pytest
 from azure.cosmos import PartitionKey
+from structlog.testing import capture_logs
 
 from domain.errors import StoreUnavailable
 from infrastructure.cosmos.containers import CosmosContainers, orders, policy_of
@@ -223,3 +224,16 @@ async def test_every_call_is_observed_with_its_charge(place: Place) -> None:
         ("things", "replace"),
     ]
     assert all(charge > 0 and 0 < seconds < 20 for _, _, charge, seconds in observed)
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")
+async def test_what_cosmos_db_refuses_is_left_out_and_told(documents: CosmosDocuments) -> None:
+    large = thing("large", kind="x" * 2_100_000)
+    with capture_logs() as logs:
+        await documents.put(THINGS, [thing("a"), large, thing("b")])
+    assert set(await documents.get_many(THINGS, [(TENANT, id) for id in ("a", "large", "b")])) == {
+        (TENANT, "a"),
+        (TENANT, "b"),
+    }
+    (told,) = [each for each in logs if each["event"] == "document_refused"]
+    assert (told["tenant"], told["id"], told["error"][:3]) == (TENANT, "large", "413")

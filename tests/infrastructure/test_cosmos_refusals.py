@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 import anyio
 import pytest
-from azure.cosmos.exceptions import CosmosHttpResponseError
+from structlog.testing import capture_logs
 
 from domain.errors import StoreUnavailable
 from domain.values import SYSTEM_TENANT
@@ -146,10 +146,14 @@ async def test_what_no_caller_can_mend_is_unavailable(gated: Gated, status: int)
             await work
 
 
-async def test_a_document_that_is_too_large_is_no_outage(gated: Gated) -> None:
-    gated.gate.refusals = [Refusal(404), Refusal(413)]
-    with pytest.raises(CosmosHttpResponseError, match="refused by the gate"):
-        await gated.documents.put(THINGS, [thing("a")])
+@pytest.mark.parametrize("status", [400, 413])
+async def test_a_document_that_is_refused_is_left_out_and_is_no_outage(gated: Gated, status: int) -> None:
+    gated.gate.refusals = [Refusal(404), Refusal(status)]
+    with capture_logs() as logs:
+        await gated.documents.put(THINGS, [thing("a"), thing("b")])
+    (told,) = [each for each in logs if each["event"] == "document_refused"]
+    kept = await gated.documents.get_many(THINGS, [(TENANT, "a"), (TENANT, "b")])
+    assert {"a", "b"} - {id for _, id in kept} == {told["id"]}
 
 
 async def test_a_container_that_is_gone_is_unavailable_and_no_missing_document(gated: Gated) -> None:

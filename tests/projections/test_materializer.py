@@ -1,19 +1,20 @@
 """However the log is cut into batches, and however often they come, the documents are the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from domain.event import Recorded
 from domain.workflow import workflow_stream
 from projections.approvals import Approvals
 from projections.executions import Executions
-from projections.ports import Container, Document
-from projections.projection import Materializer, Projection, ProjectionGap, document_of
+from projections.ports import Container, Document, Json
+from projections.projection import GAP_TRIES, Materializer, Projection, ProjectionGap, document_of
 from projections.workflows import Workflows
 from tests.builders import LEASE, OTHER_TENANT, TENANT, recorded
 from tests.projections.memory_documents import Key, MemoryDocuments
@@ -202,6 +203,48 @@ async def test_a_document_that_should_be_there_and_is_not_is_a_gap_and_nothing_i
     with pytest.raises(ProjectionGap):
         await Materializer(Workflows(), documents).handle(story[3:], LEASE)
     assert documents.written == 0
+
+
+class Breaking(Workflows):
+    """A projection that breaks on one workflow, or makes of it what is no JSON."""
+
+    def __init__(self, *, unencodable: bool) -> None:
+        super().__init__()
+        self._unencodable = unencodable
+
+    def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
+        changed = super().apply(documents, recorded)
+        if recorded.stream.endswith("w-2"):
+            if not self._unencodable:
+                raise RecursionError("nested too deep")
+            return {id: {**body, "result": object()} for id, body in changed.items()}
+        return changed
+
+
+async def tries_of(materializer: Materializer, batch: Sequence[Recorded]) -> int:
+    """How often a batch comes, as a follower brings it."""
+    for tries in range(1, 2 * GAP_TRIES):
+        try:
+            await materializer.handle(batch, LEASE)
+        except ProjectionGap:
+            continue
+        return tries
+    raise AssertionError("it came again and again")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("unencodable", [False, True], ids=["it breaks", "it is no JSON"])
+async def test_a_document_that_cannot_be_made_keeps_no_other_waiting(unencodable: bool) -> None:
+    documents = MemoryDocuments()
+    good, bad = workflow_story(("answer", "forecast")), workflow_story(id="w-2")
+    materializer = Materializer(Breaking(unencodable=unencodable), documents)
+    with capture_logs() as logs:
+        first = await tries_of(materializer, [*bad, *good])
+        later = await tries_of(materializer, workflow_story(("answer", "forecast"), id="w-2")[-1:])
+    assert {first, later} == {1, GAP_TRIES}
+    assert set(documents.of(Workflows().container)) == {(TENANT, "w-1")}
+    assert {each["event"] for each in logs} == {"document_left_behind"}
+    assert logs[0]["log_level"] == "error"
 
 
 def test_a_materializer_wants_what_its_projection_reads() -> None:
