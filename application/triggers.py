@@ -10,7 +10,7 @@ from application.commands import RequestRun
 from domain.definition import Trigger, WorkflowDefinition
 from domain.event import Metadata
 from domain.expressions import BadExpression, found, holds, mapped
-from domain.values import derived_id
+from domain.values import derived_id, is_id
 
 log = structlog.get_logger(__name__)
 
@@ -67,8 +67,8 @@ def _run_for(triggered: Triggered, message: Mapping[str, Any], meta: Metadata) -
     if trigger.filter is not None and not holds(trigger.filter, message):
         return None
     opportunity_id = found(trigger.opportunity_id, message)
-    if opportunity_id is not None and not isinstance(opportunity_id, str):
-        raise BadExpression(f"{trigger.opportunity_id}: finds no text")
+    if opportunity_id is not None and not is_id(opportunity_id):
+        raise BadExpression(f"{trigger.opportunity_id}: finds no id of an opportunity")
     cause = meta.causation_id or meta.command_id
     return RequestRun(
         meta=meta,

@@ -64,6 +64,7 @@ class WorkflowHandlers:
             StartWorkflow: self.start_workflow,
             QueueWorkflow: self.queue_workflow,
             **{command: self._handler(decide) for command, decide in _DECISIONS.items()},
+            RetryWorkflow: self.retry_workflow,
         }
 
     async def queue_workflow(self, command: QueueWorkflow) -> Committed:
@@ -161,6 +162,43 @@ class WorkflowHandlers:
             raise OpportunityRequired(message, [{"field": "opportunityId", "message": message}])
         await refuse_bad_input(definition, command.input)
         return definition
+
+    async def would_do(self, command: Command) -> bool:
+        """Whether a command would change anything now; nothing is stored.
+
+        Raises:
+            Refusal: it would be refused, and for that.
+        """
+        workflow_id: str = getattr(command, "workflow_id", "")
+        stream = workflow_stream(command.meta.tenant, workflow_id)
+        state = (await self._store.present(stream, workflow.evolve)).state
+        if state is None:
+            raise WorkflowNotFound(f"there is no workflow {workflow_id}")
+        return bool(_DECISIONS[type(command)](state, command, self._clock.now()))
+
+    async def retry_workflow(self, command: RetryWorkflow) -> Committed:
+        """Open a workflow's next execution.
+
+        Raises:
+            BadInput: other input is given, and not as the definition says; with every fault.
+            Refusal: as :func:`domain.workflow.retry` says.
+        """
+        if command.input is not None:
+            stream = workflow_stream(command.meta.tenant, command.workflow_id)
+            state = (await self._store.present(stream, workflow.evolve)).state
+            if state is not None:
+                await self._refuse_other_input(command, state)
+        return await self._handler(_DECISIONS[RetryWorkflow])(command)
+
+    async def _refuse_other_input(self, command: RetryWorkflow, state: Workflow) -> None:
+        """By the version that the workflow runs; where that is retired, its steps say what does not suit."""
+        try:
+            definition = await self._definitions.find(
+                command.meta.tenant, state.definition_name, state.definition_version
+            )
+        except Refusal:
+            return
+        await refuse_bad_input(definition, command.input)
 
     def _handler(self, decide: Decide) -> Handler:
         async def handle(command: Any) -> Committed:

@@ -239,7 +239,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *WorkflowRoutes(
                 service, projections.workflows, projections.steps, projections.executions
             ).routes(),
-            *BulkRoutes(service, projections.workflows).routes(),
+            *BulkRoutes(service, projections.workflows, workflows.would_do).routes(),
             *WorkflowOrderRoutes(service, projections.workflows).routes(),
             *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
             *DefinitionRoutes(service, projections.definitions, catalogue).routes(),

@@ -12,7 +12,15 @@ SYSTEM_TENANT = "00000000-0000-0000-0000-000000000001"
 
 _IDS = uuid5(NAMESPACE_URL, "urn:workflow-orchestrator:id")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+
+LONGEST_ID = 255
+"""Characters of an id that another service has given."""
+
+MAX_NUMBER = 10**15
+"""What a money amount or a score may come to; the messages have the same bound."""
 
 
 class StreamName(NamedTuple):
@@ -38,6 +46,18 @@ class StepRef(msgspec.Struct, frozen=True, kw_only=True):
     workflow_id: str
     step_id: str
     attempt: int
+
+
+def is_id(value: object) -> bool:
+    """Whether it may be an id of another service's: a text, not too long, without control characters."""
+    return isinstance(value, str) and 1 <= len(value) <= LONGEST_ID and not _CONTROL.search(value)
+
+
+def is_amount(value: object) -> bool:
+    """Whether it may be an amount or a score."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return -MAX_NUMBER <= value <= MAX_NUMBER
 
 
 def derived_id(*parts: str) -> str:

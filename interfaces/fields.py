@@ -20,14 +20,11 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from domain.values import in_utc
+from domain.values import LONGEST_ID, MAX_NUMBER, in_utc, is_amount
 
 MAX_VERSION = 2**31 - 1
 MAX_EXACT_INTEGER = 2**53 - 1
 """Beyond this, JSON readers disagree on which number was meant."""
-
-MAX_NUMBER = 10**15
-"""What a money amount or a score may come to; the messages have the same bound."""
 
 _NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]+$"
 _NO_NUL = r"^[^\x00]*$"
@@ -58,11 +55,7 @@ def _refuse_null(value: object) -> object:
 
 
 def _number(value: object) -> object:
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not -MAX_NUMBER <= value <= MAX_NUMBER
-    ):
+    if not is_amount(value):
         raise PydanticCustomError(
             "number",
             "Input should be a number between {low} and {high}",
@@ -118,7 +111,7 @@ def _json_fault(path: str, what: str) -> PydanticCustomError:
     return PydanticCustomError("json_object", "{fault}", {"fault": f"{place}: {what}" if place else what})
 
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_NO_CONTROL_CHARACTERS)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=_NO_CONTROL_CHARACTERS)]
 DefinitionName = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=_NO_CONTROL_CHARACTERS)
 ]

@@ -6,17 +6,21 @@
 failed, and nobody is asked any longer.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from application.commands import Command, CompleteStep, FailStep, RequestApproval, WithdrawApproval
-from application.policies.reaction import because_of, number_of, text_of
+from application.policies.reaction import because_of, text_of
 from domain.approval import ApprovalApproved, ApprovalRejected
 from domain.errors import Refusal
 from domain.event import Event, Recorded
-from domain.values import StepRef, derived_id, timestamp
+from domain.values import LONGEST_ID, MAX_NUMBER, StepRef, derived_id, is_amount, is_id, timestamp
 from domain.workflow import StepCancelled, StepDispatched, StepFailed
 
 KIND = "approval"
+
+_WEB_ADDRESS = re.compile(r"https?://[^\x00-\x20\x7f]{1,2040}")
 
 
 class ApprovalSteps:
@@ -53,21 +57,22 @@ class ApprovalSteps:
     def _ask(self, recorded: Recorded, event: StepDispatched) -> Command:
         input = event.input
         opportunity_id = event.opportunity_id or text_of(input.get("opportunityId"))
-        if opportunity_id is None:
+        fault = _fault_of(input)
+        if opportunity_id is None or fault is not None:
             return FailStep(
                 meta=because_of(recorded, self.name),
                 workflow_id=event.workflow_id,
                 step=event.step_id,
                 attempt=event.attempt,
-                error="an approval is for an opportunity, and none is named",
+                error=fault or "an approval is for an opportunity, and none is named",
                 reason="rejected",
             )
         return RequestApproval(
             meta=because_of(recorded, self.name),
             approval_id=approval_id_of(event.step_id, event.attempt),
             opportunity_id=opportunity_id,
-            risk_score=number_of(input, "riskScore") or 0,
-            amount=number_of(input, "amount") or 0,
+            risk_score=input.get("riskScore") or 0,
+            amount=input.get("amount") or 0,
             requested_at=event.dispatched_at,
             owner_id=text_of(input.get("ownerId")),
             approver_id=text_of(input.get("approverId")),
@@ -107,3 +112,17 @@ class ApprovalSteps:
 def approval_id_of(step_id: str, attempt: int) -> str:
     """The id of the approval that a dispatch of a step asks for."""
     return derived_id("approval", step_id, str(attempt))
+
+
+def _fault_of(input: Mapping[str, Any]) -> str | None:
+    """What a request over REST would be refused for as well."""
+    for name in ("opportunityId", "ownerId", "approverId", "recipientId"):
+        if input.get(name) is not None and not is_id(input[name]):
+            return f"{name}: must be a text of 1 to {LONGEST_ID} characters, without control characters"
+    for name in ("riskScore", "amount"):
+        if input.get(name) is not None and not is_amount(input[name]):
+            return f"{name}: must be a number between {-MAX_NUMBER} and {MAX_NUMBER}"
+    address = input.get("approvalUrl")
+    if address is not None and not (isinstance(address, str) and _WEB_ADDRESS.fullmatch(address)):
+        return "approvalUrl: must be a web address of at most 2048 characters"
+    return None

@@ -8,10 +8,10 @@ is cancelled. A step that is tried again gets a new child.
 from collections.abc import Sequence
 
 from application.commands import CancelWorkflow, Command, CompleteStep, FailStep, StartWorkflow
-from application.policies.reaction import because_of, text_of
+from application.policies.reaction import because_of
 from domain.errors import Refusal
 from domain.event import Event, Recorded
-from domain.values import StepRef, derived_id
+from domain.values import StepRef, derived_id, is_id
 from domain.workflow import (
     StepCancelled,
     StepDispatched,
@@ -71,13 +71,16 @@ class ChildWorkflows:
         if event.breadth > MOST_BREADTH:
             error = f"it and those beside it would start {event.breadth} workflows, and may {MOST_BREADTH}"
             return [self._fail(recorded, event, error)]
+        opportunity_id = event.input.get("opportunityId")
+        if opportunity_id and not is_id(opportunity_id):
+            return [self._fail(recorded, event, "opportunityId: is no id of an opportunity")]
         child_id = child_id_of(event.step_id, event.attempt)
         parent = StepRef(workflow_id=event.workflow_id, step_id=event.step_id, attempt=event.attempt)
         awaited = event.parameters.get("await", True)
         start = StartWorkflow(
             meta=because_of(recorded, self.name),
             workflow_id=child_id,
-            opportunity_id=text_of(event.input.get("opportunityId")) or event.opportunity_id,
+            opportunity_id=opportunity_id or event.opportunity_id,
             definition=event.parameters["definition"],
             version=event.parameters.get("version"),
             input=event.input,

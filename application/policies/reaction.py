@@ -1,7 +1,7 @@
 """When this event, then those commands: what the policies that are no more than that have in common."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -138,9 +138,3 @@ def because_of(recorded: Recorded, policy: str, purpose: str = "") -> Metadata:
 def text_of(value: object) -> str | None:
     """A text, where an input has one."""
     return value if isinstance(value, str) and value else None
-
-
-def number_of(input: Mapping[str, object], name: str) -> int | float | None:
-    """A number, where an input has one of that name."""
-    value = input.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -63,6 +63,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     execution_id: str
     attempt: int
     status: WorkflowStatus
+    definition_name: str = ""
+    definition_version: int | None = None
     plan: tuple[StepDefinition, ...]
     steps: Map[str, Step]
     types: Map[str, str]
@@ -189,6 +191,8 @@ def _started(event: WorkflowStarted) -> Workflow:
         workflow_id=event.workflow_id,
         opportunity_id=event.opportunity_id,
         concurrency_group=event.concurrency_group,
+        definition_name=event.definition,
+        definition_version=event.definition_version,
         execution_id=event.execution_id,
         attempt=1,
         status="running",

@@ -1,7 +1,7 @@
 """``POST /workflows/bulk``: one order for all workflows that a filter finds, each with its own outcome."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from interfaces.rest.models import BulkFilter, BulkRequest
 from interfaces.rest.requests import caused_by, read_body
 from interfaces.rest.service import Service
 from interfaces.rest.workflows import PREFIX
-from projections.ports import Document, Query
+from projections.ports import Query
 from projections.workflows import Workflows
 
 MOST = 200
@@ -29,49 +29,56 @@ _AT_ONCE = 16
 
 
 class BulkRoutes:
-    """Retry or cancel many."""
+    """Retry or cancel many. ``would_do`` tells whether a command would change anything."""
 
-    def __init__(self, service: Service, workflows: Workflows) -> None:
+    def __init__(
+        self, service: Service, workflows: Workflows, would_do: Callable[[Command], Awaitable[bool]]
+    ) -> None:
         self._service = service
         self._workflows = workflows
+        self._would_do = would_do
 
     def routes(self) -> list[Route]:
         """The one route."""
         return [self._service.route(f"{PREFIX}/bulk", self.order, "POST")]
 
     async def order(self, request: Request, caller: Caller) -> Response:
-        """Give the order to each that is found; with ``dryRun``, only tell which those are."""
+        """Give the order to each that is found; with ``dryRun``, only tell what would come of it."""
         body = await read_body(request, BulkRequest)
         page = await self._service.documents.query(
             self._workflows.container, caller.tenant, _query(body.filter)
         )
         meta = caused_by(request, caller)
-        if body.dry_run:
-            outcomes: Sequence[Mapping[str, Any]] = [
-                {"workflowId": document.id, "outcome": "would_be_ordered"} for document in page.documents
-            ]
-        else:
-            outcomes = await self._order_each(page.documents, body, meta)
+        order = self._try_out if body.dry_run else self._give
+        commands = [_command(document.id, body, meta) for document in page.documents]
+        outcomes = await _each(commands, order)
         return json_response({"total": page.total, "dryRun": body.dry_run, "outcomes": outcomes})
 
-    async def _order_each(
-        self, documents: Sequence[Document], body: BulkRequest, meta: Metadata
-    ) -> Sequence[Mapping[str, Any]]:
-        places = asyncio.Semaphore(_AT_ONCE)
+    async def _give(self, command: Command) -> str:
+        committed = await self._service.dispatch(command)
+        return "done" if committed.new else "unchanged"
 
-        async def outcome(document: Document) -> Mapping[str, Any]:
-            async with places:
-                try:
-                    committed = await self._service.dispatch(_command(document.id, body, meta))
-                except Refusal as refusal:
-                    told = {"code": refusal.code, "message": refusal.message}
-                    return {"workflowId": document.id, "outcome": "refused", "error": told}
-            return {"workflowId": document.id, "outcome": "done" if committed.new else "unchanged"}
-
-        return await asyncio.gather(*map(outcome, documents))
+    async def _try_out(self, command: Command) -> str:
+        return "would_be_ordered" if await self._would_do(command) else "unchanged"
 
 
-def _command(workflow_id: str, body: BulkRequest, meta: Metadata) -> Command:
+async def _each(
+    commands: Sequence[CancelWorkflow | RetryWorkflow], order: Callable[[Command], Awaitable[str]]
+) -> Sequence[Mapping[str, Any]]:
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def outcome(command: CancelWorkflow | RetryWorkflow) -> Mapping[str, Any]:
+        async with places:
+            try:
+                return {"workflowId": command.workflow_id, "outcome": await order(command)}
+            except Refusal as refusal:
+                told = {"code": refusal.code, "message": refusal.message}
+                return {"workflowId": command.workflow_id, "outcome": "refused", "error": told}
+
+    return await asyncio.gather(*map(outcome, commands))
+
+
+def _command(workflow_id: str, body: BulkRequest, meta: Metadata) -> CancelWorkflow | RetryWorkflow:
     own = msgspec.structs.replace(meta, command_id=derived_id("bulk", meta.command_id, workflow_id))
     if body.action == "cancel":
         return CancelWorkflow(meta=own, workflow_id=workflow_id, reason=body.reason)

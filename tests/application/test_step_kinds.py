@@ -83,6 +83,18 @@ LOST_AND_FORGOTTEN = definition(
 ITSELF = definition(
     "itself", step("run", kind="workflow", parameters={"definition": "itself"}, critical=True)
 )
+ASKS = definition(
+    "asks",
+    step(
+        "ask",
+        kind="approval",
+        critical=True,
+        input={
+            "riskScore": "input.risk",
+            **{name: f"input.{name}" for name in ("amount", "opportunityId", "approverId", "approvalUrl")},
+        },
+    ),
+)
 FORKS = definition(
     "forks",
     map_step(
@@ -96,7 +108,19 @@ FORKS = definition(
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    all_of_them = (REVIEW, PAUSES, UNTIL, CHILD, PARENT, FORGETS, LOST, LOST_AND_FORGOTTEN, ITSELF, FORKS)
+    all_of_them = (
+        REVIEW,
+        PAUSES,
+        UNTIL,
+        CHILD,
+        PARENT,
+        FORGETS,
+        LOST,
+        LOST_AND_FORGOTTEN,
+        ITSELF,
+        FORKS,
+        ASKS,
+    )
     async with engine_of(tmp_path, *all_of_them) as engine:
         yield engine
 
@@ -274,3 +298,24 @@ async def test_a_start_that_comes_again_after_its_definition_has_gone_changes_no
 async def test_a_child_that_cannot_be_started_is_not_said_to_be_begun(engine: Engine) -> None:
     workflow_id = await engine.start("lost-and-forgotten")
     assert await statuses(engine, workflow_id) == {"run": "retrying"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("amount", "x"),
+        ("amount", 1e16),
+        ("risk", True),
+        ("opportunityId", "a\nb"),
+        ("opportunityId", "x" * 256),
+        ("approverId", 5),
+        ("approvalUrl", "javascript:alert(1)"),
+    ],
+)
+async def test_an_approval_that_rest_would_refuse_is_not_asked_for(
+    engine: Engine, name: str, value: object
+) -> None:
+    workflow_id = await engine.start("asks", {name: value})
+    state = await engine.workflow(workflow_id)
+    assert state.status == "failed"
+    assert str(state.failure).startswith({"risk": "riskScore"}.get(name, name))

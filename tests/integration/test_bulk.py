@@ -50,7 +50,11 @@ async def test_what_cannot_be_retried_says_why_and_the_others_are(orchestrator: 
     first, second = await started(orchestrator), await started(orchestrator)
     async with orchestrator.client() as client:
         await client.post(f"{PATH}/{first['workflowId']}/cancel", json={"reason": "off"})
-    answer = await ordered(orchestrator, action="retry", filter={"opportunityId": "opp-1"})
+    wanted = {"action": "retry", "filter": {"opportunityId": "opp-1"}}
+    planned = (await ordered(orchestrator, **wanted, dryRun=True)).json()["outcomes"]
+    told = {each["workflowId"]: each["outcome"] for each in planned}
+    assert told == {first["workflowId"]: "would_be_ordered", second["workflowId"]: "refused"}
+    answer = await ordered(orchestrator, **wanted)
     outcomes = {each["workflowId"]: each for each in answer.json()["outcomes"]}
     assert outcomes[first["workflowId"]]["outcome"] == "done"
     assert outcomes[second["workflowId"]]["outcome"] == "refused"

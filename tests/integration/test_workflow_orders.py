@@ -119,6 +119,22 @@ async def test_a_retry_from_a_step_takes_other_input(orchestrator: Service) -> N
     assert unknown.status_code == 409, "it runs; and a step that there is not would be 404"
 
 
+async def test_other_input_of_a_retry_is_held_against_the_definition_as_well(orchestrator: Service) -> None:
+    numbered = {
+        "name": "numbered",
+        "inputSchema": {"type": "object", "properties": {"n": {"type": "number"}}},
+        "steps": [{"stepType": "s", "kind": "task", "parameters": {"queue": "q"}}],
+    }
+    async with orchestrator.client() as client:
+        assert (await client.put("/api/v1/workflow-definitions/numbered", json=numbered)).status_code == 201
+    workflow = await started(orchestrator, definition="numbered", input={"n": 1})
+    await order(orchestrator, workflow, "cancel", {"reason": "wrong"})
+    answer = await order(orchestrator, workflow, "retry", {"fromStep": "s", "input": {"n": "x"}})
+    assert answer.status_code == 400
+    assert [fault["field"] for fault in answer.json()["error"]["details"]] == ["input.n"]
+    assert (await order(orchestrator, workflow, "retry", {"input": {"n": 2}})).status_code == 200
+
+
 @pytest.mark.parametrize("step", ["nothing", UNKNOWN_ID])
 async def test_a_step_that_there_is_not_is_not_found(orchestrator: Service, step: str) -> None:
     workflow = await started(orchestrator)
