@@ -10,7 +10,7 @@ from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 
 class BadPattern(ValueError):
-    """It is no regular expression, or one that is too large, or with what cannot be matched in linear time."""
+    """It is no regular expression, is too large, or has what cannot be matched in linear time."""
 
 
 @lru_cache(maxsize=1024)

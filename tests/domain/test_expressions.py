@@ -21,7 +21,7 @@ def test_what_is_no_json_or_does_not_fit_is_refused(expression: str) -> None:
         ("a b", 'column 2, token "b" (UNQUOTED_IDENTIFIER), for expression: "a b"'),
         ("a.'b", "Unclosed ' delimiter: a.'b"),
         ("abs('a\nb')", "invalid type for value: a b, expected one of: ['number'], received: \"string\""),
-        ("x" * 1000 + "[", "Incomplete expression: \"xxx"),
+        ("x" * 1000 + "[", 'Incomplete expression: "xxx'),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line_with_the_expression(expression: str, told: str) -> None:
