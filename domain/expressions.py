@@ -34,7 +34,7 @@ def compiled(expression: str) -> ParsedResult:
     try:
         return jmespath.compile(expression)
     except (JMESPathError, RecursionError) as error:
-        raise BadExpression(_in_one_line(error)) from None
+        raise BadExpression(shortened(_in_one_line(error))) from None
 
 
 def found(expression: str, context: Mapping[str, Any]) -> Any:
@@ -78,4 +78,4 @@ def _in_one_line(error: Exception) -> str:
     """What the library says, without the line whose caret points into the one above it."""
     said = str(error).removeprefix("Invalid jmespath expression: ").removeprefix("Bad jmespath expression: ")
     lines = [line.strip() for line in said.splitlines() if line.strip(" ^")]
-    return shortened(" ".join(lines)) or type(error).__name__
+    return " ".join(lines) or type(error).__name__
