@@ -21,7 +21,7 @@ class Succeeded(msgspec.Struct, frozen=True):
 
 
 class StillAtIt(msgspec.Struct, frozen=True):
-    """The neighbour answers later, by an event or a callback."""
+    """The neighbour has the result later; who has it completes the step by hand or asks again."""
 
 
 class Failed(msgspec.Struct, frozen=True):

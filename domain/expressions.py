@@ -10,6 +10,7 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
 from domain.bounded_jmespath import search
+from domain.faults import shortened
 
 _UNFIT = (JMESPathError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError)
 """What an expression may run into; what it finds may also be no JSON (``&name``, half a surrogate)."""
@@ -33,7 +34,7 @@ def compiled(expression: str) -> ParsedResult:
     try:
         return jmespath.compile(expression)
     except (JMESPathError, RecursionError) as error:
-        raise BadExpression(_first_line(error)) from None
+        raise BadExpression(shortened(_in_one_line(error))) from None
 
 
 def found(expression: str, context: Mapping[str, Any]) -> Any:
@@ -48,7 +49,7 @@ def found(expression: str, context: Mapping[str, Any]) -> Any:
     except BadExpression:
         raise
     except _UNFIT as error:
-        raise BadExpression(f"{expression}: {_first_line(error)}") from None
+        raise BadExpression(f"{expression}: {_in_one_line(error)}") from None
     if size > MOST_BYTES:
         raise BadExpression(f"{expression}: finds {size} bytes of JSON, and may find {MOST_BYTES}")
     return value
@@ -73,5 +74,8 @@ def mapped(expressions: Mapping[str, str], context: Mapping[str, Any]) -> dict[s
     return {name: found(expression, context) for name, expression in expressions.items()}
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _in_one_line(error: Exception) -> str:
+    """What the library says, without the line whose caret points into the one above it."""
+    said = str(error).removeprefix("Invalid jmespath expression: ").removeprefix("Bad jmespath expression: ")
+    lines = [line.strip() for line in said.splitlines() if line.strip(" ^")]
+    return " ".join(lines) or type(error).__name__

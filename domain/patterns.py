@@ -10,7 +10,7 @@ from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 
 class BadPattern(ValueError):
-    """It is no regular expression, or one with what cannot be matched in linear time."""
+    """It is no regular expression, is too large, or has what cannot be matched in linear time."""
 
 
 @lru_cache(maxsize=1024)
@@ -23,8 +23,7 @@ def compiled(pattern: str) -> SchemaValidator:
     try:
         return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
     except SchemaError as error:
-        reason = next((line for line in reversed(str(error).splitlines()) if line.startswith("error:")), "")
-        raise BadPattern(reason.removeprefix("error:").strip() or "is no regular expression") from None
+        raise BadPattern(_reason(str(error))) from None
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -34,3 +33,11 @@ def matches(pattern: str, text: str) -> bool:
         BadPattern: as in :func:`compiled`.
     """
     return compiled(pattern).isinstance_python(text)
+
+
+def _reason(said: str) -> str:
+    """Why, as the engine tells it at the end of several lines, or in one where it counts bytes."""
+    reason = next((line for line in reversed(said.splitlines()) if line.startswith("error:")), "")
+    if not reason and "size limit" in said:
+        return "is too large a regular expression: what repetitions such as {1000} stand for is written out"
+    return reason.removeprefix("error:").strip() or "is no regular expression"

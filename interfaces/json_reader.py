@@ -17,6 +17,8 @@ def read_json(raw: bytes) -> Any:
     Raises:
         InvalidJson: not UTF-8, not JSON, a number beyond a double, or nested deeper than MAX_DEPTH.
     """
+    if not raw or raw.isspace():
+        raise InvalidJson("not JSON: the body is empty")
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -192,6 +192,9 @@ class LyingService:
     async def elsewhere(self, asked: Asked) -> None:
         await asked.answer(302, Location=f"http://127.0.0.1:{asked.parts[1]}/ok")
 
+    async def nowhere(self, asked: Asked) -> None:
+        await asked.answer(302)
+
     async def same_host(self, asked: Asked) -> None:
         await asked.answer(int(asked.parts[1]), Location="/ok?moved=1")
 

@@ -11,6 +11,7 @@ from application.kinds.kind import (
     CORRELATION,
     EXPRESSION,
     MESSAGE_TYPE,
+    MESSAGE_TYPE_LOOKS,
     Parameters,
     StepKind,
     correlation_faults,
@@ -59,5 +60,6 @@ EVENT = StepKind(
         },
         required=["request"],
     ),
+    looks={"request": MESSAGE_TYPE_LOOKS},
     more=_more,
 )

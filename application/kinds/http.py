@@ -27,6 +27,10 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 _LITERAL = r"[A-Za-z0-9._~!$&'()*+,;=:@%/?-]"
 _PATH = rf"^/({_LITERAL}|\{{[^{{}}]+\}})*$"
+_PATH_LOOKS = (
+    "begins with / and holds only letters, digits, -._~!$&'()*+,;=:@%/?, and names of the step's input in"
+    " braces, such as /api/v1/deals/{dealId}/score, in 2000 characters at most"
+)
 
 
 def _more(parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
@@ -69,5 +73,6 @@ HTTP = StepKind(
         },
         required=["service", "method", "path"],
     ),
+    looks={"path": _PATH_LOOKS},
     more=_more,
 )

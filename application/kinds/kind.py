@@ -25,21 +25,28 @@ class MoreRules(Protocol):
 class StepKind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of step.
 
-    ``schema`` is the JSON Schema of its parameters. ``timeout_seconds`` is how long a step waits for its
+    ``schema`` is the JSON Schema of its parameters; ``looks`` tells of some what they look like, in place of
+    a pattern that they do not match. ``timeout_seconds`` is how long a step waits for its
     answer where its definition does not say; nothing for as long as it takes.
     """
 
     name: str
     schema: Mapping[str, Any]
+    looks: Mapping[str, str] = {}
     more: MoreRules | None = None
     timeout_seconds: float | None = DEFAULT_STEP_TIMEOUT_SECONDS
 
     def faults(self, parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
         """What is wrong with a step's parameters; ``input_names`` are the names that its input maps."""
-        faults = value_faults(self.schema, parameters, "")
+        faults = [self._told(fault, parameters) for fault in value_faults(self.schema, parameters, "")]
         if not faults and self.more is not None:
             faults = self.more(parameters, input_names)
         return faults
+
+    def _told(self, fault: Fault, parameters: Parameters) -> Fault:
+        if fault.field not in self.looks or fault.field not in parameters:
+            return fault
+        return Fault(fault.field, self.looks[fault.field])
 
 
 def parameters(
@@ -59,6 +66,8 @@ def parameters(
 
 MESSAGE_TYPE = {"type": "string", "maxLength": 255, "pattern": r"^[a-z_]+(\.[a-z_]+)*$"}
 """The type of a message, which is its routing key as well (wire contract, section 1)."""
+
+MESSAGE_TYPE_LOOKS = "is a message's type: lower-case letters and _, joined by dots, 255 characters at most"
 
 NAME = {"type": "string", "minLength": 1, "maxLength": 128}
 EXPRESSION = {"type": "string", "minLength": 1, "maxLength": 2000}

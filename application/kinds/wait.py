@@ -5,6 +5,7 @@ from collections.abc import Collection
 from application.kinds.kind import (
     CORRELATION,
     MESSAGE_TYPE,
+    MESSAGE_TYPE_LOOKS,
     NAME,
     Parameters,
     StepKind,
@@ -37,6 +38,7 @@ WAIT = StepKind(
             "correlation": CORRELATION,
         }
     ),
+    looks={"event": MESSAGE_TYPE_LOOKS},
     more=_more,
     timeout_seconds=None,
 )

@@ -78,8 +78,10 @@ class HttpCaller:
                 location = response.headers.get("Location", "")
             if request.method != "GET":
                 return BadAnswer(f"it answered {response.status_code}: redirects are followed for GET alone")
+            if not location:
+                return BadAnswer("it redirects without a Location, and so to nowhere")
             url = url.join(location)
-            if not location or _origin(url) != _origin(base) or url.userinfo:
+            if _origin(url) != _origin(base) or url.userinfo:
                 return BadAnswer("it redirects to another host, which is not followed")
         return BadAnswer(f"it redirects more than {_MOST_REDIRECTS} times")
 

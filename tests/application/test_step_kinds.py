@@ -45,6 +45,10 @@ REVIEW = definition(
     step("close", after=["sign_off"], when="results.sign_off.outcome == 'approved'"),
     step("tell", after=["sign_off"], when="results.sign_off.outcome == 'rejected'"),
 )
+ELSEWHERE = definition(
+    "elsewhere",
+    step("sign_off", kind="approval", input={"opportunityId": "input.deal"}, timeout_seconds=None),
+)
 PAUSES = definition(
     "pauses",
     step("rest", kind="wait", parameters={"seconds": 60}, timeout_seconds=None),
@@ -110,6 +114,7 @@ FORKS = definition(
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
     all_of_them = (
         REVIEW,
+        ELSEWHERE,
         PAUSES,
         UNTIL,
         CHILD,
@@ -133,6 +138,12 @@ async def approval_of(engine: Engine, workflow_id: str, attempt: int = 1) -> App
 
 async def statuses(engine: Engine, workflow_id: str) -> dict[str, str]:
     return {each.step_type: step.status for each, step in (await engine.workflow(workflow_id)).planned()}
+
+
+async def test_an_approval_is_for_the_workflows_opportunity_or_else_for_the_inputs(engine: Engine) -> None:
+    for own, told in (("opp-1", "opp-1"), (None, "opp-2")):
+        workflow_id = await engine.start("elsewhere", {"deal": "opp-2"}, opportunity_id=own)
+        assert (await approval_of(engine, workflow_id)).opportunity_id == told
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ async def test_the_other_properties_do_not_matter(
 
 BAD: dict[str, tuple[bytes, str]] = {
     "not JSON": (b"hello", "not JSON"),
-    "nothing": (b"", "not JSON"),
+    "nothing": (b"", "not JSON: the body is empty"),
     "not UTF-8": (b'{"type":"\xff"}', "not JSON"),
     "a list": (b"[]", "JSON object"),
     "NaN": (body().replace(b"0.9", b"NaN"), "not JSON"),

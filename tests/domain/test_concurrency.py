@@ -271,7 +271,13 @@ def test_the_key_is_found_in_the_input_and_the_opportunity() -> None:
     by_region = msgspec.structs.replace(OPPORTUNITY_ANALYSIS, concurrency=Concurrency(key="input.region"))
     assert group_of(by_region, "o-1", {"region": "eu"}) == group_of(by_region, "o-2", {"region": "eu"})
     assert group_of(by_region, "o-1", {"region": "eu"}) != group_of(by_region, "o-1", {"region": "us"})
-    assert group_of(by_region, "o-1", None) == group_of(by_region, "o-2", {})
+
+
+@pytest.mark.parametrize("key", ["opportunityId", "input.regoin", "workflow.opportunityId", "`null`"])
+def test_where_the_key_finds_nothing_all_runs_are_of_one_group(key: str) -> None:
+    definition = msgspec.structs.replace(OPPORTUNITY_ANALYSIS, concurrency=Concurrency(key=key))
+    groups = {group_of(definition, None, each) for each in (None, {}, {"region": "eu"}, {"region": "us"})}
+    assert len(groups) == 1
 
 
 def test_a_key_that_does_not_fit_the_input_is_bad_input() -> None:

@@ -13,6 +13,24 @@ def test_what_is_no_json_or_does_not_fit_is_refused(expression: str) -> None:
         found(expression, {"foo": 1})
 
 
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("a.b[", 'Incomplete expression: "a.b["'),
+        ("a ==\n  ", 'Incomplete expression: "a == "'),
+        ("a b", 'column 2, token "b" (UNQUOTED_IDENTIFIER), for expression: "a b"'),
+        ("a.'b", "Unclosed ' delimiter: a.'b"),
+        ("abs('a\nb')", "invalid type for value: a b, expected one of: ['number'], received: \"string\""),
+        ("x" * 1000 + "[", 'Incomplete expression: "xxx'),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line_with_the_expression(expression: str, told: str) -> None:
+    with pytest.raises(BadExpression) as raised:
+        found(expression, {})
+    assert told in str(raised.value)
+    assert len(str(raised.value)) < 350
+
+
 def test_what_is_not_there_is_nothing() -> None:
     assert found("a.b[0].c", {"a": {}}) is None
     assert not holds("a.b", {"a": {}})

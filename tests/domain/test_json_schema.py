@@ -92,6 +92,19 @@ def test_a_schema_of_many_parts_is_refused_before_it_costs_anything() -> None:
     assert time.perf_counter() - began < 1
 
 
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("a{1000}{1000}", "is too large a regular expression"),
+        ("(size limit", "unclosed group"),
+        ("(?=a)b", "look-around, including look-ahead and look-behind, is not supported"),
+    ],
+)
+def test_a_pattern_that_is_no_use_is_told_why(pattern: str, told: str) -> None:
+    (fault,) = schema_faults({"pattern": pattern})
+    assert fault.message.startswith(told)
+
+
 def test_a_pattern_that_would_keep_python_busy_for_a_day_is_matched_at_once() -> None:
     began = time.perf_counter()
     assert list(faults({"pattern": "^(a|a)*$"}, "a" * 40 + "b")) == ["input"]

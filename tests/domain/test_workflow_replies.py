@@ -73,6 +73,14 @@ def test_an_item_is_answered_by_its_id_alone() -> None:
     assert run.under_way == ["checks", "checks[0]"]
 
 
+def test_a_message_that_came_before_somebody_waited_for_it_has_ended_nothing() -> None:
+    signed = step("signed", kind="wait", after=["credit"], parameters={"event": "contract.was.signed"})
+    run = Run.of(asking("credit"), signed)
+    reply(run, "contract.was.signed").then_nothing()
+    run = run.so(reply(run, "credit.check.noted"))
+    assert run.statuses == {"credit": "completed", "signed": "running"}
+
+
 def test_a_message_that_a_step_waits_for_ends_the_wait() -> None:
     run = Run.of(step("signed", kind="wait", parameters={"event": "contract.was.signed"}))
     reply(run, "contract.was.torn").then_nothing()

@@ -232,6 +232,11 @@ async def test_no_redirect_leads_off_the_host(caller: HttpCaller, other: Neighbo
     assert other.seen() == []
 
 
+async def test_a_redirect_that_does_not_say_where_leads_nowhere(caller: HttpCaller) -> None:
+    answer = await caller.call(request("/nowhere"), 5)
+    assert answer == BadAnswer("it redirects without a Location, and so to nowhere")
+
+
 async def test_no_redirect_brings_another_identity(caller: HttpCaller) -> None:
     assert isinstance(await caller.call(request("/with_user"), 5), BadAnswer)
 

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ from domain import workflow
 from domain.definition import MapOver, Retry, StepDefinition, Work
 from domain.event import Recorded
 from domain.workflow import StepFailed, workflow_stream
+from interfaces.messaging.envelope import Delivery
 from tests.application.test_http_requests import call
 from tests.builders import CORRELATION, LEASE, OTHER_TENANT, TENANT, metadata
 from tests.harness import Service, eventually, service, settings_in
@@ -256,6 +258,52 @@ async def test_a_step_that_was_accepted_waits_for_its_answer_and_is_not_called_a
     await orchestrator.service.container.dispatch(answer)
     assert (await orchestrator.ended(workflow_id)).results == {"call": {"late": True}}
     assert len(neighbour.seen(f"/accepted/{workflow_id}")) == 1
+
+
+async def test_an_accepted_step_is_ended_by_hand_and_by_no_message_but_the_platforms_own(
+    orchestrator: Orchestrator, neighbour: Neighbour
+) -> None:
+    """As ``docs/step-kinds.md`` says: the neighbours' answers go by the step's type, whatever its kind."""
+    accepted = {"accepted": True}
+    workflow_id = await orchestrator.start(
+        calling("/accepted/call/{workflowId}", parameters=accepted),
+        calling("/accepted/forecast/{workflowId}", step_type="forecast", parameters=accepted),
+    )
+    for step_type in ("call", "forecast"):
+        await eventually(partial(_was_asked, neighbour, f"/accepted/{step_type}/{workflow_id}"))
+    headers = neighbour.seen(f"/accepted/call/{workflow_id}")[0]["headers"]
+    answer = {"forecastId": "f-1", "revenueForecast": 7, "confidence": 1}
+    data = {"workflowId": workflow_id, "stepId": headers["x-step-id"], **answer}
+    message = {"id": str(uuid4()), "type": "forecast.completed", "tenantId": TENANT, "data": data}
+    outcome = await orchestrator.service.container.consumer.consume(
+        Delivery(body=json.dumps(message).encode()), _park_nothing
+    )
+    assert outcome == "handled"
+    state = await orchestrator.state(workflow_id)
+    assert [state.step(each).status for each in ("call", "forecast")] == ["running", "completed"]
+    assert state.results == {"forecast": answer}
+    path = f"/api/v1/workflows/{headers['x-workflow-id']}/steps/{headers['x-step-id']}/complete"
+    token = {"Authorization": headers["authorization"]}
+    async with orchestrator.service.client(**token) as client:
+        assert (await client.post(path, json={"result": {"late": True}})).status_code == 200
+    assert (await orchestrator.ended(workflow_id)).results == {"call": {"late": True}, "forecast": answer}
+
+
+async def test_an_accepted_step_that_is_out_of_time_is_asked_for_again_under_the_same_key(
+    orchestrator: Orchestrator, neighbour: Neighbour
+) -> None:
+    again = Retry(attempts=2, delay_seconds=0.1, jitter=0.0)
+    step = calling("/accepted/{workflowId}", timeout=0.5, retry=again, parameters={"accepted": True})
+    workflow_id = await orchestrator.start(step)
+    assert (await orchestrator.ended(workflow_id)).status == "failed"
+    assert [each.reason for each in await orchestrator.failures(workflow_id)] == ["timed_out", "timed_out"]
+    asked = neighbour.seen(f"/accepted/{workflow_id}")
+    assert len(asked) == 2
+    assert len({each["headers"]["idempotency-key"] for each in asked}) == 1
+
+
+async def _park_nothing(delivery: Delivery, reason: str) -> None:
+    raise AssertionError(reason)
 
 
 async def _was_asked(neighbour: Neighbour, path: str) -> bool:

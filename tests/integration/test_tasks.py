@@ -106,6 +106,14 @@ def refused(answer: httpx.Response, status: int, code: str) -> Json:
     return error
 
 
+async def test_each_claim_is_a_new_one_also_under_the_same_key(client: httpx.AsyncClient) -> None:
+    for number in range(2):
+        await start(client, number)
+    client.headers["Idempotency-Key"] = "the-same"
+    first, second = await claimed(client), await claimed(client)
+    assert first["taskId"] != second["taskId"]
+
+
 async def test_a_workers_result_completes_the_step_and_the_workflow(client: httpx.AsyncClient) -> None:
     workflow_id = await start(client, 7)
     task = await claimed(client)

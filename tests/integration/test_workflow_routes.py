@@ -43,6 +43,17 @@ async def test_a_started_workflow_can_be_read_at_once(orchestrator: Service) -> 
     assert {step["workflowId"] for step in workflow["steps"]} == {workflow["workflowId"]}
 
 
+async def test_a_list_of_steps_is_in_the_order_of_ids_where_they_came_to_be_together(
+    orchestrator: Service,
+) -> None:
+    workflow = await started(orchestrator)
+    await orchestrator.caught_up()
+    async with orchestrator.client() as client:
+        listed = (await client.get(f"{PATH}/{workflow['workflowId']}/steps")).json()["steps"]
+    ids = [step["stepId"] for step in listed]
+    assert ids == sorted((step["stepId"] for step in workflow["steps"]), reverse=True)
+
+
 async def test_lists_are_filtered_and_newest_first(orchestrator: Service) -> None:
     first, second = await started(orchestrator), await started(orchestrator, opportunityId="opp-2")
     await orchestrator.caught_up()

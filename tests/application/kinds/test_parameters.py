@@ -112,3 +112,22 @@ def test_good_parameters(kind: str, parameters: Json) -> None:
 )
 def test_bad_parameters(kind: str, parameters: Json, fields: list[str]) -> None:
     assert sorted(fault.field for fault in KINDS[kind].faults(parameters, NAMES)) == fields
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "field", "told"),
+    [
+        ("http", HTTP | {"path": "a b"}, "path", "begins with / and holds only letters"),
+        ("http", HTTP | {"path": "/" + "a" * 2000}, "path", "in 2000 characters at most"),
+        ("task", {"queue": "A"}, "queue", "is lower-case letters and digits, joined by"),
+        ("event", {"request": "a.b-2"}, "request", "is a message's type: lower-case letters and _"),
+        ("wait", {"event": "a.b-2"}, "event", "is a message's type: lower-case letters and _"),
+        ("task", {}, "queue", "is missing"),
+    ],
+)
+def test_what_a_parameter_looks_like_is_told_in_words(
+    kind: str, parameters: Json, field: str, told: str
+) -> None:
+    ((where, message),) = KINDS[kind].faults(parameters, NAMES)
+    assert where == field
+    assert told in message

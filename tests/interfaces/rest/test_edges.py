@@ -52,6 +52,14 @@ async def test_a_body_that_is_no_use_is_refused(behind_gateway: Service, body: b
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize("body", [b"", b" \r\n\t"])
+async def test_an_empty_body_is_told_to_be_empty(behind_gateway: Service, body: bytes) -> None:
+    async with behind_gateway.client(**{"Content-Type": "application/json"}) as client:
+        answer = await client.post(PATH, content=body)
+    details = answer.json()["error"]["details"]
+    assert details == [{"field": "body", "message": "not JSON: the body is empty"}]
+
+
 async def test_a_streamed_body_is_cut_off_at_its_limit(behind_gateway: Service) -> None:
     taken = 0
 
