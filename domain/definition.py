@@ -48,6 +48,9 @@ class Retry(Part, frozen=True, kw_only=True, omit_defaults=True):
         return pause * (1 - self.jitter * share)
 
 
+_ENDED_BY_MESSAGES = ("event", "wait", "http")
+
+
 class Work(Part, frozen=True, kw_only=True, omit_defaults=True):
     """What is to be done, and by what kind of step.
 
@@ -68,12 +71,12 @@ class Work(Part, frozen=True, kw_only=True, omit_defaults=True):
         if self.kind == "wait":
             event = self.parameters.get("event")
             return [] if event is None else [{"type": event}]
-        return self.parameters.get("replies", ()) if self.kind == "event" else ()
+        return self.parameters.get("replies", ()) if self.kind in ("event", "http") else ()
 
     @property
     def correlation(self) -> Mapping[str, str]:
         """What a reply must have in common with the input, besides the workflow."""
-        return self.parameters.get("correlation", {}) if self.kind in ("event", "wait") else {}
+        return self.parameters.get("correlation", {}) if self.kind in _ENDED_BY_MESSAGES else {}
 
 
 class MapOver(Part, frozen=True, kw_only=True, omit_defaults=True):

@@ -2,13 +2,15 @@
 
 ``path`` may name members of the step's input in braces: ``/api/v1/deals/{dealId}/score``. ``query`` names
 those that are its query, ``body`` those that are sent as JSON; ``all``, and for POST, PUT and PATCH silence
-too, are those that are nowhere else. With ``accepted`` a 202 means that the answer comes later.
+too, are those that are nowhere else. With ``accepted`` a 202 means that the answer comes later: as a message
+of one of ``replies``, or by hand.
 """
 
 import re
 from collections.abc import Collection, Iterator
 
 from application.kinds.kind import NAME, Parameters, StepKind, parameters
+from application.reply_rules import CORRELATION, REPLIES, reply_faults
 from domain.faults import Fault
 
 SERVICES = (
@@ -34,7 +36,19 @@ _PATH_LOOKS = (
 
 
 def _more(parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
-    return [*_path(parameters["path"], input_names), *_names(parameters, input_names)]
+    return [
+        *_path(parameters["path"], input_names),
+        *_names(parameters, input_names),
+        *_later(parameters),
+        *reply_faults(parameters, input_names),
+    ]
+
+
+def _later(parameters: Parameters) -> Iterator[Fault]:
+    if not parameters.get("accepted"):
+        for name in ("replies", "correlation"):
+            if name in parameters:
+                yield Fault(name, "is for a call that may be answered later: accepted: true")
 
 
 def _path(path: str, input_names: Collection[str]) -> Iterator[Fault]:
@@ -70,6 +84,8 @@ HTTP = StepKind(
             "query": _NAMES,
             "body": {"anyOf": [{"const": "all"}, _NAMES]},
             "accepted": {"type": "boolean"},
+            "replies": REPLIES,
+            "correlation": CORRELATION,
         },
         required=["service", "method", "path"],
     ),

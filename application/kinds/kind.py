@@ -1,13 +1,12 @@
 """What a kind of step is to a definition: its name, and what its parameters may be."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 import msgspec
 from jsonschema import Draft202012Validator
 
 from domain.definition import DEFAULT_STEP_TIMEOUT_SECONDS
-from domain.definition_rules import expression_faults
 from domain.faults import Fault
 from domain.json_schema import value_faults
 
@@ -71,20 +70,3 @@ MESSAGE_TYPE_LOOKS = "is a message's type: lower-case letters and _, joined by d
 
 NAME = {"type": "string", "minLength": 1, "maxLength": 128}
 EXPRESSION = {"type": "string", "minLength": 1, "maxLength": 2000}
-CORRELATION = {
-    "type": "object",
-    "minProperties": 1,
-    "maxProperties": 10,
-    "propertyNames": NAME,
-    "additionalProperties": EXPRESSION,
-}
-"""Of kinds that a message ends: names of the input, and expressions over the message with the same values."""
-
-
-def correlation_faults(parameters: Parameters, input_names: Collection[str]) -> Iterator[Fault]:
-    """What is wrong with a ``correlation`` besides its form."""
-    for name, expression in parameters.get("correlation", {}).items():
-        field = f"correlation.{name}"
-        if name not in input_names:
-            yield Fault(field, f"{name} is not in the step's input")
-        yield from expression_faults(field, expression)

@@ -2,16 +2,8 @@
 
 from collections.abc import Collection
 
-from application.kinds.kind import (
-    CORRELATION,
-    MESSAGE_TYPE,
-    MESSAGE_TYPE_LOOKS,
-    NAME,
-    Parameters,
-    StepKind,
-    correlation_faults,
-    parameters,
-)
+from application.kinds.kind import MESSAGE_TYPE, MESSAGE_TYPE_LOOKS, NAME, Parameters, StepKind, parameters
+from application.reply_rules import CORRELATION, correlation_faults
 from domain.definition_rules import LONGEST_SECONDS
 from domain.faults import Fault
 

@@ -11,7 +11,6 @@ from domain.task import TaskCompleted, TaskFailed, task_id_of
 from domain.workflow import StepCancelled, StepCompleted, StepDispatched, StepFailed
 
 KIND = "task"
-DEFAULT_QUEUE = "default"
 
 
 class TaskSteps:
@@ -57,7 +56,7 @@ class TaskSteps:
         return OfferTask(
             meta=because_of(recorded, self.name),
             task_id=task_id_of(event.step_id, event.attempt),
-            queue=str(event.parameters.get("queue", DEFAULT_QUEUE)),
+            queue=str(event.parameters["queue"]),
             input=event.input,
             workflow_id=event.workflow_id,
             step_id=event.step_id,

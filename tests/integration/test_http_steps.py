@@ -4,90 +4,21 @@ fails, hangs and lies."""
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import anyio
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from application.commands import CancelWorkflow, CompleteStep, RetryWorkflow, StartWorkflow
-from domain import workflow
+from application.commands import CancelWorkflow, RetryWorkflow
 from domain.definition import MapOver, Retry, StepDefinition, Work
-from domain.event import Recorded
-from domain.workflow import StepFailed, workflow_stream
-from interfaces.messaging.envelope import Delivery
 from tests.application.test_http_requests import call
 from tests.builders import CORRELATION, LEASE, OTHER_TENANT, TENANT, metadata
-from tests.harness import Service, eventually, service, settings_in
-from tests.http_orchestrator import AGAIN_AT_ONCE, SERVICE, Plans, calling, plan, with_plans
+from tests.harness import eventually, service, settings_in
+from tests.http_orchestrator import AGAIN_AT_ONCE, SERVICE, calling
+from tests.integration.http_orchestrating import Orchestrator, is_empty, orchestrating, was_asked
 from tests.lying_service import Neighbour, lying_service
 
 pytestmark = pytest.mark.anyio
-
-SECRET = "a secret of at least thirty-two bytes"
-
-
-class Orchestrator:
-    """A service at work, and its workflows."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.plans = Plans()
-        with_plans(service.container, self.plans)
-
-    async def start(self, *steps: StepDefinition, tenant: str = TENANT, input: Any = None) -> str:
-        """Start a workflow of those steps; its id."""
-        name, workflow_id = f"plan-{uuid4()}", str(uuid4())
-        self.plans.add(plan(name, *steps))
-        await self.service.container.dispatch(
-            StartWorkflow(
-                meta=metadata(tenant=tenant), workflow_id=workflow_id, definition=name, input=input or {}
-            )
-        )
-        return workflow_id
-
-    async def state(self, workflow_id: str, tenant: str = TENANT) -> Any:
-        """What a workflow has come to."""
-        stream = workflow_stream(tenant, workflow_id)
-        return (await self.service.container.stores.event_store.present(stream, workflow.evolve)).state
-
-    async def ended(self, workflow_id: str, tenant: str = TENANT, seconds: float = 15) -> Any:
-        """The state of a workflow once it has ended."""
-
-        async def is_over() -> Any:
-            state = await self.state(workflow_id, tenant)
-            return state if state.status not in ("running", "compensating") else None
-
-        return await eventually(is_over, seconds=seconds)
-
-    async def ran(self, *steps: StepDefinition, **more: Any) -> Any:
-        """The end of a workflow of those steps."""
-        return await self.ended(await self.start(*steps, **more), more.get("tenant", TENANT))
-
-    async def failures(self, workflow_id: str) -> list[StepFailed]:
-        """Every failure of a workflow's steps."""
-        events: tuple[Recorded, ...] = await self.service.container.stores.event_store.load(
-            workflow_stream(TENANT, workflow_id)
-        )
-        return [each.event for each in events if isinstance(each.event, StepFailed)]
-
-    async def waiting(self) -> list[str]:
-        """The services that calls are still to be made to."""
-        found = await self.service.container.stores.step_calls.waiting(each=1000, besides=())
-        return [each.service for each in found]
-
-    async def metric(self, name: str, **labels: str) -> float:
-        """A metric's value now."""
-        text = self.service.container.metrics.exposition().decode()
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                if sample.name == name and labels.items() <= sample.labels.items():
-                    return sample.value
-        return 0.0
 
 
 @pytest.fixture(scope="module")
@@ -100,16 +31,6 @@ def neighbour() -> Iterator[Neighbour]:
 def other() -> Iterator[Neighbour]:
     with lying_service() as neighbour:
         yield neighbour
-
-
-@asynccontextmanager
-async def orchestrating(folder: Path, neighbour: Neighbour, **services: Any) -> AsyncIterator[Orchestrator]:
-    """A service beside a neighbour."""
-    settings = settings_in(
-        folder, overlay={"services": services}, RISK_ANALYTICS_URL=neighbour.url, JWT_SECRET=SECRET
-    )
-    async with service(settings) as running:
-        yield Orchestrator(running)
 
 
 @pytest.fixture
@@ -139,11 +60,7 @@ async def test_a_call_is_made_at_once_and_its_answer_is_the_steps_result(
     assert headers["x-step-id"] == state.step("call").step_id
     assert headers["authorization"].startswith("Bearer ")
     assert headers["authorization"] not in repr(state)
-    await eventually(lambda: _is_empty(orchestrator))
-
-
-async def _is_empty(orchestrator: Orchestrator) -> bool:
-    return await orchestrator.waiting() == []
+    await eventually(lambda: is_empty(orchestrator))
 
 
 async def test_an_answer_that_is_slow_but_in_time_is_taken(orchestrator: Orchestrator) -> None:
@@ -246,88 +163,24 @@ async def test_a_retried_workflow_calls_under_the_same_key(
     assert len(set(keys)) == 1
 
 
-async def test_a_step_that_was_accepted_waits_for_its_answer_and_is_not_called_again(
-    orchestrator: Orchestrator, neighbour: Neighbour
-) -> None:
-    workflow_id = await orchestrator.start(calling("/accepted/{workflowId}", parameters={"accepted": True}))
-    await eventually(lambda: _was_asked(neighbour, f"/accepted/{workflow_id}"))
-    await eventually(lambda: _is_empty(orchestrator))
-    await anyio.sleep(1.5)
-    assert (await orchestrator.state(workflow_id)).step("call").status == "running"
-    answer = CompleteStep(meta=metadata(), workflow_id=workflow_id, step="call", result={"late": True})
-    await orchestrator.service.container.dispatch(answer)
-    assert (await orchestrator.ended(workflow_id)).results == {"call": {"late": True}}
-    assert len(neighbour.seen(f"/accepted/{workflow_id}")) == 1
-
-
-async def test_an_accepted_step_is_ended_by_hand_and_by_no_message_but_the_platforms_own(
-    orchestrator: Orchestrator, neighbour: Neighbour
-) -> None:
-    """As ``docs/step-kinds.md`` says: the neighbours' answers go by the step's type, whatever its kind."""
-    accepted = {"accepted": True}
-    workflow_id = await orchestrator.start(
-        calling("/accepted/call/{workflowId}", parameters=accepted),
-        calling("/accepted/forecast/{workflowId}", step_type="forecast", parameters=accepted),
-    )
-    for step_type in ("call", "forecast"):
-        await eventually(partial(_was_asked, neighbour, f"/accepted/{step_type}/{workflow_id}"))
-    headers = neighbour.seen(f"/accepted/call/{workflow_id}")[0]["headers"]
-    answer = {"forecastId": "f-1", "revenueForecast": 7, "confidence": 1}
-    data = {"workflowId": workflow_id, "stepId": headers["x-step-id"], **answer}
-    message = {"id": str(uuid4()), "type": "forecast.completed", "tenantId": TENANT, "data": data}
-    outcome = await orchestrator.service.container.consumer.consume(
-        Delivery(body=json.dumps(message).encode()), _park_nothing
-    )
-    assert outcome == "handled"
-    state = await orchestrator.state(workflow_id)
-    assert [state.step(each).status for each in ("call", "forecast")] == ["running", "completed"]
-    assert state.results == {"forecast": answer}
-    path = f"/api/v1/workflows/{headers['x-workflow-id']}/steps/{headers['x-step-id']}/complete"
-    token = {"Authorization": headers["authorization"]}
-    async with orchestrator.service.client(**token) as client:
-        assert (await client.post(path, json={"result": {"late": True}})).status_code == 200
-    assert (await orchestrator.ended(workflow_id)).results == {"call": {"late": True}, "forecast": answer}
-
-
-async def test_an_accepted_step_that_is_out_of_time_is_asked_for_again_under_the_same_key(
-    orchestrator: Orchestrator, neighbour: Neighbour
-) -> None:
-    again = Retry(attempts=2, delay_seconds=0.1, jitter=0.0)
-    step = calling("/accepted/{workflowId}", timeout=0.5, retry=again, parameters={"accepted": True})
-    workflow_id = await orchestrator.start(step)
-    assert (await orchestrator.ended(workflow_id)).status == "failed"
-    assert [each.reason for each in await orchestrator.failures(workflow_id)] == ["timed_out", "timed_out"]
-    asked = neighbour.seen(f"/accepted/{workflow_id}")
-    assert len(asked) == 2
-    assert len({each["headers"]["idempotency-key"] for each in asked}) == 1
-
-
-async def _park_nothing(delivery: Delivery, reason: str) -> None:
-    raise AssertionError(reason)
-
-
-async def _was_asked(neighbour: Neighbour, path: str) -> bool:
-    return bool(neighbour.seen(path))
-
-
 async def test_a_steps_own_deadline_ends_its_call_and_the_timers_say_so(orchestrator: Orchestrator) -> None:
     workflow_id = await orchestrator.start(calling("/hang", timeout=0.4))
     assert (await orchestrator.ended(workflow_id)).status == "failed"
     assert [each.reason for each in await orchestrator.failures(workflow_id)] == ["timed_out"]
     assert await orchestrator.metric("http_step_calls_total", outcome="deadline") == 1
-    await eventually(lambda: _is_empty(orchestrator))
+    await eventually(lambda: is_empty(orchestrator))
 
 
 async def test_a_cancelled_step_is_let_go_of_at_once(tmp_path: Path, neighbour: Neighbour) -> None:
     async with orchestrating(tmp_path, neighbour, timeout_seconds=60) as orchestrator:
         workflow_id = await orchestrator.start(calling("/hang/{workflowId}"))
-        await eventually(lambda: _was_asked(neighbour, f"/hang/{workflow_id}"))
+        await eventually(lambda: was_asked(neighbour, f"/hang/{workflow_id}"))
         order = CancelWorkflow(meta=metadata(), workflow_id=workflow_id, reason="no need")
         await orchestrator.service.container.dispatch(order)
         (loop,) = orchestrator.service.container.parts.callers
 
         async def is_let_go() -> bool:
-            return not loop._scopes and await _is_empty(orchestrator)
+            return not loop._scopes and await is_empty(orchestrator)
 
         await eventually(is_let_go, seconds=3)
 
@@ -339,7 +192,7 @@ async def test_a_call_to_a_workflow_that_is_not_there_is_not_made(
     before = len(neighbour.seen())
     lost = call({"method": "GET", "path": "/ok"})
     await orchestrator.service.container.stores.step_calls.change(add=[lost], remove=(), lease=LEASE)
-    await eventually(lambda: _is_empty(orchestrator))
+    await eventually(lambda: is_empty(orchestrator))
     assert len(neighbour.seen()) == before
 
 
@@ -356,7 +209,7 @@ async def test_a_hung_service_does_not_hold_up_the_others_nor_a_tenant_another(
     async with service(settings) as running:
         orchestrator = Orchestrator(running)
         hung = [await orchestrator.start(calling(f"/hang/{number}")) for number in range(30)]
-        await eventually(lambda: _was_asked(neighbour, "/hang/3"))
+        await eventually(lambda: was_asked(neighbour, "/hang/3"))
         began = time.monotonic()
         elsewhere = await orchestrator.ran(calling("/ok", parameters={"service": "forecasting"}))
         of_another = await orchestrator.ran(calling("/ok"), tenant=OTHER_TENANT)
