@@ -11,6 +11,7 @@ from domain.task import TaskCompleted, TaskFailed, task_id_of
 from domain.workflow import StepCancelled, StepCompleted, StepDispatched, StepFailed
 
 KIND = "task"
+DEFAULT_QUEUE = "default"
 
 
 class TaskSteps:
@@ -56,7 +57,7 @@ class TaskSteps:
         return OfferTask(
             meta=because_of(recorded, self.name),
             task_id=task_id_of(event.step_id, event.attempt),
-            queue=str(event.parameters["queue"]),
+            queue=str(event.parameters.get("queue", DEFAULT_QUEUE)),
             input=event.input,
             workflow_id=event.workflow_id,
             step_id=event.step_id,

@@ -3,7 +3,10 @@
 httptools collects a head of any size in memory; nothing above it is asked before the head is complete.
 """
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from interfaces.ids import new_id
 
 MAX_HEAD_BYTES = 64 * 1024
 
@@ -11,13 +14,11 @@ ABORT = "workflow_orchestrator.abort"
 """An extension of a request's scope: its ``abort`` closes the connection, whatever was not taken yet."""
 
 _REFUSAL = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"HTTP/1.1 %b\r\n"
     b"content-type: application/json\r\n"
+    b"x-request-id: %b\r\n"
     b"connection: close\r\n"
     b"content-length: %d\r\n\r\n%b"
-)
-_BODY = (
-    b'{"error":{"code":"HEADERS_TOO_LARGE","message":"the request line and headers may have 65536 bytes"}}'
 )
 
 
@@ -37,8 +38,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.transport.write(_REFUSAL % (len(_BODY), _BODY))
-            self.transport.close()
+            self._refuse(
+                b"431 Request Header Fields Too Large",
+                "HEADERS_TOO_LARGE",
+                f"the request line and headers may have {MAX_HEAD_BYTES} bytes",
+            )
 
     def on_headers_complete(self) -> None:
         """The head is there."""
@@ -50,3 +54,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """The next head may come."""
         self._progressed, self._in_body = True, False
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP is refused in the contract's shape, as all else is."""
+        self._refuse(b"400 Bad Request", "VALIDATION_ERROR", "this is no HTTP request")
+
+    def _refuse(self, status: bytes, code: str, message: str) -> None:
+        request_id = new_id()
+        body = msgspec.json.encode({"error": {"code": code, "message": message, "requestId": request_id}})
+        self.transport.write(_REFUSAL % (status, request_id.encode(), len(body), body))
+        self.transport.close()

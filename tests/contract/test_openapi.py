@@ -114,7 +114,7 @@ def test_every_answer_to_good_and_bad_requests_is_as_the_contract_says(
 def test_every_answer_along_the_links_is_as_the_contract_says(
     signed_in: Callable[[schemathesis.Config], Schema],
 ) -> None:
-    findings = explore(signed_in(configuration("stateful", examples=40)))
+    findings = explore(signed_in(configuration("stateful", examples=80)))
     assert not findings.faults, findings.told
     assert findings.checks == CHECKS
     assert len(findings.links) >= 5
