@@ -30,7 +30,10 @@ class Workflows:
 
     def __init__(self, name: str = "workflow_workflows") -> None:
         self.container = Container(
-            name, sort_field="createdAt", filter_fields=("opportunityId", "status", "definition")
+            name,
+            sort_field="createdAt",
+            filter_fields=("opportunityId", "status", "definition"),
+            filters_together=(("definition", "status"),),
         )
 
     def reads(self, event: Event) -> Sequence[str]:
