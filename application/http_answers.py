@@ -21,7 +21,8 @@ class Succeeded(msgspec.Struct, frozen=True):
 
 
 class StillAtIt(msgspec.Struct, frozen=True):
-    """The neighbour has the result later; who has it completes the step by hand or asks again."""
+    """The neighbour has the result later: it comes as one of the step's replies, by hand, or with the next
+    try."""
 
 
 class Failed(msgspec.Struct, frozen=True):

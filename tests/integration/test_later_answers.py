@@ -12,7 +12,7 @@ import pytest
 from application.commands import CompleteStep
 from domain.definition import Retry
 from interfaces.messaging.envelope import Delivery
-from tests.builders import TENANT, metadata
+from tests.builders import OTHER_TENANT, TENANT, metadata
 from tests.harness import eventually
 from tests.http_orchestrator import calling
 from tests.integration.http_orchestrating import Orchestrator, is_empty, orchestrating, was_asked
@@ -107,13 +107,14 @@ async def test_an_accepted_step_is_ended_by_a_message_that_its_definition_names(
     workflow_id = await orchestrator.start(*steps, input=deals)
     for deal in deals.values():
         await eventually(partial(was_asked, neighbour, f"{path}/{deal}"))
-    for message_type, deal, more in (
-        ("model.was.trained", "another", {}),
-        ("model.was.trained", deals["second"], {"model": {"id": 7}}),
-        ("model.was.refused", deals["first"], {"error": "too few deals"}),
+    for tenant, message_type, deal, more in (
+        (TENANT, "model.was.trained", "another", {}),
+        (OTHER_TENANT, "model.was.refused", deals["second"], {"error": "not yours"}),
+        (TENANT, "model.was.trained", deals["second"], {"model": {"id": 7}}),
+        (TENANT, "model.was.refused", deals["first"], {"error": "too few deals"}),
     ):
         data = {"workflowId": workflow_id, "deal": deal, **more}
-        message = {"id": str(uuid4()), "type": message_type, "tenantId": TENANT, "data": data}
+        message = {"id": str(uuid4()), "type": message_type, "tenantId": tenant, "data": data}
         consumer = orchestrator.service.container.consumer
         await consumer.consume(Delivery(body=json.dumps(message).encode()), _park_nothing)
     state = await orchestrator.ended(workflow_id)
