@@ -1,31 +1,47 @@
-"""Approvals: load, decide, append."""
+"""Approvals: load, decide, append; what has to be known of people is looked up on the way."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from application.commands import (
+from application.approval_commands import (
+    ApprovalCommand,
     ApproveApproval,
-    Command,
+    ClaimApproval,
+    CommentOnApproval,
+    EscalateApproval,
+    ExpireApproval,
+    LookAgainAtApproval,
+    ReassignApproval,
     RejectApproval,
+    ReleaseApproval,
+    RemindOfApproval,
     RequestApproval,
+    ReviseApproval,
     WithdrawApproval,
 )
+from application.approval_terms import ApprovalTerms, Terms
+from application.commands import Command
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
+from application.people import PeopleLookup
 from application.ports import Clock
 from domain import approval
-from domain.approval import Approval, ApprovalRequested, approval_stream
+from domain.approval import Approval, ApprovalRequested, Circumstances, People, approval_stream
 from domain.errors import ApprovalNotFound
 from domain.event import Event
+
+Decide = Callable[[Approval, Circumstances], tuple[Event, ...]]
 
 
 class ApprovalHandlers:
     """Everything that can be asked of approvals."""
 
-    def __init__(self, store: EventStore, clock: Clock) -> None:
+    def __init__(self, store: EventStore, clock: Clock, people: PeopleLookup, terms: ApprovalTerms) -> None:
         self._store = store
         self._clock = clock
+        self._people = people
+        self._terms = terms
 
     def handlers(self) -> Mapping[type[Command], Handler]:
         """Which method handles which command."""
@@ -33,74 +49,176 @@ class ApprovalHandlers:
             RequestApproval: self.request_approval,
             ApproveApproval: self.approve_approval,
             RejectApproval: self.reject_approval,
+            ReviseApproval: self.revise_approval,
             WithdrawApproval: self.withdraw_approval,
+            ReassignApproval: self.reassign_approval,
+            ClaimApproval: self.claim_approval,
+            ReleaseApproval: self.release_approval,
+            CommentOnApproval: self.comment_on_approval,
+            ExpireApproval: self.expire_approval,
+            RemindOfApproval: self.remind_of_approval,
+            EscalateApproval: self.escalate_approval,
+            LookAgainAtApproval: self.look_again_at_approval,
         }
 
     async def request_approval(self, command: RequestApproval) -> Committed:
         """Open an approval; one that is already there is left as it is."""
         now = self._clock.now()
-        requested = ApprovalRequested(
-            approval_id=command.approval_id,
-            opportunity_id=command.opportunity_id,
-            risk_score=command.risk_score,
-            amount=command.amount,
-            requested_at=command.requested_at or now,
-            owner_id=command.owner_id,
-            approver_id=command.approver_id,
-            recipient_id=command.recipient_id,
-            correlation_id=command.correlation_id,
-            approval_url=command.approval_url,
-            step=command.step,
-        )
-        return await self._store.execute(
-            approval_stream(command.meta.tenant, command.approval_id),
-            evolve=approval.evolve,
-            decide=lambda state: approval.request(state, requested),
-            meta=command.meta,
-            now=now,
-        )
+        terms = self._terms.of(command.meta.tenant)
+        requested = _requested(command, terms, now)
+        if command.policy is None:
+            policy = terms.by_rule(command.amount, command.risk_score)
+        else:
+            policy = terms.asked_for(command.policy)
+
+        async def request(people: People) -> Committed:
+            around = Circumstances(now, people, terms.calendar)
+            return await self._store.execute(
+                approval_stream(command.meta.tenant, command.approval_id),
+                evolve=approval.evolve,
+                decide=lambda state: approval.request(
+                    state, requested, policy, around, refuse_undecidable=not command.must_open
+                ),
+                meta=command.meta,
+                now=now,
+            )
+
+        return await self._people.informed_or_not(command.meta.tenant, request)
 
     async def approve_approval(self, command: ApproveApproval) -> Committed:
-        """Let the deal go on."""
-        return await self._decide(
-            command,
-            lambda state, now: approval.approve(
-                state, decided_by=command.decided_by, comment=command.comment, now=now
-            ),
-        )
+        """Agree."""
+        return await self._do(command, lambda state, around: approval.approve(state, command.ballot, around))
 
     async def reject_approval(self, command: RejectApproval) -> Committed:
-        """Stop the deal."""
-        return await self._decide(
+        """Be against it."""
+        return await self._do(command, lambda state, around: approval.reject(state, command.ballot, around))
+
+    async def revise_approval(self, command: ReviseApproval) -> Committed:
+        """Tell of changed facts."""
+        terms = self._terms.of(command.meta.tenant)
+        return await self._do(
             command,
-            lambda state, now: approval.reject(
-                state, decided_by=command.decided_by, comment=command.comment, now=now
+            lambda state, around: approval.revise(
+                state,
+                by=command.by,
+                may_do_all=command.may_do_all,
+                amount=command.amount,
+                risk_score=command.risk_score,
+                subject=command.subject,
+                payload=command.payload,
+                reason=command.reason,
+                policy_for=terms.by_rule,
+                around=around,
             ),
         )
 
     async def withdraw_approval(self, command: WithdrawApproval) -> Committed:
         """Ask no longer."""
-        return await self._decide(
-            command, lambda state, now: approval.withdraw(state, reason=command.reason, now=now)
+        return await self._do(
+            command,
+            lambda state, around: approval.withdraw(
+                state, by=command.by, reason=command.reason, around=around, may_do_all=command.may_do_all
+            ),
         )
 
-    async def _decide(
-        self,
-        command: ApproveApproval | RejectApproval | WithdrawApproval,
-        decide: Callable[[Approval, datetime], tuple[Event, ...]],
-    ) -> Committed:
+    async def reassign_approval(self, command: ReassignApproval) -> Committed:
+        """Let another decide."""
+        return await self._do(
+            command,
+            lambda state, around: approval.reassign(
+                state,
+                command.ballot,
+                around,
+                to=command.to,
+                reason=command.reason,
+                may_do_all=command.may_do_all,
+            ),
+        )
+
+    async def claim_approval(self, command: ClaimApproval) -> Committed:
+        """Say who sees to it."""
+        return await self._do(command, lambda state, around: approval.claim(state, command.ballot, around))
+
+    async def release_approval(self, command: ReleaseApproval) -> Committed:
+        """Say that nobody does."""
+        return await self._do(
+            command,
+            lambda state, around: approval.release(state, command.by, around, may_do_all=command.may_do_all),
+        )
+
+    async def comment_on_approval(self, command: CommentOnApproval) -> Committed:
+        """Keep what somebody says."""
+        return await self._do(
+            command,
+            lambda state, around: approval.comment(state, by=command.by, text=command.text, around=around),
+        )
+
+    async def expire_approval(self, command: ExpireApproval) -> Committed:
+        """Nobody has decided in time."""
+        return await self._do(command, lambda state, around: approval.expire(state, now=around.now))
+
+    async def remind_of_approval(self, command: RemindOfApproval) -> Committed:
+        """Remind those who are asked."""
+        return await self._do(
+            command,
+            lambda state, around: approval.remind(
+                state, round=command.round, stage=command.stage, number=command.number, now=around.now
+            ),
+        )
+
+    async def escalate_approval(self, command: EscalateApproval) -> Committed:
+        """Ask others as well."""
+        return await self._do(
+            command,
+            lambda state, around: approval.escalate(
+                state, round=command.round, stage=command.stage, number=command.number, around=around
+            ),
+        )
+
+    async def look_again_at_approval(self, command: LookAgainAtApproval) -> Committed:
+        """See whether enough people could still agree."""
+        return await self._do(command, approval.look_again)
+
+    async def _do(self, command: ApprovalCommand, decide: Decide) -> Committed:
         now = self._clock.now()
+        terms = self._terms.of(command.meta.tenant)
 
-        def decide_existing(state: Approval | None) -> tuple[Event, ...]:
-            if state is None:
-                raise ApprovalNotFound(f"there is no approval {command.approval_id}")
-            return decide(state, now)
+        async def do(people: People) -> Committed:
+            around = Circumstances(now, people, terms.calendar)
 
-        return await self._store.execute(
-            approval_stream(command.meta.tenant, command.approval_id),
-            evolve=approval.evolve,
-            decide=decide_existing,
-            meta=command.meta,
-            now=now,
-            expected_version=command.expected_version,
-        )
+            def decide_existing(state: Approval | None) -> tuple[Event, ...]:
+                if state is None:
+                    raise ApprovalNotFound(f"there is no approval {command.approval_id}")
+                return decide(state, around)
+
+            return await self._store.execute(
+                approval_stream(command.meta.tenant, command.approval_id),
+                evolve=approval.evolve,
+                decide=decide_existing,
+                meta=command.meta,
+                now=now,
+                expected_version=command.expected_version,
+            )
+
+        return await self._people.informed(command.meta.tenant, do)
+
+
+def _requested(command: RequestApproval, terms: Terms, now: datetime) -> ApprovalRequested:
+    return ApprovalRequested(
+        approval_id=command.approval_id,
+        opportunity_id=command.opportunity_id,
+        risk_score=command.risk_score,
+        amount=command.amount,
+        requested_at=command.requested_at or now,
+        owner_id=command.owner_id,
+        approver_id=command.approver_id,
+        recipient_id=command.recipient_id,
+        correlation_id=command.correlation_id,
+        approval_url=command.approval_url or terms.url_of(command.approval_id),
+        step=command.step,
+        requested_by=command.requested_by,
+        subject=command.subject,
+        payload=command.payload,
+        own_policy=command.policy is not None,
+        due_at=command.due_at,
+    )

@@ -23,49 +23,6 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestApproval(Command):
-    """Ask a person to decide on a deal; ``requested_at`` is now if silent."""
-
-    approval_id: str
-    opportunity_id: str
-    risk_score: int | float
-    amount: int | float
-    requested_at: datetime | None = None
-    owner_id: str | None = None
-    approver_id: str | None = None
-    recipient_id: str | None = None
-    correlation_id: str | None = None
-    approval_url: str | None = None
-    step: StepRef | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApproveApproval(Command):
-    """Let the deal go on."""
-
-    approval_id: str
-    decided_by: str
-    comment: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RejectApproval(Command):
-    """Stop the deal."""
-
-    approval_id: str
-    decided_by: str
-    comment: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithdrawApproval(Command):
-    """Ask no longer for a decision."""
-
-    approval_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueWorkflow(Command):
     """Let a workflow wait until the runs of its group let it start."""
 

@@ -50,6 +50,8 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     payload: dict[str, str | int]
     meta: Metadata
+    every_seconds: float | None = None
+    """After how long it comes again, until its command is refused."""
 
 
 class Timers(Protocol):
@@ -65,6 +67,26 @@ class Timers(Protocol):
 
     async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
         """Up to ``limit`` timers due by ``now``, the oldest first."""
+        ...
+
+
+class Directory(Protocol):
+    """Who belongs to which group of a tenant. A group that nobody is in is as good as none."""
+
+    async def members_of(self, tenant: str, group: str) -> frozenset[str]:
+        """Everybody in a group.
+
+        Raises:
+            DirectoryUnavailable: that cannot be told now.
+        """
+        ...
+
+    async def groups_of(self, tenant: str, person: str) -> frozenset[str]:
+        """Every group that somebody is in.
+
+        Raises:
+            DirectoryUnavailable: that cannot be told now.
+        """
         ...
 
 

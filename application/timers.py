@@ -10,7 +10,7 @@ import structlog
 from application.commands import Command
 from application.dispatcher import Dispatcher
 from application.ports import Clock, Timer, Timers
-from domain.errors import Failure, Refusal
+from domain.errors import DirectoryUnavailable, Failure, Refusal
 from domain.lease import Lease
 
 _BATCH = 50
@@ -24,7 +24,7 @@ class DueTimers:
     """Gives the commands of the timers that are due, side by side, then forgets the timers.
 
     A crash in between gives the command twice; the aggregate takes it once. A timer whose command breaks
-    comes again later, so that it does not keep the others waiting.
+    comes again later, so that it does not keep the others waiting, and so does one that is to be repeated.
     """
 
     def __init__(
@@ -62,15 +62,24 @@ class DueTimers:
         return fired
 
     async def _fire(self, timer: Timer, lease: Lease) -> Timer | None:
-        """Give a timer's command; the timer in its place, where that broke."""
+        """Give a timer's command; the timer in its place, if there is to be one."""
         lease.check()
         try:
             await self._dispatch(self._commands[timer.kind](timer))
         except Refusal as refusal:
             log.warning("timer_refused", timer=timer.id, kind=timer.kind, reason=refusal.message)
+            return None
+        except DirectoryUnavailable as error:
+            log.warning("timer_postponed", timer=timer.id, kind=timer.kind, reason=str(error))
+            return self._later(timer, _POSTPONED)
         except Failure:
             raise
         except Exception:
             log.exception("timer_broke", timer=timer.id, kind=timer.kind)
-            return msgspec.structs.replace(timer, due_at=self._clock.now() + _POSTPONED)
-        return None
+            return self._later(timer, _POSTPONED)
+        if timer.every_seconds is None:
+            return None
+        return self._later(timer, timedelta(seconds=timer.every_seconds))
+
+    def _later(self, timer: Timer, pause: timedelta) -> Timer:
+        return msgspec.structs.replace(timer, due_at=self._clock.now() + pause)

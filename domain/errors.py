@@ -4,20 +4,25 @@
 
     Refusal                      a rule of the business says no; telling the caller is the answer
       NotFound
-        WorkflowNotFound, StepNotFound, ApprovalNotFound, JobNotFound, DefinitionNotFound,
-        TaskNotFound
+        WorkflowNotFound, StepNotFound, ApprovalNotFound, DelegationNotFound, JobNotFound,
+        DefinitionNotFound, TaskNotFound
       Conflict                   the thing's state does not allow it now
-        ApprovalNotPending, NothingFailed, StepNotOpen, TooManyWaiting, WorkflowAlreadyRunning,
+        ApprovalNotPending, ApprovalUndecidable, DecidedOtherwise, FactsChanged, StageNotOpen,
+        ApprovalClaimedByAnother, TooManyComments, DelegationMakesCycle, TooManyDelegations,
+        NothingFailed, StepNotOpen, TooManyWaiting, WorkflowAlreadyRunning,
         WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone,
         TaskNotOffered, TaskLeaseLost, TaskEnded,
         IdempotencyKeyReused,
         DefinitionExists, DefinitionIsShipped, DefinitionIsRetired
+      NotAllowed                 it is not for this person to do
+        NotAnApprover, DutiesNotSeparate
       BadInput                   what was given does not suit what it is for
         OpportunityRequired
       VersionMismatch            the caller decided on an older version
     Failure                      the world is in the way; trying again later may work
       StoreUnavailable
       BrokerUnavailable
+      DirectoryUnavailable
       LeaseLost                another instance does now what this one did
 """
 
@@ -55,6 +60,10 @@ class ApprovalNotFound(NotFound):
     code = "HITL_APPROVAL_NOT_FOUND"
 
 
+class DelegationNotFound(NotFound):
+    code = "HITL_DELEGATION_NOT_FOUND"
+
+
 class JobNotFound(NotFound):
     code = "JOB_NOT_FOUND"
 
@@ -73,6 +82,44 @@ class Conflict(Refusal):
 
 class ApprovalNotPending(Conflict):
     code = "HITL_APPROVAL_NOT_PENDING"
+
+
+class ApprovalUndecidable(Conflict):
+    """There are not enough people who could agree."""
+
+    code = "HITL_APPROVAL_UNDECIDABLE"
+
+
+class DecidedOtherwise(Conflict):
+    """The same person has said the opposite in the same stage."""
+
+    code = "HITL_DECIDED_OTHERWISE"
+
+
+class FactsChanged(Conflict):
+    """The decision is about other facts than the present ones."""
+
+    code = "HITL_PAYLOAD_CHANGED"
+
+
+class StageNotOpen(Conflict):
+    code = "HITL_STAGE_NOT_OPEN"
+
+
+class ApprovalClaimedByAnother(Conflict):
+    code = "HITL_APPROVAL_CLAIMED"
+
+
+class TooManyComments(Conflict):
+    code = "HITL_TOO_MANY_COMMENTS"
+
+
+class DelegationMakesCycle(Conflict):
+    code = "HITL_DELEGATION_CYCLE"
+
+
+class TooManyDelegations(Conflict):
+    code = "HITL_TOO_MANY_DELEGATIONS"
 
 
 class NothingFailed(Conflict):
@@ -137,6 +184,22 @@ class DefinitionIsRetired(Conflict):
     code = "DEFINITION_RETIRED"
 
 
+class NotAllowed(Refusal):
+    """It is not for this person to do."""
+
+    code = "FORBIDDEN"
+
+
+class NotAnApprover(NotAllowed):
+    code = "HITL_NOT_AN_APPROVER"
+
+
+class DutiesNotSeparate(NotAllowed):
+    """Who asked for an approval, or owns the deal, does not approve it, nor does who decides for them."""
+
+    code = "HITL_SEPARATION_OF_DUTIES"
+
+
 class BadInput(Refusal):
     """What was given does not suit what it is for. ``details`` may list the faults."""
 
@@ -163,6 +226,10 @@ class StoreUnavailable(Failure):
 
 class BrokerUnavailable(Failure):
     """The message broker cannot be reached, or has not confirmed a message."""
+
+
+class DirectoryUnavailable(Failure):
+    """Who belongs to which group is not known now."""
 
 
 class LeaseLost(Failure):

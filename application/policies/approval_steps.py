@@ -1,24 +1,35 @@
 """Steps of kind ``approval``: a person is asked, and the decision is the step's result.
 
 ``input`` gives ``riskScore`` and ``amount`` (0 where it does not), and may give ``opportunityId``,
-``ownerId``, ``approverId``, ``recipientId`` and ``approvalUrl``. The result tells the ``outcome``,
-``approved`` or ``rejected``, so that conditions can lead on from there. A step that is out of time has
+``ownerId``, ``approverId``, ``recipientId``, ``approvalUrl``, ``requestedBy``, ``subject``, ``payload``,
+``dueAt`` and the name of a ``policy``. The result tells the ``outcome``, ``approved``, ``rejected``,
+``expired`` or ``withdrawn``, so that conditions can lead on from there. A step that is out of time has
 failed, and nobody is asked any longer.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from application.commands import Command, CompleteStep, FailStep, RequestApproval, WithdrawApproval
+from application.approval_commands import RequestApproval, WithdrawApproval
+from application.commands import Command, CompleteStep, FailStep
 from application.policies.reaction import because_of, text_of
-from domain.approval import ApprovalApproved, ApprovalRejected
+from domain.approval import (
+    LONGEST_SUBJECT,
+    ApprovalApproved,
+    ApprovalExpired,
+    ApprovalRejected,
+    ApprovalWithdrawn,
+)
 from domain.errors import Refusal
 from domain.event import Event, Recorded
-from domain.values import LONGEST_ID, MAX_NUMBER, StepRef, derived_id, is_amount, is_id, timestamp
+from domain.values import LONGEST_ID, MAX_NUMBER, StepRef, derived_id, in_utc, is_amount, is_id, timestamp
 from domain.workflow import StepCancelled, StepDispatched, StepFailed
 
 KIND = "approval"
+
+_Ended = ApprovalApproved | ApprovalRejected | ApprovalExpired | ApprovalWithdrawn
 
 _WEB_ADDRESS = re.compile(r"https?://[^\x00-\x20\x7f]{1,2040}")
 
@@ -33,7 +44,7 @@ class ApprovalSteps:
         match event:
             case StepDispatched() | StepCancelled() | StepFailed():
                 return event.kind == KIND
-            case ApprovalApproved() | ApprovalRejected():
+            case ApprovalApproved() | ApprovalRejected() | ApprovalExpired() | ApprovalWithdrawn():
                 return event.step is not None
         return False
 
@@ -46,26 +57,22 @@ class ApprovalSteps:
                 return [self._ask_no_longer(recorded, event, "its step was cancelled")]
             case StepFailed(reason="timed_out"):
                 return [self._ask_no_longer(recorded, event, "it was not decided in time")]
-            case ApprovalApproved() | ApprovalRejected() if event.step is not None:
-                return [self._pass_on(recorded, event, event.step)]
+            case ApprovalApproved() | ApprovalRejected() | ApprovalExpired() | ApprovalWithdrawn():
+                return [] if event.step is None else [self._pass_on(recorded, event, event.step)]
         return []
 
     def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
-        """A workflow that is gone, or an approval that never came to be, is no reason to stop."""
-        return []
+        """A step whose approval cannot be asked for has failed; all else is no reason to stop."""
+        event = recorded.event
+        return [self._fail(recorded, event, refusal.message)] if isinstance(event, StepDispatched) else []
 
     def _ask(self, recorded: Recorded, event: StepDispatched) -> Command:
         input = event.input
         opportunity_id = event.opportunity_id or text_of(input.get("opportunityId"))
         fault = _fault_of(input)
         if opportunity_id is None or fault is not None:
-            return FailStep(
-                meta=because_of(recorded, self.name),
-                workflow_id=event.workflow_id,
-                step=event.step_id,
-                attempt=event.attempt,
-                error=fault or "an approval is for an opportunity, and none is named",
-                reason="rejected",
+            return self._fail(
+                recorded, event, fault or "an approval is for an opportunity, and none is named"
             )
         return RequestApproval(
             meta=because_of(recorded, self.name),
@@ -78,6 +85,11 @@ class ApprovalSteps:
             approver_id=text_of(input.get("approverId")),
             recipient_id=text_of(input.get("recipientId")),
             approval_url=text_of(input.get("approvalUrl")),
+            requested_by=text_of(input.get("requestedBy")),
+            subject=text_of(input.get("subject")),
+            payload=input.get("payload"),
+            policy=text_of(input.get("policy")),
+            due_at=_moment(input.get("dueAt")),
             step=StepRef(workflow_id=event.workflow_id, step_id=event.step_id, attempt=event.attempt),
         )
 
@@ -88,24 +100,27 @@ class ApprovalSteps:
             meta=because_of(recorded, self.name),
             approval_id=approval_id_of(event.step_id, event.attempt),
             reason=reason,
+            by=f"system:{self.name}",
+            may_do_all=True,
         )
 
-    def _pass_on(
-        self, recorded: Recorded, event: ApprovalApproved | ApprovalRejected, step: StepRef
-    ) -> CompleteStep:
-        comment = {} if event.comment is None else {"comment": event.comment}
+    def _fail(self, recorded: Recorded, event: StepDispatched, error: str) -> FailStep:
+        return FailStep(
+            meta=because_of(recorded, self.name, "fail"),
+            workflow_id=event.workflow_id,
+            step=event.step_id,
+            attempt=event.attempt,
+            error=error,
+            reason="rejected",
+        )
+
+    def _pass_on(self, recorded: Recorded, event: _Ended, step: StepRef) -> CompleteStep:
         return CompleteStep(
             meta=because_of(recorded, self.name),
             workflow_id=step.workflow_id,
             step=step.step_id,
             attempt=step.attempt,
-            result={
-                "outcome": "approved" if isinstance(event, ApprovalApproved) else "rejected",
-                "approvalId": event.approval_id,
-                "decidedBy": event.decided_by,
-                "decidedAt": timestamp(event.decided_at),
-                **comment,
-            },
+            result={"approvalId": event.approval_id, **_outcome(event)},
         )
 
 
@@ -114,14 +129,48 @@ def approval_id_of(step_id: str, attempt: int) -> str:
     return derived_id("approval", step_id, str(attempt))
 
 
+def _outcome(event: _Ended) -> Mapping[str, str]:
+    match event:
+        case ApprovalExpired():
+            return {"outcome": "expired"}
+        case ApprovalWithdrawn():
+            return {"outcome": "withdrawn", "reason": event.reason}
+    comment = {} if event.comment is None else {"comment": event.comment}
+    return {
+        "outcome": "approved" if isinstance(event, ApprovalApproved) else "rejected",
+        "decidedBy": event.decided_by,
+        "decidedAt": timestamp(event.decided_at),
+        **comment,
+    }
+
+
+def _moment(value: object) -> datetime | None:
+    """A time that :func:`_fault_of` has found to be one."""
+    return None if value is None else in_utc(datetime.fromisoformat(str(value)))
+
+
+def _is_moment(value: object) -> bool:
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
 def _fault_of(input: Mapping[str, Any]) -> str | None:
     """What a request over REST would be refused for as well."""
-    for name in ("opportunityId", "ownerId", "approverId", "recipientId"):
+    for name in ("opportunityId", "ownerId", "approverId", "recipientId", "requestedBy", "policy"):
         if input.get(name) is not None and not is_id(input[name]):
             return f"{name}: must be a text of 1 to {LONGEST_ID} characters, without control characters"
     for name in ("riskScore", "amount"):
         if input.get(name) is not None and not is_amount(input[name]):
             return f"{name}: must be a number between {-MAX_NUMBER} and {MAX_NUMBER}"
+    if input.get("dueAt") is not None and not _is_moment(input["dueAt"]):
+        return "dueAt: must be an ISO 8601 time with an offset"
+    if not isinstance(input.get("payload"), dict | None):
+        return "payload: must be an object"
+    subject = input.get("subject")
+    if subject is not None and not (isinstance(subject, str) and 0 < len(subject) <= LONGEST_SUBJECT):
+        return f"subject: must be a text of 1 to {LONGEST_SUBJECT} characters"
     address = input.get("approvalUrl")
     if address is not None and not (isinstance(address, str) and _WEB_ADDRESS.fullmatch(address)):
         return "approvalUrl: must be a web address of at most 2048 characters"

@@ -9,7 +9,7 @@ import structlog
 from application.commands import Command, FailStep
 from application.dispatcher import Dispatcher
 from application.policies.giving_up import GivingUp
-from domain.approval import ApprovalApproved, ApprovalRejected
+from domain.approval import ApprovalApproved, ApprovalExpired, ApprovalRejected, ApprovalWithdrawn
 from domain.errors import Refusal
 from domain.event import Event, Metadata, Recorded
 from domain.lease import Lease
@@ -117,7 +117,7 @@ def _step_of(event: Event) -> StepRef | None:
     match event:
         case StepDispatched() | TaskCompleted() | TaskFailed():
             return StepRef(workflow_id=event.workflow_id, step_id=event.step_id, attempt=event.attempt)
-        case ApprovalApproved() | ApprovalRejected():
+        case ApprovalApproved() | ApprovalRejected() | ApprovalExpired() | ApprovalWithdrawn():
             return event.step
         case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
             return event.parent

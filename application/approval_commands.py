@@ -1,0 +1,161 @@
+"""What can be asked of approvals and delegations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from application.commands import Command
+from domain.approval import Approver, Ballot, Number, Policy
+from domain.values import StepRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalCommand(Command):
+    """What all of them carry."""
+
+    approval_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestApproval(ApprovalCommand):
+    """Ask people to decide on a deal; ``requested_at`` is now if silent.
+
+    ``policy`` is one of the tenant's by its name, or one of its own; the tenant's rules choose if silent.
+    One that nobody can decide is refused, or opened and said to be so if it ``must_open``.
+    """
+
+    opportunity_id: str
+    risk_score: Number
+    amount: Number
+    requested_at: datetime | None = None
+    owner_id: str | None = None
+    approver_id: str | None = None
+    recipient_id: str | None = None
+    correlation_id: str | None = None
+    approval_url: str | None = None
+    step: StepRef | None = None
+    requested_by: str | None = None
+    subject: str | None = None
+    payload: Mapping[str, Any] | None = None
+    policy: str | Policy | None = None
+    due_at: datetime | None = None
+    must_open: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveApproval(ApprovalCommand):
+    """Agree."""
+
+    ballot: Ballot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectApproval(ApprovalCommand):
+    """Be against it."""
+
+    ballot: Ballot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviseApproval(ApprovalCommand):
+    """Tell of changed facts; what is silent stays. ``may_do_all``: an operator, or the service itself."""
+
+    by: str
+    may_do_all: bool
+    amount: Number | None = None
+    risk_score: Number | None = None
+    subject: str | None = None
+    payload: Mapping[str, Any] | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawApproval(ApprovalCommand):
+    """Ask no longer for a decision."""
+
+    reason: str
+    by: str
+    may_do_all: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReassignApproval(ApprovalCommand):
+    """Let another decide."""
+
+    ballot: Ballot
+    to: Approver
+    reason: str
+    may_do_all: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimApproval(ApprovalCommand):
+    """Say that one sees to it."""
+
+    ballot: Ballot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseApproval(ApprovalCommand):
+    """See to it no longer."""
+
+    by: str
+    may_do_all: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentOnApproval(ApprovalCommand):
+    """Say something, and decide nothing."""
+
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpireApproval(ApprovalCommand):
+    """Its due date has come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemindOfApproval(ApprovalCommand):
+    """It is time for the ``number``-th reminder of a stage."""
+
+    round: int
+    stage: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalateApproval(ApprovalCommand):
+    """It is time for the ``number``-th escalation of a stage."""
+
+    round: int
+    stage: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAgainAtApproval(ApprovalCommand):
+    """See whether there are still enough people who could agree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegate(Command):
+    """Let ``to`` decide for ``by`` for some time."""
+
+    delegation_id: str
+    by: str
+    to: str
+    starts_at: datetime
+    ends_at: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndDelegation(Command):
+    """Take a delegation back; only ``by`` whom it is of, unless they ``may_do_all``."""
+
+    delegation_id: str
+    by: str
+    may_do_all: bool

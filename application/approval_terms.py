@@ -1,0 +1,81 @@
+"""What a tenant has laid down about its approvals: policies, rules, and working hours."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from domain.approval import Policy, Rule, chosen
+from domain.business_time import ALWAYS, Calendar
+from domain.errors import BadInput, NotAllowed
+
+InRequests = Literal["any", "named", "none"]
+"""Which policy a request may choose for itself: any that it describes, one of the tenant's, or none."""
+
+APPROVAL_ID = "{approvalId}"
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """One tenant's. ``url`` is where people see an approval, with :data:`APPROVAL_ID` in it, or empty."""
+
+    policies: Mapping[str, Policy] = {}
+    rules: Sequence[Rule] = ()
+    calendar: Calendar = ALWAYS
+    in_requests: InRequests = "any"
+    separate_duties: bool = True
+    reason_on_rejection: bool = False
+    url: str = ""
+
+    def by_rule(self, amount: float, risk_score: float) -> Policy:
+        """The policy that the tenant's rules give to an approval."""
+        return self._at_least(chosen(self.rules, amount=amount, risk_score=risk_score))
+
+    def asked_for(self, policy: str | Policy) -> Policy:
+        """The policy that a request names or describes.
+
+        Raises:
+            NotAllowed: the tenant leaves its requests no choice, or not that one.
+            BadInput: there is none of that name.
+        """
+        if self.in_requests == "none":
+            raise NotAllowed("this tenant's rules choose the policy, and not the request")
+        if isinstance(policy, Policy):
+            if self.in_requests == "named":
+                raise NotAllowed("a request may only name one of this tenant's policies")
+            return self._at_least(policy)
+        if policy not in self.policies:
+            known = ", ".join(sorted(self.policies)) or "none"
+            message = f"there is no policy of that name; there are: {known}"
+            raise BadInput("the policy is not known", [{"field": "policy", "message": message}])
+        return self._at_least(self.policies[policy])
+
+    def url_of(self, approval_id: str) -> str | None:
+        """Where people see an approval."""
+        return self.url.replace(APPROVAL_ID, approval_id) or None
+
+    def _at_least(self, policy: Policy) -> Policy:
+        """A policy cannot ask for more than the settings, and a request's own not for less."""
+        return msgspec.structs.replace(
+            policy,
+            separate_duties=self.separate_duties,
+            reason_on_rejection=policy.reason_on_rejection or self.reason_on_rejection,
+        )
+
+
+class ApprovalTerms(Protocol):
+    """Every tenant's terms."""
+
+    def of(self, tenant: str) -> Terms:
+        """Those of a tenant, as they are now."""
+        ...
+
+
+class SameTerms:
+    """The same for every tenant."""
+
+    def __init__(self, terms: Terms | None = None) -> None:
+        self._terms = terms or Terms()
+
+    def of(self, tenant: str) -> Terms:
+        """Those."""
+        return self._terms

@@ -1,0 +1,107 @@
+"""What has to be looked up of people before something can be decided about an approval."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from time import monotonic
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from application.event_store import EventStore
+from application.ports import Directory
+from domain import delegation
+from domain.approval import People, Unknown
+from domain.delegation import NONE, Delegations, delegations_stream
+from domain.errors import DirectoryUnavailable, NotAllowed
+
+KEPT_SECONDS = 1.0
+"""For how long delegations are taken to be as they were: who is made or ceases to be a delegate on another
+instance is so within a second."""
+
+_MOST_KEPT = 1024
+_MOST_ROUNDS = 10
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class PeopleLookup:
+    """Who is in which group, and who decides for whom."""
+
+    def __init__(self, store: EventStore, directory: Directory) -> None:
+        self._store = store
+        self._directory = directory
+        self._kept: OrderedDict[str, tuple[float, Delegations]] = OrderedDict()
+
+    async def informed(self, tenant: str, do: Callable[[People], Awaitable[T]]) -> T:
+        """Do something; what turns out to be unknown is looked up, and it is done again.
+
+        Whoever is refused because of delegations that were only at hand is heard once more.
+
+        Raises:
+            DirectoryUnavailable: who is in a group cannot be told now.
+        """
+        at_hand = self._at_hand(tenant)
+        people = People(delegations=at_hand)
+        for _ in range(_MOST_ROUNDS):
+            try:
+                return await do(people)
+            except Unknown as gap:
+                people = await self._completed(tenant, people, gap)
+            except NotAllowed:
+                if people.delegations is not at_hand or at_hand is None:
+                    raise
+                self.forget(tenant)
+                at_hand = None
+                people = msgspec.structs.replace(people, delegations=await self._delegations(tenant))
+        raise RuntimeError("what has to be known of people never comes to an end")
+
+    async def informed_or_not(self, tenant: str, do: Callable[[People], Awaitable[T]]) -> T:
+        """As :meth:`informed`; or without, where who is in a group cannot be told now."""
+        try:
+            return await self.informed(tenant, do)
+        except DirectoryUnavailable as error:
+            log.warning("directory_unavailable", reason=str(error))
+            return await do(People(reached=False))
+
+    async def groups_of(self, tenant: str, person: str) -> frozenset[str]:
+        """Every group that somebody is in.
+
+        Raises:
+            DirectoryUnavailable: that cannot be told now.
+        """
+        return await self._directory.groups_of(tenant, person)
+
+    async def principals_of(self, tenant: str, person: str, now: datetime) -> frozenset[str]:
+        """For whom somebody may decide now."""
+        return (await self._delegations(tenant)).principals_of(person, now)
+
+    def forget(self, tenant: str) -> None:
+        """Look a tenant's delegations up again next time."""
+        self._kept.pop(tenant, None)
+
+    async def _completed(self, tenant: str, people: People, gap: Unknown) -> People:
+        members = dict(people.members)
+        for group in sorted(gap.groups):
+            members[group] = await self._directory.members_of(tenant, group)
+        known = await self._delegations(tenant) if gap.delegations else people.delegations
+        return msgspec.structs.replace(people, members=members, delegations=known)
+
+    def _at_hand(self, tenant: str) -> Delegations | None:
+        until, known = self._kept.get(tenant, (0.0, None))
+        return known if monotonic() < until else None
+
+    async def _delegations(self, tenant: str) -> Delegations:
+        at_hand = self._at_hand(tenant)
+        if at_hand is not None:
+            return at_hand
+        past = await self._store.present(delegations_stream(tenant), delegation.evolve)
+        known: Delegations = past.state or NONE
+        self._kept[tenant] = (monotonic() + KEPT_SECONDS, known)
+        self._kept.move_to_end(tenant)
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
+        return known

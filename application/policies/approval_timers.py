@@ -1,0 +1,152 @@
+"""What happens to an approval by the clock: reminders, escalations, the due date, a look at who is left."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from application.approval_commands import (
+    EscalateApproval,
+    ExpireApproval,
+    LookAgainAtApproval,
+    RemindOfApproval,
+)
+from application.commands import Command
+from application.ports import Timer, Timers
+from domain.approval import (
+    ApprovalApproved,
+    ApprovalExpired,
+    ApprovalRejected,
+    ApprovalRequested,
+    ApprovalRevised,
+    ApprovalStageOpened,
+    ApprovalWithdrawn,
+    Opening,
+)
+from domain.event import Event, Metadata, Recorded
+from domain.lease import Lease
+from domain.values import derived_id, timestamp
+
+EXPIRY = "approval-expiry"
+REMINDER = "approval-reminder"
+ESCALATION = "approval-escalation"
+LOOK_AGAIN = "approval-look-again"
+ACTOR = "system:timers"
+
+_SOON_SECONDS = 60.0
+
+_Asked = ApprovalRequested | ApprovalRevised | ApprovalStageOpened
+_Ended = ApprovalApproved | ApprovalRejected | ApprovalWithdrawn | ApprovalExpired
+
+
+class ApprovalTimers:
+    """A follower's handler: keeps timers for what is to happen unless somebody decides before.
+
+    Reminders and escalations of a stage that has ended find so when they are due.
+    """
+
+    name = "approval-timers"
+    may_repeat_unnoticed = False
+
+    def __init__(self, timers: Timers, *, look_again_seconds: float) -> None:
+        self._timers = timers
+        self._look_again_seconds = look_again_seconds
+
+    def wants(self, event: Event) -> bool:
+        """Whether timers begin or end with such an event."""
+        match event:
+            case ApprovalRequested() | ApprovalRevised():
+                return event.opening is not None or event.due_at is not None
+        return isinstance(event, ApprovalStageOpened | _Ended)
+
+    async def start_over(self) -> None:
+        """A timer of another log is refused when it is due: there is no such approval."""
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
+        """Set and cancel the batch's timers; one that ends within the batch is never set."""
+        wanted: dict[str, Timer] = {}
+        ended: set[str] = set()
+        for recorded in events:
+            event = recorded.event
+            if isinstance(event, _Ended):
+                ended.update(derived_id(kind, event.approval_id) for kind in (EXPIRY, LOOK_AGAIN))
+            elif isinstance(event, _Asked):
+                wanted.update((timer.id, timer) for timer in self._begun(event, recorded))
+        running = [timer for timer_id, timer in wanted.items() if timer_id not in ended]
+        if running or ended:
+            await self._timers.change(set=running, cancel=sorted(ended), lease=lease)
+
+    def _begun(self, event: _Asked, recorded: Recorded) -> Sequence[Timer]:
+        timers = []
+        if not isinstance(event, ApprovalStageOpened) and event.due_at is not None:
+            timers.append(_timer(EXPIRY, event.due_at, event.approval_id, recorded))
+        if event.opening is None:
+            return timers
+        if not isinstance(event, ApprovalStageOpened):
+            every = self._look_again_seconds
+            unchecked = isinstance(event, ApprovalRequested) and event.unchecked
+            first = recorded.timestamp + timedelta(seconds=min(every, _SOON_SECONDS) if unchecked else every)
+            again = _timer(LOOK_AGAIN, first, event.approval_id, recorded)
+            timers.append(msgspec.structs.replace(again, every_seconds=every))
+        return [*timers, *_of_stage(event.opening, event.approval_id, recorded)]
+
+
+def _of_stage(opening: Opening, approval_id: str, recorded: Recorded) -> Sequence[Timer]:
+    moments = [
+        *((REMINDER, number, at) for number, at in enumerate(opening.remind_at, start=1)),
+        *((ESCALATION, number, each.at) for number, each in enumerate(opening.escalate, start=1)),
+    ]
+    return [
+        _timer(kind, at, approval_id, recorded, round=opening.round, stage=opening.stage, number=number)
+        for kind, number, at in moments
+    ]
+
+
+def _timer(kind: str, due_at: datetime, approval_id: str, recorded: Recorded, **place: int) -> Timer:
+    id = derived_id(kind, approval_id, *map(str, place.values()))
+    meta = Metadata(
+        tenant=recorded.meta.tenant,
+        actor=ACTOR,
+        correlation_id=recorded.meta.correlation_id,
+        causation_id=str(recorded.event_id),
+        command_id=id,
+    )
+    payload: dict[str, str | int] = {"approval_id": approval_id, **place}
+    return Timer(id=id, due_at=due_at, kind=kind, payload=payload, meta=meta)
+
+
+def _expired(timer: Timer) -> Command:
+    return ExpireApproval(meta=timer.meta, approval_id=str(timer.payload["approval_id"]))
+
+
+def _reminded(timer: Timer) -> Command:
+    approval_id, round, stage, number = _place(timer)
+    return RemindOfApproval(meta=timer.meta, approval_id=approval_id, round=round, stage=stage, number=number)
+
+
+def _escalated(timer: Timer) -> Command:
+    approval_id, round, stage, number = _place(timer)
+    return EscalateApproval(meta=timer.meta, approval_id=approval_id, round=round, stage=stage, number=number)
+
+
+def _looked_again(timer: Timer) -> Command:
+    """Each time is a command of its own."""
+    command_id = derived_id(timer.id, timestamp(timer.due_at))
+    return LookAgainAtApproval(
+        meta=msgspec.structs.replace(timer.meta, command_id=command_id),
+        approval_id=str(timer.payload["approval_id"]),
+    )
+
+
+def _place(timer: Timer) -> tuple[str, int, int, int]:
+    round, stage, number = (int(timer.payload[name]) for name in ("round", "stage", "number"))
+    return str(timer.payload["approval_id"]), round, stage, number
+
+
+COMMANDS: Mapping[str, Callable[[Timer], Command]] = {
+    EXPIRY: _expired,
+    REMINDER: _reminded,
+    ESCALATION: _escalated,
+    LOOK_AGAIN: _looked_again,
+}
+"""The command that each kind of timer stands for."""

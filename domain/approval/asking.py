@@ -1,0 +1,132 @@
+"""To ask people for a decision, and to ask them again when the facts have changed."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from domain.approval.events import (
+    ApprovalBecameUndecidable,
+    ApprovalRequested,
+    ApprovalRevised,
+    Number,
+    Opening,
+)
+from domain.approval.notices import notice_of
+from domain.approval.policy import BARE, Policy
+from domain.approval.rights import require_asker, require_pending
+from domain.approval.seen import MOST_PAYLOAD_BYTES, Payload, canonical
+from domain.approval.standing import Circumstances, opening, undecidable
+from domain.approval.state import Approval, barred_by, evolve
+from domain.errors import ApprovalUndecidable, BadInput
+from domain.event import Event
+
+
+def request(
+    state: Approval | None,
+    requested: ApprovalRequested,
+    policy: Policy,
+    around: Circumstances,
+    *,
+    refuse_undecidable: bool = True,
+) -> tuple[Event, ...]:
+    """Ask for a decision; asking again for the same approval changes nothing.
+
+    One that nobody can decide is refused, or else opened all the same and said to be undecidable at once,
+    for those whom a refusal does not reach. Where nobody knows who is in a group, that shows later.
+
+    Raises:
+        ApprovalUndecidable: there are not enough people who could agree.
+        BadInput: it would be due already, or its payload is too large.
+        Unknown: something has to be looked up first.
+    """
+    if state is not None:
+        return ()
+    _check_payload(requested.payload)
+    if requested.due_at is not None and requested.due_at <= around.now:
+        raise BadInput("it is due already", [{"field": "dueAt", "message": "must be later than now"}])
+    barred = barred_by(policy, requested.requested_by, requested.owner_id)
+    opened = msgspec.structs.replace(
+        requested,
+        policy=None if policy == BARE else policy,
+        due_at=requested.due_at or _due_after(policy, around),
+        opening=_first_opening(policy, barred, around, round=0),
+        unchecked=bool(policy.stages) and not around.people.reached,
+    )
+    return (opened, *_raised(evolve(None, opened), around, refuse=refuse_undecidable))
+
+
+def revise(
+    state: Approval,
+    *,
+    by: str,
+    may_do_all: bool,
+    amount: Number | None,
+    risk_score: Number | None,
+    subject: str | None,
+    payload: Payload | None,
+    reason: str | None,
+    policy_for: Callable[[Number, Number], Policy],
+    around: Circumstances,
+) -> tuple[Event, ...]:
+    """Tell of changed facts; what is silent stays. If they matter, all are asked again, by the rules that
+    hold for them now.
+
+    Raises:
+        NotAllowed: it is not for this person to say.
+        ApprovalNotPending, ApprovalUndecidable, BadInput, Unknown: as with a request.
+    """
+    require_pending(state, around.now)
+    require_asker(state, by, may_do_all=may_do_all)
+    _check_payload(payload)
+    revised = ApprovalRevised(
+        approval_id=state.approval_id,
+        at=around.now,
+        amount=state.amount if amount is None else amount,
+        risk_score=state.risk_score if risk_score is None else risk_score,
+        subject=state.subject if subject is None else subject,
+        payload=state.payload if payload is None else payload,
+        reason=reason,
+    )
+    before = (state.amount, state.risk_score, state.subject, state.payload)
+    if (revised.amount, revised.risk_score, revised.subject, revised.payload) == before:
+        return ()
+    if evolve(state, revised).digest == state.digest:
+        return (revised,)
+    policy = state.policy if state.own_policy else policy_for(revised.amount, revised.risk_score)
+    barred = barred_by(policy, state.requested_by, state.owner_id)
+    revised = msgspec.structs.replace(
+        revised,
+        voids=True,
+        policy=None if policy == state.policy else policy,
+        due_at=state.due_at or _due_after(policy, around),
+        opening=_first_opening(policy, barred, around, round=state.rounds + 1),
+    )
+    return (revised, *_raised(evolve(state, revised), around, refuse=True))
+
+
+def _raised(state: Approval, around: Circumstances, *, refuse: bool) -> tuple[Event, ...]:
+    reason = undecidable(state, around)
+    if reason is None:
+        return ()
+    if refuse:
+        raise ApprovalUndecidable(reason, {"reason": reason})
+    return (notice_of(ApprovalBecameUndecidable, state, around.now, reason=reason),)
+
+
+def _first_opening(
+    policy: Policy, barred: frozenset[str], around: Circumstances, *, round: int
+) -> Opening | None:
+    return opening(policy, 0, round=round, barred=barred, around=around) if policy.stages else None
+
+
+def _due_after(policy: Policy, around: Circumstances) -> datetime | None:
+    if policy.due_after_seconds is None:
+        return None
+    return around.calendar.after(around.now, policy.due_after_seconds)
+
+
+def _check_payload(payload: Payload | None) -> None:
+    if payload is not None and len(canonical(payload)) > MOST_PAYLOAD_BYTES:
+        message = f"may have {MOST_PAYLOAD_BYTES} bytes as JSON"
+        raise BadInput("the payload is too large", [{"field": "payload", "message": message}])

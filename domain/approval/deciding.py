@@ -1,0 +1,194 @@
+"""To agree, or to be against it: what one person's word does to an approval.
+
+The same person saying the same again changes nothing, whatever has become of the approval since.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from domain.approval.events import (
+    ApprovalAgreed,
+    ApprovalApproved,
+    ApprovalObjected,
+    ApprovalRejected,
+    ApprovalStageOpened,
+    Decision,
+    Vote,
+)
+from domain.approval.people import Ballot
+from domain.approval.rights import principal_of, require_pending, require_separate_duties
+from domain.approval.standing import Circumstances, Standing, opening
+from domain.approval.state import Approval
+from domain.errors import (
+    ApprovalUndecidable,
+    BadInput,
+    DecidedOtherwise,
+    FactsChanged,
+    NotAnApprover,
+    StageNotOpen,
+)
+from domain.event import Event
+from domain.values import timestamp
+
+
+def approve(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Event, ...]:
+    """Agree. With enough others the next stage opens, or the deal goes on.
+
+    Raises:
+        ApprovalNotPending: it is decided, by whom and when, or it was due already.
+        NotAnApprover: nobody waits for this person, or not for whom they say they decide.
+        DutiesNotSeparate: they asked for it, own the deal, or decide for who does.
+        DecidedOtherwise: they were against it before.
+        FactsChanged: they have seen other facts.
+        StageNotOpen: they mean another stage.
+        ApprovalUndecidable: afterwards too few others could agree.
+        Unknown: something has to be looked up first.
+    """
+    if _said_before(state, ballot, approves=True):
+        return ()
+    _require_current(state, ballot, around)
+    if state.opening is None:
+        require_separate_duties(state, ballot.by, _named_principal(ballot, around), around)
+        return (_decision(ApprovalApproved, state, ballot, ballot.on_behalf_of, around),)
+    require_separate_duties(state, ballot.by, ballot.on_behalf_of, around)
+    standing = Standing(state, around)
+    principal = principal_of(standing, ballot, around)
+    require_separate_duties(state, ballot.by, principal, around)
+    seats = standing.seats_of(principal or ballot.by, ballot.roles if principal is None else frozenset())
+    vote = _vote(ApprovalAgreed, state, ballot, principal, seats, around)
+    votes = (*state.votes, vote)
+    missing = standing.missing_with(votes)
+    if missing and not standing.can_be_met_with(votes) and standing.can_be_met_with(state.votes):
+        raise ApprovalUndecidable(f"if {ballot.by} decides for {principal}, too few others could agree")
+    waits_for = standing.waits_for_with(votes) if missing else ()
+    agreed = msgspec.structs.replace(vote, missing=missing, waits_for=waits_for)
+    if missing:
+        return (agreed,)
+    following = state.opening.stage + 1
+    if following < len(state.policy.stages):
+        opened = opening(state.policy, following, round=state.rounds, barred=state.barred, around=around)
+        return (
+            agreed,
+            ApprovalStageOpened(approval_id=state.approval_id, at=around.now, opening=opened),
+        )
+    return (agreed, _decision(ApprovalApproved, state, ballot, principal, around))
+
+
+def reject(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Event, ...]:
+    """Be against it. So many rejections as the stage says end it, and so does one after which too few others
+    could agree.
+
+    Raises:
+        BadInput: the policy wants a reason, and there is none.
+        ApprovalNotPending, NotAnApprover, DecidedOtherwise, FactsChanged, StageNotOpen, Unknown: as with
+            :func:`approve`.
+    """
+    if _said_before(state, ballot, approves=False):
+        return ()
+    _require_current(state, ballot, around)
+    if state.policy.reason_on_rejection and not (ballot.comment or "").strip():
+        raise BadInput(
+            "a rejection needs a reason", [{"field": "comment", "message": "must say why it is rejected"}]
+        )
+    if state.opening is None:
+        _named_principal(ballot, around)
+        return (_decision(ApprovalRejected, state, ballot, ballot.on_behalf_of, around),)
+    standing = Standing(state, around)
+    principal = principal_of(standing, ballot, around)
+    seats = standing.seats_of(principal or ballot.by, ballot.roles if principal is None else frozenset())
+    objected = _vote(ApprovalObjected, state, ballot, principal, seats, around)
+    votes = (*state.votes, objected)
+    rejections = sum(isinstance(vote, ApprovalObjected) for vote in votes)
+    stage = state.policy.stages[state.opening.stage]
+    if rejections < stage.rejections and standing.can_be_met_with(votes):
+        return (objected,)
+    return (objected, _decision(ApprovalRejected, state, ballot, principal, around))
+
+
+def _said_before(state: Approval, ballot: Ballot, *, approves: bool) -> bool:
+    """Whether they have said the same before.
+
+    A person may be asked in several stages. Whoever agreed in an earlier one has to name the stage they mean
+    now, so that the same click twice is not two agreements.
+
+    Raises:
+        DecidedOtherwise: they have said the opposite, in the open stage.
+    """
+    ends_as = "approved" if approves else "rejected"
+    if state.status == ends_as:
+        return state.decided_by == ballot.by or state.has_voted(ballot.by, approves=approves)
+    if state.status != "pending":
+        return False
+    mine = next((vote for vote in state.votes if vote.by == ballot.by), None)
+    if mine is None:
+        means_open_stage = state.opening is not None and ballot.stage == state.opening.name
+        return approves and state.has_voted(ballot.by, approves=True) and not means_open_stage
+    if isinstance(mine, ApprovalAgreed) == approves:
+        return True
+    said = "agreed to" if isinstance(mine, ApprovalAgreed) else "rejected"
+    raise DecidedOtherwise(
+        f"{ballot.by} has {said} this approval at {timestamp(mine.at)}",
+        {"decidedBy": ballot.by, "decidedAt": timestamp(mine.at)},
+    )
+
+
+def _require_current(state: Approval, ballot: Ballot, around: Circumstances) -> None:
+    """What is decided on must be there, and be what was seen."""
+    require_pending(state, around.now)
+    if ballot.digest is not None and ballot.digest != state.digest:
+        raise FactsChanged("what is to be decided has changed since", {"payloadDigest": state.digest})
+    open_stage = state.opening.name if state.opening else None
+    if ballot.stage is not None and ballot.stage != open_stage:
+        raise StageNotOpen(f"stage {ballot.stage} is not open", {"stage": open_stage})
+
+
+def _named_principal(ballot: Ballot, around: Circumstances) -> str | None:
+    """Whom they say they decide for, where anybody may decide."""
+    principal = ballot.on_behalf_of
+    if principal is not None and principal not in around.people.principals_of(ballot.by, around.now):
+        raise NotAnApprover(f"{ballot.by} does not decide for {principal} now")
+    return principal
+
+
+V = TypeVar("V", bound=Vote)
+
+
+def _vote(
+    kind: type[V],
+    state: Approval,
+    ballot: Ballot,
+    principal: str | None,
+    seats: frozenset[int],
+    around: Circumstances,
+) -> V:
+    assert state.opening is not None
+    return kind(
+        approval_id=state.approval_id,
+        stage=state.opening.stage,
+        by=ballot.by,
+        at=around.now,
+        digest=state.digest,
+        seats=tuple(sorted(seats)),
+        on_behalf_of=principal,
+        comment=ballot.comment,
+    )
+
+
+def _decision(
+    kind: type[Decision],
+    state: Approval,
+    ballot: Ballot,
+    principal: str | None,
+    around: Circumstances,
+) -> Decision:
+    return kind(
+        approval_id=state.approval_id,
+        opportunity_id=state.opportunity_id,
+        decided_by=ballot.by,
+        decided_at=around.now,
+        comment=ballot.comment,
+        step=state.step,
+        on_behalf_of=principal,
+        digest=state.digest,
+    )

@@ -1,0 +1,140 @@
+"""Who decides on an approval: stages one after the other, and in each of them seats that people fill."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from domain.faults import Fault, within
+
+MOST_SEATS = 50
+"""Of one stage."""
+
+ANYONE = "anyone"
+"""Whom a stage without approvers waits for."""
+
+Agree = Literal["all"] | int
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of a policy, and of the events that keep it; a default is part of the format."""
+
+
+class Approver(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """Whom a stage waits for: a person, some of a group, or some who bear a role. One of the three is set.
+
+    ``count`` seats are theirs; for a group, ``None`` is a seat for each member there is.
+    """
+
+    user: str | None = None
+    group: str | None = None
+    role: str | None = None
+    count: int | None = 1
+
+    @property
+    def key(self) -> str:
+        """As the inbox knows it: ``user:ada``, ``group:finance`` or ``role:cfo``."""
+        return next(f"{kind}:{name}" for kind, name in self._named())
+
+    @property
+    def name(self) -> str:
+        """Its own name, without the kind."""
+        return next(name for _, name in self._named())
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        for kind, name in (("user", self.user), ("group", self.group), ("role", self.role)):
+            if name is not None:
+                yield kind, name
+
+
+class Escalation(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """After so many business seconds without an end of the stage, these may fill its seats as well."""
+
+    after_seconds: float
+    to: tuple[Approver, ...]
+
+
+class Stage(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """Who must agree before the next stage opens, or the deal goes on.
+
+    ``agree`` tells how many of the seats must be filled; each person fills one. So many ``rejections`` end
+    the approval. Reminders are business seconds after the stage has opened.
+    """
+
+    name: str
+    approvers: tuple[Approver, ...] = ()
+    agree: Agree = "all"
+    rejections: int = 1
+    remind_after_seconds: tuple[float, ...] = ()
+    escalations: tuple[Escalation, ...] = ()
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Every group that it speaks of."""
+        escalated = (to for escalation in self.escalations for to in escalation.to)
+        return frozenset(each.group for each in (*self.approvers, *escalated) if each.group is not None)
+
+    def faults(self) -> Iterator[Fault]:
+        """What does not go together, beyond the form of each part."""
+        seats = sum(each.count or 1 for each in self.approvers)
+        if seats > MOST_SEATS:
+            yield Fault("approvers", f"may have {MOST_SEATS} seats, not {seats}")
+        known = all(each.count is not None for each in self.approvers)
+        if isinstance(self.agree, int) and known and self.agree > seats:
+            yield Fault("agree", f"must be at most {seats}, as many as there are seats")
+        keys = [each.key for each in self.approvers]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                yield Fault(f"approvers[{number}]", f"{key} is named twice; use count")
+
+
+class Policy(Part, frozen=True, kw_only=True, omit_defaults=True):
+    """The stages, and until when.
+
+    ``due_after_seconds`` are business seconds. ``bound_to`` are the places in the payload that an agreement
+    is about, all of it if silent: when one changes, everybody is asked again. The requester and the owner of
+    the deal cannot approve it, nor their delegates, unless ``separate_duties`` is given up.
+    """
+
+    stages: tuple[Stage, ...] = ()
+    due_after_seconds: float | None = None
+    bound_to: tuple[str, ...] | None = None
+    separate_duties: bool = True
+    reason_on_rejection: bool = False
+
+    def faults(self) -> Iterator[Fault]:
+        """What does not go together, all at once."""
+        names = [stage.name for stage in self.stages]
+        for number, stage in enumerate(self.stages):
+            yield from within(f"stages[{number}]", stage.faults())
+            if stage.name in names[:number]:
+                yield Fault(f"stages[{number}].name", f"there is another stage {stage.name}")
+
+
+BARE = Policy()
+"""The platform's own: one decision, of anybody who neither asked for it nor owns the deal."""
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """Which policy holds for an amount and a risk, each from one bound to below another."""
+
+    policy: Policy
+    amount_from: float | None = None
+    amount_below: float | None = None
+    risk_from: float | None = None
+    risk_below: float | None = None
+
+    def fits(self, amount: float, risk_score: float) -> bool:
+        """Whether it is for such an approval."""
+        return _within(amount, self.amount_from, self.amount_below) and _within(
+            risk_score, self.risk_from, self.risk_below
+        )
+
+
+def chosen(rules: Sequence[Rule], *, amount: float, risk_score: float) -> Policy:
+    """The policy of the first rule that fits, or the bare one."""
+    return next((rule.policy for rule in rules if rule.fits(amount, risk_score)), BARE)
+
+
+def _within(value: float, least: float | None, below: float | None) -> bool:
+    return (least is None or value >= least) and (below is None or value < below)

@@ -1,0 +1,91 @@
+"""Who may do what to an approval, and until when."""
+
+from datetime import datetime
+
+from domain.approval.people import Ballot
+from domain.approval.standing import Circumstances, Standing
+from domain.approval.state import Approval
+from domain.errors import ApprovalNotPending, DutiesNotSeparate, NotAllowed, NotAnApprover
+from domain.values import timestamp
+
+
+def require_pending(state: Approval, now: datetime) -> None:
+    """Nothing more can be done to what is decided, withdrawn or overdue.
+
+    Raises:
+        ApprovalNotPending: with who decided what, and when.
+    """
+    if state.status == "pending":
+        if state.due_at is not None and now >= state.due_at:
+            due_at = timestamp(state.due_at)
+            raise ApprovalNotPending(
+                f"this approval was due at {due_at}", {"status": "expired", "dueAt": due_at}
+            )
+        return
+    if state.decided_by is None or state.decided_at is None:
+        raise ApprovalNotPending(f"this approval is {state.status}", {"status": state.status})
+    decided_at = timestamp(state.decided_at)
+    raise ApprovalNotPending(
+        f"{state.decided_by} has {state.status} this approval at {decided_at}",
+        {"status": state.status, "decidedBy": state.decided_by, "decidedAt": decided_at},
+    )
+
+
+def require_asker(state: Approval, person: str, *, may_do_all: bool) -> None:
+    """That is for who asked for the approval, who owns the deal, or an operator.
+
+    Raises:
+        NotAllowed: it is none of them.
+    """
+    if not may_do_all and person not in (state.requested_by, state.owner_id):
+        raise NotAllowed("that is for who asked for the approval, or owns the deal")
+
+
+def require_separate_duties(
+    state: Approval, by: str, on_behalf_of: str | None, around: Circumstances
+) -> None:
+    """Who asked for the approval, or owns the deal, does not approve it, nor does whoever decides for them.
+
+    Raises:
+        DutiesNotSeparate: it is one of them; with whom, and why.
+    """
+    barred = state.barred
+    if not barred:
+        return
+    for person in (by, on_behalf_of):
+        if person in barred:
+            why = "asked for this approval" if person == state.requested_by else "owns the deal"
+            raise DutiesNotSeparate(
+                f"{person} {why}, and so cannot approve it", {"person": person, "reason": why}
+            )
+    for principal in sorted(barred):
+        for person in (by, on_behalf_of):
+            if person in around.people.delegates_of([principal], around.now):
+                why = f"decides for {principal}, who " + (
+                    "asked for this approval" if principal == state.requested_by else "owns the deal"
+                )
+                raise DutiesNotSeparate(
+                    f"{person} {why}, and so cannot approve it", {"person": person, "reason": why}
+                )
+
+
+def principal_of(standing: Standing, ballot: Ballot, around: Circumstances) -> str | None:
+    """For whom somebody votes: for themselves if they can, else for the one who has delegated to them.
+
+    Raises:
+        NotAnApprover: for nobody; or not for whom they say.
+    """
+    principals = around.people.principals_of(ballot.by, around.now)
+    if ballot.on_behalf_of is not None:
+        if ballot.on_behalf_of not in principals:
+            raise NotAnApprover(f"{ballot.by} does not decide for {ballot.on_behalf_of} now")
+        candidates: list[str | None] = [ballot.on_behalf_of]
+    else:
+        candidates = [None, *sorted(principals)]
+    used = standing.used
+    for principal in candidates:
+        person = principal or ballot.by
+        roles = ballot.roles if principal is None else frozenset()
+        if person not in used and standing.seats_of(person, roles):
+            return principal
+    raise NotAnApprover(f"the open stage does not wait for {ballot.on_behalf_of or ballot.by}")

@@ -1,0 +1,62 @@
+"""What an agreement is about: a digest of the facts that a person has seen when they decided.
+
+The amount, the risk and the deal always count; of the payload, the places that the policy binds to, or all
+of it. The form that is digested never changes: the digests stand in the log as proof.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+Payload = Mapping[str, Any]
+
+MOST_PAYLOAD_BYTES = 64 * 1024
+
+LONGEST_SUBJECT = 500
+
+
+def digest_of(
+    *,
+    opportunity_id: str,
+    amount: float,
+    risk_score: float,
+    payload: Payload | None,
+    bound_to: Sequence[str] | None,
+) -> str:
+    """``sha256:`` and the digest, in hexadecimal digits, of the facts that matter."""
+    matters: Any = payload
+    if payload is not None and bound_to is not None:
+        matters = {place: _at(payload, place) for place in bound_to}
+    facts = {
+        "opportunityId": opportunity_id,
+        "amount": amount,
+        "riskScore": risk_score,
+        "payload": matters,
+    }
+    return f"sha256:{sha256(canonical(facts)).hexdigest()}"
+
+
+def canonical(value: Any) -> bytes:
+    """One form for all that is the same JSON: names in order, no white space, ``1.0`` as ``1``."""
+    written = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return written.encode("utf-8", "surrogatepass")
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case Mapping():
+            return {name: _plain(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+    return value
+
+
+def _at(payload: Payload, place: str) -> Any:
+    """What stands at a place such as ``terms.discount``; what is not there is as good as ``null``."""
+    found: Any = payload
+    for name in place.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found

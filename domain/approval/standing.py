@@ -1,0 +1,186 @@
+"""How an approval stands: which seats are filled, who may take the others, and whether enough people can.
+
+Nobody is counted twice: who has voted, or has had another vote for them, takes no further seat of the stage.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+
+from domain.approval.events import UNCOUNTED, ApprovalAgreed, Escalating, Opening, Vote
+from domain.approval.people import People
+from domain.approval.policy import Approver, Policy, Stage
+from domain.approval.quorum import Seats, filled, of_use
+from domain.approval.state import Approval
+from domain.business_time import Calendar
+
+
+class Circumstances(msgspec.Struct, frozen=True):
+    """When something is decided, what is known of people, and how the tenant's time passes."""
+
+    now: datetime
+    people: People
+    calendar: Calendar
+
+
+class Standing:
+    """The open stage of an approval, in the circumstances."""
+
+    def __init__(self, state: Approval, around: Circumstances) -> None:
+        assert state.opening is not None
+        stage = state.policy.stages[state.opening.stage]
+        self._state = state
+        self._stage = stage
+        self._people = around.people
+        groups = {each.approver.group for each in state.substitutes} | {
+            each.group for each in stage.approvers
+        }
+        self._people.know(group for group in groups if group is not None)
+        barred = state.barred
+        self.barred = barred | self._people.delegates_of(barred, around.now)
+        self._capacities = self._present_capacities(state.opening.seats)
+
+    @property
+    def needed(self) -> int:
+        """How many seats must be filled."""
+        return _needed(self._stage, self._capacities)
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Who has voted, themselves or through another."""
+        return _used(self._state.votes)
+
+    def seats_of(self, person: str, roles: frozenset[str]) -> Seats:
+        """The entries of the stage whose seats are that person's to take."""
+        own = (
+            entry
+            for entry, approver in enumerate(self._stage.approvers)
+            if self._people.is_meant(approver, person, roles)
+        )
+        instead_of = {each.instead_of for each in self._state.substitutes}
+        given = (
+            entry
+            for each in self._state.substitutes
+            if self._people.is_meant(each.approver, person, roles)
+            for entry in each.seats
+        )
+        return frozenset(given) if person in instead_of else frozenset((*own, *given))
+
+    def missing_with(self, votes: Sequence[Vote]) -> int:
+        """How many more would have to agree, had these voted."""
+        return max(0, self.needed - filled(self._capacities, _agreed(votes)))
+
+    def waits_for_with(self, votes: Sequence[Vote]) -> tuple[str, ...]:
+        """Whom the stage would wait for, had these voted: those of whom one more would be of use."""
+        agreed = _agreed(votes)
+        open_entries = {
+            entry for entry in range(len(self._capacities)) if of_use(self._capacities, agreed, entry)
+        }
+        keys = [approver.key for entry, approver in enumerate(self._stage.approvers) if entry in open_entries]
+        keys += [
+            each.approver.key for each in self._state.substitutes if open_entries.intersection(each.seats)
+        ]
+        instead_of = {f"user:{each.instead_of}" for each in self._state.substitutes if each.instead_of}
+        return tuple(dict.fromkeys(key for key in keys if key not in instead_of))
+
+    def can_be_met_with(self, votes: Sequence[Vote]) -> bool:
+        """Whether enough can still agree, had these voted."""
+        used = _used(votes)
+        candidates = [self.seats_of(person, frozenset()) for person in self._everybody() - used - self.barred]
+        return self.needed <= filled(
+            self._capacities, [*_agreed(votes), *candidates, *self._bearers_of_roles()]
+        )
+
+    def _everybody(self) -> frozenset[str]:
+        """All whom the stage knows by name."""
+        meant = (*self._stage.approvers, *(each.approver for each in self._state.substitutes))
+        return frozenset().union(*(_named(approver, self._people) for approver in meant))
+
+    def _bearers_of_roles(self) -> Iterator[Seats]:
+        """Nobody knows how many bear a role: enough for every seat."""
+        for entry, approver in enumerate(self._stage.approvers):
+            if approver.role is not None:
+                yield from [frozenset((entry,))] * self._capacities[entry]
+        for each in self._state.substitutes:
+            if each.approver.role is not None:
+                yield from [frozenset(each.seats)] * sum(self._capacities)
+
+    def _present_capacities(self, opened_with: Sequence[int]) -> Sequence[int]:
+        """Of a group all of whose members are asked, those who have left are asked no longer."""
+        capacities = []
+        for entry, approver in enumerate(self._stage.approvers):
+            seats = opened_with[entry]
+            if approver.count is None:
+                voted = {vote.on_behalf_of or vote.by for vote in self._state.votes if entry in vote.seats}
+                present = len((_named(approver, self._people) - self.barred) | voted)
+                seats = present if seats == UNCOUNTED else min(seats, present)
+            capacities.append(max(1, seats))
+        return capacities
+
+
+def opening(
+    policy: Policy, number: int, *, round: int, barred: frozenset[str], around: Circumstances
+) -> Opening:
+    """A stage as it opens now."""
+    stage = policy.stages[number]
+    if around.people.reached:
+        around.people.know(stage.groups)
+        barred |= around.people.delegates_of(barred, around.now)
+    after = around.calendar.after
+    return Opening(
+        round=round,
+        stage=number,
+        name=stage.name,
+        waits_for=tuple(approver.key for approver in stage.approvers),
+        seats=tuple(_seats(approver, barred, around.people) for approver in stage.approvers),
+        remind_at=tuple(after(around.now, seconds) for seconds in stage.remind_after_seconds),
+        escalate=tuple(
+            Escalating(at=after(around.now, each.after_seconds), to=each.to) for each in stage.escalations
+        ),
+    )
+
+
+def undecidable(state: Approval, around: Circumstances) -> str | None:
+    """Why too few people could agree, in the open stage or in one after it; nothing if enough can."""
+    if state.opening is None or not around.people.reached:
+        return None
+    if not Standing(state, around).can_be_met_with(state.votes):
+        return _too_few(state.opening.name)
+    for number in range(state.opening.stage + 1, len(state.policy.stages)):
+        opened = opening(state.policy, number, round=state.opening.round, barred=state.barred, around=around)
+        later = msgspec.structs.replace(state, opening=opened, votes=(), substitutes=())
+        if not Standing(later, around).can_be_met_with(()):
+            return _too_few(opened.name)
+    return None
+
+
+def _seats(approver: Approver, barred: frozenset[str], people: People) -> int:
+    if approver.count is not None:
+        return approver.count
+    return len(_named(approver, people) - barred) if people.reached else UNCOUNTED
+
+
+def _too_few(stage: str) -> str:
+    return f"in stage {stage} there are not enough people who could agree"
+
+
+def _needed(stage: Stage, capacities: Sequence[int]) -> int:
+    return sum(capacities) if stage.agree == "all" else stage.agree
+
+
+def _named(approver: Approver, people: People) -> frozenset[str]:
+    """Those of whom the names are known."""
+    if approver.user is not None:
+        return frozenset((approver.user,))
+    return people.members_of(approver.group) if approver.group is not None else frozenset()
+
+
+def _agreed(votes: Iterable[Vote]) -> list[Seats]:
+    return [frozenset(vote.seats) for vote in votes if isinstance(vote, ApprovalAgreed)]
+
+
+def _used(votes: Iterable[Vote]) -> frozenset[str]:
+    return frozenset(
+        person for vote in votes for person in (vote.by, vote.on_behalf_of) if person is not None
+    )

@@ -1,0 +1,249 @@
+"""What the rules know of an approval, and how its events change that. This module only assigns."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from domain.approval.events import (
+    ApprovalAgreed,
+    ApprovalApproved,
+    ApprovalBecameDecidable,
+    ApprovalBecameUndecidable,
+    ApprovalClaimed,
+    ApprovalCommented,
+    ApprovalEscalated,
+    ApprovalEvent,
+    ApprovalExpired,
+    ApprovalObjected,
+    ApprovalReassigned,
+    ApprovalRejected,
+    ApprovalReleased,
+    ApprovalReminded,
+    ApprovalRequested,
+    ApprovalRevised,
+    ApprovalStageOpened,
+    ApprovalWithdrawn,
+    Decision,
+    Number,
+    Opening,
+    Vote,
+)
+from domain.approval.policy import BARE, Approver, Policy, Stage
+from domain.approval.seen import digest_of
+from domain.event import Event
+from domain.values import StepRef
+
+Status = Literal["pending", "approved", "rejected", "withdrawn", "expired"]
+
+
+class Substitute(msgspec.Struct, frozen=True, kw_only=True):
+    """Who else may take some seats of the open stage, and perhaps instead of whom."""
+
+    approver: Approver
+    seats: tuple[int, ...]
+    instead_of: str | None = None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Who says that they see to it, and since when."""
+
+    by: str
+    at: datetime
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """An approval as the rules need it.
+
+    ``votes`` and ``substitutes`` are those of the open stage, ``earlier`` the votes of the round's stages
+    before it. ``rounds`` counts how often all was asked anew.
+    """
+
+    approval_id: str
+    opportunity_id: str
+    amount: Number
+    risk_score: Number
+    step: StepRef | None = None
+    owner_id: str | None = None
+    approver_id: str | None = None
+    recipient_id: str | None = None
+    approval_url: str | None = None
+    requested_by: str | None = None
+    subject: str | None = None
+    payload: Mapping[str, Any] | None = None
+    policy: Policy = BARE
+    own_policy: bool = False
+    due_at: datetime | None = None
+    opening: Opening | None = None
+    votes: tuple[Vote, ...] = ()
+    earlier: tuple[Vote, ...] = ()
+    substitutes: tuple[Substitute, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    reminders: tuple[int, ...] = ()
+    escalations: tuple[int, ...] = ()
+    rounds: int = 0
+    comments: int = 0
+    claim: Claim | None = None
+    undecidable: bool = False
+    status: Status = "pending"
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+
+    @property
+    def stage(self) -> Stage | None:
+        """The open stage; none where any one person decides."""
+        return self.policy.stages[self.opening.stage] if self.opening else None
+
+    @property
+    def digest(self) -> str:
+        """Of what a decision would now be about."""
+        return digest_of(
+            opportunity_id=self.opportunity_id,
+            amount=self.amount,
+            risk_score=self.risk_score,
+            payload=self.payload,
+            bound_to=self.policy.bound_to,
+        )
+
+    @property
+    def barred(self) -> frozenset[str]:
+        """Who may not approve, for the sake of separate duties."""
+        return barred_by(self.policy, self.requested_by, self.owner_id)
+
+    def has_voted(self, person: str, *, approves: bool) -> bool:
+        """Whether that person has said so in this round, in any stage."""
+        return any(
+            person == vote.by and isinstance(vote, ApprovalAgreed) == approves
+            for vote in (*self.earlier, *self.votes)
+        )
+
+
+def barred_by(policy: Policy, requested_by: str | None, owner_id: str | None) -> frozenset[str]:
+    """Who may not approve what one has asked for, and another owns."""
+    if not policy.separate_duties:
+        return frozenset()
+    return frozenset(each for each in (requested_by, owner_id) if each is not None)
+
+
+def evolve(state: Approval | None, event: Event) -> Approval:
+    """The approval after ``event``."""
+    if state is None:
+        if isinstance(event, ApprovalRequested):
+            return _requested(event)
+    elif isinstance(event, ApprovalEvent) and not isinstance(event, ApprovalRequested):
+        return msgspec.structs.replace(state, **_changes(state, event))
+    raise TypeError(f"{event!r} cannot follow {state!r}")
+
+
+def _requested(event: ApprovalRequested) -> Approval:
+    return Approval(
+        approval_id=event.approval_id,
+        opportunity_id=event.opportunity_id,
+        amount=event.amount,
+        risk_score=event.risk_score,
+        step=event.step,
+        owner_id=event.owner_id,
+        approver_id=event.approver_id,
+        recipient_id=event.recipient_id,
+        approval_url=event.approval_url,
+        requested_by=event.requested_by,
+        subject=event.subject,
+        payload=event.payload,
+        policy=event.policy or BARE,
+        own_policy=event.own_policy,
+        due_at=event.due_at,
+        opening=event.opening,
+        waits_for=event.opening.waits_for if event.opening else (),
+    )
+
+
+_Changes = Mapping[str, Any]
+
+_STATUS: Mapping[type[Decision], Status] = {ApprovalApproved: "approved", ApprovalRejected: "rejected"}
+
+
+def _changes(state: Approval, event: ApprovalEvent) -> _Changes:
+    match event:
+        case ApprovalApproved() | ApprovalRejected():
+            return {
+                "status": _STATUS[type(event)],
+                "decided_by": event.decided_by,
+                "decided_at": event.decided_at,
+            }
+        case ApprovalAgreed():
+            return {"votes": (*state.votes, event), "waits_for": event.waits_for}
+        case ApprovalObjected():
+            return {"votes": (*state.votes, event)}
+        case ApprovalStageOpened():
+            return _opened(event.opening, earlier=(*state.earlier, *state.votes))
+        case ApprovalRevised():
+            return _revised(state, event)
+        case ApprovalReassigned():
+            return _reassigned(state, event)
+        case ApprovalEscalated():
+            seats = tuple(range(len(state.opening.seats))) if state.opening else ()
+            more = tuple(Substitute(approver=to, seats=seats) for to in event.to)
+            return {
+                "substitutes": (*state.substitutes, *more),
+                "waits_for": event.waits_for,
+                "escalations": (*state.escalations, event.number),
+            }
+        case ApprovalReminded():
+            return {"reminders": (*state.reminders, event.number)}
+        case ApprovalClaimed():
+            return {"claim": Claim(event.by, event.at)}
+        case ApprovalReleased():
+            return {"claim": None}
+        case ApprovalCommented():
+            return {"comments": state.comments + 1}
+        case ApprovalBecameUndecidable():
+            return {"undecidable": True}
+        case ApprovalBecameDecidable():
+            return {"undecidable": False}
+        case ApprovalExpired():
+            return {"status": "expired", "decided_at": event.at}
+        case ApprovalWithdrawn():
+            return {"status": "withdrawn"}
+    raise TypeError(f"{event!r} cannot follow {state!r}")
+
+
+def _opened(opening: Opening | None, *, earlier: tuple[Vote, ...]) -> _Changes:
+    return {
+        "opening": opening,
+        "waits_for": opening.waits_for if opening else (),
+        "votes": (),
+        "earlier": earlier,
+        "substitutes": (),
+        "reminders": (),
+        "escalations": (),
+        "claim": None,
+        "undecidable": False,
+    }
+
+
+def _revised(state: Approval, event: ApprovalRevised) -> _Changes:
+    facts = {
+        "amount": event.amount,
+        "risk_score": event.risk_score,
+        "subject": event.subject,
+        "payload": event.payload,
+        "policy": event.policy or state.policy,
+    }
+    if not event.voids:
+        return facts
+    again = _opened(event.opening, earlier=())
+    return {**facts, **again, "rounds": state.rounds + 1, "due_at": event.due_at}
+
+
+def _reassigned(state: Approval, event: ApprovalReassigned) -> _Changes:
+    addressed = {"approver_id": event.approver_id, "recipient_id": event.recipient_id}
+    if state.opening is None:
+        return addressed
+    substitute = Substitute(approver=event.to, seats=event.seats, instead_of=event.instead_of)
+    return {
+        **addressed,
+        "substitutes": (*state.substitutes, substitute),
+        "waits_for": event.waits_for,
+        "undecidable": False,
+    }

@@ -1,0 +1,84 @@
+"""What the clock does to an approval. Each of these is harmless when it comes again, or too late."""
+
+from datetime import datetime
+
+import msgspec
+
+from domain.approval.events import (
+    ApprovalBecameDecidable,
+    ApprovalBecameUndecidable,
+    ApprovalEscalated,
+    ApprovalExpired,
+    ApprovalReminded,
+)
+from domain.approval.notices import notice_of
+from domain.approval.rights import require_pending
+from domain.approval.standing import Circumstances, Standing, undecidable
+from domain.approval.state import Approval, evolve
+from domain.event import Event
+
+
+def expire(state: Approval, *, now: datetime) -> tuple[Event, ...]:
+    """Nobody has decided in time, and so it is not approved."""
+    if state.status != "pending" or state.due_at is None or now < state.due_at:
+        return ()
+    return (notice_of(ApprovalExpired, state, now, step=state.step),)
+
+
+def remind(state: Approval, *, round: int, stage: int, number: int, now: datetime) -> tuple[Event, ...]:
+    """Tell those whom the stage waits for that it does."""
+    if not _is_open(state, round, stage, now) or number in state.reminders:
+        return ()
+    return (notice_of(ApprovalReminded, state, now, round=round, stage=stage, number=number),)
+
+
+def escalate(
+    state: Approval, *, round: int, stage: int, number: int, around: Circumstances
+) -> tuple[Event, ...]:
+    """Let others fill the seats of the stage as well.
+
+    Raises:
+        Unknown: something has to be looked up first.
+    """
+    if not _is_open(state, round, stage, around.now) or number in state.escalations:
+        return ()
+    assert state.opening is not None
+    to = state.opening.escalate[number - 1].to
+    around.people.know(each.group for each in to if each.group is not None)
+    escalated = notice_of(
+        ApprovalEscalated, state, around.now, round=round, stage=stage, number=number, to=to
+    )
+    waits_for = Standing(evolve(state, escalated), around).waits_for_with(state.votes)
+    escalated = msgspec.structs.replace(escalated, waits_for=waits_for)
+    return (escalated, *_news(evolve(state, escalated), around))
+
+
+def look_again(state: Approval, around: Circumstances) -> tuple[Event, ...]:
+    """Say so where the last who could agree has left, or enough have come.
+
+    Raises:
+        ApprovalNotPending: nobody need look at it any more.
+        Unknown: something has to be looked up first.
+    """
+    require_pending(state, around.now)
+    return _news(state, around)
+
+
+def _news(state: Approval, around: Circumstances) -> tuple[Event, ...]:
+    reason = undecidable(state, around)
+    if reason is not None and not state.undecidable:
+        return (notice_of(ApprovalBecameUndecidable, state, around.now, reason=reason),)
+    if reason is None and state.undecidable:
+        return (ApprovalBecameDecidable(approval_id=state.approval_id, at=around.now),)
+    return ()
+
+
+def _is_open(state: Approval, round: int, stage: int, now: datetime) -> bool:
+    overdue = state.due_at is not None and now >= state.due_at
+    opening = state.opening
+    return (
+        state.status == "pending"
+        and not overdue
+        and opening is not None
+        and (opening.round, opening.stage) == (round, stage)
+    )

@@ -1,0 +1,183 @@
+"""Delegations: who decides for whom while they are away. One stream a tenant, so that no two make a cycle."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from domain.errors import (
+    BadInput,
+    DelegationMakesCycle,
+    DelegationNotFound,
+    NotAllowed,
+    TooManyDelegations,
+)
+from domain.event import Event, stored_as
+from domain.values import StreamName
+
+LONGEST = timedelta(days=366)
+"""Of one delegation: nobody is away for ever."""
+
+MOST_A_TENANT = 2_000
+"""Delegations that have not ended: each new one is held against all of them."""
+
+
+def delegations_stream(tenant: str) -> str:
+    """The name of the stream of a tenant's delegations."""
+    return str(StreamName(tenant, "delegations", "all"))
+
+
+@stored_as("delegation.made")
+class DelegationMade(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """``to`` may decide for ``by`` from a moment on, until another, that one excluded."""
+
+    delegation_id: str
+    by: str
+    to: str
+    starts_at: datetime
+    ends_at: datetime
+    made_at: datetime
+    reason: str | None = None
+
+
+@stored_as("delegation.ended")
+class DelegationEnded(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """It was taken back before its time."""
+
+    delegation_id: str
+    ended_at: datetime
+
+
+class Delegation(msgspec.Struct, frozen=True, kw_only=True):
+    """One that has not been taken back."""
+
+    delegation_id: str
+    by: str
+    to: str
+    starts_at: datetime
+    ends_at: datetime
+
+    def holds(self, moment: datetime) -> bool:
+        """Whether it is in force."""
+        return self.starts_at <= moment < self.ends_at
+
+    def overlaps(self, other: "Delegation") -> bool:
+        """Whether there is a moment at which both are in force."""
+        return self.starts_at < other.ends_at and other.starts_at < self.ends_at
+
+
+class Delegations(msgspec.Struct, frozen=True):
+    """A tenant's delegations that may still matter."""
+
+    running: Mapping[str, Delegation] = {}
+
+    def principals_of(self, person: str, now: datetime) -> frozenset[str]:
+        """For whom that person may decide now, also by way of others."""
+        return _reached(person, ((each.to, each.by) for each in self._holding(now)))
+
+    def delegates_of(self, person: str, now: datetime) -> frozenset[str]:
+        """Who may decide now for that person, also by way of others."""
+        return _reached(person, ((each.by, each.to) for each in self._holding(now)))
+
+    def _holding(self, now: datetime) -> Collection[Delegation]:
+        return [each for each in self.running.values() if each.holds(now)]
+
+
+NONE = Delegations()
+
+
+def delegate(state: Delegations | None, made: DelegationMade) -> tuple[Event, ...]:
+    """Let somebody decide for another while they are away.
+
+    Raises:
+        BadInput: it is to oneself, of no time, too long, or over already.
+        DelegationMakesCycle: at some moment both would decide for each other, perhaps by way of others.
+        TooManyDelegations: the tenant has as many as it may have.
+    """
+    running = (state or NONE).running
+    if made.delegation_id in running:
+        return ()
+    _check(made)
+    if sum(each.ends_at > made.made_at for each in running.values()) >= MOST_A_TENANT:
+        raise TooManyDelegations(f"there are {MOST_A_TENANT} delegations that have not ended")
+    _refuse_cycle(_delegation(made), running.values())
+    return (made,)
+
+
+def end(
+    state: Delegations | None, delegation_id: str, *, by: str, may_do_all: bool, now: datetime
+) -> tuple[Event, ...]:
+    """Take a delegation back. That is for whom it is of, or an operator.
+
+    Raises:
+        DelegationNotFound: there is none of that id, or it is over.
+        NotAllowed: it is another's.
+    """
+    found = (state or NONE).running.get(delegation_id)
+    if found is None or found.ends_at <= now:
+        raise DelegationNotFound(f"there is no delegation {delegation_id} that has not ended")
+    if by != found.by and not may_do_all:
+        raise NotAllowed(f"the delegation is {found.by}'s to take back")
+    return (DelegationEnded(delegation_id=delegation_id, ended_at=now),)
+
+
+def evolve(state: Delegations | None, event: Event) -> Delegations:
+    """The delegations after ``event``; those that are over by then are forgotten."""
+    running = (state or NONE).running
+    match event:
+        case DelegationMade():
+            left = {id: each for id, each in running.items() if each.ends_at > event.made_at}
+            return Delegations({**left, event.delegation_id: _delegation(event)})
+        case DelegationEnded():
+            return Delegations({id: each for id, each in running.items() if id != event.delegation_id})
+    raise TypeError(f"{event!r} is of no delegation")
+
+
+def _delegation(made: DelegationMade) -> Delegation:
+    return Delegation(
+        delegation_id=made.delegation_id,
+        by=made.by,
+        to=made.to,
+        starts_at=made.starts_at,
+        ends_at=made.ends_at,
+    )
+
+
+def _check(made: DelegationMade) -> None:
+    faults = []
+    if made.by == made.to:
+        faults.append({"field": "to", "message": "must be somebody else than who is away"})
+    if made.ends_at <= max(made.starts_at, made.made_at):
+        faults.append({"field": "endsAt", "message": "must be later than startsAt, and than now"})
+    elif made.ends_at - made.starts_at > LONGEST:
+        faults.append({"field": "endsAt", "message": f"must be at most {LONGEST.days} days after startsAt"})
+    if faults:
+        raise BadInput("the delegation cannot be made", faults)
+
+
+def _refuse_cycle(new: Delegation, running: Iterable[Delegation]) -> None:
+    """Whether there is one can change only where some delegation begins."""
+    beside = [each for each in running if each.overlaps(new)]
+    concerned = _reached(new.to, ((each.by, each.to) for each in beside)) | {new.to}
+    beside = [each for each in beside if each.by in concerned]
+    for moment in sorted({new.starts_at, *(max(each.starts_at, new.starts_at) for each in beside)}):
+        if new.by in _reached(new.to, ((each.by, each.to) for each in beside if each.holds(moment))):
+            raise DelegationMakesCycle(
+                f"{new.to} has delegated to {new.by} for that time, perhaps by way of others",
+                {"by": new.by, "to": new.to},
+            )
+
+
+def _reached(person: str, links: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Everybody to whom the links lead from a person."""
+    onward: dict[str, list[str]] = {}
+    for start, end in links:
+        onward.setdefault(start, []).append(end)
+    found: set[str] = set()
+    pending = [person]
+    while pending:
+        for other in onward.get(pending.pop(), ()):
+            if other not in found:
+                found.add(other)
+                pending.append(other)
+    return frozenset(found - {person})
