@@ -1,54 +1,81 @@
-"""``hitl_approvals``: one document an approval, what ``GET /hitl/approvals/{id}`` answers."""
+"""``hitl_approvals``: one document an approval, what ``GET /hitl/approvals/{id}`` answers.
+
+``assignees`` are those whom the open stage waits for (``user:ada``, ``group:finance``, ``role:cfo``,
+``anyone``), ``settled`` the people for whom it waits no more, or never: by these two the inbox is found.
+"""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-from domain.approval import ApprovalApproved, ApprovalRejected, ApprovalRequested, ApprovalWithdrawn
+from domain.approval import (
+    ANYONE,
+    ApprovalAgreed,
+    ApprovalApproved,
+    ApprovalBecameDecidable,
+    ApprovalBecameUndecidable,
+    ApprovalClaimed,
+    ApprovalCommented,
+    ApprovalEscalated,
+    ApprovalEvent,
+    ApprovalExpired,
+    ApprovalObjected,
+    ApprovalReassigned,
+    ApprovalRejected,
+    ApprovalReleased,
+    ApprovalReminded,
+    ApprovalRequested,
+    ApprovalRevised,
+    ApprovalStageOpened,
+    ApprovalWithdrawn,
+    Opening,
+    digest_of,
+)
 from domain.event import Event, Recorded
 from domain.values import timestamp
+from projections.approval_stages import agreed_stage, opened_stage, stages_of, voted
 from projections.ports import Container, Json
 from projections.projection import existing
+
+_STATUS = {
+    ApprovalApproved: "approved",
+    ApprovalRejected: "rejected",
+    ApprovalExpired: "expired",
+    ApprovalWithdrawn: "withdrawn",
+}
 
 
 class Approvals:
     """The fold of ``hitl_approvals``."""
 
     def __init__(self, name: str = "hitl_approvals") -> None:
-        self.container = Container(name, sort_field="createdAt", filter_fields=("opportunityId", "status"))
+        self.container = Container(
+            name,
+            sort_field="createdAt",
+            filter_fields=("opportunityId", "status"),
+            list_fields=("assignees", "settled"),
+        )
 
     def reads(self, event: Event) -> Sequence[str]:
         """The approval that an event is about."""
-        match event:
-            case ApprovalRequested() | ApprovalApproved() | ApprovalRejected() | ApprovalWithdrawn():
-                return [event.approval_id]
-        return ()
+        return [event.approval_id] if isinstance(event, ApprovalEvent) else ()
 
     def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
         """Follow the approval."""
-        match event := recorded.event:
-            case ApprovalRequested():
-                return {event.approval_id: _requested(event, recorded)}
-            case ApprovalApproved() | ApprovalRejected():
-                approval = existing(documents, event.approval_id) | {
-                    "status": "approved" if isinstance(event, ApprovalApproved) else "rejected",
-                    "decidedBy": event.decided_by,
-                    "decidedAt": timestamp(event.decided_at),
-                    "updatedAt": timestamp(recorded.timestamp),
-                }
-                if event.comment is not None:
-                    approval["comment"] = event.comment
-                return {event.approval_id: approval}
-            case ApprovalWithdrawn():
-                approval = existing(documents, event.approval_id) | {
-                    "status": "withdrawn",
-                    "reason": event.reason,
-                    "updatedAt": timestamp(recorded.timestamp),
-                }
-                return {event.approval_id: approval}
-        return {}
+        event = recorded.event
+        assert isinstance(event, ApprovalEvent)
+        if isinstance(event, ApprovalRequested):
+            return {event.approval_id: _requested(event, recorded)}
+        before = existing(documents, event.approval_id)
+        after = before | _changes(before, event) | {"updatedAt": timestamp(recorded.timestamp)}
+        return {event.approval_id: {name: value for name, value in after.items() if value is not None}}
 
 
 def _requested(event: ApprovalRequested, recorded: Recorded) -> Json:
     now = timestamp(recorded.timestamp)
+    policy = event.policy
+    separate = policy is None or policy.separate_duties
+    settled = {event.requested_by, event.owner_id} - {None} if separate else set()
+    bound_to = policy.bound_to if policy else None
     approval: Json = {
         "id": event.approval_id,
         "tenantId": recorded.meta.tenant,
@@ -59,6 +86,15 @@ def _requested(event: ApprovalRequested, recorded: Recorded) -> Json:
         "status": "pending",
         "createdAt": now,
         "updatedAt": now,
+        "payloadDigest": digest_of(
+            opportunity_id=event.opportunity_id,
+            amount=event.amount,
+            risk_score=event.risk_score,
+            payload=event.payload,
+            bound_to=bound_to,
+        ),
+        "assignees": _assignees(event.opening, event.approver_id),
+        "settled": sorted(settled),
     }
     optional = {
         "ownerId": event.owner_id,
@@ -68,5 +104,137 @@ def _requested(event: ApprovalRequested, recorded: Recorded) -> Json:
         "approvalUrl": event.approval_url,
         "workflowId": event.step.workflow_id if event.step else None,
         "stepId": event.step.step_id if event.step else None,
+        "requestedBy": event.requested_by,
+        "subject": event.subject,
+        "payload": event.payload,
+        "dueAt": _moment(event.due_at),
+        "boundTo": bound_to,
+        "stages": stages_of(policy, event.opening) if policy and event.opening else None,
     }
     return approval | {name: value for name, value in optional.items() if value is not None}
+
+
+def _changes(approval: Json, event: ApprovalEvent) -> Json:
+    """The fields that an event sets; ``None`` takes one away."""
+    match event:
+        case ApprovalAgreed():
+            return {
+                "stages": agreed_stage(approval["stages"], event),
+                "assignees": list(event.waits_for),
+                "settled": _more(approval["settled"], event.by, event.on_behalf_of),
+            }
+        case ApprovalObjected():
+            return {
+                "stages": voted(approval["stages"], event),
+                "settled": _more(approval["settled"], event.by, event.on_behalf_of),
+            }
+        case ApprovalStageOpened():
+            return {
+                "stages": opened_stage(approval["stages"], event.opening),
+                **_asked_anew(approval, event.opening),
+            }
+        case ApprovalRevised():
+            return _revised(approval, event)
+        case ApprovalApproved() | ApprovalRejected():
+            return _ended(event) | {
+                "decidedBy": event.decided_by,
+                "decidedAt": timestamp(event.decided_at),
+                "onBehalfOf": event.on_behalf_of,
+                "comment": event.comment,
+            }
+        case ApprovalExpired():
+            return _ended(event) | {"expiredAt": timestamp(event.at)}
+        case ApprovalWithdrawn():
+            return _ended(event) | {"reason": event.reason}
+        case ApprovalReassigned():
+            return {
+                "approverId": event.approver_id,
+                "recipientId": event.recipient_id,
+                "assignees": list(event.waits_for) or _assignees(None, event.approver_id),
+                "settled": _more(approval["settled"], event.instead_of),
+                "undecidable": None,
+            }
+        case ApprovalEscalated():
+            return {"assignees": list(event.waits_for), "escalatedAt": timestamp(event.at)}
+        case ApprovalReminded():
+            return {"remindedAt": timestamp(event.at)}
+        case ApprovalClaimed():
+            return {"claimedBy": event.by, "claimedAt": timestamp(event.at)}
+        case ApprovalReleased():
+            return _UNCLAIMED
+        case ApprovalCommented():
+            said = {"by": event.by, "at": timestamp(event.at), "text": event.text}
+            return {"comments": [*approval.get("comments", ()), said]}
+        case ApprovalBecameUndecidable():
+            return {"undecidable": {"since": timestamp(event.at), "reason": event.reason}}
+        case ApprovalBecameDecidable():
+            return {"undecidable": None}
+    raise TypeError(f"{event!r} changes no document")
+
+
+_UNCLAIMED = {"claimedBy": None, "claimedAt": None}
+
+
+def _ended(
+    event: ApprovalApproved | ApprovalRejected | ApprovalExpired | ApprovalWithdrawn,
+) -> Json:
+    return {"status": _STATUS[type(event)], "assignees": [], **_UNCLAIMED, "undecidable": None}
+
+
+def _revised(approval: Json, event: ApprovalRevised) -> Json:
+    policy = event.policy
+    bound_to = policy.bound_to if policy else approval.get("boundTo")
+    facts = {
+        "amount": event.amount,
+        "riskScore": event.risk_score,
+        "subject": event.subject,
+        "payload": event.payload,
+        "boundTo": bound_to,
+        "payloadDigest": digest_of(
+            opportunity_id=approval["opportunityId"],
+            amount=event.amount,
+            risk_score=event.risk_score,
+            payload=event.payload,
+            bound_to=bound_to,
+        ),
+    }
+    if not event.voids:
+        return facts
+    stages = None
+    if event.opening is not None:
+        stages = (
+            stages_of(policy, event.opening)
+            if policy
+            else opened_stage(approval["stages"], event.opening, anew=True)
+        )
+    return {
+        **facts,
+        "dueAt": _moment(event.due_at),
+        "stages": stages,
+        **_asked_anew(approval, event.opening),
+    }
+
+
+def _asked_anew(approval: Json, opening: Opening | None) -> Json:
+    """Nobody of the new stage has been heard yet; who may not approve stays out of it."""
+    barred = {approval.get("requestedBy"), approval.get("ownerId")}
+    return {
+        "assignees": _assignees(opening, approval.get("approverId")),
+        "settled": sorted(barred.intersection(approval["settled"])),
+        **_UNCLAIMED,
+        "undecidable": None,
+    }
+
+
+def _assignees(opening: Opening | None, approver_id: str | None) -> list[str]:
+    if opening is not None:
+        return list(opening.waits_for)
+    return [ANYONE if approver_id is None else f"user:{approver_id}"]
+
+
+def _more(settled: Sequence[str], *people: str | None) -> list[str]:
+    return sorted({*settled, *(person for person in people if person is not None)})
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else timestamp(at)

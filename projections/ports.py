@@ -14,13 +14,15 @@ class Container(msgspec.Struct, frozen=True):
 
     ``sort_field`` holds a time; lists are newest first by it. ``filter_fields`` can be asked for by
     equality, so a store keeps an index on each; and one on each of ``filters_together``, fields that are
-    asked for at once where either alone would leave too many.
+    asked for at once where either alone would leave too many. ``list_fields`` hold lists of texts, and can be
+    asked for by what is among them.
     """
 
     name: str
     sort_field: str
     filter_fields: tuple[str, ...] = ()
     filters_together: tuple[tuple[str, ...], ...] = ()
+    list_fields: tuple[str, ...] = ()
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -41,11 +43,15 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Which documents, newest first unless ``oldest_first``. Times are compared as the text that documents
     hold.
 
-    ``after`` is the (sort value, id) of the last document of the page before. Where nobody asks how many
-    there are, they need not be ``counted``.
+    ``any_of`` names list fields that hold at least one of some texts, ``none_of`` list fields that do not
+    hold one; ``below`` are fields that there are, with less in them. ``after`` is the (sort value, id) of the
+    last document of the page before. Where nobody asks how many there are, they need not be ``counted``.
     """
 
     equal: Mapping[str, str] = {}
+    any_of: Mapping[str, Sequence[str]] = {}
+    none_of: Mapping[str, str] = {}
+    below: Mapping[str, str] = {}
     sort_from: str | None = None
     sort_before: str | None = None
     after: tuple[str, str] | None = None
