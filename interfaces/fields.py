@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from domain.approval import LONGEST_SUBJECT
 from domain.values import LONGEST_ID, MAX_NUMBER, in_utc, is_amount
 
 MAX_VERSION = 2**31 - 1
@@ -29,6 +30,7 @@ MAX_EXACT_INTEGER = 2**53 - 1
 _NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]+$"
 _NO_NUL = r"^[^\x00]*$"
 _WEB_ADDRESS = r"^https?://[^\x00-\x20\x7f]+$"
+_AS_OF = r"^([1-9][0-9]{0,8}|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].+)$"
 _CURSOR = r"^[A-Za-z0-9_-]+$"
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -73,6 +75,20 @@ def _instant(value: object) -> object:
     except ValueError:
         raise PydanticCustomError("instant", "Input should be a time that exists") from None
     return in_utc(moment)
+
+
+def _flag(value: object) -> object:
+    """What a query string spells ``true`` or ``false``."""
+    if value in ("true", "false"):
+        return value == "true"
+    raise PydanticCustomError("flag", "Input should be true or false")
+
+
+def _moment_or_version(value: object) -> object:
+    """A version in digits, or a moment."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and 0 < len(value) < 10:
+        return int(value)
+    return _instant(value)
 
 
 def as_integer(value: object) -> object:
@@ -131,6 +147,16 @@ Number = Annotated[
     WithJsonSchema({"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}),
 ]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+AsOf = Annotated[
+    datetime | int,
+    PlainValidator(_moment_or_version),
+    WithJsonSchema({"type": "string", "pattern": _AS_OF}),
+]
+Subject = Annotated[
+    str, StringConstraints(min_length=1, max_length=LONGEST_SUBJECT, pattern=_NO_CONTROL_CHARACTERS)
+]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 JsonObject = Annotated[
     dict[str, Any],
     AfterValidator(_json_object),

@@ -1,18 +1,39 @@
-"""``/hitl/approvals``: ask, list, look into, approve, reject."""
+"""``/hitl/approvals``: ask, look into, decide, and whatever else is done with an approval."""
+
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from application.commands import ApproveApproval, RejectApproval, RequestApproval
-from domain.approval import approval_stream
+from application.approval_commands import (
+    ApprovalCommand,
+    ApproveApproval,
+    ClaimApproval,
+    CommentOnApproval,
+    ReassignApproval,
+    RejectApproval,
+    ReleaseApproval,
+    RequestApproval,
+    ReviseApproval,
+    WithdrawApproval,
+)
+from domain.approval import Ballot, approval_stream
 from domain.errors import ApprovalNotFound
-from domain.values import is_uuid, timestamp
+from domain.values import is_uuid
 from interfaces.rest.answers import stored_json
+from interfaces.rest.approval_models import (
+    AsOfQuery,
+    CommentRequest,
+    CreateApprovalRequest,
+    DecisionRequest,
+    ReassignRequest,
+    ReviseRequest,
+)
 from interfaces.rest.errors import ApiError
 from interfaces.rest.idempotency import id_to_make
-from interfaces.rest.identity import Caller
-from interfaces.rest.models import ApprovalFilters, CreateApprovalRequest, DecisionRequest, Paging
+from interfaces.rest.identity import Caller, Operators, person_of
+from interfaces.rest.models import NothingToSayRequest, Paging, ReasonRequest
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
 from interfaces.rest.service import Service, command_headers
 from projections.approvals import Approvals
@@ -22,73 +43,70 @@ PREFIX = "/api/v1/hitl/approvals"
 
 
 class ApprovalRoutes:
-    """The routes of approvals."""
+    """The routes of one approval."""
 
-    def __init__(self, service: Service, approvals: Approvals) -> None:
+    def __init__(self, service: Service, approvals: Approvals, operators: Operators) -> None:
         self._service = service
         self._approvals = approvals
+        self._operators = operators
 
     def routes(self) -> list[Route]:
         """Every route, with its method."""
-        route = self._service.route
+        route, one = self._service.route, f"{PREFIX}/{{id}}"
         return [
-            route(PREFIX, self.list, "GET", reads=[self._approvals.container]),
             route(PREFIX, self.create, "POST"),
-            route(f"{PREFIX}/{{id}}", self.get, "GET", reads=[self._approvals.container]),
-            route(f"{PREFIX}/{{id}}/events", self.events, "GET", reads=[]),
-            route(f"{PREFIX}/{{id}}/approve", self.approve, "POST"),
-            route(f"{PREFIX}/{{id}}/reject", self.reject, "POST"),
+            route(one, self.get, "GET", reads=[self._approvals.container]),
+            route(f"{one}/events", self.events, "GET", reads=[]),
+            route(f"{one}/approve", self.approve, "POST"),
+            route(f"{one}/reject", self.reject, "POST"),
+            route(f"{one}/withdraw", self.withdraw, "POST"),
+            route(f"{one}/reassign", self.reassign, "POST"),
+            route(f"{one}/revise", self.revise, "POST"),
+            route(f"{one}/claim", self.claim, "POST"),
+            route(f"{one}/release", self.release, "POST"),
+            route(f"{one}/comments", self.comment, "POST"),
         ]
 
     async def create(self, request: Request, caller: Caller) -> Response:
-        """Ask a person to decide."""
+        """Ask people to decide."""
         body = await read_body(request, CreateApprovalRequest)
         approval_id = id_to_make(request, caller)
-        committed = await self._service.dispatch(
-            RequestApproval(
-                meta=caused_by(request, caller),
-                approval_id=approval_id,
-                opportunity_id=body.opportunity_id,
-                risk_score=body.risk_score,
-                amount=body.amount,
-                requested_at=body.requested_at,
-                owner_id=body.owner_id,
-                approver_id=body.approver_id,
-                recipient_id=body.recipient_id,
-                correlation_id=body.correlation_id,
-                approval_url=body.approval_url,
-            )
+        command = RequestApproval(
+            meta=caused_by(request, caller),
+            approval_id=approval_id,
+            opportunity_id=body.opportunity_id,
+            risk_score=body.risk_score,
+            amount=body.amount,
+            requested_at=body.requested_at,
+            owner_id=body.owner_id,
+            approver_id=body.approver_id,
+            recipient_id=body.recipient_id,
+            correlation_id=body.correlation_id,
+            approval_url=body.approval_url,
+            requested_by=caller.person,
+            subject=body.subject,
+            payload=body.payload,
+            policy=body.policy
+            if body.policy is None or isinstance(body.policy, str)
+            else body.policy.policy(),
+            due_at=body.due_at,
         )
-        headers = command_headers(committed.version, committed.position)
-        headers["Location"] = f"{PREFIX}/{approval_id}"
-        return stored_json(
-            document_of(self._approvals, approval_id, await self._service.store.events_of(committed)),
-            status=201,
-            headers=headers,
-        )
-
-    async def list(self, request: Request, caller: Caller) -> Response:
-        """Approvals of the tenant, the newest first."""
-        filters = read_query(request, ApprovalFilters)
-        return await self._service.page(
-            self._approvals.container,
-            caller,
-            "approvals",
-            filters,
-            equal={"opportunityId": filters.opportunity_id, "status": filters.status},
-            sort_from=timestamp(filters.created_after) if filters.created_after else None,
-            sort_before=timestamp(filters.created_before) if filters.created_before else None,
-        )
+        response = await self._answer(command, status=201)
+        response.headers["Location"] = f"{PREFIX}/{approval_id}"
+        return response
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """One approval."""
+        """One approval, as it is or as it once was."""
         approval_id = request.path_params["id"]
+        stream = approval_stream(caller.tenant, approval_id.lower())
+        if request.query_params:
+            as_of = read_query(request, AsOfQuery).as_of
+            if as_of is not None:
+                return await self._service.document_as_of(
+                    self._approvals, approval_id, as_of, stream=stream, missing=missing(approval_id)
+                )
         return await self._service.document(
-            self._approvals,
-            caller,
-            approval_id,
-            stream=approval_stream(caller.tenant, approval_id.lower()),
-            missing=_missing(approval_id),
+            self._approvals, caller, approval_id, stream=stream, missing=missing(approval_id)
         )
 
     async def events(self, request: Request, caller: Caller) -> Response:
@@ -96,39 +114,134 @@ class ApprovalRoutes:
         approval_id = request.path_params["id"]
         paging = read_query(request, Paging)
         stream = approval_stream(caller.tenant, approval_id.lower())
-        return await self._service.history(approval_id, stream, paging, _missing(approval_id))
+        return await self._service.history(approval_id, stream, paging, missing(approval_id))
 
     async def approve(self, request: Request, caller: Caller) -> Response:
-        """Let the deal go on."""
+        """Agree."""
         return await self._decide(request, caller, ApproveApproval)
 
     async def reject(self, request: Request, caller: Caller) -> Response:
-        """Stop the deal."""
+        """Be against it."""
         return await self._decide(request, caller, RejectApproval)
 
-    async def _decide(
-        self, request: Request, caller: Caller, decision: type[ApproveApproval] | type[RejectApproval]
-    ) -> Response:
-        body = await read_body(request, DecisionRequest)
-        if caller.user_id is not None and body.decided_by != caller.user_id:
-            raise ApiError(403, "NOT_YOURSELF", "decidedBy must be the user of the token")
-        approval_id = request.path_params["id"].lower()
-        if not is_uuid(approval_id):
-            raise _missing(approval_id)
-        committed = await self._service.dispatch(
-            decision(
-                meta=caused_by(request, caller),
-                approval_id=approval_id,
-                decided_by=body.decided_by,
-                comment=body.comment,
-                expected_version=expected_version(request),
+    async def withdraw(self, request: Request, caller: Caller) -> Response:
+        """Ask no longer."""
+        body = await read_body(request, ReasonRequest)
+        return await self._answer(
+            WithdrawApproval(
+                **_command(request, caller),
+                reason=body.reason,
+                by=caller.actor,
+                may_do_all=self._operators.has(caller),
             )
         )
+
+    async def reassign(self, request: Request, caller: Caller) -> Response:
+        """Let another decide."""
+        body = await read_body(request, ReassignRequest)
+        return await self._answer(
+            ReassignApproval(
+                **_command(request, caller),
+                ballot=Ballot(by=caller.actor, roles=caller.roles),
+                to=body.approver,
+                reason=body.reason,
+                may_do_all=self._operators.has(caller),
+            )
+        )
+
+    async def revise(self, request: Request, caller: Caller) -> Response:
+        """Tell of changed facts."""
+        body = await read_body(request, ReviseRequest)
+        return await self._answer(
+            ReviseApproval(
+                **_command(request, caller),
+                by=caller.actor,
+                may_do_all=self._operators.has(caller),
+                amount=body.amount,
+                risk_score=body.risk_score,
+                subject=body.subject,
+                payload=body.payload,
+                reason=body.reason,
+            )
+        )
+
+    async def claim(self, request: Request, caller: Caller) -> Response:
+        """See to it."""
+        await read_body(request, NothingToSayRequest, optional=True)
+        ballot = Ballot(by=person_of(caller), roles=caller.roles)
+        return await self._answer(ClaimApproval(**_command(request, caller), ballot=ballot))
+
+    async def release(self, request: Request, caller: Caller) -> Response:
+        """See to it no longer."""
+        await read_body(request, NothingToSayRequest, optional=True)
+        return await self._answer(
+            ReleaseApproval(
+                **_command(request, caller), by=caller.actor, may_do_all=self._operators.has(caller)
+            )
+        )
+
+    async def comment(self, request: Request, caller: Caller) -> Response:
+        """Say something."""
+        body = await read_body(request, CommentRequest)
+        return await self._answer(
+            CommentOnApproval(**_command(request, caller), by=caller.actor, text=body.text), status=201
+        )
+
+    async def _decide(
+        self,
+        request: Request,
+        caller: Caller,
+        decision: type[ApproveApproval] | type[RejectApproval],
+    ) -> Response:
+        body = await read_body(request, DecisionRequest)
+        ballot = ballot_of(body, caller)
+        return await self._answer(decision(**_command(request, caller), ballot=ballot))
+
+    async def _answer(self, command: ApprovalCommand, *, status: int = 200) -> Response:
+        committed = await self._service.dispatch(command)
+        events = await self._service.store.events_of(committed)
         return stored_json(
-            document_of(self._approvals, approval_id, await self._service.store.events_of(committed)),
+            document_of(self._approvals, command.approval_id, events),
+            status=status,
             headers=command_headers(committed.version, committed.position),
         )
 
 
-def _missing(approval_id: str) -> ApprovalNotFound:
+def ballot_of(body: DecisionRequest, caller: Caller) -> Ballot:
+    """What somebody says. In ``jwt`` mode nobody speaks for another but by a delegation.
+
+    Raises:
+        ApiError: 403, ``decidedBy`` is not who the token is of.
+    """
+    if caller.user_id is not None and body.decided_by != caller.user_id:
+        raise ApiError(403, "NOT_YOURSELF", "decidedBy must be the user of the token")
+    return Ballot(
+        by=body.decided_by,
+        roles=caller.roles if body.decided_by == caller.person else frozenset(),
+        comment=body.comment,
+        digest=body.payload_digest,
+        stage=body.stage,
+        on_behalf_of=body.on_behalf_of,
+    )
+
+
+def missing(approval_id: str) -> ApprovalNotFound:
+    """There is no such approval for this tenant."""
     return ApprovalNotFound(f"there is no approval {approval_id}")
+
+
+def _command(request: Request, caller: Caller) -> dict[str, Any]:
+    """What every command about the approval of the path carries; call it once the body has been read.
+
+    Raises:
+        ApprovalNotFound: the path names none.
+        VersionMismatch: ``If-Match`` is of no version.
+    """
+    approval_id = request.path_params["id"]
+    if not is_uuid(approval_id):
+        raise missing(approval_id)
+    return {
+        "meta": caused_by(request, caller),
+        "approval_id": approval_id.lower(),
+        "expected_version": expected_version(request),
+    }

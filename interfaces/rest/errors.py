@@ -8,11 +8,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.errors import BadInput, Conflict, Failure, NotFound, Refusal, VersionMismatch
+from domain.errors import (
+    BadInput,
+    Conflict,
+    DirectoryUnavailable,
+    Failure,
+    NotAllowed,
+    NotFound,
+    Refusal,
+    VersionMismatch,
+)
 from interfaces.rest.answers import json_response
 from interfaces.rest.models import Fault
 
 STATUS_OF: Mapping[type[Refusal], int] = {
+    NotAllowed: 403,
     NotFound: 404,
     Conflict: 409,
     VersionMismatch: 412,
@@ -20,6 +30,12 @@ STATUS_OF: Mapping[type[Refusal], int] = {
 }
 
 RETRY_AFTER_SECONDS = 5
+
+
+def status_of(refusal: Refusal) -> int:
+    """The status code of a business rule's no."""
+    return next(status for kind, status in STATUS_OF.items() if isinstance(refusal, kind))
+
 
 log = structlog.get_logger(__name__)
 
@@ -93,19 +109,19 @@ async def on_api_error(request: Request, error: Exception) -> Response:
 async def on_refusal(request: Request, error: Exception) -> Response:
     """A business rule's no."""
     assert isinstance(error, Refusal)
-    status = next(status for kind, status in STATUS_OF.items() if isinstance(error, kind))
-    return error_response(request, status, error.code, error.message, details=error.details)
+    return error_response(request, status_of(error), error.code, error.message, details=error.details)
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
     """The store is away or too slow: nothing is known to be decided, and the request may be repeated."""
     assert isinstance(error, Failure)
     log.warning("store_unavailable", error=str(error))
+    what = "directory" if isinstance(error, DirectoryUnavailable) else "store"
     return error_response(
         request,
         503,
-        "STORE_UNAVAILABLE",
-        "the store is away, or too slow; try again",
+        f"{what.upper()}_UNAVAILABLE",
+        f"the {what} is away, or too slow; try again",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 

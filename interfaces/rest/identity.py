@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ LONGEST_REMEMBERED = 4096
 """Characters, so that nobody fills the memory with good tokens in long headers."""
 
 _LONGEST_USER_ID = 255
+_LONGEST_ROLES = 4096
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -31,6 +33,34 @@ class Caller(msgspec.Struct, frozen=True):
     tenant: str
     actor: str
     user_id: str | None = None
+    roles: frozenset[str] = frozenset()
+
+    @property
+    def person(self) -> str | None:
+        """Who it is; nobody, where a gateway speaks for itself."""
+        return None if self.actor == ANONYMOUS else self.actor
+
+
+class Operators:
+    """Who may set right what is others' to do: the bearers of some roles, and a gateway that speaks for itself."""
+
+    def __init__(self, roles: Iterable[str]) -> None:
+        self._roles = frozenset(roles)
+
+    def has(self, caller: Caller) -> bool:
+        """Whether a caller is one of them."""
+        return caller.person is None or not self._roles.isdisjoint(caller.roles)
+
+
+def person_of(caller: Caller) -> str:
+    """The person who calls.
+
+    Raises:
+        ApiError: 400, it is only known that the gateway does.
+    """
+    if caller.person is None:
+        raise invalid([fault("X-User-ID", "must say who does this")])
+    return caller.person
 
 
 class Authenticator(Protocol):
@@ -76,7 +106,7 @@ class JwtAuthenticator:
             raise _unauthorized("the token is no access token")
         if not is_uuid(tenant) or not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_USER_ID:
             raise _unauthorized("the token lacks a tenant or a user")
-        return Caller(str(tenant).lower(), subject, subject), int(claims["exp"])
+        return Caller(str(tenant).lower(), subject, subject, _roles(claims.get("roles"))), int(claims["exp"])
 
     def _claims(self, authorization: str) -> dict[str, Any]:
         scheme, _, token = authorization.partition(" ")
@@ -99,7 +129,7 @@ class JwtAuthenticator:
 
 
 class GatewayAuthenticator:
-    """A trusted gateway has checked the token and sends ``X-Tenant-ID`` and ``X-User-ID``."""
+    """A trusted gateway has checked the token and sends ``X-Tenant-ID``, ``X-User-ID`` and ``X-User-Roles``."""
 
     def __call__(self, headers: Headers) -> Caller:
         """The caller that the gateway names."""
@@ -108,7 +138,10 @@ class GatewayAuthenticator:
             raise invalid(
                 [fault("X-User-ID", f"must have up to {_LONGEST_USER_ID} characters and no control ones")]
             )
-        return Caller(tenant_of(headers), user or ANONYMOUS)
+        roles = headers.get("x-user-roles", "")
+        if len(roles) > _LONGEST_ROLES:
+            raise invalid([fault("X-User-Roles", f"must have up to {_LONGEST_ROLES} characters")])
+        return Caller(tenant_of(headers), user or ANONYMOUS, roles=_roles(roles.split(",")))
 
 
 def tenant_of(headers: Headers) -> str:
@@ -126,6 +159,12 @@ def tenant_of(headers: Headers) -> str:
     if not is_uuid(tenant):
         raise ApiError(400, "TENANT_INVALID", "X-Tenant-ID must be a UUID")
     return tenant.lower()
+
+
+def _roles(given: object) -> frozenset[str]:
+    """The roles that are told; what is no text is none."""
+    each = given if isinstance(given, list) else []
+    return frozenset(role.strip() for role in each if isinstance(role, str) and role.strip())
 
 
 def _expired() -> ApiError:

@@ -22,16 +22,13 @@ from interfaces.fields import (
     JsonObject,
     LeaseSeconds,
     Limit,
-    Number,
     Reason,
     Silent,
     Version,
     VersionInQuery,
     WaitSeconds,
-    WebAddress,
 )
 
-ApprovalStatus = Literal["pending", "approved", "rejected", "withdrawn"]
 RunStatus = Literal["scheduled", "completed", "failed"]
 TaskStatus = Literal["offered", "claimed", "completed", "failed", "revoked"]
 
@@ -117,27 +114,6 @@ class BulkRequest(ApiModel):
     dry_run: bool = False
 
 
-class CreateApprovalRequest(ApiModel):
-    """The body of ``POST /hitl/approvals``; ``requested_at`` is in UTC."""
-
-    opportunity_id: Id
-    risk_score: Number
-    amount: Number
-    requested_at: Silent[Instant] = None
-    owner_id: Silent[Id] = None
-    approver_id: Silent[Id] = None
-    recipient_id: Silent[Id] = None
-    correlation_id: Silent[Id] = None
-    approval_url: Silent[WebAddress] = None
-
-
-class DecisionRequest(ApiModel):
-    """The body of ``POST /hitl/approvals/{id}/approve`` and ``/reject``."""
-
-    decided_by: Id
-    comment: Silent[Comment] = None
-
-
 class TriggerJobRequest(ApiModel):
     """The body of ``POST /jobs/{job}/trigger``."""
 
@@ -211,15 +187,6 @@ class WorkflowFilters(Paging):
     opportunity_id: Silent[Id] = None
     status: Silent[WorkflowStatus] = None
     definition: Silent[DefinitionName] = None
-    created_after: Silent[Instant] = None
-    created_before: Silent[Instant] = None
-
-
-class ApprovalFilters(Paging):
-    """The query of ``GET /hitl/approvals``; times are in UTC."""
-
-    status: Silent[ApprovalStatus] = None
-    opportunity_id: Silent[Id] = None
     created_after: Silent[Instant] = None
     created_before: Silent[Instant] = None
 

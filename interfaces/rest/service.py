@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -95,6 +96,24 @@ class Service:
         body, version = await self.body_of(projection, caller, id, stream=stream, missing=missing)
         return stored_json(body, headers={"ETag": etag(version)})
 
+    async def document_as_of(
+        self, projection: Projection, id: str, as_of: datetime | int, *, stream: str, missing: NotFound
+    ) -> Response:
+        """A document as it was at a time, or at a version: the fold of its stream's first events.
+
+        Raises:
+            NotFound: ``missing``, where there was no such thing then.
+        """
+        events = await self.store.load(stream) if is_uuid(id) else ()
+        if isinstance(as_of, int):
+            then = [recorded for recorded in events if recorded.version <= as_of]
+        else:
+            then = [recorded for recorded in events if recorded.timestamp <= as_of]
+        if not then:
+            raise missing
+        body = document_of(projection, id.lower(), then)
+        return stored_json(body, headers={"ETag": etag(len(then))})
+
     async def body_of(
         self, projection: Projection, caller: Caller, id: str, *, stream: str, missing: NotFound
     ) -> tuple[bytes, int]:
@@ -138,6 +157,9 @@ class Service:
         paging: Paging,
         *,
         equal: Mapping[str, str | None],
+        any_of: Mapping[str, Sequence[str]] | None = None,
+        none_of: Mapping[str, str] | None = None,
+        below: Mapping[str, str] | None = None,
         sort_from: str | None = None,
         sort_before: str | None = None,
     ) -> Response:
@@ -148,6 +170,9 @@ class Service:
             caller.tenant,
             Query(
                 equal={field: value for field, value in equal.items() if value is not None},
+                any_of=any_of or {},
+                none_of=none_of or {},
+                below=below or {},
                 sort_from=sort_from,
                 sort_before=sort_before,
                 after=(after[0], after[1]) if after else None,

@@ -1,0 +1,140 @@
+"""What requests about approvals and delegations may say, in the words of ``openapi.yaml``."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from domain.approval import Approver, Status
+from interfaces.approvals.policy import PolicyChoice
+from interfaces.fields import (
+    AsOf,
+    Comment,
+    Digest,
+    Flag,
+    Id,
+    Instant,
+    JsonObject,
+    Number,
+    Reason,
+    Silent,
+    Subject,
+    WebAddress,
+)
+from interfaces.rest.models import ApiModel, Paging, Query
+
+
+class CreateApprovalRequest(ApiModel):
+    """The body of ``POST /hitl/approvals``; times are in UTC."""
+
+    opportunity_id: Id
+    risk_score: Number
+    amount: Number
+    requested_at: Silent[Instant] = None
+    owner_id: Silent[Id] = None
+    approver_id: Silent[Id] = None
+    recipient_id: Silent[Id] = None
+    correlation_id: Silent[Id] = None
+    approval_url: Silent[WebAddress] = None
+    subject: Silent[Subject] = None
+    payload: Silent[JsonObject] = None
+    policy: Silent[PolicyChoice] = None
+    due_at: Silent[Instant] = None
+
+
+class DecisionRequest(ApiModel):
+    """The body of ``POST /hitl/approvals/{id}/approve`` and ``/reject``."""
+
+    decided_by: Id
+    comment: Silent[Comment] = None
+    payload_digest: Silent[Digest] = None
+    stage: Silent[Id] = None
+    on_behalf_of: Silent[Id] = None
+
+
+class OneDecision(DecisionRequest):
+    """One of many decisions."""
+
+    approval_id: Id
+    decision: Literal["approve", "reject"]
+
+
+class DecisionsRequest(ApiModel):
+    """The body of ``POST /hitl/approvals/decisions``."""
+
+    decisions: list[OneDecision] = Field(min_length=1, max_length=100)
+
+
+class ReassignRequest(ApiModel):
+    """The body of ``POST /hitl/approvals/{id}/reassign``: to a person or to a group."""
+
+    to: Silent[Id] = None
+    to_group: Silent[Id] = None
+    reason: Reason
+
+    @model_validator(mode="after")
+    def _is_to_one(self) -> Self:
+        if (self.to is None) == (self.to_group is None):
+            raise PydanticCustomError("one_of", "Input should name either to or toGroup")
+        return self
+
+    @property
+    def approver(self) -> Approver:
+        """To whom."""
+        return Approver(user=self.to, group=self.to_group)
+
+
+class CommentRequest(ApiModel):
+    """The body of ``POST /hitl/approvals/{id}/comments``."""
+
+    text: Reason
+
+
+class ReviseRequest(ApiModel):
+    """The body of ``POST /hitl/approvals/{id}/revise``: what has changed."""
+
+    amount: Silent[Number] = None
+    risk_score: Silent[Number] = None
+    subject: Silent[Subject] = None
+    payload: Silent[JsonObject] = None
+    reason: Silent[Reason] = None
+
+
+class DelegateRequest(ApiModel):
+    """The body of ``POST /hitl/delegations``; ``by`` is who is away, the caller if silent."""
+
+    by: Silent[Id] = None
+    to: Id
+    starts_at: Silent[Instant] = None
+    ends_at: Instant
+    reason: Silent[Reason] = None
+
+
+class ApprovalFilters(Paging):
+    """The query of ``GET /hitl/approvals``; times are in UTC."""
+
+    status: Silent[Status] = None
+    opportunity_id: Silent[Id] = None
+    assignee: Silent[Id] = None
+    overdue: Silent[Flag] = None
+    created_after: Silent[Instant] = None
+    created_before: Silent[Instant] = None
+
+
+class InboxOf(Query):
+    """The query of ``GET /hitl/approvals/counts``."""
+
+    assignee: Silent[Id] = None
+
+
+class AsOfQuery(Query):
+    """The query of what can be seen as it once was."""
+
+    as_of: Silent[AsOf] = None
+
+
+class DelegationFilters(Paging):
+    """The query of ``GET /hitl/delegations``."""
+
+    by: Silent[Id] = None
+    to: Silent[Id] = None

@@ -1,0 +1,113 @@
+"""``/hitl/delegations``: who decides for whom while they are away."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from application.approval_commands import Delegate, EndDelegation
+from application.ports import Clock
+from domain.delegation import delegations_stream
+from domain.errors import DelegationNotFound, NotAllowed
+from domain.values import is_uuid
+from interfaces.rest.answers import stored_json
+from interfaces.rest.approval_models import DelegateRequest, DelegationFilters
+from interfaces.rest.idempotency import id_to_make
+from interfaces.rest.identity import Caller, Operators, person_of
+from interfaces.rest.requests import caused_by, read_body, read_query
+from interfaces.rest.service import Service, command_headers
+from projections.delegations import Delegations
+from projections.projection import document_of
+
+PREFIX = "/api/v1/hitl/delegations"
+
+
+class DelegationRoutes:
+    """The routes of delegations."""
+
+    def __init__(
+        self, service: Service, delegations: Delegations, operators: Operators, clock: Clock
+    ) -> None:
+        self._service = service
+        self._delegations = delegations
+        self._operators = operators
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """Every route, with its method."""
+        route, reads = self._service.route, [self._delegations.container]
+        return [
+            route(PREFIX, self.list, "GET", reads=reads),
+            route(PREFIX, self.create, "POST"),
+            route(f"{PREFIX}/{{id}}", self.get, "GET", reads=reads),
+            route(f"{PREFIX}/{{id}}", self.end, "DELETE"),
+        ]
+
+    async def list(self, request: Request, caller: Caller) -> Response:
+        """Delegations of the tenant, the newest first."""
+        filters = read_query(request, DelegationFilters)
+        return await self._service.page(
+            self._delegations.container,
+            caller,
+            "delegations",
+            filters,
+            equal={"by": filters.by, "to": filters.to},
+        )
+
+    async def create(self, request: Request, caller: Caller) -> Response:
+        """Let somebody decide for oneself; an operator may say so for another."""
+        body = await read_body(request, DelegateRequest)
+        by = person_of(caller) if body.by is None else body.by
+        if by != caller.person and not self._operators.has(caller):
+            raise NotAllowed("nobody delegates what is another's")
+        delegation_id = id_to_make(request, caller)
+        command = Delegate(
+            meta=caused_by(request, caller),
+            delegation_id=delegation_id,
+            by=by,
+            to=body.to,
+            starts_at=body.starts_at or self._clock.now(),
+            ends_at=body.ends_at,
+            reason=body.reason,
+        )
+        response = await self._answer(command, delegation_id, status=201)
+        response.headers["Location"] = f"{PREFIX}/{delegation_id}"
+        return response
+
+    async def get(self, request: Request, caller: Caller) -> Response:
+        """One delegation."""
+        delegation_id = request.path_params["id"]
+        return await self._service.document(
+            self._delegations,
+            caller,
+            delegation_id,
+            stream=delegations_stream(caller.tenant),
+            missing=_missing(delegation_id),
+        )
+
+    async def end(self, request: Request, caller: Caller) -> Response:
+        """Take one back."""
+        delegation_id = request.path_params["id"].lower()
+        if not is_uuid(delegation_id):
+            raise _missing(delegation_id)
+        command = EndDelegation(
+            meta=caused_by(request, caller),
+            delegation_id=delegation_id,
+            by=caller.actor,
+            may_do_all=self._operators.has(caller),
+        )
+        return await self._answer(command, delegation_id)
+
+    async def _answer(
+        self, command: Delegate | EndDelegation, delegation_id: str, *, status: int = 200
+    ) -> Response:
+        committed = await self._service.dispatch(command)
+        events = await self._service.store.events_of(committed)
+        return stored_json(
+            document_of(self._delegations, delegation_id, events),
+            status=status,
+            headers=command_headers(committed.version, committed.position),
+        )
+
+
+def _missing(delegation_id: str) -> DelegationNotFound:
+    return DelegationNotFound(f"there is no delegation {delegation_id}")

@@ -1,0 +1,143 @@
+"""The inbox: which approvals there are, which wait for whom, how many, and decisions on several at once."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from application.approval_commands import ApproveApproval, RejectApproval
+from application.people import PeopleLookup
+from application.ports import Clock
+from domain.approval import ANYONE
+from domain.errors import Refusal
+from domain.values import derived_id, is_uuid, timestamp
+from interfaces.rest.answers import json_response
+from interfaces.rest.approval_models import ApprovalFilters, DecisionsRequest, InboxOf, OneDecision
+from interfaces.rest.approvals import PREFIX, ballot_of, missing
+from interfaces.rest.errors import ApiError, status_of
+from interfaces.rest.identity import Caller
+from interfaces.rest.requests import caused_by, read_body, read_query
+from interfaces.rest.service import Service, command_headers
+from projections.approvals import Approvals
+from projections.ports import Query
+from projections.projection import document_of
+
+_AT_ONCE = 16
+_STATUSES = ("pending", "approved", "rejected", "withdrawn", "expired")
+
+
+class InboxRoutes:
+    """The routes of many approvals."""
+
+    def __init__(self, service: Service, approvals: Approvals, people: PeopleLookup, clock: Clock) -> None:
+        self._service = service
+        self._approvals = approvals
+        self._people = people
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """Every route, with its method; they come before those of one approval."""
+        route, reads = self._service.route, [self._approvals.container]
+        return [
+            route(PREFIX, self.list, "GET", reads=reads),
+            route(f"{PREFIX}/counts", self.counts, "GET", reads=reads),
+            route(f"{PREFIX}/decisions", self.decide, "POST"),
+        ]
+
+    async def list(self, request: Request, caller: Caller) -> Response:
+        """Approvals of the tenant, the newest first."""
+        filters = read_query(request, ApprovalFilters)
+        status = filters.status
+        if status is None and (filters.overdue is not None or filters.assignee is not None):
+            status = "pending"
+        waiting = {} if filters.assignee is None else await self._waiting_for(caller, filters.assignee)
+        return await self._service.page(
+            self._approvals.container,
+            caller,
+            "approvals",
+            filters,
+            equal={"opportunityId": filters.opportunity_id, "status": status},
+            below={"dueAt": timestamp(self._clock.now())} if filters.overdue else None,
+            sort_from=timestamp(filters.created_after) if filters.created_after else None,
+            sort_before=timestamp(filters.created_before) if filters.created_before else None,
+            **waiting,
+        )
+
+    async def counts(self, request: Request, caller: Caller) -> Response:
+        """How many there are in each state; with an assignee, of those that wait for them."""
+        assignee = read_query(request, InboxOf).assignee
+        statuses = _STATUSES if assignee is None else ("pending",)
+        waiting = {} if assignee is None else await self._waiting_for(caller, assignee)
+        counts = {
+            status: await self._count(caller, Query(equal={"status": status}, limit=1, **waiting))
+            for status in statuses
+        }
+        now = timestamp(self._clock.now())
+        overdue = Query(equal={"status": "pending"}, below={"dueAt": now}, limit=1, **waiting)
+        return json_response({**counts, "overdue": await self._count(caller, overdue)})
+
+    async def decide(self, request: Request, caller: Caller) -> Response:
+        """Take several decisions, each with an outcome of its own."""
+        body = await read_body(request, DecisionsRequest)
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def outcome(number: int, decision: OneDecision) -> Mapping[str, Any]:
+            async with places:
+                try:
+                    return await self._decided(request, caller, number, decision)
+                except Refusal as refusal:
+                    return _refused(decision, status_of(refusal), refusal)
+                except ApiError as error:
+                    return _refused(decision, error.status, error)
+
+        outcomes = await asyncio.gather(
+            *(outcome(number, decision) for number, decision in enumerate(body.decisions))
+        )
+        return json_response({"outcomes": outcomes})
+
+    async def _decided(
+        self, request: Request, caller: Caller, number: int, decision: OneDecision
+    ) -> Mapping[str, Any]:
+        if not is_uuid(decision.approval_id):
+            raise missing(decision.approval_id)
+        approval_id = decision.approval_id.lower()
+        kind = ApproveApproval if decision.decision == "approve" else RejectApproval
+        meta = caused_by(request, caller)
+        own = msgspec.structs.replace(meta, command_id=derived_id("decision", meta.command_id, str(number)))
+        committed = await self._service.dispatch(
+            kind(meta=own, approval_id=approval_id, ballot=ballot_of(decision, caller))
+        )
+        events = await self._service.store.events_of(committed)
+        return {
+            "approvalId": approval_id,
+            "status": 200,
+            "etag": command_headers(committed.version, committed.position)["ETag"],
+            "approval": msgspec.Raw(document_of(self._approvals, approval_id, events)),
+        }
+
+    async def _waiting_for(self, caller: Caller, person: str) -> dict[str, Any]:
+        """What is waited for from somebody: as themselves, in their groups and roles, and for whom they decide."""
+        tenant = caller.tenant
+        principals = await self._people.principals_of(tenant, person, self._clock.now())
+        keys = {ANYONE}
+        for each in (person, *sorted(principals)):
+            keys.add(f"user:{each}")
+            keys.update(f"group:{group}" for group in await self._people.groups_of(tenant, each))
+        if person == caller.person:
+            keys.update(f"role:{role}" for role in caller.roles)
+        return {"any_of": {"assignees": sorted(keys)}, "none_of": {"settled": person}}
+
+    async def _count(self, caller: Caller, query: Query) -> int:
+        page = await self._service.documents.query(self._approvals.container, caller.tenant, query)
+        return page.total
+
+
+def _refused(decision: OneDecision, status: int, error: Refusal | ApiError) -> Mapping[str, Any]:
+    told = {"code": error.code, "message": error.message}
+    if error.details is not None:
+        told["details"] = error.details
+    return {"approvalId": decision.approval_id, "status": status, "error": told}
