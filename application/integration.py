@@ -4,12 +4,22 @@ A pure function of the recorded event, so that a repeat after a crash is the sam
 byte. Messages follow the wire contract, section 1.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from application.ports import PublicMessage
-from domain.approval import ApprovalApproved, ApprovalRejected
+from domain.approval import (
+    ApprovalApproved,
+    ApprovalBecameUndecidable,
+    ApprovalEscalated,
+    ApprovalExpired,
+    ApprovalReassigned,
+    ApprovalRejected,
+    ApprovalReminded,
+    Notice,
+)
 from domain.definition import OPPORTUNITY_ANALYSIS, Announcements
 from domain.event import Recorded
 from domain.job import JobFired
@@ -28,18 +38,29 @@ JOB_TRIGGER = "workflow.job.trigger"
 APPROVAL_COMPLETED = "hitl.approval.completed"
 STEP_COMPLETED = "workflow.step.completed"
 
+NOTICES: Mapping[type[Notice], str] = {
+    ApprovalReminded: "hitl.approval.reminded",
+    ApprovalEscalated: "hitl.approval.escalated",
+    ApprovalExpired: "hitl.approval.expired",
+    ApprovalReassigned: "hitl.approval.reassigned",
+    ApprovalBecameUndecidable: "hitl.approval.undecidable",
+}
+"""What notification-manager is told of approvals, besides their decisions."""
+
 PUBLISHED_TYPES = (
     JOB_TRIGGER,
     *(step.parameters["request"] for step in OPPORTUNITY_ANALYSIS.steps),
     STEP_COMPLETED,
     *(told for told in msgspec.structs.astuple(OPPORTUNITY_ANALYSIS.announcements) if told),
     APPROVAL_COMPLETED,
+    *NOTICES.values(),
 )
 """Every type that goes out of itself; definitions add theirs."""
 
 PUBLISHED_EVENTS = (
     ApprovalApproved,
     ApprovalRejected,
+    *NOTICES,
     JobFired,
     WorkflowStarted,
     StepDispatched,
@@ -106,6 +127,8 @@ def _describe(recorded: Recorded) -> tuple[str, dict[str, Any]] | None:
                 "decidedBy": event.decided_by,
                 "decidedAt": timestamp(event.decided_at),
             }
+        case Notice():
+            return NOTICES[type(event)], _notice(event, recorded.meta.tenant)
         case JobFired():
             return JOB_TRIGGER, {
                 "job": event.job,
@@ -149,6 +172,34 @@ def _describe(recorded: Recorded) -> tuple[str, dict[str, Any]] | None:
                 **failed_step,
             }
     return None
+
+
+def _notice(event: Notice, tenant: str) -> dict[str, Any]:
+    """Whom it is for, where to go, and what it is about."""
+    particulars: dict[str, Any] = {}
+    match event:
+        case ApprovalReminded():
+            particulars = {"number": event.number}
+        case ApprovalEscalated():
+            particulars = {"to": [approver.key for approver in event.to]}
+        case ApprovalReassigned():
+            particulars = {"to": event.to.key, "by": event.by, "reason": event.reason}
+        case ApprovalBecameUndecidable():
+            particulars = {"reason": event.reason}
+    told = {
+        "tenantId": tenant,
+        "opportunityId": event.opportunity_id,
+        "approvalId": event.approval_id,
+        "timestamp": timestamp(event.at),
+        "ownerId": event.owner_id,
+        "approverId": event.approver_id,
+        "recipientId": event.recipient_id,
+        "approvalUrl": event.approval_url,
+        "dueAt": None if event.due_at is None else timestamp(event.due_at),
+        "waitsFor": list(event.waits_for),
+        **particulars,
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _opportunity(opportunity_id: str | None) -> dict[str, str]:

@@ -79,12 +79,17 @@ class Envelope(WireModel):
         candidates = (self._metadata.get("correlationId"), self.data.get("correlationId"))
         return next((str(each) for each in candidates if is_uuid(each)), self.message_id)
 
+    @property
+    def user(self) -> str | None:
+        """The person who caused the message, if it says so."""
+        user = self._metadata.get("userId")
+        return user if isinstance(user, str) and user else None
+
     def caused_by(self, tenant: str) -> Metadata:
         """Who and what a command out of this message is traced back to."""
-        user = self._metadata.get("userId")
         return Metadata(
             tenant=tenant,
-            actor=user if isinstance(user, str) and user else f"service:{self._service}",
+            actor=self.user or f"service:{self._service}",
             correlation_id=self.correlation_id,
             causation_id=self.message_id,
             command_id=self.message_id,

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
 
+from application.approval_commands import RequestApproval
 from application.commands import (
     Command,
     CompleteJobRun,
     CompleteStep,
     FailJobRun,
     FailStep,
-    RequestApproval,
     RequestRun,
     TakeReply,
 )
@@ -100,6 +100,8 @@ class ApprovalRequestedMessage(WireModel):
             recipient_id=self.recipient_id,
             correlation_id=self.correlation_id,
             approval_url=self.approval_url,
+            requested_by=envelope.user,
+            must_open=True,
         )
 
 

@@ -5,11 +5,12 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from domain.approval import Approver, Status
-from interfaces.approvals.policy import PolicyChoice
+from domain.approval import Approver, Policy, Status
+from interfaces.approvals.policy import PolicyDocument
 from interfaces.fields import (
     AsOf,
     Comment,
+    DefinitionName,
     Digest,
     Flag,
     Id,
@@ -38,8 +39,13 @@ class CreateApprovalRequest(ApiModel):
     approval_url: Silent[WebAddress] = None
     subject: Silent[Subject] = None
     payload: Silent[JsonObject] = None
-    policy: Silent[PolicyChoice] = None
+    policy: Silent[DefinitionName | PolicyDocument] = None
     due_at: Silent[Instant] = None
+
+    @property
+    def chosen_policy(self) -> str | Policy | None:
+        """The policy that is named or described."""
+        return self.policy.policy() if isinstance(self.policy, PolicyDocument) else self.policy
 
 
 class DecisionRequest(ApiModel):

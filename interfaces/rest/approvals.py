@@ -86,9 +86,7 @@ class ApprovalRoutes:
             requested_by=caller.person,
             subject=body.subject,
             payload=body.payload,
-            policy=body.policy
-            if body.policy is None or isinstance(body.policy, str)
-            else body.policy.policy(),
+            policy=body.chosen_policy,
             due_at=body.due_at,
         )
         response = await self._answer(command, status=201)

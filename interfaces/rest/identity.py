@@ -42,7 +42,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Operators:
-    """Who may set right what is others' to do: the bearers of some roles, and a gateway that speaks for itself."""
+    """Who may do what is others' to do: who bears certain roles, and a gateway that speaks for itself."""
 
     def __init__(self, roles: Iterable[str]) -> None:
         self._roles = frozenset(roles)
@@ -129,7 +129,7 @@ class JwtAuthenticator:
 
 
 class GatewayAuthenticator:
-    """A trusted gateway has checked the token and sends ``X-Tenant-ID``, ``X-User-ID`` and ``X-User-Roles``."""
+    """A trusted gateway has checked the token: ``X-Tenant-ID``, ``X-User-ID``, ``X-User-Roles`` are from it."""
 
     def __call__(self, headers: Headers) -> Caller:
         """The caller that the gateway names."""

@@ -120,7 +120,7 @@ class InboxRoutes:
         }
 
     async def _waiting_for(self, caller: Caller, person: str) -> dict[str, Any]:
-        """What is waited for from somebody: as themselves, in their groups and roles, and for whom they decide."""
+        """What waits for somebody: themselves, their groups and roles, and those for whom they decide."""
         tenant = caller.tenant
         principals = await self._people.principals_of(tenant, person, self._clock.now())
         keys = {ANYONE}

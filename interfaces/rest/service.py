@@ -31,7 +31,7 @@ from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, Caller
 from interfaces.rest.models import Paging
 from projections.ports import Container, Documents, Query
-from projections.projection import Projection, document_of
+from projections.projection import Projection, ProjectionGap, document_of
 
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 
@@ -131,9 +131,10 @@ class Service:
         if found is not None:
             return found.body, found.version
         events = await self.store.load(stream)
-        if not events:
-            raise missing
-        return document_of(projection, id.lower(), events), len(events)
+        try:
+            return document_of(projection, id.lower(), events), len(events)
+        except ProjectionGap:
+            raise missing from None
 
     async def require(
         self, container: Container, caller: Caller, id: str, *, stream: str, missing: NotFound
