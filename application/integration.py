@@ -21,7 +21,7 @@ from domain.approval import (
     Notice,
 )
 from domain.definition import OPPORTUNITY_ANALYSIS, Announcements
-from domain.event import Recorded
+from domain.event import Event, Recorded
 from domain.job import JobFired
 from domain.values import is_uuid, timestamp
 from domain.workflow import (
@@ -57,7 +57,7 @@ PUBLISHED_TYPES = (
 )
 """Every type that goes out of itself; definitions add theirs."""
 
-PUBLISHED_EVENTS = (
+PUBLISHED_EVENTS: tuple[type[Event], ...] = (
     ApprovalApproved,
     ApprovalRejected,
     *NOTICES,

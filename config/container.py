@@ -13,10 +13,12 @@ from starlette.applications import Starlette
 
 from application.approvals import ApprovalHandlers
 from application.definitions import Catalogue, ShippedDefinitions
+from application.delegations import DelegationHandlers
 from application.dispatcher import Dispatcher
 from application.integration import Source
 from application.jobs import JobHandlers
 from application.pacing import StartPace
+from application.people import PeopleLookup
 from application.publishing import DefinitionHandlers
 from application.runs import RunHandlers
 from application.shared_reads import SharedReads
@@ -26,6 +28,7 @@ from application.tasks import TaskHandlers
 from application.triggers import ShippedTriggers
 from application.watching import Watches
 from application.workflows import WorkflowHandlers
+from config.approvals import build_approvals
 from config.definitions import shipped_definitions
 from config.http_steps import build_http_steps
 from config.parts import Parts, build_parts
@@ -39,10 +42,12 @@ from interfaces.rest.app import Application
 from interfaces.rest.approvals import ApprovalRoutes
 from interfaces.rest.bulk import BulkRoutes
 from interfaces.rest.definitions import DefinitionRoutes
+from interfaces.rest.delegations import DelegationRoutes
 from interfaces.rest.docs import docs_routes
 from interfaces.rest.event_streams import EventStreams
 from interfaces.rest.freshness import Freshness
-from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator
+from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator, Operators
+from interfaces.rest.inbox import InboxRoutes
 from interfaces.rest.jobs import JobRoutes
 from interfaces.rest.metrics import Metrics
 from interfaces.rest.progress import ProgressRoutes
@@ -55,6 +60,7 @@ from interfaces.rest.workflows import WorkflowRoutes
 from interfaces.scheduling.cron import UnixCron
 from projections.approvals import Approvals
 from projections.definitions import Definitions
+from projections.delegations import Delegations
 from projections.executions import Executions
 from projections.job_runs import JobRuns
 from projections.projection import Projection
@@ -72,6 +78,7 @@ class Projections(msgspec.Struct, frozen=True):
     steps: Steps
     executions: Executions
     approvals: Approvals
+    delegations: Delegations
     job_runs: JobRuns
     tasks: Tasks
     definitions: Definitions
@@ -85,6 +92,7 @@ class Projections(msgspec.Struct, frozen=True):
             Steps(names.steps),
             Executions(names.executions),
             Approvals(names.approvals),
+            Delegations(names.delegations),
             JobRuns(names.job_runs),
             Tasks(names.tasks),
             Definitions(names.definitions),
@@ -97,6 +105,7 @@ class Projections(msgspec.Struct, frozen=True):
             self.steps,
             self.executions,
             self.approvals,
+            self.delegations,
             self.job_runs,
             self.definitions,
             self.tasks,
@@ -138,8 +147,11 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     catalogue = Catalogue(shipped, stores.event_store)
     workflows = WorkflowHandlers(stores.event_store, clock, catalogue)
     pace = StartPace(settings.workflows.starts_per_second, burst=settings.workflows.starts_at_once)
+    approvals = build_approvals(settings)
+    people = PeopleLookup(stores.event_store, approvals.directory)
     dispatch = Dispatcher(
-        ApprovalHandlers(stores.event_store, clock).handlers(),
+        ApprovalHandlers(stores.event_store, clock, people, approvals.terms).handlers(),
+        DelegationHandlers(stores.event_store, clock, people).handlers(),
         workflows.handlers(),
         RunHandlers(stores.event_store, clock, workflows, pace).handlers(),
         DefinitionHandlers(stores.event_store, clock, shipped).handlers(),
@@ -233,6 +245,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     task_news = TaskNews(stores.event_store)
     candidates = TaskCandidates(stores.documents, projections.tasks)
     claims = TaskClaims(dispatch, candidates, task_news, clock, secrets.token_urlsafe)
+    operators = Operators(settings.approvals.operator_roles)
     routes = [*root.routes(), *docs_routes()]
     if "api" in settings.service.roles:
         routes += [
@@ -244,7 +257,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
             *DefinitionRoutes(service, projections.definitions, catalogue).routes(),
             *StreamRoutes(service, watches, streams).routes(),
-            *ApprovalRoutes(service, projections.approvals).routes(),
+            *InboxRoutes(service, projections.approvals, people, clock).routes(),
+            *ApprovalRoutes(service, projections.approvals, operators).routes(),
+            *DelegationRoutes(service, projections.delegations, operators, clock).routes(),
             *JobRoutes(
                 service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled
             ).routes(),

@@ -9,8 +9,9 @@ from application.dispatcher import Dispatcher
 from application.joint_part import JointPart
 from application.leadership import Leadership
 from application.outbox import Outbox
-from application.policies import runs, task_leases, wait_steps, workflow_timers
+from application.policies import approval_timers, runs, task_leases, wait_steps, workflow_timers
 from application.policies.approval_steps import ApprovalSteps
+from application.policies.approval_timers import ApprovalTimers
 from application.policies.child_workflows import ChildWorkflows
 from application.policies.reaction import Reaction
 from application.policies.runs import Runs
@@ -140,6 +141,7 @@ def build_parts(
             Runs(dispatch, stores.timers),
             Reaction(TaskSteps(), dispatch),
             TaskLeaseTimers(stores.timers),
+            ApprovalTimers(stores.timers, look_again_seconds=settings.approvals.look_again_seconds),
         ]
         carriers = [follower(handler, stores.log_positions) for handler in carrying_out]
         following += carriers
@@ -173,6 +175,7 @@ def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clo
         **workflow_timers.COMMANDS,
         **runs.COMMANDS,
         **task_leases.COMMANDS,
+        **approval_timers.COMMANDS,
         wait_steps.TIMER_KIND: wait_steps.wait_is_over,
     }
     due = DueTimers(stores.timers, clock, dispatch, commands)

@@ -103,6 +103,7 @@ class Containers(Section):
     steps: Name
     executions: Name
     approvals: Name
+    delegations: Name
     job_runs: Name
     tasks: Name
     definitions: Name

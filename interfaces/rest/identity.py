@@ -129,7 +129,7 @@ class JwtAuthenticator:
 
 
 class GatewayAuthenticator:
-    """A trusted gateway has checked the token: ``X-Tenant-ID``, ``X-User-ID``, ``X-User-Roles`` are from it."""
+    """A trusted gateway has checked the token, and says who calls: ``X-User-ID`` and ``X-User-Roles``."""
 
     def __call__(self, headers: Headers) -> Caller:
         """The caller that the gateway names."""
