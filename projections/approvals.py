@@ -108,6 +108,7 @@ def _requested(event: ApprovalRequested, recorded: Recorded) -> Json:
         "subject": event.subject,
         "payload": event.payload,
         "dueAt": _moment(event.due_at),
+        "expiresAt": _moment(event.expires_at),
         "boundTo": bound_to,
         "stages": stages_of(policy, event.opening) if policy and event.opening else None,
     }
@@ -210,6 +211,7 @@ def _revised(approval: Json, event: ApprovalRevised) -> Json:
     return {
         **facts,
         "dueAt": _moment(event.due_at),
+        "expiresAt": _moment(event.expires_at),
         "stages": stages,
         **_asked_anew(approval, event.opening),
     }

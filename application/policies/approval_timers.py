@@ -56,7 +56,7 @@ class ApprovalTimers:
         """Whether timers begin or end with such an event."""
         match event:
             case ApprovalRequested() | ApprovalRevised():
-                return event.opening is not None or event.due_at is not None
+                return event.opening is not None or event.expires_at is not None
         return isinstance(event, ApprovalStageOpened | _Ended)
 
     async def start_over(self) -> None:
@@ -78,8 +78,8 @@ class ApprovalTimers:
 
     def _begun(self, event: _Asked, recorded: Recorded) -> Sequence[Timer]:
         timers = []
-        if not isinstance(event, ApprovalStageOpened) and event.due_at is not None:
-            timers.append(_timer(EXPIRY, event.due_at, event.approval_id, recorded))
+        if not isinstance(event, ApprovalStageOpened) and event.expires_at is not None:
+            timers.append(_timer(EXPIRY, event.expires_at, event.approval_id, recorded))
         if event.opening is None:
             return timers
         if not isinstance(event, ApprovalStageOpened):

@@ -46,10 +46,12 @@ def request(
     if requested.due_at is not None and requested.due_at <= around.now:
         raise BadInput("it is due already", [{"field": "dueAt", "message": "must be later than now"}])
     barred = barred_by(policy, requested.requested_by, requested.owner_id)
+    due_at = requested.due_at or _due_after(policy, around)
     opened = msgspec.structs.replace(
         requested,
         policy=None if policy == BARE else policy,
-        due_at=requested.due_at or _due_after(policy, around),
+        due_at=due_at,
+        expires_at=_expires_after(due_at, policy, around),
         opening=_first_opening(policy, barred, around, round=0),
         unchecked=bool(policy.stages) and not around.people.reached,
     )
@@ -95,11 +97,13 @@ def revise(
         return (revised,)
     policy = state.policy if state.own_policy else policy_for(revised.amount, revised.risk_score)
     barred = barred_by(policy, state.requested_by, state.owner_id)
+    due_at = state.due_at or _due_after(policy, around)
     revised = msgspec.structs.replace(
         revised,
         voids=True,
         policy=None if policy == state.policy else policy,
-        due_at=state.due_at or _due_after(policy, around),
+        due_at=due_at,
+        expires_at=state.expires_at or _expires_after(due_at, policy, around),
         opening=_first_opening(policy, barred, around, round=state.rounds + 1),
     )
     return (revised, *_raised(evolve(state, revised), around, refuse=True))
@@ -124,6 +128,12 @@ def _due_after(policy: Policy, around: Circumstances) -> datetime | None:
     if policy.due_after_seconds is None:
         return None
     return around.calendar.after(around.now, policy.due_after_seconds)
+
+
+def _expires_after(due_at: datetime | None, policy: Policy, around: Circumstances) -> datetime | None:
+    if due_at is None or not policy.grace_seconds:
+        return due_at
+    return around.calendar.after(due_at, policy.grace_seconds)
 
 
 def _check_payload(payload: Payload | None) -> None:

@@ -77,6 +77,7 @@ class ApprovalRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
     policy: Policy | None = None
     own_policy: bool = False
     due_at: datetime | None = None
+    expires_at: datetime | None = None
     opening: Opening | None = None
     unchecked: bool = False
 
@@ -161,6 +162,7 @@ class ApprovalRevised(Event, frozen=True, kw_only=True, omit_defaults=True):
     voids: bool = False
     policy: Policy | None = None
     due_at: datetime | None = None
+    expires_at: datetime | None = None
     opening: Opening | None = None
 
 
@@ -238,7 +240,7 @@ class ApprovalEscalated(Notice, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.expired")
 class ApprovalExpired(Notice, frozen=True, kw_only=True, omit_defaults=True):
-    """It was not decided by its due date, and so is not approved."""
+    """It was not decided in time, and so is not approved."""
 
     step: StepRef | None = None
 

@@ -91,13 +91,15 @@ class Stage(Part, frozen=True, kw_only=True, omit_defaults=True):
 class Policy(Part, frozen=True, kw_only=True, omit_defaults=True):
     """The stages, and until when.
 
-    ``due_after_seconds`` are business seconds. ``bound_to`` are the places in the payload that an agreement
+    It is due ``due_after_seconds`` after it was asked for, and expires ``grace_seconds`` after that; both are
+    business seconds. ``bound_to`` are the places in the payload that an agreement
     is about, all of it if silent: when one changes, everybody is asked again. The requester and the owner of
     the deal cannot approve it, nor their delegates, unless ``separate_duties`` is given up.
     """
 
     stages: tuple[Stage, ...] = ()
     due_after_seconds: float | None = None
+    grace_seconds: float = 0.0
     bound_to: tuple[str, ...] | None = None
     separate_duties: bool = True
     reason_on_rejection: bool = False

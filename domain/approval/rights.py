@@ -16,10 +16,11 @@ def require_pending(state: Approval, now: datetime) -> None:
         ApprovalNotPending: with who decided what, and when.
     """
     if state.status == "pending":
-        if state.due_at is not None and now >= state.due_at:
-            due_at = timestamp(state.due_at)
+        if state.expires_at is not None and now >= state.expires_at:
+            expired_at = timestamp(state.expires_at)
             raise ApprovalNotPending(
-                f"this approval was due at {due_at}", {"status": "expired", "dueAt": due_at}
+                f"this approval has expired at {expired_at}",
+                {"status": "expired", "expiresAt": expired_at},
             )
         return
     if state.decided_by is None or state.decided_at is None:

@@ -75,6 +75,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy = BARE
     own_policy: bool = False
     due_at: datetime | None = None
+    expires_at: datetime | None = None
     opening: Opening | None = None
     votes: tuple[Vote, ...] = ()
     earlier: tuple[Vote, ...] = ()
@@ -153,6 +154,7 @@ def _requested(event: ApprovalRequested) -> Approval:
         policy=event.policy or BARE,
         own_policy=event.own_policy,
         due_at=event.due_at,
+        expires_at=event.expires_at,
         opening=event.opening,
         waits_for=event.opening.waits_for if event.opening else (),
     )
@@ -233,7 +235,8 @@ def _revised(state: Approval, event: ApprovalRevised) -> _Changes:
     if not event.voids:
         return facts
     again = _opened(event.opening, earlier=())
-    return {**facts, **again, "rounds": state.rounds + 1, "due_at": event.due_at}
+    until = {"due_at": event.due_at, "expires_at": event.expires_at}
+    return {**facts, **again, **until, "rounds": state.rounds + 1}
 
 
 def _reassigned(state: Approval, event: ApprovalReassigned) -> _Changes:

@@ -20,7 +20,7 @@ from domain.event import Event
 
 def expire(state: Approval, *, now: datetime) -> tuple[Event, ...]:
     """Nobody has decided in time, and so it is not approved."""
-    if state.status != "pending" or state.due_at is None or now < state.due_at:
+    if state.status != "pending" or state.expires_at is None or now < state.expires_at:
         return ()
     return (notice_of(ApprovalExpired, state, now, step=state.step),)
 
@@ -74,11 +74,11 @@ def _news(state: Approval, around: Circumstances) -> tuple[Event, ...]:
 
 
 def _is_open(state: Approval, round: int, stage: int, now: datetime) -> bool:
-    overdue = state.due_at is not None and now >= state.due_at
+    expired = state.expires_at is not None and now >= state.expires_at
     opening = state.opening
     return (
         state.status == "pending"
-        and not overdue
+        and not expired
         and opening is not None
         and (opening.round, opening.stage) == (round, stage)
     )
