@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from application.approvals import ApprovalHandlers
+from application.approval_terms import Terms
 from application.commands import Command, StartWorkflow
 from application.deciders import Committed
 from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
-from application.policies import wait_steps, workflow_timers
+from application.policies import approval_timers, wait_steps, workflow_timers
 from application.policies.approval_steps import ApprovalSteps
+from application.policies.approval_timers import ApprovalTimers
 from application.policies.child_workflows import ChildWorkflows
 from application.policies.reaction import Reaction
 from application.policies.wait_steps import WaitSteps
@@ -32,6 +33,7 @@ from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.timers import SqliteTimers
 from projections.follower import Handler
 from tests.application.logs import open_logs, sqlite_settings
+from tests.approvals import KnownGroups, approval_handlers
 from tests.builders import LEASE, TENANT, SettableClock, metadata
 from tests.domain.scenario import fold
 
@@ -40,22 +42,32 @@ class Engine:
     """Runs definitions."""
 
     def __init__(
-        self, store: EventStore, timers: SqliteTimers, definitions: Sequence[WorkflowDefinition]
+        self,
+        store: EventStore,
+        timers: SqliteTimers,
+        definitions: Sequence[WorkflowDefinition],
+        terms: Terms | None = None,
     ) -> None:
         self.store = store
         self.clock = SettableClock()
+        self.directory = KnownGroups()
         self.definitions = ShippedDefinitions(definitions)
         self.dispatch = Dispatcher(
             WorkflowHandlers(store, self.clock, self.definitions).handlers(),
-            ApprovalHandlers(store, self.clock).handlers(),
+            approval_handlers(store, self.clock, self.directory, terms),
         )
         self.handlers: list[Handler] = [
             WorkflowTimers(timers),
             WaitSteps(timers, self.dispatch),
             Reaction(ApprovalSteps(), self.dispatch),
             Reaction(ChildWorkflows(), self.dispatch),
+            ApprovalTimers(timers, look_again_seconds=3600),
         ]
-        commands = {**workflow_timers.COMMANDS, wait_steps.TIMER_KIND: wait_steps.wait_is_over}
+        commands = {
+            **workflow_timers.COMMANDS,
+            **approval_timers.COMMANDS,
+            wait_steps.TIMER_KIND: wait_steps.wait_is_over,
+        }
         self._due = DueTimers(timers, self.clock, self.dispatch, commands)
         self._position: str | None = None
 

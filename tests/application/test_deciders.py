@@ -11,10 +11,11 @@ from application.deciders import Answer, Committed, Decider, decide_together
 from application.event_log import Append, EventLog, Ids
 from application.pasts import SHORT, Past, Pasts
 from domain import approval
-from domain.approval import Approval, ApprovalApproved, ApprovalRequested
+from domain.approval import BARE, Approval, ApprovalApproved, ApprovalRequested, Ballot, digest_of
 from domain.errors import ApprovalNotPending, IdempotencyKeyReused, StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded
 from tests.application.logs import OpenLogs, open_logs, postgres_settings, sqlite_settings
+from tests.approvals import around
 from tests.builders import NOW, TENANT, metadata
 
 Decide = Callable[[Approval | None], Sequence[Event]]
@@ -24,12 +25,17 @@ def stream(name: str) -> str:
     return f"{TENANT}/approval/{name}"
 
 
+DIGEST = digest_of(opportunity_id="o", amount=1, risk_score=1, payload=None, bound_to=None)
+
+
 def requested(name: str) -> ApprovalRequested:
     return ApprovalRequested(approval_id=name, opportunity_id="o", risk_score=1, amount=1, requested_at=NOW)
 
 
 def approved(name: str, by: str) -> ApprovalApproved:
-    return ApprovalApproved(approval_id=name, opportunity_id="o", decided_by=by, decided_at=NOW)
+    return ApprovalApproved(
+        approval_id=name, opportunity_id="o", decided_by=by, decided_at=NOW, digest=DIGEST
+    )
 
 
 def decider(
@@ -39,13 +45,13 @@ def decider(
 
 
 def request(name: str, **how: Any) -> Decider:
-    return decider(name, lambda state: approval.request(state, requested(name)), **how)
+    return decider(name, lambda state: approval.request(state, requested(name), BARE, around()), **how)
 
 
 def approve(name: str, by: str, **how: Any) -> Decider:
     def decide(state: Approval | None) -> Sequence[Event]:
         assert state is not None
-        return approval.approve(state, decided_by=by, comment=None, now=NOW)
+        return approval.approve(state, Ballot(by=by), around())
 
     return decider(name, decide, **how)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from application import commands, task_commands
-from application.approvals import ApprovalHandlers
+from application import approval_commands, commands, task_commands
+from application.approval_commands import ApprovalCommand
 from application.commands import Command, FireJob, TriggerJob
 from application.deciders import Committed
 from application.definitions import ShippedDefinitions
@@ -24,6 +24,7 @@ from application.workflows import WorkflowHandlers
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.errors import JobNotFound
 from tests.application.logs import sqlite_settings
+from tests.approvals import approval_handlers
 from tests.builders import NOW, SettableClock, metadata
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +76,7 @@ def handled(tmp_path: Path) -> Dispatcher:
     shipped = ShippedDefinitions([OPPORTUNITY_ANALYSIS])
     workflows = WorkflowHandlers(store, clock, shipped)
     return Dispatcher(
-        ApprovalHandlers(store, clock).handlers(),
+        approval_handlers(store, clock),
         workflows.handlers(),
         RunHandlers(store, clock, workflows, StartPace(1_000, burst=1_000)).handlers(),
         JobHandlers(store, clock).handlers(),
@@ -89,10 +90,14 @@ async def test_a_refusal_comes_through_the_door(handled: Dispatcher) -> None:
         await handled(trigger("no-such-job"))
 
 
+_BASES = (Command, TaskCommand, ApprovalCommand)
+
+
 def test_every_command_has_one_handler(handled: Dispatcher) -> None:
     every = {
         each
-        for each in (*vars(commands).values(), *vars(task_commands).values())
-        if isinstance(each, type) and issubclass(each, Command) and each not in (Command, TaskCommand)
+        for module in (commands, task_commands, approval_commands)
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, Command) and each not in _BASES
     }
     assert set(handled._handlers) == every

@@ -7,16 +7,13 @@ from typing import Any
 
 import pytest
 
-from application.approvals import ApprovalHandlers
+from application.approval_commands import ApproveApproval, RejectApproval, RequestApproval
 from application.commands import (
-    ApproveApproval,
     CompleteJobRun,
     CompleteStep,
     FailJobRun,
     FailStep,
     FireJob,
-    RejectApproval,
-    RequestApproval,
     RetryWorkflow,
     StartWorkflow,
     TimeOutStep,
@@ -27,7 +24,7 @@ from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.jobs import JobHandlers
 from application.workflows import WorkflowHandlers
-from domain.approval import ApprovalRejected, ApprovalRequested
+from domain.approval import ApprovalRejected, ApprovalRequested, Ballot, digest_of
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.errors import (
     ApprovalNotFound,
@@ -40,6 +37,7 @@ from domain.job import JobFired, JobRunCompleted, JobRunFailed, run_id
 from domain.values import SYSTEM_TENANT
 from domain.workflow import StepFailed, WorkflowRetried, WorkflowStarted
 from tests.application.logs import OpenLogs, open_logs, sqlite_settings
+from tests.approvals import approval_handlers
 from tests.builders import NOW, OTHER_TENANT, SettableClock, after, metadata
 
 pytestmark = pytest.mark.anyio
@@ -60,10 +58,13 @@ def clock() -> SettableClock:
 def dispatch(logs: OpenLogs, clock: SettableClock) -> Dispatcher:
     store = logs.store()
     return Dispatcher(
-        ApprovalHandlers(store, clock).handlers(),
+        approval_handlers(store, clock),
         WorkflowHandlers(store, clock, ShippedDefinitions([OPPORTUNITY_ANALYSIS])).handlers(),
         JobHandlers(store, clock).handlers(),
     )
+
+
+DIGEST = digest_of(opportunity_id="opp-1", amount=2, risk_score=1, payload=None, bound_to=None)
 
 
 def request(**more: Any) -> RequestApproval:
@@ -102,13 +103,20 @@ async def test_an_approval_requested_twice_is_one_approval(dispatch: Dispatcher)
 async def test_of_two_decisions_the_first_counts_and_the_second_is_refused(dispatch: Dispatcher) -> None:
     await dispatch(request())
     (rejected,) = events_of(
-        await dispatch(RejectApproval(meta=metadata(), approval_id="a-1", decided_by="ann", comment="no"))
+        await dispatch(
+            RejectApproval(meta=metadata(), approval_id="a-1", ballot=Ballot(by="ann", comment="no"))
+        )
     )
     assert rejected == ApprovalRejected(
-        approval_id="a-1", opportunity_id="opp-1", decided_by="ann", decided_at=NOW, comment="no"
+        approval_id="a-1",
+        opportunity_id="opp-1",
+        decided_by="ann",
+        decided_at=NOW,
+        comment="no",
+        digest=DIGEST,
     )
     with pytest.raises(ApprovalNotPending):
-        await dispatch(ApproveApproval(meta=metadata(), approval_id="a-1", decided_by="bob"))
+        await dispatch(ApproveApproval(meta=metadata(), approval_id="a-1", ballot=Ballot(by="bob")))
 
 
 async def test_an_approval_that_is_not_there_or_is_another_tenants_cannot_be_decided(
@@ -117,7 +125,7 @@ async def test_an_approval_that_is_not_there_or_is_another_tenants_cannot_be_dec
     await dispatch(request())
     for meta, approval in ((metadata(), "a-2"), (metadata(tenant=OTHER_TENANT), "a-1")):
         with pytest.raises(ApprovalNotFound):
-            await dispatch(ApproveApproval(meta=meta, approval_id=approval, decided_by="ann"))
+            await dispatch(ApproveApproval(meta=meta, approval_id=approval, ballot=Ballot(by="ann")))
 
 
 async def test_a_decision_on_a_version_that_the_approval_no_longer_has_is_refused(
@@ -126,7 +134,7 @@ async def test_a_decision_on_a_version_that_the_approval_no_longer_has_is_refuse
     await dispatch(request())
     with pytest.raises(VersionMismatch):
         await dispatch(
-            ApproveApproval(meta=metadata(), approval_id="a-1", decided_by="ann", expected_version=7)
+            ApproveApproval(meta=metadata(), approval_id="a-1", ballot=Ballot(by="ann"), expected_version=7)
         )
 
 

@@ -6,19 +6,18 @@ from typing import Any
 
 import pytest
 
+from application.approval_commands import ApproveApproval, RejectApproval
 from application.commands import (
-    ApproveApproval,
     CancelWorkflow,
     CompleteStep,
     FailStep,
-    RejectApproval,
     RetryWorkflow,
     StartWorkflow,
 )
 from application.policies.approval_steps import approval_id_of
 from application.policies.child_workflows import MOST_DEPTH, child_id_of
 from domain import approval
-from domain.approval import Approval, approval_stream
+from domain.approval import Approval, Ballot, approval_stream
 from domain.definition import Retry, Work, WorkflowDefinition
 from domain.errors import ApprovalNotPending, DefinitionNotFound
 from tests.application.engine import Engine, engine_of
@@ -159,7 +158,9 @@ async def test_a_decision_is_the_steps_result_and_leads_where_the_definition_say
     workflow_id = await engine.start("review", {"amount": 5, "risk": 0.9})
     asked = await approval_of(engine, workflow_id)
     assert (asked.status, asked.opportunity_id) == ("pending", "opp-1")
-    await engine.do(verb(meta=metadata(), approval_id=asked.approval_id, decided_by="ann", comment="fine"))
+    await engine.do(
+        verb(meta=metadata(), approval_id=asked.approval_id, ballot=Ballot(by="ann", comment="fine"))
+    )
     result = (await engine.workflow(workflow_id)).results["sign_off"]
     assert (result["outcome"], result["decidedBy"], result["comment"]) == (outcome, "ann", "fine")
     assert result["approvalId"] == asked.approval_id
@@ -172,7 +173,7 @@ async def test_nobody_is_asked_any_longer_once_the_step_is_out_of_time(engine: E
     assert (await engine.workflow(workflow_id)).status == "failed"
     asked = await approval_of(engine, workflow_id)
     assert asked.status == "withdrawn"
-    late = ApproveApproval(meta=metadata(), approval_id=asked.approval_id, decided_by="ann")
+    late = ApproveApproval(meta=metadata(), approval_id=asked.approval_id, ballot=Ballot(by="ann"))
     with pytest.raises(ApprovalNotPending):
         await engine.do(late)
     await engine.do(RetryWorkflow(meta=metadata(), workflow_id=workflow_id))

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from domain import approval, job, workflow
-from domain.approval import ApprovalRequested, approval_stream
+from domain.approval import ApprovalRequested, Ballot, approval_stream
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.errors import Conflict
 from domain.event import Event, Recorded
@@ -20,6 +20,7 @@ from projections.projection import Projection
 from projections.steps import Steps
 from projections.tasks import Tasks
 from projections.workflows import Workflows
+from tests.approvals import around
 from tests.builders import NOW, OTHER_TENANT, TENANT, after, recorded
 from tests.domain.scenario import fold
 
@@ -70,7 +71,7 @@ def approval_story(*decisions: str, tenant: str = TENANT, id: str = "a-1") -> li
     for decision in decisions:
         decide = approval.approve if decision == "approve" else approval.reject
         state = fold(approval.evolve, events)
-        events += decide(state, decided_by="ann", comment=None, now=after(minutes=5))
+        events += decide(state, Ballot(by="ann"), around(after(minutes=5)))
     return list(recorded(approval_stream(tenant, id), events))
 
 

@@ -6,13 +6,13 @@ from uuid import uuid4
 
 import pytest
 
+from application.approval_commands import RequestApproval
 from application.commands import (
     Command,
     CompleteJobRun,
     CompleteStep,
     FailJobRun,
     FailStep,
-    RequestApproval,
     RequestRun,
 )
 from domain.values import SYSTEM_TENANT, derived_id, is_uuid

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic.alias_generators import to_camel
 
-from application.commands import RequestApproval
+from application.approval_commands import RequestApproval
 from application.kinds import KINDS
 from application.kinds.http import METHODS, SERVICES
 from domain.platform_messages import OF_NEIGHBOURS, PREFIXES, REQUESTS

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
+from interfaces.rest.approval_models import CreateApprovalRequest
 from interfaces.rest.models import (
-    CreateApprovalRequest,
     Fault,
     NoQuery,
     Paging,

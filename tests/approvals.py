@@ -1,0 +1,54 @@
+"""Approvals without their surroundings: groups that are just there, and terms that ask for nothing."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from application.approval_terms import SameTerms, Terms
+from application.approvals import ApprovalHandlers
+from application.commands import Command
+from application.delegations import DelegationHandlers
+from application.dispatcher import Handler
+from application.event_store import EventStore
+from application.people import PeopleLookup
+from application.ports import Clock
+from domain.approval import Circumstances, People
+from domain.business_time import ALWAYS
+from domain.delegation import NONE
+from domain.errors import DirectoryUnavailable
+from tests.builders import NOW
+
+
+class KnownGroups:
+    """A directory of which every tenant has the same groups; it may be away."""
+
+    def __init__(self, groups: Mapping[str, Collection[str]] | None = None) -> None:
+        self.groups = {name: frozenset(members) for name, members in (groups or {}).items()}
+        self.away = False
+
+    async def members_of(self, tenant: str, group: str) -> frozenset[str]:
+        """Everybody in a group."""
+        if self.away:
+            raise DirectoryUnavailable("it is away")
+        return self.groups.get(group, frozenset())
+
+    async def groups_of(self, tenant: str, person: str) -> frozenset[str]:
+        """Every group that somebody is in."""
+        if self.away:
+            raise DirectoryUnavailable("it is away")
+        return frozenset(name for name, members in self.groups.items() if person in members)
+
+
+def approval_handlers(
+    store: EventStore, clock: Clock, directory: KnownGroups | None = None, terms: Terms | None = None
+) -> Mapping[type[Command], Handler]:
+    """What handles the commands of approvals and delegations."""
+    people = PeopleLookup(store, directory or KnownGroups())
+    return {
+        **ApprovalHandlers(store, clock, people, SameTerms(terms)).handlers(),
+        **DelegationHandlers(store, clock, people).handlers(),
+    }
+
+
+def around(now: datetime = NOW) -> Circumstances:
+    """Where nobody is in a group, nobody is away, and every hour is a business hour."""
+    return Circumstances(now, People(delegations=NONE), ALWAYS)
