@@ -26,7 +26,15 @@ SECTIONS = {
     for title, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", KINDS_PAGE, re.M | re.S)
 }
 
-NOT_OF_A_STEPS_INPUT = {"meta", "expectedVersion", "approvalId", "requestedAt", "correlationId", "step"}
+NOT_OF_A_STEPS_INPUT = {
+    "meta",
+    "expectedVersion",
+    "approvalId",
+    "requestedAt",
+    "correlationId",
+    "step",
+    "mustOpen",
+}
 """What an approval step's request says of itself."""
 
 

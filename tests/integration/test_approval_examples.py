@@ -1,0 +1,65 @@
+"""The examples of ``docs/approvals.md``, in their order, against a service with the page's own file."""
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infrastructure.clock import SystemClock
+from domain.values import timestamp
+from tests.harness import eventually, service, settings_in
+
+pytestmark = pytest.mark.anyio
+
+PAGE = (Path(__file__).parents[2] / "docs" / "approvals.md").read_text()
+EXAMPLES = re.findall(r"```http\n(\S+) (\S+) as (\w+)\n(.*?)\n+(\d{3}) (\{.*?)```", PAGE, re.DOTALL)
+TENANT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+
+
+def matches(shown: Any, answer: Any) -> bool:
+    """Whether an answer has what is shown of it."""
+    match shown:
+        case {}:
+            return isinstance(answer, dict) and all(
+                name in answer and matches(value, answer[name]) for name, value in shown.items()
+            )
+        case []:
+            return bool(answer == [])
+        case [*_]:
+            return isinstance(answer, list) and len(answer) == len(shown) and all(map(matches, shown, answer))
+    return bool(shown == answer)
+
+
+async def test_every_example_of_the_page_is_as_it_says(tmp_path: Path) -> None:
+    (policies,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    file = tmp_path / "approvals.yaml"
+    file.write_text(policies)
+    assert len(EXAMPLES) == PAGE.count("```http")
+    in_30_days = timestamp(SystemClock().now() + timedelta(days=30))
+    places = {"in-30-days": in_30_days}
+    async with service(settings_in(tmp_path, APPROVALS_FILE=str(file))) as running:
+        for method, path, person, body, status, shown in EXAMPLES:
+            for name, value in places.items():
+                path, body = path.replace(f"{{{name}}}", value), body.replace(f"{{{name}}}", value)
+            headers = {"X-Tenant-ID": TENANT, "X-User-ID": person}
+            async with running.client(**headers) as client:
+
+                async def as_shown() -> bool:
+                    nonlocal answer
+                    answer = await client.request(
+                        method, path, json=json.loads(body) if body.strip() else None
+                    )
+                    told = answer.status_code == int(status) and matches(json.loads(shown), answer.json())
+                    return told or method != "GET"
+
+                answer: Any = None
+                await eventually(as_shown)
+            assert answer.status_code == int(status), (method, path, answer.text)
+            assert matches(json.loads(shown), answer.json()), (method, path, answer.text)
+            if status == "201":
+                places["id"] = answer.json()["id"]
+                if "/delegations" not in path:
+                    places["approval"] = places["id"]
