@@ -1,4 +1,4 @@
-"""Every route of approvals and delegations, with the ids of another tenant: as if there were no such thing."""
+"""Every route of approvals and delegations with the ids of another tenant: there is no such thing."""
 
 from datetime import timedelta
 from pathlib import Path
