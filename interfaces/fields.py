@@ -46,8 +46,8 @@ class _NotNull:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        (present,) = (each for each in handler(schema)["anyOf"] if each != {"type": "null"})
-        return dict(present)
+        present = [each for each in handler(schema)["anyOf"] if each != {"type": "null"}]
+        return dict(present[0]) if len(present) == 1 else {"anyOf": present}
 
 
 def _refuse_null(value: object) -> object:
