@@ -6,11 +6,10 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from domain.approval import Approver, Policy, Status
-from interfaces.approvals.policy import PolicyDocument
+from interfaces.approvals.policy import ChosenPolicy, PolicyDocument
 from interfaces.fields import (
     AsOf,
     Comment,
-    DefinitionName,
     Digest,
     Flag,
     Id,
@@ -39,7 +38,7 @@ class CreateApprovalRequest(ApiModel):
     approval_url: Silent[WebAddress] = None
     subject: Silent[Subject] = None
     payload: Silent[JsonObject] = None
-    policy: Silent[DefinitionName | PolicyDocument] = None
+    policy: Silent[ChosenPolicy] = None
     due_at: Silent[Instant] = None
 
     @property
