@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from domain.approval import Approver, Policy, Status
@@ -72,6 +72,10 @@ class DecisionsRequest(ApiModel):
 
 class ReassignRequest(ApiModel):
     """The body of ``POST /hitl/approvals/{id}/reassign``: to a person or to a group."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["to"]}, {"required": ["toGroup"]}]},
+    )
 
     to: Silent[Id] = None
     to_group: Silent[Id] = None
