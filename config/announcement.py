@@ -39,6 +39,7 @@ def announce(container: Container, listener: socket.socket) -> None:
         log.info("broker", off="rabbitmq.url is not set: an in-process bus, messages reach no other service")
     shipped = [f"{each.name} {each.version}" for each in container.shipped.by_name.values()]
     log.info("definitions", shipped=shipped, more="tenants' own, through /api/v1/workflow-definitions")
+    announce_approvals(settings, container.approvals)
     _announce_auth(container)
     if "publisher" in settings.service.roles:
         signed = bool(settings.jwt.secret.get_secret_value())
