@@ -216,38 +216,3 @@ class RetireDefinition(Command):
 
     name: str
     version: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FireJob(Command):
-    """Open the run of a cron firing. ``schedule`` is the cron expression that named the time."""
-
-    job: str
-    nominal_at: datetime
-    schedule: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriggerJob(Command):
-    """Open a run by hand, with metadata for the worker."""
-
-    job: str
-    run_id: str
-    metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompleteJobRun(Command):
-    """Take the worker's report of success; it ended now if the report does not say when."""
-
-    job: str
-    completed_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailJobRun(Command):
-    """Take the worker's report of failure; it ended now if the report does not say when."""
-
-    job: str
-    error: str
-    failed_at: datetime | None = None

@@ -22,7 +22,7 @@ from domain.approval import (
 )
 from domain.definition import OPPORTUNITY_ANALYSIS, Announcements
 from domain.event import Event, Recorded
-from domain.job import JobFired
+from domain.job import JobFired, TriggeredBy
 from domain.values import is_uuid, timestamp
 from domain.workflow import (
     StepCompleted,
@@ -130,10 +130,10 @@ def _describe(recorded: Recorded) -> tuple[str, dict[str, Any]] | None:
         case Notice():
             return NOTICES[type(event)], _notice(event, recorded.meta.tenant)
         case JobFired():
-            return JOB_TRIGGER, {
+            return event.message_type, {
                 "job": event.job,
                 "metadata": event.metadata,
-                "triggeredBy": event.triggered_by,
+                "triggeredBy": _TRIGGERED_BY[event.triggered_by],
                 "timestamp": timestamp(event.fired_at),
             }
         case WorkflowStarted(announcements=Announcements(started=str(message_type))):
@@ -200,6 +200,14 @@ def _notice(event: Notice, tenant: str) -> dict[str, Any]:
         **particulars,
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+_TRIGGERED_BY: Mapping[TriggeredBy, str] = {
+    "scheduler": "scheduler",
+    "manual": "manual",
+    "backfill": "api",
+}
+"""In the words of the wire contract, section 1."""
 
 
 def _opportunity(opportunity_id: str | None) -> dict[str, str]:

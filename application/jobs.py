@@ -1,89 +1,195 @@
 """Batch jobs: load, decide, append."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from application.commands import Command, CompleteJobRun, FailJobRun, FireJob, TriggerJob
+from application.commands import Command
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
+from application.job_commands import (
+    CompleteJobRun,
+    FailJobRun,
+    FireJob,
+    JobCommand,
+    MissFirings,
+    NoteJobPublished,
+    PauseJob,
+    ReleaseJobRun,
+    ResumeJob,
+    RetryJobRun,
+    TimeOutJobRun,
+    TriggerJob,
+)
 from application.ports import Clock
 from domain import job
+from domain.errors import BadInput, JobNotFound
 from domain.event import Event
-from domain.job import BatchJob, JobFired, job_stream
-from domain.values import timestamp
+from domain.job import BatchJob, JobDefinition, job_stream
+from domain.json_schema import value_faults
+
+Decide = Callable[[BatchJob | None, JobDefinition, datetime], tuple[Event, ...]]
+
+
+class Jobs:
+    """The jobs that there are, in their order."""
+
+    def __init__(self, definitions: Sequence[JobDefinition]) -> None:
+        self.by_name = {each.name: each for each in definitions}
+
+    def find(self, name: str) -> JobDefinition:
+        """One job.
+
+        Raises:
+            JobNotFound: there is none of that name.
+        """
+        if name not in self.by_name:
+            raise JobNotFound(f"there is no job {name!r}", {"jobs": list(self.by_name)})
+        return self.by_name[name]
 
 
 class JobHandlers:
     """Everything that can be asked of batch jobs."""
 
-    def __init__(self, store: EventStore, clock: Clock) -> None:
+    def __init__(self, store: EventStore, clock: Clock, jobs: Jobs) -> None:
         self._store = store
         self._clock = clock
+        self._jobs = jobs
 
     def handlers(self) -> Mapping[type[Command], Handler]:
         """Which method handles which command."""
         return {
             FireJob: self.fire_job,
+            MissFirings: self.miss_firings,
             TriggerJob: self.trigger_job,
+            ReleaseJobRun: self.release_job_run,
+            NoteJobPublished: self.note_job_published,
+            RetryJobRun: self.retry_job_run,
+            TimeOutJobRun: self.time_out_job_run,
             CompleteJobRun: self.complete_job_run,
             FailJobRun: self.fail_job_run,
+            PauseJob: self.pause_job,
+            ResumeJob: self.resume_job,
         }
 
     async def fire_job(self, command: FireJob) -> Committed:
-        """Open the run of a cron firing; the append decides which of several instances was first."""
-        now = self._clock.now()
-        fired = JobFired(
-            job=command.job,
-            run_id=job.run_id(command.job, command.nominal_at),
-            triggered_by="scheduler",
-            fired_at=now,
-            metadata={"schedule": command.schedule, "triggeredAt": timestamp(now)},
-            nominal_at=command.nominal_at,
+        """Take a cron firing; the append decides which of several instances was first."""
+        return await self._do(
+            command, lambda state, definition, now: job.fire(state, definition, command.nominal_at, now=now)
         )
-        return await self._decide(command, command.job, now, lambda state: job.fire(state, fired))
+
+    async def miss_firings(self, command: MissFirings) -> Committed:
+        """Keep what was missed."""
+        return await self._do(
+            command, lambda state, _, now: job.miss(state, command.job, command.nominal_at, now=now)
+        )
 
     async def trigger_job(self, command: TriggerJob) -> Committed:
-        """Open a run by hand."""
-        now = self._clock.now()
-        fired = JobFired(
-            job=command.job,
-            run_id=command.run_id,
-            triggered_by="manual",
-            fired_at=now,
-            metadata=command.metadata,
-        )
-        return await self._decide(command, command.job, now, lambda state: job.fire(state, fired))
+        """Open a run by hand.
 
-    async def complete_job_run(self, command: CompleteJobRun) -> Committed:
-        """Close the newest open run as completed."""
-        now = self._clock.now()
-        return await self._decide(
+        Raises:
+            BadInput: the metadata is not what the job's schema asks for.
+        """
+        definition = self._jobs.find(command.job)
+        faults = value_faults(definition.metadata_schema, command.metadata, "metadata")
+        if faults:
+            raise BadInput("the metadata does not suit the job", [each._asdict() for each in faults])
+        return await self._do(
             command,
-            command.job,
-            now,
-            lambda state: job.complete_run(state, job=command.job, completed_at=command.completed_at or now),
-        )
-
-    async def fail_job_run(self, command: FailJobRun) -> Committed:
-        """Close the newest open run as failed."""
-        now = self._clock.now()
-        return await self._decide(
-            command,
-            command.job,
-            now,
-            lambda state: job.fail_run(
-                state, job=command.job, error=command.error, failed_at=command.failed_at or now
+            lambda state, definition, now: job.trigger(
+                state,
+                definition,
+                command.run_id,
+                command.metadata,
+                now=now,
+                correlation_id=command.meta.correlation_id,
+                backfill_id=command.backfill_id,
             ),
         )
 
-    async def _decide(
-        self,
-        command: Command,
-        name: str,
-        now: datetime,
-        decide: Callable[[BatchJob | None], tuple[Event, ...]],
-    ) -> Committed:
+    async def release_job_run(self, command: ReleaseJobRun) -> Committed:
+        """Let a trigger go out that was delayed."""
+        return await self._do(
+            command,
+            lambda state, definition, now: job.release(
+                state or BatchJob(), definition, command.run_id, now=now
+            ),
+        )
+
+    async def note_job_published(self, command: NoteJobPublished) -> Committed:
+        """Keep that a trigger is safe with the broker."""
+        return await self._do(
+            command, lambda state, _, now: job.publish(state or BatchJob(), command.run_id, now=now)
+        )
+
+    async def retry_job_run(self, command: RetryJobRun) -> Committed:
+        """Open another run in place of one that has failed."""
+        return await self._do(
+            command,
+            lambda state, definition, now: job.try_again(
+                state or BatchJob(), definition, command.run_id, now=now
+            ),
+        )
+
+    async def time_out_job_run(self, command: TimeOutJobRun) -> Committed:
+        """Give up on a run."""
+        return await self._do(
+            command,
+            lambda state, definition, now: job.time_out(
+                state or BatchJob(), definition, command.run_id, now=now
+            ),
+        )
+
+    async def complete_job_run(self, command: CompleteJobRun) -> Committed:
+        """Take a report of success."""
+        return await self._do(
+            command,
+            lambda state, definition, now: job.complete(
+                state,
+                definition,
+                reference=command.reference,
+                ended_at=command.completed_at or now,
+                now=now,
+            ),
+        )
+
+    async def fail_job_run(self, command: FailJobRun) -> Committed:
+        """Take a report of failure."""
+        return await self._do(
+            command,
+            lambda state, definition, now: job.fail(
+                state,
+                definition,
+                reference=command.reference,
+                error=command.error,
+                ended_at=command.failed_at or now,
+                now=now,
+            ),
+        )
+
+    async def pause_job(self, command: PauseJob) -> Committed:
+        """Keep cron from firing it."""
+        return await self._do(
+            command,
+            lambda state, _, now: job.pause(
+                state, job=command.job, by=command.by, reason=command.reason, now=now
+            ),
+        )
+
+    async def resume_job(self, command: ResumeJob) -> Committed:
+        """Let cron fire it again."""
+        return await self._do(
+            command, lambda state, _, now: job.resume(state, job=command.job, by=command.by, now=now)
+        )
+
+    async def _do(self, command: JobCommand, decide: Decide) -> Committed:
+        now = self._clock.now()
+        definition = self._jobs.find(command.job)
         return await self._store.execute(
-            job_stream(name), evolve=job.evolve, decide=decide, meta=command.meta, now=now
+            job_stream(command.job),
+            evolve=job.evolve,
+            decide=lambda state: decide(state, definition, now),
+            meta=command.meta,
+            now=now,
+            expected_version=command.expected_version,
         )

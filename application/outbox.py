@@ -2,11 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
+from application.dispatcher import Dispatcher
 from application.integration import PUBLISHED_EVENTS, public_message
+from application.job_commands import NoteJobPublished
+from application.policies.reaction import because_of
 from application.ports import PublicMessage, Publisher
-from domain.errors import BrokerUnavailable
+from domain.errors import BrokerUnavailable, JobNotFound
 from domain.event import Event, Recorded
+from domain.job import JobFired
 from domain.lease import Lease
 
 
@@ -20,8 +25,9 @@ class Outbox:
     name = "outbox"
     may_repeat_unnoticed = False
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, dispatch: Dispatcher) -> None:
         self._publisher = publisher
+        self._dispatch = dispatch
         self._confirmed: set[str] = set()
 
     def wants(self, event: Event) -> bool:
@@ -37,6 +43,7 @@ class Outbox:
         Raises:
             BrokerUnavailable: some are not confirmed; the batch is to be handled again.
             LeaseLost: the rest is for another instance to publish.
+            StoreUnavailable: that a job's trigger is on its way is not kept yet; the batch comes again.
         """
         by_stream: dict[str, list[PublicMessage]] = {}
         for recorded in events:
@@ -52,7 +59,17 @@ class Outbox:
                 raise outcome
         if any(message.id not in self._confirmed for messages in by_stream.values() for message in messages):
             raise BrokerUnavailable("a publication ended without its confirmation")
+        for recorded in events:
+            if isinstance(recorded.event, JobFired):
+                await self._note_published(recorded, recorded.event)
         self._confirmed.clear()
+
+    async def _note_published(self, recorded: Recorded, fired: JobFired) -> None:
+        """Keep in the run that its trigger is on its way; a job may be configured no more."""
+        with suppress(JobNotFound):
+            await self._dispatch(
+                NoteJobPublished(meta=because_of(recorded, self.name), job=fired.job, run_id=fired.run_id)
+            )
 
     async def _publish_in_order(self, messages: Sequence[PublicMessage], lease: Lease) -> None:
         for message in messages:

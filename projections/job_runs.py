@@ -1,57 +1,149 @@
 """``workflow_job_runs``: one document a run, that is, what came of a firing."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from domain.event import Event, Recorded
-from domain.job import JobFired, JobRunCompleted, JobRunFailed
-from domain.values import timestamp
+from domain.job import (
+    JobFired,
+    JobReportUnmatched,
+    JobRunCompleted,
+    JobRunFailed,
+    JobRunMissed,
+    JobRunPublished,
+    JobRunScheduled,
+    JobRunSkipped,
+    JobRunsMissed,
+    JobRunTimedOut,
+)
+from domain.values import derived_id, timestamp
 from projections.ports import Container, Json
 from projections.projection import existing
 
+_OfARun = (
+    JobRunScheduled
+    | JobFired
+    | JobRunPublished
+    | JobRunCompleted
+    | JobRunFailed
+    | JobRunTimedOut
+    | JobRunMissed
+    | JobRunSkipped
+)
+
 
 class JobRuns:
-    """The fold of ``workflow_job_runs``."""
+    """The fold of ``workflow_job_runs``.
+
+    Reports that belong to no run, and firings that were missed in their thousands, are documents as well, so
+    that the history of a job shows them at their time.
+    """
 
     def __init__(self, name: str = "workflow_job_runs") -> None:
-        self.container = Container(name, sort_field="scheduledAt", filter_fields=("job", "status"))
+        self.container = Container(
+            name,
+            sort_field="scheduledAt",
+            filter_fields=("job", "status", "backfillId"),
+            filters_together=(("job", "status"),),
+        )
 
     def reads(self, event: Event) -> Sequence[str]:
         """The run that an event is about."""
         match event:
-            case JobFired() | JobRunCompleted() | JobRunFailed():
-                return [event.run_id]
-        return ()
+            case JobRunsMissed():
+                return [derived_id("missed", event.job, timestamp(event.last_nominal_at))]
+            case JobReportUnmatched():
+                return [derived_id("report", event.job, timestamp(event.reported_at))]
+        return [event.run_id] if isinstance(event, _OfARun) else ()
 
     def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
         """Follow the run."""
-        match event := recorded.event:
-            case JobFired():
-                return {event.run_id: _fired(event, recorded)}
-            case JobRunCompleted():
-                return {
-                    event.run_id: existing(documents, event.run_id)
-                    | {"status": "completed", "completedAt": timestamp(event.completed_at)}
-                }
-            case JobRunFailed():
-                return {
-                    event.run_id: existing(documents, event.run_id)
-                    | {"status": "failed", "failedAt": timestamp(event.failed_at), "error": event.error}
-                }
-        return {}
+        event = recorded.event
+        (id,) = self.reads(event)
+        match event:
+            case JobRunScheduled() | JobFired() | JobRunMissed() | JobRunSkipped():
+                return {id: documents.get(id, _opened(event, recorded)) | _at_first(event)}
+            case JobRunsMissed() | JobReportUnmatched():
+                return {id: _of_no_run(event, id, recorded)}
+        return {id: existing(documents, id) | _changes(event)}
 
 
-def _fired(event: JobFired, recorded: Recorded) -> Json:
+def _opened(event: Event, recorded: Recorded) -> Json:
+    assert isinstance(event, JobRunScheduled | JobFired | JobRunMissed | JobRunSkipped)
+    nominal_at = event.nominal_at
     run: Json = {
         "id": event.run_id,
         "runId": event.run_id,
         "tenantId": recorded.meta.tenant,
         "job": event.job,
         "status": "scheduled",
-        "triggeredBy": event.triggered_by,
+        "triggeredBy": event.triggered_by if isinstance(event, JobFired) else "scheduler",
         "actor": recorded.meta.actor,
-        "metadata": event.metadata,
-        "scheduledAt": timestamp(event.fired_at),
+        "metadata": event.metadata if isinstance(event, JobRunScheduled | JobFired) else {},
+        "scheduledAt": timestamp(recorded.timestamp),
     }
-    if event.nominal_at is not None:
-        run["nominalTime"] = timestamp(event.nominal_at)
-    return run
+    return run if nominal_at is None else run | {"nominalTime": timestamp(nominal_at)}
+
+
+def _at_first(event: Event) -> Json:
+    match event:
+        case JobRunScheduled():
+            return {"waitsFor": event.waits_for, **_at("dueAt", event.due_at)}
+        case JobRunMissed():
+            return {"status": "missed", "reason": event.reason}
+        case JobRunSkipped():
+            return {"status": "skipped", "reason": event.reason}
+        case JobFired():
+            told = {"retryOf": event.retry_of, "backfillId": event.backfill_id}
+            return {
+                "metadata": event.metadata,
+                "triggeredAt": timestamp(event.fired_at),
+                "attempt": event.attempt,
+                **_at("deadlineAt", event.deadline_at),
+                **{name: value for name, value in told.items() if value is not None},
+            }
+    return {}
+
+
+def _changes(event: Event) -> Json:
+    match event:
+        case JobRunPublished():
+            return {"status": "published", "publishedAt": timestamp(event.published_at)}
+        case JobRunCompleted():
+            late = {"late": True} if event.late else {}
+            return {"status": "completed", "completedAt": timestamp(event.completed_at), **late}
+        case JobRunFailed():
+            failed_at = timestamp(event.failed_at)
+            retry_at = _at("retryAt", event.retry_at)
+            return {"status": "failed", "failedAt": failed_at, "error": event.error, **retry_at}
+        case JobRunTimedOut():
+            return {
+                "status": "timed_out",
+                "timedOutAt": timestamp(event.timed_out_at),
+                "reason": f"no report by {timestamp(event.deadline_at)}",
+                **_at("retryAt", event.retry_at),
+            }
+    return {}
+
+
+def _of_no_run(event: JobRunsMissed | JobReportUnmatched, id: str, recorded: Recorded) -> Json:
+    common: Json = {
+        "id": id,
+        "runId": id,
+        "tenantId": recorded.meta.tenant,
+        "job": event.job,
+        "actor": recorded.meta.actor,
+        "metadata": {},
+        "scheduledAt": timestamp(recorded.timestamp),
+    }
+    if isinstance(event, JobRunsMissed):
+        first, last = timestamp(event.first_nominal_at), timestamp(event.last_nominal_at)
+        reason = f"nobody watched the clock: {event.number} firings from {first} to {last}"
+        return common | {"status": "missed", "triggeredBy": "scheduler", "reason": reason}
+    error = {} if event.error is None else {"error": event.error}
+    reason = "the worker reported an end, and no run was open: somebody else has triggered it"
+    return common | {"status": event.outcome, "triggeredBy": "unknown", "reason": reason, **error}
+
+
+def _at(name: str, moment: datetime | None) -> Json:
+    return {} if moment is None else {name: timestamp(moment)}

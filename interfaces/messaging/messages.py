@@ -9,13 +9,12 @@ from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
 from application.approval_commands import RequestApproval
 from application.commands import (
     Command,
-    CompleteJobRun,
     CompleteStep,
-    FailJobRun,
     FailStep,
     RequestRun,
     TakeReply,
 )
+from application.job_commands import CompleteJobRun, FailJobRun
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.values import SYSTEM_TENANT, derived_id, in_utc, is_uuid
 from interfaces.fields import Id, Number, WebAddress
@@ -193,9 +192,12 @@ class JobCompleted(WireModel):
     completed_at: Annotated[Moment | None, Optional] = None
 
     def command(self, envelope: Envelope) -> Command:
-        """Close the job's newest open run."""
+        """Close the run that it belongs to, or the job's newest open one."""
         return CompleteJobRun(
-            meta=envelope.caused_by(SYSTEM_TENANT), job=self.job, completed_at=self.completed_at
+            meta=envelope.caused_by(SYSTEM_TENANT),
+            job=self.job,
+            reference=envelope.correlation_id,
+            completed_at=self.completed_at,
         )
 
 
@@ -207,10 +209,11 @@ class JobFailed(WireModel):
     failed_at: Annotated[Moment | None, Optional] = None
 
     def command(self, envelope: Envelope) -> Command:
-        """Close the job's newest open run."""
+        """Close the run that it belongs to, or the job's newest open one."""
         return FailJobRun(
             meta=envelope.caused_by(SYSTEM_TENANT),
             job=self.job,
+            reference=envelope.correlation_id,
             error=_error_text(self.error),
             failed_at=self.failed_at,
         )

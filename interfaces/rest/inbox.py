@@ -91,7 +91,9 @@ class InboxRoutes:
             async with places:
                 try:
                     own = derived_id("decision", meta.command_id, str(number))
-                    return await self._decided(msgspec.structs.replace(meta, command_id=own), caller, decision)
+                    return await self._decided(
+                        msgspec.structs.replace(meta, command_id=own), caller, decision
+                    )
                 except Refusal as refusal:
                     return _refused(decision, status_of(refusal), refusal)
                 except ApiError as error:

@@ -1,7 +1,7 @@
-"""How far each job's clock has been watched: what passed while nobody watched is fired late, not missed."""
+"""How far each job's clock has been watched: what passed while nobody watched is not forgotten."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from domain.lease import Lease
 from domain.values import timestamp
@@ -9,20 +9,20 @@ from interfaces.scheduling.cron import UnixCron
 from projections.ports import Checkpoints
 
 _FOLLOWER = "scheduler"
+_OFF = "off"
 
 
 class Marks:
-    """Keeps one a job, with the schedule that it was watched by: another schedule owes nothing for the past.
-
-    ``catch_up`` is how far back a firing is still made up for.
+    """Keeps one a job, with the schedule that it was watched by: another schedule owes nothing for the past, and
+    nor does a job that is switched off.
     """
 
     def __init__(
-        self, positions: Checkpoints, schedules: Mapping[str, UnixCron], *, catch_up: timedelta
+        self, positions: Checkpoints, schedules: Mapping[str, UnixCron], switched_off: Collection[str] = ()
     ) -> None:
         self._positions = positions
         self._schedules = schedules
-        self._catch_up = catch_up
+        self._switched_off = switched_off
 
     async def since(self, now: datetime, lease: Lease) -> dict[str, datetime]:
         """From when on each job has to be looked at; a job that is new, from now.
@@ -30,6 +30,8 @@ class Marks:
         Raises:
             LeaseLost: another instance watches the clock.
         """
+        for job in self._switched_off:
+            await self._positions.save(_FOLLOWER, job, f"{timestamp(now)} {_OFF}", lease)
         return {job: await self._since(job, now, lease) for job in self._schedules}
 
     async def move(self, job: str, nominal_at: datetime, lease: Lease) -> None:
@@ -50,7 +52,7 @@ class Marks:
         if rule != self._rule(job):
             await self.move(job, now, lease)
             return now
-        return max(datetime.fromisoformat(moment), now - self._catch_up)
+        return datetime.fromisoformat(moment)
 
     def _rule(self, job: str) -> str:
         schedule = self._schedules[job]

@@ -7,7 +7,7 @@ say: start and stop it as often as leadership comes and goes.
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -50,14 +50,22 @@ class JobScheduler:
         """The next nominal times of a job, in UTC, whether running or not. An unknown job is a `KeyError`."""
         return self._schedules[job].upcoming(after, count)
 
-    async def start(self, since: Mapping[str, datetime] = MappingProxyType({})) -> None:
-        """Watch the clock from now on, and fire what a job has missed since the moment given for it.
+    async def start(
+        self,
+        since: Mapping[str, datetime] = MappingProxyType({}),
+        overdue: Mapping[str, Sequence[datetime]] = MappingProxyType({}),
+    ) -> None:
+        """Watch the clock from the moment given for each job on, or from now; first fire what is overdue, in its
+        order.
 
         A second start is a `RuntimeError`: it would fire everything twice.
         """
         if self._scheduler is not None:
             raise RuntimeError("the scheduler is running already")
         self._firings = Firings(self._fire, self._backoff)
+        for job, times in overdue.items():
+            for nominal_at in times:
+                self._firings.begin(job, nominal_at)
         self._scheduler = self._engine(self._firings, since)
         self._scheduler.start()
         self._log.info("scheduler_started", jobs=list(self._schedules))

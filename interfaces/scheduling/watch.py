@@ -1,12 +1,15 @@
 """Cron as a part of the service that one instance at a time does."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 import anyio
+import anyio.to_thread
 
+from application.jobs import Jobs
 from application.ports import Clock
 from domain.lease import Lease
+from interfaces.scheduling.catch_up import CaughtUp, caught_up
 from interfaces.scheduling.cron import UnixCron
 from interfaces.scheduling.firings import Fire
 from interfaces.scheduling.marks import Marks
@@ -17,17 +20,35 @@ NAME = "scheduler"
 DRAIN_SECONDS = 2.0
 """How long a stop, or the loss of the lease, waits for firings in hand. The rest is made up for."""
 
+Miss = Callable[[str, Sequence[datetime]], Awaitable[object]]
+"""Keeps that a job's nominal times passed unseen. Safe to repeat."""
+
 
 class CronWatch:
-    """Watches the clock while it holds the lease, from where it was watched last."""
+    """Watches the clock while it holds the lease, from where it was watched last.
+
+    What has passed meanwhile is told apart first: what is to be fired late is fired in its order, what is not
+    is kept as missed.
+    """
 
     name = NAME
     failing_seconds = 0.0
     """It stands on nothing but the event store, as the leases do."""
 
-    def __init__(self, schedules: Mapping[str, UnixCron], fire: Fire, marks: Marks, clock: Clock) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        schedules: Mapping[str, UnixCron],
+        fire: Fire,
+        miss: Miss,
+        marks: Marks,
+        clock: Clock,
+    ) -> None:
         self.scheduler = JobScheduler(schedules, self._fire)
+        self._jobs = jobs
+        self._schedules = schedules
         self._open_run = fire
+        self._miss = miss
         self._marks = marks
         self._clock = clock
         self._stopping = anyio.Event()
@@ -43,12 +64,32 @@ class CronWatch:
             LeaseLost: another instance watches it.
         """
         self._lease = lease
-        await self.scheduler.start(await self._marks.since(self._clock.now(), lease))
+        now = self._clock.now()
+        passed = await self.passed(await self._marks.since(now, lease), now)
+        for job, times in passed.items():
+            if times.missed:
+                await self._miss(job, times.missed)
+            if not times.fired:
+                await self._marks.move(job, now, lease)
+        await self.scheduler.start(
+            dict.fromkeys(passed, now), {job: times.fired for job, times in passed.items()}
+        )
         try:
             await self._stopping.wait()
         finally:
             with anyio.CancelScope(shield=True):
                 await self.scheduler.stop(DRAIN_SECONDS)
+
+    async def passed(self, since: Mapping[str, datetime], now: datetime) -> Mapping[str, CaughtUp]:
+        """What becomes of the times of each job that have passed since a moment."""
+
+        def look() -> Mapping[str, CaughtUp]:
+            return {
+                job: caught_up(self._jobs.find(job), self._schedules[job], moment, now=now)
+                for job, moment in since.items()
+            }
+
+        return await anyio.to_thread.run_sync(look)
 
     def stop(self) -> None:
         """Ask :meth:`run` to return."""

@@ -1,0 +1,81 @@
+"""BatchJob: the firings of one scheduled job and what came of each.
+
+``policy`` is what the settings say of it, ``events`` is what happens, ``state`` what the rules know of it;
+``firing``, ``reports`` and ``pausing`` are the commands.
+"""
+
+from domain.job.events import (
+    JobEvent,
+    JobFired,
+    JobPaused,
+    JobReportUnmatched,
+    JobResumed,
+    JobRunCompleted,
+    JobRunFailed,
+    JobRunMissed,
+    JobRunPublished,
+    JobRunScheduled,
+    JobRunSkipped,
+    JobRunsMissed,
+    JobRunTimedOut,
+    TriggeredBy,
+    job_stream,
+    retry_id,
+    run_id,
+)
+from domain.job.firing import fire, miss, publish, release, trigger, try_again
+from domain.job.pausing import pause, resume
+from domain.job.policy import (
+    CatchUp,
+    JobDefinition,
+    JobPolicy,
+    Overlap,
+    Retries,
+    Schedule,
+    made_up_for,
+)
+from domain.job.reports import complete, fail, time_out
+from domain.job.state import BatchJob, OpenRun, Pause, RunStatus, evolve
+
+__all__ = [
+    "BatchJob",
+    "CatchUp",
+    "JobDefinition",
+    "JobEvent",
+    "JobFired",
+    "JobPaused",
+    "JobPolicy",
+    "JobReportUnmatched",
+    "JobResumed",
+    "JobRunCompleted",
+    "JobRunFailed",
+    "JobRunMissed",
+    "JobRunPublished",
+    "JobRunScheduled",
+    "JobRunSkipped",
+    "JobRunTimedOut",
+    "JobRunsMissed",
+    "OpenRun",
+    "Overlap",
+    "Pause",
+    "Retries",
+    "RunStatus",
+    "Schedule",
+    "TriggeredBy",
+    "complete",
+    "evolve",
+    "fail",
+    "fire",
+    "job_stream",
+    "made_up_for",
+    "miss",
+    "pause",
+    "publish",
+    "release",
+    "resume",
+    "retry_id",
+    "run_id",
+    "time_out",
+    "trigger",
+    "try_again",
+]

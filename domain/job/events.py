@@ -1,0 +1,184 @@
+"""What can happen to a job and to its runs."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from domain.event import Event, stored_as
+from domain.values import SYSTEM_TENANT, StreamName, derived_id, timestamp
+
+TriggeredBy = Literal["scheduler", "manual", "backfill"]
+WaitsFor = Literal["jitter", "open_run"]
+
+
+def job_stream(job: str) -> str:
+    """The name of a job's stream."""
+    return str(StreamName(SYSTEM_TENANT, "job", job))
+
+
+def run_id(job: str, nominal_at: datetime) -> str:
+    """The id of a cron firing's run: job and nominal time are the firing's whole identity."""
+    return derived_id("firing", job, timestamp(nominal_at))
+
+
+def retry_id(run_id: str, attempt: int) -> str:
+    """The id of the run that tries another one again."""
+    return derived_id("retry of a run", run_id, str(attempt))
+
+
+@stored_as("job.run_scheduled")
+class JobRunScheduled(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A firing's time has come; its trigger goes out at ``due_at``, or when the open run has ended."""
+
+    job: str
+    run_id: str
+    scheduled_at: datetime
+    nominal_at: datetime
+    metadata: Mapping[str, Any]
+    waits_for: WaitsFor
+    due_at: datetime | None = None
+
+
+@stored_as("job.fired", version=2, upcasters={1: lambda stored: stored})
+class JobFired(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The trigger of a run goes out; ``nominal_at`` is the time that cron named, absent for one by hand.
+
+    Without a ``deadline_at`` nobody waits for a report. It may go by the run's id or ``correlation_id``.
+    """
+
+    job: str
+    run_id: str
+    triggered_by: TriggeredBy
+    fired_at: datetime
+    metadata: Mapping[str, Any]
+    nominal_at: datetime | None = None
+    message_type: str = "workflow.job.trigger"
+    deadline_at: datetime | None = None
+    attempt: int = 1
+    retry_of: str | None = None
+    backfill_id: str | None = None
+    correlation_id: str | None = None
+
+
+@stored_as("job.run_published")
+class JobRunPublished(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The broker has confirmed the trigger."""
+
+    job: str
+    run_id: str
+    published_at: datetime
+
+
+@stored_as("job.run_completed", version=2, upcasters={1: lambda stored: stored})
+class JobRunCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The worker has reported the run's success; ``late``, after it had timed out."""
+
+    job: str
+    run_id: str
+    completed_at: datetime
+    backfill_id: str | None = None
+    late: bool = False
+
+
+@stored_as("job.run_failed", version=2, upcasters={1: lambda stored: stored})
+class JobRunFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The worker has reported the run's failure; it is tried again at ``retry_at``, if ever."""
+
+    job: str
+    run_id: str
+    error: str
+    failed_at: datetime
+    backfill_id: str | None = None
+    retry_at: datetime | None = None
+    attempt: int = 1
+
+
+@stored_as("job.run_timed_out")
+class JobRunTimedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """No report came within the job's deadline; it is tried again at ``retry_at``, if ever."""
+
+    job: str
+    run_id: str
+    deadline_at: datetime
+    timed_out_at: datetime
+    backfill_id: str | None = None
+    retry_at: datetime | None = None
+    attempt: int = 1
+
+
+@stored_as("job.run_missed")
+class JobRunMissed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Nobody was there when its time came, and it is not made up for."""
+
+    job: str
+    run_id: str
+    nominal_at: datetime
+    noticed_at: datetime
+    reason: str
+
+
+@stored_as("job.runs_missed")
+class JobRunsMissed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """So many firings were missed that they are told as one: from the first to the last of them."""
+
+    job: str
+    first_nominal_at: datetime
+    last_nominal_at: datetime
+    number: int
+    noticed_at: datetime
+
+
+@stored_as("job.run_skipped")
+class JobRunSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Its time has come, and the job is paused, or a run of it is open."""
+
+    job: str
+    run_id: str
+    nominal_at: datetime
+    skipped_at: datetime
+    reason: str
+
+
+@stored_as("job.report_unmatched")
+class JobReportUnmatched(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The worker reported an end, and no run was open: somebody else has triggered it."""
+
+    job: str
+    outcome: Literal["completed", "failed"]
+    reported_at: datetime
+    error: str | None = None
+
+
+@stored_as("job.paused")
+class JobPaused(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Cron does not fire it until it is resumed."""
+
+    job: str
+    by: str
+    reason: str
+    paused_at: datetime
+
+
+@stored_as("job.resumed")
+class JobResumed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Cron fires it again."""
+
+    job: str
+    by: str
+    resumed_at: datetime
+
+
+JobEvent = (
+    JobRunScheduled
+    | JobFired
+    | JobRunPublished
+    | JobRunCompleted
+    | JobRunFailed
+    | JobRunTimedOut
+    | JobRunMissed
+    | JobRunsMissed
+    | JobRunSkipped
+    | JobReportUnmatched
+    | JobPaused
+    | JobResumed
+)

@@ -1,0 +1,21 @@
+"""To keep cron from firing a job for a while; by hand it can be triggered all the same."""
+
+from datetime import datetime
+
+from domain.event import Event
+from domain.job.events import JobPaused, JobResumed
+from domain.job.state import BatchJob
+
+
+def pause(state: BatchJob | None, *, job: str, by: str, reason: str, now: datetime) -> tuple[Event, ...]:
+    """Let cron not fire it; what is open goes on. One that is paused stays so, for its first reason."""
+    if state is not None and state.pause is not None:
+        return ()
+    return (JobPaused(job=job, by=by, reason=reason, paused_at=now),)
+
+
+def resume(state: BatchJob | None, *, job: str, by: str, now: datetime) -> tuple[Event, ...]:
+    """Let cron fire it again, from now on: what was skipped meanwhile stays skipped."""
+    if state is None or state.pause is None:
+        return ()
+    return (JobResumed(job=job, by=by, resumed_at=now),)

@@ -1,0 +1,87 @@
+"""What a job does about overlap, about what was missed, and about runs that fail or are not heard of."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from zlib import crc32
+
+import msgspec
+
+from domain.values import timestamp
+
+Overlap = Literal["allow", "skip", "queue_one"]
+"""What becomes of a firing while a run of the job is open: it runs beside it, it is skipped, or it waits for
+the end of that one; of those that wait the first does, and the others are skipped."""
+
+CatchUp = Literal["none", "latest", "all"]
+"""Which firings are made up for that nobody was there for: none, the latest of them, or all."""
+
+DEFAULT_DEADLINE_SECONDS = 6 * 3600.0
+
+ON_TIME = timedelta(minutes=1)
+"""So late a firing may be and is not a missed one: a restart or a handover takes seconds."""
+
+
+class Retries(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a failed run is tried again, and when: after ``delay_seconds * factor ** (n - 1)``."""
+
+    attempts: int = 1
+    delay_seconds: float = 300.0
+    factor: float = 2.0
+
+    def pause_before(self, attempt: int) -> timedelta:
+        """How long to wait before that attempt, the second being the first that waits."""
+        return timedelta(seconds=min(self.delay_seconds * self.factor ** (attempt - 2), 86_400.0))
+
+
+class JobPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules of one job.
+
+    A firing is made up for at most ``catch_up_seconds`` after its time. A run that is not reported within
+    ``deadline_seconds`` has timed out. ``jitter_seconds`` spread the triggers: each firing has a delay of its
+    own below that, always the same.
+    """
+
+    overlap: Overlap = "allow"
+    catch_up: CatchUp = "all"
+    catch_up_seconds: float = 86_400.0
+    jitter_seconds: float = 0.0
+    deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
+    retries: Retries = Retries()
+
+    def due_at(self, job: str, nominal_at: datetime) -> datetime:
+        """When a firing's trigger goes out."""
+        share = crc32(f"{job} {timestamp(nominal_at)}".encode()) / 2**32
+        return nominal_at + timedelta(milliseconds=round(self.jitter_seconds * share * 1000))
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """When a job fires: a Unix cron expression in a time zone."""
+
+    cron: str
+    time_zone: str
+
+
+class JobDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as the settings have it. ``metadata_schema`` is for what a trigger by hand tells the worker.
+
+    Its trigger goes out as ``message_type``, to whichever queue is bound to that.
+    """
+
+    name: str
+    schedule: Schedule
+    enabled: bool = True
+    policy: JobPolicy = JobPolicy()
+    message_type: str = "workflow.job.trigger"
+    metadata_schema: Mapping[str, Any] = {}
+
+
+def made_up_for(policy: JobPolicy, missed: Sequence[datetime], *, now: datetime) -> frozenset[datetime]:
+    """Which of the times that have passed unseen are fired late, the oldest first in ``missed``."""
+    recent = [each for each in missed if now - each <= timedelta(seconds=policy.catch_up_seconds)]
+    match policy.catch_up:
+        case "all":
+            return frozenset(recent)
+        case "latest":
+            return frozenset(recent[-1:])
+    return frozenset(each for each in recent if now - each <= ON_TIME)

@@ -1,0 +1,128 @@
+"""What became of a run: the worker says so, or nobody does in time."""
+
+from datetime import datetime
+from typing import Literal
+
+from domain.event import Event
+from domain.job.events import (
+    JobFired,
+    JobReportUnmatched,
+    JobRunCompleted,
+    JobRunFailed,
+    JobRunTimedOut,
+)
+from domain.job.firing import next_in_line
+from domain.job.policy import JobDefinition
+from domain.job.state import BatchJob, evolve
+
+
+def complete(
+    state: BatchJob | None,
+    definition: JobDefinition,
+    *,
+    reference: str | None,
+    ended_at: datetime,
+    now: datetime,
+) -> tuple[Event, ...]:
+    """Take a report of success: of the run that its ``reference`` belongs to, else of the newest open one.
+
+    One that comes after its run has timed out still counts. One that belongs to nothing is kept as that.
+    """
+    job = state or BatchJob()
+    run = _named(job, reference)
+    if run is not None and run in job.timed_out:
+        late = next(each for each in job.ended_badly if each.run_id == run)
+        return (_completed(late, ended_at, late=True),)
+    open_run = _reported(job, run)
+    if open_run is None:
+        return _unmatched(definition.name, run, "completed", None, now)
+    return _and_next(job, definition, _completed(open_run, ended_at), now)
+
+
+def fail(
+    state: BatchJob | None,
+    definition: JobDefinition,
+    *,
+    reference: str | None,
+    error: str,
+    ended_at: datetime,
+    now: datetime,
+) -> tuple[Event, ...]:
+    """Take a report of failure, as :func:`complete`; while the policy has attempts, another is to come."""
+    job = state or BatchJob()
+    run = _named(job, reference)
+    open_run = _reported(job, run)
+    if open_run is None:
+        return _unmatched(definition.name, run, "failed", error, now)
+    failed = JobRunFailed(
+        job=open_run.job,
+        run_id=open_run.run_id,
+        error=error,
+        failed_at=ended_at,
+        backfill_id=open_run.backfill_id,
+        retry_at=_retry_at(definition, open_run, now),
+        attempt=open_run.attempt,
+    )
+    return _and_next(job, definition, failed, now)
+
+
+def time_out(state: BatchJob, definition: JobDefinition, run: str, *, now: datetime) -> tuple[Event, ...]:
+    """Nobody has reported a run within its deadline."""
+    found = state.open_run(run)
+    if found is None or found.fired.deadline_at is None or now < found.fired.deadline_at:
+        return ()
+    timed_out = JobRunTimedOut(
+        job=found.fired.job,
+        run_id=run,
+        deadline_at=found.fired.deadline_at,
+        timed_out_at=now,
+        backfill_id=found.fired.backfill_id,
+        retry_at=_retry_at(definition, found.fired, now),
+        attempt=found.fired.attempt,
+    )
+    return _and_next(state, definition, timed_out, now)
+
+
+def _named(job: BatchJob, reference: str | None) -> str | None:
+    """The run that a report names. What is no run's is of somebody else's making, and names none."""
+    return None if reference is None else job.runs.get(reference)
+
+
+def _reported(job: BatchJob, run: str | None) -> JobFired | None:
+    """The open run that a report is of."""
+    if run is not None:
+        found = job.open_run(run)
+        return None if found is None else found.fired
+    return job.open_runs[-1].fired if job.open_runs else None
+
+
+def _and_next(job: BatchJob, definition: JobDefinition, ended: Event, now: datetime) -> tuple[Event, ...]:
+    return (ended, *next_in_line(evolve(job, ended), definition, now=now))
+
+
+def _completed(run: JobFired, ended_at: datetime, *, late: bool = False) -> JobRunCompleted:
+    return JobRunCompleted(
+        job=run.job,
+        run_id=run.run_id,
+        completed_at=ended_at,
+        backfill_id=run.backfill_id,
+        late=late,
+    )
+
+
+def _unmatched(
+    name: str,
+    run: str | None,
+    outcome: Literal["completed", "failed"],
+    error: str | None,
+    now: datetime,
+) -> tuple[Event, ...]:
+    """A report of a run that has ended is nothing new."""
+    if run is not None:
+        return ()
+    return (JobReportUnmatched(job=name, outcome=outcome, reported_at=now, error=error),)
+
+
+def _retry_at(definition: JobDefinition, run: JobFired, now: datetime) -> datetime | None:
+    retries = definition.policy.retries
+    return None if run.attempt >= retries.attempts else now + retries.pause_before(run.attempt + 1)

@@ -1,0 +1,124 @@
+"""What the rules know of a job, and how its events change that."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from immutables import Map
+
+from domain.event import Event
+from domain.job.events import (
+    JobEvent,
+    JobFired,
+    JobPaused,
+    JobReportUnmatched,
+    JobResumed,
+    JobRunCompleted,
+    JobRunFailed,
+    JobRunMissed,
+    JobRunPublished,
+    JobRunScheduled,
+    JobRunSkipped,
+    JobRunsMissed,
+    JobRunTimedOut,
+)
+
+RunStatus = Literal["scheduled", "published", "completed", "failed", "timed_out", "missed", "skipped"]
+
+_MOST_LATE = 1000
+"""Runs that have timed out, or wait for another try, are known for so long."""
+
+
+class OpenRun(msgspec.Struct, frozen=True):
+    """A run whose trigger went out, or is about to."""
+
+    fired: JobFired
+    published: bool = False
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Who has paused the job, why and since when."""
+
+    by: str
+    reason: str
+    since: datetime
+
+
+class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a job's firings.
+
+    ``runs`` tells of every run by its id, and by what else a report may go by. ``open_runs`` are the oldest
+    first; of those that ``ended_badly`` of late a report may still come, or another try.
+    """
+
+    runs: Map[str, str] = Map()
+    open_runs: tuple[OpenRun, ...] = ()
+    waiting: tuple[JobRunScheduled, ...] = ()
+    ended_badly: tuple[JobFired, ...] = ()
+    timed_out: frozenset[str] = frozenset()
+    missed_until: datetime | None = None
+    pause: Pause | None = None
+
+    def open_run(self, run_id: str) -> OpenRun | None:
+        """An open run by its id."""
+        return next((each for each in self.open_runs if each.fired.run_id == run_id), None)
+
+    def is_known(self, run_id: str, nominal_at: datetime | None = None) -> bool:
+        """Whether something has come of a firing already."""
+        told_as_one = self.missed_until is not None and nominal_at is not None
+        return run_id in self.runs or (told_as_one and nominal_at <= self.missed_until)  # type: ignore[operator]
+
+
+def evolve(state: BatchJob | None, event: Event) -> BatchJob:
+    """The job after ``event``."""
+    job = state or BatchJob()
+    replace = msgspec.structs.replace
+    match event:
+        case JobRunScheduled():
+            return replace(job, runs=job.runs.set(event.run_id, event.run_id), waiting=(*job.waiting, event))
+        case JobFired():
+            waiting = tuple(each for each in job.waiting if each.run_id != event.run_id)
+            open_runs = (*job.open_runs, OpenRun(event))
+            runs = job.runs.set(event.run_id, event.run_id)
+            if event.correlation_id is not None:
+                runs = runs.set(event.correlation_id, event.run_id)
+            return replace(job, runs=runs, waiting=waiting, open_runs=open_runs)
+        case JobRunPublished():
+            open_runs = tuple(
+                OpenRun(each.fired, True) if each.fired.run_id == event.run_id else each
+                for each in job.open_runs
+            )
+            return replace(job, open_runs=open_runs)
+        case JobRunCompleted():
+            return replace(_closed(job, event.run_id), timed_out=job.timed_out - {event.run_id})
+        case JobRunFailed():
+            return _ended_badly(job, event.run_id)
+        case JobRunTimedOut():
+            return replace(_ended_badly(job, event.run_id), timed_out=job.timed_out | {event.run_id})
+        case JobRunMissed():
+            return replace(job, runs=job.runs.set(event.run_id, event.run_id))
+        case JobRunSkipped():
+            waiting = tuple(each for each in job.waiting if each.run_id != event.run_id)
+            return replace(job, runs=job.runs.set(event.run_id, event.run_id), waiting=waiting)
+        case JobRunsMissed():
+            return replace(job, missed_until=event.last_nominal_at)
+        case JobReportUnmatched():
+            return job
+        case JobPaused():
+            return replace(job, pause=Pause(event.by, event.reason, event.paused_at))
+        case JobResumed():
+            return replace(job, pause=None)
+    assert not isinstance(event, JobEvent)
+    raise TypeError(f"{event!r} is no event of a job")
+
+
+def _closed(job: BatchJob, run_id: str) -> BatchJob:
+    open_runs = tuple(each for each in job.open_runs if each.fired.run_id != run_id)
+    return msgspec.structs.replace(job, open_runs=open_runs)
+
+
+def _ended_badly(job: BatchJob, run_id: str) -> BatchJob:
+    run = job.open_run(run_id)
+    ended = job.ended_badly if run is None else (*job.ended_badly, run.fired)[-_MOST_LATE:]
+    known = frozenset(each.run_id for each in ended)
+    return msgspec.structs.replace(_closed(job, run_id), ended_badly=ended, timed_out=job.timed_out & known)
