@@ -102,7 +102,7 @@ def _empty_groups(approvals: ApprovalParts) -> list[str]:
 def _announce_jobs(container: Container) -> None:
     now = SystemClock().now()
     for job, schedule in container.schedules.items():
-        if container.settings.batch_jobs.enabled:
+        if container.jobs.find(job).enabled:
             log.info(
                 "job",
                 job=job,
@@ -111,7 +111,12 @@ def _announce_jobs(container: Container) -> None:
                 next_firing=timestamp(schedule.next_after(now)),
             )
         else:
-            log.info("job", job=job, off="batch_jobs.enabled is false")
+            why = (
+                f"batch_jobs.jobs.{job}.enabled"
+                if container.settings.batch_jobs.enabled
+                else "batch_jobs.enabled"
+            )
+            log.info("job", job=job, off=f"{why} is false")
 
 
 def _announce_auth(container: Container) -> None:

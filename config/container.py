@@ -16,7 +16,7 @@ from application.definitions import Catalogue, ShippedDefinitions
 from application.delegations import DelegationHandlers
 from application.dispatcher import Dispatcher
 from application.integration import Source
-from application.jobs import JobHandlers
+from application.jobs import JobHandlers, Jobs
 from application.pacing import StartPace
 from application.people import PeopleLookup
 from application.publishing import DefinitionHandlers
@@ -57,7 +57,7 @@ from interfaces.rest.stream import StreamRoutes
 from interfaces.rest.tasks import TaskRoutes
 from interfaces.rest.workflow_orders import WorkflowOrderRoutes
 from interfaces.rest.workflows import WorkflowRoutes
-from interfaces.scheduling.cron import UnixCron
+from interfaces.scheduling.cron import UnixCron, schedule_of
 from projections.approvals import Approvals
 from projections.definitions import Definitions
 from projections.delegations import Delegations
@@ -123,6 +123,7 @@ class Container(msgspec.Struct, frozen=True):
     dispatch: Dispatcher
     consumer: MessageConsumer
     transport: Transport
+    jobs: Jobs
     schedules: dict[str, UnixCron]
     parts: Parts
     metrics: Metrics
@@ -149,6 +150,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     workflows = WorkflowHandlers(stores.event_store, clock, catalogue)
     pace = StartPace(settings.workflows.starts_per_second, burst=settings.workflows.starts_at_once)
     approvals = build_approvals(settings)
+    jobs = Jobs(settings.batch_jobs.definitions)
+    schedules = {job: schedule_of(each) for job, each in jobs.by_name.items()}
     people = PeopleLookup(stores.event_store, approvals.directory)
     dispatch = Dispatcher(
         ApprovalHandlers(stores.event_store, clock, people, approvals.terms).handlers(),
@@ -156,7 +159,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         workflows.handlers(),
         RunHandlers(stores.event_store, clock, workflows, pace).handlers(),
         DefinitionHandlers(stores.event_store, clock, shipped).handlers(),
-        JobHandlers(stores.event_store, clock).handlers(),
+        JobHandlers(stores.event_store, clock, jobs).handlers(),
         TaskHandlers(stores.event_store, clock).handlers(),
     )
     aliases = settings.rabbitmq.type_aliases
@@ -177,8 +180,6 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     message_types = {each for definition in shipped.by_name.values() for each in definition.message_types}
     transport = build_transport(settings, source, consumer, metrics, message_types)
 
-    zone = settings.batch_jobs.zone
-    schedules = {job: UnixCron(cron, zone) for job, cron in settings.batch_jobs.crons.items()}
     reads = SharedReads(stores.event_store)
     watches = Watches(stores.event_store, reads, batch_size=settings.followers.batch_size)
     streams = EventStreams(
@@ -195,6 +196,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         dispatch=dispatch,
         publisher=transport.publisher,
         http_steps=http_steps,
+        jobs=jobs,
         schedules=schedules,
         clock=clock,
         holder=f"{socket.gethostname()}-{source.instance}-{uuid4().hex[:8]}",
@@ -261,9 +263,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *InboxRoutes(service, projections.approvals, people, clock).routes(),
             *ApprovalRoutes(service, projections.approvals, operators).routes(),
             *DelegationRoutes(service, projections.delegations, operators, clock).routes(),
-            *JobRoutes(
-                service, projections.job_runs, schedules, clock, enabled=settings.batch_jobs.enabled
-            ).routes(),
+            *JobRoutes(service, projections.job_runs, jobs, schedules, clock).routes(),
             *TaskRoutes(service, projections.tasks, claims).routes(),
         ]
     app = Application(routes, metrics)
@@ -276,6 +276,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         dispatch,
         consumer,
         transport,
+        jobs,
         schedules,
         parts,
         metrics,

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from application.approval_terms import APPROVAL_ID
 from config.urls import MASK, SecretUrl, mask_url, require_url
+from domain.json_schema import schema_faults
 from interfaces.scheduling.cron import InvalidCron, UnixCron
 from interfaces.suggestions import did_you_mean
 from interfaces.time_zones import require_time_zone
@@ -100,6 +101,12 @@ def _cron(text: str) -> str:
     except InvalidCron as error:
         raise ValueError(error.reason) from None
     return text
+
+
+def _json_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    if faults := schema_faults(schema):
+        raise ValueError("; ".join(f"{each.field}: {each.message}" for each in faults[:3]))
+    return schema
 
 
 def _host(text: str) -> str:
@@ -186,6 +193,18 @@ Seconds = Annotated[
     BeforeValidator(_scalar),
     Allowed("a number of seconds above 0, at most a year"),
 ]
+Delay = Annotated[
+    float,
+    Field(strict=True, ge=0, le=86_400, allow_inf_nan=False),
+    BeforeValidator(_scalar),
+    Allowed("a number of seconds, at most a day"),
+]
+Factor = Annotated[
+    float,
+    Field(strict=True, ge=1, le=100, allow_inf_nan=False),
+    BeforeValidator(_scalar),
+    Allowed("a number from 1 to 100"),
+]
 PerSecond = Annotated[
     float,
     Field(strict=True, gt=0, le=100_000, allow_inf_nan=False),
@@ -231,6 +250,15 @@ SecretText = Annotated[SecretStr, Field(), Allowed("a text, or empty", hidden)]
 
 AuthMode = Annotated[
     Literal["", "jwt", "gateway"], BeforeValidator(_lower), Allowed("jwt, gateway, or empty")
+]
+Overlapping = Annotated[
+    Literal["allow", "skip", "queue_one"], BeforeValidator(_lower), Allowed("allow, skip or queue_one")
+]
+CatchingUp = Annotated[
+    Literal["none", "latest", "all"], BeforeValidator(_lower), Allowed("none, latest or all")
+]
+JsonSchema = Annotated[
+    dict[str, Any], AfterValidator(_json_schema), Allowed("a JSON Schema, as definitions have them")
 ]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error", "critical"],

@@ -1,18 +1,19 @@
 """What one instance at a time does, as far as it is among this process's roles."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import msgspec
 
 from application.dispatcher import Dispatcher
+from application.jobs import Jobs
 from application.joint_part import JointPart
 from application.leadership import Leadership
 from application.outbox import Outbox
-from application.policies import approval_timers, runs, task_leases, wait_steps, workflow_timers
+from application.policies import approval_timers, job_timers, runs, task_leases, wait_steps, workflow_timers
 from application.policies.approval_steps import ApprovalSteps
 from application.policies.approval_timers import ApprovalTimers
 from application.policies.child_workflows import ChildWorkflows
+from application.policies.job_timers import JobTimers
 from application.policies.reaction import Reaction
 from application.policies.runs import Runs
 from application.policies.task_leases import TaskLeaseTimers
@@ -100,6 +101,7 @@ def build_parts(
     dispatch: Dispatcher,
     publisher: Publisher,
     http_steps: HttpStepParts,
+    jobs: Jobs,
     schedules: dict[str, UnixCron],
     clock: Clock,
     holder: str,
@@ -127,7 +129,7 @@ def build_parts(
             materializer = Materializer(projection, stores.documents)
             materializing.append(follower(materializer, stores.document_positions))
     if "publisher" in roles:
-        outbox = follower(Outbox(publisher), stores.log_positions)
+        outbox = follower(Outbox(publisher, dispatch), stores.log_positions)
         noting = follower(http_steps.handler, stores.log_positions)
         following += [outbox, noting]
         reacting += [outbox, http_steps.under_one_lease(noting)]
@@ -141,13 +143,14 @@ def build_parts(
             Runs(dispatch, stores.timers),
             Reaction(TaskSteps(), dispatch),
             TaskLeaseTimers(stores.timers),
+            JobTimers(stores.timers),
             ApprovalTimers(stores.timers, look_again_seconds=settings.approvals.look_again_seconds),
         ]
         carriers = [follower(handler, stores.log_positions) for handler in carrying_out]
         following += carriers
         reacting += carriers
         clockwork = [
-            _cron(settings, stores, dispatch, schedules, clock),
+            _cron(settings, stores, dispatch, jobs, schedules, clock),
             _timers(settings, stores, dispatch, clock),
         ]
     return Parts(
@@ -161,13 +164,19 @@ def build_parts(
 
 
 def _cron(
-    settings: Settings, stores: Stores, dispatch: Dispatcher, schedules: dict[str, UnixCron], clock: Clock
+    settings: Settings,
+    stores: Stores,
+    dispatch: Dispatcher,
+    jobs: Jobs,
+    schedules: dict[str, UnixCron],
+    clock: Clock,
 ) -> CronWatch | CronOff:
-    catch_up = timedelta(seconds=settings.batch_jobs.catch_up_seconds)
-    marks = Marks(stores.log_positions, schedules, catch_up=catch_up)
+    watched = {job: schedule for job, schedule in schedules.items() if jobs.find(job).enabled}
+    marks = Marks(stores.log_positions, watched, switched_off=schedules.keys() - watched.keys())
     if not settings.batch_jobs.enabled:
         return CronOff(marks)
-    return CronWatch(schedules, CronFirings(dispatch, schedules), marks, clock)
+    firings = CronFirings(dispatch)
+    return CronWatch(jobs, watched, firings.fire, firings.miss, marks, clock)
 
 
 def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clock) -> TimerLoop:
@@ -176,6 +185,7 @@ def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clo
         **runs.COMMANDS,
         **task_leases.COMMANDS,
         **approval_timers.COMMANDS,
+        **job_timers.COMMANDS,
         wait_steps.TIMER_KIND: wait_steps.wait_is_over,
     }
     due = DueTimers(stores.timers, clock, dispatch, commands)

@@ -2,25 +2,30 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from application.integration import JOB_TRIGGER
 from config.kinds import (
     Allowed,
     AuthMode,
     BrokerUrl,
+    CatchingUp,
     Count,
     Cron,
+    Delay,
     Directory,
+    Factor,
     Flag,
     Host,
+    JsonSchema,
     LogFormat,
     LogLevel,
     MetricsPath,
     Name,
     OptionalFile,
     OptionalHttpUrl,
+    Overlapping,
     PerSecond,
     PoolSize,
     Port,
@@ -34,6 +39,8 @@ from config.kinds import (
     UrlTemplate,
 )
 from config.urls import SecretUrl
+from domain.job import JobDefinition, JobPolicy, Retries, Schedule
+from domain.job.policy import DEFAULT_DEADLINE_SECONDS
 
 Step = Literal["risk_analysis", "risk_scoring", "forecast", "recommendation"]
 
@@ -165,12 +172,38 @@ class Services(Section):
         return {name: each.url for name, each in given.items() if isinstance(each, Neighbour)}
 
 
+class JobRetries(Section):
+    """How often a failed run is tried again."""
+
+    attempts: Count = 1
+    delay_seconds: Seconds = 300.0
+    factor: Factor = 2.0
+
+
+class JobRules(Section):
+    """The rules of one job; a job of a name that the platform does not have needs a ``cron``."""
+
+    cron: Cron | None = None
+    enabled: Flag = True
+    time_zone: TimeZone | None = None
+    overlap: Overlapping = "allow"
+    catch_up: CatchingUp = "all"
+    catch_up_seconds: Seconds | None = None
+    jitter_seconds: Delay = 0.0
+    deadline_seconds: Seconds = DEFAULT_DEADLINE_SECONDS
+    retries: JobRetries = JobRetries()
+    message_type: Text = JOB_TRIGGER
+    queue: Name | None = None
+    metadata_schema: JsonSchema = {}
+
+
 class BatchJobs(Section):
-    """The seven jobs of the platform."""
+    """The batch jobs of the platform, and further ones."""
 
     enabled: Flag
     time_zone: TimeZone
     catch_up_seconds: Seconds
+    heartbeat_url: OptionalHttpUrl
     risk_snapshot_backfill_cron: Cron
     outcome_sync_cron: Cron
     industry_benchmarks_cron: Cron
@@ -178,17 +211,47 @@ class BatchJobs(Section):
     account_health_cron: Cron
     propagation_cron: Cron
     model_monitoring_cron: Cron
+    cais_learning_cron: Cron
+    jobs: Annotated[Mapping[Name, JobRules], Field(), Allowed("rules by the job's name")]
 
     @property
     def crons(self) -> dict[str, str]:
         """Each job's cron expression by the job's name on the wire."""
         keys = [key for key in type(self).model_fields if key.endswith("_cron")]
-        return {key.removesuffix("_cron").replace("_", "-"): getattr(self, key) for key in keys}
+        own = {name: rules.cron for name, rules in self.jobs.items() if rules.cron is not None}
+        return {key.removesuffix("_cron").replace("_", "-"): getattr(self, key) for key in keys} | own
 
     @property
-    def zone(self) -> ZoneInfo:
-        """The time zone that the crons are read in."""
-        return ZoneInfo(self.time_zone)
+    def definitions(self) -> list[JobDefinition]:
+        """The jobs with their rules, in the order of the contract, further ones after them."""
+        return [self._definition(name, cron) for name, cron in self.crons.items()]
+
+    def _definition(self, name: str, cron: str) -> JobDefinition:
+        rules = self.jobs.get(name, JobRules())
+        return JobDefinition(
+            name=name,
+            schedule=Schedule(cron=cron, time_zone=rules.time_zone or self.time_zone),
+            enabled=self.enabled and rules.enabled,
+            policy=JobPolicy(
+                overlap=rules.overlap,
+                catch_up=rules.catch_up,
+                catch_up_seconds=rules.catch_up_seconds or self.catch_up_seconds,
+                jitter_seconds=rules.jitter_seconds,
+                deadline_seconds=rules.deadline_seconds,
+                retries=Retries(
+                    attempts=rules.retries.attempts,
+                    delay_seconds=rules.retries.delay_seconds,
+                    factor=rules.retries.factor,
+                ),
+            ),
+            message_type=rules.message_type,
+            metadata_schema=rules.metadata_schema,
+        )
+
+    @property
+    def queues(self) -> dict[str, str]:
+        """The queues of further jobs, by the type of the messages that go there."""
+        return {each.message_type: each.queue for each in self.jobs.values() if each.queue is not None}
 
 
 class Workflows(Section):

@@ -94,6 +94,7 @@ class RabbitTransport:
             job_queue=rabbit.job_queue,
             dead_letter_queue=rabbit.dead_letter_queue,
             type_aliases=rabbit.type_aliases,
+            more_job_queues=settings.batch_jobs.queues,
         )
         self._consumer = consumer
         self._outgoing = RabbitConnection(url, purpose="publish", app_id=source.service, graceful_seconds=0)

@@ -140,6 +140,7 @@ Comment = Annotated[str, StringConstraints(max_length=4000, pattern=_NO_NUL)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_NO_NUL)]
 WebAddress = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=_WEB_ADDRESS)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=_CURSOR)]
+PreviewCount = Annotated[int, Field(ge=1, le=100), BeforeValidator(_whole_number)]
 Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_whole_number)]
 Number = Annotated[
     int | float,

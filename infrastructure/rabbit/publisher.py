@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel, DeliveryMode
 from faststream.rabbit import RabbitBroker
 from pamqp.commands import Basic
 
-from application.integration import ENVELOPE_VERSION, JOB_TRIGGER, Source, envelope
+from application.integration import ENVELOPE_VERSION, Source, envelope
 from application.ports import PublicMessage
 from domain.errors import BrokerUnavailable
 from domain.lease import Lease
@@ -42,7 +42,7 @@ class RabbitPublisher:
         self._count = count
 
     async def run(self) -> None:
-        """Connect, and declare the exchange and the job queue, so that no trigger is ever unroutable."""
+        """Connect, and declare the exchange and the job queues, so that no trigger is ever unroutable."""
         await self.connection.connect(self._declare)
 
     async def publish(self, message: PublicMessage, lease: Lease) -> None:
@@ -77,19 +77,20 @@ class RabbitPublisher:
                             exchange=self._names.exchange,
                             routing_key=wire_type,
                             properties=properties,
-                            mandatory=message.type == JOB_TRIGGER,
+                            mandatory=message.type in self._names.job_queues,
                         )
             except BROKER_ERRORS as error:
                 raise BrokerUnavailable(f"{wire_type} is not confirmed: {error!r}") from error
         if not isinstance(confirmation, Basic.Ack):
             await self._declare(self.connection.broker, again=True)
-            raise BrokerUnavailable(f"{self._names.job_queue} was missing")
+            raise BrokerUnavailable(f"{self._names.job_queues[message.type]} was missing")
         self._count(message)
 
     async def _declare(self, broker: RabbitBroker, *, again: bool = False) -> None:
         exchange = await broker.declare_exchange(self._exchange)
         self._channel = exchange.channel
-        queue = await broker.declare_queue(PlainQueue(self._names.job_queue))
-        if again:
-            await queue.declare()
-        await queue.bind(exchange, routing_key=self._names.wire_type(JOB_TRIGGER))
+        for message_type, name in self._names.job_queues.items():
+            queue = await broker.declare_queue(PlainQueue(name))
+            if again:
+                await queue.declare()
+            await queue.bind(exchange, routing_key=self._names.wire_type(message_type))

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import msgspec
 from faststream.rabbit import ExchangeType, RabbitExchange, RabbitQueue
 
+from application.integration import JOB_TRIGGER
+
 
 class RabbitNames(msgspec.Struct, frozen=True, kw_only=True):
     """Exchange, queues and the aliases of types (wire contract, section 1)."""
@@ -14,6 +16,13 @@ class RabbitNames(msgspec.Struct, frozen=True, kw_only=True):
     job_queue: str = "bi_batch_jobs"
     dead_letter_queue: str = "workflow_orchestrator_service.dead_letter"
     type_aliases: Mapping[str, str] = {}
+    more_job_queues: Mapping[str, str] = {}
+    """Further queues of triggers, by the types of message that go there."""
+
+    @property
+    def job_queues(self) -> Mapping[str, str]:
+        """Each queue that triggers must reach, by type: they are kept there before any worker has started."""
+        return {JOB_TRIGGER: self.job_queue, **self.more_job_queues}
 
     def wire_type(self, documented_type: str) -> str:
         """The type as it goes over the wire."""

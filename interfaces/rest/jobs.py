@@ -8,18 +8,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from application.commands import TriggerJob
+from application.job_commands import JobCommand, PauseJob, ResumeJob, TriggerJob
+from application.jobs import Jobs
 from application.ports import Clock
-from domain.job import JOB_NAMES, job_stream
-from domain.values import SYSTEM_TENANT, timestamp
+from domain import job
+from domain.job import BatchJob, JobDefinition, job_stream
+from domain.values import SYSTEM_TENANT, is_uuid, timestamp
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.errors import ApiError
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
-from interfaces.rest.models import NoQuery, RunFilters, TriggerJobRequest
-from interfaces.rest.requests import caused_by, read_body, read_query
+from interfaces.rest.models import (
+    NoQuery,
+    NothingToSayRequest,
+    PreviewQuery,
+    ReasonRequest,
+    RunFilters,
+    TriggerJobRequest,
+)
+from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
 from interfaces.rest.service import Endpoint, Service, command_headers
 from interfaces.scheduling.cron import UnixCron
+from interfaces.scheduling.marks import Marks
+from interfaces.scheduling.preview import PlannedFiring, previewed
 from projections.job_runs import JobRuns
 from projections.ports import Query
 from projections.projection import document_of
@@ -36,15 +47,16 @@ class JobRoutes:
         self,
         service: Service,
         runs: JobRuns,
+        jobs: Jobs,
         schedules: Mapping[str, UnixCron],
+        marks: Marks,
         clock: Clock,
-        *,
-        enabled: bool,
     ) -> None:
         self._service = service
         self._runs = runs
+        self._jobs = jobs
         self._schedules = schedules
-        self._enabled = enabled
+        self._marks = marks
         self._clock = clock
 
     def routes(self) -> list[Route]:
@@ -53,28 +65,64 @@ class JobRoutes:
             self._route("", self.list, "GET"),
             self._route("/{job}", self.get, "GET"),
             self._route("/{job}/runs", self.runs, "GET"),
+            self._route("/{job}/runs/{runId}", self.run, "GET"),
+            self._route("/{job}/preview", self.preview, "GET"),
             self._route("/{job}/trigger", self.trigger, "POST"),
+            self._route("/{job}/pause", self.pause, "POST"),
+            self._route("/{job}/resume", self.resume, "POST"),
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
-        """The seven jobs, in the order of the contract."""
+        """The jobs, in the order of the contract."""
         read_query(request, NoQuery)
-        jobs = [await self._describe(job, caller) for job in JOB_NAMES]
+        jobs = [await self._describe(each, caller) for each in self._jobs.by_name.values()]
         return json_response({"jobs": jobs, "total": len(jobs)})
 
     async def get(self, request: Request, caller: Caller) -> Response:
         """One job."""
-        job = request.path_params["job"]
-        job_stream(job)
-        return json_response(await self._describe(job, caller))
+        return json_response(await self._describe(self._named(request), caller))
 
     async def runs(self, request: Request, caller: Caller) -> Response:
         """What came of each firing, the newest first."""
         filters = read_query(request, RunFilters)
-        job = request.path_params["job"]
-        job_stream(job)
         return await self._service.page(
-            self._runs.container, caller, "runs", filters, equal={"job": job, "status": filters.status}
+            self._runs.container,
+            caller,
+            "runs",
+            filters,
+            equal={"job": self._named(request).name, "status": filters.status},
+        )
+
+    async def run(self, request: Request, caller: Caller) -> Response:
+        """One run."""
+        name, run_id = self._named(request).name, request.path_params["runId"]
+        missing = ApiError(404, "JOB_RUN_NOT_FOUND", f"there is no run {run_id} of {name}")
+        if not is_uuid(run_id):
+            raise missing
+        found = await self._service.documents.get(self._runs.container, caller.tenant, run_id.lower())
+        if found is None or msgspec.json.decode(found.body)["job"] != name:
+            raise missing
+        return stored_json(found.body)
+
+    async def preview(self, request: Request, caller: Caller) -> Response:
+        """The next firings, and what catch-up would do."""
+        query = read_query(request, PreviewQuery)
+        definition, now = self._named(request), self._clock.now()
+        told = previewed(
+            definition,
+            self._schedules[definition.name],
+            await self._state(definition.name),
+            start=query.start or now,
+            watched_until=await self._marks.peek(definition.name),
+            now=now,
+            count=query.count,
+        )
+        return json_response(
+            {
+                "job": definition.name,
+                "firings": [_shown(each) for each in told.firings],
+                "catchUp": [_shown(each) for each in told.catch_up],
+            }
         )
 
     async def trigger(self, request: Request, caller: Caller) -> Response:
@@ -100,6 +148,40 @@ class JobRoutes:
             headers=command_headers(committed.version, committed.position),
         )
 
+    async def pause(self, request: Request, caller: Caller) -> Response:
+        """Keep cron from firing it."""
+        body = await read_body(request, ReasonRequest)
+        return await self._ordered(
+            PauseJob(**self._order(request, caller), by=caller.actor, reason=body.reason), caller
+        )
+
+    async def resume(self, request: Request, caller: Caller) -> Response:
+        """Let cron fire it again."""
+        await read_body(request, NothingToSayRequest, optional=True)
+        return await self._ordered(ResumeJob(**self._order(request, caller), by=caller.actor), caller)
+
+    def _order(self, request: Request, caller: Caller) -> dict[str, Any]:
+        return {
+            "meta": caused_by(request, caller),
+            "job": self._named(request).name,
+            "expected_version": expected_version(request),
+        }
+
+    async def _ordered(self, command: JobCommand, caller: Caller) -> Response:
+        committed = await self._service.dispatch(command)
+        return json_response(
+            await self._describe(self._jobs.find(command.job), caller),
+            headers=command_headers(committed.version, committed.position),
+        )
+
+    def _named(self, request: Request) -> JobDefinition:
+        """The job of the path.
+
+        Raises:
+            JobNotFound: there is none.
+        """
+        return self._jobs.find(request.path_params["job"])
+
     def _route(self, path: str, endpoint: Endpoint, method: str) -> Route:
         async def for_the_system_tenant(request: Request, caller: Caller) -> Response:
             if caller.tenant != SYSTEM_TENANT:
@@ -108,19 +190,54 @@ class JobRoutes:
 
         return self._service.route(PREFIX + path, for_the_system_tenant, method, reads=[self._runs.container])
 
-    async def _describe(self, job: str, caller: Caller) -> dict[str, Any]:
-        schedule = self._schedules[job]
+    async def _state(self, name: str) -> BatchJob | None:
+        past = await self._service.store.present(job_stream(name), job.evolve)
+        state: BatchJob | None = past.state
+        return state
+
+    async def _describe(self, definition: JobDefinition, caller: Caller) -> dict[str, Any]:
+        name, policy = definition.name, definition.policy
+        state = await self._state(name)
         newest = await self._service.documents.query(
-            self._runs.container, caller.tenant, Query(equal={"job": job}, limit=1)
+            self._runs.container, caller.tenant, Query(equal={"job": name}, limit=1, counted=False)
         )
-        upcoming = schedule.upcoming(self._clock.now(), SHOWN_FIRINGS) if self._enabled else ()
+        upcoming = ()
+        if definition.enabled:
+            upcoming = self._schedules[name].upcoming(self._clock.now(), SHOWN_FIRINGS)
         described: dict[str, Any] = {
-            "job": job,
-            "cron": schedule.expression,
-            "timeZone": schedule.time_zone.key,
-            "enabled": self._enabled,
+            "job": name,
+            "cron": definition.schedule.cron,
+            "timeZone": definition.schedule.time_zone,
+            "enabled": definition.enabled,
+            "paused": False,
+            "openRuns": len(state.open_runs) if state else 0,
+            "policy": {
+                "overlap": policy.overlap,
+                "catchUp": policy.catch_up,
+                "catchUpSeconds": policy.catch_up_seconds,
+                "jitterSeconds": policy.jitter_seconds,
+                "deadlineSeconds": policy.deadline_seconds,
+                "attempts": policy.retries.attempts,
+            },
             "nextFireTimes": [timestamp(moment) for moment in upcoming],
         }
+        if state is not None and state.pause is not None:
+            described["paused"] = True
+            described["pausedBy"] = state.pause.by
+            described["pausedAt"] = timestamp(state.pause.since)
+            described["pauseReason"] = state.pause.reason
+        if definition.metadata_schema:
+            described["metadataSchema"] = definition.metadata_schema
         if newest.documents:
             described["lastRun"] = msgspec.Raw(newest.documents[0].body)
         return described
+
+
+def _shown(planned: PlannedFiring) -> dict[str, str]:
+    reason = {} if planned.reason is None else {"reason": planned.reason}
+    return {
+        "nominalTime": timestamp(planned.nominal_at),
+        "dueAt": timestamp(planned.due_at),
+        "action": planned.action,
+        **reason,
+    }

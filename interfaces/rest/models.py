@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from domain.job import RunStatus
 from domain.workflow.state import WorkflowStatus
 from interfaces.fields import (
     ClaimedAtOnce,
@@ -22,6 +23,7 @@ from interfaces.fields import (
     JsonObject,
     LeaseSeconds,
     Limit,
+    PreviewCount,
     Reason,
     Silent,
     Version,
@@ -29,7 +31,6 @@ from interfaces.fields import (
     WaitSeconds,
 )
 
-RunStatus = Literal["scheduled", "completed", "failed"]
 TaskStatus = Literal["offered", "claimed", "completed", "failed", "revoked"]
 
 
@@ -195,6 +196,13 @@ class RunFilters(Paging):
     """The query of ``GET /jobs/{job}/runs``."""
 
     status: Silent[RunStatus] = None
+
+
+class PreviewQuery(Query):
+    """The query of ``GET /jobs/{job}/preview``: how many firings, and after which moment, now if silent."""
+
+    count: PreviewCount = 10
+    start: Silent[Instant] = Field(default=None, alias="from")
 
 
 class TaskFilters(Paging):

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
+from domain.job import JobDefinition
 from interfaces.scheduling.fields import DAY_OF_MONTH, FIELDS, MONTH, BadField
 from interfaces.scheduling.wall_clock import first_change, instant_of, offset, on_the_wall
 
@@ -85,6 +86,11 @@ class UnixCron:
             if change is None:
                 return due
             earliest = change
+
+
+def schedule_of(definition: JobDefinition) -> UnixCron:
+    """A job's schedule."""
+    return UnixCron(definition.schedule.cron, ZoneInfo(definition.schedule.time_zone))
 
 
 def _checked_parts(expression: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from domain.lease import Lease
+from domain.lease import Lease, Unrivalled
 from domain.values import timestamp
 from interfaces.scheduling.cron import UnixCron
 from projections.ports import Checkpoints
@@ -13,8 +13,9 @@ _OFF = "off"
 
 
 class Marks:
-    """Keeps one a job, with the schedule that it was watched by: another schedule owes nothing for the past, and
-    nor does a job that is switched off.
+    """Keeps one a job, with the schedule that it was watched by.
+
+    Another schedule owes nothing for the past, and nor does a job that is switched off.
     """
 
     def __init__(
@@ -41,6 +42,12 @@ class Marks:
             LeaseLost: another instance watches the clock.
         """
         await self._positions.save(_FOLLOWER, job, f"{timestamp(nominal_at)} {self._rule(job)}", lease)
+
+    async def peek(self, job: str) -> datetime | None:
+        """Up to when a job's clock has been watched by its present schedule, if that is known."""
+        saved = await self._positions.load(_FOLLOWER, job, Unrivalled(_FOLLOWER))
+        moment, _, rule = (saved or "").partition(" ")
+        return datetime.fromisoformat(moment) if rule == self._rule(job) else None
 
     async def forget(self) -> None:
         """Owe nothing for what has passed."""

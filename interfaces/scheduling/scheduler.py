@@ -55,8 +55,7 @@ class JobScheduler:
         since: Mapping[str, datetime] = MappingProxyType({}),
         overdue: Mapping[str, Sequence[datetime]] = MappingProxyType({}),
     ) -> None:
-        """Watch the clock from the moment given for each job on, or from now; first fire what is overdue, in its
-        order.
+        """Watch the clock from the moment given for each job on, or from now; what is overdue is fired first.
 
         A second start is a `RuntimeError`: it would fire everything twice.
         """
