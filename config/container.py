@@ -263,7 +263,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *InboxRoutes(service, projections.approvals, people, clock).routes(),
             *ApprovalRoutes(service, projections.approvals, operators).routes(),
             *DelegationRoutes(service, projections.delegations, operators, clock).routes(),
-            *JobRoutes(service, projections.job_runs, jobs, schedules, clock).routes(),
+            *JobRoutes(
+                service, projections.job_runs, jobs, schedules, Marks(stores.log_positions, schedules), clock
+            ).routes(),
             *TaskRoutes(service, projections.tasks, claims).routes(),
         ]
     app = Application(routes, metrics)

@@ -201,9 +201,8 @@ class JobRoutes:
         newest = await self._service.documents.query(
             self._runs.container, caller.tenant, Query(equal={"job": name}, limit=1, counted=False)
         )
-        upcoming = ()
-        if definition.enabled:
-            upcoming = self._schedules[name].upcoming(self._clock.now(), SHOWN_FIRINGS)
+        shown = SHOWN_FIRINGS if definition.enabled else 0
+        upcoming = self._schedules[name].upcoming(self._clock.now(), shown)
         described: dict[str, Any] = {
             "job": name,
             "cron": definition.schedule.cron,
