@@ -6,16 +6,24 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from domain.errors import BadInput
+
 _MOST_IDLE_DAYS = 366
+_MOST_DAYS = 36_525
 _LAST_DAY = date(9999, 1, 1)
+_DAY = timedelta(days=1)
 
 
-class NoBusinessTime(ValueError):
-    """A calendar has no time to work in for a year."""
+class NoBusinessTime(BadInput):
+    """A calendar has no time to work in for a year, or not so much of it in a hundred."""
 
 
 class Hours(msgspec.Struct, frozen=True):
-    """Some hours of a day, by the wall clock; the end is excluded, and ``00:00`` is the end of the day."""
+    """Some hours of a day, by the wall clock; the end is excluded, and ``00:00`` is the end of the day.
+
+    Those that end no later than they begin go on into the next day, be it a holiday; they are hours of the
+    day on which they begin.
+    """
 
     begin: time
     end: time
@@ -32,39 +40,60 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         """The moment, in UTC, by which so many business seconds have passed since ``start``.
 
         None have passed at ``start`` itself, or when work begins next. Where the wall clock jumps, the
-        seconds that really pass are counted.
+        seconds that really pass are counted, once each, even if several hours of the calendar hold them.
 
         Raises:
             NoBusinessTime: there is not so much of it within the calendar's reach.
         """
+        nothing = NoBusinessTime(f"the calendar in {self.zone} has not so much business time")
+        if seconds > _MOST_DAYS * _DAY.total_seconds() or start.date() >= _LAST_DAY:
+            raise nothing
         left = timedelta(seconds=seconds)
         zone = ZoneInfo(self.zone)
-        day = start.astimezone(zone).date()
+        counted = start.astimezone(UTC)
+        day = counted.astimezone(zone).date() - _DAY
+        last = day + min(_MOST_DAYS * _DAY, _LAST_DAY - day)
         idle_days = 0
-        while idle_days <= _MOST_IDLE_DAYS and day < _LAST_DAY:
+        while idle_days <= _MOST_IDLE_DAYS and day < last:
             idle_days += 1
             for begin, end in self._spans(day, zone):
-                begin = max(begin, start)
+                begin = max(begin, counted)
                 if begin >= end:
                     continue
-                if begin + left <= end:
+                if left <= end - begin:
                     return begin + left
                 left -= end - begin
+                counted = end
                 idle_days = 0
-            day += timedelta(days=1)
-        raise NoBusinessTime(f"the calendar in {self.zone} has no business time for a year")
+            day += _DAY
+        raise nothing
 
     def _spans(self, day: date, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
         """A day's working hours in UTC."""
         if day in self.holidays:
             return
         for hours in self.week.get(day.weekday(), ()):
-            ends_on = day if hours.end > hours.begin else day + timedelta(days=1)
+            ends_on = day if hours.end > hours.begin else day + _DAY
             yield (
-                datetime.combine(day, hours.begin, zone).astimezone(UTC),
-                datetime.combine(ends_on, hours.end, zone).astimezone(UTC),
+                _first_shown(datetime.combine(day, hours.begin), zone),
+                _first_shown(datetime.combine(ends_on, hours.end), zone),
             )
 
 
 ALWAYS = Calendar(zone="UTC", week={weekday: (Hours(time(), time()),) for weekday in range(7)})
 """Every hour is a business hour."""
+
+
+def _first_shown(wall: datetime, zone: ZoneInfo) -> datetime:
+    """When, in UTC, the wall clock first shows that time or a later one: it may jump over it, or back."""
+    moment = wall.replace(tzinfo=zone).astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) == wall:
+        return moment
+    before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    while moment - before > timedelta(seconds=1):
+        between = before + timedelta(seconds=(moment - before) // timedelta(seconds=2))
+        if between.astimezone(zone).replace(tzinfo=None) < wall:
+            before = between
+        else:
+            moment = between
+    return moment

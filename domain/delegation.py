@@ -91,7 +91,7 @@ def delegate(state: Delegations | None, made: DelegationMade) -> tuple[Event, ..
 
     Raises:
         BadInput: it is to oneself, of no time, too long, or over already.
-        DelegationMakesCycle: at some moment both would decide for each other, perhaps by way of others.
+        DelegationMakesCycle: some day both would decide for each other, perhaps by way of others.
         TooManyDelegations: the tenant has as many as it may have.
     """
     running = (state or NONE).running
@@ -100,7 +100,8 @@ def delegate(state: Delegations | None, made: DelegationMade) -> tuple[Event, ..
     _check(made)
     if sum(each.ends_at > made.made_at for each in running.values()) >= MOST_A_TENANT:
         raise TooManyDelegations(f"there are {MOST_A_TENANT} delegations that have not ended")
-    _refuse_cycle(_delegation(made), running.values())
+    from_now_on = max(made.starts_at, made.made_at)
+    _refuse_cycle(msgspec.structs.replace(_delegation(made), starts_at=from_now_on), running.values())
     return (made,)
 
 
@@ -158,8 +159,9 @@ def _check(made: DelegationMade) -> None:
 def _refuse_cycle(new: Delegation, running: Iterable[Delegation]) -> None:
     """Whether there is one can change only where some delegation begins."""
     beside = [each for each in running if each.overlaps(new)]
-    concerned = _reached(new.to, ((each.by, each.to) for each in beside)) | {new.to}
-    beside = [each for each in beside if each.by in concerned]
+    onward = _reached(new.to, ((each.by, each.to) for each in beside)) | {new.to}
+    backward = _reached(new.by, ((each.to, each.by) for each in beside)) | {new.by}
+    beside = [each for each in beside if each.by in onward and each.to in backward]
     for moment in sorted({new.starts_at, *(max(each.starts_at, new.starts_at) for each in beside)}):
         if new.by in _reached(new.to, ((each.by, each.to) for each in beside if each.holds(moment))):
             raise DelegationMakesCycle(

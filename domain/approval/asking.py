@@ -5,14 +5,8 @@ from datetime import datetime
 
 import msgspec
 
-from domain.approval.events import (
-    ApprovalBecameUndecidable,
-    ApprovalRequested,
-    ApprovalRevised,
-    Number,
-    Opening,
-)
-from domain.approval.notices import notice_of
+from domain.approval.events import ApprovalRequested, ApprovalRevised, Number, Opening
+from domain.approval.notices import news_of
 from domain.approval.policy import BARE, Policy
 from domain.approval.rights import require_asker, require_pending
 from domain.approval.seen import MOST_PAYLOAD_BYTES, Payload, canonical
@@ -55,7 +49,10 @@ def request(
         opening=_first_opening(policy, barred, around, round=0),
         unchecked=bool(policy.stages) and not around.people.reached,
     )
-    return (opened, *_raised(evolve(None, opened), around, refuse=refuse_undecidable))
+    after = evolve(None, opened)
+    if refuse_undecidable:
+        _require_decidable(after, around)
+    return (opened, *news_of(after, around))
 
 
 def revise(
@@ -90,8 +87,7 @@ def revise(
         payload=state.payload if payload is None else payload,
         reason=reason,
     )
-    before = (state.amount, state.risk_score, state.subject, state.payload)
-    if (revised.amount, revised.risk_score, revised.subject, revised.payload) == before:
+    if _facts(revised) == _facts(state):
         return ()
     if evolve(state, revised).digest == state.digest:
         return (revised,)
@@ -106,16 +102,19 @@ def revise(
         expires_at=state.expires_at or _expires_after(due_at, policy, around),
         opening=_first_opening(policy, barred, around, round=state.rounds + 1),
     )
-    return (revised, *_raised(evolve(state, revised), around, refuse=True))
+    _require_decidable(evolve(state, revised), around)
+    return (revised,)
 
 
-def _raised(state: Approval, around: Circumstances, *, refuse: bool) -> tuple[Event, ...]:
+def _facts(told: Approval | ApprovalRevised) -> bytes:
+    """In the form that is digested: to Python ``1`` and ``true`` are equal, and to nobody else."""
+    return canonical([told.amount, told.risk_score, told.subject, told.payload])
+
+
+def _require_decidable(state: Approval, around: Circumstances) -> None:
     reason = undecidable(state, around)
-    if reason is None:
-        return ()
-    if refuse:
+    if reason is not None:
         raise ApprovalUndecidable(reason, {"reason": reason})
-    return (notice_of(ApprovalBecameUndecidable, state, around.now, reason=reason),)
 
 
 def _first_opening(

@@ -16,10 +16,11 @@ from domain.approval.events import (
     Decision,
     Vote,
 )
+from domain.approval.notices import news_of
 from domain.approval.people import Ballot
 from domain.approval.rights import principal_of, require_pending, require_separate_duties
 from domain.approval.standing import Circumstances, Standing, opening
-from domain.approval.state import Approval
+from domain.approval.state import Approval, evolve
 from domain.errors import (
     ApprovalUndecidable,
     BadInput,
@@ -55,23 +56,20 @@ def approve(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Eve
     standing = Standing(state, around)
     principal = principal_of(standing, ballot, around)
     require_separate_duties(state, ballot.by, principal, around)
-    seats = standing.seats_of(principal or ballot.by, ballot.roles if principal is None else frozenset())
-    vote = _vote(ApprovalAgreed, state, ballot, principal, seats, around)
+    vote = _vote(ApprovalAgreed, state, ballot, principal, standing, around)
     votes = (*state.votes, vote)
     missing = standing.missing_with(votes)
     if missing and not standing.can_be_met_with(votes) and standing.can_be_met_with(state.votes):
-        raise ApprovalUndecidable(f"if {ballot.by} decides for {principal}, too few others could agree")
+        raise _uses_up_two(ballot.by, principal)
     waits_for = standing.waits_for_with(votes) if missing else ()
     agreed = msgspec.structs.replace(vote, missing=missing, waits_for=waits_for)
     if missing:
         return (agreed,)
     following = state.opening.stage + 1
     if following < len(state.policy.stages):
-        opened = opening(state.policy, following, round=state.rounds, barred=state.barred, around=around)
-        return (
-            agreed,
-            ApprovalStageOpened(approval_id=state.approval_id, at=around.now, opening=opened),
-        )
+        next_stage = opening(state.policy, following, round=state.rounds, barred=state.barred, around=around)
+        opened = ApprovalStageOpened(approval_id=state.approval_id, at=around.now, opening=next_stage)
+        return (agreed, opened, *news_of(evolve(evolve(state, agreed), opened), around))
     return (agreed, _decision(ApprovalApproved, state, ballot, principal, around))
 
 
@@ -81,6 +79,7 @@ def reject(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Even
 
     Raises:
         BadInput: the policy wants a reason, and there is none.
+        ApprovalUndecidable: too few others could agree, and only since it is said for another.
         ApprovalNotPending, NotAnApprover, DecidedOtherwise, FactsChanged, StageNotOpen, Unknown: as with
             :func:`approve`.
     """
@@ -96,40 +95,52 @@ def reject(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Even
         return (_decision(ApprovalRejected, state, ballot, ballot.on_behalf_of, around),)
     standing = Standing(state, around)
     principal = principal_of(standing, ballot, around)
-    seats = standing.seats_of(principal or ballot.by, ballot.roles if principal is None else frozenset())
-    objected = _vote(ApprovalObjected, state, ballot, principal, seats, around)
-    votes = (*state.votes, objected)
+    vote = _vote(ApprovalObjected, state, ballot, principal, standing, around)
+    votes = (*state.votes, vote)
+    objected = msgspec.structs.replace(vote, waits_for=standing.waits_for_with(votes))
     rejections = sum(isinstance(vote, ApprovalObjected) for vote in votes)
     stage = state.policy.stages[state.opening.stage]
-    if rejections < stage.rejections and standing.can_be_met_with(votes):
-        return (objected,)
+    if rejections < stage.rejections:
+        if standing.can_be_met_with(votes):
+            return (objected,)
+        alone = msgspec.structs.replace(vote, by=principal or ballot.by, on_behalf_of=None)
+        if standing.can_be_met_with((*state.votes, alone)):
+            raise _uses_up_two(ballot.by, principal)
     return (objected, _decision(ApprovalRejected, state, ballot, principal, around))
 
 
 def _said_before(state: Approval, ballot: Ballot, *, approves: bool) -> bool:
-    """Whether they have said the same before.
+    """Whether they have said the same before, of the same stage and for the same person, if they name them.
 
-    A person may be asked in several stages. Whoever agreed in an earlier one has to name the stage they mean
-    now, so that the same click twice is not two agreements.
+    A person may be asked in several stages. Whoever spoke in an earlier one has to name the stage they mean
+    now, so that the same click twice is not two votes.
 
     Raises:
         DecidedOtherwise: they have said the opposite, in the open stage.
     """
-    ends_as = "approved" if approves else "rejected"
-    if state.status == ends_as:
-        return state.decided_by == ballot.by or state.has_voted(ballot.by, approves=approves)
-    if state.status != "pending":
-        return False
-    mine = next((vote for vote in state.votes if vote.by == ballot.by), None)
+    if state.opening is None:
+        return state.decided_by == ballot.by and state.status == ("approved" if approves else "rejected")
+    mine = next((vote for vote in state.votes if _is_meant(state, vote, ballot)), None)
     if mine is None:
-        means_open_stage = state.opening is not None and ballot.stage == state.opening.name
-        return approves and state.has_voted(ballot.by, approves=True) and not means_open_stage
+        earlier = (vote for vote in state.earlier if _is_meant(state, vote, ballot))
+        return any(isinstance(vote, ApprovalAgreed) == approves for vote in earlier)
     if isinstance(mine, ApprovalAgreed) == approves:
         return True
-    said = "agreed to" if isinstance(mine, ApprovalAgreed) else "rejected"
+    if state.status != "pending":
+        return False
+    said = "agreed to" if isinstance(mine, ApprovalAgreed) else "objected to"
     raise DecidedOtherwise(
         f"{ballot.by} has {said} this approval at {timestamp(mine.at)}",
         {"decidedBy": ballot.by, "decidedAt": timestamp(mine.at)},
+    )
+
+
+def _is_meant(state: Approval, vote: Vote, ballot: Ballot) -> bool:
+    stage = state.policy.stages[vote.stage].name
+    return (
+        vote.by == ballot.by
+        and ballot.stage in (None, stage)
+        and ballot.on_behalf_of in (None, vote.on_behalf_of)
     )
 
 
@@ -151,6 +162,11 @@ def _named_principal(ballot: Ballot, around: Circumstances) -> str | None:
     return principal
 
 
+def _uses_up_two(by: str, principal: str | None) -> ApprovalUndecidable:
+    """Nobody counts twice, and so a vote for another takes the word of both."""
+    return ApprovalUndecidable(f"if {by} decides for {principal}, too few others could agree")
+
+
 V = TypeVar("V", bound=Vote)
 
 
@@ -159,17 +175,20 @@ def _vote(
     state: Approval,
     ballot: Ballot,
     principal: str | None,
-    seats: frozenset[int],
+    standing: Standing,
     around: Circumstances,
 ) -> V:
     assert state.opening is not None
+    person = principal or ballot.by
+    roles = ballot.roles if principal is None else frozenset()
     return kind(
         approval_id=state.approval_id,
         stage=state.opening.stage,
         by=ballot.by,
         at=around.now,
         digest=state.digest,
-        seats=tuple(sorted(seats)),
+        seats=tuple(sorted(standing.seats_of(person, roles))),
+        own=tuple(sorted(standing.own_seats_of(person, roles))),
         on_behalf_of=principal,
         comment=ballot.comment,
     )

@@ -114,7 +114,11 @@ class ApprovalRejected(Decision, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Vote(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """What one person said in a stage; ``seats`` are the entries whose seats were theirs to take."""
+    """What one person said in a stage; ``seats`` are the entries whose seats were theirs to take.
+
+    ``own`` are those among them that were theirs from the first, and not through an escalation or in
+    somebody's stead.
+    """
 
     approval_id: str
     stage: int
@@ -122,6 +126,7 @@ class Vote(Event, frozen=True, kw_only=True, omit_defaults=True):
     at: datetime
     digest: str
     seats: tuple[int, ...] = ()
+    own: tuple[int, ...] = ()
     on_behalf_of: str | None = None
     comment: str | None = None
 
@@ -136,7 +141,9 @@ class ApprovalAgreed(Vote, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.objected")
 class ApprovalObjected(Vote, frozen=True, kw_only=True, omit_defaults=True):
-    """One of those who are asked is against it."""
+    """One of those who are asked is against it. If that does not end it, it ``waits_for`` these."""
+
+    waits_for: tuple[str, ...] = ()
 
 
 @stored_as("approval.stage_opened")
@@ -210,13 +217,17 @@ class Notice(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("approval.reassigned")
 class ApprovalReassigned(Notice, frozen=True, kw_only=True, omit_defaults=True):
-    """``to`` may take the ``seats``; where it was ``instead_of`` somebody, they may not any more."""
+    """``to`` may take the ``seats``; where it was ``instead_of`` somebody, they may not any more.
+
+    ``own`` are those among the seats that were that person's from the first.
+    """
 
     by: str
     to: Approver
     reason: str
     instead_of: str | None = None
     seats: tuple[int, ...] = ()
+    own: tuple[int, ...] = ()
 
 
 @stored_as("approval.reminded")

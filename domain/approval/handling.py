@@ -9,12 +9,17 @@ from domain.approval.events import (
     ApprovalReleased,
     ApprovalWithdrawn,
 )
-from domain.approval.notices import notice_of
+from domain.approval.notices import news_of, notice_of
 from domain.approval.people import Ballot
 from domain.approval.policy import Approver
-from domain.approval.rights import principal_of, require_asker, require_pending
-from domain.approval.standing import Circumstances, Standing, undecidable
-from domain.approval.state import Approval, evolve
+from domain.approval.rights import (
+    principal_of,
+    require_asker,
+    require_pending,
+    require_separate_duties,
+)
+from domain.approval.standing import Circumstances, Standing, barred_now, undecidable
+from domain.approval.state import Approval, Substitute, evolve
 from domain.errors import (
     ApprovalClaimedByAnother,
     ApprovalUndecidable,
@@ -77,47 +82,38 @@ def reassign(
     """Hand one's own part of the open stage on; an operator adds somebody to all of it.
 
     Nobody's agreement is needed less for it: the number of seats stays. Where anybody may decide, whoever is
-    named is told, and anybody may still.
+    named is told, and anybody may still. To hand it on to who has it already changes nothing.
 
     Raises:
         ApprovalNotPending: nobody is asked any more.
         NotAnApprover: the open stage does not wait for this person.
-        DutiesNotSeparate: it would go to who may not approve it.
+        DutiesNotSeparate: it would go to who may not approve it, or come from one.
         ApprovalUndecidable: afterwards too few people could agree.
         Unknown: something has to be looked up first.
     """
     require_pending(state, around.now)
-    addressed = {"approver_id": to.user, "recipient_id": to.user} if to.user is not None else {}
+    named = {"approver_id": to.user, "recipient_id": to.user} if to.user is not None else {}
+    told = {"by": ballot.by, "to": to, "reason": reason, **named}
     if state.opening is None:
-        if state.approver_id == to.user:
+        _refuse_barred(to, barred_now(state, around))
+        addressed = f"user:{state.approver_id}" if state.approver_id is not None else None
+        if to.key == next(iter(state.waits_for), addressed):
             return ()
-        _refuse_barred(to, state.barred)
-        return (
-            notice_of(ApprovalReassigned, state, around.now, by=ballot.by, to=to, reason=reason, **addressed),
-        )
+        return (notice_of(ApprovalReassigned, state, around.now, waits_for=(to.key,), **told),)
     around.people.know([to.group] if to.group is not None else [])
     standing = Standing(state, around)
     _refuse_barred(to, standing.barred)
-    instead_of, seats = None, frozenset(range(len(state.opening.seats)))
-    if not may_do_all or standing.seats_of(ballot.by, ballot.roles):
-        instead_of = principal_of(standing, ballot, around) or ballot.by
-        seats = standing.seats_of(instead_of, ballot.roles if instead_of == ballot.by else frozenset())
-    reassigned = notice_of(
-        ApprovalReassigned,
-        state,
-        around.now,
-        by=ballot.by,
-        to=to,
-        reason=reason,
-        instead_of=instead_of,
-        seats=tuple(sorted(seats)),
-        **addressed,
-    )
+    part = _part_for(to, state, standing, ballot, around, may_do_all=may_do_all)
+    if _has_already(standing, state, part):
+        return ()
+    handed_on = {"instead_of": part.instead_of, "seats": part.seats, "own": part.own}
+    reassigned = notice_of(ApprovalReassigned, state, around.now, **handed_on, **told)
     after = evolve(state, reassigned)
-    if instead_of is not None and (why := undecidable(after, around)) is not None:
+    why = undecidable(after, around)
+    if why is not None and part.instead_of is not None and undecidable(state, around) is None:
         raise ApprovalUndecidable(why, {"reason": why})
     waits_for = Standing(after, around).waits_for_with(state.votes)
-    return (msgspec.structs.replace(reassigned, waits_for=waits_for),)
+    return (msgspec.structs.replace(reassigned, waits_for=waits_for), *news_of(after, around))
 
 
 def comment(state: Approval, *, by: str, text: str, around: Circumstances) -> tuple[Event, ...]:
@@ -153,6 +149,41 @@ def withdraw(
             step=state.step,
         ),
     )
+
+
+def _part_for(
+    to: Approver,
+    state: Approval,
+    standing: Standing,
+    ballot: Ballot,
+    around: Circumstances,
+    *,
+    may_do_all: bool,
+) -> Substitute:
+    """What is handed on: one's own part, or that of the one whom one decides for; of an operator who has
+    none, all of it."""
+    assert state.opening is not None
+    person = ballot.by
+    has_part = person not in standing.barred and standing.seats_of(person, ballot.roles)
+    if may_do_all and (not has_part or standing.vote_of(person) is not None) and ballot.on_behalf_of is None:
+        return Substitute(approver=to, seats=tuple(range(len(state.opening.seats))))
+    person = principal_of(standing, ballot, around) or person
+    require_separate_duties(state, ballot.by, person, around)
+    roles = ballot.roles if person == ballot.by else frozenset()
+    return Substitute(
+        approver=to,
+        seats=tuple(sorted(standing.seats_of(person, roles))),
+        instead_of=person,
+        own=tuple(sorted(standing.own_seats_of(person, roles))),
+    )
+
+
+def _has_already(standing: Standing, state: Approval, part: Substitute) -> bool:
+    to = part.approver
+    if part.instead_of is not None:
+        return part.instead_of == to.user
+    still = to.user is None or set(part.seats) <= standing.seats_of(to.user, frozenset())
+    return part in state.substitutes and still
 
 
 def _refuse_barred(to: Approver, barred: frozenset[str]) -> None:

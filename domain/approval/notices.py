@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any, TypeVar
 
-from domain.approval.events import Notice
+from domain.approval.events import ApprovalBecameDecidable, ApprovalBecameUndecidable, Notice
+from domain.approval.standing import Circumstances, undecidable
 from domain.approval.state import Approval
+from domain.event import Event
 
 N = TypeVar("N", bound=Notice)
 
@@ -25,3 +27,17 @@ def notice_of(kind: type[N], state: Approval, now: datetime, **particulars: Any)
         at=now,
         **addressees | particulars,
     )
+
+
+def news_of(state: Approval, around: Circumstances) -> tuple[Event, ...]:
+    """Say so where too few are left who could agree, or enough have come; nothing if that is known.
+
+    Raises:
+        Unknown: something has to be looked up first.
+    """
+    reason = undecidable(state, around)
+    if reason is not None and not state.undecidable:
+        return (notice_of(ApprovalBecameUndecidable, state, around.now, reason=reason),)
+    if reason is None and state.undecidable:
+        return (ApprovalBecameDecidable(approval_id=state.approval_id, at=around.now),)
+    return ()

@@ -15,7 +15,8 @@ Seats = frozenset[int]
 def filled(capacities: Sequence[int], people: Iterable[Seats]) -> int:
     """How many seats those people fill at most; ``capacities`` tell how many seats each entry has."""
     sitting: list[list[int]] = [[] for _ in capacities]
-    everybody = _enough_of_each(people, sum(capacities))
+    seats = sum(capacities)
+    everybody = _enough_of_each(people, seats)
 
     def seat(person: int, asked: set[int]) -> bool:
         for entry in everybody[person]:
@@ -31,7 +32,10 @@ def filled(capacities: Sequence[int], people: Iterable[Seats]) -> int:
                     return True
         return False
 
-    return sum(seat(person, set()) for person in range(len(everybody)))
+    taken = 0
+    for person in range(len(everybody)):
+        taken += taken < seats and seat(person, set())
+    return taken
 
 
 def of_use(capacities: Sequence[int], people: Collection[Seats], entry: int) -> bool:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from domain.approval.events import ApprovalAgreed, Vote
 from domain.approval.people import Ballot
 from domain.approval.standing import Circumstances, Standing
 from domain.approval.state import Approval
@@ -74,7 +75,7 @@ def principal_of(standing: Standing, ballot: Ballot, around: Circumstances) -> s
     """For whom somebody votes: for themselves if they can, else for the one who has delegated to them.
 
     Raises:
-        NotAnApprover: for nobody; or not for whom they say.
+        NotAnApprover: for nobody; or not for whom they say; or they count already, or whom they decide for.
     """
     principals = around.people.principals_of(ballot.by, around.now)
     if ballot.on_behalf_of is not None:
@@ -83,10 +84,24 @@ def principal_of(standing: Standing, ballot: Ballot, around: Circumstances) -> s
         candidates: list[str | None] = [ballot.on_behalf_of]
     else:
         candidates = [None, *sorted(principals)]
-    used = standing.used
+    if (vote := standing.vote_of(ballot.by)) is not None:
+        raise _counted(ballot.by, vote)
+    counted: NotAnApprover | None = None
     for principal in candidates:
         person = principal or ballot.by
-        roles = ballot.roles if principal is None else frozenset()
-        if person not in used and standing.seats_of(person, roles):
+        if not standing.seats_of(person, ballot.roles if principal is None else frozenset()):
+            continue
+        if (vote := standing.vote_of(person)) is None:
             return principal
-    raise NotAnApprover(f"the open stage does not wait for {ballot.on_behalf_of or ballot.by}")
+        counted = counted or _counted(person, vote)
+    raise counted or NotAnApprover(f"the open stage does not wait for {ballot.on_behalf_of or ballot.by}")
+
+
+def _counted(person: str, vote: Vote) -> NotAnApprover:
+    said = "agreed" if isinstance(vote, ApprovalAgreed) else "objected"
+    whom = f" for {vote.on_behalf_of}" if vote.on_behalf_of is not None else ""
+    at = timestamp(vote.at)
+    return NotAnApprover(
+        f"{vote.by} has {said}{whom} at {at}, and {person} counts once",
+        {"person": person, "decidedBy": vote.by, "decidedAt": at},
+    )

@@ -26,7 +26,7 @@ def digest_of(
 ) -> str:
     """``sha256:`` and the digest, in hexadecimal digits, of the facts that matter."""
     matters: Any = payload
-    if payload is not None and bound_to is not None:
+    if bound_to is not None:
         matters = {place: _at(payload, place) for place in bound_to}
     facts = {
         "opportunityId": opportunity_id,
@@ -54,7 +54,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _at(payload: Payload, place: str) -> Any:
+def _at(payload: Payload | None, place: str) -> Any:
     """What stands at a place such as ``terms.discount``; what is not there is as good as ``null``."""
     found: Any = payload
     for name in place.split("."):

@@ -1,6 +1,7 @@
 """How an approval stands: which seats are filled, who may take the others, and whether enough people can.
 
 Nobody is counted twice: who has voted, or has had another vote for them, takes no further seat of the stage.
+Whoever has handed their part on takes none either, unless they are given one afterwards.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,8 +38,7 @@ class Standing:
             each.group for each in stage.approvers
         }
         self._people.know(group for group in groups if group is not None)
-        barred = state.barred
-        self.barred = barred | self._people.delegates_of(barred, around.now)
+        self.barred = barred_now(state, around)
         self._capacities = self._present_capacities(state.opening.seats)
 
     @property
@@ -46,26 +46,26 @@ class Standing:
         """How many seats must be filled."""
         return _needed(self._stage, self._capacities)
 
-    @property
-    def used(self) -> frozenset[str]:
-        """Who has voted, themselves or through another."""
-        return _used(self._state.votes)
+    def vote_of(self, person: str) -> Vote | None:
+        """The vote that used up that person's word, cast by themselves or for them."""
+        votes = self._state.votes
+        return next((vote for vote in votes if person in (vote.by, vote.on_behalf_of)), None)
 
     def seats_of(self, person: str, roles: frozenset[str]) -> Seats:
         """The entries of the stage whose seats are that person's to take."""
-        own = (
-            entry
-            for entry, approver in enumerate(self._stage.approvers)
-            if self._people.is_meant(approver, person, roles)
-        )
-        instead_of = {each.instead_of for each in self._state.substitutes}
-        given = (
-            entry
-            for each in self._state.substitutes
-            if self._people.is_meant(each.approver, person, roles)
-            for entry in each.seats
-        )
-        return frozenset(given) if person in instead_of else frozenset((*own, *given))
+        seats = self._named_seats(person, roles)
+        for each in self._state.substitutes:
+            if each.instead_of == person:
+                seats = frozenset()
+            if self._people.is_meant(each.approver, person, roles):
+                seats |= frozenset(each.seats)
+        return seats
+
+    def own_seats_of(self, person: str, roles: frozenset[str]) -> Seats:
+        """Those of them that were counted for that person when the stage opened."""
+        if person in self.barred or any(each.instead_of == person for each in self._state.substitutes):
+            return frozenset()
+        return self._named_seats(person, roles)
 
     def missing_with(self, votes: Sequence[Vote]) -> int:
         """How many more would have to agree, had these voted."""
@@ -73,16 +73,18 @@ class Standing:
 
     def waits_for_with(self, votes: Sequence[Vote]) -> tuple[str, ...]:
         """Whom the stage would wait for, had these voted: those of whom one more would be of use."""
-        agreed = _agreed(votes)
-        open_entries = {
+        agreed, used = _agreed(votes), _used(votes)
+        open_entries = frozenset(
             entry for entry in range(len(self._capacities)) if of_use(self._capacities, agreed, entry)
-        }
-        keys = [approver.key for entry, approver in enumerate(self._stage.approvers) if entry in open_entries]
-        keys += [
-            each.approver.key for each in self._state.substitutes if open_entries.intersection(each.seats)
-        ]
-        instead_of = {f"user:{each.instead_of}" for each in self._state.substitutes if each.instead_of}
-        return tuple(dict.fromkeys(key for key in keys if key not in instead_of))
+        )
+        meant = [(approver, frozenset((entry,))) for entry, approver in enumerate(self._stage.approvers)]
+        meant += [(each.approver, frozenset(each.seats)) for each in self._state.substitutes]
+        keys = (
+            approver.key
+            for approver, seats in meant
+            if seats & open_entries and self._may_help(approver.user, used, open_entries)
+        )
+        return tuple(dict.fromkeys(keys))
 
     def can_be_met_with(self, votes: Sequence[Vote]) -> bool:
         """Whether enough can still agree, had these voted."""
@@ -90,6 +92,23 @@ class Standing:
         candidates = [self.seats_of(person, frozenset()) for person in self._everybody() - used - self.barred]
         return self.needed <= filled(
             self._capacities, [*_agreed(votes), *candidates, *self._bearers_of_roles()]
+        )
+
+    def _may_help(self, user: str | None, used: frozenset[str], open_entries: Seats) -> bool:
+        """Whether there is any use in waiting for that person; of groups and roles nobody is sure.
+
+        Who decides for whom changes, and so delegates of the requester are waited for.
+        """
+        if user is None:
+            return True
+        never = used | self._state.barred
+        return user not in never and bool(self.seats_of(user, frozenset()) & open_entries)
+
+    def _named_seats(self, person: str, roles: frozenset[str]) -> Seats:
+        return frozenset(
+            entry
+            for entry, approver in enumerate(self._stage.approvers)
+            if self._people.is_meant(approver, person, roles)
         )
 
     def _everybody(self) -> frozenset[str]:
@@ -107,16 +126,29 @@ class Standing:
                 yield from [frozenset(each.seats)] * sum(self._capacities)
 
     def _present_capacities(self, opened_with: Sequence[int]) -> Sequence[int]:
-        """Of a group all of whose members are asked, those who have left are asked no longer."""
+        """Of a group all of whose members are asked, those who have left are asked no longer.
+
+        Who has voted, or has handed their part on, has been asked, and cannot take that back by leaving.
+        """
         capacities = []
         for entry, approver in enumerate(self._stage.approvers):
             seats = opened_with[entry]
             if approver.count is None:
-                voted = {vote.on_behalf_of or vote.by for vote in self._state.votes if entry in vote.seats}
-                present = len((_named(approver, self._people) - self.barred) | voted)
+                heard = {vote.on_behalf_of or vote.by for vote in self._state.votes if entry in vote.own}
+                handed_on = {each.instead_of for each in self._state.substitutes if entry in each.own}
+                present = len((_named(approver, self._people) - self.barred) | heard | handed_on)
                 seats = present if seats == UNCOUNTED else min(seats, present)
             capacities.append(max(1, seats))
         return capacities
+
+
+def barred_now(state: Approval, around: Circumstances) -> frozenset[str]:
+    """Who may not approve, with those who decide for them now.
+
+    Raises:
+        Unknown: the delegations have to be looked up first.
+    """
+    return state.barred | around.people.delegates_of(state.barred, around.now)
 
 
 def opening(
@@ -126,14 +158,13 @@ def opening(
     stage = policy.stages[number]
     if around.people.reached:
         around.people.know(stage.groups)
-        barred |= around.people.delegates_of(barred, around.now)
     after = around.calendar.after
     return Opening(
         round=round,
         stage=number,
         name=stage.name,
-        waits_for=tuple(approver.key for approver in stage.approvers),
-        seats=tuple(_seats(approver, barred, around.people) for approver in stage.approvers),
+        waits_for=tuple(approver.key for approver in stage.approvers if approver.user not in barred),
+        seats=_seats(stage, barred, around),
         remind_at=tuple(after(around.now, seconds) for seconds in stage.remind_after_seconds),
         escalate=tuple(
             Escalating(at=after(around.now, each.after_seconds), to=each.to) for each in stage.escalations
@@ -147,18 +178,29 @@ def undecidable(state: Approval, around: Circumstances) -> str | None:
         return None
     if not Standing(state, around).can_be_met_with(state.votes):
         return _too_few(state.opening.name)
-    for number in range(state.opening.stage + 1, len(state.policy.stages)):
-        opened = opening(state.policy, number, round=state.opening.round, barred=state.barred, around=around)
-        later = msgspec.structs.replace(state, opening=opened, votes=(), substitutes=())
-        if not Standing(later, around).can_be_met_with(()):
-            return _too_few(opened.name)
+    for number, stage in enumerate(state.policy.stages):
+        if number > state.opening.stage:
+            seats = _seats(stage, state.barred, around)
+            opened = msgspec.structs.replace(state.opening, stage=number, seats=seats)
+            later = msgspec.structs.replace(state, opening=opened, votes=(), substitutes=())
+            if not Standing(later, around).can_be_met_with(()):
+                return _too_few(stage.name)
     return None
 
 
-def _seats(approver: Approver, barred: frozenset[str], people: People) -> int:
-    if approver.count is not None:
-        return approver.count
-    return len(_named(approver, people) - barred) if people.reached else UNCOUNTED
+def _seats(stage: Stage, barred: frozenset[str], around: Circumstances) -> tuple[int, ...]:
+    """How many seats each entry has now."""
+    people = around.people
+    if people.reached:
+        people.know(each.group for each in stage.approvers if each.group is not None)
+        barred |= people.delegates_of(barred, around.now)
+
+    def seats_of(approver: Approver) -> int:
+        if approver.count is not None:
+            return approver.count
+        return len(_named(approver, people) - barred) if people.reached else UNCOUNTED
+
+    return tuple(seats_of(approver) for approver in stage.approvers)
 
 
 def _too_few(stage: str) -> str:
@@ -166,7 +208,8 @@ def _too_few(stage: str) -> str:
 
 
 def _needed(stage: Stage, capacities: Sequence[int]) -> int:
-    return sum(capacities) if stage.agree == "all" else stage.agree
+    """At least one: nothing is approved without anybody."""
+    return max(1, sum(capacities) if stage.agree == "all" else stage.agree)
 
 
 def _named(approver: Approver, people: People) -> frozenset[str]:

@@ -39,11 +39,15 @@ Status = Literal["pending", "approved", "rejected", "withdrawn", "expired"]
 
 
 class Substitute(msgspec.Struct, frozen=True, kw_only=True):
-    """Who else may take some seats of the open stage, and perhaps instead of whom."""
+    """Who else may take some seats of the open stage, and perhaps instead of whom.
+
+    ``own`` are the seats that were that person's from the first.
+    """
 
     approver: Approver
     seats: tuple[int, ...]
     instead_of: str | None = None
+    own: tuple[int, ...] = ()
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -112,13 +116,6 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
         """Who may not approve, for the sake of separate duties."""
         return barred_by(self.policy, self.requested_by, self.owner_id)
 
-    def has_voted(self, person: str, *, approves: bool) -> bool:
-        """Whether that person has said so in this round, in any stage."""
-        return any(
-            person == vote.by and isinstance(vote, ApprovalAgreed) == approves
-            for vote in (*self.earlier, *self.votes)
-        )
-
 
 def barred_by(policy: Policy, requested_by: str | None, owner_id: str | None) -> frozenset[str]:
     """Who may not approve what one has asked for, and another owns."""
@@ -173,10 +170,8 @@ def _changes(state: Approval, event: ApprovalEvent) -> _Changes:
                 "decided_by": event.decided_by,
                 "decided_at": event.decided_at,
             }
-        case ApprovalAgreed():
+        case ApprovalAgreed() | ApprovalObjected():
             return {"votes": (*state.votes, event), "waits_for": event.waits_for}
-        case ApprovalObjected():
-            return {"votes": (*state.votes, event)}
         case ApprovalStageOpened():
             return _opened(event.opening, earlier=(*state.earlier, *state.votes))
         case ApprovalRevised():
@@ -242,8 +237,8 @@ def _revised(state: Approval, event: ApprovalRevised) -> _Changes:
 def _reassigned(state: Approval, event: ApprovalReassigned) -> _Changes:
     addressed = {"approver_id": event.approver_id, "recipient_id": event.recipient_id}
     if state.opening is None:
-        return addressed
-    substitute = Substitute(approver=event.to, seats=event.seats, instead_of=event.instead_of)
+        return {**addressed, "waits_for": event.waits_for}
+    substitute = Substitute(approver=event.to, seats=event.seats, instead_of=event.instead_of, own=event.own)
     return {
         **addressed,
         "substitutes": (*state.substitutes, substitute),

@@ -4,16 +4,10 @@ from datetime import datetime
 
 import msgspec
 
-from domain.approval.events import (
-    ApprovalBecameDecidable,
-    ApprovalBecameUndecidable,
-    ApprovalEscalated,
-    ApprovalExpired,
-    ApprovalReminded,
-)
-from domain.approval.notices import notice_of
+from domain.approval.events import ApprovalEscalated, ApprovalExpired, ApprovalReminded
+from domain.approval.notices import news_of, notice_of
 from domain.approval.rights import require_pending
-from domain.approval.standing import Circumstances, Standing, undecidable
+from domain.approval.standing import Circumstances, Standing
 from domain.approval.state import Approval, evolve
 from domain.event import Event
 
@@ -50,7 +44,7 @@ def escalate(
     )
     waits_for = Standing(evolve(state, escalated), around).waits_for_with(state.votes)
     escalated = msgspec.structs.replace(escalated, waits_for=waits_for)
-    return (escalated, *_news(evolve(state, escalated), around))
+    return (escalated, *news_of(evolve(state, escalated), around))
 
 
 def look_again(state: Approval, around: Circumstances) -> tuple[Event, ...]:
@@ -61,16 +55,7 @@ def look_again(state: Approval, around: Circumstances) -> tuple[Event, ...]:
         Unknown: something has to be looked up first.
     """
     require_pending(state, around.now)
-    return _news(state, around)
-
-
-def _news(state: Approval, around: Circumstances) -> tuple[Event, ...]:
-    reason = undecidable(state, around)
-    if reason is not None and not state.undecidable:
-        return (notice_of(ApprovalBecameUndecidable, state, around.now, reason=reason),)
-    if reason is None and state.undecidable:
-        return (ApprovalBecameDecidable(approval_id=state.approval_id, at=around.now),)
-    return ()
+    return news_of(state, around)
 
 
 def _is_open(state: Approval, round: int, stage: int, now: datetime) -> bool:

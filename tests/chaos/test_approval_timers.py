@@ -20,7 +20,7 @@ from tests.neighbours import Neighbour
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
 
 POLICY: dict[str, Any] = {
-    "due": "12s",
+    "due": "16s",
     "grace": "1s",
     "stages": [
         {
@@ -102,7 +102,7 @@ async def test_kills_while_timers_fire_lose_none_and_make_none_twice(
     async with orchestrator.async_client() as client:
         asked = [await ask(client, number) for number in range(10)]
     began = anyio.current_time()
-    for moment in (1.0, 2.5, 4.0, 13.0):
+    for moment in (1.0, 2.5, 4.0, 17.0):
         await anyio.sleep(max(0, began + moment + dice.uniform(0, 0.3) - anyio.current_time()))
         orchestrator.kill()
         await in_thread(orchestrator.start)
