@@ -110,7 +110,7 @@ def test_a_part_that_was_handed_on_may_be_handed_on_again_but_not_by_who_had_it_
 def test_a_part_may_come_back_and_is_waited_for_again() -> None:
     story = asked(BOTH).when(reassign("ada", user("hugo"))).and_so()
     story = story.when(reassign("hugo", user("ada"))).and_so()
-    assert story.state.waits_for == ("user:ada", "user:bob")
+    assert story.state.waits_for == ("user:bob", "user:ada")
     story.when(approve("hugo")).then_refused(NotAnApprover)
     again = story.when(reassign("ada", user("hugo"))).and_so()
     again.when(approve("ada")).then_refused(NotAnApprover)

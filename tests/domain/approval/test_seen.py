@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from domain.approval.seen import canonical, digest_of
 
 texts = st.text(st.characters(codec="utf-8"), max_size=6)
+numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
     st.none()
     | st.booleans()
