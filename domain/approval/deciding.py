@@ -52,8 +52,8 @@ def approve(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Eve
     if state.opening is None:
         require_separate_duties(state, ballot.by, _named_principal(ballot, around), around)
         return (_decision(ApprovalApproved, state, ballot, ballot.on_behalf_of, around),)
-    require_separate_duties(state, ballot.by, ballot.on_behalf_of, around)
     standing = Standing(state, around)
+    require_separate_duties(state, ballot.by, ballot.on_behalf_of, around)
     principal = principal_of(standing, ballot, around)
     require_separate_duties(state, ballot.by, principal, around)
     vote = _vote(ApprovalAgreed, state, ballot, principal, standing, around)

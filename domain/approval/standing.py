@@ -72,17 +72,25 @@ class Standing:
         return max(0, self.needed - filled(self._capacities, _agreed(votes)))
 
     def waits_for_with(self, votes: Sequence[Vote]) -> tuple[str, ...]:
-        """Whom the stage would wait for, had these voted: those of whom one more would be of use."""
+        """Whom the stage would wait for, had these voted: those of whom one more would be of use.
+
+        Of groups and roles nobody is sure. Who decides for whom changes, and so delegates of the requester
+        are waited for as well.
+        """
         agreed, used = _agreed(votes), _used(votes)
         open_entries = frozenset(
             entry for entry in range(len(self._capacities)) if of_use(self._capacities, agreed, entry)
         )
-        meant = [(approver, frozenset((entry,))) for entry, approver in enumerate(self._stage.approvers)]
-        meant += [(each.approver, frozenset(each.seats)) for each in self._state.substitutes]
+        added = self._state.substitutes
+        meant = [(each, frozenset((entry,)), added) for entry, each in enumerate(self._stage.approvers)]
+        meant += [(each.approver, frozenset(each.seats), added[n:]) for n, each in enumerate(added, start=1)]
+        never = used | self._state.barred
         keys = (
             approver.key
-            for approver, seats in meant
-            if seats & open_entries and self._may_help(approver.user, used, open_entries)
+            for approver, seats, later in meant
+            if seats & open_entries
+            and approver.user not in never
+            and (approver.user is None or all(each.instead_of != approver.user for each in later))
         )
         return tuple(dict.fromkeys(keys))
 
@@ -93,16 +101,6 @@ class Standing:
         return self.needed <= filled(
             self._capacities, [*_agreed(votes), *candidates, *self._bearers_of_roles()]
         )
-
-    def _may_help(self, user: str | None, used: frozenset[str], open_entries: Seats) -> bool:
-        """Whether there is any use in waiting for that person; of groups and roles nobody is sure.
-
-        Who decides for whom changes, and so delegates of the requester are waited for.
-        """
-        if user is None:
-            return True
-        never = used | self._state.barred
-        return user not in never and bool(self.seats_of(user, frozenset()) & open_entries)
 
     def _named_seats(self, person: str, roles: frozenset[str]) -> Seats:
         return frozenset(

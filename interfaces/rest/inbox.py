@@ -13,13 +13,13 @@ from application.approval_commands import ApproveApproval, RejectApproval
 from application.people import PeopleLookup
 from application.ports import Clock
 from domain.approval import ANYONE
-from domain.errors import Refusal
+from domain.errors import Failure, Refusal
 from domain.event import Metadata
 from domain.values import derived_id, is_uuid, timestamp
 from interfaces.rest.answers import json_response
 from interfaces.rest.approval_models import ApprovalFilters, DecisionsRequest, InboxOf, OneDecision
 from interfaces.rest.approvals import PREFIX, ballot_of, missing
-from interfaces.rest.errors import ApiError, status_of
+from interfaces.rest.errors import ApiError, status_of, unavailable
 from interfaces.rest.identity import Caller
 from interfaces.rest.requests import caused_by, read_body, read_query
 from interfaces.rest.service import Service, command_headers
@@ -53,7 +53,7 @@ class InboxRoutes:
         """Approvals of the tenant, the newest first."""
         filters = read_query(request, ApprovalFilters)
         status = filters.status
-        if status is None and (filters.overdue is not None or filters.assignee is not None):
+        if status is None and (filters.overdue or filters.assignee is not None):
             status = "pending"
         waiting = {} if filters.assignee is None else await self._waiting_for(caller, filters.assignee)
         return await self._service.page(
@@ -96,6 +96,9 @@ class InboxRoutes:
                     )
                 except Refusal as refusal:
                     return _refused(decision, status_of(refusal), refusal)
+                except Failure as failure:
+                    away = unavailable(failure)
+                    return _refused(decision, away.status, away)
                 except ApiError as error:
                     return _refused(decision, error.status, error)
 

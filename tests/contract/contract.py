@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
@@ -99,3 +100,21 @@ def validate_document(name: str, document: object) -> None:
     """
     found = faults(SCHEMAS[name], document)
     assert not found, f"not a {name}:\n" + "\n".join(found)
+
+
+def validate_answer(operation: Operation, response: httpx.Response) -> None:
+    """Hold an answer against what the contract says of its operation and its status code.
+
+    Raises:
+        AssertionError: with every fault.
+    """
+    status = str(response.status_code)
+    promised = operation.responses()
+    assert status in promised, f"{operation.id} promises no {status}: {response.text}"
+    media_type = response.headers["content-type"].partition(";")[0]
+    schema = promised[status]["content"][media_type]["schema"]
+    if media_type == "application/json":
+        assert faults(schema, response.json()) == [], response.text
+    for name, header in promised[status]["headers"].items():
+        schema, value = resolved(header)["schema"], response.headers[name]
+        assert faults(schema, int(value) if schema["type"] == "integer" else value) == [], name

@@ -99,8 +99,8 @@ def is_a_failure(
     response: schemathesis.Response,
 ) -> bool:
     """Not what is well refused though no schema can tell: a cursor or a position that this service has not
-    given out, a start without what its definition needs, a definition or a policy of the right shape that makes
-    no sense, a moment that has passed.
+    given out, a start without what its definition needs, a definition or a policy of the right shape that
+    makes no sense, a moment that has passed.
     """
     if not isinstance(failure, RejectedPositiveData) or response.status_code != 400:
         return True

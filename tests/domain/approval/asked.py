@@ -191,12 +191,12 @@ def _vote(by: str, seats: tuple[int, ...], own: tuple[int, ...] | None, more: di
 
 def approved(by: str, **more: Any) -> ApprovalApproved:
     """That the usual approval was approved."""
-    return ApprovalApproved(**_decided(by), **more)
+    return ApprovalApproved(**_decided(by) | more)
 
 
 def rejected(by: str, **more: Any) -> ApprovalRejected:
     """That the usual approval was rejected."""
-    return ApprovalRejected(**_decided(by), **more)
+    return ApprovalRejected(**_decided(by) | more)
 
 
 def _decided(by: str) -> Any:

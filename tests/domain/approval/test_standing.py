@@ -48,15 +48,15 @@ def test_a_stage_waits_for_those_of_whom_one_more_would_fill_a_seat(story: Story
     useful = {
         entry for entry in range(len(world.capacities)) if world.filled(state, frozenset({entry})) > have
     }
-    never = {world.requested_by, world.owner_id}
-    heard = {person for vote in state.votes for person in (vote.by, vote.on_behalf_of)}
+    never = {world.requested_by, world.owner_id} - {None}
+    heard = {person for vote in state.votes for person in (vote.by, vote.on_behalf_of)} - {None}
     expected = set()
-    meant = [(each, {entry}) for entry, each in enumerate(world.stage.approvers)]
-    for approver, seats in [*meant, *((each.approver, set(each.seats)) for each in state.substitutes)]:
-        helps = approver.user is None or (
-            approver.user not in never | heard and useful & world.rights(state, approver.user)
-        )
-        if seats & useful and helps:
+    grants = world.grants(state)
+    meant = [(-1, each, {entry}) for entry, each in enumerate(world.stage.approvers)]
+    meant += [(n, each.approver, set(each.seats)) for n, each in enumerate(state.substitutes)]
+    for number, approver, seats in meant:
+        handed_on = {whose for _, _, whose in grants[number + 1 :]} - {None}
+        if seats & useful and approver.user not in never | heard | handed_on:
             expected.add(approver.key)
     waits_for = standing(world, state).waits_for_with(state.votes)
     assert set(waits_for) == expected
