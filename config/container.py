@@ -58,6 +58,7 @@ from interfaces.rest.tasks import TaskRoutes
 from interfaces.rest.workflow_orders import WorkflowOrderRoutes
 from interfaces.rest.workflows import WorkflowRoutes
 from interfaces.scheduling.cron import UnixCron, schedule_of
+from interfaces.scheduling.marks import Marks
 from projections.approvals import Approvals
 from projections.definitions import Definitions
 from projections.delegations import Delegations
