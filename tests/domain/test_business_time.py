@@ -27,7 +27,7 @@ AT_THE_JUMPS: Week = {6: [(0, 90), (105, 150), (165, 195), (1380, 0)], 5: [(60, 
 OVERLAPPING: Week = {0: [(20 * 60, 8 * 60), (22 * 60, 23 * 60)], 1: [(7 * 60, 12 * 60), (11 * 60, 11 * 60)]}
 ALL_WEEK: Week = {day: [(0, 0)] for day in range(7)}
 
-HOLIDAYS = [date(2026, 1, 1), date(2026, 3, 29), date(2026, 5, 14), date(2026, 12, 25), date(2026, 12, 26)]
+HOLIDAYS = [date(2026, 1, 1), date(2026, 4, 3), date(2026, 5, 14), date(2026, 12, 25), date(2026, 12, 26)]
 
 
 def calendar_of(zone: str, week: Week, holidays: Collection[date] = ()) -> Calendar:
