@@ -4,11 +4,14 @@ import socket
 
 import structlog
 
+from config.approvals import ApprovalParts
 from config.container import Container
 from config.kinds import ROLES
+from config.sections import Settings
 from config.urls import mask_url
 from domain.values import timestamp
 from infrastructure.clock import SystemClock
+from interfaces.approvals.file import EVERYONE_ELSE
 
 log = structlog.get_logger("startup")
 
@@ -36,6 +39,7 @@ def announce(container: Container, listener: socket.socket) -> None:
         log.info("broker", off="rabbitmq.url is not set: an in-process bus, messages reach no other service")
     shipped = [f"{each.name} {each.version}" for each in container.shipped.by_name.values()]
     log.info("definitions", shipped=shipped, more="tenants' own, through /api/v1/workflow-definitions")
+    announce_approvals(settings, container.approvals)
     _announce_auth(container)
     if "publisher" in settings.service.roles:
         signed = bool(settings.jwt.secret.get_secret_value())
@@ -53,6 +57,46 @@ def announce(container: Container, listener: socket.socket) -> None:
         _announce_jobs(container)
     shown = f"[{host}]" if ":" in host else host
     log.info("serving", url=f"http://{shown}:{port}", docs=f"http://{shown}:{port}/docs")
+
+
+def announce_approvals(settings: Settings, approvals: ApprovalParts) -> None:
+    """Whose policies there are, where groups come from, and who is kept from approving."""
+    told = {
+        "policies": _policies(settings, approvals),
+        "groups": _groups(settings, approvals),
+        "links": settings.approvals.url_template or "none but those of requests",
+    }
+    if settings.approvals.separation_of_duties:
+        kept = "on: who asks for an approval, owns the deal or is a delegate of theirs cannot approve it"
+        log.info("approvals", **told, separation_of_duties=kept)
+    else:
+        alone = "off: who asks for an approval, or owns the deal, may approve it all alone"
+        log.warning("approvals", **told, separation_of_duties=alone)
+    if not settings.approvals.directory_url and (empty := _empty_groups(approvals)):
+        log.warning("empty_groups", groups=empty, why="policies name them, and nobody is in them")
+
+
+def _policies(settings: Settings, approvals: ApprovalParts) -> str:
+    if approvals.file is None:
+        return "those of requests alone: approvals.file is not set"
+    having = [name for name, laid_down in approvals.file.tenants().items() if laid_down.terms.policies]
+    named = len([name for name in having if name != EVERYONE_ELSE])
+    others = " and all others" if EVERYONE_ELSE in having else ""
+    return f"tenants by name: {named}{others}; in {settings.approvals.file}"
+
+
+def _groups(settings: Settings, approvals: ApprovalParts) -> str:
+    if settings.approvals.directory_url:
+        bearer = "" if settings.jwt.secret.get_secret_value() else ", without a token: jwt.secret is not set"
+        return f"user-management at {mask_url(settings.approvals.directory_url)}{bearer}"
+    if approvals.file is None:
+        return "none: neither approvals.file nor approvals.directory_url is set"
+    return f"those in {settings.approvals.file}"
+
+
+def _empty_groups(approvals: ApprovalParts) -> list[str]:
+    tenants = approvals.file.tenants() if approvals.file else {}
+    return [f"{name}: {group}" for name, laid_down in tenants.items() for group in laid_down.empty_groups]
 
 
 def _announce_jobs(container: Container) -> None:

@@ -28,7 +28,7 @@ from application.tasks import TaskHandlers
 from application.triggers import ShippedTriggers
 from application.watching import Watches
 from application.workflows import WorkflowHandlers
-from config.approvals import build_approvals
+from config.approvals import ApprovalParts, build_approvals
 from config.definitions import shipped_definitions
 from config.http_steps import build_http_steps
 from config.parts import Parts, build_parts
@@ -119,6 +119,7 @@ class Container(msgspec.Struct, frozen=True):
     stores: Stores
     projections: Projections
     shipped: ShippedDefinitions
+    approvals: ApprovalParts
     dispatch: Dispatcher
     consumer: MessageConsumer
     transport: Transport
@@ -271,6 +272,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         stores,
         projections,
         shipped,
+        approvals,
         dispatch,
         consumer,
         transport,

@@ -11,13 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from config.suggestions import did_you_mean
+from application.approval_terms import APPROVAL_ID
 from config.urls import MASK, SecretUrl, mask_url, require_url
 from interfaces.scheduling.cron import InvalidCron, UnixCron
+from interfaces.suggestions import did_you_mean
+from interfaces.time_zones import require_time_zone
 
 _LONGEST_SHOWN = 80
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
@@ -26,6 +28,8 @@ _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.IGNORECASE
 )
+_WEB_ADDRESS = re.compile(r"https?://[^\x00-\x20\x7f]+")
+_LONGEST_URL_TEMPLATE = 2000
 _SERVED = ("/health", "/ready", "/openapi.yaml", "/asyncapi.yaml", "/docs", "/api")
 
 
@@ -98,14 +102,6 @@ def _cron(text: str) -> str:
     return text
 
 
-def _time_zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("there is no such time zone" + did_you_mean(text, available_timezones())) from None
-    return text
-
-
 def _host(text: str) -> str:
     try:
         ipaddress.ip_address(text)
@@ -148,6 +144,23 @@ def _optional_http_url(text: str) -> str:
     return _http_url(text) if text else text
 
 
+def _url_template(text: str) -> str:
+    """Behind a ``#`` may stand what a page makes of it."""
+    if not text:
+        return text
+    if APPROVAL_ID not in text:
+        raise ValueError(f"it does not say where {APPROVAL_ID} goes")
+    filled = text.replace(APPROVAL_ID, "0" * 36)
+    if not _WEB_ADDRESS.fullmatch(filled) or "{" in filled or "}" in filled:
+        raise ValueError(f"it holds white space, or other braces than {APPROVAL_ID}")
+    require_url(filled.partition("#")[0], ("http", "https"), credentials=False)
+    return text
+
+
+def _path_or_none(text: object) -> object:
+    return None if text == "" else text
+
+
 Text = Annotated[str, Field(min_length=1), Allowed("a text that is not empty")]
 Name = Annotated[
     str,
@@ -156,6 +169,7 @@ Name = Annotated[
 ]
 Host = Annotated[str, AfterValidator(_host), Allowed("an IP address or a host's name")]
 Directory = Annotated[Path, Field(), Allowed("a directory's path")]
+OptionalFile = Annotated[Path | None, BeforeValidator(_path_or_none), Allowed("a file's path, or empty")]
 Flag = Annotated[bool, Field(strict=True), BeforeValidator(_scalar), Allowed("true or false")]
 Port = Annotated[
     int, Field(strict=True, ge=1, le=65535), BeforeValidator(_scalar), Allowed("a whole number, 1 to 65535")
@@ -183,7 +197,9 @@ Cron = Annotated[
     AfterValidator(_cron),
     Allowed("a Unix cron expression: minute hour day-of-month month day-of-week"),
 ]
-TimeZone = Annotated[str, AfterValidator(_time_zone), Allowed("an IANA time zone such as Europe/Berlin")]
+TimeZone = Annotated[
+    str, AfterValidator(require_time_zone), Allowed("an IANA time zone such as Europe/Berlin")
+]
 MetricsPath = Annotated[
     str, AfterValidator(_metrics_path), Allowed("a path that begins with / and is not served already")
 ]
@@ -194,6 +210,12 @@ ServiceUrl = Annotated[
 ]
 OptionalHttpUrl = Annotated[
     str, AfterValidator(_optional_http_url), Allowed("http:// or https://, or empty", public_url)
+]
+UrlTemplate = Annotated[
+    str,
+    Field(max_length=_LONGEST_URL_TEMPLATE),
+    AfterValidator(_url_template),
+    Allowed(f"http:// or https:// with {APPROVAL_ID} in it, or empty", public_url),
 ]
 StoreUrl = Annotated[
     SecretUrl,

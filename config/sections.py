@@ -19,6 +19,7 @@ from config.kinds import (
     LogLevel,
     MetricsPath,
     Name,
+    OptionalFile,
     OptionalHttpUrl,
     PerSecond,
     PoolSize,
@@ -30,6 +31,7 @@ from config.kinds import (
     StoreUrl,
     Text,
     TimeZone,
+    UrlTemplate,
 )
 from config.urls import SecretUrl
 
@@ -211,6 +213,20 @@ class Workflows(Section):
         )
 
 
+class Approvals(Section):
+    """Who decides, and what holds of it for every tenant; what each has laid down stands in ``file``."""
+
+    file: OptionalFile
+    directory_url: OptionalHttpUrl
+    directory_cache_seconds: Seconds
+    directory_timeout_seconds: Seconds
+    separation_of_duties: Flag
+    reason_on_rejection: Flag
+    operator_roles: Annotated[tuple[Text, ...], Field(), Allowed("a list of roles")]
+    url_template: UrlTemplate
+    look_again_seconds: Seconds
+
+
 class Followers(Section):
     """How the log is read."""
 
@@ -247,6 +263,7 @@ class Settings(Section):
     services: Services
     batch_jobs: BatchJobs
     workflows: Workflows
+    approvals: Approvals
     followers: Followers
     metrics: Metrics
     logging: Logging

@@ -30,7 +30,7 @@ MAX_EXACT_INTEGER = 2**53 - 1
 _NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]+$"
 _NO_NUL = r"^[^\x00]*$"
 _WEB_ADDRESS = r"^https?://[^\x00-\x20\x7f]+$"
-_AS_OF = r"^([1-9][0-9]{0,8}|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].+)$"
+_VERSION = r"[1-9][0-9]{0,8}"
 _CURSOR = r"^[A-Za-z0-9_-]+$"
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -46,8 +46,8 @@ class _NotNull:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        (present,) = (each for each in handler(schema)["anyOf"] if each != {"type": "null"})
-        return dict(present)
+        present = [each for each in handler(schema)["anyOf"] if each != {"type": "null"}]
+        return dict(present[0]) if len(present) == 1 else {"anyOf": present}
 
 
 def _refuse_null(value: object) -> object:
@@ -86,7 +86,7 @@ def _flag(value: object) -> object:
 
 def _moment_or_version(value: object) -> object:
     """A version in digits, or a moment."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and 0 < len(value) < 10:
+    if isinstance(value, str) and re.fullmatch(_VERSION, value, re.ASCII):
         return int(value)
     return _instant(value)
 
@@ -151,7 +151,9 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 AsOf = Annotated[
     datetime | int,
     PlainValidator(_moment_or_version),
-    WithJsonSchema({"type": "string", "pattern": _AS_OF}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": f"^{_VERSION}$"}, {"type": "string", "format": "date-time"}]}
+    ),
 ]
 Subject = Annotated[
     str, StringConstraints(min_length=1, max_length=LONGEST_SUBJECT, pattern=_NO_CONTROL_CHARACTERS)

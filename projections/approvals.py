@@ -127,6 +127,7 @@ def _changes(approval: Json, event: ApprovalEvent) -> Json:
         case ApprovalObjected():
             return {
                 "stages": voted(approval["stages"], event),
+                "assignees": list(event.waits_for),
                 "settled": _more(approval["settled"], event.by, event.on_behalf_of),
             }
         case ApprovalStageOpened():
@@ -152,7 +153,7 @@ def _changes(approval: Json, event: ApprovalEvent) -> Json:
                 "approverId": event.approver_id,
                 "recipientId": event.recipient_id,
                 "assignees": list(event.waits_for) or _assignees(None, event.approver_id),
-                "settled": _more(approval["settled"], event.instead_of),
+                "settled": _more(approval.get("settled", ()), event.instead_of),
                 "undecidable": None,
             }
         case ApprovalEscalated():
@@ -222,7 +223,7 @@ def _asked_anew(approval: Json, opening: Opening | None) -> Json:
     barred = {approval.get("requestedBy"), approval.get("ownerId")}
     return {
         "assignees": _assignees(opening, approval.get("approverId")),
-        "settled": sorted(barred.intersection(approval["settled"])),
+        "settled": sorted(barred.intersection(approval.get("settled", ()))),
         **_UNCLAIMED,
         "undecidable": None,
     }

@@ -2,15 +2,14 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from domain.approval import Approver, Policy, Status
-from interfaces.approvals.policy import PolicyDocument
+from interfaces.approvals.policy import ChosenPolicy, PolicyDocument
 from interfaces.fields import (
     AsOf,
     Comment,
-    DefinitionName,
     Digest,
     Flag,
     Id,
@@ -39,7 +38,7 @@ class CreateApprovalRequest(ApiModel):
     approval_url: Silent[WebAddress] = None
     subject: Silent[Subject] = None
     payload: Silent[JsonObject] = None
-    policy: Silent[DefinitionName | PolicyDocument] = None
+    policy: Silent[ChosenPolicy] = None
     due_at: Silent[Instant] = None
 
     @property
@@ -73,6 +72,10 @@ class DecisionsRequest(ApiModel):
 
 class ReassignRequest(ApiModel):
     """The body of ``POST /hitl/approvals/{id}/reassign``: to a person or to a group."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["to"]}, {"required": ["toGroup"]}]},
+    )
 
     to: Silent[Id] = None
     to_group: Silent[Id] = None

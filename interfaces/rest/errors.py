@@ -81,6 +81,18 @@ def overloaded() -> ApiError:
     )
 
 
+def unavailable(failure: Failure) -> ApiError:
+    """503: what is away is told the caller; how, only the log."""
+    log.warning("store_unavailable", error=str(failure))
+    what = "directory" if isinstance(failure, DirectoryUnavailable) else "store"
+    return ApiError(
+        503,
+        f"{what.upper()}_UNAVAILABLE",
+        f"the {what} is away, or too slow; try again",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
 def error_response(
     request: Request,
     status: int,
@@ -115,15 +127,7 @@ async def on_refusal(request: Request, error: Exception) -> Response:
 async def on_failure(request: Request, error: Exception) -> Response:
     """The store is away or too slow: nothing is known to be decided, and the request may be repeated."""
     assert isinstance(error, Failure)
-    log.warning("store_unavailable", error=str(error))
-    what = "directory" if isinstance(error, DirectoryUnavailable) else "store"
-    return error_response(
-        request,
-        503,
-        f"{what.upper()}_UNAVAILABLE",
-        f"the {what} is away, or too slow; try again",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
+    return await on_api_error(request, unavailable(error))
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

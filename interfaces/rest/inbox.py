@@ -13,12 +13,13 @@ from application.approval_commands import ApproveApproval, RejectApproval
 from application.people import PeopleLookup
 from application.ports import Clock
 from domain.approval import ANYONE
-from domain.errors import Refusal
+from domain.errors import Failure, Refusal
+from domain.event import Metadata
 from domain.values import derived_id, is_uuid, timestamp
 from interfaces.rest.answers import json_response
 from interfaces.rest.approval_models import ApprovalFilters, DecisionsRequest, InboxOf, OneDecision
 from interfaces.rest.approvals import PREFIX, ballot_of, missing
-from interfaces.rest.errors import ApiError, status_of
+from interfaces.rest.errors import ApiError, status_of, unavailable
 from interfaces.rest.identity import Caller
 from interfaces.rest.requests import caused_by, read_body, read_query
 from interfaces.rest.service import Service, command_headers
@@ -52,7 +53,7 @@ class InboxRoutes:
         """Approvals of the tenant, the newest first."""
         filters = read_query(request, ApprovalFilters)
         status = filters.status
-        if status is None and (filters.overdue is not None or filters.assignee is not None):
+        if status is None and (filters.overdue or filters.assignee is not None):
             status = "pending"
         waiting = {} if filters.assignee is None else await self._waiting_for(caller, filters.assignee)
         return await self._service.page(
@@ -83,14 +84,21 @@ class InboxRoutes:
     async def decide(self, request: Request, caller: Caller) -> Response:
         """Take several decisions, each with an outcome of its own."""
         body = await read_body(request, DecisionsRequest)
+        meta = caused_by(request, caller)
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def outcome(number: int, decision: OneDecision) -> Mapping[str, Any]:
             async with places:
                 try:
-                    return await self._decided(request, caller, number, decision)
+                    own = derived_id("decision", meta.command_id, str(number))
+                    return await self._decided(
+                        msgspec.structs.replace(meta, command_id=own), caller, decision
+                    )
                 except Refusal as refusal:
                     return _refused(decision, status_of(refusal), refusal)
+                except Failure as failure:
+                    away = unavailable(failure)
+                    return _refused(decision, away.status, away)
                 except ApiError as error:
                     return _refused(decision, error.status, error)
 
@@ -99,17 +107,13 @@ class InboxRoutes:
         )
         return json_response({"outcomes": outcomes})
 
-    async def _decided(
-        self, request: Request, caller: Caller, number: int, decision: OneDecision
-    ) -> Mapping[str, Any]:
+    async def _decided(self, meta: Metadata, caller: Caller, decision: OneDecision) -> Mapping[str, Any]:
         if not is_uuid(decision.approval_id):
             raise missing(decision.approval_id)
         approval_id = decision.approval_id.lower()
         kind = ApproveApproval if decision.decision == "approve" else RejectApproval
-        meta = caused_by(request, caller)
-        own = msgspec.structs.replace(meta, command_id=derived_id("decision", meta.command_id, str(number)))
         committed = await self._service.dispatch(
-            kind(meta=own, approval_id=approval_id, ballot=ballot_of(decision, caller))
+            kind(meta=meta, approval_id=approval_id, ballot=ballot_of(decision, caller))
         )
         events = await self._service.store.events_of(committed)
         return {

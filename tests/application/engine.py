@@ -118,11 +118,13 @@ class Engine:
 
 
 @asynccontextmanager
-async def engine_of(folder: Path, *definitions: WorkflowDefinition) -> AsyncIterator[Engine]:
+async def engine_of(
+    folder: Path, *definitions: WorkflowDefinition, terms: Terms | None = None
+) -> AsyncIterator[Engine]:
     """An engine with these definitions, on files below a folder."""
     database = SqliteDatabase(folder / "timers.db", synchronous="NORMAL")
     with open_logs(sqlite_settings(folder)) as logs:
         timers = SqliteTimers(database)
         await timers.create()
-        yield Engine(logs.store(), timers, definitions)
+        yield Engine(logs.store(), timers, definitions, terms)
         database.close()

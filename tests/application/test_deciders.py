@@ -33,9 +33,8 @@ def requested(name: str) -> ApprovalRequested:
 
 
 def approved(name: str, by: str) -> ApprovalApproved:
-    return ApprovalApproved(
-        approval_id=name, opportunity_id="o", decided_by=by, decided_at=NOW, digest=DIGEST
-    )
+    facts: dict[str, Any] = {"decided_at": NOW, "digest": DIGEST}
+    return ApprovalApproved(approval_id=name, opportunity_id="o", decided_by=by, **facts)
 
 
 def decider(

@@ -53,6 +53,13 @@ VARIABLES = {
     "WORKFLOW_STARTS_PER_SECOND": ("workflows.starts_per_second", "2.5", 2.5),
     "WORKFLOW_STARTS_AT_ONCE": ("workflows.starts_at_once", "7", 7),
     "WORKFLOW_STEP_TIMEOUT_SECONDS": ("workflows.step_timeout_seconds", "60", 60.0),
+    "APPROVALS_FILE": ("approvals.file", "/etc/approvals.yaml", Path("/etc/approvals.yaml")),
+    "USER_MANAGEMENT_URL": ("approvals.directory_url", "http://um:1", "http://um:1"),
+    "APPROVAL_URL_TEMPLATE": (
+        "approvals.url_template",
+        "https://app/#/a/{approvalId}?tab=1",
+        "https://app/#/a/{approvalId}?tab=1",
+    ),
     "METRICS_PATH": ("metrics.path", "/internal/metrics", "/internal/metrics"),
     "METRICS_REQUIRE_AUTH": ("metrics.require_auth", "true", True),
     "METRICS_BEARER_TOKEN": ("metrics.bearer_token", "12345", "12345"),
@@ -102,6 +109,7 @@ def test_the_defaults_are_those_of_the_wire_contract() -> None:
         "steps": "workflow_steps",
         "executions": "workflow_executions",
         "approvals": "hitl_approvals",
+        "delegations": "hitl_delegations",
         "positions": "workflow_positions",
         "job_runs": "workflow_job_runs",
         "tasks": "workflow_tasks",
@@ -325,7 +333,7 @@ def test_a_mode_that_is_misspelt_is_not_taken_for_one_left_out() -> None:
 
 
 def test_the_types_of_the_contract_are_all_known() -> None:
-    assert len(DOCUMENTED) == 21
+    assert len(DOCUMENTED) == 26
 
 
 def test_the_default_file_is_yaml_for_everyone() -> None:

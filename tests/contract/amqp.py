@@ -111,7 +111,7 @@ def _relation_faults(message: str, envelope: dict[str, Any]) -> Iterator[str]:
     data, tenant, source = envelope["data"], envelope["tenantId"], envelope["source"]
     if message != "JobTrigger" and tenant == SYSTEM_TENANT:
         yield f"envelope.tenantId: {tenant!r} is no tenant of a workflow or an approval"
-    if message == "ApprovalCompleted" and data.get("tenantId") != tenant:
+    if message.startswith("Approval") and data.get("tenantId") != tenant:
         yield "envelope.data.tenantId: is not the envelope's"
     if not source["instance"].startswith(f"{source['service']}-"):
         yield "envelope.source.instance: does not begin with the service"

@@ -1,16 +1,23 @@
 """openapi.yaml as the tests look into it."""
 
+import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 
 OPENAPI_FILE = Path(__file__).parents[2] / "openapi.yaml"
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(OPENAPI_FILE.read_text())
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+
+FORMATS = FormatChecker()
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -34,6 +41,14 @@ class Operation(NamedTuple):
     def responses(self) -> dict[str, Any]:
         """The answers by their status code."""
         return {status: resolved(each) for status, each in self.definition["responses"].items()}
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def _is_a_moment(value: object) -> bool:
+    """jsonschema itself knows no times unless another library is there."""
+    if not isinstance(value, str):
+        return True
+    return bool(_RFC_3339.fullmatch(value) and datetime.fromisoformat(value.upper()))
 
 
 def operations() -> list[Operation]:
@@ -72,7 +87,7 @@ def faults(schema: dict[str, Any], value: object) -> list[str]:
     """Where ``value`` departs from a schema that stands in the contract."""
     validator = Draft202012Validator(
         {"allOf": [schema], "components": DOCUMENT["components"]},
-        format_checker=Draft202012Validator.FORMAT_CHECKER,
+        format_checker=FORMATS,
     )
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
@@ -85,3 +100,21 @@ def validate_document(name: str, document: object) -> None:
     """
     found = faults(SCHEMAS[name], document)
     assert not found, f"not a {name}:\n" + "\n".join(found)
+
+
+def validate_answer(operation: Operation, response: httpx.Response) -> None:
+    """Hold an answer against what the contract says of its operation and its status code.
+
+    Raises:
+        AssertionError: with every fault.
+    """
+    status = str(response.status_code)
+    promised = operation.responses()
+    assert status in promised, f"{operation.id} promises no {status}: {response.text}"
+    media_type = response.headers["content-type"].partition(";")[0]
+    schema = promised[status]["content"][media_type]["schema"]
+    if media_type == "application/json":
+        assert faults(schema, response.json()) == [], response.text
+    for name, header in promised[status]["headers"].items():
+        schema, value = resolved(header)["schema"], response.headers[name]
+        assert faults(schema, int(value) if schema["type"] == "integer" else value) == [], name

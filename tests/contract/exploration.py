@@ -1,5 +1,6 @@
 """A run of schemathesis: every phase and every check, and what it has seen."""
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,18 @@ from schemathesis.openapi.checks import RejectedPositiveData
 from interfaces.definitions.document import DefinitionDocument
 
 DEFINITIONS = ("POST /api/v1/workflow-definitions", "PUT /api/v1/workflow-definitions/{name}")
+
+_APPROVALS = "POST /api/v1/hitl/approvals"
+
+BEYOND_SCHEMAS = {
+    "anywhere": r"cursor|X-Min-Position|Last-Event-ID|opportunityId",
+    _APPROVALS: r"dueAt|policy(\.(due|grace|stages\.\d+\.(name|agree|approvers(\.\d+)?"
+    r"|remindAfter\.\d+|escalate\.\d+\.after)))?",
+    f"{_APPROVALS}/{{id}}/reject": "comment",
+    f"{_APPROVALS}/{{id}}/claim": "X-User-ID",
+    "POST /api/v1/hitl/delegations": "X-User-ID|to|endsAt",
+}
+"""Which fields of an operation may be refused though they keep to their schemas."""
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
@@ -86,14 +99,15 @@ def is_a_failure(
     response: schemathesis.Response,
 ) -> bool:
     """Not what is well refused though no schema can tell: a cursor or a position that this service has not
-    given out, a start without what its definition needs, a definition of the right shape that makes no sense.
+    given out, a start without what its definition needs, a definition or a policy of the right shape that
+    makes no sense, a moment that has passed.
     """
     if not isinstance(failure, RejectedPositiveData) or response.status_code != 400:
         return True
     if case.operation.label in DEFINITIONS:
         return not _has_the_shape(case.body)
-    refused = [fault["field"] for fault in response.json()["error"]["details"]]
-    return refused not in (["cursor"], ["X-Min-Position"], ["Last-Event-ID"], ["opportunityId"])
+    beyond = re.compile(BEYOND_SCHEMAS.get(case.operation.label, BEYOND_SCHEMAS["anywhere"]))
+    return not all(beyond.fullmatch(fault["field"]) for fault in response.json()["error"]["details"])
 
 
 def _has_the_shape(body: Any) -> bool:

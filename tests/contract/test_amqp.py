@@ -16,6 +16,16 @@ WORKFLOW = "3f1c7a52-0f6b-5f5e-9b7e-2a4d8c6e1b90"
 STEP = "5a0f6f0e-7c1d-5b52-8d1e-90c4a1b6f001"
 NOW = "2026-11-22T22:10:05.123Z"
 OF_WORKFLOW = {"workflowId": WORKFLOW, "opportunityId": "opp-1"}
+OF_APPROVAL = {"tenantId": TENANT, "opportunityId": "opp-1", "approvalId": WORKFLOW}
+TOLD = OF_APPROVAL | {"timestamp": NOW, "waitsFor": ["group:finance"]}
+ADDRESSED = {
+    "ownerId": "otto",
+    "approverId": "ada",
+    "recipientId": "ada",
+    "approvalUrl": "https://app.example/approvals/1",
+    "dueAt": NOW,
+}
+"""What else a message about an approval may say: whom it is for, and where to go."""
 RISK = {"evaluationId": "e", "riskScore": 0.7, "detectedRisks": []}
 RECOMMENDATION = {"recommendationId": "r", "recommendations": ["call"], "count": 1}
 
@@ -40,14 +50,12 @@ DATA: dict[str, dict[str, Any]] = {
     "workflow.opportunity.analysis.completed": OF_WORKFLOW
     | {"results": {"risk": RISK, "forecast": {}, "recommendations": RECOMMENDATION}, "timestamp": NOW},
     "workflow.opportunity.analysis.failed": OF_WORKFLOW | {"error": "late", "failedStep": "forecast"},
-    "hitl.approval.completed": {
-        "tenantId": TENANT,
-        "opportunityId": "opp-1",
-        "approvalId": WORKFLOW,
-        "approved": False,
-        "decidedBy": "u-1",
-        "decidedAt": NOW,
-    },
+    "hitl.approval.completed": OF_APPROVAL | {"approved": False, "decidedBy": "u-1", "decidedAt": NOW},
+    "hitl.approval.reminded": TOLD | {"number": 1},
+    "hitl.approval.escalated": TOLD | {"to": ["group:executives", "role:cfo"]},
+    "hitl.approval.reassigned": TOLD | {"to": "user:grace", "by": "ada", "reason": "away"},
+    "hitl.approval.expired": TOLD | {"waitsFor": []},
+    "hitl.approval.undecidable": TOLD | {"reason": "all have left"},
     "workflow.deal_review.completed": OF_WORKFLOW | {"results": {"score": {}}, "timestamp": NOW},
     "workflow.deal_review.failed": OF_WORKFLOW | {"error": "not at its end within 2592000 s"},
 }
@@ -146,6 +154,18 @@ def test_a_member_that_is_missing_or_unknown_is_named(message_type: str) -> None
         check(envelope, properties)
 
 
+@pytest.mark.parametrize(
+    "message_type", sorted(each for each, data in DATA.items() if TOLD.keys() <= data.keys())
+)
+def test_a_message_about_an_approval_may_say_whom_it_is_for(message_type: str) -> None:
+    envelope, properties = message(message_type, DATA[message_type] | ADDRESSED)
+    assert check(envelope, properties) == envelope
+    for name in ADDRESSED:
+        envelope, properties = message(message_type, DATA[message_type] | {name: None})
+        with pytest.raises(BrokenContract, match=name):
+            check(envelope, properties)
+
+
 def test_a_message_of_aio_pika_is_taken_by_its_attributes() -> None:
     envelope, properties = message("hitl.approval.completed")
     received = type("Received", (), properties | {"headers": {"tenantId": TENANT.encode(), "version": "1.0"}})
@@ -242,6 +262,12 @@ def _set(*path: str, to: object) -> Callable[[Message], None]:
         ("hitl.approval.completed", _set("envelope", "metadata", "traceId", to=WORKFLOW), "traceId"),
         ("hitl.approval.completed", _set("envelope", "data", "tenantId", to=WORKFLOW), r"data\.tenantId"),
         ("hitl.approval.completed", _set("envelope", "data", "approved", to="yes"), "approved"),
+        ("hitl.approval.expired", _set("envelope", "data", "tenantId", to=WORKFLOW), r"data\.tenantId"),
+        ("hitl.approval.expired", _set("envelope", "data", "waitsFor", to=["finance"]), "waitsFor"),
+        ("hitl.approval.reminded", _set("envelope", "data", "number", to=0), "number"),
+        ("hitl.approval.escalated", _set("envelope", "data", "to", to=[]), r"data\.to"),
+        ("hitl.approval.reassigned", _set("envelope", "data", "to", to="grace"), "grace"),
+        ("hitl.approval.reassigned", _set("envelope", "data", "approvalUrl", to="ftp://a"), "approvalUrl"),
         ("hitl.approval.completed", _set("properties", "delivery_mode", to=1), "delivery_mode"),
         ("hitl.approval.completed", _set("properties", "message_id", to=WORKFLOW), "message_id"),
         ("hitl.approval.completed", _set("properties", "type", to=None), r"properties\.type"),

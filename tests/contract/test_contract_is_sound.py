@@ -8,6 +8,8 @@ import pytest
 import schemathesis
 from jsonschema import Draft202012Validator
 
+from domain.approval import digest_of
+from domain.errors import Refusal, TaskNotOffered
 from tests.contract.contract import (
     DOCUMENT,
     OPENAPI_FILE,
@@ -149,6 +151,32 @@ def test_each_link_leads_to_an_operation_and_its_parameters(operation: Operation
             for parameter in link["parameters"]:
                 where, _, name = parameter.partition(".")
                 assert name in target.parameters(where), parameter
+
+
+def test_every_refusal_of_a_rule_has_its_code_in_the_contract() -> None:
+    """But for the one that a claim goes past, to the next task."""
+    codes = {kind.code for kind in _kinds_of(Refusal) if "code" in vars(kind)}
+    assert codes - set(SCHEMAS["ErrorCode"]["enum"]) == {TaskNotOffered.code}
+
+
+def _kinds_of(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _kinds_of(each)
+
+
+def test_the_digest_of_an_example_is_of_its_facts() -> None:
+    nodes = [node for _, node in walk(DOCUMENT) if isinstance(node, dict)]
+    approvals = [each for each in nodes if isinstance(each.get("payloadDigest"), str) and "amount" in each]
+    assert len(approvals) > 8
+    for each in approvals:
+        assert each["payloadDigest"] == digest_of(
+            opportunity_id=each["opportunityId"],
+            amount=each["amount"],
+            risk_score=each["riskScore"],
+            payload=each.get("payload"),
+            bound_to=each.get("boundTo"),
+        )
 
 
 def test_a_document_with_a_member_of_the_store_is_refused() -> None:

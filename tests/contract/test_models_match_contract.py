@@ -2,21 +2,32 @@
 
 import inspect
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from interfaces.definitions.document import DefinitionDocument
-from interfaces.rest import models
+from interfaces.rest import approval_models, models
+from interfaces.rest.approval_models import (
+    ApprovalFilters,
+    AsOfQuery,
+    CommentRequest,
+    CreateApprovalRequest,
+    DecisionRequest,
+    DecisionsRequest,
+    DelegateRequest,
+    DelegationFilters,
+    InboxOf,
+    ReassignRequest,
+    ReviseRequest,
+)
 from interfaces.rest.models import (
     ApiModel,
-    ApprovalFilters,
     ClaimTasksRequest,
     CompleteStepRequest,
     CompleteTaskRequest,
-    CreateApprovalRequest,
-    DecisionRequest,
     FailTaskRequest,
     HeartbeatTaskRequest,
     NoQuery,
@@ -37,6 +48,14 @@ from tests.contract.contract import SCHEMAS, faults, operations
 BODIES = {name: SCHEMAS[name] for name in SCHEMAS if name.endswith("Request")}
 """The contract's schemas of what is sent in."""
 
+MODELS = {
+    name: each
+    for module in (models, approval_models)
+    for name, each in inspect.getmembers(module, inspect.isclass)
+    if issubclass(each, ApiModel) and name.endswith("Request")
+}
+"""What reads them."""
+
 QUERIES: dict[str, type[Query]] = {
     "listWorkflows": WorkflowFilters,
     "listWorkflowSteps": Paging,
@@ -47,7 +66,10 @@ QUERIES: dict[str, type[Query]] = {
     "retireWorkflowDefinition": WhichVersion,
     "drawWorkflowDefinition": WhichVersion,
     "listApprovals": ApprovalFilters,
+    "countApprovals": InboxOf,
+    "getApproval": AsOfQuery,
     "listApprovalEvents": Paging,
+    "listDelegations": DelegationFilters,
     "listJobs": NoQuery,
     "listJobRuns": RunFilters,
     "listTasks": TaskFilters,
@@ -82,6 +104,8 @@ def _rest(schema: Json, definitions: Json) -> Json:
             case (("required" | "enum"), [*_]):
                 if value:
                     found[name] = sorted(value)
+            case (("anyOf" | "oneOf"), [*_]):
+                found[name] = [normalised(each, definitions) for each in value]
             case _, {} if name != "default":
                 found[name] = normalised(value, definitions)
             case _:
@@ -97,17 +121,12 @@ def schema_of(model: type[ApiModel]) -> Json:
 
 
 def test_every_body_of_the_contract_has_its_model_and_every_model_its_body() -> None:
-    written = {
-        name
-        for name, each in inspect.getmembers(models, inspect.isclass)
-        if issubclass(each, ApiModel) and name.endswith("Request")
-    }
-    assert written == set(BODIES)
+    assert set(MODELS) == set(BODIES)
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_is_the_same_in_the_model_and_in_the_contract(name: str) -> None:
-    assert schema_of(getattr(models, name)) == normalised(BODIES[name], SCHEMAS)
+    assert schema_of(MODELS[name]) == normalised(BODIES[name], SCHEMAS)
 
 
 def test_every_query_of_the_contract_has_its_model() -> None:
@@ -159,6 +178,19 @@ def test_a_drift_of_any_kind_is_noticed(change: Any) -> None:
 APPROVAL: Json = {"opportunityId": "opp-1", "riskScore": 0.5, "amount": 10}
 WORKFLOW: Json = {"opportunityId": "opp-1"}
 CLAIM: Json = {"queue": "q", "workerId": "w"}
+DECISION: Json = {"approvalId": "a", "decision": "approve", "decidedBy": "u"}
+DELEGATION: Json = {"to": "u", "endsAt": "2036-08-25T00:00:00+02:00"}
+STAGE: Json = {"name": "s", "approvers": [{"user": "u"}]}
+
+
+def with_policy(**policy: Any) -> Json:
+    """A request with a policy of one stage, or with whatever is said of it."""
+    return APPROVAL | {"policy": {"stages": [STAGE]} | policy}
+
+
+def with_stage(**stage: Any) -> Json:
+    """A request with a policy of a stage, of which something is said."""
+    return with_policy(stages=[STAGE | stage])
 
 
 @pytest.mark.parametrize(
@@ -172,6 +204,12 @@ CLAIM: Json = {"queue": "q", "workerId": "w"}
         (CreateApprovalRequest, APPROVAL | {"requestedAt": "9999-12-31T23:00:00-10:00"}),
         (CreateApprovalRequest, APPROVAL | {"ownerId": "x" * 255, "correlationId": "ü 漢"}),
         (CreateApprovalRequest, APPROVAL | {"approvalUrl": "http://a"}),
+        (CreateApprovalRequest, APPROVAL | {"subject": "s" * 500, "payload": {"a": {"b": [1, None]}}}),
+        (CreateApprovalRequest, APPROVAL | {"policy": "large deals", "dueAt": "2036-11-22T22:10:05Z"}),
+        (CreateApprovalRequest, with_policy(due="40h", grace=0.5, boundTo=["a.b"], reasonOnRejection=True)),
+        (CreateApprovalRequest, with_stage(agree="any", rejections=1.0, remindAfter=["1h", 7200])),
+        (CreateApprovalRequest, with_stage(approvers=[{"group": "g", "count": "all"}], agree=2)),
+        (CreateApprovalRequest, with_stage(escalate=[{"after": "1d", "to": [{"role": "r", "count": 2}]}])),
         (StartWorkflowRequest, WORKFLOW),
         (StartWorkflowRequest, {}),
         (StartWorkflowRequest, WORKFLOW | {"version": 1, "definition": "d", "input": {}}),
@@ -182,6 +220,17 @@ CLAIM: Json = {"queue": "q", "workerId": "w"}
         (DecisionRequest, {"decidedBy": "u"}),
         (DecisionRequest, {"decidedBy": "u", "comment": ""}),
         (DecisionRequest, {"decidedBy": "u", "comment": "line\nline" + "x" * 3991}),
+        (DecisionRequest, {"decidedBy": "u", "payloadDigest": "sha256:" + "0" * 64, "stage": "s"}),
+        (DecisionRequest, {"decidedBy": "u", "onBehalfOf": "v"}),
+        (DecisionsRequest, {"decisions": [DECISION] * 100}),
+        (DecisionsRequest, {"decisions": [DECISION | {"decision": "reject", "comment": "c", "stage": "s"}]}),
+        (ReassignRequest, {"to": "u", "reason": "r"}),
+        (ReassignRequest, {"toGroup": "g", "reason": "r"}),
+        (CommentRequest, {"text": "line\nline"}),
+        (ReviseRequest, {}),
+        (ReviseRequest, {"amount": 1, "riskScore": 0.5, "subject": "s", "payload": {}, "reason": "r"}),
+        (DelegateRequest, DELEGATION),
+        (DelegateRequest, DELEGATION | {"by": "v", "startsAt": "2036-08-01T00:00:00Z", "reason": "r"}),
         (RetryRequest, {}),
         (RetryRequest, {"fromStep": "forecast", "input": {"amount": 1}}),
         (ReasonRequest, {"reason": "because\n" + "x" * 992}),
@@ -221,6 +270,25 @@ def test_what_the_contract_takes_the_model_takes(model: type[ApiModel], body: Js
         (CreateApprovalRequest, APPROVAL | {"approvalUrl": "javascript:alert(1)"}),
         (CreateApprovalRequest, APPROVAL | {"approvalUrl": "https://a b"}),
         (CreateApprovalRequest, APPROVAL | {"owner_id": "u"}),
+        (CreateApprovalRequest, APPROVAL | {"subject": "two\nlines"}),
+        (CreateApprovalRequest, APPROVAL | {"payload": []}),
+        (CreateApprovalRequest, APPROVAL | {"dueAt": None}),
+        (CreateApprovalRequest, APPROVAL | {"policy": ""}),
+        (CreateApprovalRequest, APPROVAL | {"policy": None}),
+        (CreateApprovalRequest, with_policy(stages=[])),
+        (CreateApprovalRequest, with_policy(stages=[STAGE | {"name": f"s{n}"} for n in range(11)])),
+        (CreateApprovalRequest, with_policy(due="2w")),
+        (CreateApprovalRequest, with_policy(grace=-1)),
+        (CreateApprovalRequest, with_policy(boundTo=["a..b"])),
+        (CreateApprovalRequest, with_policy(separateDuties=False)),
+        (CreateApprovalRequest, with_stage(approvers=[])),
+        (CreateApprovalRequest, with_stage(approvers=[{"user": "u", "group": "g"}])),
+        (CreateApprovalRequest, with_stage(approvers=[{"user": "u", "count": 2}])),
+        (CreateApprovalRequest, with_stage(approvers=[{"role": "r", "count": "all"}])),
+        (CreateApprovalRequest, with_stage(agree="most")),
+        (CreateApprovalRequest, with_stage(agree=0)),
+        (CreateApprovalRequest, with_stage(rejections=51)),
+        (CreateApprovalRequest, with_stage(escalate=[{"after": "1d", "to": []}])),
         (StartWorkflowRequest, {"opportunityId": None}),
         (StartWorkflowRequest, WORKFLOW | {"version": 0}),
         (StartWorkflowRequest, WORKFLOW | {"version": True}),
@@ -235,6 +303,19 @@ def test_what_the_contract_takes_the_model_takes(model: type[ApiModel], body: Js
         (DecisionRequest, {"decidedBy": "u", "comment": "x" * 4001}),
         (DecisionRequest, {"decidedBy": "u", "comment": "\x00"}),
         (DecisionRequest, {"decidedBy": "u", "payloadDigest": "d"}),
+        (DecisionRequest, {"decidedBy": "u", "onBehalfOf": None}),
+        (DecisionsRequest, {"decisions": []}),
+        (DecisionsRequest, {"decisions": [DECISION] * 101}),
+        (DecisionsRequest, {"decisions": [DECISION | {"decision": "abstain"}]}),
+        (DecisionsRequest, {"decisions": [{"approvalId": "a", "decision": "approve"}]}),
+        (ReassignRequest, {"reason": "r"}),
+        (ReassignRequest, {"to": "u", "toGroup": "g", "reason": "r"}),
+        (ReassignRequest, {"to": "u"}),
+        (CommentRequest, {"text": ""}),
+        (ReviseRequest, {"amount": None}),
+        (ReviseRequest, {"opportunityId": "o"}),
+        (DelegateRequest, {"to": "u"}),
+        (DelegateRequest, DELEGATION | {"endsAt": "tomorrow"}),
         (RetryRequest, {"fromStep": ""}),
         (RetryRequest, {"input": []}),
         (RetryRequest, {"from_step": "forecast"}),
@@ -267,3 +348,11 @@ def test_what_the_contract_refuses_the_model_refuses(model: type[ApiModel], body
     assert faults(SCHEMAS[model.__name__], body) != []
     with pytest.raises(ValidationError):
         model.model_validate(body)
+
+
+@pytest.mark.parametrize("value", ["1", "999999999", "2026-11-22T22:10:05.123Z", "0", "007", "1.5", "now"])
+def test_what_a_thing_can_be_asked_to_be_as_of_is_the_same_to_both(value: str) -> None:
+    taken = not faults({"$ref": "#/components/schemas/AsOf"}, value)
+    with nullcontext() if taken else pytest.raises(ValidationError):
+        AsOfQuery.read([("asOf", value)])
+    assert taken == (value in {"1", "999999999", "2026-11-22T22:10:05.123Z"})

@@ -7,7 +7,9 @@ import jwt
 import schemathesis
 
 SECRET = "only-for-the-tests-of-the-contract"
-SOMEONE = "8d1f3c52-64ab-4e0f-b1f9-2f0d9e7c6a22"
+SOMEONE = "1c7e9a2b-4d60-4f38-a5b1-8e2d0c6f4a97"
+"""Who asks for approvals; whoever decides in the examples is another."""
+
 SOME_TENANT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 
 

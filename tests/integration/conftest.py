@@ -51,11 +51,23 @@ async def crm(
 
 
 @pytest.fixture
+def approvals_file() -> str:
+    """What tenants have laid down about approvals, in YAML: nothing."""
+    return "tenants: {}"
+
+
+@pytest.fixture
 async def orchestrator(
-    tmp_path: Path, rabbitmq_url: str, names: Names, crm: Neighbour
+    tmp_path: Path, rabbitmq_url: str, names: Names, crm: Neighbour, approvals_file: str
 ) -> AsyncIterator[Service]:
     """The service, embedded stores, on RabbitMQ."""
-    settings = settings_in(tmp_path, overlay=names.overlay(), RABBITMQ_URL=rabbitmq_url)
+    (tmp_path / "approvals.yaml").write_text(approvals_file)
+    settings = settings_in(
+        tmp_path,
+        overlay=names.overlay(),
+        RABBITMQ_URL=rabbitmq_url,
+        APPROVALS_FILE=str(tmp_path / "approvals.yaml"),
+    )
     async with service(settings) as running:
         await is_connected(running)
         yield running

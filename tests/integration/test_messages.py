@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from application.integration import PUBLISHED_TYPES
+from application.integration import NOTICES, PUBLISHED_TYPES
 from domain.definition import WorkflowDefinition
 from interfaces.definitions.reader import read_definition
 from tests.contract.messages import MESSAGES, header_faults, payload_faults
@@ -19,6 +19,23 @@ pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
 
 OF_THE_EXAMPLES = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 """The tenant that they speak of."""
+
+OF_ANN, OF_NOBODY = 2 * 10**14, 5 * 10**14
+
+POLICIES = f"""
+tenants:
+  "*":
+    policies:
+      of-ann:
+        due: 2s
+        stages:
+          - name: ann
+            approvers: [{{user: ann}}]
+            remindAfter: [500ms]
+            escalate: [{{after: 1s, to: [{{user: edna}}]}}]
+      of-nobody: {{stages: [{{name: nobody, approvers: [{{group: nobody}}]}}]}}
+    rules: [{{amountFrom: {OF_NOBODY}, policy: of-nobody}}, {{amountFrom: {OF_ANN}, policy: of-ann}}]
+"""
 
 CREDIT = "credit.check"
 DEAL_CHECK: dict[str, Any] = {
@@ -101,6 +118,12 @@ async def analysed(crm: Neighbour, opportunity: str, count: int) -> str:
     return str(started["data"]["workflowId"])
 
 
+@pytest.fixture
+def approvals_file() -> str:
+    """Approvals whose time passes soon, and such as nobody can decide."""
+    return POLICIES
+
+
 async def approved(world: Service) -> None:
     """Approve what is pending."""
     async with world.client(OF_THE_EXAMPLES) as client:
@@ -112,6 +135,21 @@ async def approved(world: Service) -> None:
         path = f"/api/v1/hitl/approvals/{approval['id']}/approve"
         answer = await client.post(path, json={"decidedBy": USER})
         assert answer.status_code == 200, answer.text
+
+
+async def noticed(world: Service, crm: Neighbour) -> None:
+    """Let an approval's time pass, be handed on, and one come that nobody can decide."""
+    nobody = {"opportunityId": "opp-1", "riskScore": 1, "amount": OF_NOBODY}
+    await crm.send("hitl.approval.requested", nobody, tenant=OF_THE_EXAMPLES)
+    async with world.client(OF_THE_EXAMPLES, **{"X-User-ID": "ann"}) as client:
+        asked = {"opportunityId": "opp-1", "riskScore": 1, "amount": OF_ANN, "recipientId": "ann"}
+        made = await client.post("/api/v1/hitl/approvals", json=asked, headers={"X-User-ID": USER})
+        assert made.status_code == 201, made.text
+        to_bob = {"to": "bob", "reason": "away"}
+        handed_on = await client.post(f"{made.headers['Location']}/reassign", json=to_bob)
+        assert handed_on.status_code == 200, handed_on.text
+    for notice in NOTICES.values():
+        await crm.expect(notice)
 
 
 async def test_the_examples_bring_about_every_message_of_the_contract(
@@ -131,6 +169,7 @@ async def test_the_examples_bring_about_every_message_of_the_contract(
     await send_example(crm, "ApprovalRequested")
     await approved(orchestrator)
     await crm.expect("hitl.approval.completed")
+    await noticed(orchestrator, crm)
 
     async with orchestrator.client(SYSTEM_TENANT) as client:
         for count, reported in ((1, "JobCompleted"), (2, "JobFailed")):

@@ -84,7 +84,7 @@ async def test_a_token_of_another_tenant_is_refused(with_tokens: Service) -> Non
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 async def test_nobody_decides_in_anothers_name(with_tokens: Service, verb: str) -> None:
     async with with_tokens.client(**bearer(token())) as client:
-        made = await client.post(PATH, json=DEAL)
+        made = await client.post(PATH, json=DEAL, headers=bearer(token(sub="rita")))
         answer = await client.post(f"{made.headers['location']}/{verb}", json={"decidedBy": "bob"})
         assert answer.status_code == 403
         assert answer.json()["error"]["code"] == "NOT_YOURSELF"

@@ -1,0 +1,1 @@
+"""Who belongs to which group: from what is configured, or from user-management."""

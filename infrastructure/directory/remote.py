@@ -1,0 +1,149 @@
+"""Groups that user-management knows, asked over HTTP."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+import structlog
+
+from application.ports import BadAnswer, HttpAnswer, HttpRequest, NoAnswer, StepCaller
+from domain.errors import DirectoryUnavailable
+from domain.values import LONGEST_ID
+from infrastructure.directory.known import Asked, Known, KnownNames
+
+SERVICE = "user_management"
+"""What the service is called among those that the caller knows."""
+
+MOST_NAMES = 5_000
+"""Of a group's members, and of a person's groups."""
+
+STALE_SECONDS = 300.0
+"""So old an answer may be that is used while there is no newer one to be had."""
+
+AGAIN_SECONDS = 5.0
+"""Meanwhile it is asked again only so often: else everybody would wait for what does not come."""
+
+_GROUPS, _USERS = "groups", "users"
+_DOTS = re.compile(r"(\A|[/\\])\.{1,2}([/\\]|\Z)")
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+_Names = Annotated[list[_Name], msgspec.Meta(max_length=MOST_NAMES)]
+
+log = structlog.get_logger(__name__)
+
+
+class _Members(msgspec.Struct):
+    members: _Names
+
+
+class _Groups(msgspec.Struct):
+    groups: _Names
+
+
+_members = msgspec.json.Decoder(_Members)
+_groups = msgspec.json.Decoder(_Groups)
+
+
+class HttpDirectory:
+    """Asks user-management, and keeps each answer for a while.
+
+    Those who ask the same at the same time share one call, which goes on though one of them gives up. An
+    answer is never logged, nor any part of it.
+    """
+
+    def __init__(
+        self,
+        caller: StepCaller,
+        *,
+        kept_seconds: float,
+        timeout_seconds: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._caller = caller
+        self._kept_seconds = kept_seconds
+        self._timeout_seconds = timeout_seconds
+        self._now = now
+        self._known = KnownNames()
+        self._calls: dict[Asked, asyncio.Task[frozenset[str] | str]] = {}
+
+    async def members_of(self, tenant: str, group: str) -> frozenset[str]:
+        """Everybody in a group.
+
+        Raises:
+            DirectoryUnavailable: that cannot be told now.
+        """
+        return await self._names(Asked(tenant, _GROUPS, group))
+
+    async def groups_of(self, tenant: str, person: str) -> frozenset[str]:
+        """Every group that somebody is in.
+
+        Raises:
+            DirectoryUnavailable: that cannot be told now.
+        """
+        return await self._names(Asked(tenant, _USERS, person))
+
+    async def _names(self, asked: Asked) -> frozenset[str]:
+        if _DOTS.search(asked.name):
+            return frozenset()  # a path with such a name would lead elsewhere
+        known = self._known.get(asked)
+        if known is not None and self._now() < known.again_at:
+            return known.names
+        call = self._calls.get(asked)
+        if call is None:
+            call = self._calls[asked] = asyncio.create_task(self._call(asked))
+            call.add_done_callback(lambda _: self._calls.pop(asked))
+        outcome = await asyncio.shield(call)
+        if isinstance(outcome, str):
+            what = "who is in the group" if asked.among == _GROUPS else "which groups there are of"
+            raise DirectoryUnavailable(f"{what} {asked.name} cannot be told now: user-management: {outcome}")
+        return outcome
+
+    async def _call(self, asked: Asked) -> frozenset[str] | str:
+        """The names, or why there are none to be had."""
+        began = self._now()
+        answer = await self._caller.call(_request(asked), self._timeout_seconds)
+        found = _read(asked, answer)
+        if not isinstance(found, str):
+            self._known.keep(asked, Known(found, began, began + self._kept_seconds))
+            return found
+        known, now = self._known.get(asked), self._now()
+        if known is None or now > known.since + STALE_SECONDS:
+            return found
+        log.warning("directory_answer_is_old", seconds=round(now - known.since), reason=found)
+        again_at = min(now + AGAIN_SECONDS, known.since + STALE_SECONDS)
+        self._known.keep(asked, known._replace(again_at=again_at))
+        return known.names
+
+
+def _request(asked: Asked) -> HttpRequest:
+    of = "members" if asked.among == _GROUPS else "groups"
+    return HttpRequest(
+        service=SERVICE,
+        method="GET",
+        path=f"/api/v1/{asked.among}/{quote(asked.name, safe='')}/{of}",
+        tenant=asked.tenant,
+        headers={"X-Tenant-ID": asked.tenant},
+    )
+
+
+def _read(asked: Asked, answer: HttpAnswer | NoAnswer | BadAnswer) -> frozenset[str] | str:
+    """The names in an answer, or what is wrong with it; of that, nothing that may quote the answer."""
+    match answer:
+        case NoAnswer(why, timed_out):
+            return why if timed_out else ": ".join(why.split(": ")[:2])
+        case BadAnswer(why):
+            return why.partition(": ")[0]
+    if answer.status == 404:
+        return frozenset()
+    if answer.status != 200:
+        return f"it answered {answer.status}"
+    try:
+        if asked.among == _GROUPS:
+            return frozenset(_members.decode(answer.body).members)
+        return frozenset(_groups.decode(answer.body).groups)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return f"its answer is no list of at most {MOST_NAMES} names"

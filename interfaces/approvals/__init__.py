@@ -1,0 +1,1 @@
+"""Approvals as people write them: policies in requests and files, and what a tenant has laid down."""

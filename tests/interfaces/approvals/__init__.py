@@ -1,0 +1,1 @@
+"""Tests of approvals as people write them."""
