@@ -93,12 +93,13 @@ class Standing:
         return tuple(dict.fromkeys(keys))
 
     def can_be_met_with(self, votes: Sequence[Vote]) -> bool:
-        """Whether enough can still agree, had these voted."""
-        used = _used(votes)
-        candidates = [self.seats_of(person, frozenset()) for person in self._everybody() - used - self.barred]
-        return self.needed <= filled(
-            self._capacities, [*_agreed(votes), *candidates, *self._bearers_of_roles()]
-        )
+        """Whether enough can still agree, had these voted. One has to: where those who were missing have
+        left, the stage does not end by itself."""
+        free = self._everybody() - _used(votes) - self.barred
+        seats = [self.seats_of(person, frozenset()) for person in free]
+        candidates = [*filter(None, seats), *self._bearers_of_roles()]
+        enough = filled(self._capacities, [*_agreed(votes), *candidates]) >= self.needed
+        return bool(candidates) and enough
 
     def _grants_of(self, person: str, roles: frozenset[str]) -> Sequence[tuple[Approver, Seats]]:
         """What somebody was given, by the policy and since; all before they handed their part on is gone."""

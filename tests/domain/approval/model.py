@@ -103,13 +103,13 @@ class OpenStage:
         return max(0, self.needed(now) - most_filled(self.capacities(now), self.agreed))
 
     def can_be_met(self, now: Surrounding, everybody: Collection[str]) -> bool:
-        """Whether those who are left are enough; any number may bear a role."""
+        """Whether those who are left are enough, one at least; any number may bear a role."""
         free = [person for person in everybody if person not in self.heard | now.barred]
         others = [self.rights(now, person) for person in free]
         capacities = self.capacities(now)
         for entry, approver in enumerate(self.stage.approvers):
             others += [frozenset({entry})] * (capacities[entry] if approver.role is not None else 0)
-        return most_filled(capacities, [*self.agreed, *others]) >= self.needed(now)
+        return any(others) and most_filled(capacities, [*self.agreed, *others]) >= self.needed(now)
 
 
 def opened(stage: Stage, now: Surrounding) -> OpenStage:

@@ -365,4 +365,4 @@ class ApprovalMachine(RuleBasedStateMachine):
 
 
 TestApprovalMachine = ApprovalMachine.TestCase
-TestApprovalMachine.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+TestApprovalMachine.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
