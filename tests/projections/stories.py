@@ -14,6 +14,7 @@ from domain.job import JobFired, job_stream
 from domain.workflow import workflow_stream
 from projections.approvals import Approvals
 from projections.definitions import Definitions
+from projections.delegations import Delegations
 from projections.executions import Executions
 from projections.job_runs import JobRuns
 from projections.projection import Projection
@@ -29,6 +30,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     Steps(),
     Executions(),
     Approvals(),
+    Delegations(),
     JobRuns(),
     Tasks(),
     Definitions(),
