@@ -61,7 +61,7 @@ class Heartbeat:
             fault = await self._beat()
             self._count(fault is None)
             self._note(fault)
-            await anyio.sleep(begun + self._every_seconds - anyio.current_time())
+            await anyio.sleep(max(0.0, begun + self._every_seconds - anyio.current_time()))
 
     async def _why_not(self, is_well: Callable[[], bool]) -> str | None:
         """Why there is no beat now. Whatever breaks in here is silence outside, and no more than that."""
