@@ -6,7 +6,7 @@ import yaml
 from pydantic import SecretStr
 
 from config.sections import Settings
-from config.urls import MASK, SecretPathUrl, SecretUrl
+from config.urls import MASK, SecretUrl
 
 
 def masked(settings: Settings) -> str:
@@ -27,6 +27,6 @@ def _shown(value: object) -> object:
         return [_shown(inner) for inner in value]
     if isinstance(value, SecretStr):
         return MASK if value.get_secret_value() else ""
-    if isinstance(value, (SecretUrl, SecretPathUrl, Path)):
+    if isinstance(value, (SecretUrl, Path)):
         return str(value)
     return value

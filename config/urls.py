@@ -21,7 +21,7 @@ class SecretUrl(Secret[str]):
         return mask_url(self.get_secret_value())
 
 
-class SecretPathUrl(Secret[str]):
+class SecretPathUrl(SecretUrl):
     """An address that is a secret from its path on: whoever knows it can speak in our name."""
 
     def _display(self) -> str:
