@@ -33,6 +33,7 @@ from interfaces.rest.models import (
     NoQuery,
     NothingToSayRequest,
     Paging,
+    PreviewQuery,
     Query,
     ReasonRequest,
     RetryRequest,
@@ -71,6 +72,7 @@ QUERIES: dict[str, type[Query]] = {
     "listApprovalEvents": Paging,
     "listDelegations": DelegationFilters,
     "listJobs": NoQuery,
+    "previewJob": PreviewQuery,
     "listJobRuns": RunFilters,
     "listTasks": TaskFilters,
 }

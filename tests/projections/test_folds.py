@@ -23,8 +23,8 @@ from tests.samples import SAMPLES
 STEPS = ("risk_analysis", "risk_scoring", "forecast", "recommendation")
 FIRST, SECOND = derived_id("execution", "w-1", "1"), derived_id("execution", "w-1", "2")
 
-UNSEEN = {topic for topic in type_registry if topic.startswith("concurrency.")}
-"""A group has no document: what it decides shows in its workflows'."""
+UNSEEN = {"job.paused", "job.resumed", *(each for each in type_registry if each.startswith("concurrency."))}
+"""A group has no document: what it decides shows in its workflows'. Nor has a job: its runs have."""
 
 Json = dict[str, Any]
 
@@ -243,6 +243,9 @@ def test_a_run_by_hand_has_no_nominal_time() -> None:
         "actor": USER,
         "metadata": {},
         "scheduledAt": "2026-11-22T22:11:05.123Z",
+        "triggeredAt": "2026-11-22T22:11:05.123Z",
+        "deadlineAt": "2026-11-23T04:11:05.123Z",
+        "attempt": 1,
     }
 
 
