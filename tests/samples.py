@@ -24,6 +24,7 @@ from domain.workflow import (
     WorkflowStarted,
 )
 from tests.builders import CAUSE, CORRELATION, NOW, TENANT, USER, after
+from tests.samples_backfills import BACKFILL_EVENTS
 from tests.samples_concurrency import EVENTS as CONCURRENCY_EVENTS
 from tests.samples_concurrency import GROUP
 from tests.samples_definitions import DEFINITION_EVENTS
@@ -264,7 +265,7 @@ _EVENTS: tuple[Event, ...] = (
 
 SAMPLES: dict[str, Recorded] = {
     event.TOPIC: Recorded(stream=STREAM, version=3, timestamp=NOW, meta=META, event=event)
-    for event in (*_EVENTS, *CONCURRENCY_EVENTS, *DEFINITION_EVENTS, *TASK_EVENTS)
+    for event in (*_EVENTS, *CONCURRENCY_EVENTS, *DEFINITION_EVENTS, *TASK_EVENTS, *BACKFILL_EVENTS)
 }
 """Recorded examples by topic."""
 

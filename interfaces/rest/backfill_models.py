@@ -4,11 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from domain.backfill import Outcome
 from interfaces.fields import BackfillDays, DateOrMoment, JsonObject, MaxActive, Silent
 from interfaces.rest.models import ApiModel, Paging
 
-BackfillStatus = Literal["running", "cancelling"] | Outcome
+BackfillStatus = Literal["running", "cancelling", "completed", "completed_with_failures", "cancelled"]
 
 
 class StartBackfillRequest(ApiModel):

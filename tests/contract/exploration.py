@@ -25,6 +25,7 @@ BEYOND_SCHEMAS = {
     f"{_APPROVALS}/{{id}}/reject": "comment",
     f"{_APPROVALS}/{{id}}/claim": "X-User-ID",
     "POST /api/v1/hitl/delegations": "X-User-ID|to|endsAt",
+    "POST /api/v1/jobs/{job}/backfills": r"to|windowDays|metadata(\..+)?",
 }
 """Which fields of an operation may be refused though they keep to their schemas."""
 

@@ -13,6 +13,7 @@ from domain.event import Event, Recorded
 from domain.job import JobFired, job_stream
 from domain.workflow import workflow_stream
 from projections.approvals import Approvals
+from projections.backfills import Backfills
 from projections.definitions import Definitions
 from projections.executions import Executions
 from projections.job_runs import JobRuns
@@ -30,6 +31,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     Executions(),
     Approvals(),
     JobRuns(),
+    Backfills(),
     Tasks(),
     Definitions(),
 )

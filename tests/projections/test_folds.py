@@ -23,8 +23,11 @@ from tests.samples import SAMPLES
 STEPS = ("risk_analysis", "risk_scoring", "forecast", "recommendation")
 FIRST, SECOND = derived_id("execution", "w-1", "1"), derived_id("execution", "w-1", "2")
 
-UNSEEN = {topic for topic in type_registry if topic.startswith("concurrency.")}
-"""A group has no document: what it decides shows in its workflows'."""
+UNSEEN = {
+    *(topic for topic in type_registry if topic.startswith("concurrency.")),
+    *("backfill.admitted", "backfill.left"),
+}
+"""A group has no document: what it decides shows in its workflows', and a place in the backfill's."""
 
 Json = dict[str, Any]
 
@@ -298,6 +301,7 @@ def test_an_event_without_the_one_that_made_its_document_is_a_gap(projection: Pr
         "workflow_executions": "workflow.step_failed",
         "hitl_approvals": "approval.approved",
         "workflow_job_runs": "job.run_failed",
+        "workflow_backfills": "backfill.window_started",
         "workflow_tasks": "task.claimed",
         "workflow_definitions": "definition.retired",
     }[projection.container.name]
