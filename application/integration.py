@@ -86,7 +86,7 @@ def public_message(recorded: Recorded) -> PublicMessage | None:
     message_type, data = described
     meta = recorded.meta
     metadata = {
-        "correlationId": meta.correlation_id,
+        "correlationId": _correlation(recorded),
         "causationId": meta.causation_id,
         "userId": meta.actor,
     }
@@ -98,6 +98,13 @@ def public_message(recorded: Recorded) -> PublicMessage | None:
         data=data,
         metadata={name: value for name, value in metadata.items() if value and is_uuid(value)},
     )
+
+
+def _correlation(recorded: Recorded) -> str:
+    """A job's worker gives it back, and the run that it reports is told by it."""
+    if isinstance(recorded.event, JobFired):
+        return recorded.event.correlation_id or recorded.event.run_id
+    return recorded.meta.correlation_id
 
 
 def envelope(message: PublicMessage, source: Source, wire_type: str | None = None) -> bytes:

@@ -61,9 +61,10 @@ class RetryJobRun(JobCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeOutJobRun(JobCommand):
-    """Give up on a run that nobody has reported in time."""
+    """Give up on a run that nobody has reported in time; a clock that was set back does not save it."""
 
     run_id: str
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,7 +136,7 @@ class JobHandlers:
         return await self._do(
             command,
             lambda state, definition, now: job.time_out(
-                state or BatchJob(), definition, command.run_id, now=now
+                state or BatchJob(), definition, command.run_id, now=max(now, command.due_at)
             ),
         )
 

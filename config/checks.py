@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from application.integration import PUBLISHED_TYPES
+from application.integration import JOB_TRIGGER, PUBLISHED_TYPES
 from config.faults import Fault
 from config.kinds import ROLES
 from config.sections import Settings
@@ -149,6 +149,42 @@ def _aliases_are_unmistakable(settings: Settings) -> Iterator[Fault]:
             yield Fault(path, "that is a documented type itself, and what comes in could be either")
 
 
+def _each_job_fires_at_some_time(settings: Settings) -> Iterator[Fault]:
+    known = settings.batch_jobs.crons
+    for job in settings.batch_jobs.jobs:
+        if job not in known:
+            yield Fault(
+                ("batch_jobs", "jobs", job),
+                f"it has no cron, and is none of the platform's{did_you_mean(job, known)}",
+            )
+
+
+def _job_queues_are_reached_by_one_type_each(settings: Settings) -> Iterator[Fault]:
+    """What goes to a worker's own queue must not be what all the other jobs go by."""
+    own = settings.rabbitmq
+    taken = {own.queue, own.job_queue, own.dead_letter_queue}
+    first: dict[str, tuple[str, str | None]] = {}
+    for job, rules in settings.batch_jobs.jobs.items():
+        path = ("batch_jobs", "jobs", job)
+        if rules.message_type == JOB_TRIGGER:
+            if rules.queue is not None:
+                yield Fault(
+                    (*path, "queue"), f"{JOB_TRIGGER} goes to {own.job_queue}: give it a message_type too"
+                )
+            continue
+        if not _TYPE.fullmatch(rules.message_type) or len(rules.message_type) > 255:
+            yield Fault(
+                (*path, "message_type"), allowed="a type: letters, digits, _ and -, in parts joined by dots"
+            )
+        elif rules.message_type in {*DOCUMENTED, *own.type_aliases.values()}:
+            yield Fault((*path, "message_type"), "that type means something else already")
+        if rules.queue in taken:
+            yield Fault((*path, "queue"), "this service uses that queue itself")
+        other, queue = first.setdefault(rules.message_type, (job, rules.queue))
+        if queue != rules.queue:
+            yield Fault((*path, "queue"), f"{other} sends the same message_type elsewhere")
+
+
 _CHECKS: tuple[Callable[[Settings], Iterator[Fault]], ...] = (
     _jwt_mode_needs_a_secret,
     _strangers_are_kept_out,
@@ -160,4 +196,6 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Fault]], ...] = (
     _queues_are_apart,
     _roles_find_what_they_need,
     _aliases_are_unmistakable,
+    _each_job_fires_at_some_time,
+    _job_queues_are_reached_by_one_type_each,
 )

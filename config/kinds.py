@@ -103,6 +103,26 @@ def _cron(text: str) -> str:
     return text
 
 
+_WORDS = frozenset(("$ref", "$schema", "$comment", "title", "description", "pattern", "format"))
+_BY_NAME = frozenset(("properties", "patternProperties", "$defs", "dependentSchemas"))
+
+
+def _typed(schema: object) -> object:
+    """A schema of texts as YAML would read it; what is always a text stays one, and so do names."""
+    if isinstance(schema, dict):
+        return {
+            keyword: value
+            if keyword in _WORDS and isinstance(value, str)
+            else {name: _typed(each) for name, each in value.items()}
+            if keyword in _BY_NAME and isinstance(value, dict)
+            else _typed(value)
+            for keyword, value in schema.items()
+        }
+    if isinstance(schema, list):
+        return [_typed(each) for each in schema]
+    return _scalar(schema)
+
+
 def _json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     if faults := schema_faults(schema):
         raise ValueError("; ".join(f"{each.field}: {each.message}" for each in faults[:3]))
@@ -258,7 +278,10 @@ CatchingUp = Annotated[
     Literal["none", "latest", "all"], BeforeValidator(_lower), Allowed("none, latest or all")
 ]
 JsonSchema = Annotated[
-    dict[str, Any], AfterValidator(_json_schema), Allowed("a JSON Schema, as definitions have them")
+    dict[str, Any],
+    BeforeValidator(_typed),
+    AfterValidator(_json_schema),
+    Allowed("a JSON Schema, as definitions have them"),
 ]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error", "critical"],

@@ -174,10 +174,10 @@ class Services(Section):
 
 
 class JobRetries(Section):
-    """How often a failed run is tried again."""
+    """How often a run is tried at most, and when again after it has failed."""
 
     attempts: Count = 1
-    delay_seconds: Seconds = 300.0
+    delay_seconds: Delay = 300.0
     factor: Factor = 2.0
 
 

@@ -13,7 +13,8 @@ import yaml
 
 from config.faults import Path, SettingsError, dotted
 
-_DEEPEST = 8
+_DEEPEST = 24
+"""A job's metadata_schema begins at the fifth and has levels of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """pydantic's findings, as faults in an operator's words."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -22,7 +22,10 @@ def faults_of(error: ValidationError) -> list[Fault]:
 def allowed_at(path: Path) -> Allowed | None:
     """What the setting at a place takes; inside a list or mapping, what the whole of it takes."""
     found = _field_at(path)
-    return next((meta for meta in found.metadata if isinstance(meta, Allowed)), None) if found else None
+    if found is None:
+        return None
+    of_each = (meta for kind in get_args(found.annotation) for meta in getattr(kind, "__metadata__", ()))
+    return next((meta for meta in (*found.metadata, *of_each) if isinstance(meta, Allowed)), None)
 
 
 def shown(path: Path, text: str) -> str | None:
@@ -68,13 +71,15 @@ def _all_keys(section: type[Section], above: Path = ()) -> Iterator[Path]:
 
 def _field_at(path: Path) -> FieldInfo | None:
     section: type[Section] = Settings
-    for name in path:
+    names = iter(path)
+    for name in names:
         field = section.model_fields.get(name)
         if field is None:
             return None
-        if not (isinstance(field.annotation, type) and issubclass(field.annotation, Section)):
+        inner = _inner(field)
+        if inner is None or (_is_by_name(field) and next(names, None) is None):
             return field
-        section = field.annotation
+        section = inner
     return None
 
 
@@ -85,10 +90,21 @@ def _is_section(path: Path) -> bool:
 def _section_at(path: Path) -> type[Section]:
     """The section at a place; the bare `Section`, which has no settings, where there is none."""
     section: type[Section] = Settings
-    for name in path:
+    names = iter(path)
+    for name in names:
         field = section.model_fields.get(name)
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, Section)):
+        inner = _inner(field) if field else None
+        if field is None or inner is None or (_is_by_name(field) and next(names, None) is None):
             return Section
         section = inner
     return section
+
+
+def _inner(field: FieldInfo) -> type[Section] | None:
+    """The section that a field is, or that each of its values by name is."""
+    kinds = (field.annotation, *get_args(field.annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
+
+
+def _is_by_name(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is not None

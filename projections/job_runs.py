@@ -29,6 +29,7 @@ _OfARun = (
     | JobRunTimedOut
     | JobRunMissed
     | JobRunSkipped
+    | JobReportUnmatched
 )
 
 
@@ -52,8 +53,6 @@ class JobRuns:
         match event:
             case JobRunsMissed():
                 return [derived_id("missed", event.job, timestamp(event.last_nominal_at))]
-            case JobReportUnmatched():
-                return [derived_id("report", event.job, timestamp(event.reported_at))]
         return [event.run_id] if isinstance(event, _OfARun) else ()
 
     def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
@@ -62,9 +61,12 @@ class JobRuns:
         (id,) = self.reads(event)
         match event:
             case JobRunScheduled() | JobFired() | JobRunMissed() | JobRunSkipped():
-                return {id: documents.get(id, _opened(event, recorded)) | _at_first(event)}
+                known = documents.get(id, _opened(event, recorded))
+                return {id: _without(known, "waitsFor") | _at_first(event)}
             case JobRunsMissed() | JobReportUnmatched():
                 return {id: _of_no_run(event, id, recorded)}
+            case JobRunCompleted(late=True):
+                return {id: _without(existing(documents, id), "retryAt") | _changes(event)}
         return {id: existing(documents, id) | _changes(event)}
 
 
@@ -88,21 +90,26 @@ def _opened(event: Event, recorded: Recorded) -> Json:
 def _at_first(event: Event) -> Json:
     match event:
         case JobRunScheduled():
-            return {"waitsFor": event.waits_for, **_at("dueAt", event.due_at)}
+            return {"waitsFor": event.waits_for, **_at("dueAt", event.due_at)} | _retry_of(event)
         case JobRunMissed():
-            return {"status": "missed", "reason": event.reason}
+            return {"status": "missed", "reason": event.reason, **_at("noticedAt", event.noticed_at)}
         case JobRunSkipped():
-            return {"status": "skipped", "reason": event.reason}
+            skipped_at = _at("skippedAt", event.skipped_at)
+            return {"status": "skipped", "reason": event.reason} | skipped_at | _retry_of(event)
         case JobFired():
-            told = {"retryOf": event.retry_of, "backfillId": event.backfill_id}
+            backfill = {} if event.backfill_id is None else {"backfillId": event.backfill_id}
             return {
                 "metadata": event.metadata,
                 "triggeredAt": timestamp(event.fired_at),
                 "attempt": event.attempt,
                 **_at("deadlineAt", event.deadline_at),
-                **{name: value for name, value in told.items() if value is not None},
-            }
+                **backfill,
+            } | _retry_of(event)
     return {}
+
+
+def _retry_of(event: JobRunScheduled | JobFired | JobRunSkipped) -> Json:
+    return {} if event.retry_of is None else {"retryOf": event.retry_of}
 
 
 def _changes(event: Event) -> Json:
@@ -139,10 +146,16 @@ def _of_no_run(event: JobRunsMissed | JobReportUnmatched, id: str, recorded: Rec
     if isinstance(event, JobRunsMissed):
         first, last = timestamp(event.first_nominal_at), timestamp(event.last_nominal_at)
         reason = f"nobody watched the clock: {event.number} firings from {first} to {last}"
-        return common | {"status": "missed", "triggeredBy": "scheduler", "reason": reason}
-    error = {} if event.error is None else {"error": event.error}
+        noticed_at = _at("noticedAt", event.noticed_at)
+        return common | {"status": "missed", "triggeredBy": "scheduler", "reason": reason} | noticed_at
+    told = {} if event.error is None else {"error": event.error}
+    told |= _at(f"{event.outcome}At", event.reported_at)
     reason = "the worker reported an end, and no run was open: somebody else has triggered it"
-    return common | {"status": event.outcome, "triggeredBy": "unknown", "reason": reason, **error}
+    return common | {"status": event.outcome, "triggeredBy": "unknown", "reason": reason, **told}
+
+
+def _without(document: Json, name: str) -> Json:
+    return {key: value for key, value in document.items() if key != name}
 
 
 def _at(name: str, moment: datetime | None) -> Json:

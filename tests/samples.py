@@ -3,7 +3,6 @@
 from domain.approval import ApprovalApproved, ApprovalRejected, ApprovalRequested, ApprovalWithdrawn
 from domain.definition import OPPORTUNITY_ANALYSIS, Announcements, MapOver, Retry, StepDefinition, Work
 from domain.event import Event, Metadata, Recorded, event_id
-from domain.job import JobFired, JobRunCompleted, JobRunFailed
 from domain.values import StepRef
 from domain.workflow import (
     CompensationBegan,
@@ -28,6 +27,7 @@ from tests.samples_backfills import BACKFILL_EVENTS
 from tests.samples_concurrency import EVENTS as CONCURRENCY_EVENTS
 from tests.samples_concurrency import GROUP
 from tests.samples_definitions import DEFINITION_EVENTS
+from tests.samples_jobs import JOB_EVENTS, JOBS_AS_READ_FROM_VERSION_1
 from tests.samples_tasks import TASK_EVENTS
 
 STREAM = f"{TENANT}/sample/s-1"
@@ -71,16 +71,6 @@ _EVENTS: tuple[Event, ...] = (
     ApprovalWithdrawn(
         approval_id="a-1", opportunity_id="opp-1", reason="not needed", withdrawn_at=after(minutes=6)
     ),
-    JobFired(
-        job="outcome-sync",
-        run_id="run-1",
-        triggered_by="scheduler",
-        fired_at=NOW,
-        metadata={"schedule": "0 1 * * *", "triggeredAt": "2026-11-22T22:10:05.123Z", "n": [1, 2.5, None]},
-        nominal_at=after(seconds=-5),
-    ),
-    JobRunCompleted(job="outcome-sync", run_id="run-1", completed_at=after(hours=1)),
-    JobRunFailed(job="outcome-sync", run_id="run-2", error="no disk", failed_at=after(hours=2)),
     WorkflowStarted(
         workflow_id="w-1",
         opportunity_id="opp-1",
@@ -265,7 +255,14 @@ _EVENTS: tuple[Event, ...] = (
 
 SAMPLES: dict[str, Recorded] = {
     event.TOPIC: Recorded(stream=STREAM, version=3, timestamp=NOW, meta=META, event=event)
-    for event in (*_EVENTS, *CONCURRENCY_EVENTS, *DEFINITION_EVENTS, *TASK_EVENTS, *BACKFILL_EVENTS)
+    for event in (
+        *_EVENTS,
+        *CONCURRENCY_EVENTS,
+        *DEFINITION_EVENTS,
+        *TASK_EVENTS,
+        *JOB_EVENTS,
+        *BACKFILL_EVENTS,
+    )
 }
 """Recorded examples by topic."""
 
@@ -366,5 +363,7 @@ _AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
     ),
 )
 
-OLDER: dict[tuple[str, int], Event] = {(event.TOPIC, 1): event for event in _AS_READ_FROM_VERSION_1}
+OLDER: dict[tuple[str, int], Event] = {
+    (event.TOPIC, 1): event for event in (*_AS_READ_FROM_VERSION_1, *JOBS_AS_READ_FROM_VERSION_1)
+}
 """What an entry of a former schema version is read as today, by topic and version."""

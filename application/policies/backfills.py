@@ -6,8 +6,6 @@ or after a kill by another instance, opens no run twice and starts no window twi
 
 from collections.abc import Sequence
 
-import msgspec
-
 from application.backfill_commands import (
     BeginBackfill,
     CompleteWindow,
@@ -110,10 +108,8 @@ class Backfills:
         ]
 
     def _trigger(self, recorded: Recorded, event: BackfillWindowStarted) -> TriggerJob:
-        """The worker's report comes back by the trigger's correlation, so each run has its own."""
-        meta = because_of(recorded, self.name)
         return TriggerJob(
-            meta=msgspec.structs.replace(meta, correlation_id=event.run_id),
+            meta=because_of(recorded, self.name),
             job=event.job,
             run_id=event.run_id,
             metadata=event.metadata,

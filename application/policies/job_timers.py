@@ -73,16 +73,28 @@ def _timer(kind: str, due_at: datetime, job: str, run_id: str, recorded: Recorde
     return Timer(id=id, due_at=due_at, kind=kind, payload={"job": job, "run_id": run_id}, meta=meta)
 
 
-def _command(kind: type[ReleaseJobRun | TimeOutJobRun | RetryJobRun]) -> Callable[[Timer], Command]:
-    def command(timer: Timer) -> Command:
-        return kind(meta=timer.meta, job=str(timer.payload["job"]), run_id=str(timer.payload["run_id"]))
+def _release(timer: Timer) -> Command:
+    job, run_id = _named(timer)
+    return ReleaseJobRun(meta=timer.meta, job=job, run_id=run_id)
 
-    return command
+
+def _time_out(timer: Timer) -> Command:
+    job, run_id = _named(timer)
+    return TimeOutJobRun(meta=timer.meta, job=job, run_id=run_id, due_at=timer.due_at)
+
+
+def _try_again(timer: Timer) -> Command:
+    job, run_id = _named(timer)
+    return RetryJobRun(meta=timer.meta, job=job, run_id=run_id)
+
+
+def _named(timer: Timer) -> tuple[str, str]:
+    return str(timer.payload["job"]), str(timer.payload["run_id"])
 
 
 COMMANDS: Mapping[str, Callable[[Timer], Command]] = {
-    RELEASE: _command(ReleaseJobRun),
-    DEADLINE: _command(TimeOutJobRun),
-    RETRY: _command(RetryJobRun),
+    RELEASE: _release,
+    DEADLINE: _time_out,
+    RETRY: _try_again,
 }
 """The command that each kind of timer stands for."""

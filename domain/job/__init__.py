@@ -24,7 +24,7 @@ from domain.job.events import (
     run_id,
 )
 from domain.job.firing import fire, miss, publish, release, trigger, try_again
-from domain.job.pausing import pause, resume
+from domain.job.pausing import pause, paused, resume
 from domain.job.policy import (
     CatchUp,
     JobDefinition,
@@ -70,6 +70,7 @@ __all__ = [
     "made_up_for",
     "miss",
     "pause",
+    "paused",
     "publish",
     "release",
     "resume",

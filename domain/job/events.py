@@ -21,6 +21,11 @@ def run_id(job: str, nominal_at: datetime) -> str:
     return derived_id("firing", job, timestamp(nominal_at))
 
 
+def report_id(job: str, number: int) -> str:
+    """What a report is kept under that belongs to no run, the ``number``-th of the job."""
+    return derived_id("report", job, str(number))
+
+
 def retry_id(run_id: str, attempt: int) -> str:
     """The id of the run that tries another one again."""
     return derived_id("retry of a run", run_id, str(attempt))
@@ -28,7 +33,10 @@ def retry_id(run_id: str, attempt: int) -> str:
 
 @stored_as("job.run_scheduled")
 class JobRunScheduled(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A firing's time has come; its trigger goes out at ``due_at``, or when the open run has ended."""
+    """A firing's time has come; its trigger goes out at ``due_at``, or when the open run has ended.
+
+    It may wait for the one and then, at ``due_at``, have to wait for the other.
+    """
 
     job: str
     run_id: str
@@ -37,13 +45,16 @@ class JobRunScheduled(Event, frozen=True, kw_only=True, omit_defaults=True):
     metadata: Mapping[str, Any]
     waits_for: WaitsFor
     due_at: datetime | None = None
+    attempt: int = 1
+    retry_of: str | None = None
 
 
 @stored_as("job.fired", version=2, upcasters={1: lambda stored: stored})
 class JobFired(Event, frozen=True, kw_only=True, omit_defaults=True):
     """The trigger of a run goes out; ``nominal_at`` is the time that cron named, absent for one by hand.
 
-    Without a ``deadline_at`` nobody waits for a report. It may go by the run's id or ``correlation_id``.
+    Without a ``deadline_at`` nobody waits for a report. It may go by the run's id or ``correlation_id``, and
+    the trigger carries ``correlation_id``, or else the run's id, for the worker to give back.
     """
 
     job: str
@@ -137,13 +148,18 @@ class JobRunSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
     nominal_at: datetime
     skipped_at: datetime
     reason: str
+    retry_of: str | None = None
 
 
 @stored_as("job.report_unmatched")
 class JobReportUnmatched(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The worker reported an end, and no run was open: somebody else has triggered it."""
+    """The worker reported an end, and no run was open: somebody else has triggered it.
+
+    In the history of the job's runs it has an id of its own.
+    """
 
     job: str
+    run_id: str
     outcome: Literal["completed", "failed"]
     reported_at: datetime
     error: str | None = None

@@ -18,6 +18,7 @@ from domain.job.events import (
     retry_id,
     run_id,
 )
+from domain.job.pausing import paused
 from domain.job.policy import JobDefinition
 from domain.job.state import BatchJob
 from domain.values import timestamp
@@ -28,38 +29,25 @@ MOST_TOLD_ONE_BY_ONE = 1000
 def fire(
     state: BatchJob | None, definition: JobDefinition, nominal_at: datetime, *, now: datetime
 ) -> tuple[Event, ...]:
-    """Take a firing whose time has come; one that something has come of already stays as it is."""
+    """Take a firing whose time has come; one that something has come of already stays as it is.
+
+    Whether another run is in its way is asked when its trigger is to go out, that is, after its jitter.
+    """
     job = state or BatchJob()
     run = run_id(definition.name, nominal_at)
     if job.is_known(run, nominal_at):
         return ()
-    if job.pause is not None:
-        reason = f"{job.pause.by} has paused the job: {job.pause.reason}"
-        return (_skipped(definition.name, run, nominal_at, reason, now),)
-    others = [each for each in job.open_runs if each.fired.backfill_id is None]
-    queued = [each for each in job.waiting if each.waits_for == "open_run"]
-    if others and definition.policy.overlap == "skip":
-        reason = f"run {others[-1].fired.run_id} is still open"
-        return (_skipped(definition.name, run, nominal_at, reason, now),)
-    if definition.policy.overlap == "queue_one" and queued:
-        reason = f"run {queued[0].run_id} waits already"
-        return (_skipped(definition.name, run, nominal_at, reason, now),)
     due_at = definition.policy.due_at(definition.name, nominal_at)
-    waits_for_run = bool(others) and definition.policy.overlap == "queue_one"
-    if waits_for_run or due_at > now:
-        return (
-            JobRunScheduled(
-                job=definition.name,
-                run_id=run,
-                scheduled_at=now,
-                nominal_at=nominal_at,
-                metadata=_cron_metadata(definition, now),
-                waits_for="open_run" if waits_for_run else "jitter",
-                due_at=None if waits_for_run else due_at,
-            ),
-        )
-    metadata = _cron_metadata(definition, now)
-    return (fired(definition, run, "scheduler", metadata, now=now, nominal_at=nominal_at),)
+    planned = JobRunScheduled(
+        job=definition.name,
+        run_id=run,
+        scheduled_at=now,
+        nominal_at=nominal_at,
+        metadata=_cron_metadata(definition, now),
+        waits_for="jitter",
+        due_at=due_at,
+    )
+    return (planned,) if due_at > now and job.pause is None else (_let_go(job, definition, planned, now),)
 
 
 def miss(state: BatchJob | None, job: str, missed: Sequence[datetime], *, now: datetime) -> tuple[Event, ...]:
@@ -67,16 +55,7 @@ def miss(state: BatchJob | None, job: str, missed: Sequence[datetime], *, now: d
     known = state or BatchJob()
     new = [each for each in missed if not known.is_known(run_id(job, each), each)]
     many, few = new[:-MOST_TOLD_ONE_BY_ONE], new[-MOST_TOLD_ONE_BY_ONE:]
-    together = (
-        JobRunsMissed(
-            job=job,
-            first_nominal_at=many[0],
-            last_nominal_at=many[-1],
-            number=len(many),
-            noticed_at=now,
-        ),
-    )
-    one_by_one = (
+    one_by_one = tuple(
         JobRunMissed(
             job=job,
             run_id=run_id(job, each),
@@ -86,7 +65,16 @@ def miss(state: BatchJob | None, job: str, missed: Sequence[datetime], *, now: d
         )
         for each in few
     )
-    return (*(together if many else ()), *one_by_one)
+    if not many:
+        return one_by_one
+    together = JobRunsMissed(
+        job=job,
+        first_nominal_at=many[0],
+        last_nominal_at=many[-1],
+        number=len(many),
+        noticed_at=now,
+    )
+    return (together, *one_by_one)
 
 
 def trigger(
@@ -99,32 +87,43 @@ def trigger(
     correlation_id: str | None = None,
     backfill_id: str | None = None,
 ) -> tuple[Event, ...]:
-    """Open a run by hand, or for a backfill; a run that is there already is not opened twice."""
+    """Open a run by hand, or for a backfill; a run that is there already is not opened twice.
+
+    The runs of a backfill come of one request, whose ``correlation_id`` could not tell them apart: theirs are
+    their own ids.
+    """
     if state is not None and state.is_known(run):
         return ()
     triggered_by: TriggeredBy = "manual" if backfill_id is None else "backfill"
     opened = fired(definition, run, triggered_by, metadata, now=now, backfill_id=backfill_id)
-    return (msgspec.structs.replace(opened, correlation_id=correlation_id),)
+    named = correlation_id if backfill_id is None else None
+    return (msgspec.structs.replace(opened, correlation_id=named),)
 
 
 def release(state: BatchJob, definition: JobDefinition, run: str, *, now: datetime) -> tuple[Event, ...]:
-    """Let the trigger of a run go out whose delay is over."""
+    """Let the trigger of a run go out whose delay is over, if nothing else is in its way by now."""
     waiting = next((each for each in state.waiting if each.run_id == run), None)
-    if waiting is None:
+    if waiting is None or waiting.waits_for != "jitter":
         return ()
-    return (_after_waiting(definition, waiting, now),)
+    return (_let_go(state, definition, waiting, now),)
 
 
 def next_in_line(state: BatchJob, definition: JobDefinition, *, now: datetime) -> tuple[Event, ...]:
     """What may go out after a run has ended: the one that waited for it."""
-    if any(each.fired.backfill_id is None for each in state.open_runs):
+    queued = state.queued
+    if queued is None or state.in_the_way:
         return ()
-    queued = next((each for each in state.waiting if each.waits_for == "open_run"), None)
-    return () if queued is None else (_after_waiting(definition, queued, now),)
+    if state.pause is not None:
+        return (_skipped(queued, paused(state.pause), now),)
+    return (_after_waiting(definition, queued, now),)
 
 
 def try_again(state: BatchJob, definition: JobDefinition, run: str, *, now: datetime) -> tuple[Event, ...]:
-    """Open another run in place of one that has failed, with the same metadata."""
+    """Open another run in place of one that has failed, with the same metadata.
+
+    One of cron's minds the overlap and the pause as a firing does; one by hand, or of a backfill, as little
+    as that.
+    """
     failed = next((each for each in state.ended_badly if each.run_id == run), None)
     if failed is None:
         return ()
@@ -132,12 +131,26 @@ def try_again(state: BatchJob, definition: JobDefinition, run: str, *, now: date
     again = retry_id(run, attempt)
     if state.is_known(again):
         return ()
-    return (
-        msgspec.structs.replace(
-            failed,
+    if failed.nominal_at is not None:
+        planned = JobRunScheduled(
+            job=definition.name,
             run_id=again,
-            fired_at=now,
-            deadline_at=now + timedelta(seconds=definition.policy.deadline_seconds),
+            scheduled_at=now,
+            nominal_at=failed.nominal_at,
+            metadata=failed.metadata,
+            waits_for="jitter",
+            attempt=attempt,
+            retry_of=run,
+        )
+        return (_let_go(state, definition, planned, now),)
+    return (
+        fired(
+            definition,
+            again,
+            failed.triggered_by,
+            failed.metadata,
+            now=now,
+            backfill_id=failed.backfill_id,
             attempt=attempt,
             retry_of=run,
         ),
@@ -161,6 +174,8 @@ def fired(
     now: datetime,
     nominal_at: datetime | None = None,
     backfill_id: str | None = None,
+    attempt: int = 1,
+    retry_of: str | None = None,
 ) -> JobFired:
     """A run's trigger, that goes out now."""
     return JobFired(
@@ -173,17 +188,48 @@ def fired(
         message_type=definition.message_type,
         deadline_at=now + timedelta(seconds=definition.policy.deadline_seconds),
         backfill_id=backfill_id,
+        attempt=attempt,
+        retry_of=retry_of,
     )
 
 
+def _let_go(job: BatchJob, definition: JobDefinition, planned: JobRunScheduled, now: datetime) -> Event:
+    """What becomes of a run of cron's now that nothing but the others can keep it."""
+    overlap, others = definition.policy.overlap, job.in_the_way
+    if job.pause is not None:
+        return _skipped(planned, paused(job.pause), now)
+    if overlap == "skip" and others:
+        return _skipped(planned, f"run {others[-1].run_id} is still open", now)
+    if overlap == "queue_one" and job.queued is not None:
+        return _skipped(planned, f"run {job.queued.run_id} waits already", now)
+    if overlap == "queue_one" and others:
+        return msgspec.structs.replace(planned, scheduled_at=now, waits_for="open_run", due_at=None)
+    return _after_waiting(definition, planned, now)
+
+
 def _after_waiting(definition: JobDefinition, waiting: JobRunScheduled, now: datetime) -> JobFired:
-    metadata = {**waiting.metadata, "triggeredAt": timestamp(now)}
-    return fired(definition, waiting.run_id, "scheduler", metadata, now=now, nominal_at=waiting.nominal_at)
+    return fired(
+        definition,
+        waiting.run_id,
+        "scheduler",
+        {**waiting.metadata, "triggeredAt": timestamp(now)},
+        now=now,
+        nominal_at=waiting.nominal_at,
+        attempt=waiting.attempt,
+        retry_of=waiting.retry_of,
+    )
 
 
 def _cron_metadata(definition: JobDefinition, now: datetime) -> Mapping[str, Any]:
     return {"schedule": definition.schedule.cron, "triggeredAt": timestamp(now)}
 
 
-def _skipped(job: str, run: str, nominal_at: datetime, reason: str, now: datetime) -> JobRunSkipped:
-    return JobRunSkipped(job=job, run_id=run, nominal_at=nominal_at, skipped_at=now, reason=reason)
+def _skipped(planned: JobRunScheduled, reason: str, now: datetime) -> JobRunSkipped:
+    return JobRunSkipped(
+        job=planned.job,
+        run_id=planned.run_id,
+        nominal_at=planned.nominal_at,
+        skipped_at=now,
+        reason=reason,
+        retry_of=planned.retry_of,
+    )

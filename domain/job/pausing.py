@@ -4,7 +4,7 @@ from datetime import datetime
 
 from domain.event import Event
 from domain.job.events import JobPaused, JobResumed
-from domain.job.state import BatchJob
+from domain.job.state import BatchJob, Pause
 
 
 def pause(state: BatchJob | None, *, job: str, by: str, reason: str, now: datetime) -> tuple[Event, ...]:
@@ -19,3 +19,8 @@ def resume(state: BatchJob | None, *, job: str, by: str, now: datetime) -> tuple
     if state is None or state.pause is None:
         return ()
     return (JobResumed(job=job, by=by, resumed_at=now),)
+
+
+def paused(pause: Pause) -> str:
+    """Why a firing is skipped meanwhile."""
+    return f"{pause.by} has paused the job: {pause.reason}"

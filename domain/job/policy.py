@@ -22,8 +22,13 @@ ON_TIME = timedelta(minutes=1)
 """So late a firing may be and is not a missed one: a restart or a handover takes seconds."""
 
 
+_LONGEST_PAUSE_SECONDS = 86_400.0
+
+
 class Retries(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a failed run is tried again, and when: after ``delay_seconds * factor ** (n - 1)``."""
+    """How often a run is tried at most, and when again: after ``delay_seconds * factor ** (n - 1)``, a day at
+    most, for the n-th time.
+    """
 
     attempts: int = 1
     delay_seconds: float = 300.0
@@ -31,7 +36,11 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
 
     def pause_before(self, attempt: int) -> timedelta:
         """How long to wait before that attempt, the second being the first that waits."""
-        return timedelta(seconds=min(self.delay_seconds * self.factor ** (attempt - 2), 86_400.0))
+        try:
+            seconds = self.delay_seconds * self.factor ** (attempt - 2)
+        except OverflowError:
+            seconds = _LONGEST_PAUSE_SECONDS
+        return timedelta(seconds=min(seconds, _LONGEST_PAUSE_SECONDS))
 
 
 class JobPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +61,7 @@ class JobPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def due_at(self, job: str, nominal_at: datetime) -> datetime:
         """When a firing's trigger goes out."""
         share = crc32(f"{job} {timestamp(nominal_at)}".encode()) / 2**32
-        return nominal_at + timedelta(milliseconds=round(self.jitter_seconds * share * 1000))
+        return nominal_at + timedelta(milliseconds=int(self.jitter_seconds * share * 1000))
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from domain.job.events import (
     JobRunCompleted,
     JobRunFailed,
     JobRunTimedOut,
+    report_id,
 )
 from domain.job.firing import next_in_line
 from domain.job.policy import JobDefinition
@@ -29,13 +30,13 @@ def complete(
     One that comes after its run has timed out still counts. One that belongs to nothing is kept as that.
     """
     job = state or BatchJob()
-    run = _named(job, reference)
+    run = None if reference is None else job.named(reference)
     if run is not None and run in job.timed_out:
         late = next(each for each in job.ended_badly if each.run_id == run)
         return (_completed(late, ended_at, late=True),)
     open_run = _reported(job, run)
     if open_run is None:
-        return _unmatched(definition.name, run, "completed", None, now)
+        return _unmatched(job, definition.name, run, "completed", None, now)
     return _and_next(job, definition, _completed(open_run, ended_at), now)
 
 
@@ -50,10 +51,10 @@ def fail(
 ) -> tuple[Event, ...]:
     """Take a report of failure, as :func:`complete`; while the policy has attempts, another is to come."""
     job = state or BatchJob()
-    run = _named(job, reference)
+    run = None if reference is None else job.named(reference)
     open_run = _reported(job, run)
     if open_run is None:
-        return _unmatched(definition.name, run, "failed", error, now)
+        return _unmatched(job, definition.name, run, "failed", error, now)
     failed = JobRunFailed(
         job=open_run.job,
         run_id=open_run.run_id,
@@ -83,11 +84,6 @@ def time_out(state: BatchJob, definition: JobDefinition, run: str, *, now: datet
     return _and_next(state, definition, timed_out, now)
 
 
-def _named(job: BatchJob, reference: str | None) -> str | None:
-    """The run that a report names. What is no run's is of somebody else's making, and names none."""
-    return None if reference is None else job.runs.get(reference)
-
-
 def _reported(job: BatchJob, run: str | None) -> JobFired | None:
     """The open run that a report is of."""
     if run is not None:
@@ -111,6 +107,7 @@ def _completed(run: JobFired, ended_at: datetime, *, late: bool = False) -> JobR
 
 
 def _unmatched(
+    job: BatchJob,
     name: str,
     run: str | None,
     outcome: Literal["completed", "failed"],
@@ -120,7 +117,8 @@ def _unmatched(
     """A report of a run that has ended is nothing new."""
     if run is not None:
         return ()
-    return (JobReportUnmatched(job=name, outcome=outcome, reported_at=now, error=error),)
+    id = report_id(name, job.unmatched + 1)
+    return (JobReportUnmatched(job=name, run_id=id, outcome=outcome, reported_at=now, error=error),)
 
 
 def _retry_at(definition: JobDefinition, run: JobFired, now: datetime) -> datetime | None:

@@ -57,11 +57,33 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     ended_badly: tuple[JobFired, ...] = ()
     timed_out: frozenset[str] = frozenset()
     missed_until: datetime | None = None
+    unmatched: int = 0
     pause: Pause | None = None
+
+    @property
+    def in_the_way(self) -> tuple[JobFired, ...]:
+        """The open runs that cron minds: not those of a backfill, nor those that nobody waits for."""
+        return tuple(
+            each.fired
+            for each in self.open_runs
+            if each.fired.backfill_id is None and each.fired.deadline_at is not None
+        )
+
+    @property
+    def queued(self) -> JobRunScheduled | None:
+        """The run that waits for the end of another."""
+        return next((each for each in self.waiting if each.waits_for == "open_run"), None)
 
     def open_run(self, run_id: str) -> OpenRun | None:
         """An open run by its id."""
         return next((each for each in self.open_runs if each.fired.run_id == run_id), None)
+
+    def named(self, reference: str) -> str | None:
+        """The run that a reference belongs to; of several open ones the newest: callers may repeat it."""
+        for each in reversed(self.open_runs):
+            if reference in (each.fired.run_id, each.fired.correlation_id):
+                return each.fired.run_id
+        return self.runs.get(reference)
 
     def is_known(self, run_id: str, nominal_at: datetime | None = None) -> bool:
         """Whether something has come of a firing already."""
@@ -75,7 +97,8 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
     replace = msgspec.structs.replace
     match event:
         case JobRunScheduled():
-            return replace(job, runs=job.runs.set(event.run_id, event.run_id), waiting=(*job.waiting, event))
+            waiting = (*(each for each in job.waiting if each.run_id != event.run_id), event)
+            return replace(job, runs=job.runs.set(event.run_id, event.run_id), waiting=waiting)
         case JobFired():
             waiting = tuple(each for each in job.waiting if each.run_id != event.run_id)
             open_runs = (*job.open_runs, OpenRun(event))
@@ -90,7 +113,9 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
             )
             return replace(job, open_runs=open_runs)
         case JobRunCompleted():
-            return replace(_closed(job, event.run_id), timed_out=job.timed_out - {event.run_id})
+            ended_badly = tuple(each for each in job.ended_badly if each.run_id != event.run_id)
+            timed_out = job.timed_out - {event.run_id}
+            return replace(_closed(job, event.run_id), ended_badly=ended_badly, timed_out=timed_out)
         case JobRunFailed():
             return _ended_badly(job, event.run_id)
         case JobRunTimedOut():
@@ -103,7 +128,7 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
         case JobRunsMissed():
             return replace(job, missed_until=event.last_nominal_at)
         case JobReportUnmatched():
-            return job
+            return replace(job, unmatched=job.unmatched + 1)
         case JobPaused():
             return replace(job, pause=Pause(event.by, event.reason, event.paused_at))
         case JobResumed():

@@ -6,11 +6,21 @@ from typing import Literal
 
 import msgspec
 
-from domain.job import BatchJob, JobDefinition
+from domain.event import Event
+from domain.job import (
+    BatchJob,
+    JobDefinition,
+    JobRunScheduled,
+    JobRunSkipped,
+    evolve,
+    fire,
+    paused,
+    run_id,
+)
 from interfaces.scheduling.catch_up import caught_up
 from interfaces.scheduling.cron import UnixCron
 
-Action = Literal["fire", "skip", "miss"]
+Action = Literal["fire", "wait", "skip", "miss"]
 
 
 class PlannedFiring(msgspec.Struct, frozen=True):
@@ -41,22 +51,49 @@ def previewed(
 ) -> Preview:
     """The next ``count`` firings after ``start``, and what catch-up would do at ``now``.
 
-    Whether a run will be open when a firing comes is not known beforehand: what the overlap rule would do
-    about it is not told.
+    Catch-up is tried out on the job's state as it is. Whether a run will be open when a later firing comes is
+    not known beforehand: what the overlap rule would do about it is not told.
     """
     if not definition.enabled:
         return Preview((), ())
-    upcoming = [_planned(definition, state, each) for each in schedule.upcoming(start, count)]
+    upcoming = [_planned(definition, state, each) for each in schedule.upcoming(max(start, now), count)]
     if watched_until is None:
         return Preview(upcoming, ())
-    passed = caught_up(definition, schedule, watched_until, now=now)
-    late = [_planned(definition, state, each) for each in passed.fired]
-    missed = [PlannedFiring(each, each, "miss", "it is not made up for") for each in passed.missed]
-    return Preview(upcoming, sorted([*late, *missed], key=lambda each: each.nominal_at))
+    return Preview(upcoming, _tried_out(definition, schedule, state, watched_until, now))
 
 
 def _planned(definition: JobDefinition, state: BatchJob | None, nominal_at: datetime) -> PlannedFiring:
     due_at = definition.policy.due_at(definition.name, nominal_at)
     if state is not None and state.pause is not None:
-        return PlannedFiring(nominal_at, due_at, "skip", f"{state.pause.by} has paused the job")
+        return PlannedFiring(nominal_at, due_at, "skip", paused(state.pause))
+    return PlannedFiring(nominal_at, due_at, "fire")
+
+
+def _tried_out(
+    definition: JobDefinition,
+    schedule: UnixCron,
+    state: BatchJob | None,
+    watched_until: datetime,
+    now: datetime,
+) -> Sequence[PlannedFiring]:
+    passed = caught_up(definition, schedule, watched_until, now=now)
+    told = [
+        PlannedFiring(each, each, "miss", "it is not made up for")
+        for each in passed.missed
+        if state is None or not state.is_known(run_id(definition.name, each), each)
+    ]
+    for nominal_at in passed.fired:
+        for event in fire(state, definition, nominal_at, now=now):
+            state = evolve(state, event)
+            told.append(_outcome(definition, nominal_at, event, now))
+    return sorted(told, key=lambda each: each.nominal_at)
+
+
+def _outcome(definition: JobDefinition, nominal_at: datetime, event: Event, now: datetime) -> PlannedFiring:
+    due_at = max(definition.policy.due_at(definition.name, nominal_at), now)
+    match event:
+        case JobRunSkipped():
+            return PlannedFiring(nominal_at, due_at, "skip", event.reason)
+        case JobRunScheduled(waits_for="open_run"):
+            return PlannedFiring(nominal_at, due_at, "wait", "a run is still open")
     return PlannedFiring(nominal_at, due_at, "fire")

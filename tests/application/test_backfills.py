@@ -43,15 +43,13 @@ async def test_windows_run_one_after_the_other_to_the_end(tmp_path: Path) -> Non
     assert {(each.triggered_by, each.backfill_id) for each in fired} == {("backfill", "b-1")}
 
 
-async def test_each_run_goes_by_a_correlation_of_its_own(tmp_path: Path) -> None:
+async def test_a_report_is_of_the_run_that_it_names_and_not_of_the_newest(tmp_path: Path) -> None:
     async with backfilling(tmp_path) as running:
         await running.request(max_active=3)
         await running.settle()
         await running.report(windows()[0])
         still_open = [each.fired.run_id for each in (await running.job()).open_runs]
-        told = {each.run_id: each.correlation_id for each in await running.fired()}
     assert still_open == windows()[1:4]
-    assert told == {run_id: run_id for run_id in windows()[:4]}
 
 
 async def test_a_run_that_is_tried_again_is_the_same_window(tmp_path: Path) -> None:

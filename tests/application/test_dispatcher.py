@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from application import approval_commands, commands, task_commands
+from application import approval_commands, commands, job_commands, task_commands
 from application.approval_commands import ApprovalCommand
-from application.commands import Command, FireJob, TriggerJob
+from application.commands import Command
 from application.deciders import Committed
 from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_log import EventLog
 from application.event_store import EventStore
+from application.job_commands import FireJob, JobCommand, TriggerJob
 from application.jobs import JobHandlers
 from application.pacing import StartPace
 from application.pasts import Past
@@ -26,6 +27,7 @@ from domain.errors import JobNotFound
 from tests.application.logs import sqlite_settings
 from tests.approvals import approval_handlers
 from tests.builders import NOW, SettableClock, metadata
+from tests.jobs import jobs
 
 pytestmark = pytest.mark.anyio
 
@@ -79,7 +81,7 @@ def handled(tmp_path: Path) -> Dispatcher:
         approval_handlers(store, clock),
         workflows.handlers(),
         RunHandlers(store, clock, workflows, StartPace(1_000, burst=1_000)).handlers(),
-        JobHandlers(store, clock).handlers(),
+        JobHandlers(store, clock, jobs()).handlers(),
         TaskHandlers(store, clock).handlers(),
         DefinitionHandlers(store, clock, shipped).handlers(),
     )
@@ -90,13 +92,13 @@ async def test_a_refusal_comes_through_the_door(handled: Dispatcher) -> None:
         await handled(trigger("no-such-job"))
 
 
-_BASES = (Command, TaskCommand, ApprovalCommand)
+_BASES = (Command, TaskCommand, ApprovalCommand, JobCommand)
 
 
 def test_every_command_has_one_handler(handled: Dispatcher) -> None:
     every = {
         each
-        for module in (commands, task_commands, approval_commands)
+        for module in (commands, task_commands, approval_commands, job_commands)
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Command) and each not in _BASES
     }

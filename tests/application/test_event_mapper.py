@@ -131,14 +131,14 @@ class Added(Event, frozen=True, kw_only=True, omit_defaults=True):
 def test_the_golden_file_notices_a_field_that_is_renamed_removed_retyped_or_demanded(
     mapper: EventMapper, changed: type[Event]
 ) -> None:
-    golden = next(each for each in GOLDEN if each.topic == "job.run_failed")
+    golden = next(each for each in CURRENT if each.topic == "job.run_failed")
     with stored_under("job.run_failed", changed), pytest.raises((AssertionError, msgspec.ValidationError)):
         check_golden(mapper, golden)
     check_golden(mapper, golden)
 
 
 def test_the_golden_file_notices_a_topic_that_changes(mapper: EventMapper) -> None:
-    golden = next(each for each in GOLDEN if each.topic == "job.run_failed")
+    golden = next(each for each in CURRENT if each.topic == "job.run_failed")
     moved = Golden("job.run_broken", 1, golden.state)
     with pytest.raises(UnknownTopic, match=r"job\.run_broken"):
         mapper.to_domain_event(moved.stored)
@@ -203,10 +203,10 @@ def test_a_payload_that_fits_no_version_says_so_and_is_not_guessed_at(mapper: Ev
 
 
 def test_an_event_of_a_later_version_than_the_code_is_refused_and_not_guessed_at(mapper: EventMapper) -> None:
-    golden = next(each for each in GOLDEN if each.topic == "job.run_failed")
-    newer = golden.state.replace('"v":1', '"v":2')
+    golden = next(each for each in CURRENT if each.topic == "job.run_failed")
+    newer = golden.state.replace('"v":2', '"v":3')
     assert newer != golden.state
-    with pytest.raises(event_mapper.NewerSchema, match=r"job\.run_failed .* version 2"):
+    with pytest.raises(event_mapper.NewerSchema, match=r"job\.run_failed .* version 3"):
         mapper.to_domain_event(StoredEvent("t/job/j", 1, golden.topic, newer.encode()))
 
 

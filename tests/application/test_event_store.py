@@ -15,7 +15,7 @@ from application.event_store import EventStore, LogBatch
 from domain import job
 from domain.errors import ApprovalNotPending, StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded
-from domain.job import BatchJob, JobFired
+from domain.job import BatchJob, JobFired, OpenRun
 from tests.application.logs import (
     LostAcknowledgement,
     OpenLogs,
@@ -107,7 +107,7 @@ class EventStoreCases:
             return [fired("b")]
 
         committed = await store.execute(STREAM, evolve=job.evolve, decide=decide, meta=metadata(), now=NOW)
-        assert seen == [BatchJob(runs=Map({"a": None}), open_runs=("a",))]
+        assert seen == [BatchJob(runs=Map({"a": "a"}), open_runs=(OpenRun(fired("a")),))]
         assert runs_of(await store.events_of(committed)) == ["a", "b"]
         assert runs_of(committed.new) == ["b"]
         assert committed.version == 2

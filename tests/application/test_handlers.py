@@ -9,20 +9,15 @@ import pytest
 
 from application.approval_commands import ApproveApproval, RejectApproval, RequestApproval
 from application.commands import (
-    CompleteJobRun,
     CompleteStep,
-    FailJobRun,
     FailStep,
-    FireJob,
     RetryWorkflow,
     StartWorkflow,
     TimeOutStep,
-    TriggerJob,
 )
 from application.deciders import Committed
 from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
-from application.jobs import JobHandlers
 from application.workflows import WorkflowHandlers
 from domain.approval import ApprovalRejected, ApprovalRequested, Ballot, digest_of
 from domain.definition import OPPORTUNITY_ANALYSIS
@@ -33,8 +28,6 @@ from domain.errors import (
     VersionMismatch,
     WorkflowNotFound,
 )
-from domain.job import JobFired, JobRunCompleted, JobRunFailed, run_id
-from domain.values import SYSTEM_TENANT
 from domain.workflow import StepFailed, WorkflowRetried, WorkflowStarted
 from tests.application.logs import OpenLogs, open_logs, sqlite_settings
 from tests.approvals import approval_handlers
@@ -60,7 +53,6 @@ def dispatch(logs: OpenLogs, clock: SettableClock) -> Dispatcher:
     return Dispatcher(
         approval_handlers(store, clock),
         WorkflowHandlers(store, clock, ShippedDefinitions([OPPORTUNITY_ANALYSIS])).handlers(),
-        JobHandlers(store, clock).handlers(),
     )
 
 
@@ -195,56 +187,3 @@ async def test_a_clock_that_was_set_back_does_not_save_a_step_whose_timer_was_du
     failed = events_of(await dispatch(due))[0]
     assert isinstance(failed, StepFailed)
     assert failed.failed_at == after(minutes=15)
-
-
-async def test_a_firing_of_several_instances_is_one_run_with_its_schedule(
-    dispatch: Dispatcher, clock: SettableClock
-) -> None:
-    nominal = after(seconds=-5)
-
-    def fire() -> FireJob:
-        return FireJob(
-            meta=metadata(tenant=SYSTEM_TENANT), job="outcome-sync", nominal_at=nominal, schedule="0 1 * * *"
-        )
-
-    assert events_of(await dispatch(fire())) == [
-        JobFired(
-            job="outcome-sync",
-            run_id=run_id("outcome-sync", nominal),
-            triggered_by="scheduler",
-            fired_at=NOW,
-            metadata={"schedule": "0 1 * * *", "triggeredAt": "2026-11-22T22:10:05.123Z"},
-            nominal_at=nominal,
-        )
-    ]
-    clock.advance(seconds=1)
-    assert (await dispatch(fire())).new == ()
-
-
-async def test_a_run_by_hand_carries_what_the_operator_gave(dispatch: Dispatcher) -> None:
-    meta = metadata(tenant=SYSTEM_TENANT)
-    (fired,) = events_of(
-        await dispatch(TriggerJob(meta=meta, job="outcome-sync", run_id="r-1", metadata={"from": "2026"}))
-    )
-    assert fired == JobFired(
-        job="outcome-sync", run_id="r-1", triggered_by="manual", fired_at=NOW, metadata={"from": "2026"}
-    )
-
-
-async def test_a_report_closes_a_run_at_the_time_it_names_or_now(
-    dispatch: Dispatcher, clock: SettableClock
-) -> None:
-    for run in ("r-1", "r-2"):
-        meta = metadata(tenant=SYSTEM_TENANT)
-        await dispatch(TriggerJob(meta=meta, job="outcome-sync", run_id=run, metadata={}))
-    clock.advance(hours=1)
-    meta = metadata(tenant=SYSTEM_TENANT)
-    completed = await dispatch(CompleteJobRun(meta=meta, job="outcome-sync", completed_at=after(minutes=7)))
-    assert events_of(completed) == [
-        JobRunCompleted(job="outcome-sync", run_id="r-2", completed_at=after(minutes=7))
-    ]
-    meta = metadata(tenant=SYSTEM_TENANT)
-    failed = await dispatch(FailJobRun(meta=meta, job="outcome-sync", error="no disk"))
-    assert events_of(failed) == [
-        JobRunFailed(job="outcome-sync", run_id="r-1", error="no disk", failed_at=after(hours=1))
-    ]

@@ -6,11 +6,13 @@ import msgspec
 import pytest
 
 from application.integration import PUBLISHED_EVENTS, PUBLISHED_TYPES, Source, envelope, public_message
+from application.ports import PublicMessage
 from domain.definition import OPPORTUNITY_ANALYSIS, Announcements
 from domain.event import type_registry
-from domain.values import is_uuid
+from domain.values import derived_id, is_uuid
 from domain.workflow import WorkflowStarted
 from tests.builders import CAUSE, CORRELATION, NOW, TENANT, USER, metadata, recorded
+from tests.jobs import fired
 from tests.samples import OLDER, SAMPLE_EVENT_ID, SAMPLES, STREAM
 
 SOURCE = Source("workflow-orchestrator", "workflow-orchestrator-7-1790000000000")
@@ -92,6 +94,10 @@ SAID = {
     topic: msgspec.structs.replace(sample, event=OLDER[topic, 1]) if (topic, 1) in OLDER else sample
     for topic, sample in SAMPLES.items()
 }
+SAID["job.fired"] = msgspec.structs.replace(
+    SAMPLES["job.fired"],
+    event=msgspec.structs.replace(SAMPLES["job.fired"].event, message_type="workflow.job.trigger"),
+)
 """The samples; of workflows those of opportunity-analysis, whose words the contract fixes."""
 
 NOT_TOLD = sorted(set(type_registry) - set(TOLD))
@@ -128,8 +134,17 @@ def test_every_event_is_either_told_or_deliberately_not() -> None:
         "concurrency.start_withdrawn",
         "definition.published",
         "definition.retired",
+        "job.paused",
+        "job.report_unmatched",
+        "job.resumed",
         "job.run_completed",
         "job.run_failed",
+        "job.run_missed",
+        "job.run_published",
+        "job.run_scheduled",
+        "job.run_skipped",
+        "job.run_timed_out",
+        "job.runs_missed",
         "task.claimed",
         "task.completed",
         "task.failed",
@@ -213,13 +228,37 @@ def test_only_uuids_leave_in_the_metadata_because_neighbours_drop_the_rest(
     actor: str, correlation: str, cause: str | None, kept: set[str]
 ) -> None:
     meta = metadata(actor=actor, correlation_id=correlation, causation_id=cause)
-    (fired,) = recorded(STREAM, [SAMPLES["job.fired"].event], meta=meta)
-    message = public_message(fired)
+    (completed,) = recorded(STREAM, [SAID["workflow.step_completed"].event], meta=meta)
+    message = public_message(completed)
     assert message is not None
     assert set(message.metadata) == kept
     body = msgspec.json.decode(envelope(message, SOURCE))
     assert set(body.get("metadata", {})) == kept
     assert ("metadata" in body) == bool(kept)
+
+
+def trigger(**fields: Any) -> PublicMessage:
+    (told,) = recorded(STREAM, [fired(derived_id("run", "1"), **fields)], meta=metadata(correlation_id=USER))
+    message = public_message(told)
+    assert message is not None
+    return message
+
+
+def test_a_trigger_carries_what_its_report_is_to_be_told_by() -> None:
+    """A run that another's report has let go, or a retry, stands in the log beside that one's correlation."""
+    assert trigger(correlation_id=CORRELATION).metadata["correlationId"] == CORRELATION
+    assert trigger().metadata["correlationId"] == derived_id("run", "1")
+
+
+def test_a_jobs_trigger_has_the_jobs_own_type() -> None:
+    assert trigger(message_type="workflow.invoices.trigger").type == "workflow.invoices.trigger"
+
+
+@pytest.mark.parametrize(
+    ("by", "told"), [("scheduler", "scheduler"), ("manual", "manual"), ("backfill", "api")]
+)
+def test_who_triggered_is_told_in_the_contracts_words(by: str, told: str) -> None:
+    assert trigger(triggered_by=by).data["triggeredBy"] == told
 
 
 def test_the_envelope_is_the_contracts() -> None:

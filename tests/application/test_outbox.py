@@ -6,9 +6,14 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
+from application.commands import Command
+from application.deciders import Committed
+from application.dispatcher import Dispatcher
+from application.job_commands import NoteJobPublished
 from application.outbox import Outbox
+from application.pasts import Past
 from application.ports import PublicMessage
-from domain.errors import BrokerUnavailable
+from domain.errors import BrokerUnavailable, JobNotFound, StoreUnavailable
 from domain.event import Recorded
 from domain.job import JobFired, JobRunCompleted
 from domain.lease import Lease
@@ -58,16 +63,32 @@ class Broker:
         self.confirmed.append(run)
 
 
+class Noted:
+    """Takes the notes of what was published."""
+
+    def __init__(self) -> None:
+        self.runs: list[str] = []
+
+    async def __call__(self, command: Command) -> Committed:
+        assert isinstance(command, NoteJobPublished)
+        self.runs.append(command.run_id)
+        return Committed("stream", Past(), (), "position", 0)
+
+
+def noted(notes: Noted | None = None) -> Dispatcher:
+    return Dispatcher({NoteJobPublished: notes or Noted()})
+
+
 async def test_every_event_that_is_told_goes_out_and_the_others_do_not() -> None:
     broker = Broker()
     completed = recorded(ONE, [JobRunCompleted(job="j", run_id="a", completed_at=NOW)], first_version=2)
-    await Outbox(broker).handle([*firings(ONE, "a"), *completed], LEASE)
+    await Outbox(broker, noted()).handle([*firings(ONE, "a"), *completed], LEASE)
     assert broker.confirmed == ["a"]
 
 
 async def test_messages_of_a_stream_go_out_one_after_the_other() -> None:
     broker = Broker(slow=["a", "b"])
-    await Outbox(broker).handle(firings(ONE, "a", "b", "c"), LEASE)
+    await Outbox(broker, noted()).handle(firings(ONE, "a", "b", "c"), LEASE)
     assert broker.confirmed == ["a", "b", "c"]
     assert broker.most_at_once == 1
 
@@ -75,7 +96,7 @@ async def test_messages_of_a_stream_go_out_one_after_the_other() -> None:
 async def test_streams_go_out_side_by_side() -> None:
     broker = Broker(slow=["a1"])
     one, other = firings(ONE, "a1", "a2"), firings(OTHER, "b1", "b2")
-    await Outbox(broker).handle([one[0], other[0], one[1], other[1]], LEASE)
+    await Outbox(broker, noted()).handle([one[0], other[0], one[1], other[1]], LEASE)
     assert broker.confirmed == ["b1", "b2", "a1", "a2"]
     assert broker.most_at_once == 2
 
@@ -83,13 +104,13 @@ async def test_streams_go_out_side_by_side() -> None:
 async def test_what_is_not_confirmed_fails_the_batch() -> None:
     broker = Broker(lose=["b"])
     with pytest.raises(BrokerUnavailable, match="b was not confirmed"):
-        await Outbox(broker).handle(firings(ONE, "a", "b"), LEASE)
+        await Outbox(broker, noted()).handle(firings(ONE, "a", "b"), LEASE)
 
 
 async def test_nothing_of_a_stream_overtakes_what_is_not_confirmed() -> None:
     broker = Broker(lose=["b"])
     batch = firings(ONE, "a", "b", "c")
-    outbox = Outbox(broker)
+    outbox = Outbox(broker, noted())
     with pytest.raises(BrokerUnavailable):
         await outbox.handle(batch, LEASE)
     assert broker.tried == ["a", "b"]
@@ -101,14 +122,14 @@ async def test_nothing_of_a_stream_overtakes_what_is_not_confirmed() -> None:
 async def test_a_failing_stream_does_not_hold_up_another() -> None:
     broker = Broker(lose=["a1"], slow=["b1"])
     with pytest.raises(BrokerUnavailable):
-        await Outbox(broker).handle([*firings(ONE, "a1", "a2"), *firings(OTHER, "b1", "b2")], LEASE)
+        await Outbox(broker, noted()).handle([*firings(ONE, "a1", "a2"), *firings(OTHER, "b1", "b2")], LEASE)
     assert broker.confirmed == ["b1", "b2"]
 
 
 async def test_what_was_confirmed_before_the_failure_is_not_sent_again() -> None:
     broker = Broker(lose=["a2"])
     batch = [*firings(ONE, "a1", "a2"), *firings(OTHER, "b1")]
-    outbox = Outbox(broker)
+    outbox = Outbox(broker, noted())
     for _ in range(3):
         with pytest.raises(BrokerUnavailable):
             await outbox.handle(batch, LEASE)
@@ -124,7 +145,7 @@ async def test_a_batch_that_comes_again_after_it_was_done_is_sent_again_under_th
         async def publish(self, message: PublicMessage, lease: Lease) -> None:
             sent.append(message.id)
 
-    outbox = Outbox(Remember())
+    outbox = Outbox(Remember(), noted())
     batch = firings(ONE, "a", "b")
     await outbox.handle(batch, LEASE)
     await outbox.handle(batch, LEASE)
@@ -133,7 +154,9 @@ async def test_a_batch_that_comes_again_after_it_was_done_is_sent_again_under_th
 
 async def test_the_failure_that_is_raised_is_a_plain_one_and_not_a_group() -> None:
     with pytest.raises(BrokerUnavailable):
-        await Outbox(Broker(lose=["a", "b"])).handle([*firings(ONE, "a"), *firings(OTHER, "b")], LEASE)
+        await Outbox(Broker(lose=["a", "b"]), noted()).handle(
+            [*firings(ONE, "a"), *firings(OTHER, "b")], LEASE
+        )
 
 
 async def test_a_publication_that_just_ends_is_not_taken_for_a_confirmed_one() -> None:
@@ -149,9 +172,55 @@ async def test_a_publication_that_just_ends_is_not_taken_for_a_confirmed_one() -
             self.confirmed.append(run_of(message))
 
     broker = GivenUp()
-    outbox, batch = Outbox(broker), firings(ONE, "a1", "a2", "a3")
+    outbox, batch = Outbox(broker, noted()), firings(ONE, "a1", "a2", "a3")
     with pytest.raises(BrokerUnavailable, match="without its confirmation"):
         await outbox.handle(batch, LEASE)
     assert broker.confirmed == ["a1"]
     await outbox.handle(batch, LEASE)
     assert broker.confirmed == ["a1", "a2", "a3"]
+
+
+async def test_that_a_jobs_trigger_is_confirmed_is_noted_in_its_run() -> None:
+    notes = Noted()
+    await Outbox(Broker(), noted(notes)).handle(firings(ONE, "a", "b"), LEASE)
+    assert notes.runs == ["a", "b"]
+
+
+async def test_nothing_is_noted_that_is_not_confirmed() -> None:
+    notes, broker = Noted(), Broker(lose=["b"])
+    outbox = Outbox(broker, noted(notes))
+    with pytest.raises(BrokerUnavailable):
+        await outbox.handle(firings(ONE, "a", "b"), LEASE)
+    assert notes.runs == []
+    broker.lose.clear()
+    await outbox.handle(firings(ONE, "a", "b"), LEASE)
+    assert notes.runs == ["a", "b"]
+
+
+async def test_a_store_that_is_away_when_it_is_noted_fails_the_batch_and_sends_nothing_twice() -> None:
+    class Away(Noted):
+        def __init__(self) -> None:
+            super().__init__()
+            self.away = True
+
+        async def __call__(self, command: Command) -> Committed:
+            if self.away:
+                raise StoreUnavailable("away")
+            return await super().__call__(command)
+
+    notes, broker = Away(), Broker()
+    outbox = Outbox(broker, noted(notes))
+    with pytest.raises(StoreUnavailable):
+        await outbox.handle(firings(ONE, "a"), LEASE)
+    notes.away = False
+    await outbox.handle(firings(ONE, "a"), LEASE)
+    assert (broker.confirmed, notes.runs) == (["a"], ["a"])
+
+
+async def test_a_job_that_is_configured_no_more_holds_nothing_up() -> None:
+    async def unknown(command: Command) -> Committed:
+        raise JobNotFound("there is no job 'j'")
+
+    broker = Broker()
+    await Outbox(broker, Dispatcher({NoteJobPublished: unknown})).handle(firings(ONE, "a"), LEASE)
+    assert broker.confirmed == ["a"]

@@ -1,9 +1,9 @@
 """What the service starts with, and every way in which it refuses to."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -49,6 +49,9 @@ VARIABLES = {
     "RISK_CLUSTERING_CRON": ("batch_jobs.risk_clustering_cron", "4 1 * * *", "4 1 * * *"),
     "ACCOUNT_HEALTH_CRON": ("batch_jobs.account_health_cron", "5 1 * * *", "5 1 * * *"),
     "PROPAGATION_CRON": ("batch_jobs.propagation_cron", "6 1 * * *", "6 1 * * *"),
+    "CAIS_LEARNING_ENABLED": ("batch_jobs.jobs.cais-learning.enabled", "true", True),
+    "CAIS_LEARNING_CRON": ("batch_jobs.cais_learning_cron", "8 1 * * *", "8 1 * * *"),
+    "BATCH_JOBS_HEARTBEAT_URL": ("batch_jobs.heartbeat_url", "https://beat/x", "https://beat/x"),
     "MODEL_MONITORING_CRON": ("batch_jobs.model_monitoring_cron", "7 1 * * 7", "7 1 * * 7"),
     "WORKFLOW_STARTS_PER_SECOND": ("workflows.starts_per_second", "2.5", 2.5),
     "WORKFLOW_STARTS_AT_ONCE": ("workflows.starts_at_once", "7", 7),
@@ -88,7 +91,7 @@ NEEDED = {
 def value_at(settings: Settings, key: str) -> object:
     value: object = settings
     for name in key.split("."):
-        value = getattr(value, name)
+        value = value[name] if isinstance(value, Mapping) else getattr(value, name)
     return value.get_secret_value() if hasattr(value, "get_secret_value") else value
 
 
@@ -128,7 +131,6 @@ def test_the_defaults_are_those_of_the_wire_contract() -> None:
         "adaptive_learning": "http://localhost:3032",
     }
     assert settings.batch_jobs.enabled
-    assert settings.batch_jobs.zone == ZoneInfo("UTC")
     assert settings.batch_jobs.crons == {
         "risk-snapshot-backfill": "0 1 * * 0",
         "outcome-sync": "0 1 * * *",
@@ -137,7 +139,11 @@ def test_the_defaults_are_those_of_the_wire_contract() -> None:
         "account-health": "0 3 * * *",
         "propagation": "0 5 * * *",
         "model-monitoring": "0 6 * * 0",
+        "cais-learning": "0 7 * * *",
     }
+    off = [each.name for each in settings.batch_jobs.definitions if not each.enabled]
+    assert off == ["cais-learning"]
+    assert {each.schedule.time_zone for each in settings.batch_jobs.definitions} == {"UTC"}
     assert settings.workflows.opportunity_shard_types == ("opportunity", "c_opportunity")
     assert settings.metrics.path == "/metrics"
 

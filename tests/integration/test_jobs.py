@@ -9,7 +9,6 @@ import pytest
 from eventsourcing.persistence import IntegrityError
 
 from application.event_log import Append, Ids
-from domain.job import JOB_NAMES
 from interfaces.scheduling.firing import CronFirings
 from tests.harness import SYSTEM_TENANT, TENANT, USER, Service, eventually
 from tests.neighbours import Neighbour
@@ -60,9 +59,9 @@ async def test_a_trigger_published_before_any_worker_exists_waits_in_the_job_que
 
 async def test_a_firing_is_an_event_first_and_fires_once(orchestrator: Service, crm: Neighbour) -> None:
     container = orchestrator.container
-    fire = CronFirings(container.dispatch, container.schedules)
+    firings = CronFirings(container.dispatch)
     for _ in range(3):
-        await fire(JOB, NOMINAL)
+        await firings.fire(JOB, NOMINAL)
 
     (message,) = await crm.expect("workflow.job.trigger")
     assert message["data"]["triggeredBy"] == "scheduler"
@@ -123,7 +122,7 @@ async def test_the_jobs_are_shown_with_their_next_firings(orchestrator: Service)
         jobs = (await client.get("/api/v1/jobs")).json()
         one = (await client.get(f"/api/v1/jobs/{JOB}")).json()
         unknown = await client.get("/api/v1/jobs/no-such-job")
-    assert [job["job"] for job in jobs["jobs"]] == list(JOB_NAMES)
+    assert [job["job"] for job in jobs["jobs"]] == list(orchestrator.container.jobs.by_name)
     assert one["cron"] == "0 1 * * 0"
     assert one["timeZone"] == "UTC"
     assert one["lastRun"]["status"] == "scheduled"

@@ -10,7 +10,7 @@ from domain.approval import ApprovalRequested, Ballot, approval_stream
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.errors import Conflict
 from domain.event import Event, Recorded
-from domain.job import JobFired, job_stream
+from domain.job import job_stream
 from domain.workflow import workflow_stream
 from projections.approvals import Approvals
 from projections.backfills import Backfills
@@ -24,6 +24,7 @@ from projections.workflows import Workflows
 from tests.approvals import around
 from tests.builders import NOW, OTHER_TENANT, TENANT, after, recorded
 from tests.domain.scenario import fold
+from tests.jobs import DEADLINE, definition
 
 PROJECTIONS: tuple[Projection, ...] = (
     Workflows(),
@@ -37,6 +38,8 @@ PROJECTIONS: tuple[Projection, ...] = (
 )
 
 Turn = tuple[str, str]
+
+JOB_TURNS = ("fire", "cron", "publish", "miss", "pause", "resume", "silence", "complete", "fail")
 
 
 def workflow_story(*turns: Turn, tenant: str = TENANT, id: str = "w-1", result: Any = None) -> list[Recorded]:
@@ -77,27 +80,40 @@ def approval_story(*decisions: str, tenant: str = TENANT, id: str = "a-1") -> li
     return list(recorded(approval_stream(tenant, id), events))
 
 
-def job_story(*turns: str, name: str = "outcome-sync") -> list[Recorded]:
-    """A job: fire, complete, fail."""
-    events: list[Event] = []
+def job_story(*turns: str, name: str = "outcome-sync", **policy: Any) -> list[Recorded]:
+    """A job: each turn is one of ``JOB_TURNS``, a minute after the one before; ``fire`` is by hand."""
+    rules, stream = definition(name, **policy), job_stream(name)
+    told: list[Recorded] = []
     for number, turn in enumerate(turns, start=1):
-        state = fold(job.evolve, events) if events else None
-        now = after(minutes=number)
-        if turn == "fire":
-            events += job.fire(
-                state,
-                JobFired(
-                    job=name, run_id=f"{name}-{number}", triggered_by="manual", fired_at=now, metadata={}
-                ),
-            )
-        elif turn == "complete":
-            events += job.complete_run(state, job=name, completed_at=now)
-        else:
-            events += job.fail_run(state, job=name, error="no disk", failed_at=now)
-    return list(recorded(job_stream(name), events))
+        events = [each.event for each in told]
+        state, now = fold(job.evolve, events) if events else None, after(minutes=number)
+        new: Sequence[Event] = ()
+        match turn:
+            case "fire":
+                new = job.trigger(state, rules, f"{name}-{number}", {}, now=now)
+            case "cron":
+                new = job.fire(state, rules, now, now=now)
+            case "publish" if state is not None and state.open_runs:
+                new = job.publish(state, state.open_runs[-1].fired.run_id, now=now)
+            case "miss":
+                new = job.miss(state, name, [now], now=now)
+            case "pause":
+                new = job.pause(state, job=name, by="ann", reason="the worker is ill", now=now)
+            case "resume":
+                new = job.resume(state, job=name, by="ann", now=now)
+            case "silence" if state is not None and state.open_runs:
+                run = state.open_runs[0].fired.run_id
+                new = job.time_out(state, rules, run, now=now + DEADLINE)
+            case "complete":
+                new = job.complete(state, rules, reference=None, ended_at=now, now=now)
+            case "fail":
+                new = job.fail(state, rules, reference=None, error="no disk", ended_at=now, now=now)
+        told += recorded(stream, new, first_version=len(told) + 1, at=now)
+    return told
 
 
 _steps = st.sampled_from([step.step_type for step in OPPORTUNITY_ANALYSIS.steps])
+_overlaps = st.sampled_from(["allow", "skip", "queue_one"])
 _turns = st.lists(st.tuples(st.sampled_from(["answer", "failure", "retry"]), _steps), max_size=12)
 
 
@@ -109,7 +125,7 @@ def logs(draw: st.DrawFn) -> list[Recorded]:
         workflow_story(*draw(_turns), tenant=OTHER_TENANT),
         approval_story(*draw(st.lists(st.just("approve"), max_size=1)), tenant=TENANT),
         approval_story(*draw(st.lists(st.just("reject"), max_size=1)), tenant=OTHER_TENANT),
-        job_story(*draw(st.lists(st.sampled_from(["fire", "complete", "fail"]), max_size=6))),
+        job_story(*draw(st.lists(st.sampled_from(JOB_TURNS), max_size=6)), overlap=draw(_overlaps)),
     ]
     order = draw(st.permutations([number for number, stream in enumerate(streams) for _ in stream]))
     left = [iter(stream) for stream in streams]

@@ -25,9 +25,10 @@ FIRST, SECOND = derived_id("execution", "w-1", "1"), derived_id("execution", "w-
 
 UNSEEN = {
     *(topic for topic in type_registry if topic.startswith("concurrency.")),
-    *("backfill.admitted", "backfill.left"),
+    *("job.paused", "job.resumed", "backfill.admitted", "backfill.left"),
 }
-"""A group has no document: what it decides shows in its workflows', and a place in the backfill's."""
+"""A group has no document: what it decides shows in its workflows'. Nor has a job: its runs and its backfills
+have."""
 
 Json = dict[str, Any]
 
@@ -243,6 +244,9 @@ def test_a_run_by_hand_has_no_nominal_time() -> None:
         "actor": USER,
         "metadata": {},
         "scheduledAt": "2026-11-22T22:11:05.123Z",
+        "triggeredAt": "2026-11-22T22:11:05.123Z",
+        "deadlineAt": "2026-11-23T04:11:05.123Z",
+        "attempt": 1,
     }
 
 

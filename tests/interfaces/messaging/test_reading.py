@@ -9,12 +9,11 @@ import pytest
 from application.approval_commands import RequestApproval
 from application.commands import (
     Command,
-    CompleteJobRun,
     CompleteStep,
-    FailJobRun,
     FailStep,
     RequestRun,
 )
+from application.job_commands import CompleteJobRun, FailJobRun
 from domain.values import SYSTEM_TENANT, derived_id, is_uuid
 from interfaces.messaging.envelope import Delivery, Unreadable, read_envelope
 from interfaces.messaging.messages import command_for
