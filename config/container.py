@@ -12,6 +12,7 @@ import msgspec
 from starlette.applications import Starlette
 
 from application.approvals import ApprovalHandlers
+from application.backfills import BackfillHandlers
 from application.definitions import Catalogue, ShippedDefinitions
 from application.delegations import DelegationHandlers
 from application.dispatcher import Dispatcher
@@ -40,6 +41,7 @@ from interfaces.definitions.triggers import TenantTriggers
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.rest.app import Application
 from interfaces.rest.approvals import ApprovalRoutes
+from interfaces.rest.backfills import BackfillRoutes
 from interfaces.rest.bulk import BulkRoutes
 from interfaces.rest.definitions import DefinitionRoutes
 from interfaces.rest.delegations import DelegationRoutes
@@ -61,6 +63,7 @@ from interfaces.rest.workflows import WorkflowRoutes
 from interfaces.scheduling.cron import UnixCron, schedule_of
 from interfaces.scheduling.marks import Marks
 from projections.approvals import Approvals
+from projections.backfills import Backfills
 from projections.definitions import Definitions
 from projections.delegations import Delegations
 from projections.executions import Executions
@@ -82,6 +85,7 @@ class Projections(msgspec.Struct, frozen=True):
     approvals: Approvals
     delegations: Delegations
     job_runs: JobRuns
+    backfills: Backfills
     tasks: Tasks
     definitions: Definitions
 
@@ -96,6 +100,7 @@ class Projections(msgspec.Struct, frozen=True):
             Approvals(names.approvals),
             Delegations(names.delegations),
             JobRuns(names.job_runs),
+            Backfills(names.backfills),
             Tasks(names.tasks),
             Definitions(names.definitions),
         )
@@ -109,6 +114,7 @@ class Projections(msgspec.Struct, frozen=True):
             self.approvals,
             self.delegations,
             self.job_runs,
+            self.backfills,
             self.definitions,
             self.tasks,
         )
@@ -154,6 +160,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     approvals = build_approvals(settings)
     jobs = Jobs(settings.batch_jobs.definitions)
     schedules = {job: schedule_of(each) for job, each in jobs.by_name.items()}
+    backfills = BackfillHandlers(stores.event_store, clock, jobs)
     people = PeopleLookup(stores.event_store, approvals.directory)
     dispatch = Dispatcher(
         ApprovalHandlers(stores.event_store, clock, people, approvals.terms).handlers(),
@@ -162,6 +169,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         RunHandlers(stores.event_store, clock, workflows, pace).handlers(),
         DefinitionHandlers(stores.event_store, clock, shipped).handlers(),
         JobHandlers(stores.event_store, clock, jobs).handlers(),
+        backfills.handlers(),
         TaskHandlers(stores.event_store, clock).handlers(),
     )
     aliases = settings.rabbitmq.type_aliases
@@ -271,6 +279,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *JobRoutes(
                 service, projections.job_runs, jobs, schedules, Marks(stores.log_positions, schedules), clock
             ).routes(),
+            *BackfillRoutes(service, projections.backfills, jobs, backfills).routes(),
             *TaskRoutes(service, projections.tasks, claims).routes(),
         ]
     app = Application(routes, metrics)

@@ -12,6 +12,7 @@ from application.outbox import Outbox
 from application.policies import approval_timers, job_timers, runs, task_leases, wait_steps, workflow_timers
 from application.policies.approval_steps import ApprovalSteps
 from application.policies.approval_timers import ApprovalTimers
+from application.policies.backfills import Backfills
 from application.policies.child_workflows import ChildWorkflows
 from application.policies.job_timers import JobTimers
 from application.policies.reaction import Reaction
@@ -150,6 +151,7 @@ def build_parts(
             Reaction(TaskSteps(), dispatch),
             TaskLeaseTimers(stores.timers),
             JobTimers(stores.timers),
+            Reaction(Backfills(), dispatch),
             ApprovalTimers(stores.timers, look_again_seconds=settings.approvals.look_again_seconds),
         ]
         carriers = [follower(handler, stores.log_positions) for handler in carrying_out]

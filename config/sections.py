@@ -115,6 +115,7 @@ class Containers(Section):
     approvals: Name
     delegations: Name
     job_runs: Name
+    backfills: Name
     tasks: Name
     definitions: Name
     positions: Name

@@ -5,13 +5,14 @@
     Refusal                      a rule of the business says no; telling the caller is the answer
       NotFound
         WorkflowNotFound, StepNotFound, ApprovalNotFound, DelegationNotFound, JobNotFound,
-        DefinitionNotFound, TaskNotFound
+        BackfillNotFound, DefinitionNotFound, TaskNotFound
       Conflict                   the thing's state does not allow it now
         ApprovalNotPending, ApprovalUndecidable, DecidedOtherwise, FactsChanged, StageNotOpen,
         ApprovalClaimedByAnother, TooManyComments, DelegationMakesCycle, TooManyDelegations,
         NothingFailed, StepNotOpen, TooManyWaiting, WorkflowAlreadyRunning,
         WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone,
         TaskNotOffered, TaskLeaseLost, TaskEnded,
+        TooManyBackfills, BackfillHasEnded,
         IdempotencyKeyReused,
         DefinitionExists, DefinitionIsShipped, DefinitionIsRetired
       NotAllowed                 it is not for this person to do
@@ -66,6 +67,10 @@ class DelegationNotFound(NotFound):
 
 class JobNotFound(NotFound):
     code = "JOB_NOT_FOUND"
+
+
+class BackfillNotFound(NotFound):
+    code = "BACKFILL_NOT_FOUND"
 
 
 class DefinitionNotFound(NotFound):
@@ -164,6 +169,16 @@ class TaskLeaseLost(Conflict):
 
 class TaskEnded(Conflict):
     code = "TASK_ENDED"
+
+
+class TooManyBackfills(Conflict):
+    """As many of the job's backfills as there may be have not ended."""
+
+    code = "TOO_MANY_BACKFILLS"
+
+
+class BackfillHasEnded(Conflict):
+    code = "BACKFILL_ENDED"
 
 
 class IdempotencyKeyReused(Conflict):

@@ -4,8 +4,8 @@ Each is exactly the schema of its name in ``openapi.yaml``: what the one takes, 
 """
 
 import re
-from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,9 +21,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from domain.approval import LONGEST_SUBJECT
+from domain.backfill import MOST_ACTIVE, Form
 from domain.values import LONGEST_ID, MAX_NUMBER, in_utc, is_amount
 
 MAX_VERSION = 2**31 - 1
+MAX_BACKFILL_DAYS = 36_500
 MAX_EXACT_INTEGER = 2**53 - 1
 """Beyond this, JSON readers disagree on which number was meant."""
 
@@ -32,6 +34,7 @@ _NO_NUL = r"^[^\x00]*$"
 _WEB_ADDRESS = r"^https?://[^\x00-\x20\x7f]+$"
 _VERSION = r"[1-9][0-9]{0,8}"
 _CURSOR = r"^[A-Za-z0-9_-]+$"
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 T = TypeVar("T")
@@ -66,7 +69,7 @@ def _number(value: object) -> object:
     return value
 
 
-def _instant(value: object) -> object:
+def _instant(value: object) -> datetime:
     """The moment in UTC; where UTC's calendar ends, its first or last moment."""
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
         raise PydanticCustomError("instant", "Input should be an RFC 3339 time with an offset")
@@ -75,6 +78,23 @@ def _instant(value: object) -> object:
     except ValueError:
         raise PydanticCustomError("instant", "Input should be a time that exists") from None
     return in_utc(moment)
+
+
+class EndOfRange(NamedTuple):
+    """A moment in whole milliseconds, and how it was given: a date is its midnight in UTC."""
+
+    moment: datetime
+    form: Form
+
+
+def _date_or_moment(value: object) -> EndOfRange:
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        moment = _instant(value)
+        return EndOfRange(moment.replace(microsecond=moment.microsecond // 1000 * 1000), "moments")
+    try:
+        return EndOfRange(datetime.fromisoformat(value).replace(tzinfo=UTC), "dates")
+    except ValueError:
+        raise PydanticCustomError("date", "Input should be a date that exists") from None
 
 
 def _flag(value: object) -> object:
@@ -140,6 +160,8 @@ Comment = Annotated[str, StringConstraints(max_length=4000, pattern=_NO_NUL)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_NO_NUL)]
 WebAddress = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=_WEB_ADDRESS)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=_CURSOR)]
+BackfillDays = Annotated[int, Field(ge=1, le=MAX_BACKFILL_DAYS), BeforeValidator(as_integer)]
+MaxActive = Annotated[int, Field(ge=1, le=MOST_ACTIVE), BeforeValidator(as_integer)]
 PreviewCount = Annotated[int, Field(ge=1, le=100), BeforeValidator(_whole_number)]
 Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_whole_number)]
 Number = Annotated[
@@ -148,6 +170,13 @@ Number = Annotated[
     WithJsonSchema({"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}),
 ]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
+DateOrMoment = Annotated[
+    EndOfRange,
+    PlainValidator(_date_or_moment),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}
+    ),
+]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 AsOf = Annotated[
     datetime | int,

@@ -27,6 +27,7 @@ from tests.samples_approvals import (
     APPROVALS_FROM_VERSION_2,
     STEP,
 )
+from tests.samples_backfills import BACKFILL_EVENTS
 from tests.samples_concurrency import EVENTS as CONCURRENCY_EVENTS
 from tests.samples_concurrency import GROUP
 from tests.samples_definitions import DEFINITION_EVENTS
@@ -231,6 +232,7 @@ SAMPLES: dict[str, Recorded] = {
         *DEFINITION_EVENTS,
         *TASK_EVENTS,
         *JOB_EVENTS,
+        *BACKFILL_EVENTS,
     )
 }
 """Recorded examples by topic."""

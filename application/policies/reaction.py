@@ -44,7 +44,7 @@ class Reaction:
     """A follower's handler: gives a policy's commands; after one that is refused, no more of that event.
 
     Those about one step, or else of one stream, in their order; the others side by side. What fails does not
-    keep the rest back; what breaks again and again fails the step that it is about.
+    keep the rest back; what breaks again and again fails the step that it is about, or is as good as refused.
     """
 
     may_repeat_unnoticed = False
@@ -79,7 +79,7 @@ class Reaction:
             async with places:
                 for recorded in history:
                     lease.check()
-                    await self._giving_up.act(recorded, self._react, self._fail_step)
+                    await self._giving_up.act(recorded, self._react, self._give_up)
 
         outcomes = await asyncio.gather(*map(react, histories.values()), return_exceptions=True)
         for outcome in outcomes:
@@ -96,20 +96,26 @@ class Reaction:
                     await self._dispatch(instead)
                 return
 
-    async def _fail_step(self, recorded: Recorded) -> None:
-        """The step that the event is about cannot be gone on with: its workflow is told, and goes on."""
+    async def _give_up(self, recorded: Recorded) -> None:
+        """What the event is about cannot be gone on with: its workflow is told, and goes on. Where it is of
+        none, the policy does what it does after a refusal.
+        """
+        error = f"an error within the service ({self.name}); its log has more"
         step = _step_of(recorded.event)
-        if step is not None:
-            await self._dispatch(
-                FailStep(
-                    meta=because_of(recorded, self.name, "give up"),
-                    workflow_id=step.workflow_id,
-                    step=step.step_id,
-                    attempt=step.attempt,
-                    error=f"an error within the service ({self.name}); its log has more",
-                    reason="rejected",
-                )
+        if step is None:
+            for instead in self._policy.after_refusal(recorded, Refusal(error)):
+                await self._dispatch(instead)
+            return
+        await self._dispatch(
+            FailStep(
+                meta=because_of(recorded, self.name, "give up"),
+                workflow_id=step.workflow_id,
+                step=step.step_id,
+                attempt=step.attempt,
+                error=error,
+                reason="rejected",
             )
+        )
 
 
 def _step_of(event: Event) -> StepRef | None:

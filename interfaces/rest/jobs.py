@@ -15,7 +15,7 @@ from application.jobs import Jobs
 from application.ports import Clock
 from domain import job
 from domain.job import BatchJob, JobDefinition, job_stream
-from domain.values import SYSTEM_TENANT, is_uuid, timestamp
+from domain.values import is_uuid, timestamp
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.errors import ApiError
 from interfaces.rest.idempotency import id_to_make
@@ -30,6 +30,7 @@ from interfaces.rest.models import (
 )
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
 from interfaces.rest.service import Endpoint, Service, command_headers
+from interfaces.rest.system_tenant import for_the_system_tenant
 from interfaces.scheduling.cron import UnixCron
 from interfaces.scheduling.marks import Marks
 from interfaces.scheduling.preview import PlannedFiring, previewed
@@ -191,12 +192,9 @@ class JobRoutes:
         return self._jobs.find(request.path_params["job"])
 
     def _route(self, path: str, endpoint: Endpoint, method: str) -> Route:
-        async def for_the_system_tenant(request: Request, caller: Caller) -> Response:
-            if caller.tenant != SYSTEM_TENANT:
-                raise ApiError(403, "SYSTEM_TENANT_ONLY", "the jobs belong to the system tenant")
-            return await endpoint(request, caller)
-
-        return self._service.route(PREFIX + path, for_the_system_tenant, method, reads=[self._runs.container])
+        return self._service.route(
+            PREFIX + path, for_the_system_tenant(endpoint), method, reads=[self._runs.container]
+        )
 
     async def _state(self, name: str) -> BatchJob | None:
         past = await self._service.store.present(job_stream(name), job.evolve)

@@ -115,6 +115,7 @@ def test_the_defaults_are_those_of_the_wire_contract() -> None:
         "delegations": "hitl_delegations",
         "positions": "workflow_positions",
         "job_runs": "workflow_job_runs",
+        "backfills": "workflow_backfills",
         "tasks": "workflow_tasks",
         "definitions": "workflow_definitions",
     }

@@ -26,6 +26,7 @@ BEYOND_SCHEMAS = {
     f"{_APPROVALS}/{{id}}/claim": "X-User-ID",
     "POST /api/v1/jobs/{job}/trigger": r"metadata(\..*)?",
     "POST /api/v1/hitl/delegations": "X-User-ID|to|endsAt",
+    "POST /api/v1/jobs/{job}/backfills": r"to|windowDays|metadata(\..+)?",
 }
 """Which fields of an operation may be refused though they keep to their schemas."""
 

@@ -17,6 +17,13 @@ A_MOMENT = "0.05"
 SOMEBODY = "1c7e9a2b-4d60-4f38-a5b1-8e2d0c6f4a97"
 """Who asks for approvals, and decides on none of them."""
 
+MADE_BY = {
+    "/delegations/": "createDelegation",
+    "/backfills/": "startBackfill",
+    "/approvals/": "createApproval",
+}
+"""What makes the thing that a path names by its ``id``."""
+
 pytestmark = pytest.mark.anyio
 
 
@@ -60,11 +67,11 @@ async def _succeed(client: httpx.AsyncClient, operation: Operation) -> httpx.Res
     values: dict[str, str] = {}
     if "workflowId" in operation.parameters("path"):
         values["workflowId"] = (await _send(client, OPERATIONS["startWorkflow"], {})).json()["workflowId"]
-    if "id" in operation.parameters("path"):
-        made_by = "createDelegation" if "/delegations/" in operation.path else "createApproval"
-        values["id"] = (await _send(client, OPERATIONS[made_by], {})).json()["id"]
     if "job" in operation.parameters("path"):
         values["job"] = "outcome-sync"
+    if "id" in operation.parameters("path"):
+        made_by = next(made for part, made in MADE_BY.items() if part in operation.path)
+        values["id"] = (await _send(client, OPERATIONS[made_by], values)).json()["id"]
     if "name" in operation.parameters("path"):
         made = await _send(client, OPERATIONS["createWorkflowDefinition"], {})
         values["name"] = made.json()["name"]

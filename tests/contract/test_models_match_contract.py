@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from interfaces.definitions.document import DefinitionDocument
-from interfaces.rest import approval_models, models
+from interfaces.rest import approval_models, backfill_models, models
 from interfaces.rest.approval_models import (
     ApprovalFilters,
     AsOfQuery,
@@ -23,6 +23,7 @@ from interfaces.rest.approval_models import (
     ReassignRequest,
     ReviseRequest,
 )
+from interfaces.rest.backfill_models import BackfillFilters, StartBackfillRequest
 from interfaces.rest.models import (
     ApiModel,
     ClaimTasksRequest,
@@ -51,7 +52,7 @@ BODIES = {name: SCHEMAS[name] for name in SCHEMAS if name.endswith("Request")}
 
 MODELS = {
     name: each
-    for module in (models, approval_models)
+    for module in (models, approval_models, backfill_models)
     for name, each in inspect.getmembers(module, inspect.isclass)
     if issubclass(each, ApiModel) and name.endswith("Request")
 }
@@ -74,6 +75,7 @@ QUERIES: dict[str, type[Query]] = {
     "listJobs": NoQuery,
     "previewJob": PreviewQuery,
     "listJobRuns": RunFilters,
+    "listBackfills": BackfillFilters,
     "listTasks": TaskFilters,
 }
 """Which model reads the query string of which operation."""
@@ -182,6 +184,7 @@ WORKFLOW: Json = {"opportunityId": "opp-1"}
 CLAIM: Json = {"queue": "q", "workerId": "w"}
 DECISION: Json = {"approvalId": "a", "decision": "approve", "decidedBy": "u"}
 DELEGATION: Json = {"to": "u", "endsAt": "2036-08-25T00:00:00+02:00"}
+BACKFILL: Json = {"from": "2026-01-01", "to": "2026-02-01"}
 STAGE: Json = {"name": "s", "approvers": [{"user": "u"}]}
 
 
@@ -240,6 +243,10 @@ def with_stage(**stage: Any) -> Json:
         (CompleteStepRequest, {"result": {}}),
         (TriggerJobRequest, {}),
         (TriggerJobRequest, {"metadata": {}}),
+        (StartBackfillRequest, BACKFILL),
+        (StartBackfillRequest, BACKFILL | {"windowDays": 36_500, "maxActive": 20.0, "dryRun": True}),
+        (StartBackfillRequest, {"from": "2026-01-01T00:00:00.5+01:00", "to": "0001-01-01t00:00:00z"}),
+        (StartBackfillRequest, BACKFILL | {"metadata": {"tenantIds": ["t"]}}),
         (ClaimTasksRequest, CLAIM),
         (ClaimTasksRequest, CLAIM | {"max": 100, "leaseSeconds": 43_200, "waitSeconds": 30.0}),
         (HeartbeatTaskRequest, {"leaseToken": "t", "leaseSeconds": 1}),
@@ -328,6 +335,19 @@ def test_what_the_contract_takes_the_model_takes(model: type[ApiModel], body: Js
         (NothingToSayRequest, {"reason": "x"}),
         (CompleteStepRequest, {}),
         (CompleteStepRequest, {"result": 5}),
+        (StartBackfillRequest, {"from": "2026-01-01"}),
+        (StartBackfillRequest, BACKFILL | {"from": "2026-02-30"}),
+        (StartBackfillRequest, BACKFILL | {"from": "20260101"}),
+        (StartBackfillRequest, BACKFILL | {"from": "2026-01-01T00:00:00"}),
+        (StartBackfillRequest, BACKFILL | {"to": 1795385405}),
+        (StartBackfillRequest, BACKFILL | {"windowDays": 0}),
+        (StartBackfillRequest, BACKFILL | {"windowDays": 36_501}),
+        (StartBackfillRequest, BACKFILL | {"windowDays": 1.5}),
+        (StartBackfillRequest, BACKFILL | {"maxActive": 0}),
+        (StartBackfillRequest, BACKFILL | {"maxActive": 21}),
+        (StartBackfillRequest, BACKFILL | {"maxActive": True}),
+        (StartBackfillRequest, BACKFILL | {"metadata": None}),
+        (StartBackfillRequest, BACKFILL | {"dryRun": "yes"}),
         (ClaimTasksRequest, {"queue": "q"}),
         (ClaimTasksRequest, CLAIM | {"max": 0}),
         (ClaimTasksRequest, CLAIM | {"max": 101}),

@@ -13,6 +13,7 @@ from domain.event import Event, Recorded
 from domain.job import job_stream
 from domain.workflow import workflow_stream
 from projections.approvals import Approvals
+from projections.backfills import Backfills
 from projections.definitions import Definitions
 from projections.delegations import Delegations
 from projections.executions import Executions
@@ -33,6 +34,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     Approvals(),
     Delegations(),
     JobRuns(),
+    Backfills(),
     Tasks(),
     Definitions(),
 )

@@ -23,8 +23,12 @@ from tests.samples import SAMPLES
 STEPS = ("risk_analysis", "risk_scoring", "forecast", "recommendation")
 FIRST, SECOND = derived_id("execution", "w-1", "1"), derived_id("execution", "w-1", "2")
 
-UNSEEN = {"job.paused", "job.resumed", *(each for each in type_registry if each.startswith("concurrency."))}
-"""A group has no document: what it decides shows in its workflows'. Nor has a job: its runs have."""
+UNSEEN = {
+    *(topic for topic in type_registry if topic.startswith("concurrency.")),
+    *("job.paused", "job.resumed", "backfill.admitted", "backfill.left"),
+}
+"""A group has no document: what it decides shows in its workflows'. Nor has a job: its runs and its backfills
+have."""
 
 Json = dict[str, Any]
 
@@ -305,6 +309,7 @@ def test_an_event_without_the_one_that_made_its_document_is_a_gap(projection: Pr
         "hitl_approvals": "approval.approved",
         "hitl_delegations": "delegation.ended",
         "workflow_job_runs": "job.run_failed",
+        "workflow_backfills": "backfill.window_started",
         "workflow_tasks": "task.claimed",
         "workflow_definitions": "definition.retired",
     }[projection.container.name]

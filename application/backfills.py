@@ -1,0 +1,203 @@
+"""Backfills: load, decide, append."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from application.backfill_commands import (
+    BackfillCommand,
+    BeginBackfill,
+    CancelBackfill,
+    CompleteWindow,
+    FailWindow,
+    LeaveBackfills,
+    RequestBackfill,
+    TryWindowAgain,
+)
+from application.commands import Command
+from application.deciders import Committed
+from application.dispatcher import Handler
+from application.event_store import EventStore
+from application.jobs import Jobs
+from application.ports import Clock
+from domain import backfill
+from domain.backfill import Backfill, Form, Plan, admissions_stream, backfill_stream
+from domain.backfill.plan import require_sound
+from domain.errors import BadInput
+from domain.event import Event, Metadata
+from domain.faults import Fault
+from domain.job import JobDefinition
+from domain.json_schema import value_faults
+
+_FORMS: tuple[Form, ...] = ("dates", "moments")
+_AT_A_STRETCH = 20
+"""So many windows are held against the job's schema before others have their turn."""
+
+
+class BackfillHandlers:
+    """Everything that can be asked of backfills."""
+
+    def __init__(self, store: EventStore, clock: Clock, jobs: Jobs) -> None:
+        self._store = store
+        self._clock = clock
+        self._jobs = jobs
+
+    def handlers(self) -> Mapping[type[Command], Handler]:
+        """Which method handles which command."""
+        return {
+            RequestBackfill: self.request_backfill,
+            BeginBackfill: self.begin_backfill,
+            TryWindowAgain: self.try_window_again,
+            CompleteWindow: self.complete_window,
+            FailWindow: self.fail_window,
+            CancelBackfill: self.cancel_backfill,
+            LeaveBackfills: self.leave_backfills,
+        }
+
+    async def planned(self, command: RequestBackfill) -> Plan:
+        """What would be done; the windows' ends in the form that the job's schema takes.
+
+        Raises:
+            JobNotFound: there is no such job.
+            BadInput: with every fault, also of what the windows would tell the worker.
+        """
+        definition = self._jobs.find(command.job)
+        given = Plan(
+            backfill_id=command.backfill_id,
+            job=definition.name,
+            starts_at=command.starts_at,
+            ends_at=command.ends_at,
+            by=command.by,
+            form=command.form,
+            window_days=command.window_days,
+            metadata=command.metadata,
+            max_active=command.max_active,
+        )
+        require_sound(given)
+        dates_would_do = backfill.is_midnight(given.starts_at) and backfill.is_midnight(given.ends_at)
+        others = [form for form in _FORMS if form != given.form and (form == "moments" or dates_would_do)]
+        plans = [given, *(msgspec.structs.replace(given, form=form) for form in others)]
+        faults = [await _metadata_faults(definition, plan) for plan in plans]
+        for plan, found in zip(plans, faults, strict=True):
+            if not found:
+                return plan
+        told = [each._asdict() for each in faults[0]]
+        raise BadInput("what the windows would tell the worker does not suit the job", told)
+
+    async def request_backfill(self, command: RequestBackfill) -> Committed:
+        """Take a place among the job's backfills, and begin.
+
+        A crash in between leaves a backfill with a place, and the policy begins it: by the same command, so
+        that it is begun once.
+        """
+        plan, now = await self.planned(command), self._clock.now()
+        await self._store.execute(
+            admissions_stream(plan.job),
+            evolve=backfill.evolve_admissions,
+            decide=lambda state: backfill.admit(state, plan, now=now),
+            meta=command.meta,
+            now=now,
+        )
+        return await self.begin_backfill(BeginBackfill(meta=command.meta, plan=plan))
+
+    async def begin_backfill(self, command: BeginBackfill) -> Committed:
+        """Begin one that has a place."""
+        plan = command.plan
+        return await self._do(
+            plan.backfill_id, command.meta, lambda state, now: backfill.request(state, plan, now=now)
+        )
+
+    async def try_window_again(self, command: TryWindowAgain) -> Committed:
+        """Take note of another run of a window."""
+        return await self._in(
+            command,
+            lambda state, now: backfill.try_window_again(
+                state, command.run_id, in_place_of=command.in_place_of, attempt=command.attempt, now=now
+            ),
+        )
+
+    async def complete_window(self, command: CompleteWindow) -> Committed:
+        """A window is done; then the next."""
+        return await self._in(
+            command,
+            lambda state, now: backfill.complete_window(
+                state, command.run_id, completed_at=command.completed_at, now=now
+            ),
+        )
+
+    async def fail_window(self, command: FailWindow) -> Committed:
+        """Nothing comes of a window; then the next."""
+        return await self._in(
+            command,
+            lambda state, now: backfill.fail_window(
+                state,
+                command.run_id,
+                command.reason,
+                error=command.error,
+                failed_at=command.failed_at or now,
+                now=now,
+            ),
+        )
+
+    async def cancel_backfill(self, command: CancelBackfill) -> Committed:
+        """Let no further window start."""
+        return await self._in(
+            command,
+            lambda state, now: backfill.cancel(
+                state,
+                job=command.job,
+                backfill_id=command.backfill_id,
+                by=command.by,
+                reason=command.reason,
+                now=now,
+            ),
+        )
+
+    async def leave_backfills(self, command: LeaveBackfills) -> Committed:
+        """Free a place."""
+        now = self._clock.now()
+        return await self._store.execute(
+            admissions_stream(command.job),
+            evolve=backfill.evolve_admissions,
+            decide=lambda state: backfill.leave(state, command.job, command.backfill_id, now=now),
+            meta=command.meta,
+            now=now,
+        )
+
+    async def _in(
+        self, command: BackfillCommand, decide: Callable[[Backfill | None, datetime], Sequence[Event]]
+    ) -> Committed:
+        return await self._do(
+            command.backfill_id, command.meta, decide, expected_version=command.expected_version
+        )
+
+    async def _do(
+        self,
+        backfill_id: str,
+        meta: Metadata,
+        decide: Callable[[Backfill | None, datetime], Sequence[Event]],
+        *,
+        expected_version: int | None = None,
+    ) -> Committed:
+        now = self._clock.now()
+        return await self._store.execute(
+            backfill_stream(backfill_id),
+            evolve=backfill.evolve,
+            decide=lambda state: decide(state, now),
+            meta=meta,
+            now=now,
+            expected_version=expected_version,
+        )
+
+
+async def _metadata_faults(definition: JobDefinition, plan: Plan) -> list[Fault]:
+    """What the job's schema has against the first window that it has anything against."""
+    for window in plan.windows():
+        if window.number % _AT_A_STRETCH == 0:
+            await asyncio.sleep(0)
+        found = value_faults(definition.metadata_schema, window.metadata, "metadata")
+        if found:
+            return found
+    return []

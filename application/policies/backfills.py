@@ -1,0 +1,117 @@
+"""Backfills go on: a window that starts gets its run, and the end of that run is the end of the window.
+
+Each command is derived from its event, and each has no effect where it has had it: what is handed out twice,
+or after a kill by another instance, opens no run twice and starts no window twice.
+"""
+
+from collections.abc import Sequence
+
+from application.backfill_commands import (
+    BeginBackfill,
+    CompleteWindow,
+    FailWindow,
+    LeaveBackfills,
+    TryWindowAgain,
+)
+from application.commands import Command
+from application.job_commands import TriggerJob
+from application.policies.reaction import because_of
+from domain.backfill import BackfillAdmitted, BackfillEnded, BackfillWindowStarted
+from domain.errors import Refusal
+from domain.event import Event, Recorded
+from domain.job import JobFired, JobRunCompleted, JobRunFailed, JobRunTimedOut
+from domain.values import timestamp
+
+
+class Backfills:
+    """Leads from a window to its run and back."""
+
+    name = "backfills"
+
+    def wants(self, event: Event) -> bool:
+        """What backfills decide, and what becomes of their runs. A run that is tried again is not over."""
+        match event:
+            case JobFired():
+                return event.backfill_id is not None and event.retry_of is not None
+            case JobRunFailed() | JobRunTimedOut():
+                return event.backfill_id is not None and event.retry_at is None
+            case JobRunCompleted():
+                return event.backfill_id is not None
+        return isinstance(event, BackfillAdmitted | BackfillWindowStarted | BackfillEnded)
+
+    def commands(self, recorded: Recorded) -> Sequence[Command]:
+        """Begin, open a run, tell what became of one, or make room."""
+        meta = because_of(recorded, self.name)
+        match event := recorded.event:
+            case BackfillAdmitted():
+                return [BeginBackfill(meta=recorded.meta, plan=event.plan)]
+            case BackfillWindowStarted():
+                return [self._trigger(recorded, event)]
+            case BackfillEnded():
+                return [LeaveBackfills(meta=meta, backfill_id=event.backfill_id, job=event.job)]
+            case JobFired(backfill_id=str(backfill_id), retry_of=str(earlier)):
+                return [
+                    TryWindowAgain(
+                        meta=meta,
+                        backfill_id=backfill_id,
+                        run_id=event.run_id,
+                        in_place_of=earlier,
+                        attempt=event.attempt,
+                    )
+                ]
+            case JobRunCompleted(backfill_id=str(backfill_id)):
+                return [
+                    CompleteWindow(
+                        meta=meta,
+                        backfill_id=backfill_id,
+                        run_id=event.run_id,
+                        completed_at=event.completed_at,
+                    )
+                ]
+            case JobRunFailed(backfill_id=str(backfill_id)):
+                return [
+                    FailWindow(
+                        meta=meta,
+                        backfill_id=backfill_id,
+                        run_id=event.run_id,
+                        reason="failed",
+                        error=event.error,
+                        failed_at=event.failed_at,
+                    )
+                ]
+            case JobRunTimedOut(backfill_id=str(backfill_id)):
+                return [
+                    FailWindow(
+                        meta=meta,
+                        backfill_id=backfill_id,
+                        run_id=event.run_id,
+                        reason="timed_out",
+                        error=f"no report by {timestamp(event.deadline_at)}",
+                        failed_at=event.timed_out_at,
+                    )
+                ]
+        return []
+
+    def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
+        """A window that the job takes no run for must not keep the others waiting."""
+        event = recorded.event
+        if not isinstance(event, BackfillWindowStarted):
+            return []
+        return [
+            FailWindow(
+                meta=because_of(recorded, self.name, "refused"),
+                backfill_id=event.backfill_id,
+                run_id=event.run_id,
+                reason="refused",
+                error=refusal.message,
+            )
+        ]
+
+    def _trigger(self, recorded: Recorded, event: BackfillWindowStarted) -> TriggerJob:
+        return TriggerJob(
+            meta=because_of(recorded, self.name),
+            job=event.job,
+            run_id=event.run_id,
+            metadata=event.metadata,
+            backfill_id=event.backfill_id,
+        )

@@ -1,0 +1,122 @@
+"""What a backfill is to do: a range, cut into windows, each of which is one run of the job."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from domain.errors import BadInput
+from domain.faults import Fault
+from domain.values import derived_id, timestamp
+
+MOST_WINDOWS = 1_000
+
+MOST_ACTIVE = 20
+"""Windows of one backfill that are open at a time: more would be in cron's way in the job's queue."""
+
+MOST_METADATA_BYTES = 16_384
+"""It goes out with every window."""
+
+FROM, TO = "from", "to"
+"""What a window's metadata says beside what is said of all."""
+
+Form = Literal["dates", "moments"]
+"""How a window's ends are told to the worker: as ISO dates, or as times in UTC."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A range, its beginning included and its end not, and how it is gone through.
+
+    A window is ``window_days`` times 24 hours in UTC; the last one ends with the range. What ``metadata``
+    says goes out with each.
+    """
+
+    backfill_id: str
+    job: str
+    starts_at: datetime
+    ends_at: datetime
+    by: str
+    form: Form = "dates"
+    window_days: int = 1
+    metadata: Mapping[str, Any] = {}
+    max_active: int = 1
+
+    @property
+    def total(self) -> int:
+        """How many windows there are."""
+        return -(-(self.ends_at - self.starts_at) // timedelta(days=self.window_days))
+
+    def window(self, number: int) -> "Window":
+        """A window by its number, the first being 1."""
+        length = timedelta(days=self.window_days)
+        starts_at = self.starts_at + (number - 1) * length
+        ends_at = self.ends_at if number == self.total else starts_at + length
+        ends = {FROM: as_text(starts_at, self.form), TO: as_text(ends_at, self.form)}
+        return Window(
+            number=number,
+            run_id=window_run_id(self.backfill_id, number),
+            starts_at=starts_at,
+            ends_at=ends_at,
+            metadata={**self.metadata, **ends},
+        )
+
+    def windows(self) -> list["Window"]:
+        """All of them, in their order."""
+        return [self.window(number) for number in range(1, self.total + 1)]
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the range, and the run that is for it."""
+
+    number: int
+    run_id: str
+    starts_at: datetime
+    ends_at: datetime
+    metadata: Mapping[str, Any]
+
+
+def window_run_id(backfill_id: str, number: int) -> str:
+    """The id of a window's run: backfill and number are its whole identity, so that it is opened once."""
+    return derived_id("window of a backfill", backfill_id, str(number))
+
+
+def as_text(moment: datetime, form: Form) -> str:
+    """An end of a window, as the worker reads it."""
+    return moment.astimezone(UTC).date().isoformat() if form == "dates" else timestamp(moment)
+
+
+def is_midnight(moment: datetime) -> bool:
+    """Whether a date says all of it."""
+    return moment.astimezone(UTC).time() == datetime.min.time()
+
+
+def require_sound(plan: Plan) -> None:
+    """Check what can be checked without the job.
+
+    Raises:
+        BadInput: with every fault.
+    """
+    faults = list(_faults(plan))
+    if faults:
+        raise BadInput("the backfill cannot be made", [each._asdict() for each in faults])
+
+
+def _faults(plan: Plan) -> list[Fault]:
+    faults = []
+    if plan.window_days < 1:
+        faults.append(Fault("windowDays", "must be 1 at least"))
+    if not 1 <= plan.max_active <= MOST_ACTIVE:
+        faults.append(Fault("maxActive", f"must be from 1 to {MOST_ACTIVE}"))
+    if plan.ends_at <= plan.starts_at:
+        faults.append(Fault(TO, "must be later than from"))
+    elif plan.window_days >= 1 and plan.total > MOST_WINDOWS:
+        faults.append(Fault("windowDays", f"makes {plan.total} windows, and there may be {MOST_WINDOWS}"))
+    faults += [
+        Fault(f"metadata.{name}", "is each window's own") for name in (FROM, TO) if name in plan.metadata
+    ]
+    if len(msgspec.json.encode(plan.metadata)) > MOST_METADATA_BYTES:
+        faults.append(
+            Fault("metadata", f"may have {MOST_METADATA_BYTES} bytes: it goes out with each window")
+        )
+    return faults

@@ -1,0 +1,154 @@
+"""``/jobs/{job}/backfills``: a job over a range of the past, window by window. Of the system tenant."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from application.backfill_commands import CancelBackfill, RequestBackfill
+from application.backfills import BackfillHandlers
+from application.deciders import Committed
+from application.jobs import Jobs
+from domain.backfill import Form, Plan, backfill_stream
+from domain.errors import BackfillNotFound
+from domain.values import is_uuid
+from interfaces.fields import EndOfRange
+from interfaces.rest.answers import etag, json_response, stored_json
+from interfaces.rest.backfill_models import BackfillFilters, StartBackfillRequest
+from interfaces.rest.errors import fault, invalid
+from interfaces.rest.idempotency import id_to_make
+from interfaces.rest.identity import Caller
+from interfaces.rest.jobs import PREFIX
+from interfaces.rest.models import NoQuery, ReasonRequest
+from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
+from interfaces.rest.service import Endpoint, Service, command_headers
+from interfaces.rest.system_tenant import for_the_system_tenant
+from projections.backfills import Backfills, window_json
+from projections.projection import document_of
+
+
+class BackfillRoutes:
+    """The routes of backfills."""
+
+    def __init__(
+        self, service: Service, backfills: Backfills, jobs: Jobs, handlers: BackfillHandlers
+    ) -> None:
+        self._service = service
+        self._backfills = backfills
+        self._jobs = jobs
+        self._handlers = handlers
+
+    def routes(self) -> list[Route]:
+        """Every route, with its method."""
+        return [
+            self._route("", self.list, "GET"),
+            self._route("", self.start, "POST"),
+            self._route("/{id}", self.get, "GET"),
+            self._route("/{id}/cancel", self.cancel, "POST"),
+        ]
+
+    async def list(self, request: Request, caller: Caller) -> Response:
+        """The job's backfills, the newest first."""
+        filters = read_query(request, BackfillFilters)
+        return await self._service.page(
+            self._backfills.container,
+            caller,
+            "backfills",
+            filters,
+            equal={"job": self._job(request), "status": filters.status},
+        )
+
+    async def start(self, request: Request, caller: Caller) -> Response:
+        """Begin one; with ``dryRun``, only tell which runs it would make."""
+        body = await read_body(request, StartBackfillRequest)
+        backfill_id = id_to_make(request, caller)
+        starts_at, ends_at, form = _range(body.start, body.end)
+        command = RequestBackfill(
+            meta=caused_by(request, caller),
+            backfill_id=backfill_id,
+            job=self._job(request),
+            starts_at=starts_at,
+            ends_at=ends_at,
+            form=form,
+            by=caller.actor,
+            window_days=body.window_days,
+            metadata=body.metadata,
+            max_active=body.max_active,
+        )
+        if body.dry_run:
+            return json_response(_told(await self._handlers.planned(command)))
+        committed = await self._service.dispatch(command)
+        response = await self._answer(committed, backfill_id, status=201)
+        response.headers["Location"] = f"{PREFIX}/{command.job}/backfills/{backfill_id}"
+        return response
+
+    async def get(self, request: Request, caller: Caller) -> Response:
+        """One backfill, with how far it is."""
+        read_query(request, NoQuery)
+        job, backfill_id = self._job(request), request.path_params["id"].lower()
+        missing = _missing(job, backfill_id)
+        body, version = await self._service.body_of(
+            self._backfills, caller, backfill_id, stream=backfill_stream(backfill_id), missing=missing
+        )
+        if msgspec.json.decode(body)["job"] != job:
+            raise missing
+        return stored_json(body, headers={"ETag": etag(version)})
+
+    async def cancel(self, request: Request, caller: Caller) -> Response:
+        """Let no further window start."""
+        body = await read_body(request, ReasonRequest)
+        job, backfill_id = self._job(request), request.path_params["id"].lower()
+        if not is_uuid(backfill_id):
+            raise _missing(job, backfill_id)
+        command = CancelBackfill(
+            meta=caused_by(request, caller),
+            backfill_id=backfill_id,
+            job=job,
+            by=caller.actor,
+            reason=body.reason,
+            expected_version=expected_version(request),
+        )
+        return await self._answer(await self._service.dispatch(command), backfill_id)
+
+    def _job(self, request: Request) -> str:
+        """The job of the path.
+
+        Raises:
+            JobNotFound: there is none.
+        """
+        return self._jobs.find(request.path_params["job"]).name
+
+    async def _answer(self, committed: Committed, backfill_id: str, *, status: int = 200) -> Response:
+        events = await self._service.store.events_of(committed)
+        return stored_json(
+            document_of(self._backfills, backfill_id, events),
+            status=status,
+            headers=command_headers(committed.version, committed.position),
+        )
+
+    def _route(self, path: str, endpoint: Endpoint, method: str) -> Route:
+        return self._service.route(
+            f"{PREFIX}/{{job}}/backfills{path}",
+            for_the_system_tenant(endpoint),
+            method,
+            reads=[self._backfills.container],
+        )
+
+
+def _range(start: EndOfRange, end: EndOfRange) -> tuple[datetime, datetime, Form]:
+    if start.form != end.form:
+        raise invalid([fault("to", "should be a date where from is one, and a moment where from is one")])
+    return start.moment, end.moment, start.form
+
+
+def _told(plan: Plan) -> dict[str, Any]:
+    windows = plan.windows()
+    runs = [window_json(window) | {"metadata": window.metadata} for window in windows]
+    return {"dryRun": True, "backfillId": plan.backfill_id, "job": plan.job, "runs": runs, "total": len(runs)}
+
+
+def _missing(job: str, backfill_id: str) -> BackfillNotFound:
+    return BackfillNotFound(f"there is no backfill {backfill_id} of {job}")
