@@ -131,7 +131,7 @@ def test_an_earlier_success_that_is_told_later_is_not_the_last() -> None:
 
 def test_a_job_that_somebody_else_has_triggered_has_succeeded_all_the_same() -> None:
     good, bad = (
-        JobReportUnmatched(job=JOB, outcome=outcome, reported_at=NOW)
+        JobReportUnmatched(job=JOB, run_id=outcome, outcome=outcome, reported_at=NOW)
         for outcome in ("completed", "failed")
     )  # fmt: skip
     found = health(good, bad, bad)
