@@ -59,14 +59,26 @@ def _triggers(container: Container) -> dict[str, str]:
     name, fields = container.name, container.list_fields
     added = "; ".join(_taken_in(container, field, "new") for field in fields)
     removed = "; ".join(_taken_out(container, field) for field in fields)
-    written = ", ".join(f"'$.{each}'" for each in (*fields, container.sort_field, *container.filter_fields))
-    changed = f"json_extract(old.body, {written}) IS NOT json_extract(new.body, {written})"
+    moved = _differ(container.sort_field, *container.filter_fields)
+    gone = "; ".join(f"{_taken_out(container, field)} AND ({moved} OR {_lost(field)})" for field in fields)
+    changed = _differ(*fields, container.sort_field, *container.filter_fields)
     triggers = {
         f"{name}_lists_added": f'AFTER INSERT ON "{name}" BEGIN {added}; END',
-        f"{name}_lists_changed": f'AFTER UPDATE ON "{name}" WHEN {changed} BEGIN {removed}; {added}; END',
+        f"{name}_lists_changed": f'AFTER UPDATE ON "{name}" WHEN {changed} BEGIN {gone}; {added}; END',
         f"{name}_lists_removed": f'AFTER DELETE ON "{name}" BEGIN {removed}; END',
     }
     return {name: f'CREATE TRIGGER "{name}" {trigger}' for name, trigger in triggers.items()}
+
+
+def _differ(*fields: str) -> str:
+    """That one of some fields has changed; both rows are parsed once for all of them."""
+    paths = ", ".join(f"'$.{field}'" for field in fields)
+    return f"json_extract(old.body, {paths}) IS NOT json_extract(new.body, {paths})"
+
+
+def _lost(field: str) -> str:
+    """That a text is in the list no more."""
+    return f"value NOT IN (SELECT value FROM json_each(new.body, '$.{field}') WHERE type = 'text')"
 
 
 def _taken_in(container: Container, field: str, row: str, documents: str = "") -> str:

@@ -117,7 +117,10 @@ class ListCases:
         assert await self.found(documents, any_of={"asked": ["ada", "bob"]}) == ["b", "a"]
         assert await self.found(documents, any_of={"asked": ["bob", "cyd"]}, equal={"kind": "y"}) == ["a"]
         assert await self.found(documents, any_of={"asked": ["bob", "cyd"]}, equal={"kind": "x"}) == []
-        await documents.put(THINGS, [thing("a", version=4, kind="y")])
+        await documents.put(THINGS, [thing("a", version=4, asked=[None, "cyd"], kind="y", at="2025-01-01")])
+        assert await self.found(documents, any_of={"asked": ["bob"]}) == []
+        assert await self.found(documents, any_of={"asked": ["bob", "cyd"]}) == ["a"]
+        await documents.put(THINGS, [thing("a", version=5, kind="y")])
         assert await self.found(documents, any_of={"asked": ["bob", "cyd"]}) == []
         await documents.clear(THINGS)
         assert await self.found(documents, any_of={"asked": ["ada"]}) == []

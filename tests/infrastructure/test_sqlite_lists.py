@@ -90,6 +90,19 @@ async def test_a_document_whose_lists_do_not_change_writes_no_rows(tmp_path: Pat
         assert rows(tmp_path) == [("asked", "ada", "a"), ("done", "bob", "a"), ("done", "cyd", "a")]
 
 
+async def test_a_list_that_changes_writes_the_rows_that_change(tmp_path: Path) -> None:
+    async with opened(tmp_path) as documents:
+        await documents.put(THINGS, [thing("a", done=["ada", "bob"], kind="x")])
+        with looked_into(tmp_path) as connection:
+            connection.execute("""UPDATE things_lists SET "$.kind" = 'seen'""")
+            await documents.put(THINGS, [thing("a", version=2, done=["bob", "cyd"], kind="x")])
+            kept = connection.execute("""SELECT value, "$.kind" FROM things_lists""").fetchall()
+            assert kept == [("bob", "seen"), ("cyd", "x")]
+            await documents.put(THINGS, [thing("a", version=3, done=["bob", "cyd"], kind="y")])
+            moved = connection.execute("""SELECT value, "$.kind" FROM things_lists""").fetchall()
+            assert moved == [("bob", "y"), ("cyd", "y")]
+
+
 async def test_a_document_that_is_deleted_takes_its_rows_along(tmp_path: Path) -> None:
     async with opened(tmp_path) as documents:
         await documents.put(THINGS, [thing(id, asked=["ada", "ada", "bob"]) for id in "ab"])
