@@ -180,8 +180,9 @@ async def test_the_one_that_waits_goes_out_at_the_end_of_the_open_run_and_is_tol
     firings = CronFirings(orchestrator.container.dispatch)
     for nominal in NOMINAL[:3]:
         await firings.fire(ORDERLY, nominal)
-    (waiting,) = await until(orchestrator, ORDERLY, "scheduled")
     (skipped,) = await until(orchestrator, ORDERLY, "skipped")
+    await until(orchestrator, ORDERLY, "published")
+    (waiting,) = await until(orchestrator, ORDERLY, "scheduled")
     assert waiting["waitsFor"] == "open_run"
     assert skipped["reason"] == f"run {waiting['runId']} waits already"
     (first,) = await crm.expect("workflow.job.trigger")
