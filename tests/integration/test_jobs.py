@@ -16,7 +16,7 @@ from tests.neighbours import Neighbour
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
 
 JOB = "risk-snapshot-backfill"
-NOMINAL = datetime(2026, 11, 29, 1, 0, tzinfo=UTC)
+NOMINAL = datetime(2025, 11, 30, 1, 0, tzinfo=UTC)
 
 
 async def runs(service: Service, job: str = JOB, **filters: str) -> list[dict[str, Any]]:
@@ -67,10 +67,15 @@ async def test_a_firing_is_an_event_first_and_fires_once(orchestrator: Service, 
     assert message["data"]["triggeredBy"] == "scheduler"
     assert message["data"]["metadata"]["schedule"] == "0 1 * * 0"
     assert message["data"]["metadata"]["triggeredAt"].endswith("Z")
-    (run,) = await runs(orchestrator)
-    assert run["nominalTime"] == "2026-11-29T01:00:00.000Z"
-    assert run["status"] == "scheduled"
+
+    async def published() -> list[dict[str, Any]]:
+        return await runs(orchestrator, status="published")
+
+    (run,) = await eventually(published)
+    assert run["nominalTime"] == "2025-11-30T01:00:00.000Z"
+    assert run["triggeredAt"] <= run["publishedAt"]
     assert run["actor"] == "system:scheduler"
+    assert message["metadata"]["correlationId"] == run["runId"]
     assert len(crm.messages("workflow.job.trigger")) == 1
 
 
@@ -100,17 +105,27 @@ async def test_a_report_closes_the_newest_open_run(
     assert run["error"] == "out of memory"
 
 
-async def test_reports_that_nobody_waits_for_are_acknowledged(orchestrator: Service, crm: Neighbour) -> None:
+async def test_reports_that_nobody_waits_for_are_acknowledged_and_kept(
+    orchestrator: Service, crm: Neighbour
+) -> None:
     for job in (JOB, "no-such-job"):
         await crm.send("workflow.job.completed", {"job": job, "status": "success"}, tenant=SYSTEM_TENANT)
+
+    async def kept() -> list[dict[str, Any]]:
+        return await runs(orchestrator, status="completed")
+
+    (stray,) = await eventually(kept)
+    assert stray["triggeredBy"] == "unknown"
+    assert "somebody else" in stray["reason"]
     run = await triggered(orchestrator)
     await crm.expect("workflow.job.trigger")
     await crm.send("workflow.job.completed", {"job": JOB, "status": "success"}, tenant=SYSTEM_TENANT)
 
-    async def closed() -> list[dict[str, Any]]:
-        return await runs(orchestrator, status="completed")
+    async def both() -> list[dict[str, Any]]:
+        found = await runs(orchestrator, status="completed")
+        return found if len(found) == 2 else []
 
-    (completed,) = await eventually(closed)
+    completed, _ = await eventually(both)
     assert completed["runId"] == run["runId"]
     assert await crm.queued(crm.names.dead_letter_queue) == 0
 
@@ -125,7 +140,9 @@ async def test_the_jobs_are_shown_with_their_next_firings(orchestrator: Service)
     assert [job["job"] for job in jobs["jobs"]] == list(orchestrator.container.jobs.by_name)
     assert one["cron"] == "0 1 * * 0"
     assert one["timeZone"] == "UTC"
-    assert one["lastRun"]["status"] == "scheduled"
+    assert one["lastRun"]["status"] in ("scheduled", "published")
+    assert (one["openRuns"], one["paused"], one["policy"]["overlap"]) == (1, False, "allow")
+    assert [job["job"] for job in jobs["jobs"] if not job["enabled"]] == ["cais-learning"]
     assert len(one["nextFireTimes"]) == 5
     moments = [datetime.fromisoformat(each) for each in one["nextFireTimes"]]
     assert {(moment.isoweekday(), moment.hour) for moment in moments} == {(7, 1)}
