@@ -1,8 +1,10 @@
 """``/jobs``: the platform's batch jobs. The tenant is the system tenant."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+import anyio.to_thread
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,6 +41,9 @@ from projections.projection import document_of
 PREFIX = "/api/v1/jobs"
 
 SHOWN_FIRINGS = 5
+
+MOST_SHOWN = 1000
+"""Of what has passed unseen: a job of each minute soon has very many."""
 
 
 class JobRoutes:
@@ -109,7 +114,8 @@ class JobRoutes:
         """The next firings, and what catch-up would do."""
         query = read_query(request, PreviewQuery)
         definition, now = self._named(request), self._clock.now()
-        told = previewed(
+        look = partial(
+            previewed,
             definition,
             self._schedules[definition.name],
             await self._state(definition.name),
@@ -118,11 +124,13 @@ class JobRoutes:
             now=now,
             count=query.count,
         )
+        told = await anyio.to_thread.run_sync(look)
         return json_response(
             {
                 "job": definition.name,
                 "firings": [_shown(each) for each in told.firings],
-                "catchUp": [_shown(each) for each in told.catch_up],
+                "catchUp": [_shown(each) for each in told.catch_up[-MOST_SHOWN:]],
+                "catchUpTotal": len(told.catch_up),
             }
         )
 

@@ -24,6 +24,7 @@ BEYOND_SCHEMAS = {
     r"|remindAfter\.\d+|escalate\.\d+\.after)))?",
     f"{_APPROVALS}/{{id}}/reject": "comment",
     f"{_APPROVALS}/{{id}}/claim": "X-User-ID",
+    "POST /api/v1/jobs/{job}/trigger": r"metadata(\..*)?",
     "POST /api/v1/hitl/delegations": "X-User-ID|to|endsAt",
     "POST /api/v1/jobs/{job}/backfills": r"to|windowDays|metadata(\..+)?",
 }

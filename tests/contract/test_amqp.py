@@ -281,7 +281,7 @@ def _set(*path: str, to: object) -> Callable[[Message], None]:
         ("hitl.approval.completed", _set("properties", "content_type", to=None), "content_type"),
         ("hitl.approval.completed", _set("properties", "headers", to=None), r"headers\.tenantId"),
         ("workflow.job.trigger", _set("envelope", "tenantId", to=TENANT), r"envelope\.tenantId"),
-        ("workflow.job.trigger", _set("envelope", "data", "job", to="nap"), "nap"),
+        ("workflow.job.trigger", _set("envelope", "data", "job", to="a nap"), "a nap"),
         ("workflow.job.trigger", _set("envelope", "data", "metadata", to={}), "schedule"),
         ("workflow.job.trigger", _set("envelope", "data", "triggeredBy", to="cron"), "triggeredBy"),
         ("workflow.step.completed", _set("envelope", "data", "stepType", to="nap"), "stepType"),

@@ -228,12 +228,16 @@ def test_every_message_has_an_example() -> None:
     assert all(message["examples"] for message in MESSAGES.values())
 
 
+REPORTS = {"JobCompleted", "JobFailed"}
+"""What a report is told by it may leave out: it is of the newest open run then."""
+
+
 @pytest.mark.parametrize(("name", "example"), examples(*MESSAGES))
 def test_each_example_keeps_to_its_message(name: str, example: dict[str, Any]) -> None:
     assert payload_faults(name, example["payload"]) == []
     if "headers" in MESSAGES[name]:
         assert header_faults(name, example["headers"]) == []
-    if "correlationId" in MESSAGES[name]:
+    if "correlationId" in MESSAGES[name] and (name not in REPORTS or "metadata" in example["payload"]):
         location = resolved(MESSAGES[name]["correlationId"], DOCUMENT)["location"]
         assert at(location.removeprefix("$message.payload"), example["payload"])
 
