@@ -12,6 +12,7 @@ from config.urls import mask_url
 from domain.values import timestamp
 from infrastructure.clock import SystemClock
 from interfaces.approvals.file import EVERYONE_ELSE
+from interfaces.scheduling.heartbeat import EVERY_SECONDS
 
 log = structlog.get_logger("startup")
 
@@ -117,6 +118,13 @@ def _announce_jobs(container: Container) -> None:
                 else "batch_jobs.enabled"
             )
             log.info("job", job=job, off=f"{why} is false")
+    heartbeat = container.settings.batch_jobs.heartbeat_url
+    if not container.settings.batch_jobs.enabled:
+        log.info("heartbeat", off="batch_jobs.enabled is false")
+    elif heartbeat.get_secret_value():
+        log.info("heartbeat", on=str(heartbeat), every_seconds=EVERY_SECONDS)
+    else:
+        log.info("heartbeat", off="batch_jobs.heartbeat_url is not set: nobody outside misses the scheduler")
 
 
 def _announce_auth(container: Container) -> None:

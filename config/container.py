@@ -50,6 +50,7 @@ from interfaces.rest.event_streams import EventStreams
 from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator, Operators
 from interfaces.rest.inbox import InboxRoutes
+from interfaces.rest.job_metrics import JobMetrics
 from interfaces.rest.jobs import JobRoutes
 from interfaces.rest.metrics import Metrics
 from interfaces.rest.progress import ProgressRoutes
@@ -209,9 +210,12 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         schedules=schedules,
         clock=clock,
         holder=f"{socket.gethostname()}-{source.instance}-{uuid4().hex[:8]}",
+        count_heartbeat=metrics.heartbeat,
     )
     metrics.watch_followers(parts.statuses)
     metrics.watch_leases(parts.held)
+    if (health := parts.job_health) is not None:
+        metrics.watch_jobs(JobMetrics(jobs, schedules, lambda: health.standings, clock))
     if "publisher" in settings.service.roles:
         metrics.watch_circuits(http_steps.circuits.states)
 

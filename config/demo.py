@@ -31,6 +31,7 @@ from projections.follower import Follower
 
 TENANT = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
 PERSON = "5b9d1c1e-2f0a-4b8e-8d43-0d6b7f2c4a11"
+OWNER = "0f4e6b7a-8d21-4c35-9a60-5b3c7e9d1f42"
 PATIENCE_SECONDS = 30
 
 Send = Callable[[str, bytes], Awaitable[None]]
@@ -127,7 +128,7 @@ async def _approval(client: httpx.AsyncClient, send: Send) -> None:
     opportunity_id = f"opp-{uuid4().hex[:8]}"
     click.secho("\n2. A risky deal asks for a person", bold=True)
     event_type = "hitl.approval.requested"
-    data = {"opportunityId": opportunity_id, "riskScore": 0.87, "amount": 250_000, "ownerId": PERSON}
+    data = {"opportunityId": opportunity_id, "riskScore": 0.87, "amount": 250_000, "ownerId": OWNER}
     await send(event_type, message(event_type, TENANT, data))
     filters = {"opportunityId": opportunity_id}
     approval = await _until(client, "/hitl/approvals", filters, "approvals", "pending")

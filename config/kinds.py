@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from application.approval_terms import APPROVAL_ID
-from config.urls import MASK, SecretUrl, mask_url, require_url
+from config.urls import MASK, SecretPathUrl, SecretUrl, mask_path, mask_url, require_url
 from domain.json_schema import schema_faults
 from interfaces.scheduling.cron import InvalidCron, UnixCron
 from interfaces.suggestions import did_you_mean
@@ -54,6 +54,11 @@ def masked_url(text: str) -> str:
 def public_url(text: str) -> str:
     """An address that may hold no password, unless somebody put one in all the same."""
     return quoted(mask_url(text) if "@" in text or "?" in text else text)
+
+
+def masked_path(text: str) -> str:
+    """An address without what comes after its host."""
+    return quoted(mask_path(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +176,11 @@ def _optional_http_url(text: str) -> str:
     return _http_url(text) if text else text
 
 
+def _secret_path_url(url: SecretPathUrl) -> SecretPathUrl:
+    _optional_http_url(url.get_secret_value())
+    return url
+
+
 def _url_template(text: str) -> str:
     """Behind a ``#`` may stand what a page makes of it."""
     if not text:
@@ -249,6 +259,11 @@ ServiceUrl = Annotated[
 ]
 OptionalHttpUrl = Annotated[
     str, AfterValidator(_optional_http_url), Allowed("http:// or https://, or empty", public_url)
+]
+OptionalSecretPathUrl = Annotated[
+    SecretPathUrl,
+    AfterValidator(_secret_path_url),
+    Allowed("http:// or https://, without user and password, or empty", masked_path),
 ]
 UrlTemplate = Annotated[
     str,

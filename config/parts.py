@@ -1,6 +1,6 @@
 """What one instance at a time does, as far as it is among this process's roles."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -30,6 +30,8 @@ from config.stores import Stores
 from interfaces.rest.root import Check
 from interfaces.scheduling.cron import UnixCron
 from interfaces.scheduling.firing import CronFirings
+from interfaces.scheduling.heartbeat import Heartbeat
+from interfaces.scheduling.job_health import JobHealthLoop
 from interfaces.scheduling.marks import Marks
 from interfaces.scheduling.step_calls import StepCallLoop
 from interfaces.scheduling.timers import TimerLoop
@@ -48,6 +50,7 @@ class Parts(msgspec.Struct, frozen=True):
     followers: Sequence[Follower]
     callers: Sequence[StepCallLoop]
     clockwork: Sequence[CronWatch | CronOff | TimerLoop]
+    job_health: JobHealthLoop | None
     leadership_of_documents: Leadership
     leadership_of_reactions: Leadership
     leadership_of_clockwork: Leadership
@@ -61,7 +64,8 @@ class Parts(msgspec.Struct, frozen=True):
         """How each follower fares, and the loops."""
         timers = [part.status for part in self.clockwork if isinstance(part, TimerLoop)]
         callers = [caller.status for caller in self.callers]
-        return [*(follower.status for follower in self.followers), *callers, *timers]
+        health = [] if self.job_health is None else [self.job_health.status]
+        return [*(follower.status for follower in self.followers), *callers, *timers, *health]
 
     def held(self) -> dict[str, bool]:
         """Each part, and whether this instance does it now."""
@@ -106,6 +110,7 @@ def build_parts(
     schedules: dict[str, UnixCron],
     clock: Clock,
     holder: str,
+    count_heartbeat: Callable[[bool], None],
 ) -> Parts:
     """The parts of this process's roles; ``holder`` is what it holds their leases as."""
     roles = settings.service.roles
@@ -125,6 +130,7 @@ def build_parts(
     reacting: list[Follower | JointPart] = []
     callers: list[StepCallLoop] = []
     clockwork: list[CronWatch | CronOff | TimerLoop] = []
+    job_health: JobHealthLoop | None = None
     if "projector" in roles:
         for projection in projections:
             materializer = Materializer(projection, stores.documents)
@@ -152,13 +158,20 @@ def build_parts(
         following += carriers
         reacting += carriers
         clockwork = [
-            _cron(settings, stores, dispatch, jobs, schedules, clock),
+            _cron(settings, stores, dispatch, jobs, schedules, clock, count_heartbeat),
             _timers(settings, stores, dispatch, clock),
         ]
+        job_health = JobHealthLoop(
+            stores.event_store,
+            list(jobs.by_name),
+            Marks(stores.log_positions, schedules).peek,
+            batch_size=settings.followers.batch_size,
+        )
     return Parts(
         [*materializing, *following],
         callers,
         clockwork,
+        job_health,
         Leadership(stores.document_leases, holder, materializing),
         Leadership(stores.leases, holder, reacting),
         Leadership(stores.leases, holder, clockwork),
@@ -172,13 +185,18 @@ def _cron(
     jobs: Jobs,
     schedules: dict[str, UnixCron],
     clock: Clock,
+    count_heartbeat: Callable[[bool], None],
 ) -> CronWatch | CronOff:
     watched = {job: schedule for job, schedule in schedules.items() if jobs.find(job).enabled}
     marks = Marks(stores.log_positions, watched, switched_off=schedules.keys() - watched.keys())
     if not settings.batch_jobs.enabled:
         return CronOff(marks)
     firings = CronFirings(dispatch)
-    return CronWatch(jobs, watched, firings.fire, firings.miss, marks, clock)
+    heartbeat: Heartbeat | None = None
+    if url := settings.batch_jobs.heartbeat_url.get_secret_value():
+        ping = stores.event_store.ping
+        heartbeat = Heartbeat(url, ping, count_heartbeat, user_agent=settings.service.name)
+    return CronWatch(jobs, watched, firings.fire, firings.miss, marks, clock, heartbeat)
 
 
 def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clock) -> TimerLoop:

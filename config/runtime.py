@@ -69,6 +69,8 @@ async def working(container: Container) -> AsyncIterator["Stop"]:
             tasks.start_soon(container.stores.wakeups.run, name="wakeups")
         tasks.start_soon(container.task_news.run, name="task news")
         tasks.start_soon(container.watches.run, name="watches")
+        if container.parts.job_health is not None:
+            tasks.start_soon(container.parts.job_health.run, name="job health")
         container.transport.start(tasks)
         for leadership in container.parts.leaderships:
             await tasks.start(leadership.run, name="leadership")

@@ -25,6 +25,7 @@ from config.kinds import (
     Name,
     OptionalFile,
     OptionalHttpUrl,
+    OptionalSecretPathUrl,
     Overlapping,
     PerSecond,
     PoolSize,
@@ -204,7 +205,7 @@ class BatchJobs(Section):
     enabled: Flag
     time_zone: TimeZone
     catch_up_seconds: Seconds
-    heartbeat_url: OptionalHttpUrl
+    heartbeat_url: OptionalSecretPathUrl
     risk_snapshot_backfill_cron: Cron
     outcome_sync_cron: Cron
     industry_benchmarks_cron: Cron

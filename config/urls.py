@@ -21,6 +21,26 @@ class SecretUrl(Secret[str]):
         return mask_url(self.get_secret_value())
 
 
+class SecretPathUrl(SecretUrl):
+    """An address that is a secret from its path on: whoever knows it can speak in our name."""
+
+    def _display(self) -> str:
+        return mask_path(self.get_secret_value())
+
+
+def mask_path(url: str) -> str:
+    """The address of the server, and that there is more."""
+    try:
+        parts = _split(url) if url else None
+    except ValueError:
+        return MASK
+    if parts is None:
+        return url
+    if not parts.hostname or "@" in url:
+        return MASK
+    return f"{parts.scheme}://{parts.netloc}/{MASK}"
+
+
 def mask_url(url: str) -> str:
     """The address without its password."""
     try:

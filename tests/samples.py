@@ -1,9 +1,7 @@
 """One example of every stored event, with every field filled; the golden file holds their bytes."""
 
-from domain.approval import ApprovalApproved, ApprovalRejected, ApprovalRequested, ApprovalWithdrawn
 from domain.definition import OPPORTUNITY_ANALYSIS, Announcements, MapOver, Retry, StepDefinition, Work
 from domain.event import Event, Metadata, Recorded, event_id
-from domain.values import StepRef
 from domain.workflow import (
     CompensationBegan,
     CompensationFailed,
@@ -23,6 +21,12 @@ from domain.workflow import (
     WorkflowStarted,
 )
 from tests.builders import CAUSE, CORRELATION, NOW, TENANT, USER, after
+from tests.samples_approvals import (
+    APPROVAL_EVENTS,
+    APPROVALS_FROM_VERSION_1,
+    APPROVALS_FROM_VERSION_2,
+    STEP,
+)
 from tests.samples_backfills import BACKFILL_EVENTS
 from tests.samples_concurrency import EVENTS as CONCURRENCY_EVENTS
 from tests.samples_concurrency import GROUP
@@ -36,41 +40,7 @@ META = Metadata(
     tenant=TENANT, actor=USER, correlation_id=CORRELATION, causation_id=CAUSE, command_id="command-1"
 )
 
-STEP = StepRef(workflow_id="w-0", step_id="step-0", attempt=2)
-
 _EVENTS: tuple[Event, ...] = (
-    ApprovalRequested(
-        approval_id="a-1",
-        opportunity_id="opp-1",
-        risk_score=0.91,
-        amount=250_000,
-        requested_at=NOW,
-        owner_id="owner-1",
-        approver_id="approver-1",
-        recipient_id="recipient-1",
-        correlation_id=CORRELATION,
-        approval_url="https://crm.example/approvals/a-1?näme=ü",
-        step=STEP,
-    ),
-    ApprovalApproved(
-        approval_id="a-1",
-        opportunity_id="opp-1",
-        decided_by="ann",
-        decided_at=after(minutes=5),
-        comment="go",
-        step=STEP,
-    ),
-    ApprovalRejected(
-        approval_id="a-1",
-        opportunity_id="opp-1",
-        decided_by="bob",
-        decided_at=after(minutes=6),
-        comment="no",
-        step=STEP,
-    ),
-    ApprovalWithdrawn(
-        approval_id="a-1", opportunity_id="opp-1", reason="not needed", withdrawn_at=after(minutes=6)
-    ),
     WorkflowStarted(
         workflow_id="w-1",
         opportunity_id="opp-1",
@@ -257,6 +227,7 @@ SAMPLES: dict[str, Recorded] = {
     event.TOPIC: Recorded(stream=STREAM, version=3, timestamp=NOW, meta=META, event=event)
     for event in (
         *_EVENTS,
+        *APPROVAL_EVENTS,
         *CONCURRENCY_EVENTS,
         *DEFINITION_EVENTS,
         *TASK_EVENTS,
@@ -277,24 +248,6 @@ _AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
         attempt=1,
         result={"forecastId": "f-1", "revenueForecast": 125_000, "confidence": 0.6, "parts": [{"q": 1}]},
         completed_at=after(minutes=1),
-    ),
-    ApprovalRequested(
-        approval_id="a-1",
-        opportunity_id="opp-1",
-        risk_score=0.91,
-        amount=250_000,
-        requested_at=NOW,
-        owner_id="owner-1",
-        approver_id="approver-1",
-        recipient_id="recipient-1",
-        correlation_id=CORRELATION,
-        approval_url="https://crm.example/approvals/a-1?näme=ü",
-    ),
-    ApprovalApproved(
-        approval_id="a-1", opportunity_id="opp-1", decided_by="ann", decided_at=after(minutes=5), comment="go"
-    ),
-    ApprovalRejected(
-        approval_id="a-1", opportunity_id="opp-1", decided_by="bob", decided_at=after(minutes=6), comment="no"
     ),
     WorkflowStarted(
         workflow_id="w-1",
@@ -364,6 +317,11 @@ _AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
 )
 
 OLDER: dict[tuple[str, int], Event] = {
-    (event.TOPIC, 1): event for event in (*_AS_READ_FROM_VERSION_1, *JOBS_AS_READ_FROM_VERSION_1)
+    (event.TOPIC, version): event
+    for version, events in [
+        (1, (*_AS_READ_FROM_VERSION_1, *APPROVALS_FROM_VERSION_1, *JOBS_AS_READ_FROM_VERSION_1)),
+        (2, APPROVALS_FROM_VERSION_2),
+    ]
+    for event in events
 }
 """What an entry of a former schema version is read as today, by topic and version."""

@@ -104,7 +104,7 @@ def reassign(
     standing = Standing(state, around)
     _refuse_barred(to, standing.barred)
     part = _part_for(to, state, standing, ballot, around, may_do_all=may_do_all)
-    if _has_already(standing, state, part):
+    if _has_already(standing, state, part, ballot, around):
         return ()
     handed_on = {"instead_of": part.instead_of, "seats": part.seats, "own": part.own}
     reassigned = notice_of(ApprovalReassigned, state, around.now, **handed_on, **told)
@@ -178,12 +178,25 @@ def _part_for(
     )
 
 
-def _has_already(standing: Standing, state: Approval, part: Substitute) -> bool:
-    to = part.approver
-    if part.instead_of is not None:
-        return part.instead_of == to.user
-    still = to.user is None or set(part.seats) <= standing.seats_of(to.user, frozenset())
-    return part in state.substitutes and still
+def _has_already(
+    standing: Standing, state: Approval, part: Substitute, ballot: Ballot, around: Circumstances
+) -> bool:
+    """Whether whoever it would go to has it by the same way already.
+
+    An operator who says again that their own part goes to somebody does not add them to all of it.
+    """
+    to, person = part.approver, part.instead_of
+    if person is not None:
+        roles = ballot.roles if person == ballot.by else frozenset()
+        return to.user == person or standing.ways_of(person, roles) == {to.key}
+    if part in state.substitutes:
+        return to.user is None or set(part.seats) <= standing.seats_of(to.user, frozenset())
+    for each in reversed(state.substitutes):
+        if each.instead_of == ballot.by:
+            return each.approver == to
+        if around.people.is_meant(each.approver, ballot.by, ballot.roles):
+            return False
+    return False
 
 
 def _refuse_barred(to: Approver, barred: frozenset[str]) -> None:

@@ -53,19 +53,17 @@ class Standing:
 
     def seats_of(self, person: str, roles: frozenset[str]) -> Seats:
         """The entries of the stage whose seats are that person's to take."""
-        seats = self._named_seats(person, roles)
-        for each in self._state.substitutes:
-            if each.instead_of == person:
-                seats = frozenset()
-            if self._people.is_meant(each.approver, person, roles):
-                seats |= frozenset(each.seats)
-        return seats
+        return frozenset().union(*(seats for _, seats in self._grants_of(person, roles)))
+
+    def ways_of(self, person: str, roles: frozenset[str]) -> frozenset[str]:
+        """As whom they may: by name, or as one of which groups and roles."""
+        return frozenset(approver.key for approver, _ in self._grants_of(person, roles))
 
     def own_seats_of(self, person: str, roles: frozenset[str]) -> Seats:
         """Those of them that were counted for that person when the stage opened."""
         if person in self.barred or any(each.instead_of == person for each in self._state.substitutes):
             return frozenset()
-        return self._named_seats(person, roles)
+        return frozenset().union(*(seats for _, seats in self._named_grants(person, roles)))
 
     def missing_with(self, votes: Sequence[Vote]) -> int:
         """How many more would have to agree, had these voted."""
@@ -95,19 +93,30 @@ class Standing:
         return tuple(dict.fromkeys(keys))
 
     def can_be_met_with(self, votes: Sequence[Vote]) -> bool:
-        """Whether enough can still agree, had these voted."""
-        used = _used(votes)
-        candidates = [self.seats_of(person, frozenset()) for person in self._everybody() - used - self.barred]
-        return self.needed <= filled(
-            self._capacities, [*_agreed(votes), *candidates, *self._bearers_of_roles()]
-        )
+        """Whether enough can still agree, had these voted. One has to: where those who were missing have
+        left, the stage does not end by itself."""
+        free = self._everybody() - _used(votes) - self.barred
+        seats = [self.seats_of(person, frozenset()) for person in free]
+        candidates = [*filter(None, seats), *self._bearers_of_roles()]
+        enough = filled(self._capacities, [*_agreed(votes), *candidates]) >= self.needed
+        return bool(candidates) and enough
 
-    def _named_seats(self, person: str, roles: frozenset[str]) -> Seats:
-        return frozenset(
-            entry
+    def _grants_of(self, person: str, roles: frozenset[str]) -> Sequence[tuple[Approver, Seats]]:
+        """What somebody was given, by the policy and since; all before they handed their part on is gone."""
+        grants = self._named_grants(person, roles)
+        for each in self._state.substitutes:
+            if each.instead_of == person:
+                grants = []
+            if self._people.is_meant(each.approver, person, roles):
+                grants.append((each.approver, frozenset(each.seats)))
+        return grants
+
+    def _named_grants(self, person: str, roles: frozenset[str]) -> list[tuple[Approver, Seats]]:
+        return [
+            (approver, frozenset((entry,)))
             for entry, approver in enumerate(self._stage.approvers)
             if self._people.is_meant(approver, person, roles)
-        )
+        ]
 
     def _everybody(self) -> frozenset[str]:
         """All whom the stage knows by name."""

@@ -67,6 +67,12 @@ class Metrics:
             ("service",),
             registry=self.registry,
         )
+        self._heartbeats = Counter(
+            "scheduler_heartbeats",
+            "Heartbeats of the scheduler, by whether they were answered.",
+            ("outcome",),
+            registry=self.registry,
+        )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""
@@ -89,6 +95,11 @@ class Metrics:
         if seconds:
             self._step_call_duration.labels(service).observe(seconds)
 
+    def heartbeat(self, was_answered: bool) -> None:
+        """Count a heartbeat; of both kinds there is a number from the first on, so that a rise is seen."""
+        for outcome in ("answered", "failed"):
+            self._heartbeats.labels(outcome).inc(was_answered == (outcome == "answered"))
+
     def message_consumed(self, message_type: str, outcome: str) -> None:
         """Count a message taken in."""
         self._consumed.labels(message_type, outcome).inc()
@@ -110,6 +121,10 @@ class Metrics:
     def watch_circuits(self, states: Callable[[], Mapping[str, str]]) -> None:
         """Show which services are left alone, at each scrape."""
         self.registry.register(_Circuits(states))
+
+    def watch_jobs(self, jobs: Collector) -> None:
+        """Show how each job fares, at each scrape."""
+        self.registry.register(jobs)
 
     def exposition(self) -> bytes:
         """Everything, in Prometheus' text format."""

@@ -8,7 +8,7 @@ say: start and stop it as often as leadership comes and goes.
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 import structlog
@@ -16,6 +16,9 @@ from tenacity.wait import wait_base
 
 from interfaces.scheduling.engine import NominalTimeExecutor, Schedule, ScheduleTrigger, WallClockScheduler
 from interfaces.scheduling.firings import BACKOFF, Fire, FiringFailure, Firings
+
+_LATE = timedelta(minutes=1)
+"""The engine looks at the clock every half of that."""
 
 
 class JobScheduler:
@@ -45,6 +48,15 @@ class JobScheduler:
     def in_hand(self) -> int:
         """How many firings are due and not yet stored."""
         return len(self._firings)
+
+    def keeps_up(self, now: datetime) -> bool:
+        """Whether nominal times are being watched, and none waits that came more than a minute ago."""
+        if self._scheduler is None:
+            return False
+        failed = self.last_error
+        ahead = [each.next_run_time for each in self._scheduler.get_jobs()]
+        oldest = min([*ahead, *([failed.nominal_time] if failed else [])], default=now)
+        return now - oldest <= _LATE
 
     def next_fire_times(self, job: str, count: int, after: datetime) -> tuple[datetime, ...]:
         """The next nominal times of a job, in UTC, whether running or not. An unknown job is a `KeyError`."""

@@ -8,10 +8,12 @@ import anyio.to_thread
 
 from application.jobs import Jobs
 from application.ports import Clock
+from domain.errors import LeaseLost
 from domain.lease import Lease
 from interfaces.scheduling.catch_up import CaughtUp, caught_up
 from interfaces.scheduling.cron import UnixCron
 from interfaces.scheduling.firings import Fire
+from interfaces.scheduling.heartbeat import Heartbeat
 from interfaces.scheduling.marks import Marks
 from interfaces.scheduling.scheduler import JobScheduler
 
@@ -43,6 +45,7 @@ class CronWatch:
         miss: Miss,
         marks: Marks,
         clock: Clock,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self.scheduler = JobScheduler(schedules, self._fire)
         self._jobs = jobs
@@ -51,6 +54,7 @@ class CronWatch:
         self._miss = miss
         self._marks = marks
         self._clock = clock
+        self._heartbeat = heartbeat
         self._stopping = anyio.Event()
         self._lease: Lease | None = None
 
@@ -75,7 +79,11 @@ class CronWatch:
             dict.fromkeys(passed, now), {job: times.fired for job, times in passed.items()}
         )
         try:
-            await self._stopping.wait()
+            async with anyio.create_task_group() as tasks:
+                if self._heartbeat is not None:
+                    tasks.start_soon(self._heartbeat.run, self._is_well, name="heartbeat")
+                await self._stopping.wait()
+                tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await self.scheduler.stop(DRAIN_SECONDS)
@@ -94,6 +102,15 @@ class CronWatch:
     def stop(self) -> None:
         """Ask :meth:`run` to return."""
         self._stopping.set()
+
+    def _is_well(self) -> bool:
+        """Whether the clock is watched, by this instance alone, and what it has come to is being stored."""
+        assert self._lease is not None
+        try:
+            self._lease.check()
+        except LeaseLost:
+            return False
+        return self.scheduler.keeps_up(self._clock.now())
 
     async def _fire(self, job: str, nominal_at: datetime) -> None:
         assert self._lease is not None

@@ -5,7 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from application.integration import PUBLISHED_EVENTS, PUBLISHED_TYPES, Source, envelope, public_message
+from application.integration import (
+    NOTICES,
+    PUBLISHED_EVENTS,
+    PUBLISHED_TYPES,
+    Source,
+    envelope,
+    public_message,
+)
 from application.ports import PublicMessage
 from domain.definition import OPPORTUNITY_ANALYSIS, Announcements
 from domain.event import type_registry
@@ -100,7 +107,9 @@ SAID["job.fired"] = msgspec.structs.replace(
 )
 """The samples; of workflows those of opportunity-analysis, whose words the contract fixes."""
 
-NOT_TOLD = sorted(set(type_registry) - set(TOLD))
+TOLD_TOPICS = {*TOLD, *(kind.TOPIC for kind in NOTICES)}
+
+NOT_TOLD = sorted(set(type_registry) - TOLD_TOPICS)
 
 
 @pytest.mark.parametrize("topic", sorted(TOLD))
@@ -119,12 +128,20 @@ def test_of_the_other_events_they_are_told_nothing(topic: str) -> None:
 
 @pytest.mark.parametrize("topic", sorted(type_registry))
 def test_the_outbox_wants_just_the_events_that_are_told(topic: str) -> None:
-    assert isinstance(SAMPLES[topic].event, PUBLISHED_EVENTS) == (topic in TOLD)
+    assert isinstance(SAMPLES[topic].event, PUBLISHED_EVENTS) == (topic in TOLD_TOPICS)
 
 
 def test_every_event_is_either_told_or_deliberately_not() -> None:
     assert NOT_TOLD == [
+        "approval.agreed",
+        "approval.became_decidable",
+        "approval.claimed",
+        "approval.commented",
+        "approval.objected",
+        "approval.released",
         "approval.requested",
+        "approval.revised",
+        "approval.stage_opened",
         "approval.withdrawn",
         "backfill.admitted",
         "backfill.cancelled",
@@ -143,6 +160,8 @@ def test_every_event_is_either_told_or_deliberately_not() -> None:
         "concurrency.start_withdrawn",
         "definition.published",
         "definition.retired",
+        "delegation.ended",
+        "delegation.made",
         "job.paused",
         "job.report_unmatched",
         "job.resumed",
@@ -290,5 +309,6 @@ def test_the_envelope_is_the_contracts() -> None:
 
 def test_every_type_that_goes_out_is_listed() -> None:
     requests = {step.parameters["request"] for step in OPPORTUNITY_ANALYSIS.steps}
-    assert {message_type for message_type, _ in TOLD.values()} | requests == set(PUBLISHED_TYPES)
+    told = {message_type for message_type, _ in TOLD.values()}
+    assert told | requests | set(NOTICES.values()) == set(PUBLISHED_TYPES)
     assert len(set(PUBLISHED_TYPES)) == len(PUBLISHED_TYPES)

@@ -16,6 +16,7 @@ SECRETS = {
     "JWT_SECRET": WORD,
     "METRICS_BEARER_TOKEN": WORD,
     "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={WORD}",
+    "BATCH_JOBS_HEARTBEAT_URL": f"https://beats.example:8443/{WORD}?{WORD}",
     "RABBITMQ_URL": f"amqp://user:{WORD}@mq:5672/",
     "EVENT_STORE_URL": f"postgresql://user:{WORD}@db/wo?sslpassword={WORD}&sslmode=require",
 }
@@ -30,6 +31,7 @@ def test_the_effective_settings_are_shown_with_their_secrets_masked() -> None:
     assert shown["jwt"]["secret"] == "***"
     assert shown["metrics"]["bearer_token"] == "***"
     assert shown["cosmos_db"]["key"] == ""
+    assert shown["batch_jobs"]["heartbeat_url"] == "https://beats.example:8443/***"
     assert shown["rabbitmq"]["url"] == "amqp://user:***@mq:5672/"
     assert (
         shown["storage"]["event_store_url"] == "postgresql://user:***@db/wo?sslpassword=***&sslmode=require"
@@ -74,7 +76,9 @@ WITHOUT_A_HOST = [f"amqp://u:{WORD}", f"postgresql://u:{WORD}", f"://u:{WORD}", 
     ("variable", "url"),
     [
         *product(("RABBITMQ_URL", "EVENT_STORE_URL"), PASSWORDS_GONE_ASTRAY + WITHOUT_A_HOST),
-        *product(("FORECASTING_URL",), PASSWORDS_GONE_ASTRAY),
+        *product(("FORECASTING_URL", "BATCH_JOBS_HEARTBEAT_URL"), PASSWORDS_GONE_ASTRAY),
+        ("BATCH_JOBS_HEARTBEAT_URL", f"ftp://beats.example/{WORD}"),
+        ("BATCH_JOBS_HEARTBEAT_URL", f"https://beats.example/{WORD}#"),
     ],
 )
 def test_an_address_does_not_give_its_password_away_though_it_is_faulty(variable: str, url: str) -> None:

@@ -15,6 +15,7 @@ from domain.workflow import workflow_stream
 from projections.approvals import Approvals
 from projections.backfills import Backfills
 from projections.definitions import Definitions
+from projections.delegations import Delegations
 from projections.executions import Executions
 from projections.job_runs import JobRuns
 from projections.projection import Projection
@@ -31,6 +32,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     Steps(),
     Executions(),
     Approvals(),
+    Delegations(),
     JobRuns(),
     Backfills(),
     Tasks(),

@@ -202,6 +202,9 @@ def test_a_pending_approval_shows_what_was_asked() -> None:
         "status": "pending",
         "createdAt": "2026-11-22T22:10:05.123Z",
         "updatedAt": "2026-11-22T22:10:05.123Z",
+        "payloadDigest": "sha256:85c33c44dda6d78e4626f687a565b97026eda10efc5d97705b3d2b154a4ab64f",
+        "assignees": ["anyone"],
+        "settled": [],
     }
 
 
@@ -304,6 +307,7 @@ def test_an_event_without_the_one_that_made_its_document_is_a_gap(projection: Pr
         "workflow_steps": "workflow.step_failed",
         "workflow_executions": "workflow.step_failed",
         "hitl_approvals": "approval.approved",
+        "hitl_delegations": "delegation.ended",
         "workflow_job_runs": "job.run_failed",
         "workflow_backfills": "backfill.window_started",
         "workflow_tasks": "task.claimed",

@@ -83,6 +83,27 @@ def test_when_everybody_has_left_nobody_approves_and_it_is_said_to_be_undecidabl
     story.when(approve("ada", groups=empty)).then_refused(NotAnApprover)
 
 
+def test_when_all_who_are_left_have_agreed_it_does_not_end_by_itself_but_somebody_has_to_be_added() -> None:
+    story = asked(THREE, groups=ALL)
+    for person in ("ada", "bob"):
+        story = story.when(approve(person, groups=ALL)).and_so()
+    left = without("cleo")
+    story = story.when(look_again(groups=left)).and_so()
+    assert isinstance(story.events[-1], ApprovalBecameUndecidable)
+    for person in ("ada", "bob"):
+        story.when(approve(person, groups=left)).then_nothing()
+    story = story.when(reassign("root", user("hugo"), operator=True, groups=left)).and_so()
+    assert not story.state.undecidable
+    story.when(approve("hugo", groups=left)).then(agreed("hugo", 0, own=()), approved("hugo"))
+
+
+def test_when_all_who_are_left_have_agreed_anybody_else_who_may_ends_it() -> None:
+    story = escalated_to_the_board(THREE).when(approve("ada", groups=ALL)).and_so()
+    left = without("bob", "cleo")
+    story.when(look_again(groups=left)).then_nothing()
+    story.when(approve("edna", groups=left)).then(agreed("edna", 0, own=()), approved("edna"))
+
+
 def test_who_stands_in_for_a_member_does_not_add_a_seat_when_another_leaves() -> None:
     """Ada hands on to Hugo; Cleo leaves. Hugo and Bob are all that is needed."""
     story = asked(THREE, groups=ALL).when(reassign("ada", user("hugo"), groups=ALL)).and_so()

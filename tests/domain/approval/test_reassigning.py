@@ -135,6 +135,7 @@ def test_what_is_given_afterwards_is_ones_own_again() -> None:
 def test_to_hand_it_on_to_oneself_changes_nothing() -> None:
     asked(BOTH).when(reassign("ada", user("ada"))).then_nothing()
     asked(FINANCE).when(reassign("ada", user("ada"))).then_nothing()
+    asked(FINANCE).when(reassign("ada", group("finance"))).then_nothing()
 
 
 def test_who_is_not_asked_or_has_been_heard_has_nothing_to_hand_on() -> None:
@@ -215,6 +216,14 @@ def test_an_operator_adds_a_group_once() -> None:
     assert story.when(reassign("root", group("legal"), operator=True)).happened()
 
 
+def test_an_operator_who_is_in_the_group_that_they_add_adds_it_once() -> None:
+    story = asked(BOTH).when(reassign("edna", group("board"), operator=True)).and_so()
+    story.when(reassign("edna", group("board"), operator=True)).then_nothing()
+    (event,) = story.when(reassign("edna", group("legal"), operator=True)).happened()
+    assert isinstance(event, ApprovalReassigned)
+    assert event.instead_of == "edna"
+
+
 def test_an_operator_may_add_somebody_again_who_has_handed_it_on() -> None:
     story = asked(BOTH).when(reassign("root", user("hugo"), operator=True)).and_so()
     story = story.when(reassign("hugo", user("ines"))).and_so()
@@ -230,6 +239,27 @@ def test_an_operator_who_is_asked_hands_their_own_part_on_and_adds_somebody_once
     (event,) = heard.when(reassign("ada", user("hugo"), operator=True)).happened()
     assert isinstance(event, ApprovalReassigned)
     assert (event.instead_of, event.seats) == (None, (0, 1))
+
+
+def test_an_operator_who_hands_their_own_part_on_twice_has_not_added_anybody_to_all_of_it() -> None:
+    story = asked(BOTH).when(reassign("ada", user("hugo"), operator=True)).and_so()
+    story.when(reassign("ada", user("hugo"), operator=True)).then_nothing()
+    (event,) = story.when(reassign("ada", user("ines"), operator=True)).happened()
+    assert isinstance(event, ApprovalReassigned)
+    assert (event.instead_of, event.seats) == (None, (0, 1))
+    back = story.when(reassign("hugo", user("ada"))).and_so()
+    (event,) = back.when(reassign("ada", user("hugo"), operator=True)).happened()
+    assert isinstance(event, ApprovalReassigned)
+    assert (event.instead_of, event.seats) == ("ada", (0,))
+
+
+def test_a_part_that_goes_to_a_group_of_ones_own_goes_there_once() -> None:
+    story = asked(BOTH).when(reassign("ada", group("finance"))).and_so()
+    assert story.state.waits_for == ("user:bob", "group:finance")
+    story.when(reassign("ada", group("finance"))).then_nothing()
+    assert story.when(reassign("ada", group("board"))).happened()
+    back = story.when(reassign("cleo", user("ada"))).and_so()
+    assert back.when(reassign("ada", group("finance"))).happened()
 
 
 def test_an_operator_who_decides_for_another_may_name_them() -> None:

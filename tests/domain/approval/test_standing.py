@@ -14,7 +14,7 @@ def standing(world: World, state: Approval) -> Standing:
     return Standing(state, around(groups=world.groups, away=world.away))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(stories())
 def test_a_stage_can_be_met_where_those_who_are_free_would_fill_enough_seats(story: Story) -> None:
     world, state = story
@@ -24,14 +24,14 @@ def test_a_stage_can_be_met_where_those_who_are_free_would_fill_enough_seats(sto
     assert (undecidable(state, around(groups=world.groups, away=world.away)) is None) == enough
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(stories())
 def test_a_stage_can_be_met_where_some_sequence_of_agreements_meets_it(story: Story) -> None:
     world, state = story
     assert standing(world, state).can_be_met_with(state.votes) == passes(world, state)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(stories())
 def test_as_many_are_missing_as_seats_that_the_best_assignment_leaves(story: Story) -> None:
     world, state = story
@@ -40,7 +40,7 @@ def test_as_many_are_missing_as_seats_that_the_best_assignment_leaves(story: Sto
     assert missing > 0
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(stories())
 def test_a_stage_waits_for_those_of_whom_one_more_would_fill_a_seat(story: Story) -> None:
     world, state = story
