@@ -22,7 +22,7 @@ SOURCE = "\n".join(
 NO_SETTINGS = {"PARKED", "EXCHANGE", "TOKEN", "SOURCE", "TARGET", "ACCESS_REFUSED", "PRECONDITION_FAILED"}
 """What looks like a variable and is none of the service's."""
 
-CODES = {"STORE_UNAVAILABLE", "OVERLOADED", "HITL_APPROVAL_NOT_PENDING"}
+CODES = {"STORE_UNAVAILABLE", "OVERLOADED", "HITL_APPROVAL_NOT_PENDING", "TOO_MANY_BACKFILLS"}
 
 
 def named(pattern: str, *, skip: frozenset[str] = frozenset()) -> list[tuple[str, str]]:

@@ -96,7 +96,11 @@ class JobRoutes:
             caller,
             "runs",
             filters,
-            equal={"job": self._named(request).name, "status": filters.status},
+            equal={
+                "job": self._named(request).name,
+                "status": filters.status,
+                "backfillId": filters.backfill_id,
+            },
         )
 
     async def run(self, request: Request, caller: Caller) -> Response:

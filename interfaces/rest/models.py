@@ -196,6 +196,7 @@ class RunFilters(Paging):
     """The query of ``GET /jobs/{job}/runs``."""
 
     status: Silent[RunStatus] = None
+    backfill_id: Silent[Id] = None
 
 
 class PreviewQuery(Query):

@@ -158,7 +158,14 @@ async def test_a_window_that_fails_for_good_is_named_and_the_others_are_done(wor
     assert (backfill["progress"]["completed"], backfill["progress"]["failed"]) == (4, 1)
     async with world.client() as client:
         run = (await client.get(f"{JOBS}/runs/{failed['runId']}")).json()
+        await client.post(f"{JOBS}/trigger", json={})
+        await world.service.caught_up()
+        of_it = {"backfillId": backfill["backfillId"]}
+        runs = (await client.get(f"{JOBS}/runs", params=of_it)).json()
+        badly = (await client.get(f"{JOBS}/runs", params={**of_it, "status": "failed"})).json()
     assert (run["status"], run["backfillId"]) == ("failed", backfill["backfillId"])
+    assert (runs["total"], badly["total"]) == (6, 2)
+    assert badly["runs"][0] == run
 
 
 @pytest.mark.rabbitmq
