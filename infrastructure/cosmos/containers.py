@@ -56,7 +56,7 @@ def indexing_policy(
 
 def policy_of(container: Container) -> Policy:
     """The indexing policy of a container of documents."""
-    fields = (container.sort_field, *container.filter_fields)
+    fields = (container.sort_field, *container.filter_fields, *container.below_fields)
     return indexing_policy(fields, orders(container), container.list_fields)
 
 

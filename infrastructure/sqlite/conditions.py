@@ -3,6 +3,7 @@
 import msgspec
 
 from infrastructure.sqlite.lists import carried, table_of
+from infrastructure.sqlite.tables import column_of, in_document
 from projections.ports import Container, Query
 
 
@@ -28,6 +29,7 @@ class Conditions:
             raise ValueError(f"{container.name} keeps no lists in {', '.join(sorted(unknown))}")
         self._container = container
         self._query = query
+        self._carried = carried(container)
         self.held = [Holding(field, tuple(dict.fromkeys(texts))) for field, texts in query.any_of.items()]
         self.not_held = [Holding(field, (text,)) for field, text in query.none_of.items()]
         times = {"sort_from": query.sort_from, "sort_before": query.sort_before}
@@ -41,20 +43,23 @@ class Conditions:
     def of_documents(self) -> list[str]:
         """What is asked of a document, but for what its lists hold."""
         sort = in_document(self._container.sort_field)
-        return ["document.tenant = :tenant", *self._equal(), *self._times(sort), *self._below()]
+        below = self._below_in_column("document", self._container.below_fields)
+        below += self._below_in_body(but=self._container.below_fields)
+        return ["document.tenant = :tenant", *self._equal(), *self._times(sort), *below]
 
     def of_rows(self, field: str) -> list[str]:
         """What is asked of the rows of a list that they can tell, but for the text."""
+        of_list = ["held.tenant = :tenant", f"held.field = '{field}'"]
         equal = [
-            f"held.{carried(name)} = :equal{number}"
+            f"held.{column_of(name)} = :equal{number}"
             for number, name in enumerate(self._query.equal)
-            if name in self._container.filter_fields
+            if name in self._carried
         ]
-        return ["held.tenant = :tenant", f"held.field = '{field}'", *equal, *self._times("held.sort")]
+        return [*of_list, *equal, *self._times("held.sort"), *self._below_in_column("held", self._carried)]
 
     def told_by_documents(self) -> list[str]:
         """What is asked of the rows of a list that only their documents can tell."""
-        asked = [*self._equal(but=self._container.filter_fields), *self._below()]
+        asked = [*self._equal(but=self._carried), *self._below_in_body(but=self._carried)]
         if not asked:
             return []
         return [
@@ -93,14 +98,17 @@ class Conditions:
         cuts = {"sort_from": f"{sort} >= :sort_from", "sort_before": f"{sort} < :sort_before"}
         return [cut for name, cut in cuts.items() if name in self.parameters]
 
-    def _below(self) -> list[str]:
+    def _below_in_column(self, row: str, columns: tuple[str, ...]) -> list[str]:
         """In SQLite a number is less than every text; so what is no text is left out."""
+        return [
+            f"typeof({row}.{column_of(name)}) = 'text' AND {row}.{column_of(name)} < :below{number}"
+            for number, name in enumerate(self._query.below)
+            if name in columns
+        ]
+
+    def _below_in_body(self, but: tuple[str, ...]) -> list[str]:
         return [
             f"json_type(document.body, '$.{name}') = 'text' AND {in_document(name)} < :below{number}"
             for number, name in enumerate(self._query.below)
+            if name not in but
         ]
-
-
-def in_document(name: str) -> str:
-    """A field of a document, written as its indexes have it."""
-    return f"json_extract(document.body, '$.{name}')"

@@ -9,6 +9,7 @@ from infrastructure.sqlite.counts import forget_counts, keep_counts
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.lists import drop_lists, keep_lists
 from infrastructure.sqlite.pages import page_of
+from infrastructure.sqlite.tables import keep_table
 from infrastructure.sqlite.totals import total_of
 from projections.ports import Container, Document, Page, Query
 
@@ -26,8 +27,7 @@ class SqliteDocuments:
 
         def make(connection: sqlite3.Connection) -> None:
             for container in containers:
-                for statement in _schema(container):
-                    connection.execute(statement)
+                keep_table(connection, container)
                 keep_counts(connection, container)
                 keep_lists(connection, container)
 
@@ -106,23 +106,3 @@ def by_keys(container: Container) -> str:
         f' CROSS JOIN "{container.name}" AS document'
         " ON document.tenant = key.value ->> 0 AND document.id = key.value ->> 1"
     )
-
-
-def _field(name: str) -> str:
-    return f"json_extract(body, '$.{name}')"
-
-
-def _schema(container: Container) -> list[str]:
-    name, sort = container.name, _field(container.sort_field)
-    filters = [*((field,) for field in container.filter_fields), *container.filters_together]
-    return [
-        f'CREATE TABLE IF NOT EXISTS "{name}"'
-        " (tenant TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL,"
-        " PRIMARY KEY (tenant, id))",
-        f'CREATE INDEX IF NOT EXISTS "{name}_newest" ON "{name}" (tenant, {sort}, id)',
-        *(
-            f'CREATE INDEX IF NOT EXISTS "{name}_{"_".join(fields)}" ON "{name}"'
-            f" (tenant, {', '.join(map(_field, fields))}, {sort}, id)"
-            for fields in filters
-        ),
-    ]

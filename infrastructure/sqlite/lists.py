@@ -1,12 +1,13 @@
 """What the lists in documents hold, kept beside them: a row for each text of a list, in the order of pages.
 
 So a page is a walk along the rows of a text, and documents are counted without a look at any of them: the
-rows carry the fields that are filtered by. Triggers write them in the document's own transaction, and only
-where a list has changed, or what its rows carry.
+rows carry the other fields that are asked for. Triggers write them in the document's own transaction, and
+only where a list has changed, or what its rows carry.
 """
 
 import sqlite3
 
+from infrastructure.sqlite.tables import column_of
 from projections.ports import Container
 
 
@@ -15,9 +16,9 @@ def table_of(container: Container) -> str:
     return f'"{container.name}_lists"'
 
 
-def carried(field: str) -> str:
-    """The column that holds what a row's document has in a field that is filtered by."""
-    return f'"$.{field}"'
+def carried(container: Container) -> tuple[str, ...]:
+    """The fields of its document that a row carries."""
+    return tuple(dict.fromkeys((*container.filter_fields, *container.below_fields)))
 
 
 def keep_lists(connection: sqlite3.Connection, container: Container) -> None:
@@ -47,7 +48,7 @@ def _known_triggers(connection: sqlite3.Connection, container: Container) -> dic
 
 
 def _table(container: Container) -> str:
-    columns = "".join(f", {carried(field)}" for field in container.filter_fields)
+    columns = "".join(f", {column_of(field)}" for field in carried(container))
     return (
         f"CREATE TABLE {table_of(container)} (tenant TEXT NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL,"
         f" sort TEXT NOT NULL, id TEXT NOT NULL{columns}, PRIMARY KEY (tenant, field, value, sort, id))"
@@ -59,9 +60,9 @@ def _triggers(container: Container) -> dict[str, str]:
     name, fields = container.name, container.list_fields
     added = "; ".join(_taken_in(container, field, "new") for field in fields)
     removed = "; ".join(_taken_out(container, field) for field in fields)
-    moved = _differ(container.sort_field, *container.filter_fields)
+    moved = _differ(container.sort_field, *carried(container))
     gone = "; ".join(f"{_taken_out(container, field)} AND ({moved} OR {_lost(field)})" for field in fields)
-    changed = _differ(*fields, container.sort_field, *container.filter_fields)
+    changed = _differ(*fields, container.sort_field, *carried(container))
     triggers = {
         f"{name}_lists_added": f'AFTER INSERT ON "{name}" BEGIN {added}; END',
         f"{name}_lists_changed": f'AFTER UPDATE ON "{name}" WHEN {changed} BEGIN {gone}; {added}; END',
@@ -83,11 +84,11 @@ def _lost(field: str) -> str:
 
 def _taken_in(container: Container, field: str, row: str, documents: str = "") -> str:
     """Insert the texts in a list field of one row, or of each of ``documents``. What is no list has none."""
-    filters = "".join(f", {_value(row, each)}" for each in container.filter_fields)
+    told = "".join(f", {_value(row, each)}" for each in carried(container))
     sort = _value(row, container.sort_field)
     return (
         f"INSERT INTO {table_of(container)}"
-        f" SELECT {row}.tenant, '{field}', item.value, {sort}, {row}.id{filters}"
+        f" SELECT {row}.tenant, '{field}', item.value, {sort}, {row}.id{told}"
         f" FROM {documents}json_each({row}.body, '$.{field}') AS item"
         f" WHERE item.type = 'text' AND typeof(item.key) = 'integer' AND {sort} IS NOT NULL"
         " ON CONFLICT DO NOTHING"

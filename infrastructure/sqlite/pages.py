@@ -4,8 +4,9 @@ import sqlite3
 
 import msgspec
 
-from infrastructure.sqlite.conditions import Conditions, in_document
+from infrastructure.sqlite.conditions import Conditions
 from infrastructure.sqlite.lists import table_of
+from infrastructure.sqlite.tables import in_document
 from projections.ports import Container, Query
 
 Row = tuple[str, int, bytes, str]

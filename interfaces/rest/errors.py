@@ -83,8 +83,12 @@ def overloaded() -> ApiError:
 
 def unavailable(failure: Failure) -> ApiError:
     """503: what is away is told the caller; how, only the log."""
-    what = "directory" if isinstance(failure, DirectoryUnavailable) else "store"
-    log.warning(f"{what}_unavailable", error=str(failure))
+    if isinstance(failure, DirectoryUnavailable):
+        what = "directory"
+        log.warning("directory_unavailable", error=str(failure))
+    else:
+        what = "store"
+        log.warning("store_unavailable", error=str(failure))
     return ApiError(
         503,
         f"{what.upper()}_UNAVAILABLE",

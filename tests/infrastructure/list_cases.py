@@ -205,6 +205,8 @@ def some_things(randomness: random.Random, number: int) -> list[Document]:
             "kind": randomness.choice("xy"),
             "status": randomness.choice(["open", "done"]),
             "due": f"2026-02-{randomness.randrange(10, 28)}",
+            "size": randomness.choice("sm"),
+            "until": f"2026-03-{randomness.randrange(10, 28)}",
         }
         kept: dict[str, Any] = {name: value for name, value in more.items() if randomness.random() < 0.9}
         things.append(thing(f"{n:02}", at=f"2026-01-{randomness.randrange(10, 20)}", **kept))
@@ -222,8 +224,8 @@ def some_queries(randomness: random.Random, number: int) -> Iterator[Query]:
             none_of={
                 name: randomness.choice(PEOPLE) for name in ("asked", "done") if randomness.random() < 0.4
             },
-            equal=perhaps(0.3, kind="x") | perhaps(0.3, status="open"),
-            below=perhaps(0.3, due="2026-02-20"),
+            equal=perhaps(0.3, kind="x") | perhaps(0.3, status="open") | perhaps(0.1, size="s"),
+            below=perhaps(0.3, due="2026-02-20") | perhaps(0.1, until="2026-03-24"),
             **perhaps(0.3, sort_from="2026-01-12"),
             **perhaps(0.3, sort_before="2026-01-17"),
             **perhaps(0.3, after=(f"2026-01-{randomness.randrange(10, 20)}", "50")),

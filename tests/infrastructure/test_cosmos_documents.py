@@ -164,6 +164,7 @@ async def test_containers_are_made_as_the_contract_and_the_queries_want_them(
         "/createdAt/?",
         "/kind/?",
         "/status/?",
+        "/due/?",
         "/asked/[]/?",
         "/done/[]/?",
     }

@@ -20,6 +20,7 @@ from tests.infrastructure.things import OTHERS, THINGS, ids, thing
 pytestmark = pytest.mark.anyio
 
 INBOX = Query(any_of={"asked": ["ada", "bob"]}, none_of={"done": "ada"}, equal={"kind": "x"})
+LATE = Query(below={"due": "2027"}, equal={"kind": "x"})
 
 
 @asynccontextmanager
@@ -63,18 +64,21 @@ async def test_the_lists_of_a_file_from_before_are_taken_in_when_it_is_opened(tm
     [
         msgspec.structs.replace(THINGS, filter_fields=("status",), filters_together=()),
         msgspec.structs.replace(THINGS, list_fields=("done", "watched")),
-        msgspec.structs.replace(THINGS, sort_field="dueAt"),
+        msgspec.structs.replace(THINGS, sort_field="due"),
+        msgspec.structs.replace(THINGS, below_fields=()),
     ],
-    ids=["filters", "lists", "order"],
+    ids=["filters", "lists", "order", "below"],
 )
 async def test_a_file_with_other_lists_or_filters_is_taken_in_anew(tmp_path: Path, before: Container) -> None:
-    things = [thing("a", asked=["ada"], kind="x", dueAt="2026"), thing("b", asked=["bob"], kind="y")]
+    things = [thing("a", asked=["ada"], kind="x", due="2026"), thing("b", asked=["bob"], kind="y")]
     async with opened(tmp_path, before) as documents:
         await documents.put(before, things)
     async with opened(tmp_path) as documents:
         assert ids(await documents.query(THINGS, TENANT, INBOX)) == ["a"]
         await documents.put(THINGS, [thing("b", version=2, asked=["bob"], kind="x")])
         assert ids(await documents.query(THINGS, TENANT, INBOX)) == ["b", "a"]
+        for query in (LATE, msgspec.structs.replace(INBOX, below=LATE.below)):
+            assert ids(await documents.query(THINGS, TENANT, query)) == ["a"]
 
 
 async def test_a_document_whose_lists_do_not_change_writes_no_rows(tmp_path: Path) -> None:
@@ -115,10 +119,12 @@ async def test_a_document_that_is_deleted_takes_its_rows_along(tmp_path: Path) -
 
 async def test_a_number_is_not_below_a_text(tmp_path: Path) -> None:
     async with opened(tmp_path) as documents:
-        await documents.put(THINGS, [thing("a", asked=["ada"], due=7), thing("b", asked=["ada"], due="2026")])
-        for query in (Query(below={"due": "2027"}), Query(below={"due": "2027"}, any_of={"asked": ["ada"]})):
-            page = await documents.query(THINGS, TENANT, query)
-            assert (ids(page), page.total) == (["b"], 1)
+        await documents.put(THINGS, [thing("a", asked=["ada"], due=7, until=7)])
+        await documents.put(THINGS, [thing("b", asked=["ada"], due="2026", until="2026")])
+        for field in ("due", "until"):
+            for any_of in ({}, {"asked": ["ada"]}):
+                page = await documents.query(THINGS, TENANT, Query(below={field: "2027"}, any_of=any_of))
+                assert (ids(page), page.total) == (["b"], 1)
 
 
 async def test_a_list_that_nobody_keeps_is_not_asked_for(tmp_path: Path) -> None:
@@ -153,19 +159,39 @@ async def test_an_inbox_is_counted_without_a_look_at_a_document(tmp_path: Path) 
         await documents.put(
             THINGS,
             [
-                thing(f"{n:02}", asked=["ada", "bob"][: n % 3], done=["ada", "cyd"][: n % 2], kind="x")
+                thing(
+                    f"{n:02}", asked=["ada", "bob"][: n % 3], done=["ada", "cyd"][: n % 2], kind="x", due="1"
+                )
                 for n in range(30)
             ],
         )
     asked: list[str] = []
     with looked_into(tmp_path) as connection:
         connection.set_trace_callback(asked.append)
-        assert total_of(connection, THINGS, TENANT, INBOX) == 10
+        for query in (INBOX, msgspec.structs.replace(INBOX, below=LATE.below)):
+            assert total_of(connection, THINGS, TENANT, query) == 10
         connection.set_trace_callback(None)
         for statement in asked:
             plan = plan_of(connection, statement, [])
             assert not any("document" in step or "SCAN things" in step for step in plan), plan
     assert asked
+
+
+async def test_what_is_late_is_counted_without_a_look_at_the_body_of_a_document(tmp_path: Path) -> None:
+    before = msgspec.structs.replace(THINGS, below_fields=())
+    async with opened(tmp_path, before) as documents:
+        await documents.put(before, [thing("a", kind="x", due="2026"), thing("b", kind="x", due="2028")])
+    async with opened(tmp_path):
+        pass
+    asked: list[str] = []
+    with looked_into(tmp_path) as connection:
+        connection.set_trace_callback(asked.append)
+        assert total_of(connection, THINGS, TENANT, LATE) == 1
+        connection.set_trace_callback(None)
+        (statement,) = asked
+        assert "INDEX things_kind" in str(plan_of(connection, statement, []))
+        steps = connection.execute(f"EXPLAIN {statement}").fetchall()
+    assert not any("json" in str(step) for step in steps)
 
 
 def plan_of(connection: sqlite3.Connection, statement: str, parameters: object) -> list[str]:

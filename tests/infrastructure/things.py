@@ -13,6 +13,7 @@ THINGS = Container(
     filter_fields=("kind", "status"),
     filters_together=(("kind", "status"),),
     list_fields=("asked", "done"),
+    below_fields=("due",),
 )
 OTHERS = Container("other_things", sort_field="createdAt")
 
