@@ -13,6 +13,7 @@ PARTS = {
     "workflow_steps",
     "workflow_executions",
     "hitl_approvals",
+    "hitl_delegations",
     "workflow_job_runs",
     "workflow_backfills",
     "workflow_tasks",
@@ -27,6 +28,8 @@ PARTS = {
     "runs",
     "backfills",
     "workflow-timers",
+    "job-timers",
+    "approval-timers",
     "scheduler",
     "timers",
 }

@@ -30,6 +30,7 @@ CONTAINERS = (
     "workflow_executions",
     "hitl_approvals",
     "workflow_job_runs",
+    "workflow_backfills",
     "workflow_tasks",
     "workflow_definitions",
 )
@@ -53,8 +54,8 @@ def dump(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 async def a_mixed_history(service: ServiceProcess, crm: Neighbour) -> None:
-    """Decided and pending approvals; workflows that run, complete, fail and are retried; runs of jobs; a task
-    of a tenant's own definition."""
+    """Decided and pending approvals; workflows that run, complete, fail and are retried; runs of jobs, and a
+    backfill; a task of a tenant's own definition."""
     answered = Answered()
     await decide_a_bit_of_everything(service, answered, count=6)
     await all_published(crm, answered)
@@ -81,9 +82,13 @@ async def a_mixed_history(service: ServiceProcess, crm: Neighbour) -> None:
 
     async def runs_are_closed() -> bool:
         runs = (await get(service, "/jobs/outcome-sync/runs", SYSTEM_TENANT))["runs"]
-        return {run["status"] for run in runs} == {"scheduled", "completed", "failed"}
+        return {run["status"] for run in runs} == {"published", "completed", "failed"}
 
     await eventually(runs_are_closed)
+    async with service.async_client(SYSTEM_TENANT) as client:
+        days = {"from": "2026-01-01", "to": "2026-01-06"}
+        answer = await client.post("/api/v1/jobs/propagation/backfills", json=days)
+        assert answer.status_code == 201, answer.text
 
     async def a_task_is_offered() -> bool:
         return bool((await get(service, "/tasks"))["total"] == 1)
