@@ -25,6 +25,7 @@ PARTS = {
     "wait-steps",
     "runs",
     "workflow-timers",
+    "job-timers",
     "scheduler",
     "timers",
 }
