@@ -40,7 +40,7 @@ async def test_a_job_fires_on_its_minute_and_waits_for_a_worker_that_closes_the_
         message = await crm.take(names.job_queue)
         body = validate_message(message.body, message, routing_key=message.routing_key)
         run = await only_run(service)
-        assert run["status"] == "scheduled"
+        assert run["status"] == "published"
         assert run["triggeredBy"] == "scheduler"
         assert run["nominalTime"] == timestamp(nominal)
         late = datetime.fromisoformat(run["scheduledAt"]) - nominal
@@ -54,7 +54,7 @@ async def test_a_job_fires_on_its_minute_and_waits_for_a_worker_that_closes_the_
                 "triggeredAt": body["data"]["metadata"]["triggeredAt"],
             },
             "triggeredBy": "scheduler",
-            "timestamp": run["scheduledAt"],
+            "timestamp": run["triggeredAt"],
         }
 
         completed_at = timestamp(datetime.now(UTC))

@@ -14,7 +14,15 @@ APPROVAL_STATUS = {
     "approval.approved": "approved",
     "approval.rejected": "rejected",
 }
-RUN_STATUS = {"job.fired": "scheduled", "job.run_completed": "completed", "job.run_failed": "failed"}
+RUN_STATUS = {
+    "job.fired": "scheduled",
+    "job.run_published": "published",
+    "job.run_completed": "completed",
+    "job.run_failed": "failed",
+    "job.run_timed_out": "timed_out",
+    "job.run_missed": "missed",
+    "job.run_skipped": "skipped",
+}
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -64,7 +72,11 @@ def _called_for(stream: str, events: list[StoredEvent]) -> Iterator[tuple[Place,
         case "approval":
             yield ("hitl_approvals", tenant, ident), APPROVAL_STATUS[events[-1].topic]
         case "job":
-            runs = {event.data["run_id"]: RUN_STATUS[event.topic] for event in events}
+            runs = {
+                event.data["run_id"]: RUN_STATUS.get(event.topic) or event.data["outcome"]
+                for event in events
+                if "run_id" in event.data
+            }
             for run_id, status in runs.items():
                 yield ("workflow_job_runs", tenant, run_id), status
         case "workflow":

@@ -67,7 +67,7 @@ def _check_message(case: Case, message: Message) -> Iterator[Finding]:
         elif events:
             yield _finding("invented", sent, "is not for this service and left an event")
     elif sent.type in REPORTS:
-        yield from _check_once(message, events, REPORTS[sent.type])
+        yield from _check_once(message, events, REPORTS[sent.type], "job.report_unmatched")
     else:
         yield from _check_reply(case, message, events)
 
@@ -91,8 +91,8 @@ def _check_run(case: Case, message: Message, events: list[StoredEvent], field: s
         yield _finding("lost", sent, "was confirmed, and no run has begun since")
 
 
-def _check_once(message: Message, events: list[StoredEvent], topic: str) -> Iterator[Finding]:
-    count = sum(event.topic == topic for event in events)
+def _check_once(message: Message, events: list[StoredEvent], *topics: str) -> Iterator[Finding]:
+    count = sum(event.topic in topics for event in events)
     if count > 1:
         yield _finding("doubled", message.first, f"had its effect {count} times")
     if count == 0 and message.counts:

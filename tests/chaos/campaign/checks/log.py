@@ -19,9 +19,10 @@ DECIDED = ("approval.approved", "approval.rejected")
 FIRST = {
     "approval": ("approval.requested",),
     "workflow": ("workflow.started", "workflow.queued"),
-    "job": ("job.fired",),
+    "job": ("job.fired", "job.run_missed", "job.runs_missed", "job.report_unmatched"),
     "concurrency": ("concurrency.start_granted", "concurrency.start_debounced"),
 }
+RUN_ENDED = ("job.run_completed", "job.run_failed", "job.run_timed_out")
 ID_FIELD = {"approval": "approval_id", "workflow": "workflow_id", "job": "job", "concurrency": "group"}
 
 
@@ -60,7 +61,7 @@ def workflow_state(events: list[StoredEvent]) -> WorkflowState:
 
 def open_runs(events: list[StoredEvent]) -> list[str]:
     """The runs of a job that nobody has reported on."""
-    closed = {event.data["run_id"] for event in events if event.topic.startswith("job.run_")}
+    closed = {event.data["run_id"] for event in events if event.topic in RUN_ENDED}
     return [event.data["run_id"] for event in events if event.topic == "job.fired"
             and event.data["run_id"] not in closed]  # fmt: skip
 
@@ -89,7 +90,8 @@ def check(case: Case) -> Iterator[Finding]:
 def _check_firings(case: Case, job: str) -> Iterator[Finding]:
     """Each minute has its firing, also those that nobody was there for. (Twice is found with the runs.)"""
     events = case.streams.get(f"{SYSTEM_TENANT}/job/{job}", [])
-    nominal = [event.data["nominal_at"] for event in events if event.data.get("nominal_at")]
+    fired_by_cron = [event for event in events if event.topic == "job.fired" and "nominal_at" in event.data]
+    nominal = [event.data["nominal_at"] for event in fired_by_cron]
     fired = {datetime.fromisoformat(text).timestamp() for text in nominal}
     minute = ceil(case.began / 60) * 60
     while minute <= case.ended:
@@ -178,8 +180,10 @@ def _check_job(stream: str, events: list[StoredEvent]) -> Iterator[Finding]:
             happened["fired", event.data["run_id"]] += 1
             if nominal := event.data.get("nominal_at"):
                 happened["fired for", nominal] += 1
-        else:
+        elif event.topic in RUN_ENDED:
             happened["closed", event.data["run_id"]] += 1
+        elif "run_id" in event.data:
+            happened[event.topic, event.data["run_id"]] += 1
     yield from _check_once(stream, happened)
     if still_open := open_runs(events):
         yield Finding(kind="stuck", about=stream, what=f"runs that nobody closed: {_shortened(still_open)}")
