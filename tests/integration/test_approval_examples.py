@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from domain.values import timestamp
 from infrastructure.clock import SystemClock
+from tests.cosmos import Account, dropped_afterwards, fresh_database
 from tests.harness import service, settings_in
+from tests.neighbours import Names, forget
 
 pytestmark = pytest.mark.anyio
 
@@ -34,13 +37,31 @@ def matches(shown: Any, answer: Any) -> bool:
 
 
 async def test_every_example_of_the_page_is_as_it_says(tmp_path: Path) -> None:
+    await run_through(tmp_path, {})
+
+
+@pytest.mark.rabbitmq
+async def test_the_examples_are_the_same_on_the_real_parts(
+    tmp_path: Path, postgres_store_url: str, cosmos: Account, rabbitmq_url: str
+) -> None:
+    database, names = fresh_database(), Names.fresh()
+    parts = {"EVENT_STORE_URL": postgres_store_url, "RABBITMQ_URL": rabbitmq_url}
+    async with dropped_afterwards(cosmos, database):
+        await run_through(tmp_path, {**parts, **cosmos.environ(database)}, overlay=names.overlay())
+    await forget(rabbitmq_url, names)
+
+
+async def run_through(
+    folder: Path, environ: Mapping[str, str], *, overlay: Mapping[str, Any] | None = None
+) -> None:
+    """Every example in its turn, each on what those before it have left."""
     (policies,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    file = tmp_path / "approvals.yaml"
+    file = folder / "approvals.yaml"
     file.write_text(policies)
     assert len(EXAMPLES) == PAGE.count("```http")
-    in_30_days = timestamp(SystemClock().now() + timedelta(days=30))
-    places = {"in-30-days": in_30_days}
-    async with service(settings_in(tmp_path, APPROVALS_FILE=str(file))) as running:
+    places = {"in-30-days": timestamp(SystemClock().now() + timedelta(days=30))}
+    settings = settings_in(folder, overlay=overlay, APPROVALS_FILE=str(file), **environ)
+    async with service(settings) as running:
         for method, path, person, body, status, shown in EXAMPLES:
             for name, value in places.items():
                 path, body = path.replace(f"{{{name}}}", value), body.replace(f"{{{name}}}", value)
