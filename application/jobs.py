@@ -119,7 +119,8 @@ class JobHandlers:
     async def note_job_published(self, command: NoteJobPublished) -> Committed:
         """Keep that a trigger is safe with the broker."""
         return await self._do(
-            command, lambda state, _, now: job.publish(state or BatchJob(), command.run_id, now=now)
+            command,
+            lambda state, _, now: job.publish(state or BatchJob(), command.job, command.run_id, now=now),
         )
 
     async def retry_job_run(self, command: RetryJobRun) -> Committed:

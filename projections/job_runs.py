@@ -67,6 +67,10 @@ class JobRuns:
                 return {id: _of_no_run(event, id, recorded)}
             case JobRunCompleted(late=True):
                 return {id: _without(existing(documents, id), "retryAt") | _changes(event)}
+            case JobRunPublished():
+                run = existing(documents, id)
+                status = "published" if run["status"] == "scheduled" else run["status"]
+                return {id: run | {"status": status, **_at("publishedAt", event.published_at)}}
         return {id: existing(documents, id) | _changes(event)}
 
 
@@ -114,8 +118,6 @@ def _retry_of(event: JobRunScheduled | JobFired | JobRunSkipped) -> Json:
 
 def _changes(event: Event) -> Json:
     match event:
-        case JobRunPublished():
-            return {"status": "published", "publishedAt": timestamp(event.published_at)}
         case JobRunCompleted():
             late = {"late": True} if event.late else {}
             return {"status": "completed", "completedAt": timestamp(event.completed_at), **late}

@@ -157,12 +157,12 @@ def try_again(state: BatchJob, definition: JobDefinition, run: str, *, now: date
     )
 
 
-def publish(state: BatchJob, run: str, *, now: datetime) -> tuple[Event, ...]:
-    """Keep that a run's trigger is safe with the broker."""
+def publish(state: BatchJob, job: str, run: str, *, now: datetime) -> tuple[Event, ...]:
+    """Keep that a run's trigger is safe with the broker, be it after the worker's report."""
     found = state.open_run(run)
-    if found is None or found.published:
+    if run not in state.unnoted and (found is None or found.published):
         return ()
-    return (JobRunPublished(job=found.fired.job, run_id=run, published_at=now),)
+    return (JobRunPublished(job=job, run_id=run, published_at=now),)
 
 
 def fired(

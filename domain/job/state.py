@@ -48,7 +48,8 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a job's firings.
 
     ``runs`` tells of every run by its id, and by what else a report may go by. ``open_runs`` are the oldest
-    first; of those that ``ended_badly`` of late a report may still come, or another try.
+    first; of those that ``ended_badly`` of late a report may still come, or another try. ``unnoted`` ended
+    before it was noted that the broker had their trigger: a worker may be that quick.
     """
 
     runs: Map[str, str] = Map()
@@ -56,6 +57,7 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     waiting: tuple[JobRunScheduled, ...] = ()
     ended_badly: tuple[JobFired, ...] = ()
     timed_out: frozenset[str] = frozenset()
+    unnoted: tuple[str, ...] = ()
     missed_until: datetime | None = None
     unmatched: int = 0
     pause: Pause | None = None
@@ -111,7 +113,8 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
                 OpenRun(each.fired, True) if each.fired.run_id == event.run_id else each
                 for each in job.open_runs
             )
-            return replace(job, open_runs=open_runs)
+            unnoted = tuple(each for each in job.unnoted if each != event.run_id)
+            return replace(job, open_runs=open_runs, unnoted=unnoted)
         case JobRunCompleted():
             ended_badly = tuple(each for each in job.ended_badly if each.run_id != event.run_id)
             timed_out = job.timed_out - {event.run_id}
@@ -138,8 +141,10 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
 
 
 def _closed(job: BatchJob, run_id: str) -> BatchJob:
+    run = job.open_run(run_id)
     open_runs = tuple(each for each in job.open_runs if each.fired.run_id != run_id)
-    return msgspec.structs.replace(job, open_runs=open_runs)
+    unnoted = job.unnoted if run is None or run.published else (*job.unnoted, run_id)[-_MOST_LATE:]
+    return msgspec.structs.replace(job, open_runs=open_runs, unnoted=unnoted)
 
 
 def _ended_badly(job: BatchJob, run_id: str) -> BatchJob:

@@ -96,7 +96,7 @@ def job_story(*turns: str, name: str = "outcome-sync", **policy: Any) -> list[Re
             case "cron":
                 new = job.fire(state, rules, now, now=now)
             case "publish" if state is not None and state.open_runs:
-                new = job.publish(state, state.open_runs[-1].fired.run_id, now=now)
+                new = job.publish(state, name, state.open_runs[-1].fired.run_id, now=now)
             case "miss":
                 new = job.miss(state, name, [now], now=now)
             case "pause":

@@ -77,6 +77,15 @@ def test_a_trigger_is_scheduled_until_the_broker_has_it() -> None:
     }
 
 
+def test_a_worker_that_is_quicker_than_the_note_has_completed_it_all_the_same() -> None:
+    completed = JobRunCompleted(job=JOB, run_id="run-1", completed_at=NOW)
+    assert part(shown(fired(), completed, PUBLISHED), "status", "publishedAt", "completedAt") == {
+        "status": "completed",
+        "publishedAt": timestamp(after(seconds=1)),
+        "completedAt": AT,
+    }
+
+
 def test_what_waits_says_for_what_and_no_longer_once_it_has_gone_out() -> None:
     delayed = scheduled("jitter", due_at=after(seconds=30))
     assert part(shown(delayed), "status", "waitsFor", "dueAt", "triggeredAt") == {

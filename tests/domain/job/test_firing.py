@@ -197,12 +197,19 @@ def test_the_runs_of_a_backfill_are_told_apart_though_one_request_asks_for_all()
     assert opened == (fired(triggered_by="backfill", backfill_id="b-1"),)
 
 
-def test_that_the_broker_has_a_trigger_is_kept_once_and_only_while_the_run_is_open() -> None:
+def test_that_the_broker_has_a_trigger_is_kept_once() -> None:
     published = JobRunPublished(job=JOB, run_id="run-1", published_at=FIRST)
-    story = given(fired()).when(lambda state: job.publish(state, "run-1", now=FIRST)).then(published)
-    story.when(lambda state: job.publish(state, "run-1", now=SECOND)).then_nothing()
+    story = given(fired()).when(lambda state: job.publish(state, JOB, "run-1", now=FIRST)).then(published)
+    story.when(lambda state: job.publish(state, JOB, "run-1", now=SECOND)).then_nothing()
+    over = given(fired(), published, ended("run-1", FIRST))
+    over.when(lambda state: job.publish(state, JOB, "run-1", now=SECOND)).then_nothing()
+
+
+def test_that_the_broker_had_a_trigger_is_kept_though_the_worker_was_quicker() -> None:
+    published = JobRunPublished(job=JOB, run_id="run-1", published_at=SECOND)
     over = given(fired(), ended("run-1", FIRST))
-    over.when(lambda state: job.publish(state, "run-1", now=SECOND)).then_nothing()
+    story = over.when(lambda state: job.publish(state, JOB, "run-1", now=SECOND)).then(published)
+    story.when(lambda state: job.publish(state, JOB, "run-1", now=THIRD)).then_nothing()
 
 
 def test_a_cron_firings_id_is_its_job_and_nominal_time_and_nothing_else() -> None:

@@ -72,11 +72,12 @@ def _called_for(stream: str, events: list[StoredEvent]) -> Iterator[tuple[Place,
         case "approval":
             yield ("hitl_approvals", tenant, ident), APPROVAL_STATUS[events[-1].topic]
         case "job":
-            runs = {
-                event.data["run_id"]: RUN_STATUS.get(event.topic) or event.data["outcome"]
-                for event in events
-                if "run_id" in event.data
-            }
+            runs: dict[str, str] = {}
+            for event in events:
+                run_id = event.data.get("run_id", "")
+                noted_late = event.topic == "job.run_published" and runs.get(run_id) != "scheduled"
+                if run_id and not noted_late:
+                    runs[run_id] = RUN_STATUS.get(event.topic) or event.data["outcome"]
             for run_id, status in runs.items():
                 yield ("workflow_job_runs", tenant, run_id), status
         case "workflow":
