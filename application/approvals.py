@@ -26,6 +26,7 @@ from application.dispatcher import Handler
 from application.event_store import EventStore
 from application.people import PeopleLookup
 from application.ports import Clock
+from application.starters import starter_of
 from domain import approval
 from domain.approval import Approval, ApprovalRequested, Circumstances, People, approval_stream
 from domain.errors import ApprovalNotFound
@@ -65,7 +66,7 @@ class ApprovalHandlers:
         """Open an approval; one that is already there is left as it is."""
         now = self._clock.now()
         terms = self._terms.of(command.meta.tenant)
-        requested = _requested(command, terms, now)
+        requested = _requested(command, terms, await self._requester(command), now)
         if command.policy is None:
             policy = terms.by_rule(command.amount, command.risk_score)
         else:
@@ -84,6 +85,13 @@ class ApprovalHandlers:
             )
 
         return await self._people.informed_or_not(command.meta.tenant, request)
+
+    async def _requester(self, command: RequestApproval) -> str | None:
+        """Whoever started the workflow that asks, before anybody whom its input names."""
+        if command.step is None:
+            return command.requested_by
+        starter = await starter_of(self._store, command.meta.tenant, command.step.workflow_id)
+        return starter or command.requested_by
 
     async def approve_approval(self, command: ApproveApproval) -> Committed:
         """Agree."""
@@ -203,7 +211,9 @@ class ApprovalHandlers:
         return await self._people.informed(command.meta.tenant, do)
 
 
-def _requested(command: RequestApproval, terms: Terms, now: datetime) -> ApprovalRequested:
+def _requested(
+    command: RequestApproval, terms: Terms, requester: str | None, now: datetime
+) -> ApprovalRequested:
     return ApprovalRequested(
         approval_id=command.approval_id,
         opportunity_id=command.opportunity_id,
@@ -216,7 +226,7 @@ def _requested(command: RequestApproval, terms: Terms, now: datetime) -> Approva
         correlation_id=command.correlation_id,
         approval_url=command.approval_url or terms.url_of(command.approval_id),
         step=command.step,
-        requested_by=command.requested_by,
+        requested_by=requester,
         subject=command.subject,
         payload=command.payload,
         own_policy=command.policy is not None,

@@ -21,7 +21,7 @@ KEPT_SECONDS = 1.0
 instance is so within a second."""
 
 _MOST_KEPT = 1024
-_MOST_ROUNDS = 10
+_MOST_ROUNDS = 100
 
 T = TypeVar("T")
 

@@ -120,4 +120,6 @@ def _announce_auth(container: Container) -> None:
         log.info("auth", mode="jwt", issuer=settings.jwt.issuer)
         return
     why = "auth.mode says so" if settings.auth.mode else "no jwt.secret, on a loopback address"
-    log.warning("auth", mode="gateway", why=why, trusts="X-Tenant-ID and X-User-ID as they come")
+    log.warning(
+        "auth", mode="gateway", why=why, trusts="X-Tenant-ID, X-User-ID and X-User-Roles as they come"
+    )

@@ -18,6 +18,9 @@ from domain.values import StreamName
 LONGEST = timedelta(days=366)
 """Of one delegation: nobody is away for ever."""
 
+MOST_OF_ONE = 20
+"""Delegations of one person that have not ended."""
+
 MOST_A_TENANT = 2_000
 """Delegations that have not ended: each new one is held against all of them."""
 
@@ -98,7 +101,10 @@ def delegate(state: Delegations | None, made: DelegationMade) -> tuple[Event, ..
     if made.delegation_id in running:
         return ()
     _check(made)
-    if sum(each.ends_at > made.made_at for each in running.values()) >= MOST_A_TENANT:
+    going_on = [each for each in running.values() if each.ends_at > made.made_at]
+    if sum(each.by == made.by for each in going_on) >= MOST_OF_ONE:
+        raise TooManyDelegations(f"{made.by} has {MOST_OF_ONE} delegations that have not ended")
+    if len(going_on) >= MOST_A_TENANT:
         raise TooManyDelegations(f"there are {MOST_A_TENANT} delegations that have not ended")
     from_now_on = max(made.starts_at, made.made_at)
     _refuse_cycle(msgspec.structs.replace(_delegation(made), starts_at=from_now_on), running.values())
@@ -152,6 +158,8 @@ def _check(made: DelegationMade) -> None:
         faults.append({"field": "endsAt", "message": "must be later than startsAt, and than now"})
     elif made.ends_at - made.starts_at > LONGEST:
         faults.append({"field": "endsAt", "message": f"must be at most {LONGEST.days} days after startsAt"})
+    if made.starts_at > made.made_at + LONGEST:
+        faults.append({"field": "startsAt", "message": f"must be at most {LONGEST.days} days from now"})
     if faults:
         raise BadInput("the delegation cannot be made", faults)
 

@@ -53,6 +53,15 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and 1 <= len(value) <= LONGEST_ID and not _CONTROL.search(value)
 
 
+NOT_PERSONS = ("gateway:", "system:", "service:")
+"""What the actors of events begin with that are no persons."""
+
+
+def is_person(actor: str) -> bool:
+    """Whether an event's actor is a person."""
+    return not actor.startswith(NOT_PERSONS)
+
+
 def is_amount(value: object) -> bool:
     """Whether it may be an amount or a score."""
     if not isinstance(value, int | float) or isinstance(value, bool):

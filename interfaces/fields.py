@@ -105,6 +105,8 @@ def _whole_number(value: object) -> object:
 
 def _json_object(value: dict[str, Any]) -> dict[str, Any]:
     """Refuse what a store would choke on or another JSON reader would change."""
+    if _is_plain(value):
+        return value
     pending: list[tuple[str, Any]] = [("", value)]
     while pending:
         path, each = pending.pop()
@@ -120,6 +122,28 @@ def _json_object(value: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(each, int | float) and not -MAX_EXACT_INTEGER <= each <= MAX_EXACT_INTEGER:
             raise _json_fault(path, f"a number should lie within ±{MAX_EXACT_INTEGER}")
     return value
+
+
+def _is_plain(value: object) -> bool:
+    """Whether there is nothing to refuse: where it is would take ten times as long to keep in mind."""
+    pending: list[Any] = [value]
+    while pending:
+        match each := pending.pop():
+            case dict():
+                if any("\x00" in name for name in each):
+                    return False
+                pending.extend(each.values())
+            case list():
+                pending.extend(each)
+            case str():
+                if "\x00" in each:
+                    return False
+            case bool() | None:
+                pass
+            case _:
+                if not -MAX_EXACT_INTEGER <= each <= MAX_EXACT_INTEGER:
+                    return False
+    return True
 
 
 def _json_fault(path: str, what: str) -> PydanticCustomError:

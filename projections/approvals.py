@@ -53,6 +53,7 @@ class Approvals:
             sort_field="createdAt",
             filter_fields=("opportunityId", "status"),
             list_fields=("assignees", "settled"),
+            below_fields=("dueAt",),
         )
 
     def reads(self, event: Event) -> Sequence[str]:

@@ -15,7 +15,7 @@ class Container(msgspec.Struct, frozen=True):
     ``sort_field`` holds a time; lists are newest first by it. ``filter_fields`` can be asked for by
     equality, so a store keeps an index on each; and one on each of ``filters_together``, fields that are
     asked for at once where either alone would leave too many. ``list_fields`` hold lists of texts, and can be
-    asked for by what is among them.
+    asked for by what is among them. ``below_fields`` can be asked for by being less than a text.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Container(msgspec.Struct, frozen=True):
     filter_fields: tuple[str, ...] = ()
     filters_together: tuple[tuple[str, ...], ...] = ()
     list_fields: tuple[str, ...] = ()
+    below_fields: tuple[str, ...] = ()
 
 
 class Document(msgspec.Struct, frozen=True):

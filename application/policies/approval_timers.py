@@ -79,7 +79,7 @@ class ApprovalTimers:
     def _begun(self, event: _Asked, recorded: Recorded) -> Sequence[Timer]:
         timers = []
         if not isinstance(event, ApprovalStageOpened) and event.expires_at is not None:
-            timers.append(_timer(EXPIRY, event.expires_at, event.approval_id, recorded))
+            timers.append(_expiry(event, event.expires_at, recorded))
         if event.opening is None:
             return timers
         if not isinstance(event, ApprovalStageOpened):
@@ -100,6 +100,15 @@ def _of_stage(opening: Opening, approval_id: str, recorded: Recorded) -> Sequenc
         _timer(kind, at, approval_id, recorded, round=opening.round, stage=opening.stage, number=number)
         for kind, number, at in moments
     ]
+
+
+def _expiry(event: ApprovalRequested | ApprovalRevised, at: datetime, recorded: Recorded) -> Timer:
+    """A revision's has an id of its own: the one before may be firing, and is forgotten by its id."""
+    timer = _timer(EXPIRY, at, event.approval_id, recorded)
+    if isinstance(event, ApprovalRequested):
+        return timer
+    id = derived_id(timer.id, timestamp(at))
+    return msgspec.structs.replace(timer, id=id, meta=msgspec.structs.replace(timer.meta, command_id=id))
 
 
 def _timer(kind: str, due_at: datetime, approval_id: str, recorded: Recorded, **place: int) -> Timer:

@@ -99,7 +99,7 @@ def revise(
         voids=True,
         policy=None if policy == state.policy else policy,
         due_at=due_at,
-        expires_at=state.expires_at or _expires_after(due_at, policy, around),
+        expires_at=_expires_after(due_at, policy, around),
         opening=_first_opening(policy, barred, around, round=state.rounds + 1),
     )
     _require_decidable(evolve(state, revised), around)

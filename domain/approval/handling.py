@@ -40,11 +40,14 @@ def claim(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Event
         ApprovalNotPending: there is nothing to see to.
         ApprovalClaimedByAnother: who it is, and since when.
         NotAnApprover: the open stage does not wait for this person.
+        DutiesNotSeparate: they may not approve what anybody else may.
         Unknown: something has to be looked up first.
     """
     require_pending(state, around.now)
     if state.opening is not None:
         principal_of(Standing(state, around), ballot, around)
+    else:
+        require_separate_duties(state, ballot.by, None, around)
     if state.claim is not None:
         if state.claim.by == ballot.by:
             return ()

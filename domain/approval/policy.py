@@ -10,6 +10,9 @@ from domain.faults import Fault, within
 MOST_SEATS = 50
 """Of one stage."""
 
+MOST_APPROVERS = 50
+"""Entries of all stages: each may be a group of thousands."""
+
 ANYONE = "anyone"
 """Whom a stage without approvers waits for."""
 
@@ -104,8 +107,16 @@ class Policy(Part, frozen=True, kw_only=True, omit_defaults=True):
     separate_duties: bool = True
     reason_on_rejection: bool = False
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """Every group that it speaks of."""
+        return frozenset().union(*(stage.groups for stage in self.stages))
+
     def faults(self) -> Iterator[Fault]:
         """What does not go together, all at once."""
+        approvers = sum(len(stage.approvers) for stage in self.stages)
+        if approvers > MOST_APPROVERS:
+            yield Fault("stages", f"may name {MOST_APPROVERS} approvers in all, not {approvers}")
         names = [stage.name for stage in self.stages]
         for number, stage in enumerate(self.stages):
             yield from within(f"stages[{number}]", stage.faults())

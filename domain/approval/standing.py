@@ -4,7 +4,7 @@ Nobody is counted twice: who has voted, or has had another vote for them, takes 
 Whoever has handed their part on takes none either, unless they are given one afterwards.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -95,9 +95,9 @@ class Standing:
     def can_be_met_with(self, votes: Sequence[Vote]) -> bool:
         """Whether enough can still agree, had these voted. One has to: where those who were missing have
         left, the stage does not end by itself."""
-        free = self._everybody() - _used(votes) - self.barred
-        seats = [self.seats_of(person, frozenset()) for person in free]
-        candidates = [*filter(None, seats), *self._bearers_of_roles()]
+        not_free = _used(votes) | self.barred
+        seats = (seats for person, seats in self._seats_of_all().items() if seats and person not in not_free)
+        candidates = [*map(frozenset, seats), *self._bearers_of_roles()]
         enough = filled(self._capacities, [*_agreed(votes), *candidates]) >= self.needed
         return bool(candidates) and enough
 
@@ -118,10 +118,18 @@ class Standing:
             if self._people.is_meant(approver, person, roles)
         ]
 
-    def _everybody(self) -> frozenset[str]:
-        """All whom the stage knows by name."""
-        meant = (*self._stage.approvers, *(each.approver for each in self._state.substitutes))
-        return frozenset().union(*(_named(approver, self._people) for approver in meant))
+    def _seats_of_all(self) -> Mapping[str, set[int]]:
+        """As :meth:`seats_of`, of all who are known by name: group by group, as there may be thousands."""
+        seats: dict[str, set[int]] = {}
+        for entry, approver in enumerate(self._stage.approvers):
+            for person in _named(approver, self._people):
+                seats.setdefault(person, set()).add(entry)
+        for each in self._state.substitutes:
+            if each.instead_of is not None:
+                seats.pop(each.instead_of, None)
+            for person in _named(each.approver, self._people):
+                seats.setdefault(person, set()).update(each.seats)
+        return seats
 
     def _bearers_of_roles(self) -> Iterator[Seats]:
         """Nobody knows how many bear a role: enough for every seat."""
@@ -183,6 +191,7 @@ def undecidable(state: Approval, around: Circumstances) -> str | None:
     """Why too few people could agree, in the open stage or in one after it; nothing if enough can."""
     if state.opening is None or not around.people.reached:
         return None
+    around.people.know(state.policy.groups)
     if not Standing(state, around).can_be_met_with(state.votes):
         return _too_few(state.opening.name)
     for number, stage in enumerate(state.policy.stages):

@@ -61,7 +61,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     """An approval as the rules need it.
 
     ``votes`` and ``substitutes`` are those of the open stage, ``earlier`` the votes of the round's stages
-    before it. ``rounds`` counts how often all was asked anew.
+    before it. ``rounds`` counts how often all was asked anew. ``digest`` is of what a decision is now about.
     """
 
     approval_id: str
@@ -84,6 +84,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     votes: tuple[Vote, ...] = ()
     earlier: tuple[Vote, ...] = ()
     substitutes: tuple[Substitute, ...] = ()
+    digest: str = ""
     waits_for: tuple[str, ...] = ()
     reminders: tuple[int, ...] = ()
     escalations: tuple[int, ...] = ()
@@ -99,17 +100,6 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     def stage(self) -> Stage | None:
         """The open stage; none where any one person decides."""
         return self.policy.stages[self.opening.stage] if self.opening else None
-
-    @property
-    def digest(self) -> str:
-        """Of what a decision would now be about."""
-        return digest_of(
-            opportunity_id=self.opportunity_id,
-            amount=self.amount,
-            risk_score=self.risk_score,
-            payload=self.payload,
-            bound_to=self.policy.bound_to,
-        )
 
     @property
     def barred(self) -> frozenset[str]:
@@ -150,6 +140,13 @@ def _requested(event: ApprovalRequested) -> Approval:
         payload=event.payload,
         policy=event.policy or BARE,
         own_policy=event.own_policy,
+        digest=digest_of(
+            opportunity_id=event.opportunity_id,
+            amount=event.amount,
+            risk_score=event.risk_score,
+            payload=event.payload,
+            bound_to=event.policy.bound_to if event.policy else None,
+        ),
         due_at=event.due_at,
         expires_at=event.expires_at,
         opening=event.opening,
@@ -220,12 +217,20 @@ def _opened(opening: Opening | None, *, earlier: tuple[Vote, ...]) -> _Changes:
 
 
 def _revised(state: Approval, event: ApprovalRevised) -> _Changes:
+    policy = event.policy or state.policy
     facts = {
         "amount": event.amount,
         "risk_score": event.risk_score,
         "subject": event.subject,
         "payload": event.payload,
-        "policy": event.policy or state.policy,
+        "policy": policy,
+        "digest": digest_of(
+            opportunity_id=state.opportunity_id,
+            amount=event.amount,
+            risk_score=event.risk_score,
+            payload=event.payload,
+            bound_to=policy.bound_to,
+        ),
     }
     if not event.voids:
         return facts

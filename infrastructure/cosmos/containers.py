@@ -21,6 +21,9 @@ log = structlog.get_logger(__name__)
 Policy = dict[str, Any]
 
 _PATH = f"/{PARTITION_KEY}"
+_EVERYTHING = "/*"
+_TEXTS = "/[]/?"
+"""What is in a list."""
 
 
 def orders(container: Container) -> list[tuple[str, ...]]:
@@ -34,20 +37,27 @@ def orders(container: Container) -> list[tuple[str, ...]]:
     return [newest, *((*fields, *newest) for fields in filters)]
 
 
-def indexing_policy(fields: Sequence[str], orders: Sequence[Sequence[str]] = ()) -> Policy:
+def indexing_policy(
+    fields: Sequence[str], orders: Sequence[Sequence[str]] = (), lists: Sequence[str] = ()
+) -> Policy:
     """Indexes on what is asked for. Everything else would cost at each write and serve nobody."""
+    paths = [
+        *(f"/{field}/?" for field in (PARTITION_KEY, *fields)),
+        *(f"/{field}{_TEXTS}" for field in lists),
+    ]
     return {
         "indexingMode": "consistent",
         "automatic": True,
-        "includedPaths": [{"path": f"/{field}/?"} for field in (PARTITION_KEY, *fields)],
-        "excludedPaths": [{"path": "/*"}],
+        "includedPaths": [{"path": path} for path in paths],
+        "excludedPaths": [{"path": _EVERYTHING}],
         "compositeIndexes": [_composite(order) for order in orders],
     }
 
 
 def policy_of(container: Container) -> Policy:
     """The indexing policy of a container of documents."""
-    return indexing_policy((container.sort_field, *container.filter_fields), orders(container))
+    fields = (container.sort_field, *container.filter_fields, *container.below_fields)
+    return indexing_policy(fields, orders(container), container.list_fields)
 
 
 class CosmosContainers:
@@ -61,7 +71,7 @@ class CosmosContainers:
         return await self._properties(name) is not None
 
     async def ensure(self, name: str, policy: Policy) -> None:
-        """Make a container if it is absent, and give it the composite indexes that it lacks.
+        """Make a container if it is absent, and give it the indexes on orders and lists that it lacks.
 
         Another's indexes stay: other services may read the container.
 
@@ -164,13 +174,17 @@ def _composite(order: Sequence[str]) -> list[dict[str, str]]:
 def _mended(existing: Policy, wanted: Policy) -> Policy | None:
     """The policy with what it lacks, or nothing if it lacks nothing.
 
-    Single fields are not looked at: without their index a filter is dearer, and not wrong.
+    Lists are looked at as composites are: without their index, who waits for a person is found by reading
+    all that a tenant has. Other fields are not: without one a filter is dearer, and not wrong.
     """
-    there = {_key(composite) for composite in existing.get("compositeIndexes", [])}
-    missing = [each for each in wanted["compositeIndexes"] if _key(each) not in there]
-    if not missing:
+    composites, paths = existing.get("compositeIndexes", []), existing.get("includedPaths", [])
+    there, included = {_key(each) for each in composites}, {each["path"] for each in paths}
+    lacking = [each for each in wanted["compositeIndexes"] if _key(each) not in there]
+    lists = [each for each in wanted["includedPaths"] if each["path"].endswith(_TEXTS)]
+    unread = [each for each in lists if not {each["path"], _EVERYTHING} & included]
+    if not lacking and not unread:
         return None
-    return existing | {"compositeIndexes": [*existing.get("compositeIndexes", []), *missing]}
+    return existing | {"compositeIndexes": [*composites, *lacking], "includedPaths": [*paths, *unread]}
 
 
 def _key(composite: Sequence[dict[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -43,7 +43,7 @@ class CosmosDocuments:
         return [each for each in containers if not await self._containers.exists(each.name)]
 
     async def create(self, containers: Sequence[Container]) -> None:
-        """Make the containers and composite indexes that are missing.
+        """Make the containers, and their indexes on orders and lists, that are missing.
 
         Raises:
             Unusable: a container has another partition key.
@@ -168,6 +168,18 @@ def _matching(container: Container, query: Query) -> tuple[list[str], dict[str, 
     for number, (name, value) in enumerate(query.equal.items()):
         where.append(f"{_field(name)} = @equal{number}")
         parameters[f"@equal{number}"] = value
+    for number, (name, texts) in enumerate(query.any_of.items()):
+        one = {f"@any{number}_{place}": text for place, text in enumerate(texts)}
+        held = " OR ".join(f"ARRAY_CONTAINS({_field(name)}, {text})" for text in one)
+        where.append(f"({held or 'false'})")
+        parameters |= one
+    for number, (name, text) in enumerate(query.none_of.items()):
+        held = f"ARRAY_CONTAINS({_field(name)}, @none{number})"
+        where.append(f"(NOT IS_ARRAY({_field(name)}) OR NOT {held})")
+        parameters[f"@none{number}"] = text
+    for number, (name, text) in enumerate(query.below.items()):
+        where.append(f"(IS_DEFINED({_field(name)}) AND {_field(name)} < @below{number})")
+        parameters[f"@below{number}"] = text
     sort = _field(container.sort_field)
     if query.sort_from is not None:
         where.append(f"{sort} >= @from")

@@ -35,8 +35,9 @@ def forget_counts(connection: sqlite3.Connection, container: Container) -> None:
 
 
 def kept_count(connection: sqlite3.Connection, container: Container, tenant: str, query: Query) -> int | None:
-    """How many documents a query matches, if that is one of the numbers that are kept."""
-    if query.sort_from is not None or query.sort_before is not None or len(query.equal) > 1:
+    """How many documents a query matches, whatever their lists hold, if that is a number that is kept."""
+    cut = query.sort_from is not None or query.sort_before is not None or query.below
+    if cut or len(query.equal) > 1 or not query.equal.keys() <= set(container.filter_fields):
         return None
     ((field, value),) = query.equal.items() or [("", "")]
     row = connection.execute(

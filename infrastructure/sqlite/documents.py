@@ -5,8 +5,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from infrastructure.sqlite.counts import forget_counts, keep_counts, kept_count
+from infrastructure.sqlite.counts import forget_counts, keep_counts
 from infrastructure.sqlite.database import SqliteDatabase
+from infrastructure.sqlite.lists import drop_lists, keep_lists
+from infrastructure.sqlite.pages import page_of
+from infrastructure.sqlite.tables import keep_table
+from infrastructure.sqlite.totals import total_of
 from projections.ports import Container, Document, Page, Query
 
 _FEW_KEYS = 4
@@ -23,9 +27,9 @@ class SqliteDocuments:
 
         def make(connection: sqlite3.Connection) -> None:
             for container in containers:
-                for statement in _schema(container):
-                    connection.execute(statement)
+                keep_table(connection, container)
                 keep_counts(connection, container)
+                keep_lists(connection, container)
 
         await self._database.write(make)
 
@@ -63,39 +67,15 @@ class SqliteDocuments:
 
     async def query(self, container: Container, tenant: str, query: Query) -> Page:
         """A page of a tenant's documents, the newest first unless the query says otherwise."""
-        sort = _field(container.sort_field)
-        where, parameters = ["tenant = ?"], [tenant]
-        for name, value in query.equal.items():
-            where.append(f"{_field(name)} = ?")
-            parameters.append(value)
-        if query.sort_from is not None:
-            where.append(f"{sort} >= ?")
-            parameters.append(query.sort_from)
-        if query.sort_before is not None:
-            where.append(f"{sort} < ?")
-            parameters.append(query.sort_before)
-        matching = f'FROM "{container.name}" WHERE {" AND ".join(where)}'
-        page, page_parameters = matching, list(parameters)
-        if query.after is not None:
-            page += f" AND ({sort}, id) {'>' if query.oldest_first else '<'} (?, ?)"
-            page_parameters += query.after
-        direction = "ASC" if query.oldest_first else "DESC"
 
         def select(connection: sqlite3.Connection) -> Page:
-            total = kept_count(connection, container, tenant, query) if query.counted else 0
-            if total is None:
-                (total,) = connection.execute(f"SELECT COUNT(*) {matching}", parameters).fetchone()
-            rows = connection.execute(
-                f"SELECT id, version, CAST(body AS BLOB), {sort} {page}"
-                f" ORDER BY {sort} {direction}, id {direction} LIMIT ?",
-                [*page_parameters, query.limit + 1],
-            ).fetchall()
+            total = total_of(connection, container, tenant, query) if query.counted else 0
+            rows = page_of(connection, container, tenant, query)
             shown = rows[: query.limit]
-            more = len(rows) > query.limit
             return Page(
                 tuple(Document(tenant, row[0], row[1], row[2]) for row in shown),
                 total if query.counted else len(shown),
-                (shown[-1][3], shown[-1][0]) if more else None,
+                (shown[-1][3], shown[-1][0]) if len(rows) > query.limit else None,
             )
 
         return await self._database.read(select)
@@ -104,7 +84,9 @@ class SqliteDocuments:
         """Delete every document of a container."""
 
         def delete(connection: sqlite3.Connection) -> None:
+            drop_lists(connection, container)
             connection.execute(f'DELETE FROM "{container.name}"')
+            keep_lists(connection, container)
             forget_counts(connection, container)
 
         await self._database.write(delete)
@@ -124,23 +106,3 @@ def by_keys(container: Container) -> str:
         f' CROSS JOIN "{container.name}" AS document'
         " ON document.tenant = key.value ->> 0 AND document.id = key.value ->> 1"
     )
-
-
-def _field(name: str) -> str:
-    return f"json_extract(body, '$.{name}')"
-
-
-def _schema(container: Container) -> list[str]:
-    name, sort = container.name, _field(container.sort_field)
-    filters = [*((field,) for field in container.filter_fields), *container.filters_together]
-    return [
-        f'CREATE TABLE IF NOT EXISTS "{name}"'
-        " (tenant TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL,"
-        " PRIMARY KEY (tenant, id))",
-        f'CREATE INDEX IF NOT EXISTS "{name}_newest" ON "{name}" (tenant, {sort}, id)',
-        *(
-            f'CREATE INDEX IF NOT EXISTS "{name}_{"_".join(fields)}" ON "{name}"'
-            f" (tenant, {', '.join(map(_field, fields))}, {sort}, id)"
-            for fields in filters
-        ),
-    ]

@@ -145,7 +145,7 @@ class TenantDocument(ApiModel):
         Field(default_factory=list, max_length=_MOST_RULES),
         AfterValidator(_each_is_reached),
     ]
-    policies_in_requests: Literal["any", "named", "none"] = "any"
+    policies_in_requests: Silent[Literal["any", "named", "none"]] = None
     groups: Annotated[
         dict[Id, Annotated[list[Id], Field(max_length=MOST_MEMBERS)]],
         Field(default_factory=dict, max_length=_MOST_GROUPS),
@@ -158,7 +158,7 @@ class TenantDocument(ApiModel):
             policies=policies,
             rules=tuple(rule.rule(policies) for rule in self.rules),
             calendar=self.calendar.calendar() if self.calendar else ALWAYS,
-            in_requests=self.policies_in_requests,
+            in_requests=self.policies_in_requests or ("none" if self.rules else "any"),
         )
         return LaidDown(terms, {name: frozenset(members) for name, members in self.groups.items()})
 

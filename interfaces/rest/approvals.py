@@ -206,16 +206,16 @@ class ApprovalRoutes:
 
 
 def ballot_of(body: DecisionRequest, caller: Caller) -> Ballot:
-    """What somebody says. In ``jwt`` mode nobody speaks for another but by a delegation.
+    """What somebody says, for themselves or by a delegation; a gateway of its own speaks for anybody.
 
     Raises:
-        ApiError: 403, ``decidedBy`` is not who the token is of.
+        ApiError: 403, ``decidedBy`` is not who the request is from.
     """
-    if caller.user_id is not None and body.decided_by != caller.user_id:
-        raise ApiError(403, "NOT_YOURSELF", "decidedBy must be the user of the token")
+    if caller.person is not None and body.decided_by != caller.person:
+        raise ApiError(403, "NOT_YOURSELF", "decidedBy must be who the request is from")
     return Ballot(
         by=body.decided_by,
-        roles=caller.roles if body.decided_by == caller.person else frozenset(),
+        roles=caller.roles if caller.person is not None else frozenset(),
         comment=body.comment,
         digest=body.payload_digest,
         stage=body.stage,

@@ -83,8 +83,8 @@ def overloaded() -> ApiError:
 
 def unavailable(failure: Failure) -> ApiError:
     """503: what is away is told the caller; how, only the log."""
-    log.warning("store_unavailable", error=str(failure))
     what = "directory" if isinstance(failure, DirectoryUnavailable) else "store"
+    log.warning(f"{what}_unavailable", error=str(failure))
     return ApiError(
         503,
         f"{what.upper()}_UNAVAILABLE",

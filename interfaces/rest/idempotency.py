@@ -55,9 +55,9 @@ def command_id(request: Request, caller: Caller, part: str) -> str:
     return _id("command", request, caller, part)
 
 
-def digest_of(request: Request) -> str:
-    """What was asked: the body, however it was written, and the query string."""
-    asked = [getattr(request.state, "body", {}), request.url.query]
+def digest_of(request: Request, caller: Caller) -> str:
+    """What was asked, and by whom: the body, however it was written, and the query string."""
+    asked = [getattr(request.state, "body", {}), request.url.query, caller.actor]
     written = json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str)
     return blake2b(written.encode(), digest_size=_DIGEST_BYTES).hexdigest()
 

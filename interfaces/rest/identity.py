@@ -1,6 +1,5 @@
 """Who calls, and for which tenant: a signed token, or a gateway that has checked one."""
 
-import re
 import time
 from collections.abc import Iterable
 from functools import lru_cache
@@ -10,7 +9,7 @@ import jwt
 import msgspec
 from starlette.datastructures import Headers
 
-from domain.values import is_uuid
+from domain.values import LONGEST_ID, NOT_PERSONS, is_id, is_person, is_uuid
 from interfaces.rest.errors import ApiError, fault, invalid
 
 ANONYMOUS = "gateway:anonymous"
@@ -22,9 +21,8 @@ REMEMBERED_TOKENS = 4096
 LONGEST_REMEMBERED = 4096
 """Characters, so that nobody fills the memory with good tokens in long headers."""
 
-_LONGEST_USER_ID = 255
+_LONGEST_USER_ID = LONGEST_ID
 _LONGEST_ROLES = 4096
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -104,9 +102,11 @@ class JwtAuthenticator:
         tenant, subject = claims.get("tenantId"), claims.get("sub")
         if claims.get("type") != "access":
             raise _unauthorized("the token is no access token")
-        if not is_uuid(tenant) or not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_USER_ID:
+        if not is_uuid(tenant) or not _is_user_id(subject):
             raise _unauthorized("the token lacks a tenant or a user")
-        return Caller(str(tenant).lower(), subject, subject, _roles(claims.get("roles"))), int(claims["exp"])
+        return Caller(str(tenant).lower(), str(subject), str(subject), _roles(claims.get("roles"))), int(
+            claims["exp"]
+        )
 
     def _claims(self, authorization: str) -> dict[str, Any]:
         scheme, _, token = authorization.partition(" ")
@@ -133,15 +133,20 @@ class GatewayAuthenticator:
 
     def __call__(self, headers: Headers) -> Caller:
         """The caller that the gateway names."""
-        user = headers.get("x-user-id", "").strip()
-        if len(user) > _LONGEST_USER_ID or _CONTROL_CHARACTER.search(user):
+        user, roles = _told(headers, "X-User-ID"), _told(headers, "X-User-Roles")
+        if user is not None and not _is_user_id(user):
             raise invalid(
-                [fault("X-User-ID", f"must have up to {_LONGEST_USER_ID} characters and no control ones")]
+                [
+                    fault(
+                        "X-User-ID",
+                        f"must have 1 to {_LONGEST_USER_ID} characters, no control ones, and be no"
+                        f" {', '.join(NOT_PERSONS)}…",
+                    )
+                ]
             )
-        roles = headers.get("x-user-roles", "")
-        if len(roles) > _LONGEST_ROLES:
+        if roles is not None and len(roles) > _LONGEST_ROLES:
             raise invalid([fault("X-User-Roles", f"must have up to {_LONGEST_ROLES} characters")])
-        return Caller(tenant_of(headers), user or ANONYMOUS, roles=_roles(roles.split(",")))
+        return Caller(tenant_of(headers), user or ANONYMOUS, roles=_roles((roles or "").split(",")))
 
 
 def tenant_of(headers: Headers) -> str:
@@ -159,6 +164,28 @@ def tenant_of(headers: Headers) -> str:
     if not is_uuid(tenant):
         raise ApiError(400, "TENANT_INVALID", "X-Tenant-ID must be a UUID")
     return tenant.lower()
+
+
+def _told(headers: Headers, name: str) -> str | None:
+    """What the gateway says in a header, if it does; headers come as Latin-1, and are meant as UTF-8.
+
+    Raises:
+        ApiError: 400, it says two things, or none that can be read.
+    """
+    given = headers.getlist(name)
+    if not given:
+        return None
+    if len(given) > 1:
+        raise invalid([fault(name, "must be given once")])
+    try:
+        return given[0].encode("latin-1").decode().strip()
+    except UnicodeError:
+        raise invalid([fault(name, "must be UTF-8")]) from None
+
+
+def _is_user_id(text: object) -> bool:
+    """Whether it may be a person's id; names of our own are nobody's."""
+    return is_id(text) and str(text).isprintable() and is_person(str(text))
 
 
 def _roles(given: object) -> frozenset[str]:

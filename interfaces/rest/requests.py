@@ -111,7 +111,7 @@ def caused_by(request: Request, caller: Caller, part: str = "") -> Metadata:
         actor=caller.actor,
         correlation_id=request.state.correlation_id,
         command_id=command_id(request, caller, part),
-        request_digest=digest_of(request) if idempotency_key(request) is not None else None,
+        request_digest=digest_of(request, caller) if idempotency_key(request) is not None else None,
     )
 
 

@@ -21,7 +21,7 @@ from domain.approval import Approval, Ballot, approval_stream
 from domain.definition import Retry, Work, WorkflowDefinition
 from domain.errors import ApprovalNotPending, DefinitionNotFound
 from tests.application.engine import Engine, engine_of
-from tests.builders import TENANT, metadata
+from tests.builders import TENANT, USER, metadata
 from tests.domain.plans import map_step, step
 from tests.domain.scenario import fold
 
@@ -331,3 +331,11 @@ async def test_an_approval_that_rest_would_refuse_is_not_asked_for(
     state = await engine.workflow(workflow_id)
     assert state.status == "failed"
     assert str(state.failure).startswith({"risk": "riskScore"}.get(name, name))
+
+
+@pytest.mark.parametrize("named", [None, "somebody-else"])
+async def test_whoever_started_the_workflow_has_asked_for_its_approvals(
+    engine: Engine, named: str | None
+) -> None:
+    workflow_id = await engine.start("review", {"amount": 5, "risk": 0.9, "requestedBy": named})
+    assert (await approval_of(engine, workflow_id)).requested_by == USER

@@ -12,6 +12,7 @@ from domain import delegation
 from domain.delegation import (
     LONGEST,
     MOST_A_TENANT,
+    MOST_OF_ONE,
     Delegation,
     DelegationEnded,
     DelegationMade,
@@ -297,3 +298,16 @@ def test_an_event_of_something_else_is_a_broken_log() -> None:
 
 def test_all_of_a_tenants_delegations_are_of_one_stream() -> None:
     assert delegations_stream(TENANT) == f"{TENANT}/delegations/all"
+
+
+def test_nobody_takes_up_all_that_a_tenant_may_have() -> None:
+    state = delegate(*(made("ada", f"p-{number}") for number in range(MOST_OF_ONE)))
+    with pytest.raises(TooManyDelegations):
+        delegation.delegate(state, made("ada", "eve"))
+    assert delegation.delegate(state, made("zoe", "eve"))
+
+
+def test_nobody_delegates_for_a_time_that_is_years_away() -> None:
+    with pytest.raises(BadInput) as refused:
+        delegation.delegate(None, made("ada", "eve", days=1, start=LONGEST.days + 1))
+    assert [fault["field"] for fault in refused.value.details] == ["startsAt"]

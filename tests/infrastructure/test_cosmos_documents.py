@@ -20,7 +20,7 @@ from tests.builders import OTHER_TENANT, TENANT
 from tests.cosmos import Account, administrator
 from tests.infrastructure.cosmos_places import Observed, Place, opened_in, place_in
 from tests.infrastructure.test_documents import LastingDocumentsCases
-from tests.infrastructure.things import OTHERS, THINGS, thing
+from tests.infrastructure.things import OTHERS, THINGS, ids, thing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos]
 
@@ -164,6 +164,9 @@ async def test_containers_are_made_as_the_contract_and_the_queries_want_them(
         "/createdAt/?",
         "/kind/?",
         "/status/?",
+        "/due/?",
+        "/asked/[]/?",
+        "/done/[]/?",
     }
     assert "/*" in {each["path"] for each in policy["excludedPaths"]}
     composites = [[(part["path"], part["order"]) for part in each] for each in policy["compositeIndexes"]]
@@ -183,9 +186,25 @@ async def test_a_container_that_is_there_keeps_its_indexes_and_gets_those_it_lac
     async with administrator(place.account) as client:
         properties = await client.get_database_client(place.name).get_container_client(THINGS.name).read()
     policy = properties["indexingPolicy"]
-    assert {"path": "/*"} in policy["includedPaths"]
+    assert policy["includedPaths"] == [{"path": "/*"}]
     assert len(policy["compositeIndexes"]) == len(orders(THINGS))
     assert await documents.get(THINGS, TENANT, "a") == thing("a")
+
+
+async def test_a_container_from_before_its_lists_were_asked_for_gets_an_index_on_them(
+    database: CosmosDatabase, place: Place
+) -> None:
+    before = msgspec.structs.replace(THINGS, list_fields=())
+    documents = CosmosDocuments(database)
+    await documents.create([before])
+    await documents.create([THINGS])
+    await documents.put(THINGS, [thing("a", asked=["ada"])])
+    async with administrator(place.account) as client:
+        properties = await client.get_database_client(place.name).get_container_client(THINGS.name).read()
+    included = [each["path"] for each in properties["indexingPolicy"]["includedPaths"]]
+    assert included[-2:] == ["/asked/[]/?", "/done/[]/?"]
+    assert set(included[:-2]) == {each["path"] for each in policy_of(before)["includedPaths"]}
+    assert ids(await documents.query(THINGS, TENANT, Query(any_of={"asked": ["ada"]}))) == ["a"]
 
 
 async def test_a_container_with_another_partition_key_is_refused(

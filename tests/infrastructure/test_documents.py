@@ -17,13 +17,14 @@ from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.documents import SqliteDocuments, by_keys
 from projections.ports import Document, Documents, Page, Query
 from tests.builders import OTHER_TENANT, TENANT
+from tests.infrastructure.list_cases import LastingListCases, ListCases
 from tests.infrastructure.things import OTHERS, THINGS, all_pages, ids, thing
 from tests.projections.memory_documents import MemoryDocuments
 
 pytestmark = pytest.mark.anyio
 
 
-class DocumentsCases:
+class DocumentsCases(ListCases):
     """What every store of documents does."""
 
     def opened(self, folder: Path) -> AbstractAsyncContextManager[Documents]:
@@ -103,6 +104,8 @@ class DocumentsCases:
         by_both = await documents.query(THINGS, TENANT, Query(equal={"kind": "x", "status": "open"}))
         assert (ids(by_both), by_both.total) == (["a"], 1)
         assert ids(await documents.query(THINGS, TENANT, Query(equal={"kind": "' OR 1=1 --"}))) == []
+        by_id = await documents.query(THINGS, TENANT, Query(equal={"id": "d"}))
+        assert (ids(by_id), by_id.total) == (["d"], 1)
 
     async def test_a_list_is_cut_by_time_from_inclusive_to_exclusive(self, documents: Documents) -> None:
         await documents.put(THINGS, [thing(day, at=f"2026-01-{day}") for day in ("01", "02", "03", "04")])
@@ -231,7 +234,7 @@ class DocumentsCases:
         await documents.ping()
 
 
-class LastingDocumentsCases(DocumentsCases):
+class LastingDocumentsCases(LastingListCases, DocumentsCases):
     """What a store does that outlives the process."""
 
     async def test_documents_are_there_after_a_restart(self, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ THINGS = Container(
     sort_field="createdAt",
     filter_fields=("kind", "status"),
     filters_together=(("kind", "status"),),
+    list_fields=("asked", "done"),
+    below_fields=("due",),
 )
 OTHERS = Container("other_things", sort_field="createdAt")
 
@@ -28,19 +30,11 @@ def ids(page: Page) -> list[str]:
     return [document.id for document in page.documents]
 
 
-async def all_pages(
-    documents: Documents,
-    *,
-    limit: int,
-    tenant: str = TENANT,
-    equal: dict[str, str] | None = None,
-    oldest_first: bool = False,
-) -> list[Page]:
+async def all_pages(documents: Documents, *, limit: int, tenant: str = TENANT, **asked: Any) -> list[Page]:
     pages: list[Page] = []
     after = None
     while not pages or after is not None:
-        query = Query(equal=equal or {}, after=after, limit=limit, oldest_first=oldest_first)
-        page = await documents.query(THINGS, tenant, query)
+        page = await documents.query(THINGS, tenant, Query(after=after, limit=limit, **asked))
         pages.append(page)
         after = page.next_after
     return pages

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from projections.ports import Container, Document, Page, Query
+from projections.ports import Container, Document, Json, Page, Query
 
 Key = tuple[str, str]
 
@@ -33,13 +33,16 @@ class MemoryDocuments:
                 kept[key] = msgspec.structs.replace(document, based_on=None)
 
     async def query(self, container: Container, tenant: str, query: Query) -> Page:
-        matching = []
+        matching, below = [], query.below.items()
         for document in self.of(container).values():
             body = msgspec.json.decode(document.body, type=dict)
             place = (body[container.sort_field], document.id)
             if (
                 document.tenant == tenant
                 and all(body.get(name) == value for name, value in query.equal.items())
+                and all(_held(body, name) & set(texts) for name, texts in query.any_of.items())
+                and all(text not in _held(body, name) for name, text in query.none_of.items())
+                and all(isinstance(body.get(name), str) and body[name] < text for name, text in below)
                 and (query.sort_from is None or place[0] >= query.sort_from)
                 and (query.sort_before is None or place[0] < query.sort_before)
             ):
@@ -58,6 +61,11 @@ class MemoryDocuments:
 
     async def ping(self) -> None:
         return None
+
+
+def _held(body: Json, name: str) -> set[str]:
+    held = body.get(name)
+    return {text for text in held if isinstance(text, str)} if isinstance(held, list) else set()
 
 
 def _is_beyond(place: Key, query: Query) -> bool:

@@ -1,0 +1,26 @@
+"""Who started a workflow: whoever did has asked for the approvals that it asks for."""
+
+from application.event_store import EventStore
+from domain.values import is_person
+from domain.workflow import WorkflowStarted, workflow_stream
+
+_MOST_ABOVE = 100
+
+
+async def starter_of(store: EventStore, tenant: str, workflow_id: str) -> str | None:
+    """The person who started a workflow, or the one that it is a part of; nobody, where no person did.
+
+    Raises:
+        StoreUnavailable: the store is away.
+    """
+    for _ in range(_MOST_ABOVE):
+        begun = await store.read_stream(workflow_stream(tenant, workflow_id), after=0, limit=1)
+        if not begun:
+            return None
+        first = begun[0]
+        if is_person(first.meta.actor):
+            return first.meta.actor
+        if not isinstance(first.event, WorkflowStarted) or first.event.parent is None:
+            return None
+        workflow_id = first.event.parent.workflow_id
+    return None
