@@ -69,7 +69,7 @@ def revise(
     around: Circumstances,
 ) -> tuple[Event, ...]:
     """Tell of changed facts; what is silent stays. If they matter, all are asked again, by the rules that
-    hold for them now.
+    hold for them now; by when stays, and is never over at once for their sake.
 
     Raises:
         NotAllowed: it is not for this person to say.
@@ -94,12 +94,15 @@ def revise(
     policy = state.policy if state.own_policy else policy_for(revised.amount, revised.risk_score)
     barred = barred_by(policy, state.requested_by, state.owner_id)
     due_at = state.due_at or _due_after(policy, around)
+    expires_at = _expires_after(due_at, policy, around)
+    if expires_at is not None and expires_at <= around.now:
+        expires_at = state.expires_at
     revised = msgspec.structs.replace(
         revised,
         voids=True,
         policy=None if policy == state.policy else policy,
         due_at=due_at,
-        expires_at=_expires_after(due_at, policy, around),
+        expires_at=expires_at,
         opening=_first_opening(policy, barred, around, round=state.rounds + 1),
     )
     _require_decidable(evolve(state, revised), around)

@@ -55,7 +55,6 @@ def approve(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Eve
     standing = Standing(state, around)
     require_separate_duties(state, ballot.by, ballot.on_behalf_of, around)
     principal = principal_of(standing, ballot, around)
-    require_separate_duties(state, ballot.by, principal, around)
     vote = _vote(ApprovalAgreed, state, ballot, principal, standing, around)
     votes = (*state.votes, vote)
     missing = standing.missing_with(votes)

@@ -224,8 +224,7 @@ def _too_few(stage: str) -> str:
 
 
 def _needed(stage: Stage, capacities: Sequence[int]) -> int:
-    """At least one: nothing is approved without anybody."""
-    return max(1, sum(capacities) if stage.agree == "all" else stage.agree)
+    return sum(capacities) if stage.agree == "all" else stage.agree
 
 
 def _named(approver: Approver, people: People) -> frozenset[str]:

@@ -44,11 +44,13 @@ class Surrounding:
         """For whom somebody decides."""
         return closure([(to, by) for by, to in self.links], person)
 
-    def named(self, approver: Approver) -> frozenset[str]:
-        """Whom an approver means."""
+    def named(self, approver: Approver, *, by_others: bool = False) -> frozenset[str]:
+        """Whom an approver means; who bears a role is not known where others decide for them."""
         if approver.user is not None:
             return frozenset({approver.user})
-        return frozenset(self.groups[approver.group] if approver.group is not None else {BEARER})
+        if approver.group is not None:
+            return frozenset(self.groups[approver.group])
+        return frozenset() if by_others else frozenset({BEARER})
 
     def seats(self, stage: Stage) -> list[int]:
         """Of each entry, if the stage opened now."""
@@ -70,13 +72,13 @@ class OpenStage:
     asked: list[set[str]] = field(default_factory=list)
     added: list[tuple[Approver, tuple[int, ...], str | None]] = field(default_factory=list)
 
-    def grants(self, now: Surrounding) -> list[Grant]:
-        """Who was added."""
-        return [(now.named(to), seats, whose) for to, seats, whose in self.added]
-
-    def rights(self, now: Surrounding, person: str) -> frozenset[int]:
-        """Whose seats somebody may take."""
-        return rights([now.named(each) for each in self.stage.approvers], self.grants(now), person)
+    def rights(self, now: Surrounding, person: str, *, by_others: bool = False) -> frozenset[int]:
+        """Whose seats somebody may take, themselves or through others."""
+        named = [now.named(each, by_others=by_others) for each in self.stage.approvers]
+        grants: list[Grant] = [
+            (now.named(to, by_others=by_others), seats, whose) for to, seats, whose in self.added
+        ]
+        return rights(named, grants, person)
 
     def own(self, now: Surrounding, person: str) -> frozenset[int]:
         """Those that were counted for them when all of a group were counted."""
@@ -164,7 +166,8 @@ class Model:
         person = vote.on_behalf_of or vote.by
         assert person == vote.by or person in now.principals_of(vote.by)
         assert not self.open.heard & {person, vote.by}
-        assert set(vote.seats) == self.open.rights(now, person) != set()
+        by_others = vote.on_behalf_of is not None
+        assert set(vote.seats) == self.open.rights(now, person, by_others=by_others) != set()
         for entry in self.open.own(now, person):
             self.open.asked[entry].add(person)
         self.open.heard |= {person, vote.by}
@@ -181,7 +184,8 @@ class Model:
         if person is None:
             assert event.seats == tuple(range(len(self.open.stage.approvers)))
         else:
-            assert set(event.seats) == self.open.rights(now, person) != set()
+            by_others = person != event.by
+            assert set(event.seats) == self.open.rights(now, person, by_others=by_others) != set()
             assert person not in self.open.heard | now.barred
             for entry in self.open.own(now, person):
                 self.open.asked[entry].add(person)

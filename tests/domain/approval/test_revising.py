@@ -195,6 +195,17 @@ def test_the_due_date_stays_and_one_is_set_where_there_was_none() -> None:
     assert first.state.expires_at == after(hours=1, minutes=6)
 
 
+def test_the_new_policys_grace_counts_from_the_same_due_date_unless_that_were_over_at_once() -> None:
+    hours = policy(stage(group("finance")), due_after_seconds=240.0, grace_seconds=3600.0)
+    late = asked(hours)
+    longer = policy(stage(group("finance")), grace_seconds=7200.0)
+    anew = late.when(revise("rita", rules=lambda amount, risk: longer, amount=9)).and_so()
+    assert (anew.state.due_at, anew.state.expires_at) == (after(minutes=4), after(minutes=124))
+    anew = late.when(revise("rita", rules=to_bare, amount=9)).and_so()
+    assert (anew.state.due_at, anew.state.expires_at) == (after(minutes=4), after(minutes=64))
+    assert anew.when(approve("zoe")).happened()
+
+
 def test_what_was_claimed_reminded_of_escalated_and_handed_on_begins_anew() -> None:
     escalated = stage(
         group("finance", 2),

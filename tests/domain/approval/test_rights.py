@@ -120,6 +120,14 @@ def test_one_decides_for_oneself_first_and_for_another_only_when_that_is_said() 
     )
 
 
+def test_nobody_decides_for_one_who_is_asked_and_has_not_delegated_to_them() -> None:
+    for away in ([], [("bob", "zoe")], [("zoe", "ada")], [("ada", "yan")]):
+        for decide in (approve, reject, claim):
+            refusal = asked(of(user("ada"))).when(decide("zoe", for_="ada", away=away))
+            assert refusal.then_refused(NotAnApprover).message == "zoe does not decide for ada now"
+    asked(of(user("ada"))).when(approve("ada", for_="ada")).then_refused(NotAnApprover)
+
+
 def test_of_several_the_first_by_name_who_is_asked_is_decided_for() -> None:
     away = [("dora", "zoe"), ("ada", "zoe"), ("bob", "zoe")]
     asked(of(user("dora"), user("bob"), agree=1)).when(approve("zoe", away=away)).then(
