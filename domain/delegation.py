@@ -158,8 +158,6 @@ def _check(made: DelegationMade) -> None:
         faults.append({"field": "endsAt", "message": "must be later than startsAt, and than now"})
     elif made.ends_at - made.starts_at > LONGEST:
         faults.append({"field": "endsAt", "message": f"must be at most {LONGEST.days} days after startsAt"})
-    if made.starts_at > made.made_at + LONGEST:
-        faults.append({"field": "startsAt", "message": f"must be at most {LONGEST.days} days from now"})
     if faults:
         raise BadInput("the delegation cannot be made", faults)
 

@@ -45,7 +45,7 @@ class Worker:
 
 @asynccontextmanager
 async def rabbit_worker(crm: Neighbour) -> AsyncIterator[Worker]:
-    """One that takes from the job queue of a real broker."""
+    """One that takes from the job queue of a real broker, and declares it as the platform's worker does."""
 
     async def report(message_type: str, body: bytes) -> None:
         await crm.send_raw(message_type, body)
@@ -56,7 +56,7 @@ async def rabbit_worker(crm: Neighbour) -> AsyncIterator[Worker]:
         await worker.take(message.body)
         await message.ack()
 
-    queue = await crm.channel.get_queue(crm.names.job_queue)
+    queue = await crm.channel.declare_queue(crm.names.job_queue, durable=True)
     consumer = await queue.consume(on_message)
     yield worker
     await queue.cancel(consumer)

@@ -19,13 +19,12 @@ DEFINITIONS = ("POST /api/v1/workflow-definitions", "PUT /api/v1/workflow-defini
 _APPROVALS = "POST /api/v1/hitl/approvals"
 
 BEYOND_SCHEMAS = {
-    "anywhere": r"cursor|X-Min-Position|Last-Event-ID|opportunityId",
+    "anywhere": r"cursor|X-Min-Position|Last-Event-ID|opportunityId|X-User-(ID|Roles)",
     _APPROVALS: r"dueAt|policy(\.(due|grace|stages\.\d+\.(name|agree|approvers(\.\d+)?"
     r"|remindAfter\.\d+|escalate\.\d+\.after)))?",
     f"{_APPROVALS}/{{id}}/reject": "comment",
-    f"{_APPROVALS}/{{id}}/claim": "X-User-ID",
     "POST /api/v1/jobs/{job}/trigger": r"metadata(\..*)?",
-    "POST /api/v1/hitl/delegations": "X-User-ID|to|endsAt",
+    "POST /api/v1/hitl/delegations": "to|startsAt|endsAt",
     "POST /api/v1/jobs/{job}/backfills": r"to|windowDays|metadata(\..+)?",
 }
 """Which fields of an operation may be refused though they keep to their schemas."""

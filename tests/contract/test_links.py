@@ -16,6 +16,7 @@ A_MOMENT = "0.05"
 
 SOMEBODY = "1c7e9a2b-4d60-4f38-a5b1-8e2d0c6f4a97"
 """Who asks for approvals, and decides on none of them."""
+SOMEBODY_ELSE = "8d1f3c52-64ab-4e0f-b1f9-2f0d9e7c6a22"
 
 MADE_BY = {
     "/delegations/": "createDelegation",
@@ -90,10 +91,14 @@ async def _send(client: httpx.AsyncClient, operation: Operation, values: dict[st
     tenant = SYSTEM_TENANT if operation.path.startswith("/api/v1/jobs") else TENANT
     headers = {"X-Tenant-ID": tenant, "X-User-ID": SOMEBODY}
     headers |= {name: values[name] for name in operation.parameters("header") if name in values}
+    if operation.id == "claimApproval":
+        headers["X-User-ID"] = SOMEBODY_ELSE
     body = None
     if "requestBody" in operation.definition:
         media = resolved(operation.definition["requestBody"])["content"]["application/json"]
         body = next(iter(media["examples"].values()))["value"]
+        if "decidedBy" in body:
+            headers["X-User-ID"] = body["decidedBy"]
     path = operation.path.format_map(values)
     return await client.request(operation.method, path, json=body, headers=headers)
 

@@ -70,8 +70,9 @@ def client_of(url: str) -> httpx.AsyncClient:
 
 
 async def ask(client: httpx.AsyncClient) -> str:
-    """Ask for an approval; its id."""
-    answer = await client.post(APPROVALS, json=ASKED)
+    """Ask for an approval, as somebody else than who decides it; its id."""
+    somebody = bearer(token(secret=GIVEN["JWT_SECRET"], sub="rita", exp=int(time.time()) + 600))
+    answer = await client.post(APPROVALS, json=ASKED, headers=somebody)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 

@@ -305,9 +305,3 @@ def test_nobody_takes_up_all_that_a_tenant_may_have() -> None:
     with pytest.raises(TooManyDelegations):
         delegation.delegate(state, made("ada", "eve"))
     assert delegation.delegate(state, made("zoe", "eve"))
-
-
-def test_nobody_delegates_for_a_time_that_is_years_away() -> None:
-    with pytest.raises(BadInput) as refused:
-        delegation.delegate(None, made("ada", "eve", days=1, start=LONGEST.days + 1))
-    assert [fault["field"] for fault in refused.value.details] == ["startsAt"]

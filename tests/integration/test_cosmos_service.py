@@ -67,7 +67,9 @@ async def some_work(running: Service) -> dict[str, Any]:
         approval = (await client.post("/api/v1/hitl/approvals", json=ASKED)).json()
         pending = (await client.post("/api/v1/hitl/approvals", json=ASKED)).json()
         approved = await client.post(
-            f"/api/v1/hitl/approvals/{approval['id']}/approve", json={"decidedBy": "ada"}
+            f"/api/v1/hitl/approvals/{approval['id']}/approve",
+            json={"decidedBy": "ada"},
+            headers={"X-User-ID": "ada"},
         )
         assert approved.json()["status"] == "approved"
     async with running.client(OTHER_TENANT) as client:
@@ -109,7 +111,7 @@ async def test_what_is_done_is_listed_and_a_rebuild_gives_it_again(
             ):
                 assert line in metrics
         before = await dump(cosmos, settings)
-    assert [len(documents) for documents in before.values()] == [1, 4, 1, 3, 0, 1, 0, 0]
+    assert [len(documents) for documents in before.values()] == [1, 4, 1, 3, 0, 1, 0, 0, 0]
     await rebuild(settings, ())
     assert await dump(cosmos, settings) == before
     async with service(settings) as running:
