@@ -133,7 +133,8 @@ async def test_a_thousand_firings_and_random_kills_lose_none_and_double_none(
     events = events_of(postgres_store_url)
     fired = [data for topic, data in events if topic == "job.fired"]
     assert len({data["nominal_at"] for data in fired}) == len(fired) == FIRINGS
-    assert [data["nominal_at"] for data in fired] == sorted(data["nominal_at"] for data in fired)
+    times = [datetime.fromisoformat(data["nominal_at"]) for data in fired]
+    assert times == sorted(times)
     assert {topic for topic, _ in events} <= {"job.fired", "job.run_published"}
     noted = [data["run_id"] for topic, data in events if topic == "job.run_published"]
     ids = message_ids(crm)

@@ -24,7 +24,8 @@ BEYOND_SCHEMAS = {
     r"|remindAfter\.\d+|escalate\.\d+\.after)))?",
     f"{_APPROVALS}/{{id}}/reject": "comment",
     "POST /api/v1/jobs/{job}/trigger": r"metadata(\..*)?",
-    "POST /api/v1/hitl/delegations": "to|startsAt|endsAt",
+    "POST /api/v1/hitl/delegations": "X-User-ID|to|startsAt|endsAt",
+    f"{_APPROVALS}/{{id}}/claim": "X-User-ID",
     "POST /api/v1/jobs/{job}/backfills": r"to|windowDays|metadata(\..+)?",
 }
 """Which fields of an operation may be refused though they keep to their schemas."""
