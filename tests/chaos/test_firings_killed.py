@@ -124,6 +124,7 @@ async def test_a_thousand_firings_and_random_kills_lose_none_and_double_none(
             return len(message_ids(crm)) >= FIRINGS
 
         await eventually(all_went_out, seconds=60, every=0.25)
+        await in_thread(instances.first.until_it_serves)
         told = await get(instances.first, f"/jobs/{JOB}/preview", SYSTEM_TENANT)
         assert told["catchUpTotal"] == 0
     finally:

@@ -45,7 +45,10 @@ SELDOM_SUCCESSFUL = {
 """They need the id of a workflow that is in the right state, which only links lead to, and with luck."""
 
 OF_ANOTHER = {"POST /api/v1/hitl/approvals/{id}/claim"}
-"""Whoever asked for an approval does not see to it; ``test_approval_answers.py`` has somebody else who does."""
+"""Who asked for an approval does not see to it; in ``test_approval_answers.py`` somebody else does."""
+
+BY_LUCK = {f"POST /api/v1/hitl/approvals/{{id}}/{what}" for what in ("approve", "reject")}
+"""Behind a gateway a generated ``decidedBy`` is seldom the generated ``X-User-ID``."""
 
 OF_A_RUN = {"GET /api/v1/jobs/{job}/runs/{runId}"}
 """It needs the id of a run that was triggered, which only links lead to."""
@@ -135,7 +138,7 @@ def test_behind_a_gateway_and_on_a_port_every_answer_is_as_the_contract_says(tmp
     assert not findings.faults, findings.told
     assert findings.phases == set(PHASES)
     assert findings.checks == CHECKS - {"ignored_auth"}
-    assert _never_successful(findings) <= SELDOM_SUCCESSFUL | OF_A_TASK | OF_A_RUN | OF_ANOTHER
+    assert _never_successful(findings) <= SELDOM_SUCCESSFUL | OF_A_TASK | OF_A_RUN | OF_ANOTHER | BY_LUCK
 
 
 def _never_successful(findings: Findings) -> set[str]:
