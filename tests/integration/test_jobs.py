@@ -10,7 +10,7 @@ from eventsourcing.persistence import IntegrityError
 
 from application.event_log import Append, Ids
 from interfaces.scheduling.firing import CronFirings
-from tests.harness import SYSTEM_TENANT, TENANT, USER, Service, eventually
+from tests.harness import SYSTEM_TENANT, TENANT, UNKNOWN_ID, USER, Service, eventually
 from tests.neighbours import Neighbour
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
@@ -152,7 +152,16 @@ async def test_the_jobs_are_shown_with_their_next_firings(orchestrator: Service)
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("GET", f"/{JOB}"), ("GET", f"/{JOB}/runs"), ("POST", f"/{JOB}/trigger")],
+    [
+        ("GET", ""),
+        ("GET", f"/{JOB}"),
+        ("GET", f"/{JOB}/runs"),
+        ("GET", f"/{JOB}/runs/{UNKNOWN_ID}"),
+        ("GET", f"/{JOB}/preview"),
+        ("POST", f"/{JOB}/trigger"),
+        ("POST", f"/{JOB}/pause"),
+        ("POST", f"/{JOB}/resume"),
+    ],
 )
 async def test_another_tenant_than_the_system_one_is_refused(
     orchestrator: Service, method: str, path: str
