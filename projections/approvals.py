@@ -27,12 +27,13 @@ from domain.approval import (
     ApprovalRevised,
     ApprovalStageOpened,
     ApprovalWithdrawn,
+    Approver,
     Opening,
     digest_of,
 )
 from domain.event import Event, Recorded
 from domain.values import timestamp
-from projections.approval_stages import agreed_stage, opened_stage, stages_of, voted
+from projections.approval_stages import agreed_stage, heard_in_open_stage, opened_stage, stages_of, voted
 from projections.ports import Container, Json
 from projections.projection import existing
 
@@ -153,12 +154,16 @@ def _changes(approval: Json, event: ApprovalEvent) -> Json:
             return {
                 "approverId": event.approver_id,
                 "recipientId": event.recipient_id,
-                "assignees": list(event.waits_for) or _assignees(None, event.approver_id),
-                "settled": _more(approval.get("settled", ()), event.instead_of),
+                "assignees": list(event.waits_for),
+                "settled": _more(_but_for(approval, event.to), event.instead_of),
                 "undecidable": None,
             }
         case ApprovalEscalated():
-            return {"assignees": list(event.waits_for), "escalatedAt": timestamp(event.at)}
+            return {
+                "assignees": list(event.waits_for),
+                "settled": _but_for(approval, *event.to),
+                "escalatedAt": timestamp(event.at),
+            }
         case ApprovalReminded():
             return {"remindedAt": timestamp(event.at)}
         case ApprovalClaimed():
@@ -234,6 +239,13 @@ def _assignees(opening: Opening | None, approver_id: str | None) -> list[str]:
     if opening is not None:
         return list(opening.waits_for)
     return [ANYONE if approver_id is None else f"user:{approver_id}"]
+
+
+def _but_for(approval: Json, *asked: Approver) -> list[str]:
+    """Who is settled, without those who are asked now, unless they may never approve, or have been heard."""
+    never = {approval.get("requestedBy"), approval.get("ownerId"), *heard_in_open_stage(approval)}
+    again = {each.user for each in asked} - never
+    return sorted(set(approval.get("settled", ())) - again)
 
 
 def _more(settled: Sequence[str], *people: str | None) -> list[str]:

@@ -130,3 +130,30 @@ async def test_an_inbox_has_what_waits_for_a_person_until_they_have_decided(
         await client.post(f"{PATH}/{of_all}/reject", json={"decidedBy": stranger})
         assert await inbox(me) == {mine}
         assert await inbox(mate) == set()
+
+
+async def test_what_comes_back_to_a_person_is_in_their_inbox_again(
+    orchestrator: Service, crm: Neighbour
+) -> None:
+    me, mate, other = PEOPLE[0], PEOPLE[1], PEOPLE[2]
+    few = {"stages": [{"name": "few", "approvers": [{"group": "few", "count": 2}]}]}
+    async with orchestrator.client() as client:
+        approval_id = await ask(client, policy=few)
+        where = f"{PATH}/{approval_id}"
+
+        async def waits_for(person: str) -> bool:
+            await orchestrator.caught_up()
+            page = (await client.get(PATH, params={"assignee": person})).json()
+            return bool(page["total"])
+
+        async def hand_on(giver: str, to: str) -> None:
+            body = {"to": to, "reason": "away"}
+            answer = await client.post(f"{where}/reassign", json=body, headers={"X-User-ID": giver})
+            assert answer.status_code == 200, answer.text
+
+        await hand_on(me, other)
+        assert (await waits_for(me), await waits_for(other)) == (False, True)
+        await hand_on(other, me)
+        assert (await waits_for(me), await waits_for(other)) == (True, False)
+        await client.post(f"{where}/approve", json={"decidedBy": me})
+        assert (await waits_for(me), await waits_for(mate)) == (False, True)
