@@ -127,10 +127,15 @@ class InboxRoutes:
         """What waits for somebody: themselves, their groups and roles, and those for whom they decide."""
         tenant = caller.tenant
         principals = await self._people.principals_of(tenant, person, self._clock.now())
-        keys = {ANYONE}
-        for each in (person, *sorted(principals)):
-            keys.add(f"user:{each}")
-            keys.update(f"group:{group}" for group in await self._people.groups_of(tenant, each))
+        everybody, places = (person, *principals), asyncio.Semaphore(_AT_ONCE)
+
+        async def groups_of(each: str) -> frozenset[str]:
+            async with places:
+                return await self._people.groups_of(tenant, each)
+
+        groups = await asyncio.gather(*map(groups_of, everybody))
+        keys = {ANYONE, *(f"user:{each}" for each in everybody)}
+        keys.update(f"group:{group}" for theirs in groups for group in theirs)
         if person == caller.person:
             keys.update(f"role:{role}" for role in caller.roles)
         return {"any_of": {"assignees": sorted(keys)}, "none_of": {"settled": person}}
