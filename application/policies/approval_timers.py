@@ -12,6 +12,7 @@ from application.approval_commands import (
     RemindOfApproval,
 )
 from application.commands import Command
+from application.policies.timer_keeper import TimerKeeper, timer_of
 from application.ports import Timer, Timers
 from domain.approval import (
     ApprovalApproved,
@@ -23,33 +24,29 @@ from domain.approval import (
     ApprovalWithdrawn,
     Opening,
 )
-from domain.event import Event, Metadata, Recorded
-from domain.lease import Lease
+from domain.event import Event, Recorded
 from domain.values import derived_id, timestamp
 
 EXPIRY = "approval-expiry"
 REMINDER = "approval-reminder"
 ESCALATION = "approval-escalation"
 LOOK_AGAIN = "approval-look-again"
-ACTOR = "system:timers"
-
 _SOON_SECONDS = 60.0
 
 _Asked = ApprovalRequested | ApprovalRevised | ApprovalStageOpened
 _Ended = ApprovalApproved | ApprovalRejected | ApprovalWithdrawn | ApprovalExpired
 
 
-class ApprovalTimers:
-    """A follower's handler: keeps timers for what is to happen unless somebody decides before.
+class ApprovalTimers(TimerKeeper):
+    """Keeps the timers of approvals.
 
     Reminders and escalations of a stage that has ended find so when they are due.
     """
 
     name = "approval-timers"
-    may_repeat_unnoticed = False
 
     def __init__(self, timers: Timers, *, look_again_seconds: float) -> None:
-        self._timers = timers
+        super().__init__(timers)
         self._look_again_seconds = look_again_seconds
 
     def wants(self, event: Event) -> bool:
@@ -59,24 +56,17 @@ class ApprovalTimers:
                 return event.opening is not None or event.expires_at is not None
         return isinstance(event, ApprovalStageOpened | _Ended)
 
-    async def start_over(self) -> None:
-        """A timer of another log is refused when it is due: there is no such approval."""
+    def ended(self, event: Event) -> Sequence[str]:
+        """The expiry of what has ended, and the look at who is left."""
+        if not isinstance(event, _Ended):
+            return []
+        return [derived_id(kind, event.approval_id) for kind in (EXPIRY, LOOK_AGAIN)]
 
-    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        """Set and cancel the batch's timers; one that ends within the batch is never set."""
-        wanted: dict[str, Timer] = {}
-        ended: set[str] = set()
-        for recorded in events:
-            event = recorded.event
-            if isinstance(event, _Ended):
-                ended.update(derived_id(kind, event.approval_id) for kind in (EXPIRY, LOOK_AGAIN))
-            elif isinstance(event, _Asked):
-                wanted.update((timer.id, timer) for timer in self._begun(event, recorded))
-        running = [timer for timer_id, timer in wanted.items() if timer_id not in ended]
-        if running or ended:
-            await self._timers.change(set=running, cancel=sorted(ended), lease=lease)
-
-    def _begun(self, event: _Asked, recorded: Recorded) -> Sequence[Timer]:
+    def begun(self, recorded: Recorded) -> Sequence[Timer]:
+        """What is to happen to an approval, and in a stage that opens."""
+        event = recorded.event
+        if not isinstance(event, _Asked):
+            return []
         timers = []
         if not isinstance(event, ApprovalStageOpened) and event.expires_at is not None:
             timers.append(_expiry(event, event.expires_at, recorded))
@@ -113,15 +103,8 @@ def _expiry(event: ApprovalRequested | ApprovalRevised, at: datetime, recorded: 
 
 def _timer(kind: str, due_at: datetime, approval_id: str, recorded: Recorded, **place: int) -> Timer:
     id = derived_id(kind, approval_id, *map(str, place.values()))
-    meta = Metadata(
-        tenant=recorded.meta.tenant,
-        actor=ACTOR,
-        correlation_id=recorded.meta.correlation_id,
-        causation_id=str(recorded.event_id),
-        command_id=id,
-    )
     payload: dict[str, str | int] = {"approval_id": approval_id, **place}
-    return Timer(id=id, due_at=due_at, kind=kind, payload=payload, meta=meta)
+    return timer_of(recorded, id=id, kind=kind, due_at=due_at, payload=payload)
 
 
 def _expired(timer: Timer) -> Command:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from application.commands import Command
-from application.ports import Timer, Timers
+from application.policies.timer_keeper import TimerKeeper, timer_of
+from application.ports import Timer
 from application.task_commands import ExpireTaskLease
-from domain.event import Event, Metadata, Recorded
-from domain.lease import Lease
+from domain.event import Event, Recorded
 from domain.task import (
     TaskClaimed,
     TaskCompleted,
@@ -20,61 +20,39 @@ from domain.task import (
 from domain.values import derived_id, timestamp
 
 TASK_LEASE = "task-lease"
-ACTOR = "system:timers"
 
 _Ended = TaskReleased | TaskLeaseExpired | TaskCompleted | TaskFailed | TaskRevoked
 _Event = TaskClaimed | TaskLeaseExtended | _Ended
 
 
-class TaskLeaseTimers:
-    """A follower's handler: keeps a timer for the end of each lease.
+class TaskLeaseTimers(TimerKeeper):
+    """Keeps a timer for the end of each lease.
 
     A lease that is extended gets another timer, under an id of its own: the old one may be firing just now,
     and whoever fires it forgets it by its id.
     """
 
     name = "task-lease-timers"
-    may_repeat_unnoticed = False
-
-    def __init__(self, timers: Timers) -> None:
-        self._timers = timers
 
     def wants(self, event: Event) -> bool:
         """Whether a lease begins, moves or ends with such an event."""
         return isinstance(event, _Event)
 
-    async def start_over(self) -> None:
-        """A timer of another log is refused when it is due: there is no such task."""
+    def begun(self, recorded: Recorded) -> Sequence[Timer]:
+        """The end of a lease that begins, or moves."""
+        event = recorded.event
+        if not isinstance(event, TaskClaimed | TaskLeaseExtended):
+            return []
+        id = _timer_id(event.task_id, event.lease_until)
+        payload = {"task_id": event.task_id}
+        return [timer_of(recorded, id=id, kind=TASK_LEASE, due_at=event.lease_until, payload=payload)]
 
-    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        """Set and cancel the batch's timers; a timer that ends within the batch is never set."""
-        wanted: dict[str, Timer] = {}
-        ended: set[str] = set()
-        for recorded in events:
-            event = recorded.event
-            assert isinstance(event, _Event)
-            if isinstance(event, TaskClaimed | TaskLeaseExtended):
-                timer = _timer(event, recorded)
-                wanted[timer.id] = timer
-            until = event.previous_until if isinstance(event, TaskLeaseExtended) else event.lease_until
-            if until is not None and not isinstance(event, TaskClaimed):
-                ended.add(_timer_id(event.task_id, until))
-        running = [timer for timer_id, timer in wanted.items() if timer_id not in ended]
-        if running or ended:
-            await self._timers.change(set=running, cancel=sorted(ended), lease=lease)
-
-
-def _timer(event: TaskClaimed | TaskLeaseExtended, recorded: Recorded) -> Timer:
-    id = _timer_id(event.task_id, event.lease_until)
-    meta = Metadata(
-        tenant=recorded.meta.tenant,
-        actor=ACTOR,
-        correlation_id=recorded.meta.correlation_id,
-        causation_id=str(recorded.event_id),
-        command_id=id,
-    )
-    payload: dict[str, str | int] = {"task_id": event.task_id}
-    return Timer(id=id, due_at=event.lease_until, kind=TASK_LEASE, payload=payload, meta=meta)
+    def ended(self, event: Event) -> Sequence[str]:
+        """The end that a lease had before."""
+        if not isinstance(event, TaskLeaseExtended | _Ended):
+            return []
+        until = event.previous_until if isinstance(event, TaskLeaseExtended) else event.lease_until
+        return [] if until is None else [_timer_id(event.task_id, until)]
 
 
 def _timer_id(task_id: str, until: datetime) -> str:

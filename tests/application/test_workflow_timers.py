@@ -6,7 +6,8 @@ from datetime import datetime
 import pytest
 
 from application.commands import TimeOutStep
-from application.policies.workflow_timers import ACTOR, COMMANDS, STEP_DEADLINE, WorkflowTimers
+from application.policies.timer_keeper import ACTOR
+from application.policies.workflow_timers import COMMANDS, STEP_DEADLINE, WorkflowTimers
 from application.ports import Timer
 from domain import workflow
 from domain.definition import OPPORTUNITY_ANALYSIS

@@ -1,0 +1,62 @@
+"""What keeps timers for a part of the log: the same for workflows, tasks, approvals and jobs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from application.ports import Timer, Timers
+from domain.event import Event, Metadata, Recorded
+from domain.lease import Lease
+
+ACTOR = "system:timers"
+
+
+class TimerKeeper(ABC):
+    """A follower's handler: keeps a timer for whatever is to happen unless something else does first."""
+
+    name: str
+    may_repeat_unnoticed = False
+
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+
+    @abstractmethod
+    def wants(self, event: Event) -> bool:
+        """Whether a timer begins or ends with such an event."""
+
+    @abstractmethod
+    def begun(self, recorded: Recorded) -> Sequence[Timer]:
+        """The timers that begin with an event."""
+
+    @abstractmethod
+    def ended(self, event: Event) -> Sequence[str]:
+        """The ids of those that end with it."""
+
+    async def start_over(self) -> None:
+        """Forget nothing: a timer of another log finds nothing to do when it is due."""
+        return
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
+        """Set and cancel the batch's timers; one that ends within the batch is never set."""
+        wanted: dict[str, Timer] = {}
+        ended: set[str] = set()
+        for recorded in events:
+            wanted.update((timer.id, timer) for timer in self.begun(recorded))
+            ended.update(self.ended(recorded.event))
+        running = [timer for timer_id, timer in wanted.items() if timer_id not in ended]
+        if running or ended:
+            await self._timers.change(set=running, cancel=sorted(ended), lease=lease)
+
+
+def timer_of(
+    recorded: Recorded, *, id: str, kind: str, due_at: datetime, payload: Mapping[str, str | int]
+) -> Timer:
+    """A timer that begins with an event; its command has its id, so that it is taken once."""
+    meta = Metadata(
+        tenant=recorded.meta.tenant,
+        actor=ACTOR,
+        correlation_id=recorded.meta.correlation_id,
+        causation_id=str(recorded.event_id),
+        command_id=id,
+    )
+    return Timer(id=id, due_at=due_at, kind=kind, payload=dict(payload), meta=meta)
