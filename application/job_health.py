@@ -25,6 +25,7 @@ from domain.job import (
     JobRunCompleted,
     JobRunFailed,
     JobRunMissed,
+    JobRunPublished,
     JobRunScheduled,
     JobRunSkipped,
     JobRunsMissed,
@@ -44,10 +45,10 @@ _NONE_LATE = (0,) * (len(LATENESS_BOUNDS) + 1)
 
 
 class OpenRun(msgspec.Struct, frozen=True):
-    """Since when a run is open, and until when a report is waited for."""
+    """Since when a run is open, and until when a report is waited for, once the broker has its trigger."""
 
     since: datetime
-    deadline_at: datetime | None
+    deadline_at: datetime | None = None
 
 
 class Lateness(msgspec.Struct, frozen=True):
@@ -108,6 +109,9 @@ def evolve(health: JobHealth, recorded: Recorded) -> JobHealth:
             return replace(_firing(health, recorded), waiting=waiting)
         case JobFired():
             return _fired(health, recorded, event)
+        case JobRunPublished() if event.run_id in health.open_runs:
+            published = OpenRun(health.open_runs[event.run_id].since, event.deadline_at)
+            return replace(health, open_runs=health.open_runs.set(event.run_id, published))
         case JobRunCompleted():
             health = _ended(health, "completed", recorded, event, event.completed_at)
             return health if event.backfill_id else _succeeded(health, event.completed_at, recorded)
@@ -143,7 +147,7 @@ def _fired(health: JobHealth, recorded: Recorded, event: JobFired) -> JobHealth:
     health = msgspec.structs.replace(
         health,
         waiting=_without(health.waiting, event.run_id),
-        open_runs=health.open_runs.set(event.run_id, OpenRun(event.fired_at, event.deadline_at)),
+        open_runs=health.open_runs.set(event.run_id, OpenRun(event.fired_at)),
     )
     if event.triggered_by != "scheduler" or event.nominal_at is None or event.attempt > 1:
         return health

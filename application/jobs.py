@@ -29,6 +29,7 @@ from domain.job import BatchJob, JobDefinition, job_stream
 from domain.json_schema import value_faults
 
 Decide = Callable[[BatchJob | None, JobDefinition, datetime], tuple[Event, ...]]
+DecideOfRuns = Callable[[BatchJob, JobDefinition, datetime], tuple[Event, ...]]
 
 
 class Jobs:
@@ -44,8 +45,16 @@ class Jobs:
             JobNotFound: there is none of that name.
         """
         if name not in self.by_name:
-            raise JobNotFound(f"there is no job {name!r}", {"jobs": list(self.by_name)})
+            raise self.unknown(name)
         return self.by_name[name]
+
+    def find_even_removed(self, name: str) -> JobDefinition:
+        """One job, also one that stands in the settings no more."""
+        return self.by_name.get(name) or job.removed_job(name)
+
+    def unknown(self, name: str) -> JobNotFound:
+        """What to tell somebody who names a job that there is not."""
+        return JobNotFound(f"there is no job {name!r}", {"jobs": list(self.by_name)})
 
 
 class JobHandlers:
@@ -109,41 +118,37 @@ class JobHandlers:
 
     async def release_job_run(self, command: ReleaseJobRun) -> Committed:
         """Let a trigger go out that was delayed."""
-        return await self._do(
+        return await self._go_on(
             command,
-            lambda state, definition, now: job.release(
-                state or BatchJob(), definition, command.run_id, now=now
-            ),
+            lambda state, definition, now: job.release(state, definition, command.run_id, now=now),
         )
 
     async def note_job_published(self, command: NoteJobPublished) -> Committed:
         """Keep that a trigger is safe with the broker."""
-        return await self._do(
+        return await self._go_on(
             command,
-            lambda state, _, now: job.publish(state or BatchJob(), command.job, command.run_id, now=now),
+            lambda state, _, now: job.publish(state, command.job, command.run_id, now=now),
         )
 
     async def retry_job_run(self, command: RetryJobRun) -> Committed:
         """Open another run in place of one that has failed."""
-        return await self._do(
+        return await self._go_on(
             command,
-            lambda state, definition, now: job.try_again(
-                state or BatchJob(), definition, command.run_id, now=now
-            ),
+            lambda state, definition, now: job.try_again(state, definition, command.run_id, now=now),
         )
 
     async def time_out_job_run(self, command: TimeOutJobRun) -> Committed:
         """Give up on a run."""
-        return await self._do(
+        return await self._go_on(
             command,
             lambda state, definition, now: job.time_out(
-                state or BatchJob(), definition, command.run_id, now=max(now, command.due_at)
+                state, definition, command.run_id, now=max(now, command.due_at)
             ),
         )
 
     async def complete_job_run(self, command: CompleteJobRun) -> Committed:
         """Take a report of success."""
-        return await self._do(
+        return await self._go_on(
             command,
             lambda state, definition, now: job.complete(
                 state,
@@ -156,7 +161,7 @@ class JobHandlers:
 
     async def fail_job_run(self, command: FailJobRun) -> Committed:
         """Take a report of failure."""
-        return await self._do(
+        return await self._go_on(
             command,
             lambda state, definition, now: job.fail(
                 state,
@@ -184,12 +189,32 @@ class JobHandlers:
         )
 
     async def _do(self, command: JobCommand, decide: Decide) -> Committed:
-        now = self._clock.now()
         definition = self._jobs.find(command.job)
+        return await self._execute(command, lambda state, now: decide(state, definition, now))
+
+    async def _go_on(self, command: JobCommand, decide: DecideOfRuns) -> Committed:
+        """What has begun comes to its end, also if the job was taken out of the settings meanwhile.
+
+        Raises:
+            JobNotFound: it is not in the settings, and never was.
+        """
+        definition = self._jobs.find_even_removed(command.job)
+
+        def known(state: BatchJob | None, now: datetime) -> tuple[Event, ...]:
+            if state is None and definition.removed:
+                raise self._jobs.unknown(command.job)
+            return decide(state or BatchJob(), definition, now)
+
+        return await self._execute(command, known)
+
+    async def _execute(
+        self, command: JobCommand, decide: Callable[[BatchJob | None, datetime], tuple[Event, ...]]
+    ) -> Committed:
+        now = self._clock.now()
         return await self._store.execute(
             job_stream(command.job),
             evolve=job.evolve,
-            decide=lambda state: decide(state, definition, now),
+            decide=lambda state: decide(state, now),
             meta=command.meta,
             now=now,
             expected_version=command.expected_version,

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 
 from application.dispatcher import Dispatcher
 from application.integration import PUBLISHED_EVENTS, public_message
 from application.job_commands import NoteJobPublished
 from application.policies.reaction import because_of
 from application.ports import PublicMessage, Publisher
-from domain.errors import BrokerUnavailable, JobNotFound
+from domain.errors import BrokerUnavailable
 from domain.event import Event, Recorded
 from domain.job import JobFired
 from domain.lease import Lease
@@ -65,11 +64,10 @@ class Outbox:
         self._confirmed.clear()
 
     async def _note_published(self, recorded: Recorded, fired: JobFired) -> None:
-        """Keep in the run that its trigger is on its way; a job may be configured no more."""
-        with suppress(JobNotFound):
-            await self._dispatch(
-                NoteJobPublished(meta=because_of(recorded, self.name), job=fired.job, run_id=fired.run_id)
-            )
+        """Keep in the run that its trigger is on its way."""
+        await self._dispatch(
+            NoteJobPublished(meta=because_of(recorded, self.name), job=fired.job, run_id=fired.run_id)
+        )
 
     async def _publish_in_order(self, messages: Sequence[PublicMessage], lease: Lease) -> None:
         for message in messages:

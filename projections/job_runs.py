@@ -70,7 +70,8 @@ class JobRuns:
             case JobRunPublished():
                 run = existing(documents, id)
                 status = "published" if run["status"] == "scheduled" else run["status"]
-                return {id: run | {"status": status, **_at("publishedAt", event.published_at)}}
+                told = _at("publishedAt", event.published_at) | _at("deadlineAt", event.deadline_at)
+                return {id: run | {"status": status, **told}}
         return {id: existing(documents, id) | _changes(event)}
 
 
@@ -83,7 +84,7 @@ def _opened(event: Event, recorded: Recorded) -> Json:
         "tenantId": recorded.meta.tenant,
         "job": event.job,
         "status": "scheduled",
-        "triggeredBy": event.triggered_by if isinstance(event, JobFired) else "scheduler",
+        "triggeredBy": event.triggered_by if isinstance(event, JobFired | JobRunSkipped) else "scheduler",
         "actor": recorded.meta.actor,
         "metadata": event.metadata if isinstance(event, JobRunScheduled | JobFired) else {},
         "scheduledAt": timestamp(recorded.timestamp),
@@ -99,21 +100,27 @@ def _at_first(event: Event) -> Json:
             return {"status": "missed", "reason": event.reason, **_at("noticedAt", event.noticed_at)}
         case JobRunSkipped():
             skipped_at = _at("skippedAt", event.skipped_at)
-            return {"status": "skipped", "reason": event.reason} | skipped_at | _retry_of(event)
+            told = {"status": "skipped", "reason": event.reason} | skipped_at
+            return told | _retry_of(event) | _of_backfill(event)
         case JobFired():
-            backfill = {} if event.backfill_id is None else {"backfillId": event.backfill_id}
-            return {
-                "metadata": event.metadata,
-                "triggeredAt": timestamp(event.fired_at),
-                "attempt": event.attempt,
-                **_at("deadlineAt", event.deadline_at),
-                **backfill,
-            } | _retry_of(event)
+            return (
+                {
+                    "metadata": event.metadata,
+                    "triggeredAt": timestamp(event.fired_at),
+                    "attempt": event.attempt,
+                }
+                | _retry_of(event)
+                | _of_backfill(event)
+            )
     return {}
 
 
 def _retry_of(event: JobRunScheduled | JobFired | JobRunSkipped) -> Json:
     return {} if event.retry_of is None else {"retryOf": event.retry_of}
+
+
+def _of_backfill(event: JobFired | JobRunSkipped) -> Json:
+    return {} if event.backfill_id is None else {"backfillId": event.backfill_id}
 
 
 def _changes(event: Event) -> Json:

@@ -1,11 +1,13 @@
 """Batch jobs for tests: definitions in few words."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from application.jobs import Jobs
-from domain.job import JobDefinition, JobFired, JobPolicy, Schedule
+from application.ports import PublicMessage
+from domain.job import JobDefinition, JobFired, JobPolicy, JobRunPublished, Schedule
 from domain.job.policy import DEFAULT_DEADLINE_SECONDS
+from domain.lease import Lease
 from tests.builders import NOW, after
 
 JOB = "outcome-sync"
@@ -25,6 +27,17 @@ def definition(
     )
 
 
+class Broker:
+    """Confirms everything, and remembers under which id."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    async def publish(self, message: PublicMessage, lease: Lease) -> None:
+        """Take a message."""
+        self.ids.append(message.id)
+
+
 def jobs(*names: str) -> Jobs:
     """Jobs of those names, or the one."""
     return Jobs([definition(name) for name in names or (JOB,)])
@@ -32,8 +45,19 @@ def jobs(*names: str) -> Jobs:
 
 def fired(run: str = "run-1", *, job: str = JOB, **fields: Any) -> JobFired:
     """A trigger by hand, unless the fields say otherwise; there is a deadline."""
-    given = {"triggered_by": "manual", "fired_at": NOW, "metadata": {}, "deadline_at": NOW + DEADLINE}
+    given = {
+        "triggered_by": "manual",
+        "fired_at": NOW,
+        "metadata": {},
+        "deadline_seconds": DEADLINE.total_seconds(),
+    }
     return JobFired(job=job, run_id=run, **{**given, **fields})
+
+
+def published(run: str = "run-1", *, at: datetime = NOW, **fields: Any) -> JobRunPublished:
+    """The broker has a run's trigger; there is a deadline."""
+    given = {"published_at": at, "deadline_at": at + DEADLINE}
+    return JobRunPublished(job=JOB, run_id=run, **{**given, **fields})
 
 
 def fired_by_cron(run: str = "run-1", **fields: Any) -> JobFired:

@@ -39,13 +39,18 @@ JOB_EVENTS: tuple[Event, ...] = (
         metadata=_METADATA,
         nominal_at=after(seconds=-5),
         message_type="workflow.outcomes.trigger",
-        deadline_at=after(hours=6),
+        deadline_seconds=21_600.0,
         attempt=2,
         retry_of="run-0",
         backfill_id="backfill-1",
         correlation_id=CORRELATION,
     ),
-    JobRunPublished(job="outcome-sync", run_id="run-1", published_at=after(seconds=1)),
+    JobRunPublished(
+        job="outcome-sync",
+        run_id="run-1",
+        published_at=after(seconds=1),
+        deadline_at=after(hours=6, seconds=1),
+    ),
     JobRunCompleted(
         job="outcome-sync", run_id="run-1", completed_at=after(hours=1), backfill_id="backfill-1", late=True
     ),
@@ -87,7 +92,9 @@ JOB_EVENTS: tuple[Event, ...] = (
         nominal_at=NOW,
         skipped_at=after(seconds=1),
         reason="run run-1 is still open",
+        triggered_by="backfill",
         retry_of="run-4",
+        backfill_id="backfill-1",
     ),
     JobReportUnmatched(
         job="outcome-sync", run_id="report-1", outcome="failed", reported_at=NOW, error="no disk"

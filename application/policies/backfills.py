@@ -19,7 +19,7 @@ from application.policies.reaction import because_of
 from domain.backfill import BackfillAdmitted, BackfillEnded, BackfillWindowStarted
 from domain.errors import Refusal
 from domain.event import Event, Recorded
-from domain.job import JobFired, JobRunCompleted, JobRunFailed, JobRunTimedOut
+from domain.job import JobFired, JobRunCompleted, JobRunFailed, JobRunSkipped, JobRunTimedOut
 from domain.values import timestamp
 
 
@@ -35,7 +35,7 @@ class Backfills:
                 return event.backfill_id is not None and event.retry_of is not None
             case JobRunFailed() | JobRunTimedOut():
                 return event.backfill_id is not None and event.retry_at is None
-            case JobRunCompleted():
+            case JobRunCompleted() | JobRunSkipped():
                 return event.backfill_id is not None
         return isinstance(event, BackfillAdmitted | BackfillWindowStarted | BackfillEnded)
 
@@ -88,6 +88,17 @@ class Backfills:
                         reason="timed_out",
                         error=f"no report by {timestamp(event.deadline_at)}",
                         failed_at=event.timed_out_at,
+                    )
+                ]
+            case JobRunSkipped(backfill_id=str(backfill_id), retry_of=str(earlier)):
+                return [
+                    FailWindow(
+                        meta=meta,
+                        backfill_id=backfill_id,
+                        run_id=earlier,
+                        reason="refused",
+                        error=event.reason,
+                        failed_at=event.skipped_at,
                     )
                 ]
         return []

@@ -8,14 +8,14 @@ from application.job_commands import ReleaseJobRun, RetryJobRun, TimeOutJobRun
 from application.policies.timer_keeper import TimerKeeper, timer_of
 from application.ports import Timer
 from domain.event import Event, Recorded
-from domain.job import JobFired, JobRunCompleted, JobRunFailed, JobRunScheduled, JobRunTimedOut
+from domain.job import JobRunCompleted, JobRunFailed, JobRunPublished, JobRunScheduled, JobRunTimedOut
 from domain.values import derived_id
 
 RELEASE = "job-release"
 DEADLINE = "job-deadline"
 RETRY = "job-retry"
 
-_Event = JobRunScheduled | JobFired | JobRunCompleted | JobRunFailed | JobRunTimedOut
+_Event = JobRunScheduled | JobRunPublished | JobRunCompleted | JobRunFailed | JobRunTimedOut
 
 
 class JobTimers(TimerKeeper):
@@ -32,7 +32,7 @@ class JobTimers(TimerKeeper):
         match event := recorded.event:
             case JobRunScheduled() if event.due_at is not None:
                 return [_timer(recorded, RELEASE, event.due_at, event.job, event.run_id)]
-            case JobFired() if event.deadline_at is not None:
+            case JobRunPublished() if event.deadline_at is not None:
                 return [_timer(recorded, DEADLINE, event.deadline_at, event.job, event.run_id)]
             case JobRunFailed() | JobRunTimedOut() if event.retry_at is not None:
                 return [_timer(recorded, RETRY, event.retry_at, event.job, event.run_id)]

@@ -33,6 +33,7 @@ from domain.job.policy import (
     Retries,
     Schedule,
     made_up_for,
+    removed_job,
 )
 from domain.job.reports import complete, fail, time_out
 from domain.job.state import BatchJob, OpenRun, Pause, RunStatus, evolve
@@ -73,6 +74,7 @@ __all__ = [
     "paused",
     "publish",
     "release",
+    "removed_job",
     "resume",
     "retry_id",
     "run_id",

@@ -53,8 +53,8 @@ class JobRunScheduled(Event, frozen=True, kw_only=True, omit_defaults=True):
 class JobFired(Event, frozen=True, kw_only=True, omit_defaults=True):
     """The trigger of a run goes out; ``nominal_at`` is the time that cron named, absent for one by hand.
 
-    Without a ``deadline_at`` nobody waits for a report. It may go by the run's id or ``correlation_id``, and
-    the trigger carries ``correlation_id``, or else the run's id, for the worker to give back.
+    Without ``deadline_seconds`` nobody waits for a report. It may go by the run's id or ``correlation_id``,
+    and the trigger carries ``correlation_id``, or else the run's id, for the worker to give back.
     """
 
     job: str
@@ -64,7 +64,7 @@ class JobFired(Event, frozen=True, kw_only=True, omit_defaults=True):
     metadata: Mapping[str, Any]
     nominal_at: datetime | None = None
     message_type: str = "workflow.job.trigger"
-    deadline_at: datetime | None = None
+    deadline_seconds: float | None = None
     attempt: int = 1
     retry_of: str | None = None
     backfill_id: str | None = None
@@ -73,11 +73,12 @@ class JobFired(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.run_published")
 class JobRunPublished(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The broker has confirmed the trigger."""
+    """The broker has confirmed the trigger; the worker has until ``deadline_at`` to report, if ever."""
 
     job: str
     run_id: str
     published_at: datetime
+    deadline_at: datetime | None = None
 
 
 @stored_as("job.run_completed", version=2, upcasters={1: lambda stored: stored})
@@ -141,14 +142,19 @@ class JobRunsMissed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.run_skipped")
 class JobRunSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Its time has come, and the job is paused, or a run of it is open."""
+    """Its time has come, and the job is paused or configured no more, or a run of it is open.
+
+    Only a retry may be of no firing of cron's, and then of a ``backfill_id``.
+    """
 
     job: str
     run_id: str
-    nominal_at: datetime
     skipped_at: datetime
     reason: str
+    nominal_at: datetime | None = None
+    triggered_by: TriggeredBy = "scheduler"
     retry_of: str | None = None
+    backfill_id: str | None = None
 
 
 @stored_as("job.report_unmatched")

@@ -25,6 +25,8 @@ from domain.values import timestamp
 
 MOST_TOLD_ONE_BY_ONE = 1000
 
+_REMOVED = "the settings name the job no more"
+
 
 def fire(
     state: BatchJob | None, definition: JobDefinition, nominal_at: datetime, *, now: datetime
@@ -113,16 +115,15 @@ def next_in_line(state: BatchJob, definition: JobDefinition, *, now: datetime) -
     queued = state.queued
     if queued is None or state.in_the_way:
         return ()
-    if state.pause is not None:
-        return (_skipped(queued, paused(state.pause), now),)
-    return (_after_waiting(definition, queued, now),)
+    held = _held(state, definition)
+    return (_after_waiting(definition, queued, now) if held is None else _skipped(queued, held, now),)
 
 
 def try_again(state: BatchJob, definition: JobDefinition, run: str, *, now: datetime) -> tuple[Event, ...]:
     """Open another run in place of one that has failed, with the same metadata.
 
     One of cron's minds the overlap and the pause as a firing does; one by hand, or of a backfill, as little
-    as that.
+    as that. Where the job is configured no more, nobody would know how: nothing becomes of any.
     """
     failed = next((each for each in state.ended_badly if each.run_id == run), None)
     if failed is None:
@@ -143,6 +144,18 @@ def try_again(state: BatchJob, definition: JobDefinition, run: str, *, now: date
             retry_of=run,
         )
         return (_let_go(state, definition, planned, now),)
+    if definition.removed:
+        return (
+            JobRunSkipped(
+                job=definition.name,
+                run_id=again,
+                skipped_at=now,
+                reason=_REMOVED,
+                triggered_by=failed.triggered_by,
+                retry_of=run,
+                backfill_id=failed.backfill_id,
+            ),
+        )
     return (
         fired(
             definition,
@@ -158,11 +171,16 @@ def try_again(state: BatchJob, definition: JobDefinition, run: str, *, now: date
 
 
 def publish(state: BatchJob, job: str, run: str, *, now: datetime) -> tuple[Event, ...]:
-    """Keep that a run's trigger is safe with the broker, be it after the worker's report."""
+    """Keep that a run's trigger is safe with the broker, be it after the worker's report.
+
+    From now on the worker has its time; what the broker was away for is not taken from that.
+    """
     found = state.open_run(run)
     if run not in state.unnoted and (found is None or found.published):
         return ()
-    return (JobRunPublished(job=job, run_id=run, published_at=now),)
+    seconds = None if found is None else found.fired.deadline_seconds
+    deadline_at = None if seconds is None else now + timedelta(seconds=seconds)
+    return (JobRunPublished(job=job, run_id=run, published_at=now, deadline_at=deadline_at),)
 
 
 def fired(
@@ -186,7 +204,7 @@ def fired(
         metadata=metadata,
         nominal_at=nominal_at,
         message_type=definition.message_type,
-        deadline_at=now + timedelta(seconds=definition.policy.deadline_seconds),
+        deadline_seconds=definition.policy.deadline_seconds,
         backfill_id=backfill_id,
         attempt=attempt,
         retry_of=retry_of,
@@ -196,8 +214,9 @@ def fired(
 def _let_go(job: BatchJob, definition: JobDefinition, planned: JobRunScheduled, now: datetime) -> Event:
     """What becomes of a run of cron's now that nothing but the others can keep it."""
     overlap, others = definition.policy.overlap, job.in_the_way
-    if job.pause is not None:
-        return _skipped(planned, paused(job.pause), now)
+    held = _held(job, definition)
+    if held is not None:
+        return _skipped(planned, held, now)
     if overlap == "skip" and others:
         return _skipped(planned, f"run {others[-1].run_id} is still open", now)
     if overlap == "queue_one" and job.queued is not None:
@@ -205,6 +224,13 @@ def _let_go(job: BatchJob, definition: JobDefinition, planned: JobRunScheduled, 
     if overlap == "queue_one" and others:
         return msgspec.structs.replace(planned, scheduled_at=now, waits_for="open_run", due_at=None)
     return _after_waiting(definition, planned, now)
+
+
+def _held(job: BatchJob, definition: JobDefinition) -> str | None:
+    """Why nothing of cron's goes out, whatever else is open."""
+    if definition.removed:
+        return _REMOVED
+    return None if job.pause is None else paused(job.pause)
 
 
 def _after_waiting(definition: JobDefinition, waiting: JobRunScheduled, now: datetime) -> JobFired:

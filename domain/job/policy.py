@@ -74,7 +74,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 class JobDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """A job as the settings have it. ``metadata_schema`` is for what a trigger by hand tells the worker.
 
-    Its trigger goes out as ``message_type``, to whichever queue is bound to that.
+    Its trigger goes out as ``message_type``, to whichever queue is bound to that. A ``removed`` one stands in
+    the settings no more.
     """
 
     name: str
@@ -83,6 +84,12 @@ class JobDefinition(msgspec.Struct, frozen=True, kw_only=True):
     policy: JobPolicy = JobPolicy()
     message_type: str = "workflow.job.trigger"
     metadata_schema: Mapping[str, Any] = {}
+    removed: bool = False
+
+
+def removed_job(name: str) -> JobDefinition:
+    """A job that the settings name no more: nothing begins, and what is open comes to its end, once."""
+    return JobDefinition(name=name, schedule=Schedule(cron="", time_zone="UTC"), enabled=False, removed=True)
 
 
 def made_up_for(policy: JobPolicy, missed: Sequence[datetime], *, now: datetime) -> frozenset[datetime]:

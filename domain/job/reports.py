@@ -70,12 +70,12 @@ def fail(
 def time_out(state: BatchJob, definition: JobDefinition, run: str, *, now: datetime) -> tuple[Event, ...]:
     """Nobody has reported a run within its deadline."""
     found = state.open_run(run)
-    if found is None or found.fired.deadline_at is None or now < found.fired.deadline_at:
+    if found is None or found.deadline_at is None or now < found.deadline_at:
         return ()
     timed_out = JobRunTimedOut(
         job=found.fired.job,
         run_id=run,
-        deadline_at=found.fired.deadline_at,
+        deadline_at=found.deadline_at,
         timed_out_at=now,
         backfill_id=found.fired.backfill_id,
         retry_at=_retry_at(definition, found.fired, now),

@@ -30,10 +30,11 @@ _MOST_LATE = 1000
 
 
 class OpenRun(msgspec.Struct, frozen=True):
-    """A run whose trigger went out, or is about to."""
+    """A run whose trigger went out, or is about to: the worker's time runs from when the broker has it."""
 
     fired: JobFired
     published: bool = False
+    deadline_at: datetime | None = None
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -68,7 +69,7 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(
             each.fired
             for each in self.open_runs
-            if each.fired.backfill_id is None and each.fired.deadline_at is not None
+            if each.fired.backfill_id is None and each.fired.deadline_seconds is not None
         )
 
     @property
@@ -110,7 +111,7 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
             return replace(job, runs=runs, waiting=waiting, open_runs=open_runs)
         case JobRunPublished():
             open_runs = tuple(
-                OpenRun(each.fired, True) if each.fired.run_id == event.run_id else each
+                OpenRun(each.fired, True, event.deadline_at) if each.fired.run_id == event.run_id else each
                 for each in job.open_runs
             )
             unnoted = tuple(each for each in job.unnoted if each != event.run_id)

@@ -17,6 +17,7 @@ from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.job_commands import CompleteJobRun, FailJobRun
 from application.jobs import JobHandlers, Jobs
+from application.outbox import Outbox
 from application.policies import job_timers
 from application.policies.backfills import Backfills
 from application.policies.job_timers import JobTimers
@@ -34,6 +35,7 @@ from tests.application.logs import open_logs, sqlite_settings
 from tests.builders import LEASE, SettableClock, metadata
 from tests.domain.backfill.asked import JOB, day
 from tests.domain.scenario import fold
+from tests.jobs import Broker
 
 
 class Killed(BaseException):
@@ -62,14 +64,18 @@ class Backfilling:
     def __init__(self, store: EventStore, timers: SqliteTimers, definition: JobDefinition) -> None:
         self.store = store
         self.clock = SettableClock()
-        self.jobs = Jobs([definition])
-        self.dispatch = Killable(
-            JobHandlers(store, self.clock, self.jobs).handlers(),
-            BackfillHandlers(store, self.clock, self.jobs).handlers(),
-        )
         self._timers = timers
-        self._due = DueTimers(timers, self.clock, self.dispatch, job_timers.COMMANDS)
         self._position: str | None = None
+        self.configure(definition)
+
+    def configure(self, *definitions: JobDefinition) -> None:
+        """Start anew, with settings that name these jobs."""
+        jobs = Jobs(definitions)
+        self.dispatch = Killable(
+            JobHandlers(self.store, self.clock, jobs).handlers(),
+            BackfillHandlers(self.store, self.clock, jobs).handlers(),
+        )
+        self._due = DueTimers(self._timers, self.clock, self.dispatch, job_timers.COMMANDS)
 
     async def request(self, backfill_id: str = "b-1", **changes: Any) -> Committed:
         """Ask for a backfill of five days; nothing that follows happens yet."""
@@ -133,7 +139,11 @@ class Backfilling:
         return [recorded.event for recorded in await self.store.load(stream)]
 
     def _handlers(self) -> Sequence[Handler]:
-        return [Reaction(Backfills(), self.dispatch), JobTimers(self._timers)]
+        return [
+            Reaction(Backfills(), self.dispatch),
+            JobTimers(self._timers),
+            Outbox(Broker(), self.dispatch),
+        ]
 
 
 @asynccontextmanager

@@ -176,7 +176,7 @@ async def test_a_kill_at_every_command_opens_no_run_twice(
 async def test_a_window_that_the_job_takes_no_more_fails_and_the_others_go_on(tmp_path: Path) -> None:
     async with backfilling(tmp_path) as running:
         await running.request(ends_at=day(3))
-        del running.jobs.by_name[JOB]
+        running.configure()
         await running.settle()
         failed = [
             each
@@ -254,3 +254,21 @@ async def test_a_backfill_of_a_job_that_there_is_not_is_refused(tmp_path: Path) 
     async with backfilling(tmp_path) as running:
         with pytest.raises(JobNotFound):
             await running.request(job="no-such-job")
+
+
+async def test_it_ends_though_the_settings_name_its_job_no_more(tmp_path: Path) -> None:
+    async with backfilling(tmp_path, policy=RETRIED) as running:
+        await running.request(max_active=2)
+        await running.settle()
+        await running.report(windows()[0], error="no disk")
+        running.configure()
+        await running.report(windows()[1])
+        await running.pass_time(minutes=1)
+        ended = await running.backfill()
+        failed = [
+            (each.number, each.reason)
+            for each in await running.events(backfill_stream("b-1"))
+            if isinstance(each, BackfillWindowFailed)
+        ]
+    assert (ended.outcome, ended.started) == ("completed_with_failures", 5)
+    assert sorted(failed) == [(number, "refused") for number in (1, 3, 4, 5)]

@@ -38,7 +38,7 @@ def fired(
         fired_at=NOW,
         nominal_at=NOW - timedelta(seconds=late) if by_cron else None,
         metadata={},
-        deadline_at=DEADLINE,
+        deadline_seconds=21_600.0,
         attempt=attempt,
         backfill_id=backfill,
     )
@@ -85,9 +85,12 @@ def health(*events: Event, at: datetime = NOW) -> JobHealth:
 def test_a_run_is_open_until_it_has_ended() -> None:
     opened = health(fired(), by_hand())
     assert set(opened.open_runs) == {"run-1", "by-hand"}
-    assert (opened.open_since, opened.report_due_at) == (NOW, DEADLINE)
-    published = health(fired(), JobRunPublished(job=JOB, run_id="run-1", published_at=NOW))
-    assert set(published.open_runs) == {"run-1"}
+    assert (opened.open_since, opened.report_due_at) == (NOW, None)
+    note = JobRunPublished(job=JOB, run_id="run-1", published_at=NOW, deadline_at=DEADLINE)
+    published = health(fired(), note)
+    assert (set(published.open_runs), published.open_since) == ({"run-1"}, NOW)
+    assert published.report_due_at == DEADLINE
+    assert not health(fired(), completed(), note).open_runs
     for ended in (completed(), failed(), timed_out()):
         left = health(fired(), ended)
         assert (len(left.open_runs), left.open_since, left.report_due_at) == (0, None, None)

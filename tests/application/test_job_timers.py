@@ -8,14 +8,13 @@ from domain.event import Event, Recorded, type_registry
 from domain.job import (
     JobRunCompleted,
     JobRunFailed,
-    JobRunPublished,
     JobRunScheduled,
     JobRunTimedOut,
     job_stream,
 )
 from tests.application.test_workflow_timers import KeptTimers
 from tests.builders import LEASE, NOW, after, recorded
-from tests.jobs import JOB, fired
+from tests.jobs import JOB, fired, published
 from tests.samples import SAMPLES
 
 pytestmark = pytest.mark.anyio
@@ -55,14 +54,14 @@ TIMED_OUT = JobRunTimedOut(
     ("events", "timers"),
     [
         ([DELAYED], [(RELEASE, after(seconds=9))]),
-        ([fired("r")], [(DEADLINE, after(hours=6))]),
-        ([fired("r"), JobRunPublished(job=JOB, run_id="r", published_at=NOW)], [(DEADLINE, after(hours=6))]),
-        ([fired("r", deadline_at=None)], []),
-        ([fired("r"), COMPLETED], []),
-        ([fired("r"), FAILED], [(RETRY, after(minutes=1))]),
-        ([fired("r"), JobRunFailed(job=JOB, run_id="r", error="e", failed_at=NOW)], []),
-        ([fired("r"), TIMED_OUT], [(RETRY, after(hours=7))]),
-        ([fired("r"), fired("s"), COMPLETED], [(DEADLINE, after(hours=6))]),
+        ([fired("r")], []),
+        ([fired("r"), published("r")], [(DEADLINE, after(hours=6))]),
+        ([fired("r"), published("r", deadline_at=None)], []),
+        ([published("r"), COMPLETED], []),
+        ([published("r"), FAILED], [(RETRY, after(minutes=1))]),
+        ([published("r"), JobRunFailed(job=JOB, run_id="r", error="e", failed_at=NOW)], []),
+        ([published("r"), TIMED_OUT], [(RETRY, after(hours=7))]),
+        ([published("r"), published("s"), COMPLETED], [(DEADLINE, after(hours=6))]),
     ],
 )
 async def test_a_run_has_a_timer_for_what_happens_unless_a_report_comes(
@@ -85,7 +84,7 @@ async def test_events_that_begin_or_end_nothing_touch_no_timers() -> None:
     ("events", "kind", "command"),
     [
         ([DELAYED], RELEASE, ReleaseJobRun),
-        ([fired("r")], DEADLINE, TimeOutJobRun),
+        ([published("r")], DEADLINE, TimeOutJobRun),
         ([FAILED], RETRY, RetryJobRun),
     ],
 )

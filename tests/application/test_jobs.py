@@ -23,7 +23,6 @@ from application.job_commands import (
 )
 from application.jobs import JobHandlers, Jobs
 from application.outbox import Outbox
-from application.ports import PublicMessage
 from domain.errors import BadInput, JobNotFound, StoreUnavailable, VersionMismatch
 from domain.job import (
     JobFired,
@@ -32,16 +31,14 @@ from domain.job import (
     JobResumed,
     JobRunCompleted,
     JobRunFailed,
-    JobRunPublished,
     JobRunTimedOut,
     job_stream,
     run_id,
 )
-from domain.lease import Lease
 from domain.values import SYSTEM_TENANT
 from tests.application.logs import OpenLogs, open_logs, sqlite_settings
 from tests.builders import CORRELATION, LEASE, NOW, SettableClock, after, metadata
-from tests.jobs import DEADLINE, JOB, definition, fired
+from tests.jobs import DEADLINE, JOB, Broker, definition, fired, published
 
 pytestmark = pytest.mark.anyio
 
@@ -103,7 +100,7 @@ async def test_a_firing_of_several_instances_is_one_run_with_its_schedule(
             fired_at=NOW,
             metadata={"schedule": "0 1 * * *", "triggeredAt": "2026-11-22T22:10:05.123Z"},
             nominal_at=NOMINAL,
-            deadline_at=NOW + DEADLINE,
+            deadline_seconds=DEADLINE.total_seconds(),
         )
     ]
     clock.advance(seconds=1)
@@ -180,6 +177,7 @@ async def test_a_clock_that_was_set_back_does_not_save_a_run_whose_timer_was_due
     dispatch: Dispatcher, clock: SettableClock
 ) -> None:
     await dispatch(trigger("r-1"))
+    await dispatch(command(NoteJobPublished, run_id="r-1"))
     clock.advance(hours=-1)
     (ended,) = events_of(await dispatch(command(TimeOutJobRun, run_id="r-1", due_at=NOW + DEADLINE)))
     assert isinstance(ended, JobRunTimedOut)
@@ -193,16 +191,6 @@ async def test_a_pause_says_who_and_why_and_minds_the_version(dispatch: Dispatch
         await dispatch(command(ResumeJob, by="bob", expected_version=7))
     resumed = await dispatch(command(ResumeJob, by="bob", expected_version=1))
     assert events_of(resumed) == [JobResumed(job=JOB, by="bob", resumed_at=NOW)]
-
-
-class Broker:
-    """Confirms everything, and remembers under which id."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-
-    async def publish(self, message: PublicMessage, lease: Lease) -> None:
-        self.ids.append(message.id)
 
 
 async def test_a_trigger_is_noted_by_the_next_instance_if_its_sender_was_killed_before_it_could(
@@ -222,4 +210,22 @@ async def test_a_trigger_is_noted_by_the_next_instance_if_its_sender_was_killed_
         await heir.handle([opened], LEASE)
     assert set(broker.ids) == {str(opened.event_id)}
     notes = [each.event for each in (await store.load(job_stream(JOB)))[1:]]
-    assert notes == [JobRunPublished(job=JOB, run_id="r-1", published_at=after(seconds=9))]
+    assert notes == [published("r-1", at=after(seconds=9))]
+
+
+async def test_what_is_open_of_a_job_comes_to_its_end_though_the_settings_name_it_no_more(
+    store: EventStore, dispatch: Dispatcher, clock: SettableClock
+) -> None:
+    for run in ("r-1", "r-2", "r-3"):
+        await dispatch(trigger(run))
+    without_it = Dispatcher(JobHandlers(store, clock, Jobs([definition("another")])).handlers())
+    noted = await without_it(command(NoteJobPublished, run_id="r-2"))
+    assert events_of(noted) == [published("r-2")]
+    completed = await without_it(command(CompleteJobRun, reference="r-1"))
+    assert events_of(completed) == [JobRunCompleted(job=JOB, run_id="r-1", completed_at=NOW)]
+    failed = await without_it(command(FailJobRun, reference="r-3", error="no disk"))
+    assert events_of(failed) == [JobRunFailed(job=JOB, run_id="r-3", error="no disk", failed_at=NOW)]
+    (timed_out,) = events_of(await without_it(command(TimeOutJobRun, run_id="r-2", due_at=NOW + DEADLINE)))
+    assert isinstance(timed_out, JobRunTimedOut)
+    with pytest.raises(JobNotFound):
+        await without_it(command(FireJob, nominal_at=NOMINAL))

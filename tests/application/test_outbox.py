@@ -13,7 +13,7 @@ from application.job_commands import NoteJobPublished
 from application.outbox import Outbox
 from application.pasts import Past
 from application.ports import PublicMessage
-from domain.errors import BrokerUnavailable, JobNotFound, StoreUnavailable
+from domain.errors import BrokerUnavailable, StoreUnavailable
 from domain.event import Recorded
 from domain.job import JobFired, JobRunCompleted
 from domain.lease import Lease
@@ -215,12 +215,3 @@ async def test_a_store_that_is_away_when_it_is_noted_fails_the_batch_and_sends_n
     notes.away = False
     await outbox.handle(firings(ONE, "a"), LEASE)
     assert (broker.confirmed, notes.runs) == (["a"], ["a"])
-
-
-async def test_a_job_that_is_configured_no_more_holds_nothing_up() -> None:
-    async def unknown(command: Command) -> Committed:
-        raise JobNotFound("there is no job 'j'")
-
-    broker = Broker()
-    await Outbox(broker, Dispatcher({NoteJobPublished: unknown})).handle(firings(ONE, "a"), LEASE)
-    assert broker.confirmed == ["a"]

@@ -248,7 +248,6 @@ def test_a_run_by_hand_has_no_nominal_time() -> None:
         "metadata": {},
         "scheduledAt": "2026-11-22T22:11:05.123Z",
         "triggeredAt": "2026-11-22T22:11:05.123Z",
-        "deadlineAt": "2026-11-23T04:11:05.123Z",
         "attempt": 1,
     }
 

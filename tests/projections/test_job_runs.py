@@ -38,7 +38,9 @@ def part(document: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: document[name] for name in names if name in document}
 
 
-PUBLISHED = JobRunPublished(job=JOB, run_id="run-1", published_at=after(seconds=1))
+PUBLISHED = JobRunPublished(
+    job=JOB, run_id="run-1", published_at=after(seconds=1), deadline_at=after(hours=6)
+)
 TIMED_OUT = JobRunTimedOut(
     job=JOB,
     run_id="run-1",
@@ -68,12 +70,12 @@ def test_a_trigger_is_scheduled_until_the_broker_has_it() -> None:
         "scheduledAt": AT,
         "nominalTime": timestamp(after(seconds=-5)),
         "triggeredAt": AT,
-        "deadlineAt": SIX_HOURS,
     }
     published = shown(fired_by_cron(), PUBLISHED)
-    assert part(published, "status", "publishedAt") == {
+    assert part(published, "status", "publishedAt", "deadlineAt") == {
         "status": "published",
         "publishedAt": timestamp(after(seconds=1)),
+        "deadlineAt": SIX_HOURS,
     }
 
 

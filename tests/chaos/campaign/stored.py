@@ -16,6 +16,8 @@ CONTAINERS = (
     "workflow_steps",
     "workflow_executions",
     "hitl_approvals",
+    "hitl_delegations",
+    "workflow_backfills",
     "workflow_job_runs",
     "workflow_tasks",
 )

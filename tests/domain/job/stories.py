@@ -29,7 +29,7 @@ def cron_run(nominal_at: datetime, *, at: datetime | None = None, **fields: Any)
         "run_id": run_id(JOB, nominal_at),
         "fired_at": moment,
         "metadata": {"schedule": "0 1 * * *", "triggeredAt": timestamp(moment)},
-        "deadline_at": moment + DEADLINE,
+        "deadline_seconds": DEADLINE.total_seconds(),
     }
     return JobFired(job=JOB, triggered_by="scheduler", nominal_at=nominal_at, **{**given, **fields})
 
@@ -56,6 +56,11 @@ def skipped(nominal_at: datetime, reason: str, *, at: datetime | None = None, **
 def fire(nominal_at: datetime, rules: JobDefinition = PLAIN, *, at: datetime | None = None) -> Decide:
     """Its time has come."""
     return lambda state: job.fire(state, rules, nominal_at, now=at or nominal_at)
+
+
+def publish(run: str, *, at: datetime) -> Decide:
+    """The broker has its trigger."""
+    return lambda state: job.publish(state, JOB, run, now=at)
 
 
 def complete(

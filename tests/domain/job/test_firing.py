@@ -12,14 +12,24 @@ from domain.job import (
     JobResumed,
     JobRunCompleted,
     JobRunFailed,
-    JobRunPublished,
     job_stream,
     run_id,
 )
 from domain.values import SYSTEM_TENANT
 from tests.builders import NOW, after
-from tests.domain.job.stories import PLAIN, complete, cron_run, fire, given, release, skipped, waiting
-from tests.jobs import JOB, definition, fired
+from tests.domain.job.stories import (
+    PLAIN,
+    complete,
+    cron_run,
+    fire,
+    given,
+    publish,
+    release,
+    skipped,
+    time_out,
+    waiting,
+)
+from tests.jobs import JOB, definition, fired, published
 
 FIRST, SECOND, THIRD = after(hours=1), after(hours=2), after(hours=3)
 RUN_1, RUN_2 = run_id(JOB, FIRST), run_id(JOB, SECOND)
@@ -72,7 +82,7 @@ def test_the_runs_of_a_backfill_are_in_nobodys_way(rules: job.JobDefinition) -> 
 @pytest.mark.parametrize("rules", [SKIP, QUEUE])
 def test_an_open_run_that_nobody_waits_for_is_in_nobodys_way(rules: job.JobDefinition) -> None:
     """As versions before 2 have left them: no report and no deadline would ever end the wait."""
-    given(fired("old", deadline_at=None)).when(fire(FIRST, rules)).then(cron_run(FIRST))
+    given(fired("old", deadline_seconds=None)).when(fire(FIRST, rules)).then(cron_run(FIRST))
 
 
 def test_one_firing_waits_for_the_open_run_and_goes_out_at_its_end() -> None:
@@ -89,8 +99,9 @@ def test_one_firing_waits_for_the_open_run_and_goes_out_at_its_end() -> None:
 def test_what_waits_goes_out_when_the_last_open_run_has_ended_however_it_ended() -> None:
     asked = given(fired("a"), fired("b", fired_at=after(seconds=1))).when(fire(FIRST, QUEUE))
     story = asked.then(waiting(FIRST)).when(complete("a", QUEUE, at=SECOND)).then(ended("a", SECOND))
-    at = after(hours=7)
-    happened = story.when(lambda state: job.time_out(state, QUEUE, "b", now=at)).happened()
+    story = story.when(publish("b", at=SECOND)).then(published("b", at=SECOND))
+    at = after(hours=8)
+    happened = story.when(time_out("b", QUEUE, at=at)).happened()
     assert happened[1:] == (cron_run(FIRST, at=at),)
 
 
@@ -198,18 +209,24 @@ def test_the_runs_of_a_backfill_are_told_apart_though_one_request_asks_for_all()
 
 
 def test_that_the_broker_has_a_trigger_is_kept_once() -> None:
-    published = JobRunPublished(job=JOB, run_id="run-1", published_at=FIRST)
-    story = given(fired()).when(lambda state: job.publish(state, JOB, "run-1", now=FIRST)).then(published)
-    story.when(lambda state: job.publish(state, JOB, "run-1", now=SECOND)).then_nothing()
-    over = given(fired(), published, ended("run-1", FIRST))
-    over.when(lambda state: job.publish(state, JOB, "run-1", now=SECOND)).then_nothing()
+    story = given(fired()).when(publish("run-1", at=FIRST)).then(published(at=FIRST))
+    story.when(publish("run-1", at=SECOND)).then_nothing()
+    over = given(fired(), published(at=FIRST), ended("run-1", FIRST))
+    over.when(publish("run-1", at=SECOND)).then_nothing()
+
+
+def test_the_worker_has_its_time_from_when_the_broker_has_the_trigger() -> None:
+    late = after(hours=5)
+    story = given(fired()).when(publish("run-1", at=late)).then(published(at=late))
+    story.when(time_out("run-1", at=after(hours=7))).then_nothing()
+    old = given(fired(deadline_seconds=None)).when(publish("run-1", at=late))
+    old.then(published(at=late, deadline_at=None))
 
 
 def test_that_the_broker_had_a_trigger_is_kept_though_the_worker_was_quicker() -> None:
-    published = JobRunPublished(job=JOB, run_id="run-1", published_at=SECOND)
     over = given(fired(), ended("run-1", FIRST))
-    story = over.when(lambda state: job.publish(state, JOB, "run-1", now=SECOND)).then(published)
-    story.when(lambda state: job.publish(state, JOB, "run-1", now=THIRD)).then_nothing()
+    story = over.when(publish("run-1", at=SECOND)).then(published(at=SECOND, deadline_at=None))
+    story.when(publish("run-1", at=THIRD)).then_nothing()
 
 
 def test_a_cron_firings_id_is_its_job_and_nominal_time_and_nothing_else() -> None:

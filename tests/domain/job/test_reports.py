@@ -30,7 +30,7 @@ from tests.domain.job.stories import (
     try_again,
     waiting,
 )
-from tests.jobs import DEADLINE, JOB, definition, fired
+from tests.jobs import DEADLINE, JOB, definition, fired, published
 
 AT = after(hours=1)
 RETRYING = definition(retries=Retries(attempts=3, delay_seconds=60, factor=3))
@@ -100,13 +100,16 @@ def test_a_report_with_nothing_open_is_kept_as_that_each_for_itself() -> None:
 
 def test_a_run_times_out_at_its_deadline_and_not_before() -> None:
     early = NOW + DEADLINE - (AT - NOW)
-    given(fired()).when(time_out("run-1", at=early)).then_nothing()
-    story = given(fired()).when(time_out("run-1")).then(timed_out("run-1"))
+    open_run = [fired(), published()]
+    given(*open_run).when(time_out("run-1", at=early)).then_nothing()
+    story = given(*open_run).when(time_out("run-1")).then(timed_out("run-1"))
     story.when(time_out("run-1")).then_nothing()
 
 
-@pytest.mark.parametrize("past", [[fired(), completed("run-1")], [fired(deadline_at=None)]])
-def test_a_run_that_has_ended_or_has_no_deadline_does_not_time_out(past: list[Event]) -> None:
+@pytest.mark.parametrize("past", [[fired(), published(), completed("run-1")], [fired()]])
+def test_a_run_that_has_ended_or_that_the_broker_does_not_have_yet_does_not_time_out(
+    past: list[Event],
+) -> None:
     given(*past).when(time_out("run-1")).then_nothing()
 
 
@@ -136,7 +139,7 @@ def again(attempt: int, of: str, at: datetime, run: JobFired) -> JobFired:
         triggered_by=run.triggered_by,
         fired_at=at,
         metadata=run.metadata,
-        deadline_at=at + DEADLINE,
+        deadline_seconds=DEADLINE.total_seconds(),
         attempt=attempt,
         retry_of=of,
         backfill_id=run.backfill_id,
@@ -161,7 +164,11 @@ def test_a_failed_run_is_tried_again_with_longer_and_longer_pauses_and_then_no_m
 
 def test_a_run_that_timed_out_is_tried_again_too_unless_it_is_reported_late() -> None:
     retry_at = after(hours=6, minutes=1)
-    story = given(fired()).when(time_out("run-1", RETRYING)).then(timed_out("run-1", retry_at=retry_at))
+    story = (
+        given(fired(), published())
+        .when(time_out("run-1", RETRYING))
+        .then(timed_out("run-1", retry_at=retry_at))
+    )
     story.when(try_again("run-1", RETRYING, at=retry_at)).then(again(2, "run-1", retry_at, fired()))
     late = story.when(complete("run-1", RETRYING, at=retry_at)).then(completed("run-1", retry_at, late=True))
     late.when(try_again("run-1", RETRYING, at=retry_at)).then_nothing()

@@ -90,9 +90,9 @@ def outcomes(events: list[Event], rules: JobDefinition) -> list[PlannedFiring]:
                 told.append(
                     PlannedFiring(event.nominal_at, event.scheduled_at, "wait", "a run is still open")
                 )
-            case JobRunSkipped():
-                due_at = max(rules.policy.due_at(JOB, event.nominal_at), event.skipped_at)
-                told.append(PlannedFiring(event.nominal_at, due_at, "skip", event.reason))
+            case JobRunSkipped(nominal_at=datetime() as nominal_at):
+                due_at = max(rules.policy.due_at(JOB, nominal_at), event.skipped_at)
+                told.append(PlannedFiring(nominal_at, due_at, "skip", event.reason))
             case JobRunMissed():
                 told.append(
                     PlannedFiring(event.nominal_at, event.nominal_at, "miss", "it is not made up for")
