@@ -22,6 +22,7 @@ from interfaces.rest.errors import fault, invalid
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
 from interfaces.rest.jobs import PREFIX
+from interfaces.rest.jobs_named import JobsNamed
 from interfaces.rest.models import NoQuery, ReasonRequest
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
 from interfaces.rest.service import Endpoint, Service, command_headers
@@ -38,7 +39,7 @@ class BackfillRoutes:
     ) -> None:
         self._service = service
         self._backfills = backfills
-        self._jobs = jobs
+        self._named = JobsNamed(service.store, jobs)
         self._handlers = handlers
 
     def routes(self) -> list[Route]:
@@ -58,7 +59,7 @@ class BackfillRoutes:
             caller,
             "backfills",
             filters,
-            equal={"job": self._job(request), "status": filters.status},
+            equal={"job": await self._named.known(request), "status": filters.status},
         )
 
     async def start(self, request: Request, caller: Caller) -> Response:
@@ -69,7 +70,7 @@ class BackfillRoutes:
         command = RequestBackfill(
             meta=caused_by(request, caller),
             backfill_id=backfill_id,
-            job=self._job(request),
+            job=self._named.configured(request).name,
             starts_at=starts_at,
             ends_at=ends_at,
             form=form,
@@ -88,7 +89,7 @@ class BackfillRoutes:
     async def get(self, request: Request, caller: Caller) -> Response:
         """One backfill, with how far it is."""
         read_query(request, NoQuery)
-        job, backfill_id = self._job(request), request.path_params["id"].lower()
+        job, backfill_id = await self._named.known(request), request.path_params["id"].lower()
         missing = _missing(job, backfill_id)
         body, version = await self._service.body_of(
             self._backfills, caller, backfill_id, stream=backfill_stream(backfill_id), missing=missing
@@ -100,7 +101,7 @@ class BackfillRoutes:
     async def cancel(self, request: Request, caller: Caller) -> Response:
         """Let no further window start."""
         body = await read_body(request, ReasonRequest)
-        job, backfill_id = self._job(request), request.path_params["id"].lower()
+        job, backfill_id = await self._named.known(request), request.path_params["id"].lower()
         if not is_uuid(backfill_id):
             raise _missing(job, backfill_id)
         command = CancelBackfill(
@@ -112,14 +113,6 @@ class BackfillRoutes:
             expected_version=expected_version(request),
         )
         return await self._answer(await self._service.dispatch(command), backfill_id)
-
-    def _job(self, request: Request) -> str:
-        """The job of the path.
-
-        Raises:
-            JobNotFound: there is none.
-        """
-        return self._jobs.find(request.path_params["job"]).name
 
     async def _answer(self, committed: Committed, backfill_id: str, *, status: int = 200) -> Response:
         events = await self._service.store.events_of(committed)

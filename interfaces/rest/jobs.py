@@ -20,6 +20,7 @@ from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.errors import ApiError
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
+from interfaces.rest.jobs_named import JobsNamed
 from interfaces.rest.models import (
     NoQuery,
     NothingToSayRequest,
@@ -61,6 +62,7 @@ class JobRoutes:
         self._service = service
         self._runs = runs
         self._jobs = jobs
+        self._named = JobsNamed(service.store, jobs)
         self._schedules = schedules
         self._marks = marks
         self._clock = clock
@@ -86,7 +88,7 @@ class JobRoutes:
 
     async def get(self, request: Request, caller: Caller) -> Response:
         """One job."""
-        return json_response(await self._describe(self._named(request), caller))
+        return json_response(await self._describe(self._named.configured(request), caller))
 
     async def runs(self, request: Request, caller: Caller) -> Response:
         """What came of each firing, the newest first."""
@@ -97,7 +99,7 @@ class JobRoutes:
             "runs",
             filters,
             equal={
-                "job": self._named(request).name,
+                "job": await self._named.known(request),
                 "status": filters.status,
                 "backfillId": filters.backfill_id,
             },
@@ -105,7 +107,7 @@ class JobRoutes:
 
     async def run(self, request: Request, caller: Caller) -> Response:
         """One run."""
-        name, run_id = self._named(request).name, request.path_params["runId"]
+        name, run_id = await self._named.known(request), request.path_params["runId"]
         missing = ApiError(404, "JOB_RUN_NOT_FOUND", f"there is no run {run_id} of {name}")
         if not is_uuid(run_id):
             raise missing
@@ -117,7 +119,7 @@ class JobRoutes:
     async def preview(self, request: Request, caller: Caller) -> Response:
         """The next firings, and what catch-up would do."""
         query = read_query(request, PreviewQuery)
-        definition, now = self._named(request), self._clock.now()
+        definition, now = self._named.configured(request), self._clock.now()
         look = partial(
             previewed,
             definition,
@@ -176,7 +178,7 @@ class JobRoutes:
     def _order(self, request: Request, caller: Caller) -> dict[str, Any]:
         return {
             "meta": caused_by(request, caller),
-            "job": self._named(request).name,
+            "job": self._named.configured(request).name,
             "expected_version": expected_version(request),
         }
 
@@ -186,14 +188,6 @@ class JobRoutes:
             await self._describe(self._jobs.find(command.job), caller),
             headers=command_headers(committed.version, committed.position),
         )
-
-    def _named(self, request: Request) -> JobDefinition:
-        """The job of the path.
-
-        Raises:
-            JobNotFound: there is none.
-        """
-        return self._jobs.find(request.path_params["job"])
 
     def _route(self, path: str, endpoint: Endpoint, method: str) -> Route:
         return self._service.route(
