@@ -8,7 +8,6 @@ from pydantic_core import PydanticCustomError
 from domain.approval import Approver, Policy, Status
 from interfaces.approvals.policy import ChosenPolicy, PolicyDocument
 from interfaces.fields import (
-    AsOf,
     Comment,
     Digest,
     Flag,
@@ -134,12 +133,6 @@ class InboxOf(Query):
     """The query of ``GET /hitl/approvals/counts``."""
 
     assignee: Silent[Id] = None
-
-
-class AsOfQuery(Query):
-    """The query of what can be seen as it once was."""
-
-    as_of: Silent[AsOf] = None
 
 
 class DelegationFilters(Paging):

@@ -23,13 +23,13 @@ from domain.errors import ApprovalNotFound
 from domain.values import is_uuid
 from interfaces.rest.answers import stored_json
 from interfaces.rest.approval_models import (
-    AsOfQuery,
     CommentRequest,
     CreateApprovalRequest,
     DecisionRequest,
     ReassignRequest,
     ReviseRequest,
 )
+from interfaces.rest.as_of import asked_as_of
 from interfaces.rest.errors import ApiError
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators, person_of
@@ -97,14 +97,13 @@ class ApprovalRoutes:
         """One approval, as it is or as it once was."""
         approval_id = request.path_params["id"]
         stream = approval_stream(caller.tenant, approval_id.lower())
-        if request.query_params:
-            as_of = read_query(request, AsOfQuery).as_of
-            if as_of is not None:
-                return await self._service.document_as_of(
-                    self._approvals, approval_id, as_of, stream=stream, missing=missing(approval_id)
-                )
         return await self._service.document(
-            self._approvals, caller, approval_id, stream=stream, missing=missing(approval_id)
+            self._approvals,
+            caller,
+            approval_id,
+            stream=stream,
+            missing=missing(approval_id),
+            as_of=asked_as_of(request),
         )
 
     async def events(self, request: Request, caller: Caller) -> Response:

@@ -17,13 +17,14 @@ from domain.errors import BackfillNotFound
 from domain.values import is_uuid
 from interfaces.fields import EndOfRange
 from interfaces.rest.answers import etag, json_response, stored_json
+from interfaces.rest.as_of import asked_as_of
 from interfaces.rest.backfill_models import BackfillFilters, StartBackfillRequest
 from interfaces.rest.errors import fault, invalid
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
 from interfaces.rest.jobs import PREFIX
 from interfaces.rest.jobs_named import JobsNamed
-from interfaces.rest.models import NoQuery, ReasonRequest
+from interfaces.rest.models import ReasonRequest
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
 from interfaces.rest.service import Endpoint, Service, command_headers
 from interfaces.rest.system_tenant import for_the_system_tenant
@@ -87,12 +88,16 @@ class BackfillRoutes:
         return response
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """One backfill, with how far it is."""
-        read_query(request, NoQuery)
+        """One backfill, with how far it is, or was."""
         job, backfill_id = await self._named.known(request), request.path_params["id"].lower()
         missing = _missing(job, backfill_id)
         body, version = await self._service.body_of(
-            self._backfills, caller, backfill_id, stream=backfill_stream(backfill_id), missing=missing
+            self._backfills,
+            caller,
+            backfill_id,
+            stream=backfill_stream(backfill_id),
+            missing=missing,
+            as_of=asked_as_of(request),
         )
         if msgspec.json.decode(body)["job"] != job:
             raise missing

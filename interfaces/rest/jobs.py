@@ -1,6 +1,7 @@
 """``/jobs``: the platform's batch jobs. The tenant is the system tenant."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,9 +18,11 @@ from domain import job
 from domain.job import BatchJob, JobDefinition, job_stream
 from domain.values import is_uuid, timestamp
 from interfaces.rest.answers import json_response, stored_json
+from interfaces.rest.as_of import AsOf, asked_as_of, document_as_of, events_until
 from interfaces.rest.errors import ApiError
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
+from interfaces.rest.job_description import described, last_run_of
 from interfaces.rest.jobs_named import JobsNamed
 from interfaces.rest.models import (
     NoQuery,
@@ -40,8 +43,6 @@ from projections.ports import Query
 from projections.projection import document_of
 
 PREFIX = "/api/v1/jobs"
-
-SHOWN_FIRINGS = 5
 
 MOST_SHOWN = 1000
 """Of what has passed unseen: a job of each minute soon has very many."""
@@ -87,8 +88,11 @@ class JobRoutes:
         return json_response({"jobs": jobs, "total": len(jobs)})
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """One job."""
-        return json_response(await self._describe(self._named.configured(request), caller))
+        """One job, as it is or as it once was."""
+        definition, as_of = self._named.configured(request), asked_as_of(request)
+        if as_of is not None:
+            return json_response(await self._describe_as_of(definition, as_of))
+        return json_response(await self._describe(definition, caller))
 
     async def runs(self, request: Request, caller: Caller) -> Response:
         """What came of each firing, the newest first."""
@@ -111,6 +115,17 @@ class JobRoutes:
         missing = ApiError(404, "JOB_RUN_NOT_FOUND", f"there is no run {run_id} of {name}")
         if not is_uuid(run_id):
             raise missing
+        as_of = asked_as_of(request)
+        if as_of is not None:
+            body, _ = await document_as_of(
+                self._service.store,
+                self._runs,
+                run_id.lower(),
+                as_of,
+                stream=job_stream(name),
+                missing=missing,
+            )
+            return stored_json(body)
         found = await self._service.documents.get(self._runs.container, caller.tenant, run_id.lower())
         if found is None or msgspec.json.decode(found.body)["job"] != name:
             raise missing
@@ -200,40 +215,30 @@ class JobRoutes:
         return state
 
     async def _describe(self, definition: JobDefinition, caller: Caller) -> dict[str, Any]:
-        name, policy = definition.name, definition.policy
-        state = await self._state(name)
+        name = definition.name
         newest = await self._service.documents.query(
             self._runs.container, caller.tenant, Query(equal={"job": name}, limit=1, counted=False)
         )
-        shown = SHOWN_FIRINGS if definition.enabled else 0
-        upcoming = self._schedules[name].upcoming(self._clock.now(), shown)
-        described: dict[str, Any] = {
-            "job": name,
-            "cron": definition.schedule.cron,
-            "timeZone": definition.schedule.time_zone,
-            "enabled": definition.enabled,
-            "paused": False,
-            "openRuns": len(state.open_runs) if state else 0,
-            "policy": {
-                "overlap": policy.overlap,
-                "catchUp": policy.catch_up,
-                "catchUpSeconds": policy.catch_up_seconds,
-                "jitterSeconds": policy.jitter_seconds,
-                "deadlineSeconds": policy.deadline_seconds,
-                "attempts": policy.retries.attempts,
-            },
-            "nextFireTimes": [timestamp(moment) for moment in upcoming],
-        }
-        if state is not None and state.pause is not None:
-            described["paused"] = True
-            described["pausedBy"] = state.pause.by
-            described["pausedAt"] = timestamp(state.pause.since)
-            described["pauseReason"] = state.pause.reason
-        if definition.metadata_schema:
-            described["metadataSchema"] = definition.metadata_schema
-        if newest.documents:
-            described["lastRun"] = msgspec.Raw(newest.documents[0].body)
-        return described
+        return described(
+            definition,
+            self._schedules[name],
+            await self._state(name),
+            newest.documents[0].body if newest.documents else None,
+            self._clock.now(),
+        )
+
+    async def _describe_as_of(self, definition: JobDefinition, as_of: AsOf) -> dict[str, Any]:
+        name = definition.name
+        events = await events_until(self._service.store, job_stream(name), as_of)
+        then = as_of if isinstance(as_of, datetime) else events[-1].timestamp if events else self._clock.now()
+
+        def fold() -> dict[str, Any]:
+            state: BatchJob | None = None
+            for recorded in events:
+                state = job.evolve(state, recorded.event)
+            return described(definition, self._schedules[name], state, last_run_of(self._runs, events), then)
+
+        return await anyio.to_thread.run_sync(fold)
 
 
 def _shown(planned: PlannedFiring) -> dict[str, str]:

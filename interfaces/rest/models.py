@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from domain.job import RunStatus
 from domain.workflow.state import WorkflowStatus
 from interfaces.fields import (
+    AsOf,
     ClaimedAtOnce,
     Comment,
     Cursor,
@@ -217,6 +218,12 @@ class WhichVersion(Query):
     """The query of what is about one version of a definition."""
 
     version: Silent[VersionInQuery] = None
+
+
+class AsOfQuery(Query):
+    """The query of what can be seen as it once was."""
+
+    as_of: Silent[AsOf] = None
 
 
 class NoQuery(Query):

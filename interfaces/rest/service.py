@@ -3,7 +3,6 @@
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -25,6 +24,7 @@ from interfaces.rest.answers import (
     list_body,
     stored_json,
 )
+from interfaces.rest.as_of import AsOf, document_as_of
 from interfaces.rest.audit import audit_event
 from interfaces.rest.errors import fault, invalid, overloaded
 from interfaces.rest.freshness import Freshness
@@ -86,36 +86,34 @@ class Service:
             yield
 
     async def document(
-        self, projection: Projection, caller: Caller, id: str, *, stream: str, missing: NotFound
+        self,
+        projection: Projection,
+        caller: Caller,
+        id: str,
+        *,
+        stream: str,
+        missing: NotFound,
+        as_of: AsOf | None = None,
     ) -> Response:
-        """One document of the caller's tenant, with its version as the tag.
+        """One document of the caller's tenant, with its version as the tag: as it is, or as it once was.
 
         Raises:
-            NotFound: ``missing``, where this tenant has no such thing.
+            NotFound: ``missing``, where this tenant has no such thing, or had none then.
         """
-        body, version = await self.body_of(projection, caller, id, stream=stream, missing=missing)
+        body, version = await self.body_of(
+            projection, caller, id, stream=stream, missing=missing, as_of=as_of
+        )
         return stored_json(body, headers={"ETag": etag(version)})
 
-    async def document_as_of(
-        self, projection: Projection, id: str, as_of: datetime | int, *, stream: str, missing: NotFound
-    ) -> Response:
-        """A document as it was at a time, or at a version: the fold of its stream's first events.
-
-        Raises:
-            NotFound: ``missing``, where there was no such thing then.
-        """
-        events = await self.store.load(stream) if is_uuid(id) else ()
-        if isinstance(as_of, int):
-            then = [recorded for recorded in events if recorded.version <= as_of]
-        else:
-            then = [recorded for recorded in events if recorded.timestamp <= as_of]
-        if not then:
-            raise missing
-        body = document_of(projection, id.lower(), then)
-        return stored_json(body, headers={"ETag": etag(len(then))})
-
     async def body_of(
-        self, projection: Projection, caller: Caller, id: str, *, stream: str, missing: NotFound
+        self,
+        projection: Projection,
+        caller: Caller,
+        id: str,
+        *,
+        stream: str,
+        missing: NotFound,
+        as_of: AsOf | None = None,
     ) -> tuple[bytes, int]:
         """One document of the caller's tenant, and its version.
 
@@ -123,10 +121,14 @@ class Service:
         just made can be read at once.
 
         Raises:
-            NotFound: ``missing``, where this tenant has no such thing.
+            NotFound: ``missing``, where this tenant has no such thing, or had none then.
         """
         if not is_uuid(id):
             raise missing
+        if as_of is not None:
+            return await document_as_of(
+                self.store, projection, id.lower(), as_of, stream=stream, missing=missing
+            )
         found = await self.documents.get(projection.container, caller.tenant, id.lower())
         if found is not None:
             return found.body, found.version

@@ -11,6 +11,7 @@ from domain.errors import WorkflowNotFound
 from domain.values import is_uuid, timestamp
 from domain.workflow import workflow_stream
 from interfaces.rest.answers import json_response, stored_json
+from interfaces.rest.as_of import asked_as_of
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import Paging, RetryRequest, StartWorkflowRequest, WorkflowFilters
@@ -95,7 +96,7 @@ class WorkflowRoutes:
         )
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        """One workflow."""
+        """One workflow, as it is or as it once was."""
         workflow_id = request.path_params["workflowId"]
         return await self._service.document(
             self._workflows,
@@ -103,6 +104,7 @@ class WorkflowRoutes:
             workflow_id,
             stream=workflow_stream(caller.tenant, workflow_id.lower()),
             missing=missing_workflow(workflow_id),
+            as_of=asked_as_of(request),
         )
 
     async def steps(self, request: Request, caller: Caller) -> Response:

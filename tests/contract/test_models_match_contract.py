@@ -12,7 +12,6 @@ from interfaces.definitions.document import DefinitionDocument
 from interfaces.rest import approval_models, backfill_models, models
 from interfaces.rest.approval_models import (
     ApprovalFilters,
-    AsOfQuery,
     CommentRequest,
     CreateApprovalRequest,
     DecisionRequest,
@@ -26,6 +25,7 @@ from interfaces.rest.approval_models import (
 from interfaces.rest.backfill_models import BackfillFilters, StartBackfillRequest
 from interfaces.rest.models import (
     ApiModel,
+    AsOfQuery,
     ClaimTasksRequest,
     CompleteStepRequest,
     CompleteTaskRequest,
@@ -70,6 +70,10 @@ QUERIES: dict[str, type[Query]] = {
     "listApprovals": ApprovalFilters,
     "countApprovals": InboxOf,
     "getApproval": AsOfQuery,
+    "getWorkflow": AsOfQuery,
+    "getJob": AsOfQuery,
+    "getJobRun": AsOfQuery,
+    "getBackfill": AsOfQuery,
     "listApprovalEvents": Paging,
     "listDelegations": DelegationFilters,
     "listJobs": NoQuery,
