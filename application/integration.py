@@ -97,6 +97,7 @@ def public_message(recorded: Recorded) -> PublicMessage | None:
         timestamp=recorded.timestamp,
         data=data,
         metadata={name: value for name, value in metadata.items() if value and is_uuid(value)},
+        mandatory=isinstance(recorded.event, JobFired),
     )
 
 

@@ -88,6 +88,13 @@ class FailJobRun(JobCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopRetries(JobCommand):
+    """Try no run of a backfill again."""
+
+    backfill_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PauseJob(JobCommand):
     """Keep cron from firing it."""
 

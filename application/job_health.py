@@ -73,7 +73,8 @@ class JobHealth(msgspec.Struct, frozen=True, kw_only=True):
 
     ``runs`` counts by outcome; a run that is reported after it has timed out counts as both. ``last`` is when
     each outcome was there last, and ``last_success_at`` when the worker has last done the job, whoever has
-    triggered it: those two leave backfills out, which say nothing of whether the job is done in time.
+    triggered it: those two leave backfills out, which say nothing of whether the job is done in time, and so
+    do retries of what has succeeded after all.
     ``firing_since`` is the first firing of cron that no success has come after.
     """
 
@@ -169,7 +170,10 @@ def _ended(
     at: datetime,
 ) -> JobHealth:
     health = msgspec.structs.replace(health, open_runs=_without(health.open_runs, event.run_id))
-    return _counted(health, outcome, None if event.backfill_id else _believed(at, recorded))
+    says_nothing = event.backfill_id is not None or (
+        isinstance(event, JobRunFailed | JobRunTimedOut) and event.moot
+    )
+    return _counted(health, outcome, None if says_nothing else _believed(at, recorded))
 
 
 def _counted(health: JobHealth, outcome: Outcome, at: datetime | None, number: int = 1) -> JobHealth:

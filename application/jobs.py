@@ -18,6 +18,7 @@ from application.job_commands import (
     ReleaseJobRun,
     ResumeJob,
     RetryJobRun,
+    StopRetries,
     TimeOutJobRun,
     TriggerJob,
 )
@@ -77,6 +78,7 @@ class JobHandlers:
             TimeOutJobRun: self.time_out_job_run,
             CompleteJobRun: self.complete_job_run,
             FailJobRun: self.fail_job_run,
+            StopRetries: self.stop_retries,
             PauseJob: self.pause_job,
             ResumeJob: self.resume_job,
         }
@@ -171,6 +173,13 @@ class JobHandlers:
                 ended_at=command.failed_at or now,
                 now=now,
             ),
+        )
+
+    async def stop_retries(self, command: StopRetries) -> Committed:
+        """Try no run of a backfill again."""
+        return await self._go_on(
+            command,
+            lambda state, _, now: job.stop_retries(state, command.job, command.backfill_id, now=now),
         )
 
     async def pause_job(self, command: PauseJob) -> Committed:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from application.dispatcher import Dispatcher
 from application.integration import PUBLISHED_EVENTS, public_message
-from application.job_commands import NoteJobPublished
+from application.job_commands import FailJobRun, NoteJobPublished
 from application.policies.reaction import because_of
 from application.ports import PublicMessage, Publisher
-from domain.errors import BrokerUnavailable
+from domain.errors import BrokerUnavailable, MessageUnroutable
 from domain.event import Event, Recorded
 from domain.job import JobFired
 from domain.lease import Lease
@@ -28,6 +28,7 @@ class Outbox:
         self._publisher = publisher
         self._dispatch = dispatch
         self._confirmed: set[str] = set()
+        self._unroutable: dict[str, str] = {}
 
     def wants(self, event: Event) -> bool:
         """Whether the neighbours are told of such an event."""
@@ -42,7 +43,7 @@ class Outbox:
         Raises:
             BrokerUnavailable: some are not confirmed; the batch is to be handled again.
             LeaseLost: the rest is for another instance to publish.
-            StoreUnavailable: that a job's trigger is on its way is not kept yet; the batch comes again.
+            StoreUnavailable: what came of a job's trigger is not kept yet; the batch comes again.
         """
         by_stream: dict[str, list[PublicMessage]] = {}
         for recorded in events:
@@ -60,16 +61,24 @@ class Outbox:
             raise BrokerUnavailable("a publication ended without its confirmation")
         for recorded in events:
             if isinstance(recorded.event, JobFired):
-                await self._note_published(recorded, recorded.event)
+                await self._note(recorded, recorded.event)
         self._confirmed.clear()
+        self._unroutable.clear()
 
-    async def _note_published(self, recorded: Recorded, fired: JobFired) -> None:
-        """Keep in the run that its trigger is on its way."""
-        await self._dispatch(
-            NoteJobPublished(meta=because_of(recorded, self.name), job=fired.job, run_id=fired.run_id)
-        )
+    async def _note(self, recorded: Recorded, fired: JobFired) -> None:
+        """Keep in the run that its trigger is on its way, or that nobody takes it."""
+        meta, unroutable = because_of(recorded, self.name), self._unroutable.get(str(recorded.event_id))
+        if unroutable is None:
+            await self._dispatch(NoteJobPublished(meta=meta, job=fired.job, run_id=fired.run_id))
+        else:
+            await self._dispatch(
+                FailJobRun(meta=meta, job=fired.job, reference=fired.run_id, error=unroutable)
+            )
 
     async def _publish_in_order(self, messages: Sequence[PublicMessage], lease: Lease) -> None:
         for message in messages:
-            await self._publisher.publish(message, lease)
+            try:
+                await self._publisher.publish(message, lease)
+            except MessageUnroutable as error:
+                self._unroutable[message.id] = str(error)
             self._confirmed.add(message.id)

@@ -19,7 +19,10 @@ class Clock(Protocol):
 
 
 class PublicMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as the neighbours see it, before a transport wraps it. ``id`` survives repeats."""
+    """A message as the neighbours see it, before a transport wraps it. ``id`` survives repeats.
+
+    One that is ``mandatory`` is of no use unless a queue takes it.
+    """
 
     id: str
     type: str
@@ -27,6 +30,7 @@ class PublicMessage(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: datetime
     data: dict[str, Any]
     metadata: dict[str, str]
+    mandatory: bool = False
 
 
 class Publisher(Protocol):
@@ -37,6 +41,7 @@ class Publisher(Protocol):
 
         Raises:
             BrokerUnavailable: it is not known to be safe; publish it again.
+            MessageUnroutable: it is mandatory, and no queue takes it; that is what becomes of it.
             LeaseLost: the lease was lost before the message was on its way.
         """
         ...

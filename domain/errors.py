@@ -23,6 +23,7 @@
     Failure                      the world is in the way; trying again later may work
       StoreUnavailable
       BrokerUnavailable
+        MessageUnroutable        the broker is there, and no queue takes the message
       DirectoryUnavailable
       LeaseLost                another instance does now what this one did
 """
@@ -241,6 +242,10 @@ class StoreUnavailable(Failure):
 
 class BrokerUnavailable(Failure):
     """The message broker cannot be reached, or has not confirmed a message."""
+
+
+class MessageUnroutable(BrokerUnavailable):
+    """No queue takes the message, and none that would could be declared."""
 
 
 class DirectoryUnavailable(Failure):

@@ -156,6 +156,7 @@ class Follower:
             self._state = "stopped" if self._patience.is_stopped else "standby"
             self._error = None
             self._failing_since = None
+            self._waiting_since.clear()
 
     def look_again(self) -> None:
         """Look at the log now, whatever was appended: somebody waits for the position."""

@@ -95,7 +95,8 @@ def _opened(event: Event, recorded: Recorded) -> Json:
 def _at_first(event: Event) -> Json:
     match event:
         case JobRunScheduled():
-            return {"waitsFor": event.waits_for, **_at("dueAt", event.due_at)} | _retry_of(event)
+            attempt = {"attempt": event.attempt}
+            return {"waitsFor": event.waits_for, **_at("dueAt", event.due_at)} | attempt | _retry_of(event)
         case JobRunMissed():
             return {"status": "missed", "reason": event.reason, **_at("noticedAt", event.noticed_at)}
         case JobRunSkipped():

@@ -76,6 +76,8 @@ class Materializer:
         changed: dict[tuple[str, str], None] = {}
         for recorded, ids in wanted:
             tenant = recorded.meta.tenant
+            if all((tenant, id) in current and current[tenant, id][0] >= recorded.version for id in ids):
+                continue
             known = {id: current[(tenant, id)][1] for id in ids if (tenant, id) in current}
             with self._left_behind(recorded.stream, version=recorded.version):
                 for id, body in self._projection.apply(known, recorded).items():

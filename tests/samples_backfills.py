@@ -59,7 +59,9 @@ BACKFILL_EVENTS: tuple[Event, ...] = (
     BackfillWindowCompleted(
         backfill_id="backfill-1", number=1, run_id="run-1-again", completed_at=after(hours=7), late=True
     ),
-    BackfillCancelled(backfill_id="backfill-1", by="bob", reason="enough", cancelled_at=after(hours=8)),
+    BackfillCancelled(
+        backfill_id="backfill-1", job="outcome-sync", by="bob", reason="enough", cancelled_at=after(hours=8)
+    ),
     BackfillEnded(backfill_id="backfill-1", job=PLAN.job, outcome="cancelled", ended_at=after(hours=9)),
     BackfillLeft(job=PLAN.job, backfill_id="backfill-1", left_at=after(hours=9)),
 )

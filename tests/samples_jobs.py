@@ -2,6 +2,7 @@
 
 from domain.event import Event
 from domain.job import (
+    JobBackfillCancelled,
     JobFired,
     JobPaused,
     JobReportUnmatched,
@@ -62,6 +63,7 @@ JOB_EVENTS: tuple[Event, ...] = (
         backfill_id="backfill-1",
         retry_at=after(hours=3),
         attempt=2,
+        moot=True,
     ),
     JobRunTimedOut(
         job="outcome-sync",
@@ -71,6 +73,7 @@ JOB_EVENTS: tuple[Event, ...] = (
         backfill_id="backfill-1",
         retry_at=after(hours=7),
         attempt=2,
+        moot=True,
     ),
     JobRunMissed(
         job="outcome-sync",
@@ -99,6 +102,7 @@ JOB_EVENTS: tuple[Event, ...] = (
     JobReportUnmatched(
         job="outcome-sync", run_id="report-1", outcome="failed", reported_at=NOW, error="no disk"
     ),
+    JobBackfillCancelled(job="outcome-sync", backfill_id="backfill-1", cancelled_at=NOW),
     JobPaused(job="outcome-sync", by="ann", reason="the worker is ill", paused_at=NOW),
     JobResumed(job="outcome-sync", by="bob", resumed_at=after(hours=1)),
 )

@@ -14,9 +14,9 @@ from application.backfill_commands import (
     TryWindowAgain,
 )
 from application.commands import Command
-from application.job_commands import TriggerJob
+from application.job_commands import StopRetries, TriggerJob
 from application.policies.reaction import because_of
-from domain.backfill import BackfillAdmitted, BackfillEnded, BackfillWindowStarted
+from domain.backfill import BackfillAdmitted, BackfillCancelled, BackfillEnded, BackfillWindowStarted
 from domain.errors import Refusal
 from domain.event import Event, Recorded
 from domain.job import JobFired, JobRunCompleted, JobRunFailed, JobRunSkipped, JobRunTimedOut
@@ -37,7 +37,7 @@ class Backfills:
                 return event.backfill_id is not None and event.retry_at is None
             case JobRunCompleted() | JobRunSkipped():
                 return event.backfill_id is not None
-        return isinstance(event, BackfillAdmitted | BackfillWindowStarted | BackfillEnded)
+        return isinstance(event, BackfillAdmitted | BackfillWindowStarted | BackfillCancelled | BackfillEnded)
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:
         """Begin, open a run, tell what became of one, or make room."""
@@ -49,6 +49,12 @@ class Backfills:
                 return [self._trigger(recorded, event)]
             case BackfillEnded():
                 return [LeaveBackfills(meta=meta, backfill_id=event.backfill_id, job=event.job)]
+            case BackfillCancelled():
+                leave = because_of(recorded, self.name, "leave")
+                return [
+                    StopRetries(meta=meta, job=event.job, backfill_id=event.backfill_id),
+                    LeaveBackfills(meta=leave, backfill_id=event.backfill_id, job=event.job),
+                ]
             case JobFired(backfill_id=str(backfill_id), retry_of=str(earlier)):
                 return [
                     TryWindowAgain(

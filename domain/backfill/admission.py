@@ -8,7 +8,7 @@ from domain.errors import TooManyBackfills
 from domain.event import Event
 
 MOST_UNFINISHED = 20
-"""Backfills of one job that have not ended."""
+"""Backfills of one job that have not ended, nor been cancelled."""
 
 Unfinished = frozenset[str]
 """The ids of a job's backfills that have a place."""
@@ -33,7 +33,7 @@ def admit(state: Unfinished | None, plan: Plan, *, now: datetime) -> tuple[Event
 
 
 def leave(state: Unfinished | None, job: str, backfill_id: str, *, now: datetime) -> tuple[Event, ...]:
-    """Free the place of a backfill that has ended."""
+    """Free the place of a backfill that has ended, or starts no window any more."""
     if backfill_id not in (state or NONE):
         return ()
     return (BackfillLeft(job=job, backfill_id=backfill_id, left_at=now),)

@@ -101,6 +101,7 @@ class BackfillCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
     """No further window starts; it ends when those that are open have ended."""
 
     backfill_id: str
+    job: str
     by: str
     reason: str
     cancelled_at: datetime

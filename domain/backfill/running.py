@@ -111,7 +111,7 @@ def cancel(
         return ()
     if state.outcome is not None:
         raise BackfillHasEnded(f"the backfill is {state.outcome}", {"status": state.outcome})
-    cancelled = BackfillCancelled(backfill_id=backfill_id, by=by, reason=reason, cancelled_at=now)
+    cancelled = BackfillCancelled(backfill_id=backfill_id, job=job, by=by, reason=reason, cancelled_at=now)
     return (cancelled, *_onward(evolve(state, cancelled), now))
 
 

@@ -5,6 +5,7 @@
 """
 
 from domain.job.events import (
+    JobBackfillCancelled,
     JobEvent,
     JobFired,
     JobPaused,
@@ -23,7 +24,7 @@ from domain.job.events import (
     retry_id,
     run_id,
 )
-from domain.job.firing import fire, miss, publish, release, trigger, try_again
+from domain.job.firing import fire, miss, publish, release, trigger, try_again, unseen
 from domain.job.pausing import pause, paused, resume
 from domain.job.policy import (
     CatchUp,
@@ -35,12 +36,13 @@ from domain.job.policy import (
     made_up_for,
     removed_job,
 )
-from domain.job.reports import complete, fail, time_out
+from domain.job.reports import complete, fail, stop_retries, time_out
 from domain.job.state import BatchJob, OpenRun, Pause, RunStatus, evolve
 
 __all__ = [
     "BatchJob",
     "CatchUp",
+    "JobBackfillCancelled",
     "JobDefinition",
     "JobEvent",
     "JobFired",
@@ -78,7 +80,9 @@ __all__ = [
     "resume",
     "retry_id",
     "run_id",
+    "stop_retries",
     "time_out",
     "trigger",
     "try_again",
+    "unseen",
 ]

@@ -94,7 +94,10 @@ class JobRunCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.run_failed", version=2, upcasters={1: lambda stored: stored})
 class JobRunFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The worker has reported the run's failure; it is tried again at ``retry_at``, if ever."""
+    """The worker has reported the run's failure; it is tried again at ``retry_at``, if ever.
+
+    It is ``moot`` where an earlier attempt has succeeded after all.
+    """
 
     job: str
     run_id: str
@@ -103,11 +106,15 @@ class JobRunFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     backfill_id: str | None = None
     retry_at: datetime | None = None
     attempt: int = 1
+    moot: bool = False
 
 
 @stored_as("job.run_timed_out")
 class JobRunTimedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """No report came within the job's deadline; it is tried again at ``retry_at``, if ever."""
+    """No report came within the job's deadline; it is tried again at ``retry_at``, if ever.
+
+    It is ``moot`` where an earlier attempt has succeeded after all.
+    """
 
     job: str
     run_id: str
@@ -116,6 +123,7 @@ class JobRunTimedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
     backfill_id: str | None = None
     retry_at: datetime | None = None
     attempt: int = 1
+    moot: bool = False
 
 
 @stored_as("job.run_missed")
@@ -144,7 +152,7 @@ class JobRunsMissed(Event, frozen=True, kw_only=True, omit_defaults=True):
 class JobRunSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
     """Its time has come, and the job is paused or configured no more, or a run of it is open.
 
-    Only a retry may be of no firing of cron's, and then of a ``backfill_id``.
+    Or nobody wants a retry any more; only a retry may be of no firing of cron's.
     """
 
     job: str
@@ -181,6 +189,15 @@ class JobPaused(Event, frozen=True, kw_only=True, omit_defaults=True):
     paused_at: datetime
 
 
+@stored_as("job.backfill_cancelled")
+class JobBackfillCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Runs of that backfill which end badly are not tried again."""
+
+    job: str
+    backfill_id: str
+    cancelled_at: datetime
+
+
 @stored_as("job.resumed")
 class JobResumed(Event, frozen=True, kw_only=True, omit_defaults=True):
     """Cron fires it again."""
@@ -201,6 +218,7 @@ JobEvent = (
     | JobRunsMissed
     | JobRunSkipped
     | JobReportUnmatched
+    | JobBackfillCancelled
     | JobPaused
     | JobResumed
 )

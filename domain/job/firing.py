@@ -63,7 +63,7 @@ def miss(state: BatchJob | None, job: str, missed: Sequence[datetime], *, now: d
             run_id=run_id(job, each),
             nominal_at=each,
             noticed_at=now,
-            reason=f"nobody watched the clock at {timestamp(each)}",
+            reason=unseen(each),
         )
         for each in few
     )
@@ -77,6 +77,11 @@ def miss(state: BatchJob | None, job: str, missed: Sequence[datetime], *, now: d
         noticed_at=now,
     )
     return (together, *one_by_one)
+
+
+def unseen(nominal_at: datetime) -> str:
+    """Why a firing was missed."""
+    return f"nobody watched the clock at {timestamp(nominal_at)}"
 
 
 def trigger(
@@ -113,7 +118,7 @@ def release(state: BatchJob, definition: JobDefinition, run: str, *, now: dateti
 def next_in_line(state: BatchJob, definition: JobDefinition, *, now: datetime) -> tuple[Event, ...]:
     """What may go out after a run has ended: the one that waited for it."""
     queued = state.queued
-    if queued is None or state.in_the_way:
+    if queued is None or state.in_the_way(now):
         return ()
     held = _held(state, definition)
     return (_after_waiting(definition, queued, now) if held is None else _skipped(queued, held, now),)
@@ -145,17 +150,7 @@ def try_again(state: BatchJob, definition: JobDefinition, run: str, *, now: date
         )
         return (_let_go(state, definition, planned, now),)
     if definition.removed:
-        return (
-            JobRunSkipped(
-                job=definition.name,
-                run_id=again,
-                skipped_at=now,
-                reason=_REMOVED,
-                triggered_by=failed.triggered_by,
-                retry_of=run,
-                backfill_id=failed.backfill_id,
-            ),
-        )
+        return (not_tried_again(failed, _REMOVED, now),)
     return (
         fired(
             definition,
@@ -167,6 +162,19 @@ def try_again(state: BatchJob, definition: JobDefinition, run: str, *, now: date
             attempt=attempt,
             retry_of=run,
         ),
+    )
+
+
+def not_tried_again(failed: JobFired, reason: str, now: datetime) -> JobRunSkipped:
+    """What becomes of the retry of a run that nobody wants tried again."""
+    return JobRunSkipped(
+        job=failed.job,
+        run_id=retry_id(failed.run_id, failed.attempt + 1),
+        skipped_at=now,
+        reason=reason,
+        triggered_by=failed.triggered_by,
+        retry_of=failed.run_id,
+        backfill_id=failed.backfill_id,
     )
 
 
@@ -213,7 +221,7 @@ def fired(
 
 def _let_go(job: BatchJob, definition: JobDefinition, planned: JobRunScheduled, now: datetime) -> Event:
     """What becomes of a run of cron's now that nothing but the others can keep it."""
-    overlap, others = definition.policy.overlap, job.in_the_way
+    overlap, others = definition.policy.overlap, job.in_the_way(now)
     held = _held(job, definition)
     if held is not None:
         return _skipped(planned, held, now)

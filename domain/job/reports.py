@@ -1,18 +1,21 @@
 """What became of a run: the worker says so, or nobody does in time."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
 from domain.event import Event
 from domain.job.events import (
+    JobBackfillCancelled,
     JobFired,
     JobReportUnmatched,
     JobRunCompleted,
     JobRunFailed,
+    JobRunSkipped,
     JobRunTimedOut,
     report_id,
 )
-from domain.job.firing import next_in_line
+from domain.job.firing import next_in_line, not_tried_again
 from domain.job.policy import JobDefinition
 from domain.job.state import BatchJob, evolve
 
@@ -33,7 +36,7 @@ def complete(
     run = None if reference is None else job.named(reference)
     if run is not None and run in job.timed_out:
         late = next(each for each in job.ended_badly if each.run_id == run)
-        return (_completed(late, ended_at, late=True),)
+        return (_completed(late, ended_at, late=True), *_done_already(job, run, now))
     open_run = _reported(job, run)
     if open_run is None:
         return _unmatched(job, definition.name, run, "completed", None, now)
@@ -61,8 +64,9 @@ def fail(
         error=error,
         failed_at=ended_at,
         backfill_id=open_run.backfill_id,
-        retry_at=_retry_at(definition, open_run, now),
+        retry_at=_retry_at(job, definition, open_run, now),
         attempt=open_run.attempt,
+        moot=open_run.run_id in job.moot,
     )
     return _and_next(job, definition, failed, now)
 
@@ -78,8 +82,9 @@ def time_out(state: BatchJob, definition: JobDefinition, run: str, *, now: datet
         deadline_at=found.deadline_at,
         timed_out_at=now,
         backfill_id=found.fired.backfill_id,
-        retry_at=_retry_at(definition, found.fired, now),
+        retry_at=_retry_at(state, definition, found.fired, now),
         attempt=found.fired.attempt,
+        moot=run in state.moot,
     )
     return _and_next(state, definition, timed_out, now)
 
@@ -121,6 +126,38 @@ def _unmatched(
     return (JobReportUnmatched(job=name, run_id=id, outcome=outcome, reported_at=now, error=error),)
 
 
-def _retry_at(definition: JobDefinition, run: JobFired, now: datetime) -> datetime | None:
+def stop_retries(state: BatchJob | None, job: str, backfill_id: str, *, now: datetime) -> tuple[Event, ...]:
+    """Try no run of a backfill again: somebody has cancelled it."""
+    known = state or BatchJob()
+    if backfill_id in known.cancelled:
+        return ()
+    waiting = (
+        each
+        for each in known.ended_badly
+        if each.backfill_id == backfill_id and each.run_id in known.to_retry
+    )
+    skipped = (not_tried_again(each, "the backfill was cancelled", now) for each in waiting)
+    return (JobBackfillCancelled(job=job, backfill_id=backfill_id, cancelled_at=now), *skipped)
+
+
+def _done_already(job: BatchJob, run: str, now: datetime) -> Iterator[Event]:
+    """Retries of a run that has succeeded after all, and that have not gone out."""
+    later = job.attempts_after(run)
+    for each in job.waiting:
+        if each.run_id in later:
+            yield JobRunSkipped(
+                job=each.job,
+                run_id=each.run_id,
+                nominal_at=each.nominal_at,
+                skipped_at=now,
+                reason=f"run {run} has succeeded after all",
+                retry_of=each.retry_of,
+            )
+
+
+def _retry_at(job: BatchJob, definition: JobDefinition, run: JobFired, now: datetime) -> datetime | None:
     retries = definition.policy.retries
-    return None if run.attempt >= retries.attempts else now + retries.pause_before(run.attempt + 1)
+    nobody_wants_it = run.run_id in job.moot or run.backfill_id in job.cancelled
+    if nobody_wants_it or run.attempt >= retries.attempts:
+        return None
+    return now + retries.pause_before(run.attempt + 1)

@@ -8,6 +8,7 @@ from immutables import Map
 
 from domain.event import Event
 from domain.job.events import (
+    JobBackfillCancelled,
     JobEvent,
     JobFired,
     JobPaused,
@@ -49,8 +50,9 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a job's firings.
 
     ``runs`` tells of every run by its id, and by what else a report may go by. ``open_runs`` are the oldest
-    first; of those that ``ended_badly`` of late a report may still come, or another try. ``unnoted`` ended
-    before it was noted that the broker had their trigger: a worker may be that quick.
+    first; one is ``moot`` whose earlier attempt has succeeded after all. Of those that ``ended_badly`` of
+    late a report may still come, or another try, of those ``to_retry``; none of ``cancelled`` backfills.
+    ``unnoted`` ended before it was noted that the broker had their trigger: a worker may be that quick.
     """
 
     runs: Map[str, str] = Map()
@@ -58,19 +60,33 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     waiting: tuple[JobRunScheduled, ...] = ()
     ended_badly: tuple[JobFired, ...] = ()
     timed_out: frozenset[str] = frozenset()
+    to_retry: frozenset[str] = frozenset()
+    moot: frozenset[str] = frozenset()
+    cancelled: tuple[str, ...] = ()
     unnoted: tuple[str, ...] = ()
     missed_until: datetime | None = None
     unmatched: int = 0
     pause: Pause | None = None
 
-    @property
-    def in_the_way(self) -> tuple[JobFired, ...]:
-        """The open runs that cron minds: not those of a backfill, nor those that nobody waits for."""
+    def in_the_way(self, now: datetime) -> tuple[JobFired, ...]:
+        """The open runs that cron minds: not a backfill's, nor those that nobody waits for any more."""
         return tuple(
             each.fired
             for each in self.open_runs
-            if each.fired.backfill_id is None and each.fired.deadline_seconds is not None
+            if each.fired.backfill_id is None
+            and each.fired.deadline_seconds is not None
+            and (each.deadline_at is None or now < each.deadline_at)
         )
+
+    def attempts_after(self, run_id: str) -> frozenset[str]:
+        """The runs that were opened in place of one, and in place of those."""
+        found = {run_id}
+        runs: list[JobFired | JobRunScheduled] = [*self.ended_badly]
+        runs += (each.fired for each in self.open_runs)
+        for each in (*runs, *self.waiting):
+            if each.retry_of in found:
+                found.add(each.run_id)
+        return frozenset(found - {run_id})
 
     @property
     def queued(self) -> JobRunScheduled | None:
@@ -100,9 +116,11 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
     replace = msgspec.structs.replace
     match event:
         case JobRunScheduled():
+            job = _tried_again(job, event.retry_of)
             waiting = (*(each for each in job.waiting if each.run_id != event.run_id), event)
             return replace(job, runs=job.runs.set(event.run_id, event.run_id), waiting=waiting)
         case JobFired():
+            job = _tried_again(job, event.retry_of)
             waiting = tuple(each for each in job.waiting if each.run_id != event.run_id)
             open_runs = (*job.open_runs, OpenRun(event))
             runs = job.runs.set(event.run_id, event.run_id)
@@ -117,16 +135,15 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
             unnoted = tuple(each for each in job.unnoted if each != event.run_id)
             return replace(job, open_runs=open_runs, unnoted=unnoted)
         case JobRunCompleted():
-            ended_badly = tuple(each for each in job.ended_badly if each.run_id != event.run_id)
-            timed_out = job.timed_out - {event.run_id}
-            return replace(_closed(job, event.run_id), ended_badly=ended_badly, timed_out=timed_out)
+            return _succeeded(job, event.run_id)
         case JobRunFailed():
-            return _ended_badly(job, event.run_id)
+            return _ended_badly(job, event)
         case JobRunTimedOut():
-            return replace(_ended_badly(job, event.run_id), timed_out=job.timed_out | {event.run_id})
+            return replace(_ended_badly(job, event), timed_out=job.timed_out | {event.run_id})
         case JobRunMissed():
             return replace(job, runs=job.runs.set(event.run_id, event.run_id))
         case JobRunSkipped():
+            job = _tried_again(job, event.retry_of)
             waiting = tuple(each for each in job.waiting if each.run_id != event.run_id)
             return replace(job, runs=job.runs.set(event.run_id, event.run_id), waiting=waiting)
         case JobRunsMissed():
@@ -137,6 +154,8 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
             return replace(job, pause=Pause(event.by, event.reason, event.paused_at))
         case JobResumed():
             return replace(job, pause=None)
+        case JobBackfillCancelled():
+            return replace(job, cancelled=(*job.cancelled, event.backfill_id)[-_MOST_LATE:])
     assert not isinstance(event, JobEvent)
     raise TypeError(f"{event!r} is no event of a job")
 
@@ -145,11 +164,38 @@ def _closed(job: BatchJob, run_id: str) -> BatchJob:
     run = job.open_run(run_id)
     open_runs = tuple(each for each in job.open_runs if each.fired.run_id != run_id)
     unnoted = job.unnoted if run is None or run.published else (*job.unnoted, run_id)[-_MOST_LATE:]
-    return msgspec.structs.replace(job, open_runs=open_runs, unnoted=unnoted)
+    return msgspec.structs.replace(job, open_runs=open_runs, unnoted=unnoted, moot=job.moot - {run_id})
 
 
-def _ended_badly(job: BatchJob, run_id: str) -> BatchJob:
-    run = job.open_run(run_id)
-    ended = job.ended_badly if run is None else (*job.ended_badly, run.fired)[-_MOST_LATE:]
+def _tried_again(job: BatchJob, run_id: str | None) -> BatchJob:
+    if run_id not in job.to_retry:
+        return job
+    return msgspec.structs.replace(job, to_retry=job.to_retry - {run_id})
+
+
+def _succeeded(job: BatchJob, run_id: str) -> BatchJob:
+    """Neither it nor what was to be done in its place is waited for any more."""
+    later = job.attempts_after(run_id)
+    over = later | {run_id}
+    job = _closed(job, run_id)
+    return msgspec.structs.replace(
+        job,
+        ended_badly=tuple(each for each in job.ended_badly if each.run_id not in over),
+        timed_out=job.timed_out - over,
+        to_retry=job.to_retry - over,
+        moot=job.moot | {each.fired.run_id for each in job.open_runs if each.fired.run_id in later},
+    )
+
+
+def _ended_badly(job: BatchJob, event: JobRunFailed | JobRunTimedOut) -> BatchJob:
+    run = job.open_run(event.run_id)
+    kept = run is not None and not event.moot
+    ended = (*job.ended_badly, run.fired)[-_MOST_LATE:] if run is not None and kept else job.ended_badly
     known = frozenset(each.run_id for each in ended)
-    return msgspec.structs.replace(_closed(job, run_id), ended_badly=ended, timed_out=job.timed_out & known)
+    to_retry = job.to_retry if event.retry_at is None else job.to_retry | {event.run_id}
+    return msgspec.structs.replace(
+        _closed(job, event.run_id),
+        ended_badly=ended,
+        timed_out=job.timed_out & known,
+        to_retry=to_retry & known,
+    )

@@ -1,14 +1,15 @@
 """One supervised connection to RabbitMQ: it starts when the broker does, and comes back with it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
 import anyio
 import structlog
 from aio_pika import RobustConnection
+from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import AMQPError
 from faststream.exceptions import FastStreamException
 from faststream.rabbit import Channel, RabbitBroker
@@ -42,6 +43,11 @@ class _Broker(RabbitBroker):
         super().__init__(url, **options)
         self._begun: RobustConnection | None = None
         self._connection_kwargs["connection_class"] = self._begin
+
+    async def channel(self) -> AbstractChannel:
+        """A further channel: what the broker refuses on it closes no other."""
+        assert self._begun is not None
+        return await self._begun.channel(publisher_confirms=False)
 
     async def let_go(self) -> None:
         """End what :meth:`stop` does not know of. Twice is harmless."""
@@ -114,6 +120,15 @@ class RabbitConnection:
                 may_pass=lambda error, _: isinstance(error, BROKER_ERRORS),
                 on_failure=self._note_failure,
             )
+
+    @asynccontextmanager
+    async def channel(self) -> AsyncIterator[AbstractChannel]:
+        """A channel for a while, on which the broker may refuse something."""
+        channel = await self.broker.channel()
+        try:
+            yield channel
+        finally:
+            await channel.close()
 
     async def until_up(self, seconds: float) -> bool:
         """Wait for the connection, and tell whether it came within ``seconds``."""

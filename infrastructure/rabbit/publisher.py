@@ -13,10 +13,11 @@ from pamqp.commands import Basic
 
 from application.integration import ENVELOPE_VERSION, Source, envelope
 from application.ports import PublicMessage
-from domain.errors import BrokerUnavailable
+from domain.errors import BrokerUnavailable, MessageUnroutable
 from domain.lease import Lease
 from infrastructure.rabbit.connection import BROKER_ERRORS, RabbitConnection, lost_connection_raised
-from infrastructure.rabbit.topology import PlainQueue, RabbitNames, topic_exchange
+from infrastructure.rabbit.job_queues import JobQueues
+from infrastructure.rabbit.topology import RabbitNames, topic_exchange
 
 CONFIRM_TIMEOUT_SECONDS = 10.0
 
@@ -38,11 +39,12 @@ class RabbitPublisher:
         self._source = source
         self._exchange = topic_exchange(names.exchange)
         self._channel: AbstractChannel | None = None
+        self._job_queues = JobQueues(names)
         self._turn = asyncio.Semaphore(in_flight)
         self._count = count
 
     async def run(self) -> None:
-        """Connect, and declare the exchange and the job queues, so that no trigger is ever unroutable."""
+        """Connect, and declare the exchange and the job queues, so that triggers wait there for a worker."""
         await self.connection.connect(self._declare)
 
     async def publish(self, message: PublicMessage, lease: Lease) -> None:
@@ -50,6 +52,7 @@ class RabbitPublisher:
 
         Raises:
             BrokerUnavailable: no confirmation came; it may or may not be there.
+            MessageUnroutable: it must reach a queue, and there is none, not after another declaration either.
             LeaseLost: the lease was lost while the message waited for its turn.
         """
         wire_type = self._names.wire_type(message.type)
@@ -65,32 +68,35 @@ class RabbitPublisher:
             headers={"tenantId": message.tenant, "version": ENVELOPE_VERSION},
         )
         async with self._turn:
-            if not await self.connection.until_up(CONFIRM_TIMEOUT_SECONDS) or self._channel is None:
-                raise BrokerUnavailable(self.connection.error or "not connected")
-            lease.check()
             try:
                 with lost_connection_raised():
-                    async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
-                        channel = await self._channel.get_underlay_channel()
-                        confirmation = await channel.basic_publish(
-                            body,
-                            exchange=self._names.exchange,
-                            routing_key=wire_type,
-                            properties=properties,
-                            mandatory=message.type in self._names.job_queues,
-                        )
+                    if not await self._is_taken(body, wire_type, properties, message, lease):
+                        await self._job_queues.declare(self.connection)
+                        if not await self._is_taken(body, wire_type, properties, message, lease):
+                            raise MessageUnroutable(f"no queue takes {wire_type}")
             except BROKER_ERRORS as error:
                 raise BrokerUnavailable(f"{wire_type} is not confirmed: {error!r}") from error
-        if not isinstance(confirmation, Basic.Ack):
-            await self._declare(self.connection.broker, again=True)
-            raise BrokerUnavailable(f"{self._names.job_queues[message.type]} was missing")
         self._count(message)
 
-    async def _declare(self, broker: RabbitBroker, *, again: bool = False) -> None:
+    async def _is_taken(
+        self, body: bytes, wire_type: str, properties: Basic.Properties, message: PublicMessage, lease: Lease
+    ) -> bool:
+        """Publish, and tell whether a queue took it, as far as one must."""
+        if not await self.connection.until_up(CONFIRM_TIMEOUT_SECONDS) or self._channel is None:
+            raise BrokerUnavailable(self.connection.error or "not connected")
+        lease.check()
+        async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
+            channel = await self._channel.get_underlay_channel()
+            confirmation = await channel.basic_publish(
+                body,
+                exchange=self._names.exchange,
+                routing_key=wire_type,
+                properties=properties,
+                mandatory=message.mandatory,
+            )
+        return isinstance(confirmation, Basic.Ack)
+
+    async def _declare(self, broker: RabbitBroker) -> None:
         exchange = await broker.declare_exchange(self._exchange)
         self._channel = exchange.channel
-        for message_type, name in self._names.job_queues.items():
-            queue = await broker.declare_queue(PlainQueue(name))
-            if again:
-                await queue.declare()
-            await queue.bind(exchange, routing_key=self._names.wire_type(message_type))
+        await self._job_queues.declare(self.connection)

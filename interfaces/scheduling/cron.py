@@ -22,6 +22,8 @@ from interfaces.scheduling.wall_clock import first_change, instant_of, offset, o
 
 _LONGEST = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 _SECOND = timedelta(seconds=1)
+_END_OF_TIME = datetime(9999, 12, 30, tzinfo=UTC)
+"""A delay can be added to whatever is before it."""
 
 
 class InvalidCron(ValueError):
@@ -62,12 +64,17 @@ class UnixCron:
         return self._next_by_wildcards(moment) if self._of_wildcards else self._next_fixed(moment)
 
     def upcoming(self, moment: datetime, count: int) -> tuple[datetime, ...]:
-        """The next `count` firings strictly after an aware moment, in UTC."""
+        """The next `count` firings strictly after an aware moment, in UTC; fewer where time ends, in 9999."""
         return tuple(islice(self._after(moment), count))
 
     def _after(self, moment: datetime) -> Iterator[datetime]:
         while True:
-            moment = self.next_after(moment)
+            try:
+                moment = self.next_after(moment)
+            except OverflowError:
+                return
+            if moment >= _END_OF_TIME:
+                return
             yield moment
 
     def _next_fixed(self, moment: datetime) -> datetime:

@@ -16,6 +16,7 @@ from domain.job import (
     fire,
     paused,
     run_id,
+    unseen,
 )
 from interfaces.scheduling.catch_up import caught_up
 from interfaces.scheduling.cron import UnixCron
@@ -78,7 +79,7 @@ def _tried_out(
 ) -> Sequence[PlannedFiring]:
     passed = caught_up(definition, schedule, watched_until, now=now)
     told = [
-        PlannedFiring(each, each, "miss", "it is not made up for")
+        PlannedFiring(each, each, "miss", unseen(each))
         for each in passed.missed
         if state is None or not state.is_known(run_id(definition.name, each), each)
     ]

@@ -120,6 +120,35 @@ async def test_cancelled_it_waits_for_what_is_open_and_starts_nothing(tmp_path: 
         assert [each.run_id for each in await running.fired()] == windows()[:2]
 
 
+async def test_cancelled_it_tries_nothing_again_and_frees_its_place(tmp_path: Path) -> None:
+    async with backfilling(tmp_path, policy=RETRIED) as running:
+        for number in range(MOST_UNFINISHED):
+            await running.request(f"b-{number}", ends_at=day(2))
+        await running.settle()
+        waits, open_run, *_ = [each.fired for each in (await running.job()).open_runs]
+        await running.report(waits.run_id, error="no disk")
+        for backfill_id in (waits.backfill_id, open_run.backfill_id):
+            assert backfill_id is not None
+            await running.dispatch(
+                CancelBackfill(
+                    meta=metadata(tenant=SYSTEM_TENANT),
+                    backfill_id=backfill_id,
+                    job=JOB,
+                    by="bob",
+                    reason="enough",
+                )
+            )
+        await running.settle()
+        assert (await running.backfill(waits.backfill_id or "")).outcome == "cancelled"
+        assert (await running.backfill(open_run.backfill_id or "")).outcome is None
+        await running.request("one more")
+        await running.request("and another")
+        await running.report(open_run.run_id, error="no disk")
+        assert (await running.backfill(open_run.backfill_id or "")).outcome == "cancelled"
+        await running.pass_time(minutes=2)
+        assert [each for each in await running.fired() if each.retry_of is not None] == []
+
+
 async def test_the_place_of_one_that_has_ended_is_free_for_another(tmp_path: Path) -> None:
     async with backfilling(tmp_path) as running:
         for number in range(MOST_UNFINISHED):

@@ -162,6 +162,7 @@ def test_every_event_is_either_told_or_deliberately_not() -> None:
         "definition.retired",
         "delegation.ended",
         "delegation.made",
+        "job.backfill_cancelled",
         "job.paused",
         "job.report_unmatched",
         "job.resumed",

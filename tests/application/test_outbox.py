@@ -9,11 +9,11 @@ import pytest
 from application.commands import Command
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
-from application.job_commands import NoteJobPublished
+from application.job_commands import FailJobRun, NoteJobPublished
 from application.outbox import Outbox
 from application.pasts import Past
 from application.ports import PublicMessage
-from domain.errors import BrokerUnavailable, StoreUnavailable
+from domain.errors import BrokerUnavailable, MessageUnroutable, StoreUnavailable
 from domain.event import Recorded
 from domain.job import JobFired, JobRunCompleted
 from domain.lease import Lease
@@ -215,3 +215,26 @@ async def test_a_store_that_is_away_when_it_is_noted_fails_the_batch_and_sends_n
     notes.away = False
     await outbox.handle(firings(ONE, "a"), LEASE)
     assert (broker.confirmed, notes.runs) == (["a"], ["a"])
+
+
+async def test_a_trigger_that_no_queue_takes_fails_its_run_and_holds_nothing_up() -> None:
+    class NoQueue(Broker):
+        async def publish(self, message: PublicMessage, lease: Lease) -> None:
+            await super().publish(message, lease)
+            assert message.mandatory
+            if run_of(message) == "b":
+                raise MessageUnroutable("no queue takes it")
+
+    failed: list[FailJobRun] = []
+
+    async def fail(command: Command) -> Committed:
+        assert isinstance(command, FailJobRun)
+        failed.append(command)
+        return Committed("stream", Past(), (), "position", 0)
+
+    broker, notes = NoQueue(), Noted()
+    events = firings(ONE, "a", "b", "c")
+    await Outbox(broker, Dispatcher({NoteJobPublished: notes, FailJobRun: fail})).handle(events, LEASE)
+    assert (broker.confirmed, notes.runs) == (["a", "b", "c"], ["a", "c"])
+    assert [(each.reference, each.error) for each in failed] == [("b", "no queue takes it")]
+    assert failed[0].meta.causation_id == str(events[1].event_id)

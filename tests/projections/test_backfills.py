@@ -104,7 +104,9 @@ def test_another_run_of_a_window_stands_in_the_place_of_the_one_before() -> None
 
 
 def test_it_says_who_has_cancelled_it_and_how_it_ended() -> None:
-    cancelled = BackfillCancelled(backfill_id=ASKED.backfill_id, by="bob", reason="enough", cancelled_at=NOW)
+    cancelled = BackfillCancelled(
+        backfill_id=ASKED.backfill_id, job=ASKED.job, by="bob", reason="enough", cancelled_at=NOW
+    )
     shown = document(*BEGUN, cancelled)
     assert (shown["status"], shown["cancelledBy"], shown["cancelReason"]) == ("cancelling", "bob", "enough")
     rest = (completed(ASKED, 1), completed(ASKED, 2), ended(ASKED, "cancelled"))

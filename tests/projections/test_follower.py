@@ -256,6 +256,20 @@ async def test_while_it_fails_it_says_so_with_the_error_and_the_lag_and_recovers
     assert status.state == "stopped"
 
 
+async def test_who_stands_back_from_what_fails_lags_behind_nothing(
+    at: Setting, log: PartitionedLog, clock: SettableClock
+) -> None:
+    at.handler.failures = 1_000_000
+    log.append("one", "a")
+    async with anyio.create_task_group() as group:
+        group.start_soon(at.follower.run, LEASE)
+        await until(lambda: at.follower.status.failures >= 1)
+        group.cancel_scope.cancel()
+    clock.advance(seconds=90)
+    status = at.follower.status
+    assert (status.state, status.lag_seconds, status.error) == ("standby", 0.0, None)
+
+
 async def test_a_log_that_is_away_is_waited_for(at: Setting, log: PartitionedLog) -> None:
     log.append("one", "a")
     log.error = StoreUnavailable("away")

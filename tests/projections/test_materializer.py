@@ -9,14 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from domain.backfill import backfill_stream
 from domain.event import Recorded
 from domain.workflow import workflow_stream
 from projections.approvals import Approvals
+from projections.backfills import Backfills
 from projections.executions import Executions
 from projections.ports import Container, Document, Json
 from projections.projection import GAP_TRIES, Materializer, Projection, ProjectionGap, document_of
 from projections.workflows import Workflows
 from tests.builders import LEASE, OTHER_TENANT, TENANT, recorded
+from tests.domain.backfill.asked import completed, failed, plan, requested, started
 from tests.projections.memory_documents import Key, MemoryDocuments
 from tests.projections.stories import PROJECTIONS, approval_story, logs, workflow_story
 
@@ -33,7 +36,9 @@ def materialized(batches: Batches) -> dict[str, dict[Key, Document]]:
             for batch in batches:
                 await materializer.handle([each for each in batch if materializer.wants(each.event)], LEASE)
 
-    anyio.run(handle)
+    with capture_logs() as said:
+        anyio.run(handle)
+    assert said == [], "a document was left behind"
     return documents.containers
 
 
@@ -167,6 +172,18 @@ async def test_an_old_version_is_not_even_written_again() -> None:
     await materializer.handle(story[:1], LEASE)
     await materializer.handle(story, LEASE)
     assert documents.written == 1
+
+
+@pytest.mark.anyio
+async def test_what_a_backfill_has_behind_it_is_no_reason_to_complain_when_it_comes_again() -> None:
+    asked = plan()
+    life = [requested(asked), started(asked, 1), failed(asked, 1), started(asked, 2), completed(asked, 2)]
+    story = recorded(backfill_stream("b-1"), life)
+    documents = MemoryDocuments()
+    with capture_logs() as said:
+        for batch in (story, story[1:], story):
+            await Materializer(Backfills(), documents).handle(batch, LEASE)
+    assert said == []
 
 
 @pytest.mark.anyio

@@ -9,6 +9,7 @@ from domain.backfill import BackfillCancelled, BackfillWindowTriedAgain
 from domain.errors import BackfillHasEnded, BackfillNotFound, BadInput
 from tests.builders import NOW
 from tests.domain.backfill.asked import (
+    JOB,
     begun,
     cancelling,
     completed,
@@ -37,7 +38,7 @@ def tried_again(number: int, run_id: str, attempt: int = 2) -> BackfillWindowTri
     )
 
 
-CANCELLED = BackfillCancelled(backfill_id="b-1", by="bob", reason="enough", cancelled_at=NOW)
+CANCELLED = BackfillCancelled(backfill_id="b-1", job=JOB, by="bob", reason="enough", cancelled_at=NOW)
 
 
 def test_it_begins_with_as_many_windows_as_may_be_open() -> None:

@@ -29,7 +29,7 @@ from tests.domain.job.stories import (
     time_out,
     waiting,
 )
-from tests.jobs import JOB, definition, fired, published
+from tests.jobs import DEADLINE, JOB, definition, fired, published
 
 FIRST, SECOND, THIRD = after(hours=1), after(hours=2), after(hours=3)
 RUN_1, RUN_2 = run_id(JOB, FIRST), run_id(JOB, SECOND)
@@ -83,6 +83,13 @@ def test_the_runs_of_a_backfill_are_in_nobodys_way(rules: job.JobDefinition) -> 
 def test_an_open_run_that_nobody_waits_for_is_in_nobodys_way(rules: job.JobDefinition) -> None:
     """As versions before 2 have left them: no report and no deadline would ever end the wait."""
     given(fired("old", deadline_seconds=None)).when(fire(FIRST, rules)).then(cron_run(FIRST))
+
+
+def test_a_run_whose_deadline_has_passed_is_in_nobodys_way_though_its_timer_has_not_fired() -> None:
+    at = NOW + DEADLINE
+    for rules in (SKIP, QUEUE):
+        given(fired(), published()).when(fire(at, rules)).then(cron_run(at))
+    given(fired(), published()).when(fire(FIRST, SKIP)).then(skipped(FIRST, "run run-1 is still open"))
 
 
 def test_one_firing_waits_for_the_open_run_and_goes_out_at_its_end() -> None:

@@ -96,6 +96,13 @@ def test_the_next_firing_is_strictly_after_the_moment() -> None:
     assert cron.next_after(at + timedelta(microseconds=1)) == at + timedelta(minutes=15)
 
 
+@pytest.mark.parametrize("expression", ["* * * * *", "0 1 * * *", "0 0 29 2 *"])
+def test_towards_the_end_of_time_there_are_fewer(expression: str) -> None:
+    last = datetime(9999, 12, 31, 23, 58, 30, tzinfo=UTC)
+    for zone in ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        assert len(UnixCron(expression, ZoneInfo(zone)).upcoming(last, 10)) <= 1
+
+
 def test_a_moment_of_any_zone_gives_the_same_instant() -> None:
     cron = UnixCron("0 1 * * *", ZoneInfo("Europe/Berlin"))
     moment = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -94,9 +94,7 @@ def outcomes(events: list[Event], rules: JobDefinition) -> list[PlannedFiring]:
                 due_at = max(rules.policy.due_at(JOB, nominal_at), event.skipped_at)
                 told.append(PlannedFiring(nominal_at, due_at, "skip", event.reason))
             case JobRunMissed():
-                told.append(
-                    PlannedFiring(event.nominal_at, event.nominal_at, "miss", "it is not made up for")
-                )
+                told.append(PlannedFiring(event.nominal_at, event.nominal_at, "miss", event.reason))
             case JobRunsMissed():
                 raise AssertionError("so many are told as one that a preview cannot be held against it")
     return sorted(told, key=lambda each: each.nominal_at)
