@@ -4,11 +4,13 @@ import socket
 
 import structlog
 
+from application.integration import JOB_TRIGGER
 from config.approvals import ApprovalParts
 from config.container import Container
 from config.kinds import ROLES
 from config.sections import Settings
 from config.urls import mask_url
+from domain.job import JobDefinition
 from domain.values import timestamp
 from infrastructure.clock import SystemClock
 from interfaces.approvals.file import EVERYONE_ELSE
@@ -110,6 +112,7 @@ def _announce_jobs(container: Container) -> None:
                 cron=schedule.expression,
                 zone=schedule.time_zone.key,
                 next_firing=timestamp(schedule.next_after(now)),
+                **_way_of(container.settings, container.jobs.find(job)),
             )
         else:
             why = (
@@ -125,6 +128,14 @@ def _announce_jobs(container: Container) -> None:
         log.info("heartbeat", on=str(heartbeat), every_seconds=EVERY_SECONDS)
     else:
         log.info("heartbeat", off="batch_jobs.heartbeat_url is not set: nobody outside misses the scheduler")
+
+
+def _way_of(settings: Settings, job: JobDefinition) -> dict[str, str]:
+    """Where the triggers of a job go that does not go by those of the platform."""
+    if job.message_type == JOB_TRIGGER:
+        return {}
+    queue = settings.batch_jobs.queues.get(job.message_type)
+    return {"message_type": job.message_type, "queue": queue or "none of its own: whoever has bound one"}
 
 
 def _announce_auth(container: Container) -> None:

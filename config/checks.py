@@ -156,6 +156,7 @@ def _each_job_fires_at_some_time(settings: Settings) -> Iterator[Fault]:
             yield Fault(
                 ("batch_jobs", "jobs", job),
                 f"it has no cron, and is none of the platform's{did_you_mean(job, known)}",
+                about=(("batch_jobs", "jobs", job, "cron"),),
             )
 
 
@@ -180,6 +181,8 @@ def _job_queues_are_reached_by_one_type_each(settings: Settings) -> Iterator[Fau
             yield Fault((*path, "message_type"), "that type means something else already")
         if rules.queue in taken:
             yield Fault((*path, "queue"), "this service uses that queue itself")
+        elif rules.queue is not None and rules.queue.startswith("amq."):
+            yield Fault((*path, "queue"), "names that begin with amq. are the broker's own")
         other, queue = first.setdefault(rules.message_type, (job, rules.queue))
         if queue != rules.queue:
             yield Fault((*path, "queue"), f"{other} sends the same message_type elsewhere")

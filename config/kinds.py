@@ -130,7 +130,11 @@ def _typed(schema: object) -> object:
 
 def _json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     if faults := schema_faults(schema):
-        raise ValueError("; ".join(f"{each.field}: {each.message}" for each in faults[:3]))
+        told = (f"{each.field}: {each.message}" if each.field else each.message for each in faults[:3])
+        raise ValueError("; ".join(told))
+    types = schema.get("type", "object")
+    if "object" not in ([types] if isinstance(types, str) else types):
+        raise ValueError("metadata is an object, and it takes none")
     return schema
 
 

@@ -38,11 +38,11 @@ def _fault(finding: Any) -> Fault:
     path: Path = tuple(str(part) for part in finding["loc"] if part != _KEY)
     if finding["type"] == "extra_forbidden":
         return Fault(path, "unknown setting" + _near(path))
+    if finding["loc"][-1] == _KEY:
+        names = _names_at(path) if _is_section(path) else allowed_at(path)
+        return Fault(path, "it cannot be called that", names.words if names else "")
     if _is_section(path):
         return Fault(path, "it must be a section with " + ", ".join(_section_at(path).model_fields))
-    if finding["loc"][-1] == _KEY:
-        keys = allowed_at(path)
-        return Fault(path, "unknown key", keys.words if keys else "")
     reason = str(finding["ctx"]["error"]) if finding["type"] == "value_error" else ""
     allowed = allowed_at(path)
     return Fault(path, reason, allowed.words if allowed else str(finding["msg"]))
@@ -81,6 +81,14 @@ def _field_at(path: Path) -> FieldInfo | None:
             return field
         section = inner
     return None
+
+
+def _names_at(path: Path) -> Allowed | None:
+    """What the sections by name may be called, one of which stands at a place."""
+    field = _field_at(path[:-1])
+    kinds = get_args(field.annotation) if field else ()
+    metadata = getattr(kinds[0], "__metadata__", ()) if kinds else ()
+    return next((meta for meta in metadata if isinstance(meta, Allowed)), None)
 
 
 def _is_section(path: Path) -> bool:

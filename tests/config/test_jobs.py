@@ -100,7 +100,8 @@ def test_the_shipped_schemas_take_what_operators_give() -> None:
     by_name = {each.name: each for each in load_settings(environ={}).batch_jobs.definitions}
     backfill = by_name["risk-snapshot-backfill"].metadata_schema
     assert not value_faults(backfill, {"from": "2026-01-01", "to": "2026-01-31"}, "metadata")
-    assert value_faults(backfill, {"from": "yesterday"}, "metadata")
+    for no_date in ("yesterday", "2026-13-01", "2026-00-01", "2026-01-32"):
+        assert value_faults(backfill, {"from": no_date}, "metadata")
     tenants = by_name["model-monitoring"].metadata_schema
     assert not value_faults(tenants, {"tenantIds": ["t"]}, "metadata")
     assert value_faults(tenants, {"tenantIds": "t"}, "metadata")
@@ -120,6 +121,17 @@ def test_the_shipped_schemas_take_what_operators_give() -> None:
         (
             {"propagation": {"metadata_schema": {"type": "objekt"}}},
             "batch_jobs.jobs.propagation.metadata_schema",
+        ),
+        ({"propagation": {"metadata_schema": {"type": "string"}}}, "metadata is an object"),
+        (
+            {"propagation": {"metadata_schema": {"$ref": "#"}}},
+            "metadata_schema: refers to itself without end",
+        ),
+        ({"a b": {"cron": "0 5 * * *"}}, "it cannot be called that; allowed: 1 to 255 letters, digits and"),
+        ({"my-own": {"cron": "0 5 * *"}}, "batch_jobs.jobs.my-own.cron is"),
+        (
+            {"propagation": {"message_type": "own.type", "queue": "amq.mine"}},
+            "names that begin with amq. are the broker's own",
         ),
         ({"propagation": "off"}, "batch_jobs.jobs.propagation: it must be a section with cron"),
         ({"propagation": {"queue": "mine"}}, "give it a message_type too"),
