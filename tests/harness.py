@@ -27,7 +27,7 @@ USER = "5b9d1c1e-2f0a-4b8e-8d43-0d6b7f2c4a11"
 UNKNOWN_ID = "9e5b8a34-0c1d-4f6e-b7a2-4d3c2b1a0f9e"
 """A thing of that id is never made."""
 
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 30.0
 
 
 def settings_in(folder: Path, *, overlay: Mapping[str, Any] | None = None, **environ: str) -> Settings:
