@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.service import TENANT, USER
+from benchmarks.service import ASKER, TENANT, USER
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Call:
     path: str
     body: dict[str, Any] | None = None
     tenant: str = TENANT
+    user: str = USER
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,7 @@ class Answer:
 
 def client(url: str, connections: int) -> aiohttp.ClientSession:
     """A session with that many connections to ``/api/v1``."""
-    return aiohttp.ClientSession(
-        f"{url}/api/v1/", connector=aiohttp.TCPConnector(limit=connections), headers={"X-User-ID": USER}
-    )
+    return aiohttp.ClientSession(f"{url}/api/v1/", connector=aiohttp.TCPConnector(limit=connections))
 
 
 async def ask(session: aiohttp.ClientSession, call: Call) -> Answer:
@@ -43,7 +42,7 @@ async def ask(session: aiohttp.ClientSession, call: Call) -> Answer:
         RuntimeError: the answer was none of the good ones.
     """
     began = time.perf_counter()
-    headers = {"X-Tenant-ID": call.tenant}
+    headers = {"X-Tenant-ID": call.tenant, "X-User-ID": call.user}
     async with session.request(call.method, call.path, json=call.body, headers=headers) as answer:
         body = await answer.read()
         seconds = time.perf_counter() - began
@@ -78,8 +77,9 @@ def creating(count: int, tenant: str = TENANT) -> Iterable[Call]:
         yield Call(
             "POST",
             "hitl/approvals",
-            {"opportunityId": f"opp-{number}", "riskScore": 0.87, "amount": 250_000, "ownerId": USER},
+            {"opportunityId": f"opp-{number}", "riskScore": 0.87, "amount": 250_000, "ownerId": ASKER},
             tenant,
+            ASKER,
         )
 
 

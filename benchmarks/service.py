@@ -22,6 +22,8 @@ from tests.services import free_port
 
 TENANT = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
 USER = "5b9d1c1e-2f0a-4b8e-8d43-0d6b7f2c4a11"
+ASKER = "1f6c8f0a-9f55-4f0e-8a0e-3c1f7b2d9e44"
+"""Who asks for an approval may not decide on it."""
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
