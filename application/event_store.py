@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import structlog
+from eventsourcing.persistence import StoredEvent
 
 from application.deciders import Committed, Decider, decide_together
 from application.event_log import (
@@ -22,6 +23,7 @@ from application.event_log import (
     number_of,
     position_of,
 )
+from application.log_copy import Entry
 from application.pasts import Events, Evolve, Past, Pasts
 from application.subscription import Subscription, Wants
 from application.workers import Workers, one_by_one
@@ -195,6 +197,14 @@ class EventStore:
         if newest is None or newest > self._newest:
             self._newest = max(self._newest, newest or 0)
             self._wake()
+
+    def recorded(self, entry: Entry) -> Recorded:
+        """A stored event as it was recorded, in the payload's present schema version.
+
+        Raises:
+            LookupError, msgspec.MsgspecError: this release cannot read it.
+        """
+        return self._log.recorded(StoredEvent(entry.stream, entry.version, entry.topic, entry.state))
 
     def close(self) -> None:
         """Give back every connection, once nobody is at it: a driver whose connection is closed under it

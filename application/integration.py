@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from application.audit.anchors import ANCHORED
 from application.ports import PublicMessage
 from domain.approval import (
     ApprovalApproved,
@@ -54,6 +55,7 @@ PUBLISHED_TYPES = (
     *(told for told in msgspec.structs.astuple(OPPORTUNITY_ANALYSIS.announcements) if told),
     APPROVAL_COMPLETED,
     *NOTICES.values(),
+    ANCHORED,
 )
 """Every type that goes out of itself; definitions add theirs."""
 

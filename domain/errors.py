@@ -24,6 +24,7 @@
       StoreUnavailable
       BrokerUnavailable
         MessageUnroutable        the broker is there, and no queue takes the message
+      AnchorFileUnavailable
       DirectoryUnavailable
       LeaseLost                another instance does now what this one did
 """
@@ -246,6 +247,10 @@ class BrokerUnavailable(Failure):
 
 class MessageUnroutable(BrokerUnavailable):
     """No queue takes the message, and none that would could be declared."""
+
+
+class AnchorFileUnavailable(Failure):
+    """The file that the audit trail's anchors go to cannot be read, or not written."""
 
 
 class DirectoryUnavailable(Failure):

@@ -31,12 +31,12 @@ _AWAY = (
 class PostgresDatabase:
     """Connections to one database. They come back by themselves when the server does."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, size: int = _POOL_SIZE) -> None:
         self._pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
             conninfo(url),
             kwargs={"autocommit": True},
             min_size=1,
-            max_size=_POOL_SIZE,
+            max_size=size,
             timeout=_TIMEOUT_SECONDS,
             reconnect_timeout=RECONNECT_SECONDS,
             open=False,

@@ -26,12 +26,14 @@ class SqliteDatabase:
     """Connections to one file in WAL mode.
 
     ``synchronous`` NORMAL may lose the last commits at power loss (never at a crash of the process),
-    which suits what is derived from the log and can be derived again.
+    which suits what is derived from the log and can be derived again. A file that is only read is not made
+    where it is missing.
     """
 
-    def __init__(self, path: Path, *, synchronous: Synchronous) -> None:
+    def __init__(self, path: Path, *, synchronous: Synchronous, read_only: bool = False) -> None:
         self._path = path
         self._synchronous = synchronous
+        self._read_only = read_only
         self._writer = self._connect()
         self._writer_turn = anyio.CapacityLimiter(1)
         self._reader_turn = anyio.CapacityLimiter(_READERS)
@@ -98,9 +100,16 @@ class SqliteDatabase:
 
     def _connect(self) -> sqlite3.Connection:
         with _failures_translated(self._path):
+            mode = "ro" if self._read_only else "rwc"
             connection = sqlite3.connect(
-                self._path, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+                f"{self._path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                timeout=_LOCK_TIMEOUT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
             )
+            if self._read_only:
+                return connection
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
         return connection

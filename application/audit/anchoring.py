@@ -1,0 +1,183 @@
+"""Anchors every head that has moved, on a schedule: what one instance at a time does.
+
+An anchor is made and kept beside the log first, then it goes out, into the file and to the broker, and the
+next of its tenant is not made before it is out. So whatever dies in between, the same anchor goes out, if
+need be twice, and never another in its place.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeVar
+
+import anyio
+import structlog
+
+from application.audit.anchors import Anchor, AnchorBook, AnchorFile, Signer, anchor_of, message_of
+from application.audit.chain import Head
+from application.audit.ports import IndexReader
+from application.event_log import PARTITION, number_of
+from application.event_store import EventStore
+from application.ports import Clock, Publisher
+from domain.errors import BrokerUnavailable, LeaseLost
+from domain.lease import Lease
+from domain.values import timestamp
+
+T = TypeVar("T")
+
+AT_ONCE = 500
+
+_LOOK_AGAIN_SECONDS = 0.1
+
+log = structlog.get_logger(__name__)
+
+
+class Anchoring:
+    """A part of the service that needs its lease."""
+
+    name = "audit_anchors"
+
+    def __init__(
+        self,
+        store: EventStore,
+        index: IndexReader,
+        book: AnchorBook,
+        file: AnchorFile,
+        publisher: Publisher,
+        signer: Signer,
+        clock: Clock,
+        *,
+        every_seconds: float,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._book = book
+        self._file = file
+        self._publisher = publisher
+        self._signer = signer
+        self._clock = clock
+        self._every_seconds = every_seconds
+        self._stopping = anyio.Event()
+        self._in_file: set[str] = set()
+        self._published: set[str] = set()
+        self._failing_since: float | None = None
+
+    @property
+    def failing_seconds(self) -> float:
+        """For how long no anchor has gone out that should have."""
+        return 0.0 if self._failing_since is None else anyio.current_time() - self._failing_since
+
+    async def take_over(self, lease: Lease) -> None:
+        """Learn of anchors that the file has and the store has not: it may be a restored backup."""
+        kept = {anchor.tenant_id: anchor for anchor in await self._book.last()}
+        unknown = [
+            anchor
+            for anchor in await self._file.last()
+            if anchor.tenant_id not in kept or kept[anchor.tenant_id].sequence < anchor.sequence
+        ]
+        if unknown:
+            log.warning("anchors_learnt_from_the_file", tenants=len(unknown))
+            for some in _parts(unknown):
+                await self._book.keep(some, lease)
+
+    async def run(self, lease: Lease) -> None:
+        """Anchor at once, and then every so often, until :meth:`stop`."""
+        while not self._stopping.is_set():
+            try:
+                await self.anchor(lease)
+            except LeaseLost:
+                self._failing_since = None
+                raise
+            except Exception:
+                if self._failing_since is None:
+                    self._failing_since = anyio.current_time()
+                raise
+            self._failing_since = None
+            with anyio.move_on_after(self._every_seconds):
+                await self._stopping.wait()
+
+    def stop(self) -> None:
+        """Ask :meth:`run` to return."""
+        self._stopping.set()
+
+    async def anchor(self, lease: Lease) -> None:
+        """Anchor each head that has moved since its last anchor, up to what the log holds now.
+
+        Raises:
+            Failure: something outside is away; what was made goes out the next time.
+            LeaseLost: another instance anchors now.
+        """
+        await self._send(await self._book.waiting(), lease)
+        if not await self._index_has_come_to(number_of(await self._store.head(PARTITION)) or 0):
+            return
+        last = {anchor.tenant_id: anchor for anchor in await self._book.last()}
+        moved = [head for head in await self._index.heads(0) if _has_moved(head, last.get(head.tenant))]
+        for some in _parts(moved):
+            made = [await self._made(head, last.get(head.tenant)) for head in some]
+            lease.check()
+            await self._book.keep(made, lease)
+            await self._send(made, lease)
+
+    async def _index_has_come_to(self, number: int) -> bool:
+        """Wait for it: a head that is being made again is not the tenant's."""
+        while (number_of(await self._index.reached()) or 0) < number:
+            if self._stopping.is_set():
+                return False
+            await anyio.sleep(_LOOK_AGAIN_SECONDS)
+        return True
+
+    async def _made(self, head: Head, previous: Anchor | None) -> Anchor:
+        held = previous is None or await self._still_holds(previous)
+        if previous is not None and not held:
+            log.error(
+                "anchored_head_is_lost",
+                tenant_id=head.tenant,
+                number=previous.number,
+                anchored_at=previous.anchored_at,
+                why="the log was changed, or is another: run workflow-orchestrator audit verify",
+            )
+        return anchor_of(
+            head,
+            previous,
+            previous_held=held,
+            anchored_at=timestamp(self._clock.now()),
+            signer=self._signer,
+        )
+
+    async def _still_holds(self, anchor: Anchor) -> bool:
+        row = await self._index.at(anchor.position)
+        return row is not None and (row.tenant, row.number, row.chain.hex()) == (
+            anchor.tenant_id,
+            anchor.number,
+            anchor.hash,
+        )
+
+    async def _send(self, anchors: Sequence[Anchor], lease: Lease) -> None:
+        for some in _parts(anchors):
+            lease.check()
+            to_file = [anchor for anchor in some if anchor.id not in self._in_file]
+            await self._file.append(to_file)
+            self._in_file.update(anchor.id for anchor in to_file)
+            outcomes = await asyncio.gather(
+                *(self._publish(anchor, lease) for anchor in some), return_exceptions=True
+            )
+            for outcome in outcomes:
+                if isinstance(outcome, Exception):
+                    raise outcome
+            if not all(anchor.id in self._published for anchor in some):
+                raise BrokerUnavailable("a publication ended without its confirmation")
+            await self._book.note_out(some, lease)
+        self._in_file.clear()
+        self._published.clear()
+
+    async def _publish(self, anchor: Anchor, lease: Lease) -> None:
+        if anchor.id not in self._published:
+            await self._publisher.publish(message_of(anchor), lease)
+            self._published.add(anchor.id)
+
+
+def _has_moved(head: Head, anchored: Anchor | None) -> bool:
+    return anchored is None or (head.number, head.chain.hex()) != (anchored.number, anchored.hash)
+
+
+def _parts(all: Sequence[T]) -> list[Sequence[T]]:
+    return [all[begin : begin + AT_ONCE] for begin in range(0, len(all), AT_ONCE)]

@@ -1,0 +1,202 @@
+"""Anchors: signed heads of tenants' chains, to be kept where nobody who can change the log can change them.
+
+Each names the one before it by its id, and its place among its tenant's, so that none can be taken out
+unseen. What is signed is a few lines of text, which anybody can put together again: see ``docs/audit.md``.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Protocol
+
+import msgspec
+
+from application.audit.chain import FORMAT, Head
+from application.ports import PublicMessage
+from domain.lease import Lease
+from domain.values import SYSTEM_TENANT, derived_id
+
+ANCHORED = "workflow.audit.anchored"
+
+
+class Signer(Protocol):
+    """Signs with the service's key."""
+
+    @property
+    def key_id(self) -> str:
+        """The fingerprint of the public key."""
+        ...
+
+    def sign(self, text: bytes) -> bytes:
+        """The signature of a text."""
+        ...
+
+
+class PublicKey(Protocol):
+    """Checks what was signed with the key that belongs to it."""
+
+    @property
+    def key_id(self) -> str:
+        """Its fingerprint."""
+        ...
+
+    def verifies(self, text: bytes, signature: bytes) -> bool:
+        """Whether a signature is of that text and that key."""
+        ...
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A head that somebody has put a signature to; hashes and signatures are in hexadecimal digits."""
+
+    tenant_id: str
+    number: int
+    position: int
+    hash: str
+    signed_at: str
+    key_id: str
+    signature: str
+
+    @property
+    def text(self) -> bytes:
+        """What is signed."""
+        return _lines(
+            f"{FORMAT} head",
+            self.tenant_id,
+            self.number,
+            self.position,
+            self.hash,
+            self.signed_at,
+            self.key_id,
+        )
+
+
+class Anchor(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A signed head with its place among those of its tenant.
+
+    ``previous`` is the id of the one before, empty in the first. ``previous_held`` tells whether the head of
+    that one was still on the chain when this one was made: if not, the log was changed, or is another.
+    """
+
+    tenant_id: str
+    sequence: int
+    number: int
+    position: int
+    hash: str
+    anchored_at: str
+    key_id: str
+    previous: str
+    previous_held: bool
+    signature: str
+
+    @property
+    def text(self) -> bytes:
+        """What is signed."""
+        return _lines(
+            f"{FORMAT} anchor",
+            self.tenant_id,
+            self.sequence,
+            self.number,
+            self.position,
+            self.hash,
+            self.anchored_at,
+            self.key_id,
+            self.previous,
+            "held" if self.previous_held else "lost",
+        )
+
+    @property
+    def id(self) -> str:
+        """What the next one calls it by: SHA-256 of what is signed."""
+        return sha256(self.text).hexdigest()
+
+
+def signed_head(head: Head, signed_at: str, signer: Signer) -> Signed:
+    """A head under a signature of now."""
+    unsigned = Signed(
+        tenant_id=head.tenant,
+        number=head.number,
+        position=head.position,
+        hash=head.chain.hex(),
+        signed_at=signed_at,
+        key_id=signer.key_id,
+        signature="",
+    )
+    return msgspec.structs.replace(unsigned, signature=signer.sign(unsigned.text).hex())
+
+
+def anchor_of(
+    head: Head, previous: Anchor | None, *, previous_held: bool, anchored_at: str, signer: Signer
+) -> Anchor:
+    """The anchor of a head, the next after its tenant's last one."""
+    unsigned = Anchor(
+        tenant_id=head.tenant,
+        sequence=1 if previous is None else previous.sequence + 1,
+        number=head.number,
+        position=head.position,
+        hash=head.chain.hex(),
+        anchored_at=anchored_at,
+        key_id=signer.key_id,
+        previous="" if previous is None else previous.id,
+        previous_held=previous_held,
+        signature="",
+    )
+    return msgspec.structs.replace(unsigned, signature=signer.sign(unsigned.text).hex())
+
+
+def message_of(anchor: Anchor) -> PublicMessage:
+    """What is told of an anchor: the head and its proof, and nothing of what happened."""
+    return PublicMessage(
+        id=derived_id("audit anchor", anchor.id),
+        type=ANCHORED,
+        tenant=SYSTEM_TENANT,
+        timestamp=datetime.fromisoformat(anchor.anchored_at),
+        data=msgspec.to_builtins(anchor),
+        metadata={},
+    )
+
+
+class AnchorBook(Protocol):
+    """The last anchor of each tenant, kept beside the log before it goes out.
+
+    All raise StoreUnavailable when the store is away, and LeaseLost where a lease is given and has passed on.
+    """
+
+    async def last(self) -> Sequence[Anchor]:
+        """The last of each tenant."""
+        ...
+
+    async def of(self, tenant: str) -> Anchor | None:
+        """The last of one tenant."""
+        ...
+
+    async def waiting(self) -> Sequence[Anchor]:
+        """Those that are not known to be out."""
+        ...
+
+    async def keep(self, anchors: Sequence[Anchor], lease: Lease) -> None:
+        """Make each the last of its tenant, not out yet; all or none."""
+        ...
+
+    async def note_out(self, anchors: Sequence[Anchor], lease: Lease) -> None:
+        """They are out."""
+        ...
+
+
+class AnchorFile(Protocol):
+    """Where anchors are kept outside."""
+
+    async def append(self, anchors: Sequence[Anchor]) -> None:
+        """Add them, on the disk when it returns.
+
+        Raises:
+            AnchorFileUnavailable: they are not known to be there.
+        """
+        ...
+
+    async def last(self) -> Sequence[Anchor]:
+        """The last of each tenant in it; none where there is no file."""
+        ...
+
+
+def _lines(*parts: str | int) -> bytes:
+    return "".join(f"{part}\n" for part in parts).encode()

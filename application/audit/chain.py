@@ -1,0 +1,84 @@
+"""The hash chain over a tenant's events: what is hashed, and how one hash follows from another.
+
+Anybody can compute it anew from the stored bytes alone. ``docs/audit.md`` writes it down for those who would
+check it with a program of their own, so it never changes: another way would be another format.
+"""
+
+from hashlib import sha256
+from struct import Struct
+
+import msgspec
+
+from application.log_copy import Entry
+
+FORMAT = "workflow-orchestrator audit v1"
+
+_LEAF = b"workflow-orchestrator audit v1 leaf\n"
+_GENESIS = b"workflow-orchestrator audit v1 genesis\n"
+_LINK = b"workflow-orchestrator audit v1 link\n"
+
+_size = Struct(">Q").pack
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a tenant's chain after ``number`` events, the last of them at ``position`` of the log."""
+
+    tenant: str
+    number: int
+    position: int
+    chain: bytes
+    latest_at: int = 0
+    """The latest time of any event so far, in microseconds since 1970."""
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """An event's place in its tenant's chain."""
+
+    number: int
+    leaf: bytes
+    chain: bytes
+
+
+def leaf_of(stream: str, version: int, topic: str, state: bytes) -> bytes:
+    """SHA-256 of what an event is: each part with its size before it, so that no two events read alike."""
+    name, kind = stream.encode(), topic.encode()
+    return sha256(
+        b"".join(
+            (
+                _LEAF,
+                _size(len(name)),
+                name,
+                _size(version),
+                _size(len(kind)),
+                kind,
+                _size(len(state)),
+                state,
+            )
+        )
+    ).digest()
+
+
+def genesis_of(tenant: str) -> bytes:
+    """What a tenant's first event follows."""
+    return sha256(_GENESIS + tenant.encode()).digest()
+
+
+def linked(before: bytes, leaf: bytes) -> bytes:
+    """The hash of the chain with one more event."""
+    return sha256(_LINK + before + leaf).digest()
+
+
+def beginning_of(tenant: str) -> Head:
+    """The head of a tenant that has no event yet."""
+    return Head(tenant=tenant, number=0, position=0, chain=genesis_of(tenant))
+
+
+def tenant_of(stream: str) -> str:
+    """Whose a stream is: the first part of its name."""
+    return stream.partition("/")[0]
+
+
+def link_after(before: Head, event: Entry) -> Link:
+    """The place of the event that comes next."""
+    leaf = leaf_of(event.stream, event.version, event.topic, event.state)
+    return Link(number=before.number + 1, leaf=leaf, chain=linked(before.chain, leaf))

@@ -1,0 +1,143 @@
+"""A tenant's events as NDJSON that proves itself: the bytes that are hashed, the hashes, and a signed head.
+
+It is read and encoded some hundred events at a time, by calls that leave nothing open in between, so that it
+costs the same memory however much there is, and holds nothing of the store while its reader is slow.
+"""
+
+import base64
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from anyio.to_thread import run_sync
+
+from application.audit.anchors import Signer, signed_head
+from application.audit.chain import FORMAT, Head, genesis_of
+from application.audit.ports import Indexed, IndexReader, StoredLog, Wanted, microseconds
+from application.audit.trail import Reads
+from application.event_log import position_of
+from application.log_copy import Entry
+from application.ports import Clock
+from domain.event import Recorded
+from domain.values import timestamp
+
+AT_ONCE = 500
+
+Shows = Callable[[Recorded], dict[str, Any]]
+"""An event as people read it."""
+
+
+class Export:
+    """Makes exports. Without a signer their heads are not signed."""
+
+    def __init__(
+        self,
+        log: StoredLog,
+        index: IndexReader,
+        reads: Reads,
+        shows: Shows,
+        signer: Signer | None,
+        clock: Clock,
+    ) -> None:
+        self._log = log
+        self._index = index
+        self._reads = reads
+        self._shows = shows
+        self._signer = signer
+        self._clock = clock
+
+    async def chunks(self, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+        """Some lines at a time: a header, an event each, and the head as it was at the beginning.
+
+        ``after`` is where the export begins. Of what is not asked for otherwise the hashes alone are told, so
+        that the chain is whole.
+        """
+        head = await self._index.head(wanted.tenant)
+        first, previous = await self._first(wanted, head)
+        yield _line(
+            {
+                "kind": "header",
+                "format": FORMAT,
+                "tenantId": wanted.tenant,
+                "from": head.number + 1 if first is None else first.number,
+                "previous": previous.hex(),
+                "number": head.number,
+                "exportedAt": timestamp(self._clock.now()),
+            }
+        )
+        everything = Wanted(tenant=wanted.tenant, before_position=head.position + 1)
+        beyond = head.position if first is None else first.position - 1
+        while rows := await self._index.page(everything, beyond=beyond, limit=AT_ONCE):
+            asked = [row.position for row in rows if _is_asked(row, wanted)]
+            entries: Mapping[int, Entry] = await self._log.at(asked) if asked else {}
+            yield await run_sync(self._lines, rows, set(asked), entries)
+            beyond = rows[-1].position
+        yield _line({"kind": "head", **self._told(head)})
+
+    async def _first(self, wanted: Wanted, head: Head) -> tuple[Indexed | None, bytes]:
+        """The first event, and the chain's hash before it."""
+        from_there = Wanted(tenant=wanted.tenant, after=wanted.after, after_position=wanted.after_position)
+        rows = await self._index.page(from_there, beyond=0, limit=1)
+        if not rows or rows[0].position > head.position:
+            return None, head.chain
+        before = await self._index.preceding(wanted.tenant, rows[0].position)
+        return rows[0], genesis_of(wanted.tenant) if before is None else before.chain
+
+    def _lines(self, rows: Sequence[Indexed], asked: set[int], entries: Mapping[int, Entry]) -> bytes:
+        return b"".join(
+            self._event(row, entries.get(row.position)) if row.position in asked else _leaf(row)
+            for row in rows
+        )
+
+    def _event(self, row: Indexed, entry: Entry | None) -> bytes:
+        line: dict[str, Any] = {
+            "kind": "event",
+            "number": row.number,
+            "position": position_of(row.position, row.stream, row.version),
+            "stream": row.stream if entry is None else entry.stream,
+            "version": row.version if entry is None else entry.version,
+            "topic": row.topic if entry is None else entry.topic,
+        }
+        if entry is not None:
+            try:
+                line["state"] = entry.state.decode()
+            except UnicodeDecodeError:
+                line["stateBase64"] = base64.b64encode(entry.state).decode()
+        line["leaf"], line["hash"] = row.leaf.hex(), row.chain.hex()
+        if entry is not None and entry.stream == row.stream:
+            with suppress(LookupError, ValueError, msgspec.MsgspecError):
+                line["event"] = self._shows(self._reads(entry))
+        return _line(line)
+
+    def _told(self, head: Head) -> dict[str, Any]:
+        if self._signer is not None:
+            signed = signed_head(head, timestamp(self._clock.now()), self._signer)
+            told: dict[str, Any] = msgspec.to_builtins(signed)
+            return told
+        return {
+            "tenantId": head.tenant,
+            "number": head.number,
+            "position": head.position,
+            "hash": head.chain.hex(),
+        }
+
+
+def _is_asked(row: Indexed, wanted: Wanted) -> bool:
+    return (
+        wanted.topic in (None, row.topic)
+        and wanted.aggregate_id in (None, row.aggregate_id)
+        and wanted.actor in (None, row.actor)
+        and wanted.correlation_id in (None, row.correlation_id)
+        and (wanted.after is None or row.at > microseconds(wanted.after))
+        and (wanted.before is None or row.at < microseconds(wanted.before))
+        and (wanted.before_position is None or row.position < wanted.before_position)
+    )
+
+
+def _leaf(row: Indexed) -> bytes:
+    return _line({"kind": "leaf", "number": row.number, "leaf": row.leaf.hex(), "hash": row.chain.hex()})
+
+
+def _line(content: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(content) + b"\n"

@@ -1,0 +1,127 @@
+"""What a verification finds, and the chain as it is walked past the anchors."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from application.audit.anchors import Anchor
+
+Kind = Literal[
+    "edited",
+    "deleted",
+    "inserted",
+    "reordered",
+    "truncated",
+    "chain_broken",
+    "index_altered",
+    "anchor_contradicted",
+    "anchor_missing",
+    "anchor_altered",
+    "bad_signature",
+    "unknown_key",
+    "unsigned",
+    "unreadable",
+    "shown_otherwise",
+]
+
+MOST_NAMED = 1_000
+"""Findings that are told one by one; the rest is counted."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """Something that is not as it was written."""
+
+    kind: Kind
+    what: str
+    tenant_id: str | None = None
+    number: int | None = None
+    stream: str | None = None
+    version: int | None = None
+    position: int | None = None
+
+
+class Report:
+    """All that was found. ``notes`` are no faults: what could not be checked, and why."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.more = 0
+        self.notes: list[str] = []
+        self.events = 0
+        self.withheld = 0
+        """Events of which the hash alone was told."""
+        self.anchors = 0
+        self.heads: dict[str, tuple[int, str]] = {}
+        """The end of each chain as it was computed: number and hash."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    def add(self, finding: Finding) -> None:
+        """Tell of something."""
+        if len(self.findings) < MOST_NAMED:
+            self.findings.append(finding)
+        else:
+            self.more += 1
+
+
+class Anchored:
+    """A tenant's chain, walked from event to event past the anchors that lie along it."""
+
+    def __init__(
+        self, tenant: str, anchors: Sequence[Anchor], report: Report, *, begins_after: int = 0
+    ) -> None:
+        self._tenant = tenant
+        self._anchors = sorted(
+            (anchor for anchor in anchors if anchor.number > begins_after), key=lambda each: each.number
+        )
+        self._next = 0
+        self._report = report
+        self._confirmed = begins_after
+        self._contradicted: list[Anchor] = []
+
+    def walk(self, number: int, chain: bytes) -> None:
+        """The chain has come to a number."""
+        while self._next < len(self._anchors) and self._anchors[self._next].number <= number:
+            anchor = self._anchors[self._next]
+            self._next += 1
+            if anchor.number < number:
+                continue
+            if anchor.hash == chain.hex():
+                self._confirmed = number
+                self._report.anchors += 1
+            else:
+                self._contradicted.append(anchor)
+
+    def end(self, number: int) -> None:
+        """The chain has ended at a number."""
+        if self._contradicted:
+            first = self._contradicted[0]
+            more = f", and {len(self._contradicted) - 1} later ones" if self._contradicted[1:] else ""
+            self._report.add(
+                Finding(
+                    kind="anchor_contradicted",
+                    what=f"the anchor {first.sequence} of {first.anchored_at} says that the chain after event"
+                    f" {first.number} is {first.hash}{more}; it is not. From event {self._confirmed + 1} to"
+                    f" {first.number} something was edited, deleted, inserted or reordered, and the hashes"
+                    " were made to fit",
+                    tenant_id=self._tenant,
+                    number=self._confirmed + 1,
+                )
+            )
+        beyond = [anchor for anchor in self._anchors if anchor.number > number]
+        if beyond:
+            last = beyond[-1]
+            gone = f"{last.number - number} of the events behind event {self._confirmed} are gone"
+            self._report.add(
+                Finding(
+                    kind="truncated",
+                    what=f"it ends after event {number}; the anchor {last.sequence} of {last.anchored_at}"
+                    f" says that there were {last.number}: {gone}, at the end or before",
+                    tenant_id=self._tenant,
+                    number=self._confirmed + 1,
+                )
+            )

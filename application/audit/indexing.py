@@ -1,0 +1,172 @@
+"""Keeps the index beside the log, behind the writes: a follower's log and handler.
+
+It reads events as they are stored. Under load it looks a few times a second and takes much at once, so that
+those who append pay as little for it as can be: a look costs as much as many events.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import msgspec
+import structlog
+
+from application.audit.ports import Index, Noted, StoredLog
+from application.audit.rows import noted
+from application.event_log import number_of, position_of
+from application.event_store import EventStore
+from application.subscription import Subscription
+from domain.event import Event, Metadata, Recorded
+from domain.lease import Lease
+
+NAME = "audit"
+"""Of the follower, its lease and its place among the positions that a query waits for."""
+
+LOOK_EVERY_SECONDS = 0.2
+INDEXED_AT_ONCE = 1000
+
+log = structlog.get_logger(__name__)
+
+
+_UNREAD = Event()
+
+
+class AsStored(Recorded, frozen=True, kw_only=True):
+    """A recorded event whose payload nobody has read."""
+
+    noted: Noted
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Stored events in the log's order, and the position after the last of them."""
+
+    events: Sequence[Recorded]
+    position: str
+
+
+class LogAsStored:
+    """The log as the follower reads it."""
+
+    def __init__(self, store: EventStore, stored: StoredLog) -> None:
+        self._store = store
+        self._stored = stored
+        self._rests_until = 0.0
+
+    async def partitions(self) -> Sequence[str]:
+        """The partitions of the log."""
+        return await self._store.partitions()
+
+    async def read(self, partition: str, after: str | None, limit: int) -> Batch | None:
+        """The next events after a position; nothing when there are none, or were but few a moment ago."""
+        now = anyio.current_time()
+        if now < self._rests_until:
+            return None
+        entries = await self._stored.read(number_of(after) or 0, limit)
+        if len(entries) < limit:
+            self._rests_until = now + LOOK_EVERY_SECONDS
+        if not entries:
+            return None
+        newest = entries[-1]
+        position = position_of(newest.id, newest.stream, newest.version)
+        return Batch([_as_recorded(noted(entry)) for entry in entries], position)
+
+    async def knows(self, partition: str, position: str) -> bool:
+        """Whether a position is one of this log."""
+        return await self._store.knows(partition, position)
+
+    async def count_after(self, partition: str, after: str | None) -> int:
+        """About how many events follow a position."""
+        return await self._store.count_after(partition, after)
+
+    def subscribe(self, wants: Callable[[Event], bool]) -> "_Unhurried":
+        """Be woken now and then while something is appended."""
+        return _Unhurried(self._store.subscribe(), self._hurry)
+
+    def _hurry(self) -> None:
+        self._rests_until = 0.0
+
+
+class Indexing:
+    """A follower's handler: adds what was appended to the index."""
+
+    name = NAME
+    may_repeat_unnoticed = True
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def wants(self, event: Event) -> bool:
+        """Whatever happened."""
+        return True
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
+        """Add them, and the position after them, all or nothing."""
+        newest = events[-1]
+        added = [recorded.noted for recorded in events if isinstance(recorded, AsStored)]
+        position = position_of(added[-1].entry.id, newest.stream, newest.version)
+        await self._index.put(added, position, lease)
+
+    async def start_over(self) -> None:
+        """The log is another one than that which was indexed; anchors outside tell whether that is right."""
+        log.error("audit_index_made_anew", why="the last event that it knew is not in the log any more")
+        await self._index.clear()
+
+
+class IndexPosition:
+    """How far the index has come is kept within it."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
+        """The position after the last event that was added."""
+        return await self._index.reached()
+
+    async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
+        """It was saved with what was added."""
+
+    async def forget(self, follower: str) -> None:
+        """Begin again from the first event."""
+        await self._index.clear()
+
+
+class _Unhurried:
+    """An alarm that appends set off at most every so often, and :meth:`wake` at once."""
+
+    def __init__(self, appends: Subscription, hurry: Callable[[], None]) -> None:
+        self._appends = appends
+        self._hurry = hurry
+        self._now = anyio.Event()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when there may be something new, or after ``seconds``."""
+        with anyio.move_on_after(LOOK_EVERY_SECONDS):
+            await self._now.wait()
+        if not self._now.is_set() and seconds > LOOK_EVERY_SECONDS:
+            await self._appends.wait(seconds - LOOK_EVERY_SECONDS)
+        self._now = anyio.Event()
+
+    def wake(self) -> None:
+        """End a wait now, and let nobody rest."""
+        self._hurry()
+        self._now.set()
+        self._appends.wake()
+
+    def close(self) -> None:
+        """Stop being woken."""
+        self._appends.close()
+
+
+def _as_recorded(event: Noted) -> Recorded:
+    entry = event.entry
+    return AsStored(
+        stream=entry.stream,
+        version=entry.version,
+        timestamp=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=event.at),
+        meta=_NOBODY,
+        event=_UNREAD,
+        noted=event,
+    )
+
+
+_NOBODY = Metadata(tenant="", actor="", correlation_id="", command_id="")

@@ -1,0 +1,151 @@
+"""What asking and proving need of the world, as protocols."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from application.audit.chain import Head
+from application.log_copy import Entry
+from domain.lease import Lease
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment as the index keeps it: microseconds since 1970."""
+    return (moment - _BEGINNING) // _MICROSECOND
+
+
+class Indexed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the index keeps of an event. Times are in microseconds since 1970.
+
+    ``latest_at`` is the latest time of the tenant's events so far: the clocks of instances differ, and the
+    times of events are not quite in the log's order; this is.
+    """
+
+    tenant: str
+    number: int
+    position: int
+    category: str
+    aggregate_id: str
+    version: int
+    topic: str
+    actor: str
+    correlation_id: str
+    causation_id: str | None
+    at: int
+    latest_at: int
+    leaf: bytes
+    chain: bytes
+
+    @property
+    def stream(self) -> str:
+        """The name of the event's stream."""
+        return f"{self.tenant}/{self.category}/{self.aggregate_id}"
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events of a tenant; ``after`` and ``before`` exclude the time or place that they name."""
+
+    tenant: str
+    topic: str | None = None
+    aggregate_id: str | None = None
+    actor: str | None = None
+    correlation_id: str | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+    after_position: int = 0
+    before_position: int | None = None
+
+    @property
+    def is_all(self) -> bool:
+        """Whether it is every event of the tenant."""
+        return self == Wanted(tenant=self.tenant)
+
+
+class StoredLog(Protocol):
+    """The log's events as they are stored, without a transaction that stays open from call to call.
+
+    All raise StoreUnavailable when the store is away.
+    """
+
+    async def read(self, after: int, limit: int) -> Sequence[Entry]:
+        """The next events after an id, in the order of the ids."""
+        ...
+
+    async def at(self, ids: Collection[int]) -> Mapping[int, Entry]:
+        """Those of some ids that there are."""
+        ...
+
+    async def find(self, stream: str, version: int) -> Entry | None:
+        """The event at a version of a stream."""
+        ...
+
+
+class IndexReader(Protocol):
+    """The index beside the log, as it is asked. All raise StoreUnavailable when the store is away."""
+
+    async def page(self, wanted: Wanted, *, beyond: int, limit: int) -> Sequence[Indexed]:
+        """Up to ``limit`` events whose position is beyond one, in the log's order."""
+        ...
+
+    async def count(self, wanted: Wanted) -> int:
+        """How many there are."""
+        ...
+
+    async def head(self, tenant: str) -> Head:
+        """The end of a tenant's chain; its beginning where it has no event."""
+        ...
+
+    async def heads(self, after: int) -> Sequence[Head]:
+        """The heads that lie after a position, in the order of the tenants."""
+        ...
+
+    async def at(self, position: int) -> Indexed | None:
+        """What is kept of the event at a position."""
+        ...
+
+    async def find(self, stream: str, version: int) -> Indexed | None:
+        """What is kept of the event at a version of a stream."""
+        ...
+
+    async def preceding(self, tenant: str, position: int) -> Indexed | None:
+        """What is kept of the tenant's last event before a position."""
+        ...
+
+    async def read(self, after: int, limit: int) -> Sequence[Indexed]:
+        """The next events of all tenants, in the log's order."""
+        ...
+
+    async def reached(self) -> str | None:
+        """The log's position up to which it is complete."""
+        ...
+
+
+class Index(IndexReader, Protocol):
+    """The index as it is kept. It is derived from the log: what is forgotten is made again."""
+
+    async def put(self, events: Sequence["Noted"], position: str, lease: Lease) -> None:
+        """Add events that follow those that it has, up to ``position``; those that it has are passed over.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing was added.
+        """
+        ...
+
+    async def clear(self) -> None:
+        """Forget everything."""
+        ...
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """A stored event, with what can be asked for of it."""
+
+    entry: Entry
+    actor: str
+    correlation_id: str
+    causation_id: str | None
+    at: int

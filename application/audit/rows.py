@@ -1,0 +1,69 @@
+"""From stored events to the rows of the index."""
+
+from collections.abc import Iterable, Iterator, MutableMapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from application.audit.chain import Head, beginning_of, link_after, tenant_of
+from application.audit.ports import Indexed, Noted, microseconds
+from application.log_copy import Entry
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    actor: str = ""
+    correlation_id: str = ""
+    causation_id: str | None = None
+
+
+class _State(msgspec.Struct, frozen=True):
+    """Of the stored state, what the index keeps; a payload of whatever version is passed over unread."""
+
+    at: datetime
+    meta: _Meta
+
+
+_NOTHING = _State(datetime(1970, 1, 1, tzinfo=UTC), _Meta())
+
+_decoder = msgspec.json.Decoder(_State)
+
+
+def noted(entry: Entry) -> Noted:
+    """An event with what is kept of it. One that is damaged is kept too: it is there, and it is hashed."""
+    try:
+        state = _decoder.decode(entry.state)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        state = _NOTHING
+    at = state.at if state.at.tzinfo is not None else state.at.replace(tzinfo=UTC)
+    meta = state.meta
+    return Noted(entry, meta.actor, meta.correlation_id, meta.causation_id, microseconds(at))
+
+
+def rows_after(heads: MutableMapping[str, Head], events: Iterable[Noted]) -> Iterator[Indexed]:
+    """The rows of events in the log's order; ``heads`` go on with them."""
+    for event in events:
+        entry = event.entry
+        tenant = tenant_of(entry.stream)
+        before = heads.get(tenant) or beginning_of(tenant)
+        link = link_after(before, entry)
+        latest = max(before.latest_at, event.at)
+        heads[tenant] = Head(
+            tenant=tenant, number=link.number, position=entry.id, chain=link.chain, latest_at=latest
+        )
+        category, _, aggregate_id = entry.stream[len(tenant) + 1 :].partition("/")
+        yield Indexed(
+            tenant=tenant,
+            number=link.number,
+            position=entry.id,
+            category=category,
+            aggregate_id=aggregate_id,
+            version=entry.version,
+            topic=entry.topic,
+            actor=event.actor,
+            correlation_id=event.correlation_id,
+            causation_id=event.causation_id,
+            at=event.at,
+            latest_at=latest,
+            leaf=link.leaf,
+            chain=link.chain,
+        )

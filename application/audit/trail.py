@@ -1,0 +1,133 @@
+"""Asking a tenant's events: pages of them, and what led to what."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from application.audit.anchors import Anchor, AnchorBook
+from application.audit.chain import Head, leaf_of
+from application.audit.ports import Indexed, IndexReader, StoredLog, Wanted
+from application.event_log import BEGINNING, position_of
+from application.log_copy import Entry
+from domain.event import Recorded, event_id
+
+Reads = Callable[[Entry], Recorded]
+"""Reads a stored event, in the payload's present version."""
+
+MOST_IN_A_TREE = 1_000
+DEEPEST = 100
+"""Beyond it a branch is cut: readers of JSON do not go any depth."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """An event of the trail: what the index keeps of it, and what the log has in its place."""
+
+    indexed: Indexed
+    entry: Entry | None
+    recorded: Recorded | None
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the log still has what was indexed."""
+        entry = self.entry
+        return (
+            entry is not None
+            and (entry.stream, entry.version) == (self.indexed.stream, self.indexed.version)
+            and leaf_of(entry.stream, entry.version, entry.topic, entry.state) == self.indexed.leaf
+        )
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some events in the log's order; ``beyond`` leads on, if there are more."""
+
+    events: Sequence[Found]
+    total: int
+    beyond: int | None
+
+
+class Branch(msgspec.Struct):
+    """An event, and those that it led to."""
+
+    event: Found
+    children: "list[Branch]"
+    is_cut: bool = False
+    """Whether it led to more than is told."""
+
+
+class Tree(msgspec.Struct, frozen=True):
+    """What led to what under one correlation id; of ``total`` events the first thousand."""
+
+    roots: Sequence[Branch]
+    total: int
+    shown: int
+
+
+class Trail:
+    """The events of every tenant, each asked for by its own."""
+
+    def __init__(self, log: StoredLog, index: IndexReader, anchors: AnchorBook, reads: Reads) -> None:
+        self._log = log
+        self._index = index
+        self._anchors = anchors
+        self._reads = reads
+
+    async def page(self, wanted: Wanted, *, beyond: int, limit: int) -> Page:
+        """Up to ``limit`` events after a position."""
+        rows = await self._index.page(wanted, beyond=beyond, limit=limit + 1)
+        total = await self._index.count(wanted)
+        more = rows[limit - 1].position if len(rows) > limit else None
+        return Page(await self._found(rows[:limit]), total, more)
+
+    async def tree(self, tenant: str, correlation_id: str) -> Tree:
+        """The events of a correlation id, each below the one that caused it.
+
+        What was caused by a request or a message is a root, and so is an event whose cause is not among them.
+        """
+        wanted = Wanted(tenant=tenant, correlation_id=correlation_id)
+        rows = await self._index.page(wanted, beyond=0, limit=MOST_IN_A_TREE)
+        total = len(rows) if len(rows) < MOST_IN_A_TREE else await self._index.count(wanted)
+        branches = {
+            str(event_id(found.indexed.stream, found.indexed.version)): Branch(found, [])
+            for found in await self._found(rows)
+        }
+        roots: list[Branch] = []
+        depths: dict[str, int] = {}
+        for id, branch in branches.items():
+            cause = branch.event.indexed.causation_id
+            above = branches.get(cause) if cause in depths else None
+            depths[id] = 1 if above is None or cause is None else depths[cause] + 1
+            if above is None:
+                roots.append(branch)
+            elif depths[id] <= DEEPEST:
+                above.children.append(branch)
+            else:
+                above.is_cut = True
+        shown = sum(depth <= DEEPEST for depth in depths.values())
+        return Tree(roots, total, shown)
+
+    async def head(self, tenant: str) -> tuple[Head, str]:
+        """The end of a tenant's chain, and the position in the log after the event there."""
+        head = await self._index.head(tenant)
+        newest = await self._index.at(head.position)
+        if newest is None:
+            return head, BEGINNING
+        return head, position_of(newest.position, newest.stream, newest.version)
+
+    async def anchor(self, tenant: str) -> Anchor | None:
+        """The tenant's last anchor."""
+        return await self._anchors.of(tenant)
+
+    async def _found(self, rows: Sequence[Indexed]) -> list[Found]:
+        entries = await self._log.at([row.position for row in rows]) if rows else {}
+        return [_found(row, entries.get(row.position), self._reads) for row in rows]
+
+
+def _found(row: Indexed, entry: Entry | None, reads: Reads) -> Found:
+    """What stands in an event's place; what is of another tenant, or cannot be read, is not shown."""
+    recorded = None
+    if entry is not None and (entry.stream, entry.version) == (row.stream, row.version):
+        try:
+            recorded = reads(entry)
+        except (LookupError, ValueError, msgspec.MsgspecError):
+            recorded = None
+    return Found(indexed=row, entry=entry, recorded=recorded)

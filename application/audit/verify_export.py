@@ -1,0 +1,267 @@
+"""Checks an export, with nothing but it and public keys: line by line, in the memory of one line.
+
+The chain is computed anew from the stored bytes. Where it does not come to the hash that a line states, that
+is told, and the walk goes on from the stated hash: so one change is one finding, and what is untouched behind
+it is seen to be so. What an event reads like is no part of the chain: it is held against the stored bytes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from application.audit.anchors import PublicKey, Signed
+from application.audit.chain import FORMAT, genesis_of, leaf_of, linked
+from application.audit.export_lines import Line, hash_of, named, read_line, state_of
+from application.audit.findings import Anchored, Finding, Kind, Report
+from application.audit.verify_anchors import check_anchors, signature_of
+from application.log_copy import Entry
+
+_OF_THE_RELEASE = {"schemaVersion", "data"}
+
+_signed = msgspec.json.Decoder(Signed)
+
+
+class NoExport(ValueError):
+    """It is no export at all."""
+
+
+Rereads = Callable[[Entry], Mapping[str, Any] | None]
+"""How people read a stored event; none where this release cannot tell."""
+
+
+def verify_export(
+    lines: Iterable[bytes],
+    keys: Mapping[str, PublicKey],
+    anchors: Iterable[bytes] = (),
+    *,
+    rereads: Rereads = lambda entry: None,
+    progress: Callable[[int], None] = lambda bytes: None,
+) -> Report:
+    """What is found in an export. ``progress`` is told of every line's size.
+
+    Raises:
+        NoExport: it does not begin as one.
+    """
+    report = Report()
+    reading = iter(lines)
+    header = read_line(next(reading, b""))
+    if header is None or header.kind != "header":
+        raise NoExport("it does not begin with the header of an export")
+    if header.format != FORMAT:
+        raise NoExport(f"its format is {header.format!r}, and this release knows {FORMAT!r}")
+    walk = _Walk(header, keys, rereads, report)
+    known = check_anchors(anchors, keys, report, tenant=header.tenant_id)
+    walk.pass_by(
+        Anchored(header.tenant_id, known.get(header.tenant_id, ()), report, begins_after=walk.number)
+    )
+    text = next(reading, None)
+    line = None if text is None else read_line(text)
+    while text is not None:
+        following = next(reading, None)
+        after = None if following is None else read_line(following)
+        walk.take(line, text, None if after is None else after.number)
+        progress(len(text))
+        text, line = following, after
+    walk.end()
+    return report
+
+
+class _Walk:
+    """The chain, as far as it has been walked."""
+
+    def __init__(self, header: Line, keys: Mapping[str, PublicKey], rereads: Rereads, report: Report) -> None:
+        self._rereads = rereads
+        self._tenant = header.tenant_id
+        self._keys = keys
+        self._report = report
+        self._chain = hash_of(header.previous)
+        self._stated = header.number
+        self._has_ended = False
+        self._anchored: Anchored | None = None
+        self._early: set[int] = set()
+        """Numbers that have come before their turn."""
+        self._owed: set[int] = set()
+        """Numbers in whose place was another."""
+        self.of_other_releases = 0
+        self.number = header.begins - 1
+        if self.number < 0 or len(self._chain) != sha256().digest_size:
+            self._add("chain_broken", "the header does not say where in the chain it begins")
+        elif self.number == 0 and self._chain != genesis_of(self._tenant):
+            self._add("chain_broken", "the header does not begin the chain as it begins for this tenant")
+        elif self.number:
+            report.notes.append(f"it begins with event {header.begins}: what was before is not in it")
+
+    def pass_by(self, anchored: Anchored) -> None:
+        """Compare with anchors on the way."""
+        self._anchored = anchored
+
+    def take(self, line: Line | None, text: bytes, following: int | None) -> None:
+        """The next line, and the number in the one after it."""
+        if line is None:
+            what = f"the line after event {self.number} cannot be read: it is cut off, or damaged"
+            self._add("unreadable", what)
+        elif self._has_ended:
+            self._add("inserted", "there is something behind the head, which is the last line")
+        elif line.kind == "head":
+            self._check_head(line, text)
+        elif line.kind in ("event", "leaf"):
+            self._check_link(line, following)
+        else:
+            self._add("inserted", f"after event {self.number} there is a line of an unknown kind")
+
+    def end(self) -> None:
+        """There are no more lines."""
+        if not self._has_ended:
+            self._add(
+                "truncated",
+                f"it ends after event {self.number}, without the head that stands at the end; the header says"
+                f" that there were {self._stated} events",
+                number=self.number + 1,
+            )
+        for number in sorted(self._owed):
+            self._add("deleted", f"event {number} is missing; another stands in its place", number=number)
+        if self._anchored is not None:
+            self._anchored.end(self.number)
+        if self.of_other_releases:
+            self._report.notes.append(
+                f"{self.of_other_releases} events are shown in the form of another release: their stored"
+                " bytes were checked, and what is shown as their data was not"
+            )
+        self._report.heads[self._tenant] = self.number, self._chain.hex()
+
+    def _check_link(self, line: Line, following: int | None) -> None:
+        expected = self.number + 1
+        if line.number != expected and self._is_out_of_place(line, expected, following):
+            return
+        leaf, is_sound = self._leaf_of(line)
+        if self._chain and is_sound and linked(self._chain, leaf) != hash_of(line.hash):
+            self._add(
+                "chain_broken",
+                f"{named(line)} does not follow from event {self.number}: it or the hashes were altered, or"
+                " something was taken out or put in before it, and the rest numbered anew",
+                line,
+            )
+        self._go_on(line.number, hash_of(line.hash))
+
+    def _is_out_of_place(self, line: Line, expected: int, following: int | None) -> bool:
+        """Whether a line that does not come next was moved or put in; else those before it are missing.
+
+        The one after it tells: it is the one that was expected, or it goes on as if that had been here.
+        """
+        takes_its_place = following == expected + 1
+        if line.number > expected and not takes_its_place and following != expected:
+            missing = [number for number in range(expected, line.number) if number not in self._early]
+            if missing:
+                which = f"{missing[0]}" if len(missing) == 1 else f"{missing[0]} to {missing[-1]}"
+                self._add("deleted", f"event {which} is missing before {named(line)}", number=missing[0])
+            self._chain = b""
+            return False
+        self._leaf_of(line)
+        self._add("reordered", f"{named(line)} stands behind event {self.number}: moved, or put in", line)
+        self._owed.discard(line.number)
+        if line.number > expected:
+            self._early.add(line.number)
+        if takes_its_place:
+            if expected not in self._early:
+                self._owed.add(expected)
+            self._go_on(expected, b"")
+        return True
+
+    def _go_on(self, number: int, chain: bytes) -> None:
+        """The chain has come to a number; its hash may not be known there."""
+        self.number, self._chain = number, chain
+        self._report.events += 1
+        if self._anchored is not None and chain:
+            self._anchored.walk(number, chain)
+
+    def _leaf_of(self, line: Line) -> tuple[bytes, bool]:
+        """The hash of what the line holds, as it is stated, and whether it is sound."""
+        stated = hash_of(line.leaf)
+        if line.kind == "leaf":
+            self._report.withheld += 1
+            return stated, True
+        state = state_of(line)
+        if state is None:
+            self._add("deleted", f"{named(line)} was not in the log any more", line)
+            return stated, False
+        if leaf_of(line.stream, line.version, line.topic, state) != stated:
+            self._add("edited", f"{named(line)} is not what was hashed", line)
+            return stated, False
+        self._compare_reading(line, state)
+        return stated, True
+
+    def _compare_reading(self, line: Line, state: bytes) -> None:
+        """What is shown to people is what the stored bytes say, as far as this release can tell."""
+        if not bytes(line.event):
+            return
+        told = self._rereads(Entry(0, line.stream, line.version, line.topic, state))
+        if told is None:
+            return
+        expected = msgspec.json.decode(msgspec.json.encode(told))
+        shown = msgspec.json.decode(line.event)
+        if not isinstance(shown, dict):
+            shown = {}
+        is_of_this_release = expected["schemaVersion"] == shown.get("schemaVersion")
+        names = expected.keys() | shown.keys() if is_of_this_release else set(expected) - _OF_THE_RELEASE
+        if any(expected.get(name) != shown.get(name) for name in names):
+            what = f"{named(line)} is shown otherwise than its stored bytes say"
+            self._add("shown_otherwise", what, line)
+        elif not is_of_this_release:
+            self.of_other_releases += 1
+
+    def _check_head(self, line: Line, text: bytes) -> None:
+        self._has_ended = True
+        if line.tenant_id != self._tenant:
+            self._add("chain_broken", "the head is another tenant's")
+        if line.number > self.number:
+            self._add(
+                "truncated",
+                f"events {self.number + 1} to {line.number} are missing at the end, by what the head says",
+                number=self.number + 1,
+            )
+        elif line.number < self.number:
+            self._add(
+                "inserted",
+                f"there are events behind number {line.number}, where the chain ends by what the head says",
+                number=line.number + 1,
+            )
+        elif hash_of(line.hash) != self._chain:
+            self._add(
+                "chain_broken", f"the head's hash is not that of event {self.number}", number=self.number
+            )
+        self._check_signature(text)
+
+    def _check_signature(self, text: bytes) -> None:
+        try:
+            signed = _signed.decode(text)
+        except msgspec.MsgspecError:
+            if self._keys:
+                self._add("unsigned", "its head is not signed: anybody could have made it")
+            else:
+                self._report.notes.append("its head is not signed: anybody could have made it")
+            return
+        if not self._keys:
+            self._report.notes.append(
+                f"the signature of {signed.key_id} is not checked, and proves nothing: no public key is given"
+            )
+        elif (key := self._keys.get(signed.key_id)) is None:
+            self._add(
+                "unknown_key", f"its head is signed by {signed.key_id}, of which no public key is given"
+            )
+        elif not key.verifies(signed.text, signature_of(signed.signature)):
+            self._add("bad_signature", "the signature under its head is not of what the head says")
+
+    def _add(self, kind: Kind, what: str, line: Line | None = None, *, number: int | None = None) -> None:
+        is_event = line is not None and line.kind == "event"
+        self._report.add(
+            Finding(
+                kind=kind,
+                what=what,
+                tenant_id=self._tenant,
+                number=number if line is None else line.number,
+                stream=line.stream if is_event and line is not None else None,
+                version=line.version if is_event and line is not None else None,
+            )
+        )

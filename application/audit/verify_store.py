@@ -1,0 +1,198 @@
+"""Checks a live store: its log against the index beside it, and against anchors from outside.
+
+The log and the index are read side by side in the log's order, some thousand events at a time; what is
+appended meanwhile is not looked at.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+from application.audit.anchors import Anchor
+from application.audit.chain import Head, beginning_of, genesis_of, link_after, linked, tenant_of
+from application.audit.findings import Anchored, Finding, Kind, Report
+from application.audit.ports import Indexed, IndexReader, StoredLog
+from application.audit.rows import noted
+from application.event_log import number_of
+from application.log_copy import Entry
+
+AT_ONCE = 2_000
+
+MOST_LOOKED_INTO = 10_000
+"""Events out of place that are kept in mind until all has been read."""
+
+_NOTHING, _EVERYTHING = -(2**62), 2**62
+"""Somebody may have put an event before the first."""
+
+T = TypeVar("T")
+
+Progress = Callable[[int], None]
+
+
+async def verify_store(
+    log: StoredLog,
+    index: IndexReader,
+    anchors: Mapping[str, Sequence[Anchor]],
+    report: Report,
+    progress: Progress = lambda events: None,
+) -> None:
+    """Put into the report what is found in a store."""
+    until = number_of(await index.reached())
+    if until is None:
+        report.notes.append("there is no index beside the log: what was changed is told by anchors alone")
+    comparison = _Comparison(anchors, report, is_indexed=until is not None)
+    entries = _one_by_one(lambda after: log.read(after, AT_ONCE), lambda entry: entry.id)
+    rows = _one_by_one(lambda after: index.read(after, AT_ONCE), lambda row: row.position)
+    entry, row = await anext(entries, None), await anext(rows, None)
+    while entry is not None or row is not None:
+        at = min(_EVERYTHING if entry is None else entry.id, _EVERYTHING if row is None else row.position)
+        if until is not None and at > until:
+            break
+        is_entry, is_row = entry is not None and entry.id == at, row is not None and row.position == at
+        comparison.compare(entry if is_entry else None, row if is_row else None)
+        if is_entry:
+            entry = await anext(entries, None)
+            if not report.events % AT_ONCE:
+                progress(AT_ONCE)
+        if is_row:
+            row = await anext(rows, None)
+    await comparison.end(log, index)
+
+
+async def _one_by_one(
+    read: Callable[[int], Awaitable[Sequence[T]]], place: Callable[[T], int]
+) -> AsyncIterator[T]:
+    after = _NOTHING
+    while batch := await read(after):
+        for each in batch:
+            yield each
+        after = place(batch[-1])
+
+
+class _Comparison:
+    """Both sides, as far as they have been read."""
+
+    def __init__(self, anchors: Mapping[str, Sequence[Anchor]], report: Report, *, is_indexed: bool) -> None:
+        self._report = report
+        self._is_indexed = is_indexed
+        self._anchored = {tenant: Anchored(tenant, some, report) for tenant, some in anchors.items()}
+        self._heads: dict[str, Head] = {}
+        self._ends: dict[str, tuple[int, bytes]] = {}
+        """Of each chain as the index has it: number and hash."""
+        self._not_indexed: list[Entry] = []
+        self._not_in_log: list[Indexed] = []
+        self._newest = 0
+
+    def compare(self, entry: Entry | None, row: Indexed | None) -> None:
+        """What the log and the index have at one place."""
+        if row is not None:
+            self._follow(row)
+        leaf = None if entry is None else self._walk(entry)
+        if entry is None or row is None or (row.stream, row.version) != (entry.stream, entry.version):
+            if entry is not None and self._is_indexed:
+                self._keep(self._not_indexed, entry)
+            if row is not None:
+                self._keep(self._not_in_log, row)
+        elif row.leaf != leaf:
+            self._add("edited", f"{_named(row)} is not what was hashed when it was indexed", row)
+        else:
+            self._check_columns(entry, row)
+
+    async def end(self, log: StoredLog, index: IndexReader) -> None:
+        """All has been read: what is out of place was moved, or is gone or put in."""
+        moved: set[tuple[str, int]] = set()
+        for row in self._not_in_log:
+            elsewhere = await log.find(row.stream, row.version)
+            if elsewhere is not None:
+                moved.add((row.stream, row.version))
+                self._add("reordered", f"{_named(row)} was moved, to position {elsewhere.id}", row)
+            elif row.position > self._newest:
+                self._add("truncated", f"{_named(row)} is gone; the log ends before it", row)
+            else:
+                self._add("deleted", f"{_named(row)} is gone", row)
+        for entry in self._not_indexed:
+            if (entry.stream, entry.version) not in moved:
+                self._report.add(
+                    Finding(
+                        kind="inserted",
+                        what=f"the event at position {entry.id} ({entry.stream} {entry.version}) was put in,"
+                        " or put in the place of another: the index does not know it",
+                        tenant_id=tenant_of(entry.stream),
+                        stream=entry.stream,
+                        version=entry.version,
+                        position=entry.id,
+                    )
+                )
+        for tenant, anchored in self._anchored.items():
+            anchored.end(self._heads[tenant].number if tenant in self._heads else 0)
+        for tenant, head in self._heads.items():
+            self._report.heads[tenant] = head.number, head.chain.hex()
+        for head in await index.heads(0):
+            number, chain = self._ends.get(head.tenant, (0, genesis_of(head.tenant)))
+            if head.number < number or (head.number == number and head.chain != chain):
+                self._report.add(
+                    Finding(
+                        kind="index_altered",
+                        what=f"the index says that the chain ends with {head.chain.hex()} after event"
+                        f" {head.number}, and its own rows say {chain.hex()} after {number}",
+                        tenant_id=head.tenant,
+                        number=number,
+                    )
+                )
+
+    def _keep(self, found: list[T], one: T) -> None:
+        if len(found) < MOST_LOOKED_INTO:
+            found.append(one)
+        else:
+            self._report.more += 1
+
+    def _walk(self, entry: Entry) -> bytes:
+        """Go on along the chain as the log's bytes make it."""
+        tenant = tenant_of(entry.stream)
+        before = self._heads.get(tenant) or beginning_of(tenant)
+        link = link_after(before, entry)
+        self._heads[tenant] = Head(tenant=tenant, number=link.number, position=entry.id, chain=link.chain)
+        if tenant in self._anchored:
+            self._anchored[tenant].walk(link.number, link.chain)
+        self._newest = entry.id
+        self._report.events += 1
+        return link.leaf
+
+    def _follow(self, row: Indexed) -> None:
+        """See that the index's hashes follow from each other; then go on from what it states."""
+        number, chain = self._ends.get(row.tenant, (0, genesis_of(row.tenant)))
+        if row.number != number + 1:
+            self._add("index_altered", f"in the index, {_named(row)} comes after event {number}", row)
+        elif row.chain != linked(chain, row.leaf):
+            self._add(
+                "index_altered", f"in the index, {_named(row)} does not follow from event {number}", row
+            )
+        self._ends[row.tenant] = row.number, row.chain
+
+    def _check_columns(self, entry: Entry, row: Indexed) -> None:
+        """What is asked for is what the event says."""
+        told = noted(entry)
+        if (entry.topic, told.actor, told.correlation_id, told.causation_id, told.at) != (
+            row.topic,
+            row.actor,
+            row.correlation_id,
+            row.causation_id,
+            row.at,
+        ):
+            self._add("index_altered", f"the index tells of {_named(row)} what the event does not say", row)
+
+    def _add(self, kind: Kind, what: str, row: Indexed) -> None:
+        self._report.add(
+            Finding(
+                kind=kind,
+                what=what,
+                tenant_id=row.tenant,
+                number=row.number,
+                stream=row.stream,
+                version=row.version,
+                position=row.position,
+            )
+        )
+
+
+def _named(row: Indexed) -> str:
+    return f"event {row.number} ({row.stream} {row.version})"

@@ -1,0 +1,236 @@
+"""The audit index in SQLite, in a file of its own: what is derived takes no turns with what is not."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from application.audit.chain import Head, beginning_of
+from application.audit.ports import Indexed, Noted, Wanted, microseconds
+from application.audit.rows import rows_after
+from application.event_log import number_of
+from domain.lease import Lease
+from domain.values import StreamName
+from infrastructure.audit_sql import (
+    CLOCKS_DIFFER_BY_MICROSECONDS,
+    Statements,
+    head_of,
+    indexed,
+    values_of,
+    where,
+)
+from infrastructure.sqlite.database import SqliteDatabase
+
+_SEPARATELY = ("PRAGMA cache_size=-16384", "PRAGMA wal_autocheckpoint=16384")
+"""For the writer, in KiB and in pages. Rows go all over the indexes: a page is to be taken from the file, and
+written back to it, once for many of them."""
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS audit_position"
+    " (one INTEGER PRIMARY KEY CHECK (one = 1), position TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS audit_heads (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL UNIQUE,"
+    " number INTEGER NOT NULL, position INTEGER NOT NULL, chain BLOB NOT NULL, latest_at INTEGER NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS audit_heads_position ON audit_heads (position)",
+    "CREATE TABLE IF NOT EXISTS audit_events (position INTEGER PRIMARY KEY, tenant_id INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, category TEXT NOT NULL, aggregate_id TEXT NOT NULL, version INTEGER NOT NULL,"
+    " topic TEXT NOT NULL, actor TEXT NOT NULL, correlation_id TEXT NOT NULL, causation_id TEXT,"
+    " at INTEGER NOT NULL, latest_at INTEGER NOT NULL, leaf BLOB NOT NULL, chain BLOB NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS audit_events_tenant ON audit_events (tenant_id)",
+    "CREATE INDEX IF NOT EXISTS audit_events_topic ON audit_events (tenant_id, topic)",
+    "CREATE INDEX IF NOT EXISTS audit_events_aggregate ON audit_events (tenant_id, aggregate_id)",
+    "CREATE INDEX IF NOT EXISTS audit_events_actor ON audit_events (tenant_id, actor)",
+    "CREATE INDEX IF NOT EXISTS audit_events_correlation ON audit_events (tenant_id, correlation_id)",
+    "CREATE INDEX IF NOT EXISTS audit_events_time ON audit_events (tenant_id, latest_at)",
+)
+"""A row's position ends each index of itself: it is the row's key."""
+
+
+def _value(name: str) -> str:
+    return f":{name}"
+
+
+_sql = Statements("main", _value)
+
+_PUT_HEAD = (
+    "INSERT INTO audit_heads (tenant, number, position, chain, latest_at) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (tenant) DO UPDATE SET number = excluded.number, position = excluded.position,"
+    " chain = excluded.chain, latest_at = excluded.latest_at"
+)
+_INSERT = "INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class SqliteAuditIndex:
+    """The index of one log. Where its file is only read, it may be missing, and is empty then."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def create(self) -> None:
+        """Make the tables that are missing."""
+
+        def make(connection: sqlite3.Connection) -> None:
+            for statement in (*_SEPARATELY, *_SCHEMA):
+                connection.execute(statement)
+
+        await self._database.write(make)
+
+    async def reached(self) -> str | None:
+        """The log's position up to which it is complete."""
+        return await self._database.read(_reached)
+
+    async def put(self, events: Sequence[Noted], position: str, lease: Lease) -> None:
+        """Add events that follow those that it has; those that it has are passed over."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            done = number_of(_reached(connection)) or 0
+            fresh = [event for event in events if event.entry.id > done]
+            tenants = {event.entry.stream.partition("/")[0] for event in fresh}
+            heads, _ = _known(connection, tenants)
+            rows = list(rows_after(heads, fresh))
+            connection.executemany(_PUT_HEAD, [msgspec.structs.astuple(head) for head in heads.values()])
+            _, ids = _known(connection, tenants)
+            connection.executemany(_INSERT, [values_of(row, ids[row.tenant]) for row in rows])
+            if rows:
+                connection.execute("INSERT OR REPLACE INTO audit_position VALUES (1, ?)", (position,))
+
+        await self._database.write(write)
+
+    async def clear(self) -> None:
+        """Forget everything."""
+
+        def empty(connection: sqlite3.Connection) -> None:
+            for table in ("audit_position", "audit_heads", "audit_events"):
+                connection.execute(f"DELETE FROM {table}")
+
+        await self._database.write(empty)
+
+    async def page(self, wanted: Wanted, *, beyond: int, limit: int) -> Sequence[Indexed]:
+        """Up to ``limit`` events whose position is beyond one, in the log's order."""
+
+        def select(connection: sqlite3.Connection) -> list[Indexed]:
+            found = _condition(connection, wanted, beyond)
+            if found is None:
+                return []
+            condition, values = found
+            statement = f"{_sql.rows}WHERE {condition} ORDER BY position LIMIT :most"
+            return [indexed(row) for row in connection.execute(statement, values | {"most": limit})]
+
+        return await self._database.read(select)
+
+    async def count(self, wanted: Wanted) -> int:
+        """How many there are."""
+
+        def select(connection: sqlite3.Connection) -> int:
+            if wanted.is_all:
+                return _head(connection, wanted.tenant).number
+            found = _condition(connection, wanted, 0)
+            if found is None:
+                return 0
+            condition, values = found
+            statement = f"{_sql.count}WHERE {condition}"
+            return int(connection.execute(statement, values).fetchone()[0])
+
+        return await self._database.read(select)
+
+    async def head(self, tenant: str) -> Head:
+        """The end of a tenant's chain; its beginning where it has no event."""
+        return await self._database.read(lambda connection: _head(connection, tenant))
+
+    async def heads(self, after: int) -> Sequence[Head]:
+        """The heads that lie after a position, in the order of the tenants."""
+        statement = f"{_sql.heads}WHERE position > ? ORDER BY tenant"
+        rows = await self._database.read(
+            lambda connection: connection.execute(statement, (after,)).fetchall()
+        )
+        return [head_of(row) for row in rows]
+
+    async def at(self, position: int) -> Indexed | None:
+        """What is kept of the event at a position."""
+        return await self._one("position = ?", position)
+
+    async def find(self, stream: str, version: int) -> Indexed | None:
+        """What is kept of the event at a version of a stream."""
+        if stream.count("/") < 2:
+            return None
+        name = StreamName.parse(stream)
+        return await self._one(
+            "tenant_id = (SELECT id FROM audit_heads WHERE tenant = ?) AND aggregate_id = ? AND category = ?"
+            " AND version = ?",
+            name.tenant,
+            name.id,
+            name.category,
+            version,
+        )
+
+    async def preceding(self, tenant: str, position: int) -> Indexed | None:
+        """What is kept of the tenant's last event before a position."""
+        return await self._one(
+            "tenant_id = (SELECT id FROM audit_heads WHERE tenant = ?) AND position < ?"
+            " ORDER BY position DESC",
+            tenant,
+            position,
+        )
+
+    async def read(self, after: int, limit: int) -> Sequence[Indexed]:
+        """The next events of all tenants, in the log's order."""
+        statement = f"{_sql.rows}WHERE position > ? ORDER BY position LIMIT ?"
+        rows = await self._database.read(
+            lambda connection: connection.execute(statement, (after, limit)).fetchall()
+        )
+        return [indexed(row) for row in rows]
+
+    async def _one(self, condition: str, *values: Any) -> Indexed | None:
+        statement = f"{_sql.rows}WHERE {condition} LIMIT 1"
+        row = await self._database.read(lambda connection: connection.execute(statement, values).fetchone())
+        return None if row is None else indexed(row)
+
+
+def audit_file(path: Path) -> Path:
+    """The file of the index beside a log."""
+    return path.with_name(f"{path.stem}-audit.db")
+
+
+def _reached(connection: sqlite3.Connection) -> str | None:
+    row = connection.execute("SELECT position FROM audit_position").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _head(connection: sqlite3.Connection, tenant: str) -> Head:
+    heads, _ = _known(connection, {tenant})
+    return heads.get(tenant) or beginning_of(tenant)
+
+
+def _known(connection: sqlite3.Connection, tenants: set[str]) -> tuple[dict[str, Head], dict[str, int]]:
+    rows = connection.execute(
+        f"{_sql.heads}WHERE tenant IN (SELECT value FROM json_each(?))",
+        (msgspec.json.encode(list(tenants)).decode(),),
+    ).fetchall()
+    return {row[0]: head_of(row) for row in rows}, {row[0]: row[5] for row in rows}
+
+
+def _condition(
+    connection: sqlite3.Connection, wanted: Wanted, beyond: int
+) -> tuple[str, dict[str, Any]] | None:
+    """The condition with its values; none where the tenant has no event, or none so late."""
+    row = connection.execute("SELECT id FROM audit_heads WHERE tenant = ?", (wanted.tenant,)).fetchone()
+    if row is None:
+        return None
+    beyond = max(beyond, wanted.after_position)
+    if wanted.after is not None:
+        values = {"tenant_id": row[0], "moment": microseconds(wanted.after) + 1}
+        first = connection.execute(_sql.first_from, values).fetchone()
+        if first is None:
+            return None
+        beyond = max(beyond, first[0] - 1)
+    if wanted.before is not None:
+        moment = microseconds(wanted.before) + CLOCKS_DIFFER_BY_MICROSECONDS
+        last = connection.execute(_sql.first_from, {"tenant_id": row[0], "moment": moment}).fetchone()
+        if last is not None and (wanted.before_position is None or last[0] < wanted.before_position):
+            wanted = msgspec.structs.replace(wanted, before_position=last[0])
+    condition, values = where(wanted, _value, walked=True)
+    return condition, values | {
+        "tenant_id": row[0],
+        "beyond": beyond,
+    }

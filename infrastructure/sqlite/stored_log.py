@@ -1,0 +1,49 @@
+"""The events of a log in SQLite as they are stored."""
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from application.log_copy import Entry
+from infrastructure.sqlite.database import SqliteDatabase
+
+_EVENT = "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events"
+
+
+class SqliteStoredLog:
+    """Reads only; each call sees the log as it then is."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def read(self, after: int, limit: int) -> Sequence[Entry]:
+        """The next events after an id, in the order of the ids."""
+        return await self._entries(f"{_EVENT} WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
+
+    async def at(self, ids: Collection[int]) -> Mapping[int, Entry]:
+        """Those of some ids that there are."""
+        wanted = msgspec.json.encode(list(ids)).decode()
+        found = await self._entries(f"{_EVENT} WHERE rowid IN (SELECT value FROM json_each(?))", (wanted,))
+        return {entry.id: entry for entry in found}
+
+    async def find(self, stream: str, version: int) -> Entry | None:
+        """The event at a version of a stream."""
+        found = await self._entries(
+            f"{_EVENT} WHERE originator_id = ? AND originator_version = ?", (stream, version)
+        )
+        return found[0] if found else None
+
+    async def _entries(self, statement: str, values: tuple[Any, ...]) -> list[Entry]:
+        def select(connection: sqlite3.Connection) -> list[Entry]:
+            return [_entry(row) for row in connection.execute(statement, values)]
+
+        return await self._database.read(select)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    """What somebody has put there with a tool of theirs may be of another type."""
+    id, stream, version, topic, state = row
+    content = state.encode() if isinstance(state, str) else bytes(state or b"")
+    return Entry(id, str(stream), int(version), str(topic or ""), content)
