@@ -6,6 +6,7 @@ import structlog
 
 from application.integration import JOB_TRIGGER
 from config.approvals import ApprovalParts
+from config.audit import anchor_file_of
 from config.container import Container
 from config.kinds import ROLES
 from config.sections import Settings
@@ -44,6 +45,7 @@ def announce(container: Container, listener: socket.socket) -> None:
     log.info("definitions", shipped=shipped, more="tenants' own, through /api/v1/workflow-definitions")
     announce_approvals(settings, container.approvals)
     _announce_auth(container)
+    _announce_audit(container)
     if "publisher" in settings.service.roles:
         signed = bool(settings.jwt.secret.get_secret_value())
         bearer = "signed with jwt.secret" if signed else "none: jwt.secret is not set"
@@ -136,6 +138,21 @@ def _way_of(settings: Settings, job: JobDefinition) -> dict[str, str]:
         return {}
     queue = settings.batch_jobs.queues.get(job.message_type)
     return {"message_type": job.message_type, "queue": queue or "none of its own: whoever has bound one"}
+
+
+def _announce_audit(container: Container) -> None:
+    settings, signer = container.settings, container.signer
+    if signer is None:
+        why = "neither audit.signing_key nor audit.signing_key_file is set"
+        log.warning("audit", chain="on", anchors=f"off: {why}, and only a signed head proves anything")
+        return
+    log.info(
+        "audit",
+        chain="on",
+        anchors=str(anchor_file_of(settings)),
+        every_seconds=settings.audit.anchor_every_seconds,
+        key=signer.key_id,
+    )
 
 
 def _announce_auth(container: Container) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from starlette.applications import Starlette
 
 from application.approvals import ApprovalHandlers
+from application.audit import indexing as audit
 from application.backfills import BackfillHandlers
 from application.definitions import Catalogue, ShippedDefinitions
 from application.delegations import DelegationHandlers
@@ -30,6 +31,7 @@ from application.triggers import ShippedTriggers
 from application.watching import Watches
 from application.workflows import WorkflowHandlers
 from config.approvals import ApprovalParts, build_approvals
+from config.audit import build_anchoring, build_trail, signer_of
 from config.definitions import shipped_definitions
 from config.http_steps import build_http_steps
 from config.parts import Parts, build_parts
@@ -37,10 +39,12 @@ from config.sections import Settings
 from config.stores import Stores, open_stores
 from config.transport import Transport, build_transport
 from infrastructure.clock import SystemClock
+from infrastructure.signatures import Ed25519Signer
 from interfaces.definitions.triggers import TenantTriggers
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.rest.app import Application
 from interfaces.rest.approvals import ApprovalRoutes
+from interfaces.rest.audit_events import AuditRoutes
 from interfaces.rest.backfills import BackfillRoutes
 from interfaces.rest.bulk import BulkRoutes
 from interfaces.rest.definitions import DefinitionRoutes
@@ -139,6 +143,8 @@ class Container(msgspec.Struct, frozen=True):
     freshness: Freshness
     watches: Watches
     streams: EventStreams
+    exports: EventStreams
+    signer: Ed25519Signer | None
     app: Starlette
 
 
@@ -197,7 +203,13 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         most_a_tenant=settings.server.max_streams_per_tenant,
         longest_seconds=settings.server.max_stream_seconds,
     )
+    exports = EventStreams(
+        most=settings.audit.max_exports,
+        most_a_tenant=settings.audit.max_exports_per_tenant,
+        longest_seconds=settings.audit.max_export_seconds,
+    )
     http_steps = build_http_steps(settings, stores, dispatch=dispatch, clock=clock, observe=metrics.step_call)
+    signer = signer_of(settings)
     parts = build_parts(
         settings,
         stores,
@@ -211,6 +223,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         clock=clock,
         holder=f"{socket.gethostname()}-{source.instance}-{uuid4().hex[:8]}",
         count_heartbeat=metrics.heartbeat,
+        anchoring=build_anchoring(settings, stores, signer, transport.publisher, clock) if signer else None,
     )
     metrics.watch_followers(parts.statuses)
     metrics.watch_leases(parts.held)
@@ -230,7 +243,10 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     freshness = Freshness(
         stores.event_store,
         parts.followers,
-        stores.document_positions,
+        {
+            **dict.fromkeys((each.name for each in containers), stores.document_positions),
+            audit.NAME: audit.IndexPosition(stores.audit.index),
+        },
         projections=[each.name for each in containers],
         most_waiting=settings.server.max_requests,
     )
@@ -281,6 +297,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             ).routes(),
             *BackfillRoutes(service, projections.backfills, jobs, backfills).routes(),
             *TaskRoutes(service, projections.tasks, claims).routes(),
+            *AuditRoutes(service, *build_trail(stores, signer, clock), exports).routes(),
         ]
     app = Application(routes, metrics)
     return Container(
@@ -300,6 +317,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         freshness,
         watches,
         streams,
+        exports,
+        signer,
         app,
     )
 

@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import click
 
+from config.audit_commands import export_events, make_key, show_heads, verify_export_file, verify_live
 from config.container import DISTRIBUTION
 from config.copy_log import copy_log
 from config.demo import DemoFailed, demo
@@ -21,9 +23,14 @@ from config.settings import Settings, SettingsError, load_settings
 from config.start import CannotStart
 from interfaces.cli import Refused, command_line
 
+T = TypeVar("T")
+
 
 class CommandLineActions:
     """What each command does."""
+
+    def __init__(self) -> None:
+        self.audit = AuditCommandLine()
 
     def serve(self, config: Path | None, roles: str | None) -> None:
         """Run the service."""
@@ -55,6 +62,36 @@ class CommandLineActions:
         _run(partial(demo, _settings(config), config, stop_after=stop_after))
 
 
+class AuditCommandLine:
+    """What each command about the audit trail does."""
+
+    def verify(
+        self,
+        config: Path | None,
+        *,
+        export: Path | None,
+        public_keys: tuple[Path, ...],
+        anchors: tuple[Path, ...],
+        as_json: bool,
+    ) -> bool:
+        """Check an export, with no settings at all, or the live store."""
+        if export is not None:
+            return _refusing(partial(verify_export_file, export, public_keys, anchors, as_json=as_json))
+        return _run(partial(verify_live, _settings(config), public_keys, anchors, as_json=as_json))
+
+    def export(self, config: Path | None, *, tenant: str, out: Path | None, filters: dict[str, str]) -> None:
+        """Write a tenant's events."""
+        _run(partial(export_events, _settings(config), tenant, out, filters))
+
+    def head(self, config: Path | None, *, tenant: str | None, as_json: bool) -> None:
+        """Print where chains end."""
+        _run(partial(show_heads, _settings(config), tenant, as_json=as_json))
+
+    def keygen(self, file: Path) -> None:
+        """Make a key to sign with."""
+        _refusing(partial(make_key, file))
+
+
 def main() -> None:
     """The console script ``workflow-orchestrator``."""
     command_line(CommandLineActions(), version(DISTRIBUTION))()
@@ -69,9 +106,13 @@ def _settings(config: Path | None, roles: str | None = None) -> Settings:
     return settings
 
 
-def _run(work: Callable[[], Awaitable[None]]) -> None:
+def _run(work: Callable[[], Awaitable[T]]) -> T:
+    return _refusing(lambda: anyio.run(work, backend_options={"use_uvloop": True}))
+
+
+def _refusing(work: Callable[[], T]) -> T:
     try:
-        anyio.run(work, backend_options={"use_uvloop": True})
+        return work()
     except (CannotStart, DemoFailed) as error:
         raise Refused(str(error)) from error
     except KeyboardInterrupt:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from application.audit.anchoring import Anchoring
+from application.audit.indexing import INDEXED_AT_ONCE, Indexing, IndexPosition, LogAsStored
 from application.dispatcher import Dispatcher
 from application.jobs import Jobs
 from application.joint_part import JointPart
@@ -111,8 +113,12 @@ def build_parts(
     clock: Clock,
     holder: str,
     count_heartbeat: Callable[[bool], None],
+    anchoring: Anchoring | None,
 ) -> Parts:
-    """The parts of this process's roles; ``holder`` is what it holds their leases as."""
+    """The parts of this process's roles; ``holder`` is what it holds their leases as.
+
+    Without a key to sign with there is no ``anchoring``.
+    """
     roles = settings.service.roles
 
     def follower(handler: Handler, positions: Checkpoints) -> Follower:
@@ -127,7 +133,7 @@ def build_parts(
 
     materializing: list[Follower] = []
     following: list[Follower] = []
-    reacting: list[Follower | JointPart] = []
+    reacting: list[Follower | JointPart | Anchoring] = []
     callers: list[StepCallLoop] = []
     clockwork: list[CronWatch | CronOff | TimerLoop] = []
     job_health: JobHealthLoop | None = None
@@ -135,12 +141,17 @@ def build_parts(
         for projection in projections:
             materializer = Materializer(projection, stores.documents)
             materializing.append(follower(materializer, stores.document_positions))
+        indexing = _indexing(settings, stores, clock)
+        following.append(indexing)
+        reacting.append(indexing)
     if "publisher" in roles:
         outbox = follower(Outbox(publisher, dispatch), stores.log_positions)
         noting = follower(http_steps.handler, stores.log_positions)
         following += [outbox, noting]
         reacting += [outbox, http_steps.under_one_lease(noting)]
         callers.append(http_steps.loop)
+        if anchoring is not None:
+            reacting.append(anchoring)
     if "scheduler" in roles:
         carrying_out: list[Handler] = [
             WorkflowTimers(stores.timers),
@@ -175,6 +186,18 @@ def build_parts(
         Leadership(stores.document_leases, holder, materializing),
         Leadership(stores.leases, holder, reacting),
         Leadership(stores.leases, holder, clockwork),
+    )
+
+
+def _indexing(settings: Settings, stores: Stores, clock: Clock) -> Follower:
+    """It lies beside the log, so that one of all instances on the log does it."""
+    return Follower(
+        Indexing(stores.audit.index),
+        LogAsStored(stores.event_store, stores.audit.log),
+        IndexPosition(stores.audit.index),
+        now=clock.now,
+        poll_seconds=settings.followers.poll_seconds,
+        batch_size=INDEXED_AT_ONCE,
     )
 
 

@@ -130,6 +130,7 @@ class _Server(uvicorn.Server):
         """Stop taking in, on every side; nobody waits for what has not come yet."""
         self._container.freshness.stop()
         self._container.streams.stop()
+        self._container.exports.stop()
         await _stop_taking_in(self._container)
         await super().shutdown(sockets)
 

@@ -292,6 +292,18 @@ class Approvals(Section):
     look_again_seconds: Seconds
 
 
+class Audit(Section):
+    """How it is proved that nobody has changed the log: see `docs/audit.md`."""
+
+    signing_key: SecretText
+    signing_key_file: OptionalFile
+    anchor_every_seconds: Seconds
+    anchor_file: OptionalFile
+    max_exports: Count
+    max_exports_per_tenant: Count
+    max_export_seconds: Seconds
+
+
 class Followers(Section):
     """How the log is read."""
 
@@ -329,6 +341,7 @@ class Settings(Section):
     batch_jobs: BatchJobs
     workflows: Workflows
     approvals: Approvals
+    audit: Audit
     followers: Followers
     metrics: Metrics
     logging: Logging

@@ -13,6 +13,7 @@ from eventsourcing.persistence import PersistenceError
 from application.event_log import EventLog
 from application.event_store import OTHER_THREADS, EventStore
 from application.ports import Leases, StepCalls, Timers
+from config.audit_stores import AuditStores, open_postgres_audit, open_sqlite_audit
 from config.cosmos import open_cosmos
 from config.folders import claim
 from config.postgres import require_postgres
@@ -57,6 +58,7 @@ class Stores(msgspec.Struct, frozen=True):
     """For what all instances on the log share."""
     document_leases: Leases
     """For what keeps the documents up to date: as many as there are sets of documents do it."""
+    audit: AuditStores
     wakeups: "Wakeups | None" = None
 
 
@@ -131,6 +133,7 @@ async def _open_stores(
         PostgresStepCalls(database),
         leases,
         leases if settings.cosmos_db.endpoint else LocalLeases(),
+        await open_postgres_audit(url, stack),
         PostgresWakeups(url, event_store.notice, own=cast(PostgresLogRecorder, log.recorder).backends),
     )
 
@@ -162,8 +165,10 @@ async def _with_sqlite_log(
     await timers.create()
     step_calls = SqliteStepCalls(followers)
     await step_calls.create()
-    leases = LocalLeases()
-    return Stores(event_store, documents, document_positions, positions, timers, step_calls, leases, leases)
+    leases, audit = LocalLeases(), await open_sqlite_audit(path, followers, stack)
+    return Stores(
+        event_store, documents, document_positions, positions, timers, step_calls, leases, leases, audit
+    )
 
 
 async def _open_log(log_settings: dict[str, str]) -> EventLog:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import click
 
+from interfaces.audit_cli import AuditActions, audit_commands
+
 
 class Actions(Protocol):
     """What the command line can ask for. Each may raise :class:`Refused`."""
@@ -37,6 +39,11 @@ class Actions(Protocol):
 
     def demo(self, config: Path | None, *, stop_after: bool) -> None:
         """Run the service with simulated neighbours, and show it at work."""
+        ...
+
+    @property
+    def audit(self) -> AuditActions:
+        """Those about the audit trail."""
         ...
 
 
@@ -122,12 +129,14 @@ def command_line(actions: Actions, version: str) -> click.Group:
         """SIMULATION: run the service with simulated neighbours and show it at work."""
         _carry_out(lambda: actions.demo(config, stop_after=stop_after))
 
+    main.add_command(audit_commands(actions.audit, config_option, _carry_out))
     return main
 
 
-def _carry_out(action: Callable[[], None]) -> None:
+def _carry_out(action: Callable[[], None], refused: int = 1) -> None:
+    """Do it; what is refused ends with that exit code."""
     try:
         action()
-    except Refused as refused:
-        click.echo(str(refused), err=True)
-        sys.exit(1)
+    except Refused as why:
+        click.echo(str(why), err=True)
+        sys.exit(refused)

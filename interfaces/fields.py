@@ -33,6 +33,7 @@ _NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]+$"
 _NO_NUL = r"^[^\x00]*$"
 _WEB_ADDRESS = r"^https?://[^\x00-\x20\x7f]+$"
 _VERSION = r"[1-9][0-9]{0,8}"
+_POSITION = r"log-[0-9a-f-]{1,40}"
 _CURSOR = r"^[A-Za-z0-9_-]+$"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -108,6 +109,13 @@ def _moment_or_version(value: object) -> object:
     """A version in digits, or a moment."""
     if isinstance(value, str) and re.fullmatch(_VERSION, value, re.ASCII):
         return int(value)
+    return _instant(value)
+
+
+def _moment_or_position(value: object) -> datetime | str:
+    """A position of the log as an opaque text, or a moment."""
+    if isinstance(value, str) and re.fullmatch(_POSITION, value, re.ASCII):
+        return value
     return _instant(value)
 
 
@@ -207,6 +215,18 @@ AsOf = Annotated[
     PlainValidator(_moment_or_version),
     WithJsonSchema(
         {"anyOf": [{"type": "string", "pattern": f"^{_VERSION}$"}, {"type": "string", "format": "date-time"}]}
+    ),
+]
+MomentOrPosition = Annotated[
+    datetime | str,
+    PlainValidator(_moment_or_position),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^{_POSITION}$"},
+                {"type": "string", "format": "date-time"},
+            ]
+        }
     ),
 ]
 Subject = Annotated[

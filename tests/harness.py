@@ -57,6 +57,8 @@ class Service:
         """Wait until every follower has handled what the log holds now."""
         store = self.container.stores.event_store
         heads = {partition: await store.head(partition) for partition in await store.partitions()}
+        for follower in self.container.parts.followers:
+            follower.look_again()
 
         async def reached() -> bool:
             for partition, head in heads.items():

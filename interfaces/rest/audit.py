@@ -13,6 +13,11 @@ from domain.values import timestamp
 
 def audit_event(recorded: Recorded) -> bytes:
     """One event: what happened, when, who caused it, and through what."""
+    return msgspec.json.encode(shown_event(recorded))
+
+
+def shown_event(recorded: Recorded) -> dict[str, Any]:
+    """The same, to be put into something larger."""
     meta = recorded.meta
     shown: dict[str, Any] = {
         "eventId": str(recorded.event_id),
@@ -27,7 +32,7 @@ def audit_event(recorded: Recorded) -> bytes:
     if meta.causation_id is not None:
         shown["causationId"] = meta.causation_id
     shown["data"] = _shown(recorded.event)
-    return msgspec.json.encode(shown)
+    return shown
 
 
 def _shown(value: object) -> object:

@@ -24,7 +24,7 @@ from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
 from interfaces.rest.jobs import PREFIX
 from interfaces.rest.jobs_named import JobsNamed
-from interfaces.rest.models import ReasonRequest
+from interfaces.rest.models import Paging, ReasonRequest
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
 from interfaces.rest.service import Endpoint, Service, command_headers
 from interfaces.rest.system_tenant import for_the_system_tenant
@@ -49,6 +49,7 @@ class BackfillRoutes:
             self._route("", self.list, "GET"),
             self._route("", self.start, "POST"),
             self._route("/{id}", self.get, "GET"),
+            self._route("/{id}/events", self.events, "GET"),
             self._route("/{id}/cancel", self.cancel, "POST"),
         ]
 
@@ -89,19 +90,14 @@ class BackfillRoutes:
 
     async def get(self, request: Request, caller: Caller) -> Response:
         """One backfill, with how far it is, or was."""
-        job, backfill_id = await self._named.known(request), request.path_params["id"].lower()
-        missing = _missing(job, backfill_id)
-        body, version = await self._service.body_of(
-            self._backfills,
-            caller,
-            backfill_id,
-            stream=backfill_stream(backfill_id),
-            missing=missing,
-            as_of=asked_as_of(request),
-        )
-        if msgspec.json.decode(body)["job"] != job:
-            raise missing
+        body, version = await self._found(request, caller, as_of=asked_as_of(request))
         return stored_json(body, headers={"ETag": etag(version)})
+
+    async def events(self, request: Request, caller: Caller) -> Response:
+        """The backfill's audit trail."""
+        paging = read_query(request, Paging)
+        await self._found(request, caller)
+        return await self._service.history_of(backfill_stream(request.path_params["id"].lower()), paging)
 
     async def cancel(self, request: Request, caller: Caller) -> Response:
         """Let no further window start."""
@@ -118,6 +114,28 @@ class BackfillRoutes:
             expected_version=expected_version(request),
         )
         return await self._answer(await self._service.dispatch(command), backfill_id)
+
+    async def _found(
+        self, request: Request, caller: Caller, *, as_of: datetime | int | None = None
+    ) -> tuple[bytes, int]:
+        """The backfill of the path, and its version.
+
+        Raises:
+            BackfillNotFound: the job has no such one.
+        """
+        job, backfill_id = await self._named.known(request), request.path_params["id"].lower()
+        missing = _missing(job, backfill_id)
+        body, version = await self._service.body_of(
+            self._backfills,
+            caller,
+            backfill_id,
+            stream=backfill_stream(backfill_id),
+            missing=missing,
+            as_of=as_of,
+        )
+        if msgspec.json.decode(body)["job"] != job:
+            raise missing
+        return body, version
 
     async def _answer(self, committed: Committed, backfill_id: str, *, status: int = 200) -> Response:
         events = await self._service.store.events_of(committed)

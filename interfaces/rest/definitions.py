@@ -59,6 +59,7 @@ class DefinitionRoutes:
             route(f"{PREFIX}/{{name}}", self.put, "PUT"),
             route(f"{PREFIX}/{{name}}", self.retire, "DELETE"),
             route(f"{PREFIX}/{{name}}/graph", self.graph, "GET"),
+            route(f"{PREFIX}/{{name}}/events", self.events, "GET", reads=[]),
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
@@ -136,6 +137,12 @@ class DefinitionRoutes:
                 raise not_found(name, version)
             definition = chosen
         return Response(mermaid(definition), media_type=MERMAID)
+
+    async def events(self, request: Request, caller: Caller) -> Response:
+        """A definition's audit trail; one that comes with the service has none."""
+        name, paging = request.path_params["name"], read_query(request, Paging)
+        missing = None if name in self._shipped else not_found(name)
+        return await self._service.history_of(definition_stream(caller.tenant, name), paging, missing)
 
     async def _publish(
         self, request: Request, caller: Caller, definition: WorkflowDefinition, *, as_new: bool

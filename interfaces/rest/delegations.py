@@ -9,12 +9,14 @@ from application.ports import Clock
 from domain.delegation import delegations_stream
 from domain.errors import DelegationNotFound, NotAllowed
 from domain.values import is_uuid
-from interfaces.rest.answers import stored_json
+from interfaces.rest.answers import encode_cursor, list_body, stored_json
 from interfaces.rest.approval_models import DelegateRequest, DelegationFilters
+from interfaces.rest.audit import audit_event
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators, person_of
+from interfaces.rest.models import Paging
 from interfaces.rest.requests import caused_by, read_body, read_query
-from interfaces.rest.service import Service, command_headers
+from interfaces.rest.service import Service, before_version, command_headers
 from projections.delegations import Delegations
 from projections.projection import document_of
 
@@ -40,6 +42,7 @@ class DelegationRoutes:
             route(PREFIX, self.create, "POST"),
             route(f"{PREFIX}/{{id}}", self.get, "GET", reads=reads),
             route(f"{PREFIX}/{{id}}", self.end, "DELETE"),
+            route(f"{PREFIX}/{{id}}/events", self.events, "GET", reads=[]),
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
@@ -83,6 +86,19 @@ class DelegationRoutes:
             stream=delegations_stream(caller.tenant),
             missing=_missing(delegation_id),
         )
+
+    async def events(self, request: Request, caller: Caller) -> Response:
+        """A delegation's audit trail, out of that of all delegations: it has two events at most."""
+        paging, delegation_id = read_query(request, Paging), request.path_params["id"].lower()
+        recorded = await self._service.store.load(delegations_stream(caller.tenant))
+        of_it = [each for each in recorded if getattr(each.event, "delegation_id", None) == delegation_id]
+        if not of_it:
+            raise _missing(delegation_id)
+        before = before_version(paging)
+        left = [each for each in reversed(of_it) if before is None or each.version < before]
+        shown = left[: paging.limit]
+        next_cursor = encode_cursor([str(shown[-1].version)]) if len(left) > len(shown) else None
+        return stored_json(list_body("events", map(audit_event, shown), len(of_it), next_cursor))
 
     async def end(self, request: Request, caller: Caller) -> Response:
         """Take one back."""

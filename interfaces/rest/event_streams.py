@@ -1,4 +1,4 @@
-"""Server-sent events: how many streams there may be, how one is written, and how it ends.
+"""What is sent piece by piece: how many streams there may be, how one is written, and how it ends.
 
 A stream holds no place of the requests that are answered, no connection to a store while it waits, and of
 what it sends only the piece that the client is taking. A client that takes nothing is cut off.
@@ -29,13 +29,14 @@ SLOW_SECONDS = 15.0
 _PAUSE_AFTER_A_FAILURE_SECONDS = 1.0
 _GONE_SECONDS = 1.0
 
-_HEADERS = [
-    (b"content-type", MEDIA_TYPE.encode()),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-]
+_HEADERS = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+"""A proxy in between is to keep nothing of it back."""
 
 log = structlog.get_logger(__name__)
+
+
+class CutOff(Exception):
+    """Something cannot be sent to its end; what was sent is not the whole."""
 
 
 class Writer:
@@ -112,15 +113,22 @@ class EventStreams:
         scope: Scope,
         receive: Receive,
         send: Send,
+        *,
+        media_type: str = MEDIA_TYPE,
+        greeting: bytes = b"retry: 2000\n\n",
+        may_end_anywhere: bool = True,
     ) -> None:
         """Send what ``write`` writes, until it returns, the client is gone or slow, or all are stopped.
+
+        What may not end anywhere is cut off when it is stopped, so that nobody takes it for the whole.
 
         Raises:
             ApiError: there are too many streams, of the tenant or of all.
         """
         with self._place(tenant) as ending:
-            await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
-            is_slow = is_gone = False
+            headers = [(b"content-type", media_type.encode()), *_HEADERS]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            is_slow = is_gone = is_whole = False
             with ending:
                 async with anyio.create_task_group() as tasks:
 
@@ -134,13 +142,20 @@ class EventStreams:
                     tasks.start_soon(until_gone)
                     writer = Writer(send)
                     try:
-                        await writer.write(b"retry: 2000\n\n")
+                        if greeting:
+                            await writer.write(greeting)
                         await write(writer)
+                        is_whole = True
                     except TimeoutError:
                         is_slow = True
+                    except CutOff as why:
+                        log.warning("stream_broken_off", tenant_id=tenant, error=str(why))
                     tasks.cancel_scope.cancel()
             if is_slow:
                 log.info("slow_stream_cut_off", tenant_id=tenant)
+                await _cut_off(scope, receive)
+            elif not (is_gone or is_whole or may_end_anywhere):
+                log.info("stream_cut_off", tenant_id=tenant)
                 await _cut_off(scope, receive)
             elif not is_gone:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -5,7 +5,7 @@ is asked to look again. Elsewhere the saved positions say so, and those are save
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import anyio
 from starlette.requests import Request
@@ -30,19 +30,23 @@ _WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,6})"?\s*(;.*)?', re.ASCII | re.IGNORE
 
 
 class Freshness:
-    """Makes queries wait, up to ``most_waiting`` at once; they hold no place of those that are answered."""
+    """Makes queries wait, up to ``most_waiting`` at once; they hold no place of those that are answered.
+
+    ``saved`` are the positions of each that a query may read; one that does not say what it reads waits for
+    all ``projections``.
+    """
 
     def __init__(
         self,
         store: EventStore,
         followers: Iterable[Follower],
-        saved: Checkpoints,
+        saved: Mapping[str, Checkpoints],
         *,
         projections: Sequence[str],
         most_waiting: int,
     ) -> None:
         self._store = store
-        self._followers = {each.name: each for each in followers if each.name in projections}
+        self._followers = {each.name: each for each in followers if each.name in saved}
         self._saved = _SavedPositions(saved)
         self._projections = projections
         self._places = most_waiting
@@ -112,7 +116,7 @@ class Freshness:
 class _SavedPositions:
     """What is saved of the followers of other processes, asked for once for all who wait."""
 
-    def __init__(self, checkpoints: Checkpoints) -> None:
+    def __init__(self, checkpoints: Mapping[str, Checkpoints]) -> None:
         self._checkpoints = checkpoints
         self._turn = anyio.Lock()
         self._seen: dict[str, tuple[float, int]] = {}
@@ -124,7 +128,8 @@ class _SavedPositions:
             seen_at, number = self._seen.get(name, (-_ASK_AGAIN_SECONDS, 0))
             if seen_at <= asked_at - _ASK_AGAIN_SECONDS:
                 seen_at = anyio.current_time()
-                number = number_of(await self._checkpoints.load(name, PARTITION, Unrivalled(name))) or 0
+                position = await self._checkpoints[name].load(name, PARTITION, Unrivalled(name))
+                number = number_of(position) or 0
                 self._seen[name] = seen_at, number
             return number
 

@@ -27,6 +27,7 @@ from interfaces.rest.jobs_named import JobsNamed
 from interfaces.rest.models import (
     NoQuery,
     NothingToSayRequest,
+    Paging,
     PreviewQuery,
     ReasonRequest,
     RunFilters,
@@ -76,6 +77,7 @@ class JobRoutes:
             self._route("/{job}/runs", self.runs, "GET"),
             self._route("/{job}/runs/{runId}", self.run, "GET"),
             self._route("/{job}/preview", self.preview, "GET"),
+            self._route("/{job}/events", self.events, "GET"),
             self._route("/{job}/trigger", self.trigger, "POST"),
             self._route("/{job}/pause", self.pause, "POST"),
             self._route("/{job}/resume", self.resume, "POST"),
@@ -154,6 +156,11 @@ class JobRoutes:
                 "catchUpTotal": len(told.catch_up),
             }
         )
+
+    async def events(self, request: Request, caller: Caller) -> Response:
+        """The job's audit trail, and that of its runs."""
+        paging = read_query(request, Paging)
+        return await self._service.history_of(job_stream(await self._named.known(request)), paging)
 
     async def trigger(self, request: Request, caller: Caller) -> Response:
         """Open a run by hand."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -42,6 +42,15 @@ costs its connection and a few kilobytes, and no turn at a store."""
 _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
+class Named(Protocol):
+    """What a query reads, under the name of its follower."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        ...
+
+
 class Service:
     """Handed to every group of routes."""
 
@@ -62,16 +71,16 @@ class Service:
         self._freshness = freshness
 
     def route(
-        self, path: str, endpoint: Endpoint, method: str, *, reads: Sequence[Container] | None = None
+        self, path: str, endpoint: Endpoint, method: str, *, reads: Sequence["Named"] | None = None
     ) -> Route:
         """A route that knows its caller before its endpoint runs, and turns away what is too much at once.
 
-        A query waits for ``X-Min-Position``: ``reads`` are the containers that it reads, any if that is
-        not said, none if it reads the log itself.
+        A query waits for ``X-Min-Position``: ``reads`` are the containers that it reads, or the audit index;
+        any container if that is not said, none if it reads the log itself.
         """
         fresh = None
         if method == "GET":
-            names = None if reads is None else [container.name for container in reads]
+            names = None if reads is None else [each.name for each in reads]
             fresh = partial(self._freshness.require, projections=names)
         return Route(path, _Answering(self._door, endpoint, fresh), methods=[method])
 
@@ -167,7 +176,7 @@ class Service:
         sort_before: str | None = None,
     ) -> Response:
         """A page of the caller's tenant's documents, the newest first."""
-        after = _cursor(paging, 2)
+        after = cursor_of(paging, 2)
         page = await self.documents.query(
             container,
             caller.tenant,
@@ -187,19 +196,25 @@ class Service:
         return stored_json(list_body(name, bodies, page.total, next_cursor))
 
     async def history(self, id: str, stream: str, paging: Paging, missing: NotFound) -> Response:
-        """A page of a stream's audit trail, the newest event first.
+        """A page of the audit trail of a thing that has a UUID, the newest event first.
 
         Raises:
             NotFound: ``missing``, where there is no such stream.
         """
-        cursor = _cursor(paging, 1)
-        if cursor and not _VERSION.fullmatch(cursor[0]):
-            raise invalid([fault("cursor", "is not a cursor of this list")])
         if not is_uuid(id):
+            before_version(paging)
             raise missing
-        before = int(cursor[0]) if cursor else None
+        return await self.history_of(stream, paging, missing)
+
+    async def history_of(self, stream: str, paging: Paging, missing: NotFound | None = None) -> Response:
+        """A page of a stream's audit trail, the newest event first.
+
+        Raises:
+            NotFound: ``missing``, where there is no such stream; without it, it is as good as an empty one.
+        """
+        before = before_version(paging)
         events, total = await self.store.history(stream, before=before, limit=paging.limit)
-        if not total:
+        if not total and missing is not None:
             raise missing
         more = bool(events) and events[-1].version > 1
         next_cursor = encode_cursor([str(events[-1].version)]) if more else None
@@ -257,12 +272,29 @@ class _Answering:
         await response(scope, receive, send)
 
 
+def before_version(paging: Paging) -> int | None:
+    """Below which version a page of a stream's events begins; none for the first.
+
+    Raises:
+        ApiError: 400, the cursor is none of ours.
+    """
+    cursor = cursor_of(paging, 1)
+    if cursor and not _VERSION.fullmatch(cursor[0]):
+        raise invalid([fault("cursor", "is not a cursor of this list")])
+    return int(cursor[0]) if cursor else None
+
+
 def command_headers(version: int, position: str) -> dict[str, Any]:
     """The headers of a command's answer: the aggregate's version, and where the log stands."""
     return {"ETag": etag(version), "X-Position": position}
 
 
-def _cursor(paging: Paging, length: int) -> tuple[str, ...] | None:
+def cursor_of(paging: Paging, length: int) -> tuple[str, ...] | None:
+    """The parts of a page's cursor, if it has one.
+
+    Raises:
+        ApiError: 400, it is none of ours.
+    """
     if paging.cursor is None:
         return None
     try:

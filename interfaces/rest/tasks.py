@@ -22,6 +22,7 @@ from interfaces.rest.models import (
     CompleteTaskRequest,
     FailTaskRequest,
     HeartbeatTaskRequest,
+    Paging,
     ReleaseTaskRequest,
     TaskFilters,
 )
@@ -48,6 +49,7 @@ class TaskRoutes:
             route(PREFIX, self.list, "GET"),
             route(f"{PREFIX}/claim", self.claim, "POST"),
             route(f"{PREFIX}/{{taskId}}", self.get, "GET"),
+            route(f"{PREFIX}/{{taskId}}/events", self.events, "GET", reads=[]),
             route(f"{PREFIX}/{{taskId}}/heartbeat", self.heartbeat, "POST"),
             route(f"{PREFIX}/{{taskId}}/complete", self.complete, "POST"),
             route(f"{PREFIX}/{{taskId}}/fail", self.fail, "POST"),
@@ -75,6 +77,12 @@ class TaskRoutes:
             stream=task_stream(caller.tenant, task_id.lower()),
             missing=_missing(task_id),
         )
+
+    async def events(self, request: Request, caller: Caller) -> Response:
+        """The task's audit trail."""
+        paging, task_id = read_query(request, Paging), request.path_params["taskId"]
+        stream = task_stream(caller.tenant, task_id.lower())
+        return await self._service.history(task_id, stream, paging, _missing(task_id))
 
     async def claim(self, request: Request, caller: Caller) -> Response:
         """Give a worker up to so many tasks, waiting for the first if it says so."""

@@ -25,6 +25,7 @@ PARTS = {
     "approval-steps",
     "child-workflows",
     "wait-steps",
+    "audit",
     "runs",
     "backfills",
     "workflow-timers",

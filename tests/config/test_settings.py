@@ -58,11 +58,11 @@ VARIABLES = {
     "WORKFLOW_STEP_TIMEOUT_SECONDS": ("workflows.step_timeout_seconds", "60", 60.0),
     "APPROVALS_FILE": ("approvals.file", "/etc/approvals.yaml", Path("/etc/approvals.yaml")),
     "USER_MANAGEMENT_URL": ("approvals.directory_url", "http://um:1", "http://um:1"),
-    "APPROVAL_URL_TEMPLATE": (
-        "approvals.url_template",
-        "https://app/#/a/{approvalId}?tab=1",
-        "https://app/#/a/{approvalId}?tab=1",
-    ),
+    "APPROVAL_URL_TEMPLATE": ("approvals.url_template", "http://a/#/{approvalId}", "http://a/#/{approvalId}"),
+    "AUDIT_SIGNING_KEY": ("audit.signing_key", "a key", "a key"),
+    "AUDIT_SIGNING_KEY_FILE": ("audit.signing_key_file", "/etc/audit.pem", Path("/etc/audit.pem")),
+    "AUDIT_ANCHOR_EVERY_SECONDS": ("audit.anchor_every_seconds", "60", 60.0),
+    "AUDIT_ANCHOR_FILE": ("audit.anchor_file", "/mnt/anchors.ndjson", Path("/mnt/anchors.ndjson")),
     "METRICS_PATH": ("metrics.path", "/internal/metrics", "/internal/metrics"),
     "METRICS_REQUIRE_AUTH": ("metrics.require_auth", "true", True),
     "METRICS_BEARER_TOKEN": ("metrics.bearer_token", "12345", "12345"),
@@ -340,7 +340,7 @@ def test_a_mode_that_is_misspelt_is_not_taken_for_one_left_out() -> None:
 
 
 def test_the_types_of_the_contract_are_all_known() -> None:
-    assert len(DOCUMENTED) == 26
+    assert len(DOCUMENTED) == 27
 
 
 def test_the_default_file_is_yaml_for_everyone() -> None:

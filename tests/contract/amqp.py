@@ -109,7 +109,7 @@ def _message_faults(envelope: dict[str, Any], spoken: Mapping[str, list[str]]) -
 def _relation_faults(message: str, envelope: dict[str, Any]) -> Iterator[str]:
     """What no schema can say: how members go together."""
     data, tenant, source = envelope["data"], envelope["tenantId"], envelope["source"]
-    if message != "JobTrigger" and tenant == SYSTEM_TENANT:
+    if message not in ("JobTrigger", "AuditAnchored") and tenant == SYSTEM_TENANT:
         yield f"envelope.tenantId: {tenant!r} is no tenant of a workflow or an approval"
     if message.startswith("Approval") and data.get("tenantId") != tenant:
         yield "envelope.data.tenantId: is not the envelope's"

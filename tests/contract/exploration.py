@@ -19,6 +19,8 @@ DEFINITIONS = ("POST /api/v1/workflow-definitions", "PUT /api/v1/workflow-defini
 _APPROVALS = "POST /api/v1/hitl/approvals"
 
 BEYOND_SCHEMAS = {
+    "GET /api/v1/audit/events": "after|before",
+    "GET /api/v1/audit/export": "after|before",
     "anywhere": r"cursor|X-Min-Position|Last-Event-ID|opportunityId|X-User-(ID|Roles)",
     _APPROVALS: r"dueAt|policy(\.(due|grace|stages\.\d+\.(name|agree|approvers(\.\d+)?"
     r"|remindAfter\.\d+|escalate\.\d+\.after)))?",

@@ -57,6 +57,18 @@ DATA: dict[str, dict[str, Any]] = {
     "hitl.approval.expired": TOLD | {"waitsFor": []},
     "hitl.approval.undecidable": TOLD | {"reason": "all have left"},
     "workflow.deal_review.completed": OF_WORKFLOW | {"results": {"score": {}}, "timestamp": NOW},
+    "workflow.audit.anchored": {
+        "tenantId": TENANT,
+        "sequence": 1,
+        "number": 3,
+        "position": 7,
+        "hash": "ab" * 32,
+        "anchoredAt": NOW,
+        "keyId": f"sha256:{'cd' * 32}",
+        "previous": "",
+        "previousHeld": True,
+        "signature": "ef" * 64,
+    },
     "workflow.deal_review.failed": OF_WORKFLOW | {"error": "not at its end within 2592000 s"},
 }
 
@@ -104,7 +116,8 @@ Message = tuple[dict[str, Any], dict[str, Any]]
 
 def message(message_type: str, data: dict[str, Any] | None = None) -> Message:
     """A sound message of a type, or with data of its own."""
-    tenant = SYSTEM_TENANT if message_type == "workflow.job.trigger" else TENANT
+    is_of_the_system = message_type in ("workflow.job.trigger", "workflow.audit.anchored")
+    tenant = SYSTEM_TENANT if is_of_the_system else TENANT
     envelope = {
         "id": "0d9c1f5c-57f3-5d0e-9a40-3b7f5a2c6d18",
         "type": message_type,

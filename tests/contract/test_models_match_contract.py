@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from interfaces.definitions.document import DefinitionDocument
-from interfaces.rest import approval_models, backfill_models, models
+from interfaces.rest import approval_models, audit_models, backfill_models, models
 from interfaces.rest.approval_models import (
     ApprovalFilters,
     CommentRequest,
@@ -22,6 +22,7 @@ from interfaces.rest.approval_models import (
     ReassignRequest,
     ReviseRequest,
 )
+from interfaces.rest.audit_models import TrailFilters, TrailQuery
 from interfaces.rest.backfill_models import BackfillFilters, StartBackfillRequest
 from interfaces.rest.models import (
     ApiModel,
@@ -52,7 +53,7 @@ BODIES = {name: SCHEMAS[name] for name in SCHEMAS if name.endswith("Request")}
 
 MODELS = {
     name: each
-    for module in (models, approval_models, backfill_models)
+    for module in (models, approval_models, audit_models, backfill_models)
     for name, each in inspect.getmembers(module, inspect.isclass)
     if issubclass(each, ApiModel) and name.endswith("Request")
 }
@@ -81,6 +82,13 @@ QUERIES: dict[str, type[Query]] = {
     "listJobRuns": RunFilters,
     "listBackfills": BackfillFilters,
     "listTasks": TaskFilters,
+    "listTaskEvents": Paging,
+    "listJobEvents": Paging,
+    "listBackfillEvents": Paging,
+    "listDefinitionEvents": Paging,
+    "listDelegationEvents": Paging,
+    "listAuditEvents": TrailQuery,
+    "exportAuditTrail": TrailFilters,
 }
 """Which model reads the query string of which operation."""
 

@@ -55,6 +55,7 @@ OF_A_RUN = {"GET /api/v1/jobs/{job}/runs/{runId}"}
 
 OF_A_TASK = {
     "GET /api/v1/tasks/{taskId}",
+    "GET /api/v1/tasks/{taskId}/events",
     *(f"POST /api/v1/tasks/{{taskId}}/{what}" for what in ("heartbeat", "complete", "fail", "release")),
 }
 """No shipped definition has a task; ``tests/integration/test_tasks.py`` holds the answers to the contract."""

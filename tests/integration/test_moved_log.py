@@ -89,7 +89,9 @@ async def test_nothing_is_published_again_there_and_back_and_what_is_pending_is_
             assert told() == before
             assert await statuses(running) == listed
             if documents == "kept":
-                assert {each.status.handled for each in running.container.parts.followers} == {0}
+                handled = {each.name: each.status.handled for each in running.container.parts.followers}
+                del handled["audit"]  # its index does not move: it is made anew
+                assert set(handled.values()) == {0}
             position = await decided(running, approvals[1 + life])
             assert position > newest
             newest = position

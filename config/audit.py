@@ -1,0 +1,69 @@
+"""What signs the heads of the audit trail, and where they go."""
+
+from pathlib import Path
+
+from application.audit.anchoring import Anchoring
+from application.audit.export import Export
+from application.audit.trail import Trail
+from application.ports import Clock, Publisher
+from config.sections import Settings
+from config.start import CannotStart
+from config.stores import Stores
+from infrastructure.anchor_file import NdjsonAnchorFile
+from infrastructure.signatures import BadKey, Ed25519Signer, signer_from
+from interfaces.rest.audit import shown_event
+
+ANCHORS = "audit-anchors.ndjson"
+
+
+def signer_of(settings: Settings) -> Ed25519Signer | None:
+    """The key that is configured, if one is.
+
+    Raises:
+        CannotStart: it cannot be read, or is of no use; or there are two.
+    """
+    pem, file = settings.audit.signing_key.get_secret_value().encode(), settings.audit.signing_key_file
+    if pem and file is not None:
+        raise CannotStart("audit.signing_key and audit.signing_key_file are both set: leave one empty")
+    name = "audit.signing_key"
+    if file is not None:
+        name = f"audit.signing_key_file {file}"
+        try:
+            pem = file.read_bytes()
+        except OSError as error:
+            raise CannotStart(f"{name}: {error.strerror}") from error
+    elif not pem:
+        return None
+    try:
+        return signer_from(pem)
+    except BadKey as bad:
+        raise CannotStart(f"{name}: {bad}; workflow-orchestrator audit keygen makes one") from None
+
+
+def anchor_file_of(settings: Settings) -> Path:
+    """Where anchors are kept."""
+    return settings.audit.anchor_file or settings.storage.data_dir / ANCHORS
+
+
+def build_trail(stores: Stores, signer: Ed25519Signer | None, clock: Clock) -> tuple[Trail, Export]:
+    """What answers questions about the trail, and what exports it."""
+    log, index, reads = stores.audit.log, stores.audit.index, stores.event_store.recorded
+    return Trail(log, index, stores.audit.anchors, reads), Export(
+        log, index, reads, shown_event, signer, clock
+    )
+
+
+def build_anchoring(
+    settings: Settings, stores: Stores, signer: Ed25519Signer, publisher: Publisher, clock: Clock
+) -> Anchoring:
+    """The part that anchors."""
+    return Anchoring(
+        stores.event_store,
+        stores.audit.index,
+        stores.audit.anchors,
+        NdjsonAnchorFile(anchor_file_of(settings)),
+        publisher,
+        signer,
+        clock,
+        every_seconds=settings.audit.anchor_every_seconds,
+    )

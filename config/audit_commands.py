@@ -1,0 +1,235 @@
+"""The command line's proofs: what is read, and what is said about it."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+import msgspec
+from eventsourcing.persistence import JSONTranscoder, StoredEvent
+
+from application.audit.export import Export
+from application.audit.findings import Report
+from application.audit.ports import Wanted
+from application.audit.verify_anchors import check_anchors
+from application.audit.verify_export import NoExport, verify_export
+from application.audit.verify_store import verify_store
+from application.event_log import is_position, number_of
+from application.event_mapper import EventMapper
+from application.log_copy import Entry
+from config.audit import anchor_file_of, signer_of
+from config.audit_report import tell
+from config.audit_stores import open_audit_for_reading
+from config.sections import Settings
+from config.start import CannotStart, first_line
+from domain.errors import StoreUnavailable
+from domain.event import Recorded
+from domain.values import in_utc
+from infrastructure.clock import SystemClock
+from infrastructure.signatures import BadKey, Ed25519Verifier, new_key, verifier_from
+from interfaces.rest.audit import shown_event
+
+_mapper = EventMapper(transcoder=JSONTranscoder())
+
+
+def read_stored(entry: Entry) -> Recorded:
+    """A stored event, without a store.
+
+    Raises:
+        LookupError, msgspec.MsgspecError: this release cannot read it.
+    """
+    return _mapper.to_domain_event(StoredEvent(entry.stream, entry.version, entry.topic, entry.state))
+
+
+def verify_export_file(
+    file: Path, public_keys: Sequence[Path], anchors: Sequence[Path], *, as_json: bool
+) -> bool:
+    """Check an export, and print what is found; whether that is nothing.
+
+    Raises:
+        CannotStart: a file cannot be read, or is something else.
+    """
+    keys = _keys(public_keys)
+    if anchors and not keys:
+        raise CannotStart("--anchors prove nothing without the --public-key that they are signed with")
+    with ExitStack() as stack:
+        lines = _opened(file, stack)
+        anchored = chain.from_iterable(_opened(each, stack) for each in anchors)
+        size = max(1, file.stat().st_size)
+        with _bar("verifying", size, hidden=as_json) as seen:
+            try:
+                report = verify_export(lines, keys, anchored, rereads=_reread, progress=seen)
+            except NoExport as error:
+                raise CannotStart(f"{file}: {error}") from error
+    return tell(report, as_json=as_json)
+
+
+async def verify_live(
+    settings: Settings, public_keys: Sequence[Path], anchors: Sequence[Path], *, as_json: bool
+) -> bool:
+    """Check the configured store, and print what is found; whether that is nothing.
+
+    Raises:
+        CannotStart: the store or a file cannot be read.
+    """
+    keys, report = _keys(public_keys), Report()
+    if (signer := signer_of(settings)) is not None:
+        keys[signer.key_id] = signer.public
+    files = list(anchors)
+    if not files and anchor_file_of(settings).is_file():
+        files.append(anchor_file_of(settings))
+    if files and not keys:
+        raise CannotStart("anchors prove nothing without the --public-key that they are signed with")
+    if not files:
+        report.notes.append(
+            "no anchors are given: who could change the index too could have changed anything"
+        )
+    async with AsyncExitStack() as stack:
+        stores = await open_audit_for_reading(settings, stack)
+        with ExitStack() as opened:
+            lines = chain.from_iterable(_opened(each, opened) for each in files)
+            known = check_anchors(lines, keys, report)
+        try:
+            total = sum(head.number for head in await stores.index.heads(0))
+            with _bar("verifying", max(1, total), hidden=as_json) as seen:
+                await verify_store(stores.log, stores.index, known, report, seen)
+        except StoreUnavailable as error:
+            raise CannotStart(f"the event store cannot be read: {first_line(error)}") from error
+    return tell(report, as_json=as_json)
+
+
+async def export_events(
+    settings: Settings, tenant: str, out: Path | None, filters: Mapping[str, str]
+) -> None:
+    """Write a tenant's events to a file or to the standard output.
+
+    Raises:
+        CannotStart: the store cannot be read, the file not written, or a time or position is none.
+    """
+    wanted = Wanted(
+        tenant=tenant.lower(),
+        topic=filters.get("type"),
+        aggregate_id=filters.get("aggregate_id"),
+        actor=filters.get("actor"),
+        correlation_id=filters.get("correlation_id"),
+        after=_moment("--after", filters.get("after")),
+        before=_moment("--before", filters.get("before")),
+        after_position=_place(filters.get("after")) or 0,
+        before_position=_place(filters.get("before")),
+    )
+    async with AsyncExitStack() as stack:
+        stores = await open_audit_for_reading(settings, stack)
+        export = Export(
+            stores.log, stores.index, read_stored, shown_event, signer_of(settings), SystemClock()
+        )
+        try:
+            with ExitStack() as opened:
+                target: BinaryIO = sys.stdout.buffer if out is None else opened.enter_context(out.open("wb"))
+                async for lines in export.chunks(wanted):
+                    target.write(lines)
+        except StoreUnavailable as error:
+            raise CannotStart(f"the event store cannot be read: {first_line(error)}") from error
+        except OSError as error:
+            raise CannotStart(f"{out or 'standard output'}: {error.strerror}") from error
+
+
+async def show_heads(settings: Settings, tenant: str | None, *, as_json: bool) -> None:
+    """Print where chains end.
+
+    Raises:
+        CannotStart: the store cannot be read.
+    """
+    async with AsyncExitStack() as stack:
+        stores = await open_audit_for_reading(settings, stack)
+        try:
+            if tenant is None:
+                heads = await stores.index.heads(0)
+            else:
+                heads = [await stores.index.head(tenant.lower())]
+        except StoreUnavailable as error:
+            raise CannotStart(f"the event store cannot be read: {first_line(error)}") from error
+    for head in heads:
+        if as_json:
+            told = {
+                "tenantId": head.tenant,
+                "number": head.number,
+                "position": head.position,
+                "hash": head.chain.hex(),
+            }
+            click.echo(msgspec.json.encode(told))
+        else:
+            click.echo(f"{head.tenant}  {head.number:>12}  {head.chain.hex()}")
+
+
+def make_key(file: Path) -> None:
+    """Make a key, which only its owner can read, and its public key beside it; none is overwritten.
+
+    Raises:
+        CannotStart: a file is there already, or cannot be written.
+    """
+    public = file.with_suffix(".pub")
+    pem, signer = new_key()
+    try:
+        for path, content, mode in ((file, pem, 0o600), (public, signer.public.pem, 0o644)):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with open(handle, "wb") as opened:
+                opened.write(content)
+    except OSError as error:
+        raise CannotStart(f"{error.filename}: {error.strerror}") from error
+    click.echo(f"{file}: the private key, for audit.signing_key_file; keep it secret")
+    click.echo(f"{public}: the public key, for whoever is to verify")
+    click.echo(f"key id: {signer.key_id}")
+
+
+def _reread(entry: Entry) -> Mapping[str, Any] | None:
+    try:
+        return shown_event(read_stored(entry))
+    except (LookupError, ValueError, msgspec.MsgspecError):
+        return None
+
+
+def _keys(files: Sequence[Path]) -> dict[str, Ed25519Verifier]:
+    keys = []
+    for file in files:
+        try:
+            keys.append(verifier_from(file.read_bytes()))
+        except OSError as error:
+            raise CannotStart(f"{file}: {error.strerror}") from error
+        except BadKey as bad:
+            raise CannotStart(f"{file}: {bad}") from bad
+    return {key.key_id: key for key in keys}
+
+
+def _opened(file: Path, stack: ExitStack) -> BinaryIO:
+    try:
+        return stack.enter_context(file.open("rb"))
+    except OSError as error:
+        raise CannotStart(f"{file}: {error.strerror}") from error
+
+
+def _moment(option: str, text: str | None) -> datetime | None:
+    if text is None or is_position(text):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise CannotStart(f"{option} {text}: it is neither a time with an offset nor a position of the log")
+    return in_utc(moment)
+
+
+def _place(text: str | None) -> int | None:
+    return number_of(text) if text is not None and is_position(text) else None
+
+
+@contextmanager
+def _bar(doing: str, length: int, *, hidden: bool) -> Iterator[Any]:
+    hidden = hidden or not sys.stderr.isatty()
+    with click.progressbar(length=length, label=doing, hidden=hidden, file=sys.stderr) as bar:
+        yield bar.update

@@ -1,0 +1,55 @@
+"""What a verification found, as it is told on the terminal or in JSON."""
+
+import click
+import msgspec
+
+from application.audit.chain import FORMAT
+from application.audit.findings import Report
+
+_HEADS_SHOWN = 20
+
+
+def tell(report: Report, *, as_json: bool) -> bool:
+    """Print it; whether all is sound."""
+    if as_json:
+        click.echo(msgspec.json.encode(_as_json(report)))
+    else:
+        _as_text(report)
+    return report.is_sound
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    heads = [
+        {"tenantId": tenant, "number": number, "hash": chain}
+        for tenant, (number, chain) in sorted(report.heads.items())
+    ]
+    return {
+        "sound": report.is_sound,
+        "format": FORMAT,
+        "events": report.events,
+        "withheld": report.withheld,
+        "anchors": report.anchors,
+        "heads": heads,
+        "findings": report.findings,
+        "more": report.more,
+        "notes": report.notes,
+    }
+
+
+def _as_text(report: Report) -> None:
+    for finding in report.findings:
+        of = f"tenant {finding.tenant_id}: " if finding.tenant_id else ""
+        click.echo(f"{finding.kind.upper()}: {of}{finding.what}")
+    if report.more:
+        click.echo(f"and {report.more} more")
+    for note in report.notes:
+        click.echo(f"note: {note}")
+    for tenant, (number, chain) in sorted(report.heads.items())[:_HEADS_SHOWN]:
+        click.echo(f"{tenant}: {number} events, {chain}")
+    withheld = f", of {report.withheld} the hash alone" if report.withheld else ""
+    tenants = f"{len(report.heads)} tenant" + ("s" if len(report.heads) != 1 else "")
+    click.echo(f"checked {report.events} events{withheld} of {tenants}, along {report.anchors} anchors")
+    if report.is_sound:
+        click.echo("SOUND: nothing is found that is not as it was written")
+    else:
+        click.echo(f"NOT SOUND: {len(report.findings) + report.more} found")

@@ -1,0 +1,215 @@
+"""``/audit``: the tenant's events across all its things, what led to what, and the head of its chain."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from application.audit.export import Export
+from application.audit.indexing import NAME
+from application.audit.ports import Wanted
+from application.audit.trail import Branch, Found, Trail
+from application.event_log import PARTITION, is_position, number_of, position_of
+from domain.errors import Failure
+from domain.event import event_id
+from interfaces.rest.answers import encode_cursor, json_response, list_body, stored_json
+from interfaces.rest.audit import shown_event
+from interfaces.rest.audit_models import TrailFilters, TrailQuery
+from interfaces.rest.errors import ApiError, fault, invalid
+from interfaces.rest.event_streams import CutOff, EventStreams, Writer
+from interfaces.rest.identity import Caller
+from interfaces.rest.models import NoQuery
+from interfaces.rest.requests import read_query
+from interfaces.rest.service import Service, cursor_of
+
+PREFIX = "/api/v1/audit"
+
+NDJSON = "application/x-ndjson"
+
+
+class TheIndex:
+    """What these queries read."""
+
+    name = NAME
+
+
+READS = (TheIndex(),)
+
+
+class AuditRoutes:
+    """The routes of the trail."""
+
+    def __init__(self, service: Service, trail: Trail, exports: Export, streams: EventStreams) -> None:
+        self._service = service
+        self._trail = trail
+        self._exports = exports
+        self._streams = streams
+
+    def routes(self) -> list[Route]:
+        """Every route, with its method."""
+        route = self._service.route
+        return [
+            route(f"{PREFIX}/events", self.events, "GET", reads=READS),
+            route(f"{PREFIX}/correlations/{{correlationId}}", self.correlation, "GET", reads=READS),
+            route(f"{PREFIX}/head", self.head, "GET", reads=READS),
+            route(f"{PREFIX}/export", self.export, "GET", reads=READS),
+        ]
+
+    async def events(self, request: Request, caller: Caller) -> Response:
+        """Events of the tenant, in the log's order."""
+        query = read_query(request, TrailQuery)
+        cursor = cursor_of(query, 1)
+        if cursor and not (cursor[0].isascii() and cursor[0].isdigit() and len(cursor[0]) < 19):
+            raise invalid([fault("cursor", "is not a cursor of this list")])
+        wanted = await wanted_by(query, caller, self._service)
+        page = await self._trail.page(wanted, beyond=int(cursor[0]) if cursor else 0, limit=query.limit)
+        next_cursor = None if page.beyond is None else encode_cursor([str(page.beyond)])
+        bodies = (msgspec.json.encode(trail_event(found)) for found in page.events)
+        return stored_json(list_body("events", bodies, page.total, next_cursor))
+
+    async def correlation(self, request: Request, caller: Caller) -> Response:
+        """What led to what under a correlation id."""
+        read_query(request, NoQuery)
+        correlation_id = request.path_params["correlationId"]
+        tree = await self._trail.tree(caller.tenant, correlation_id)
+        if not tree.total:
+            raise ApiError(404, "CORRELATION_NOT_FOUND", "the tenant has no event under that correlation id")
+        return json_response(
+            {
+                "correlationId": correlation_id,
+                "total": tree.total,
+                "shown": tree.shown,
+                "roots": _branches(tree.roots),
+            }
+        )
+
+    async def head(self, request: Request, caller: Caller) -> Response:
+        """Where the tenant's chain ends."""
+        read_query(request, NoQuery)
+        head, position = await self._trail.head(caller.tenant)
+        anchor = await self._trail.anchor(caller.tenant)
+        return json_response(
+            {
+                "tenantId": head.tenant,
+                "number": head.number,
+                "position": position,
+                "hash": head.chain.hex(),
+                **({} if anchor is None else {"anchor": anchor}),
+            }
+        )
+
+    async def export(self, request: Request, caller: Caller) -> Response:
+        """The same events as NDJSON, with what proves them."""
+        wanted = await wanted_by(read_query(request, TrailFilters), caller, self._service)
+        return _ExportResponse(self._exports, wanted, self._streams)
+
+
+class _ExportResponse(Response):
+    """Sends an export as fast as the client takes it; it is cut off where it cannot be sent to its end."""
+
+    def __init__(self, exports: Export, wanted: Wanted, streams: EventStreams) -> None:
+        super().__init__()
+        self._exports = exports
+        self._wanted = wanted
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it.
+
+        Raises:
+            ApiError: there are too many streams.
+        """
+
+        async def write(writer: Writer) -> None:
+            async with aclosing(self._exports.chunks(self._wanted)) as chunks:
+                try:
+                    async for lines in chunks:
+                        await writer.write(lines)
+                except Failure as away:
+                    raise CutOff(str(away)) from away
+
+        await self._streams.serve(
+            self._wanted.tenant,
+            write,
+            scope,
+            receive,
+            send,
+            media_type=NDJSON,
+            greeting=b"",
+            may_end_anywhere=False,
+        )
+
+
+async def wanted_by(query: TrailFilters, caller: Caller, service: Service) -> Wanted:
+    """What a query asks for.
+
+    Raises:
+        ApiError: 400, a position is none of this log.
+    """
+    places: dict[str, int | None] = {"after": 0, "before": None}
+    moments: dict[str, datetime | None] = {"after": None, "before": None}
+    for name, given in (("after", query.after), ("before", query.before)):
+        if isinstance(given, datetime):
+            moments[name] = given
+        elif given is not None:
+            if not is_position(given) or not await service.store.knows(PARTITION, given):
+                raise invalid([fault(name, "is not a position that this log has been at")])
+            places[name] = number_of(given)
+    return Wanted(
+        tenant=caller.tenant,
+        topic=query.type,
+        aggregate_id=query.aggregate_id,
+        actor=query.actor,
+        correlation_id=query.correlation_id,
+        after=moments["after"],
+        before=moments["before"],
+        after_position=places["after"] or 0,
+        before_position=places["before"],
+    )
+
+
+def trail_event(found: Found) -> dict[str, Any]:
+    """An event in the trail's form, with its place in the log and in the tenant's chain."""
+    indexed = found.indexed
+    if found.recorded is None:
+        shown = {
+            "eventId": str(event_id(indexed.stream, indexed.version)),
+            "type": indexed.topic,
+            "version": indexed.version,
+        }
+    else:
+        shown = shown_event(found.recorded)
+    return {
+        **shown,
+        "number": indexed.number,
+        "position": position_of(indexed.position, indexed.stream, indexed.version),
+        "aggregate": indexed.category,
+        "aggregateId": indexed.aggregate_id,
+        "hash": indexed.chain.hex(),
+        "intact": found.is_intact,
+    }
+
+
+def _branches(roots: Sequence[Branch]) -> list[Any]:
+    """Made from the leaves upwards: a tree may be deeper than a function may call itself."""
+    made: dict[int, dict[str, Any]] = {}
+    pending = [(branch, False) for branch in roots]
+    while pending:
+        branch, children_are_made = pending.pop()
+        if not children_are_made:
+            pending.append((branch, True))
+            pending += [(child, False) for child in branch.children]
+            continue
+        shown = trail_event(branch.event)
+        if branch.children:
+            shown["children"] = [made.pop(id(child)) for child in branch.children]
+        if branch.is_cut:
+            shown["cut"] = True
+        made[id(branch)] = shown
+    return [made[id(branch)] for branch in roots]

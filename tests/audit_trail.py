@@ -1,0 +1,260 @@
+"""A log with its audit: filled through the real mapper and recorder, indexed, anchored, tampered with."""
+
+import io
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, redirect_stdout
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+from application.audit.anchoring import Anchoring
+from application.audit.export import Export
+from application.audit.indexing import Indexing, IndexPosition, LogAsStored
+from application.audit.ports import Wanted
+from application.event_log import EventLog
+from application.event_store import EventStore
+from application.ports import PublicMessage
+from config.audit_commands import read_stored, verify_export_file, verify_live
+from config.audit_stores import AuditStores, open_postgres_audit, open_sqlite_audit
+from config.settings import Settings
+from domain.approval import ApprovalCommented, approval_stream
+from domain.errors import BrokerUnavailable
+from domain.event import Metadata, Recorded
+from domain.lease import Lease
+from infrastructure.anchor_file import NdjsonAnchorFile
+from infrastructure.postgres.event_store import postgres_log_settings
+from infrastructure.signatures import Ed25519Signer, new_key
+from infrastructure.sqlite.audit_index import audit_file
+from infrastructure.sqlite.database import SqliteDatabase
+from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
+from interfaces.rest.audit import shown_event
+from projections.follower import Follower
+from tests.builders import LEASE, NOW, OTHER_TENANT, TENANT, USER, SettableClock
+from tests.harness import settings_in
+
+
+class Told:
+    """A broker that takes whatever it is told, unless it is away."""
+
+    def __init__(self) -> None:
+        self.messages: list[PublicMessage] = []
+        self.fails_after: int | None = None
+
+    async def publish(self, message: PublicMessage, lease: Lease) -> None:
+        if self.fails_after is not None and len(self.messages) >= self.fails_after:
+            raise BrokerUnavailable("it is away")
+        self.messages.append(message)
+
+
+class AuditedLog:
+    """A log with all that belongs to its audit."""
+
+    def __init__(
+        self, settings: Settings, log: EventLog, store: EventStore, stores: AuditStores, signer: Ed25519Signer
+    ) -> None:
+        self.settings = settings
+        self.log = log
+        self.store = store
+        self.stores = stores
+        self.signer = signer
+        self.clock = SettableClock()
+        self.told = Told()
+        self.folder = settings.storage.data_dir
+        self.anchor_file = self.folder / "audit-anchors.ndjson"
+        self.public_key = self.folder / "key.pub"
+        self.public_key.write_bytes(signer.public.pem)
+
+    @property
+    def url(self) -> str:
+        return self.settings.storage.effective_event_store_url.get_secret_value()
+
+    def append(self, *ids: tuple[str, int], first_version: int = 1, says: str = "why") -> None:
+        """So many comments on each (tenant/number) approval, each an append of its own."""
+        for id, comments in ids:
+            tenant, number = id.split("/")
+            self.log.recorder.insert_events(
+                [
+                    self.log.stored(comment(tenant, int(number), version, says))
+                    for version in range(first_version, first_version + comments)
+                ]
+            )
+
+    def fill(self, *, each: int = 12) -> None:
+        """Two tenants in turns, three approvals each."""
+        for version in range(1, each + 1):
+            for tenant in (TENANT, OTHER_TENANT):
+                for number in range(3):
+                    self.append((f"{tenant}/{number}", 1), first_version=version)
+
+    def follower(self, *, batch_size: int = 7) -> Follower:
+        """What keeps the index."""
+        index = self.stores.index
+        return Follower(
+            Indexing(index),
+            LogAsStored(self.store, self.stores.log),
+            IndexPosition(index),
+            now=self.clock.now,
+            batch_size=batch_size,
+        )
+
+    async def index(self, *, batch_size: int = 7) -> None:
+        """Bring the index up to the log."""
+        await self.follower(batch_size=batch_size).catch_up(LEASE)
+
+    def anchoring(self, signer: Ed25519Signer | None = None) -> Anchoring:
+        """What anchors."""
+        return Anchoring(
+            self.store,
+            self.stores.index,
+            self.stores.anchors,
+            NdjsonAnchorFile(self.anchor_file),
+            self.told,
+            signer or self.signer,
+            self.clock,
+            every_seconds=60,
+        )
+
+    async def anchor(self) -> None:
+        """Index, and anchor what has moved."""
+        await self.index()
+        self.clock.advance(minutes=5)
+        await self.anchoring().anchor(LEASE)
+
+    async def export(self, name: str = "export.ndjson", **wanted: Any) -> Path:
+        """An export in a file."""
+        export = Export(self.stores.log, self.stores.index, read_stored, shown_event, self.signer, self.clock)
+        file = self.folder / name
+        with file.open("wb") as opened:
+            async for chunk in export.chunks(Wanted(**{"tenant": TENANT, **wanted})):
+                opened.write(chunk)
+        return file
+
+    def sql(self, statement: str, *values: Any) -> None:
+        """Do something to the log behind everybody's back, in the words of SQLite; EVENTS and ID are as the
+        store calls them."""
+        if self.url.startswith("sqlite"):
+            text = statement.replace("EVENTS", "stored_events").replace("ID", "rowid")
+            _sqlite(Path(self.url.removeprefix("sqlite:///")), text, values)
+        else:
+            text = statement.replace("EVENTS", "workflow_orchestrator_events").replace(
+                "ID", "notification_id"
+            )
+            _postgres(self.url, text, values)
+
+    def index_sql(self, statement: str, *values: Any) -> None:
+        """The same to the index."""
+        if self.url.startswith("sqlite"):
+            _sqlite(audit_file(Path(self.url.removeprefix("sqlite:///"))), statement, values)
+        else:
+            _postgres(self.url, statement, values)
+
+    async def verify(self, *, anchors: bool = True) -> dict[str, Any]:
+        """What the command line finds in the store, in its own words."""
+        aside = self.anchor_file.with_suffix(".aside")
+        if not anchors:
+            self.anchor_file.rename(aside)
+        try:
+            return await self._verified()
+        finally:
+            if not anchors:
+                aside.rename(self.anchor_file)
+
+    async def _verified(self) -> dict[str, Any]:
+        with redirect_stdout(io.TextIOWrapper(io.BytesIO())) as said:
+            sound = await verify_live(self.settings, [self.public_key], [], as_json=True)
+        return _told(said, sound)
+
+
+def verify_file(export: Path, keys: Sequence[Path] = (), anchors: Sequence[Path] = ()) -> dict[str, Any]:
+    """What the command line finds in an export."""
+    with redirect_stdout(io.TextIOWrapper(io.BytesIO())) as said:
+        sound = verify_export_file(export, keys, anchors, as_json=True)
+    return _told(said, sound)
+
+
+def _told(said: io.TextIOWrapper, sound: bool) -> dict[str, Any]:
+    said.flush()
+    told: dict[str, Any] = msgspec.json.decode(said.buffer.getvalue())  # type: ignore[attr-defined]
+    assert told["sound"] is sound
+    return told
+
+
+def kinds(told: dict[str, Any]) -> list[str]:
+    """What kinds of findings there are."""
+    return [finding["kind"] for finding in told["findings"]]
+
+
+def approval_id(number: int) -> str:
+    return str(UUID(int=number))
+
+
+def stream(tenant: str, number: int) -> str:
+    return approval_stream(tenant, approval_id(number))
+
+
+def comment(tenant: str, number: int, version: int, says: str = "why") -> Recorded:
+    """One event, the same each time."""
+    return Recorded(
+        stream=stream(tenant, number),
+        version=version,
+        timestamp=NOW + timedelta(seconds=version),
+        meta=Metadata(
+            tenant=tenant,
+            actor=USER if version % 2 else "service:crm",
+            correlation_id=str(UUID(int=1000 + number)),
+            command_id=f"c-{number}-{version}",
+            causation_id=None,
+        ),
+        event=ApprovalCommented(approval_id=approval_id(number), by=USER, text=f"{says} {version}", at=NOW),
+    )
+
+
+@asynccontextmanager
+async def audited_log(
+    folder: Path, postgres_url: str | None = None, signer: Ed25519Signer | None = None
+) -> AsyncIterator[AuditedLog]:
+    """One in SQLite below a folder, or in PostgreSQL."""
+    settings = settings_in(folder, EVENT_STORE_URL=postgres_url or "")
+    settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        if postgres_url:
+            log = EventLog(postgres_log_settings(postgres_url, connections=5))
+            stores = await open_postgres_audit(postgres_url, stack)
+        else:
+            path = settings.storage.data_dir / "events.db"
+            log = EventLog(sqlite_log_settings(path))
+            followers = SqliteDatabase(followers_file(path), synchronous="NORMAL")
+            stack.callback(followers.close)
+            stores = await open_sqlite_audit(path, followers, stack)
+        store = EventStore(log)
+        stack.callback(store.close)
+        yield AuditedLog(settings, log, store, stores, signer or new_key()[1])
+
+
+def lines_of(file: Path) -> list[dict[str, Any]]:
+    """The lines of an export or of anchors."""
+    return [msgspec.json.decode(line) for line in file.read_bytes().splitlines()]
+
+
+def write_lines(file: Path, lines: Iterable[dict[str, Any]]) -> Path:
+    """Lines, changed perhaps, beside the file that they came from."""
+    changed = file.with_suffix(".changed")
+    changed.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    return changed
+
+
+def _sqlite(path: Path, statement: str, values: Sequence[Any]) -> None:
+    connection = sqlite3.connect(path)
+    with connection:
+        assert connection.execute(statement, values).rowcount != 0, statement
+    connection.close()
+
+
+def _postgres(url: str, statement: str, values: Sequence[Any]) -> None:
+    with psycopg.connect(url) as connection:
+        assert connection.execute(statement.replace("?", "%s").encode(), values).rowcount != 0, statement

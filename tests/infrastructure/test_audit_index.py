@@ -1,0 +1,178 @@
+"""What every audit index does, on SQLite and on PostgreSQL."""
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from application.audit.ports import Indexed, Wanted
+from application.audit.rows import noted, rows_after
+from application.event_log import position_of
+from application.log_copy import Entry
+from domain.errors import LeaseLost
+from infrastructure.postgres.audit_index import PostgresAuditIndex
+from infrastructure.postgres.database import PostgresDatabase
+from infrastructure.postgres.leases import PostgresLeases
+from tests.audit_trail import AuditedLog, approval_id, audited_log
+from tests.builders import LEASE, NOW, OTHER_TENANT, TENANT, USER, Held, after
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AuditedLog]:
+    """An empty log and its index."""
+    url = request.getfixturevalue("postgres_store_url") if request.param == "postgres" else None
+    async with audited_log(tmp_path, url) as opened:
+        yield opened
+
+
+async def all_rows(log: AuditedLog) -> list[Indexed]:
+    """What the index should hold, made from the log in one go."""
+    return list(rows_after({}, map(noted, await log.stores.log.read(0, 10_000))))
+
+
+async def walked(log: AuditedLog, wanted: Wanted, limit: int) -> list[int]:
+    """The positions on all pages."""
+    found: list[int] = []
+    while page := await log.stores.index.page(wanted, beyond=found[-1] if found else 0, limit=limit):
+        found += [row.position for row in page]
+    return found
+
+
+async def test_it_holds_each_event_of_the_log_once_and_in_order(log: AuditedLog) -> None:
+    log.fill(each=5)
+    await log.index(batch_size=4)
+    assert await log.stores.index.read(0, 1000) == await all_rows(log)
+    assert await log.stores.index.reached() == await log.store.head("log")
+
+
+async def test_an_index_of_nothing_is_at_the_beginning(log: AuditedLog) -> None:
+    assert await log.stores.index.reached() is None
+    assert await log.stores.index.heads(0) == []
+    head = await log.stores.index.head(TENANT)
+    assert (head.number, head.position) == (0, 0)
+    assert await log.stores.index.page(Wanted(tenant=TENANT), beyond=0, limit=5) == []
+    assert await log.stores.index.count(Wanted(tenant=TENANT, topic="x")) == 0
+    assert await log.stores.index.find("nothing", 1) is None
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"topic": "approval.commented"},
+        {"topic": "approval.claimed"},
+        {"aggregate_id": approval_id(1)},
+        {"actor": USER},
+        {"actor": USER, "aggregate_id": approval_id(2), "topic": "approval.commented"},
+        {"correlation_id": "00000000-0000-0000-0000-0000000003e8"},
+        {"after": after(seconds=3)},
+        {"before": after(seconds=3)},
+        {"after": after(seconds=2), "before": after(seconds=5), "actor": USER},
+        {"after": after(days=1)},
+        {"before": NOW},
+        {"after_position": 11},
+        {"before_position": 11},
+        {"after_position": 5, "before_position": 20, "aggregate_id": approval_id(0)},
+    ],
+)
+async def test_every_filter_finds_what_a_look_at_each_event_finds(
+    log: AuditedLog, filters: dict[str, Any]
+) -> None:
+    log.fill(each=6)
+    await log.index()
+    wanted = Wanted(tenant=TENANT, **filters)
+    expected = [row.position for row in await all_rows(log) if _matches(row, wanted)]
+    for limit in (1, 4, 100):
+        assert await walked(log, wanted, limit) == expected
+    assert await log.stores.index.count(wanted) == len(expected)
+
+
+def _matches(row: Indexed, wanted: Wanted) -> bool:
+    def micro(moment: Any) -> int:
+        return int(moment.timestamp() * 1_000_000)
+
+    equal = {
+        "topic": wanted.topic,
+        "aggregate_id": wanted.aggregate_id,
+        "actor": wanted.actor,
+        "correlation_id": wanted.correlation_id,
+    }
+    return (
+        row.tenant == wanted.tenant
+        and all(value is None or getattr(row, name) == value for name, value in equal.items())
+        and row.position > wanted.after_position
+        and (wanted.before_position is None or row.position < wanted.before_position)
+        and (wanted.after is None or row.at > micro(wanted.after))
+        and (wanted.before is None or row.at < micro(wanted.before))
+    )
+
+
+async def test_times_that_are_not_in_the_logs_order_are_found_all_the_same(log: AuditedLog) -> None:
+    """The clocks of instances differ; here by up to a minute."""
+    moments = [*range(60)]
+    random.Random(1).shuffle(moments)
+    for number, seconds in enumerate(moments):
+        state = b'{"at":"2026-11-22T22:%02d:%02dZ","meta":{}}' % divmod(600 + seconds, 60)
+        await log.stores.index.put(
+            [noted(Entry(number + 1, f"{TENANT}/x/{number}", 1, "t", state))],
+            position_of(number + 1, f"{TENANT}/x/{number}", 1),
+            LEASE,
+        )
+    rows = await log.stores.index.read(0, 100)
+    for moment in (after(seconds=-20), after(seconds=11), after(seconds=40)):
+        for wanted in (Wanted(tenant=TENANT, after=moment), Wanted(tenant=TENANT, before=moment)):
+            assert await walked(log, wanted, 7) == [row.position for row in rows if _matches(row, wanted)]
+
+
+async def test_a_batch_that_comes_again_changes_nothing(log: AuditedLog) -> None:
+    """A process was killed before it knew that it had been written, or another had written it."""
+    log.fill(each=3)
+    await log.index()
+    before = await log.stores.index.heads(0), await log.stores.index.read(0, 1000)
+    entries = await log.stores.log.read(0, 1000)
+    newest = entries[-1]
+    position = position_of(newest.id, newest.stream, newest.version)
+    await log.stores.index.put([noted(entry) for entry in entries], position, LEASE)
+    await log.stores.index.put([noted(entry) for entry in entries[5:]], position, LEASE)
+    assert (await log.stores.index.heads(0), await log.stores.index.read(0, 1000)) == before
+
+
+async def test_another_log_is_indexed_anew(log: AuditedLog) -> None:
+    log.fill(each=2)
+    await log.index()
+    log.sql("DELETE FROM EVENTS WHERE ID > 5")
+    follower = log.follower()
+    await follower.take_over(LEASE)
+    assert await log.stores.index.reached() is None
+    await follower.catch_up(LEASE)
+    assert await log.stores.index.read(0, 1000) == await all_rows(log)
+
+
+async def test_the_heads_that_have_moved_are_told(log: AuditedLog) -> None:
+    log.append((f"{TENANT}/1", 3))
+    log.append((f"{OTHER_TENANT}/1", 2))
+    await log.index()
+    heads = await log.stores.index.heads(0)
+    assert [(head.tenant, head.number) for head in heads] == sorted([(TENANT, 3), (OTHER_TENANT, 2)])
+    assert [head.tenant for head in await log.stores.index.heads(3)] == [OTHER_TENANT]
+
+
+@pytest.mark.postgres
+async def test_who_has_lost_the_lease_adds_nothing(postgres_store_url: str) -> None:
+    database = PostgresDatabase(postgres_store_url)
+    await database.open()
+    try:
+        leases, index = PostgresLeases(database), PostgresAuditIndex(database)
+        fence = (await leases.hold(["audit"], "one"))["audit"]
+        await leases.release(["audit"], "one")
+        assert (await leases.hold(["audit"], "two"))["audit"] != fence
+        entry = Entry(1, f"{TENANT}/x/1", 1, "t", b"{}")
+        with pytest.raises(LeaseLost):
+            await index.put([noted(entry)], position_of(1, entry.stream, 1), Held("audit", fence))
+        assert await index.reached() is None
+    finally:
+        await database.close()
