@@ -22,6 +22,8 @@ from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.stored_log import SqliteStoredLog
 
 _CONNECTIONS = 3
+_CLOSE_SECONDS = 0.1
+"""A stop has no more than a moment for them, behind what the log itself takes."""
 
 
 class AuditSources(msgspec.Struct, frozen=True):
@@ -103,7 +105,7 @@ async def open_postgres_audit(url: str, stack: AsyncExitStack) -> AuditStores:
     Raises:
         StoreUnavailable: the server does not answer.
     """
-    database = PostgresDatabase(url, size=_CONNECTIONS)
+    database = PostgresDatabase(url, size=_CONNECTIONS, close_seconds=_CLOSE_SECONDS)
     await database.open()
     stack.push_async_callback(database.close)
     return AuditStores(

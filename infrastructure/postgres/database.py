@@ -29,9 +29,13 @@ _AWAY = (
 
 
 class PostgresDatabase:
-    """Connections to one database. They come back by themselves when the server does."""
+    """Connections to one database. They come back by themselves when the server does.
 
-    def __init__(self, url: str, *, size: int = _POOL_SIZE) -> None:
+    There are ``size`` at most; to close them while it is away takes up to ``close_seconds``.
+    """
+
+    def __init__(self, url: str, *, size: int = _POOL_SIZE, close_seconds: float = _CLOSE_SECONDS) -> None:
+        self._close_seconds = close_seconds
         self._pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
             conninfo(url),
             kwargs={"autocommit": True},
@@ -81,7 +85,7 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pool.close(timeout=_CLOSE_SECONDS)
+        await self._pool.close(timeout=self._close_seconds)
 
     async def _check(self, connection: AsyncConnection[TupleRow]) -> None:
         """Look at every idle connection where one is dead: a server that restarts ends them all.
