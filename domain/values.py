@@ -84,6 +84,8 @@ def is_uuid(text: object) -> bool:
 
 def in_utc(moment: datetime) -> datetime:
     """A moment in UTC; where UTC's calendar ends, its first or last moment."""
+    if moment.tzinfo is UTC:
+        return moment
     try:
         return moment.astimezone(UTC)
     except OverflowError:
