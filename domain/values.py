@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
@@ -92,6 +93,7 @@ def in_utc(moment: datetime) -> datetime:
         return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=4_096)
 def timestamp(moment: datetime) -> str:
-    """A moment as the platform writes it: UTC with milliseconds and ``Z``."""
+    """A moment as the platform writes it: UTC with milliseconds and ``Z``. One event tells it many times."""
     return in_utc(moment).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
