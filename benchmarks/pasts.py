@@ -122,7 +122,12 @@ def _seed(root: Path) -> Path:
     ):
         anyio.run(workflows_a_second, url, names, 1, 1)
         with httpx.Client(base_url=f"{service.url}/api/v1", headers={"X-Tenant-ID": TENANT}) as client:
-            asked = {"opportunityId": str(uuid4()), "riskScore": 0.87, "amount": 250_000, "ownerId": USER}
+            asked = {
+                "opportunityId": str(uuid4()),
+                "riskScore": 0.87,
+                "amount": 250_000,
+                "ownerId": str(uuid4()),
+            }
             approval = client.post("/hitl/approvals", json=asked).raise_for_status().json()["id"]
             decision = {"decidedBy": USER, "comment": "strategic account"}
             client.post(f"/hitl/approvals/{approval}/approve", json=decision).raise_for_status()

@@ -1,8 +1,8 @@
 """``rebuild`` of every projection from a log with a past, into SQLite documents.
 
-The command's time from end to end, less that of the same command on a log of a few events: what a process
-takes to start is ``start``'s figure. All projections are rebuilt, one after the other, so each event is read
-as often as there are projections, and counts once. The reference is the bare library reading the same events
+The command's time from end to end, indexes, lists and the swap included, less that of the same command on a
+log of a few events: what a process takes to start is ``start``'s figure. All nine projections are rebuilt out
+of one reading, and each event counts once. The reference is the bare library reading the same events
 once, 500 at a time, and doing nothing with them.
 """
 

@@ -35,6 +35,7 @@ from config.audit import build_anchoring, build_trail, signer_of
 from config.definitions import shipped_definitions
 from config.http_steps import build_http_steps
 from config.parts import Parts, build_parts
+from config.progress import shown_build
 from config.sections import Settings
 from config.stores import Stores, open_stores
 from config.transport import Transport, build_transport
@@ -238,7 +239,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
 
     async def documents_check() -> Check:
         await stores.documents.ping()
-        return Check("up")
+        builds = await stores.build_notes.builds() if stores.build_notes else {}
+        rebuilt = [f"{name} is rebuilt: {shown_build(build)}" for name, build in builds.items()]
+        return Check("up", "; ".join(rebuilt) or None)
 
     freshness = Freshness(
         stores.event_store,

@@ -23,9 +23,14 @@ log = structlog.get_logger(__name__)
 
 
 async def open_cosmos(
-    settings: Settings, containers: Sequence[Container], stack: AsyncExitStack, observe: Observe
+    settings: Settings,
+    containers: Sequence[Container],
+    stack: AsyncExitStack,
+    observe: Observe,
+    *,
+    as_they_are: bool = False,
 ) -> tuple[CosmosDocuments, CosmosCheckpoints]:
-    """Documents and positions; ``stack`` closes them again.
+    """Documents and positions; ``stack`` closes them again. ``as_they_are``: no container is made or mended.
 
     Raises:
         StoreUnavailable: the account stayed away longer than the settings allow.
@@ -44,7 +49,7 @@ async def open_cosmos(
 
     async def attempt() -> tuple[CosmosDocuments, CosmosCheckpoints]:
         async with AsyncExitStack() as attempted:
-            opened = await _open(settings, containers, attempted, observe)
+            opened = await _open(settings, [] if as_they_are else containers, attempted, observe)
             stack.push_async_callback(attempted.pop_all().aclose)
             return opened
 

@@ -7,22 +7,45 @@ from pathlib import Path
 
 from config.start import CannotStart
 
+SERVICE = ".lock"
+REBUILD = ".rebuild.lock"
 
-def claim(folder: Path, key: str, stack: AsyncExitStack) -> None:
+
+def claim(folder: Path, key: str, stack: AsyncExitStack, *, to: str = SERVICE) -> None:
     """Take a folder for this process alone: two would fight over the SQLite files in it.
+
+    ``to`` says for what: a rebuild goes on beside a service, and not beside another rebuild. The claim ends
+    with the process, however it ends.
 
     Raises:
         CannotStart: another process has it, or it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(folder / to, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise CannotStart(f"{key}: {folder} cannot be used: {error.strerror}") from error
     stack.callback(os.close, descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        if to == REBUILD:
+            raise CannotStart(f"{key}: in {folder} documents are being rebuilt or compared already") from None
         raise CannotStart(
             f"{key}: {folder} is in use by another process; stop it, or set another folder"
         ) from None
+
+
+def is_claimed(folder: Path) -> bool:
+    """Whether a service has the folder."""
+    try:
+        descriptor = os.open(folder / SERVICE, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

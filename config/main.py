@@ -16,11 +16,13 @@ from config.demo import DemoFailed, demo
 from config.logs import configure_logs
 from config.masking import masked
 from config.neighbours import serve_neighbours
+from config.overview import show_projections
 from config.postgres import migrate_event_store
 from config.rebuild import rebuild
 from config.runtime import serve
 from config.settings import Settings, SettingsError, load_settings
 from config.start import CannotStart
+from config.verify import verify as compare
 from interfaces.cli import Refused, command_line
 
 T = TypeVar("T")
@@ -49,9 +51,13 @@ class CommandLineActions:
         """Copy an event log with all that belongs to it from one store to another."""
         _run(partial(copy_log, _settings(config), source, target))
 
-    def rebuild(self, config: Path | None, projections: tuple[str, ...]) -> None:
-        """Derive documents again from the log."""
-        _run(partial(rebuild, _settings(config), projections))
+    def rebuild(self, config: Path | None, projections: tuple[str, ...], *, verify: bool) -> None:
+        """Derive documents again from the log, or compare them with it alone."""
+        _run(partial(compare if verify else rebuild, _settings(config), projections))
+
+    def projections(self, config: Path | None, *, as_json: bool) -> None:
+        """Tell how the projections fare."""
+        _run(partial(show_projections, _settings(config), as_json=as_json))
 
     def neighbours(self, config: Path | None) -> None:
         """Run the simulated neighbours."""

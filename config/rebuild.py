@@ -1,151 +1,201 @@
-"""Empties documents and derives them again from the log. No message goes out."""
+"""Derives documents again from the log, beside the live ones and whoever works on. No message goes out."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from itertools import starmap
-from uuid import uuid4
+import gc
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 
 import anyio
 import click
 
-from application.leadership import Leadership
-from application.shared_reads import SharedReads
+import domain
+import projections
+from application.event_log import PARTITION, number_of
 from config.container import Projections
+from config.folders import REBUILD, claim
+from config.progress import ProgressLine
 from config.sections import Settings
 from config.start import CannotStart
-from config.stores import Stores, open_stores
-from domain.errors import LeaseLost
-from domain.event import Event, Recorded
-from domain.lease import Lease
+from config.stores import SharedStores, open_beside
+from domain.errors import Failure
+from domain.lease import Unrivalled
 from infrastructure.clock import SystemClock
-from projections.follower import Follower
-from projections.projection import Materializer, Projection
+from infrastructure.cosmos.documents import CosmosDocuments
+from infrastructure.sqlite.builds import SqliteBuilds
+from infrastructure.sqlite.scratch import SqliteScratch
+from projections.building import Builder, Progress
+from projections.mending import Mender
+from projections.projection import Projection
 
-_PATIENCE_SECONDS = 10.0
-"""Longer than the lease of an instance that was killed lasts."""
+_NEAR = 200
+"""Events that may be left for the moment in which nobody else can write documents."""
+
+_ROUNDS = 20
+_FOLLOWED_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.2
+
+SCRATCH_FILE = "rebuild.db"
+"""Where documents are built that are kept in Cosmos DB."""
 
 
 async def rebuild(settings: Settings, names: Sequence[str]) -> None:
-    """Rebuild the named containers, or all of them, with a progress bar.
+    """Rebuild the named containers, or all of them, and put them in the place of the live ones at once.
 
     Raises:
-        CannotStart: a name is unknown, a store is of no use, or a service keeps the same documents.
+        CannotStart: a name is unknown, a store is of no use, or another rebuild is at it.
     """
-    projections = {each.container.name: each for each in Projections.named_by(settings).all()}
-    unknown = [name for name in names if name not in projections]
-    if unknown:
-        raise CannotStart(f"unknown projection {', '.join(unknown)}; there are {', '.join(projections)}")
-    chosen = {name: projections[name] for name in names or projections}
+    chosen = chosen_projections(settings, names)
     async with AsyncExitStack() as stack:
-        stores = await open_stores(settings, [each.container for each in projections.values()], stack)
-        total = 0
-        for partition in await stores.event_store.partitions():
-            total += await stores.event_store.count_after(partition, None)
-        claims = {name: _Claim(name) for name in chosen}
-        leadership = Leadership(stores.document_leases, f"rebuild-{uuid4()}", list(claims.values()))
-        failure: CannotStart | None = None
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(leadership.run)
-            try:
-                leases = await _all_of(claims)
-                await _rebuild(chosen, stores, settings, total, leases)
-            except CannotStart as refused:
-                failure = refused
-            except LeaseLost as lost:
-                failure = CannotStart(f"given up half-way, rebuild again: {lost}")
-            await leadership.finish()
-        if failure is not None:
-            raise failure
+        settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
+        claim(settings.storage.data_dir, "storage.data_dir", stack, to=REBUILD)
+        stores = await open_beside(settings, [each.container for each in chosen], stack)
+        stack.enter_context(without_collections())
+        try:
+            if isinstance(stores.documents, CosmosDocuments):
+                path = settings.storage.data_dir / SCRATCH_FILE
+                scratch = SqliteScratch(path)
+                stack.callback(scratch.close)
+                said = await _build_and_mend(chosen, stores, stores.documents, scratch)
+                delete_database(path)
+            else:
+                assert stores.file is not None
+                site = SqliteBuilds(stores.file)
+                stack.callback(site.close)
+                said = await _build_beside(chosen, stores, site)
+        except Failure as failure:
+            raise CannotStart(
+                f"given up half-way; rebuild again, it goes on from there: {failure}"
+            ) from failure
+    for line in said:
+        click.echo(line)
 
 
-async def _rebuild(
-    projections: Mapping[str, Projection],
-    stores: Stores,
-    settings: Settings,
-    total: int,
-    leases: Mapping[str, Lease],
-) -> None:
-    """All side by side, so that the log is read once."""
-    log = SharedReads(stores.event_store)
-    with click.progressbar(length=total * len(projections), label="rebuilding", show_pos=True) as bar:
-
-        async def one(name: str, projection: Projection) -> None:
-            await stores.document_positions.forget(name)
-            await stores.documents.clear(projection.container)
-            follower = Follower(
-                _Counted(Materializer(projection, stores.documents), bar),
-                log,
-                stores.document_positions,
-                now=SystemClock().now,
-                batch_size=settings.followers.batch_size,
-            )
-            await follower.catch_up(leases[name])
-            await follower.save_positions(leases[name])
-
-        outcomes = await asyncio.gather(*starmap(one, projections.items()), return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-    for name in projections:
-        click.echo(f"{name}: rebuilt from {total} events")
+def delete_database(path: Path) -> None:
+    """A file of SQLite, with those beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
 
-async def _all_of(claims: Mapping[str, "_Claim"]) -> dict[str, Lease]:
-    with anyio.move_on_after(_PATIENCE_SECONDS):
-        return {name: await claim.granted() for name, claim in claims.items()}
-    missing = ", ".join(name for name, claim in claims.items() if claim.lease is None)
-    raise CannotStart(f"a running service keeps {missing} up to date; stop its projector role first")
+def chosen_projections(settings: Settings, names: Sequence[str]) -> list[Projection]:
+    """Those of the named containers, or all.
+
+    Raises:
+        CannotStart: a name is unknown.
+    """
+    known = {each.container.name: each for each in Projections.named_by(settings).all()}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise CannotStart(f"unknown projection {', '.join(unknown)}; there are {', '.join(known)}")
+    return [known[name] for name in dict.fromkeys(names or known)]
 
 
-class _Claim:
-    """Keeps the services of other processes away from a container."""
+async def _build_beside(chosen: Sequence[Projection], stores: SharedStores, site: SqliteBuilds) -> list[str]:
+    """Build next to the live documents, in their file, and let these take their place in one transaction.
 
-    failing_seconds = 0.0
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.lease: Lease | None = None
-        self._granted = anyio.Event()
-        self._stopping = anyio.Event()
-
-    async def granted(self) -> Lease:
-        """The lease, once nobody else has it."""
-        await self._granted.wait()
-        assert self.lease is not None
-        return self.lease
-
-    async def take_over(self, lease: Lease) -> None:
-        """Nothing is to be kept of what was there."""
-
-    async def run(self, lease: Lease) -> None:
-        """Hold the lease until :meth:`stop`."""
-        self.lease = lease
-        self._granted.set()
-        await self._stopping.wait()
-
-    def stop(self) -> None:
-        """Let it go."""
-        self._stopping.set()
+    While the file is locked the rest of the log is handled. So what takes the place holds all that the live
+    follower can have written, and what the follower writes afterwards is newer, or skipped.
+    """
+    recipe = recipe_now()
+    begun = await begin(site, chosen, recipe, stores)
+    with ProgressLine("rebuilding") as line:
+        builder = Builder(
+            chosen, stores.event_store, site, begun=begun, now=SystemClock().now, tell=line.show
+        )
+        await builder.catch_up()
+        line.say("indexing")
+        await site.index()
+        for _ in range(_ROUNDS):
+            if await builder.catch_up() < _NEAR:
+                break
+        async with site.locked():
+            await builder.catch_up()
+            await site.go_live(PARTITION, builder.position)
+    await site.tidy(recipe)
+    return [
+        f"{each.name}: rebuilt from {builder.handled} events, generation {site.generation_of(each)} is live"
+        for each in (projection.container for projection in chosen)
+    ]
 
 
-class _Counted:
-    """A materializer that moves a progress bar by every event, wanted or not."""
+async def _build_and_mend(
+    chosen: Sequence[Projection], stores: SharedStores, documents: CosmosDocuments, site: SqliteScratch
+) -> list[str]:
+    """Build in a file of our own, then write those of the live documents that are otherwise.
 
-    may_repeat_unnoticed = True
+    Cosmos DB cannot give a container another name, and others read it under the one it has.
+    """
+    begun = await begin(site, chosen, recipe_now(), stores)
+    with ProgressLine("rebuilding") as line:
+        builder = Builder(
+            chosen, stores.event_store, site, begun=begun, now=SystemClock().now, tell=line.show
+        )
+        await builder.catch_up()
+        line.say("comparing and mending")
 
-    def __init__(self, materializer: Materializer, bar: "click._termui_impl.ProgressBar[int]") -> None:
-        self.name = materializer.name
-        self._materializer = materializer
-        self._bar = bar
+        async def until_followed() -> None:
+            await _until_followed(chosen, stores)
 
-    def wants(self, event: Event) -> bool:
-        return True
+        mender = Mender(chosen, documents, site, builder, until_followed=until_followed)
+        await mender.mend()
+    names = ", ".join(each.container.name for each in chosen)
+    return [f"{names}: rebuilt from {builder.handled} events, {mender.mended} documents written"]
 
-    async def start_over(self) -> None:
-        await self._materializer.start_over()
 
-    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        wanted = [recorded for recorded in events if self._materializer.wants(recorded.event)]
-        await self._materializer.handle(wanted, lease)
-        self._bar.update(len(events))
+async def _until_followed(chosen: Sequence[Projection], stores: SharedStores) -> None:
+    """Until the followers have passed what the log holds now; or they stand still, as nobody runs them."""
+    head = number_of(await stores.event_store.head(PARTITION)) or 0
+    with anyio.move_on_after(_FOLLOWED_SECONDS):
+        for name in (each.container.name for each in chosen):
+            while True:
+                lease = Unrivalled(name)
+                saved = await stores.document_positions.load(name, PARTITION, lease)
+                if (number_of(saved) or 0) >= head:
+                    break
+                await anyio.sleep(_LOOK_AGAIN_SECONDS)
+    await anyio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+async def begin(
+    site: SqliteBuilds, chosen: Sequence[Projection], recipe: str, stores: SharedStores
+) -> Progress | None:
+    """Where somebody left off who built the same, unless it was out of another log."""
+    containers = [each.container for each in chosen]
+    found = await site.begin(containers, recipe)
+    begun = _earliest(list(found.values()))
+    if begun is not None and begun.position is not None:
+        if await stores.event_store.knows(PARTITION, begun.position):
+            return begun
+        await site.begin(containers, recipe, anew=True)
+    return None
+
+
+def _earliest(found: Sequence[Progress | None]) -> Progress | None:
+    """What comes again changes nothing; so all go on from where the last of them is."""
+    begun = [progress for progress in found if progress is not None]
+    if len(begun) < len(found):
+        return None
+    return min(begun, key=lambda progress: number_of(progress.position) or 0)
+
+
+def recipe_now() -> str:
+    """By what documents are made now: another release may fold otherwise, and does not go on with a build."""
+    digest = hashlib.sha256()
+    for package in (domain, projections):
+        for path in package.__path__:
+            for file in sorted(Path(path).rglob("*.py")):
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """For a build alone: what is folded holds no cycles, and to look for some took a third of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()

@@ -30,6 +30,7 @@ from infrastructure.postgres.recorder import LogRecorder as PostgresLogRecorder
 from infrastructure.postgres.step_calls import PostgresStepCalls
 from infrastructure.postgres.timers import PostgresTimers
 from infrastructure.postgres.wakeups import PostgresWakeups
+from infrastructure.sqlite.build_notes import SqliteBuildNotes
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.documents import SqliteDocuments
@@ -37,6 +38,8 @@ from infrastructure.sqlite.event_store import followers_file, sqlite_log_setting
 from infrastructure.sqlite.step_calls import SqliteStepCalls
 from infrastructure.sqlite.timers import SqliteTimers
 from projections.ports import Checkpoints, Container, Documents
+
+DOCUMENTS_FILE = "documents.db"
 
 _COMMANDS_AT_ONCE = 100
 
@@ -60,6 +63,8 @@ class Stores(msgspec.Struct, frozen=True):
     """For what keeps the documents up to date: as many as there are sets of documents do it."""
     audit: AuditStores
     wakeups: "Wakeups | None" = None
+    build_notes: SqliteBuildNotes | None = None
+    """What is being rebuilt, where documents are in SQLite."""
 
 
 class Wakeups(Protocol):
@@ -68,6 +73,19 @@ class Wakeups(Protocol):
     async def run(self) -> None:
         """Do so until cancelled, whatever happens to the store meanwhile."""
         ...
+
+
+class SharedStores(msgspec.Struct, frozen=True):
+    """What a command reads beside a running service, and what it writes documents to.
+
+    ``database`` and ``file`` hold the documents where they are in SQLite.
+    """
+
+    event_store: EventStore
+    documents: Documents
+    document_positions: Checkpoints
+    database: SqliteDatabase | None = None
+    file: Path | None = None
 
 
 def unobserved(container: str, operation: str, charge: float, seconds: float) -> None:
@@ -92,15 +110,65 @@ async def open_stores(
         raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
 
 
+async def open_beside(
+    settings: Settings, containers: Sequence[Container], stack: AsyncExitStack, *, as_they_are: bool = False
+) -> SharedStores:
+    """Open the log and the documents, also where a service is at work on them: SQLite lets one writer at a
+    time at a file, whatever process it is in, and what the service itself keeps in memory of its log and its
+    leases is not touched. ``as_they_are``: what is missing is not made.
+
+    Raises:
+        CannotStart: a store is of no use, or stayed away longer than the settings allow.
+    """
+    try:
+        event_store = await _open_event_store_beside(settings, stack, as_they_are=as_they_are)
+        if settings.cosmos_db.endpoint:
+            cosmos, positions = await open_cosmos(
+                settings, containers, stack, unobserved, as_they_are=as_they_are
+            )
+            return SharedStores(event_store, cosmos, positions)
+        path = settings.storage.data_dir / DOCUMENTS_FILE
+        if as_they_are:
+            _require_file(path)
+        file = SqliteDatabase(path, synchronous="NORMAL")
+        stack.callback(file.close)
+        checkpoints = SqliteCheckpoints(file)
+        if not as_they_are:
+            await checkpoints.create()
+        return SharedStores(event_store, SqliteDocuments(file), checkpoints, file, path)
+    except (StoreUnavailable, Unusable) as error:
+        raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
+
+
+async def _open_event_store_beside(
+    settings: Settings, stack: AsyncExitStack, *, as_they_are: bool
+) -> EventStore:
+    url = settings.storage.effective_event_store_url.get_secret_value()
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        if as_they_are:
+            _require_file(path)
+        return await _store_over(await _open_log(sqlite_log_settings(path)), stack)
+    await require_postgres(settings, url)
+    connections = OTHER_THREADS + 1
+    return await _store_over(await _open_log(postgres_log_settings(url, connections=connections)), stack)
+
+
+def _require_file(path: Path) -> None:
+    if not path.exists():
+        raise CannotStart(f"there is no {path}: no service has been at work there")
+
+
 async def _open_stores(
     settings: Settings, containers: Sequence[Container], stack: AsyncExitStack, observe_cosmos: Observe
 ) -> Stores:
     documents: Documents
     document_positions: Checkpoints
+    build_notes: SqliteBuildNotes | None = None
     if settings.cosmos_db.endpoint:
         documents, document_positions = await open_cosmos(settings, containers, stack, observe_cosmos)
     else:
-        documents, document_positions = await _embedded_documents(settings, containers, stack)
+        documents, document_positions, build_notes = await _embedded_documents(settings, containers, stack)
 
     url = settings.storage.effective_event_store_url.get_secret_value()
     if url.startswith("sqlite:///"):
@@ -110,7 +178,8 @@ async def _open_stores(
             claim(path.parent, "storage.event_store_url", stack)
         elif settings.cosmos_db.endpoint:
             claim(data_dir, "storage.data_dir", stack)
-        return await _with_sqlite_log(path, documents, document_positions, stack)
+        stores = await _with_sqlite_log(path, documents, document_positions, stack)
+        return msgspec.structs.replace(stores, build_notes=build_notes)
     await require_postgres(settings, url)
     database = PostgresDatabase(url)
     await database.open()
@@ -135,20 +204,21 @@ async def _open_stores(
         leases if settings.cosmos_db.endpoint else LocalLeases(),
         await open_postgres_audit(url, stack),
         PostgresWakeups(url, event_store.notice, own=cast(PostgresLogRecorder, log.recorder).backends),
+        build_notes,
     )
 
 
 async def _embedded_documents(
     settings: Settings, containers: Sequence[Container], stack: AsyncExitStack
-) -> tuple[Documents, Checkpoints]:
+) -> tuple[Documents, Checkpoints, SqliteBuildNotes]:
     data_dir = settings.storage.data_dir
     claim(data_dir, "storage.data_dir", stack)
-    file = SqliteDatabase(data_dir / "documents.db", synchronous="NORMAL")
+    file = SqliteDatabase(data_dir / DOCUMENTS_FILE, synchronous="NORMAL")
     stack.callback(file.close)
     documents, positions = SqliteDocuments(file), SqliteCheckpoints(file)
     await documents.create(containers)
     await positions.create()
-    return documents, positions
+    return documents, positions, SqliteBuildNotes(file)
 
 
 async def _with_sqlite_log(

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
@@ -84,12 +85,15 @@ def is_uuid(text: object) -> bool:
 
 def in_utc(moment: datetime) -> datetime:
     """A moment in UTC; where UTC's calendar ends, its first or last moment."""
+    if moment.tzinfo is UTC:
+        return moment
     try:
         return moment.astimezone(UTC)
     except OverflowError:
         return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=4_096)
 def timestamp(moment: datetime) -> str:
-    """A moment as the platform writes it: UTC with milliseconds and ``Z``."""
+    """A moment as the platform writes it: UTC with milliseconds and ``Z``. One event tells it many times."""
     return in_utc(moment).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

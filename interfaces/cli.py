@@ -29,8 +29,12 @@ class Actions(Protocol):
         """Copy an event log with all that belongs to it from one store to another."""
         ...
 
-    def rebuild(self, config: Path | None, projections: tuple[str, ...]) -> None:
-        """Derive documents again from the log."""
+    def rebuild(self, config: Path | None, projections: tuple[str, ...], *, verify: bool) -> None:
+        """Derive documents again from the log, or compare them with it alone."""
+        ...
+
+    def projections(self, config: Path | None, *, as_json: bool) -> None:
+        """Tell how the projections fare."""
         ...
 
     def neighbours(self, config: Path | None) -> None:
@@ -108,13 +112,27 @@ def command_line(actions: Actions, version: str) -> click.Group:
 
     @main.command()
     @click.argument("projections", nargs=-1)
+    @click.option("--verify", is_flag=True, help="Compare alone: name what differs, and change nothing.")
     @config_option
-    def rebuild(projections: tuple[str, ...], config: Path | None) -> None:
-        """Empty documents and derive them again from the log; all containers, or those named.
+    def rebuild(projections: tuple[str, ...], verify: bool, config: Path | None) -> None:
+        """Derive documents again from the log; all containers, or those named.
 
-        The service must not run on the same DATA_DIR. No message goes out.
+        The service may go on meanwhile: they are built beside the live ones and take their place at once. A
+        rebuild that was killed goes on where it was. No message goes out. With --verify the exit code is 1 if
+        there is a difference.
         """
-        _carry_out(lambda: actions.rebuild(config, projections))
+        _carry_out(lambda: actions.rebuild(config, projections, verify=verify))
+
+    @main.command()
+    @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")
+    @config_option
+    def projections(as_json: bool, config: Path | None) -> None:
+        """Tell how far each projection follows the log: position, lag, rate, last error, rebuilds.
+
+        It changes nothing, and the service may run or not. State and last error are what the service at
+        HOST and PORT says.
+        """
+        _carry_out(lambda: actions.projections(config, as_json=as_json))
 
     @main.command()
     @config_option

@@ -16,7 +16,14 @@ from domain.workflow import (
 )
 from projections.ports import Container, Json
 from projections.projection import existing
-from projections.steps import StepEvent, changed_steps, is_of_the_plan, planned_step, steps_again
+from projections.steps import (
+    WORKFLOW_EVENTS,
+    StepEvent,
+    changed_steps,
+    is_of_the_plan,
+    planned_step,
+    steps_again,
+)
 from projections.workflows import Ending, ending
 
 
@@ -28,6 +35,8 @@ class Executions:
 
     def reads(self, event: Event) -> Sequence[str]:
         """The execution that an event belongs to; a retry also reads the one before."""
+        if type(event) not in WORKFLOW_EVENTS:
+            return ()
         if isinstance(event, WorkflowRetried):
             return [event.execution_id, event.previous_execution_id]
         if isinstance(event, WorkflowQueued) or (isinstance(event, StepEvent) and not is_of_the_plan(event)):

@@ -1,6 +1,6 @@
 """What projections and followers need of the world, as protocols."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -77,6 +77,9 @@ class Documents(Protocol):
     All raise StoreUnavailable when the store is away.
     """
 
+    keeps_text: bool
+    """Whether a document comes back byte for byte; else its content does, with numbers as doubles."""
+
     async def get(self, container: Container, tenant: str, id: str) -> Document | None:
         """One document of a tenant."""
         ...
@@ -95,8 +98,15 @@ class Documents(Protocol):
         """A page of a tenant's documents."""
         ...
 
+    def scan(self, container: Container, tenants: Sequence[str]) -> AsyncIterator[Sequence[Document]]:
+        """Every document of some tenants, or of all where the store knows them itself, page by page.
+
+        What changes meanwhile comes once, as it was or as it is.
+        """
+        ...
+
     async def clear(self, container: Container) -> None:
-        """Delete every document of a container, for a rebuild."""
+        """Delete every document of a container: whoever follows the log for it begins anew."""
         ...
 
     async def ping(self) -> None:

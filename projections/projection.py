@@ -1,6 +1,6 @@
 """From events to documents: what a projection is, and how a batch of events is applied to its container."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -39,6 +39,35 @@ class ProjectionGap(Exception):
     """A document is missing that an earlier event must have made: the container needs a rebuild."""
 
 
+Key = tuple[str, str]
+"""A document's tenant and id."""
+
+State = tuple[int, Json]
+"""The version of the last event that changed a document, and its content."""
+
+
+def follow(
+    projection: Projection, current: MutableMapping[Key, State], recorded: Recorded, ids: Sequence[str]
+) -> list[Key]:
+    """Bring ``current`` past an event that reads the documents ``ids``; the keys of those that changed.
+
+    A document that is at the event's version or a later one stays as it is. Followers, rebuilds and
+    comparisons all come by here, so that what they make is the same byte for byte.
+    """
+    tenant = recorded.meta.tenant
+    if all((tenant, id) in current and current[tenant, id][0] >= recorded.version for id in ids):
+        return []
+    known = {id: current[(tenant, id)][1] for id in ids if (tenant, id) in current}
+    changed = []
+    for id, body in projection.apply(known, recorded).items():
+        key = (tenant, id)
+        if key in current and current[key][0] >= recorded.version:
+            continue
+        current[key] = (recorded.version, body)
+        changed.append(key)
+    return changed
+
+
 class Materializer:
     """A follower's handler: keeps one projection's container up to date.
 
@@ -71,21 +100,12 @@ class Materializer:
         container = self._projection.container
         keys = {(recorded.meta.tenant, id): None for recorded, ids in wanted for id in ids}
         stored = await self._documents.get_many(container, list(keys))
-        current = {key: (document.version, _decode(document.body)) for key, document in stored.items()}
+        current = {key: (document.version, decoded(document.body)) for key, document in stored.items()}
         based_on = {key: version for key, (version, _) in current.items()}
-        changed: dict[tuple[str, str], None] = {}
+        changed: dict[Key, None] = {}
         for recorded, ids in wanted:
-            tenant = recorded.meta.tenant
-            if all((tenant, id) in current and current[tenant, id][0] >= recorded.version for id in ids):
-                continue
-            known = {id: current[(tenant, id)][1] for id in ids if (tenant, id) in current}
             with self._left_behind(recorded.stream, version=recorded.version):
-                for id, body in self._projection.apply(known, recorded).items():
-                    key = (tenant, id)
-                    if key in current and current[key][0] >= recorded.version:
-                        continue
-                    current[key] = (recorded.version, body)
-                    changed[key] = None
+                changed.update(dict.fromkeys(follow(self._projection, current, recorded, ids)))
         documents = []
         for key in changed:
             version, body = current[key]
@@ -144,4 +164,5 @@ def existing(documents: Mapping[str, Json], id: str) -> Json:
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict).decode
+decoded = msgspec.json.Decoder(dict).decode
+"""A document's content."""

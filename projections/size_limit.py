@@ -22,6 +22,7 @@ _WORST_ESCAPE = 3
 """A character of two bytes in UTF-8 takes six where JSON is written in ASCII, as Cosmos DB's SDK does."""
 
 _KEPT_CHARACTERS = 1000
+_OMITTED = "omittedBytes"
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict).decode
@@ -44,6 +45,19 @@ def encoded_within_limit(body: Json) -> bytes:
     return _encode(shortened)
 
 
+def lacks_parts(encoded: bytes) -> bool:
+    """Whether something has been left out of a document."""
+    return f'{{"{_OMITTED}":'.encode() in encoded
+
+
+def without_large_parts(body: Json) -> Json:
+    """A document without whatever may be left out of it."""
+    kept = {name: value for name, value in body.items() if name not in MAY_BE_LARGE}
+    if isinstance(kept.get("steps"), list):
+        kept["steps"] = [without_large_parts(step) for step in kept["steps"]]
+    return kept
+
+
 def _large_parts(body: Json) -> Iterator[tuple[int, Json, str]]:
     """The size of each part that may be left out, and where it stands."""
     for holder in (body, *body.get("steps", ())):
@@ -53,7 +67,7 @@ def _large_parts(body: Json) -> Iterator[tuple[int, Json, str]]:
 
 
 def _in_place_of(value: object, size: int) -> object:
-    return f"{value[:_KEPT_CHARACTERS]}…" if isinstance(value, str) else {"omittedBytes": size}
+    return f"{value[:_KEPT_CHARACTERS]}…" if isinstance(value, str) else {_OMITTED: size}
 
 
 def _size(value: object) -> int:

@@ -20,7 +20,14 @@ from domain.workflow import (
 )
 from projections.ports import Container, Json
 from projections.projection import existing
-from projections.steps import StepEvent, changed_steps, is_of_the_plan, planned_step, steps_again
+from projections.steps import (
+    WORKFLOW_EVENTS,
+    StepEvent,
+    changed_steps,
+    is_of_the_plan,
+    planned_step,
+    steps_again,
+)
 
 Ending = WorkflowCompleted | WorkflowFailed | WorkflowCancelled | WorkflowCompensated | CompensationFailed
 
@@ -38,7 +45,7 @@ class Workflows:
 
     def reads(self, event: Event) -> Sequence[str]:
         """The workflow that an event is about."""
-        if isinstance(event, StepEvent) and not is_of_the_plan(event):
+        if type(event) not in WORKFLOW_EVENTS or (isinstance(event, StepEvent) and not is_of_the_plan(event)):
             return ()
         return [event.workflow_id] if isinstance(event, WorkflowEvent) else ()
 

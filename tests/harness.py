@@ -253,8 +253,13 @@ def run_module(
 
 def start_command(*arguments: str, **environ: str) -> "subprocess.Popen[str]":
     """A run of the command line, to be killed."""
+    return start_module("config.main", *arguments, **environ)
+
+
+def start_module(module: str, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
+    """A run of a module in a process of its own, to be killed."""
     return subprocess.Popen(
-        [sys.executable, "-m", "config.main", *arguments],
+        [sys.executable, "-m", module, *arguments],
         env={**_clean_environment(), **environ},
         stdout=subprocess.PIPE,
         text=True,
@@ -281,4 +286,5 @@ __all__ = [
     "service_process",
     "settings_in",
     "start_command",
+    "start_module",
 ]

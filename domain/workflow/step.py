@@ -1,6 +1,7 @@
 """A step of a workflow as the rules know it."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -60,8 +61,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in ENDED
 
 
+@lru_cache(maxsize=8_192)
 def step_id_of(workflow_id: str, step_type: str) -> str:
-    """The id of a step: the same in every execution."""
+    """The id of a step: the same in every execution. Followers ask for it again and again."""
     return derived_id("step", workflow_id, step_type)
 
 

@@ -1,6 +1,7 @@
 """Documents in Cosmos DB: an item a document, with the version of its stream in a property beside its own."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -17,7 +18,10 @@ from projections.ports import Container, Document, Page, Query
 
 VERSION = "streamVersion"
 
+Key = tuple[str, str]
+
 _MOST_RACES = 20
+_PAGE = 500
 _REFUSED = (400, 413)
 """What is wrong is the document; no waiting mends it."""
 
@@ -32,6 +36,8 @@ class CosmosDocuments:
 
     A document holds its own ``id`` and ``tenantId``; names that begin with ``_`` are Cosmos DB's.
     """
+
+    keeps_text = False
 
     def __init__(self, database: CosmosDatabase) -> None:
         self._database = database
@@ -85,18 +91,8 @@ class CosmosDocuments:
         items = Items(self._database, container.name)
 
         async def put(document: Document) -> None:
-            try:
+            with _refusals_told(container, document):
                 await _put(items, document)
-            except CosmosHttpResponseError as error:
-                if error.status_code not in _REFUSED:
-                    raise
-                log.error(
-                    "document_refused",
-                    container=container.name,
-                    tenant=document.tenant,
-                    id=document.id,
-                    error=first_line(error),
-                )
 
         await self._database.for_each(documents, put)
 
@@ -128,6 +124,43 @@ class CosmosDocuments:
             (shown[-1][container.sort_field], shown[-1]["id"]) if more else None,
         )
 
+    async def scan(self, container: Container, tenants: Sequence[str]) -> AsyncIterator[Sequence[Document]]:
+        """Every document of the tenants, in the order of the ids. No call asks for all tenants' at once."""
+        items = Items(self._database, container.name)
+        statement = f"SELECT TOP {_PAGE} * FROM c WHERE c.id > @after ORDER BY c.id"
+        for tenant in dict.fromkeys((*tenants, SYSTEM_TENANT)):
+            after = ""
+            while rows := await items.query(tenant, statement, {"@after": after}, operation="scan"):
+                yield [_document(tenant, row) for row in rows]
+                after = rows[-1]["id"]
+
+    async def replace(
+        self, container: Container, replacements: Mapping[Key, tuple[Document | None, Document | None]]
+    ) -> set[Key]:
+        """Replace, make or take away what is still as it was found; the keys of what is not.
+
+        What Cosmos DB would refuse each time is left as it is, and the log says so.
+        """
+        items = Items(self._database, container.name)
+        left: set[Key] = set()
+
+        async def replace(key: Key) -> None:
+            found, right = replacements[key]
+            there = await items.read(*key)
+            if (None if there is None else _document(key[0], there)) != found:
+                left.add(key)
+            elif right is None:
+                if there is not None and not await items.delete_unchanged(there):
+                    left.add(key)
+            else:
+                with _refusals_told(container, right):
+                    item = _decode(right.body) | {VERSION: right.version}
+                    if not await items.put_in_place_of(there, item):
+                        left.add(key)
+
+        await self._database.for_each(replacements, replace)
+        return left
+
     async def clear(self, container: Container) -> None:
         """Delete every document of a container, and the container with them; it is made again."""
         await self._containers.empty(container.name, policy_of(container))
@@ -135,6 +168,22 @@ class CosmosDocuments:
     async def ping(self) -> None:
         """Ask for an item that is not there: the cheapest question, and it goes all the way."""
         await Items(self._database, self._asked).read(SYSTEM_TENANT, "ping")
+
+
+@contextmanager
+def _refusals_told(container: Container, document: Document) -> Iterator[None]:
+    try:
+        yield
+    except CosmosHttpResponseError as error:
+        if error.status_code not in _REFUSED:
+            raise
+        log.error(
+            "document_refused",
+            container=container.name,
+            tenant=document.tenant,
+            id=document.id,
+            error=first_line(error),
+        )
 
 
 async def _put(items: Items, document: Document) -> None:

@@ -96,6 +96,26 @@ class Items:
 
         await self._database.call(self._name, "delete", delete)
 
+    async def delete_unchanged(self, item: Item) -> bool:
+        """Delete an item; false if it has changed since it was read, or is gone."""
+
+        async def delete() -> bool:
+            try:
+                await self._container.delete_item(
+                    item["id"],
+                    partition_key=item[PARTITION_KEY],
+                    etag=item["_etag"],
+                    match_condition=MatchConditions.IfNotModified,
+                )
+            except CosmosAccessConditionFailedError:
+                return False
+            except CosmosResourceNotFoundError as error:
+                _raise_if_container_is_missing(error)
+                return False
+            return True
+
+        return await self._database.call(self._name, "delete", delete)
+
     async def query(
         self, tenant: str, statement: str, parameters: Mapping[str, object], *, operation: str = "query"
     ) -> list[Any]:

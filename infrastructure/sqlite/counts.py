@@ -1,37 +1,52 @@
 """How many documents a list has, kept beside them: counting them takes as long as there are documents.
 
-Triggers keep one number a tenant and container, and one for each value of each field that lists are filtered
+Triggers keep one number a tenant, and one for each value of each field that lists are filtered
 by. So only a list that is filtered by two fields, or cut by time, is counted.
 """
 
 import sqlite3
+from collections.abc import Sequence
+from functools import partial
 
+from infrastructure.sqlite.tables import Step, execute, execute_all, triggers_named
 from projections.ports import Container, Query
-
-_TABLE = (
-    "CREATE TABLE IF NOT EXISTS document_counts"
-    " (container TEXT NOT NULL, tenant TEXT NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL,"
-    " number INTEGER NOT NULL, PRIMARY KEY (container, tenant, field, value)) WITHOUT ROWID"
-)
 
 
 def keep_counts(connection: sqlite3.Connection, container: Container) -> None:
-    """Make the table and the triggers if they are missing, and count what is there already."""
-    connection.execute(_TABLE)
-    triggers = _triggers(container)
-    known = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
-    if not triggers.keys() <= known:
-        forget_counts(connection, container)
-        for field in ("", *container.filter_fields):
-            connection.execute(_counted_now(container, field))
-        for name, trigger in triggers.items():
-            connection.execute(f'DROP TRIGGER IF EXISTS "{name}"')
-            connection.execute(trigger)
+    """Make the table and the triggers, and count what is there, unless they are as they should be."""
+    for step in steps_to_counts(connection, container):
+        step(connection)
+
+
+def steps_to_counts(connection: sqlite3.Connection, container: Container) -> list[Step]:
+    """What :func:`keep_counts` has to do. The triggers come last: without them it is begun anew."""
+    triggers = count_triggers(container)
+    known = triggers_named(connection, f"{container.name}_counts_")
+    if triggers == known:
+        return []
+    table = (
+        f"CREATE TABLE {_table_of(container)} (tenant TEXT NOT NULL, field TEXT NOT NULL,"
+        " value TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (tenant, field, value)) WITHOUT ROWID"
+    )
+    before = [f'DROP TRIGGER "{name}"' for name in known]
+    return [
+        partial(execute_all, [*before, f"DROP TABLE IF EXISTS {_table_of(container)}", table]),
+        *(partial(execute, _counted_now(container, field)) for field in ("", *container.filter_fields)),
+        partial(execute_all, list(triggers.values())),
+    ]
+
+
+def forget_common_counts(connection: sqlite3.Connection, containers: Sequence[Container]) -> None:
+    """Releases before kept the numbers of all containers in one table."""
+    for container in containers:
+        for kind in ("added", *(f"{field}_changed" for field in container.filter_fields)):
+            connection.execute(f'DROP TRIGGER IF EXISTS "{container.name}_{kind}"')
+    connection.execute("DROP TABLE IF EXISTS document_counts")
 
 
 def forget_counts(connection: sqlite3.Connection, container: Container) -> None:
     """Every document of a container is gone."""
-    connection.execute("DELETE FROM document_counts WHERE container = ?", [container.name])
+    connection.execute(f"DELETE FROM {_table_of(container)}")
 
 
 def kept_count(connection: sqlite3.Connection, container: Container, tenant: str, query: Query) -> int | None:
@@ -41,19 +56,19 @@ def kept_count(connection: sqlite3.Connection, container: Container, tenant: str
         return None
     ((field, value),) = query.equal.items() or [("", "")]
     row = connection.execute(
-        "SELECT number FROM document_counts WHERE container = ? AND tenant = ? AND field = ? AND value = ?",
-        (container.name, tenant, field, value),
+        f"SELECT number FROM {_table_of(container)} WHERE tenant = ? AND field = ? AND value = ?",
+        (tenant, field, value),
     ).fetchone()
     return int(row[0]) if row else 0
 
 
-def _triggers(container: Container) -> dict[str, str]:
+def count_triggers(container: Container) -> dict[str, str]:
     table = container.name
     added = "; ".join(_one_more(container, field) for field in ("", *container.filter_fields))
-    triggers = {f"{table}_added": f'AFTER INSERT ON "{table}" BEGIN {added}; END'}
+    triggers = {f"{table}_counts_added": f'AFTER INSERT ON "{table}" BEGIN {added}; END'}
     for field in container.filter_fields:
         old, new = _value("old", field), _value("new", field)
-        triggers[f"{table}_{field}_changed"] = (
+        triggers[f"{table}_counts_{field}_changed"] = (
             f'AFTER UPDATE ON "{table}" WHEN {old} IS NOT {new}'
             f" BEGIN {_one_less(container, field)}; {_one_more(container, field)}; END"
         )
@@ -63,7 +78,7 @@ def _triggers(container: Container) -> dict[str, str]:
 def _counted_now(container: Container, field: str) -> str:
     value = _value("document", field)
     return (
-        f"INSERT INTO document_counts SELECT '{container.name}', tenant, '{field}', {value}, count(*)"
+        f"INSERT INTO {_table_of(container)} SELECT tenant, '{field}', {value}, count(*)"
         f' FROM "{container.name}" AS document WHERE {value} IS NOT NULL GROUP BY tenant, {value}'
     )
 
@@ -71,18 +86,23 @@ def _counted_now(container: Container, field: str) -> str:
 def _one_more(container: Container, field: str) -> str:
     value = _value("new", field)
     return (
-        f"INSERT INTO document_counts SELECT '{container.name}', new.tenant, '{field}', {value}, 1"
+        f"INSERT INTO {_table_of(container)} SELECT new.tenant, '{field}', {value}, 1"
         f" WHERE {value} IS NOT NULL ON CONFLICT DO UPDATE SET number = number + 1"
     )
 
 
 def _one_less(container: Container, field: str) -> str:
     return (
-        f"UPDATE document_counts SET number = number - 1 WHERE container = '{container.name}'"
-        f" AND tenant = old.tenant AND field = '{field}' AND value = {_value('old', field)}"
+        f"UPDATE {_table_of(container)} SET number = number - 1"
+        f" WHERE tenant = old.tenant AND field = '{field}' AND value = {_value('old', field)}"
     )
 
 
 def _value(row: str, field: str) -> str:
     """A field's value in a row; all documents have the same in the field without a name."""
     return f"json_extract({row}.body, '$.{field}')" if field else "''"
+
+
+def _table_of(container: Container) -> str:
+    """A table a container, so that it changes its name with it."""
+    return f'"{container.name}_counts"'

@@ -52,7 +52,7 @@ class SqliteDatabase:
 
         def transaction() -> T:
             self._check_open()
-            with _failures_translated(self._path), self._writer:
+            with failures_translated(self._path), self._writer:
                 self._writer.execute("BEGIN IMMEDIATE")
                 return work(self._writer)
 
@@ -69,7 +69,7 @@ class SqliteDatabase:
             self._check_open()
             connection = self._readers.get_nowait()
             try:
-                with _failures_translated(self._path):
+                with failures_translated(self._path):
                     connection.execute("BEGIN")
                     try:
                         return work(connection)
@@ -83,7 +83,7 @@ class SqliteDatabase:
     def read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a look-up by key on the calling thread: it costs less than the hop to another one."""
         self._check_open()
-        with _failures_translated(self._path):
+        with failures_translated(self._path):
             return work(self._here)
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class SqliteDatabase:
             raise StoreUnavailable(f"{self._path} is closed")
 
     def _connect(self) -> sqlite3.Connection:
-        with _failures_translated(self._path):
+        with failures_translated(self._path):
             mode = "ro" if self._read_only else "rwc"
             connection = sqlite3.connect(
                 f"{self._path.absolute().as_uri()}?mode={mode}",
@@ -115,7 +115,7 @@ class SqliteDatabase:
         return connection
 
 
-class _failures_translated:
+class failures_translated:
     """sqlite3's errors as ours."""
 
     def __init__(self, path: Path) -> None:

@@ -1,11 +1,11 @@
 """Documents in SQLite: a table a container, JSON text under (tenant, id)."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from infrastructure.sqlite.counts import forget_counts, keep_counts
+from infrastructure.sqlite.counts import forget_common_counts, forget_counts, keep_counts
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.lists import drop_lists, keep_lists
 from infrastructure.sqlite.pages import page_of
@@ -14,10 +14,13 @@ from infrastructure.sqlite.totals import total_of
 from projections.ports import Container, Document, Page, Query
 
 _FEW_KEYS = 4
+_PAGE = 1_000
 
 
 class SqliteDocuments:
     """The documents of the embedded mode."""
+
+    keeps_text = True
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
@@ -26,6 +29,7 @@ class SqliteDocuments:
         """Make the tables and indexes that are missing."""
 
         def make(connection: sqlite3.Connection) -> None:
+            forget_common_counts(connection, containers)
             for container in containers:
                 keep_table(connection, container)
                 keep_counts(connection, container)
@@ -79,6 +83,21 @@ class SqliteDocuments:
             )
 
         return await self._database.read(select)
+
+    async def scan(self, container: Container, tenants: Sequence[str]) -> AsyncIterator[Sequence[Document]]:
+        """Every document of every tenant, in the order of the keys."""
+        statement = (
+            f'SELECT tenant, id, version, CAST(body AS BLOB) FROM "{container.name}"'
+            " WHERE (tenant, id) > (?, ?) ORDER BY tenant, id LIMIT ?"
+        )
+        after = ("", "")
+
+        def select(connection: sqlite3.Connection) -> list[Document]:
+            return [Document(*row) for row in connection.execute(statement, (*after, _PAGE))]
+
+        while page := await self._database.read(select):
+            yield page
+            after = (page[-1].tenant, page[-1].id)
 
     async def clear(self, container: Container) -> None:
         """Delete every document of a container."""

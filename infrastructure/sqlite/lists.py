@@ -6,9 +6,12 @@ only where a list has changed, or what its rows carry.
 """
 
 import sqlite3
+from functools import partial
 
-from infrastructure.sqlite.tables import column_of
+from infrastructure.sqlite.tables import Step, column_of, execute, execute_all, triggers_named
 from projections.ports import Container
+
+_ROWS_A_STEP = 20_000
 
 
 def table_of(container: Container) -> str:
@@ -23,16 +26,28 @@ def carried(container: Container) -> tuple[str, ...]:
 
 def keep_lists(connection: sqlite3.Connection, container: Container) -> None:
     """Make the table and the triggers, and take in what is there, unless they are as they should be."""
-    triggers = _triggers(container) if container.list_fields else {}
+    for step in steps_to_lists(connection, container):
+        step(connection)
+
+
+def steps_to_lists(connection: sqlite3.Connection, container: Container) -> list[Step]:
+    """What :func:`keep_lists` has to do, so many documents a step. The triggers come last: without them it is
+    begun anew."""
+    triggers = list_triggers(container)
     if triggers == _known_triggers(connection, container):
-        return
-    drop_lists(connection, container)
+        return []
+    steps: list[Step] = [partial(_drop_lists, container)]
     if triggers:
-        connection.execute(_table(container))
-        for field in container.list_fields:
-            connection.execute(_taken_in(container, field, "document", f'"{container.name}" AS document, '))
-        for trigger in triggers.values():
-            connection.execute(trigger)
+        (newest,) = connection.execute(f'SELECT coalesce(max(rowid), 0) FROM "{container.name}"').fetchone()
+        steps.append(partial(execute, _table(container)))
+        for start in range(0, newest, _ROWS_A_STEP):
+            some = f" AND document.rowid > {start} AND document.rowid <= {start + _ROWS_A_STEP}"
+            for field in container.list_fields:
+                documents = f'"{container.name}" AS document, '
+                taken_in = _taken_in(container, field, "document", documents, among=some)
+                steps.append(partial(execute, taken_in))
+        steps.append(partial(execute_all, list(triggers.values())))
+    return steps
 
 
 def drop_lists(connection: sqlite3.Connection, container: Container) -> None:
@@ -42,9 +57,12 @@ def drop_lists(connection: sqlite3.Connection, container: Container) -> None:
     connection.execute(f"DROP TABLE IF EXISTS {table_of(container)}")
 
 
+def _drop_lists(container: Container, connection: sqlite3.Connection) -> None:
+    drop_lists(connection, container)
+
+
 def _known_triggers(connection: sqlite3.Connection, container: Container) -> dict[str, str]:
-    select = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name GLOB ?"
-    return dict(connection.execute(select, [f"{container.name}_lists_*"]))
+    return triggers_named(connection, f"{container.name}_lists_")
 
 
 def _table(container: Container) -> str:
@@ -56,7 +74,10 @@ def _table(container: Container) -> str:
     )
 
 
-def _triggers(container: Container) -> dict[str, str]:
+def list_triggers(container: Container) -> dict[str, str]:
+    """What keeps the rows, by name; none where documents have no lists."""
+    if not container.list_fields:
+        return {}
     name, fields = container.name, container.list_fields
     added = "; ".join(_taken_in(container, field, "new") for field in fields)
     removed = "; ".join(_taken_out(container, field) for field in fields)
@@ -82,7 +103,7 @@ def _lost(field: str) -> str:
     return f"value NOT IN (SELECT value FROM json_each(new.body, '$.{field}') WHERE type = 'text')"
 
 
-def _taken_in(container: Container, field: str, row: str, documents: str = "") -> str:
+def _taken_in(container: Container, field: str, row: str, documents: str = "", *, among: str = "") -> str:
     """Insert the texts in a list field of one row, or of each of ``documents``. What is no list has none."""
     told = "".join(f", {_value(row, each)}" for each in carried(container))
     sort = _value(row, container.sort_field)
@@ -91,7 +112,7 @@ def _taken_in(container: Container, field: str, row: str, documents: str = "") -
         f" SELECT {row}.tenant, '{field}', item.value, {sort}, {row}.id{told}"
         f" FROM {documents}json_each({row}.body, '$.{field}') AS item"
         f" WHERE item.type = 'text' AND typeof(item.key) = 'integer' AND {sort} IS NOT NULL"
-        " ON CONFLICT DO NOTHING"
+        f"{among} ON CONFLICT DO NOTHING"
     )
 
 

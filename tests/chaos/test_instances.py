@@ -32,8 +32,7 @@ from tests.chaos.instances import (
     until_all_parts_are_done,
 )
 from tests.chaos.proxy import proxy
-from tests.cosmos import Account
-from tests.harness import ServiceProcess, eventually, run_command
+from tests.harness import ServiceProcess, eventually
 from tests.neighbours import Neighbour
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.cosmos]
@@ -190,25 +189,6 @@ async def test_roles_can_be_split_over_processes(launch: LaunchOn, crm: Neighbou
     assert ready["checks"]["followers"] == []
     assert ready["checks"]["scheduler"]["status"] == ready["checks"]["broker"]["status"] == "off"
     assert "roles" in api.log
-
-
-async def test_documents_are_not_rebuilt_beside_a_service_that_keeps_them(
-    launch: LaunchOn, postgres_store_url: str, cosmos: Account
-) -> None:
-    service = launch()
-    await in_thread(service.start)
-    async with service.async_client() as client:
-        id = await ask(client)
-    environ = {**service.environ, "DATA_DIR": str(service.data_dir / "other")}
-    refused = await in_thread(lambda: run_command("rebuild", "hitl_approvals", timeout=60, **environ))
-    assert refused.returncode == 1
-    *_, line = refused.stderr.strip().splitlines()
-    assert line.startswith("a running service keeps hitl_approvals up to date"), refused.stderr
-    assert (await get(service, f"/hitl/approvals/{id}"))["status"] == "pending"
-    await in_thread(service.kill)
-    rebuilt = await in_thread(lambda: run_command("rebuild", "hitl_approvals", timeout=60, **environ))
-    assert rebuilt.returncode == 0, rebuilt.stderr
-    assert "hitl_approvals: rebuilt from 1 events" in rebuilt.stdout
 
 
 async def test_fifty_decisions_over_three_instances_have_one_outcome(

@@ -33,7 +33,16 @@ def test_help_says_what_there_is(arguments: Sequence[str]) -> None:
     assert helped.returncode == 0
     assert helped.stderr == ""
     if "serve" not in arguments:
-        for command in ("serve", "config", "migrate", "copy-log", "rebuild", "neighbours", "demo"):
+        for command in (
+            "serve",
+            "config",
+            "migrate",
+            "copy-log",
+            "rebuild",
+            "projections",
+            "neighbours",
+            "demo",
+        ):
             assert f"  {command}" in helped.stdout
     assert "--config" in run_command("serve", "--help").stdout
 

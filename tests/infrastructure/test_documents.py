@@ -49,6 +49,15 @@ class DocumentsCases(ListCases):
         assert await documents.get_many(THINGS, []) == {}
         assert await documents.query(THINGS, TENANT, Query()) == Page((), 0, None)
 
+    async def test_a_scan_shows_every_document_of_the_tenants_once(self, documents: Documents) -> None:
+        many = [
+            thing(f"t-{number:04}", tenant=TENANT if number % 2 else OTHER_TENANT) for number in range(601)
+        ]
+        await documents.put(THINGS, many)
+        await documents.put(OTHERS, [thing("other")])
+        seen = [each async for page in documents.scan(THINGS, [TENANT, OTHER_TENANT]) for each in page]
+        assert sorted(seen, key=lambda each: each.id) == many
+
     async def test_putting_nothing_is_nothing(self, documents: Documents) -> None:
         await documents.put(THINGS, [])
         assert (await documents.query(THINGS, TENANT, Query())).total == 0
@@ -287,7 +296,8 @@ class TestSqliteDocuments(LastingDocumentsCases):
             await documents.put(THINGS, [thing("x", tenant=OTHER_TENANT, kind="a")])
         for file in tmp_path.glob("*.db"):
             with sqlite3.connect(file) as connection:
-                connection.execute("DROP TABLE document_counts")
+                connection.execute("DROP TABLE things_counts")
+                connection.execute("CREATE TABLE document_counts (container, tenant, field, value, number)")
                 for (name,) in connection.execute(
                     "SELECT name FROM sqlite_master WHERE type = 'trigger'"
                 ).fetchall():

@@ -1,6 +1,6 @@
 """Documents in dictionaries: the port's smallest adapter, which passes the same cases as the real ones."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
@@ -11,6 +11,8 @@ Key = tuple[str, str]
 
 class MemoryDocuments:
     """Documents that last as long as a test."""
+
+    keeps_text = True
 
     def __init__(self) -> None:
         self.containers: dict[str, dict[Key, Document]] = {}
@@ -55,6 +57,10 @@ class MemoryDocuments:
             len(matching) if query.counted else len(shown),
             shown[-1][0] if len(rest) > query.limit else None,
         )
+
+    async def scan(self, container: Container, tenants: Sequence[str]) -> AsyncIterator[Sequence[Document]]:
+        for _, document in sorted(self.of(container).items()):
+            yield [document]
 
     async def clear(self, container: Container) -> None:
         self.of(container).clear()

@@ -1,0 +1,94 @@
+"""Holds the live documents against the log, beside whoever works, and changes nothing."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import click
+
+from application.event_log import PARTITION, number_of
+from config.folders import REBUILD, claim
+from config.progress import ProgressLine
+from config.rebuild import chosen_projections, delete_database, without_collections
+from config.sections import Settings
+from config.start import CannotStart
+from config.stores import SharedStores, open_beside
+from domain.errors import Failure
+from domain.lease import Unrivalled
+from infrastructure.clock import SystemClock
+from infrastructure.sqlite.scratch import SqliteScratch
+from projections.building import Builder
+from projections.comparing import Comparison
+from projections.projection import Projection
+
+SCRATCH_FILE = "verify.db"
+
+
+class Differs(CannotStart):
+    """Live documents are not what the log makes."""
+
+
+async def verify(settings: Settings, names: Sequence[str]) -> None:
+    """Compare the named containers, or all of them, at the position that all of these have reached.
+
+    Raises:
+        Differs: they differ; each document that does was named.
+        CannotStart: a name is unknown, a store is of no use, or a rebuild is at it.
+    """
+    chosen = chosen_projections(settings, names)
+    async with AsyncExitStack() as stack:
+        settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
+        claim(settings.storage.data_dir, "storage.data_dir", stack, to=REBUILD)
+        containers = [each.container for each in chosen]
+        stores = await open_beside(settings, containers, stack, as_they_are=True)
+        scratch = scratch_in(settings.storage.data_dir / SCRATCH_FILE, stack)
+        stack.enter_context(without_collections())
+        try:
+            found = await _compare(chosen, stores, scratch)
+        except Failure as failure:
+            raise CannotStart(f"given up half-way, verify again: {failure}") from failure
+    if found:
+        raise Differs(f"{found} documents are not what the log makes; rebuild these projections")
+
+
+def scratch_in(path: Path, stack: AsyncExitStack) -> SqliteScratch:
+    """A file for documents that nobody asks for; what a killed command left there is thrown away."""
+    delete_database(path)
+    stack.callback(delete_database, path)
+    scratch = SqliteScratch(path)
+    stack.callback(scratch.close)
+    return scratch
+
+
+async def _compare(chosen: Sequence[Projection], stores: SharedStores, scratch: SqliteScratch) -> int:
+    containers = [each.container for each in chosen]
+    position = await _reached(chosen, stores)
+    await scratch.begin(containers, "for a comparison")
+    found = 0
+    with ProgressLine("folding") as line:
+        builder = Builder(
+            chosen, stores.event_store, scratch, begun=None, now=SystemClock().now, tell=line.show
+        )
+        reached = number_of(position) or 0
+        await builder.catch_up(is_beyond=lambda position: (number_of(position) or 0) > reached)
+        events = builder.handled
+        line.say(f"comparing at {position or 'the beginning'}")
+    async for difference in Comparison(chosen, stores.documents, scratch, builder).differences():
+        found += 1
+        click.echo(f"{difference.container} {difference.tenant} {difference.id} {difference.what}")
+    if not found:
+        names = ", ".join(each.name for each in containers)
+        click.echo(f"{names}: as the log makes them, by {events} events")
+    return found
+
+
+async def _reached(chosen: Sequence[Projection], stores: SharedStores) -> str | None:
+    """The position that all of them have reached: what is known of it before a document is looked at."""
+    saved = [
+        await stores.document_positions.load(name, PARTITION, Unrivalled(name))
+        for name in (each.container.name for each in chosen)
+    ]
+    for position in saved:
+        if position is not None and not await stores.event_store.knows(PARTITION, position):
+            raise CannotStart(f"the documents follow another log: it has no position {position}")
+    return min(saved, key=lambda position: number_of(position) or 0)

@@ -1,0 +1,42 @@
+"""What is being built in a file, and which generations are live there; for whoever looks on."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from infrastructure.sqlite.database import SqliteDatabase, failures_translated
+from infrastructure.sqlite.generations import Build, builds, keep_generations, live_generation
+
+
+class SqliteBuildNotes:
+    """Reads what a rebuild notes, in whatever process it goes on."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def create(self) -> None:
+        """Make the tables if they are missing."""
+        await self._database.write(keep_generations)
+
+    async def builds(self) -> dict[str, Build]:
+        """What is being built, or was left half-done, by container."""
+        return await self._database.read(lambda connection: builds(connection) if _known(connection) else {})
+
+    async def generation(self, container: str) -> int:
+        """The number of the live one."""
+        return await self._database.read(
+            lambda connection: live_generation(connection, container) if _known(connection) else 1
+        )
+
+
+def builds_in(path: Path) -> dict[str, Build]:
+    """What is being built in a file; nothing where there is none."""
+    if not path.exists():
+        return {}
+    with failures_translated(path), closing(sqlite3.connect(path)) as connection:
+        return builds(connection) if _known(connection) else {}
+
+
+def _known(connection: sqlite3.Connection) -> bool:
+    select = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'builds'"
+    return connection.execute(select).fetchone() is not None

@@ -1,0 +1,145 @@
+"""However a build is cut into batches, and wherever it is killed, it makes what a follower makes."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import cast
+
+import anyio
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.event import Recorded
+from projections import building
+from projections.building import Builder, Progress
+from projections.ports import Container, Document, Log
+from tests.builders import NOW, TENANT
+from tests.projections.memory_documents import Key, MemoryDocuments
+from tests.projections.stories import PROJECTIONS, approval_story, logs
+from tests.projections.test_materializer import materialized
+
+
+class Batch(msgspec.Struct, frozen=True):
+    events: Sequence[Recorded]
+    position: str
+
+
+class ListLog:
+    """A log in a list; positions are numbers."""
+
+    def __init__(self, events: Sequence[Recorded]) -> None:
+        self.events = list(events)
+
+    async def partitions(self) -> Sequence[str]:
+        return ["log"]
+
+    async def read(self, partition: str, after: str | None, limit: int) -> Batch | None:
+        start = int(after or 0)
+        events = self.events[start : start + limit]
+        return Batch(events, str(start + len(events))) if events else None
+
+    async def count_after(self, partition: str, after: str | None) -> int:
+        return len(self.events) - int(after or 0)
+
+
+class MemorySite:
+    """A place to build in that fails at a given write, with nothing of it written."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.documents = MemoryDocuments()
+        self.progress: Progress | None = None
+        self.fails_at = fails_at
+        self.writes = 0
+
+    async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
+        return await self.documents.get_many(container, keys)
+
+    async def write(self, made: Mapping[str, Sequence[Document]], progress: Progress) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.writes += 1
+        if self.writes == self.fails_at:
+            raise OSError("killed")
+        for projection in PROJECTIONS:
+            await self.documents.put(projection.container, made[projection.container.name])
+        self.progress = progress
+
+
+def builder(log: ListLog, site: MemorySite, batch_size: int = 100) -> Builder:
+    def now() -> datetime:
+        return NOW
+
+    return Builder(PROJECTIONS, cast(Log, log), site, begun=site.progress, now=now, batch_size=batch_size)
+
+
+def of(site: MemorySite) -> dict[str, dict[Key, Document]]:
+    return {name: kept for name, kept in site.documents.containers.items() if kept}
+
+
+def alive(log: list[Recorded]) -> dict[str, dict[Key, Document]]:
+    return {name: kept for name, kept in materialized([log]).items() if kept}
+
+
+@given(logs(), st.integers(1, 12))
+def test_a_build_makes_what_a_follower_makes_byte_for_byte(log: list[Recorded], batch_size: int) -> None:
+    site = MemorySite()
+    anyio.run(builder(ListLog(log), site, batch_size=batch_size).catch_up)
+    assert of(site) == alive(log)
+    assert site.progress is not None
+    assert (site.progress.handled, site.progress.position) == (len(log), str(len(log)))
+
+
+@given(logs(), st.integers(1, 6), st.lists(st.integers(1, 5), max_size=4))
+def test_a_build_that_is_killed_goes_on_where_it_was(
+    log: list[Recorded], batch_size: int, kills: list[int]
+) -> None:
+    site = MemorySite()
+    for at in kills:
+        site.fails_at = site.writes + at
+        with suppress(OSError):
+            anyio.run(builder(ListLog(log), site, batch_size=batch_size).catch_up)
+    site.fails_at = None
+    anyio.run(builder(ListLog(log), site, batch_size=batch_size).catch_up)
+    assert of(site) == alive(log)
+
+
+@given(logs())
+def test_documents_that_were_let_go_are_read_again(log: list[Recorded]) -> None:
+    kept = building._KEPT
+    building._KEPT = 1
+    try:
+        site = MemorySite()
+        anyio.run(builder(ListLog(log), site, batch_size=2).catch_up)
+    finally:
+        building._KEPT = kept
+    assert of(site) == alive(log)
+
+
+@given(logs(), st.data())
+def test_a_build_up_to_a_position_stops_right_there_and_goes_on(
+    log: list[Recorded], data: st.DataObject
+) -> None:
+    stop = data.draw(st.integers(0, len(log)))
+    site, half_way = MemorySite(), alive(log[:stop])
+
+    async def build() -> None:
+        one = builder(ListLog(log), site, batch_size=7)
+        assert await one.catch_up(is_beyond=lambda position: int(position) > stop) == stop
+        assert of(site) == half_way
+        assert await one.catch_up() == len(log) - stop
+
+    anyio.run(build)
+    assert of(site) == alive(log)
+
+
+def test_an_event_that_cannot_be_folded_is_left_out_and_the_others_go_on() -> None:
+    ours, broken = approval_story("approve"), approval_story("reject", id="a-2")
+    site = MemorySite()
+    anyio.run(builder(ListLog([*broken[1:], *ours]), site).catch_up)
+    assert list(of(site)["hitl_approvals"]) == [(TENANT, "a-1")]
+
+
+def test_progress_tells_a_rate_and_how_long_it_will_take() -> None:
+    progress = Progress("log-1", handled=500, left=1_000, rate=250.0, at=NOW)
+    assert progress.seconds_left == 4.0
+    assert msgspec.structs.replace(progress, rate=0.0).seconds_left is None
