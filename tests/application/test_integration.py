@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from application.audit.anchors import ANCHORED
 from application.integration import (
     NOTICES,
     PUBLISHED_EVENTS,
@@ -311,5 +312,5 @@ def test_the_envelope_is_the_contracts() -> None:
 def test_every_type_that_goes_out_is_listed() -> None:
     requests = {step.parameters["request"] for step in OPPORTUNITY_ANALYSIS.steps}
     told = {message_type for message_type, _ in TOLD.values()}
-    assert told | requests | set(NOTICES.values()) == set(PUBLISHED_TYPES)
+    assert told | requests | set(NOTICES.values()) | {ANCHORED} == set(PUBLISHED_TYPES)
     assert len(set(PUBLISHED_TYPES)) == len(PUBLISHED_TYPES)
