@@ -175,6 +175,7 @@ async def test_a_comparison_names_what_was_damaged_and_a_rebuild_mends_it(
     assert (compared.returncode, compared.stderr) == (0, "")
     assert sorted(each.name for each in service.data_dir.glob("*.db")) == [
         "documents.db",
+        "events-audit.db",
         "events-followers.db",
         "events.db",
     ]
