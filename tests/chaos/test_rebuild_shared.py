@@ -1,5 +1,6 @@
 """`rebuild` beside instances on PostgreSQL and Cosmos DB: documents are made right one by one."""
 
+import json
 import random
 import subprocess
 import time
@@ -12,7 +13,7 @@ from tests.chaos.decisions import Answered, all_published, decide_a_bit_of_every
 from tests.chaos.test_rebuild_beside import SLOWED, end
 from tests.chaos.watchers import watched
 from tests.cosmos import Account, administrator
-from tests.harness import TENANT, ServiceProcess, run_command, run_module, start_module
+from tests.harness import TENANT, ServiceProcess, eventually, run_command, run_module, start_module
 from tests.neighbours import Neighbour
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.cosmos]
@@ -46,6 +47,17 @@ async def damage(account: Account, service: ServiceProcess) -> int:
     return len(items) + 1
 
 
+async def until_saved(service: ServiceProcess) -> None:
+    """Wait until the positions are saved, as they are now and then: up to there what is deleted is missed."""
+
+    async def at_the_head() -> bool:
+        told = await in_thread(lambda: command(service, "projections", "--json"))
+        assert told.returncode == 0, told.stderr
+        return all(json.loads(line)["behind"] == 0 for line in told.stdout.splitlines())
+
+    await eventually(at_the_head)
+
+
 @pytest.fixture
 async def services(launch: LaunchOn) -> list[ServiceProcess]:
     """Two instances."""
@@ -62,6 +74,7 @@ async def test_queries_during_a_rebuild_are_complete_and_no_message_goes_out_aga
     await decide_a_bit_of_everything(services[0], answered, count=6)
     await all_published(crm, answered)
     await until_ready(services[0])
+    await until_saved(services[0])
     wrong = await damage(cosmos, services[0])
     compared = await in_thread(lambda: command(services[0], "rebuild", "--verify"))
     assert compared.returncode == 1, compared.stderr
@@ -85,6 +98,7 @@ async def test_a_rebuild_that_is_killed_is_gone_on_with(
     answered = Answered()
     await decide_a_bit_of_everything(services[0], answered, count=4)
     await until_ready(services[0])
+    await until_saved(services[0])
     wrong = await damage(cosmos, services[0])
     dice = random.Random(time.time_ns())
     environ = {**services[0].environ, "DATA_DIR": folder(services[0])}
