@@ -41,12 +41,12 @@ def complete_window(
     if state is None or state.outcome is not None:
         return ()
     window = state.window_of(run_id)
-    late = run_id in state.timed_out
+    late = run_id in state.given_up
     if window is None and not late:
         return ()
     completed = BackfillWindowCompleted(
         backfill_id=state.plan.backfill_id,
-        number=state.timed_out[run_id] if window is None else window.number,
+        number=state.given_up[run_id] if window is None else window.number,
         run_id=run_id,
         completed_at=completed_at,
         late=window is None,

@@ -29,14 +29,14 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
     """How far it is.
 
     ``started`` windows have had their turn, in their order, so the next is the one after them. Of those that
-    ``timed_out``, by the ids of their last runs, a report may still come.
+    ``given_up``, by the ids of their runs, a report may still come.
     """
 
     plan: Plan
     started: int = 0
     open: tuple[OpenWindow, ...] = ()
     failed: int = 0
-    timed_out: Mapping[str, int] = {}
+    given_up: Mapping[str, int] = {}
     cancelled: bool = False
     outcome: Outcome | None = None
 
@@ -69,15 +69,14 @@ def evolve(state: Backfill | None, event: Event) -> Backfill:
             )
             return replace(state, open=windows)
         case BackfillWindowCompleted(late=True):
-            left = {run: number for run, number in state.timed_out.items() if number != event.number}
-            return replace(state, failed=state.failed - 1, timed_out=left)
+            left = {run: number for run, number in state.given_up.items() if number != event.number}
+            return replace(state, failed=state.failed - 1, given_up=left)
         case BackfillWindowCompleted():
             return _closed(state, event.number)
         case BackfillWindowFailed():
-            timed_out = state.timed_out
-            if event.reason == "timed_out":
-                timed_out = {**timed_out, event.run_id: event.number}
-            return replace(_closed(state, event.number), failed=state.failed + 1, timed_out=timed_out)
+            runs = next((each.runs for each in state.open if each.number == event.number), ())
+            given_up = {**state.given_up, **dict.fromkeys(runs, event.number)}
+            return replace(_closed(state, event.number), failed=state.failed + 1, given_up=given_up)
         case BackfillCancelled():
             return replace(state, cancelled=True)
         case BackfillEnded():

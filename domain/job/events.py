@@ -83,7 +83,7 @@ class JobRunPublished(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("job.run_completed", version=2, upcasters={1: lambda stored: stored})
 class JobRunCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The worker has reported the run's success; ``late``, after it had timed out."""
+    """The worker has reported the run's success; ``late``, after it had ended badly."""
 
     job: str
     run_id: str

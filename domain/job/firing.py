@@ -130,7 +130,7 @@ def try_again(state: BatchJob, definition: JobDefinition, run: str, *, now: date
     One of cron's minds the overlap and the pause as a firing does; one by hand, or of a backfill, as little
     as that. Where the job is configured no more, nobody would know how: nothing becomes of any.
     """
-    failed = next((each for each in state.ended_badly if each.run_id == run), None)
+    failed = state.ended(run)
     if failed is None:
         return ()
     attempt = failed.attempt + 1

@@ -30,13 +30,13 @@ def complete(
 ) -> tuple[Event, ...]:
     """Take a report of success: of the run that its ``reference`` belongs to, else of the newest open one.
 
-    One that comes after its run has timed out still counts. One that belongs to nothing is kept as that.
+    One that comes after its run has failed or timed out still counts: the worker has the last word. One that
+    belongs to nothing is kept as that.
     """
     job = state or BatchJob()
     run = None if reference is None else job.named(reference)
-    if run is not None and run in job.timed_out:
-        late = next(each for each in job.ended_badly if each.run_id == run)
-        return (_completed(late, ended_at, late=True), *_done_already(job, run, now))
+    if run is not None and (ended := job.ended(run)) is not None:
+        return (_completed(ended, ended_at, late=True), *_done_already(job, run, now))
     open_run = _reported(job, run)
     if open_run is None:
         return _unmatched(job, definition.name, run, "completed", None, now)

@@ -59,7 +59,6 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     open_runs: tuple[OpenRun, ...] = ()
     waiting: tuple[JobRunScheduled, ...] = ()
     ended_badly: tuple[JobFired, ...] = ()
-    timed_out: frozenset[str] = frozenset()
     to_retry: frozenset[str] = frozenset()
     moot: frozenset[str] = frozenset()
     cancelled: tuple[str, ...] = ()
@@ -96,6 +95,10 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     def open_run(self, run_id: str) -> OpenRun | None:
         """An open run by its id."""
         return next((each for each in self.open_runs if each.fired.run_id == run_id), None)
+
+    def ended(self, run_id: str) -> JobFired | None:
+        """A run that has ended badly of late, by its id."""
+        return next((each for each in self.ended_badly if each.run_id == run_id), None)
 
     def named(self, reference: str) -> str | None:
         """The run that a reference belongs to; of several open ones the newest: callers may repeat it."""
@@ -136,10 +139,8 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
             return replace(job, open_runs=open_runs, unnoted=unnoted)
         case JobRunCompleted():
             return _succeeded(job, event.run_id)
-        case JobRunFailed():
+        case JobRunFailed() | JobRunTimedOut():
             return _ended_badly(job, event)
-        case JobRunTimedOut():
-            return replace(_ended_badly(job, event), timed_out=job.timed_out | {event.run_id})
         case JobRunMissed():
             return replace(job, runs=job.runs.set(event.run_id, event.run_id))
         case JobRunSkipped():
@@ -181,7 +182,6 @@ def _succeeded(job: BatchJob, run_id: str) -> BatchJob:
     return msgspec.structs.replace(
         job,
         ended_badly=tuple(each for each in job.ended_badly if each.run_id not in over),
-        timed_out=job.timed_out - over,
         to_retry=job.to_retry - over,
         moot=job.moot | {each.fired.run_id for each in job.open_runs if each.fired.run_id in later},
     )
@@ -196,6 +196,5 @@ def _ended_badly(job: BatchJob, event: JobRunFailed | JobRunTimedOut) -> BatchJo
     return msgspec.structs.replace(
         _closed(job, event.run_id),
         ended_badly=ended,
-        timed_out=job.timed_out & known,
         to_retry=to_retry & known,
     )

@@ -1,7 +1,7 @@
 """The queues of jobs' triggers: declared and bound, so that triggers wait there before any worker starts."""
 
 import structlog
-from aio_pika.exceptions import ChannelClosed, ChannelPreconditionFailed
+from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from infrastructure.rabbit.connection import RabbitConnection
 from infrastructure.rabbit.topology import RabbitNames
@@ -19,11 +19,14 @@ class JobQueues:
         """See that each queue is there and bound, as far as the broker allows it.
 
         Raises:
-            AMQPError: the broker is away.
+            AMQPError: the broker is away; or a part of it, and 404 NOT_FOUND is said of a durable queue whose
+                home that is. It passes, so no trigger is given up for it.
         """
         for message_type, queue in self._names.job_queues.items():
             try:
                 await self._declare(connection, queue, self._names.wire_type(message_type))
+            except ChannelNotFoundEntity:
+                raise
             except ChannelClosed as error:
                 log.error(
                     "job_queue_refused",

@@ -120,6 +120,17 @@ def test_success_that_is_reported_late_still_counts_once() -> None:
     story.when(complete("run-1", at=late)).then_nothing()
 
 
+def test_success_that_is_reported_after_a_failure_counts_and_is_the_last_word() -> None:
+    late = after(hours=2)
+    story = (
+        given(fired()).when(fail("run-1", RETRYING)).then(failed("run-1", retry_at=after(hours=1, minutes=1)))
+    )
+    story = story.when(complete("run-1", at=late)).then(completed("run-1", late, late=True))
+    story.when(try_again("run-1", RETRYING, at=late)).then_nothing()
+    story.when(fail("run-1")).then_nothing()
+    story.when(complete("run-1", at=late)).then_nothing()
+
+
 def test_failure_that_is_reported_late_is_nothing_new() -> None:
     given(fired(), timed_out("run-1")).when(fail("run-1")).then_nothing()
 
