@@ -26,12 +26,7 @@ class SqliteAnchorBook:
 
     async def create(self) -> None:
         """Make the table if it is missing."""
-
-        def make(connection: sqlite3.Connection) -> None:
-            for statement in _SCHEMA:
-                connection.execute(statement)
-
-        await self._database.write(make)
+        await self._database.execute(*_SCHEMA)
 
     async def last(self) -> Sequence[Anchor]:
         """The last of each tenant."""

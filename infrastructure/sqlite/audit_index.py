@@ -69,12 +69,7 @@ class SqliteAuditIndex:
 
     async def create(self) -> None:
         """Make the tables that are missing."""
-
-        def make(connection: sqlite3.Connection) -> None:
-            for statement in (*_SEPARATELY, *_SCHEMA):
-                connection.execute(statement)
-
-        await self._database.write(make)
+        await self._database.execute(*_SEPARATELY, *_SCHEMA)
 
     async def reached(self) -> str | None:
         """The log's position up to which it is complete."""

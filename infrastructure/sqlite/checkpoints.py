@@ -20,7 +20,7 @@ class SqliteCheckpoints:
 
     async def create(self) -> None:
         """Make the table if it is missing."""
-        await self._database.write(lambda connection: connection.execute(_SCHEMA))
+        await self._database.execute(_SCHEMA)
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
         """The position after the last event handled; none before the first."""

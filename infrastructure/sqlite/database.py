@@ -43,6 +43,15 @@ class SqliteDatabase:
         self._here = self._connect()
         self._closed = False
 
+    async def execute(self, *statements: str) -> None:
+        """Carry out statements in their order, all or none: what makes the tables that are missing."""
+
+        def carry_out(connection: sqlite3.Connection) -> None:
+            for statement in statements:
+                connection.execute(statement)
+
+        await self.write(carry_out)
+
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` in one transaction.
 

@@ -30,12 +30,7 @@ class SqliteStepCalls:
 
     async def create(self) -> None:
         """Make the table if it is missing."""
-
-        def make(connection: sqlite3.Connection) -> None:
-            for statement in _SCHEMA:
-                connection.execute(statement)
-
-        await self._database.write(make)
+        await self._database.execute(*_SCHEMA)
 
     async def change(self, *, add: Sequence[StepCall], remove: Sequence[str], lease: Lease) -> None:
         """Add and remove calls, all or none."""
