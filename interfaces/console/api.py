@@ -25,11 +25,11 @@ class Refused(Exception):
 
 
 class Api:
-    """The API, for one caller."""
+    """The API, for one caller; what is asked after a command shows what it did."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self._transport = httpx.ASGITransport(app)
-        self._headers = headers
+        self._headers = dict(headers)
 
     async def get(self, path: str, **query: str | int) -> Any:
         """A query's answer.
@@ -54,4 +54,6 @@ class Api:
         if answer.is_error:
             error = content["error"]
             raise Refused(answer.status_code, error["code"], error["message"])
+        if position := answer.headers.get("x-position"):
+            self._headers["X-Min-Position"] = position
         return content

@@ -85,7 +85,7 @@ def test_an_approver_signs_in_sees_what_waits_and_approves_it(
     page.get_by_label("Comment, or reason").fill("strategic account")
     assert serious(page) == []
     page.get_by_role("button", name="Approve").click()
-    assert page.get_by_text("strategic account").is_visible()
+    page.get_by_text("strategic account").wait_for()
     assert page.get_by_text("Decided by").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
@@ -107,6 +107,7 @@ def test_several_are_rejected_at_once(browser: Browser, service: ServiceProcess)
         row.get_by_role("checkbox").check()
     page.get_by_label("Comment, or reason").fill("budget is gone")
     page.get_by_role("button", name="Reject chosen").click()
+    page.get_by_role("status").first.wait_for()
     assert page.get_by_role("status").filter(has_text="rejected").count() == 2
 
 
