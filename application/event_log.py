@@ -85,6 +85,10 @@ class EventLog(Application[str]):
         """An event as it is to be stored."""
         return self.mapper.to_stored_event(recorded)  # type: ignore[arg-type]
 
+    def event_at(self, stream: str, version: int) -> StoredEvent | None:
+        """The event at a version of a stream, as it is stored."""
+        return next(iter(self.recorder.select_events(stream, gt=version - 1, lte=version)), None)
+
     def head(self) -> str:
         """The position after the last event."""
         newest = self.recorder.select_notifications(self.recorder.max_notification_id() or 0, 1)

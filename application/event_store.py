@@ -25,6 +25,7 @@ from application.event_log import (
 )
 from application.log_copy import Entry
 from application.pasts import Events, Evolve, Past, Pasts
+from application.snapshots import Snapshots, SnapshotStore
 from application.subscription import Subscription, Wants
 from application.workers import Workers, one_by_one
 from domain.event import Event, Metadata, Recorded
@@ -59,9 +60,12 @@ class EventStore:
     one at most. The store's pool of connections holds ``OTHER_THREADS`` more.
     """
 
-    def __init__(self, log: EventLog, *, threads: int = 1, at_once: int = 100) -> None:
+    def __init__(
+        self, log: EventLog, *, threads: int = 1, at_once: int = 100, snapshots: SnapshotStore | None = None
+    ) -> None:
         self._log = log
-        self._pasts = Pasts(log, most=_MOST_REMEMBERED)
+        self._snapshots = None if snapshots is None else Snapshots(snapshots, log.event_at)
+        self._pasts = Pasts(log, most=_MOST_REMEMBERED, snapshots=self._snapshots)
         self._commanding = Workers(
             partial(decide_together, log, self._pasts),
             size=threads,
@@ -216,6 +220,8 @@ class EventStore:
             for threads in (self._commanding, self._looking, self._reading, self._pinging)
         ]
         if all(have_ended):
+            if self._snapshots is not None:
+                self._snapshots.close()
             self._log.close()
         else:
             log.warning("event_store_left_open", why="it gave no answer")

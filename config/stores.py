@@ -13,6 +13,7 @@ from eventsourcing.persistence import PersistenceError
 from application.event_log import EventLog
 from application.event_store import OTHER_THREADS, EventStore
 from application.ports import Leases, StepCalls, Timers
+from application.snapshots import SnapshotStore
 from config.audit_stores import AuditStores, open_postgres_audit, open_sqlite_audit
 from config.cosmos import open_cosmos
 from config.folders import claim
@@ -27,6 +28,7 @@ from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.postgres.leases import PostgresLeases
 from infrastructure.postgres.recorder import LogRecorder as PostgresLogRecorder
+from infrastructure.postgres.snapshots import PostgresSnapshots
 from infrastructure.postgres.step_calls import PostgresStepCalls
 from infrastructure.postgres.timers import PostgresTimers
 from infrastructure.postgres.wakeups import PostgresWakeups
@@ -35,6 +37,7 @@ from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.documents import SqliteDocuments
 from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
+from infrastructure.sqlite.snapshots import SqliteSnapshots, snapshots_file
 from infrastructure.sqlite.step_calls import SqliteStepCalls
 from infrastructure.sqlite.timers import SqliteTimers
 from projections.ports import Checkpoints, Container, Documents
@@ -186,9 +189,11 @@ async def _open_stores(
     stack.push_async_callback(database.close)
     connections = settings.storage.pool_size
     log = await _open_log(postgres_log_settings(url, connections=connections))
+    recorder = cast(PostgresLogRecorder, log.recorder)
     event_store = await _store_over(
         log,
         stack,
+        snapshots=PostgresSnapshots(recorder.datastore),
         threads=connections - OTHER_THREADS,
         at_once=_COMMANDS_AT_ONCE if settings.storage.group_commit else 1,
     )
@@ -203,7 +208,7 @@ async def _open_stores(
         leases,
         leases if settings.cosmos_db.endpoint else LocalLeases(),
         await open_postgres_audit(url, stack),
-        PostgresWakeups(url, event_store.notice, own=cast(PostgresLogRecorder, log.recorder).backends),
+        PostgresWakeups(url, event_store.notice, own=recorder.backends),
         build_notes,
     )
 
@@ -225,7 +230,9 @@ async def _with_sqlite_log(
     path: Path, documents: Documents, document_positions: Checkpoints, stack: AsyncExitStack
 ) -> Stores:
     try:
-        event_store = await _store_over(await _open_log(sqlite_log_settings(path)), stack)
+        log = await _open_log(sqlite_log_settings(path))
+        snapshots = SqliteSnapshots(snapshots_file(path))
+        event_store = await _store_over(log, stack, snapshots=snapshots)
         followers = SqliteDatabase(followers_file(path), synchronous="NORMAL")
     except (OSError, StoreUnavailable) as error:
         raise CannotStart(f"the event store {path} cannot be opened: {error}") from error
@@ -249,9 +256,14 @@ async def _open_log(log_settings: dict[str, str]) -> EventLog:
 
 
 async def _store_over(
-    log: EventLog, stack: AsyncExitStack, *, threads: int = 1, at_once: int = _COMMANDS_AT_ONCE
+    log: EventLog,
+    stack: AsyncExitStack,
+    *,
+    threads: int = 1,
+    at_once: int = _COMMANDS_AT_ONCE,
+    snapshots: SnapshotStore | None = None,
 ) -> EventStore:
-    event_store = EventStore(log, threads=threads, at_once=at_once)
+    event_store = EventStore(log, threads=threads, at_once=at_once, snapshots=snapshots)
     stack.callback(event_store.close)
     await event_store.ping()
     return event_store
