@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from eventsourcing.persistence import Mapper, StoredEvent
 
+from application.archived_state import archived_event, is_archived
 from domain.event import Event, Metadata, Recorded, type_registry
 
 T = TypeVar("T")
@@ -48,13 +49,20 @@ class EventMapper(Mapper[str]):
         return StoredEvent(domain_event.stream, domain_event.version, event.TOPIC, state)
 
     def to_domain_event(self, stored_event: StoredEvent) -> Recorded:  # type: ignore[override]
-        """The event as it was recorded, in the payload's present schema version.
+        """The event as it was recorded, in the payload's present schema version; or what is left of it.
 
         Raises:
             UnknownTopic: nothing is registered under the stored topic.
             NewerSchema: it was stored by a later version of the service.
             msgspec.ValidationError: the stored payload does not fit, not even upcast.
         """
+        if is_archived(stored_event.state):
+            return archived_event(
+                str(stored_event.originator_id),
+                stored_event.originator_version,
+                stored_event.topic,
+                stored_event.state,
+            )
         stored = _decode(stored_event.topic, stored_event.state)
         return Recorded(
             stream=str(stored_event.originator_id),

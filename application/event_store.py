@@ -28,6 +28,7 @@ from application.pasts import Events, Evolve, Past, Pasts
 from application.snapshots import Snapshots, SnapshotStore
 from application.subscription import Subscription, Wants
 from application.workers import Workers, one_by_one
+from domain.archived import refuse_archived
 from domain.event import Event, Metadata, Recorded
 
 S = TypeVar("S")
@@ -111,8 +112,14 @@ class EventStore:
         return (await self.load(committed.stream) if events is None else events)[: committed.version]
 
     async def load(self, stream: str) -> tuple[Recorded, ...]:
-        """All events of a stream, the oldest first; none if there is no such stream."""
-        return await self._look(lambda: self._select(stream))
+        """All events of a stream, the oldest first; none if there is no such stream.
+
+        Raises:
+            ThingArchived: they were moved to an archive.
+        """
+        events = await self._look(lambda: self._select(stream))
+        refuse_archived(events)
+        return events
 
     async def read_stream(self, stream: str, *, after: int, limit: int) -> Events:
         """Up to ``limit`` events of a stream after a version, the oldest first."""

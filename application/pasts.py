@@ -16,6 +16,7 @@ from immutables import Map
 from application.audit.chain import leaf_of
 from application.event_log import EventLog
 from application.snapshots import Kept, Snapshots
+from domain.archived import refuse_archived
 from domain.event import Event, Recorded
 
 Events = tuple[Recorded, ...]
@@ -132,6 +133,7 @@ class Pasts:
         """``leaf`` is the hash of the event that a snapshot ends with, where ``known`` is one."""
         try:
             events = tuple(map(self._log.recorded, stored))
+            refuse_archived(events)
             if known.version:
                 if not events or not known.ends_with(events[0]) or leaf not in (None, _leaf(stored[0])):
                     self._forget(stream)

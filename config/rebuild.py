@@ -100,7 +100,13 @@ async def _build_beside(chosen: Sequence[Projection], stores: SharedStores, site
     begun = await begin(site, chosen, recipe, stores)
     with ProgressLine("rebuilding") as line:
         builder = Builder(
-            chosen, stores.event_store, site, begun=begun, now=SystemClock().now, tell=line.show
+            chosen,
+            stores.event_store,
+            site,
+            begun=begun,
+            live=stores.documents,
+            now=SystemClock().now,
+            tell=line.show,
         )
         await builder.catch_up()
         line.say("indexing")
@@ -128,7 +134,13 @@ async def _build_and_mend(
     begun = await begin(site, chosen, recipe_now(), stores)
     with ProgressLine("rebuilding") as line:
         builder = Builder(
-            chosen, stores.event_store, site, begun=begun, now=SystemClock().now, tell=line.show
+            chosen,
+            stores.event_store,
+            site,
+            begun=begun,
+            live=stores.documents,
+            now=SystemClock().now,
+            tell=line.show,
         )
         await builder.catch_up()
         line.say("comparing and mending")

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
+from domain.archived import ArchivedEvent
 from domain.event import Recorded
 from projections.ports import Container, Document, Log
 from projections.projection import Key, Projection, State, decoded, follow
@@ -64,6 +65,14 @@ class Site(Protocol):
         ...
 
 
+class Live(Protocol):
+    """The live documents: what the log does not make any more is taken from there."""
+
+    async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
+        """Those of the (tenant, id) keys that exist."""
+        ...
+
+
 class Builder:
     """Builds the documents of some projections, from where somebody may have left off."""
 
@@ -74,11 +83,14 @@ class Builder:
         site: Site,
         *,
         begun: Progress | None,
+        live: Live,
         now: Callable[[], datetime],
         tell: Callable[[Progress], None] = lambda progress: None,
         batch_size: int = BATCH,
     ) -> None:
-        self._folds = [_Fold(projection, site, may_be_there=begun is not None) for projection in projections]
+        self._folds = [
+            _Fold(projection, site, live, may_be_there=begun is not None) for projection in projections
+        ]
         self._log = log
         self._site = site
         self._now = now
@@ -154,20 +166,22 @@ class Builder:
 class _Fold:
     """One projection over batch after batch."""
 
-    def __init__(self, projection: Projection, site: Site, *, may_be_there: bool) -> None:
+    def __init__(self, projection: Projection, site: Site, live: Live, *, may_be_there: bool) -> None:
         self.name = projection.container.name
         self._projection = projection
         self._site = site
+        self._live = live
         self._may_be_there = may_be_there
         self._recent: dict[Key, State] = {}
         self._before: dict[Key, State] = {}
 
     async def over(self, events: Sequence[Recorded], watch: Watch | None) -> list[Document]:
         """The documents that a batch makes or changes, in their last state."""
+        carried = await self._carried(events)
         reads = self._projection.reads
         wanted = [(recorded, ids) for recorded in events if (ids := reads(recorded.event))]
         if not wanted:
-            return []
+            return carried
         await self._bring_in({(recorded.meta.tenant, id) for recorded, ids in wanted for id in ids})
         changed: dict[Key, None] = {}
         for recorded, ids in wanted:
@@ -181,7 +195,7 @@ class _Fold:
                 raise
             except Exception:
                 self._leave_behind(recorded.stream, recorded.version)
-        made = []
+        made = carried
         for key in changed:
             version, body = self._recent[key]
             try:
@@ -192,6 +206,16 @@ class _Fold:
                 self._leave_behind("/".join(key), version)
         self._let_go()
         return made
+
+    async def _carried(self, events: Sequence[Recorded]) -> list[Document]:
+        """The live documents of what was archived; they do not change any more."""
+        keys = [
+            (recorded.meta.tenant, id)
+            for recorded in events
+            if isinstance(recorded, ArchivedEvent) and recorded.moved is not None
+            for id in recorded.moved.documents.get(self.name, ())
+        ]
+        return list((await self._live.get_many(self._projection.container, keys)).values()) if keys else []
 
     async def _bring_in(self, keys: set[Key]) -> None:
         """Have in mind what there is of the documents: what is being written was in mind a moment ago."""

@@ -129,6 +129,7 @@ class _Walk:
                 f"{self.of_other_releases} events are shown in the form of another release: their stored"
                 " bytes were checked, and what is shown as their data was not"
             )
+        self._report.note_archives()
         self._report.heads[self._tenant] = self.number, self._chain.hex()
 
     def _check_link(self, line: Line, following: int | None) -> None:
@@ -181,6 +182,8 @@ class _Walk:
         stated = hash_of(line.leaf)
         if line.kind == "leaf":
             self._report.withheld += 1
+            if line.archive is not None:
+                self._report.archived[line.archive] = self._report.archived.get(line.archive, 0) + 1
             return stated, True
         state = state_of(line)
         if state is None:

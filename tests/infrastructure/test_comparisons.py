@@ -59,9 +59,13 @@ async def materialize(documents: MemoryDocuments, log: list[Recorded]) -> None:
         await one.handle([each for each in log if one.wants(each.event)], LEASE)
 
 
-async def begun(scratch: SqliteScratch, log: ListLog, *, up_to: int) -> Builder:
+async def begun(
+    scratch: SqliteScratch, log: ListLog, *, up_to: int, live: MemoryDocuments | None = None
+) -> Builder:
     await scratch.begin([each.container for each in PROJECTIONS], "a test")
-    builder = Builder(PROJECTIONS, cast(Log, log), scratch, begun=None, now=lambda: NOW)
+    builder = Builder(
+        PROJECTIONS, cast(Log, log), scratch, begun=None, live=live or MemoryDocuments(), now=lambda: NOW
+    )
     await builder.catch_up(is_beyond=lambda position: int(position) > up_to)
     return builder
 

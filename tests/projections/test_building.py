@@ -69,7 +69,15 @@ def builder(log: ListLog, site: MemorySite, batch_size: int = 100) -> Builder:
     def now() -> datetime:
         return NOW
 
-    return Builder(PROJECTIONS, cast(Log, log), site, begun=site.progress, now=now, batch_size=batch_size)
+    return Builder(
+        PROJECTIONS,
+        cast(Log, log),
+        site,
+        begun=site.progress,
+        live=MemoryDocuments(),
+        now=now,
+        batch_size=batch_size,
+    )
 
 
 def of(site: MemorySite) -> dict[str, dict[Key, Document]]:
