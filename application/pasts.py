@@ -84,7 +84,7 @@ class Pasts:
         event and the rest are read."""
         known = {stream: self.remembered(stream) or Past() for stream in wanted}
         stored: dict[str, list[StoredEvent]] = {stream: [] for stream in wanted}
-        for each in self._log.many_streams.select_streams(
+        for each in self._log.ours.select_streams(
             {stream: max(0, past.version - 1) for stream, past in known.items()}
         ):
             stored[str(each.originator_id)].append(each)
