@@ -46,6 +46,7 @@ def announce(container: Container, listener: socket.socket) -> None:
     announce_approvals(settings, container.approvals)
     _announce_auth(container)
     _announce_audit(container)
+    _announce_console(settings)
     if "publisher" in settings.service.roles:
         signed = bool(settings.jwt.secret.get_secret_value())
         bearer = "signed with jwt.secret" if signed else "none: jwt.secret is not set"
@@ -153,6 +154,15 @@ def _announce_audit(container: Container) -> None:
         every_seconds=settings.audit.anchor_every_seconds,
         key=signer.key_id,
     )
+
+
+def _announce_console(settings: Settings) -> None:
+    if not settings.console.enabled:
+        log.info("console", off="console.enabled is false")
+    elif "api" not in settings.service.roles:
+        log.info("console", off="api is not a role of this process")
+    else:
+        log.info("console", on="/console")
 
 
 def _announce_auth(container: Container) -> None:

@@ -32,6 +32,7 @@ from application.watching import Watches
 from application.workflows import WorkflowHandlers
 from config.approvals import ApprovalParts, build_approvals
 from config.audit import build_anchoring, build_trail, signer_of
+from config.console import console_routes
 from config.definitions import shipped_definitions
 from config.http_steps import build_http_steps
 from config.parts import Parts, build_parts
@@ -253,11 +254,12 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         projections=[each.name for each in containers],
         most_waiting=settings.server.max_requests,
     )
+    authenticate = _authenticator(settings)
     service = Service(
         dispatch=dispatch,
         store=stores.event_store,
         documents=stores.documents,
-        authenticate=_authenticator(settings),
+        authenticate=authenticate,
         freshness=freshness,
         max_requests=settings.server.max_requests,
     )
@@ -302,7 +304,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *TaskRoutes(service, projections.tasks, claims).routes(),
             *AuditRoutes(service, *build_trail(stores, signer, clock), exports).routes(),
         ]
-    app = Application(routes, metrics)
+    console = console_routes(settings, Application(routes, metrics), authenticate)
+    app = Application([*routes, *console], metrics)
     return Container(
         settings,
         stores,

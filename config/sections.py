@@ -99,6 +99,13 @@ class Auth(Section):
     mode: AuthMode
 
 
+class Console(Section):
+    """Whether there are web pages, and how long a sign-in there lasts."""
+
+    enabled: Flag
+    session_seconds: Seconds
+
+
 class Jwt(Section):
     """The tokens of the platform."""
 
@@ -335,6 +342,7 @@ class Settings(Section):
     storage: Storage
     auth: Auth
     jwt: Jwt
+    console: Console
     cosmos_db: CosmosDb
     rabbitmq: RabbitMq
     services: Services

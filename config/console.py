@@ -1,0 +1,20 @@
+"""The console's part of the service."""
+
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from config.sections import Settings
+from interfaces.console.console import Console
+from interfaces.console.session import CookieSession, GatewaySession
+from interfaces.rest.identity import Authenticator
+
+
+def console_routes(settings: Settings, api: ASGIApp, authenticate: Authenticator) -> list[Route]:
+    """Its routes over the API; none where it is switched off, or the API is another process's."""
+    if not settings.console.enabled or "api" not in settings.service.roles:
+        return []
+    session: CookieSession | GatewaySession = GatewaySession()
+    if settings.effective_auth_mode == "jwt":
+        seconds = int(settings.console.session_seconds)
+        session = CookieSession(settings.jwt.secret.get_secret_value(), seconds)
+    return Console(api, authenticate, session).routes()

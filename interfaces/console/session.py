@@ -1,0 +1,87 @@
+"""Who looks at the console: a sealed cookie made from a token, or a gateway's headers.
+
+The cookie holds the token, encrypted: it needs no store, so any instance takes it. It is good for as long as
+it was made for, and never longer than its token, which the API's own check verifies at each request.
+"""
+
+import base64
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from starlette.requests import Request
+from starlette.responses import Response
+
+COOKIE = "orchestrator_console"
+_PATH = "/console"
+_TRUSTED = ("x-tenant-id", "x-user-id", "x-user-roles")
+
+
+class GatewaySession:
+    """The gateway has signed people in; its headers go on to the API as they came."""
+
+    signs_in = False
+
+    def headers(self, request: Request) -> Mapping[str, str] | None:
+        """What the API is told of the caller."""
+        given = {name: request.headers[name] for name in _TRUSTED if name in request.headers}
+        return given if "x-tenant-id" in given else None
+
+
+class CookieSession:
+    """People sign in with a token of the platform; ``seconds`` is how long a cookie is good."""
+
+    signs_in = True
+
+    def __init__(self, secret: str, seconds: int) -> None:
+        derived = HKDF(SHA256(), 32, salt=None, info=b"workflow-orchestrator console v1")
+        self._seal = Fernet(base64.urlsafe_b64encode(derived.derive(secret.encode())))
+        self._seconds = seconds
+
+    def headers(self, request: Request) -> Mapping[str, str] | None:
+        """What the API is told of the caller; nothing where nobody is signed in."""
+        try:
+            sealed = request.cookies.get(COOKIE, "").encode()
+            tenant, _, token = self._seal.decrypt(sealed, ttl=self._seconds).decode().partition(" ")
+        except InvalidToken:
+            return None
+        return bearer(tenant, token)
+
+    def sign_in(self, request: Request, response: Response, tenant: str, token: str) -> None:
+        """Give out the cookie, once the API has taken the token."""
+        response.set_cookie(
+            COOKIE,
+            self._seal.encrypt(f"{tenant} {token}".encode()).decode(),
+            max_age=self._seconds,
+            path=_PATH,
+            secure=not _is_here(request.url.hostname or ""),
+            httponly=True,
+            samesite="strict",
+        )
+
+    def sign_out(self, response: Response) -> None:
+        """Take it back."""
+        response.delete_cookie(COOKIE, path=_PATH, httponly=True, samesite="strict")
+
+
+def bearer(tenant: str, token: str) -> Mapping[str, str]:
+    """A token as the API takes it."""
+    return {"x-tenant-id": tenant, "authorization": f"Bearer {token}"}
+
+
+def is_from_here(request: Request) -> bool:
+    """Whether a form was sent by a page of ours; a browser says so, whatever another page would like."""
+    if site := request.headers.get("sec-fetch-site"):
+        return site == "same-origin"
+    return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host")
+
+
+def _is_here(host: str) -> bool:
+    """Whether a browser reaches us on its own machine, where there is no TLS."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

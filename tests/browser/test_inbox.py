@@ -1,0 +1,142 @@
+"""The inbox in a real browser: one service with tokens, one Chromium."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.harness import OTHER_TENANT, TENANT, ServiceProcess, service_process
+from tests.services import missing
+
+SECRET = "a secret of at least thirty-two bytes"
+SCRIPT = "<script>document.title='caught'</script><img src=x onerror=\"document.title='caught'\">"
+
+
+def token(person: str, tenant: str = TENANT) -> str:
+    now = int(time.time())
+    claims = {
+        "sub": person,
+        "type": "access",
+        "tenantId": tenant,
+        "iss": "coder",
+        "iat": now,
+        "exp": now + 900,
+    }
+    return jwt.encode(claims, SECRET)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    folder: Path = tmp_path_factory.mktemp("console")
+    with service_process(folder, JWT_SECRET=SECRET, BATCH_JOBS_ENABLED="false") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        missing("chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+def signed_in(browser: Browser, service: ServiceProcess, person: str, tenant: str = TENANT) -> Page:
+    page = browser.new_context(viewport={"width": 360, "height": 800}).new_page()
+    page.set_default_timeout(8000)
+    page.goto(f"{service.url}/console")
+    page.get_by_label("Tenant").fill(tenant)
+    page.get_by_label("Access token").fill(token(person, tenant))
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Inbox").wait_for()
+    return page
+
+
+def post(service: ServiceProcess, path: str, body: dict[str, object], person: str = "rita") -> str:
+    headers = {"X-Tenant-ID": TENANT, "Authorization": f"Bearer {token(person)}"}
+    answer = httpx.post(f"{service.url}/api/v1/hitl/approvals{path}", json=body, headers=headers)
+    assert answer.is_success, answer.text
+    return str(answer.json()["id"])
+
+
+def asked(service: ServiceProcess, subject: str) -> str:
+    facts = {"opportunityId": "opp-417", "riskScore": 0.87, "amount": 250000, "subject": subject}
+    return post(service, "", {**facts, "payload": {"discount": 0.2, "note": SCRIPT}})
+
+
+def test_an_approver_signs_in_sees_what_waits_and_approves_it(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    asked(service, "Acme Corp, three years")
+    page = signed_in(browser, service, "ada")
+    (cookie,) = page.context.cookies()
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
+    assert serious(page) == []
+    page.get_by_role("link", name="Acme Corp, three years").click()
+    page.get_by_label("Comment, or reason").fill("strategic account")
+    assert serious(page) == []
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_text("strategic account").wait_for()
+    assert page.get_by_text("Decided by").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_decision_that_lost_the_race_says_who_won(browser: Browser, service: ServiceProcess) -> None:
+    id = asked(service, "Globex renewal")
+    page = signed_in(browser, service, "bob")
+    page.goto(f"{service.url}/console/approvals/{id}")
+    post(service, f"/{id}/reject", {"decidedBy": "cleo", "comment": "no champion"}, "cleo")
+    page.get_by_role("button", name="Approve").click()
+    assert "cleo has rejected" in page.get_by_role("alert").inner_text()
+
+
+def test_several_are_rejected_at_once(browser: Browser, service: ServiceProcess) -> None:
+    asked(service, "Initech, first")
+    asked(service, "Initech, second")
+    page = signed_in(browser, service, "ada")
+    for row in page.get_by_role("row").filter(has_text="Initech").all():
+        row.get_by_role("checkbox").check()
+    page.get_by_label("Comment, or reason").fill("budget is gone")
+    page.get_by_role("button", name="Reject chosen").click()
+    page.get_by_role("status").first.wait_for()
+    assert page.get_by_role("status").filter(has_text="rejected").count() == 2
+
+
+def test_what_people_write_is_text_and_another_tenant_sees_none_of_it(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    id = asked(service, SCRIPT)
+    post(service, f"/{id}/comments", {"text": SCRIPT}, "ada")
+    page = signed_in(browser, service, "ada")
+    page.goto(f"{service.url}/console/approvals/{id}")
+    assert page.get_by_text(SCRIPT).count() >= 2
+    assert page.title() != "caught"
+    other = signed_in(browser, service, "eve", OTHER_TENANT)
+    assert other.get_by_text("Nothing waits for you").is_visible()
+    answer = other.goto(f"{service.url}/console/approvals/{id}")
+    assert answer is not None
+    assert answer.status == 404
+    assert "opp-417" not in other.content()
+
+
+def test_a_form_of_another_site_does_nothing(service: ServiceProcess) -> None:
+    answer = httpx.post(
+        f"{service.url}/console", data={"do": "approve"}, headers={"Origin": "http://evil.test"}
+    )
+    assert answer.status_code == 403
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds that keeps somebody out."""
+    found = Axe().run(page).response["violations"]
+    return [each["id"] for each in found if each["impact"] in ("serious", "critical")]
