@@ -143,12 +143,13 @@ class EventStore:
         """The next events of a partition after a position, or nothing when there are none."""
 
         def select() -> LogBatch | None:
+            self._log.look_for_erasures()
             notifications = self._log.recorder.select_notifications(
                 number_of(after), limit, inclusive_of_start=False
             )
             if not notifications:
                 return None
-            events = tuple(map(self._log.recorded, notifications))
+            events = self._log.all_recorded(notifications)
             newest = events[-1]
             return LogBatch(events, position_of(notifications[-1].id, newest.stream, newest.version))
 
@@ -206,6 +207,16 @@ class EventStore:
         """
         return self._log.recorded(StoredEvent(entry.stream, entry.version, entry.topic, entry.state))
 
+    def recorded_with_keys(self, entry: Entry) -> tuple[Recorded, list[bytes | None]]:
+        """The same, and the keys of the values that are sealed in it."""
+        stored = StoredEvent(entry.stream, entry.version, entry.topic, entry.state)
+        return self._log.recorded_with_keys(stored)
+
+    @property
+    def erasures(self) -> int:
+        """Who remembers what events say forgets it when this has changed."""
+        return self._log.erasures
+
     def close(self) -> None:
         """Give back every connection, once nobody is at it: a driver whose connection is closed under it
         takes the process with it. Where the store gives no answer they are left to the process's end.
@@ -230,7 +241,7 @@ class EventStore:
         limit: int | None = None,
     ) -> Events:
         stored = self._log.recorder.select_events(stream, gt=gt, lte=lte, desc=desc, limit=limit)
-        return tuple(map(self._log.recorded, stored))
+        return self._log.all_recorded(stored)
 
     def _note_answers(self, answers: Sequence[Committed | Exception]) -> None:
         """Wake who wants what is new, once for all; where nothing seems to be, a commit may have been lost

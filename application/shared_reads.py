@@ -27,6 +27,7 @@ class SharedReads:
         self._turn = anyio.Lock()
         self._batches: OrderedDict[_Key, LogBatch] = OrderedDict()
         self._empty: dict[_Key, tuple[int, float]] = {}
+        self._erasures = store.erasures
 
     async def partitions(self) -> Sequence[str]:
         """The partitions of the log."""
@@ -38,6 +39,9 @@ class SharedReads:
         "Nothing" may be some milliseconds old, but never older than this process's last append; what
         another process appends meanwhile is found at the next wake-up.
         """
+        if self._erasures != self._store.erasures:
+            self._erasures = self._store.erasures
+            self._batches.clear()
         key = (partition, after, limit)
         if (batch := self._batches.get(key)) is not None:
             return batch
