@@ -91,6 +91,7 @@ def _decide_together(log: EventLog, pasts: Pasts, deciders: Sequence[Decider]) -
     undecided: dict[str, dict[int, Decider]] = {}
     for number, decider in enumerate(deciders):
         undecided.setdefault(decider.stream, {})[number] = decider
+    pasts.forget_what_is_erased()
     decide = _decisions
     for _ in range(_MAX_ATTEMPTS):
         for decision in _append(log, pasts, decide(pasts, undecided)):

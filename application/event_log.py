@@ -21,8 +21,10 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import Environment
 
 from application.event_mapper import EventMapper
+from application.privacy.sealing import Sealing
 from domain.errors import StoreUnavailable
 from domain.event import Recorded, event_id
+from domain.privacy import ErasureCarriedOut
 
 PARTITION = "log"
 """SQLite and PostgreSQL keep one order over all tenants: one partition. Cosmos DB keeps one a tenant, which
@@ -132,6 +134,29 @@ class EventLog(Application[str]):
 
     name = "workflow_orchestrator"
 
+    def __init__(self, env: Mapping[str, str] | None = None, sealing: Sealing | None = None) -> None:
+        super().__init__(env)
+        self._mapper.sealing = sealing
+        self._sealing = sealing
+
+    @property
+    def erasures(self) -> int:
+        """Who remembers what events say forgets it when this has changed."""
+        return 0 if self._sealing is None else self._sealing.keyring.erasures
+
+    def look_for_erasures(self) -> None:
+        """See now and then whether a key was destroyed, so that :attr:`erasures` tells of it.
+
+        Raises:
+            StoreUnavailable: that cannot be told.
+        """
+        if self._sealing is not None:
+            self._sealing.keyring.look()
+
+    @property
+    def _mapper(self) -> EventMapper:
+        return cast(EventMapper, self.mapper)
+
     @property
     def ours(self) -> LogRecorder:
         """The recorder."""
@@ -147,7 +172,18 @@ class EventLog(Application[str]):
 
     def recorded(self, stored: StoredEvent) -> Recorded:
         """A stored event as it was recorded."""
-        return cast(Recorded, self.mapper.to_domain_event(stored))
+        return self.all_recorded([stored])[0]
+
+    def all_recorded(self, stored: Sequence[StoredEvent]) -> tuple[Recorded, ...]:
+        """Stored events as they were recorded."""
+        recorded = self._mapper.to_domain_events(stored)
+        if self._sealing is not None and any(isinstance(each.event, ErasureCarriedOut) for each in recorded):
+            self._sealing.keyring.hurry()
+        return recorded
+
+    def recorded_with_keys(self, stored: StoredEvent) -> tuple[Recorded, list[bytes | None]]:
+        """An event, and the keys of the values that are sealed in it."""
+        return self._mapper.read_with_keys(stored)
 
     def stored(self, recorded: Recorded) -> StoredEvent:
         """An event as it is to be stored."""

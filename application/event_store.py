@@ -155,12 +155,11 @@ class EventStore:
         """The next events of a partition after a position, or nothing when there are none."""
 
         def select() -> LogBatch | None:
+            self._log.look_for_erasures()
             notifications = self._log.ours.select_after(partition, number_of(after) or 0, limit)
             if not notifications:
                 return None
-            return LogBatch(
-                tuple(map(self._log.recorded, notifications)), place_of(notifications[-1]).position
-            )
+            return LogBatch(self._log.all_recorded(notifications), place_of(notifications[-1]).position)
 
         return await self._read(select)
 
@@ -219,6 +218,16 @@ class EventStore:
         """
         return self._log.recorded(StoredEvent(entry.stream, entry.version, entry.topic, entry.state))
 
+    def recorded_with_keys(self, entry: Entry) -> tuple[Recorded, list[bytes | None]]:
+        """The same, and the keys of the values that are sealed in it."""
+        stored = StoredEvent(entry.stream, entry.version, entry.topic, entry.state)
+        return self._log.recorded_with_keys(stored)
+
+    @property
+    def erasures(self) -> int:
+        """Who remembers what events say forgets it when this has changed."""
+        return self._log.erasures
+
     def close(self) -> None:
         """Give back every connection, once nobody is at it: a driver whose connection is closed under it
         takes the process with it. Where the store gives no answer they are left to the process's end.
@@ -243,7 +252,7 @@ class EventStore:
         limit: int | None = None,
     ) -> Events:
         stored = self._log.recorder.select_events(stream, gt=gt, lte=lte, desc=desc, limit=limit)
-        return tuple(map(self._log.recorded, stored))
+        return self._log.all_recorded(stored)
 
     def _note_answers(self, answers: Sequence[Committed | Exception]) -> None:
         """Wake who wants what is new, once for all; where nothing seems to be, a commit may have been lost

@@ -36,6 +36,8 @@ class Past(msgspec.Struct, frozen=True):
     commands: Map[str, int] = Map()
     events: Events | None = ()
     digests: Map[str, str] = Map()
+    erasures: int = 0
+    """How often keys had been destroyed when it was read: what is older is not remembered."""
 
     def then(self, new: Events, evolve: Evolve) -> "Past":
         """The past after one command's, or any, new events."""
@@ -49,7 +51,7 @@ class Past(msgspec.Struct, frozen=True):
             if meta.request_digest is not None:
                 digests = digests.set(meta.command_id, meta.request_digest)
         events = None if self.events is None else self.events + new
-        return Past(new[-1].version, state, commands, events, digests)
+        return Past(new[-1].version, state, commands, events, digests, self.erasures)
 
     def ends_with(self, newest: Recorded) -> bool:
         """Whether the log still has the event that this ends with. One that was restored may not."""
@@ -70,6 +72,20 @@ class Pasts:
         self._weight = 0
         self._remembered: OrderedDict[str, Past] = OrderedDict()
         self._guard = Lock()
+        self._erasures = log.erasures
+
+    def forget_what_is_erased(self) -> None:
+        """Forget everything where a key was destroyed: states and events hold what was sealed with it.
+
+        Raises:
+            StoreUnavailable: that cannot be told.
+        """
+        self._log.look_for_erasures()
+        if self._erasures != self._log.erasures:
+            with self._guard:
+                self._erasures = self._log.erasures
+                self._remembered.clear()
+                self._weight = 0
 
     def remembered(self, stream: str) -> Past | None:
         """What is remembered of a stream: true once, and perhaps not any more."""
@@ -82,7 +98,9 @@ class Pasts:
     def read(self, wanted: Mapping[str, Evolve]) -> Mapping[str, Past | Exception]:
         """Each stream as the log has it now, or why it cannot be told; of what is remembered only the newest
         event and the rest are read."""
-        known = {stream: self.remembered(stream) or Past() for stream in wanted}
+        self.forget_what_is_erased()
+        nothing = Past(erasures=self._erasures)
+        known = {stream: self.remembered(stream) or nothing for stream in wanted}
         stored: dict[str, list[StoredEvent]] = {stream: [] for stream in wanted}
         for each in self._log.ours.select_streams(
             {stream: max(0, past.version - 1) for stream, past in known.items()}
@@ -99,7 +117,7 @@ class Pasts:
             past = msgspec.structs.replace(past, events=None)
         with self._guard:
             before = self._remembered.get(stream, Past())
-            if before.version > past.version:
+            if before.version > past.version or past.erasures != self._erasures:
                 return
             self._remembered[stream] = past
             self._remembered.move_to_end(stream)
@@ -115,7 +133,7 @@ class Pasts:
         self, stream: str, known: Past, stored: Sequence[StoredEvent], evolve: Evolve
     ) -> Past | Exception:
         try:
-            events = tuple(map(self._log.recorded, stored))
+            events = self._log.all_recorded(stored)
             if known.version:
                 if not events or not known.ends_with(events[0]):
                     self._forget(stream)

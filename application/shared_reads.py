@@ -26,6 +26,7 @@ class SharedReads:
         self._turn = anyio.Lock()
         self._batches: OrderedDict[_Key, LogBatch] = OrderedDict()
         self._empty: dict[str, tuple[_Key, int, float]] = {}
+        self._erasures = store.erasures
 
     async def partitions(self) -> Sequence[str]:
         """The partitions of the log."""
@@ -37,6 +38,9 @@ class SharedReads:
         "Nothing" may be as old as the store allows, but never older than this process's last append; what
         another process appends meanwhile is found at the next wake-up.
         """
+        if self._erasures != self._store.erasures:
+            self._erasures = self._store.erasures
+            self._batches.clear()
         key = (partition, after, limit)
         if (batch := self._batches.get(key)) is not None:
             return batch

@@ -15,8 +15,10 @@ import structlog
 from anyio.abc import TaskGroup
 
 from domain.event import Recorded
+from domain.privacy import ErasureCarriedOut
 from projections.ports import Container, Document, Log
 from projections.projection import Key, Projection, State, decoded, follow
+from projections.remaking import states_of
 from projections.size_limit import encoded_within_limit
 
 BATCH = 5_000
@@ -56,11 +58,24 @@ class Site(Protocol):
         """Those of the (tenant, id) keys that have been built."""
         ...
 
-    async def write(self, made: Mapping[str, Sequence[Document]], progress: Progress) -> None:
+    async def write(
+        self,
+        made: Mapping[str, Sequence[Document]],
+        progress: Progress,
+        remade: Mapping[str, Sequence[Document]],
+    ) -> None:
         """Write documents by container, and how far all have come, at once.
 
-        One that is there at the same or a later version stays as it is.
+        One that is there at the same or a later version stays as it is, but for what is ``remade``.
         """
+        ...
+
+
+class StreamedLog(Log, Protocol):
+    """A log whose streams can be asked for."""
+
+    async def load(self, stream: str) -> Sequence[Recorded]:
+        """Every event of a stream."""
         ...
 
 
@@ -70,7 +85,7 @@ class Builder:
     def __init__(
         self,
         projections: Sequence[Projection],
-        log: Log,
+        log: StreamedLog,
         site: Site,
         *,
         begun: Progress | None,
@@ -126,15 +141,31 @@ class Builder:
             self._handled += len(batch.events)
             progress = await self._progress(partition)
             await written.wait()
+            remade = await self._remade(batch.events)
             written = anyio.Event()
-            writing.start_soon(self._write, made, progress, written)
+            writing.start_soon(self._write, made, progress, remade, written)
 
     async def _write(
-        self, made: Mapping[str, Sequence[Document]], progress: Progress, written: anyio.Event
+        self,
+        made: Mapping[str, Sequence[Document]],
+        progress: Progress,
+        remade: Mapping[str, Sequence[Document]],
+        written: anyio.Event,
     ) -> None:
-        await self._site.write(made, progress)
+        await self._site.write(made, progress, remade)
         self._tell(progress)
         written.set()
+
+    async def _remade(self, events: Sequence[Recorded]) -> Mapping[str, Sequence[Document]]:
+        """What was built before an erasure that a batch tells of, once all before the batch is written."""
+        remade: dict[str, list[Document]] = {fold.name: [] for fold in self._folds}
+        for event in (recorded.event for recorded in events):
+            if isinstance(event, ErasureCarriedOut):
+                for stream in event.streams:
+                    loaded = await self._log.load(stream)
+                    for fold in self._folds:
+                        remade[fold.name] += await fold.remade(loaded)
+        return remade
 
     async def _progress(self, partition: str) -> Progress:
         now = anyio.current_time()
@@ -192,6 +223,19 @@ class _Fold:
                 self._leave_behind("/".join(key), version)
         self._let_go()
         return made
+
+    async def remade(self, events: Sequence[Recorded]) -> list[Document]:
+        """The documents of one stream that there are, made again at the versions that they are at."""
+        states = states_of(self._projection, events)
+        if not states:
+            return []
+        await self._bring_in(set(states))
+        remade = []
+        for key, by_version in states.items():
+            if key in self._recent and (state := by_version.get(self._recent[key][0])) is not None:
+                self._recent[key] = state
+                remade.append(Document(*key, state[0], encoded_within_limit(state[1])))
+        return remade
 
     async def _bring_in(self, keys: set[Key]) -> None:
         """Have in mind what there is of the documents: what is being written was in mind a moment ago."""

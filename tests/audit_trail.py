@@ -13,13 +13,13 @@ import msgspec
 import psycopg
 
 from application.audit.anchoring import Anchoring
-from application.audit.export import Export
+from application.audit.export import Export, ReadsWithKeys
 from application.audit.indexing import Indexing, IndexPosition, LogAsStored
 from application.audit.ports import Wanted
 from application.event_log import EventLog
 from application.event_store import EventStore
 from application.ports import PublicMessage
-from config.audit_commands import read_stored, verify_export_file, verify_live
+from config.audit_commands import reading, verify_export_file, verify_live
 from config.audit_stores import AuditStores, open_postgres_audit, open_sqlite_audit
 from config.settings import Settings
 from domain.approval import ApprovalCommented, approval_stream
@@ -127,7 +127,12 @@ class AuditedLog:
 
     async def export(self, name: str = "export.ndjson", **wanted: Any) -> Path:
         """An export in a file."""
-        export = Export(self.stores.log, self.stores.index, read_stored, shown_event, self.signer, self.clock)
+        async with AsyncExitStack() as stack:
+            reads = await reading(self.settings, stack)
+            return await self._exported(reads, name, wanted)
+
+    async def _exported(self, reads: ReadsWithKeys, name: str, wanted: dict[str, Any]) -> Path:
+        export = Export(self.stores.log, self.stores.index, reads, shown_event, self.signer, self.clock)
         file = self.folder / name
         with file.open("wb") as opened:
             async for chunk in export.chunks(Wanted(**{"tenant": TENANT, **wanted})):

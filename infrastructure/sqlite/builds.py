@@ -113,12 +113,21 @@ class SqliteBuilds:
 
         return await self.read_in(select)
 
-    async def write(self, made: Mapping[str, Sequence[Document]], progress: Progress) -> None:
+    async def write(
+        self,
+        made: Mapping[str, Sequence[Document]],
+        progress: Progress,
+        remade: Mapping[str, Sequence[Document]],
+    ) -> None:
         """Write documents of each container, and how far all of them have come."""
 
         def put(connection: sqlite3.Connection) -> None:
             for name, documents in made.items():
                 _put(connection, self._places[name], documents)
+            for name, documents in remade.items():
+                statement = f'UPDATE "{self._places[name].name}" SET body = ? WHERE tenant = ? AND id = ?'
+                rows = [(each.body.decode(), each.tenant, each.id) for each in documents]
+                connection.executemany(statement, rows)
             for name in self._places:
                 note_build(connection, name, progress)
 
