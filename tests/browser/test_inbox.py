@@ -81,6 +81,9 @@ def test_an_approver_signs_in_sees_what_waits_and_approves_it(
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
     assert serious(page) == []
+    row = page.get_by_role("row").filter(has_text="Acme Corp")
+    assert row.get_by_text("250,000", exact=True).is_visible()
+    assert row.get_by_text("high", exact=True).is_visible()
     page.get_by_role("link", name="Acme Corp, three years").click()
     page.get_by_label("Comment, or reason").fill("strategic account")
     assert serious(page) == []
