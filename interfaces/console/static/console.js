@@ -6,3 +6,7 @@ for (const each of document.querySelectorAll("data")) {
   const sum = Number(each.value);
   each.textContent = (Number.isInteger(sum) ? whole : broken).format(sum);
 }
+for (const button of document.querySelectorAll("button[name=do]")) button.addEventListener("click", () => {
+  const needs = (button.dataset.needs ?? "").split(" ");
+  for (const field of button.form.querySelectorAll("input:not([type=hidden], [type=checkbox])")) field.required = needs.includes(field.name);
+});
