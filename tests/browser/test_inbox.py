@@ -1,6 +1,7 @@
 """The inbox in a real browser: one service with tokens, one Chromium."""
 
 import functools
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -68,24 +69,27 @@ def post(service: ServiceProcess, path: str, body: dict[str, object], person: st
     return str(answer.json()["id"])
 
 
-def asked(service: ServiceProcess, subject: str) -> str:
+def asked(service: ServiceProcess, subject: str, note: str = "paid in advance") -> str:
     facts = {"opportunityId": "opp-417", "riskScore": 0.87, "amount": 250000, "subject": subject}
-    return post(service, "", {**facts, "payload": {"discount": 0.2, "note": SCRIPT}})
+    return post(service, "", {**facts, "payload": {"discount": 0.2, "note": note}})
 
 
 def test_an_approver_signs_in_sees_what_waits_and_approves_it(
     browser: Browser, service: ServiceProcess
 ) -> None:
-    asked(service, "Acme Corp, three years")
+    for subject in ("Acme Corp, three years", "Umbrella Health, liability cap"):
+        asked(service, subject)
     page = signed_in(browser, service, "ada")
     (cookie,) = page.context.cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
     assert serious(page) == []
+    picture(page, "inbox")
     row = page.get_by_role("row").filter(has_text="Acme Corp")
     assert row.get_by_text("250,000", exact=True).is_visible()
     assert row.get_by_text("high", exact=True).is_visible()
     page.get_by_role("link", name="Acme Corp, three years").click()
+    picture(page, "approval")
     page.get_by_label("Comment, or reason").fill("strategic account")
     assert serious(page) == []
     page.get_by_role("button", name="Approve").click()
@@ -168,11 +172,14 @@ def test_behind_a_gateway_its_headers_say_who_it_is_and_nobody_signs_out(tmp_pat
 def test_what_people_write_is_text_and_another_tenant_sees_none_of_it(
     browser: Browser, service: ServiceProcess
 ) -> None:
-    id = asked(service, SCRIPT)
+    id = asked(service, SCRIPT, SCRIPT)
     post(service, f"/{id}/comments", {"text": SCRIPT}, "ada")
     page = signed_in(browser, service, "ada")
     page.goto(f"{service.url}/console/approvals/{id}")
     assert page.get_by_text(SCRIPT).count() >= 2
+    page.set_viewport_size({"width": 1024, "height": 800})
+    width = page.locator("form.card").evaluate("form => form.offsetWidth")
+    assert width > 300, "a long line of the payload leaves no room to decide"
     assert page.title() != "caught"
     other = signed_in(browser, service, "eve", OTHER_TENANT)
     assert other.get_by_text("Nothing waits for you").is_visible()
@@ -199,3 +206,13 @@ def serious(page: Page) -> list[str]:
 def field(page: Page, name: str) -> str:
     """What a hidden field of the page says."""
     return page.locator(f"input[name={name}]").input_value()
+
+
+def picture(page: Page, name: str) -> None:
+    """A screenshot for docs/console.md, where ``CONSOLE_PICTURES`` names a folder."""
+    if folder := os.environ.get("CONSOLE_PICTURES"):
+        size = page.viewport_size
+        assert size is not None
+        page.set_viewport_size({"width": 1024, "height": 560})
+        page.screenshot(path=f"{folder}/{name}.png")
+        page.set_viewport_size(size)
