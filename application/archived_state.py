@@ -15,7 +15,7 @@ from domain.archived import ArchivedEvent, Moved
 from domain.event import Event, Metadata
 
 BEGINNING = b'{"archived":'
-"""No stored event begins so; the append of PostgreSQL looks for it (``0008_archive.sql``)."""
+"""No stored event begins so; the append of PostgreSQL looks for it (``0009_archive.sql``)."""
 
 SUFFIX = ".ndjson.gz"
 
@@ -33,16 +33,23 @@ class Left(msgspec.Struct, frozen=True, array_like=True):
     correlation_id: str
     causation_id: str | None = None
     moved: Moved | None = None
+    keys: tuple[str, ...] = ()
+    """Of the personal values that are sealed in it: an erasure is to find the thing."""
 
 
 class _State(msgspec.Struct, frozen=True):
     archived: Left
 
 
+class _Sealed(msgspec.Struct, frozen=True):
+    key: str
+
+
 class _Stored(msgspec.Struct, frozen=True):
     v: int
     at: datetime
     meta: Metadata
+    sealed: tuple[_Sealed, ...] = ()
 
 
 _PAYLOAD = Event()
@@ -70,7 +77,17 @@ def archived_state(state: bytes, *, leaf: bytes, archive: str, moved: Moved | No
     was = _stored.decode(state)
     digits = base64.b64encode(leaf).decode()
     meta = was.meta
-    left = Left(archive, digits, was.v, was.at, meta.actor, meta.correlation_id, meta.causation_id, moved)
+    left = Left(
+        archive,
+        digits,
+        was.v,
+        was.at,
+        meta.actor,
+        meta.correlation_id,
+        meta.causation_id,
+        moved,
+        tuple({each.key for each in was.sealed}),
+    )
     return msgspec.json.encode(_State(left))
 
 

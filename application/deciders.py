@@ -91,6 +91,7 @@ def _decide_together(log: EventLog, pasts: Pasts, deciders: Sequence[Decider]) -
     undecided: dict[str, dict[int, Decider]] = {}
     for number, decider in enumerate(deciders):
         undecided.setdefault(decider.stream, {})[number] = decider
+    pasts.forget_what_is_erased()
     decide = _decisions
     for _ in range(_MAX_ATTEMPTS):
         for decision in _append(log, pasts, decide(pasts, undecided)):
@@ -122,14 +123,14 @@ class _Decision:
         """Whether an append will show that the past was the present one, for all who were told so."""
         return not self.answers and all(new for _, new, _ in self._changes.values())
 
-    def commit(self, ids: Ids, head: Callable[[], str], pasts: Pasts) -> None:
+    def commit(self, ids: Ids, head: Callable[[str], str], pasts: Pasts) -> None:
         """Answer everybody, and let the next command know; ``ids`` are those of the new events."""
         positions = {
             recorded.version: position_of(id, self.stream, recorded.version)
             for id, recorded in zip(ids, self.new, strict=True)
         }
         for number, (past, new, version) in self._changes.items():
-            position = positions[version] if new else head()
+            position = positions[version] if new else head(self.stream)
             self.answers[number] = Committed(self.stream, past, new, position, version)
         if self.new and isinstance(self._past, Past):
             pasts.remember(self.stream, self._past)
@@ -178,9 +179,9 @@ def _append(log: EventLog, pasts: Pasts, decisions: Sequence[_Decision]) -> Sequ
     outcomes: dict[str, Ids | Exception] = {}
     if changing:
         appends = [[log.stored(recorded) for recorded in decision.new] for decision in changing]
-        answers = log.many_streams.append_together(appends)
+        answers = log.ours.append_together(appends)
         outcomes = {decision.stream: answer for decision, answer in zip(changing, answers, strict=True)}
-    head = cache(log.head)
+    head = cache(log.head_for)
     standing = []
     for decision in decisions:
         outcome = outcomes.get(decision.stream, ())

@@ -3,15 +3,17 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
+    ApplicationRecorder,
     ConnectionPoolClosedError,
     DatabaseError,
     IntegrityError,
     InterfaceError,
     InternalError,
+    Notification,
     OperationalError,
     PersistenceError,
     StoredEvent,
@@ -19,30 +21,70 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import Environment
 
 from application.event_mapper import EventMapper
+from application.privacy.sealing import Sealing
 from domain.errors import StoreUnavailable
 from domain.event import Recorded, event_id
+from domain.privacy import ErasureCarriedOut
 
 PARTITION = "log"
-"""SQLite and PostgreSQL keep one order over all tenants: one partition."""
+"""SQLite and PostgreSQL keep one order over all tenants: one partition. Cosmos DB keeps one a tenant, which
+has the tenant's name."""
 
-BEGINNING = f"{PARTITION}-0"
-"""The position before the first event."""
+_PREFIX = "log"
+
+BEGINNING = f"{_PREFIX}-0"
+"""The position before the first event of any partition."""
 
 _IDENTITY_DIGITS = 12
 
-_POSITION = re.compile(
-    rf"{BEGINNING}|{PARTITION}-[1-9][0-9]{{0,17}}-[0-9a-f]{{{_IDENTITY_DIGITS}}}", re.ASCII
-)
+_POSITION = re.compile(rf"{BEGINNING}|{_PREFIX}-[1-9][0-9]{{0,17}}-[0-9a-f]{{{_IDENTITY_DIGITS}}}", re.ASCII)
 
 Append = Sequence[StoredEvent]
 """New events of one stream."""
 
 Ids = Sequence[int]
-"""Those of appended events, in their order; ids and commits come in one order."""
+"""Those of appended events, in their order; in a partition ids and commits come in one order."""
 
 
-class ManyStreams(Protocol):
-    """What our recorders do beyond the library's: several streams in a look, several appends in a commit."""
+class Place(NamedTuple):
+    """An event's place: its id in the order of its partition, and where it is in its stream."""
+
+    id: int
+    stream: str
+    version: int
+
+    @property
+    def position(self) -> str:
+        """The position behind it."""
+        return position_of(self.id, self.stream, self.version)
+
+
+class LogRecorder(Protocol):
+    """What our recorders do beyond the library's: several streams in a look, several appends in a commit, and
+    an order in each partition of the log. Where there are several there is no order between them."""
+
+    silent_seconds: float
+    """For how long a partition in which nothing was found may be taken for unchanged without a word of it."""
+
+    def partitions(self) -> Sequence[str]:
+        """The partitions that are known, without asking the store."""
+        ...
+
+    def partition_of(self, stream: str) -> str:
+        """In which partition a stream's events are."""
+        ...
+
+    def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
+        """The next events of a partition after an id, in its order."""
+        ...
+
+    def newest(self, partition: str) -> Place | None:
+        """The last event of a partition."""
+        ...
+
+    def at(self, partition: str, id: int) -> Place | None:
+        """The event that has an id."""
+        ...
 
     def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:
         """The events of each stream after a version; those of a stream in the order of their versions."""
@@ -59,15 +101,66 @@ class ManyStreams(Protocol):
         ...
 
 
+class OneOrder(ApplicationRecorder):
+    """A mixin for the library's recorders, which keep one order over everything."""
+
+    silent_seconds = 0.05
+
+    def partitions(self) -> Sequence[str]:
+        """The one."""
+        return (PARTITION,)
+
+    def partition_of(self, stream: str) -> str:
+        """The one."""
+        return PARTITION
+
+    def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
+        """The next events after an id."""
+        return self.select_notifications(after, limit, inclusive_of_start=False)
+
+    def newest(self, partition: str) -> Place | None:
+        """The last event of all."""
+        found = self.select_notifications(self.max_notification_id() or 0, 1)
+        return place_of(found[0]) if found else None
+
+    def at(self, partition: str, id: int) -> Place | None:
+        """The event that has an id, or the first one behind where there is none."""
+        found = self.select_notifications(id, 1)
+        return place_of(found[0]) if found else None
+
+
 class EventLog(Application[str]):
     """The library's application over our mapper. Its settings come from the container alone."""
 
     name = "workflow_orchestrator"
 
+    def __init__(self, env: Mapping[str, str] | None = None, sealing: Sealing | None = None) -> None:
+        super().__init__(env)
+        self._mapper.sealing = sealing
+        self._sealing = sealing
+
     @property
-    def many_streams(self) -> ManyStreams:
+    def erasures(self) -> int:
+        """Who remembers what events say forgets it when this has changed."""
+        return 0 if self._sealing is None else self._sealing.keyring.erasures
+
+    def look_for_erasures(self) -> None:
+        """See now and then whether a key was destroyed, so that :attr:`erasures` tells of it.
+
+        Raises:
+            StoreUnavailable: that cannot be told.
+        """
+        if self._sealing is not None:
+            self._sealing.keyring.look()
+
+    @property
+    def _mapper(self) -> EventMapper:
+        return cast(EventMapper, self.mapper)
+
+    @property
+    def ours(self) -> LogRecorder:
         """The recorder."""
-        return cast(ManyStreams, self.recorder)
+        return cast(LogRecorder, self.recorder)
 
     def construct_env(self, name: str, env: Mapping[str, str] | None = None) -> Environment:
         """The given settings and nothing of the process's environment."""
@@ -79,27 +172,61 @@ class EventLog(Application[str]):
 
     def recorded(self, stored: StoredEvent) -> Recorded:
         """A stored event as it was recorded."""
-        return cast(Recorded, self.mapper.to_domain_event(stored))
+        return self.all_recorded([stored])[0]
+
+    def all_recorded(self, stored: Sequence[StoredEvent]) -> tuple[Recorded, ...]:
+        """Stored events as they were recorded."""
+        recorded = self._mapper.to_domain_events(stored)
+        if self._sealing is not None and any(isinstance(each.event, ErasureCarriedOut) for each in recorded):
+            self._sealing.keyring.hurry()
+        return recorded
+
+    def see_erasures(self) -> int:
+        """How often anything was erased, looked up now.
+
+        Raises:
+            StoreUnavailable: that cannot be told.
+        """
+        if self._sealing is not None:
+            self._sealing.keyring.hurry()
+            self._sealing.keyring.look()
+        return self.erasures
+
+    def sealed_values(self, stored: StoredEvent) -> list[Any]:
+        """The values that are sealed in an event, as far as there are keys to them."""
+        return self._mapper.sealed_values(stored)
+
+    def recorded_with_keys(self, stored: StoredEvent) -> tuple[Recorded, list[bytes | None]]:
+        """An event, and the keys of the values that are sealed in it."""
+        return self._mapper.read_with_keys(stored)
 
     def stored(self, recorded: Recorded) -> StoredEvent:
         """An event as it is to be stored."""
         return self.mapper.to_stored_event(recorded)  # type: ignore[arg-type]
 
-    def event_at(self, stream: str, version: int) -> StoredEvent | None:
-        """The event at a version of a stream, as it is stored."""
-        return next(iter(self.recorder.select_events(stream, gt=version - 1, lte=version)), None)
+    def stored_between(self, stream: str, after: int, until: int) -> Sequence[StoredEvent]:
+        """The events of a stream after a version, and up to another, as they are stored."""
+        return self.recorder.select_events(stream, gt=after, lte=until)
 
-    def head(self) -> str:
-        """The position after the last event."""
-        newest = self.recorder.select_notifications(self.recorder.max_notification_id() or 0, 1)
-        if not newest:
-            return BEGINNING
-        return position_of(newest[0].id, str(newest[0].originator_id), newest[0].originator_version)
+    def head(self, partition: str) -> str:
+        """The position after the last event of a partition."""
+        newest = self.ours.newest(partition)
+        return BEGINNING if newest is None else newest.position
+
+    def head_for(self, stream: str) -> str:
+        """The position after the last event of the partition in which a stream is."""
+        return self.head(self.ours.partition_of(stream))
+
+
+def place_of(found: Notification) -> Place:
+    """The place of an event as the library gives it."""
+    return Place(found.id, str(found.originator_id), found.originator_version)
 
 
 def position_of(id: int, stream: str, version: int) -> str:
-    """A position names the event that it stands behind, so that another log's is recognised as such."""
-    return f"{PARTITION}-{id}-{event_id(stream, version).hex[:_IDENTITY_DIGITS]}"
+    """A position names the event that it stands behind, so that one of another log or partition is recognised
+    as such. Whoever keeps one knows which partition it is of."""
+    return f"{_PREFIX}-{id}-{event_id(stream, version).hex[:_IDENTITY_DIGITS]}"
 
 
 def is_position(text: str) -> bool:

@@ -1,9 +1,11 @@
 """Recorded events to stored bytes and back, one C call each way.
 
 The stored state is ``{"v", "at", "meta", "data"}`` in JSON: the payload's schema version, the time,
-the metadata and the payload. A payload stored at an older version is taken through its upcasters.
+the metadata and the payload. A payload stored at an older version is taken through its upcasters. Personal
+fields stand sealed beside it, in ``sealed``: see :mod:`application.privacy.sealing`.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -12,16 +14,21 @@ import msgspec
 from eventsourcing.persistence import Mapper, StoredEvent
 
 from application.archived_state import archived_event, is_archived
+from application.privacy.sealing import Sealed, Sealing, opened_values, put_back, value_keys
 from domain.event import Event, Metadata, Recorded, type_registry
 
 T = TypeVar("T")
 
+_SEALED = b'"sealed":'
+"""In every state in which a value is sealed, and next to none other."""
 
-class _Stored(msgspec.Struct, Generic[T], frozen=True):
+
+class _Stored(msgspec.Struct, Generic[T], frozen=True, omit_defaults=True):
     v: int
     at: datetime
     meta: Metadata
     data: T
+    sealed: tuple[Sealed, ...] = ()
 
 
 class UnknownTopic(LookupError):
@@ -33,7 +40,12 @@ class NewerSchema(LookupError):
 
 
 class EventMapper(Mapper[str]):
-    """The library's mapper for :class:`Recorded`."""
+    """The library's mapper for :class:`Recorded`.
+
+    Without ``sealing`` everything is stored in clear, and what is sealed reads as erased.
+    """
+
+    sealing: Sealing | None = None
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -46,6 +58,8 @@ class EventMapper(Mapper[str]):
         state = _encoder.encode(
             _Stored(event.SCHEMA_VERSION, domain_event.timestamp, domain_event.meta, event)
         )
+        if self.sealing is not None:
+            state = self.sealing.seal(domain_event, state)
         return StoredEvent(domain_event.stream, domain_event.version, event.TOPIC, state)
 
     def to_domain_event(self, stored_event: StoredEvent) -> Recorded:  # type: ignore[override]
@@ -56,21 +70,82 @@ class EventMapper(Mapper[str]):
             NewerSchema: it was stored by a later version of the service.
             msgspec.ValidationError: the stored payload does not fit, not even upcast.
         """
-        if is_archived(stored_event.state):
-            return archived_event(
-                str(stored_event.originator_id),
-                stored_event.originator_version,
-                stored_event.topic,
-                stored_event.state,
-            )
-        stored = _decode(stored_event.topic, stored_event.state)
-        return Recorded(
-            stream=str(stored_event.originator_id),
-            version=stored_event.originator_version,
-            timestamp=stored.at,
-            meta=stored.meta,
-            event=stored.data,
+        return self.to_domain_events([stored_event])[0]
+
+    def to_domain_events(self, stored_events: Sequence[StoredEvent]) -> tuple[Recorded, ...]:
+        """Several at once: the keys that they need are asked for together.
+
+        Raises:
+            StoreUnavailable: it cannot be told whether there is a key.
+        """
+        decoded = [
+            (each, None if is_archived(each.state) else _decode(each.topic, each.state))
+            for each in stored_events
+        ]
+        wanted = {sealed.key for _, stored in decoded if stored is not None for sealed in stored.sealed}
+        keys: Mapping[str, bytes] = {}
+        if wanted and self.sealing is not None:
+            keys = self.sealing.keyring.named(wanted)
+        return tuple(
+            _left(each) if stored is None else _recorded(each, stored, value_keys(stored.sealed, keys))
+            for each, stored in decoded
         )
+
+    def sealed_values(self, stored_event: StoredEvent) -> list[Any]:
+        """The values that are sealed in an event, as far as there are keys to them."""
+        if self.sealing is None or _SEALED not in stored_event.state:
+            return []
+        stored = _decode(stored_event.topic, stored_event.state)
+        keys = self.sealing.keyring.named({each.key for each in stored.sealed})
+        given = value_keys(stored.sealed, keys)
+        return opened_values(
+            stored.sealed, given, str(stored_event.originator_id), stored_event.originator_version
+        )
+
+    def read_with_keys(self, stored_event: StoredEvent) -> tuple[Recorded, list[bytes | None]]:
+        """An event, and for each value that is sealed in it the key to that value, if it is not erased."""
+        if is_archived(stored_event.state):
+            return _left(stored_event), []
+        stored = _decode(stored_event.topic, stored_event.state)
+        keys: Mapping[str, bytes] = {}
+        if stored.sealed and self.sealing is not None:
+            keys = self.sealing.keyring.named({each.key for each in stored.sealed})
+        given = value_keys(stored.sealed, keys)
+        return _recorded(stored_event, stored, given), given
+
+
+def read_with(stored_event: StoredEvent, keys: Sequence[bytes | None]) -> tuple[Recorded, int]:
+    """An event, read with the keys of its sealed values alone, and how many of these do not open.
+
+    Raises:
+        LookupError, msgspec.MsgspecError: this release cannot read it.
+    """
+    if is_archived(stored_event.state):
+        return _left(stored_event), 0
+    stored = _decode(stored_event.topic, stored_event.state)
+    given = [*keys, *[None] * len(stored.sealed)][: len(stored.sealed)]
+    return _recorded(stored_event, stored, given), given.count(None)
+
+
+def _left(stored_event: StoredEvent) -> Recorded:
+    return archived_event(
+        str(stored_event.originator_id),
+        stored_event.originator_version,
+        stored_event.topic,
+        stored_event.state,
+    )
+
+
+def _recorded(stored_event: StoredEvent, stored: _Stored[Event], keys: Sequence[bytes | None]) -> Recorded:
+    stream, version, event = str(stored_event.originator_id), stored_event.originator_version, stored.data
+    if any(key is not None for key in keys):
+
+        def unsealed(data: dict[str, Any]) -> None:
+            put_back(data, stored.sealed, keys, stream, version)
+
+        raw = _version_decoder.decode(stored_event.state)
+        event = _upcast(type_registry[stored_event.topic], raw, unsealed)
+    return Recorded(stream=stream, version=version, timestamp=stored.at, meta=stored.meta, event=event)
 
 
 _encoder = msgspec.json.Encoder()
@@ -88,11 +163,20 @@ def _decode(topic: str, state: bytes) -> _Stored[Event]:
     _refuse_newer(topic, raw.v, known)
     if raw.v == known:
         return decoder.decode(state)
+    return _Stored(known, raw.at, raw.meta, _upcast(event_type, raw), raw.sealed)
+
+
+def _upcast(
+    event_type: type[Event],
+    raw: _Stored[msgspec.Raw],
+    changed: Callable[[dict[str, Any]], None] = lambda data: None,
+) -> Event:
+    """The payload in its present version; ``changed`` has what was stored first."""
     fields: dict[str, Any] = msgspec.json.decode(raw.data)
-    for version in range(raw.v, known):
+    changed(fields)
+    for version in range(raw.v, event_type.SCHEMA_VERSION):
         fields = event_type.UPCASTERS[version](fields)
-    payload = msgspec.convert(fields, event_type)
-    return _Stored(known, raw.at, raw.meta, payload)
+    return msgspec.convert(fields, event_type)
 
 
 def _refuse_newer(topic: str, stored: int, known: int) -> None:

@@ -4,6 +4,7 @@ The library is synchronous, so each use of it is a hop to a worker thread. Comma
 time share one: see :mod:`application.deciders`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -21,7 +22,7 @@ from application.event_log import (
     EventLog,
     failures_translated,
     number_of,
-    position_of,
+    place_of,
 )
 from application.log_copy import Entry
 from application.pasts import Events, Evolve, Past, Pasts
@@ -30,6 +31,7 @@ from application.subscription import Subscription, Wants
 from application.workers import Workers, one_by_one
 from domain.archived import refuse_archived
 from domain.event import Event, Metadata, Recorded
+from domain.values import SYSTEM_TENANT
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -65,7 +67,7 @@ class EventStore:
         self, log: EventLog, *, threads: int = 1, at_once: int = 100, snapshots: SnapshotStore | None = None
     ) -> None:
         self._log = log
-        self._snapshots = None if snapshots is None else Snapshots(snapshots, log.event_at)
+        self._snapshots = None if snapshots is None else Snapshots(snapshots, log)
         self._pasts = Pasts(log, most=_MOST_REMEMBERED, snapshots=self._snapshots)
         self._commanding = Workers(
             partial(decide_together, log, self._pasts),
@@ -80,9 +82,11 @@ class EventStore:
         self._reading = _thread(_MOST_WAITING)
         self._pinging = _thread(0)
         self._subscriptions: set[Subscription] = set()
-        self._newest = 0
-        self.appends = 0
-        """How often there may have been an append; a reader tells by it whether to look again."""
+        self._newest: dict[str, int] = {}
+        self._appends: Counter[str] = Counter()
+        self._wakes = 0
+        self.silent_seconds = log.ours.silent_seconds
+        """For how long a partition may be taken for unchanged while :meth:`appends` says so."""
 
     async def execute(
         self,
@@ -117,9 +121,13 @@ class EventStore:
         Raises:
             ThingArchived: they were moved to an archive.
         """
-        events = await self._look(lambda: self._select(stream))
+        events = await self.load_left(stream)
         refuse_archived(events)
         return events
+
+    async def load_left(self, stream: str) -> tuple[Recorded, ...]:
+        """The same, or what is left of them in the log."""
+        return await self._look(lambda: self._select(stream))
 
     async def read_stream(self, stream: str, *, after: int, limit: int) -> Events:
         """Up to ``limit`` events of a stream after a version, the oldest first."""
@@ -147,28 +155,33 @@ class EventStore:
         return await self._look(select)
 
     async def partitions(self) -> Sequence[str]:
-        """The partitions of the log, each with an order of its own."""
-        return (PARTITION,)
+        """The partitions of the log that are known now, each with an order of its own."""
+        return self._log.ours.partitions()
+
+    def partition_of(self, tenant: str) -> str:
+        """In which partition a tenant's events are."""
+        return self._log.ours.partition_of(f"{tenant}/")
+
+    def appends(self, partition: str) -> int:
+        """How often there may have been an append; a reader tells by it whether to look again."""
+        return self._appends[partition] + self._wakes
 
     async def read(self, partition: str, after: str | None, limit: int) -> LogBatch | None:
         """The next events of a partition after a position, or nothing when there are none."""
 
         def select() -> LogBatch | None:
-            notifications = self._log.recorder.select_notifications(
-                number_of(after), limit, inclusive_of_start=False
-            )
+            self._log.look_for_erasures()
+            notifications = self._log.ours.select_after(partition, number_of(after) or 0, limit)
             if not notifications:
                 return None
-            events = tuple(map(self._log.recorded, notifications))
-            newest = events[-1]
-            return LogBatch(events, position_of(notifications[-1].id, newest.stream, newest.version))
+            return LogBatch(self._log.all_recorded(notifications), place_of(notifications[-1]).position)
 
         return await self._read(select)
 
     async def count_after(self, partition: str, after: str | None) -> int:
         """About how many events follow a position: for progress bars, not for decisions."""
-        head = await self._read(lambda: self._log.recorder.max_notification_id())
-        return max(0, (head or 0) - (number_of(after) or 0))
+        newest = await self._read(lambda: self._log.ours.newest(partition))
+        return max(0, (newest.id if newest else 0) - (number_of(after) or 0))
 
     async def knows(self, partition: str, position: str) -> bool:
         """Whether a position is one of this log: not of another, nor of a later state of it."""
@@ -176,16 +189,14 @@ class EventStore:
         def look() -> bool:
             if position == BEGINNING:
                 return True
-            found = self._log.recorder.select_notifications(number_of(position), 1)
-            return bool(found) and position == position_of(
-                found[0].id, str(found[0].originator_id), found[0].originator_version
-            )
+            found = self._log.ours.at(partition, number_of(position) or 0)
+            return found is not None and found.position == position
 
         return await self._read(look)
 
     async def head(self, partition: str) -> str:
         """The position after the last event of a partition."""
-        return await self._read(self._log.head)
+        return await self._read(lambda: self._log.head(partition))
 
     async def ping(self) -> None:
         """Ask the store for an answer, without waiting behind commands that wait for it too.
@@ -193,21 +204,26 @@ class EventStore:
         Raises:
             StoreUnavailable: it gave none.
         """
-        await self._pinging(_translating(self._log.head))
+        await self._pinging(_translating(lambda: self._log.head(self.partition_of(SYSTEM_TENANT))))
 
     def subscribe(self, wants: Wants = lambda event: True) -> Subscription:
         """Be woken when this process appends, and when :meth:`notice` tells of another's append."""
         return Subscription(self._subscriptions, wants)
 
-    def notice(self, newest: int | None) -> None:
-        """Wake who waits for another process's append; ``newest`` is the id of its last event, if known.
+    def notice(self, newest: int | None, partition: str = PARTITION) -> None:
+        """Wake who waits for another process's append; ``newest`` is the id of its last event in the
+        partition, if known.
 
         What is older than an append of ours says nothing new: ids and commits come in one order, so who
         was woken by ours has been able to read it. Call it on the event loop.
         """
-        if newest is None or newest > self._newest:
-            self._newest = max(self._newest, newest or 0)
+        if newest is None:
             self._wake()
+        elif newest > self._newest.get(partition, 0):
+            self._newest[partition] = newest
+            self._appends[partition] += 1
+            for subscription in self._subscriptions:
+                subscription.wake()
 
     def recorded(self, entry: Entry) -> Recorded:
         """A stored event as it was recorded, in the payload's present schema version.
@@ -216,6 +232,16 @@ class EventStore:
             LookupError, msgspec.MsgspecError: this release cannot read it.
         """
         return self._log.recorded(StoredEvent(entry.stream, entry.version, entry.topic, entry.state))
+
+    def recorded_with_keys(self, entry: Entry) -> tuple[Recorded, list[bytes | None]]:
+        """The same, and the keys of the values that are sealed in it."""
+        stored = StoredEvent(entry.stream, entry.version, entry.topic, entry.state)
+        return self._log.recorded_with_keys(stored)
+
+    @property
+    def erasures(self) -> int:
+        """Who remembers what events say forgets it when this has changed."""
+        return self._log.erasures
 
     def close(self) -> None:
         """Give back every connection, once nobody is at it: a driver whose connection is closed under it
@@ -243,7 +269,7 @@ class EventStore:
         limit: int | None = None,
     ) -> Events:
         stored = self._log.recorder.select_events(stream, gt=gt, lte=lte, desc=desc, limit=limit)
-        return tuple(map(self._log.recorded, stored))
+        return self._log.all_recorded(stored)
 
     def _note_answers(self, answers: Sequence[Committed | Exception]) -> None:
         """Wake who wants what is new, once for all; where nothing seems to be, a commit may have been lost
@@ -253,14 +279,15 @@ class EventStore:
             if not isinstance(answer, Committed) or not answer.new:
                 self._wake()
                 return
-            self._newest = max(self._newest, number_of(answer.position) or 0)
+            partition = self._log.ours.partition_of(answer.stream)
+            self._newest[partition] = max(self._newest.get(partition, 0), number_of(answer.position) or 0)
+            self._appends[partition] += 1
             new += [recorded.event for recorded in answer.new]
-        self.appends += 1
         for subscription in self._subscriptions:
             subscription.wake_for(new)
 
     def _wake(self) -> None:
-        self.appends += 1
+        self._wakes += 1
         for subscription in self._subscriptions:
             subscription.wake()
 

@@ -39,6 +39,8 @@ class Past(msgspec.Struct, frozen=True):
     commands: Map[str, int] = Map()
     events: Events | None = ()
     digests: Map[str, str] = Map()
+    erasures: int = 0
+    """How often keys had been destroyed when it was read: what is older is not remembered."""
 
     def then(self, new: Events, evolve: Evolve) -> "Past":
         """The past after one command's, or any, new events."""
@@ -52,7 +54,7 @@ class Past(msgspec.Struct, frozen=True):
             if meta.request_digest is not None:
                 digests = digests.set(meta.command_id, meta.request_digest)
         events = None if self.events is None else self.events + new
-        return Past(new[-1].version, state, commands, events, digests)
+        return Past(new[-1].version, state, commands, events, digests, self.erasures)
 
     def ends_with(self, newest: Recorded) -> bool:
         """Whether the log still has the event that this ends with. One that was restored may not."""
@@ -74,6 +76,20 @@ class Pasts:
         self._weight = 0
         self._remembered: OrderedDict[str, Past] = OrderedDict()
         self._guard = Lock()
+        self._erasures = log.erasures
+
+    def forget_what_is_erased(self) -> None:
+        """Forget everything where a key was destroyed: states and events hold what was sealed with it.
+
+        Raises:
+            StoreUnavailable: that cannot be told.
+        """
+        self._log.look_for_erasures()
+        if self._erasures != self._log.erasures:
+            with self._guard:
+                self._erasures = self._log.erasures
+                self._remembered.clear()
+                self._weight = 0
 
     def remembered(self, stream: str) -> Past | None:
         """What is remembered of a stream: true once, and perhaps not any more."""
@@ -86,14 +102,16 @@ class Pasts:
     def read(self, wanted: Mapping[str, Evolve]) -> Mapping[str, Past | Exception]:
         """Each stream as the log has it now, or why it cannot be told; of what is remembered only the newest
         event and the rest are read."""
+        self.forget_what_is_erased()
+        nothing = Past(erasures=self._erasures)
         known, leaves = dict[str, Past](), dict[str, bytes]()
         for stream in wanted:
             past = self.remembered(stream)
             if past is None and self._snapshots is not None and (found := self._snapshots.of(stream)):
-                past, leaves[stream] = _past_of(found[0]), found[1]
-            known[stream] = past or Past()
+                past, leaves[stream] = self._past_of(found[0]), found[1]
+            known[stream] = past or nothing
         stored: dict[str, list[StoredEvent]] = {stream: [] for stream in wanted}
-        for each in self._log.many_streams.select_streams(
+        for each in self._log.ours.select_streams(
             {stream: max(0, past.version - 1) for stream, past in known.items()}
         ):
             stored[str(each.originator_id)].append(each)
@@ -105,18 +123,23 @@ class Pasts:
     def remember(self, stream: str, past: Past) -> None:
         """Keep what a stream has come to, and forget what was not used for longest."""
         if self._snapshots is not None:
-            self._snapshots.offer(stream, Kept(past.version, past.state, past.commands, past.digests))
+            self._snapshots.offer(
+                stream, Kept(past.version, past.state, past.commands, past.digests, past.erasures)
+            )
         if past.events is not None and len(past.events) > SHORT:
             past = msgspec.structs.replace(past, events=None)
         with self._guard:
             before = self._remembered.get(stream, Past())
-            if before.version > past.version:
+            if before.version > past.version or past.erasures != self._erasures:
                 return
             self._remembered[stream] = past
             self._remembered.move_to_end(stream)
             self._weight += past.weight - before.weight
             while self._weight > self._most and self._remembered:
                 self._weight -= self._remembered.popitem(last=False)[1].weight
+
+    def _past_of(self, kept: Kept) -> Past:
+        return Past(kept.version, kept.state, kept.commands, None, kept.digests, self._erasures)
 
     def _forget(self, stream: str) -> None:
         with self._guard:
@@ -132,7 +155,7 @@ class Pasts:
     ) -> Past | Exception:
         """``leaf`` is the hash of the event that a snapshot ends with, where ``known`` is one."""
         try:
-            events = tuple(map(self._log.recorded, stored))
+            events = self._log.all_recorded(stored)
             refuse_archived(events)
             if known.version:
                 if not events or not known.ends_with(events[0]) or leaf not in (None, _leaf(stored[0])):
@@ -147,10 +170,6 @@ class Pasts:
         if past.version:
             self.remember(stream, past)
         return past
-
-
-def _past_of(kept: Kept) -> Past:
-    return Past(kept.version, kept.state, kept.commands, None, kept.digests)
 
 
 def _leaf(event: StoredEvent) -> bytes:

@@ -14,7 +14,6 @@ from application.event_store import EventStore, LogBatch
 from application.subscription import Subscription, Wants
 
 _KEPT_BATCHES = 16
-_EMPTY_FOR_SECONDS = 0.05
 
 _Key = tuple[str, str | None, int]
 
@@ -26,7 +25,8 @@ class SharedReads:
         self._store = store
         self._turn = anyio.Lock()
         self._batches: OrderedDict[_Key, LogBatch] = OrderedDict()
-        self._empty: dict[_Key, tuple[int, float]] = {}
+        self._empty: dict[str, tuple[_Key, int, float]] = {}
+        self._erasures = store.erasures
 
     async def partitions(self) -> Sequence[str]:
         """The partitions of the log."""
@@ -35,9 +35,12 @@ class SharedReads:
     async def read(self, partition: str, after: str | None, limit: int) -> LogBatch | None:
         """The next events of a partition after a position, or nothing when there are none.
 
-        "Nothing" may be some milliseconds old, but never older than this process's last append; what
+        "Nothing" may be as old as the store allows, but never older than this process's last append; what
         another process appends meanwhile is found at the next wake-up.
         """
+        if self._erasures != self._store.erasures:
+            self._erasures = self._store.erasures
+            self._batches.clear()
         key = (partition, after, limit)
         if (batch := self._batches.get(key)) is not None:
             return batch
@@ -46,10 +49,10 @@ class SharedReads:
                 return batch
             if self._is_known_to_be_empty(key):
                 return None
-            appends, began = self._store.appends, time.monotonic()
+            appends, began = self._store.appends(partition), time.monotonic()
             batch = await self._store.read(partition, after, limit)
             if batch is None:
-                self._empty = {key: (appends, began)}
+                self._empty[partition] = (key, appends, began)
             else:
                 self._batches[key] = batch
                 if len(self._batches) > _KEPT_BATCHES:
@@ -69,5 +72,10 @@ class SharedReads:
         return self._store.subscribe(wants)
 
     def _is_known_to_be_empty(self, key: _Key) -> bool:
-        appends, began = self._empty.get(key, (-1, 0.0))
-        return appends == self._store.appends and time.monotonic() - began < _EMPTY_FOR_SECONDS
+        partition, _, _ = key
+        known, appends, began = self._empty.get(partition, (None, -1, 0.0))
+        return (
+            key == known
+            and appends == self._store.appends(partition)
+            and time.monotonic() - began < self._store.silent_seconds
+        )

@@ -6,7 +6,7 @@ only where it was made by this release's code, is whole, and the log still has t
 byte for byte. Otherwise the stream is read as if there were none.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -22,11 +22,14 @@ from immutables import Map
 import domain
 from application import event_mapper
 from application.audit.chain import leaf_of
+from application.event_log import EventLog
 from application.recipe import recipe_of
 from application.snapshot_bytes import Unreadable, from_bytes, to_bytes
 
 EVERY = 1_000
 """Events that may follow a snapshot before there is another: to read them takes 6 to 12 ms."""
+
+_AT_ONCE = 1_000
 
 _GROWN_BY = 10
 """A long stream's next snapshot is made when the stream is longer by a tenth: it is as large as the past is
@@ -85,26 +88,23 @@ class Kept(msgspec.Struct, frozen=True):
     state: Any
     commands: Map[str, int]
     digests: Map[str, str]
+    erasures: int = 0
+    """As they were counted by the process when it read the stream; not kept."""
 
 
 class Snapshots:
     """Those of one log. They are made on a thread of their own, behind the commands."""
 
-    def __init__(
-        self,
-        store: SnapshotStore,
-        event_at: Callable[[str, int], StoredEvent | None],
-        *,
-        every: int = EVERY,
-    ) -> None:
-        """``event_at`` reads the event at a version of a stream."""
+    def __init__(self, store: SnapshotStore, log: EventLog, *, every: int = EVERY) -> None:
         self._store = store
-        self._event_at = event_at
+        self._log = log
         self._every = every
         self._recipe = recipe()
         self._versions: dict[str, int] = {}
         self._tried: dict[str, int] = {}
         """The version at which one was last made, also where that came to nothing."""
+        self._clean: dict[str, int] = {}
+        """Up to which version a stream's last snapshot, which is of use, has nothing that is sealed."""
         self._guard = Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="snapshots")
         self._known = False
@@ -129,6 +129,8 @@ class Snapshots:
         if kept is None or found is None:
             self.distrust(stream)
             return None
+        with self._guard:
+            self._clean[stream] = found.version
         return kept, found.leaf
 
     def distrust(self, stream: str) -> None:
@@ -136,6 +138,7 @@ class Snapshots:
         with self._guard:
             self._versions.pop(stream, None)
             self._tried.pop(stream, None)
+            self._clean.pop(stream, None)
 
     def offer(self, stream: str, kept: Kept) -> None:
         """Make one of what a stream has come to, if it has gone on far enough since the last."""
@@ -165,24 +168,39 @@ class Snapshots:
 
     def _make(self, stream: str, kept: Kept) -> None:
         try:
-            event = self._event_at(stream, kept.version)
-            if event is not None:
-                snapshot = self._snapshot(stream, kept, event)
-                if self._read(snapshot) == kept:
-                    self._store.put(snapshot)
-                    with self._guard:
-                        self._versions[stream] = kept.version
-                    return
-            log.warning("snapshot_not_made", stream=stream, why="it does not come back as it was")
+            body = to_bytes((kept.state, kept.commands, kept.digests))
+            newest = self._log.stored_between(stream, kept.version - 1, kept.version)
+            if not newest or self._tells_what_is_sealed(stream, kept, body):
+                return
+            snapshot = self._snapshot(stream, kept.version, body, newest[0])
+            read = self._read(snapshot)
+            if read is None or msgspec.structs.replace(read, erasures=kept.erasures) != kept:
+                log.warning("snapshot_not_made", stream=stream, why="it does not come back as it was")
+                return
+            self._store.put(snapshot)
+            with self._guard:
+                self._versions[stream] = self._clean[stream] = kept.version
         except Exception as error:
             log.warning("snapshot_not_made", stream=stream, error=f"{type(error).__name__}: {error}")
 
-    def _snapshot(self, stream: str, kept: Kept, event: StoredEvent) -> Snapshot:
-        body = to_bytes((kept.state, kept.commands, kept.digests))
+    def _tells_what_is_sealed(self, stream: str, kept: Kept, body: bytes) -> bool:
+        """Whether a state may have a value in clear that is sealed in the log.
+
+        What the last snapshot came from was looked through for that one. A key that was destroyed since the
+        state was read cannot be told from one that had been, so then it may.
+        """
+        if self._log.see_erasures() != kept.erasures:
+            return True
+        for after in range(self._clean.get(stream, 0), kept.version, _AT_ONCE):
+            for event in self._log.stored_between(stream, after, min(after + _AT_ONCE, kept.version)):
+                for value in self._log.sealed_values(event):
+                    if not isinstance(value, str) or value.encode("utf-8", "surrogatepass") in body:
+                        return True
+        return self._log.erasures != kept.erasures
+
+    def _snapshot(self, stream: str, version: int, body: bytes, event: StoredEvent) -> Snapshot:
         leaf = leaf_of(stream, event.originator_version, event.topic, event.state)
-        made = Snapshot(
-            stream=stream, version=kept.version, recipe=self._recipe, leaf=leaf, body=body, digest=b""
-        )
+        made = Snapshot(stream=stream, version=version, recipe=self._recipe, leaf=leaf, body=body, digest=b"")
         return msgspec.structs.replace(made, digest=made.computed_digest())
 
     def _read(self, snapshot: Snapshot) -> Kept | None:

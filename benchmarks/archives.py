@@ -79,7 +79,7 @@ def _fill(log: AuditedLog, approvals: int) -> None:
                 comment="too risky for this year",
             ),
         ]
-        log.log.many_streams.append_together(
+        log.log.ours.append_together(
             [
                 [
                     log.log.stored(

@@ -66,13 +66,13 @@ def measure(log: EventLog, place: str, kept: SnapshotStore) -> None:
             _append(log, stream, events(), length)
             every = _best(partial(_load, log, stream, evolve))
             line = f"{place:<11}{kind:<9}{length:>8,} events: {every:9.1f} ms"
-            making = Snapshots(kept, log.event_at)
+            making = Snapshots(kept, log)
             _load(log, stream, evolve, making)
             began = time.perf_counter()
             making.close()
             took = (time.perf_counter() - began) * 1e3
             if (snapshot := kept.get(stream)) is not None:
-                using = Snapshots(kept, log.event_at)
+                using = Snapshots(kept, log)
                 by_it = _best(partial(_load, log, stream, evolve, using))
                 using.close()
                 line += (
@@ -88,7 +88,7 @@ def _append(log: EventLog, stream: str, events: Iterator[Event], length: int) ->
             Recorded(stream=stream, version=version, timestamp=NOW, meta=metadata(), event=next(events))
         )
         if len(chunk) == 500 or version == length:
-            log.many_streams.append_together([[log.stored(each) for each in chunk]])
+            log.ours.append_together([[log.stored(each) for each in chunk]])
             chunk = []
 
 

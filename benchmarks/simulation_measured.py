@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _measured(log: EventLog, url: str) -> dict[str, float]:
-    recorder = log.many_streams
+    recorder = log.ours
     with psycopg.connect(url, autocommit=True) as connection:
         nothing = _median(lambda: connection.execute("SELECT 1", prepare=True).fetchone())
     streams = [f"{uuid4()}/approval/{number}" for number in range(MANY * (ROUNDS + 1))]

@@ -9,6 +9,7 @@ from config.approvals import ApprovalParts
 from config.audit import anchor_file_of
 from config.container import Container
 from config.kinds import ROLES
+from config.privacy import master_key_file_of
 from config.sections import Settings
 from config.urls import mask_url
 from domain.job import JobDefinition
@@ -46,6 +47,7 @@ def announce(container: Container, listener: socket.socket) -> None:
     announce_approvals(settings, container.approvals)
     _announce_auth(container)
     _announce_audit(container)
+    _announce_privacy(settings)
     _announce_console(settings)
     if "publisher" in settings.service.roles:
         signed = bool(settings.jwt.secret.get_secret_value())
@@ -63,6 +65,17 @@ def announce(container: Container, listener: socket.socket) -> None:
         _announce_jobs(container)
     shown = f"[{host}]" if ":" in host else host
     log.info("serving", url=f"http://{shown}:{port}", docs=f"http://{shown}:{port}/docs")
+
+
+def _announce_privacy(settings: Settings) -> None:
+    """Whether personal fields are sealed, and where the key over all keys is."""
+    if settings.privacy.master_key.get_secret_value():
+        log.info("privacy", on="personal fields are sealed; the master key is privacy.master_key")
+    elif (file := master_key_file_of(settings)) is not None:
+        log.info("privacy", on=f"personal fields are sealed; the master key is in {file}: keep a copy of it")
+    else:
+        why = "neither privacy.master_key nor privacy.master_key_file is set"
+        log.warning("privacy", off=f"personal fields are stored in clear, and cannot be erased: {why}")
 
 
 def announce_approvals(settings: Settings, approvals: ApprovalParts) -> None:

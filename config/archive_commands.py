@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import msgspec
+from eventsourcing.persistence import StoredEvent
 from pydantic_core import PydanticCustomError
 
 from application.archive import archive_file
@@ -17,9 +18,10 @@ from application.archive.finished import is_finished
 from application.archive.ports import ArchiveLog
 from application.audit.anchors import PublicKey
 from application.audit.export import Export
+from application.event_mapper import read_with
 from application.log_copy import Entry
 from config.audit import signer_of
-from config.audit_commands import public_keys_in, read_stored
+from config.audit_commands import public_keys_in
 from config.audit_stores import AuditSources, open_audit_for_reading
 from config.container import Projections
 from config.folders import claim
@@ -149,13 +151,25 @@ async def _opened(
 def _over(
     settings: Settings, sources: AuditSources, log: ArchiveLog, keys: Mapping[str, PublicKey]
 ) -> Archiving:
-    exports = Export(sources.log, sources.index, read_stored, shown_event, signer_of(settings), SystemClock())
+    exports = Export(
+        sources.log, sources.index, _read_sealed, shown_event, signer_of(settings), SystemClock()
+    )
     projections = Projections.named_by(settings).all()
 
     def documents(events: Sequence[Entry]) -> dict[str, list[str]]:
-        return documents_of(projections, [read_stored(event) for event in events])
+        return documents_of(projections, [_read(event) for event in events])
 
     return Archiving(sources.log, sources.index, log, exports.selected, _finished, documents, keys)
+
+
+def _read(entry: Entry) -> Recorded:
+    """As it reads without a key."""
+    return read_with(StoredEvent(entry.stream, entry.version, entry.topic, entry.state), [])[0]
+
+
+def _read_sealed(entry: Entry) -> tuple[Recorded, list[bytes | None]]:
+    """What is erased one day must not be in a file in clear, nor what opens it."""
+    return _read(entry), []
 
 
 def documents_of(projections: Sequence[Projection], events: Sequence[Recorded]) -> dict[str, list[str]]:
@@ -170,7 +184,7 @@ def documents_of(projections: Sequence[Projection], events: Sequence[Recorded]) 
 
 def _finished(events: Sequence[Entry]) -> bool:
     try:
-        return is_finished(events[0].stream, [read_stored(event) for event in events])
+        return is_finished(events[0].stream, [_read(event) for event in events])
     except (LookupError, ValueError, msgspec.MsgspecError):
         return False
 

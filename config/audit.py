@@ -47,9 +47,9 @@ def anchor_file_of(settings: Settings) -> Path:
 
 def build_trail(stores: Stores, signer: Ed25519Signer | None, clock: Clock) -> tuple[Trail, Export]:
     """What answers questions about the trail, and what exports it."""
-    log, index, reads = stores.audit.log, stores.audit.index, stores.event_store.recorded
-    return Trail(log, index, stores.audit.anchors, reads), Export(
-        log, index, reads, shown_event, signer, clock
+    log, index, store = stores.audit.log, stores.audit.index, stores.event_store
+    return Trail(log, index, stores.audit.anchors, store.recorded), Export(
+        log, index, store.recorded_with_keys, shown_event, signer, clock
     )
 
 

@@ -14,18 +14,19 @@ import click
 import msgspec
 from eventsourcing.persistence import JSONTranscoder, StoredEvent
 
-from application.audit.export import Export
+from application.audit.export import Export, ReadsWithKeys
 from application.audit.findings import Report
 from application.audit.ports import Wanted
 from application.audit.verify_anchors import check_anchors
 from application.audit.verify_export import NoExport, verify_export
 from application.audit.verify_store import verify_store
 from application.event_log import is_position, number_of
-from application.event_mapper import EventMapper
+from application.event_mapper import EventMapper, read_with
 from application.log_copy import Entry
 from config.audit import anchor_file_of, signer_of
 from config.audit_report import tell
 from config.audit_stores import open_audit_for_reading
+from config.privacy import open_personal
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
@@ -34,17 +35,6 @@ from domain.values import in_utc
 from infrastructure.clock import SystemClock
 from infrastructure.signatures import BadKey, Ed25519Verifier, new_key, verifier_from
 from interfaces.rest.audit import shown_event
-
-_mapper = EventMapper(transcoder=JSONTranscoder())
-
-
-def read_stored(entry: Entry) -> Recorded:
-    """A stored event, without a store.
-
-    Raises:
-        LookupError, msgspec.MsgspecError: this release cannot read it.
-    """
-    return _mapper.to_domain_event(StoredEvent(entry.stream, entry.version, entry.topic, entry.state))
 
 
 def verify_export_file(
@@ -125,10 +115,9 @@ async def export_events(
     )
     async with AsyncExitStack() as stack:
         stores = await open_audit_for_reading(settings, stack)
-        export = Export(
-            stores.log, stores.index, read_stored, shown_event, signer_of(settings), SystemClock()
-        )
         try:
+            reads = await reading(settings, stack)
+            export = Export(stores.log, stores.index, reads, shown_event, signer_of(settings), SystemClock())
             with ExitStack() as opened:
                 target: BinaryIO = sys.stdout.buffer if out is None else opened.enter_context(out.open("wb"))
                 async for lines in export.chunks(wanted):
@@ -187,11 +176,31 @@ def make_key(file: Path) -> None:
     click.echo(f"key id: {signer.key_id}")
 
 
-def _reread(entry: Entry) -> Mapping[str, Any] | None:
+async def reading(settings: Settings, stack: AsyncExitStack) -> ReadsWithKeys:
+    """How stored events of the configured store are read, with its personal keys.
+
+    Raises:
+        CannotStart, StoreUnavailable: the keys cannot be had.
+    """
+    mapper = EventMapper(transcoder=JSONTranscoder())
+    mapper.sealing = (await open_personal(settings, stack, as_they_are=True)).sealing
+
+    def read(entry: Entry) -> tuple[Recorded, list[bytes | None]]:
+        return mapper.read_with_keys(_stored(entry))
+
+    return read
+
+
+def _reread(entry: Entry, keys: Sequence[bytes | None]) -> tuple[Mapping[str, Any] | None, int]:
     try:
-        return shown_event(read_stored(entry))
+        recorded, erased = read_with(_stored(entry), keys)
+        return shown_event(recorded), erased
     except (LookupError, ValueError, msgspec.MsgspecError):
-        return None
+        return None, 0
+
+
+def _stored(entry: Entry) -> StoredEvent:
+    return StoredEvent(entry.stream, entry.version, entry.topic, entry.state)
 
 
 def public_keys_in(files: Sequence[Path]) -> dict[str, Ed25519Verifier]:

@@ -1,13 +1,14 @@
 """Copies an event log from one store to another: which stores, and what is said about it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing, contextmanager
 from os.path import isfile
 from pathlib import Path
 
 import click
 import msgspec
 import psycopg
+from anyio.to_thread import run_sync
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,9 +18,11 @@ from config.faults import Fault
 from config.folders import claim
 from config.kinds import StoreUrl, masked_url
 from config.postgres import require_postgres
+from config.privacy import open_keys
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from config.urls import SecretUrl
+from domain.errors import StoreUnavailable
 from infrastructure.postgres.log_reader import read_postgres_log
 from infrastructure.postgres.log_writer import write_postgres_log
 from infrastructure.sqlite.log_reader import read_sqlite_log
@@ -62,9 +65,12 @@ async def copy_log(settings: Settings, source_url: str | None, target_url: str |
             reader = await stack.enter_async_context(_reading(source))
             writer = await stack.enter_async_context(_writing(target))
             copied = await copy(reader, writer, _bar)
+        keys = await run_sync(_copy_keys, source, target)
+    except StoreUnavailable as error:
+        raise CannotStart(f"the log is copied, its personal keys are not; copy again: {error}") from error
     except CannotCopy as error:
         raise CannotStart(first_line(error)) from error
-    _tell(copied, source, target)
+    _tell(copied, keys, source, target)
 
 
 def _sides(source_url: str | None, target_url: str | None) -> tuple[Side, Side]:
@@ -115,6 +121,15 @@ async def _prepare(settings: Settings, source: Side, target: Side, stack: AsyncE
             raise error if side is target else CannotStart(f"{side.option}: {error}") from error
 
 
+def _copy_keys(source: Side, target: Side) -> int:
+    """Add the keys that the target has not; each of them only once is harmless, so it can be repeated."""
+    with closing(open_keys(source.address)) as here, closing(open_keys(target.address)) as there:
+        keys = here.all()
+        for id, tenant, subject, wrapped in keys:
+            there.put(tenant, subject, id, wrapped)
+    return len(keys)
+
+
 def _reading(side: Side) -> AbstractAsyncContextManager[LogReader]:
     return read_sqlite_log(side.file) if side.file else read_postgres_log(side.address)
 
@@ -129,13 +144,15 @@ def _bar(doing: str, events: int) -> Iterator[Callable[[int], None]]:
         yield bar.update
 
 
-def _tell(copied: Copied, source: Side, target: Side) -> None:
+def _tell(copied: Copied, keys: int, source: Side, target: Side) -> None:
     for side, digest in ((source, copied.source), (target, copied.target)):
         click.echo(f"{side.option:<7} {digest}  {side.url}")
     positions = ", ".join(map(_position, copied.positions))
     click.echo(
         f"beside it: {copied.timers} timers, {copied.step_calls} calls, positions: {positions or 'none'}"
     )
+    if keys:
+        click.echo(f"{keys} personal keys: the new store needs the same privacy master key")
     click.echo("verified: the same log was there already" if copied.was_there else "copied and verified")
 
 

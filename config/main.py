@@ -14,6 +14,7 @@ from config.audit_commands import export_events, make_key, show_heads, verify_ex
 from config.container import DISTRIBUTION
 from config.copy_log import copy_log
 from config.demo import DemoFailed, demo
+from config.erase import erase
 from config.logs import configure_logs
 from config.masking import masked
 from config.neighbours import serve_neighbours
@@ -60,6 +61,20 @@ class CommandLineActions:
     def projections(self, config: Path | None, *, as_json: bool) -> None:
         """Tell how the projections fare."""
         _run(partial(show_projections, _settings(config), as_json=as_json))
+
+    def erase(
+        self,
+        config: Path | None,
+        *,
+        tenant: str | None,
+        subject: str | None,
+        reason: str | None,
+        dry_run: bool,
+        again: bool,
+    ) -> None:
+        """Destroy the key that somebody's personal fields are sealed under."""
+        settings = _settings(config)
+        _run(partial(erase, settings, tenant, subject, reason, dry_run=dry_run, again=again))
 
     def neighbours(self, config: Path | None) -> None:
         """Run the simulated neighbours."""

@@ -41,6 +41,7 @@ from interfaces.scheduling.watch import CronOff, CronWatch
 from projections.follower import Follower, FollowerStatus, Handler
 from projections.ports import Checkpoints
 from projections.projection import Materializer, Projection
+from projections.remaking import Remaker
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -139,7 +140,11 @@ def build_parts(
     job_health: JobHealthLoop | None = None
     if "projector" in roles:
         for projection in projections:
-            materializer = Materializer(projection, stores.documents)
+            materializer = Materializer(
+                projection,
+                stores.documents,
+                Remaker(projection, stores.documents, stores.event_store.load_left),
+            )
             materializing.append(follower(materializer, stores.document_positions))
         indexing = _indexing(settings, stores, clock)
         following.append(indexing)

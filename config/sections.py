@@ -311,6 +311,19 @@ class Audit(Section):
     max_export_seconds: Seconds
 
 
+class Privacy(Section):
+    """What is personal in events, and the key over its keys: see `docs/erasure.md`."""
+
+    master_key: SecretText
+    master_key_file: OptionalFile
+    fresh_seconds: Seconds
+    personal_fields: Annotated[
+        Mapping[Name, Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,255}$")]],
+        Field(),
+        Allowed("names of members, each with the name of the member that says whose it is, or with nothing"),
+    ]
+
+
 class Followers(Section):
     """How the log is read."""
 
@@ -350,6 +363,7 @@ class Settings(Section):
     workflows: Workflows
     approvals: Approvals
     audit: Audit
+    privacy: Privacy
     followers: Followers
     metrics: Metrics
     logging: Logging

@@ -18,6 +18,7 @@ from config.audit_stores import AuditStores, open_postgres_audit, open_sqlite_au
 from config.cosmos import open_cosmos
 from config.folders import claim
 from config.postgres import require_postgres
+from config.privacy import PersonalParts, open_personal
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
@@ -40,7 +41,7 @@ from infrastructure.sqlite.event_store import followers_file, sqlite_log_setting
 from infrastructure.sqlite.snapshots import SqliteSnapshots, snapshots_file
 from infrastructure.sqlite.step_calls import SqliteStepCalls
 from infrastructure.sqlite.timers import SqliteTimers
-from projections.ports import Checkpoints, Container, Documents
+from projections.ports import Checkpoints, Container, MendableDocuments
 
 DOCUMENTS_FILE = "documents.db"
 
@@ -55,7 +56,7 @@ class Stores(msgspec.Struct, frozen=True):
     """
 
     event_store: EventStore
-    documents: Documents
+    documents: MendableDocuments
     document_positions: Checkpoints
     log_positions: Checkpoints
     timers: Timers
@@ -65,6 +66,7 @@ class Stores(msgspec.Struct, frozen=True):
     document_leases: Leases
     """For what keeps the documents up to date: as many as there are sets of documents do it."""
     audit: AuditStores
+    personal: PersonalParts
     wakeups: "Wakeups | None" = None
     build_notes: SqliteBuildNotes | None = None
     """What is being rebuilt, where documents are in SQLite."""
@@ -85,7 +87,7 @@ class SharedStores(msgspec.Struct, frozen=True):
     """
 
     event_store: EventStore
-    documents: Documents
+    documents: MendableDocuments
     document_positions: Checkpoints
     database: SqliteDatabase | None = None
     file: Path | None = None
@@ -124,7 +126,10 @@ async def open_beside(
         CannotStart: a store is of no use, or stayed away longer than the settings allow.
     """
     try:
-        event_store = await _open_event_store_beside(settings, stack, as_they_are=as_they_are)
+        if as_they_are:
+            require_log(settings)
+        personal = await open_personal(settings, stack, as_they_are=as_they_are)
+        event_store = await open_log_beside(settings, stack, personal)
         if settings.cosmos_db.endpoint:
             cosmos, positions = await open_cosmos(
                 settings, containers, stack, unobserved, as_they_are=as_they_are
@@ -143,18 +148,15 @@ async def open_beside(
         raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
 
 
-async def _open_event_store_beside(
-    settings: Settings, stack: AsyncExitStack, *, as_they_are: bool
-) -> EventStore:
-    url = settings.storage.effective_event_store_url.get_secret_value()
-    if url.startswith("sqlite:///"):
-        path = Path(url.removeprefix("sqlite:///"))
-        if as_they_are:
-            _require_file(path)
-        return await _store_over(await _open_log(sqlite_log_settings(path)), stack)
-    await require_postgres(settings, url)
-    connections = OTHER_THREADS + 1
-    return await _store_over(await _open_log(postgres_log_settings(url, connections=connections)), stack)
+def require_log(settings: Settings) -> None:
+    """See that a log in a file is there, for what must not make one.
+
+    Raises:
+        CannotStart: it is not.
+    """
+    if not settings.storage.is_shared:
+        url = settings.storage.effective_event_store_url.get_secret_value()
+        _require_file(Path(url.removeprefix("sqlite:///")))
 
 
 def _require_file(path: Path) -> None:
@@ -162,10 +164,26 @@ def _require_file(path: Path) -> None:
         raise CannotStart(f"there is no {path}: no service has been at work there")
 
 
+async def open_log_beside(settings: Settings, stack: AsyncExitStack, personal: PersonalParts) -> EventStore:
+    """The log, also where a service is at work on it.
+
+    Raises:
+        CannotStart, StoreUnavailable: it is of no use, or cannot be opened.
+    """
+    url = settings.storage.effective_event_store_url.get_secret_value()
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        return await _store_over(await _open_log(sqlite_log_settings(path), personal), stack)
+    await require_postgres(settings, url)
+    connections = OTHER_THREADS + 1
+    log_settings = postgres_log_settings(url, connections=connections)
+    return await _store_over(await _open_log(log_settings, personal), stack)
+
+
 async def _open_stores(
     settings: Settings, containers: Sequence[Container], stack: AsyncExitStack, observe_cosmos: Observe
 ) -> Stores:
-    documents: Documents
+    documents: MendableDocuments
     document_positions: Checkpoints
     build_notes: SqliteBuildNotes | None = None
     if settings.cosmos_db.endpoint:
@@ -181,14 +199,15 @@ async def _open_stores(
             claim(path.parent, "storage.event_store_url", stack)
         elif settings.cosmos_db.endpoint:
             claim(data_dir, "storage.data_dir", stack)
-        stores = await _with_sqlite_log(path, documents, document_positions, stack)
+        stores = await _with_sqlite_log(settings, path, documents, document_positions, stack)
         return msgspec.structs.replace(stores, build_notes=build_notes)
     await require_postgres(settings, url)
+    personal = await open_personal(settings, stack)
     database = PostgresDatabase(url)
     await database.open()
     stack.push_async_callback(database.close)
     connections = settings.storage.pool_size
-    log = await _open_log(postgres_log_settings(url, connections=connections))
+    log = await _open_log(postgres_log_settings(url, connections=connections), personal)
     recorder = cast(PostgresLogRecorder, log.recorder)
     event_store = await _store_over(
         log,
@@ -208,6 +227,7 @@ async def _open_stores(
         leases,
         leases if settings.cosmos_db.endpoint else LocalLeases(),
         await open_postgres_audit(url, stack),
+        personal,
         PostgresWakeups(url, event_store.notice, own=recorder.backends),
         build_notes,
     )
@@ -215,7 +235,7 @@ async def _open_stores(
 
 async def _embedded_documents(
     settings: Settings, containers: Sequence[Container], stack: AsyncExitStack
-) -> tuple[Documents, Checkpoints, SqliteBuildNotes]:
+) -> tuple[MendableDocuments, Checkpoints, SqliteBuildNotes]:
     data_dir = settings.storage.data_dir
     claim(data_dir, "storage.data_dir", stack)
     file = SqliteDatabase(data_dir / DOCUMENTS_FILE, synchronous="NORMAL")
@@ -227,10 +247,15 @@ async def _embedded_documents(
 
 
 async def _with_sqlite_log(
-    path: Path, documents: Documents, document_positions: Checkpoints, stack: AsyncExitStack
+    settings: Settings,
+    path: Path,
+    documents: MendableDocuments,
+    document_positions: Checkpoints,
+    stack: AsyncExitStack,
 ) -> Stores:
     try:
-        log = await _open_log(sqlite_log_settings(path))
+        personal = await open_personal(settings, stack)
+        log = await _open_log(sqlite_log_settings(path), personal)
         snapshots = SqliteSnapshots(snapshots_file(path))
         event_store = await _store_over(log, stack, snapshots=snapshots)
         followers = SqliteDatabase(followers_file(path), synchronous="NORMAL")
@@ -244,13 +269,22 @@ async def _with_sqlite_log(
     await step_calls.create()
     leases, audit = LocalLeases(), await open_sqlite_audit(path, followers, stack)
     return Stores(
-        event_store, documents, document_positions, positions, timers, step_calls, leases, leases, audit
+        event_store,
+        documents,
+        document_positions,
+        positions,
+        timers,
+        step_calls,
+        leases,
+        leases,
+        audit,
+        personal,
     )
 
 
-async def _open_log(log_settings: dict[str, str]) -> EventLog:
+async def _open_log(log_settings: dict[str, str], personal: PersonalParts) -> EventLog:
     try:
-        return await run_sync(EventLog, log_settings)
+        return await run_sync(EventLog, log_settings, personal.sealing)
     except (PersistenceError, sqlite3.DatabaseError) as error:
         raise StoreUnavailable(first_line(error)) from error
 

@@ -32,6 +32,16 @@ class ArchivedEvent(Recorded, frozen=True, kw_only=True):
     moved: Moved | None = None
 
 
+def documents_left(container: str, events: Iterable[Recorded]) -> list[tuple[str, str]]:
+    """The (tenant, id) of the documents of a container that archived events had made."""
+    return [
+        (recorded.meta.tenant, id)
+        for recorded in events
+        if isinstance(recorded, ArchivedEvent) and recorded.moved is not None
+        for id in recorded.moved.documents.get(container, ())
+    ]
+
+
 def refuse_archived(events: Iterable[Recorded]) -> None:
     """Where one of a thing's events is archived, nothing can be made of it.
 

@@ -19,7 +19,7 @@
       NotAllowed                 it is not for this person to do
         NotAnApprover, DutiesNotSeparate
       BadInput                   what was given does not suit what it is for
-        OpportunityRequired
+        OpportunityRequired, TooMuchAtOnce
       VersionMismatch            the caller decided on an older version
     Failure                      the world is in the way; trying again later may work
       StoreUnavailable
@@ -232,6 +232,12 @@ class BadInput(Refusal):
 
 class OpportunityRequired(BadInput):
     """The definition is for opportunities, and none was named."""
+
+
+class TooMuchAtOnce(BadInput):
+    """A command would make more events, or larger ones, than the log's store takes in one transaction."""
+
+    code = "TOO_MUCH_AT_ONCE"
 
 
 class VersionMismatch(Refusal):

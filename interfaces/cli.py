@@ -46,6 +46,19 @@ class Actions(Protocol):
         """Run the service with simulated neighbours, and show it at work."""
         ...
 
+    def erase(
+        self,
+        config: Path | None,
+        *,
+        tenant: str | None,
+        subject: str | None,
+        reason: str | None,
+        dry_run: bool,
+        again: bool,
+    ) -> None:
+        """Destroy the key that somebody's personal fields are sealed under."""
+        ...
+
     @property
     def audit(self) -> AuditActions:
         """Those about the audit trail."""
@@ -128,6 +141,31 @@ def command_line(actions: Actions, version: str) -> click.Group:
         there is a difference.
         """
         _carry_out(lambda: actions.rebuild(config, projections, verify=verify))
+
+    @main.command()
+    @click.option("--tenant", help="Whose data it is in.")
+    @click.option("--subject", help="Who is to be erased: a person's id, a customer's, opportunity:ID.")
+    @click.option("--reason", help="Why, for the record; nothing personal.")
+    @click.option("--dry-run", is_flag=True, help="Tell what it would be, and change nothing.")
+    @click.option("--again", is_flag=True, help="Repeat every erasure, after a backup of keys was restored.")
+    @config_option
+    def erase(
+        tenant: str | None,
+        subject: str | None,
+        reason: str | None,
+        dry_run: bool,
+        again: bool,
+        config: Path | None,
+    ) -> None:
+        """Destroy the key that somebody's personal fields are sealed under: see docs/erasure.md.
+
+        The service may go on meanwhile. Whoever kills it repeats it, and it is completed.
+        """
+        _carry_out(
+            lambda: actions.erase(
+                config, tenant=tenant, subject=subject, reason=reason, dry_run=dry_run, again=again
+            )
+        )
 
     @main.command()
     @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")

@@ -14,10 +14,12 @@ import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
-from domain.archived import ArchivedEvent
+from domain.archived import documents_left
 from domain.event import Recorded
+from domain.privacy import ErasureCarriedOut
 from projections.ports import Container, Document, Log
 from projections.projection import Key, Projection, State, decoded, follow
+from projections.remaking import states_of
 from projections.size_limit import encoded_within_limit
 
 BATCH = 5_000
@@ -57,10 +59,16 @@ class Site(Protocol):
         """Those of the (tenant, id) keys that have been built."""
         ...
 
-    async def write(self, made: Mapping[str, Sequence[Document]], progress: Progress) -> None:
+    async def write(
+        self,
+        made: Mapping[str, Sequence[Document]],
+        progress: Progress,
+        remade: Mapping[str, Sequence[Document]],
+    ) -> None:
         """Write documents by container, and how far all have come, at once.
 
-        One that is there at the same or a later version stays as it is.
+        One that is there at the same or a later version stays as it is, but for what is ``remade``, or taken
+        away where it has no body.
         """
         ...
 
@@ -73,13 +81,21 @@ class Live(Protocol):
         ...
 
 
+class StreamedLog(Log, Protocol):
+    """A log whose streams can be asked for."""
+
+    async def load_left(self, stream: str) -> Sequence[Recorded]:
+        """Every event of a stream, or what is left of them."""
+        ...
+
+
 class Builder:
     """Builds the documents of some projections, from where somebody may have left off."""
 
     def __init__(
         self,
         projections: Sequence[Projection],
-        log: Log,
+        log: StreamedLog,
         site: Site,
         *,
         begun: Progress | None,
@@ -138,15 +154,31 @@ class Builder:
             self._handled += len(batch.events)
             progress = await self._progress(partition)
             await written.wait()
+            remade = await self._remade(batch.events)
             written = anyio.Event()
-            writing.start_soon(self._write, made, progress, written)
+            writing.start_soon(self._write, made, progress, remade, written)
 
     async def _write(
-        self, made: Mapping[str, Sequence[Document]], progress: Progress, written: anyio.Event
+        self,
+        made: Mapping[str, Sequence[Document]],
+        progress: Progress,
+        remade: Mapping[str, Sequence[Document]],
+        written: anyio.Event,
     ) -> None:
-        await self._site.write(made, progress)
+        await self._site.write(made, progress, remade)
         self._tell(progress)
         written.set()
+
+    async def _remade(self, events: Sequence[Recorded]) -> Mapping[str, Sequence[Document]]:
+        """What was built before an erasure that a batch tells of, once all before the batch is written."""
+        remade: dict[str, list[Document]] = {fold.name: [] for fold in self._folds}
+        for event in (recorded.event for recorded in events):
+            if isinstance(event, ErasureCarriedOut):
+                for stream in event.streams:
+                    loaded = await self._log.load_left(stream)
+                    for fold in self._folds:
+                        remade[fold.name] += await fold.remade(loaded)
+        return remade
 
     async def _progress(self, partition: str) -> Progress:
         now = anyio.current_time()
@@ -209,13 +241,26 @@ class _Fold:
 
     async def _carried(self, events: Sequence[Recorded]) -> list[Document]:
         """The live documents of what was archived; they do not change any more."""
-        keys = [
-            (recorded.meta.tenant, id)
-            for recorded in events
-            if isinstance(recorded, ArchivedEvent) and recorded.moved is not None
-            for id in recorded.moved.documents.get(self.name, ())
-        ]
+        keys = documents_left(self.name, events)
         return list((await self._live.get_many(self._projection.container, keys)).values()) if keys else []
+
+    async def remade(self, events: Sequence[Recorded]) -> list[Document]:
+        """The documents of one stream that there are, made again at the versions that they are at.
+
+        Nobody can make those of an archived one again: without a body they are taken away.
+        """
+        if gone := documents_left(self.name, events):
+            return [Document(*key, 0, b"") for key in gone]
+        states = states_of(self._projection, events)
+        if not states:
+            return []
+        await self._bring_in(set(states))
+        remade = []
+        for key, by_version in states.items():
+            if key in self._recent and (state := by_version.get(self._recent[key][0])) is not None:
+                self._recent[key] = state
+                remade.append(Document(*key, state[0], encoded_within_limit(state[1])))
+        return remade
 
     async def _bring_in(self, keys: set[Key]) -> None:
         """Have in mind what there is of the documents: what is being written was in mind a moment ago."""

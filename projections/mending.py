@@ -6,28 +6,16 @@ compared. So nobody who asks finds one missing, half made or older than before.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
 
 from domain.errors import StoreUnavailable
 from projections.building import Builder
 from projections.comparing import Comparison, Scratch, same
-from projections.ports import Container, Document, Documents
+from projections.ports import Container, Document, MendableDocuments
 from projections.projection import Key, Projection
 
 _AT_ONCE = 100
 _MOST_RACES = 20
 _MOST_PASSES = 5
-
-Replacement = tuple[Document | None, Document | None]
-"""A document as it was found, and as it should be."""
-
-
-class MendableDocuments(Documents, Protocol):
-    """Documents that can be replaced whatever version they are at."""
-
-    async def replace(self, container: Container, replacements: Mapping[Key, Replacement]) -> set[Key]:
-        """Replace, make or take away what is still as it was found; the keys of what is not."""
-        ...
 
 
 class Mender:

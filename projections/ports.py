@@ -114,6 +114,20 @@ class Documents(Protocol):
         ...
 
 
+Replacement = tuple[Document | None, Document | None]
+"""A document as it was found, and as it should be."""
+
+
+class MendableDocuments(Documents, Protocol):
+    """Documents that can be replaced whatever version they are at."""
+
+    async def replace(
+        self, container: Container, replacements: Mapping[tuple[str, str], Replacement]
+    ) -> set[tuple[str, str]]:
+        """Replace, make or take away what is still as it was found; the keys of what is not."""
+        ...
+
+
 class Checkpoints(Protocol):
     """How far each follower has read each partition of the log. Positions are opaque.
 

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import structlog
 
 from domain.event import Event, Recorded
 from domain.lease import Lease
+from domain.privacy import ErasureCarriedOut
 from projections.ports import Container, Document, Documents, Json
 from projections.size_limit import encoded_within_limit
+
+if TYPE_CHECKING:
+    from projections.remaking import Remaker
 
 GAP_TRIES = 7
 """With a follower's waits between them some ten seconds."""
@@ -73,20 +77,23 @@ class Materializer:
 
     A document carries the version of its stream. What is not newer is skipped, so that a batch handled
     twice, or by two processes, never takes a document back in time. One that cannot be made stays as it is,
-    and the log says so; the others go on.
+    and the log says so; the others go on. After an erasure its documents are made again by ``remaker``.
     """
 
     may_repeat_unnoticed = True
 
-    def __init__(self, projection: Projection, documents: Documents) -> None:
+    def __init__(
+        self, projection: Projection, documents: Documents, remaker: "Remaker | None" = None
+    ) -> None:
+        self._remaker = remaker
         self.name = projection.container.name
         self._projection = projection
         self._documents = documents
         self._gaps: dict[str, int] = {}
 
     def wants(self, event: Event) -> bool:
-        """Whether the projection reads such an event."""
-        return bool(self._projection.reads(event))
+        """Whether the projection reads such an event, or it tells of an erasure."""
+        return isinstance(event, ErasureCarriedOut) or bool(self._projection.reads(event))
 
     async def start_over(self) -> None:
         """Throw the documents away."""
@@ -94,6 +101,19 @@ class Materializer:
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         """Bring the container up to the batch's last event."""
+        before: list[Recorded] = []
+        for recorded in events:
+            if not isinstance(recorded.event, ErasureCarriedOut):
+                before.append(recorded)
+                continue
+            await self._follow(before, lease)
+            before = []
+            if self._remaker is not None:
+                lease.check()
+                await self._remaker.remake(recorded.event.streams)
+        await self._follow(before, lease)
+
+    async def _follow(self, events: Sequence[Recorded], lease: Lease) -> None:
         wanted = [(recorded, tuple(self._projection.reads(recorded.event))) for recorded in events]
         if not wanted:
             return

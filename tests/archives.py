@@ -87,6 +87,12 @@ async def a_past(running: Service) -> Made:
         await _work(client, "fail", {"error": "no line", "retryable": False})
         await _until(client, made.failed, "failed")
         made.open = await _started(client)
+
+        async def offered() -> bool:
+            found = await client.get(f"{API}/tasks", params={"status": "offered"})
+            return bool(found.json()["total"])
+
+        await eventually(offered)
     await running.caught_up()
     return made
 

@@ -13,13 +13,14 @@ import msgspec
 import psycopg
 
 from application.audit.anchoring import Anchoring
-from application.audit.export import Export
+from application.audit.export import Export, ReadsWithKeys
 from application.audit.indexing import Indexing, IndexPosition, LogAsStored
 from application.audit.ports import Wanted
 from application.event_log import EventLog
 from application.event_store import EventStore
 from application.ports import PublicMessage
-from config.audit_commands import read_stored, verify_export_file, verify_live
+from application.privacy.sealing import Sealing
+from config.audit_commands import reading, verify_export_file, verify_live
 from config.audit_stores import AuditStores, open_postgres_audit, open_sqlite_audit
 from config.settings import Settings
 from domain.approval import ApprovalCommented, approval_stream
@@ -127,7 +128,12 @@ class AuditedLog:
 
     async def export(self, name: str = "export.ndjson", **wanted: Any) -> Path:
         """An export in a file."""
-        export = Export(self.stores.log, self.stores.index, read_stored, shown_event, self.signer, self.clock)
+        async with AsyncExitStack() as stack:
+            reads = await reading(self.settings, stack)
+            return await self._exported(reads, name, wanted)
+
+    async def _exported(self, reads: ReadsWithKeys, name: str, wanted: dict[str, Any]) -> Path:
+        export = Export(self.stores.log, self.stores.index, reads, shown_event, self.signer, self.clock)
         file = self.folder / name
         with file.open("wb") as opened:
             async for chunk in export.chunks(Wanted(**{"tenant": TENANT, **wanted})):
@@ -221,18 +227,21 @@ def comment(tenant: str, number: int, version: int, says: str = "why") -> Record
 
 @asynccontextmanager
 async def audited_log(
-    folder: Path, postgres_url: str | None = None, signer: Ed25519Signer | None = None
+    folder: Path,
+    postgres_url: str | None = None,
+    signer: Ed25519Signer | None = None,
+    sealing: Sealing | None = None,
 ) -> AsyncIterator[AuditedLog]:
-    """One in SQLite below a folder, or in PostgreSQL."""
+    """One in SQLite below a folder, or in PostgreSQL; in clear without ``sealing``."""
     settings = settings_in(folder, EVENT_STORE_URL=postgres_url or "")
     settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         if postgres_url:
-            log = EventLog(postgres_log_settings(postgres_url, connections=5))
+            log = EventLog(postgres_log_settings(postgres_url, connections=5), sealing)
             stores = await open_postgres_audit(postgres_url, stack)
         else:
             path = settings.storage.data_dir / "events.db"
-            log = EventLog(sqlite_log_settings(path))
+            log = EventLog(sqlite_log_settings(path), sealing)
             followers = SqliteDatabase(followers_file(path), synchronous="NORMAL")
             stack.callback(followers.close)
             stores = await open_sqlite_audit(path, followers, stack)

@@ -2,6 +2,7 @@
 
 from domain.definition import OPPORTUNITY_ANALYSIS, Announcements, MapOver, Retry, StepDefinition, Work
 from domain.event import Event, Metadata, Recorded, event_id
+from domain.privacy import ErasureCarriedOut
 from domain.workflow import (
     CompensationBegan,
     CompensationFailed,
@@ -233,6 +234,14 @@ SAMPLES: dict[str, Recorded] = {
         *TASK_EVENTS,
         *JOB_EVENTS,
         *BACKFILL_EVENTS,
+        ErasureCarriedOut(
+            key_id="0123456789abcdef0123456789abcdef",
+            streams=(f"{TENANT}/approval/a-1",),
+            part=2,
+            parts=3,
+            reason="asked for",
+            erased_at=NOW,
+        ),
     )
 }
 """Recorded examples by topic."""

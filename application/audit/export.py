@@ -16,10 +16,10 @@ from application.archived_state import archive_of, archived_leaf
 from application.audit.anchors import Signer, signed_head
 from application.audit.chain import FORMAT, Head, genesis_of
 from application.audit.ports import Indexed, IndexReader, StoredLog, Wanted, microseconds
-from application.audit.trail import Reads
 from application.event_log import position_of
 from application.log_copy import Entry
 from application.ports import Clock
+from application.privacy import proving
 from domain.event import Recorded
 from domain.values import timestamp
 
@@ -27,6 +27,9 @@ AT_ONCE = 500
 
 Shows = Callable[[Recorded], dict[str, Any]]
 """An event as people read it."""
+
+ReadsWithKeys = Callable[[Entry], tuple[Recorded, list[bytes | None]]]
+"""Reads a stored event, and tells the keys of the values that are sealed in it."""
 
 
 class Export:
@@ -36,7 +39,7 @@ class Export:
         self,
         log: StoredLog,
         index: IndexReader,
-        reads: Reads,
+        reads: ReadsWithKeys,
         shows: Shows,
         signer: Signer | None,
         clock: Clock,
@@ -133,7 +136,10 @@ class Export:
         line["leaf"], line["hash"] = row.leaf.hex(), row.chain.hex()
         if entry is not None and entry.stream == row.stream:
             with suppress(LookupError, ValueError, msgspec.MsgspecError):
-                line["event"] = self._shows(self._reads(entry))
+                recorded, keys = self._reads(entry)
+                line["event"] = self._shows(recorded)
+                if keys:
+                    line["keys"] = proving.written(keys)
         return _line(line)
 
     def _told(self, head: Head) -> dict[str, Any]:

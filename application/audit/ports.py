@@ -120,6 +120,10 @@ class IndexReader(Protocol):
         """The next events of all tenants, in the log's order."""
         ...
 
+    async def sealed_streams(self, key_id: str, after: str, limit: int) -> Sequence[str]:
+        """Up to ``limit`` streams that hold values sealed under a key, in the order of their names."""
+        ...
+
     async def reached(self) -> str | None:
         """The log's position up to which it is complete."""
         ...
@@ -149,3 +153,5 @@ class Noted(msgspec.Struct, frozen=True):
     correlation_id: str
     causation_id: str | None
     at: int
+    keys: tuple[str, ...] = ()
+    """Those of the values that are sealed in it."""

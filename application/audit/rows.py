@@ -17,11 +17,16 @@ class _Meta(msgspec.Struct, frozen=True):
     causation_id: str | None = None
 
 
+class _Sealed(msgspec.Struct, frozen=True):
+    key: str = ""
+
+
 class _State(msgspec.Struct, frozen=True):
     """Of the stored state, what the index keeps; a payload of whatever version is passed over unread."""
 
     at: datetime
     meta: _Meta
+    sealed: tuple[_Sealed, ...] = ()
 
 
 _NOTHING = _State(datetime(1970, 1, 1, tzinfo=UTC), _Meta())
@@ -32,14 +37,22 @@ _decoder = msgspec.json.Decoder(_State)
 def noted(entry: Entry) -> Noted:
     """An event with what is kept of it. One that is damaged is kept too: it is there, and it is hashed."""
     if (left := left_of(entry.state)) is not None:
-        return Noted(entry, left.actor, left.correlation_id, left.causation_id, microseconds(left.at))
+        return Noted(
+            entry, left.actor, left.correlation_id, left.causation_id, microseconds(left.at), left.keys
+        )
     try:
         state = _decoder.decode(entry.state)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         state = _NOTHING
     at = state.at if state.at.tzinfo is not None else state.at.replace(tzinfo=UTC)
     meta = state.meta
-    return Noted(entry, meta.actor, meta.correlation_id, meta.causation_id, microseconds(at))
+    keys = tuple({each.key for each in state.sealed})
+    return Noted(entry, meta.actor, meta.correlation_id, meta.causation_id, microseconds(at), keys)
+
+
+def sealed_in(events: Iterable[Noted]) -> set[tuple[str, str]]:
+    """Which keys' values stand in which streams."""
+    return {(key, event.entry.stream) for event in events for key in event.keys}
 
 
 def rows_after(heads: MutableMapping[str, Head], events: Iterable[Noted]) -> Iterator[Indexed]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import msgspec
+from anyio.to_thread import run_sync
 
 from application.audit.anchors import Anchor, AnchorBook
 from application.audit.chain import Head, leaf_in_log
@@ -119,7 +120,11 @@ class Trail:
 
     async def _found(self, rows: Sequence[Indexed]) -> list[Found]:
         entries = await self._log.at([row.position for row in rows]) if rows else {}
-        return [_found(row, entries.get(row.position), self._reads) for row in rows]
+
+        def read() -> list[Found]:
+            return [_found(row, entries.get(row.position), self._reads) for row in rows]
+
+        return await run_sync(read)
 
 
 def _found(row: Indexed, entry: Entry | None, reads: Reads) -> Found:

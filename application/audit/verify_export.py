@@ -5,7 +5,7 @@ is told, and the walk goes on from the stated hash: so one change is one finding
 it is seen to be so. What an event reads like is no part of the chain: it is held against the stored bytes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +17,7 @@ from application.audit.export_lines import Line, hash_of, named, read_line, stat
 from application.audit.findings import Anchored, Finding, Kind, Report
 from application.audit.verify_anchors import check_anchors, signature_of
 from application.log_copy import Entry
+from application.privacy import proving
 
 _OF_THE_RELEASE = {"schemaVersion", "data"}
 
@@ -27,8 +28,9 @@ class NoExport(ValueError):
     """It is no export at all."""
 
 
-Rereads = Callable[[Entry], Mapping[str, Any] | None]
-"""How people read a stored event; none where this release cannot tell."""
+Rereads = Callable[[Entry, Sequence[bytes | None]], tuple[Mapping[str, Any] | None, int]]
+"""How people read a stored event with the keys of its sealed values, and how many of these do not open; none
+where this release cannot tell."""
 
 
 def verify_export(
@@ -36,7 +38,7 @@ def verify_export(
     keys: Mapping[str, PublicKey],
     anchors: Iterable[bytes] = (),
     *,
-    rereads: Rereads = lambda entry: None,
+    rereads: Rereads = lambda entry, keys: (None, 0),
     progress: Callable[[int], None] = lambda bytes: None,
 ) -> Report:
     """What is found in an export. ``progress`` is told of every line's size.
@@ -85,6 +87,7 @@ class _Walk:
         self._owed: set[int] = set()
         """Numbers in whose place was another."""
         self.of_other_releases = 0
+        self.erased = 0
         self.number = header.begins - 1
         if self.number < 0 or len(self._chain) != sha256().digest_size:
             self._add("chain_broken", "the header does not say where in the chain it begins")
@@ -128,6 +131,10 @@ class _Walk:
             self._report.notes.append(
                 f"{self.of_other_releases} events are shown in the form of another release: their stored"
                 " bytes were checked, and what is shown as their data was not"
+            )
+        if self.erased:
+            self._report.notes.append(
+                f"{self.erased} personal values are shown as erased: their sealed bytes were checked"
             )
         self._report.note_archives()
         self._report.heads[self._tenant] = self.number, self._chain.hex()
@@ -199,7 +206,9 @@ class _Walk:
         """What is shown to people is what the stored bytes say, as far as this release can tell."""
         if not bytes(line.event):
             return
-        told = self._rereads(Entry(0, line.stream, line.version, line.topic, state))
+        entry = Entry(0, line.stream, line.version, line.topic, state)
+        told, erased = self._rereads(entry, proving.read(line.keys))
+        self.erased += erased
         if told is None:
             return
         expected = msgspec.json.decode(msgspec.json.encode(told))

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from application.audit.chain import Head, beginning_of
 from application.audit.ports import Indexed, Noted, Wanted, microseconds
-from application.audit.rows import rows_after
+from application.audit.rows import rows_after, sealed_in
 from application.event_log import number_of
 from domain.lease import Lease
 from domain.values import StreamName
@@ -36,6 +36,13 @@ _PUT_HEADS = (
 _PUT_POSITION = (
     "INSERT INTO public.audit_position VALUES (1, %s)"
     " ON CONFLICT (one) DO UPDATE SET position = excluded.position"
+)
+
+_PUT_SEALED = (
+    "INSERT INTO public.audit_sealed SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING"
+)
+_SEALED_STREAMS = (
+    "SELECT stream FROM public.audit_sealed WHERE key_id = %s AND stream > %s ORDER BY stream LIMIT %s"
 )
 
 
@@ -79,6 +86,8 @@ class PostgresAuditIndex:
                 copy.set_types(_TYPES)
                 for row in rows:
                     await copy.write_row(values_of(row, ids[row.tenant]))
+            if sealed := sealed_in(fresh):
+                await connection.execute(_PUT_SEALED, [list(column) for column in zip(*sealed, strict=True)])
             await connection.execute(_PUT_POSITION, (position,))
 
     async def clear(self) -> None:
@@ -87,6 +96,13 @@ class PostgresAuditIndex:
             await connection.execute("DELETE FROM public.audit_position")
             await connection.execute("DELETE FROM public.audit_heads")
             await connection.execute("DELETE FROM public.audit_events")
+            await connection.execute("DELETE FROM public.audit_sealed")
+
+    async def sealed_streams(self, key_id: str, after: str, limit: int) -> Sequence[str]:
+        """Up to ``limit`` streams that hold values sealed under a key, in the order of their names."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_SEALED_STREAMS, (key_id, after, limit))
+            return [row[0] for row in await cursor.fetchall()]
 
     async def page(self, wanted: Wanted, *, beyond: int, limit: int) -> Sequence[Indexed]:
         """Up to ``limit`` events whose position is beyond one, in the log's order."""

@@ -23,7 +23,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from eventsourcing.utils import get_topic
 from psycopg.rows import tuple_row
 
-from application.event_log import Append, Ids
+from application.event_log import Append, Ids, OneOrder
 
 RECONNECT_SECONDS = 3.0
 """The pool doubles its pause at each failure, for so long; then the next request connects afresh."""
@@ -59,7 +59,7 @@ def _hastier(method: Any) -> Callable[..., Any]:
     return twice
 
 
-class LogRecorder(PostgresApplicationRecorder):
+class LogRecorder(OneOrder, PostgresApplicationRecorder):
     """Each append is a transaction of its own, of one round trip: see ``0002_append_in_one_order.sql``."""
 
     select_events = _hastier(PostgresApplicationRecorder.select_events)

@@ -1,4 +1,4 @@
-"""Snapshots in PostgreSQL, over the connections of the log: see ``0007_snapshots.sql``."""
+"""Snapshots in PostgreSQL, over the connections of the log: see ``0008_snapshots.sql``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -9,7 +9,7 @@ import msgspec
 
 from application.audit.chain import Head, beginning_of
 from application.audit.ports import Indexed, Noted, Wanted, microseconds
-from application.audit.rows import rows_after
+from application.audit.rows import rows_after, sealed_in
 from application.event_log import number_of
 from domain.lease import Lease
 from domain.values import StreamName
@@ -43,6 +43,8 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS audit_events_actor ON audit_events (tenant_id, actor)",
     "CREATE INDEX IF NOT EXISTS audit_events_correlation ON audit_events (tenant_id, correlation_id)",
     "CREATE INDEX IF NOT EXISTS audit_events_time ON audit_events (tenant_id, latest_at)",
+    "CREATE TABLE IF NOT EXISTS audit_sealed (key_id TEXT NOT NULL, stream TEXT NOT NULL,"
+    " PRIMARY KEY (key_id, stream)) WITHOUT ROWID",
 )
 """A row's position ends each index of itself: it is the row's key."""
 
@@ -87,6 +89,7 @@ class SqliteAuditIndex:
             connection.executemany(_PUT_HEAD, [msgspec.structs.astuple(head) for head in heads.values()])
             _, ids = _known(connection, tenants)
             connection.executemany(_INSERT, [values_of(row, ids[row.tenant]) for row in rows])
+            connection.executemany("INSERT OR IGNORE INTO audit_sealed VALUES (?, ?)", sealed_in(fresh))
             if rows:
                 connection.execute("INSERT OR REPLACE INTO audit_position VALUES (1, ?)", (position,))
 
@@ -96,10 +99,18 @@ class SqliteAuditIndex:
         """Forget everything."""
 
         def empty(connection: sqlite3.Connection) -> None:
-            for table in ("audit_position", "audit_heads", "audit_events"):
+            for table in ("audit_position", "audit_heads", "audit_events", "audit_sealed"):
                 connection.execute(f"DELETE FROM {table}")
 
         await self._database.write(empty)
+
+    async def sealed_streams(self, key_id: str, after: str, limit: int) -> Sequence[str]:
+        """Up to ``limit`` streams that hold values sealed under a key, in the order of their names."""
+        statement = "SELECT stream FROM audit_sealed WHERE key_id = ? AND stream > ? ORDER BY stream LIMIT ?"
+        rows = await self._database.read(
+            lambda connection: connection.execute(statement, (key_id, after, limit)).fetchall()
+        )
+        return [row[0] for row in rows]
 
     async def page(self, wanted: Wanted, *, beyond: int, limit: int) -> Sequence[Indexed]:
         """Up to ``limit`` events whose position is beyond one, in the log's order."""

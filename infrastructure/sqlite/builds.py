@@ -113,12 +113,24 @@ class SqliteBuilds:
 
         return await self.read_in(select)
 
-    async def write(self, made: Mapping[str, Sequence[Document]], progress: Progress) -> None:
+    async def write(
+        self,
+        made: Mapping[str, Sequence[Document]],
+        progress: Progress,
+        remade: Mapping[str, Sequence[Document]],
+    ) -> None:
         """Write documents of each container, and how far all of them have come."""
 
         def put(connection: sqlite3.Connection) -> None:
             for name, documents in made.items():
                 _put(connection, self._places[name], documents)
+            for name, documents in remade.items():
+                table = self._places[name].name
+                statement = f'UPDATE "{table}" SET body = ? WHERE tenant = ? AND id = ?'
+                rows = [(each.body.decode(), each.tenant, each.id) for each in documents if each.body]
+                connection.executemany(statement, rows)
+                gone = [(each.tenant, each.id) for each in documents if not each.body]
+                connection.executemany(f'DELETE FROM "{table}" WHERE tenant = ? AND id = ?', gone)
             for name in self._places:
                 note_build(connection, name, progress)
 

@@ -1,7 +1,7 @@
 """Documents in SQLite: a table a container, JSON text under (tenant, id)."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
 
@@ -11,7 +11,7 @@ from infrastructure.sqlite.lists import drop_lists, keep_lists
 from infrastructure.sqlite.pages import page_of
 from infrastructure.sqlite.tables import keep_table
 from infrastructure.sqlite.totals import total_of
-from projections.ports import Container, Document, Page, Query
+from projections.ports import Container, Document, Page, Query, Replacement
 
 _FEW_KEYS = 4
 _PAGE = 1_000
@@ -68,6 +68,31 @@ class SqliteDocuments:
         )
         rows = [(each.tenant, each.id, each.version, each.body.decode()) for each in documents]
         await self._database.write(lambda connection: connection.executemany(statement, rows))
+
+    async def replace(
+        self, container: Container, replacements: Mapping[tuple[str, str], Replacement]
+    ) -> set[tuple[str, str]]:
+        """Replace, make or take away what is still as it was found; the keys of what is not."""
+        place = f'"{container.name}" WHERE tenant = ? AND id = ?'
+
+        def replace(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+            left = set()
+            for key, (found, right) in replacements.items():
+                row = connection.execute(f"SELECT version, CAST(body AS BLOB) FROM {place}", key).fetchone()
+                if (None if row is None else Document(*key, *row)) != found:
+                    left.add(key)
+                    continue
+                if right == found:
+                    continue
+                connection.execute(f"DELETE FROM {place}", key)
+                if right is not None:
+                    connection.execute(
+                        f'INSERT INTO "{container.name}" (tenant, id, version, body) VALUES (?, ?, ?, ?)',
+                        (*key, right.version, right.body.decode()),
+                    )
+            return left
+
+        return await self._database.write(replace)
 
     async def query(self, container: Container, tenant: str, query: Query) -> Page:
         """A page of a tenant's documents, the newest first unless the query says otherwise."""

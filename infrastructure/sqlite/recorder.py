@@ -7,7 +7,7 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder
 from eventsourcing.utils import get_topic
 
-from application.event_log import Append, Ids
+from application.event_log import Append, Ids, OneOrder
 
 _SELECT_STREAMS = (
     "SELECT originator_id, originator_version, topic, state"
@@ -17,7 +17,7 @@ _SELECT_STREAMS = (
 )
 
 
-class LogRecorder(SQLiteApplicationRecorder):
+class LogRecorder(OneOrder, SQLiteApplicationRecorder):
     """Each append is a transaction of its own, or one together with others."""
 
     def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:

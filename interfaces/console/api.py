@@ -37,19 +37,19 @@ class Api:
         Raises:
             Refused: there is none.
         """
-        return await self._call("GET", path, params=query)
+        return await self._call("GET", path, {}, params=query)
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """A command's answer.
+    async def post(self, path: str, body: Mapping[str, Any], key: str) -> Any:
+        """A command's answer; it has the effect of one however often it is sent under this key.
 
         Raises:
             Refused: it was not carried out.
         """
-        return await self._call("POST", path, json=body)
+        return await self._call("POST", path, {"Idempotency-Key": key}, json=body)
 
-    async def _call(self, method: str, path: str, **what: Any) -> Any:
+    async def _call(self, method: str, path: str, own: Mapping[str, str], **what: Any) -> Any:
         async with httpx.AsyncClient(transport=self._transport, base_url="http://api") as client:
-            answer = await client.request(method, f"/api/v1{path}", headers=self._headers, **what)
+            answer = await client.request(method, f"/api/v1{path}", headers={**self._headers, **own}, **what)
         content = answer.json(object_hook=Document)
         if answer.is_error:
             error = content["error"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from interfaces.console import inbox
 from interfaces.console.api import Api, Refused
 from interfaces.console.pages import Pages, static_routes
 from interfaces.console.session import CookieSession, GatewaySession, bearer, is_from_here
+from interfaces.ids import new_id
 from interfaces.rest.errors import ApiError
 from interfaces.rest.identity import Authenticator
 from interfaces.rest.requests import raw_body
@@ -72,17 +73,23 @@ class Console:
         return answer
 
     async def _inbox(self, request: Request, api: Api, person: str) -> Response:
-        return await self._show_inbox(api, person)
+        return await self._show_inbox(request, api, person)
 
-    async def _show_inbox(self, api: Api, person: str, outcomes: Any = ()) -> Response:
-        context = await inbox.waiting_for(api, person)
-        return self._pages.page("inbox.html", {**self._frame(person), **context, "outcomes": outcomes})
+    async def _show_inbox(
+        self, request: Request, api: Api, person: str, refused: Refused | None = None
+    ) -> Response:
+        outcomes = await inbox.told(api, request.query_params.getlist("came"))
+        context = {**await inbox.waiting_for(api, person), "outcomes": outcomes, "refused": refused}
+        status = refused.status if refused else 200
+        return self._pages.page("inbox.html", {**self._frame(person), **context}, status=status)
 
     async def _decide(self, request: Request, api: Api, person: str) -> Response:
-        form = await _form(request)
-        chosen = [value for name, value in form if name == "approval"]
-        outcomes = await inbox.decide(api, person, chosen, dict(form)) if chosen else []
-        return await self._show_inbox(api, person, outcomes)
+        try:
+            outcomes = await inbox.decide(api, person, await _form(request))
+        except Refused as refused:
+            return await self._show_inbox(request, api, person, refused)
+        came = urlencode([("came", each) for each in outcomes])
+        return RedirectResponse(f"{_HOME}?{came}" if came else _HOME, status_code=303)
 
     async def _approval(self, request: Request, api: Api, person: str) -> Response:
         return await self._show_approval(request, api, person)
@@ -131,7 +138,7 @@ class Console:
         return self._pages.page("error.html", {**self._frame(person), "message": message}, status=status)
 
     def _frame(self, person: str | None) -> Mapping[str, Any]:
-        return {"person": person, "signs_in": self._session.signs_in}
+        return {"person": person, "signs_in": self._session.signs_in, "key": new_id()}
 
 
 def _id_in(request: Request) -> str:

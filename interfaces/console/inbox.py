@@ -1,15 +1,18 @@
 """What waits for somebody, what one approval asks for, and what is done with it, out of the API's answers."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from domain.values import is_uuid
 from interfaces.console.api import Api, Refused
 
 _APPROVALS = "/hitl/approvals"
 _SHOWN = 100
+_CODE = re.compile("[A-Z_]{1,64}|[a-z]{1,32}")
 _FACTS = ("amount", "riskScore", "subject", "payload")
 
 
@@ -41,23 +44,52 @@ async def approval(api: Api, id: str) -> Mapping[str, Any]:
         "payload": _shown(found["payload"]) if "payload" in found else None,
         "changes": changes,
         "since": "the last agreement" if agreed else "it was asked for",
+        "stage": next((each["name"] for each in found["stages"] or [] if each["status"] == "open"), None),
         "is_overdue": bool(due) and datetime.fromisoformat(due) < datetime.now(UTC),
     }
 
 
-async def decide(
-    api: Api, person: str, chosen: Sequence[str], form: Mapping[str, str]
-) -> Sequence[Mapping[str, Any]]:
-    """The same decision on several, each on what was shown of it; ``chosen`` are ids with their digests."""
+async def decide(api: Api, person: str, form: Sequence[tuple[str, str]]) -> Sequence[str]:
+    """The same decision on several, each on what was shown of it: what came of each, for ``told``.
+
+    Raises:
+        Refused: it was carried out on none.
+    """
+    chosen, fields = [value for name, value in form if name == "approval"], dict(form)
+    if not chosen:
+        return []
+    decision = _decision(person, fields)
     decisions = []
     for each in chosen:
         id, _, digest = each.partition(" ")
-        own = _decision(person, form) | {"payloadDigest": digest}
-        decisions.append({"approvalId": id, "decision": form.get("do", ""), **own})
-    outcomes: Sequence[Mapping[str, Any]] = (
-        await api.post(f"{_APPROVALS}/decisions", {"decisions": decisions})
-    )["outcomes"]
-    return outcomes
+        decisions.append(
+            {"approvalId": id, "decision": fields.get("do", ""), "payloadDigest": digest, **decision}
+        )
+    answer = await api.post(f"{_APPROVALS}/decisions", {"decisions": decisions}, fields.get("key", ""))
+    return [
+        f"{each['approvalId']}.{each['approval']['status'] if 'approval' in each else each['error']['code']}"
+        for each in answer["outcomes"]
+    ]
+
+
+async def told(api: Api, outcomes: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    """What came of decisions, in words: out of an address, which anybody can write, and so not in its own."""
+    shown = []
+    for id, _, came in (each.partition(".") for each in outcomes[:_SHOWN]):
+        if not is_uuid(id) or not _CODE.fullmatch(came):
+            continue
+        try:
+            found = await api.get(f"{_APPROVALS}/{id.lower()}")
+        except Refused:
+            continue
+        is_refused = came.isupper()
+        words = (
+            came.removeprefix("HITL_APPROVAL_").replace("_", " ").lower() if is_refused else found["status"]
+        )
+        if is_refused and found["decidedBy"]:
+            words += f": {found['decidedBy']} has {found['status']} it"
+        shown.append({"approval": found, "words": words, "is_refused": is_refused})
+    return shown
 
 
 async def act(api: Api, person: str, id: str, form: Mapping[str, str]) -> None:
@@ -70,6 +102,8 @@ async def act(api: Api, person: str, id: str, form: Mapping[str, str]) -> None:
     match what:
         case "approve" | "reject":
             body = _decision(person, form) | {"payloadDigest": form.get("digest", "")}
+            if stage := form.get("stage"):
+                body["stage"] = stage
         case "comments":
             body = {"text": form.get("comment", "")}
         case "reassign":
@@ -78,7 +112,7 @@ async def act(api: Api, person: str, id: str, form: Mapping[str, str]) -> None:
             body = {}
         case _:
             raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
-    await api.post(f"{_APPROVALS}/{id}/{what}", body)
+    await api.post(f"{_APPROVALS}/{id}/{what}", body, form.get("key", ""))
     try:
         await api.get(f"{_APPROVALS}/{id}")
     except Refused as refused:
@@ -87,7 +121,14 @@ async def act(api: Api, person: str, id: str, form: Mapping[str, str]) -> None:
 
 
 def _decision(person: str, form: Mapping[str, str]) -> dict[str, str]:
+    """A decision's own fields; people are asked for the reason of a rejection, whatever the policy asks.
+
+    Raises:
+        Refused: there is none.
+    """
     comment = form.get("comment", "").strip()
+    if form.get("do") == "reject" and not comment:
+        raise Refused(400, "VALIDATION_ERROR", "A rejection needs a reason.")
     return {"decidedBy": person, **({"comment": comment} if comment else {})}
 
 

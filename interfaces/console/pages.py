@@ -1,7 +1,7 @@
 """Pages out of templates, with the headers that every page has, and the files that they load."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters["when"] = _when
+        self._templates.filters.update(when=_when, left=_left, sum_of=_sum_of, risk=_risk)
 
     def page(self, name: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
         """A page."""
@@ -60,3 +60,23 @@ def _when(moment: str) -> Markup:
     """A time, which the script writes in the reader's zone; without it, UTC."""
     shown = datetime.fromisoformat(moment).strftime("%Y-%m-%d %H:%M UTC")
     return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(moment, shown)
+
+
+def _left(moment: str) -> str:
+    """How long there is until then, or has been since, in its largest unit."""
+    seconds = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if abs(seconds) >= size:
+            return f"{abs(seconds) // size:.0f} {unit} {'left' if seconds > 0 else 'late'}"
+    return "less than a minute left" if seconds > 0 else "just now"
+
+
+def _sum_of(amount: float) -> Markup:
+    """A sum, which the script writes as the reader's language does; without it, with commas."""
+    shown = f"{amount:,.0f}" if amount == int(amount) else f"{amount:,.2f}"
+    return Markup('<data value="{0}" title="{0}">{1}</data>').format(amount, shown)
+
+
+def _risk(score: float) -> str:
+    """In words, which is also the badge's class; the thresholds are the console's own, and decide nothing."""
+    return "high" if score >= 0.7 else "medium" if score >= 0.4 else "low"

@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
+from azure.core.exceptions import ServiceResponseError
 from eventsourcing.persistence import OperationalError
 
 from application.event_log import EventLog
 from application.event_store import EventStore
+from infrastructure.cosmos.event_store import cosmos_log_settings
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.sqlite.event_store import sqlite_log_settings
+from tests.cosmos import Account, fresh_database
 
 Settings = dict[str, str]
 
@@ -22,6 +26,13 @@ def sqlite_settings(folder: Path) -> Settings:
 def postgres_settings(url: str, *, connections: int = 4) -> Settings:
     """The service's own settings, with fewer connections, which take time to open."""
     return postgres_log_settings(url, connections=connections)
+
+
+def cosmos_settings(account: Account) -> Settings:
+    """The service's own settings, in a database of the test's own."""
+    return cosmos_log_settings(
+        account.endpoint, account.key, database=fresh_database(), container="workflow_events"
+    )
 
 
 class OpenLogs:
@@ -80,3 +91,27 @@ class LostAcknowledgement:
         if armed:
             self.lost += 1
             raise OperationalError("the connection broke before the commit was acknowledged")
+
+
+class LostAnswer:
+    """Lets one batch be stored in Cosmos DB, and its answer be lost: for good, or to be sent again."""
+
+    def __init__(self, log: EventLog, error: Exception | None = None) -> None:
+        container = log.recorder._container._container  # type: ignore[attr-defined]
+        self._real = container.execute_item_batch
+        self._error = error or ServiceResponseError("the connection broke before the answer came")
+        self._armed = False
+        self.lost = 0
+        container.execute_item_batch = self._store
+
+    def arm(self) -> None:
+        """The next batch is the one."""
+        self._armed = True
+
+    def _store(self, *what: Any, **how: Any) -> Any:
+        armed, self._armed = self._armed, False
+        answer = self._real(*what, **how)
+        if armed:
+            self.lost += 1
+            raise self._error
+        return answer

@@ -114,7 +114,7 @@ class DeciderCases:
         assert counting.appends == [20]
         positions = [committed(answer).position for answer in answers]
         assert len(set(positions)) == 20
-        assert log.head() == positions[-1]
+        assert log.head("log") == positions[-1]
 
     def test_commands_to_one_stream_are_decided_one_on_the_other(
         self, log: EventLog, pasts: Pasts, counting: Counting
@@ -125,8 +125,8 @@ class DeciderCases:
         assert isinstance(bob, ApprovalNotPending)
         assert [committed(each).version for each in (asked, ada, ada_again)] == [1, 2, 2]
         assert [len(committed(each).new) for each in (asked, ada, ada_again)] == [1, 1, 0]
-        assert committed(ada_again).position == committed(ada).position == log.head()
-        assert committed(asked).position != log.head()
+        assert committed(ada_again).position == committed(ada).position == log.head("log")
+        assert committed(asked).position != log.head("log")
         assert counting.appends == [1]
 
     def test_the_same_command_twice_at_the_same_time_is_decided_once(
@@ -135,7 +135,7 @@ class DeciderCases:
         meta = metadata()
         first, again = decide_together(log, pasts, [request("a", meta=meta), request("a", meta=meta)])
         assert [len(committed(each).new) for each in (first, again)] == [1, 0]
-        assert len(log.many_streams.select_streams({stream("a"): 0})) == 1
+        assert len(log.ours.select_streams({stream("a"): 0})) == 1
 
     def test_a_version_that_is_expected_counts_what_came_just_before(
         self, log: EventLog, pasts: Pasts
@@ -310,7 +310,7 @@ class DeciderCases:
         )
         assert all(isinstance(answer, StoreUnavailable) for answer in answers)
         assert len({id(answer) for answer in answers}) == 4
-        assert log.many_streams.select_streams({stream("a"): 0, stream("b"): 0}) == []
+        assert log.ours.select_streams({stream("a"): 0, stream("b"): 0}) == []
 
     def test_what_one_command_breaks_is_not_the_others_fault(self, log: EventLog, pasts: Pasts) -> None:
         def broken(state: Approval | None) -> Sequence[Event]:
@@ -353,7 +353,7 @@ def _count(state: int | None, event: Event) -> int:
 
 
 def _stored(log: EventLog, name: str) -> tuple[Recorded, ...]:
-    return tuple(map(log.recorded, log.many_streams.select_streams({stream(name): 0})))
+    return tuple(map(log.recorded, log.ours.select_streams({stream(name): 0})))
 
 
 def _keep(state: object, event: Event) -> object:

@@ -18,6 +18,7 @@ from domain.event import Event, Metadata, Recorded
 from domain.job import BatchJob, JobFired, OpenRun
 from tests.application.logs import (
     LostAcknowledgement,
+    LostAnswer,
     OpenLogs,
     open_logs,
     postgres_settings,
@@ -60,7 +61,7 @@ def runs_of(events: Sequence[Recorded]) -> list[str]:
 
 
 async def read_all(store: EventStore, limit: int = 500, after: str | None = None) -> list[LogBatch]:
-    (partition,) = await store.partitions()
+    partition = store.partition_of(TENANT)
     batches = []
     while batch := await store.read(partition, after, limit):
         batches.append(batch)
@@ -74,6 +75,9 @@ class EventStoreCases:
     @pytest.fixture
     def logs(self) -> Iterator[OpenLogs]:
         raise NotImplementedError
+
+    def lost_acknowledgement(self, log: EventLog) -> LostAcknowledgement | LostAnswer:
+        return LostAcknowledgement(log)
 
     @pytest.fixture
     def log(self, logs: OpenLogs) -> EventLog:
@@ -208,13 +212,13 @@ class EventStoreCases:
         positions = [(await append(store, run)).position for run in "abc"]
         assert [runs_of(batch.events) for batch in await read_all(store, after=positions[0])] == [["b", "c"]]
         assert await read_all(store, after=positions[2]) == []
-        (partition,) = await store.partitions()
+        partition = store.partition_of(TENANT)
         assert await store.head(partition) == positions[2]
         assert await store.count_after(partition, positions[0]) == 2
         assert await store.count_after(partition, None) == 3
 
     async def test_an_empty_log_has_a_position_too(self, store: EventStore) -> None:
-        (partition,) = await store.partitions()
+        partition = store.partition_of(TENANT)
         head = await store.head(partition)
         assert await store.read(partition, head, 10) is None
         assert await store.count_after(partition, head) == 0
@@ -237,7 +241,7 @@ class EventStoreCases:
                 await append(stores[writer % 3], run, f"{run}-more", stream=stream)
 
         async def follow() -> None:
-            partition, after = "log", None
+            partition, after = store.partition_of(TENANT), None
             while len(read) < writers * commands * 2:
                 batch = await store.read(partition, after, 7)
                 if batch is None:
@@ -287,7 +291,7 @@ class EventStoreCases:
     async def test_a_lost_commit_acknowledgement_is_recognised_by_the_command_id(
         self, log: EventLog, store: EventStore
     ) -> None:
-        acknowledgement = LostAcknowledgement(log)
+        acknowledgement = self.lost_acknowledgement(log)
         meta = metadata()
 
         async def give() -> Committed:
@@ -322,7 +326,7 @@ class EventStoreCases:
         before.close()
         after = logs.store()
         assert await after.load(STREAM) == committed.past.events
-        assert await after.head("log") == committed.position
+        assert await after.head(after.partition_of(TENANT)) == committed.position
 
 
 class TestEventStoreOnSqlite(EventStoreCases):

@@ -175,6 +175,7 @@ def test_every_event_is_either_told_or_deliberately_not() -> None:
         "job.run_skipped",
         "job.run_timed_out",
         "job.runs_missed",
+        "privacy.erasure_carried_out",
         "task.claimed",
         "task.completed",
         "task.failed",

@@ -62,6 +62,6 @@ async def test_what_is_remembered_is_not_read_again(logs: OpenLogs) -> None:
 async def test_a_look_wakes_nobody(logs: OpenLogs) -> None:
     store = logs.store()
     await append(store, Fold())
-    appends = store.appends
+    appends = store.appends("log")
     await store.present(STREAM, Fold())
-    assert store.appends == appends
+    assert store.appends("log") == appends

@@ -3,7 +3,7 @@
 import pickle
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -17,14 +17,19 @@ from hypothesis import strategies as st
 from application.event_log import EventLog
 from application.pasts import Past, Pasts
 from application.snapshots import EVERY, Snapshot, Snapshots, SnapshotStore
+from config.privacy import open_personal
 from domain import approval, backfill, concurrency, delegation, job, published_definition, task, workflow
 from domain.event import Event, Recorded
-from domain.job import JobFired, JobPaused, JobRunCompleted, JobRunFailed, JobRunPublished
+from domain.job import JobFired, JobPaused, JobResumed, JobRunCompleted, JobRunFailed, JobRunPublished
 from infrastructure.postgres.snapshots import PostgresSnapshots
+from infrastructure.sqlite.event_store import sqlite_log_settings
 from infrastructure.sqlite.snapshots import SqliteSnapshots, snapshots_file
 from tests.application.logs import open_logs, postgres_settings, sqlite_settings
+from tests.archives import signing_settings
 from tests.builders import NOW, TENANT, after, metadata
 from tests.samples import SAMPLES
+
+pytestmark = pytest.mark.anyio
 
 STREAM = f"{TENANT}/job/j"
 
@@ -41,11 +46,11 @@ class Place:
             Recorded(stream=stream, version=version, timestamp=NOW, meta=meta_of(version), event=event)
             for version, event in enumerate(events, start=after + 1)
         ]
-        self.log.many_streams.append_together([[self.log.stored(each) for each in recorded]])
+        self.log.ours.append_together([[self.log.stored(each) for each in recorded]])
 
     def read(self, *, evolve: Callable[..., Any] = job.evolve, stream: str = STREAM, every: int = 5) -> Past:
         """By a process that remembers nothing, and finishes the snapshot that it makes."""
-        snapshots = Snapshots(self.store, self.log.event_at, every=every)
+        snapshots = Snapshots(self.store, self.log, every=every)
         try:
             return self._read(stream, evolve, snapshots)
         finally:
@@ -116,7 +121,7 @@ def test_a_long_stream_is_read_from_its_snapshot(on_sqlite: Place, monkeypatch: 
     on_sqlite.append(runs(1, 10))
     on_sqlite.read()
     asked: list[int] = []
-    select = on_sqlite.log.many_streams.select_streams
+    select = on_sqlite.log.ours.select_streams
 
     def counted(streams: Any) -> Any:
         found = select(streams)
@@ -254,7 +259,7 @@ def test_what_was_forgotten_is_gone_and_does_not_come_again(place: Place) -> Non
     place.read()
     right = place.store.get(STREAM)
     assert right is not None
-    Snapshots(place.store, place.log.event_at).forget(STREAM)
+    Snapshots(place.store, place.log).forget(STREAM)
     assert place.store.get(STREAM) is None
     place.store.put(right)
     assert place.store.versions() == {}
@@ -269,3 +274,25 @@ def test_what_was_forgotten_is_not_left_in_the_file(on_sqlite: Place, tmp_path: 
     assert b"command-1" in file.read_bytes()
     on_sqlite.store.forget(STREAM)
     assert b"command-1" not in file.read_bytes()
+
+
+async def test_what_is_sealed_in_the_log_is_in_no_snapshot(tmp_path: Path) -> None:
+    settings = signing_settings(tmp_path)
+    settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
+    path = settings.storage.data_dir / "events.db"
+    async with AsyncExitStack() as stack:
+        personal = await open_personal(settings, stack)
+        log = EventLog(sqlite_log_settings(path), personal.sealing)
+        stack.callback(log.close)
+        store = SqliteSnapshots(snapshots_file(path))
+        stack.callback(store.close)
+        place = Place(log, store)
+        paused = JobPaused(job="j", by="ada", reason="the disk of Ann is full", paused_at=NOW)
+        place.append([*runs(1, 10), paused])
+        assert place.read() == place.read_all()
+        assert place.read().state.pause.reason == paused.reason
+        assert store.versions() == {}
+        place.append([JobResumed(job="j", by="ada", resumed_at=NOW), *runs(11, 20)], after=31)
+        assert place.read() == place.read_all()
+        assert store.versions() == {STREAM: 62}
+        assert b"Ann" not in snapshots_file(path).read_bytes()

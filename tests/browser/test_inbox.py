@@ -1,5 +1,7 @@
 """The inbox in a real browser: one service with tokens, one Chromium."""
 
+import functools
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -67,21 +69,27 @@ def post(service: ServiceProcess, path: str, body: dict[str, object], person: st
     return str(answer.json()["id"])
 
 
-def asked(service: ServiceProcess, subject: str) -> str:
+def asked(service: ServiceProcess, subject: str, note: str = "paid in advance") -> str:
     facts = {"opportunityId": "opp-417", "riskScore": 0.87, "amount": 250000, "subject": subject}
-    return post(service, "", {**facts, "payload": {"discount": 0.2, "note": SCRIPT}})
+    return post(service, "", {**facts, "payload": {"discount": 0.2, "note": note}})
 
 
 def test_an_approver_signs_in_sees_what_waits_and_approves_it(
     browser: Browser, service: ServiceProcess
 ) -> None:
-    asked(service, "Acme Corp, three years")
+    for subject in ("Acme Corp, three years", "Umbrella Health, liability cap"):
+        asked(service, subject)
     page = signed_in(browser, service, "ada")
     (cookie,) = page.context.cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
     assert serious(page) == []
+    picture(page, "inbox")
+    row = page.get_by_role("row").filter(has_text="Acme Corp")
+    assert row.get_by_text("250,000", exact=True).is_visible()
+    assert row.get_by_text("high", exact=True).is_visible()
     page.get_by_role("link", name="Acme Corp, three years").click()
+    picture(page, "approval")
     page.get_by_label("Comment, or reason").fill("strategic account")
     assert serious(page) == []
     page.get_by_role("button", name="Approve").click()
@@ -105,20 +113,72 @@ def test_several_are_rejected_at_once(browser: Browser, service: ServiceProcess)
     page = signed_in(browser, service, "ada")
     for row in page.get_by_role("row").filter(has_text="Initech").all():
         row.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Reject chosen").click()
+    assert page.get_by_label("Comment, or reason").evaluate("field => field.matches(':invalid')")
     page.get_by_label("Comment, or reason").fill("budget is gone")
     page.get_by_role("button", name="Reject chosen").click()
     page.get_by_role("status").first.wait_for()
     assert page.get_by_role("status").filter(has_text="rejected").count() == 2
 
 
+def test_a_form_that_is_sent_twice_decides_once_and_a_rejection_says_why(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    id = asked(service, "Hooli, once")
+    page = signed_in(browser, service, "ada")
+    send = functools.partial(page.request.post, headers={"Origin": service.url}, max_redirects=0)
+    row = page.get_by_role("row").filter(has_text="Hooli, once")
+    form: dict[str, str | float | bool] = {
+        "key": field(page, "key"),
+        "approval": row.get_by_role("checkbox").input_value(),
+        "do": "reject",
+    }
+    refused = send(f"{service.url}/console", form=form)
+    assert refused.status == 400
+    assert "A rejection needs a reason." in refused.text()
+    answers = [send(f"{service.url}/console", form={**form, "comment": "no"}) for _ in range(2)]
+    assert [answer.status for answer in answers] == [303, 303]
+    assert {answer.headers["location"] for answer in answers} == {f"/console?came={id}.rejected"}
+    page.goto(f"{service.url}/console?came={id}.HITL_APPROVAL_NOT_PENDING&came=x.<b>&came={id}.Call+us")
+    assert page.get_by_role("status").all_inner_texts() == ["Hooli, once: not pending: ada has rejected it"]
+
+
+def test_who_agreed_before_names_the_stage(browser: Browser, service: ServiceProcess) -> None:
+    stages = [{"name": name, "approvers": [{"user": "ada"}]} for name in ("review", "board")]
+    facts = {"opportunityId": "opp-9", "riskScore": 0.1, "amount": 1.5, "policy": {"stages": stages}}
+    id = post(service, "", facts)
+    page = signed_in(browser, service, "ada")
+    page.goto(f"{service.url}/console/approvals/{id}")
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_text("For the stage board").wait_for()
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_text("Decided by").wait_for()
+
+
+def test_behind_a_gateway_its_headers_say_who_it_is_and_nobody_signs_out(tmp_path: Path) -> None:
+    with service_process(tmp_path, BATCH_JOBS_ENABLED="false") as running:
+        door = httpx.get(f"{running.url}/console")
+        inside = httpx.get(
+            f"{running.url}/console", headers={"X-Tenant-ID": TENANT, "X-User-ID": "ada", "X-User-Roles": ""}
+        )
+    assert door.status_code == 401
+    assert "Access token" not in door.text
+    assert inside.status_code == 200
+    assert "ada" in inside.text
+    assert "sign-out" not in inside.text
+
+
 def test_what_people_write_is_text_and_another_tenant_sees_none_of_it(
     browser: Browser, service: ServiceProcess
 ) -> None:
-    id = asked(service, SCRIPT)
+    id = asked(service, SCRIPT, SCRIPT)
     post(service, f"/{id}/comments", {"text": SCRIPT}, "ada")
     page = signed_in(browser, service, "ada")
     page.goto(f"{service.url}/console/approvals/{id}")
     assert page.get_by_text(SCRIPT).count() >= 2
+    page.set_viewport_size({"width": 1024, "height": 800})
+    width = page.locator("form.card").evaluate("form => form.offsetWidth")
+    assert width > 300, "a long line of the payload leaves no room to decide"
     assert page.title() != "caught"
     other = signed_in(browser, service, "eve", OTHER_TENANT)
     assert other.get_by_text("Nothing waits for you").is_visible()
@@ -140,3 +200,18 @@ def serious(page: Page) -> list[str]:
     """What axe finds that keeps somebody out."""
     found = Axe().run(page).response["violations"]
     return [each["id"] for each in found if each["impact"] in ("serious", "critical")]
+
+
+def field(page: Page, name: str) -> str:
+    """What a hidden field of the page says."""
+    return page.locator(f"input[name={name}]").input_value()
+
+
+def picture(page: Page, name: str) -> None:
+    """A screenshot for docs/console.md, where ``CONSOLE_PICTURES`` names a folder."""
+    if folder := os.environ.get("CONSOLE_PICTURES"):
+        size = page.viewport_size
+        assert size is not None
+        page.set_viewport_size({"width": 1024, "height": 560})
+        page.screenshot(path=f"{folder}/{name}.png")
+        page.set_viewport_size(size)

@@ -49,7 +49,7 @@ async def swapped(folder: Path, *things: Document, recipe: str = "one") -> None:
     """Build these, and let them take the place of the live ones."""
     with building(folder) as builds:
         await builds.begin(CONTAINERS, recipe)
-        await builds.write({"things": things}, PROGRESS)
+        await builds.write({"things": things}, PROGRESS, {})
         await builds.index()
         async with builds.locked():
             await builds.go_live("log", PROGRESS.position)
@@ -81,7 +81,7 @@ async def test_what_was_built_takes_the_place_at_once_with_lists_and_numbers(tmp
         with building(tmp_path) as builds:
             await builds.begin(CONTAINERS, "one")
             built = [thing(f"{n}", version=3, kind="x", asked=["bob"]) for n in range(3)]
-            await builds.write({"things": built}, PROGRESS)
+            await builds.write({"things": built}, PROGRESS, {})
             await builds.index()
             assert ids(await documents.query(THINGS, TENANT, Query())) == ["old"]
             async with builds.locked():
@@ -131,7 +131,7 @@ async def test_a_build_is_found_again_by_the_same_recipe_alone(tmp_path: Path) -
     async with live(tmp_path):
         with building(tmp_path) as builds:
             assert await builds.begin(CONTAINERS, "one") == {"things": None, "other_things": None}
-            await builds.write({"things": [thing("a")]}, PROGRESS)
+            await builds.write({"things": [thing("a")]}, PROGRESS, {})
         with building(tmp_path) as builds:
             assert await builds.begin([THINGS], "one") == {"things": PROGRESS}
             assert list(await builds.get_many(THINGS, [(TENANT, "a"), (OTHER_TENANT, "a")])) == [
@@ -140,7 +140,7 @@ async def test_a_build_is_found_again_by_the_same_recipe_alone(tmp_path: Path) -
         with building(tmp_path) as builds:
             assert await builds.begin(CONTAINERS, "another") == {"things": None, "other_things": None}
             assert await builds.get_many(THINGS, [(TENANT, "a")]) == {}
-            await builds.write({"things": [thing("b")]}, PROGRESS)
+            await builds.write({"things": [thing("b")]}, PROGRESS, {})
             assert await builds.begin(CONTAINERS, "another", anew=True) == {
                 "things": None,
                 "other_things": None,

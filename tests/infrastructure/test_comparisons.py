@@ -10,10 +10,10 @@ import pytest
 from domain.errors import StoreUnavailable
 from domain.event import Recorded
 from infrastructure.sqlite.scratch import SqliteScratch
-from projections.building import Builder
+from projections.building import Builder, StreamedLog
 from projections.comparing import Comparison, same
-from projections.mending import Mender, Replacement
-from projections.ports import Container, Document, Log
+from projections.mending import Mender
+from projections.ports import Container, Document, Replacement
 from projections.projection import Materializer
 from tests.builders import LEASE, NOW, TENANT
 from tests.projections.memory_documents import Key, MemoryDocuments
@@ -63,9 +63,8 @@ async def begun(
     scratch: SqliteScratch, log: ListLog, *, up_to: int, live: MemoryDocuments | None = None
 ) -> Builder:
     await scratch.begin([each.container for each in PROJECTIONS], "a test")
-    builder = Builder(
-        PROJECTIONS, cast(Log, log), scratch, begun=None, live=live or MemoryDocuments(), now=lambda: NOW
-    )
+    live = live or MemoryDocuments()
+    builder = Builder(PROJECTIONS, cast(StreamedLog, log), scratch, begun=None, live=live, now=lambda: NOW)
     await builder.catch_up(is_beyond=lambda position: int(position) > up_to)
     return builder
 

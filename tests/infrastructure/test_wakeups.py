@@ -102,15 +102,15 @@ async def test_what_is_older_than_an_append_of_ours_wakes_nobody(
 ) -> None:
     await append(elsewhere, "theirs")
     await append(here, "ours")
-    appends = here.appends
+    appends = here.appends("log")
     here.notice(1)
     here.notice(2)
-    assert here.appends == appends
+    assert here.appends("log") == appends
     here.notice(3)
     here.notice(3)
-    assert here.appends == appends + 1
+    assert here.appends("log") == appends + 1
     here.notice(None)
-    assert here.appends == appends + 2
+    assert here.appends("log") == appends + 2
 
 
 async def test_an_end_of_the_connection_by_the_server_costs_a_moment_and_no_wake_up(

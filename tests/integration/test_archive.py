@@ -1,5 +1,7 @@
 """What is finished goes to an archive: everything else, and every proof, is as it was."""
 
+import base64
+import gzip
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +14,7 @@ from httpx import AsyncClient
 from config.archive_commands import archive, restore
 from config.audit_stores import open_audit_for_reading, open_postgres_audit, open_sqlite_audit
 from config.copy_log import copy_log
+from config.erase import erase
 from config.rebuild import rebuild
 from config.settings import Settings
 from config.start import CannotStart
@@ -20,7 +23,7 @@ from domain.archived import ArchivedEvent
 from domain.workflow import workflow_stream
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.event_store import followers_file
-from tests.archives import API, Made, a_past, documents_in, signing_settings
+from tests.archives import API, Made, a_past, documents_in, posted, signing_settings
 from tests.audit_trail import kinds, verified_store, verify_file
 from tests.harness import OTHER_TENANT, TENANT, USER, Service, eventually, service
 from tests.neighbours import Names
@@ -45,6 +48,7 @@ def on_postgres(fixture: Callable[[str], Any], folder: Path) -> Settings:
         overlay=Names.fresh().overlay(),
         EVENT_STORE_URL=fixture("postgres_store_url"),
         RABBITMQ_URL=fixture("rabbitmq_url"),
+        PRIVACY_MASTER_KEY=base64.b64encode(bytes(32)).decode(),
     )
 
 
@@ -269,3 +273,40 @@ async def _index(settings: Settings) -> AsyncIterator[Any]:
             yield (await open_sqlite_audit(path, followers, stack)).index
         else:
             yield (await open_postgres_audit(url, stack)).index
+
+
+async def test_an_erasure_finds_what_is_archived_and_leaves_none_of_it(
+    settings: Settings, archives: Archives, tmp_path: Path
+) -> None:
+    async with service(settings) as running, running.client() as client:
+        id = (await posted(client, "/hitl/approvals", {"opportunityId": "o", "riskScore": 1, "amount": 1}))[
+            "id"
+        ]
+        await posted(client, f"/hitl/approvals/{id}/reject", {"decidedBy": USER, "comment": "Ann says no"})
+        await running.caught_up()
+    await archives.archive()
+    (file,) = archives.files
+    assert b"Ann" not in gzip.decompress(file.read_bytes())
+    async with _index(settings) as index:
+        await index.clear()
+    async with service(settings) as running, running.client() as client:
+        await running.caught_up()
+        gone = f"{API}/hitl/approvals/{id}"
+        assert (await client.get(gone)).json()["comment"] == "Ann says no"
+        await erase(settings, TENANT, USER, None, dry_run=False, again=False)
+
+        async def is_gone() -> bool:
+            return (await client.get(gone)).status_code == 410
+
+        await eventually(is_gone)
+    assert not told_of_ann(settings)
+    await rebuild(settings, ())
+    assert not told_of_ann(settings)
+    await verify(settings, ())
+    assert kinds(await verified_store(settings, archives.key)) == []
+
+
+def told_of_ann(settings: Settings) -> list[Any]:
+    """The documents that have her name."""
+    rows = [row for each in documents_in(settings.storage.data_dir).values() for row in each]
+    return [row for row in rows if b"Ann" in row[3]]

@@ -290,7 +290,7 @@ async def much(folder: Path) -> str:
         for id in ids:
             comments = [said(id, version, "x" * 4000) for version in range(3, 103)]
             log.log.recorder.insert_events([log.log.stored(each) for each in comments])
-        return log.log.head()
+        return log.log.head("log")
 
 
 async def drain(parts: AsyncIterator[bytes]) -> None:

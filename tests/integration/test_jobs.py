@@ -176,7 +176,7 @@ async def test_another_tenant_than_the_system_one_is_refused(
 async def test_a_trigger_whose_commit_was_not_acknowledged_is_answered_and_fires_once(
     orchestrator: Service, crm: Neighbour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorder = orchestrator.container.stores.event_store._log.many_streams
+    recorder = orchestrator.container.stores.event_store._log.ours
     append, lost = recorder.append_together, [True]
 
     def append_and_lose_the_answer(appends: Sequence[Append]) -> Sequence[Ids | Exception]:

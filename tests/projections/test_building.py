@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from domain.event import Recorded
 from projections import building
-from projections.building import Builder, Progress
-from projections.ports import Container, Document, Log
+from projections.building import Builder, Progress, StreamedLog
+from projections.ports import Container, Document
 from tests.builders import NOW, TENANT
 from tests.projections.memory_documents import Key, MemoryDocuments
 from tests.projections.stories import PROJECTIONS, approval_story, logs
@@ -55,7 +55,12 @@ class MemorySite:
     async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
         return await self.documents.get_many(container, keys)
 
-    async def write(self, made: Mapping[str, Sequence[Document]], progress: Progress) -> None:
+    async def write(
+        self,
+        made: Mapping[str, Sequence[Document]],
+        progress: Progress,
+        remade: Mapping[str, Sequence[Document]],
+    ) -> None:
         await anyio.lowlevel.checkpoint()
         self.writes += 1
         if self.writes == self.fails_at:
@@ -71,7 +76,7 @@ def builder(log: ListLog, site: MemorySite, batch_size: int = 100) -> Builder:
 
     return Builder(
         PROJECTIONS,
-        cast(Log, log),
+        cast(StreamedLog, log),
         site,
         begun=site.progress,
         live=MemoryDocuments(),

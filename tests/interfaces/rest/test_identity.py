@@ -26,7 +26,7 @@ def token(*, secret: str = SECRET, algorithm: str = "HS256", without: str = "", 
         "type": "access",
         "iss": "coder",
         "iat": now,
-        "exp": now + 60,
+        "exp": now + 7200,
     }
     payload = {name: value for name, value in {**good, **claims}.items() if name != without}
     return jwt.encode(payload, secret, algorithm=algorithm)
@@ -53,8 +53,8 @@ async def test_a_good_token_is_let_in_and_its_user_is_the_actor(with_tokens: Ser
         {"Authorization": "Bearer nonsense"},
         {"Authorization": f"Basic {token()}"},
         bearer(token(exp=int(time.time()) - 10)),
-        bearer(token(nbf=int(time.time()) + 60)),
-        bearer(token(iat=int(time.time()) + 60)),
+        bearer(token(nbf=int(time.time()) + 3600)),
+        bearer(token(iat=int(time.time()) + 3600)),
         bearer(token(secret="another secret of thirty-two bytes and more")),
         bearer(token(secret="a secret of sixty-four bytes" * 3, algorithm="HS512")),
         bearer(token(algorithm="HS512", secret=SECRET + "x" * 32)),

@@ -1,0 +1,1 @@
+"""Personal fields of stored events: sealed under keys that can be destroyed."""

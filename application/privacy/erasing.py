@@ -1,0 +1,145 @@
+"""Erasing: a key is destroyed, every process lets go of it, and the log tells what is to be made again.
+
+In this order, each step of which may be repeated, so that whoever is killed in between leaves something
+behind that the next erasure completes: the key goes and a note of it comes in one transaction; then it is
+waited until nobody can have the key at hand; then the streams are looked up that it sealed values in, which
+are all by now; then events name them, and last the note is done with.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
+
+import msgspec
+from anyio.to_thread import run_sync
+
+from application.audit.ports import IndexReader, StoredLog, Wanted
+from application.audit.rows import noted
+from application.event_log import number_of
+from application.event_store import EventStore
+from application.log_copy import Entry
+from application.ports import Clock
+from application.privacy.ports import Erasure, PersonalKeys
+from domain.event import Event, Metadata
+from domain.privacy import ErasureCarriedOut, erasure_stream, evolve
+
+STREAMS_AN_EVENT = 500
+
+_READ_AT_ONCE = 1000
+_PAGE = 1000
+
+ACTOR = "system:erase"
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that is destroyed, and in how many streams its values stood."""
+
+    tenant: str
+    key_id: str
+    streams: int
+
+
+class Erasing:
+    """Carries erasures out, beside whoever works on the log."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        log: StoredLog,
+        index: IndexReader,
+        keys: PersonalKeys,
+        clock: Clock,
+        *,
+        wait: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._index = index
+        self._keys = keys
+        self._clock = clock
+        self._wait = wait
+
+    async def would_erase(self, tenant: str, subject: str) -> int | None:
+        """In how many streams a subject has sealed values; none where there is no key."""
+        found = await run_sync(self._keys.of, tenant, subject)
+        return None if found is None else len(await self._streams(found[0]))
+
+    async def erase(self, tenant: str, subject: str, reason: str | None) -> list[Told]:
+        """Destroy a subject's key, and complete whatever was left undone before."""
+        await run_sync(self._keys.destroy, tenant, subject, reason, self._clock.now())
+        return await self._complete()
+
+    async def erase_again(self) -> list[Told]:
+        """Destroy every key once more that the log says is destroyed: a backup may have brought it back."""
+        for head in await self._index.heads(0):
+            wanted, beyond = Wanted(tenant=head.tenant, topic=ErasureCarriedOut.TOPIC), 0
+            while rows := await self._index.page(wanted, beyond=beyond, limit=_PAGE):
+                ids = {row.aggregate_id for row in rows}
+                await run_sync(self._keys.destroy_again, head.tenant, ids, self._clock.now())
+                beyond = rows[-1].position
+        async for entry in self._not_indexed():
+            if entry.topic == ErasureCarriedOut.TOPIC:
+                tenant, _, key_id = entry.stream.split("/", 2)
+                await run_sync(self._keys.destroy_again, tenant, [key_id], self._clock.now())
+        return await self._complete()
+
+    async def _complete(self) -> list[Told]:
+        if not (untold := await run_sync(self._keys.untold)):
+            return []
+        await self._wait()
+        told = []
+        for erasure in untold:
+            streams = await self._streams(erasure.key_id)
+            await self._tell(erasure, streams)
+            await run_sync(self._keys.note_told, erasure.number)
+            told.append(Told(tenant=erasure.tenant, key_id=erasure.key_id, streams=len(streams)))
+        return told
+
+    async def _tell(self, erasure: Erasure, streams: Sequence[str]) -> None:
+        """An event for every some streams. What was told before a kill is not told again."""
+        chunks = [
+            tuple(streams[at : at + STREAMS_AN_EVENT]) for at in range(0, len(streams), STREAMS_AN_EVENT)
+        ] or [()]
+        for number, chunk in enumerate(chunks, start=1):
+            event = ErasureCarriedOut(
+                key_id=erasure.key_id,
+                streams=chunk,
+                part=number,
+                parts=len(chunks),
+                reason=erasure.reason,
+                erased_at=erasure.erased_at,
+            )
+            await self._store.execute(
+                erasure_stream(erasure.tenant, erasure.key_id),
+                evolve=evolve,
+                decide=_just(event),
+                meta=_meta(erasure, number),
+                now=self._clock.now(),
+            )
+
+    async def _streams(self, key_id: str) -> list[str]:
+        """Those with values sealed under a key: by the index, and the events that it has not come to yet."""
+        found, after = set[str](), ""
+        while page := await self._index.sealed_streams(key_id, after, _PAGE):
+            found.update(page)
+            after = page[-1]
+        async for entry in self._not_indexed():
+            if key_id in noted(entry).keys:
+                found.add(entry.stream)
+        return sorted(found)
+
+    async def _not_indexed(self) -> AsyncIterator[Entry]:
+        after = number_of(await self._index.reached()) or 0
+        while entries := await self._log.read(after, _READ_AT_ONCE):
+            for entry in entries:
+                yield entry
+            after = entries[-1].id
+
+
+def _just(event: Event) -> Callable[[int | None], Sequence[Event]]:
+    return lambda told: (event,)
+
+
+def _meta(erasure: Erasure, part: int) -> Metadata:
+    moment: datetime = erasure.erased_at
+    command_id = f"erasure:{erasure.key_id}:{moment.timestamp()}:{part}"
+    return Metadata(tenant=erasure.tenant, actor=ACTOR, correlation_id=erasure.key_id, command_id=command_id)

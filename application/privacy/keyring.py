@@ -1,0 +1,123 @@
+"""The keys that a process has at hand, for as long as nobody has destroyed one.
+
+Every use looks at most some seconds later whether a key was destroyed anywhere, and then forgets all that it
+has; so does whatever else remembers clear text. So the erasure of a key holds in every process once that time
+has passed, whether or not that process has read of it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from threading import Lock
+from time import monotonic
+from typing import TypeVar
+
+from application.privacy.ciphers import MasterKey, WrongMasterKey, new_id, new_key
+from application.privacy.ports import PersonalKeys
+from domain.errors import StoreUnavailable
+
+_MOST_KEYS = 10_000
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Keyring:
+    """Keys by id and by subject. Any thread may use it."""
+
+    def __init__(
+        self,
+        keys: PersonalKeys,
+        master: MasterKey,
+        *,
+        fresh_seconds: float,
+        most: int = _MOST_KEYS,
+    ) -> None:
+        self._keys = keys
+        self._master = master
+        self._fresh_seconds = fresh_seconds
+        self._most = most
+        self._guard = Lock()
+        self._by_id: OrderedDict[str, bytes | None] = OrderedDict()
+        self._by_subject: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._looked_at = float("-inf")
+        self._known = -1
+        self.erasures = 0
+        """How often keys were forgotten: who remembers clear text forgets it when this has changed."""
+
+    def look(self) -> None:
+        """Forget every key if one was destroyed anywhere; asked for at most every so often.
+
+        Raises:
+            StoreUnavailable: that cannot be told.
+        """
+        began = monotonic()
+        if began - self._looked_at < self._fresh_seconds:
+            return
+        there = self._keys.erasures()
+        with self._guard:
+            if there != self._known:
+                self._by_id.clear()
+                self._by_subject.clear()
+                self._known = there
+                self.erasures += 1
+            self._looked_at = began
+
+    def hurry(self) -> None:
+        """Look at the next use: an erasure was read of."""
+        self._looked_at = float("-inf")
+
+    def key_of(self, tenant: str, subject: str) -> tuple[str, bytes]:
+        """A subject's key and its id, kept before anything is sealed with it.
+
+        Raises:
+            StoreUnavailable: it cannot be had.
+        """
+        self.look()
+        erasures, owner = self.erasures, (tenant, subject)
+        with self._guard:
+            id = self._by_subject.get(owner)
+            key = None if id is None else self._by_id.get(id)
+        if id is not None and key is not None:
+            return id, key
+        found = self._keys.of(tenant, subject)
+        if found is None:
+            fresh = new_id()
+            found = self._keys.put(tenant, subject, fresh, self._master.wrap(fresh, new_key()))
+        id, key = found[0], self._unwrapped(*found)
+        with self._guard:
+            if erasures == self.erasures:
+                _remember(self._by_subject, owner, id, self._most)
+                _remember(self._by_id, id, key, self._most)
+        return id, key
+
+    def named(self, ids: Collection[str]) -> Mapping[str, bytes]:
+        """Those of some keys that are not destroyed, in one question for all that are not at hand.
+
+        Raises:
+            StoreUnavailable: that cannot be told.
+        """
+        self.look()
+        erasures = self.erasures
+        with self._guard:
+            found = {id: self._by_id[id] for id in ids if id in self._by_id}
+        if missing := [id for id in ids if id not in found]:
+            there = self._keys.named(missing)
+            for id in missing:
+                found[id] = self._unwrapped(id, there[id]) if id in there else None
+            with self._guard:
+                if erasures == self.erasures:
+                    for id in missing:
+                        _remember(self._by_id, id, found[id], self._most)
+        return {id: key for id, key in found.items() if key is not None}
+
+    def _unwrapped(self, id: str, wrapped: bytes) -> bytes:
+        try:
+            return self._master.unwrap(id, wrapped)
+        except WrongMasterKey as error:
+            raise StoreUnavailable(str(error)) from error
+
+
+def _remember(kept: OrderedDict[K, V], name: K, value: V, most: int) -> None:
+    kept[name] = value
+    if len(kept) > most:
+        kept.popitem(last=False)

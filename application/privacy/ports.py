@@ -1,0 +1,60 @@
+"""What sealing and erasing need of the world, as protocols."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that was destroyed, and that the log is still to tell of."""
+
+    number: int
+    tenant: str
+    key_id: str
+    reason: str | None
+    erased_at: datetime
+
+
+class PersonalKeys(Protocol):
+    """The keys beside the log, wrapped. Any thread may use it; each call is a transaction.
+
+    All raise StoreUnavailable when the store is away: that is never taken for an erased key.
+    """
+
+    def named(self, ids: Collection[str]) -> Mapping[str, bytes]:
+        """Those of some keys that there are."""
+        ...
+
+    def of(self, tenant: str, subject: str) -> tuple[str, bytes] | None:
+        """A subject's key: its id, and itself."""
+        ...
+
+    def put(self, tenant: str, subject: str, id: str, wrapped: bytes) -> tuple[str, bytes]:
+        """Keep a key, unless the subject has one meanwhile; the one that it has."""
+        ...
+
+    def any(self) -> tuple[str, bytes] | None:
+        """One of all keys, to try the master key on."""
+        ...
+
+    def erasures(self) -> int:
+        """How often a key was destroyed: another number means that cached keys are to be forgotten."""
+        ...
+
+    def destroy(self, tenant: str, subject: str, reason: str | None, now: datetime) -> bool:
+        """Destroy a subject's key and note it, at once; whether there was one."""
+        ...
+
+    def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:
+        """The same for keys that a backup has brought back; how many."""
+        ...
+
+    def untold(self) -> Sequence[Erasure]:
+        """Erasures that the log does not tell of yet."""
+        ...
+
+    def note_told(self, number: int) -> None:
+        """The log tells of it."""
+        ...

@@ -1,0 +1,74 @@
+"""Destroys personal keys, beside a service or without one, and says what came of it."""
+
+from contextlib import AsyncExitStack
+
+import anyio
+import click
+
+from application.privacy.erasing import Erasing, Told
+from config.audit_stores import open_audit_for_reading
+from config.privacy import open_personal
+from config.sections import Settings
+from config.start import CannotStart, first_line
+from config.stores import open_log_beside, require_log
+from domain.errors import StoreUnavailable
+from infrastructure.clock import SystemClock
+
+_MARGIN_SECONDS = 0.5
+
+
+async def erase(
+    settings: Settings,
+    tenant: str | None,
+    subject: str | None,
+    reason: str | None,
+    *,
+    dry_run: bool,
+    again: bool,
+) -> None:
+    """Erase a subject, or all that were erased once more, and complete what was left undone before.
+
+    Raises:
+        CannotStart: a store is of no use, or it is not said whom.
+    """
+    if not again and not (tenant and subject):
+        raise CannotStart("--tenant and --subject say whom to erase; or --again, to repeat every erasure")
+
+    async def wait() -> None:
+        await anyio.sleep(settings.privacy.fresh_seconds + _MARGIN_SECONDS)
+
+    async with AsyncExitStack() as stack:
+        try:
+            require_log(settings)
+            personal = await open_personal(settings, stack, as_they_are=True)
+            sources = await open_audit_for_reading(settings, stack)
+            store = await open_log_beside(settings, stack, personal)
+            erasing = Erasing(store, sources.log, sources.index, personal.keys, SystemClock(), wait=wait)
+            if again:
+                told = await erasing.erase_again()
+            elif dry_run:
+                found = await erasing.would_erase(str(tenant).lower(), str(subject))
+                click.echo(_would(found))
+                return
+            else:
+                told = await erasing.erase(str(tenant).lower(), str(subject), reason)
+        except StoreUnavailable as error:
+            raise CannotStart(f"given up half-way, erase again: {first_line(error)}") from error
+    for each in told:
+        click.echo(_said(each))
+    if not told:
+        click.echo("nothing to erase: nothing is sealed under a key of theirs")
+
+
+def _would(found: int | None) -> str:
+    if found is None:
+        return "nothing to erase: nothing is sealed under a key of theirs"
+    return f"would destroy a key, under which values of {_streams(found)} are sealed"
+
+
+def _said(told: Told) -> str:
+    return f"erased: tenant {told.tenant}, key {told.key_id}, sealed values of {_streams(told.streams)}"
+
+
+def _streams(number: int) -> str:
+    return f"{number} stream{'' if number == 1 else 's'}"

@@ -1,0 +1,93 @@
+"""Which fields of events are personal, whose they are, and the event that tells of an erasure.
+
+Ids of people are none of them: who approved has to remain provable, and an id says who it is only to those
+who keep the directory. What people have said is, and what members of free-form data are called by the rules.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from domain.event import Event, stored_as
+from domain.values import NOT_PERSONS, StreamName
+
+ERASED = "[erased]"
+"""What a personal field reads as once its key is destroyed, whatever its type was."""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A text that somebody wrote: the field that names them, or the event's actor where there is none."""
+
+    field: str
+    by: str | None = None
+
+
+SAID: Mapping[str, Said] = {
+    "approval.approved": Said("comment", "decided_by"),
+    "approval.rejected": Said("comment", "decided_by"),
+    "approval.agreed": Said("comment", "by"),
+    "approval.objected": Said("comment", "by"),
+    "approval.commented": Said("text", "by"),
+    "approval.reassigned": Said("reason", "by"),
+    "approval.revised": Said("reason"),
+    "approval.withdrawn": Said("reason"),
+    "delegation.made": Said("reason", "by"),
+    "job.paused": Said("reason", "by"),
+    "backfill.cancelled": Said("reason", "by"),
+    "workflow.paused": Said("reason"),
+    "workflow.cancelled": Said("reason"),
+    "workflow.step_skipped": Said("reason"),
+}
+"""By the event's type. What a policy of the service says by itself is nobody's."""
+
+FREE_FORM: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "approval.requested": (("payload",),),
+    "approval.revised": (("payload",),),
+    "workflow.queued": (("input",),),
+    "workflow.started": (("input",),),
+    "workflow.retried": (("input",),),
+    "workflow.step_dispatched": (("parameters",), ("input",)),
+    "workflow.step_mapped": (("elements",),),
+    "workflow.step_completed": (("result",),),
+    "workflow.completed": (("results",),),
+    "concurrency.start_granted": (("start", "input"),),
+    "concurrency.start_queued": (("start", "input"),),
+    "concurrency.start_debounced": (("start", "input"),),
+    "task.offered": (("input",),),
+    "task.completed": (("output",),),
+    "job.run_scheduled": (("metadata",),),
+    "job.fired": (("metadata",),),
+    "backfill.window_started": (("metadata",),),
+}
+"""Where others' data stands, by the event's type: members of it are personal by their names."""
+
+
+def is_person(id: str | None) -> bool:
+    """Whether an actor is one, and not a part of the platform."""
+    return bool(id) and not str(id).startswith(NOT_PERSONS)
+
+
+def erasure_stream(tenant: str, key_id: str) -> str:
+    """The name of the stream of one key's erasure."""
+    return str(StreamName(tenant, "erasure", key_id))
+
+
+@stored_as("privacy.erasure_carried_out")
+class ErasureCarriedOut(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A key was destroyed: personal fields of these streams read as erased from now on.
+
+    Whose it was is not said. An erasure of many streams is told in ``parts``.
+    """
+
+    key_id: str
+    streams: tuple[str, ...]
+    part: int = 1
+    parts: int = 1
+    reason: str | None = None
+    erased_at: datetime
+
+
+def evolve(state: int | None, event: Event) -> int:
+    """How many parts of an erasure are told."""
+    return (state or 0) + 1

@@ -1,0 +1,134 @@
+"""The personal keys of a shared store: a table beside the log, asked for from any thread."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from application.privacy.ports import Erasure
+from domain.errors import StoreUnavailable
+from infrastructure.postgres.conninfo import conninfo
+from infrastructure.postgres.recorder import RECONNECT_SECONDS
+
+T = TypeVar("T")
+
+_SIZE = 2
+_TIMEOUT_SECONDS = 2.0
+_CLOSE_SECONDS = 0.1
+
+_AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+    psycopg.errors.InsufficientPrivilege,
+)
+
+_OF = "SELECT id, wrapped FROM public.personal_keys WHERE tenant = %s AND subject = %s"
+_DESTROY = (
+    "WITH gone AS (DELETE FROM public.personal_keys WHERE {} RETURNING tenant, id)"
+    " INSERT INTO public.personal_erasures (tenant, key_id, reason, erased_at)"
+    " SELECT tenant, id, %s, %s FROM gone"
+)
+
+
+class PostgresPersonalKeys:
+    """Keys that all instances share."""
+
+    def __init__(self, url: str) -> None:
+        self._pool = ConnectionPool(
+            conninfo(url),
+            kwargs={"autocommit": True},
+            min_size=0,
+            max_size=_SIZE,
+            timeout=_TIMEOUT_SECONDS,
+            reconnect_timeout=RECONNECT_SECONDS,
+            open=True,
+            check=ConnectionPool.check_connection,
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close(timeout=_CLOSE_SECONDS)
+
+    def named(self, ids: Collection[str]) -> Mapping[str, bytes]:
+        """Those of some keys that there are."""
+        statement = "SELECT id, wrapped FROM public.personal_keys WHERE id = ANY(%s)"
+        return dict(self._rows(statement, list(ids)))
+
+    def of(self, tenant: str, subject: str) -> tuple[str, bytes] | None:
+        """A subject's key: its id, and itself."""
+        return _first(self._rows(_OF, tenant, subject))
+
+    def put(self, tenant: str, subject: str, id: str, wrapped: bytes) -> tuple[str, bytes]:
+        """Keep a key, unless the subject has one meanwhile; the one that it has."""
+
+        def insert(connection: Connection[TupleRow]) -> tuple[str, bytes]:
+            connection.execute(
+                "INSERT INTO public.personal_keys VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (id, tenant, subject, wrapped),
+            )
+            found = _first(connection.execute(_OF, (tenant, subject)).fetchall())
+            if found is None:
+                raise StoreUnavailable("a personal key was destroyed while it was asked for")
+            return found
+
+        return self._do(insert)
+
+    def any(self) -> tuple[str, bytes] | None:
+        """One of all keys."""
+        return _first(self._rows("SELECT id, wrapped FROM public.personal_keys LIMIT 1"))
+
+    def erasures(self) -> int:
+        """How often a key was destroyed."""
+        return int(self._rows("SELECT coalesce(max(number), 0) FROM public.personal_erasures")[0][0])
+
+    def destroy(self, tenant: str, subject: str, reason: str | None, now: datetime) -> bool:
+        """Destroy a subject's key and note it, at once; whether there was one."""
+        return bool(self._destroyed("tenant = %s AND subject = %s", tenant, subject, reason, now))
+
+    def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:
+        """The same for keys that a backup has brought back; how many."""
+        return self._destroyed("tenant = %s AND id = ANY(%s)", tenant, list(ids), None, now)
+
+    def untold(self) -> Sequence[Erasure]:
+        """Erasures that the log does not tell of yet."""
+        rows = self._rows(
+            "SELECT number, tenant, key_id, reason, erased_at FROM public.personal_erasures"
+            " WHERE NOT is_told ORDER BY number"
+        )
+        return [
+            Erasure(number=row[0], tenant=row[1], key_id=row[2], reason=row[3], erased_at=row[4])
+            for row in rows
+        ]
+
+    def note_told(self, number: int) -> None:
+        """The log tells of it."""
+        statement = b"UPDATE public.personal_erasures SET is_told = TRUE, reason = NULL WHERE number = %s"
+        self._do(lambda connection: connection.execute(statement, (number,)))
+
+    def all(self) -> list[tuple[str, str, str, bytes]]:
+        """Every key with its owner, to be copied."""
+        statement = "SELECT id, tenant, subject, wrapped FROM public.personal_keys ORDER BY id"
+        return [(row[0], row[1], row[2], row[3]) for row in self._rows(statement)]
+
+    def _destroyed(self, condition: str, *values: Any) -> int:
+        statement = _DESTROY.format(condition).encode()
+        return self._do(lambda connection: connection.execute(statement, values).rowcount)
+
+    def _rows(self, statement: str, *values: Any) -> list[TupleRow]:
+        return self._do(lambda connection: connection.execute(statement.encode(), values).fetchall())
+
+    def _do(self, work: Callable[[Connection[TupleRow]], T]) -> T:
+        try:
+            with self._pool.connection() as connection:
+                return work(connection)
+        except (PoolTimeout, *_AWAY) as error:
+            raise StoreUnavailable(str(error)) from error
+
+
+def _first(rows: Sequence[TupleRow]) -> tuple[str, bytes] | None:
+    return (rows[0][0], rows[0][1]) if rows else None

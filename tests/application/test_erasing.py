@@ -1,0 +1,147 @@
+"""An erasure that dies between any two of its steps is completed by the next one; nothing is told twice."""
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from application.privacy.ciphers import MasterKey, new_key
+from application.privacy.erasing import Erasing
+from application.privacy.keyring import Keyring
+from application.privacy.ports import PersonalKeys
+from application.privacy.sealing import PersonalNames, Sealing
+from domain.approval import ApprovalCommented
+from domain.event import Event
+from domain.privacy import ERASED, ErasureCarriedOut
+from infrastructure.sqlite.personal_keys import SqlitePersonalKeys
+from tests.audit_trail import AuditedLog, audited_log, kinds, stream
+from tests.builders import OTHER_TENANT, TENANT, USER, SettableClock
+
+pytestmark = pytest.mark.anyio
+
+STEPS = ("destroy", "wait", "untold", "sealed_streams", "execute", "note_told")
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+class Dying:
+    """Stands before something, and dies before or after the call with a name."""
+
+    def __init__(self, within: Any, name: str, *, after: bool) -> None:
+        self._within = within
+        self._name = name
+        self._after = after
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._within, name)
+        if name != self._name:
+            return found
+        return self._before_or_after(found)
+
+    def _before_or_after(self, found: Callable[..., Any]) -> Callable[..., Any]:
+        def dies(*arguments: Any, **keywords: Any) -> Any:
+            if not self._after:
+                raise Killed
+            done = found(*arguments, **keywords)
+            if not hasattr(done, "__await__"):
+                raise Killed
+
+            async def then_dies() -> None:
+                await done
+                raise Killed
+
+            return then_dies()
+
+        return dies
+
+
+class Case:
+    """A log with comments of two tenants' user of one id, and what erases."""
+
+    def __init__(self, folder: Path, log: AuditedLog, keys: SqlitePersonalKeys, master: MasterKey) -> None:
+        self.folder = folder
+        self.log = log
+        self.keys = keys
+        self.master = master
+
+    def erasing(self, dies_at: str = "", *, after: bool = False) -> Erasing:
+        def within(part: Any) -> Any:
+            return Dying(part, dies_at, after=after)
+
+        async def wait() -> None:
+            if dies_at == "wait":
+                raise Killed
+
+        store, index = within(self.log.store), within(self.log.stores.index)
+        keys: PersonalKeys = within(self.keys)
+        return Erasing(store, self.log.stores.log, index, keys, SettableClock(), wait=wait)
+
+    async def texts(self, tenant: str) -> list[str]:
+        events = [await self.log.store.load(stream(tenant, number)) for number in range(3)]
+        return [
+            each.event.text for past in events for each in past if isinstance(each.event, ApprovalCommented)
+        ]
+
+    async def told(self) -> list[Event]:
+        batch = await self.log.store.read("log", None, 1000)
+        assert batch is not None
+        return [each.event for each in batch.events if isinstance(each.event, ErasureCarriedOut)]
+
+
+@asynccontextmanager
+async def case(folder: Path) -> AsyncIterator[Case]:
+    file = folder / "keys.db"
+    keys, master = SqlitePersonalKeys(file), MasterKey(new_key())
+    sealing = Sealing(Keyring(keys, master, fresh_seconds=0), PersonalNames({}))
+    try:
+        async with audited_log(folder, sealing=sealing) as log:
+            log.fill(each=4)
+            yield Case(folder, log, keys, master)
+    finally:
+        keys.close()
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("step", STEPS)
+async def test_an_erasure_that_died_is_completed_by_the_next(
+    tmp_path: Path, step: str, after: bool, is_indexed: bool
+) -> None:
+    async with case(tmp_path) as erased:
+        if is_indexed:
+            await erased.log.index()
+        with pytest.raises(Killed):
+            await erased.erasing(step, after=after).erase(TENANT, USER, "request 17")
+        await erased.erasing().erase(TENANT, USER, "request 17")
+        (event,) = await erased.told()
+        assert isinstance(event, ErasureCarriedOut)
+        assert set(event.streams) == {stream(TENANT, number) for number in range(3)}
+        assert event.reason == "request 17"
+        assert await erased.erasing().erase(TENANT, USER, None) == []
+        assert set(await erased.texts(TENANT)) == {ERASED}
+        assert ERASED not in await erased.texts(OTHER_TENANT)
+        await erased.log.index()
+        assert kinds(await erased.log.verify()) == []
+
+
+async def test_keys_that_a_backup_has_brought_back_are_destroyed_again(tmp_path: Path) -> None:
+    async with case(tmp_path) as erased:
+        shutil.copy(tmp_path / "keys.db", tmp_path / "backup.db")
+        await erased.erasing().erase(TENANT, USER, None)
+        erased.keys.close()
+        shutil.copy(tmp_path / "backup.db", tmp_path / "keys.db")
+        restored = SqlitePersonalKeys(tmp_path / "keys.db")
+        sealing = Sealing(Keyring(restored, erased.master, fresh_seconds=0), PersonalNames({}))
+        async with audited_log(tmp_path, sealing=sealing) as log:
+            again = Case(tmp_path, log, restored, erased.master)
+            assert ERASED not in await again.texts(TENANT)
+            (told,) = await again.erasing().erase_again()
+            assert (told.tenant, told.streams) == (TENANT, 3)
+            assert set(await again.texts(TENANT)) == {ERASED}
+            assert ERASED not in await again.texts(OTHER_TENANT)
+        restored.close()

@@ -1,0 +1,107 @@
+"""Sealed events: what was recorded comes back with its keys, and nothing personal without them."""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+import msgspec
+from eventsourcing.persistence import JSONTranscoder, StoredEvent
+from hypothesis import given
+from hypothesis import strategies as st
+
+from application.event_mapper import EventMapper
+from application.privacy.ciphers import MasterKey, new_key
+from application.privacy.keyring import Keyring
+from application.privacy.ports import PersonalKeys
+from application.privacy.sealing import PersonalNames, Sealing
+from domain.event import Recorded
+from domain.privacy import ERASED
+from domain.workflow import WorkflowCompleted
+from tests.builders import NOW, TENANT, metadata
+
+NAMES = {"name": "personId", "email": "personId", "note": "personId"}
+ORDINARY = st.sampled_from(["terms", "personId", "sealed", "data", "keys"])
+MEMBERS = ORDINARY | st.sampled_from(sorted(NAMES))
+
+SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5) | st.just(ERASED)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=4),
+    max_leaves=12,
+)
+RESULTS = st.dictionaries(MEMBERS, VALUES, max_size=4)
+
+
+class Keys:
+    """Keys in memory: the cryptography is real."""
+
+    def __init__(self) -> None:
+        self.by_subject: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self.destroyed = 0
+
+    def named(self, ids: Collection[str]) -> Mapping[str, bytes]:
+        return {id: wrapped for id, wrapped in self.by_subject.values() if id in ids}
+
+    def of(self, tenant: str, subject: str) -> tuple[str, bytes] | None:
+        return self.by_subject.get((tenant, subject))
+
+    def put(self, tenant: str, subject: str, id: str, wrapped: bytes) -> tuple[str, bytes]:
+        return self.by_subject.setdefault((tenant, subject), (id, wrapped))
+
+    def erasures(self) -> int:
+        return self.destroyed
+
+
+def mapper(keys: Keys) -> EventMapper:
+    made = EventMapper(transcoder=JSONTranscoder())
+    made.sealing = Sealing(Keyring(cast(PersonalKeys, keys), MASTER, fresh_seconds=0), PersonalNames(NAMES))
+    return made
+
+
+MASTER = MasterKey(new_key())
+
+
+def completed(results: Mapping[str, Any]) -> Recorded:
+    event = WorkflowCompleted(workflow_id="w", execution_id="e", results=results, completed_at=NOW)
+    return Recorded(stream=f"{TENANT}/workflow/w", version=3, timestamp=NOW, meta=metadata(), event=event)
+
+
+def erased(value: Any) -> Any:
+    """What is left of a value whose personal members are erased."""
+    if isinstance(value, dict):
+        return {name: ERASED if name in NAMES else erased(inner) for name, inner in value.items()}
+    return [erased(inner) for inner in value] if isinstance(value, list) else value
+
+
+@given(RESULTS)
+def test_what_was_recorded_comes_back_and_without_its_keys_nothing_personal(results: dict[str, Any]) -> None:
+    keys, recorded = Keys(), completed(results)
+    stored = mapper(keys).to_stored_event(recorded)
+    assert mapper(keys).to_domain_event(stored) == recorded
+    without = completed(erased(results)).event
+    assert EventMapper(transcoder=JSONTranscoder()).to_domain_event(stored).event == without
+    keys.by_subject.clear()
+    assert mapper(keys).to_domain_event(stored).event == without
+
+
+@given(RESULTS)
+def test_what_is_moved_elsewhere_does_not_open(results: dict[str, Any]) -> None:
+    keys = Keys()
+    stored = mapper(keys).to_stored_event(completed({**results, "name": "Zebedee"}))
+    for stream, version in (("other/workflow/w", 3), (f"{TENANT}/workflow/w", 4)):
+        moved = StoredEvent(stream, version, stored.topic, stored.state)
+        event = mapper(keys).to_domain_event(moved).event
+        assert isinstance(event, WorkflowCompleted)
+        assert event.results["name"] == ERASED
+
+
+@given(VALUES)
+def test_nothing_that_is_given_is_taken_for_sealed(value: Any) -> None:
+    """Not even what was sealed elsewhere, under a key that there is."""
+    keys = Keys()
+    secret = json.loads(mapper(keys).to_stored_event(completed({"name": "Zebedee"})).state)["sealed"]
+    given_back = {"terms": {"sealed": secret, "data": value}}
+    stored = mapper(keys).to_stored_event(completed(given_back))
+    read = mapper(keys).to_domain_event(stored)
+    assert "Zebedee" not in msgspec.json.encode(read.event).decode()
+    assert read.event == completed(given_back).event

@@ -1,0 +1,135 @@
+"""What only the log in Cosmos DB does: its limits, its order a tenant, and batches that are sent again."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from azure.cosmos.exceptions import CosmosHttpResponseError
+from eventsourcing.persistence import IntegrityError, StoredEvent
+
+from application.audit.chain import Head, beginning_of, link_after
+from application.event_log import EventLog
+from application.event_store import EventStore
+from application.log_copy import Entry
+from domain.errors import TooMuchAtOnce
+from infrastructure.cosmos.log_documents import ORDER_ID, end_of
+from infrastructure.cosmos.recorder import CosmosLogRecorder
+from tests.application.logs import LostAnswer, OpenLogs, cosmos_settings, open_logs
+from tests.application.test_event_store import append, runs_of
+from tests.builders import OTHER_TENANT, TENANT, metadata
+from tests.cosmos import Account
+
+pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, pytest.mark.filterwarnings("ignore:Unverified HTTPS")]
+
+STREAM = f"{TENANT}/job/one"
+
+
+@pytest.fixture
+def logs(cosmos: Account) -> Iterator[OpenLogs]:
+    with open_logs(cosmos_settings(cosmos)) as logs:
+        yield logs
+
+
+@pytest.fixture
+def log(logs: OpenLogs) -> EventLog:
+    return logs.open()
+
+
+def recorder_of(log: EventLog) -> CosmosLogRecorder:
+    assert isinstance(log.recorder, CosmosLogRecorder)
+    return log.recorder
+
+
+def events(number: int, *, first: int = 1, stream: str = STREAM, state: bytes = b"{}") -> list[StoredEvent]:
+    return [StoredEvent(stream, first + each, "topic", state) for each in range(number)]
+
+
+async def test_a_batch_that_is_sent_again_since_its_answer_was_lost_is_stored_once(log: EventLog) -> None:
+    store = EventStore(log)
+    await append(store, "a")
+    timed_out = CosmosHttpResponseError(408, "Request timed out")  # type: ignore[no-untyped-call]
+    lost = LostAnswer(log, timed_out)
+    lost.arm()
+    committed = await append(store, "b", meta=metadata())
+    assert lost.lost == 1
+    assert committed.version == 2
+    assert runs_of(await store.load(STREAM)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "too_much",
+    [events(100), events(2, state=b"x" * 1_000_000)],
+    ids=["more events than a batch has operations", "more bytes than a batch takes"],
+)
+def test_what_no_batch_takes_is_refused_before_anything_is_written(
+    log: EventLog, too_much: list[StoredEvent]
+) -> None:
+    recorder = recorder_of(log)
+    with pytest.raises(TooMuchAtOnce, match="than one transaction of Cosmos DB takes"):
+        recorder.insert_events(too_much)
+    assert recorder.newest(TENANT) is None
+    assert recorder.select_events(STREAM) == []
+    assert recorder.insert_events(events(99)) == list(range(1, 100))
+
+
+def test_appends_that_do_not_go_into_one_batch_go_into_several(log: EventLog) -> None:
+    appends = [events(60, stream=f"{TENANT}/job/{each}") for each in range(3)]
+    answers = recorder_of(log).append_together([*appends, events(100, stream=f"{TENANT}/job/4")])
+    assert list(answers[:3]) == [list(range(1 + n, 61 + n)) for n in (0, 60, 120)]
+    assert isinstance(answers[3], TooMuchAtOnce)
+
+
+def test_an_append_that_lost_its_race_does_not_take_its_neighbours_with_it(log: EventLog) -> None:
+    recorder = recorder_of(log)
+    recorder.insert_events(events(1))
+    others = [events(1, stream=f"{tenant}/job/two") for tenant in (TENANT, OTHER_TENANT)]
+    first, lost, last = recorder.append_together([others[0], events(1), others[1]])
+    assert (first, last) == ([2], [1])
+    assert isinstance(lost, IntegrityError)
+
+
+def test_an_event_whose_predecessor_is_gone_is_not_stored(log: EventLog) -> None:
+    recorder = recorder_of(log)
+    with pytest.raises(IntegrityError):
+        recorder.insert_events(events(1, first=2))
+    assert recorder.newest(TENANT) is None
+
+
+def test_two_processes_append_to_one_tenant_without_gaps(logs: OpenLogs) -> None:
+    here, there = recorder_of(logs.open()), recorder_of(logs.open())
+    numbers: list[int] = []
+    for each in range(6):
+        numbers += (here, there)[each % 2].insert_events(events(1, stream=f"{TENANT}/job/{each}")) or []
+    assert numbers == [1, 2, 3, 4, 5, 6]
+    there.look_for_tenants()
+    assert there.partitions() == (TENANT,)
+
+
+def test_the_chain_goes_on_from_append_to_append_over_the_stored_bytes(log: EventLog) -> None:
+    recorder = recorder_of(log)
+    recorder.insert_events(events(2, state=b'{"a": "\xc3\xa4"}'))
+    recorder.insert_events(events(1, first=3, state=b"\xff"))
+    head = beginning_of(TENANT)
+    for each in recorder.select_after(TENANT, 0, 10):
+        entry = Entry(each.id, STREAM, each.originator_version, each.topic, each.state)
+        link = link_after(head, entry)
+        head = Head(tenant=TENANT, number=link.number, position=each.id, chain=link.chain)
+    end = end_of(TENANT, recorder._container.read(TENANT, ORDER_ID)).head
+    assert (end.number, end.position, end.chain) == (3, 3, head.chain)
+    assert [each.state for each in recorder.select_events(STREAM)][2] == b"\xff"
+
+
+def test_the_numbers_of_an_append_are_not_interleaved_with_those_of_another(logs: OpenLogs) -> None:
+    recorders = [recorder_of(logs.open()) for _ in range(3)]
+
+    def write(writer: int) -> list[list[int]]:
+        stream = f"{TENANT}/job/{writer}"
+        return [
+            list(recorders[writer].insert_events(events(20, first=1 + 20 * each, stream=stream)) or ())
+            for each in range(4)
+        ]
+
+    with ThreadPoolExecutor(3) as threads:
+        written = [numbers for answer in threads.map(write, range(3)) for numbers in answer]
+    assert all(numbers == list(range(numbers[0], numbers[0] + 20)) for numbers in written)
+    assert sorted(number for numbers in written for number in numbers) == list(range(1, 241))
