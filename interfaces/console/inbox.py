@@ -12,7 +12,7 @@ from interfaces.console.api import Api, Refused
 
 _APPROVALS = "/hitl/approvals"
 _SHOWN = 100
-_CODE = re.compile("[A-Z_]{1,64}|[a-z]{1,32}")
+_CODE = re.compile("[A-Z_]{1,64}|approved|rejected|pending")
 _FACTS = ("amount", "riskScore", "subject", "payload")
 
 
@@ -83,9 +83,7 @@ async def told(api: Api, outcomes: Sequence[str]) -> Sequence[Mapping[str, Any]]
         except Refused:
             continue
         is_refused = came.isupper()
-        words = (
-            came.removeprefix("HITL_APPROVAL_").replace("_", " ").lower() if is_refused else found["status"]
-        )
+        words = came.removeprefix("HITL_APPROVAL_").replace("_", " ").lower()
         if is_refused and found["decidedBy"]:
             words += f": {found['decidedBy']} has {found['status']} it"
         shown.append({"approval": found, "words": words, "is_refused": is_refused})

@@ -11,9 +11,9 @@ import httpx
 import jwt
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.harness import OTHER_TENANT, TENANT, ServiceProcess, service_process
+from tests.harness import OTHER_TENANT, PATIENCE_SECONDS, TENANT, ServiceProcess, service_process
 from tests.services import missing
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -45,6 +45,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
         missing("chromium")
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield launched
@@ -53,7 +54,7 @@ def browser() -> Iterator[Browser]:
 
 def signed_in(browser: Browser, service: ServiceProcess, person: str, tenant: str = TENANT) -> Page:
     page = browser.new_context(viewport={"width": 360, "height": 800}).new_page()
-    page.set_default_timeout(8000)
+    page.set_default_timeout(PATIENCE_SECONDS * 1000)
     page.goto(f"{service.url}/console")
     page.get_by_label("Tenant").fill(tenant)
     page.get_by_label("Access token").fill(token(person, tenant))
@@ -63,10 +64,16 @@ def signed_in(browser: Browser, service: ServiceProcess, person: str, tenant: st
 
 
 def post(service: ServiceProcess, path: str, body: dict[str, object], person: str = "rita") -> str:
+    """A command over REST, and what came of it can be read."""
     headers = {"X-Tenant-ID": TENANT, "Authorization": f"Bearer {token(person)}"}
-    answer = httpx.post(f"{service.url}/api/v1/hitl/approvals{path}", json=body, headers=headers)
-    assert answer.is_success, answer.text
-    return str(answer.json()["id"])
+    url = f"{service.url}/api/v1/hitl/approvals"
+    with httpx.Client(headers=headers) as client:
+        answer = client.post(f"{url}{path}", json=body)
+        assert answer.is_success, answer.text
+        id = str(answer.json()["id"])
+        there = {"X-Min-Position": answer.headers["x-position"], "Prefer": "wait=10"}
+        assert client.get(f"{url}/{id}", headers=there).is_success
+        return id
 
 
 def asked(service: ServiceProcess, subject: str, note: str = "paid in advance") -> str:
@@ -117,8 +124,7 @@ def test_several_are_rejected_at_once(browser: Browser, service: ServiceProcess)
     assert page.get_by_label("Comment, or reason").evaluate("field => field.matches(':invalid')")
     page.get_by_label("Comment, or reason").fill("budget is gone")
     page.get_by_role("button", name="Reject chosen").click()
-    page.get_by_role("status").first.wait_for()
-    assert page.get_by_role("status").filter(has_text="rejected").count() == 2
+    expect(page.get_by_role("status").filter(has_text="rejected")).to_have_count(2)
 
 
 def test_a_form_that_is_sent_twice_decides_once_and_a_rejection_says_why(

@@ -177,6 +177,7 @@ async def test_a_comparison_names_what_was_damaged_and_a_rebuild_mends_it(
         "documents.db",
         "events-audit.db",
         "events-followers.db",
+        "events-keys.db",
         "events.db",
     ]
 
