@@ -65,9 +65,9 @@ async def copy_log(settings: Settings, source_url: str | None, target_url: str |
             reader = await stack.enter_async_context(_reading(source))
             writer = await stack.enter_async_context(_writing(target))
             copied = await copy(reader, writer, _bar)
-        keys = await run_sync(_copy_keys, source, target)
+            keys = await run_sync(_copy_keys, source, target)
     except StoreUnavailable as error:
-        raise CannotStart(f"the log is copied, its personal keys are not; copy again: {error}") from error
+        raise CannotStart(f"the personal keys cannot be copied, so nothing was kept: {error}") from error
     except CannotCopy as error:
         raise CannotStart(first_line(error)) from error
     _tell(copied, keys, source, target)
@@ -122,8 +122,10 @@ async def _prepare(settings: Settings, source: Side, target: Side, stack: AsyncE
 
 
 def _copy_keys(source: Side, target: Side) -> int:
-    """Add the keys that the target has not; each of them only once is harmless, so it can be repeated."""
+    """Add the keys that the target has not. The events that need them are there only after that."""
     with closing(open_keys(source.address)) as here, closing(open_keys(target.address)) as there:
+        if here.untold():
+            raise CannotStart(f"{source.option}: an erasure is half-way there; erase again, then copy")
         keys = here.all()
         for id, tenant, subject, wrapped in keys:
             there.put(tenant, subject, id, wrapped)

@@ -7,7 +7,6 @@ are all by now; then events name them, and last the note is done with.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import datetime
 
 import msgspec
 from anyio.to_thread import run_sync
@@ -21,6 +20,7 @@ from application.ports import Clock
 from application.privacy.ports import Erasure, PersonalKeys
 from domain.event import Event, Metadata
 from domain.privacy import ErasureCarriedOut, erasure_stream, evolve
+from domain.values import derived_id
 
 STREAMS_AN_EVENT = 500
 
@@ -112,7 +112,7 @@ class Erasing:
                 erasure_stream(erasure.tenant, erasure.key_id),
                 evolve=evolve,
                 decide=_just(event),
-                meta=_meta(erasure, number),
+                meta=_meta(erasure, chunk),
                 now=self._clock.now(),
             )
 
@@ -139,7 +139,8 @@ def _just(event: Event) -> Callable[[int | None], Sequence[Event]]:
     return lambda told: (event,)
 
 
-def _meta(erasure: Erasure, part: int) -> Metadata:
-    moment: datetime = erasure.erased_at
-    command_id = f"erasure:{erasure.key_id}:{moment.timestamp()}:{part}"
+def _meta(erasure: Erasure, streams: Sequence[str]) -> Metadata:
+    """One command for each set of streams: a look-up that finds more is told of as well."""
+    said = msgspec.json.encode((erasure.key_id, erasure.erased_at, streams)).decode()
+    command_id = derived_id("erasure", said)
     return Metadata(tenant=erasure.tenant, actor=ACTOR, correlation_id=erasure.key_id, command_id=command_id)

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from application.privacy import erasing
 from application.privacy.ciphers import MasterKey, new_key
 from application.privacy.erasing import Erasing
 from application.privacy.keyring import Keyring
@@ -17,7 +19,7 @@ from domain.approval import ApprovalCommented
 from domain.event import Event
 from domain.privacy import ERASED, ErasureCarriedOut
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys
-from tests.audit_trail import AuditedLog, audited_log, kinds, stream
+from tests.audit_trail import AuditedLog, audited_log, comment, kinds, stream
 from tests.builders import OTHER_TENANT, TENANT, USER, SettableClock
 
 pytestmark = pytest.mark.anyio
@@ -127,6 +129,25 @@ async def test_an_erasure_that_died_is_completed_by_the_next(
         assert ERASED not in await erased.texts(OTHER_TENANT)
         await erased.log.index()
         assert kinds(await erased.log.verify()) == []
+
+
+async def test_streams_that_are_found_only_by_the_repetition_are_named_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sealed before the erasure, and stored after it was killed between two of its events."""
+    monkeypatch.setattr(erasing, "STREAMS_AN_EVENT", 2)
+    async with case(tmp_path) as erased:
+        before_all = f"{TENANT}/aardvark/1"
+        late = erased.log.log.stored(msgspec.structs.replace(comment(TENANT, 9, 1), stream=before_all))
+        first = {stream(TENANT, number) for number in range(3)}
+        with pytest.raises(Killed):
+            await erased.erasing("execute", after=True).erase(TENANT, USER, None)
+        erased.log.log.recorder.insert_events([late])
+        found = first | {before_all}
+        await erased.erasing().erase(TENANT, USER, None)
+        told = [event for event in await erased.told() if isinstance(event, ErasureCarriedOut)]
+        assert {each for event in told for each in event.streams} == found
+        assert await erased.erasing().erase(TENANT, USER, None) == []
 
 
 async def test_keys_that_a_backup_has_brought_back_are_destroyed_again(tmp_path: Path) -> None:
