@@ -1,14 +1,24 @@
 """An erasure from the command line, beside a service: what reads as erased, and what is still proved."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.harness import OTHER_TENANT, TENANT, ServiceProcess, run_command, service_process
+from tests.harness import (
+    OTHER_TENANT,
+    PATIENCE_SECONDS,
+    TENANT,
+    ServiceProcess,
+    run_command,
+    service_process,
+    start_command,
+)
 
 ASKED = {
     "opportunityId": "opp-417",
@@ -129,3 +139,28 @@ def test_the_same_in_postgresql(tmp_path: Path, postgres_store_url: str, rabbitm
         PRIVACY_MASTER_KEY=key,
     ) as process:
         erased_everywhere(process, tmp_path)
+
+
+def test_an_erasure_that_is_killed_is_completed_by_the_next(tmp_path: Path) -> None:
+    """Killed while it waits for every process to let go: the key is gone, and nothing is told of it yet."""
+    slow = tmp_path / "slow.yaml"
+    slow.write_text("privacy: {fresh_seconds: 60}\n")
+    with service_process(tmp_path, overlay=settings(tmp_path)) as process, process.client() as client:
+        id = decided(client)
+        environ = {"DATA_DIR": str(process.data_dir)}
+        whom = ("--tenant", TENANT, "--subject", "ada")
+        killed = start_command("erase", *whom, "--config", str(slow), **environ)
+        with closing(sqlite3.connect(process.data_dir / "events-keys.db", timeout=10)) as keys:
+            until = time.monotonic() + PATIENCE_SECONDS
+            while not keys.execute("SELECT count(*) FROM personal_erasures").fetchone()[0]:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        killed.kill()
+        killed.communicate()
+        assert client.get(f"/api/v1/hitl/approvals/{id}").json()["comment"] == SECRETS[0], "the document"
+        said = erase(environ, *whom, "--config", str(tmp_path / "settings.yaml"))
+        assert "sealed values of 1 stream" in said
+        until = time.monotonic() + PATIENCE_SECONDS
+        while client.get(f"/api/v1/hitl/approvals/{id}").json()["comment"] != "[erased]":
+            assert time.monotonic() < until
+            time.sleep(0.05)
