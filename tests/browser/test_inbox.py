@@ -194,6 +194,29 @@ def test_what_people_write_is_text_and_another_tenant_sees_none_of_it(
     assert "opp-417" not in other.content()
 
 
+def test_no_form_or_link_reaches_another_tenants_approval(browser: Browser, service: ServiceProcess) -> None:
+    id = asked(service, "Soylent, ours")
+    ours = signed_in(browser, service, "ada")
+    row = ours.get_by_role("row").filter(has_text="Soylent, ours")
+    chosen = row.get_by_role("checkbox").input_value()
+    other = signed_in(browser, service, "eve", OTHER_TENANT)
+    send = functools.partial(other.request.post, headers={"Origin": service.url}, max_redirects=0)
+    for what in ("approve", "comments", "reassign", "claim", "release"):
+        form: dict[str, str | float | bool] = {"do": what, "comment": "mine", "to": "eve", "key": what}
+        answer = send(f"{service.url}/console/approvals/{id}", form=form)
+        assert (answer.status, "Soylent" in answer.text()) == (404, False), what
+    bulk: dict[str, str | float | bool] = {"approval": chosen, "do": "approve", "key": "bulk"}
+    answer = send(f"{service.url}/console", form=bulk)
+    assert answer.headers["location"].endswith(f"{id}.HITL_APPROVAL_NOT_FOUND")
+    for came in ("HITL_APPROVAL_NOT_FOUND", "approved"):
+        other.goto(f"{service.url}/console?came={id}.{came}")
+        assert "Soylent" not in other.content()
+        assert other.get_by_role("status").count() == 0
+    ours.goto(f"{service.url}/console/approvals/{id}")
+    assert ours.locator("h1 .badge").inner_text() == "pending"
+    assert ours.get_by_text("mine").count() == 0
+
+
 def test_a_form_of_another_site_does_nothing(service: ServiceProcess) -> None:
     answer = httpx.post(
         f"{service.url}/console", data={"do": "approve"}, headers={"Origin": "http://evil.test"}
