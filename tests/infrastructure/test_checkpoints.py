@@ -21,6 +21,7 @@ from infrastructure.sqlite.database import SqliteDatabase
 from projections.ports import Checkpoints
 from tests.builders import LEASE, Held
 from tests.cosmos import Account
+from tests.harness import PATIENCE_SECONDS
 from tests.infrastructure.cosmos_places import Place, opened_in, place_in
 from tests.postgres import end_connections
 
@@ -186,14 +187,25 @@ class TestPostgresCheckpoints(SharedCheckpointsCases):
     async def test_connections_that_the_server_ends_are_all_replaced_at_the_next_use(
         self, checkpoints: Checkpoints, place: str
     ) -> None:
-        async with anyio.create_task_group() as group:
-            for number in range(40):
-                group.start_soon(checkpoints.save, "outbox", str(number), "log-1", LEASE)
+        with psycopg.connect(place) as holding, psycopg.connect(place, autocommit=True) as looking:
+            holding.execute("LOCK TABLE follower_positions IN EXCLUSIVE MODE")
+            async with anyio.create_task_group() as group:
+                for number in range(40):
+                    group.start_soon(checkpoints.save, "outbox", str(number), "log-1", LEASE)
+                with anyio.fail_after(PATIENCE_SECONDS):
+                    while _connections(looking) <= 4:
+                        await anyio.sleep(0.01)
+                holding.rollback()
         assert end_connections(place) > 2
         with anyio.fail_after(1):
             assert await checkpoints.load("outbox", "7", LEASE) == "log-1"
         await checkpoints.save("outbox", "7", "log-2", LEASE)
         assert await checkpoints.load("outbox", "7", LEASE) == "log-2"
+
+
+def _connections(looking: psycopg.Connection) -> int:
+    statement = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+    return len(looking.execute(statement).fetchall())
 
 
 @pytest.mark.cosmos
