@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
@@ -181,6 +181,21 @@ class EventLog(Application[str]):
             self._sealing.keyring.hurry()
         return recorded
 
+    def see_erasures(self) -> int:
+        """How often anything was erased, looked up now.
+
+        Raises:
+            StoreUnavailable: that cannot be told.
+        """
+        if self._sealing is not None:
+            self._sealing.keyring.hurry()
+            self._sealing.keyring.look()
+        return self.erasures
+
+    def sealed_values(self, stored: StoredEvent) -> list[Any]:
+        """The values that are sealed in an event, as far as there are keys to them."""
+        return self._mapper.sealed_values(stored)
+
     def recorded_with_keys(self, stored: StoredEvent) -> tuple[Recorded, list[bytes | None]]:
         """An event, and the keys of the values that are sealed in it."""
         return self._mapper.read_with_keys(stored)
@@ -188,6 +203,10 @@ class EventLog(Application[str]):
     def stored(self, recorded: Recorded) -> StoredEvent:
         """An event as it is to be stored."""
         return self.mapper.to_stored_event(recorded)  # type: ignore[arg-type]
+
+    def stored_between(self, stream: str, after: int, until: int) -> Sequence[StoredEvent]:
+        """The events of a stream after a version, and up to another, as they are stored."""
+        return self.recorder.select_events(stream, gt=after, lte=until)
 
     def head(self, partition: str) -> str:
         """The position after the last event of a partition."""

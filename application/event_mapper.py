@@ -13,10 +13,14 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from eventsourcing.persistence import Mapper, StoredEvent
 
-from application.privacy.sealing import Sealed, Sealing, put_back, value_keys
+from application.archived_state import archived_event, is_archived
+from application.privacy.sealing import Sealed, Sealing, opened_values, put_back, value_keys
 from domain.event import Event, Metadata, Recorded, type_registry
 
 T = TypeVar("T")
+
+_SEALED = b'"sealed":'
+"""In every state in which a value is sealed, and next to none other."""
 
 
 class _Stored(msgspec.Struct, Generic[T], frozen=True, omit_defaults=True):
@@ -59,7 +63,7 @@ class EventMapper(Mapper[str]):
         return StoredEvent(domain_event.stream, domain_event.version, event.TOPIC, state)
 
     def to_domain_event(self, stored_event: StoredEvent) -> Recorded:  # type: ignore[override]
-        """The event as it was recorded, in the payload's present schema version.
+        """The event as it was recorded, in the payload's present schema version; or what is left of it.
 
         Raises:
             UnknownTopic: nothing is registered under the stored topic.
@@ -74,15 +78,34 @@ class EventMapper(Mapper[str]):
         Raises:
             StoreUnavailable: it cannot be told whether there is a key.
         """
-        decoded = [(each, _decode(each.topic, each.state)) for each in stored_events]
-        wanted = {sealed.key for _, stored in decoded for sealed in stored.sealed}
+        decoded = [
+            (each, None if is_archived(each.state) else _decode(each.topic, each.state))
+            for each in stored_events
+        ]
+        wanted = {sealed.key for _, stored in decoded if stored is not None for sealed in stored.sealed}
         keys: Mapping[str, bytes] = {}
         if wanted and self.sealing is not None:
             keys = self.sealing.keyring.named(wanted)
-        return tuple(_recorded(each, stored, value_keys(stored.sealed, keys)) for each, stored in decoded)
+        return tuple(
+            _left(each) if stored is None else _recorded(each, stored, value_keys(stored.sealed, keys))
+            for each, stored in decoded
+        )
+
+    def sealed_values(self, stored_event: StoredEvent) -> list[Any]:
+        """The values that are sealed in an event, as far as there are keys to them."""
+        if self.sealing is None or _SEALED not in stored_event.state:
+            return []
+        stored = _decode(stored_event.topic, stored_event.state)
+        keys = self.sealing.keyring.named({each.key for each in stored.sealed})
+        given = value_keys(stored.sealed, keys)
+        return opened_values(
+            stored.sealed, given, str(stored_event.originator_id), stored_event.originator_version
+        )
 
     def read_with_keys(self, stored_event: StoredEvent) -> tuple[Recorded, list[bytes | None]]:
         """An event, and for each value that is sealed in it the key to that value, if it is not erased."""
+        if is_archived(stored_event.state):
+            return _left(stored_event), []
         stored = _decode(stored_event.topic, stored_event.state)
         keys: Mapping[str, bytes] = {}
         if stored.sealed and self.sealing is not None:
@@ -97,9 +120,20 @@ def read_with(stored_event: StoredEvent, keys: Sequence[bytes | None]) -> tuple[
     Raises:
         LookupError, msgspec.MsgspecError: this release cannot read it.
     """
+    if is_archived(stored_event.state):
+        return _left(stored_event), 0
     stored = _decode(stored_event.topic, stored_event.state)
     given = [*keys, *[None] * len(stored.sealed)][: len(stored.sealed)]
     return _recorded(stored_event, stored, given), given.count(None)
+
+
+def _left(stored_event: StoredEvent) -> Recorded:
+    return archived_event(
+        str(stored_event.originator_id),
+        stored_event.originator_version,
+        stored_event.topic,
+        stored_event.state,
+    )
 
 
 def _recorded(stored_event: StoredEvent, stored: _Stored[Event], keys: Sequence[bytes | None]) -> Recorded:

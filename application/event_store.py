@@ -26,8 +26,10 @@ from application.event_log import (
 )
 from application.log_copy import Entry
 from application.pasts import Events, Evolve, Past, Pasts
+from application.snapshots import Snapshots, SnapshotStore
 from application.subscription import Subscription, Wants
 from application.workers import Workers, one_by_one
+from domain.archived import refuse_archived
 from domain.event import Event, Metadata, Recorded
 from domain.values import SYSTEM_TENANT
 
@@ -61,9 +63,12 @@ class EventStore:
     one at most. The store's pool of connections holds ``OTHER_THREADS`` more.
     """
 
-    def __init__(self, log: EventLog, *, threads: int = 1, at_once: int = 100) -> None:
+    def __init__(
+        self, log: EventLog, *, threads: int = 1, at_once: int = 100, snapshots: SnapshotStore | None = None
+    ) -> None:
         self._log = log
-        self._pasts = Pasts(log, most=_MOST_REMEMBERED)
+        self._snapshots = None if snapshots is None else Snapshots(snapshots, log)
+        self._pasts = Pasts(log, most=_MOST_REMEMBERED, snapshots=self._snapshots)
         self._commanding = Workers(
             partial(decide_together, log, self._pasts),
             size=threads,
@@ -111,7 +116,17 @@ class EventStore:
         return (await self.load(committed.stream) if events is None else events)[: committed.version]
 
     async def load(self, stream: str) -> tuple[Recorded, ...]:
-        """All events of a stream, the oldest first; none if there is no such stream."""
+        """All events of a stream, the oldest first; none if there is no such stream.
+
+        Raises:
+            ThingArchived: they were moved to an archive.
+        """
+        events = await self.load_left(stream)
+        refuse_archived(events)
+        return events
+
+    async def load_left(self, stream: str) -> tuple[Recorded, ...]:
+        """The same, or what is left of them in the log."""
         return await self._look(lambda: self._select(stream))
 
     async def read_stream(self, stream: str, *, after: int, limit: int) -> Events:
@@ -238,6 +253,8 @@ class EventStore:
             for threads in (self._commanding, self._looking, self._reading, self._pinging)
         ]
         if all(have_ended):
+            if self._snapshots is not None:
+                self._snapshots.close()
             self._log.close()
         else:
             log.warning("event_store_left_open", why="it gave no answer")

@@ -13,7 +13,10 @@ import msgspec
 from eventsourcing.persistence import StoredEvent
 from immutables import Map
 
+from application.audit.chain import leaf_of
 from application.event_log import EventLog
+from application.snapshots import Kept, Snapshots
+from domain.archived import refuse_archived
 from domain.event import Event, Recorded
 
 Events = tuple[Recorded, ...]
@@ -66,8 +69,9 @@ class Past(msgspec.Struct, frozen=True):
 class Pasts:
     """The pasts of the streams that were used last, up to ``most`` events of them. Any thread may use it."""
 
-    def __init__(self, log: EventLog, *, most: int) -> None:
+    def __init__(self, log: EventLog, *, most: int, snapshots: Snapshots | None = None) -> None:
         self._log = log
+        self._snapshots = snapshots
         self._most = most
         self._weight = 0
         self._remembered: OrderedDict[str, Past] = OrderedDict()
@@ -100,19 +104,28 @@ class Pasts:
         event and the rest are read."""
         self.forget_what_is_erased()
         nothing = Past(erasures=self._erasures)
-        known = {stream: self.remembered(stream) or nothing for stream in wanted}
+        known, leaves = dict[str, Past](), dict[str, bytes]()
+        for stream in wanted:
+            past = self.remembered(stream)
+            if past is None and self._snapshots is not None and (found := self._snapshots.of(stream)):
+                past, leaves[stream] = self._past_of(found[0]), found[1]
+            known[stream] = past or nothing
         stored: dict[str, list[StoredEvent]] = {stream: [] for stream in wanted}
         for each in self._log.ours.select_streams(
             {stream: max(0, past.version - 1) for stream, past in known.items()}
         ):
             stored[str(each.originator_id)].append(each)
         return {
-            stream: self._continued(stream, known[stream], stored[stream], evolve)
+            stream: self._continued(stream, known[stream], stored[stream], evolve, leaves.get(stream))
             for stream, evolve in wanted.items()
         }
 
     def remember(self, stream: str, past: Past) -> None:
         """Keep what a stream has come to, and forget what was not used for longest."""
+        if self._snapshots is not None:
+            self._snapshots.offer(
+                stream, Kept(past.version, past.state, past.commands, past.digests, past.erasures)
+            )
         if past.events is not None and len(past.events) > SHORT:
             past = msgspec.structs.replace(past, events=None)
         with self._guard:
@@ -125,18 +138,30 @@ class Pasts:
             while self._weight > self._most and self._remembered:
                 self._weight -= self._remembered.popitem(last=False)[1].weight
 
+    def _past_of(self, kept: Kept) -> Past:
+        return Past(kept.version, kept.state, kept.commands, None, kept.digests, self._erasures)
+
     def _forget(self, stream: str) -> None:
         with self._guard:
             self._weight -= self._remembered.pop(stream, Past()).weight
 
     def _continued(
-        self, stream: str, known: Past, stored: Sequence[StoredEvent], evolve: Evolve
+        self,
+        stream: str,
+        known: Past,
+        stored: Sequence[StoredEvent],
+        evolve: Evolve,
+        leaf: bytes | None,
     ) -> Past | Exception:
+        """``leaf`` is the hash of the event that a snapshot ends with, where ``known`` is one."""
         try:
             events = self._log.all_recorded(stored)
+            refuse_archived(events)
             if known.version:
-                if not events or not known.ends_with(events[0]):
+                if not events or not known.ends_with(events[0]) or leaf not in (None, _leaf(stored[0])):
                     self._forget(stream)
+                    if self._snapshots is not None:
+                        self._snapshots.distrust(stream)
                     return self.read({stream: evolve})[stream]
                 events = events[1:]
             past = known.then(events, evolve)
@@ -145,3 +170,7 @@ class Pasts:
         if past.version:
             self.remember(stream, past)
         return past
+
+
+def _leaf(event: StoredEvent) -> bytes:
+    return leaf_of(str(event.originator_id), event.originator_version, event.topic, event.state)

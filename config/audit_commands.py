@@ -1,5 +1,6 @@
 """The command line's proofs: what is read, and what is said about it."""
 
+import gzip
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +8,7 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import click
 import msgspec
@@ -44,7 +45,7 @@ def verify_export_file(
     Raises:
         CannotStart: a file cannot be read, or is something else.
     """
-    keys = _keys(public_keys)
+    keys = public_keys_in(public_keys)
     if anchors and not keys:
         raise CannotStart("--anchors prove nothing without the --public-key that they are signed with")
     with ExitStack() as stack:
@@ -67,7 +68,7 @@ async def verify_live(
     Raises:
         CannotStart: the store or a file cannot be read.
     """
-    keys, report = _keys(public_keys), Report()
+    keys, report = public_keys_in(public_keys), Report()
     if (signer := signer_of(settings)) is not None:
         keys[signer.key_id] = signer.public
     files = list(anchors)
@@ -202,7 +203,12 @@ def _stored(entry: Entry) -> StoredEvent:
     return StoredEvent(entry.stream, entry.version, entry.topic, entry.state)
 
 
-def _keys(files: Sequence[Path]) -> dict[str, Ed25519Verifier]:
+def public_keys_in(files: Sequence[Path]) -> dict[str, Ed25519Verifier]:
+    """The keys in files, by their ids.
+
+    Raises:
+        CannotStart: a file cannot be read, or has none.
+    """
     keys = []
     for file in files:
         try:
@@ -216,7 +222,9 @@ def _keys(files: Sequence[Path]) -> dict[str, Ed25519Verifier]:
 
 def _opened(file: Path, stack: ExitStack) -> BinaryIO:
     try:
-        return stack.enter_context(file.open("rb"))
+        return stack.enter_context(
+            cast(BinaryIO, gzip.open(file)) if file.suffix == ".gz" else file.open("rb")
+        )
     except OSError as error:
         raise CannotStart(f"{file}: {error.strerror}") from error
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import anyio
 import click
 
+from config.archive_commands import archive, restore
 from config.audit_commands import export_events, make_key, show_heads, verify_export_file, verify_live
 from config.container import DISTRIBUTION
 from config.copy_log import copy_log
@@ -34,6 +35,7 @@ class CommandLineActions:
 
     def __init__(self) -> None:
         self.audit = AuditCommandLine()
+        self.archives = ArchiveCommandLine()
 
     def serve(self, config: Path | None, roles: str | None) -> None:
         """Run the service."""
@@ -111,6 +113,38 @@ class AuditCommandLine:
     def keygen(self, file: Path) -> None:
         """Make a key to sign with."""
         _refusing(partial(make_key, file))
+
+
+class ArchiveCommandLine:
+    """What each command about archives does."""
+
+    def archive(
+        self,
+        config: Path | None,
+        out: Path | None,
+        *,
+        older_than: str,
+        tenant: str | None,
+        reason: str | None,
+        dry_run: bool,
+    ) -> None:
+        """Move what is finished to files."""
+        settings = _settings(config)
+        _run(
+            partial(
+                archive,
+                settings,
+                out,
+                older_than=older_than,
+                tenant=tenant,
+                reason=reason,
+                dry_run=dry_run,
+            )
+        )
+
+    def restore(self, config: Path | None, file: Path, public_keys: tuple[Path, ...]) -> None:
+        """Put the events of a file back."""
+        _run(partial(restore, _settings(config), file, public_keys))
 
 
 def main() -> None:

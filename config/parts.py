@@ -141,7 +141,9 @@ def build_parts(
     if "projector" in roles:
         for projection in projections:
             materializer = Materializer(
-                projection, stores.documents, Remaker(projection, stores.documents, stores.event_store.load)
+                projection,
+                stores.documents,
+                Remaker(projection, stores.documents, stores.event_store.load_left),
             )
             materializing.append(follower(materializer, stores.document_positions))
         indexing = _indexing(settings, stores, clock)

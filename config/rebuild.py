@@ -1,7 +1,6 @@
 """Derives documents again from the log, beside the live ones and whoever works on. No message goes out."""
 
 import gc
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 import domain
 import projections
 from application.event_log import PARTITION, number_of
+from application.recipe import recipe_of
 from config.container import Projections
 from config.folders import REBUILD, claim
 from config.progress import ProgressLine
@@ -100,7 +100,13 @@ async def _build_beside(chosen: Sequence[Projection], stores: SharedStores, site
     begun = await begin(site, chosen, recipe, stores)
     with ProgressLine("rebuilding") as line:
         builder = Builder(
-            chosen, stores.event_store, site, begun=begun, now=SystemClock().now, tell=line.show
+            chosen,
+            stores.event_store,
+            site,
+            begun=begun,
+            live=stores.documents,
+            now=SystemClock().now,
+            tell=line.show,
         )
         await builder.catch_up()
         line.say("indexing")
@@ -128,7 +134,13 @@ async def _build_and_mend(
     begun = await begin(site, chosen, recipe_now(), stores)
     with ProgressLine("rebuilding") as line:
         builder = Builder(
-            chosen, stores.event_store, site, begun=begun, now=SystemClock().now, tell=line.show
+            chosen,
+            stores.event_store,
+            site,
+            begun=begun,
+            live=stores.documents,
+            now=SystemClock().now,
+            tell=line.show,
         )
         await builder.catch_up()
         line.say("comparing and mending")
@@ -180,12 +192,7 @@ def _earliest(found: Sequence[Progress | None]) -> Progress | None:
 
 def recipe_now() -> str:
     """By what documents are made now: another release may fold otherwise, and does not go on with a build."""
-    digest = hashlib.sha256()
-    for package in (domain, projections):
-        for path in package.__path__:
-            for file in sorted(Path(path).rglob("*.py")):
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return recipe_of(domain, projections)
 
 
 @contextmanager

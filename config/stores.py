@@ -13,6 +13,7 @@ from eventsourcing.persistence import PersistenceError
 from application.event_log import EventLog
 from application.event_store import OTHER_THREADS, EventStore
 from application.ports import Leases, StepCalls, Timers
+from application.snapshots import SnapshotStore
 from config.audit_stores import AuditStores, open_postgres_audit, open_sqlite_audit
 from config.cosmos import open_cosmos
 from config.folders import claim
@@ -28,6 +29,7 @@ from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.postgres.leases import PostgresLeases
 from infrastructure.postgres.recorder import LogRecorder as PostgresLogRecorder
+from infrastructure.postgres.snapshots import PostgresSnapshots
 from infrastructure.postgres.step_calls import PostgresStepCalls
 from infrastructure.postgres.timers import PostgresTimers
 from infrastructure.postgres.wakeups import PostgresWakeups
@@ -36,6 +38,7 @@ from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.documents import SqliteDocuments
 from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
+from infrastructure.sqlite.snapshots import SqliteSnapshots, snapshots_file
 from infrastructure.sqlite.step_calls import SqliteStepCalls
 from infrastructure.sqlite.timers import SqliteTimers
 from projections.ports import Checkpoints, Container, MendableDocuments
@@ -205,9 +208,11 @@ async def _open_stores(
     stack.push_async_callback(database.close)
     connections = settings.storage.pool_size
     log = await _open_log(postgres_log_settings(url, connections=connections), personal)
+    recorder = cast(PostgresLogRecorder, log.recorder)
     event_store = await _store_over(
         log,
         stack,
+        snapshots=PostgresSnapshots(recorder.datastore),
         threads=connections - OTHER_THREADS,
         at_once=_COMMANDS_AT_ONCE if settings.storage.group_commit else 1,
     )
@@ -223,7 +228,7 @@ async def _open_stores(
         leases if settings.cosmos_db.endpoint else LocalLeases(),
         await open_postgres_audit(url, stack),
         personal,
-        PostgresWakeups(url, event_store.notice, own=cast(PostgresLogRecorder, log.recorder).backends),
+        PostgresWakeups(url, event_store.notice, own=recorder.backends),
         build_notes,
     )
 
@@ -250,7 +255,9 @@ async def _with_sqlite_log(
 ) -> Stores:
     try:
         personal = await open_personal(settings, stack)
-        event_store = await _store_over(await _open_log(sqlite_log_settings(path), personal), stack)
+        log = await _open_log(sqlite_log_settings(path), personal)
+        snapshots = SqliteSnapshots(snapshots_file(path))
+        event_store = await _store_over(log, stack, snapshots=snapshots)
         followers = SqliteDatabase(followers_file(path), synchronous="NORMAL")
     except (OSError, StoreUnavailable) as error:
         raise CannotStart(f"the event store {path} cannot be opened: {error}") from error
@@ -283,9 +290,14 @@ async def _open_log(log_settings: dict[str, str], personal: PersonalParts) -> Ev
 
 
 async def _store_over(
-    log: EventLog, stack: AsyncExitStack, *, threads: int = 1, at_once: int = _COMMANDS_AT_ONCE
+    log: EventLog,
+    stack: AsyncExitStack,
+    *,
+    threads: int = 1,
+    at_once: int = _COMMANDS_AT_ONCE,
+    snapshots: SnapshotStore | None = None,
 ) -> EventStore:
-    event_store = EventStore(log, threads=threads, at_once=at_once)
+    event_store = EventStore(log, threads=threads, at_once=at_once, snapshots=snapshots)
     stack.callback(event_store.close)
     await event_store.ping()
     return event_store

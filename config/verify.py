@@ -67,7 +67,13 @@ async def _compare(chosen: Sequence[Projection], stores: SharedStores, scratch: 
     found = 0
     with ProgressLine("folding") as line:
         builder = Builder(
-            chosen, stores.event_store, scratch, begun=None, now=SystemClock().now, tell=line.show
+            chosen,
+            stores.event_store,
+            scratch,
+            begun=None,
+            live=stores.documents,
+            now=SystemClock().now,
+            tell=line.show,
         )
         reached = number_of(position) or 0
         await builder.catch_up(is_beyond=lambda position: (number_of(position) or 0) > reached)

@@ -15,6 +15,7 @@
         TooManyBackfills, BackfillHasEnded,
         IdempotencyKeyReused,
         DefinitionExists, DefinitionIsShipped, DefinitionIsRetired
+        ThingArchived              it has ended, and what happened is in an archive
       NotAllowed                 it is not for this person to do
         NotAnApprover, DutiesNotSeparate
       BadInput                   what was given does not suit what it is for
@@ -199,6 +200,12 @@ class DefinitionIsShipped(Conflict):
 
 class DefinitionIsRetired(Conflict):
     code = "DEFINITION_RETIRED"
+
+
+class ThingArchived(Conflict):
+    """It has ended long ago, and its events were moved to an archive."""
+
+    code = "ARCHIVED"
 
 
 class NotAllowed(Refusal):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import click
 
+from interfaces.archive_cli import ArchiveActions, archive_commands
 from interfaces.audit_cli import AuditActions, audit_commands
 
 
@@ -61,6 +62,11 @@ class Actions(Protocol):
     @property
     def audit(self) -> AuditActions:
         """Those about the audit trail."""
+        ...
+
+    @property
+    def archives(self) -> ArchiveActions:
+        """Those about archives."""
         ...
 
 
@@ -185,6 +191,8 @@ def command_line(actions: Actions, version: str) -> click.Group:
         """SIMULATION: run the service with simulated neighbours and show it at work."""
         _carry_out(lambda: actions.demo(config, stop_after=stop_after))
 
+    for command in archive_commands(actions.archives, config_option, _carry_out):
+        main.add_command(command)
     main.add_command(audit_commands(actions.audit, config_option, _carry_out))
     return main
 

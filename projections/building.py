@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
+from domain.archived import documents_left
 from domain.event import Recorded
 from domain.privacy import ErasureCarriedOut
 from projections.ports import Container, Document, Log
@@ -66,16 +67,25 @@ class Site(Protocol):
     ) -> None:
         """Write documents by container, and how far all have come, at once.
 
-        One that is there at the same or a later version stays as it is, but for what is ``remade``.
+        One that is there at the same or a later version stays as it is, but for what is ``remade``, or taken
+        away where it has no body.
         """
+        ...
+
+
+class Live(Protocol):
+    """The live documents: what the log does not make any more is taken from there."""
+
+    async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
+        """Those of the (tenant, id) keys that exist."""
         ...
 
 
 class StreamedLog(Log, Protocol):
     """A log whose streams can be asked for."""
 
-    async def load(self, stream: str) -> Sequence[Recorded]:
-        """Every event of a stream."""
+    async def load_left(self, stream: str) -> Sequence[Recorded]:
+        """Every event of a stream, or what is left of them."""
         ...
 
 
@@ -89,11 +99,14 @@ class Builder:
         site: Site,
         *,
         begun: Progress | None,
+        live: Live,
         now: Callable[[], datetime],
         tell: Callable[[Progress], None] = lambda progress: None,
         batch_size: int = BATCH,
     ) -> None:
-        self._folds = [_Fold(projection, site, may_be_there=begun is not None) for projection in projections]
+        self._folds = [
+            _Fold(projection, site, live, may_be_there=begun is not None) for projection in projections
+        ]
         self._log = log
         self._site = site
         self._now = now
@@ -162,7 +175,7 @@ class Builder:
         for event in (recorded.event for recorded in events):
             if isinstance(event, ErasureCarriedOut):
                 for stream in event.streams:
-                    loaded = await self._log.load(stream)
+                    loaded = await self._log.load_left(stream)
                     for fold in self._folds:
                         remade[fold.name] += await fold.remade(loaded)
         return remade
@@ -185,20 +198,22 @@ class Builder:
 class _Fold:
     """One projection over batch after batch."""
 
-    def __init__(self, projection: Projection, site: Site, *, may_be_there: bool) -> None:
+    def __init__(self, projection: Projection, site: Site, live: Live, *, may_be_there: bool) -> None:
         self.name = projection.container.name
         self._projection = projection
         self._site = site
+        self._live = live
         self._may_be_there = may_be_there
         self._recent: dict[Key, State] = {}
         self._before: dict[Key, State] = {}
 
     async def over(self, events: Sequence[Recorded], watch: Watch | None) -> list[Document]:
         """The documents that a batch makes or changes, in their last state."""
+        carried = await self._carried(events)
         reads = self._projection.reads
         wanted = [(recorded, ids) for recorded in events if (ids := reads(recorded.event))]
         if not wanted:
-            return []
+            return carried
         await self._bring_in({(recorded.meta.tenant, id) for recorded, ids in wanted for id in ids})
         changed: dict[Key, None] = {}
         for recorded, ids in wanted:
@@ -212,7 +227,7 @@ class _Fold:
                 raise
             except Exception:
                 self._leave_behind(recorded.stream, recorded.version)
-        made = []
+        made = carried
         for key in changed:
             version, body = self._recent[key]
             try:
@@ -224,8 +239,18 @@ class _Fold:
         self._let_go()
         return made
 
+    async def _carried(self, events: Sequence[Recorded]) -> list[Document]:
+        """The live documents of what was archived; they do not change any more."""
+        keys = documents_left(self.name, events)
+        return list((await self._live.get_many(self._projection.container, keys)).values()) if keys else []
+
     async def remade(self, events: Sequence[Recorded]) -> list[Document]:
-        """The documents of one stream that there are, made again at the versions that they are at."""
+        """The documents of one stream that there are, made again at the versions that they are at.
+
+        Nobody can make those of an archived one again: without a body they are taken away.
+        """
+        if gone := documents_left(self.name, events):
+            return [Document(*key, 0, b"") for key in gone]
         states = states_of(self._projection, events)
         if not states:
             return []

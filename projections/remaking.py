@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
+from domain.archived import documents_left
 from domain.errors import StoreUnavailable
 from domain.event import Recorded
 from projections.ports import Document, MendableDocuments
@@ -15,7 +16,7 @@ from projections.projection import Key, Projection, State, follow
 from projections.size_limit import encoded_within_limit
 
 Loads = Callable[[str], Awaitable[Sequence[Recorded]]]
-"""Every event of a stream."""
+"""Every event of a stream, or what is left of them."""
 
 _MOST_RACES = 20
 
@@ -56,8 +57,23 @@ class Remaker:
             StoreUnavailable: somebody else keeps writing them.
         """
         for stream in streams:
-            if states := states_of(self._projection, await self._loads(stream)):
+            events = await self._loads(stream)
+            if gone := documents_left(self._projection.container.name, events):
+                await self._take_away(gone)
+            elif states := states_of(self._projection, events):
                 await self._replace(states)
+
+    async def _take_away(self, keys: Sequence[Key]) -> None:
+        """Those of an archived stream: nobody can make them again without what was erased."""
+        container = self._projection.container
+        for _ in range(_MOST_RACES):
+            found = await self._documents.get_many(container, keys)
+            keys = list(
+                await self._documents.replace(container, {key: (each, None) for key, each in found.items()})
+            )
+            if not keys:
+                return
+        raise StoreUnavailable(f"documents of {container.name} are too busy to be taken away")
 
     async def _replace(self, states: Mapping[Key, Mapping[int, State]]) -> None:
         container, keys = self._projection.container, list(states)

@@ -171,9 +171,14 @@ class AuditedLog:
                 aside.rename(self.anchor_file)
 
     async def _verified(self) -> dict[str, Any]:
-        with redirect_stdout(io.TextIOWrapper(io.BytesIO())) as said:
-            sound = await verify_live(self.settings, [self.public_key], [], as_json=True)
-        return _told(said, sound)
+        return await verified_store(self.settings, self.public_key)
+
+
+async def verified_store(settings: Settings, public_key: Path) -> dict[str, Any]:
+    """What the command line finds in a store."""
+    with redirect_stdout(io.TextIOWrapper(io.BytesIO())) as said:
+        sound = await verify_live(settings, [public_key], [], as_json=True)
+    return _told(said, sound)
 
 
 def verify_file(export: Path, keys: Sequence[Path] = (), anchors: Sequence[Path] = ()) -> dict[str, Any]:

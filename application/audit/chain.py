@@ -9,6 +9,7 @@ from struct import Struct
 
 import msgspec
 
+from application.archived_state import archived_leaf
 from application.log_copy import Entry
 
 FORMAT = "workflow-orchestrator audit v1"
@@ -58,6 +59,12 @@ def leaf_of(stream: str, version: int, topic: str, state: bytes) -> bytes:
     ).digest()
 
 
+def leaf_in_log(event: Entry) -> bytes:
+    """The hash of what an event is, or was before it was moved to an archive."""
+    archived = archived_leaf(event.state)
+    return leaf_of(event.stream, event.version, event.topic, event.state) if archived is None else archived
+
+
 def genesis_of(tenant: str) -> bytes:
     """What a tenant's first event follows."""
     return sha256(_GENESIS + tenant.encode()).digest()
@@ -80,5 +87,5 @@ def tenant_of(stream: str) -> str:
 
 def link_after(before: Head, event: Entry) -> Link:
     """The place of the event that comes next."""
-    leaf = leaf_of(event.stream, event.version, event.topic, event.state)
+    leaf = leaf_in_log(event)
     return Link(number=before.number + 1, leaf=leaf, chain=linked(before.chain, leaf))

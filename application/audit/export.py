@@ -5,13 +5,14 @@ costs the same memory however much there is, and holds nothing of the store whil
 """
 
 import base64
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 from anyio.to_thread import run_sync
 
+from application.archived_state import archive_of, archived_leaf
 from application.audit.anchors import Signer, signed_head
 from application.audit.chain import FORMAT, Head, genesis_of
 from application.audit.ports import Indexed, IndexReader, StoredLog, Wanted, microseconds
@@ -58,17 +59,8 @@ class Export:
         """
         head = await self._index.head(wanted.tenant)
         first, previous = await self._first(wanted, head)
-        yield _line(
-            {
-                "kind": "header",
-                "format": FORMAT,
-                "tenantId": wanted.tenant,
-                "from": head.number + 1 if first is None else first.number,
-                "previous": previous.hex(),
-                "number": head.number,
-                "exportedAt": timestamp(self._clock.now()),
-            }
-        )
+        begins = head.number + 1 if first is None else first.number
+        yield self._header(wanted.tenant, begins, previous, head.number)
         everything = Wanted(tenant=wanted.tenant, before_position=head.position + 1)
         beyond = head.position if first is None else first.position - 1
         while rows := await self._index.page(everything, beyond=beyond, limit=AT_ONCE):
@@ -77,6 +69,38 @@ class Export:
             yield await run_sync(self._lines, rows, set(asked), entries)
             beyond = rows[-1].position
         yield _line({"kind": "head", **self._told(head)})
+
+    async def selected(self, tenant: str, positions: Collection[int]) -> AsyncGenerator[bytes, None]:
+        """The same of the events at some positions, with the hashes of all that is between them, and the head
+        as it was after the last of them: what an archive holds."""
+        first, last = await self._index.at(min(positions)), await self._index.at(max(positions))
+        if first is None or last is None:
+            raise LookupError("the index does not have what is to be exported")
+        before = await self._index.preceding(tenant, first.position)
+        previous = genesis_of(tenant) if before is None else before.chain
+        yield self._header(tenant, first.number, previous, last.number)
+        wanted = Wanted(tenant=tenant, before_position=last.position + 1)
+        beyond = first.position - 1
+        while rows := await self._index.page(wanted, beyond=beyond, limit=AT_ONCE):
+            asked = {row.position for row in rows}.intersection(positions)
+            entries: Mapping[int, Entry] = await self._log.at(asked) if asked else {}
+            yield await run_sync(self._lines, rows, asked, entries)
+            beyond = rows[-1].position
+        head = Head(tenant=tenant, number=last.number, position=last.position, chain=last.chain)
+        yield _line({"kind": "head", **self._told(head)})
+
+    def _header(self, tenant: str, begins: int, previous: bytes, number: int) -> bytes:
+        return _line(
+            {
+                "kind": "header",
+                "format": FORMAT,
+                "tenantId": tenant,
+                "from": begins,
+                "previous": previous.hex(),
+                "number": number,
+                "exportedAt": timestamp(self._clock.now()),
+            }
+        )
 
     async def _first(self, wanted: Wanted, head: Head) -> tuple[Indexed | None, bytes]:
         """The first event, and the chain's hash before it."""
@@ -94,6 +118,8 @@ class Export:
         )
 
     def _event(self, row: Indexed, entry: Entry | None) -> bytes:
+        if entry is not None and archived_leaf(entry.state) == row.leaf:
+            return _leaf(row, archive_of(entry.stream, entry.state))
         line: dict[str, Any] = {
             "kind": "event",
             "number": row.number,
@@ -141,8 +167,10 @@ def _is_asked(row: Indexed, wanted: Wanted) -> bool:
     )
 
 
-def _leaf(row: Indexed) -> bytes:
-    return _line({"kind": "leaf", "number": row.number, "leaf": row.leaf.hex(), "hash": row.chain.hex()})
+def _leaf(row: Indexed, archive: str | None = None) -> bytes:
+    """The hashes alone; ``archive`` names the file that has the event, if it was asked for and is in one."""
+    line = {"kind": "leaf", "number": row.number, "leaf": row.leaf.hex(), "hash": row.chain.hex()}
+    return _line(line if archive is None else {**line, "archive": archive})
 
 
 def _line(content: dict[str, Any]) -> bytes:

@@ -21,6 +21,7 @@ class Line(msgspec.Struct, rename="camel"):
     topic: str = ""
     state: str | None = None
     state_base64: str | None = None
+    archive: str | None = None
     event: msgspec.Raw = msgspec.Raw()
     keys: tuple[str | None, ...] = ()
     begins: int = msgspec.field(default=1, name="from")

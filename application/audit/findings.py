@@ -51,6 +51,8 @@ class Report:
         self.events = 0
         self.withheld = 0
         """Events of which the hash alone was told."""
+        self.archived: dict[str, int] = {}
+        """Events that are in archives, by the names of the files: their hashes were checked, and no more."""
         self.anchors = 0
         self.heads: dict[str, tuple[int, str]] = {}
         """The end of each chain as it was computed: number and hash."""
@@ -59,6 +61,13 @@ class Report:
     def is_sound(self) -> bool:
         """Whether nothing was found."""
         return not self.findings
+
+    def note_archives(self) -> None:
+        """Say which archives are to be looked at too."""
+        for file, events in sorted(self.archived.items()):
+            self.notes.append(
+                f"{events} events are in the archive {file}, and their hashes here: verify it with --export"
+            )
 
     def add(self, finding: Finding) -> None:
         """Tell of something."""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from application.archived_state import left_of
 from application.audit.chain import Head, beginning_of, link_after, tenant_of
 from application.audit.ports import Indexed, Noted, microseconds
 from application.log_copy import Entry
@@ -35,6 +36,10 @@ _decoder = msgspec.json.Decoder(_State)
 
 def noted(entry: Entry) -> Noted:
     """An event with what is kept of it. One that is damaged is kept too: it is there, and it is hashed."""
+    if (left := left_of(entry.state)) is not None:
+        return Noted(
+            entry, left.actor, left.correlation_id, left.causation_id, microseconds(left.at), left.keys
+        )
     try:
         state = _decoder.decode(entry.state)
     except (msgspec.MsgspecError, UnicodeDecodeError):

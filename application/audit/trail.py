@@ -6,7 +6,7 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from application.audit.anchors import Anchor, AnchorBook
-from application.audit.chain import Head, leaf_of
+from application.audit.chain import Head, leaf_in_log
 from application.audit.ports import Indexed, IndexReader, StoredLog, Wanted
 from application.event_log import BEGINNING, position_of
 from application.log_copy import Entry
@@ -29,12 +29,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_intact(self) -> bool:
-        """Whether the log still has what was indexed."""
+        """Whether the log still has what was indexed, or its hash where it is in an archive."""
         entry = self.entry
         return (
             entry is not None
             and (entry.stream, entry.version) == (self.indexed.stream, self.indexed.version)
-            and leaf_of(entry.stream, entry.version, entry.topic, entry.state) == self.indexed.leaf
+            and leaf_in_log(entry) == self.indexed.leaf
         )
 
 

@@ -136,6 +136,7 @@ class _Walk:
             self._report.notes.append(
                 f"{self.erased} personal values are shown as erased: their sealed bytes were checked"
             )
+        self._report.note_archives()
         self._report.heads[self._tenant] = self.number, self._chain.hex()
 
     def _check_link(self, line: Line, following: int | None) -> None:
@@ -188,6 +189,8 @@ class _Walk:
         stated = hash_of(line.leaf)
         if line.kind == "leaf":
             self._report.withheld += 1
+            if line.archive is not None:
+                self._report.archived[line.archive] = self._report.archived.get(line.archive, 0) + 1
             return stated, True
         state = state_of(line)
         if state is None:

@@ -7,6 +7,7 @@ appended meanwhile is not looked at.
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
+from application.archived_state import archive_of
 from application.audit.anchors import Anchor
 from application.audit.chain import Head, beginning_of, genesis_of, link_after, linked, tenant_of
 from application.audit.findings import Anchored, Finding, Kind, Report
@@ -124,6 +125,7 @@ class _Comparison:
                 )
         for tenant, anchored in self._anchored.items():
             anchored.end(self._heads[tenant].number if tenant in self._heads else 0)
+        self._report.note_archives()
         for tenant, head in self._heads.items():
             self._report.heads[tenant] = head.number, head.chain.hex()
         for head in await index.heads(0):
@@ -150,6 +152,8 @@ class _Comparison:
         tenant = tenant_of(entry.stream)
         before = self._heads.get(tenant) or beginning_of(tenant)
         link = link_after(before, entry)
+        if (archive := archive_of(entry.stream, entry.state)) is not None:
+            self._report.archived[archive] = self._report.archived.get(archive, 0) + 1
         self._heads[tenant] = Head(tenant=tenant, number=link.number, position=entry.id, chain=link.chain)
         if tenant in self._anchored:
             self._anchored[tenant].walk(link.number, link.chain)

@@ -128,6 +128,18 @@ def put_back(
             _at(data, each.at[:-1])[each.at[-1]] = msgspec.json.decode(value)
 
 
+def opened_values(
+    sealed: Sequence[Sealed], keys: Sequence[bytes | None], stream: str, version: int
+) -> list[Any]:
+    """The values themselves, of those that open."""
+    found = [
+        ciphers.opened(key, each.text, place_of(stream, version, each.at))
+        for each, key in zip(sealed, keys, strict=True)
+        if key is not None
+    ]
+    return [msgspec.json.decode(value) for value in found if value is not None]
+
+
 def _named(member: str, around: Sequence[Mapping[str, Any]]) -> str | None:
     """The nearest member of that name, if it is an id."""
     for each in around:

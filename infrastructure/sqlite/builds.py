@@ -125,9 +125,12 @@ class SqliteBuilds:
             for name, documents in made.items():
                 _put(connection, self._places[name], documents)
             for name, documents in remade.items():
-                statement = f'UPDATE "{self._places[name].name}" SET body = ? WHERE tenant = ? AND id = ?'
-                rows = [(each.body.decode(), each.tenant, each.id) for each in documents]
+                table = self._places[name].name
+                statement = f'UPDATE "{table}" SET body = ? WHERE tenant = ? AND id = ?'
+                rows = [(each.body.decode(), each.tenant, each.id) for each in documents if each.body]
                 connection.executemany(statement, rows)
+                gone = [(each.tenant, each.id) for each in documents if not each.body]
+                connection.executemany(f'DELETE FROM "{table}" WHERE tenant = ? AND id = ?', gone)
             for name in self._places:
                 note_build(connection, name, progress)
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from pydantic.alias_generators import to_camel
 
+from domain.archived import ArchivedEvent, Moved
 from domain.event import Recorded
 from domain.values import timestamp
 
@@ -19,20 +20,31 @@ def audit_event(recorded: Recorded) -> bytes:
 def shown_event(recorded: Recorded) -> dict[str, Any]:
     """The same, to be put into something larger."""
     meta = recorded.meta
+    archived = recorded if isinstance(recorded, ArchivedEvent) else None
     shown: dict[str, Any] = {
         "eventId": str(recorded.event_id),
-        "type": recorded.event.TOPIC,
-        "schemaVersion": recorded.event.SCHEMA_VERSION,
+        "type": recorded.event.TOPIC if archived is None else archived.topic,
+        "schemaVersion": recorded.event.SCHEMA_VERSION if archived is None else archived.schema_version,
         "version": recorded.version,
         "timestamp": timestamp(recorded.timestamp),
         "actor": meta.actor,
         "correlationId": meta.correlation_id,
-        "commandId": meta.command_id,
     }
+    if meta.command_id:
+        shown["commandId"] = meta.command_id
     if meta.causation_id is not None:
         shown["causationId"] = meta.causation_id
     shown["data"] = _shown(recorded.event)
+    if archived is not None:
+        shown["archived"] = {"file": archived.archive, **_how(archived.moved)}
     return shown
+
+
+def _how(moved: Moved | None) -> dict[str, Any]:
+    """How a thing came into its archive, as it stands with the first of its events."""
+    if moved is None:
+        return {}
+    return {name: getattr(moved, name) for name in ("sha256", "events", "at", "by", "why")}
 
 
 def _shown(value: object) -> object:

@@ -16,6 +16,7 @@ from domain.errors import (
     NotAllowed,
     NotFound,
     Refusal,
+    ThingArchived,
     VersionMismatch,
 )
 from interfaces.rest.answers import json_response
@@ -24,6 +25,7 @@ from interfaces.rest.models import Fault
 STATUS_OF: Mapping[type[Refusal], int] = {
     NotAllowed: 403,
     NotFound: 404,
+    ThingArchived: 410,
     Conflict: 409,
     VersionMismatch: 412,
     BadInput: 400,

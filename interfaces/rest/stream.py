@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from application.event_store import EventStore
 from application.watching import Watches
 from domain import workflow
+from domain.archived import refuse_archived
 from domain.errors import WorkflowNotFound
 from domain.event import Event, Recorded
 from domain.values import is_uuid
@@ -68,7 +69,8 @@ class StreamRoutes:
         stream = workflow_stream(caller.tenant, workflow_id)
         version = 0
         if is_uuid(workflow_id):
-            _, version = await self._service.store.history(stream, before=1, limit=1)
+            newest, version = await self._service.store.history(stream, before=None, limit=1)
+            refuse_archived(newest)
         if not version:
             raise WorkflowNotFound(f"there is no workflow {workflow_id}")
         if after > version:

@@ -30,8 +30,8 @@ def between(postgres_store_url: str) -> Iterator[Proxy]:
 @pytest.fixture(params=[True, False], ids=["group commit", "each alone"])
 def store(request: pytest.FixtureRequest, between: Proxy) -> Iterator[EventStore]:
     with open_logs(postgres_settings(between.url(), connections=9)) as logs:
-        together = {"threads": 1, "at_once": 100} if request.param else {"threads": 6, "at_once": 1}
-        yield EventStore(logs.open(), **together)
+        threads, at_once = (1, 100) if request.param else (6, 1)
+        yield EventStore(logs.open(), threads=threads, at_once=at_once)
 
 
 async def fire(store: EventStore, stream: str, answers: dict[str, Committed]) -> None:

@@ -75,6 +75,8 @@ def test_migrate_tells_what_it_did_and_then_the_service_runs(
         "applied 0005 step_calls",
         "applied 0006 audit",
         "applied 0007 personal_keys",
+        "applied 0008 snapshots",
+        "applied 0009 archive",
         f"the event store's schema is at version {NEWEST}",
     ]
     assert second.stdout.splitlines() == [f"the event store's schema is at version {NEWEST}"]

@@ -59,9 +59,12 @@ async def materialize(documents: MemoryDocuments, log: list[Recorded]) -> None:
         await one.handle([each for each in log if one.wants(each.event)], LEASE)
 
 
-async def begun(scratch: SqliteScratch, log: ListLog, *, up_to: int) -> Builder:
+async def begun(
+    scratch: SqliteScratch, log: ListLog, *, up_to: int, live: MemoryDocuments | None = None
+) -> Builder:
     await scratch.begin([each.container for each in PROJECTIONS], "a test")
-    builder = Builder(PROJECTIONS, cast(StreamedLog, log), scratch, begun=None, now=lambda: NOW)
+    live = live or MemoryDocuments()
+    builder = Builder(PROJECTIONS, cast(StreamedLog, log), scratch, begun=None, live=live, now=lambda: NOW)
     await builder.catch_up(is_beyond=lambda position: int(position) > up_to)
     return builder
 

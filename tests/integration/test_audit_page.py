@@ -12,11 +12,12 @@ from tests.harness import service_process
 from tests.pages import in_order, page, steps
 
 PAGE = page("audit.md")
+ABOVE, RETENTION = PAGE.split("## Retention and size")
 TENANT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 
 
 def test_every_command_of_the_page_prints_what_it_says(tmp_path: Path) -> None:
-    key_first, *rest = steps(PAGE)
+    key_first, *rest = steps(ABOVE)
     in_order([key_first], tmp_path)
     with service_process(
         tmp_path,
@@ -26,6 +27,21 @@ def test_every_command_of_the_page_prints_what_it_says(tmp_path: Path) -> None:
     ) as process:
         places = {"URL": process.url, "TENANT": TENANT, "DATA_DIR": str(process.data_dir)}
         in_order(rest, tmp_path, **places)
+
+
+def test_every_command_about_archives_prints_what_it_says(tmp_path: Path) -> None:
+    """On a store of its own, with an approval that is decided."""
+    key_first, *rest = steps(ABOVE)
+    in_order([key_first], tmp_path)
+    places = {
+        "AUDIT_SIGNING_KEY_FILE": str(tmp_path / "key.pem"),
+        "AUDIT_ANCHOR_FILE": str(tmp_path / "audit-anchors.ndjson"),
+    }
+    with service_process(tmp_path, overlay=None, AUDIT_ANCHOR_EVERY_SECONDS="0.1", **places) as process:
+        anchored = [step for step in rest if step[0].startswith("until")]
+        in_order([*rest[:4], *anchored], tmp_path, URL=process.url, TENANT=TENANT)
+        process.terminate()
+    in_order(steps(RETENTION), tmp_path, DATA_DIR=str(process.data_dir), **places)
 
 
 def test_the_program_of_the_page_verifies_an_export_and_finds_a_change(tmp_path: Path) -> None:

@@ -140,7 +140,9 @@ async def test_a_build_that_was_begun_before_an_erasure_has_nothing_clear_after_
                 begun: Progress | None = (await site.begin([APPROVALS.container], "one"))[
                     APPROVALS.container.name
                 ]
-                return Builder([APPROVALS], sealed.log.store, site, begun=begun, now=lambda: NOW)
+                return Builder(
+                    [APPROVALS], sealed.log.store, site, begun=begun, live=documents, now=lambda: NOW
+                )
 
             first = await builder()
             await first.catch_up()

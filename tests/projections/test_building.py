@@ -75,7 +75,13 @@ def builder(log: ListLog, site: MemorySite, batch_size: int = 100) -> Builder:
         return NOW
 
     return Builder(
-        PROJECTIONS, cast(StreamedLog, log), site, begun=site.progress, now=now, batch_size=batch_size
+        PROJECTIONS,
+        cast(StreamedLog, log),
+        site,
+        begun=site.progress,
+        live=MemoryDocuments(),
+        now=now,
+        batch_size=batch_size,
     )
 
 

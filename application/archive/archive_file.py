@@ -1,0 +1,155 @@
+"""An archive's file: an export of some of a tenant's events, on the disk and verified before one gives way.
+
+While its events give way to what is left of them it has another name (``.pending``), so that whoever was
+killed meanwhile finds it again, and finishes.
+"""
+
+import gzip
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from application.audit.anchors import PublicKey
+from application.audit.export_lines import Line, read_line, state_of
+from application.audit.verify_export import NoExport, verify_export
+from application.event_log import number_of
+from application.log_copy import Entry
+
+PART, PENDING = ".part", ".pending"
+
+_CHUNK = 1 << 20
+_LEVEL = 6
+
+
+class NoArchive(Exception):
+    """A file is no archive, or not as it was written."""
+
+
+class _Position(msgspec.Struct):
+    position: str
+
+
+_position = msgspec.json.Decoder(_Position)
+
+
+async def write(path: Path, lines: AsyncIterator[bytes], keys: Mapping[str, PublicKey]) -> str:
+    """Write an archive and read it back; it then stands at its pending name. The SHA-256 of the file.
+
+    Raises:
+        NoArchive: what is there is not what was written.
+        OSError: it cannot be written.
+    """
+    part, pending = _named(path, PART), _named(path, PENDING)
+    with part.open("wb") as raw:
+        with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as packed:
+            async for chunk in lines:
+                packed.write(chunk)
+        raw.flush()
+        os.fsync(raw.fileno())
+    verify(part, keys)
+    part.rename(pending)
+    _sync(path.parent)
+    return sha256_of(pending)
+
+
+def verify(file: Path, keys: Mapping[str, PublicKey]) -> None:
+    """Read it to its end.
+
+    Raises:
+        NoArchive: something in it is not as it was written.
+    """
+    try:
+        with opened(file) as lines:
+            report = verify_export(lines, keys)
+    except (NoExport, OSError, EOFError) as error:
+        raise NoArchive(f"{file}: {error}") from error
+    if report.findings:
+        raise NoArchive(f"{file}: {report.findings[0].what}")
+
+
+def entries_in(file: Path) -> Iterator[Entry]:
+    """The events that it holds, in the log's order.
+
+    Raises:
+        NoArchive: there is something in it that is none.
+    """
+    with opened(file) as lines:
+        for text in lines:
+            line = read_line(text)
+            if line is not None and line.kind == "event":
+                yield _entry(file, line, text)
+
+
+def tenant_of(file: Path) -> str:
+    """Whose events it holds.
+
+    Raises:
+        NoArchive: it is no archive.
+    """
+    try:
+        with opened(file) as lines:
+            header = read_line(next(iter(lines), b""))
+    except (OSError, EOFError) as error:
+        raise NoArchive(f"{file}: {error}") from error
+    if header is None or header.kind != "header":
+        raise NoArchive(f"{file}: it does not begin with the header of an export")
+    return header.tenant_id
+
+
+def finish(path: Path) -> None:
+    """All of it has given way: the file gets its name."""
+    _named(path, PENDING).rename(path)
+    _sync(path.parent)
+
+
+def pending_in(folder: Path) -> list[Path]:
+    """The names-to-be of the archives that were not finished; what was not even written is thrown away."""
+    for part in folder.glob(f"*.ndjson.gz{PART}"):
+        part.unlink()
+    return sorted(each.with_name(each.name.removesuffix(PENDING)) for each in folder.glob(f"*{PENDING}"))
+
+
+def pending(path: Path) -> Path:
+    """Where it is until it is finished."""
+    return _named(path, PENDING)
+
+
+def opened(file: Path) -> gzip.GzipFile:
+    """Its lines."""
+    return gzip.open(file, "rb")
+
+
+def is_there(file: Path) -> bool:
+    """Whether there is such a file."""
+    return file.is_file()
+
+
+def sha256_of(file: Path) -> str:
+    """The hash of the file as it is on the disk, in hexadecimal digits."""
+    digest = sha256()
+    with file.open("rb") as opened:
+        while chunk := opened.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _entry(file: Path, line: Line, text: bytes) -> Entry:
+    state, id = state_of(line), number_of(_position.decode(text).position)
+    if state is None or id is None:
+        raise NoArchive(f"{file}: event {line.number} is not whole")
+    return Entry(id, line.stream, line.version, line.topic, state)
+
+
+def _named(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

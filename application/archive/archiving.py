@@ -1,0 +1,225 @@
+"""Moves finished things out of the log into files, one file a tenant, and the way back.
+
+First the file is on the disk, and read back; then its events give way, family by family, each in one
+transaction. So a kill at any moment leaves every event in the log or in a file, and another run finishes.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from anyio.to_thread import run_sync
+
+from application.archive import archive_file
+from application.archive.families import Family, families_of, together
+from application.archive.ports import ArchiveLog, Documents, Finished, Replacement
+from application.archived_state import SUFFIX, archived_leaf, archived_state, file_of
+from application.audit.anchors import PublicKey
+from application.audit.chain import leaf_of
+from application.audit.ports import IndexReader, StoredLog, microseconds
+from application.event_log import number_of
+from application.log_copy import Entry
+from domain.archived import Moved
+from domain.values import timestamp
+
+MOST_IN_A_FILE = 50_000
+"""Events; a family is not split. Those of one file are in memory while they give way, some 100 MB."""
+
+_AT_ONCE = 500
+"""Events that give way in one transaction, or a family if that has more; PostgreSQL lets nobody append for so
+long."""
+
+Lines = Callable[[str, Collection[int]], AsyncIterator[bytes]]
+"""An export of a tenant's events at some positions."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What is to be archived, where to, and what is noted with it."""
+
+    out: Path
+    before: datetime
+    tenant: str | None
+    by: str
+    why: str
+    now: datetime
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What an archive holds, and how many things have given way for it now."""
+
+    tenant: str
+    things: int
+    events: int
+    file: Path
+    sha256: str
+
+
+class Archiving:
+    """Over one log and its index."""
+
+    def __init__(
+        self,
+        log: StoredLog,
+        index: IndexReader,
+        archive: ArchiveLog,
+        lines: Lines,
+        finished: Finished,
+        documents: Documents,
+        keys: Mapping[str, PublicKey],
+    ) -> None:
+        self._log = log
+        self._index = index
+        self._archive = archive
+        self._lines = lines
+        self._finished = finished
+        self._documents = documents
+        self._keys = keys
+        self.held_back_by = ""
+        """The follower that has not come so far, where one holds something back."""
+
+    async def plan(self, order: Order) -> AsyncIterator[tuple[str, Sequence[Family]]]:
+        """The families of each tenant that are to go, as many as go into a file; nothing is done."""
+        until = await self._until(order)
+        for head in await self._index.heads(0):
+            if order.tenant not in (None, head.tenant):
+                continue
+            chosen: list[Family] = []
+            events = 0
+            async for family in families_of(head.tenant, self._index, self._log, until=until):
+                if await self._may_go(family, order.before):
+                    chosen.append(family)
+                    events += sum(len(thing.positions) for thing in family)
+                if events >= MOST_IN_A_FILE:
+                    yield head.tenant, chosen
+                    chosen, events = [], 0
+            if chosen:
+                yield head.tenant, chosen
+
+    async def run(self, order: Order) -> AsyncIterator[Told]:
+        """Finish what was begun, then archive each tenant's.
+
+        Raises:
+            NoArchive: a file is not what was written; nothing of it has given way since.
+            OSError: a file cannot be written.
+        """
+        for path in archive_file.pending_in(order.out):
+            yield await self._finish(path, order)
+        async for tenant, families in self.plan(order):
+            positions = {position for family in families for thing in family for position in thing.positions}
+            stamp = order.now.strftime("%Y%m%dT%H%M%SZ")
+            path = order.out / file_of(tenant, f"{stamp}-{min(positions)}")
+            await archive_file.write(path, self._lines(tenant, positions), self._keys)
+            yield await self._finish(path, order)
+
+    async def restore(self, file: Path) -> int:
+        """Put the events of an archive back in their places; how many were not there.
+
+        Raises:
+            NoArchive: the file is not what was written.
+        """
+        await run_sync(archive_file.verify, file, self._keys)
+        restored = 0
+        things = _by_stream(archive_file.entries_in(file))
+        for some in _lots([[thing] for thing in things.values()]):
+            entries = [entry for family in some for thing in family for entry in thing]
+            here = await self._log.at([entry.id for entry in entries])
+            replacements = [
+                Replacement(here[entry.id], entry.state)
+                for entry in entries
+                if entry.id in here and archived_leaf(here[entry.id].state) == _leaf(entry)
+            ]
+            if replacements and await self._archive.replace(replacements, ()):
+                restored += len(replacements)
+        return restored
+
+    async def _until(self, order: Order) -> int:
+        """Up to where everybody has handled what happened, and the index has it."""
+        reached = number_of(await self._index.reached()) or 0
+        handled = await self._archive.handled_until()
+        if handled is None or handled[0] >= reached:
+            return reached
+        next_ones = await self._index.read(handled[0], 1)
+        if next_ones and next_ones[0].at < microseconds(order.before):
+            self.held_back_by = handled[1]
+        return handled[0]
+
+    async def _may_go(self, family: Family, before: datetime) -> bool:
+        if any(thing.latest_at >= microseconds(before) for thing in family):
+            return False
+        for thing in family:
+            entries = await self._log.at(thing.positions)
+            events = [entries[position] for position in thing.positions if position in entries]
+            whole = [entry.version for entry in events] == list(range(1, len(thing.positions) + 1))
+            if not whole or not self._finished(events):
+                return False
+        return True
+
+    async def _finish(self, path: Path, order: Order) -> Told:
+        """Let what is in a file give way in the log; what is no more as it was in the file stays."""
+        pending = archive_file.pending(path)
+        await run_sync(archive_file.verify, pending, self._keys)
+        digest = await run_sync(archive_file.sha256_of, pending)
+        moved = Moved(sha256=digest, events=0, at=timestamp(order.now), by=order.by, why=order.why)
+        tenant = archive_file.tenant_of(pending)
+        archive = path.name.removeprefix(f"{tenant}-").removesuffix(SUFFIX)
+        things = _by_stream(archive_file.entries_in(pending))
+        families = together([thing[0] for thing in things.values()])
+        done = 0
+        for some in _lots([[things[stream] for stream in family] for family in families]):
+            if await self._give_way([thing for family in some for thing in family], archive, moved):
+                done += sum(map(len, some))
+                continue
+            for family in some:
+                done += len(family) if await self._give_way(family, archive, moved) else 0
+        archive_file.finish(path)
+        await self._archive.tidy()
+        events = sum(map(len, things.values()))
+        return Told(tenant, done, events, path, digest)
+
+    async def _give_way(self, things: Sequence[Sequence[Entry]], archive: str, moved: Moved) -> bool:
+        replacements = [each for thing in things for each in self._replacements(thing, archive, moved)]
+        return await self._archive.replace(
+            replacements, [(thing[-1].stream, thing[-1].version) for thing in things]
+        )
+
+    def _replacements(self, thing: Sequence[Entry], archive: str, moved: Moved) -> list[Replacement]:
+        note = msgspec.structs.replace(moved, events=len(thing), documents=self._documents(thing))
+        return [
+            Replacement(
+                entry,
+                archived_state(
+                    entry.state,
+                    leaf=_leaf(entry),
+                    archive=archive,
+                    moved=note if entry.version == 1 else None,
+                ),
+            )
+            for entry in thing
+        ]
+
+
+def _leaf(entry: Entry) -> bytes:
+    return leaf_of(entry.stream, entry.version, entry.topic, entry.state)
+
+
+def _by_stream(entries: Iterator[Entry]) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(entry.stream, []).append(entry)
+    return found
+
+
+def _lots(families: Sequence[Sequence[Sequence[Entry]]]) -> Iterator[Sequence[Sequence[Sequence[Entry]]]]:
+    """Families for a transaction each."""
+    some: list[Sequence[Sequence[Entry]]] = []
+    events = 0
+    for family in families:
+        size = sum(map(len, family))
+        if some and events + size > _AT_ONCE:
+            yield some
+            some, events = [], 0
+        some.append(family)
+        events += size
+    if some:
+        yield some

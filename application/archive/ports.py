@@ -1,0 +1,46 @@
+"""What archiving needs of the store, as protocols."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from application.log_copy import Entry
+
+
+class Replacement(msgspec.Struct, frozen=True):
+    """A stored event, and the state that is to stand in place of its own."""
+
+    entry: Entry
+    state: bytes
+
+
+class ArchiveLog(Protocol):
+    """The log where events give way to what is left of them.
+
+    All raise StoreUnavailable when the store is away.
+    """
+
+    async def handled_until(self) -> tuple[int, str] | None:
+        """The id up to which every follower beside the log has come, and the name of the last of them; none
+        where nobody has followed it."""
+        ...
+
+    async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:
+        """Put states in place of others, all in one transaction that no append comes between.
+
+        Nothing is done where one of the states is not what it was, or one of the streams goes on after the
+        version that it is to end with.
+        """
+        ...
+
+    async def tidy(self) -> None:
+        """Give back the room, as far as the store can do that beside others."""
+        ...
+
+
+Finished = Callable[[Sequence[Entry]], bool]
+"""Whether a thing has come to an end that it stays at, by all its events."""
+
+Documents = Callable[[Sequence[Entry]], dict[str, list[str]]]
+"""The ids of the documents that a thing's events make, by container."""

@@ -1,0 +1,220 @@
+"""What long streams had come to, kept beside the log, so that a process that does not remember one need not
+read it from the first event.
+
+A snapshot is derived: it may be thrown away, is no part of the hash chain, and nobody is shown it. It counts
+only where it was made by this release's code, is whole, and the log still has the event that it ends with,
+byte for byte. Otherwise the stream is read as if there were none.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from threading import Lock
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from eventsourcing.persistence import StoredEvent
+from immutables import Map
+
+import domain
+from application import event_mapper
+from application.audit.chain import leaf_of
+from application.event_log import EventLog
+from application.recipe import recipe_of
+from application.snapshot_bytes import Unreadable, from_bytes, to_bytes
+
+EVERY = 1_000
+"""Events that may follow a snapshot before there is another: to read them takes 6 to 12 ms."""
+
+_AT_ONCE = 1_000
+
+_GROWN_BY = 10
+"""A long stream's next snapshot is made when the stream is longer by a tenth: it is as large as the past is
+long, so that all that are ever written cost each event the same."""
+
+log = structlog.get_logger(__name__)
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a stream: what it had come to at a version, and what proves that it is of use.
+
+    ``leaf`` is the hash of the event at that version (docs/audit.md); ``digest`` is over all the rest.
+    """
+
+    stream: str
+    version: int
+    recipe: str
+    leaf: bytes
+    body: bytes
+    digest: bytes
+
+    def computed_digest(self) -> bytes:
+        """What ``digest`` is if all of it arrived."""
+        parts = (self.stream.encode(), b"%d" % self.version, self.recipe.encode(), self.leaf, self.body)
+        return sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).digest()
+
+
+class SnapshotStore(Protocol):
+    """Where they are kept. Any thread may use it; its errors are the store's own."""
+
+    def versions(self) -> Mapping[str, int]:
+        """The streams that have one, with the version that it is of."""
+        ...
+
+    def get(self, stream: str) -> Snapshot | None:
+        """A stream's."""
+        ...
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Keep it in place of the one that is there; not of a stream that was forgotten."""
+        ...
+
+    def forget(self, stream: str) -> None:
+        """Throw a stream's away, and keep none of it again, whoever may still have one to put there."""
+        ...
+
+    def close(self) -> None:
+        """It is not used any more."""
+        ...
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What a snapshot holds."""
+
+    version: int
+    state: Any
+    commands: Map[str, int]
+    digests: Map[str, str]
+    erasures: int = 0
+    """As they were counted by the process when it read the stream; not kept."""
+
+
+class Snapshots:
+    """Those of one log. They are made on a thread of their own, behind the commands."""
+
+    def __init__(self, store: SnapshotStore, log: EventLog, *, every: int = EVERY) -> None:
+        self._store = store
+        self._log = log
+        self._every = every
+        self._recipe = recipe()
+        self._versions: dict[str, int] = {}
+        self._tried: dict[str, int] = {}
+        """The version at which one was last made, also where that came to nothing."""
+        self._clean: dict[str, int] = {}
+        """Up to which version a stream's last snapshot, which is of use, has nothing that is sealed."""
+        self._guard = Lock()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="snapshots")
+        self._known = False
+
+    def of(self, stream: str) -> tuple[Kept, bytes] | None:
+        """What a stream had come to, and the hash of the event that it must still have there.
+
+        A stream that had none when this process first asked, nor has got one from it, is not looked up.
+        """
+        try:
+            with self._guard:
+                if not self._known:
+                    self._known = True
+                    self._versions = dict(self._store.versions())
+                if stream not in self._versions:
+                    return None
+            found = self._store.get(stream)
+        except Exception as error:
+            log.warning("snapshot_not_read", stream=stream, error=f"{type(error).__name__}: {error}")
+            found = None
+        kept = None if found is None else self._read(found)
+        if kept is None or found is None:
+            self.distrust(stream)
+            return None
+        with self._guard:
+            self._clean[stream] = found.version
+        return kept, found.leaf
+
+    def distrust(self, stream: str) -> None:
+        """Look at a stream's snapshot no more: it is of no use to this release, or on this log."""
+        with self._guard:
+            self._versions.pop(stream, None)
+            self._tried.pop(stream, None)
+            self._clean.pop(stream, None)
+
+    def offer(self, stream: str, kept: Kept) -> None:
+        """Make one of what a stream has come to, if it has gone on far enough since the last."""
+        if kept.version <= self._every:
+            return
+        with self._guard:
+            last = max(self._versions.get(stream, 0), self._tried.get(stream, 0))
+            if kept.version - last <= max(self._every, kept.version // _GROWN_BY):
+                return
+            self._tried[stream] = kept.version
+        with suppress(RuntimeError):
+            self._thread.submit(self._make, stream, kept)
+
+    def forget(self, stream: str) -> None:
+        """Throw a stream's away for good: its events are not to be read any more as they were.
+
+        Raises:
+            Exception: the store's own; it may still be there.
+        """
+        self.distrust(stream)
+        self._store.forget(stream)
+
+    def close(self) -> None:
+        """Finish what is to be made, and use the store no more."""
+        self._thread.shutdown(wait=True)
+        self._store.close()
+
+    def _make(self, stream: str, kept: Kept) -> None:
+        try:
+            body = to_bytes((kept.state, kept.commands, kept.digests))
+            newest = self._log.stored_between(stream, kept.version - 1, kept.version)
+            if not newest or self._tells_what_is_sealed(stream, kept, body):
+                return
+            snapshot = self._snapshot(stream, kept.version, body, newest[0])
+            read = self._read(snapshot)
+            if read is None or msgspec.structs.replace(read, erasures=kept.erasures) != kept:
+                log.warning("snapshot_not_made", stream=stream, why="it does not come back as it was")
+                return
+            self._store.put(snapshot)
+            with self._guard:
+                self._versions[stream] = self._clean[stream] = kept.version
+        except Exception as error:
+            log.warning("snapshot_not_made", stream=stream, error=f"{type(error).__name__}: {error}")
+
+    def _tells_what_is_sealed(self, stream: str, kept: Kept, body: bytes) -> bool:
+        """Whether a state may have a value in clear that is sealed in the log.
+
+        What the last snapshot came from was looked through for that one. A key that was destroyed since the
+        state was read cannot be told from one that had been, so then it may.
+        """
+        if self._log.see_erasures() != kept.erasures:
+            return True
+        for after in range(self._clean.get(stream, 0), kept.version, _AT_ONCE):
+            for event in self._log.stored_between(stream, after, min(after + _AT_ONCE, kept.version)):
+                for value in self._log.sealed_values(event):
+                    if not isinstance(value, str) or value.encode("utf-8", "surrogatepass") in body:
+                        return True
+        return self._log.erasures != kept.erasures
+
+    def _snapshot(self, stream: str, version: int, body: bytes, event: StoredEvent) -> Snapshot:
+        leaf = leaf_of(stream, event.originator_version, event.topic, event.state)
+        made = Snapshot(stream=stream, version=version, recipe=self._recipe, leaf=leaf, body=body, digest=b"")
+        return msgspec.structs.replace(made, digest=made.computed_digest())
+
+    def _read(self, snapshot: Snapshot) -> Kept | None:
+        """What it holds, if it is of this release and whole."""
+        if snapshot.recipe != self._recipe or snapshot.digest != snapshot.computed_digest():
+            return None
+        try:
+            state, commands, digests = from_bytes(snapshot.body)
+            return Kept(snapshot.version, state, commands, digests)
+        except (Unreadable, TypeError, ValueError):
+            return None
+
+
+@cache
+def recipe() -> str:
+    """By what streams are folded now."""
+    return recipe_of(domain, event_mapper)

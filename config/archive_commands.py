@@ -1,0 +1,214 @@
+"""Moves what is finished into archives, and back: over which stores, and what is said about it."""
+
+import getpass
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import click
+import msgspec
+from eventsourcing.persistence import StoredEvent
+from pydantic_core import PydanticCustomError
+
+from application.archive import archive_file
+from application.archive.archive_file import NoArchive
+from application.archive.archiving import Archiving, Order
+from application.archive.finished import is_finished
+from application.archive.ports import ArchiveLog
+from application.audit.anchors import PublicKey
+from application.audit.export import Export
+from application.event_mapper import read_with
+from application.log_copy import Entry
+from config.audit import signer_of
+from config.audit_commands import public_keys_in
+from config.audit_stores import AuditSources, open_audit_for_reading
+from config.container import Projections
+from config.folders import claim
+from config.postgres import require_postgres
+from config.sections import Settings
+from config.start import CannotStart, first_line
+from config.stores import DOCUMENTS_FILE
+from domain.errors import Failure
+from domain.event import Recorded
+from infrastructure.clock import SystemClock
+from infrastructure.postgres.archive_log import PostgresArchiveLog
+from infrastructure.postgres.database import PostgresDatabase
+from infrastructure.sqlite.archive_log import SqliteArchiveLog
+from infrastructure.sqlite.database import SqliteDatabase
+from infrastructure.sqlite.event_store import followers_file
+from infrastructure.sqlite.snapshots import SqliteSnapshots, snapshots_file
+from interfaces.definitions.durations import seconds_of
+from interfaces.rest.audit import shown_event
+from projections.projection import Projection
+
+
+async def archive(
+    settings: Settings,
+    out: Path | None,
+    *,
+    older_than: str,
+    tenant: str | None,
+    reason: str | None,
+    dry_run: bool,
+) -> None:
+    """Move the finished things whose last event is older than that to files in a folder.
+
+    Raises:
+        CannotStart: a store or the folder is of no use, or a file is not what was written.
+    """
+    if out is None and not dry_run:
+        raise CannotStart("--out DIR is missing: where the archives go; or ask with --dry-run")
+    now = SystemClock().now()
+    order = Order(
+        out=out or Path(),
+        before=now - timedelta(seconds=_seconds(older_than)),
+        tenant=None if tenant is None else tenant.lower(),
+        by=f"system:{getpass.getuser()}",
+        why=reason or f"older than {older_than}",
+        now=now,
+    )
+    async with AsyncExitStack() as stack:
+        archiving = await _opened(settings, stack, (), alone=not dry_run)
+        try:
+            if dry_run:
+                await _tell_plan(archiving, order)
+            else:
+                order.out.mkdir(parents=True, exist_ok=True)
+                await _carry_out(archiving, order)
+        except (NoArchive, OSError, Failure) as error:
+            raise CannotStart(f"given up half-way; archive again, it goes on from there: {error}") from error
+        if archiving.held_back_by:
+            click.echo(f"what {archiving.held_back_by} has not handled yet was left out")
+
+
+async def restore(settings: Settings, file: Path, public_keys: Sequence[Path]) -> None:
+    """Put the events of an archive back into the log.
+
+    Raises:
+        CannotStart: the store is of no use, or the file is not as it was written.
+    """
+    async with AsyncExitStack() as stack:
+        archiving = await _opened(settings, stack, public_keys, alone=True)
+        try:
+            restored = await archiving.restore(file)
+        except (NoArchive, OSError, Failure) as error:
+            raise CannotStart(f"given up; what was put back stays: {error}") from error
+    click.echo(f"{file}: {restored} events are back in the log")
+
+
+async def _carry_out(archiving: Archiving, order: Order) -> None:
+    found = False
+    async for told in archiving.run(order):
+        found = True
+        size = told.file.stat().st_size
+        click.echo(
+            f"{told.tenant}: {_counted(told.things, 'thing')}, {_counted(told.events, 'event')}: {told.file}"
+            f" ({size:,} bytes, sha256 {told.sha256})"
+        )
+    if not found:
+        click.echo("nothing is to be archived")
+
+
+async def _tell_plan(archiving: Archiving, order: Order) -> None:
+    found = False
+    async for tenant, families in archiving.plan(order):
+        found = True
+        things = [thing for family in families for thing in family]
+        events = sum(len(thing.positions) for thing in things)
+        told = f"{_counted(len(things), 'thing')}, {_counted(events, 'event')}"
+        click.echo(f"{tenant}: {told} would be archived")
+    if not found:
+        click.echo("nothing is to be archived")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _seconds(text: str) -> float:
+    try:
+        return seconds_of(text)
+    except PydanticCustomError as error:
+        raise CannotStart(f"--older-than {text}: {error.message()}") from error
+
+
+async def _opened(
+    settings: Settings, stack: AsyncExitStack, public_keys: Sequence[Path], *, alone: bool
+) -> Archiving:
+    signer = signer_of(settings)
+    keys: dict[str, PublicKey] = {**public_keys_in(public_keys)}
+    if signer is not None:
+        keys[signer.key_id] = signer.public
+    try:
+        log = await _archive_log(settings, stack, alone=alone)
+        sources = await open_audit_for_reading(settings, stack)
+    except (OSError, Failure) as error:
+        raise CannotStart(f"the event store cannot be used: {first_line(error)}") from error
+    return _over(settings, sources, log, keys)
+
+
+def _over(
+    settings: Settings, sources: AuditSources, log: ArchiveLog, keys: Mapping[str, PublicKey]
+) -> Archiving:
+    exports = Export(
+        sources.log, sources.index, _read_sealed, shown_event, signer_of(settings), SystemClock()
+    )
+    projections = Projections.named_by(settings).all()
+
+    def documents(events: Sequence[Entry]) -> dict[str, list[str]]:
+        return documents_of(projections, [_read(event) for event in events])
+
+    return Archiving(sources.log, sources.index, log, exports.selected, _finished, documents, keys)
+
+
+def _read(entry: Entry) -> Recorded:
+    """As it reads without a key."""
+    return read_with(StoredEvent(entry.stream, entry.version, entry.topic, entry.state), [])[0]
+
+
+def _read_sealed(entry: Entry) -> tuple[Recorded, list[bytes | None]]:
+    """What is erased one day must not be in a file in clear, nor what opens it."""
+    return _read(entry), []
+
+
+def documents_of(projections: Sequence[Projection], events: Sequence[Recorded]) -> dict[str, list[str]]:
+    """The ids of the documents that events make, by container."""
+    made: dict[str, list[str]] = {}
+    for projection in projections:
+        ids = {id: None for recorded in events for id in projection.reads(recorded.event)}
+        if ids:
+            made[projection.container.name] = list(ids)
+    return made
+
+
+def _finished(events: Sequence[Entry]) -> bool:
+    try:
+        return is_finished(events[0].stream, [_read(event) for event in events])
+    except (LookupError, ValueError, msgspec.MsgspecError):
+        return False
+
+
+async def _archive_log(settings: Settings, stack: AsyncExitStack, *, alone: bool) -> ArchiveLog:
+    """In SQLite something is changed ``alone``: a service remembers streams, and is not told."""
+    url = settings.storage.effective_event_store_url.get_secret_value()
+    if not url.startswith("sqlite:///"):
+        await require_postgres(settings, url)
+        postgres = PostgresDatabase(url, size=1)
+        await postgres.open()
+        stack.push_async_callback(postgres.close)
+        return PostgresArchiveLog(postgres)
+    path = Path(url.removeprefix("sqlite:///"))
+    if not archive_file.is_there(path):
+        raise CannotStart(f"there is no event store {path}")
+    if alone:
+        claim(path.parent, "storage.event_store_url", stack)
+    files = [followers_file(path), settings.storage.data_dir / DOCUMENTS_FILE]
+    databases = [
+        SqliteDatabase(file, synchronous="FULL") for file in [path, *filter(archive_file.is_there, files)]
+    ]
+    for database in databases:
+        stack.callback(database.close)
+    snapshots = SqliteSnapshots(snapshots_file(path))
+    stack.callback(snapshots.close)
+    return SqliteArchiveLog(databases[0], databases[1:], snapshots)

@@ -1,0 +1,56 @@
+"""What is left of an event whose payload was moved to an archive: see ADR 28."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from domain.errors import ThingArchived
+from domain.event import Recorded
+
+
+class Moved(msgspec.Struct, frozen=True, array_like=True):
+    """How a thing came into its archive; it stands with the first of its events.
+
+    ``documents`` are the ids of those that its events had made, by container: nobody can tell it from what is
+    left. ``sha256`` is that of the archive's file.
+    """
+
+    sha256: str
+    events: int
+    at: str
+    by: str
+    why: str
+    documents: Mapping[str, Sequence[str]] = {}
+
+
+class ArchivedEvent(Recorded, frozen=True, kw_only=True):
+    """An event in its place, without its payload: what it was, and in which archive's file it is."""
+
+    topic: str
+    schema_version: int
+    archive: str
+    moved: Moved | None = None
+
+
+def documents_left(container: str, events: Iterable[Recorded]) -> list[tuple[str, str]]:
+    """The (tenant, id) of the documents of a container that archived events had made."""
+    return [
+        (recorded.meta.tenant, id)
+        for recorded in events
+        if isinstance(recorded, ArchivedEvent) and recorded.moved is not None
+        for id in recorded.moved.documents.get(container, ())
+    ]
+
+
+def refuse_archived(events: Iterable[Recorded]) -> None:
+    """Where one of a thing's events is archived, nothing can be made of it.
+
+    Raises:
+        ThingArchived: one is.
+    """
+    for recorded in events:
+        if isinstance(recorded, ArchivedEvent):
+            raise ThingArchived(
+                f"it has ended, and its events were moved to the archive {recorded.archive}",
+                {"archive": recorded.archive},
+            )

@@ -1,0 +1,91 @@
+"""Events of a log in PostgreSQL that give way to what is left of them, beside services that go on."""
+
+from collections.abc import Sequence
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from application.archive.ports import Replacement
+from application.event_log import PARTITION
+from infrastructure.postgres.database import PostgresDatabase
+
+_ALONE = "SELECT set_config('lock_timeout', '10s', true), pg_advisory_xact_lock(3051, 1)"
+"""Appends take the same lock: see ``0002_append_in_one_order.sql``. They wait a second for it at most."""
+
+_HANDLED = (
+    "SELECT split_part(position, '-', 2)::bigint, follower FROM public.follower_positions"
+    " WHERE partition = %s ORDER BY 1 LIMIT 1"
+)
+_GOES_ON = (
+    "SELECT EXISTS (SELECT FROM unnest(%s::text[], %s::bigint[]) AS ended (stream, version)"
+    " JOIN public.workflow_orchestrator_events"
+    " ON originator_id = ended.stream AND originator_version = ended.version + 1)"
+)
+_UPDATE = (
+    "UPDATE public.workflow_orchestrator_events AS stored SET state = given.state"
+    " FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bytea[], %s::bytea[])"
+    " AS given (id, stream, version, was, state)"
+    " WHERE stored.originator_id = given.stream AND stored.originator_version = given.version"
+    " AND stored.notification_id = given.id AND stored.state = given.was"
+)
+_FORGET = (
+    "UPDATE public.stream_snapshots SET version = 0, recipe = '', leaf = '', body = '', digest = '',"
+    " forgotten = true WHERE stream = ANY(%s)"
+)
+
+
+class PostgresArchiveLog:
+    """Over the log's database."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    async def handled_until(self) -> tuple[int, str] | None:
+        """The id up to which every follower has come, and the name of the last of them."""
+        async with self._database.connection() as connection:
+            row = await (await connection.execute(_HANDLED, (PARTITION,))).fetchone()
+        return None if row is None else (int(row[0]), str(row[1]))
+
+    async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:
+        """Put states in place of others, all or none; no append comes between."""
+        try:
+            async with self._database.transaction() as connection:
+                if not await _replaced(connection, replacements, ends):
+                    raise _NotAsItWas
+        except _NotAsItWas:
+            return False
+        return True
+
+    async def tidy(self) -> None:
+        """Let the next appends have the room: the table's own settings let it grow very far before."""
+        async with self._database.connection() as connection:
+            await connection.execute("VACUUM (ANALYZE) public.workflow_orchestrator_events")
+
+
+async def _replaced(
+    connection: AsyncConnection[TupleRow],
+    replacements: Sequence[Replacement],
+    ends: Sequence[tuple[str, int]],
+) -> bool:
+    await connection.execute(_ALONE)
+    streams, versions = [stream for stream, _ in ends], [version for _, version in ends]
+    row = await (await connection.execute(_GOES_ON, (streams, versions))).fetchone()
+    if row is None or row[0]:
+        return False
+    was = [each.entry for each in replacements]
+    cursor = await connection.execute(
+        _UPDATE,
+        (
+            [entry.id for entry in was],
+            [entry.stream for entry in was],
+            [entry.version for entry in was],
+            [entry.state for entry in was],
+            [each.state for each in replacements],
+        ),
+    )
+    await connection.execute(_FORGET, (streams,))
+    return cursor.rowcount == len(replacements)
+
+
+class _NotAsItWas(Exception):
+    """Rolls the transaction back."""

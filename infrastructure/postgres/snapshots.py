@@ -1,0 +1,62 @@
+"""Snapshots in PostgreSQL, over the connections of the log: see ``0008_snapshots.sql``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from eventsourcing.postgres import PostgresDatastore
+from psycopg.rows import tuple_row
+
+from application.snapshots import Snapshot
+
+_PUT = (
+    "INSERT INTO public.stream_snapshots AS kept (stream, version, recipe, leaf, body, digest)"
+    " VALUES (%s, %s, %s, %s, %s, %s)"
+    " ON CONFLICT (stream) DO UPDATE SET version = excluded.version, recipe = excluded.recipe,"
+    " leaf = excluded.leaf, body = excluded.body, digest = excluded.digest"
+    " WHERE NOT kept.forgotten"
+)
+_FORGET = (
+    "INSERT INTO public.stream_snapshots VALUES (%s, 0, '', '', '', '', true)"
+    " ON CONFLICT (stream) DO UPDATE SET version = 0, recipe = '', leaf = '', body = '', digest = '',"
+    " forgotten = true"
+)
+
+
+class PostgresSnapshots:
+    """A connection for each use."""
+
+    def __init__(self, datastore: PostgresDatastore) -> None:
+        self._datastore = datastore
+
+    def versions(self) -> Mapping[str, int]:
+        """The streams that have one, with the version that it is of."""
+        return dict(self._rows("SELECT stream, version FROM public.stream_snapshots WHERE NOT forgotten", ()))
+
+    def get(self, stream: str) -> Snapshot | None:
+        """A stream's."""
+        rows = self._rows(
+            "SELECT stream, version, recipe, leaf, body, digest FROM public.stream_snapshots"
+            " WHERE stream = %s AND NOT forgotten",
+            (stream,),
+        )
+        return Snapshot(**dict(zip(Snapshot.__struct_fields__, rows[0], strict=True))) if rows else None
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Keep it in place of the one that is there; not of a stream that was forgotten."""
+        self._rows(_PUT, msgspec.structs.astuple(snapshot))
+
+    def forget(self, stream: str) -> None:
+        """Throw a stream's away, and keep none of it again."""
+        self._rows(_FORGET, (stream,))
+
+    def close(self) -> None:
+        """Nothing: the connections are the log's."""
+
+    def _rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        with (
+            self._datastore.get_connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            cursor.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []

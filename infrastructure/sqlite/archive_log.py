@@ -1,0 +1,74 @@
+"""Events of a log in SQLite that give way to what is left of them. The folder is claimed: nobody appends.
+
+The file does not become smaller, and must not be made so by VACUUM, which gives rows without a key of their
+own other ids, and ids are the log's order; what is free is used by the next appends. ``copy-log`` into
+another file makes a small one, with the same ids.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+from application.archive.ports import Replacement
+from application.event_log import PARTITION, number_of
+from application.snapshots import SnapshotStore
+from infrastructure.sqlite.database import SqliteDatabase
+
+_GOES_ON = "SELECT 1 FROM stored_events WHERE originator_id = ? AND originator_version = ?"
+_UPDATE = (
+    "UPDATE stored_events SET state = ?"
+    " WHERE rowid = ? AND originator_id = ? AND originator_version = ? AND state = ?"
+)
+
+
+class SqliteArchiveLog:
+    """Over the log's file and the files that hold followers' positions."""
+
+    def __init__(
+        self, log: SqliteDatabase, positions: Sequence[SqliteDatabase], snapshots: SnapshotStore
+    ) -> None:
+        self._log = log
+        self._positions = positions
+        self._snapshots = snapshots
+
+    async def handled_until(self) -> tuple[int, str] | None:
+        """The id up to which every follower has come, and the name of the last of them."""
+
+        def select(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+            known = "SELECT 1 FROM sqlite_master WHERE name = 'follower_positions'"
+            if connection.execute(known).fetchone() is None:
+                return []
+            select = "SELECT position, follower FROM follower_positions WHERE partition = ?"
+            return connection.execute(select, (PARTITION,)).fetchall()
+
+        found = [row for file in self._positions for row in await file.read(select)]
+        return min(((number_of(position) or 0, follower) for position, follower in found), default=None)
+
+    async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:
+        """Put states in place of others, all or none."""
+
+        def write(connection: sqlite3.Connection) -> bool:
+            for stream, version in ends:
+                if connection.execute(_GOES_ON, (stream, version + 1)).fetchone():
+                    return False
+            for each in replacements:
+                was = each.entry
+                values = (each.state, was.id, was.stream, was.version, was.state)
+                if connection.execute(_UPDATE, values).rowcount != 1:
+                    raise _NotAsItWas
+            return True
+
+        try:
+            was_done = await self._log.write(write)
+        except _NotAsItWas:
+            return False
+        known = self._snapshots.versions() if was_done else {}
+        for stream in known.keys() & {stream for stream, _ in ends}:
+            self._snapshots.forget(stream)
+        return was_done
+
+    async def tidy(self) -> None:
+        """Nothing: see above."""
+
+
+class _NotAsItWas(Exception):
+    """Rolls the transaction back."""

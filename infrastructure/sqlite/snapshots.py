@@ -1,0 +1,98 @@
+"""Snapshots in SQLite, in a file of their own: what is derived takes no turns with what is not.
+
+The file may be deleted while nobody runs.
+"""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+import msgspec
+
+from application.snapshots import Snapshot
+
+T = TypeVar("T")
+
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS stream_snapshots (stream TEXT PRIMARY KEY, version INTEGER NOT NULL,"
+    " recipe TEXT NOT NULL, leaf BLOB NOT NULL, body BLOB NOT NULL, digest BLOB NOT NULL,"
+    " forgotten INTEGER NOT NULL DEFAULT 0)"
+)
+_PUT = (
+    "INSERT INTO stream_snapshots (stream, version, recipe, leaf, body, digest) VALUES (?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (stream) DO UPDATE SET version = excluded.version, recipe = excluded.recipe,"
+    " leaf = excluded.leaf, body = excluded.body, digest = excluded.digest"
+    " WHERE NOT forgotten"
+)
+_FORGET = (
+    "INSERT INTO stream_snapshots VALUES (?, 0, '', x'', x'', x'', 1)"
+    " ON CONFLICT (stream) DO UPDATE SET version = 0, recipe = '', leaf = x'', body = x'', digest = x'',"
+    " forgotten = 1"
+)
+
+
+class SqliteSnapshots:
+    """One connection, used by one thread at a time. The file is made with the first snapshot."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._turn = Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def versions(self) -> Mapping[str, int]:
+        """The streams that have one, with the version that it is of."""
+        if not self._path.exists():
+            return {}
+        select = "SELECT stream, version FROM stream_snapshots WHERE NOT forgotten"
+        return self._with(lambda connection: dict(connection.execute(select).fetchall()))
+
+    def get(self, stream: str) -> Snapshot | None:
+        """A stream's."""
+        select = (
+            "SELECT stream, version, recipe, leaf, body, digest FROM stream_snapshots"
+            " WHERE stream = ? AND NOT forgotten"
+        )
+        row = self._with(lambda connection: connection.execute(select, (stream,)).fetchone())
+        return None if row is None else Snapshot(**dict(zip(Snapshot.__struct_fields__, row, strict=True)))
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Keep it in place of the one that is there; not of a stream that was forgotten."""
+        values = msgspec.structs.astuple(snapshot)
+        self._with(lambda connection: connection.execute(_PUT, values))
+
+    def forget(self, stream: str) -> None:
+        """Throw a stream's away, and keep none of it again."""
+        self._with(lambda connection: connection.execute(_FORGET, (stream,)))
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._turn:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _with(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._turn:
+            if self._connection is None:
+                self._connection = _opened(self._path)
+            with self._connection:
+                return work(self._connection)
+
+
+def snapshots_file(path: Path) -> Path:
+    """The file of the snapshots beside a log."""
+    return path.with_name(f"{path.stem}-snapshots.db")
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """``secure_delete``: what was forgotten is not left in the file's free pages."""
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=1.0)
+    try:
+        for statement in ("PRAGMA secure_delete=ON", "PRAGMA synchronous=NORMAL", _TABLE):
+            connection.execute(statement)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,75 @@
+"""``workflow-orchestrator archive``: what is finished goes to files, and comes back."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import click
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+CarryOut = Callable[[Callable[[], None]], None]
+
+
+class ArchiveActions(Protocol):
+    """What can be asked for about archives."""
+
+    def archive(
+        self,
+        config: Path | None,
+        out: Path | None,
+        *,
+        older_than: str,
+        tenant: str | None,
+        reason: str | None,
+        dry_run: bool,
+    ) -> None:
+        """Move what is finished to files."""
+        ...
+
+    def restore(self, config: Path | None, file: Path, public_keys: tuple[Path, ...]) -> None:
+        """Put the events of a file back."""
+        ...
+
+
+def archive_commands(
+    actions: ArchiveActions, config_option: Option, carry_out: CarryOut
+) -> list[click.Command]:
+    """The commands, over what carries them out."""
+    file = click.Path(path_type=Path, dir_okay=False)
+
+    @click.command()
+    @config_option
+    @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder for the files.")
+    @click.option("--older-than", default="90d", show_default=True, help="By the last event of a thing.")
+    @click.option("--tenant", help="Of that tenant alone.")
+    @click.option("--reason", help="Why; it is noted with what is left in the log.")
+    @click.option("--dry-run", is_flag=True, help="Tell how much it would be, and change nothing.")
+    def archive(
+        config: Path | None,
+        out: Path | None,
+        older_than: str,
+        tenant: str | None,
+        reason: str | None,
+        dry_run: bool,
+    ) -> None:
+        """Move finished things out of the log, to files that `audit verify --export` verifies.
+
+        Workflows with all that belongs to them, approvals, tasks and backfills. Their hashes stay, and so do
+        their documents. On PostgreSQL services may go on meanwhile; on SQLite stop the service first. What
+        was killed is finished by the next one with the same --out.
+        """
+        carry_out(
+            lambda: actions.archive(
+                config, out, older_than=older_than, tenant=tenant, reason=reason, dry_run=dry_run
+            )
+        )
+
+    @click.command("archive-restore")
+    @config_option
+    @click.argument("file", type=file)
+    @click.option("--public-key", "public_keys", type=file, multiple=True, help="Of who signed it.")
+    def restore(config: Path | None, file: Path, public_keys: tuple[Path, ...]) -> None:
+        """Put the events of an archive FILE back in their places in the log."""
+        carry_out(lambda: actions.restore(config, file, public_keys))
+
+    return [archive, restore]
