@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 _HERE = Path(__file__).parent
-_STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
+_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -45,15 +45,15 @@ class Pages:
 
 def static_routes() -> list[Route]:
     """The files that pages load."""
-    return [_file(name, media_type) for name, media_type in _STATIC.items()]
+    return [_file(path) for path in sorted((_HERE / "static").iterdir()) if path.suffix in _MEDIA_TYPES]
 
 
-def _file(name: str, media_type: str) -> Route:
+def _file(path: Path) -> Route:
     async def answer(request: Request) -> Response:
         headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-        return FileResponse(_HERE / "static" / name, media_type=media_type, headers=headers)
+        return FileResponse(path, media_type=_MEDIA_TYPES[path.suffix], headers=headers)
 
-    return Route(f"/console/static/{name}", answer, methods=["GET"])
+    return Route(f"/console/static/{path.name}", answer, methods=["GET"])
 
 
 def _when(moment: str) -> Markup:

@@ -1,66 +1,13 @@
 """The inbox in a real browser: one service with tokens, one Chromium."""
 
 import functools
-import os
-import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import jwt
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-from tests.harness import OTHER_TENANT, PATIENCE_SECONDS, TENANT, ServiceProcess, service_process
-from tests.services import missing
-
-SECRET = "a secret of at least thirty-two bytes"
-SCRIPT = "<script>document.title='caught'</script><img src=x onerror=\"document.title='caught'\">"
-
-
-def token(person: str, tenant: str = TENANT) -> str:
-    now = int(time.time())
-    claims = {
-        "sub": person,
-        "type": "access",
-        "tenantId": tenant,
-        "iss": "coder",
-        "iat": now,
-        "exp": now + 900,
-    }
-    return jwt.encode(claims, SECRET)
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    folder: Path = tmp_path_factory.mktemp("console")
-    with service_process(folder, JWT_SECRET=SECRET, BATCH_JOBS_ENABLED="false") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        missing("chromium")
-    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
-def signed_in(browser: Browser, service: ServiceProcess, person: str, tenant: str = TENANT) -> Page:
-    page = browser.new_context(viewport={"width": 360, "height": 800}).new_page()
-    page.set_default_timeout(PATIENCE_SECONDS * 1000)
-    page.goto(f"{service.url}/console")
-    page.get_by_label("Tenant").fill(tenant)
-    page.get_by_label("Access token").fill(token(person, tenant))
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("heading", name="Inbox").wait_for()
-    return page
+from tests.browser.visitor import SCRIPT, field, picture, serious, signed_in, token
+from tests.harness import OTHER_TENANT, TENANT, ServiceProcess, service_process
 
 
 def post(service: ServiceProcess, path: str, body: dict[str, object], person: str = "rita") -> str:
@@ -223,24 +170,3 @@ def test_a_form_of_another_site_does_nothing(service: ServiceProcess) -> None:
     )
     assert answer.status_code == 403
     assert "script-src 'self'" in answer.headers["content-security-policy"]
-
-
-def serious(page: Page) -> list[str]:
-    """What axe finds that keeps somebody out."""
-    found = Axe().run(page).response["violations"]
-    return [each["id"] for each in found if each["impact"] in ("serious", "critical")]
-
-
-def field(page: Page, name: str) -> str:
-    """What a hidden field of the page says."""
-    return page.locator(f"input[name={name}]").input_value()
-
-
-def picture(page: Page, name: str) -> None:
-    """A screenshot for docs/console.md, where ``CONSOLE_PICTURES`` names a folder."""
-    if folder := os.environ.get("CONSOLE_PICTURES"):
-        size = page.viewport_size
-        assert size is not None
-        page.set_viewport_size({"width": 1024, "height": 560})
-        page.screenshot(path=f"{folder}/{name}.png")
-        page.set_viewport_size(size)

@@ -1,0 +1,76 @@
+"""A request of somebody who is known, and what a page has to answer it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from domain.values import is_uuid
+from interfaces.console.api import Api, Refused
+from interfaces.console.pages import Pages
+from interfaces.ids import new_id
+from interfaces.rest.requests import raw_body
+
+HOME = "/console"
+_MOST_FORM_BYTES = 256 * 1024
+
+
+class Visit:
+    """Somebody asks for a page, or sends a form; ``api`` answers as to them."""
+
+    def __init__(self, request: Request, api: Api, person: str, pages: Pages, *, signs_in: bool) -> None:
+        self.request = request
+        self.api = api
+        self.person = person
+        self._pages = pages
+        self._signs_in = signs_in
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """What stands in the address."""
+        return self.request.query_params
+
+    def id_of(self, what: str) -> str:
+        """The id in the path, which goes into a path of the API and so may hold nothing else.
+
+        Raises:
+            Refused: it is none; ``what`` it would be the id of is said.
+        """
+        id = str(self.request.path_params["id"])
+        if not is_uuid(id):
+            raise Refused(404, "NOT_FOUND", f"there is no {what} {id}")
+        return quote(id.lower())
+
+    async def form(self) -> list[tuple[str, str]]:
+        """The fields of the form that was sent; raises as ``form_of``."""
+        return await form_of(self.request)
+
+    def page(self, template: str, context: Mapping[str, Any], refused: Refused | None = None) -> Response:
+        """A page, which says what of it the API refused."""
+        frame = frame_of(self.person, signs_in=self._signs_in)
+        status = refused.status if refused else 200
+        return self._pages.page(template, {**frame, **context, "refused": refused}, status=status)
+
+    def goes_to(self, address: str) -> Response:
+        """The page that is shown after a form."""
+        return RedirectResponse(address, status_code=303)
+
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+async def form_of(request: Request) -> list[tuple[str, str]]:
+    """The fields of the form that was sent.
+
+    Raises:
+        ApiError: it is too large.
+    """
+    raw = await raw_body(request, _MOST_FORM_BYTES)
+    return parse_qsl(raw.decode(errors="replace"))
+
+
+def frame_of(person: str | None, *, signs_in: bool) -> Mapping[str, Any]:
+    """What every page has; the key is for its form."""
+    return {"person": person, "signs_in": signs_in, "key": new_id()}
