@@ -7,7 +7,7 @@ a request on uvloop, where a service takes hundreds. What it took of a core is p
 import asyncio
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -127,11 +127,20 @@ async def until_documents(port: int, count: int, every: float = 0.02) -> float:
     return time.perf_counter()
 
 
-_HEADERS = "".join(f"{name}: {value}\r\n" for name, value in headers().items())
+def request_of(method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    """The bytes of a request with a JSON body."""
+    return _request(_head(method, path, _lines(headers)), body)
 
 
-def _head(method: str, path: str) -> bytes:
-    return f"{method} {path} HTTP/1.1\r\nHost: service\r\n{_HEADERS}".encode()
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+
+
+_HEADERS = _lines(headers())
+
+
+def _head(method: str, path: str, headers: str = _HEADERS) -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nHost: service\r\n{headers}".encode()
 
 
 def _request(head: bytes, body: bytes) -> bytes:
