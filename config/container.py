@@ -212,6 +212,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     )
     http_steps = build_http_steps(settings, stores, dispatch=dispatch, clock=clock, observe=metrics.step_call)
     signer = signer_of(settings)
+    anchoring = build_anchoring(settings, stores, signer, transport.publisher, clock) if signer else None
     parts = build_parts(
         settings,
         stores,
@@ -225,12 +226,14 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         clock=clock,
         holder=f"{socket.gethostname()}-{source.instance}-{uuid4().hex[:8]}",
         count_heartbeat=metrics.heartbeat,
-        anchoring=build_anchoring(settings, stores, signer, transport.publisher, clock) if signer else None,
+        anchoring=anchoring,
     )
     metrics.watch_followers(parts.statuses)
     metrics.watch_leases(parts.held)
     if (health := parts.job_health) is not None:
         metrics.watch_jobs(JobMetrics(jobs, schedules, lambda: health.standings, clock))
+    if anchoring is not None:
+        metrics.watch_anchoring(anchoring)
     if "publisher" in settings.service.roles:
         metrics.watch_circuits(http_steps.circuits.states)
 

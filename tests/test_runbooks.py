@@ -1,6 +1,8 @@
 """What the runbooks name exists: commands, routes, metrics, settings, log lines and each other."""
 
 import re
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config.settings import DEFAULT_FILE
 from interfaces.rest.metrics import Metrics
+from tests.builders import NOW
 from tests.harness import run_command
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +26,14 @@ NO_SETTINGS = {"PARKED", "EXCHANGE", "TOKEN", "SOURCE", "TARGET", "ACCESS_REFUSE
 """What looks like a variable and is none of the service's."""
 
 CODES = {"STORE_UNAVAILABLE", "OVERLOADED", "HITL_APPROVAL_NOT_PENDING", "TOO_MANY_BACKFILLS"}
+
+
+@dataclass
+class Anchored:
+    """What anchoring tells of itself."""
+
+    lost_heads: int
+    due_at: datetime | None
 
 
 def named(pattern: str, *, skip: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
@@ -72,12 +83,15 @@ def test_every_route_exists(runbook: str, route: str) -> None:
 
 @pytest.mark.parametrize(
     ("runbook", "metric"),
-    named(r"\b(\w+_total|follower_(?:lag|failing|handled|failures)\w*|lease_held|cosmos_request_\w+)\b"),
+    named(
+        r"\b(\w+_total|follower_(?:lag|failing|handled|failures)\w*|lease_held|audit_anchor_\w+|cosmos_request_\w+)\b"
+    ),
 )
 def test_every_metric_exists(runbook: str, metric: str) -> None:
     metrics = Metrics()
     metrics.watch_followers(list)
     metrics.watch_leases(dict)
+    metrics.watch_anchoring(Anchored(0, NOW))
     names = {family.name for family in text_string_to_metric_families(metrics.exposition().decode())}
     assert metric.removesuffix("_total") in names
 

@@ -7,6 +7,7 @@ need be twice, and never another in its place.
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import anyio
@@ -25,6 +26,9 @@ from domain.values import timestamp
 T = TypeVar("T")
 
 AT_ONCE = 500
+
+_LATE_INTERVALS = 2
+"""Anchoring is late after so many intervals without success."""
 
 _LOOK_AGAIN_SECONDS = 0.1
 
@@ -60,6 +64,11 @@ class Anchoring:
         self._in_file: set[str] = set()
         self._published: set[str] = set()
         self._failing_since: float | None = None
+        self.lost_heads = 0
+        """How many anchored heads the log no longer had when their tenants' next ones were, since start."""
+
+        self.due_at: datetime | None = None
+        """By when all heads are to be anchored again; past where that fails, or another instance does it."""
 
     @property
     def failing_seconds(self) -> float:
@@ -81,6 +90,7 @@ class Anchoring:
 
     async def run(self, lease: Lease) -> None:
         """Anchor at once, and then every so often, until :meth:`stop`."""
+        self.due_at = self.due_at or self._next_due()
         while not self._stopping.is_set():
             try:
                 await self.anchor(lease)
@@ -92,12 +102,16 @@ class Anchoring:
                     self._failing_since = anyio.current_time()
                 raise
             self._failing_since = None
+            self.due_at = self._next_due()
             with anyio.move_on_after(self._every_seconds):
                 await self._stopping.wait()
 
     def stop(self) -> None:
         """Ask :meth:`run` to return."""
         self._stopping.set()
+
+    def _next_due(self) -> datetime:
+        return self._clock.now() + _LATE_INTERVALS * timedelta(seconds=self._every_seconds)
 
     async def anchor(self, lease: Lease) -> None:
         """Anchor each head that has moved since its last anchor, up to what the log holds now.
@@ -128,6 +142,7 @@ class Anchoring:
     async def _made(self, head: Head, previous: Anchor | None) -> Anchor:
         held = previous is None or await self._still_holds(previous)
         if previous is not None and not held:
+            self.lost_heads += 1
             log.error(
                 "anchored_head_is_lost",
                 tenant_id=head.tenant,

@@ -1,9 +1,11 @@
 """Metrics, named as on the existing dashboards (wire contract, section 6), and ours beside them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
@@ -13,6 +15,13 @@ from application.ports import PublicMessage
 from projections.follower import FollowerStatus
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class Anchoring(Protocol):
+    """What anchors the heads of the audit trail."""
+
+    lost_heads: int
+    due_at: datetime | None
 
 
 class Metrics:
@@ -122,6 +131,10 @@ class Metrics:
         """Show which services are left alone, at each scrape."""
         self.registry.register(_Circuits(states))
 
+    def watch_anchoring(self, anchoring: Anchoring) -> None:
+        """Show whether the audit trail's heads are anchored in time, and still there, at each scrape."""
+        self.registry.register(_Anchoring(anchoring))
+
     def watch_jobs(self, jobs: Collector) -> None:
         """Show how each job fares, at each scrape."""
         self.registry.register(jobs)
@@ -142,6 +155,25 @@ class _Leases(Collector):
         for part, is_held in self._held().items():
             held.add_metric([part], float(is_held))
         return (held,)
+
+
+class _Anchoring(Collector):
+    def __init__(self, anchoring: Anchoring) -> None:
+        self._anchoring = anchoring
+
+    def collect(self) -> Iterable[Metric]:
+        lost = CounterMetricFamily(
+            "audit_heads_lost",
+            "Anchored heads that the log no longer had when their tenants' next ones were, since start.",
+        )
+        lost.add_metric([], self._anchoring.lost_heads)
+        due = GaugeMetricFamily(
+            "audit_anchor_due_timestamp_seconds",
+            "Unix time by which all heads are to be anchored again; take the max over the instances.",
+        )
+        if self._anchoring.due_at is not None:
+            due.add_metric([], self._anchoring.due_at.timestamp())
+        return (lost, due)
 
 
 class _Circuits(Collector):

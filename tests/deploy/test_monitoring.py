@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from application.job_commands import CompleteJobRun, FailJobRun, FireJob
 from domain.values import SYSTEM_TENANT
 from infrastructure.clock import SystemClock
+from infrastructure.signatures import new_key
 from tests.builders import metadata
 from tests.deploy.files import ROOT
 from tests.deploy.promql import ALERTS, DASHBOARD, RULES, Asked, asked, expressions, grouped_by, panels
@@ -51,7 +52,8 @@ def said(*command: str) -> str:
 @pytest.fixture(scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """What a service at work serves, after one of each."""
-    async with service(settings_in(tmp_path_factory.mktemp("served"))) as running:
+    settings = settings_in(tmp_path_factory.mktemp("served"), AUDIT_SIGNING_KEY=new_key()[0].decode())
+    async with service(settings) as running:
         metrics, now = running.container.metrics, SystemClock().now()
         metrics.heartbeat(True)
         metrics.step_call("risk_analytics", "answered", 0.1)
@@ -73,7 +75,8 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
                 for sample in family.samples:
                     found[sample.name] |= sample.labels.keys()
             has_failed = f'batch_job_runs_total{{batch_job="{JOB}",outcome="failed"}} 1.0' in text
-            return found if has_failed and "messages_published_total" in found else None
+            complete = {"messages_published_total", "audit_anchor_due_timestamp_seconds"} <= found.keys()
+            return found if has_failed and complete else None
 
         yield await eventually(there)
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -99,6 +100,24 @@ async def test_while_the_broker_is_away_the_same_anchors_wait(log: AuditedLog) -
     assert (await log.verify())["sound"]
 
 
+async def test_the_time_by_which_it_is_late_moves_on_with_each_success_alone(log: AuditedLog) -> None:
+    await log.index()
+    anchoring = log.anchoring()
+    begun, log.told.fails_after = log.clock.now(), 0
+    for _ in range(2):
+        with pytest.raises(BrokerUnavailable):
+            await anchoring.run(LEASE)
+        log.clock.advance(minutes=5)
+        assert anchoring.due_at == begun + timedelta(minutes=2)
+    log.told.fails_after = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anchoring.run, LEASE)
+        while not log.told.messages:
+            await anyio.sleep(0.01)
+        anchoring.stop()
+    assert anchoring.due_at == begun + timedelta(minutes=12)
+
+
 async def test_one_process_writes_an_anchor_into_the_file_once_however_long_the_broker_is_away(
     log: AuditedLog,
 ) -> None:
@@ -137,9 +156,14 @@ async def test_a_restored_log_is_anchored_on_and_the_break_is_told(log: AuditedL
     log.sql("DELETE FROM EVENTS WHERE ID > 8")
     await log.follower().take_over(LEASE)
     log.append((f"{TENANT}/9", 1))
-    await log.anchor()
+    await log.index()
+    anchoring = log.anchoring()
+    await anchoring.anchor(LEASE)
+    assert anchoring.lost_heads == 2
     last = [each for each in lines_of(log.anchor_file) if each["tenantId"] == TENANT][-1]
     assert (last["sequence"], last["previousHeld"]) == (2, False)
+    await anchoring.anchor(LEASE)
+    assert anchoring.lost_heads == 2, "it is counted once"
     told = await log.verify()
     assert "anchor_contradicted" in kinds(told)
     assert "truncated" in kinds(told)
