@@ -38,6 +38,7 @@ from config.http_steps import build_http_steps
 from config.parts import Parts, build_parts
 from config.progress import shown_build
 from config.sections import Settings
+from config.settings import DISTRIBUTION
 from config.stores import Stores, open_stores
 from config.transport import Transport, build_transport
 from infrastructure.clock import SystemClock
@@ -78,8 +79,6 @@ from projections.projection import Projection
 from projections.steps import Steps
 from projections.tasks import TaskCandidates, Tasks
 from projections.workflows import Workflows
-
-DISTRIBUTION = "workflow-orchestrator"
 
 
 class Projections(msgspec.Struct, frozen=True):

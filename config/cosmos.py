@@ -13,10 +13,12 @@ from tenacity import (
 )
 
 from config.sections import Settings
+from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
 from infrastructure.cosmos.checkpoints import CosmosCheckpoints
-from infrastructure.cosmos.database import CosmosDatabase, Observe
+from infrastructure.cosmos.database import CosmosDatabase, Unusable
 from infrastructure.cosmos.documents import CosmosDocuments
+from infrastructure.cosmos.observing import Observe
 from projections.ports import Container
 
 log = structlog.get_logger(__name__)
@@ -34,7 +36,7 @@ async def open_cosmos(
 
     Raises:
         StoreUnavailable: the account stayed away longer than the settings allow.
-        Unusable: it does not let us in, or a container does not fit.
+        CannotStart: it does not let us in, or a container does not fit.
     """
     timeout_seconds = settings.storage.startup_timeout_seconds
 
@@ -62,6 +64,8 @@ async def open_cosmos(
     )
     try:
         return await retrying(attempt)
+    except Unusable as error:
+        raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
     except StoreUnavailable as error:
         raise StoreUnavailable(f"the documents stayed away for {timeout_seconds:g} s: {error}") from error
 

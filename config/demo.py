@@ -18,6 +18,7 @@ from config.logs import configure_logs
 from config.neighbours import declare_queue, simulate_in_process
 from config.runtime import bind, run
 from config.sections import Settings
+from config.start import DemoFailed
 from config.transport import InProcessTransport
 from domain.event import Event, Recorded
 from domain.lease import Lease, Unrivalled
@@ -35,10 +36,6 @@ OWNER = "0f4e6b7a-8d21-4c35-9a60-5b3c7e9d1f42"
 PATIENCE_SECONDS = 30
 
 Send = Callable[[str, bytes], Awaitable[None]]
-
-
-class DemoFailed(Exception):
-    """Something that was to happen did not."""
 
 
 async def demo(settings: Settings, config: Path | None, *, stop_after: bool) -> None:

@@ -1,4 +1,7 @@
-"""The entry point: the command line over the composition root."""
+"""The entry point: the command line over the composition root.
+
+Each command imports what it needs when it is called, so that none waits for the libraries of another.
+"""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -9,22 +12,10 @@ from typing import TypeVar
 import anyio
 import click
 
-from config.archive_commands import archive, restore
-from config.audit_commands import export_events, make_key, show_heads, verify_export_file, verify_live
-from config.container import DISTRIBUTION
-from config.copy_log import copy_log
-from config.demo import DemoFailed, demo
-from config.erase import erase
 from config.logs import configure_logs
 from config.masking import masked
-from config.neighbours import serve_neighbours
-from config.overview import show_projections
-from config.postgres import migrate_event_store
-from config.rebuild import rebuild
-from config.runtime import serve
-from config.settings import Settings, SettingsError, load_settings
-from config.start import CannotStart
-from config.verify import verify as compare
+from config.settings import DISTRIBUTION, Settings, SettingsError, load_settings
+from config.start import CannotStart, DemoFailed
 from interfaces.cli import Refused, command_line
 
 T = TypeVar("T")
@@ -39,6 +30,8 @@ class CommandLineActions:
 
     def serve(self, config: Path | None, roles: str | None) -> None:
         """Run the service."""
+        from config.runtime import serve
+
         settings = _settings(config, roles)
         _run(partial(serve, settings))
 
@@ -48,18 +41,27 @@ class CommandLineActions:
 
     def migrate(self, config: Path | None) -> None:
         """Make or upgrade the event store's tables."""
+        from config.postgres import migrate_event_store
+
         _run(partial(migrate_event_store, _settings(config)))
 
     def copy_log(self, config: Path | None, *, source: str | None, target: str | None) -> None:
         """Copy an event log with all that belongs to it from one store to another."""
+        from config.copy_log import copy_log
+
         _run(partial(copy_log, _settings(config), source, target))
 
     def rebuild(self, config: Path | None, projections: tuple[str, ...], *, verify: bool) -> None:
         """Derive documents again from the log, or compare them with it alone."""
+        from config.rebuild import rebuild
+        from config.verify import verify as compare
+
         _run(partial(compare if verify else rebuild, _settings(config), projections))
 
     def projections(self, config: Path | None, *, as_json: bool) -> None:
         """Tell how the projections fare."""
+        from config.overview import show_projections
+
         _run(partial(show_projections, _settings(config), as_json=as_json))
 
     def erase(
@@ -73,15 +75,21 @@ class CommandLineActions:
         again: bool,
     ) -> None:
         """Destroy the key that somebody's personal fields are sealed under."""
+        from config.erase import erase
+
         settings = _settings(config)
         _run(partial(erase, settings, tenant, subject, reason, dry_run=dry_run, again=again))
 
     def neighbours(self, config: Path | None) -> None:
         """Run the simulated neighbours."""
+        from config.neighbours import serve_neighbours
+
         _run(partial(serve_neighbours, _settings(config)))
 
     def demo(self, config: Path | None, *, stop_after: bool) -> None:
         """Run the service with simulated neighbours, and show it at work."""
+        from config.demo import demo
+
         _run(partial(demo, _settings(config), config, stop_after=stop_after))
 
 
@@ -98,20 +106,28 @@ class AuditCommandLine:
         as_json: bool,
     ) -> bool:
         """Check an export, with no settings at all, or the live store."""
+        from config.audit_commands import verify_export_file, verify_live
+
         if export is not None:
             return _refusing(partial(verify_export_file, export, public_keys, anchors, as_json=as_json))
         return _run(partial(verify_live, _settings(config), public_keys, anchors, as_json=as_json))
 
     def export(self, config: Path | None, *, tenant: str, out: Path | None, filters: dict[str, str]) -> None:
         """Write a tenant's events."""
+        from config.audit_commands import export_events
+
         _run(partial(export_events, _settings(config), tenant, out, filters))
 
     def head(self, config: Path | None, *, tenant: str | None, as_json: bool) -> None:
         """Print where chains end."""
+        from config.audit_commands import show_heads
+
         _run(partial(show_heads, _settings(config), tenant, as_json=as_json))
 
     def keygen(self, file: Path) -> None:
         """Make a key to sign with."""
+        from config.audit_commands import make_key
+
         _refusing(partial(make_key, file))
 
 
@@ -129,6 +145,8 @@ class ArchiveCommandLine:
         dry_run: bool,
     ) -> None:
         """Move what is finished to files."""
+        from config.archive_commands import archive
+
         settings = _settings(config)
         _run(
             partial(
@@ -144,6 +162,8 @@ class ArchiveCommandLine:
 
     def restore(self, config: Path | None, file: Path, public_keys: tuple[Path, ...]) -> None:
         """Put the events of a file back."""
+        from config.archive_commands import restore
+
         _run(partial(restore, _settings(config), file, public_keys))
 
 

@@ -14,10 +14,8 @@ from application.privacy.ciphers import KEY_BYTES, MasterKey, WrongMasterKey, ne
 from application.privacy.keyring import Keyring
 from application.privacy.ports import PersonalKeys
 from application.privacy.sealing import PersonalNames, Sealing
-from config.postgres import require_postgres
 from config.sections import Settings
 from config.start import CannotStart
-from infrastructure.postgres.personal_keys import PostgresPersonalKeys
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys, keys_file
 
 MASTER_KEY_FILE = "privacy-master.key"
@@ -53,6 +51,8 @@ async def open_personal(
     """
     url = settings.storage.effective_event_store_url.get_secret_value()
     if settings.storage.is_shared:
+        from config.postgres import require_postgres
+
         await require_postgres(settings, url)
     keys = await run_sync(open_keys, url)
     stack.callback(keys.close)
@@ -82,6 +82,8 @@ def open_keys(url: str) -> CopiedKeys:
     """
     if url.startswith("sqlite:///"):
         return SqlitePersonalKeys(keys_file(Path(url.removeprefix("sqlite:///"))))
+    from infrastructure.postgres.personal_keys import PostgresPersonalKeys
+
     return PostgresPersonalKeys(url)
 
 

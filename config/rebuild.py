@@ -21,7 +21,6 @@ from config.stores import SharedStores, open_beside
 from domain.errors import Failure
 from domain.lease import Unrivalled
 from infrastructure.clock import SystemClock
-from infrastructure.cosmos.documents import CosmosDocuments
 from infrastructure.sqlite.builds import SqliteBuilds
 from infrastructure.sqlite.scratch import SqliteScratch
 from projections.building import Builder, Progress
@@ -52,14 +51,13 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
         stores = await open_beside(settings, [each.container for each in chosen], stack)
         stack.enter_context(without_collections())
         try:
-            if isinstance(stores.documents, CosmosDocuments):
+            if stores.file is None:
                 path = settings.storage.data_dir / SCRATCH_FILE
                 scratch = SqliteScratch(path)
                 stack.callback(scratch.close)
-                said = await _build_and_mend(chosen, stores, stores.documents, scratch)
+                said = await _build_and_mend(chosen, stores, scratch)
                 delete_database(path)
             else:
-                assert stores.file is not None
                 site = SqliteBuilds(stores.file)
                 stack.callback(site.close)
                 said = await _build_beside(chosen, stores, site)
@@ -125,7 +123,7 @@ async def _build_beside(chosen: Sequence[Projection], stores: SharedStores, site
 
 
 async def _build_and_mend(
-    chosen: Sequence[Projection], stores: SharedStores, documents: CosmosDocuments, site: SqliteScratch
+    chosen: Sequence[Projection], stores: SharedStores, site: SqliteScratch
 ) -> list[str]:
     """Build in a file of our own, then write those of the live documents that are otherwise.
 
@@ -148,7 +146,7 @@ async def _build_and_mend(
         async def until_followed() -> None:
             await _until_followed(chosen, stores)
 
-        mender = Mender(chosen, documents, site, builder, until_followed=until_followed)
+        mender = Mender(chosen, stores.documents, site, builder, until_followed=until_followed)
         await mender.mend()
     names = ", ".join(each.container.name for each in chosen)
     return [f"{names}: rebuilt from {builder.handled} events, {mender.mended} documents written"]

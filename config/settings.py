@@ -14,7 +14,10 @@ from config.sections import Settings
 from config.sources import Scalar, Tree, at, overlay, plain, read, repaired
 from config.validation import faults_of, shown
 
-__all__ = ["DEFAULT_FILE", "Settings", "SettingsError", "load_settings", "masked"]
+__all__ = ["DEFAULT_FILE", "DISTRIBUTION", "Settings", "SettingsError", "load_settings", "masked"]
+
+DISTRIBUTION = "workflow-orchestrator"
+"""What the package is called where it is installed."""
 
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 

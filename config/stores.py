@@ -1,51 +1,39 @@
-"""Opens what events, documents, positions and timers are kept in, waiting for it where it is away."""
+"""Opens what events, documents, positions and timers are kept in, waiting for it where it is away.
+
+What is peculiar to a store lies in a module of its own, which is imported once that store is to be opened:
+the client libraries of PostgreSQL, Cosmos DB and RabbitMQ would be over a third of a start and of its memory.
+"""
 
 import sqlite3
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import msgspec
 from anyio.to_thread import run_sync
 from eventsourcing.persistence import PersistenceError
 
 from application.event_log import EventLog
-from application.event_store import OTHER_THREADS, EventStore
+from application.event_store import EventStore
 from application.ports import Leases, StepCalls, Timers
 from application.snapshots import SnapshotStore
-from config.audit_stores import AuditStores, open_postgres_audit, open_sqlite_audit
-from config.cosmos import open_cosmos
+from config.audit_stores import AuditStores
 from config.folders import claim
-from config.postgres import require_postgres
 from config.privacy import PersonalParts, open_personal
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
-from infrastructure.cosmos.database import Observe, Unusable
-from infrastructure.memory.leases import LocalLeases
-from infrastructure.postgres.checkpoints import PostgresCheckpoints
-from infrastructure.postgres.database import PostgresDatabase
-from infrastructure.postgres.event_store import postgres_log_settings
-from infrastructure.postgres.leases import PostgresLeases
-from infrastructure.postgres.recorder import LogRecorder as PostgresLogRecorder
-from infrastructure.postgres.snapshots import PostgresSnapshots
-from infrastructure.postgres.step_calls import PostgresStepCalls
-from infrastructure.postgres.timers import PostgresTimers
-from infrastructure.postgres.wakeups import PostgresWakeups
+from infrastructure.cosmos.observing import Observe
 from infrastructure.sqlite.build_notes import SqliteBuildNotes
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.documents import SqliteDocuments
-from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
-from infrastructure.sqlite.snapshots import SqliteSnapshots, snapshots_file
-from infrastructure.sqlite.step_calls import SqliteStepCalls
-from infrastructure.sqlite.timers import SqliteTimers
 from projections.ports import Checkpoints, Container, MendableDocuments
 
 DOCUMENTS_FILE = "documents.db"
 
-_COMMANDS_AT_ONCE = 100
+COMMANDS_AT_ONCE = 100
 
 
 class Stores(msgspec.Struct, frozen=True):
@@ -111,7 +99,7 @@ async def open_stores(
     """
     try:
         return await _open_stores(settings, containers, stack, observe_cosmos)
-    except (StoreUnavailable, Unusable) as error:
+    except StoreUnavailable as error:
         raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
 
 
@@ -131,6 +119,8 @@ async def open_beside(
         personal = await open_personal(settings, stack, as_they_are=as_they_are)
         event_store = await open_log_beside(settings, stack, personal)
         if settings.cosmos_db.endpoint:
+            from config.cosmos import open_cosmos
+
             cosmos, positions = await open_cosmos(
                 settings, containers, stack, unobserved, as_they_are=as_they_are
             )
@@ -144,7 +134,7 @@ async def open_beside(
         if not as_they_are:
             await checkpoints.create()
         return SharedStores(event_store, SqliteDocuments(file), checkpoints, file, path)
-    except (StoreUnavailable, Unusable) as error:
+    except StoreUnavailable as error:
         raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
 
 
@@ -172,12 +162,12 @@ async def open_log_beside(settings: Settings, stack: AsyncExitStack, personal: P
     """
     url = settings.storage.effective_event_store_url.get_secret_value()
     if url.startswith("sqlite:///"):
-        path = Path(url.removeprefix("sqlite:///"))
-        return await _store_over(await _open_log(sqlite_log_settings(path), personal), stack)
-    await require_postgres(settings, url)
-    connections = OTHER_THREADS + 1
-    log_settings = postgres_log_settings(url, connections=connections)
-    return await _store_over(await _open_log(log_settings, personal), stack)
+        from config.sqlite_stores import open_sqlite_log
+
+        return await open_sqlite_log(Path(url.removeprefix("sqlite:///")), stack, personal)
+    from config.postgres_stores import open_postgres_log_beside
+
+    return await open_postgres_log_beside(settings, url, stack, personal)
 
 
 async def _open_stores(
@@ -187,6 +177,8 @@ async def _open_stores(
     document_positions: Checkpoints
     build_notes: SqliteBuildNotes | None = None
     if settings.cosmos_db.endpoint:
+        from config.cosmos import open_cosmos
+
         documents, document_positions = await open_cosmos(settings, containers, stack, observe_cosmos)
     else:
         documents, document_positions, build_notes = await _embedded_documents(settings, containers, stack)
@@ -199,38 +191,14 @@ async def _open_stores(
             claim(path.parent, "storage.event_store_url", stack)
         elif settings.cosmos_db.endpoint:
             claim(data_dir, "storage.data_dir", stack)
-        stores = await _with_sqlite_log(settings, path, documents, document_positions, stack)
-        return msgspec.structs.replace(stores, build_notes=build_notes)
-    await require_postgres(settings, url)
-    personal = await open_personal(settings, stack)
-    database = PostgresDatabase(url)
-    await database.open()
-    stack.push_async_callback(database.close)
-    connections = settings.storage.pool_size
-    log = await _open_log(postgres_log_settings(url, connections=connections), personal)
-    recorder = cast(PostgresLogRecorder, log.recorder)
-    event_store = await _store_over(
-        log,
-        stack,
-        snapshots=PostgresSnapshots(recorder.datastore),
-        threads=connections - OTHER_THREADS,
-        at_once=_COMMANDS_AT_ONCE if settings.storage.group_commit else 1,
-    )
-    leases = PostgresLeases(database)
-    return Stores(
-        event_store,
-        documents,
-        document_positions,
-        PostgresCheckpoints(database),
-        PostgresTimers(database),
-        PostgresStepCalls(database),
-        leases,
-        leases if settings.cosmos_db.endpoint else LocalLeases(),
-        await open_postgres_audit(url, stack),
-        personal,
-        PostgresWakeups(url, event_store.notice, own=recorder.backends),
-        build_notes,
-    )
+        from config.sqlite_stores import open_sqlite_stores
+
+        stores = await open_sqlite_stores(settings, path, documents, document_positions, stack)
+    else:
+        from config.postgres_stores import open_postgres_stores
+
+        stores = await open_postgres_stores(settings, url, documents, document_positions, stack)
+    return msgspec.structs.replace(stores, build_notes=build_notes)
 
 
 async def _embedded_documents(
@@ -246,57 +214,31 @@ async def _embedded_documents(
     return documents, positions, SqliteBuildNotes(file)
 
 
-async def _with_sqlite_log(
-    settings: Settings,
-    path: Path,
-    documents: MendableDocuments,
-    document_positions: Checkpoints,
-    stack: AsyncExitStack,
-) -> Stores:
-    try:
-        personal = await open_personal(settings, stack)
-        log = await _open_log(sqlite_log_settings(path), personal)
-        snapshots = SqliteSnapshots(snapshots_file(path))
-        event_store = await _store_over(log, stack, snapshots=snapshots)
-        followers = SqliteDatabase(followers_file(path), synchronous="NORMAL")
-    except (OSError, StoreUnavailable) as error:
-        raise CannotStart(f"the event store {path} cannot be opened: {error}") from error
-    stack.callback(followers.close)
-    positions, timers = SqliteCheckpoints(followers), SqliteTimers(followers)
-    await positions.create()
-    await timers.create()
-    step_calls = SqliteStepCalls(followers)
-    await step_calls.create()
-    leases, audit = LocalLeases(), await open_sqlite_audit(path, followers, stack)
-    return Stores(
-        event_store,
-        documents,
-        document_positions,
-        positions,
-        timers,
-        step_calls,
-        leases,
-        leases,
-        audit,
-        personal,
-    )
+async def open_log(log_settings: dict[str, str], personal: PersonalParts) -> EventLog:
+    """The log over the library's recorder that its settings name.
 
-
-async def _open_log(log_settings: dict[str, str], personal: PersonalParts) -> EventLog:
+    Raises:
+        StoreUnavailable: it cannot be opened.
+    """
     try:
         return await run_sync(EventLog, log_settings, personal.sealing)
     except (PersistenceError, sqlite3.DatabaseError) as error:
         raise StoreUnavailable(first_line(error)) from error
 
 
-async def _store_over(
+async def store_over(
     log: EventLog,
     stack: AsyncExitStack,
     *,
     threads: int = 1,
-    at_once: int = _COMMANDS_AT_ONCE,
+    at_once: int = COMMANDS_AT_ONCE,
     snapshots: SnapshotStore | None = None,
 ) -> EventStore:
+    """The event store over an open log; ``stack`` closes both.
+
+    Raises:
+        StoreUnavailable: it does not answer.
+    """
     event_store = EventStore(log, threads=threads, at_once=at_once, snapshots=snapshots)
     stack.callback(event_store.close)
     await event_store.ping()

@@ -21,8 +21,10 @@ from application.event_store import EventStore
 from application.ports import PublicMessage
 from application.privacy.sealing import Sealing
 from config.audit_commands import reading, verify_export_file, verify_live
-from config.audit_stores import AuditStores, open_postgres_audit, open_sqlite_audit
+from config.audit_stores import AuditStores
+from config.postgres_stores import open_postgres_audit
 from config.settings import Settings
+from config.sqlite_stores import open_sqlite_audit
 from domain.approval import ApprovalCommented, approval_stream
 from domain.errors import BrokerUnavailable
 from domain.event import Metadata, Recorded

@@ -1,6 +1,8 @@
 """What the tools cannot see by themselves: that nothing was left off their lists."""
 
 import ast
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
@@ -139,3 +141,10 @@ def test_only_two_modules_ask_cosmos_for_items_so_that_no_call_lacks_its_partiti
         if "azure.cosmos" in (text := path.read_text()) and any(call in text for call in calls)
     }
     assert askers == {"infrastructure/cosmos/items.py", "infrastructure/cosmos/log_container.py"}
+
+
+def test_a_start_loads_no_client_library_of_what_is_not_configured() -> None:
+    """They would be over a third of what it takes."""
+    clients = {"azure.cosmos", "psycopg", "aio_pika", "faststream"}
+    program = f"import sys, config.main, config.runtime; print(*sorted({clients} & sys.modules.keys()))"
+    assert subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, text=True).strip() == ""

@@ -13,11 +13,9 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay
 
 from domain.errors import StoreUnavailable
 from infrastructure.cosmos.failures import asked_to_wait, failures_translated, first_line, may_pass
+from infrastructure.cosmos.observing import Observe
 
 T = TypeVar("T")
-
-Observe = Callable[[str, str, float, float], None]
-"""Told of every call: container, operation, request units charged, seconds, all tries together."""
 
 _IN_HAND = 16
 _CONNECT_SECONDS = 3

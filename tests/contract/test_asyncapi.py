@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from application.integration import PUBLISHED_TYPES
+from config.rabbit_transport import bindings_of
 from config.settings import DEFAULT_FILE
-from config.transport import bindings_of
 from domain.definition import Announcements, StepDefinition, WorkflowDefinition
 from domain.platform_messages import REQUESTS, is_the_platforms
 from interfaces.definitions.shipped import read_folder, shipped_folder

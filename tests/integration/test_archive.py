@@ -12,11 +12,13 @@ import pytest
 from httpx import AsyncClient
 
 from config.archive_commands import archive, restore
-from config.audit_stores import open_audit_for_reading, open_postgres_audit, open_sqlite_audit
+from config.audit_stores import open_audit_for_reading
 from config.copy_log import copy_log
 from config.erase import erase
+from config.postgres_stores import open_postgres_audit
 from config.rebuild import rebuild
 from config.settings import Settings
+from config.sqlite_stores import open_sqlite_audit
 from config.start import CannotStart
 from config.verify import verify
 from domain.archived import ArchivedEvent

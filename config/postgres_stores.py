@@ -1,0 +1,100 @@
+"""The log in PostgreSQL, and all that lies beside it."""
+
+from contextlib import AsyncExitStack
+from typing import cast
+
+from application.event_store import OTHER_THREADS, EventStore
+from config.audit_stores import AuditStores
+from config.postgres import require_postgres
+from config.privacy import PersonalParts, open_personal
+from config.sections import Settings
+from config.stores import COMMANDS_AT_ONCE, Stores, open_log, store_over
+from infrastructure.memory.leases import LocalLeases
+from infrastructure.postgres.anchor_book import PostgresAnchorBook
+from infrastructure.postgres.audit_index import PostgresAuditIndex
+from infrastructure.postgres.checkpoints import PostgresCheckpoints
+from infrastructure.postgres.database import PostgresDatabase
+from infrastructure.postgres.event_store import postgres_log_settings
+from infrastructure.postgres.leases import PostgresLeases
+from infrastructure.postgres.recorder import LogRecorder
+from infrastructure.postgres.snapshots import PostgresSnapshots
+from infrastructure.postgres.step_calls import PostgresStepCalls
+from infrastructure.postgres.stored_log import PostgresStoredLog
+from infrastructure.postgres.timers import PostgresTimers
+from infrastructure.postgres.wakeups import PostgresWakeups
+from projections.ports import Checkpoints, MendableDocuments
+
+_AUDIT_CONNECTIONS = 3
+_AUDIT_CLOSE_SECONDS = 0.1
+"""A stop has no more than a moment for them, behind what the log itself takes."""
+
+
+async def open_postgres_stores(
+    settings: Settings,
+    url: str,
+    documents: MendableDocuments,
+    document_positions: Checkpoints,
+    stack: AsyncExitStack,
+) -> Stores:
+    """Everything over a log in PostgreSQL; ``stack`` closes it again.
+
+    Raises:
+        CannotStart: the server stayed away, or its schema is not ours.
+        StoreUnavailable: it went away meanwhile.
+    """
+    await require_postgres(settings, url)
+    personal = await open_personal(settings, stack)
+    database = PostgresDatabase(url)
+    await database.open()
+    stack.push_async_callback(database.close)
+    connections = settings.storage.pool_size
+    log = await open_log(postgres_log_settings(url, connections=connections), personal)
+    recorder = cast(LogRecorder, log.recorder)
+    event_store = await store_over(
+        log,
+        stack,
+        snapshots=PostgresSnapshots(recorder.datastore),
+        threads=connections - OTHER_THREADS,
+        at_once=COMMANDS_AT_ONCE if settings.storage.group_commit else 1,
+    )
+    leases = PostgresLeases(database)
+    return Stores(
+        event_store,
+        documents,
+        document_positions,
+        PostgresCheckpoints(database),
+        PostgresTimers(database),
+        PostgresStepCalls(database),
+        leases,
+        leases if settings.cosmos_db.endpoint else LocalLeases(),
+        await open_postgres_audit(url, stack),
+        personal,
+        PostgresWakeups(url, event_store.notice, own=recorder.backends),
+    )
+
+
+async def open_postgres_log_beside(
+    settings: Settings, url: str, stack: AsyncExitStack, personal: PersonalParts
+) -> EventStore:
+    """The log alone, also where a service is at work on it.
+
+    Raises:
+        CannotStart, StoreUnavailable: it is of no use, or cannot be opened.
+    """
+    await require_postgres(settings, url)
+    log_settings = postgres_log_settings(url, connections=OTHER_THREADS + 1)
+    return await store_over(await open_log(log_settings, personal), stack)
+
+
+async def open_postgres_audit(url: str, stack: AsyncExitStack) -> AuditStores:
+    """Those of a log in PostgreSQL, on connections of their own likewise.
+
+    Raises:
+        StoreUnavailable: the server does not answer.
+    """
+    database = PostgresDatabase(url, size=_AUDIT_CONNECTIONS, close_seconds=_AUDIT_CLOSE_SECONDS)
+    await database.open()
+    stack.push_async_callback(database.close)
+    return AuditStores(
+        PostgresStoredLog(database), PostgresAuditIndex(database), PostgresAnchorBook(database)
+    )

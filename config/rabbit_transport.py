@@ -1,0 +1,99 @@
+"""Messages over RabbitMQ."""
+
+from collections.abc import Iterable, Mapping
+
+from anyio.abc import TaskGroup
+
+from application.integration import Source
+from config.sections import Settings
+from infrastructure.rabbit.connection import RabbitConnection
+from infrastructure.rabbit.publisher import RabbitPublisher
+from infrastructure.rabbit.topology import PlainQueue, RabbitNames, topic_exchange
+from interfaces.messaging.consumer import MessageConsumer
+from interfaces.messaging.messages import CONSUMED
+from interfaces.messaging.subscriber import RabbitSubscription
+from interfaces.rest.metrics import Metrics
+from interfaces.rest.root import Check
+
+GRACEFUL_SECONDS = 4.0
+
+
+class RabbitTransport:
+    """Two connections, so that a broker that slows publishers down does not slow acknowledgements."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: Source,
+        consumer: MessageConsumer,
+        metrics: Metrics,
+        message_types: Iterable[str],
+    ) -> None:
+        rabbit = settings.rabbitmq
+        self._roles = settings.service.roles
+        url = rabbit.url.get_secret_value()
+        self.names = RabbitNames(
+            exchange=rabbit.exchange,
+            queue=rabbit.queue,
+            job_queue=rabbit.job_queue,
+            dead_letter_queue=rabbit.dead_letter_queue,
+            type_aliases=rabbit.type_aliases,
+            more_job_queues=settings.batch_jobs.queues,
+        )
+        self._consumer = consumer
+        self._outgoing = RabbitConnection(url, purpose="publish", app_id=source.service, graceful_seconds=0)
+        self._incoming = RabbitConnection(
+            url,
+            purpose="consume",
+            app_id=source.service,
+            prefetch=rabbit.prefetch,
+            graceful_seconds=GRACEFUL_SECONDS,
+        )
+        self.publisher = RabbitPublisher(
+            self._outgoing,
+            self.names,
+            source,
+            in_flight=rabbit.publish_in_flight,
+            count=metrics.message_published,
+        )
+        bindings = bindings_of(rabbit.type_aliases, (*message_types, *rabbit.message_types))
+        self._subscription = RabbitSubscription(
+            self._incoming.broker,
+            consumer,
+            exchange=topic_exchange(rabbit.exchange),
+            queue=PlainQueue(rabbit.queue, routing_key=bindings[0]),
+            dead_letter_queue=PlainQueue(rabbit.dead_letter_queue),
+            bindings=bindings,
+        )
+
+    def start(self, tasks: TaskGroup) -> None:
+        """Connect in the background, the ways that this process's roles go."""
+        if "publisher" in self._roles:
+            tasks.start_soon(self.publisher.run)
+        if "consumer" in self._roles:
+            tasks.start_soon(self._incoming.connect, self._subscription.start)
+
+    async def stop_taking_in(self) -> None:
+        """Stop consuming; what is not acknowledged goes back to the queue."""
+        self._consumer.stop()
+        self._outgoing.hurry()
+        await self._incoming.close()
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._outgoing.close()
+
+    async def check(self) -> Check:
+        """Down while one of the connections is that this process's roles need."""
+        needed = {"publisher": self._outgoing, "consumer": self._incoming}
+        connections = [connection for role, connection in needed.items() if role in self._roles]
+        for connection in connections:
+            if not connection.is_up:
+                return Check("down", f"{connection.purpose}: {connection.error}")
+        return Check("up") if connections else Check("off", "neither consumer nor publisher is a role here")
+
+
+def bindings_of(aliases: Mapping[str, str], more: Iterable[str]) -> list[str]:
+    """The routing keys of the own queue: every type that is of use, and its alias where there is one."""
+    types = [*CONSUMED, *sorted(set(more) - set(CONSUMED))]
+    return [*types, *(aliases[each] for each in types if each in aliases)]
