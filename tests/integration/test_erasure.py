@@ -164,3 +164,31 @@ def test_an_erasure_that_is_killed_is_completed_by_the_next(tmp_path: Path) -> N
         while client.get(f"/api/v1/hitl/approvals/{id}").json()["comment"] != "[erased]":
             assert time.monotonic() < until
             time.sleep(0.05)
+
+
+def test_an_open_approval_whose_payload_is_erased_is_looked_at_again_and_what_was_agreed_counts(
+    tmp_path: Path,
+) -> None:
+    stages = [
+        {"name": name, "approvers": [{"user": who}]} for name, who in (("first", "ada"), ("last", "bob"))
+    ]
+    with service_process(tmp_path, overlay=settings(tmp_path)) as process, process.client() as client:
+        asked = client.post("/api/v1/hitl/approvals", json={**ASKED, "policy": {"stages": stages}}).json()
+        url, seen = f"/api/v1/hitl/approvals/{asked['id']}", asked["payloadDigest"]
+
+        def approve(who: str, digest: str) -> httpx.Response:
+            body = {"decidedBy": who, "payloadDigest": digest}
+            return client.post(f"{url}/approve", json=body, headers={"X-User-ID": who})
+
+        assert approve("ada", seen).json()["status"] == "pending"
+        environ = {"DATA_DIR": str(process.data_dir)}
+        whom = ("--tenant", TENANT, "--subject", "c-9", "--config", str(tmp_path / "settings.yaml"))
+        erase(environ, *whom)
+        stale = approve("bob", seen)
+        assert (stale.status_code, stale.json()["error"]["code"]) == (409, "HITL_PAYLOAD_CHANGED")
+        until = time.monotonic() + PATIENCE_SECONDS
+        while (shown := client.get(url).json())["payload"]["customerName"] != "[erased]":
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert shown["payloadDigest"] == stale.json()["error"]["details"]["payloadDigest"] != seen
+        assert approve("bob", shown["payloadDigest"]).json()["status"] == "approved"
