@@ -1,10 +1,15 @@
 """The REST API, called in the process as the caller: the console has no other way into the domain."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
+from starlette.responses import Response
 from starlette.types import ASGIApp
+
+from interfaces.console.passing import Passed
+
+_BASE = "/api/v1"
 
 
 class Document(dict[str, Any]):
@@ -15,19 +20,23 @@ class Document(dict[str, Any]):
 
 
 class Refused(Exception):
-    """What the API answered instead: its status, and its own words."""
+    """What the API answered instead: its status, its own words, and what is wrong with which field."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, faults: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self.faults = faults
 
 
 class Api:
     """The API, for one caller; what is asked after a command shows what it did."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
+        self._app = app
         self._transport = httpx.ASGITransport(app)
         self._headers = dict(headers)
 
@@ -47,13 +56,27 @@ class Api:
         """
         return await self._call("POST", path, {"Idempotency-Key": key}, json=body)
 
+    async def settle(self, path: str) -> None:
+        """Wait a while until a query shows what was done, for the page that comes next."""
+        try:
+            await self.get(path)
+        except Refused as refused:
+            if refused.code != "NOT_YET":
+                raise
+
+    def passed(self, path: str, query: str = "") -> Response:
+        """A query's answer as it is, for the visitor; also one without an end."""
+        return Passed(self._app, self._headers, f"{_BASE}{path}", query)
+
     async def _call(self, method: str, path: str, own: Mapping[str, str], **what: Any) -> Any:
         async with httpx.AsyncClient(transport=self._transport, base_url="http://api") as client:
-            answer = await client.request(method, f"/api/v1{path}", headers={**self._headers, **own}, **what)
+            answer = await client.request(method, f"{_BASE}{path}", headers={**self._headers, **own}, **what)
         content = answer.json(object_hook=Document)
         if answer.is_error:
             error = content["error"]
-            raise Refused(answer.status_code, error["code"], error["message"])
+            details = error["details"]
+            faults = details if isinstance(details, list) else ()
+            raise Refused(answer.status_code, error["code"], error["message"], faults)
         if position := answer.headers.get("x-position"):
             self._headers["X-Min-Position"] = position
         return content

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from domain.values import is_uuid
 from interfaces.console.api import Api, Refused
 
@@ -41,7 +39,6 @@ async def approval(api: Api, id: str) -> Mapping[str, Any]:
     due = found.get("dueAt")
     return {
         "approval": found,
-        "payload": _shown(found["payload"]) if "payload" in found else None,
         "changes": changes,
         "since": "the last agreement" if agreed else "it was asked for",
         "stage": next((each["name"] for each in found["stages"] or [] if each["status"] == "open"), None),
@@ -111,11 +108,7 @@ async def act(api: Api, person: str, id: str, form: Mapping[str, str]) -> None:
         case _:
             raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
     await api.post(f"{_APPROVALS}/{id}/{what}", body, form.get("key", ""))
-    try:
-        await api.get(f"{_APPROVALS}/{id}")
-    except Refused as refused:
-        if refused.code != "NOT_YET":
-            raise
+    await api.settle(f"{_APPROVALS}/{id}")
 
 
 def _decision(person: str, form: Mapping[str, str]) -> dict[str, str]:
@@ -130,7 +123,5 @@ def _decision(person: str, form: Mapping[str, str]) -> dict[str, str]:
     return {"decidedBy": person, **({"comment": comment} if comment else {})}
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, (dict, list)):
-        return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    return "—" if value is None else str(value)
+def _shown(value: object) -> object:
+    return "—" if value is None else value

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
@@ -35,7 +36,9 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters.update(when=_when, left=_left, sum_of=_sum_of, risk=_risk)
+        self._templates.filters.update(
+            when=_when, left=_left, sum_of=_sum_of, risk=_risk, lasted=_lasted, pretty=_pretty
+        )
 
     def page(self, name: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
         """A page."""
@@ -75,6 +78,28 @@ def _sum_of(amount: float) -> Markup:
     """A sum, which the script writes as the reader's language does; without it, with commas."""
     shown = f"{amount:,.0f}" if amount == int(amount) else f"{amount:,.2f}"
     return Markup('<data value="{0}" title="{0}">{1}</data>').format(amount, shown)
+
+
+def _lasted(milliseconds: float) -> str:
+    """A length of time in its two largest units."""
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    for unit, size, next_unit, next_size in (
+        ("d", 86_400, "h", 3600),
+        ("h", 3600, "min", 60),
+        ("min", 60, "s", 1),
+    ):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit} {seconds % size // next_size:.0f} {next_unit}"
+    raise AssertionError(seconds)
+
+
+def _pretty(value: object) -> str:
+    """JSON on several lines; a text as it is."""
+    if isinstance(value, str):
+        return value
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def _risk(score: float) -> str:

@@ -49,7 +49,7 @@ class Visit:
 
     def page(self, template: str, context: Mapping[str, Any], refused: Refused | None = None) -> Response:
         """A page, which says what of it the API refused."""
-        frame = frame_of(self.person, signs_in=self._signs_in)
+        frame = frame_of(self.person, signs_in=self._signs_in, path=self.request.url.path)
         status = refused.status if refused else 200
         return self._pages.page(template, {**frame, **context, "refused": refused}, status=status)
 
@@ -71,6 +71,6 @@ async def form_of(request: Request) -> list[tuple[str, str]]:
     return parse_qsl(raw.decode(errors="replace"))
 
 
-def frame_of(person: str | None, *, signs_in: bool) -> Mapping[str, Any]:
+def frame_of(person: str | None, *, signs_in: bool, path: str = "") -> Mapping[str, Any]:
     """What every page has; the key is for its form."""
-    return {"person": person, "signs_in": signs_in, "key": new_id()}
+    return {"person": person, "signs_in": signs_in, "key": new_id(), "path": path}

@@ -3,9 +3,10 @@
 import os
 import time
 
+import httpx
 import jwt
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from tests.harness import PATIENCE_SECONDS, TENANT, ServiceProcess
 
@@ -37,14 +38,25 @@ def signed_in(browser: Browser, service: ServiceProcess, person: str, tenant: st
     return page
 
 
+def client(service: ServiceProcess, person: str, tenant: str = TENANT) -> httpx.Client:
+    """Somebody who calls the API."""
+    headers = {"X-Tenant-ID": tenant, "Authorization": f"Bearer {token(person, tenant)}"}
+    return httpx.Client(base_url=f"{service.url}/api/v1", headers=headers, timeout=PATIENCE_SECONDS)
+
+
+def fits(page: Page) -> bool:
+    """Whether nobody has to scroll sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
 def serious(page: Page) -> list[str]:
     """What axe finds that keeps somebody out."""
     found = Axe().run(page).response["violations"]
     return [each["id"] for each in found if each["impact"] in ("serious", "critical")]
 
 
-def field(page: Page, name: str) -> str:
-    """What a hidden field of the page says."""
+def field(page: Page | Locator, name: str) -> str:
+    """What a hidden field of the page, or of a part of it, says."""
     return page.locator(f"input[name={name}]").input_value()
 
 

@@ -1,0 +1,65 @@
+"""A form made from the schema of a workflow's input, and the input made from what was filled in."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from interfaces.console.api import Refused
+
+PREFIX = "input."
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One member of the input: how it is asked for. ``options`` where it is one of some values."""
+
+    name: str
+    kind: str
+    is_required: bool
+    description: str = ""
+    default: str = ""
+    options: Sequence[str] = ()
+
+
+def fields_of(schema: Mapping[str, Any] | None) -> Sequence[Field]:
+    """A field for each property; what is no text, number or choice is asked for as JSON."""
+    required = (schema or {}).get("required") or ()
+    properties: Mapping[str, Any] = (schema or {}).get("properties") or {}
+    return [_field(name, each, name in required) for name, each in properties.items()]
+
+
+def input_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]:
+    """What was filled in, by name; what was left empty is left out.
+
+    Raises:
+        Refused: a field has something that cannot be read; the rest is for the API to say.
+    """
+    given = {field: form.get(PREFIX + field.name, "").strip() for field in fields}
+    return {field.name: _value(field, text) for field, text in given.items() if text}
+
+
+def _field(name: str, schema: Mapping[str, Any], is_required: bool) -> Field:
+    kind, default = schema.get("type"), schema.get("default")
+    options: Sequence[str] = ()
+    if (values := schema.get("enum")) and all(isinstance(value, str) for value in values):
+        kind, options = "choice", values
+    elif kind == "boolean":
+        kind, options = "boolean", ("true", "false")
+    elif kind not in ("string", "number", "integer"):
+        kind = "json"
+    shown = "" if default is None else default if isinstance(default, str) else _json(default)
+    return Field(name, kind, is_required, schema.get("description") or "", shown, options)
+
+
+def _value(field: Field, text: str) -> Any:
+    if field.kind in ("string", "choice"):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        what = {"json": "JSON", "boolean": "true or false"}.get(field.kind, "a number")
+        raise Refused(400, "VALIDATION_ERROR", f"{field.name}: must be {what}") from error
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

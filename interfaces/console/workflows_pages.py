@@ -1,0 +1,65 @@
+"""The pages of workflows: the list, one of them as it goes on, and the form that starts one."""
+
+from collections.abc import Sequence
+
+from starlette.responses import Response
+
+from interfaces.console import workflows
+from interfaces.console.api import Document, Refused
+from interfaces.console.visit import HOME, Handler, Visit
+
+_ALL = f"{HOME}/workflows"
+_START = f"{_ALL}/start"
+_ONE = f"{_ALL}/{{id}}"
+
+
+async def show(visit: Visit) -> Response:
+    """Those that the filters in the address leave."""
+    return visit.page("workflows/list.html", await workflows.found(visit.api, visit.query))
+
+
+async def show_start(visit: Visit) -> Response:
+    """What can be started, and the form of what was chosen."""
+    context = await workflows.to_start(visit.api, visit.query.get("definition", ""))
+    return visit.page("workflows/start.html", {**context, "given": Document()})
+
+
+async def start(visit: Visit) -> Response:
+    """Start one; what was filled in is there again where that was refused."""
+    form = dict(await visit.form())
+    try:
+        id = await workflows.start(visit.api, form)
+    except Refused as refused:
+        context = await workflows.to_start(visit.api, form.get("definition", ""))
+        return visit.page("workflows/start.html", {**context, "given": Document(form)}, refused)
+    return visit.goes_to(f"{_ALL}/{id}")
+
+
+async def show_one(visit: Visit, refused: Refused | None = None) -> Response:
+    """One workflow."""
+    return visit.page("workflows/one.html", await workflows.one(visit.api, visit.id_of("workflow")), refused)
+
+
+async def order(visit: Visit) -> Response:
+    """What a form of its page asks for."""
+    id = visit.id_of("workflow")
+    try:
+        await workflows.order(visit.api, id, dict(await visit.form()))
+    except Refused as refused:
+        return await show_one(visit, refused)
+    return visit.goes_to(f"{_ALL}/{id}")
+
+
+async def stream(visit: Visit) -> Response:
+    """The API's own stream of its changes, for the script of its page."""
+    return visit.api.passed(f"/workflows/{visit.id_of('workflow')}/stream")
+
+
+ROUTES: Sequence[tuple[str, str, Handler]] = (
+    ("GET", _ALL, show),
+    ("GET", _START, show_start),
+    ("POST", _START, start),
+    ("GET", _ONE, show_one),
+    ("POST", _ONE, order),
+    ("GET", f"{_ONE}/stream", stream),
+)
