@@ -8,6 +8,7 @@ second, and how the resident size of the process that did it went.
 
 import argparse
 import asyncio
+import base64
 import subprocess
 import sys
 import tempfile
@@ -63,7 +64,7 @@ def main() -> None:
         if given.postgres:
             server = stack.enter_context(postgres_server())
             environ["EVENT_STORE_URL"] = stack.enter_context(migrated_database(server, ROOT))
-            environ["PRIVACY_MASTER_KEY"] = "00" * 32
+            environ["PRIVACY_MASTER_KEY"] = base64.b64encode(bytes(32)).decode()
         service = stack.enter_context(prepared_service(ROOT, environ, data_dir=folder / "data"))
         _measure(service, given.events, folder, environ | {"DATA_DIR": str(folder / "data")})
 

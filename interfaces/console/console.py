@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from interfaces.console import inbox_pages, workflows_pages
+from interfaces.console import inbox_pages, jobs_pages, workflows_pages
 from interfaces.console.api import Api, Refused
 from interfaces.console.pages import Pages, static_routes
 from interfaces.console.session import CookieSession, GatewaySession, bearer, is_from_here
@@ -16,7 +16,7 @@ from interfaces.console.visit import HOME, Handler, Visit, form_of, frame_of
 from interfaces.rest.errors import ApiError
 from interfaces.rest.identity import Authenticator
 
-_PARTS = (inbox_pages.ROUTES, workflows_pages.ROUTES)
+_PARTS = (inbox_pages.ROUTES, workflows_pages.ROUTES, jobs_pages.ROUTES)
 
 
 class Console:
@@ -52,15 +52,15 @@ class Console:
             if headers is None:
                 return self._door(401)
             try:
-                person = self._authenticate(Headers(headers)).person or ""
+                caller = self._authenticate(Headers(headers))
             except ApiError as error:
                 return self._door(error.status, error.message)
             api = Api(self._app, headers)
-            visit = Visit(request, api, person, self._pages, signs_in=self._session.signs_in)
+            visit = Visit(request, api, caller, self._pages, signs_in=self._session.signs_in)
             try:
                 return await handler(visit)
             except (ApiError, Refused) as refused:
-                return self._told(refused.status, refused.message, person)
+                return visit.told(refused.status, refused.message)
 
         return answer
 
@@ -93,6 +93,6 @@ class Console:
     def _not_from_here(self) -> Response:
         return self._told(403, "This form was not sent by a page of the console.")
 
-    def _told(self, status: int, message: str, person: str | None = None) -> Response:
-        frame = frame_of(person, signs_in=self._session.signs_in)
+    def _told(self, status: int, message: str) -> Response:
+        frame = frame_of(None, signs_in=self._session.signs_in)
         return self._pages.page("error.html", {**frame, "message": message}, status=status)

@@ -7,10 +7,11 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from domain.values import is_uuid
+from domain.values import SYSTEM_TENANT, is_uuid
 from interfaces.console.api import Api, Refused
 from interfaces.console.pages import Pages
 from interfaces.ids import new_id
+from interfaces.rest.identity import Caller
 from interfaces.rest.requests import raw_body
 
 HOME = "/console"
@@ -20,10 +21,11 @@ _MOST_FORM_BYTES = 256 * 1024
 class Visit:
     """Somebody asks for a page, or sends a form; ``api`` answers as to them."""
 
-    def __init__(self, request: Request, api: Api, person: str, pages: Pages, *, signs_in: bool) -> None:
+    def __init__(self, request: Request, api: Api, caller: Caller, pages: Pages, *, signs_in: bool) -> None:
         self.request = request
         self.api = api
-        self.person = person
+        self.person = caller.person or ""
+        self._is_of_the_system = caller.tenant == SYSTEM_TENANT
         self._pages = pages
         self._signs_in = signs_in
 
@@ -49,13 +51,24 @@ class Visit:
 
     def page(self, template: str, context: Mapping[str, Any], refused: Refused | None = None) -> Response:
         """A page, which says what of it the API refused."""
-        frame = frame_of(self.person, signs_in=self._signs_in, path=self.request.url.path)
         status = refused.status if refused else 200
-        return self._pages.page(template, {**frame, **context, "refused": refused}, status=status)
+        return self._pages.page(template, {**self._frame(), **context, "refused": refused}, status=status)
+
+    def told(self, status: int, message: str) -> Response:
+        """A page that only says what is the matter."""
+        return self._pages.page("error.html", {**self._frame(), "message": message}, status=status)
 
     def goes_to(self, address: str) -> Response:
         """The page that is shown after a form."""
         return RedirectResponse(address, status_code=303)
+
+    def _frame(self) -> Mapping[str, Any]:
+        return frame_of(
+            self.person,
+            signs_in=self._signs_in,
+            path=self.request.url.path,
+            is_of_the_system=self._is_of_the_system,
+        )
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -71,6 +84,14 @@ async def form_of(request: Request) -> list[tuple[str, str]]:
     return parse_qsl(raw.decode(errors="replace"))
 
 
-def frame_of(person: str | None, *, signs_in: bool, path: str = "") -> Mapping[str, Any]:
-    """What every page has; the key is for its form."""
-    return {"person": person, "signs_in": signs_in, "key": new_id(), "path": path}
+def frame_of(
+    person: str | None, *, signs_in: bool, path: str = "", is_of_the_system: bool = False
+) -> Mapping[str, Any]:
+    """What every page has; the key is for its form. Whoever is of the system tenant is led to what is its."""
+    return {
+        "person": person,
+        "signs_in": signs_in,
+        "key": new_id(),
+        "path": path,
+        "is_of_the_system": is_of_the_system,
+    }

@@ -1,7 +1,6 @@
 "use strict";
-// The parts of a page that have an id are taken anew from the same address whenever its stream says so; those in which
-// somebody types stay as they are.
-const PARTS = ["head", "picture", "steps", "facts", "orders", "events"];
+// The parts of a page are taken anew from the same address whenever its stream says so, or every few seconds; those in
+// which somebody types stay as they are.
 let waiting = 0;
 
 async function refresh() {
@@ -9,10 +8,10 @@ async function refresh() {
   const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
   if (!answer.ok) return answer.status < 500 && lose();
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const id of PARTS) {
-    const [old, next] = [document.getElementById(id), fresh.getElementById(id)];
-    if (!old || !next || isInUse(old)) continue;
-    for (const open of old.querySelectorAll("details[open]")) fresh.getElementById(open.id)?.setAttribute("open", "");
+  for (const next of fresh.querySelectorAll("[data-part]")) {
+    const old = document.getElementById(next.id);
+    if (!old || isInUse(old)) continue;
+    for (const each of old.querySelectorAll("details")) fresh.getElementById(each.id)?.toggleAttribute("open", each.open);
     const focused = old.contains(document.activeElement) && document.activeElement.closest("details")?.id;
     old.replaceWith(document.adoptNode(next));
     if (focused) document.querySelector(`#${CSS.escape(focused)} > summary`)?.focus();
@@ -28,8 +27,21 @@ function isInUse(part) {
 
 function lose() { document.getElementById("offline").hidden = false; }
 
-const stream = new EventSource(document.querySelector("[data-live]").dataset.live);
-stream.onmessage = () => { waiting ||= setTimeout(() => refresh().catch(() => {}), 250); };
-stream.onopen = () => { document.getElementById("offline").hidden = true; };
-stream.addEventListener("end", () => { stream.close(); refresh().catch(lose); });
-stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) refresh().catch(lose); };
+function follow(address) {
+  const stream = new EventSource(address);
+  stream.onmessage = () => { waiting ||= setTimeout(() => refresh().catch(() => {}), 250); };
+  stream.onopen = () => { document.getElementById("offline").hidden = true; };
+  stream.addEventListener("end", () => { stream.close(); refresh().catch(lose); });
+  stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) refresh().catch(lose); };
+}
+
+async function lookAgain() {
+  const seconds = document.querySelector("[data-poll]")?.dataset.poll;
+  if (!seconds) return;
+  await new Promise((done) => setTimeout(done, 1000 * seconds));
+  await refresh().catch(() => {});
+  lookAgain();
+}
+
+const live = document.querySelector("[data-live]");
+if (live) follow(live.dataset.live); else lookAgain();

@@ -1,0 +1,91 @@
+"""A job's past and coming firings on one line of days, and how long its runs took, as places in a picture."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+DAYS_BACK, DAYS_AHEAD = 14, 14
+STRIP_WIDTH, STRIP_HEIGHT = 560, 34
+PLOT_HEIGHT = 90
+_BAR = 9
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A run, or a firing to come; ``status`` is its colour."""
+
+    x: float
+    status: str
+    at: str
+
+
+class Day(msgspec.Struct, frozen=True):
+    """Where a day begins; every seventh has a name."""
+
+    x: float
+    name: str
+
+
+class Strip(msgspec.Struct, frozen=True):
+    """The days around now."""
+
+    days: Sequence[Day]
+    marks: Sequence[Mark]
+    now: float
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """One run: its height is how long it took, beside the longest of them."""
+
+    x: int
+    y: float
+    height: float
+    status: str
+    at: str
+    took_ms: float | None
+
+
+def strip_of(runs: Sequence[Mapping[str, Any]], firings: Sequence[str], now: datetime) -> Strip:
+    """The runs of the last fortnight, and the firings of the next."""
+    begin = now - timedelta(days=DAYS_BACK)
+    midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0)
+    days = []
+    for number in range(1, DAYS_BACK + DAYS_AHEAD + 1):
+        day = midnight + timedelta(days=number)
+        days.append(Day(_x(day, begin), f"{day:%b} {day.day}" if number % 7 == 0 else ""))
+    marks = [Mark(_x(_time(_begun(run)), begin), run["status"], _begun(run)) for run in runs]
+    marks += [Mark(_x(_time(at), begin), "coming", at) for at in firings]
+    return Strip(days, [mark for mark in marks if 0 <= mark.x <= STRIP_WIDTH], _x(now, begin))
+
+
+def bars_of(runs: Sequence[Mapping[str, Any]]) -> Sequence[Bar]:
+    """Runs from the oldest to the newest; one that did not run to an end is as low as can be seen."""
+    took = [_took_ms(run) for run in runs]
+    longest = max((each for each in took if each), default=1.0)
+    bars = []
+    for place, (run, each) in enumerate(zip(reversed(runs), reversed(took), strict=True)):
+        height = max(4.0, round((PLOT_HEIGHT - 6) * (each or 0.0) / longest, 1))
+        bars.append(Bar(place * (_BAR + 2), PLOT_HEIGHT - height, height, run["status"], _begun(run), each))
+    return bars
+
+
+def _begun(run: Mapping[str, Any]) -> str:
+    return str(run.get("nominalTime") or run.get("triggeredAt") or run["scheduledAt"])
+
+
+def _took_ms(run: Mapping[str, Any]) -> float | None:
+    begun = run.get("publishedAt") or run.get("triggeredAt")
+    ended = run.get("completedAt") or run.get("failedAt") or run.get("timedOutAt")
+    if not begun or not ended:
+        return None
+    return max(0.0, (_time(ended) - _time(begun)).total_seconds() * 1000)
+
+
+def _x(moment: datetime, begin: datetime) -> float:
+    share = (moment - begin) / timedelta(days=DAYS_BACK + DAYS_AHEAD)
+    return round(STRIP_WIDTH * share, 1)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

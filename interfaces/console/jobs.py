@@ -1,0 +1,110 @@
+"""The jobs as operators see them, and what is done with one, out of the API's answers."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from cron_descriptor import Options, get_description
+
+from domain.values import is_uuid
+from interfaces.console.api import Api, Refused
+from interfaces.console.calendar_strip import DAYS_AHEAD, bars_of, strip_of
+from interfaces.console.input_form import Field, fields_of, input_of
+
+_RUNS = 50
+_BACKFILLS = 20
+_IN_FORCE = ("running", "cancelling")
+_COMING = 100
+
+_ANYTHING = Field("metadata", "json", is_required=False)
+
+_WORDS = Options()
+_WORDS.use_24hour_time_format = True
+_WORDS.verbose = True
+
+
+async def every(api: Api) -> Mapping[str, Any]:
+    """Each job: its schedule in words, its last run, and the days around now."""
+    jobs = (await api.get("/jobs"))["jobs"]
+    return {"jobs": [{"job": job, **await _around_now(api, job, _RUNS)} for job in jobs]}
+
+
+async def one(api: Api, name: str) -> Mapping[str, Any]:
+    """A job: its rules, its days, what its runs came to, and its backfills."""
+    job = await api.get(f"/jobs/{name}")
+    backfills = (await api.get(f"/jobs/{name}/backfills", limit=_BACKFILLS))["backfills"]
+    return {
+        "job": job,
+        **await _around_now(api, job, _RUNS),
+        "fields": _fields_of(job),
+        "backfills": backfills,
+        "goes_on": any(each["status"] in _IN_FORCE for each in backfills) or job["openRuns"] > 0,
+    }
+
+
+async def act(api: Api, name: str, form: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Carry out what a form of a job's page asks for; of a backfill that is only tried out, its plan.
+
+    Raises:
+        Refused: the API did not, or a field cannot be read.
+    """
+    path, key = f"/jobs/{name}", form.get("key", "")
+    what, _, id = form.get("do", "").partition(" ")
+    match what:
+        case "trigger":
+            await api.post(f"{path}/trigger", {"metadata": _metadata(await api.get(path), form)}, key)
+        case "pause":
+            await api.post(f"{path}/pause", {"reason": _text(form, "reason")}, key)
+        case "resume":
+            await api.post(f"{path}/resume", {}, key)
+        case "plan":
+            plan: Mapping[str, Any] = await api.post(
+                f"{path}/backfills", {**_range(form), "dryRun": True}, key
+            )
+            return plan
+        case "backfill":
+            await api.post(f"{path}/backfills", _range(form), key)
+        case "cancel" if is_uuid(id):
+            await api.post(f"{path}/backfills/{id}/cancel", {"reason": _text(form, "reason")}, key)
+        case _:
+            raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
+    for shown in ("", "/runs", "/backfills"):
+        await api.settle(f"{path}{shown}")
+    return None
+
+
+async def _around_now(api: Api, job: Mapping[str, Any], limit: int) -> Mapping[str, Any]:
+    runs = (await api.get(f"/jobs/{job['job']}/runs", limit=limit))["runs"]
+    planned = (await api.get(f"/jobs/{job['job']}/preview", count=_COMING))["firings"]
+    now = datetime.now(UTC)
+    return {
+        "words": get_description(job["cron"], _WORDS),
+        "runs": runs,
+        "strip": strip_of(runs, [each["nominalTime"] for each in planned], now),
+        "bars": bars_of(runs),
+        "days_ahead": DAYS_AHEAD,
+    }
+
+
+def _fields_of(job: Mapping[str, Any]) -> Sequence[Field]:
+    """What a trigger by hand may tell the worker; a job without a schema takes any JSON object."""
+    return fields_of(job["metadataSchema"]) if job["metadataSchema"] else (_ANYTHING,)
+
+
+def _metadata(job: Mapping[str, Any], form: Mapping[str, str]) -> object:
+    given = input_of(_fields_of(job), form)
+    return given if job["metadataSchema"] else given.get(_ANYTHING.name, {})
+
+
+def _range(form: Mapping[str, str]) -> dict[str, Any]:
+    asked: dict[str, Any] = {name: _text(form, name) for name in ("from", "to")}
+    for name in ("windowDays", "maxActive"):
+        if given := _text(form, name):
+            if not given.isdecimal():
+                raise Refused(400, "VALIDATION_ERROR", f"{name}: must be a whole number")
+            asked[name] = int(given)
+    return asked
+
+
+def _text(form: Mapping[str, str], name: str) -> str:
+    return form.get(name, "").strip()

@@ -1,0 +1,68 @@
+"""The pages of the batch jobs: all of them, and one with its runs, its backfills and what can be done."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from interfaces.console import jobs
+from interfaces.console.api import Document, Refused
+from interfaces.console.visit import HOME, Handler, Visit
+
+_ALL = f"{HOME}/jobs"
+_ONE = f"{_ALL}/{{job}}"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+
+
+async def show(visit: Visit) -> Response:
+    """Every job."""
+    return visit.page("jobs/list.html", await jobs.every(visit.api))
+
+
+async def show_one(visit: Visit) -> Response:
+    """One job."""
+    return await _page_of(visit, _name_in(visit))
+
+
+async def act(visit: Visit) -> Response:
+    """What a form of its page asks for; a plan is shown at once, and changes nothing."""
+    name, form = _name_in(visit), dict(await visit.form())
+    try:
+        plan = await jobs.act(visit.api, name, form)
+    except Refused as refused:
+        return await _page_of(visit, name, form, refused=refused)
+    if plan is not None:
+        return await _page_of(visit, name, form, plan=plan)
+    return visit.goes_to(f"{_ALL}/{name}")
+
+
+async def _page_of(
+    visit: Visit,
+    name: str,
+    form: Mapping[str, str] | None = None,
+    *,
+    plan: Mapping[str, Any] | None = None,
+    refused: Refused | None = None,
+) -> Response:
+    context = {**await jobs.one(visit.api, name), "given": Document(form or {}), "plan": plan}
+    return visit.page("jobs/one.html", context, refused)
+
+
+def _name_in(visit: Visit) -> str:
+    """The name in the path, which goes into a path of the API.
+
+    Raises:
+        Refused: it is none.
+    """
+    name = str(visit.request.path_params["job"])
+    if not _NAME.fullmatch(name):
+        raise Refused(404, "NOT_FOUND", "there is no such job")
+    return name
+
+
+ROUTES: Sequence[tuple[str, str, Handler]] = (
+    ("GET", _ALL, show),
+    ("GET", _ONE, show_one),
+    ("POST", _ONE, act),
+)
