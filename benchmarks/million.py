@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -31,7 +32,7 @@ from benchmarks.service import (
     resident_mib,
     run_command,
 )
-from benchmarks.stores import migrated_database, postgres_server
+from benchmarks.stores import broker, migrated_database, postgres_server
 
 PEOPLE = 100
 DEALS = 10_000
@@ -61,11 +62,16 @@ def main() -> None:
             "AUDIT_ANCHOR_EVERY_SECONDS": "10",
             "LOG_LEVEL": "warning",
         }
+        overlay: dict[str, Any] | None = None
         if given.postgres:
             server = stack.enter_context(postgres_server())
             environ["EVENT_STORE_URL"] = stack.enter_context(migrated_database(server, ROOT))
             environ["PRIVACY_MASTER_KEY"] = base64.b64encode(bytes(32)).decode()
-        service = stack.enter_context(prepared_service(ROOT, environ, data_dir=folder / "data"))
+            environ["RABBITMQ_URL"], names = stack.enter_context(broker())
+            overlay = names.overlay()
+        service = stack.enter_context(
+            prepared_service(ROOT, environ, overlay=overlay, data_dir=folder / "data")
+        )
         _measure(service, given.events, folder, environ | {"DATA_DIR": str(folder / "data")})
 
 
