@@ -64,6 +64,11 @@ class Api:
             if refused.code != "NOT_YET":
                 raise
 
+    async def probe(self, path: str) -> Any:
+        """What a probe outside the API tells, whether or not all is well."""
+        async with httpx.AsyncClient(transport=self._transport, base_url="http://api") as client:
+            return (await client.get(path)).json(object_hook=Document)
+
     def passed(self, path: str, query: str = "") -> Response:
         """A query's answer as it is, for the visitor; also one without an end."""
         return Passed(self._app, self._headers, f"{_BASE}{path}", query)

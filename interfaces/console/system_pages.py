@@ -1,0 +1,29 @@
+"""The page of the process itself: what it needs and whether that is there, and how far its followers are."""
+
+from collections.abc import Sequence
+
+from starlette.responses import Response
+
+from interfaces.console.visit import HOME, Handler, Visit
+
+_DEPENDENCIES = (
+    ("eventStore", "Event store"),
+    ("documents", "Documents"),
+    ("broker", "Broker"),
+    ("scheduler", "Scheduler"),
+)
+
+
+async def show(visit: Visit) -> Response:
+    """What the probes of this process say."""
+    ready = await visit.api.probe("/ready")
+    context = {
+        "ready": ready,
+        "health": await visit.api.probe("/health"),
+        "dependencies": [(name, ready["checks"][key]) for key, name in _DEPENDENCIES],
+        "followers": sorted(ready["checks"]["followers"], key=lambda each: -each["lagSeconds"]),
+    }
+    return visit.page("system/system.html", context)
+
+
+ROUTES: Sequence[tuple[str, str, Handler]] = (("GET", f"{HOME}/system", show),)

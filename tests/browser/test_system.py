@@ -1,0 +1,35 @@
+"""The page of the process in a real browser: with a broker that goes away and comes back."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.visitor import SECRET, fits, picture, serious, signed_in
+from tests.harness import ServiceProcess, service_process
+from tests.services import free_port
+
+
+def test_it_tells_what_is_there_and_how_far_followers_are(browser: Browser, service: ServiceProcess) -> None:
+    page = signed_in(browser, service, "ada")
+    page.get_by_role("link", name="System").click()
+    page.get_by_role("heading", name="System ready").wait_for()
+    row = page.get_by_role("row").filter(has_text="Broker")
+    assert "off" in row.inner_text()
+    assert "rabbitmq.url is not set" in row.inner_text()
+    assert page.get_by_role("row").filter(has_text="hitl_approvals").get_by_text("running").is_visible()
+    assert serious(page) == []
+    picture(page, "system")
+    for width in (360, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert fits(page), width
+
+
+@pytest.mark.rabbitmq
+def test_a_broker_that_is_away_is_told_and_no_secret_with_it(browser: Browser, tmp_path: Path) -> None:
+    url = f"amqp://guest:hidden-password@127.0.0.1:{free_port()}/"
+    with service_process(tmp_path, JWT_SECRET=SECRET, RABBITMQ_URL=url) as service:
+        page = signed_in(browser, service, "ada")
+        page.goto(f"{service.url}/console/system")
+        expect(page.get_by_role("row").filter(has_text="Broker")).to_contain_text("down")
+        assert "hidden-password" not in page.content()
