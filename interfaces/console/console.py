@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from interfaces.console import inbox_pages, jobs_pages, system_pages, workflows_pages
+from interfaces.console import audit_pages, inbox_pages, jobs_pages, system_pages, workflows_pages
 from interfaces.console.api import Api, Refused
 from interfaces.console.pages import Pages, static_routes
 from interfaces.console.session import CookieSession, GatewaySession, bearer, is_from_here
@@ -16,7 +16,13 @@ from interfaces.console.visit import HOME, Handler, Visit, form_of, frame_of
 from interfaces.rest.errors import ApiError
 from interfaces.rest.identity import Authenticator
 
-_PARTS = (inbox_pages.ROUTES, workflows_pages.ROUTES, jobs_pages.ROUTES, system_pages.ROUTES)
+_PARTS = (
+    inbox_pages.ROUTES,
+    workflows_pages.ROUTES,
+    jobs_pages.ROUTES,
+    audit_pages.ROUTES,
+    system_pages.ROUTES,
+)
 
 
 class Console:

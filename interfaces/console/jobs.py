@@ -1,5 +1,6 @@
 """The jobs as operators see them, and what is done with one, out of the API's answers."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +17,17 @@ _BACKFILLS = 20
 _IN_FORCE = ("running", "cancelling")
 _COMING = 100
 
+_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:-]{1,255}")
 _ANYTHING = Field("metadata", "json", is_required=False)
 
 _WORDS = Options()
 _WORDS.use_24hour_time_format = True
 _WORDS.verbose = True
+
+
+def is_name(text: str) -> bool:
+    """Whether a job may be called so, and it may go into a path."""
+    return _NAME.fullmatch(text) is not None
 
 
 async def every(api: Api) -> Mapping[str, Any]:

@@ -1,6 +1,5 @@
 """The pages of the batch jobs: all of them, and one with its runs, its backfills and what can be done."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from interfaces.console.visit import HOME, Handler, Visit
 
 _ALL = f"{HOME}/jobs"
 _ONE = f"{_ALL}/{{job}}"
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
 async def show(visit: Visit) -> Response:
@@ -56,7 +54,7 @@ def _name_in(visit: Visit) -> str:
         Refused: it is none.
     """
     name = str(visit.request.path_params["job"])
-    if not _NAME.fullmatch(name):
+    if not jobs.is_name(name):
         raise Refused(404, "NOT_FOUND", "there is no such job")
     return name
 

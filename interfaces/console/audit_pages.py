@@ -1,0 +1,48 @@
+"""The pages of the audit trail: all of it, one thing through time, what led to what, and the export."""
+
+from collections.abc import Sequence
+
+from starlette.responses import Response
+
+from interfaces.console import audit, past
+from interfaces.console.api import Document, Refused
+from interfaces.console.visit import HOME, Handler, Visit
+
+_ALL = f"{HOME}/audit"
+
+
+async def show(visit: Visit) -> Response:
+    """The events that the filters in the address leave; those that the API does not take are still there."""
+    try:
+        context = await audit.trail(visit.api, visit.query)
+    except Refused as refused:
+        given = Document(audit.filters_of(visit.query))
+        without = await audit.trail(visit.api, {})
+        context = {**without, "events": (), "total": 0, "following": None, "filters": given, "shown": given}
+        return visit.page("audit/trail.html", context, refused)
+    return visit.page("audit/trail.html", context)
+
+
+async def show_tree(visit: Visit) -> Response:
+    """What led to what."""
+    context = await audit.tree(visit.api, visit.query.get("correlationId", ""))
+    return visit.page("audit/tree.html", context)
+
+
+async def show_thing(visit: Visit) -> Response:
+    """One thing, as it is or as it once was."""
+    kind, id = (str(visit.request.path_params[part]) for part in ("kind", "id"))
+    return visit.page("audit/thing.html", await past.thing(visit.api, kind, id, visit.query))
+
+
+async def export(visit: Visit) -> Response:
+    """The trail to take away."""
+    return audit.export(visit.api, visit.query)
+
+
+ROUTES: Sequence[tuple[str, str, Handler]] = (
+    ("GET", _ALL, show),
+    ("GET", f"{_ALL}/causes", show_tree),
+    ("GET", f"{_ALL}/export", export),
+    ("GET", f"{_ALL}/{{kind}}/{{id}}", show_thing),
+)

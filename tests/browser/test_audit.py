@@ -1,0 +1,257 @@
+"""The audit trail in a real browser: all of it, one thing through time, cause and effect, the export."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from domain.values import SYSTEM_TENANT
+from infrastructure.signatures import new_key
+from tests.browser.visitor import SCRIPT, SECRET, client, fits, picture, serious, signed_in
+from tests.harness import OTHER_TENANT, TENANT, UNKNOWN_ID, ServiceProcess, service_process
+
+FACTS = {"opportunityId": "opp-417", "riskScore": 0.87, "amount": 250000}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    folder: Path = tmp_path_factory.mktemp("audit")
+    given: dict[str, Any] = {
+        "JWT_SECRET": SECRET,
+        "BATCH_JOBS_ENABLED": "false",
+        "AUDIT_SIGNING_KEY": new_key()[0].decode(),
+        "AUDIT_ANCHOR_EVERY_SECONDS": "1",
+    }
+    with service_process(folder, **given) as running:
+        yield running
+
+
+def post(
+    service: ServiceProcess, path: str, body: dict[str, Any], person: str = "rita", tenant: str = TENANT
+) -> Any:
+    """A command over REST, and the trail has what came of it."""
+    with client(service, person, tenant) as asking:
+        answer = asking.post(path, json=body)
+        assert answer.is_success, answer.text
+        there = {"X-Min-Position": answer.headers["x-position"], "Prefer": "wait=10"}
+        assert asking.get("/audit/head", headers=there).is_success
+        return answer.json()
+
+
+def rejected(service: ServiceProcess, comment: str = "too risky", subject: str = "Acme") -> str:
+    """An approval with three events."""
+    id = str(post(service, "/hitl/approvals", {**FACTS, "subject": subject})["id"])
+    post(service, f"/hitl/approvals/{id}/comments", {"text": comment}, "ada")
+    post(service, f"/hitl/approvals/{id}/reject", {"decidedBy": "bob", "comment": comment}, "bob")
+    return id
+
+
+def trail(page: Page, service: ServiceProcess, query: str = "") -> None:
+    page.goto(f"{service.url}/console/audit{query}")
+
+
+def test_the_trail_is_filtered_by_its_address(browser: Browser, service: ServiceProcess) -> None:
+    page = signed_in(browser, service, "ada")
+    page.get_by_role("link", name="Audit").click()
+    assert page.get_by_text("Nothing has happened yet.").is_visible()
+    id = rejected(service)
+    rejected(service)
+    page.get_by_label("What", exact=True).fill("approval.rejected")
+    page.get_by_label("Whose id").fill(id)
+    page.get_by_role("button", name="Show").click()
+    assert page.locator(".timeline > li").count() == 1
+    assert page.get_by_text("too risky").first.is_visible()
+    assert f"aggregateId={id}" in page.url
+    assert page.get_by_text("All events on this page are what was chained.").is_visible()
+    assert serious(page) == []
+    page.get_by_label("By", exact=True).fill("nobody")
+    page.get_by_role("button", name="Show").click()
+    assert page.get_by_text("Nothing is so.").is_visible()
+    trail(page, service, "?before=2001-01-01T00:00:00Z")
+    assert page.get_by_text("Nothing is so.").is_visible()
+    page.get_by_role("link", name="hour", exact=True).click()
+    page.get_by_label("Before (UTC)").fill("")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("h1 .badge")).to_have_text("6")
+    assert page.get_by_label("After (UTC)").input_value()
+    page.get_by_text("What it says").first.click()
+    expect(page.locator("details[open] pre")).to_contain_text("250000")
+    picture(page, "audit")
+    trail(page, service, "?after=yesterday")
+    assert page.get_by_role("alert").inner_text().count("after") == 1
+    assert page.get_by_label("After (UTC)").input_value() == "yesterday"
+
+
+def test_it_goes_on_page_by_page(browser: Browser, service: ServiceProcess) -> None:
+    id = post(service, "/hitl/approvals", FACTS)["id"]
+    for number in range(51):
+        post(service, f"/hitl/approvals/{id}/comments", {"text": f"note {number}"})
+    page = signed_in(browser, service, "ada")
+    trail(page, service, f"?aggregateId={id}")
+    assert page.locator(".timeline > li").count() == 50
+    page.get_by_role("link", name="Later ones").click()
+    assert page.locator(".timeline > li").count() == 2
+    assert page.get_by_text("note 50").first.is_visible()
+    page.get_by_role("link", name="From the beginning").click()
+    assert page.locator(".timeline > li").count() == 50
+
+
+def test_a_thing_is_seen_as_it_was_in_any_version(browser: Browser, service: ServiceProcess) -> None:
+    id = rejected(service, "no budget")
+    page = signed_in(browser, service, "ada")
+    trail(page, service, f"?aggregateId={id}")
+    page.get_by_role("link", name=f"approval {id}").first.click()
+    expect(page.locator("#which")).to_contain_text("Version 1 of 3: approval.requested")
+    assert '"status": "pending"' in page.locator("#then").inner_text()
+    slider = page.get_by_label("As of version")
+    page.evaluate("window.sameOne = true")
+    slider.press("End")
+    expect(page.locator("#which")).to_contain_text("Version 3 of 3: approval.rejected")
+    expect(page.locator("#then ins").first).to_contain_text("rejected")
+    assert slider.evaluate("slider => slider === document.activeElement")
+    slider.press("ArrowLeft")
+    expect(page.locator("#which")).to_contain_text("Version 2 of 3")
+    assert page.url.endswith("?version=2")
+    assert page.locator("li[aria-current]").get_by_text("approval.commented").is_visible()
+    assert page.evaluate("window.sameOne"), "the page was not loaded again"
+    assert serious(page) == []
+    picture(page, "past")
+    page.get_by_role("link", name="version 1", exact=True).click()
+    assert page.locator("li[aria-current]").get_by_text("approval.requested").is_visible()
+    page.get_by_role("link", name="The approval now").click()
+    page.get_by_role("heading", name="Acme").wait_for()
+
+
+def test_a_thing_is_seen_as_it_was_at_any_moment(browser: Browser, service: ServiceProcess) -> None:
+    id = rejected(service)
+    with client(service, "ada") as asking:
+        newest, _, oldest = asking.get(f"/hitl/approvals/{id}/events").json()["events"]
+    page = signed_in(browser, service, "ada")
+    page.goto(f"{service.url}/console/audit/approval/{id}")
+    moment = page.get_by_label("As of a moment (UTC)")
+    for at, told in ((oldest, "Version 1 of 3"), (newest, "Version 3 of 3")):
+        moment.fill(at["timestamp"].removesuffix("Z"))
+        moment.locator("xpath=ancestor::form").get_by_role("button").click()
+        expect(page.locator("#which")).to_contain_text(told)
+    page.goto(f"{page.url.partition('?')[0]}?at=2001-01-01T00:00:00Z")
+    assert page.get_by_text("There was no such approval then.").is_visible()
+    for nonsense in ("at=yesterday", "at=5", "version=x", "version=9999999999", "cursor=%3Cb%3E"):
+        answer = page.request.get(f"{service.url}/console/audit/approval/{id}?{nonsense}")
+        assert answer.status == 400, nonsense
+
+
+def test_the_slider_is_a_form_where_no_script_runs(browser: Browser, service: ServiceProcess) -> None:
+    id = rejected(service)
+    signed = signed_in(browser, service, "ada")
+    context = browser.new_context(java_script_enabled=False)
+    context.add_cookies(signed.context.cookies())  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{service.url}/console/audit/approval/{id}")
+    page.get_by_label("As of version").press("Home")
+    page.get_by_role("button", name="Show").first.click()
+    expect(page.locator("#which")).to_contain_text("Version 1 of 3")
+
+
+def test_a_job_and_a_workflow_have_their_past_too(browser: Browser, service: ServiceProcess) -> None:
+    post(service, "/jobs/propagation/pause", {"reason": "the models"}, "olga", SYSTEM_TENANT)
+    page = signed_in(browser, service, "olga", SYSTEM_TENANT)
+    page.goto(f"{service.url}/console/audit/job/propagation")
+    expect(page.locator("#which")).to_contain_text("Version 1 of 1: job.paused")
+    page.goto(f"{service.url}/console/audit/job/outcome-sync")
+    assert page.get_by_text("Nothing has happened to it yet.").is_visible()
+    begun = post(service, "/workflows", {"opportunityId": "opp-9", "definition": "opportunity-analysis"})
+    page = signed_in(browser, service, "ada")
+    page.goto(f"{service.url}/console/audit/workflow/{begun['workflowId']}?version=1")
+    expect(page.locator("#which")).to_contain_text("Version 1 of")
+
+
+def test_cause_and_effect_are_a_tree(browser: Browser, service: ServiceProcess) -> None:
+    begun = post(
+        service, "/workflows", {"opportunityId": "opp-8", "definition": "deal-review", "input": {"amount": 9}}
+    )
+    page = signed_in(browser, service, "ada")
+    page.goto(f"{service.url}/console/audit/workflow/{begun['workflowId']}")
+    page.get_by_role("link", name="Cause and effect").first.click()
+    assert page.locator(".tree > li").count() >= 1
+    expect(page.locator(".tree ul li").first).to_contain_text("workflow.")
+    assert serious(page) == []
+    picture(page, "causes")
+    for unknown in ("nothing", "..", "a%2Fb", ""):
+        answer = page.request.get(f"{service.url}/console/audit/causes?correlationId={unknown}")
+        assert answer.status == 404, unknown
+
+
+def test_the_export_is_the_apis_and_proves_itself(
+    browser: Browser, service: ServiceProcess, tmp_path: Path
+) -> None:
+    id = rejected(service)
+    page = signed_in(browser, service, "ada")
+    trail(page, service, f"?aggregateId={id}")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export").click()
+    assert download.value.suggested_filename == "audit-trail.ndjson"
+    file = tmp_path / "export.ndjson"
+    download.value.save_as(file)
+    lines = [msgspec.json.decode(line) for line in file.read_bytes().splitlines()]
+    assert (lines[0]["kind"], lines[-1]["kind"]) == ("header", "head")
+    assert [line["event"]["type"] for line in lines if line["kind"] == "event"] == [
+        "approval.requested",
+        "approval.commented",
+        "approval.rejected",
+    ]
+
+
+def test_the_chain_tells_its_anchor(browser: Browser, service: ServiceProcess) -> None:
+    rejected(service)
+    page = signed_in(browser, service, "ada")
+    for _ in range(50):
+        trail(page, service)
+        if page.get_by_text("Signed by").count():
+            break
+        page.wait_for_timeout(200)
+    assert page.locator("dl").get_by_text("sha256:").is_visible()
+
+
+def test_what_people_write_is_text_and_another_tenant_sees_none_of_it(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    id = rejected(service, SCRIPT, SCRIPT)
+    with client(service, "ada") as asking:
+        event = asking.get(f"/hitl/approvals/{id}/events").json()["events"][0]
+    page = signed_in(browser, service, "ada")
+    causes = f"/causes?correlationId={event['correlationId']}"
+    for path in (f"?aggregateId={id}", f"/approval/{id}", causes):
+        trail(page, service, path)
+        assert "<script>" in page.locator("main").inner_text(), path
+    query = "&".join(f"{name}=%22%3E%3Cscript%3E" for name in ("type", "actor", "after", "at", "cursor"))
+    trail(page, service, f"?{query}")
+    assert page.title() != "caught"
+    other = signed_in(browser, service, "eve", OTHER_TENANT)
+    for path in (f"/approval/{id}", f"/approval/{id}?version=1", causes, f"/job/{id}", f"/nothing/{id}"):
+        answer = other.request.get(f"{service.url}/console/audit{path}")
+        assert (answer.status, "opp-417" in answer.text()) == (
+            403 if path.startswith("/job") else 404,
+            False,
+        ), path
+    for path in (f"?aggregateId={id}", f"/export?aggregateId={id}"):
+        answer = other.request.get(f"{service.url}/console/audit{path}")
+        assert (answer.status, "opp-417" in answer.text()) == (200, False), path
+    assert other.request.get(f"{service.url}/console/audit/approval/{UNKNOWN_ID}").status == 404
+
+
+@pytest.mark.parametrize("width", [360, 1920])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_in_light_and_dark(
+    browser: Browser, service: ServiceProcess, width: int, scheme: str
+) -> None:
+    id = rejected(service, "a-comment-without-a-space-" * 20)
+    page = signed_in(browser, service, "ada")
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": width, "height": 800})
+    for path in ("", f"?aggregateId={id}", f"/approval/{id}"):
+        trail(page, service, path)
+        assert fits(page), path
+        assert serious(page) == [], path
