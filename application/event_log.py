@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any, NamedTuple, Protocol, cast
 
 from eventsourcing.application import Application
@@ -143,6 +144,10 @@ class EventLog(Application[str]):
     def erasures(self) -> int:
         """Who remembers what events say forgets it when this has changed."""
         return 0 if self._sealing is None else self._sealing.keyring.erasures
+
+    def tag(self, content: bytes) -> bytes:
+        """A digest of what is kept beside the log; where there is a master key, nobody makes it without."""
+        return sha256(content).digest() if self._sealing is None else self._sealing.keyring.tag(content)
 
     def look_for_erasures(self) -> None:
         """See now and then whether a key was destroyed, so that :attr:`erasures` tells of it.

@@ -5,7 +5,7 @@ the metadata and the payload. A payload stored at an older version is taken thro
 fields stand sealed beside it, in ``sealed``: see :mod:`application.privacy.sealing`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -78,24 +78,21 @@ class EventMapper(Mapper[str]):
         Raises:
             StoreUnavailable: it cannot be told whether there is a key.
         """
-        decoded = [
-            (each, None if is_archived(each.state) else _decode(each.topic, each.state))
-            for each in stored_events
-        ]
-        wanted = {sealed.key for _, stored in decoded if stored is not None for sealed in stored.sealed}
+        read = [None if is_archived(each.state) else _read(each) for each in stored_events]
+        wanted = {sealed.key for stored in read if stored is not None for sealed in stored.sealed}
         keys: Mapping[str, bytes] = {}
         if wanted and self.sealing is not None:
             keys = self.sealing.keyring.named(wanted)
         return tuple(
             _left(each) if stored is None else _recorded(each, stored, value_keys(stored.sealed, keys))
-            for each, stored in decoded
+            for each, stored in zip(stored_events, read, strict=True)
         )
 
     def sealed_values(self, stored_event: StoredEvent) -> list[Any]:
         """The values that are sealed in an event, as far as there are keys to them."""
         if self.sealing is None or _SEALED not in stored_event.state:
             return []
-        stored = _decode(stored_event.topic, stored_event.state)
+        stored = _read(stored_event)
         keys = self.sealing.keyring.named({each.key for each in stored.sealed})
         given = value_keys(stored.sealed, keys)
         return opened_values(
@@ -106,7 +103,7 @@ class EventMapper(Mapper[str]):
         """An event, and for each value that is sealed in it the key to that value, if it is not erased."""
         if is_archived(stored_event.state):
             return _left(stored_event), []
-        stored = _decode(stored_event.topic, stored_event.state)
+        stored = _read(stored_event)
         keys: Mapping[str, bytes] = {}
         if stored.sealed and self.sealing is not None:
             keys = self.sealing.keyring.named({each.key for each in stored.sealed})
@@ -122,7 +119,7 @@ def read_with(stored_event: StoredEvent, keys: Sequence[bytes | None]) -> tuple[
     """
     if is_archived(stored_event.state):
         return _left(stored_event), 0
-    stored = _decode(stored_event.topic, stored_event.state)
+    stored = _read(stored_event)
     given = [*keys, *[None] * len(stored.sealed)][: len(stored.sealed)]
     return _recorded(stored_event, stored, given), given.count(None)
 
@@ -136,46 +133,38 @@ def _left(stored_event: StoredEvent) -> Recorded:
     )
 
 
-def _recorded(stored_event: StoredEvent, stored: _Stored[Event], keys: Sequence[bytes | None]) -> Recorded:
-    stream, version, event = str(stored_event.originator_id), stored_event.originator_version, stored.data
-    if any(key is not None for key in keys):
-
-        def unsealed(data: dict[str, Any]) -> None:
-            put_back(data, stored.sealed, keys, stream, version)
-
-        raw = _version_decoder.decode(stored_event.state)
-        event = _upcast(type_registry[stored_event.topic], raw, unsealed)
-    return Recorded(stream=stream, version=version, timestamp=stored.at, meta=stored.meta, event=event)
-
-
 _encoder = msgspec.json.Encoder()
-_version_decoder = msgspec.json.Decoder(_Stored[msgspec.Raw])
+_raw_decoder = msgspec.json.Decoder(_Stored[msgspec.Raw])
+
+_Read = _Stored[Event] | _Stored[msgspec.Raw]
+"""An event as stored; its payload is still raw where something in it is sealed, or its version is old."""
 
 
-def _decode(topic: str, state: bytes) -> _Stored[Event]:
-    event_type, decoder = _decoder_for(topic)
+def _read(stored_event: StoredEvent) -> _Read:
+    event_type, decoder = _decoder_for(stored_event.topic)
     known = event_type.SCHEMA_VERSION
-    if known == 1:
-        stored = decoder.decode(state)
-        _refuse_newer(topic, stored.v, known)
+    if known == 1 and _SEALED not in stored_event.state:
+        stored = decoder.decode(stored_event.state)
+        _refuse_newer(stored_event.topic, stored.v, known)
         return stored
-    raw = _version_decoder.decode(state)
-    _refuse_newer(topic, raw.v, known)
-    if raw.v == known:
-        return decoder.decode(state)
-    return _Stored(known, raw.at, raw.meta, _upcast(event_type, raw), raw.sealed)
+    raw = _raw_decoder.decode(stored_event.state)
+    _refuse_newer(stored_event.topic, raw.v, known)
+    return raw if raw.sealed or raw.v != known else decoder.decode(stored_event.state)
 
 
-def _upcast(
-    event_type: type[Event],
-    raw: _Stored[msgspec.Raw],
-    changed: Callable[[dict[str, Any]], None] = lambda data: None,
-) -> Event:
-    """The payload in its present version; ``changed`` has what was stored first."""
-    fields: dict[str, Any] = msgspec.json.decode(raw.data)
-    changed(fields)
-    for version in range(raw.v, event_type.SCHEMA_VERSION):
-        fields = event_type.UPCASTERS[version](fields)
+def _recorded(stored_event: StoredEvent, stored: _Read, keys: Sequence[bytes | None]) -> Recorded:
+    stream, version, data = str(stored_event.originator_id), stored_event.originator_version, stored.data
+    if isinstance(data, msgspec.Raw):
+        fields: dict[str, Any] = msgspec.json.decode(data)
+        put_back(fields, stored.sealed, keys, stream, version)
+        data = _upcast(type_registry[stored_event.topic], stored.v, fields)
+    return Recorded(stream=stream, version=version, timestamp=stored.at, meta=stored.meta, event=data)
+
+
+def _upcast(event_type: type[Event], version: int, fields: dict[str, Any]) -> Event:
+    """The payload, as it was stored at a version, in its present one."""
+    for older in range(version, event_type.SCHEMA_VERSION):
+        fields = event_type.UPCASTERS[older](fields)
     return msgspec.convert(fields, event_type)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from hashlib import sha256
+from hmac import compare_digest
 from threading import Lock
 from typing import Any, Protocol
 
@@ -41,7 +41,8 @@ log = structlog.get_logger(__name__)
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a stream: what it had come to at a version, and what proves that it is of use.
 
-    ``leaf`` is the hash of the event at that version (docs/audit.md); ``digest`` is over all the rest.
+    ``leaf`` is the hash of the event at that version (docs/audit.md); ``digest`` is the log's tag of all the
+    rest (:meth:`application.event_log.EventLog.tag`).
     """
 
     stream: str
@@ -51,10 +52,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     digest: bytes
 
-    def computed_digest(self) -> bytes:
-        """What ``digest`` is if all of it arrived."""
+    @property
+    def tagged(self) -> bytes:
+        """What ``digest`` is of."""
         parts = (self.stream.encode(), b"%d" % self.version, self.recipe.encode(), self.leaf, self.body)
-        return sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).digest()
+        return b"".join(b"%d:%b" % (len(part), part) for part in parts)
 
 
 class SnapshotStore(Protocol):
@@ -201,11 +203,13 @@ class Snapshots:
     def _snapshot(self, stream: str, version: int, body: bytes, event: StoredEvent) -> Snapshot:
         leaf = leaf_of(stream, event.originator_version, event.topic, event.state)
         made = Snapshot(stream=stream, version=version, recipe=self._recipe, leaf=leaf, body=body, digest=b"")
-        return msgspec.structs.replace(made, digest=made.computed_digest())
+        return msgspec.structs.replace(made, digest=self._log.tag(made.tagged))
 
     def _read(self, snapshot: Snapshot) -> Kept | None:
         """What it holds, if it is of this release and whole."""
-        if snapshot.recipe != self._recipe or snapshot.digest != snapshot.computed_digest():
+        if snapshot.recipe != self._recipe:
+            return None
+        if not compare_digest(snapshot.digest, self._log.tag(snapshot.tagged)):
             return None
         try:
             state, commands, digests = from_bytes(snapshot.body)

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
-from domain.archived import documents_left
+from domain.archived import ArchivedEvent, documents_left
 from domain.event import Recorded
 from domain.privacy import ErasureCarriedOut
 from projections.ports import Container, Document, Log
@@ -149,7 +149,8 @@ class Builder:
             if is_beyond(batch.position):
                 size = min(size, len(batch.events)) // 2
                 continue
-            made = {fold.name: await fold.over(batch.events, self.watch) for fold in self._folds}
+            archived = [each for each in batch.events if isinstance(each, ArchivedEvent)]
+            made = {fold.name: await fold.over(batch.events, archived, self.watch) for fold in self._folds}
             self._position = batch.position
             self._handled += len(batch.events)
             progress = await self._progress(partition)
@@ -207,9 +208,11 @@ class _Fold:
         self._recent: dict[Key, State] = {}
         self._before: dict[Key, State] = {}
 
-    async def over(self, events: Sequence[Recorded], watch: Watch | None) -> list[Document]:
+    async def over(
+        self, events: Sequence[Recorded], archived: Sequence[ArchivedEvent], watch: Watch | None
+    ) -> list[Document]:
         """The documents that a batch makes or changes, in their last state."""
-        carried = await self._carried(events)
+        carried = await self._carried(archived)
         reads = self._projection.reads
         wanted = [(recorded, ids) for recorded in events if (ids := reads(recorded.event))]
         if not wanted:
@@ -239,9 +242,9 @@ class _Fold:
         self._let_go()
         return made
 
-    async def _carried(self, events: Sequence[Recorded]) -> list[Document]:
+    async def _carried(self, archived: Sequence[ArchivedEvent]) -> list[Document]:
         """The live documents of what was archived; they do not change any more."""
-        keys = documents_left(self.name, events)
+        keys = documents_left(self.name, archived)
         return list((await self._live.get_many(self._projection.container, keys)).values()) if keys else []
 
     async def remade(self, events: Sequence[Recorded]) -> list[Document]:

@@ -18,6 +18,9 @@ from projections.size_limit import encoded_within_limit
 Loads = Callable[[str], Awaitable[Sequence[Recorded]]]
 """Every event of a stream, or what is left of them."""
 
+_AT_ONCE = 100
+"""Streams whose documents are written together."""
+
 _MOST_RACES = 20
 
 log = structlog.get_logger(__name__)
@@ -56,11 +59,18 @@ class Remaker:
         Raises:
             StoreUnavailable: somebody else keeps writing them.
         """
-        for stream in streams:
-            events = await self._loads(stream)
-            if gone := documents_left(self._projection.container.name, events):
+        for begin in range(0, len(streams), _AT_ONCE):
+            gone: list[Key] = []
+            states: dict[Key, dict[int, State]] = {}
+            for stream in streams[begin : begin + _AT_ONCE]:
+                events = await self._loads(stream)
+                if left := documents_left(self._projection.container.name, events):
+                    gone += left
+                else:
+                    states |= states_of(self._projection, events)
+            if gone:
                 await self._take_away(gone)
-            elif states := states_of(self._projection, events):
+            if states:
                 await self._replace(states)
 
     async def _take_away(self, keys: Sequence[Key]) -> None:

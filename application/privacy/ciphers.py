@@ -20,16 +20,24 @@ _NONCE = bytes(_NONCE_BYTES)
 
 _VALUE = b"workflow-orchestrator personal value v1\n"
 
+_TAG = b"workflow-orchestrator tag v1\n"
+
 
 class WrongMasterKey(Exception):
     """A personal key was wrapped by another master key."""
 
 
 class MasterKey:
-    """Wraps personal keys, each bound to its id."""
+    """Wraps personal keys, each bound to its id; and tags what is kept where others may write."""
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
+
+        self._tags_with = hmac.digest(key, _TAG, "sha256")
+
+    def tag(self, content: bytes) -> bytes:
+        """What nobody without the master key can make of a content."""
+        return hmac.digest(self._tags_with, content, "sha256")
 
     def wrap(self, id: str, key: bytes) -> bytes:
         """The key as it may be stored."""

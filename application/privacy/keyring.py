@@ -44,6 +44,10 @@ class Keyring:
         self.erasures = 0
         """How often keys were forgotten: who remembers clear text forgets it when this has changed."""
 
+    def tag(self, content: bytes) -> bytes:
+        """What nobody without the master key can make of a content."""
+        return self._master.tag(content)
+
     def look(self) -> None:
         """Forget every key if one was destroyed anywhere; asked for at most every so often.
 

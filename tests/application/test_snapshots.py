@@ -4,6 +4,7 @@ import pickle
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -210,9 +211,9 @@ class Code:
 
 
 def altered(snapshot: Snapshot, **changes: Any) -> Snapshot:
-    """Somebody else's, and whole."""
+    """Somebody else's, and whole, as far as one can make it without a master key."""
     changed = msgspec.structs.replace(snapshot, **changes)
-    return msgspec.structs.replace(changed, digest=changed.computed_digest())
+    return msgspec.structs.replace(changed, digest=sha256(changed.tagged).digest())
 
 
 WRONG: dict[str, Callable[[Snapshot], Snapshot]] = {
@@ -296,3 +297,26 @@ async def test_what_is_sealed_in_the_log_is_in_no_snapshot(tmp_path: Path) -> No
         assert place.read() == place.read_all()
         assert store.versions() == {STREAM: 62}
         assert b"Ann" not in snapshots_file(path).read_bytes()
+
+
+async def test_one_that_somebody_forged_is_not_used_where_there_is_a_master_key(tmp_path: Path) -> None:
+    """He may write to the table, and make a digest that fits, but not a tag."""
+    settings = signing_settings(tmp_path)
+    settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
+    path = settings.storage.data_dir / "events.db"
+    async with AsyncExitStack() as stack:
+        personal = await open_personal(settings, stack)
+        log = EventLog(sqlite_log_settings(path), personal.sealing)
+        stack.callback(log.close)
+        store = SqliteSnapshots(snapshots_file(path))
+        stack.callback(store.close)
+        place = Place(log, store)
+        place.append(runs(1, 10))
+        before = place.read()
+        right = store.get(STREAM)
+        assert right is not None
+        forged = altered(right, body=right.body.replace(b"command-1", b"command-X"))
+        assert forged.body != right.body
+        store.put(forged)
+        assert place.read() == before
+        assert store.get(STREAM) == right
