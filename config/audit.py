@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from application.audit.anchoring import Anchoring
+from application.audit.checking import Checking
 from application.audit.export import Export
 from application.audit.trail import Trail
 from application.ports import Clock, Publisher
@@ -45,11 +46,18 @@ def anchor_file_of(settings: Settings) -> Path:
     return settings.audit.anchor_file or settings.storage.data_dir / ANCHORS
 
 
-def build_trail(stores: Stores, signer: Ed25519Signer | None, clock: Clock) -> tuple[Trail, Export]:
-    """What answers questions about the trail, and what exports it."""
-    log, index, store = stores.audit.log, stores.audit.index, stores.event_store
-    return Trail(log, index, stores.audit.anchors, store.recorded), Export(
-        log, index, store.recorded_with_keys, shown_event, signer, clock
+def build_trail(stores: Stores, signer: Ed25519Signer | None, clock: Clock) -> tuple[Trail, Checking, Export]:
+    """What answers questions about the trail, what checks it, and what exports it."""
+    log, index, anchors, store = (
+        stores.audit.log,
+        stores.audit.index,
+        stores.audit.anchors,
+        stores.event_store,
+    )
+    return (
+        Trail(log, index, anchors, store.recorded),
+        Checking(log, index, anchors),
+        Export(log, index, store.recorded_with_keys, shown_event, signer, clock),
     )
 
 

@@ -196,6 +196,7 @@ BackfillDays = Annotated[int, Field(ge=1, le=MAX_BACKFILL_DAYS), BeforeValidator
 MaxActive = Annotated[int, Field(ge=1, le=MOST_ACTIVE), BeforeValidator(as_integer)]
 PreviewCount = Annotated[int, Field(ge=1, le=100), BeforeValidator(_whole_number)]
 Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(_whole_number)]
+Stretch = Annotated[int, Field(ge=1, le=5000), BeforeValidator(_whole_number)]
 Number = Annotated[
     int | float,
     PlainValidator(_number),

@@ -12,6 +12,8 @@ from interfaces.console.api import Api, Document, Refused
 
 _FILTERS = ("type", "aggregateId", "actor", "correlationId", "after", "before")
 _PAGE = 50
+_STRETCHES = 4
+_FOUND = 100
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 _NOT_MANY_AGO = (("hour", timedelta(hours=1)), ("day", timedelta(days=1)), ("week", timedelta(days=7)))
 
@@ -35,6 +37,27 @@ async def trail(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
             name: urlencode({**filters, "after": f"{now - ago:%Y-%m-%dT%H:%M:%SZ}"})
             for name, ago in _NOT_MANY_AGO
         },
+    }
+
+
+async def chain(api: Api, cursor: str) -> Mapping[str, Any]:
+    """Where the chain ends, and whether some stretches of it hold: the first, or those after a cursor."""
+    first, found, total = None, [], 0
+    for _ in range(_STRETCHES):
+        part = await api.get("/audit/verification", **({"cursor": cursor} if cursor else {}))
+        first = part["first"] if first is None else first
+        found += part["found"]
+        total += part["total"]
+        cursor = part["nextCursor"] or ""
+        if not cursor:
+            break
+    return {
+        "head": await api.get("/audit/head"),
+        "first": first,
+        "last": part["last"],
+        "found": found[:_FOUND],
+        "total": total,
+        "following": urlencode({"cursor": cursor}) if cursor else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""The pages of the audit trail: all of it, one thing through time, what led to what, and the export."""
+"""The pages of the audit trail: all of it, one thing through time, cause and effect, the chain."""
 
 from collections.abc import Sequence
 
@@ -29,6 +29,11 @@ async def show_tree(visit: Visit) -> Response:
     return visit.page("audit/tree.html", context)
 
 
+async def show_chain(visit: Visit) -> Response:
+    """Whether the chain holds."""
+    return visit.page("audit/chain.html", await audit.chain(visit.api, visit.query.get("cursor", "")))
+
+
 async def show_thing(visit: Visit) -> Response:
     """One thing, as it is or as it once was."""
     kind, id = (str(visit.request.path_params[part]) for part in ("kind", "id"))
@@ -43,6 +48,7 @@ async def export(visit: Visit) -> Response:
 ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("GET", _ALL, show),
     ("GET", f"{_ALL}/causes", show_tree),
+    ("GET", f"{_ALL}/chain", show_chain),
     ("GET", f"{_ALL}/export", export),
     ("GET", f"{_ALL}/{{kind}}/{{id}}", show_thing),
 )

@@ -11,26 +11,30 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from application.audit.checking import Checking, NoSuchPlace, Stretch
 from application.audit.export import Export
 from application.audit.indexing import NAME
-from application.audit.ports import Wanted
+from application.audit.ports import Indexed, Wanted
 from application.audit.trail import Branch, Found, Trail
 from application.event_log import PARTITION, is_position, number_of, position_of
 from domain.errors import Failure
 from domain.event import event_id
 from interfaces.rest.answers import encode_cursor, json_response, list_body, stored_json
 from interfaces.rest.audit import shown_event
-from interfaces.rest.audit_models import TrailFilters, TrailQuery
+from interfaces.rest.audit_models import CheckQuery, TrailFilters, TrailQuery
 from interfaces.rest.errors import ApiError, fault, invalid
 from interfaces.rest.event_streams import CutOff, EventStreams, Writer
 from interfaces.rest.identity import Caller
-from interfaces.rest.models import NoQuery
+from interfaces.rest.models import NoQuery, Paging
 from interfaces.rest.requests import read_query
 from interfaces.rest.service import Service, cursor_of
 
 PREFIX = "/api/v1/audit"
 
 NDJSON = "application/x-ndjson"
+
+MOST_FOUND = 100
+"""Of what is wrong with a stretch of the chain; the rest is counted."""
 
 
 class TheIndex:
@@ -45,9 +49,12 @@ READS = (TheIndex(),)
 class AuditRoutes:
     """The routes of the trail."""
 
-    def __init__(self, service: Service, trail: Trail, exports: Export, streams: EventStreams) -> None:
+    def __init__(
+        self, service: Service, trail: Trail, checking: Checking, exports: Export, streams: EventStreams
+    ) -> None:
         self._service = service
         self._trail = trail
+        self._checking = checking
         self._exports = exports
         self._streams = streams
 
@@ -58,17 +65,16 @@ class AuditRoutes:
             route(f"{PREFIX}/events", self.events, "GET", reads=READS),
             route(f"{PREFIX}/correlations/{{correlationId}}", self.correlation, "GET", reads=READS),
             route(f"{PREFIX}/head", self.head, "GET", reads=READS),
+            route(f"{PREFIX}/verification", self.verification, "GET", reads=READS),
             route(f"{PREFIX}/export", self.export, "GET", reads=READS),
         ]
 
     async def events(self, request: Request, caller: Caller) -> Response:
         """Events of the tenant, in the log's order."""
         query = read_query(request, TrailQuery)
-        cursor = cursor_of(query, 1)
-        if cursor and not (cursor[0].isascii() and cursor[0].isdigit() and len(cursor[0]) < 19):
-            raise invalid([fault("cursor", "is not a cursor of this list")])
+        beyond = _beyond(query)
         wanted = await wanted_by(query, caller, self._service)
-        page = await self._trail.page(wanted, beyond=int(cursor[0]) if cursor else 0, limit=query.limit)
+        page = await self._trail.page(wanted, beyond=beyond, limit=query.limit)
         next_cursor = None if page.beyond is None else encode_cursor([str(page.beyond)])
         bodies = (msgspec.json.encode(trail_event(found)) for found in page.events)
         return stored_json(list_body("events", bodies, page.total, next_cursor))
@@ -103,6 +109,15 @@ class AuditRoutes:
                 **({} if anchor is None else {"anchor": anchor}),
             }
         )
+
+    async def verification(self, request: Request, caller: Caller) -> Response:
+        """Whether a stretch of the tenant's chain holds."""
+        query = read_query(request, CheckQuery)
+        try:
+            stretch = await self._checking.check(caller.tenant, beyond=_beyond(query), limit=query.limit)
+        except NoSuchPlace:
+            raise _not_a_cursor() from None
+        return json_response(_told(stretch))
 
     async def export(self, request: Request, caller: Caller) -> Response:
         """The same events as NDJSON, with what proves them."""
@@ -144,6 +159,45 @@ class _ExportResponse(Response):
             greeting=b"",
             may_end_anywhere=False,
         )
+
+
+def _beyond(paging: Paging) -> int:
+    """The position that a page begins after.
+
+    Raises:
+        ApiError: 400, the cursor is none of ours.
+    """
+    cursor = cursor_of(paging, 1)
+    if cursor is None:
+        return 0
+    if not (cursor[0].isascii() and cursor[0].isdigit() and len(cursor[0]) < 19):
+        raise _not_a_cursor()
+    return int(cursor[0])
+
+
+def _not_a_cursor() -> ApiError:
+    return invalid([fault("cursor", "is not a cursor of this list")])
+
+
+def _told(stretch: Stretch) -> dict[str, Any]:
+    following = {} if stretch.beyond is None else {"nextCursor": encode_cursor([str(stretch.beyond)])}
+    return {
+        "holds": not stretch.flaws,
+        "first": stretch.first,
+        "last": stretch.last,
+        "found": [
+            {"kind": flaw.kind, "number": flaw.number, **_whose(flaw.row)}
+            for flaw in stretch.flaws[:MOST_FOUND]
+        ],
+        "total": len(stretch.flaws),
+        **following,
+    }
+
+
+def _whose(row: Indexed | None) -> dict[str, Any]:
+    if row is None:
+        return {}
+    return {"aggregate": row.category, "aggregateId": row.aggregate_id, "version": row.version}
 
 
 async def wanted_by(query: TrailFilters, caller: Caller, service: Service) -> Wanted:

@@ -1,6 +1,6 @@
 """What requests about the audit trail may say, in the words of ``openapi.yaml``."""
 
-from interfaces.fields import Id, MomentOrPosition, Silent
+from interfaces.fields import Id, MomentOrPosition, Silent, Stretch
 from interfaces.rest.models import Paging, Query
 
 
@@ -17,3 +17,9 @@ class TrailFilters(Query):
 
 class TrailQuery(TrailFilters, Paging):
     """The query of ``GET /audit/events``."""
+
+
+class CheckQuery(Paging):
+    """The query of ``GET /audit/verification``."""
+
+    limit: Stretch = 5000

@@ -1,5 +1,6 @@
 """The audit trail in a real browser: all of it, one thing through time, cause and effect, the export."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from domain.values import SYSTEM_TENANT
 from infrastructure.signatures import new_key
 from tests.browser.visitor import SCRIPT, SECRET, client, fits, picture, serious, signed_in
+from tests.contract.contract import validate_document
 from tests.harness import OTHER_TENANT, TENANT, UNKNOWN_ID, ServiceProcess, service_process
 
 FACTS = {"opportunityId": "opp-417", "riskScore": 0.87, "amount": 250000}
@@ -178,7 +180,6 @@ def test_cause_and_effect_are_a_tree(browser: Browser, service: ServiceProcess) 
     assert page.locator(".tree > li").count() >= 1
     expect(page.locator(".tree ul li").first).to_contain_text("workflow.")
     assert serious(page) == []
-    picture(page, "causes")
     for unknown in ("nothing", "..", "a%2Fb", ""):
         answer = page.request.get(f"{service.url}/console/audit/causes?correlationId={unknown}")
         assert answer.status == 404, unknown
@@ -213,6 +214,37 @@ def test_the_chain_tells_its_anchor(browser: Browser, service: ServiceProcess) -
             break
         page.wait_for_timeout(200)
     assert page.locator("dl").get_by_text("sha256:").is_visible()
+
+
+def test_the_chain_is_verified_and_who_changes_the_store_is_found_out(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with service_process(tmp_path, JWT_SECRET=SECRET, BATCH_JOBS_ENABLED="false") as service:
+        page = signed_in(browser, service, "ada")
+        page.goto(f"{service.url}/console/audit/chain")
+        assert page.get_by_text("There is no event to verify.").is_visible()
+        id = rejected(service)
+        trail(page, service)
+        page.get_by_role("link", name="Verify it").click()
+        expect(page.get_by_role("status")).to_contain_text(
+            "Events 1 to 3 are in the log as they were chained"
+        )
+        assert page.get_by_text("It is not anchored").is_visible()
+        with sqlite3.connect(service.data_dir / "events.db") as log:
+            log.execute("UPDATE stored_events SET state = replace(state, 'bob', 'eve') WHERE rowid = 3")
+        page.reload()
+        expect(page.locator("h1 .badge")).to_have_text("does not hold")
+        expect(page.locator(".timeline")).to_contain_text("Event 3 is not what was chained")
+        assert serious(page) == []
+        trail(page, service, f"?aggregateId={id}")
+        assert page.get_by_text("not as it was chained", exact=True).count() == 1
+        assert page.get_by_text("Of the events on this page 1 are not what was chained.").is_visible()
+        other = signed_in(browser, service, "eve", OTHER_TENANT)
+        other.goto(f"{service.url}/console/audit/chain")
+        assert other.get_by_text("There is no event to verify.").is_visible()
+        assert page.request.get(f"{service.url}/console/audit/chain?cursor=%3Cb%3E").status == 400
+        with client(service, "ada") as asking:
+            validate_document("AuditVerification", asking.get("/audit/verification").json())
 
 
 def test_what_people_write_is_text_and_another_tenant_sees_none_of_it(

@@ -22,7 +22,7 @@ from interfaces.rest.approval_models import (
     ReassignRequest,
     ReviseRequest,
 )
-from interfaces.rest.audit_models import TrailFilters, TrailQuery
+from interfaces.rest.audit_models import CheckQuery, TrailFilters, TrailQuery
 from interfaces.rest.backfill_models import BackfillFilters, StartBackfillRequest
 from interfaces.rest.models import (
     ApiModel,
@@ -88,6 +88,7 @@ QUERIES: dict[str, type[Query]] = {
     "listDefinitionEvents": Paging,
     "listDelegationEvents": Paging,
     "listAuditEvents": TrailQuery,
+    "verifyAuditChain": CheckQuery,
     "exportAuditTrail": TrailFilters,
 }
 """Which model reads the query string of which operation."""

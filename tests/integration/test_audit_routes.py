@@ -193,6 +193,25 @@ async def test_the_head_has_the_last_anchor_with_it(running: Service) -> None:
         assert head["anchor"]["hash"] == head["hash"]
 
 
+async def test_the_chain_is_verified_a_stretch_at_a_time_and_for_its_own_tenant_alone(
+    running: Service,
+) -> None:
+    path = "/api/v1/audit/verification"
+    async with running.client() as client, running.client(OTHER_TENANT) as other:
+        await approval(client)
+        _, position = await approval(client)
+        whole = await get(client, path, position)
+        validate_document("AuditVerification", whole)
+        assert whole == {"holds": True, "first": 1, "last": 4, "found": [], "total": 0}
+        part = await get(client, path, limit=3)
+        rest = await get(client, path, limit=3, cursor=part["nextCursor"])
+        assert (part["last"], rest["first"], rest["last"]) == (3, 4, 4)
+        assert (await get(other, path, position))["last"] == 0
+        refused = await other.get(path, params={"cursor": part["nextCursor"]})
+        assert refused.status_code == 400
+        assert [each["field"] for each in refused.json()["error"]["details"]] == ["cursor"]
+
+
 async def test_each_thing_has_its_own_trail_and_shows_it_to_nobody_else(running: Service) -> None:
     async with running.client(SYSTEM_TENANT) as system, running.client() as client:
         other = running.client(OTHER_TENANT)
