@@ -15,6 +15,7 @@ from interfaces.console.input_form import Field, fields_of, input_of
 _RUNS = 50
 _BACKFILLS = 20
 _IN_FORCE = ("running", "cancelling")
+_OPEN = ("scheduled", "published")
 _COMING = 100
 
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:-]{1,255}")
@@ -47,6 +48,12 @@ async def one(api: Api, name: str) -> Mapping[str, Any]:
         "backfills": backfills,
         "goes_on": any(each["status"] in _IN_FORCE for each in backfills) or job["openRuns"] > 0,
     }
+
+
+async def run(api: Api, name: str, id: str) -> Mapping[str, Any]:
+    """What came of one firing."""
+    found = await api.get(f"/jobs/{name}/runs/{id}")
+    return {"run": found, "goes_on": found["status"] in _OPEN}
 
 
 async def act(api: Api, name: str, form: Mapping[str, str]) -> Mapping[str, Any] | None:

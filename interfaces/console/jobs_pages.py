@@ -1,4 +1,4 @@
-"""The pages of the batch jobs: all of them, and one with its runs, its backfills and what can be done."""
+"""The pages of the batch jobs: all of them; one with its runs, backfills and what can be done; one run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +21,11 @@ async def show(visit: Visit) -> Response:
 async def show_one(visit: Visit) -> Response:
     """One job."""
     return await _page_of(visit, _name_in(visit))
+
+
+async def show_run(visit: Visit) -> Response:
+    """What came of one firing."""
+    return visit.page("jobs/run.html", await jobs.run(visit.api, _name_in(visit), visit.id_of("run")))
 
 
 async def act(visit: Visit) -> Response:
@@ -63,4 +68,5 @@ ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("GET", _ALL, show),
     ("GET", _ONE, show_one),
     ("POST", _ONE, act),
+    ("GET", f"{_ONE}/runs/{{id}}", show_run),
 )

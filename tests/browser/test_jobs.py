@@ -4,13 +4,14 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.broker import forgotten
 from tests.browser.visitor import SCRIPT, SECRET, client, fits, picture, serious, signed_in
-from tests.harness import SYSTEM_TENANT, TENANT, ServiceProcess, service_process, start_command
+from tests.harness import SYSTEM_TENANT, TENANT, UNKNOWN_ID, ServiceProcess, service_process, start_command
 from tests.neighbours import Names
 
 pytestmark = pytest.mark.rabbitmq
@@ -63,6 +64,12 @@ def test_a_run_is_triggered_and_what_came_of_it_is_plotted(page: Page) -> None:
     expect(page.locator("#history rect.bar.completed")).to_have_count(1)
     expect(page.locator("#history")).to_contain_text('"from": "2026-01-01"')
     assert serious(page) == []
+    page.locator("#history tbody a").click()
+    expect(page.locator("h1")).to_have_text(f"{JOB} completed")
+    expect(page.locator("#times")).to_contain_text("The broker has it")
+    assert page.get_by_text("manual: ada").is_visible()
+    assert fits(page)
+    assert serious(page) == []
 
 
 def test_bad_metadata_is_refused_by_the_name_of_its_field(page: Page) -> None:
@@ -77,9 +84,12 @@ def test_a_job_without_a_schema_takes_any_object(page: Page, service: ServicePro
     page.get_by_label("metadata").fill("{nonsense")
     page.get_by_role("button", name="Trigger").click()
     assert page.get_by_role("alert").inner_text() == "metadata: must be JSON"
-    page.get_by_label("metadata").fill('{"depth": 3}')
+    page.get_by_label("metadata").fill(msgspec.json.encode({"depth": 3, "note": SCRIPT}).decode())
     page.get_by_role("button", name="Trigger").click()
     expect(page.locator("#history")).to_contain_text('"depth": 3')
+    page.locator("#history tbody a").click()
+    assert "<script>" in page.locator("pre").inner_text()
+    assert page.title() != "caught"
 
 
 def test_it_is_paused_and_resumed_with_a_reason(page: Page) -> None:
@@ -129,11 +139,13 @@ def test_nonsense_is_refused_and_so_is_another_tenant(
     ]
     for form in forms:
         assert send(f"{service.url}/console/jobs/{JOB}", form=form).status == 400, form
-    for name in ("none", "..%2Fworkflows", "%3Cscript%3E"):
+    for name in ("none", f"{JOB}/runs/{UNKNOWN_ID}", f"{JOB}/runs/x", "..%2Fworkflows", "%3Cscript%3E"):
         assert page.request.get(f"{service.url}/console/jobs/{name}").status == 404, name
     other = signed_in(browser, service, "eve", TENANT)
     assert other.get_by_role("link", name="Jobs").count() == 0
-    for path in ("jobs", f"jobs/{JOB}"):
+    with client(service, "ada", SYSTEM_TENANT) as asking:
+        run = asking.post(f"/jobs/{JOB}/trigger").json()["runId"]
+    for path in ("jobs", f"jobs/{JOB}", f"jobs/{JOB}/runs/{run}"):
         answer = other.request.get(f"{service.url}/console/{path}")
         assert (answer.status, "Sunday" in answer.text()) == (403, False)
     send = functools.partial(other.request.post, headers={"Origin": service.url}, max_redirects=0)
