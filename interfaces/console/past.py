@@ -35,7 +35,15 @@ async def thing(api: Api, kind: str, id: str, query: Mapping[str, str]) -> Mappi
         version = str(_version_at(moment, events))
     elif not version:
         version = str(newest)
-    then, before = await _as_of(api, path, moment or version), await _as_of(api, path, _before(version))
+    is_now = version == str(newest)
+    then, before, gone = None, None, None
+    try:
+        then = await api.get(path) if is_now else await _as_of(api, path, moment or version)
+        before = await _as_of(api, path, _before(version))
+    except Refused as refused:
+        if refused.code != "ARCHIVED":
+            raise
+        gone = refused.message
     return {
         "kind": kind,
         "id": id,
@@ -43,10 +51,11 @@ async def thing(api: Api, kind: str, id: str, query: Mapping[str, str]) -> Mappi
         "newest": newest,
         "version": version,
         "at": as_local(moment),
-        "is_now": version == str(newest),
+        "is_now": is_now,
         "then": then,
         "event": next((each for each in events if str(each["version"]) == version), None),
-        "changes": _changes(before or {}, then or {}) if version != "0" else (),
+        "changes": _changes(before or {}, then or {}) if version != "0" and not gone else (),
+        "gone": gone,
         "following": urlencode({"cursor": following}) if following else None,
     }
 

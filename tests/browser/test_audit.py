@@ -13,7 +13,7 @@ from domain.values import SYSTEM_TENANT
 from infrastructure.signatures import new_key
 from tests.browser.visitor import SCRIPT, SECRET, client, fits, picture, serious, signed_in
 from tests.contract.contract import validate_document
-from tests.harness import OTHER_TENANT, TENANT, UNKNOWN_ID, ServiceProcess, service_process
+from tests.harness import OTHER_TENANT, TENANT, UNKNOWN_ID, ServiceProcess, run_command, service_process
 
 FACTS = {"opportunityId": "opp-417", "riskScore": 0.87, "amount": 250000}
 
@@ -143,6 +143,27 @@ def test_a_thing_is_seen_as_it_was_at_any_moment(browser: Browser, service: Serv
     for nonsense in ("at=yesterday", "at=5", "version=x", "version=9999999999", "cursor=%3Cb%3E"):
         answer = page.request.get(f"{service.url}/console/audit/approval/{id}?{nonsense}")
         assert answer.status == 400, nonsense
+
+
+def test_what_is_archived_tells_what_is_left_of_it(browser: Browser, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"JWT_SECRET": SECRET, "BATCH_JOBS_ENABLED": "false"}
+    with service_process(tmp_path, **given) as service:
+        id = rejected(service)
+        service.terminate()
+        told = run_command(
+            *("archive", "--out", str(tmp_path / "archives"), "--older-than", "0s", "--reason", "it is over"),
+            **given,
+            DATA_DIR=str(service.data_dir),
+        )
+        assert told.returncode == 0, told.stderr
+        service.start()
+        page = signed_in(browser, service, "ada")
+        page.goto(f"{service.url}/console/audit/approval/{id}")
+        assert page.locator(".timeline > li").count() == 3
+        assert page.locator(".timeline .badge").first.inner_text().endswith(".ndjson.gz")
+        assert '"status": "rejected"' in page.locator("#then").inner_text()
+        page.get_by_role("link", name="version 1", exact=True).click()
+        assert "archive" in page.locator("#then .notice").inner_text()
 
 
 def test_the_slider_is_a_form_where_no_script_runs(browser: Browser, service: ServiceProcess) -> None:
