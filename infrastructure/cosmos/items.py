@@ -3,12 +3,13 @@
 A query without a partition key crosses all of them silently: slow, dear, and other tenants' documents.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from azure.core import MatchConditions
 from azure.cosmos.exceptions import (
     CosmosAccessConditionFailedError,
+    CosmosBatchOperationError,
     CosmosResourceExistsError,
     CosmosResourceNotFoundError,
 )
@@ -20,7 +21,11 @@ PARTITION_KEY = "tenantId"
 
 Item = dict[str, Any]
 
+Operation = tuple[str, tuple[Any, ...], dict[str, Any]]
+"""One of a batch, as the SDK takes it."""
+
 _NOT_IN_IDS = frozenset("/\\?#")
+_NOT_AS_EXPECTED = (404, 409, 412)
 
 
 class Items:
@@ -115,6 +120,24 @@ class Items:
             return True
 
         return await self._database.call(self._name, "delete", delete)
+
+    async def batch(self, tenant: str, operations: Sequence[Operation]) -> int | None:
+        """Operations in one tenant's partition, all or none.
+
+        The number of the one that found something else than it expected; none if all are done. A batch whose
+        answer was lost is sent again, and may be in its own way.
+        """
+
+        async def batch() -> int | None:
+            try:
+                await self._container.execute_item_batch(list(operations), partition_key=tenant)
+            except CosmosBatchOperationError as error:
+                if error.status_code not in _NOT_AS_EXPECTED:
+                    raise
+                return int(error.error_index or 0)
+            return None
+
+        return await self._database.call(self._name, "batch", batch)
 
     async def query(
         self, tenant: str, statement: str, parameters: Mapping[str, object], *, operation: str = "query"

@@ -7,7 +7,7 @@ that is harmless; who appends looks whether it did.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from azure.cosmos import CosmosClient, PartitionKey
 from azure.cosmos.exceptions import (
@@ -25,13 +25,10 @@ from infrastructure.cosmos.failures import (
     failures_translated,
     may_pass,
 )
-from infrastructure.cosmos.items import PARTITION_KEY, Item
+from infrastructure.cosmos.items import PARTITION_KEY, Item, Operation
 from infrastructure.cosmos.log_documents import INDEXED, STREAM_ORDER
 
 T = TypeVar("T")
-
-Operation = tuple[str, tuple[Any, ...], dict[str, Any]]
-"""One of a batch, as the SDK takes it."""
 
 _CONNECT_SECONDS = 3
 _ANSWER_SECONDS = 10

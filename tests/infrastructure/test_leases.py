@@ -1,6 +1,5 @@
 """What every store of leases does, and that nothing is written under one that has passed on."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -10,19 +9,17 @@ import pytest
 
 from application.ports import Timer
 from domain.errors import LeaseLost, StoreUnavailable
-from domain.lease import Lease
 from infrastructure.memory.leases import LocalLeases
 from infrastructure.postgres import leases as module
 from infrastructure.postgres.checkpoints import PostgresCheckpoints
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.leases import PostgresLeases
 from infrastructure.postgres.timers import PostgresTimers
-from tests.builders import NOW, Held, metadata
+from tests.builders import NOW, metadata
+from tests.infrastructure.lease_cases import SECONDS, LeasesCases, taken
 from tests.postgres import away
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
-
-SECONDS = 0.5
 
 
 @pytest.fixture
@@ -41,38 +38,8 @@ def leases(database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> Postg
     return PostgresLeases(database)
 
 
-async def taken(leases: PostgresLeases, name: str, holder: str) -> Lease:
-    """The lease, once it is free."""
-    with anyio.fail_after(5):
-        while True:
-            held = await leases.hold([name], holder)
-            if name in held:
-                return Held(name, held[name])
-            await anyio.sleep(0.02)
-
-
-async def test_what_is_free_is_held_by_the_first_who_asks(leases: PostgresLeases) -> None:
-    held = await leases.hold(["x", "y"], "a")
-    assert set(held) == {"x", "y"}
-    assert await leases.hold(["x", "y"], "b") == {}
-    assert set(await leases.hold(["y", "z"], "b")) == {"z"}
-
-
-async def test_who_asks_anew_keeps_it_with_the_same_fence(leases: PostgresLeases) -> None:
-    first = await leases.hold(["x"], "a")
-    for _ in range(4):
-        await anyio.sleep(SECONDS / 2)
-        assert await leases.hold(["x"], "a") == first
-        assert await leases.hold(["x"], "b") == {}
-
-
-async def test_what_has_run_out_is_free_for_another_with_a_higher_fence(leases: PostgresLeases) -> None:
-    first = await taken(leases, "x", "a")
-    began = time.monotonic()
-    second = await taken(leases, "x", "b")
-    assert time.monotonic() - began > SECONDS * 0.8
-    assert (second.fence or 0) > (first.fence or 0)
-    assert await leases.hold(["x"], "a") == {}
+class TestLeasesInPostgres(LeasesCases):
+    """The cases of every store, in PostgreSQL."""
 
 
 async def test_who_is_paused_within_a_transaction_does_not_keep_the_lease_from_the_others(
@@ -90,21 +57,6 @@ async def test_who_is_paused_within_a_transaction_does_not_keep_the_lease_from_t
     with pytest.raises(LeaseLost):
         async with module.transaction_under(lease, database):
             pass
-
-
-async def test_what_has_run_out_and_nobody_wanted_is_still_its_holders(leases: PostgresLeases) -> None:
-    first = await taken(leases, "x", "a")
-    await anyio.sleep(SECONDS * 1.2)
-    assert await leases.hold(["x"], "a") == {"x": first.fence}
-
-
-async def test_what_is_given_back_is_free_at_once_and_only_its_holder_can(leases: PostgresLeases) -> None:
-    first = await taken(leases, "x", "a")
-    await leases.release(["x"], "b")
-    assert await leases.hold(["x"], "b") == {}
-    await leases.release(["x", "never"], "a")
-    held = await leases.hold(["x"], "b")
-    assert (held["x"] or 0) > (first.fence or 0)
 
 
 async def test_of_many_who_ask_at_once_one_has_it(postgres_store_url: str, leases: PostgresLeases) -> None:
