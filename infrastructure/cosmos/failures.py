@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 from azure.core.exceptions import AzureError
-from azure.cosmos.exceptions import CosmosHttpResponseError
+from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 from tenacity import RetryCallState, wait_exponential_jitter
 
 from domain.errors import StoreUnavailable
@@ -34,8 +34,11 @@ def may_pass(error: BaseException) -> bool:
     """Whether to ask again soon.
 
     429 is not here, nor are connections that fail: the SDK has tried these for long enough. It asks
-    again after a 503 once at most, and not when the server says.
+    again after a 503 once at most, and not when the server says. A refusal of one operation of a batch is
+    an answer to the SDK, so it has tried nothing then, and nothing of the batch is done.
     """
+    if isinstance(error, CosmosBatchOperationError):
+        return error.status_code in _PASSING | {HTTPStatus.TOO_MANY_REQUESTS}
     return isinstance(error, CosmosHttpResponseError) and error.status_code in _PASSING
 
 

@@ -1,9 +1,12 @@
 """Leases in Cosmos DB: the cases of every store, fences, and answers that were lost."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 import pytest
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import CosmosBatchOperationError
 
 from domain.errors import LeaseLost, StoreUnavailable
 from infrastructure.cosmos.database import CosmosDatabase
@@ -112,3 +115,23 @@ async def test_what_is_refused_for_now_is_asked_again(plain_cosmos: Account, sta
             assert gate.refusals == []
         with pytest.raises(StoreUnavailable):
             await leases.hold(["x"], "a")
+
+
+@pytest.mark.parametrize("status", [429, 449, 503])
+async def test_a_batch_of_which_an_operation_is_refused_for_now_is_sent_again(
+    leases: CosmosLeases, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    send = ContainerProxy.execute_item_batch
+    refused: list[int] = []
+
+    async def refuse_once(self: ContainerProxy, *arguments: Any, **keywords: Any) -> Any:
+        if not refused:
+            refused.append(status)
+            raise CosmosBatchOperationError(  # type: ignore[no-untyped-call]
+                error_index=0, headers={}, status_code=status, message="later", operation_responses=[]
+            )
+        return await send(self, *arguments, **keywords)
+
+    monkeypatch.setattr(ContainerProxy, "execute_item_batch", refuse_once)
+    assert set(await leases.hold(["x"], "a")) == {"x"}
+    assert refused == [status]
