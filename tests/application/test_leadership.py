@@ -46,6 +46,10 @@ class SharedLeases:
                 self.rows[name] = (holder, fence, 0.0)
 
 
+A_BUSY_LOOP_SECONDS = 0.5
+"""By how much the end of a part may come later than it should on a machine that has other things to do."""
+
+
 class Doing:
     """A part that notes its terms, and fails as often as told."""
 
@@ -57,6 +61,7 @@ class Doing:
         self.leases: list[Lease] = []
         self.is_done = False
         self.failures = list(failures)
+        self.ended_at = 0.0
         self._stopping = anyio.Event()
 
     async def take_over(self, lease: Lease) -> None:
@@ -72,6 +77,7 @@ class Doing:
             await self._stopping.wait()
         finally:
             self.is_done = False
+            self.ended_at = time.monotonic()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -160,7 +166,7 @@ async def test_who_cannot_ask_for_the_lease_stops_before_another_can_have_it(lea
             assert leadership.away == "away"
             owner, _, lasts_until = leases.rows["part"]
             assert owner == "a"
-            assert time.monotonic() <= lasts_until + 0.05
+            assert part.ended_at <= lasts_until + A_BUSY_LOOP_SECONDS
             with pytest.raises(LeaseLost):
                 part.leases[0].check()
             leases.away = False

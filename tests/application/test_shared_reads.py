@@ -90,6 +90,7 @@ async def test_a_batch_that_was_shared_stays_true_when_the_log_grows(store: Coun
 
 
 async def test_the_end_of_the_log_is_asked_for_once_by_many(store: CountingStore) -> None:
+    store.silent_seconds = 60.0
     shared = SharedReads(store)
     for _ in range(5):
         assert await shared.read("log", None, 10) is None
