@@ -112,11 +112,10 @@ async def order(api: Api, id: str, form: Mapping[str, str]) -> None:
 
 
 def _orders_of(step: Mapping[str, Any], workflow: str) -> Sequence[str]:
-    if step.get("item") is not None:
+    if step.get("item") is not None or workflow not in ("pending", "running", "paused"):
         return ()
-    if step["status"] in _OPEN and workflow in ("pending", "running", "paused"):
-        return ("skip",)
-    return ("retry",) if step["status"] == "failed" else ()
+    retried = ("retry",) if step["status"] in ("failed", "retrying") else ()
+    return (*retried, *(("skip",) if step["status"] in _OPEN else ()))
 
 
 async def _definitions(api: Api) -> Sequence[Mapping[str, Any]]:

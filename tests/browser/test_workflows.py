@@ -150,6 +150,20 @@ def test_the_page_goes_on_when_the_service_comes_back(browser: Browser, tmp_path
         expect(page.locator("svg .step.completed")).to_have_count(2)
 
 
+def test_a_stream_that_is_refused_for_now_is_asked_for_again(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    """As by a gateway whose service is being started anew; a browser gives up then."""
+    page = signed_in(browser, service, "ada")
+    page.route("**/stream", lambda route: route.fulfill(status=503))
+    id = started(page, service, "opp-10")
+    expect(page.locator("#offline")).to_be_visible()
+    page.unroute("**/stream")
+    complete(service, id, "forecast")
+    expect(page.locator("svg .step.completed")).to_have_count(1)
+    expect(page.locator("#offline")).to_be_hidden()
+
+
 def test_what_people_write_is_text_and_another_tenant_sees_none_of_it(
     browser: Browser, service: ServiceProcess
 ) -> None:

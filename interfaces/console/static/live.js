@@ -32,7 +32,11 @@ function follow(address) {
   stream.onmessage = () => { waiting ||= setTimeout(() => refresh().catch(() => {}), 250); };
   stream.onopen = () => { document.getElementById("offline").hidden = true; };
   stream.addEventListener("end", () => { stream.close(); refresh().catch(lose); });
-  stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) refresh().catch(lose); };
+  stream.onerror = () => {
+    if (stream.readyState !== EventSource.CLOSED) return; // else the browser tries again by itself
+    lose();
+    setTimeout(() => follow(address), 5000);
+  };
 }
 
 async function lookAgain() {
