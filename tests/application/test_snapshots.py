@@ -2,8 +2,8 @@
 
 import pickle
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, closing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -277,8 +277,10 @@ def test_what_was_forgotten_is_not_left_in_the_file(on_sqlite: Place, tmp_path: 
     assert b"command-1" not in file.read_bytes()
 
 
-async def test_what_is_sealed_in_the_log_is_in_no_snapshot(tmp_path: Path) -> None:
-    settings = signing_settings(tmp_path)
+@asynccontextmanager
+async def sealed_place(folder: Path) -> AsyncIterator[tuple[Place, Path]]:
+    """A log with a master key, and where its file is."""
+    settings = signing_settings(folder)
     settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
     path = settings.storage.data_dir / "events.db"
     async with AsyncExitStack() as stack:
@@ -287,7 +289,12 @@ async def test_what_is_sealed_in_the_log_is_in_no_snapshot(tmp_path: Path) -> No
         stack.callback(log.close)
         store = SqliteSnapshots(snapshots_file(path))
         stack.callback(store.close)
-        place = Place(log, store)
+        yield Place(log, store), path
+
+
+async def test_what_is_sealed_in_the_log_is_in_no_snapshot(tmp_path: Path) -> None:
+    async with sealed_place(tmp_path) as (place, path):
+        store = place.store
         paused = JobPaused(job="j", by="ada", reason="the disk of Ann is full", paused_at=NOW)
         place.append([*runs(1, 10), paused])
         assert place.read() == place.read_all()
@@ -301,16 +308,8 @@ async def test_what_is_sealed_in_the_log_is_in_no_snapshot(tmp_path: Path) -> No
 
 async def test_one_that_somebody_forged_is_not_used_where_there_is_a_master_key(tmp_path: Path) -> None:
     """He may write to the table, and make a digest that fits, but not a tag."""
-    settings = signing_settings(tmp_path)
-    settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
-    path = settings.storage.data_dir / "events.db"
-    async with AsyncExitStack() as stack:
-        personal = await open_personal(settings, stack)
-        log = EventLog(sqlite_log_settings(path), personal.sealing)
-        stack.callback(log.close)
-        store = SqliteSnapshots(snapshots_file(path))
-        stack.callback(store.close)
-        place = Place(log, store)
+    async with sealed_place(tmp_path) as (place, _):
+        store = place.store
         place.append(runs(1, 10))
         before = place.read()
         right = store.get(STREAM)
