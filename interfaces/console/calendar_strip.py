@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 DAYS_BACK, DAYS_AHEAD = 14, 14
-STRIP_WIDTH, STRIP_HEIGHT = 560, 34
+STRIP_WIDTH = 560
 PLOT_HEIGHT = 90
 _BAR = 9
 

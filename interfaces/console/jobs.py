@@ -9,7 +9,7 @@ from cron_descriptor import Options, get_description
 
 from domain.values import is_uuid
 from interfaces.console.api import Api, Refused
-from interfaces.console.calendar_strip import DAYS_AHEAD, bars_of, strip_of
+from interfaces.console.calendar_strip import bars_of, strip_of
 from interfaces.console.input_form import Field, fields_of, input_of
 
 _RUNS = 50
@@ -96,7 +96,6 @@ async def _around_now(api: Api, job: Mapping[str, Any], limit: int) -> Mapping[s
         "runs": runs,
         "strip": strip_of(runs, [each["nominalTime"] for each in planned], now),
         "bars": bars_of(runs),
-        "days_ahead": DAYS_AHEAD,
     }
 
 
