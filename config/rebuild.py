@@ -1,8 +1,7 @@
 """Derives documents again from the log, beside the live ones and whoever works on. No message goes out."""
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
@@ -14,6 +13,8 @@ from application.event_log import PARTITION, number_of
 from application.recipe import recipe_of
 from config.container import Projections
 from config.folders import REBUILD, claim
+from config.folding_processes import build_in_shares
+from config.garbage_collection import without_collections
 from config.progress import ProgressLine
 from config.sections import Settings
 from config.start import CannotStart
@@ -55,12 +56,12 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
                 path = settings.storage.data_dir / SCRATCH_FILE
                 scratch = SqliteScratch(path)
                 stack.callback(scratch.close)
-                said = await _build_and_mend(chosen, stores, scratch)
+                said = await _build_and_mend(settings, chosen, stores, scratch)
                 delete_database(path)
             else:
                 site = SqliteBuilds(stores.file)
                 stack.callback(site.close)
-                said = await _build_beside(chosen, stores, site)
+                said = await _build_beside(settings, chosen, stores, site)
         except Failure as failure:
             raise CannotStart(
                 f"given up half-way; rebuild again, it goes on from there: {failure}"
@@ -88,7 +89,9 @@ def chosen_projections(settings: Settings, names: Sequence[str]) -> list[Project
     return [known[name] for name in dict.fromkeys(names or known)]
 
 
-async def _build_beside(chosen: Sequence[Projection], stores: SharedStores, site: SqliteBuilds) -> list[str]:
+async def _build_beside(
+    settings: Settings, chosen: Sequence[Projection], stores: SharedStores, site: SqliteBuilds
+) -> list[str]:
     """Build next to the live documents, in their file, and let these take their place in one transaction.
 
     While the file is locked the rest of the log is handled. So what takes the place holds all that the live
@@ -106,6 +109,7 @@ async def _build_beside(chosen: Sequence[Projection], stores: SharedStores, site
             now=SystemClock().now,
             tell=line.show,
         )
+        await build_in_shares(builder, settings, chosen, stores, site)
         await builder.catch_up()
         line.say("indexing")
         await site.index()
@@ -123,7 +127,7 @@ async def _build_beside(chosen: Sequence[Projection], stores: SharedStores, site
 
 
 async def _build_and_mend(
-    chosen: Sequence[Projection], stores: SharedStores, site: SqliteScratch
+    settings: Settings, chosen: Sequence[Projection], stores: SharedStores, site: SqliteScratch
 ) -> list[str]:
     """Build in a file of our own, then write those of the live documents that are otherwise.
 
@@ -140,6 +144,7 @@ async def _build_and_mend(
             now=SystemClock().now,
             tell=line.show,
         )
+        await build_in_shares(builder, settings, chosen, stores, site)
         await builder.catch_up()
         line.say("comparing and mending")
 
@@ -191,16 +196,3 @@ def _earliest(found: Sequence[Progress | None]) -> Progress | None:
 def recipe_now() -> str:
     """By what documents are made now: another release may fold otherwise, and does not go on with a build."""
     return recipe_of(domain, projections)
-
-
-@contextmanager
-def without_collections() -> Iterator[None]:
-    """For a build alone: what is folded holds no cycles, and to look for some took a third of the time."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()

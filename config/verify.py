@@ -8,8 +8,10 @@ import click
 
 from application.event_log import PARTITION, number_of
 from config.folders import REBUILD, claim
+from config.folding_processes import build_in_shares
+from config.garbage_collection import without_collections
 from config.progress import ProgressLine
-from config.rebuild import chosen_projections, delete_database, without_collections
+from config.rebuild import chosen_projections, delete_database
 from config.sections import Settings
 from config.start import CannotStart
 from config.stores import SharedStores, open_beside
@@ -44,7 +46,7 @@ async def verify(settings: Settings, names: Sequence[str]) -> None:
         scratch = scratch_in(settings.storage.data_dir / SCRATCH_FILE, stack)
         stack.enter_context(without_collections())
         try:
-            found = await _compare(chosen, stores, scratch)
+            found = await _compare(settings, chosen, stores, scratch)
         except Failure as failure:
             raise CannotStart(f"given up half-way, verify again: {failure}") from failure
     if found:
@@ -60,7 +62,9 @@ def scratch_in(path: Path, stack: AsyncExitStack) -> SqliteScratch:
     return scratch
 
 
-async def _compare(chosen: Sequence[Projection], stores: SharedStores, scratch: SqliteScratch) -> int:
+async def _compare(
+    settings: Settings, chosen: Sequence[Projection], stores: SharedStores, scratch: SqliteScratch
+) -> int:
     containers = [each.container for each in chosen]
     position = await _reached(chosen, stores)
     await scratch.begin(containers, "for a comparison")
@@ -75,8 +79,9 @@ async def _compare(chosen: Sequence[Projection], stores: SharedStores, scratch: 
             now=SystemClock().now,
             tell=line.show,
         )
-        reached = number_of(position) or 0
-        await builder.catch_up(is_beyond=lambda position: (number_of(position) or 0) > reached)
+        until = number_of(position) or 0
+        await build_in_shares(builder, settings, chosen, stores, scratch, until=until)
+        await builder.catch_up(until=until)
         events = builder.handled
         line.say(f"comparing at {position or 'the beginning'}")
     async for difference in Comparison(chosen, stores.documents, scratch, builder).differences():

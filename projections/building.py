@@ -1,9 +1,10 @@
 """Documents built anew from the whole log, beside the live ones: as fast as can be, and to be gone on with.
 
-The log is read and decoded once for all projections. Documents stay decoded as long as they may be needed
-soon, and of each only the last state in a batch is written. The next batch is folded while one is written.
+The log is read and decoded once for all projections. The next batch is folded while one is written. A long
+log is folded by several processes, each with a share of the streams; one writes what they all make.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -11,30 +12,17 @@ from typing import Protocol
 
 import anyio
 import msgspec
-import structlog
 from anyio.abc import TaskGroup
 
-from domain.archived import ArchivedEvent, documents_left
-from domain.event import Recorded
-from domain.privacy import ErasureCarriedOut
-from projections.ports import Container, Document, Log
-from projections.projection import Key, Projection, State, decoded, follow
-from projections.remaking import states_of
-from projections.size_limit import encoded_within_limit
+from projections.folding import Folder, Folding, Kept, Made, Share, StreamedLog, Stretch, Watch
+from projections.ports import Document
+from projections.projection import Projection
 
 BATCH = 5_000
 """Events. A larger one is no faster, and takes more memory."""
 
-_KEPT = 5_000
-"""Documents of a container that are kept decoded, twice over: some 10 KB each."""
-
 _WINDOW_SECONDS = 5.0
 _COUNT_AGAIN_SECONDS = 2.0
-
-Watch = Callable[[str, Key, State], None]
-"""Told of a container, a key, and the state that a document has come to."""
-
-log = structlog.get_logger(__name__)
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -52,40 +40,15 @@ class Progress(msgspec.Struct, frozen=True):
         return self.left / self.rate if self.rate else None
 
 
-class Site(Protocol):
+class Site(Kept, Protocol):
     """Where documents are built. Nobody else writes there."""
 
-    async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
-        """Those of the (tenant, id) keys that have been built."""
-        ...
-
-    async def write(
-        self,
-        made: Mapping[str, Sequence[Document]],
-        progress: Progress,
-        remade: Mapping[str, Sequence[Document]],
-    ) -> None:
+    async def write(self, made: Made, progress: Progress, remade: Made) -> None:
         """Write documents by container, and how far all have come, at once.
 
         One that is there at the same or a later version stays as it is, but for what is ``remade``, or taken
         away where it has no body.
         """
-        ...
-
-
-class Live(Protocol):
-    """The live documents: what the log does not make any more is taken from there."""
-
-    async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
-        """Those of the (tenant, id) keys that exist."""
-        ...
-
-
-class StreamedLog(Log, Protocol):
-    """A log whose streams can be asked for."""
-
-    async def load_left(self, stream: str) -> Sequence[Recorded]:
-        """Every event of a stream, or what is left of them."""
         ...
 
 
@@ -99,14 +62,14 @@ class Builder:
         site: Site,
         *,
         begun: Progress | None,
-        live: Live,
+        live: Kept,
         now: Callable[[], datetime],
         tell: Callable[[Progress], None] = lambda progress: None,
         batch_size: int = BATCH,
     ) -> None:
-        self._folds = [
-            _Fold(projection, site, live, may_be_there=begun is not None) for projection in projections
-        ]
+        self._folder = Folder(
+            projections, log, built=site, live=live, share=Share(), may_be_there=begun is not None
+        )
         self._log = log
         self._site = site
         self._now = now
@@ -114,8 +77,6 @@ class Builder:
         self._batch_size = batch_size
         self._position = begun.position if begun else None
         self._handled = begun.handled if begun else 0
-        self.watch: Watch | None = None
-        """Told of every state that a document comes through, for as long as it is set."""
         self._pace: deque[tuple[float, int]] = deque()
         self._left = 0
         self._counted_at = -_COUNT_AGAIN_SECONDS
@@ -130,56 +91,58 @@ class Builder:
         """How many events have been handled, by whomever."""
         return self._handled
 
-    async def catch_up(self, *, is_beyond: Callable[[str], bool] = lambda position: False) -> int:
-        """Build what the log holds now, up to the last position that is not beyond; of how many events."""
+    async def catch_up(self, *, until: int | None = None, watch: Watch | None = None) -> int:
+        """Build what the log holds now, up to the event with the id ``until``; of how many events.
+
+        ``watch`` is told of every state that a document comes through.
+        """
+        self._folder.watch = watch
+        return await self._built_by([self._folder], until)
+
+    async def catch_up_by(self, folders: Sequence[Folding], *, until: int) -> int:
+        """The same by others, who have all shares among them. The log holds ``until`` already: so each of
+        them finds the same batches."""
+        handled = await self._built_by(folders, until)
+        self._folder.expect_built()
+        return handled
+
+    async def _built_by(self, folders: Sequence[Folding], until: int | None) -> int:
         before = self._handled
         try:
             async with anyio.create_task_group() as writing:
-                await self._follow(writing, is_beyond)
+                await self._follow(writing, folders, until)
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         return self._handled - before
 
-    async def _follow(self, writing: TaskGroup, is_beyond: Callable[[str], bool]) -> None:
+    async def _follow(self, writing: TaskGroup, folders: Sequence[Folding], until: int | None) -> None:
         (partition,) = await self._log.partitions()
-        size = self._batch_size
         written = anyio.Event()
         written.set()
-        while size and (batch := await self._log.read(partition, self._position, size)) is not None:
-            if is_beyond(batch.position):
-                size = min(size, len(batch.events)) // 2
-                continue
-            archived = [each for each in batch.events if isinstance(each, ArchivedEvent)]
-            made = {fold.name: await fold.over(batch.events, archived, self.watch) for fold in self._folds}
-            self._position = batch.position
-            self._handled += len(batch.events)
+        while True:
+            stretch = Stretch(partition, self._position, self._batch_size, until)
+            folded = [
+                each
+                for each in await asyncio.gather(*(folder.fold(stretch) for folder in folders))
+                if each is not None
+            ]
+            if not folded:
+                return
+            made = together([each.made for each in folded])
+            self._position = folded[0].position
+            self._handled += folded[0].passed
             progress = await self._progress(partition)
             await written.wait()
-            remade = await self._remade(batch.events)
+            remade: Made = {}
+            if folded[0].has_erasures:
+                remade = together(await asyncio.gather(*(folder.remade() for folder in folders)))
             written = anyio.Event()
             writing.start_soon(self._write, made, progress, remade, written)
 
-    async def _write(
-        self,
-        made: Mapping[str, Sequence[Document]],
-        progress: Progress,
-        remade: Mapping[str, Sequence[Document]],
-        written: anyio.Event,
-    ) -> None:
+    async def _write(self, made: Made, progress: Progress, remade: Made, written: anyio.Event) -> None:
         await self._site.write(made, progress, remade)
         self._tell(progress)
         written.set()
-
-    async def _remade(self, events: Sequence[Recorded]) -> Mapping[str, Sequence[Document]]:
-        """What was built before an erasure that a batch tells of, once all before the batch is written."""
-        remade: dict[str, list[Document]] = {fold.name: [] for fold in self._folds}
-        for event in (recorded.event for recorded in events):
-            if isinstance(event, ErasureCarriedOut):
-                for stream in event.streams:
-                    loaded = await self._log.load_left(stream)
-                    for fold in self._folds:
-                        remade[fold.name] += await fold.remade(loaded)
-        return remade
 
     async def _progress(self, partition: str) -> Progress:
         now = anyio.current_time()
@@ -196,92 +159,8 @@ class Builder:
         return Progress(self._position, self._handled, self._left, rate, self._now())
 
 
-class _Fold:
-    """One projection over batch after batch."""
-
-    def __init__(self, projection: Projection, site: Site, live: Live, *, may_be_there: bool) -> None:
-        self.name = projection.container.name
-        self._projection = projection
-        self._site = site
-        self._live = live
-        self._may_be_there = may_be_there
-        self._recent: dict[Key, State] = {}
-        self._before: dict[Key, State] = {}
-
-    async def over(
-        self, events: Sequence[Recorded], archived: Sequence[ArchivedEvent], watch: Watch | None
-    ) -> list[Document]:
-        """The documents that a batch makes or changes, in their last state."""
-        carried = await self._carried(archived)
-        reads = self._projection.reads
-        wanted = [(recorded, ids) for recorded in events if (ids := reads(recorded.event))]
-        if not wanted:
-            return carried
-        await self._bring_in({(recorded.meta.tenant, id) for recorded, ids in wanted for id in ids})
-        changed: dict[Key, None] = {}
-        for recorded, ids in wanted:
-            try:
-                keys = follow(self._projection, self._recent, recorded, ids)
-                changed.update(dict.fromkeys(keys))
-                if watch is not None:
-                    for key in keys:
-                        watch(self.name, key, self._recent[key])
-            except MemoryError:
-                raise
-            except Exception:
-                self._leave_behind(recorded.stream, recorded.version)
-        made = carried
-        for key in changed:
-            version, body = self._recent[key]
-            try:
-                made.append(Document(*key, version, encoded_within_limit(body)))
-            except MemoryError:
-                raise
-            except Exception:
-                self._leave_behind("/".join(key), version)
-        self._let_go()
-        return made
-
-    async def _carried(self, archived: Sequence[ArchivedEvent]) -> list[Document]:
-        """The live documents of what was archived; they do not change any more."""
-        keys = documents_left(self.name, archived)
-        return list((await self._live.get_many(self._projection.container, keys)).values()) if keys else []
-
-    async def remade(self, events: Sequence[Recorded]) -> list[Document]:
-        """The documents of one stream that there are, made again at the versions that they are at.
-
-        Nobody can make those of an archived one again: without a body they are taken away.
-        """
-        if gone := documents_left(self.name, events):
-            return [Document(*key, 0, b"") for key in gone]
-        states = states_of(self._projection, events)
-        if not states:
-            return []
-        await self._bring_in(set(states))
-        remade = []
-        for key, by_version in states.items():
-            if key in self._recent and (state := by_version.get(self._recent[key][0])) is not None:
-                self._recent[key] = state
-                remade.append(Document(*key, state[0], encoded_within_limit(state[1])))
-        return remade
-
-    async def _bring_in(self, keys: set[Key]) -> None:
-        """Have in mind what there is of the documents: what is being written was in mind a moment ago."""
-        missing = keys.difference(self._recent)
-        for key in missing & self._before.keys():
-            self._recent[key] = self._before[key]
-            missing.discard(key)
-        if missing and self._may_be_there:
-            for key, document in (
-                await self._site.get_many(self._projection.container, list(missing))
-            ).items():
-                self._recent[key] = (document.version, decoded(document.body))
-
-    def _let_go(self) -> None:
-        if len(self._recent) > _KEPT:
-            self._may_be_there = True
-            self._before, self._recent = self._recent, {}
-
-    def _leave_behind(self, what: str, version: int) -> None:
-        """As a follower would: the document stays as it is, and the others go on."""
-        log.exception("document_left_behind", projection=self.name, what=what, version=version)
+def together(parts: Sequence[Made]) -> Mapping[str, Sequence[Document]]:
+    """What several have made."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: [document for part in parts for document in part[name]] for name in parts[0]}

@@ -114,9 +114,7 @@ class Comparison:
                 text = self._documents.keeps_text
                 reached[(container, key)] = told(Pair(key, made, pair.found), text)
 
-        self._builder.watch = look
-        await self._builder.catch_up()
-        self._builder.watch = None
+        await self._builder.catch_up(watch=look)
         for container, pairs in ahead.items():
             for key, pair in pairs.items():
                 what = reached.get((container, key)) or told(pair, self._documents.keeps_text)

@@ -7,6 +7,7 @@ to its place: a sealed value that is moved to another event or field opens no mo
 import base64
 import hmac
 import os
+from binascii import a2b_base64
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,6 +15,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 KEY_BYTES = 32
 
 _SALT_BYTES = 16
+_SALT_TEXT = 24
+"""Characters of base64 that hold it."""
+
 _NONCE_BYTES = 12
 _NONCE = bytes(_NONCE_BYTES)
 """A value's key is used once."""
@@ -75,13 +79,13 @@ def seal(key: bytes, value: bytes, place: bytes) -> str:
 
 def value_key_of(key: bytes, sealed: str) -> bytes:
     """The key that opens this value and no other."""
-    return _value_key(key, base64.b64decode(sealed)[:_SALT_BYTES])
+    return _value_key(key, a2b_base64(sealed[:_SALT_TEXT])[:_SALT_BYTES])
 
 
 def opened(value_key: bytes, sealed: str, place: bytes) -> bytes | None:
     """The value again; none where it does not open: another key, another place, or it was altered."""
     try:
-        return AESGCM(value_key).decrypt(_NONCE, base64.b64decode(sealed)[_SALT_BYTES:], place)
+        return AESGCM(value_key).decrypt(_NONCE, a2b_base64(sealed)[_SALT_BYTES:], place)
     except (InvalidTag, ValueError):
         return None
 

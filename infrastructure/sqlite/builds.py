@@ -53,8 +53,8 @@ class SqliteBuilds:
         self._path = path
         self._places: dict[str, Container] = {}
         self._numbers: dict[str, int] = {}
-        self._writer = self._connect()
-        self._reader = self._connect()
+        self._writer = _connected(path)
+        self._reader = _connected(path)
         self._turn = anyio.CapacityLimiter(1)
         self._reader_turn = anyio.CapacityLimiter(1)
         self._is_locked = False
@@ -92,6 +92,11 @@ class SqliteBuilds:
         return await self.write_in(make)
 
     @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
     def places(self) -> Sequence[Container]:
         """What is being built."""
         return list(self._places.values())
@@ -106,12 +111,7 @@ class SqliteBuilds:
 
     async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
         """Those of the (tenant, id) keys that have been built."""
-        statement, wanted = by_keys(self._places[container.name]), msgspec.json.encode(keys).decode()
-
-        def select(connection: sqlite3.Connection) -> dict[Key, Document]:
-            return {(row[0], row[1]): Document(*row) for row in connection.execute(statement, [wanted])}
-
-        return await self.read_in(select)
+        return await self.read_in(partial(_select, self._places[container.name], keys))
 
     async def write(
         self,
@@ -220,15 +220,44 @@ class SqliteBuilds:
 
         return await run_sync(translated, limiter=self._turn)
 
-    def _connect(self) -> sqlite3.Connection:
-        with failures_translated(self._path):
-            connection = sqlite3.connect(
-                self._path, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        return connection
+
+class SqliteBuilt:
+    """What another process builds, for one that folds a share of it and has let go of some."""
+
+    def __init__(self, path: Path, places: Sequence[tuple[str, Container]]) -> None:
+        self._path = path
+        self._places = dict(places)
+        self._connection = _connected(path)
+        self._turn = anyio.CapacityLimiter(1)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
+        """Those of the (tenant, id) keys that have been built."""
+
+        def select() -> dict[Key, Document]:
+            with failures_translated(self._path):
+                return _select(self._places[container.name], keys, self._connection)
+
+        return await run_sync(select, limiter=self._turn)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    with failures_translated(path):
+        connection = sqlite3.connect(
+            path, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+    return connection
+
+
+def _select(place: Container, keys: Sequence[Key], connection: sqlite3.Connection) -> dict[Key, Document]:
+    rows = connection.execute(by_keys(place), [msgspec.json.encode(keys).decode()])
+    return {(row[0], row[1]): Document(*row) for row in rows}
 
 
 def _steps(

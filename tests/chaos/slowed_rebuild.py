@@ -1,9 +1,11 @@
 """The command line with a rebuild that takes its time, or that ends as by kill -9 at a given moment.
 
 ``python -m tests.chaos.slowed_rebuild <moment> rebuild [projection…]``; a moment is ``never``, ``write-<n>``,
-``indexed``, ``locked``, ``swapped``, ``tidying`` or ``mended-<n>``.
+``indexed``, ``locked``, ``swapped``, ``tidying`` or ``mended-<n>``. With ``IN_SHARES`` in the environment the
+log is long enough for several processes, with ``bereft-<n>`` one of these is killed after so many writes.
 """
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -13,7 +15,7 @@ from typing import Any
 
 import anyio
 
-from config import main, rebuild
+from config import folding_processes, main, rebuild
 from infrastructure.cosmos.documents import CosmosDocuments
 from infrastructure.sqlite.builds import SqliteBuilds
 from projections.building import Builder
@@ -37,11 +39,15 @@ def slow_down(moment: str) -> None:
         done += 1
         if moment == f"write-{done}":
             die()
+        if moment == f"bereft-{done}":
+            multiprocessing.active_children()[0].kill()
         await anyio.sleep(SECONDS_A_WRITE)
 
     def builder(*arguments: Any, **named: Any) -> Builder:
         return Builder(*arguments, **named, batch_size=EVENTS_A_WRITE)
 
+    if "IN_SHARES" in os.environ:
+        folding_processes.WORTH_EVENTS = 0
     SqliteBuilds.write = slowly  # type: ignore[method-assign, assignment]
     vars(rebuild)["Builder"] = builder
 

@@ -10,8 +10,9 @@ import pytest
 from domain.errors import StoreUnavailable
 from domain.event import Recorded
 from infrastructure.sqlite.scratch import SqliteScratch
-from projections.building import Builder, StreamedLog
+from projections.building import Builder
 from projections.comparing import Comparison, same
+from projections.folding import StreamedLog
 from projections.mending import Mender
 from projections.ports import Container, Document, Replacement
 from projections.projection import Materializer
@@ -65,7 +66,7 @@ async def begun(
     await scratch.begin([each.container for each in PROJECTIONS], "a test")
     live = live or MemoryDocuments()
     builder = Builder(PROJECTIONS, cast(StreamedLog, log), scratch, begun=None, live=live, now=lambda: NOW)
-    await builder.catch_up(is_beyond=lambda position: int(position) > up_to)
+    await builder.catch_up(until=up_to)
     return builder
 
 

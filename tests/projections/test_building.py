@@ -1,6 +1,6 @@
 """However a build is cut into batches, and wherever it is killed, it makes what a follower makes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import cast
@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.event import Recorded
-from projections import building
-from projections.building import Builder, Progress, StreamedLog
+from domain.privacy import ErasureCarriedOut
+from projections import folding
+from projections.building import Builder, Progress
+from projections.folding import Folder, Share, StreamedLog
 from projections.ports import Container, Document
 from tests.builders import NOW, TENANT
 from tests.projections.memory_documents import Key, MemoryDocuments
@@ -23,6 +25,7 @@ from tests.projections.test_materializer import materialized
 class Batch(msgspec.Struct, frozen=True):
     events: Sequence[Recorded]
     position: str
+    passed: int
 
 
 class ListLog:
@@ -34,10 +37,18 @@ class ListLog:
     async def partitions(self) -> Sequence[str]:
         return ["log"]
 
-    async def read(self, partition: str, after: str | None, limit: int) -> Batch | None:
+    async def read_part(
+        self,
+        partition: str,
+        after: str | None,
+        limit: int,
+        until: int | None,
+        wants: Callable[[str, str], bool],
+    ) -> Batch | None:
         start = int(after or 0)
-        events = self.events[start : start + limit]
-        return Batch(events, str(start + len(events))) if events else None
+        events = self.events[:until][start : start + limit]
+        wanted = [each for each in events if wants(each.stream, each.event.TOPIC)]
+        return Batch(wanted, str(start + len(events)), len(events)) if events else None
 
     async def count_after(self, partition: str, after: str | None) -> int:
         return len(self.events) - int(after or 0)
@@ -116,15 +127,49 @@ def test_a_build_that_is_killed_goes_on_where_it_was(
     assert of(site) == alive(log)
 
 
+@given(logs(), st.integers(1, 12), st.integers(2, 4))
+def test_several_who_take_a_share_each_make_what_one_makes(
+    log: list[Recorded], batch_size: int, shares: int
+) -> None:
+    site = MemorySite()
+    one = builder(ListLog(log), site, batch_size=batch_size)
+    folders = [
+        Folder(
+            PROJECTIONS,
+            cast(StreamedLog, ListLog(log)),
+            built=site,
+            live=MemoryDocuments(),
+            share=Share(number, shares),
+            may_be_there=False,
+        )
+        for number in range(shares)
+    ]
+    half = len(log) // 2
+
+    async def build() -> None:
+        assert await one.catch_up_by(folders, until=half) == half
+        assert await one.catch_up() == len(log) - half
+
+    anyio.run(build)
+    assert of(site) == alive(log)
+
+
+@given(st.text(min_size=1), st.integers(1, 9))
+def test_a_stream_is_in_one_share_and_an_erasure_in_each(stream: str, of: int) -> None:
+    shares = [Share(number, of) for number in range(of)]
+    assert [share.wants(stream, "Any") for share in shares].count(True) == 1
+    assert all(share.wants(stream, ErasureCarriedOut.TOPIC) for share in shares)
+
+
 @given(logs())
 def test_documents_that_were_let_go_are_read_again(log: list[Recorded]) -> None:
-    kept = building._KEPT
-    building._KEPT = 1
+    kept = folding._KEPT
+    folding._KEPT = 1
     try:
         site = MemorySite()
         anyio.run(builder(ListLog(log), site, batch_size=2).catch_up)
     finally:
-        building._KEPT = kept
+        folding._KEPT = kept
     assert of(site) == alive(log)
 
 
@@ -137,7 +182,7 @@ def test_a_build_up_to_a_position_stops_right_there_and_goes_on(
 
     async def build() -> None:
         one = builder(ListLog(log), site, batch_size=7)
-        assert await one.catch_up(is_beyond=lambda position: int(position) > stop) == stop
+        assert await one.catch_up(until=stop) == stop
         assert of(site) == half_way
         assert await one.catch_up() == len(log) - stop
 

@@ -1,0 +1,189 @@
+"""A long log folded by several processes, each with a share of the streams: Python has one at work at a time.
+
+They decode and fold, which is nearly all the work; this process writes what they make. Nothing of theirs
+lasts: if one of them ends early, or this process does, the build goes on from what was written.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import msgspec
+from anyio.to_thread import run_sync
+
+from application.event_log import PARTITION, number_of
+from config.container import Projections
+from config.garbage_collection import without_collections
+from config.logs import configure_logs
+from config.sections import Settings
+from config.start import CannotStart
+from config.stores import SharedStores, open_beside
+from domain.errors import Failure, StoreUnavailable
+from infrastructure.sqlite.builds import SqliteBuilds, SqliteBuilt
+from projections.building import Builder
+from projections.folding import Folded, Folder, Made, Share, Stretch
+from projections.ports import Container, Document
+from projections.projection import Projection
+
+WORTH_EVENTS = 100_000
+"""From here on: a process takes the time of some 25,000 events to be at work."""
+
+MOST = 4
+"""Processes that fold; one that writes does not keep up with more."""
+
+_ENDS_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+class _Failed(msgspec.Struct, frozen=True, tag=True):
+    why: str
+
+
+class _Done(msgspec.Struct, frozen=True, tag=True):
+    folded: Folded | None = None
+
+
+class _Remade(msgspec.Struct, frozen=True, tag=True):
+    made: dict[str, list[Document]]
+
+
+class _Work(msgspec.Struct, frozen=True):
+    """The next batch; or, without a stretch, what an erasure leaves."""
+
+    stretch: Stretch | None = None
+
+
+_answer = msgspec.msgpack.Decoder(_Failed | _Done | _Remade)
+_work = msgspec.msgpack.Decoder(_Work)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class _Task(msgspec.Struct, frozen=True):
+    """What a process needs to know to fold its share."""
+
+    settings: Settings
+    names: Sequence[str]
+    share: Share
+    path: Path
+    places: Sequence[tuple[str, Container]]
+    may_be_there: bool
+
+
+class FoldingProcess:
+    """A share that is folded by a process of its own."""
+
+    def __init__(self, task: _Task) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_fold, args=(theirs, task), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    async def fold(self, stretch: Stretch) -> Folded | None:
+        """The next batch of the share.
+
+        Raises:
+            StoreUnavailable: the process failed, or ended.
+        """
+        answer = await self._asked(_Work(stretch))
+        assert isinstance(answer, _Done)
+        return answer.folded
+
+    async def remade(self) -> Made:
+        """What was built before an erasure that the last batch tells of."""
+        answer = await self._asked(_Work())
+        assert isinstance(answer, _Remade)
+        return answer.made
+
+    def close(self) -> None:
+        """End the process."""
+        self._connection.close()
+        self._process.join(_ENDS_SECONDS)
+        self._process.kill()
+
+    async def _asked(self, work: _Work) -> _Done | _Remade:
+        def ask() -> bytes:
+            self._connection.send_bytes(_encode(work))
+            return self._connection.recv_bytes()
+
+        try:
+            answer: _Failed | _Done | _Remade = _answer.decode(await run_sync(ask, abandon_on_cancel=True))
+        except (EOFError, OSError) as error:
+            raise StoreUnavailable("a process that folds has ended") from error
+        if isinstance(answer, _Failed):
+            raise StoreUnavailable(answer.why)
+        return answer
+
+
+async def build_in_shares(
+    builder: Builder,
+    settings: Settings,
+    chosen: Sequence[Projection],
+    stores: SharedStores,
+    site: SqliteBuilds,
+    *,
+    until: int | None = None,
+) -> None:
+    """Build what the log holds now, or up to the event with the id ``until``, where that is much and there is
+    more than one core."""
+    processes = min(len(os.sched_getaffinity(0)), MOST)
+    left = await stores.event_store.count_after(PARTITION, builder.position)
+    if processes < 2 or left < WORTH_EVENTS:
+        return
+    head = number_of(await stores.event_store.head(PARTITION)) or 0
+    names = [each.container.name for each in chosen]
+    places = [(each.container.name, site.place_of(each.container)) for each in chosen]
+    async with AsyncExitStack() as stack:
+        folders = []
+        for number in range(processes):
+            task = _Task(
+                settings, names, Share(number, processes), site.path, places, builder.position is not None
+            )
+            folder = FoldingProcess(task)
+            stack.callback(folder.close)
+            folders.append(folder)
+        await builder.catch_up_by(folders, until=head if until is None else min(until, head))
+
+
+def _fold(connection: Connection, task: _Task) -> None:
+    """The process: answers until nobody asks any more."""
+    configure_logs(task.settings.logging, {"service": task.settings.service.name})
+    try:
+        with without_collections():
+            anyio.run(_answers, connection, task, backend_options={"use_uvloop": True})
+    except (EOFError, KeyboardInterrupt):
+        pass
+    except (Failure, CannotStart) as failure:
+        connection.send_bytes(_encode(_Failed(str(failure))))
+
+
+async def _answers(connection: Connection, task: _Task) -> None:
+    chosen = [each for each in Projections.named_by(task.settings).all() if each.container.name in task.names]
+    async with AsyncExitStack() as stack:
+        stores = await open_beside(
+            task.settings, [each.container for each in chosen], stack, as_they_are=True
+        )
+        built = SqliteBuilt(task.path, task.places)
+        stack.callback(built.close)
+        folder = Folder(
+            chosen,
+            stores.event_store,
+            built=built,
+            live=stores.documents,
+            share=task.share,
+            may_be_there=task.may_be_there,
+        )
+        while True:
+            work = _work.decode(await run_sync(connection.recv_bytes))
+            answer: _Done | _Remade
+            if work.stretch is not None:
+                answer = _Done(await folder.fold(work.stretch))
+            else:
+                answer = _Remade({name: list(each) for name, each in (await folder.remade()).items()})
+            await run_sync(connection.send_bytes, _encode(answer))

@@ -1,0 +1,93 @@
+"""`rebuild` by several processes: the documents of one, whoever of them is killed."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.decisions import Answered, decide_a_bit_of_everything, in_thread, until_ready
+from tests.chaos.test_rebuild import dump
+from tests.chaos.test_rebuild_beside import SLOWED, damage, damaged
+from tests.harness import TENANT, ServiceProcess, eventually, run_command, run_module
+
+DECIDER = "ann"
+COMMENT = "quite fine by me"
+
+pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
+
+
+def rebuilt(moment: str, data_dir: Path) -> "subprocess.CompletedProcess[str]":
+    return run_module(SLOWED, moment, "rebuild", DATA_DIR=str(data_dir), IN_SHARES="yes")
+
+
+def folding(data_dir: Path) -> list[str]:
+    """The processes that fold a log in this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command, environ = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"spawn_main" in command and str(data_dir).encode() in environ:
+            found.append(process.name)
+    return found
+
+
+@pytest.fixture
+async def before(service: ServiceProcess) -> dict[str, list[tuple[Any, ...]]]:
+    """What a follower has made, of which then something is damaged; somebody is erased in the middle."""
+    await in_thread(service.start)
+    await decide_a_bit_of_everything(service, Answered(), count=4)
+    async with service.async_client() as client:
+        asked = await client.post(
+            "/api/v1/hitl/approvals", json={"opportunityId": "o-1", "riskScore": 0.9, "amount": 200_000}
+        )
+        path = f"/api/v1/hitl/approvals/{asked.json()['id']}/approve"
+        answer = await client.post(path, json={"decidedBy": DECIDER, "comment": COMMENT})
+        assert answer.status_code == 200, answer.text
+    erased = await in_thread(
+        lambda: run_command(
+            *("erase", "--tenant", TENANT, "--subject", DECIDER, "--reason", "asked for"),
+            DATA_DIR=str(service.data_dir),
+        )
+    )
+    assert erased.returncode == 0, erased.stderr
+    assert "nothing to erase" not in erased.stdout
+    await decide_a_bit_of_everything(service, Answered(), count=2)
+    await until_ready(service)
+    assert await in_thread(service.terminate) == 0
+    made = dump(service.data_dir)
+    assert COMMENT.encode() not in b"".join(row[3] for rows in made.values() for row in rows)
+    damage(service.data_dir)
+    return made
+
+
+async def test_several_processes_make_the_documents_of_one(
+    service: ServiceProcess, before: dict[str, list[tuple[Any, ...]]]
+) -> None:
+    told = await in_thread(lambda: rebuilt("never", service.data_dir))
+    assert told.returncode == 0, told.stderr
+    assert dump(service.data_dir) == before
+
+
+@pytest.mark.parametrize("moment", ["write-3", "bereft-3"])
+async def test_whoever_of_them_is_killed_the_next_go_on_from_what_was_written(
+    service: ServiceProcess, before: dict[str, list[tuple[Any, ...]]], moment: str
+) -> None:
+    told = await in_thread(lambda: rebuilt(moment, service.data_dir))
+    if moment == "bereft-3":
+        assert told.returncode == 1, told.stderr
+        assert "a process that folds has ended" in told.stderr
+        assert "goes on from there" in told.stderr
+    else:
+        assert told.returncode == -9, told.stderr
+
+    async def all_have_ended() -> bool:
+        return not folding(service.data_dir)
+
+    await eventually(all_have_ended)
+    assert damaged(service.data_dir) > 0
+    told = await in_thread(lambda: rebuilt("never", service.data_dir))
+    assert told.returncode == 0, told.stderr
+    assert dump(service.data_dir) == before
