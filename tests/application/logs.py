@@ -1,10 +1,11 @@
-"""Event logs to test on: a SQLite file, and a real PostgreSQL."""
+"""Event logs to test on: a SQLite file, a real PostgreSQL, and Cosmos DB."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from azure.core.exceptions import ServiceResponseError
 from eventsourcing.persistence import OperationalError
 
@@ -33,6 +34,20 @@ def cosmos_settings(account: Account) -> Settings:
     return cosmos_log_settings(
         account.endpoint, account.key, database=fresh_database(), container="workflow_events"
     )
+
+
+ONE_PARTITION_AND_MANY = [
+    "sqlite",
+    pytest.param("cosmos", marks=[pytest.mark.cosmos, pytest.mark.filterwarnings("ignore:Unverified HTTPS")]),
+]
+"""For who reads logs: one order over all tenants, and one a tenant."""
+
+
+def settings_of(kind: str, request: pytest.FixtureRequest) -> Settings:
+    """The settings of one of these, in a place of the test's own."""
+    if kind == "cosmos":
+        return cosmos_settings(request.getfixturevalue("cosmos"))
+    return sqlite_settings(request.getfixturevalue("tmp_path"))
 
 
 class OpenLogs:
