@@ -15,9 +15,10 @@ import psycopg
 from application.audit.anchoring import Anchoring
 from application.audit.export import Export, ReadsWithKeys
 from application.audit.indexing import Indexing, IndexPosition, LogAsStored
-from application.audit.ports import Wanted
+from application.audit.ports import Indexed, Wanted
 from application.event_log import EventLog
 from application.event_store import EventStore
+from application.log_copy import Entry
 from application.ports import PublicMessage
 from application.privacy.sealing import Sealing
 from config.audit_commands import reading, verify_export_file, verify_live
@@ -93,6 +94,16 @@ class AuditedLog:
             for tenant in (TENANT, OTHER_TENANT):
                 for number in range(3):
                     self.append((f"{tenant}/{number}", 1), first_version=version)
+
+    async def entries(self) -> list[Entry]:
+        """What the log holds, partition by partition."""
+        log = self.stores.log
+        return [each for part in await log.partitions() for each in await log.read(part, 0, 10_000)]
+
+    async def rows(self) -> list[Indexed]:
+        """What the index holds, in the same order."""
+        index, parts = self.stores.index, await self.stores.log.partitions()
+        return [each for part in parts for each in await index.read(part, 0, 10_000)]
 
     def follower(self, *, batch_size: int = 7) -> Follower:
         """What keeps the index."""

@@ -9,7 +9,7 @@ import pytest
 
 from application.audit.ports import Indexed, Wanted
 from application.audit.rows import noted, rows_after
-from application.event_log import position_of
+from application.event_log import PARTITION, position_of
 from application.log_copy import Entry
 from domain.errors import LeaseLost
 from infrastructure.postgres.audit_index import PostgresAuditIndex
@@ -31,7 +31,7 @@ async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[A
 
 async def all_rows(log: AuditedLog) -> list[Indexed]:
     """What the index should hold, made from the log in one go."""
-    return list(rows_after({}, map(noted, await log.stores.log.read(0, 10_000))))
+    return list(rows_after({}, map(noted, await log.entries())))
 
 
 async def walked(log: AuditedLog, wanted: Wanted, limit: int) -> list[int]:
@@ -45,13 +45,14 @@ async def walked(log: AuditedLog, wanted: Wanted, limit: int) -> list[int]:
 async def test_it_holds_each_event_of_the_log_once_and_in_order(log: AuditedLog) -> None:
     log.fill(each=5)
     await log.index(batch_size=4)
-    assert await log.stores.index.read(0, 1000) == await all_rows(log)
-    assert await log.stores.index.reached() == await log.store.head("log")
+    assert await log.rows() == await all_rows(log)
+    for partition in await log.store.partitions():
+        assert await log.stores.index.reached(partition) == await log.store.head(partition)
 
 
 async def test_an_index_of_nothing_is_at_the_beginning(log: AuditedLog) -> None:
-    assert await log.stores.index.reached() is None
-    assert await log.stores.index.heads(0) == []
+    assert await log.stores.index.reached(log.store.partition_of(TENANT)) is None
+    assert await log.stores.index.heads() == []
     head = await log.stores.index.head(TENANT)
     assert (head.number, head.position) == (0, 0)
     assert await log.stores.index.page(Wanted(tenant=TENANT), beyond=0, limit=5) == []
@@ -118,11 +119,12 @@ async def test_times_that_are_not_in_the_logs_order_are_found_all_the_same(log: 
     for number, seconds in enumerate(moments):
         state = b'{"at":"2026-11-22T22:%02d:%02dZ","meta":{}}' % divmod(600 + seconds, 60)
         await log.stores.index.put(
+            log.store.partition_of(TENANT),
             [noted(Entry(number + 1, f"{TENANT}/x/{number}", 1, "t", state))],
             position_of(number + 1, f"{TENANT}/x/{number}", 1),
             LEASE,
         )
-    rows = await log.stores.index.read(0, 100)
+    rows = await log.rows()
     for moment in (after(seconds=-20), after(seconds=11), after(seconds=40)):
         for wanted in (Wanted(tenant=TENANT, after=moment), Wanted(tenant=TENANT, before=moment)):
             assert await walked(log, wanted, 7) == [row.position for row in rows if _matches(row, wanted)]
@@ -132,13 +134,13 @@ async def test_a_batch_that_comes_again_changes_nothing(log: AuditedLog) -> None
     """A process was killed before it knew that it had been written, or another had written it."""
     log.fill(each=3)
     await log.index()
-    before = await log.stores.index.heads(0), await log.stores.index.read(0, 1000)
-    entries = await log.stores.log.read(0, 1000)
+    before = await log.stores.index.heads(), await log.rows()
+    entries = await log.entries()
     newest = entries[-1]
     position = position_of(newest.id, newest.stream, newest.version)
-    await log.stores.index.put([noted(entry) for entry in entries], position, LEASE)
-    await log.stores.index.put([noted(entry) for entry in entries[5:]], position, LEASE)
-    assert (await log.stores.index.heads(0), await log.stores.index.read(0, 1000)) == before
+    await log.stores.index.put(PARTITION, [noted(entry) for entry in entries], position, LEASE)
+    await log.stores.index.put(PARTITION, [noted(entry) for entry in entries[5:]], position, LEASE)
+    assert (await log.stores.index.heads(), await log.rows()) == before
 
 
 async def test_another_log_is_indexed_anew(log: AuditedLog) -> None:
@@ -147,18 +149,17 @@ async def test_another_log_is_indexed_anew(log: AuditedLog) -> None:
     log.sql("DELETE FROM EVENTS WHERE ID > 5")
     follower = log.follower()
     await follower.take_over(LEASE)
-    assert await log.stores.index.reached() is None
+    assert await log.stores.index.reached(log.store.partition_of(TENANT)) is None
     await follower.catch_up(LEASE)
-    assert await log.stores.index.read(0, 1000) == await all_rows(log)
+    assert await log.rows() == await all_rows(log)
 
 
-async def test_the_heads_that_have_moved_are_told(log: AuditedLog) -> None:
+async def test_the_heads_of_all_tenants_are_told(log: AuditedLog) -> None:
     log.append((f"{TENANT}/1", 3))
     log.append((f"{OTHER_TENANT}/1", 2))
     await log.index()
-    heads = await log.stores.index.heads(0)
+    heads = await log.stores.index.heads()
     assert [(head.tenant, head.number) for head in heads] == sorted([(TENANT, 3), (OTHER_TENANT, 2)])
-    assert [head.tenant for head in await log.stores.index.heads(3)] == [OTHER_TENANT]
 
 
 @pytest.mark.postgres
@@ -172,7 +173,7 @@ async def test_who_has_lost_the_lease_adds_nothing(postgres_store_url: str) -> N
         assert (await leases.hold(["audit"], "two"))["audit"] != fence
         entry = Entry(1, f"{TENANT}/x/1", 1, "t", b"{}")
         with pytest.raises(LeaseLost):
-            await index.put([noted(entry)], position_of(1, entry.stream, 1), Held("audit", fence))
-        assert await index.reached() is None
+            await index.put(PARTITION, [noted(entry)], position_of(1, entry.stream, 1), Held("audit", fence))
+        assert await index.reached(PARTITION) is None
     finally:
         await database.close()
