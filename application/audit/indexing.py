@@ -11,7 +11,7 @@ import anyio
 import msgspec
 import structlog
 
-from application.audit.ports import Index, Noted, StoredLog
+from application.audit.ports import Index, IndexReader, Noted, StoredLog
 from application.audit.rows import noted
 from application.event_log import number_of, position_of
 from application.event_store import EventStore
@@ -116,7 +116,7 @@ class Indexing:
 class IndexPosition:
     """How far the index has come is kept within it."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: IndexReader) -> None:
         self._index = index
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
@@ -127,8 +127,7 @@ class IndexPosition:
         """It was saved with what was added."""
 
     async def forget(self, follower: str) -> None:
-        """Begin again from the first event."""
-        await self._index.clear()
+        """It was forgotten with what was added: see :meth:`Indexing.start_over`."""
 
 
 class _Unhurried:

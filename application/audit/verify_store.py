@@ -44,7 +44,12 @@ async def verify_store(
     comparison = _Comparison(anchors, report)
     for partition, until in reached.items():
         await _compare(comparison, log, index, partition, until, progress)
-    await comparison.end(index)
+    await comparison.end({head.tenant: head for head in await index.heads() if _was_read(head, log, reached)})
+
+
+def _was_read(head: Head, log: StoredLog, reached: Mapping[str, int | None]) -> bool:
+    """Whether all that it tells of was read: what was appended meanwhile is not looked at."""
+    return head.position <= (reached.get(log.partition_of(head.tenant)) or 0)
 
 
 async def _compare(
@@ -151,16 +156,16 @@ class _Comparison:
                     )
                 )
 
-    async def end(self, index: IndexReader) -> None:
+    async def end(self, heads: Mapping[str, Head]) -> None:
         """All has been read: the chains are as long as was anchored, and end where the index says."""
         for tenant, anchored in self._anchored.items():
             anchored.end(self._heads[tenant].number if tenant in self._heads else 0)
         self._report.note_archives()
         for tenant, head in self._heads.items():
             self._report.heads[tenant] = head.number, head.chain.hex()
-        for head in await index.heads():
+        for head in heads.values():
             number, chain = self._ends.get(head.tenant, (0, genesis_of(head.tenant)))
-            if head.number < number or (head.number == number and head.chain != chain):
+            if (head.number, head.chain) != (number, chain):
                 self._report.add(
                     Finding(
                         kind="index_altered",

@@ -26,7 +26,7 @@ from infrastructure.cosmos.failures import (
     may_pass,
 )
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Operation
-from infrastructure.cosmos.log_documents import INDEXED, STREAM_ORDER
+from infrastructure.cosmos.log_documents import INDEXED, INDEXED_LISTS, STREAM_ORDER
 
 T = TypeVar("T")
 
@@ -144,7 +144,7 @@ class LogContainer:
             self._database.create_container(
                 self._name,
                 PartitionKey(f"/{PARTITION_KEY}"),
-                indexing_policy=indexing_policy(INDEXED, [STREAM_ORDER]),
+                indexing_policy=indexing_policy(INDEXED, [STREAM_ORDER], INDEXED_LISTS),
             )
 
     def _call(self, work: Callable[[], T]) -> T:

@@ -36,10 +36,9 @@ def cosmos_settings(account: Account) -> Settings:
     )
 
 
-ONE_PARTITION_AND_MANY = [
-    "sqlite",
-    pytest.param("cosmos", marks=[pytest.mark.cosmos, pytest.mark.filterwarnings("ignore:Unverified HTTPS")]),
-]
+UNVERIFIED = pytest.mark.filterwarnings("ignore:Unverified HTTPS")
+
+ONE_PARTITION_AND_MANY = ["sqlite", pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED])]
 """For who reads logs: one order over all tenants, and one a tenant."""
 
 

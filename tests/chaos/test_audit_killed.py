@@ -92,7 +92,7 @@ async def test_killed_at_any_moment_the_chain_and_the_anchors_go_on(
     await in_thread(service.terminate)
     async with audited_log(tmp_path) as log:
         before = await log.stores.index.heads()
-        await log.stores.index.clear()
+        await log.made_index.clear()
         await log.index(batch_size=100)
         assert await log.stores.index.heads() == before
 

@@ -276,9 +276,9 @@ async def _index(settings: Settings) -> AsyncIterator[Any]:
             path = Path(url.removeprefix("sqlite:///"))
             followers = SqliteDatabase(followers_file(path), synchronous="NORMAL")
             stack.callback(followers.close)
-            yield (await open_sqlite_audit(path, followers, stack)).index
+            yield (await open_sqlite_audit(path, followers, stack)).made_index
         else:
-            yield (await open_postgres_audit(url, stack)).index
+            yield (await open_postgres_audit(url, stack)).made_index
 
 
 async def test_an_erasure_finds_what_is_archived_and_leaves_none_of_it(

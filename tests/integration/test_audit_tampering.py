@@ -119,7 +119,7 @@ async def test_a_truncated_log_is_found(log: AuditedLog) -> None:
 
 async def make_the_index_anew(log: AuditedLog) -> None:
     """As somebody would who knows how it is made."""
-    await log.stores.index.clear()
+    await log.made_index.clear()
     await log.index()
 
 
