@@ -29,10 +29,10 @@ def postgres_settings(url: str, *, connections: int = 4) -> Settings:
     return postgres_log_settings(url, connections=connections)
 
 
-def cosmos_settings(account: Account) -> Settings:
+def cosmos_settings(account: Account, database: str | None = None) -> Settings:
     """The service's own settings, in a database of the test's own."""
     return cosmos_log_settings(
-        account.endpoint, account.key, database=fresh_database(), container="workflow_events"
+        account.endpoint, account.key, database=database or fresh_database(), container="workflow_events"
     )
 
 
