@@ -12,6 +12,7 @@ from eventsourcing.persistence import OperationalError
 from application.event_log import EventLog
 from application.event_store import EventStore
 from infrastructure.cosmos.event_store import cosmos_log_settings
+from infrastructure.cosmos.threaded import ThreadedContainer
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.sqlite.event_store import sqlite_log_settings
 from tests.cosmos import Account, fresh_database
@@ -110,8 +111,9 @@ class LostAcknowledgement:
 class LostAnswer:
     """Lets one batch be stored in Cosmos DB, and its answer be lost: for good, or to be sent again."""
 
-    def __init__(self, log: EventLog, error: Exception | None = None) -> None:
-        container = log.recorder._container._container  # type: ignore[attr-defined]
+    def __init__(self, asked: EventLog | ThreadedContainer, error: Exception | None = None) -> None:
+        threaded = asked.recorder._container if isinstance(asked, EventLog) else asked  # type: ignore[attr-defined]
+        container: Any = threaded._container
         self._real = container.execute_item_batch
         self._error = error or ServiceResponseError("the connection broke before the answer came")
         self._armed = False
