@@ -31,12 +31,13 @@ from domain.errors import BrokerUnavailable
 from domain.event import Metadata, Recorded
 from domain.lease import Lease
 from infrastructure.anchor_file import NdjsonAnchorFile
+from infrastructure.cosmos.anchor_book import CosmosAnchorBook
 from infrastructure.cosmos.audit_index import CosmosAuditIndex
 from infrastructure.cosmos.event_store import cosmos_log_settings
+from infrastructure.cosmos.leases import CosmosLeases
 from infrastructure.cosmos.stored_log import CosmosStoredLog
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.signatures import Ed25519Signer, new_key
-from infrastructure.sqlite.anchor_book import SqliteAnchorBook
 from infrastructure.sqlite.audit_index import audit_file
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
@@ -45,7 +46,7 @@ from projections.follower import Follower
 from tests.builders import LEASE, NOW, OTHER_TENANT, TENANT, USER, SettableClock
 from tests.cosmos import Account
 from tests.harness import settings_in
-from tests.infrastructure.cosmos_places import Place, opened_in, place_in
+from tests.infrastructure.cosmos_places import COORDINATION, Place, opened_in, place_in
 
 EVENTS = "workflow_events"
 
@@ -274,7 +275,7 @@ async def audited_log(
                 cosmos_log_settings(cosmos.endpoint, cosmos.key, database=place.name, container=EVENTS),
                 sealing,
             )
-            stores = await _cosmos_stores(place, settings.storage.data_dir, stack)
+            stores = await _cosmos_stores(place, stack)
         else:
             path = settings.storage.data_dir / "events.db"
             log = EventLog(sqlite_log_settings(path), sealing)
@@ -286,13 +287,11 @@ async def audited_log(
         yield AuditedLog(settings, log, store, stores, signer or new_key()[1])
 
 
-async def _cosmos_stores(place: Place, folder: Path, stack: AsyncExitStack) -> AuditStores:
-    """The log is its own index. Anchors lie in a file."""
+async def _cosmos_stores(place: Place, stack: AsyncExitStack) -> AuditStores:
+    """The log is its own index."""
     database = await stack.enter_async_context(opened_in(place))
-    file = SqliteDatabase(folder / "anchors.db", synchronous="NORMAL")
-    stack.callback(file.close)
-    anchors = SqliteAnchorBook(file)
-    await anchors.create()
+    await CosmosLeases(database, COORDINATION).create()
+    anchors = CosmosAnchorBook(database, COORDINATION, Anchoring.name)
     index = CosmosAuditIndex(database, EVENTS)
     return AuditStores(CosmosStoredLog(database, EVENTS), index, anchors, None)
 

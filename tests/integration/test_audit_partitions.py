@@ -3,19 +3,25 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from application.audit.anchoring import Anchoring
 from application.audit.checking import Checking
 from application.audit.findings import Report
 from application.audit.verify_store import verify_store
+from domain.errors import BrokerUnavailable, LeaseLost
 from domain.event import event_id
 from infrastructure.cosmos.audit_index import CosmosAuditIndex
+from infrastructure.cosmos.coordination import MOST_OPERATIONS
+from infrastructure.cosmos.leases import CosmosLeases
 from infrastructure.cosmos.log_documents import ORDER_ID
 from tests.application.logs import UNVERIFIED
 from tests.audit_trail import AuditedLog, audited_log, lines_of, stream
-from tests.builders import OTHER_TENANT, TENANT
+from tests.builders import LEASE, OTHER_TENANT, TENANT, Held
 from tests.cosmos import Account
+from tests.infrastructure.cosmos_places import COORDINATION
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, UNVERIFIED]
 
@@ -49,6 +55,39 @@ async def test_the_heads_of_every_partition_are_anchored_once_they_have_moved(lo
     assert anchors(log, TENANT) == [(1, 6), (2, 8)]
     assert anchors(log, OTHER_TENANT) == [(1, 6)]
     assert await found(log) == []
+
+
+async def test_while_the_broker_is_away_the_same_anchors_wait(log: AuditedLog) -> None:
+    log.told.fails_after = 1
+    for attempt in (1, 2):
+        with pytest.raises(BrokerUnavailable):
+            await log.anchoring().anchor(LEASE)
+        log.clock.advance(minutes=5)
+        log.append((f"{TENANT}/8", 1), first_version=attempt)
+    log.told.fails_after = None
+    await log.anchoring().anchor(LEASE)
+    assert list(dict.fromkeys(anchors(log, TENANT))) == [(1, 6), (2, 8)]
+    assert await log.stores.anchors.waiting() == []
+
+
+async def test_who_has_lost_the_lease_anchors_nothing(log: AuditedLog) -> None:
+    assert isinstance(log.stores.index, CosmosAuditIndex)
+    leases = CosmosLeases(log.stores.index._database, COORDINATION)
+    former = Held(Anchoring.name, (await leases.hold([Anchoring.name], "me"))[Anchoring.name])
+    await leases.release([Anchoring.name], "me")
+    assert await leases.hold([Anchoring.name], "you")
+    with pytest.raises(LeaseLost):
+        await log.anchoring().anchor(former)
+    assert await log.stores.anchors.last() == []
+    assert log.told.messages == []
+
+
+async def test_more_tenants_than_a_batch_takes_are_anchored(log: AuditedLog) -> None:
+    tenants = [str(UUID(int=number)) for number in range(MOST_OPERATIONS + 1)]
+    log.append(*((f"{tenant}/1", 1) for tenant in tenants))
+    await log.anchor()
+    assert {anchor.tenant_id for anchor in await log.stores.anchors.last()} >= set(tenants)
+    assert await log.stores.anchors.waiting() == []
 
 
 async def test_a_stretch_is_one_of_the_tenants_own_order(log: AuditedLog) -> None:
