@@ -18,7 +18,6 @@ from eventsourcing.persistence import StoredEvent
 from application.deciders import Committed, Decider, decide_together
 from application.event_log import (
     BEGINNING,
-    PARTITION,
     EventLog,
     failures_translated,
     number_of,
@@ -232,13 +231,14 @@ class EventStore:
         """Be woken when this process appends, and when :meth:`notice` tells of another's append."""
         return Subscription(self._subscriptions, wants)
 
-    def notice(self, newest: int | None, partition: str = PARTITION) -> None:
+    def notice(self, newest: int | None, partition: str | None = None) -> None:
         """Wake who waits for another process's append; ``newest`` is the id of its last event in the
-        partition, if known.
+        partition, if known. Where there is but one, it need not be named.
 
         What is older than an append of ours says nothing new: ids and commits come in one order, so who
         was woken by ours has been able to read it. Call it on the event loop.
         """
+        partition = partition or self.partition_of(SYSTEM_TENANT)
         if newest is None:
             self._wake()
         elif newest > self._newest.get(partition, 0):

@@ -1,8 +1,9 @@
 """Who waits for a task is told of the next one that can be had, by the log itself.
 
-While somebody waits, this process reads the log from its present end. A task that comes into a queue, or back
-into it, is told to one who waits there, whoever has waited longest, and not to all: the others would find
-nothing. So nobody asks a store again and again, and one who waits costs a future and no thread or connection.
+While somebody waits, this process reads the log from its present end, in the partitions of those who wait. A
+task that comes into a queue, or back into it, is told to one who waits there, whoever has waited longest, and
+not to all: the others would find nothing. So nobody asks a store again and again, and one who waits costs a
+future and no thread or connection.
 """
 
 import asyncio
@@ -13,8 +14,9 @@ from typing import TypeVar
 import structlog
 from anyio import move_on_after
 
-from application.event_log import PARTITION
 from application.event_store import EventStore
+from application.shared_reads import SharedReads
+from application.tail import Tail
 from domain.errors import Failure
 from domain.event import Event, Recorded
 from domain.task import TaskLeaseExpired, TaskOffered, TaskReleased
@@ -95,9 +97,10 @@ class Ear:
 class TaskNews:
     """Tells those who wait in this process. :meth:`run` reads the log while there are any."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, reads: SharedReads) -> None:
         self._store = store
-        self._alarm = store.subscribe(_is_available)
+        self._reads = reads
+        self._alarm = reads.subscribe(_is_available)
         self._ears: dict[_Queue, deque[Ear]] = {}
         self._somebody_waits = asyncio.Event()
         self.is_closed = False
@@ -111,6 +114,7 @@ class TaskNews:
         """Tell this one, too."""
         self._ears.setdefault(ear.queue, deque()).append(ear)
         self._somebody_waits.set()
+        self._alarm.wake()
 
     def remove(self, ear: Ear, untaken: deque[Candidate]) -> None:
         """Tell it no more; what it has not taken is for another."""
@@ -150,15 +154,14 @@ class TaskNews:
                 await self._alarm.wait(_POLL_SECONDS)
 
     async def _follow(self) -> None:
-        position = await self._store.head(PARTITION)
+        tail = Tail(self._store, self._reads, batch_size=_BATCH)
         while self._ears and not self.is_closed:
-            batch = await self._store.read(PARTITION, position, _BATCH)
-            if batch is None:
-                await self._alarm.wait(_POLL_SECONDS)
-                continue
-            for recorded in batch.events:
+            await tail.turn_to({self._store.partition_of(tenant) for tenant, _ in self._ears})
+            events = await tail.next()
+            for recorded in events:
                 self._hear(recorded)
-            position = batch.position
+            if not events:
+                await self._alarm.wait(_POLL_SECONDS)
 
     def _hear(self, recorded: Recorded) -> None:
         event = recorded.event

@@ -1,19 +1,21 @@
 """Watching single streams: who watches one is told when it goes on, whichever process has appended.
 
-The log is read once for all who watch, from its head on and with what the followers read. Nobody's place in
-it is kept: a watcher reads its stream from where it is, and being told too often does no harm.
+The log is read once for all who watch, from its head on and with what the followers read, in the partitions
+of the streams that are watched. Nobody's place in it is kept: a watcher reads its stream from where it is,
+and being told too often does no harm.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import anyio
 import structlog
 
-from application.event_log import PARTITION
+from application.audit.chain import tenant_of
 from application.event_store import EventStore
 from application.shared_reads import SharedReads
 from application.subscription import Subscription
+from application.tail import Tail
 from domain.errors import Failure
 
 _LOOK_SECONDS = 1.0
@@ -32,6 +34,7 @@ class Watches:
         self._store = store
         self._reads = reads
         self._batch_size = batch_size
+        self._alarm = reads.subscribe(lambda event: True)
         self._watchers: dict[str, set[Subscription]] = {}
         self._somebody_came = anyio.Event()
 
@@ -41,6 +44,7 @@ class Watches:
         watchers = self._watchers.setdefault(stream, set())
         subscription = Subscription(watchers)
         self._somebody_came.set()
+        self._alarm.wake()
         try:
             yield subscription
         finally:
@@ -62,21 +66,20 @@ class Watches:
 
     async def _follow(self) -> None:
         """Read on from the head for as long as anybody watches; what came before it, they are to look for."""
-        position = await self._store.head(PARTITION)
-        for watchers in self._watchers.values():
-            for watcher in watchers:
+        tail = Tail(self._store, self._reads, batch_size=self._batch_size)
+        while self._watchers:
+            begun = await tail.turn_to(set(map(self._partition_of, self._watchers)))
+            self._wake(stream for stream in self._watchers if self._partition_of(stream) in begun)
+            events = await tail.next()
+            self._wake({recorded.stream for recorded in events})
+            if not events:
+                await self._alarm.wait(_LOOK_SECONDS)
+                await anyio.sleep(_REST_SECONDS)
+
+    def _partition_of(self, stream: str) -> str:
+        return self._store.partition_of(tenant_of(stream))
+
+    def _wake(self, streams: Iterable[str]) -> None:
+        for stream in streams:
+            for watcher in self._watchers.get(stream, ()):
                 watcher.wake()
-        alarm = self._reads.subscribe(lambda event: True)
-        try:
-            while self._watchers:
-                batch = await self._reads.read(PARTITION, position, self._batch_size)
-                if batch is None:
-                    await alarm.wait(_LOOK_SECONDS)
-                    await anyio.sleep(_REST_SECONDS)
-                    continue
-                for stream in {recorded.stream for recorded in batch.events}:
-                    for watcher in self._watchers.get(stream, ()):
-                        watcher.wake()
-                position = batch.position
-        finally:
-            alarm.close()

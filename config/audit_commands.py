@@ -86,7 +86,7 @@ async def verify_live(
             lines = chain.from_iterable(_opened(each, opened) for each in files)
             known = check_anchors(lines, keys, report)
         try:
-            total = sum(head.number for head in await stores.index.heads(0))
+            total = sum(head.number for head in await stores.index.heads())
             with _bar("verifying", max(1, total), hidden=as_json) as seen:
                 await verify_store(stores.log, stores.index, known, report, seen)
         except StoreUnavailable as error:
@@ -138,7 +138,7 @@ async def show_heads(settings: Settings, tenant: str | None, *, as_json: bool) -
         stores = await open_audit_for_reading(settings, stack)
         try:
             if tenant is None:
-                heads = await stores.index.heads(0)
+                heads = await stores.index.heads()
             else:
                 heads = [await stores.index.head(tenant.lower())]
         except StoreUnavailable as error:

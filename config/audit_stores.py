@@ -20,11 +20,15 @@ class AuditSources(msgspec.Struct, frozen=True):
 
 
 class AuditStores(msgspec.Struct, frozen=True):
-    """The log as it is stored, the index beside it, and the last anchors."""
+    """The log as it is stored, the index beside it, and the last anchors.
+
+    ``made_index`` is the index where a follower makes it out of the log; a log may be one itself.
+    """
 
     log: StoredLog
-    index: Index
+    index: IndexReader
     anchors: AnchorBook
+    made_index: Index | None
 
 
 async def open_audit_for_reading(settings: Settings, stack: AsyncExitStack) -> AuditSources:

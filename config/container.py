@@ -281,7 +281,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         metrics_path=settings.metrics.path,
         metrics_token=token if settings.metrics.require_auth else None,
     )
-    task_news = TaskNews(stores.event_store)
+    task_news = TaskNews(stores.event_store, reads)
     candidates = TaskCandidates(stores.documents, projections.tasks)
     claims = TaskClaims(dispatch, candidates, task_news, clock, secrets.token_urlsafe)
     operators = Operators(settings.approvals.operator_roles)

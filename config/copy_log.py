@@ -1,6 +1,7 @@
 """Copies an event log from one store to another: which stores, and what is said about it."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing, contextmanager
 from os.path import isfile
 from pathlib import Path
@@ -12,7 +13,6 @@ from anyio.to_thread import run_sync
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import TypeAdapter, ValidationError
 
-from application.event_log import PARTITION
 from application.log_copy import CannotCopy, Copied, FollowerPosition, LogReader, LogWriter, copy
 from config.faults import Fault
 from config.folders import claim
@@ -149,7 +149,7 @@ def _bar(doing: str, events: int) -> Iterator[Callable[[int], None]]:
 def _tell(copied: Copied, keys: int, source: Side, target: Side) -> None:
     for side, digest in ((source, copied.source), (target, copied.target)):
         click.echo(f"{side.option:<7} {digest}  {side.url}")
-    positions = ", ".join(map(_position, copied.positions))
+    positions = ", ".join(_positions(copied.positions))
     click.echo(
         f"beside it: {copied.timers} timers, {copied.step_calls} calls, positions: {positions or 'none'}"
     )
@@ -158,6 +158,9 @@ def _tell(copied: Copied, keys: int, source: Side, target: Side) -> None:
     click.echo("verified: the same log was there already" if copied.was_there else "copied and verified")
 
 
-def _position(saved: FollowerPosition) -> str:
-    of = saved.follower if saved.partition == PARTITION else f"{saved.follower} {saved.partition}"
-    return f"{of} {saved.position}"
+def _positions(saved: Sequence[FollowerPosition]) -> Iterator[str]:
+    """The partition is told where a follower has positions in several."""
+    of = Counter(each.follower for each in saved)
+    for each in saved:
+        name = each.follower if of[each.follower] == 1 else f"{each.follower} {each.partition}"
+        yield f"{name} {each.position}"

@@ -11,7 +11,7 @@ import click
 import httpx
 import msgspec
 
-from application.event_log import PARTITION, number_of
+from application.event_log import number_of
 from application.shared_reads import SharedReads
 from config.container import Projections
 from config.folders import is_claimed
@@ -37,9 +37,11 @@ _COLUMNS = ("projection", "generation", "state", "position", "behind", "lag s", 
 class Standing(msgspec.Struct, frozen=True, rename="camel"):
     """How a projection fares.
 
-    ``behind`` counts events of the log, wanted or not; ``lag_seconds`` is the age of the oldest that it wants
-    and has not handled. ``rate`` is in events a second, over the last second. ``state`` and ``last_error``
-    are what the service at ``server.host`` and ``server.port`` says of it; none where that does not answer.
+    ``position`` is that in the log's one partition; where there are several, each has its own, and none is
+    told. ``behind`` counts events of the log, wanted or not; ``lag_seconds`` is the age of the oldest that it
+    wants and has not handled. ``rate`` is in events a second, over the last second. ``state`` and
+    ``last_error`` are what the service at ``server.host`` and ``server.port`` says of it; none where that
+    does not answer.
     """
 
     projection: str
@@ -64,16 +66,21 @@ async def show_projections(settings: Settings, *, as_json: bool) -> None:
         containers = [each.container for each in chosen]
         stores = await open_beside(settings, containers, stack, as_they_are=True)
         try:
-            standings = await _standings(settings, chosen, stores)
+            standings = await standings_of(settings, chosen, stores)
         except Failure as failure:
             raise CannotStart(str(failure)) from failure
     for line in _as_json(standings) if as_json else _as_table(standings):
         click.echo(line)
 
 
-async def _standings(
+async def standings_of(
     settings: Settings, chosen: Sequence[Projection], stores: SharedStores
 ) -> list[Standing]:
+    """How each of the projections fares.
+
+    Raises:
+        StoreUnavailable: a store is away.
+    """
     said = await _said_by_the_service(settings)
     names = [each.container.name for each in chosen]
     before, began = await _positions(names, stores), time.monotonic()
@@ -85,16 +92,19 @@ async def _standings(
     standings = []
     for projection in chosen:
         name = projection.container.name
-        position, status = positions[name], said.get(name, {})
-        handled = (number_of(position) or 0) - (number_of(before[name]) or 0)
+        places, status = positions[name], said.get(name, {})
+        handled = sum(map(_number, places.values())) - sum(map(_number, before[name].values()))
         standings.append(
             Standing(
                 name,
                 await notes.generation(name) if notes else None,
                 status.get("status"),
-                position,
-                await stores.event_store.count_after(PARTITION, position),
-                round(await _lag(projection, position, log, now), 3),
+                next(iter(places.values())) if len(places) == 1 else None,
+                sum([await log.count_after(*place) for place in places.items()]),
+                round(
+                    max([await _lag(projection, *place, log, now) for place in places.items()], default=0.0),
+                    3,
+                ),
                 round(handled / seconds, 1),
                 status.get("error"),
                 shown_build(builds[name]) if name in builds else None,
@@ -103,13 +113,20 @@ async def _standings(
     return standings
 
 
-async def _positions(names: Sequence[str], stores: SharedStores) -> dict[str, str | None]:
-    load = stores.document_positions.load
-    return {name: await load(name, PARTITION, Unrivalled(name)) for name in names}
+async def _positions(names: Sequence[str], stores: SharedStores) -> dict[str, dict[str, str | None]]:
+    """Of each, in each partition of the log."""
+    load, partitions = stores.document_positions.load, await stores.event_store.partitions()
+    return {name: {each: await load(name, each, Unrivalled(name)) for each in partitions} for name in names}
 
 
-async def _lag(projection: Projection, position: str | None, log: SharedReads, now: datetime) -> float:
-    while (batch := await log.read(PARTITION, position, _BATCH)) is not None:
+def _number(position: str | None) -> int:
+    return number_of(position) or 0
+
+
+async def _lag(
+    projection: Projection, partition: str, position: str | None, log: SharedReads, now: datetime
+) -> float:
+    while (batch := await log.read(partition, position, _BATCH)) is not None:
         for recorded in batch.events:
             if projection.reads(recorded.event):
                 return max(0.0, (now - recorded.timestamp).total_seconds())

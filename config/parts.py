@@ -6,6 +6,7 @@ import msgspec
 
 from application.audit.anchoring import Anchoring
 from application.audit.indexing import INDEXED_AT_ONCE, Indexing, IndexPosition, LogAsStored
+from application.audit.ports import Index
 from application.dispatcher import Dispatcher
 from application.jobs import Jobs
 from application.joint_part import JointPart
@@ -146,9 +147,10 @@ def build_parts(
                 Remaker(projection, stores.documents, stores.event_store.load_left),
             )
             materializing.append(follower(materializer, stores.document_positions))
-        indexing = _indexing(settings, stores, clock)
-        following.append(indexing)
-        reacting.append(indexing)
+        if (made_index := stores.audit.made_index) is not None:
+            indexing = _indexing(settings, stores, made_index, clock)
+            following.append(indexing)
+            reacting.append(indexing)
     if "publisher" in roles:
         outbox = follower(Outbox(publisher, dispatch), stores.log_positions)
         noting = follower(http_steps.handler, stores.log_positions)
@@ -194,12 +196,12 @@ def build_parts(
     )
 
 
-def _indexing(settings: Settings, stores: Stores, clock: Clock) -> Follower:
+def _indexing(settings: Settings, stores: Stores, index: Index, clock: Clock) -> Follower:
     """It lies beside the log, so that one of all instances on the log does it."""
     return Follower(
-        Indexing(stores.audit.index),
+        Indexing(index),
         LogAsStored(stores.event_store, stores.audit.log),
-        IndexPosition(stores.audit.index),
+        IndexPosition(index),
         now=clock.now,
         poll_seconds=settings.followers.poll_seconds,
         batch_size=INDEXED_AT_ONCE,

@@ -95,6 +95,5 @@ async def open_postgres_audit(url: str, stack: AsyncExitStack) -> AuditStores:
     database = PostgresDatabase(url, size=_AUDIT_CONNECTIONS, close_seconds=_AUDIT_CLOSE_SECONDS)
     await database.open()
     stack.push_async_callback(database.close)
-    return AuditStores(
-        PostgresStoredLog(database), PostgresAuditIndex(database), PostgresAnchorBook(database)
-    )
+    index = PostgresAuditIndex(database)
+    return AuditStores(PostgresStoredLog(database), index, PostgresAnchorBook(database), index)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from itertools import product
 from pathlib import Path
 
 import anyio
@@ -9,7 +10,7 @@ import click
 
 import domain
 import projections
-from application.event_log import PARTITION, number_of
+from application.event_log import number_of
 from application.recipe import recipe_of
 from config.container import Projections
 from config.folders import REBUILD, claim
@@ -118,7 +119,8 @@ async def _build_beside(
                 break
         async with site.locked():
             await builder.catch_up()
-            await site.go_live(PARTITION, builder.position)
+            (partition,) = await stores.event_store.partitions()
+            await site.go_live(partition, builder.position)
     await site.tidy(recipe)
     return [
         f"{each.name}: rebuilt from {builder.handled} events, generation {site.generation_of(each)} is live"
@@ -148,23 +150,24 @@ async def _build_and_mend(
         await builder.catch_up()
         line.say("comparing and mending")
 
-        async def until_followed() -> None:
-            await _until_followed(chosen, stores)
+        async def followed() -> None:
+            await until_followed(chosen, stores)
 
-        mender = Mender(chosen, stores.documents, site, builder, until_followed=until_followed)
+        mender = Mender(chosen, stores.documents, site, builder, until_followed=followed)
         await mender.mend()
     names = ", ".join(each.container.name for each in chosen)
     return [f"{names}: rebuilt from {builder.handled} events, {mender.mended} documents written"]
 
 
-async def _until_followed(chosen: Sequence[Projection], stores: SharedStores) -> None:
+async def until_followed(chosen: Sequence[Projection], stores: SharedStores) -> None:
     """Until the followers have passed what the log holds now; or they stand still, as nobody runs them."""
-    head = number_of(await stores.event_store.head(PARTITION)) or 0
+    store = stores.event_store
+    heads = {partition: number_of(await store.head(partition)) or 0 for partition in await store.partitions()}
     with anyio.move_on_after(_FOLLOWED_SECONDS):
-        for name in (each.container.name for each in chosen):
+        for name, (partition, head) in product((each.container.name for each in chosen), heads.items()):
             while True:
                 lease = Unrivalled(name)
-                saved = await stores.document_positions.load(name, PARTITION, lease)
+                saved = await stores.document_positions.load(name, partition, lease)
                 if (number_of(saved) or 0) >= head:
                     break
                 await anyio.sleep(_LOOK_AGAIN_SECONDS)
@@ -179,7 +182,8 @@ async def begin(
     found = await site.begin(containers, recipe)
     begun = _earliest(list(found.values()))
     if begun is not None and begun.position is not None:
-        if await stores.event_store.knows(PARTITION, begun.position):
+        (partition,) = await stores.event_store.partitions()
+        if await stores.event_store.knows(partition, begun.position):
             return begun
         await site.begin(containers, recipe, anew=True)
     return None

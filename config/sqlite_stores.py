@@ -90,7 +90,7 @@ async def open_sqlite_audit(path: Path, followers: SqliteDatabase, stack: AsyncE
     await index.create()
     anchors = SqliteAnchorBook(followers)
     await anchors.create()
-    return AuditStores(SqliteStoredLog(events), index, anchors)
+    return AuditStores(SqliteStoredLog(events), index, anchors, index)
 
 
 async def open_files_for_reading(path: Path, stack: AsyncExitStack) -> AuditSources:

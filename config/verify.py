@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from application.event_log import PARTITION, number_of
+from application.event_log import number_of
 from config.folders import REBUILD, claim
 from config.folding_processes import build_in_shares
 from config.garbage_collection import without_collections
@@ -95,11 +95,12 @@ async def _compare(
 
 async def _reached(chosen: Sequence[Projection], stores: SharedStores) -> str | None:
     """The position that all of them have reached: what is known of it before a document is looked at."""
+    (partition,) = await stores.event_store.partitions()
     saved = [
-        await stores.document_positions.load(name, PARTITION, Unrivalled(name))
+        await stores.document_positions.load(name, partition, Unrivalled(name))
         for name in (each.container.name for each in chosen)
     ]
     for position in saved:
-        if position is not None and not await stores.event_store.knows(PARTITION, position):
+        if position is not None and not await stores.event_store.knows(partition, position):
             raise CannotStart(f"the documents follow another log: it has no position {position}")
     return min(saved, key=lambda position: number_of(position) or 0)

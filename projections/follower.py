@@ -186,35 +186,40 @@ class Follower:
         self._alarm.close()
 
     async def catch_up(self, lease: Lease) -> None:
-        """Handle what the log holds now, in every partition.
+        """Handle what the log holds now, in every partition: a batch of each in turn, so that whoever has
+        much keeps nobody waiting but himself.
 
         A partition that fails does not keep the others back; its failure comes through at the end.
         """
-        failures: list[Exception] = []
-        for partition in await self._log.partitions():
-            try:
-                await self._catch_up_in(partition, lease)
-            except LeaseLost:
-                raise
-            except Exception as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+        failed: dict[str, Exception] = {}
+        while not self._patience.is_stopped:
+            turns = [each for each in await self._log.partitions() if each not in failed]
+            if not any([await self._take_turn(each, lease, failed) for each in turns]):
+                break
+        if failed:
+            raise next(iter(failed.values()))
         self._error = None
         self._failing_since = None
         self._state = "running"
 
-    async def _catch_up_in(self, partition: str, lease: Lease) -> None:
-        if partition not in self._positions:
-            self._positions[partition] = await self._checkpoints.load(self.name, partition, lease)
-        while not self._patience.is_stopped:
+    async def _take_turn(self, partition: str, lease: Lease, failed: dict[str, Exception]) -> bool:
+        """Handle the next batch of a partition; whether it was a full one, so that there may be more."""
+        if self._patience.is_stopped:
+            return False
+        try:
+            if partition not in self._positions:
+                self._positions[partition] = await self._checkpoints.load(self.name, partition, lease)
             batch = await self._log.read(partition, self._positions[partition], self._batch_size)
             if batch is not None:
                 await self._handle(partition, batch, lease)
             if self._unsaved and anyio.current_time() - self._saved_at > _SAVE_SECONDS:
                 await self.save_positions(lease)
-            if batch is None:
-                break
+        except LeaseLost:
+            raise
+        except Exception as error:
+            failed[partition] = error
+            return False
+        return batch is not None and len(batch.events) >= self._batch_size
 
     async def _handle(self, partition: str, batch: Batch, lease: Lease) -> None:
         wanted = [recorded for recorded in batch.events if self._handler.wants(recorded.event)]

@@ -15,9 +15,10 @@ import psycopg
 from application.audit.anchoring import Anchoring
 from application.audit.export import Export, ReadsWithKeys
 from application.audit.indexing import Indexing, IndexPosition, LogAsStored
-from application.audit.ports import Wanted
+from application.audit.ports import Index, Indexed, Wanted
 from application.event_log import EventLog
 from application.event_store import EventStore
+from application.log_copy import Entry
 from application.ports import PublicMessage
 from application.privacy.sealing import Sealing
 from config.audit_commands import reading, verify_export_file, verify_live
@@ -30,6 +31,11 @@ from domain.errors import BrokerUnavailable
 from domain.event import Metadata, Recorded
 from domain.lease import Lease
 from infrastructure.anchor_file import NdjsonAnchorFile
+from infrastructure.cosmos.anchor_book import CosmosAnchorBook
+from infrastructure.cosmos.audit_index import CosmosAuditIndex
+from infrastructure.cosmos.event_store import cosmos_log_settings
+from infrastructure.cosmos.leases import CosmosLeases
+from infrastructure.cosmos.stored_log import CosmosStoredLog
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.signatures import Ed25519Signer, new_key
 from infrastructure.sqlite.audit_index import audit_file
@@ -38,7 +44,11 @@ from infrastructure.sqlite.event_store import followers_file, sqlite_log_setting
 from interfaces.rest.audit import shown_event
 from projections.follower import Follower
 from tests.builders import LEASE, NOW, OTHER_TENANT, TENANT, USER, SettableClock
+from tests.cosmos import Account
 from tests.harness import settings_in
+from tests.infrastructure.cosmos_places import COORDINATION, Place, opened_in, place_in
+
+EVENTS = "workflow_events"
 
 
 class Told:
@@ -94,9 +104,25 @@ class AuditedLog:
                 for number in range(3):
                     self.append((f"{tenant}/{number}", 1), first_version=version)
 
+    async def entries(self) -> list[Entry]:
+        """What the log holds, partition by partition."""
+        log = self.stores.log
+        return [each for part in await log.partitions() for each in await log.read(part, 0, 10_000)]
+
+    async def rows(self) -> list[Indexed]:
+        """What the index holds, in the same order."""
+        index, parts = self.stores.index, await self.stores.log.partitions()
+        return [each for part in parts for each in await index.read(part, 0, 10_000)]
+
+    @property
+    def made_index(self) -> Index:
+        """The index, to be written."""
+        assert self.stores.made_index is not None
+        return self.stores.made_index
+
     def follower(self, *, batch_size: int = 7) -> Follower:
         """What keeps the index."""
-        index = self.stores.index
+        index = self.made_index
         return Follower(
             Indexing(index),
             LogAsStored(self.store, self.stores.log),
@@ -106,8 +132,9 @@ class AuditedLog:
         )
 
     async def index(self, *, batch_size: int = 7) -> None:
-        """Bring the index up to the log."""
-        await self.follower(batch_size=batch_size).catch_up(LEASE)
+        """Bring the index up to the log, unless the log is one itself."""
+        if self.stores.made_index is not None:
+            await self.follower(batch_size=batch_size).catch_up(LEASE)
 
     def anchoring(self, signer: Ed25519Signer | None = None) -> Anchoring:
         """What anchors."""
@@ -233,14 +260,22 @@ async def audited_log(
     postgres_url: str | None = None,
     signer: Ed25519Signer | None = None,
     sealing: Sealing | None = None,
+    cosmos: Account | None = None,
 ) -> AsyncIterator[AuditedLog]:
-    """One in SQLite below a folder, or in PostgreSQL; in clear without ``sealing``."""
+    """One in SQLite below a folder, in PostgreSQL or in Cosmos DB; in clear without ``sealing``."""
     settings = settings_in(folder, EVENT_STORE_URL=postgres_url or "")
     settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         if postgres_url:
             log = EventLog(postgres_log_settings(postgres_url, connections=5), sealing)
             stores = await open_postgres_audit(postgres_url, stack)
+        elif cosmos:
+            place = await stack.enter_async_context(place_in(cosmos))
+            log = EventLog(
+                cosmos_log_settings(cosmos.endpoint, cosmos.key, database=place.name, container=EVENTS),
+                sealing,
+            )
+            stores = await _cosmos_stores(place, stack)
         else:
             path = settings.storage.data_dir / "events.db"
             log = EventLog(sqlite_log_settings(path), sealing)
@@ -250,6 +285,15 @@ async def audited_log(
         store = EventStore(log)
         stack.callback(store.close)
         yield AuditedLog(settings, log, store, stores, signer or new_key()[1])
+
+
+async def _cosmos_stores(place: Place, stack: AsyncExitStack) -> AuditStores:
+    """The log is its own index."""
+    database = await stack.enter_async_context(opened_in(place))
+    await CosmosLeases(database, COORDINATION).create()
+    anchors = CosmosAnchorBook(database, COORDINATION, Anchoring.name)
+    index = CosmosAuditIndex(database, EVENTS)
+    return AuditStores(CosmosStoredLog(database, EVENTS), index, anchors, None)
 
 
 def lines_of(file: Path) -> list[dict[str, Any]]:

@@ -80,14 +80,17 @@ class Archiving:
 
     async def plan(self, order: Order) -> AsyncIterator[tuple[str, Sequence[Family]]]:
         """The families of each tenant that are to go, as many as go into a file; nothing is done."""
-        until = await self._until(order)
-        for head in await self._index.heads(0):
+        places: dict[str, int] = {}
+        for head in await self._index.heads():
             if order.tenant not in (None, head.tenant):
                 continue
+            partition = self._log.partition_of(head.tenant)
+            if partition not in places:
+                places[partition] = await self._until(order, partition)
             chosen: list[Family] = []
             events = 0
-            async for family in families_of(head.tenant, self._index, self._log, until=until):
-                if await self._may_go(family, order.before):
+            async for family in families_of(head.tenant, self._index, self._log, until=places[partition]):
+                if await self._may_go(partition, family, order.before):
                     chosen.append(family)
                     events += sum(len(thing.positions) for thing in family)
                 if events >= MOST_IN_A_FILE:
@@ -120,10 +123,11 @@ class Archiving:
         """
         await run_sync(archive_file.verify, file, self._keys)
         restored = 0
+        partition = self._log.partition_of(archive_file.tenant_of(file))
         things = _by_stream(archive_file.entries_in(file))
         for some in _lots([[thing] for thing in things.values()]):
             entries = [entry for family in some for thing in family for entry in thing]
-            here = await self._log.at([entry.id for entry in entries])
+            here = await self._log.at(partition, [entry.id for entry in entries])
             replacements = [
                 Replacement(here[entry.id], entry.state)
                 for entry in entries
@@ -133,22 +137,22 @@ class Archiving:
                 restored += len(replacements)
         return restored
 
-    async def _until(self, order: Order) -> int:
-        """Up to where everybody has handled what happened, and the index has it."""
-        reached = number_of(await self._index.reached()) or 0
-        handled = await self._archive.handled_until()
+    async def _until(self, order: Order, partition: str) -> int:
+        """Up to where everybody has handled what happened in a partition, and the index has it."""
+        reached = number_of(await self._index.reached(partition)) or 0
+        handled = await self._archive.handled_until(partition)
         if handled is None or handled[0] >= reached:
             return reached
-        next_ones = await self._index.read(handled[0], 1)
+        next_ones = await self._index.read(partition, handled[0], 1)
         if next_ones and next_ones[0].at < microseconds(order.before):
             self.held_back_by = handled[1]
         return handled[0]
 
-    async def _may_go(self, family: Family, before: datetime) -> bool:
+    async def _may_go(self, partition: str, family: Family, before: datetime) -> bool:
         if any(thing.latest_at >= microseconds(before) for thing in family):
             return False
         for thing in family:
-            entries = await self._log.at(thing.positions)
+            entries = await self._log.at(partition, thing.positions)
             events = [entries[position] for position in thing.positions if position in entries]
             whole = [entry.version for entry in events] == list(range(1, len(thing.positions) + 1))
             if not whole or not self._finished(events):

@@ -67,7 +67,7 @@ async def families_of(
             if row.category in CATEGORIES:
                 things.setdefault(row.stream, Thing(row.stream)).add(row)
         beyond = rows[-1].position
-    above = await _above(things, log)
+    above = await _above(log.partition_of(tenant), things, log)
     for streams in _grouped(above):
         yield [things[stream] for stream in streams]
 
@@ -84,11 +84,11 @@ def _grouped(above: Mapping[str, str | None]) -> Sequence[Sequence[str]]:
     return list(by_root.values())
 
 
-async def _above(things: Mapping[str, Thing], log: StoredLog) -> dict[str, str | None]:
+async def _above(partition: str, things: Mapping[str, Thing], log: StoredLog) -> dict[str, str | None]:
     """The stream of the workflow that each is for; what is archived already is left out."""
     above: dict[str, str | None] = {}
     for some in _parts(list(things.values())):
-        entries = await log.at([thing.positions[0] for thing in some])
+        entries = await log.at(partition, [thing.positions[0] for thing in some])
         for thing in some:
             entry = entries.get(thing.positions[0])
             if entry is not None and entry.stream == thing.stream and not is_archived(entry.state):

@@ -21,9 +21,9 @@ class ArchiveLog(Protocol):
     All raise StoreUnavailable when the store is away.
     """
 
-    async def handled_until(self) -> tuple[int, str] | None:
-        """The id up to which every follower beside the log has come, and the name of the last of them; none
-        where nobody has followed it."""
+    async def handled_until(self, partition: str) -> tuple[int, str] | None:
+        """The id up to which every follower beside the log has come in a partition, and the name of the last
+        of them; none where nobody has followed it."""
         ...
 
     async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:

@@ -16,7 +16,7 @@ import structlog
 from application.audit.anchors import Anchor, AnchorBook, AnchorFile, Signer, anchor_of, message_of
 from application.audit.chain import Head
 from application.audit.ports import IndexReader
-from application.event_log import PARTITION, number_of
+from application.event_log import number_of
 from application.event_store import EventStore
 from application.ports import Clock, Publisher
 from domain.errors import BrokerUnavailable, LeaseLost
@@ -121,19 +121,20 @@ class Anchoring:
             LeaseLost: another instance anchors now.
         """
         await self._send(await self._book.waiting(), lease)
-        if not await self._index_has_come_to(number_of(await self._store.head(PARTITION)) or 0):
-            return
+        for partition in await self._store.partitions():
+            if not await self._index_has_come_to(partition, await self._store.head(partition)):
+                return
         last = {anchor.tenant_id: anchor for anchor in await self._book.last()}
-        moved = [head for head in await self._index.heads(0) if _has_moved(head, last.get(head.tenant))]
+        moved = [head for head in await self._index.heads() if _has_moved(head, last.get(head.tenant))]
         for some in _parts(moved):
             made = [await self._made(head, last.get(head.tenant)) for head in some]
             lease.check()
             await self._book.keep(made, lease)
             await self._send(made, lease)
 
-    async def _index_has_come_to(self, number: int) -> bool:
+    async def _index_has_come_to(self, partition: str, position: str) -> bool:
         """Wait for it: a head that is being made again is not the tenant's."""
-        while (number_of(await self._index.reached()) or 0) < number:
+        while (number_of(await self._index.reached(partition)) or 0) < (number_of(position) or 0):
             if self._stopping.is_set():
                 return False
             await anyio.sleep(_LOOK_AGAIN_SECONDS)
@@ -159,7 +160,7 @@ class Anchoring:
         )
 
     async def _still_holds(self, anchor: Anchor) -> bool:
-        row = await self._index.at(anchor.position)
+        row = await self._index.at(anchor.tenant_id, anchor.position)
         return row is not None and (row.tenant, row.number, row.chain.hex()) == (
             anchor.tenant_id,
             anchor.number,

@@ -56,6 +56,7 @@ class Checking:
         Raises:
             NoSuchPlace: it is not.
         """
+        partition = self._log.partition_of(tenant)
         number, chain = await self._at(tenant, beyond)
         anchor = await self._anchors.of(tenant)
         first = number + 1
@@ -65,7 +66,7 @@ class Checking:
             rows = await self._index.page(Wanted(tenant=tenant), beyond=beyond, limit=asked)
             if not rows:
                 break
-            entries = await self._log.at([row.position for row in rows])
+            entries = await self._log.at(partition, [row.position for row in rows])
             flaws += await run_sync(_flaws, (number, chain), rows, entries, anchor)
             number, chain, beyond = rows[-1].number, rows[-1].chain, rows[-1].position
         more = await self._index.page(Wanted(tenant=tenant), beyond=beyond, limit=1)
@@ -77,7 +78,7 @@ class Checking:
         """The chain after the event at a position."""
         if not position:
             return 0, genesis_of(tenant)
-        row = await self._index.at(position)
+        row = await self._index.at(tenant, position)
         if row is None or row.tenant != tenant:
             raise NoSuchPlace(position)
         return row.number, row.chain

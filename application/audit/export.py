@@ -61,11 +61,12 @@ class Export:
         first, previous = await self._first(wanted, head)
         begins = head.number + 1 if first is None else first.number
         yield self._header(wanted.tenant, begins, previous, head.number)
+        partition = self._log.partition_of(wanted.tenant)
         everything = Wanted(tenant=wanted.tenant, before_position=head.position + 1)
         beyond = head.position if first is None else first.position - 1
         while rows := await self._index.page(everything, beyond=beyond, limit=AT_ONCE):
             asked = [row.position for row in rows if _is_asked(row, wanted)]
-            entries: Mapping[int, Entry] = await self._log.at(asked) if asked else {}
+            entries: Mapping[int, Entry] = await self._log.at(partition, asked) if asked else {}
             yield await run_sync(self._lines, rows, set(asked), entries)
             beyond = rows[-1].position
         yield _line({"kind": "head", **self._told(head)})
@@ -73,7 +74,8 @@ class Export:
     async def selected(self, tenant: str, positions: Collection[int]) -> AsyncGenerator[bytes, None]:
         """The same of the events at some positions, with the hashes of all that is between them, and the head
         as it was after the last of them: what an archive holds."""
-        first, last = await self._index.at(min(positions)), await self._index.at(max(positions))
+        partition = self._log.partition_of(tenant)
+        first, last = [await self._index.at(tenant, at) for at in (min(positions), max(positions))]
         if first is None or last is None:
             raise LookupError("the index does not have what is to be exported")
         before = await self._index.preceding(tenant, first.position)
@@ -83,7 +85,7 @@ class Export:
         beyond = first.position - 1
         while rows := await self._index.page(wanted, beyond=beyond, limit=AT_ONCE):
             asked = {row.position for row in rows}.intersection(positions)
-            entries: Mapping[int, Entry] = await self._log.at(asked) if asked else {}
+            entries: Mapping[int, Entry] = await self._log.at(partition, asked) if asked else {}
             yield await run_sync(self._lines, rows, asked, entries)
             beyond = rows[-1].position
         head = Head(tenant=tenant, number=last.number, position=last.position, chain=last.chain)

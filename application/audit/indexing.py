@@ -11,7 +11,7 @@ import anyio
 import msgspec
 import structlog
 
-from application.audit.ports import Index, Noted, StoredLog
+from application.audit.ports import Index, IndexReader, Noted, StoredLog
 from application.audit.rows import noted
 from application.event_log import number_of, position_of
 from application.event_store import EventStore
@@ -34,6 +34,7 @@ _UNREAD = Event()
 class AsStored(Recorded, frozen=True, kw_only=True):
     """A recorded event whose payload nobody has read."""
 
+    partition: str
     noted: Noted
 
 
@@ -50,7 +51,7 @@ class LogAsStored:
     def __init__(self, store: EventStore, stored: StoredLog) -> None:
         self._store = store
         self._stored = stored
-        self._rests_until = 0.0
+        self._rests_until: dict[str, float] = {}
 
     async def partitions(self) -> Sequence[str]:
         """The partitions of the log."""
@@ -59,16 +60,16 @@ class LogAsStored:
     async def read(self, partition: str, after: str | None, limit: int) -> Batch | None:
         """The next events after a position; nothing when there are none, or were but few a moment ago."""
         now = anyio.current_time()
-        if now < self._rests_until:
+        if now < self._rests_until.get(partition, 0.0):
             return None
-        entries = await self._stored.read(number_of(after) or 0, limit)
+        entries = await self._stored.read(partition, number_of(after) or 0, limit)
         if len(entries) < limit:
-            self._rests_until = now + LOOK_EVERY_SECONDS
+            self._rests_until[partition] = now + LOOK_EVERY_SECONDS
         if not entries:
             return None
         newest = entries[-1]
         position = position_of(newest.id, newest.stream, newest.version)
-        return Batch([_as_recorded(noted(entry)) for entry in entries], position)
+        return Batch([_as_recorded(partition, noted(entry)) for entry in entries], position)
 
     async def knows(self, partition: str, position: str) -> bool:
         """Whether a position is one of this log."""
@@ -83,7 +84,7 @@ class LogAsStored:
         return _Unhurried(self._store.subscribe(), self._hurry)
 
     def _hurry(self) -> None:
-        self._rests_until = 0.0
+        self._rests_until.clear()
 
 
 class Indexing:
@@ -101,10 +102,10 @@ class Indexing:
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         """Add them, and the position after them, all or nothing."""
-        newest = events[-1]
-        added = [recorded.noted for recorded in events if isinstance(recorded, AsStored)]
-        position = position_of(added[-1].entry.id, newest.stream, newest.version)
-        await self._index.put(added, position, lease)
+        added = [recorded for recorded in events if isinstance(recorded, AsStored)]
+        newest = added[-1]
+        position = position_of(newest.noted.entry.id, newest.stream, newest.version)
+        await self._index.put(newest.partition, [each.noted for each in added], position, lease)
 
     async def start_over(self) -> None:
         """The log is another one than that which was indexed; anchors outside tell whether that is right."""
@@ -115,19 +116,18 @@ class Indexing:
 class IndexPosition:
     """How far the index has come is kept within it."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: IndexReader) -> None:
         self._index = index
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
         """The position after the last event that was added."""
-        return await self._index.reached()
+        return await self._index.reached(partition)
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """It was saved with what was added."""
 
     async def forget(self, follower: str) -> None:
-        """Begin again from the first event."""
-        await self._index.clear()
+        """It was forgotten with what was added: see :meth:`Indexing.start_over`."""
 
 
 class _Unhurried:
@@ -157,7 +157,7 @@ class _Unhurried:
         self._appends.close()
 
 
-def _as_recorded(event: Noted) -> Recorded:
+def _as_recorded(partition: str, event: Noted) -> Recorded:
     entry = event.entry
     return AsStored(
         stream=entry.stream,
@@ -165,6 +165,7 @@ def _as_recorded(event: Noted) -> Recorded:
         timestamp=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=event.at),
         meta=_NOBODY,
         event=_UNREAD,
+        partition=partition,
         noted=event,
     )
 

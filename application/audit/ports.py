@@ -69,14 +69,22 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 class StoredLog(Protocol):
     """The log's events as they are stored, without a transaction that stays open from call to call.
 
-    All raise StoreUnavailable when the store is away.
+    Ids are those of a partition: see ``LogRecorder``. All raise StoreUnavailable when the store is away.
     """
 
-    async def read(self, after: int, limit: int) -> Sequence[Entry]:
-        """The next events after an id, in the order of the ids."""
+    async def partitions(self) -> Sequence[str]:
+        """The partitions of the log."""
         ...
 
-    async def at(self, ids: Collection[int]) -> Mapping[int, Entry]:
+    def partition_of(self, tenant: str) -> str:
+        """In which of them a tenant's events are."""
+        ...
+
+    async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
+        """The next events of a partition after an id, in the order of the ids."""
+        ...
+
+    async def at(self, partition: str, ids: Collection[int]) -> Mapping[int, Entry]:
         """Those of some ids that there are."""
         ...
 
@@ -86,7 +94,8 @@ class StoredLog(Protocol):
 
 
 class IndexReader(Protocol):
-    """The index beside the log, as it is asked. All raise StoreUnavailable when the store is away."""
+    """The index beside the log, as it is asked. Positions are in the order of a partition, and a tenant's
+    events are in one partition. All raise StoreUnavailable when the store is away."""
 
     async def page(self, wanted: Wanted, *, beyond: int, limit: int) -> Sequence[Indexed]:
         """Up to ``limit`` events whose position is beyond one, in the log's order."""
@@ -100,12 +109,12 @@ class IndexReader(Protocol):
         """The end of a tenant's chain; its beginning where it has no event."""
         ...
 
-    async def heads(self, after: int) -> Sequence[Head]:
-        """The heads that lie after a position, in the order of the tenants."""
+    async def heads(self) -> Sequence[Head]:
+        """The heads of all tenants that have an event, in the order of the tenants."""
         ...
 
-    async def at(self, position: int) -> Indexed | None:
-        """What is kept of the event at a position."""
+    async def at(self, tenant: str, position: int) -> Indexed | None:
+        """What is kept of the event at a position in the partition in which a tenant is."""
         ...
 
     async def find(self, stream: str, version: int) -> Indexed | None:
@@ -116,24 +125,25 @@ class IndexReader(Protocol):
         """What is kept of the tenant's last event before a position."""
         ...
 
-    async def read(self, after: int, limit: int) -> Sequence[Indexed]:
-        """The next events of all tenants, in the log's order."""
+    async def read(self, partition: str, after: int, limit: int) -> Sequence[Indexed]:
+        """The next events of all tenants in a partition, in its order."""
         ...
 
-    async def sealed_streams(self, key_id: str, after: str, limit: int) -> Sequence[str]:
-        """Up to ``limit`` streams that hold values sealed under a key, in the order of their names."""
+    async def sealed_streams(self, tenant: str, key_id: str, after: str, limit: int) -> Sequence[str]:
+        """Up to ``limit`` streams with values sealed under a tenant's key, in the order of their names."""
         ...
 
-    async def reached(self) -> str | None:
-        """The log's position up to which it is complete."""
+    async def reached(self, partition: str) -> str | None:
+        """The position up to which it is complete in a partition."""
         ...
 
 
 class Index(IndexReader, Protocol):
     """The index as it is kept. It is derived from the log: what is forgotten is made again."""
 
-    async def put(self, events: Sequence["Noted"], position: str, lease: Lease) -> None:
-        """Add events that follow those that it has, up to ``position``; those that it has are passed over.
+    async def put(self, partition: str, events: Sequence["Noted"], position: str, lease: Lease) -> None:
+        """Add events of a partition that follow those that it has, up to ``position``; those that it has are
+        passed over.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was added.

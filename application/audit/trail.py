@@ -77,7 +77,7 @@ class Trail:
         rows = await self._index.page(wanted, beyond=beyond, limit=limit + 1)
         total = await self._index.count(wanted)
         more = rows[limit - 1].position if len(rows) > limit else None
-        return Page(await self._found(rows[:limit]), total, more)
+        return Page(await self._found(wanted.tenant, rows[:limit]), total, more)
 
     async def tree(self, tenant: str, correlation_id: str) -> Tree:
         """The events of a correlation id, each below the one that caused it.
@@ -89,7 +89,7 @@ class Trail:
         total = len(rows) if len(rows) < MOST_IN_A_TREE else await self._index.count(wanted)
         branches = {
             str(event_id(found.indexed.stream, found.indexed.version)): Branch(found, [])
-            for found in await self._found(rows)
+            for found in await self._found(tenant, rows)
         }
         roots: list[Branch] = []
         depths: dict[str, int] = {}
@@ -109,7 +109,7 @@ class Trail:
     async def head(self, tenant: str) -> tuple[Head, str]:
         """The end of a tenant's chain, and the position in the log after the event there."""
         head = await self._index.head(tenant)
-        newest = await self._index.at(head.position)
+        newest = await self._index.at(tenant, head.position)
         if newest is None:
             return head, BEGINNING
         return head, position_of(newest.position, newest.stream, newest.version)
@@ -118,8 +118,9 @@ class Trail:
         """The tenant's last anchor."""
         return await self._anchors.of(tenant)
 
-    async def _found(self, rows: Sequence[Indexed]) -> list[Found]:
-        entries = await self._log.at([row.position for row in rows]) if rows else {}
+    async def _found(self, tenant: str, rows: Sequence[Indexed]) -> list[Found]:
+        partition = self._log.partition_of(tenant)
+        entries = await self._log.at(partition, [row.position for row in rows]) if rows else {}
 
         def read() -> list[Found]:
             return [_found(row, entries.get(row.position), self._reads) for row in rows]

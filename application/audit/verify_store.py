@@ -1,7 +1,7 @@
 """Checks a live store: its log against the index beside it, and against anchors from outside.
 
-The log and the index are read side by side in the log's order, some thousand events at a time; what is
-appended meanwhile is not looked at.
+The log and the index are read side by side in the order of each partition, some thousand events at a time;
+what is appended meanwhile is not looked at.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -37,12 +37,32 @@ async def verify_store(
     progress: Progress = lambda events: None,
 ) -> None:
     """Put into the report what is found in a store."""
-    until = number_of(await index.reached())
-    if until is None:
+    partitions = await log.partitions()
+    reached = {partition: number_of(await index.reached(partition)) for partition in partitions}
+    if not any(until is not None for until in reached.values()):
         report.notes.append("there is no index beside the log: what was changed is told by anchors alone")
-    comparison = _Comparison(anchors, report, is_indexed=until is not None)
-    entries = _one_by_one(lambda after: log.read(after, AT_ONCE), lambda entry: entry.id)
-    rows = _one_by_one(lambda after: index.read(after, AT_ONCE), lambda row: row.position)
+    comparison = _Comparison(anchors, report)
+    for partition, until in reached.items():
+        await _compare(comparison, log, index, partition, until, progress)
+    await comparison.end({head.tenant: head for head in await index.heads() if _was_read(head, log, reached)})
+
+
+def _was_read(head: Head, log: StoredLog, reached: Mapping[str, int | None]) -> bool:
+    """Whether all that it tells of was read: what was appended meanwhile is not looked at."""
+    return head.position <= (reached.get(log.partition_of(head.tenant)) or 0)
+
+
+async def _compare(
+    comparison: "_Comparison",
+    log: StoredLog,
+    index: IndexReader,
+    partition: str,
+    until: int | None,
+    progress: Progress,
+) -> None:
+    comparison.begin(is_indexed=until is not None)
+    entries = _one_by_one(lambda after: log.read(partition, after, AT_ONCE), lambda entry: entry.id)
+    rows = _one_by_one(lambda after: index.read(partition, after, AT_ONCE), lambda row: row.position)
     entry, row = await anext(entries, None), await anext(rows, None)
     while entry is not None or row is not None:
         at = min(_EVERYTHING if entry is None else entry.id, _EVERYTHING if row is None else row.position)
@@ -52,11 +72,11 @@ async def verify_store(
         comparison.compare(entry if is_entry else None, row if is_row else None)
         if is_entry:
             entry = await anext(entries, None)
-            if not report.events % AT_ONCE:
+            if not comparison.events % AT_ONCE:
                 progress(AT_ONCE)
         if is_row:
             row = await anext(rows, None)
-    await comparison.end(log, index)
+    await comparison.end_of_partition(log)
 
 
 async def _one_by_one(
@@ -70,11 +90,11 @@ async def _one_by_one(
 
 
 class _Comparison:
-    """Both sides, as far as they have been read."""
+    """Both sides, as far as they have been read, partition by partition."""
 
-    def __init__(self, anchors: Mapping[str, Sequence[Anchor]], report: Report, *, is_indexed: bool) -> None:
+    def __init__(self, anchors: Mapping[str, Sequence[Anchor]], report: Report) -> None:
         self._report = report
-        self._is_indexed = is_indexed
+        self._is_indexed = False
         self._anchored = {tenant: Anchored(tenant, some, report) for tenant, some in anchors.items()}
         self._heads: dict[str, Head] = {}
         self._ends: dict[str, tuple[int, bytes]] = {}
@@ -82,6 +102,18 @@ class _Comparison:
         self._not_indexed: list[Entry] = []
         self._not_in_log: list[Indexed] = []
         self._newest = 0
+
+    @property
+    def events(self) -> int:
+        """How many the log has had so far."""
+        return self._report.events
+
+    def begin(self, *, is_indexed: bool) -> None:
+        """A partition comes next."""
+        self._is_indexed = is_indexed
+        self._newest = 0
+        self._not_indexed.clear()
+        self._not_in_log.clear()
 
     def compare(self, entry: Entry | None, row: Indexed | None) -> None:
         """What the log and the index have at one place."""
@@ -98,8 +130,8 @@ class _Comparison:
         else:
             self._check_columns(entry, row)
 
-    async def end(self, log: StoredLog, index: IndexReader) -> None:
-        """All has been read: what is out of place was moved, or is gone or put in."""
+    async def end_of_partition(self, log: StoredLog) -> None:
+        """All of it has been read: what is out of place was moved, or is gone or put in."""
         moved: set[tuple[str, int]] = set()
         for row in self._not_in_log:
             elsewhere = await log.find(row.stream, row.version)
@@ -123,14 +155,17 @@ class _Comparison:
                         position=entry.id,
                     )
                 )
+
+    async def end(self, heads: Mapping[str, Head]) -> None:
+        """All has been read: the chains are as long as was anchored, and end where the index says."""
         for tenant, anchored in self._anchored.items():
             anchored.end(self._heads[tenant].number if tenant in self._heads else 0)
         self._report.note_archives()
         for tenant, head in self._heads.items():
             self._report.heads[tenant] = head.number, head.chain.hex()
-        for head in await index.heads(0):
+        for head in heads.values():
             number, chain = self._ends.get(head.tenant, (0, genesis_of(head.tenant)))
-            if head.number < number or (head.number == number and head.chain != chain):
+            if (head.number, head.chain) != (number, chain):
                 self._report.add(
                     Finding(
                         kind="index_altered",

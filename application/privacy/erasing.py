@@ -61,7 +61,7 @@ class Erasing:
     async def would_erase(self, tenant: str, subject: str) -> int | None:
         """In how many streams a subject has sealed values; none where there is no key."""
         found = await run_sync(self._keys.of, tenant, subject)
-        return None if found is None else len(await self._streams(found[0]))
+        return None if found is None else len(await self._streams(tenant, found[0]))
 
     async def erase(self, tenant: str, subject: str, reason: str | None) -> list[Told]:
         """Destroy a subject's key, and complete whatever was left undone before."""
@@ -70,16 +70,17 @@ class Erasing:
 
     async def erase_again(self) -> list[Told]:
         """Destroy every key once more that the log says is destroyed: a backup may have brought it back."""
-        for head in await self._index.heads(0):
+        for head in await self._index.heads():
             wanted, beyond = Wanted(tenant=head.tenant, topic=ErasureCarriedOut.TOPIC), 0
             while rows := await self._index.page(wanted, beyond=beyond, limit=_PAGE):
                 ids = {row.aggregate_id for row in rows}
                 await run_sync(self._keys.destroy_again, head.tenant, ids, self._clock.now())
                 beyond = rows[-1].position
-        async for entry in self._not_indexed():
-            if entry.topic == ErasureCarriedOut.TOPIC:
-                tenant, _, key_id = entry.stream.split("/", 2)
-                await run_sync(self._keys.destroy_again, tenant, [key_id], self._clock.now())
+        for partition in await self._log.partitions():
+            async for entry in self._not_indexed(partition):
+                if entry.topic == ErasureCarriedOut.TOPIC:
+                    tenant, _, key_id = entry.stream.split("/", 2)
+                    await run_sync(self._keys.destroy_again, tenant, [key_id], self._clock.now())
         return await self._complete()
 
     async def _complete(self) -> list[Told]:
@@ -88,7 +89,7 @@ class Erasing:
         await self._wait()
         told = []
         for erasure in untold:
-            streams = await self._streams(erasure.key_id)
+            streams = await self._streams(erasure.tenant, erasure.key_id)
             await self._tell(erasure, streams)
             await run_sync(self._keys.note_told, erasure.number)
             told.append(Told(tenant=erasure.tenant, key_id=erasure.key_id, streams=len(streams)))
@@ -116,20 +117,20 @@ class Erasing:
                 now=self._clock.now(),
             )
 
-    async def _streams(self, key_id: str) -> list[str]:
+    async def _streams(self, tenant: str, key_id: str) -> list[str]:
         """Those with values sealed under a key: by the index, and the events that it has not come to yet."""
         found, after = set[str](), ""
-        while page := await self._index.sealed_streams(key_id, after, _PAGE):
+        while page := await self._index.sealed_streams(tenant, key_id, after, _PAGE):
             found.update(page)
             after = page[-1]
-        async for entry in self._not_indexed():
+        async for entry in self._not_indexed(self._log.partition_of(tenant)):
             if key_id in noted(entry).keys:
                 found.add(entry.stream)
         return sorted(found)
 
-    async def _not_indexed(self) -> AsyncIterator[Entry]:
-        after = number_of(await self._index.reached()) or 0
-        while entries := await self._log.read(after, _READ_AT_ONCE):
+    async def _not_indexed(self, partition: str) -> AsyncIterator[Entry]:
+        after = number_of(await self._index.reached(partition)) or 0
+        while entries := await self._log.read(partition, after, _READ_AT_ONCE):
             for entry in entries:
                 yield entry
             after = entries[-1].id

@@ -20,6 +20,10 @@ from infrastructure.cosmos.items import PARTITION_KEY, Item, Items, Operation
 
 LEASE_SECONDS = 6.0
 
+INDEXED = ("kind", "dueAt", "lane", "dispatchedAt", "key")
+ORDERS = (("kind", "dueAt", "key"), ("kind", "lane", "dispatchedAt", "key"))
+"""What is asked of the documents that change under leases."""
+
 _LEASE_ID = "lease"
 _MOST_TRIES = 3
 
@@ -42,7 +46,7 @@ class CosmosLeases:
         Raises:
             Unusable: it has another partition key.
         """
-        await self._containers.ensure(self._name, indexing_policy(()))
+        await self._containers.ensure(self._name, indexing_policy(INDEXED, ORDERS))
 
     async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
         """Those that ``holder`` has from now on, with their fences."""
@@ -89,6 +93,16 @@ class CosmosLeases:
             self._seen[name] = (there["_etag"], time.monotonic())
             return False
         return asked_at - since > self.seconds
+
+
+async def require(lease: Lease, items: Items) -> None:
+    """Look whether nobody has taken the lease over: then no former holder changes anything any more.
+
+    Raises:
+        LeaseLost: somebody has.
+    """
+    if lease.fence is not None and await items.read(lease.name, f"fence-{lease.fence}") is None:
+        raise LeaseLost(f"another instance has the lease for {lease.name} now")
 
 
 async def change_under(lease: Lease, items: Items, operations: Sequence[Operation]) -> int | None:

@@ -13,6 +13,7 @@ import msgspec
 from eventsourcing.persistence import Notification, StoredEvent
 
 from application.audit.chain import Head, beginning_of
+from application.audit.ports import Indexed
 from application.audit.rows import noted, rows_after
 from application.event_log import Append, Place
 from application.log_copy import Entry
@@ -27,6 +28,8 @@ TENANTS = "tenants"
 """The partition in which each tenant is noted before its first event."""
 
 INDEXED = ("position", "stream", "version", "topic", "actor", "correlationId", "aggregateId", "latestAt")
+
+INDEXED_LISTS = ("keys",)
 
 STREAM_ORDER = ("stream", "version")
 
@@ -68,7 +71,9 @@ def following(end: End, events: Append) -> tuple[Item, Sequence[Item]]:
         for number, event in enumerate(events, start=end.head.position + 1)
     ]
     items: list[Item] = []
-    for entry, row in zip(entries, rows_after(heads, map(noted, entries)), strict=True):
+    events_noted = list(map(noted, entries))
+    for event, row in zip(events_noted, rows_after(heads, events_noted), strict=True):
+        entry = event.entry
         items.append(
             {
                 "id": str(event_id(entry.stream, entry.version)),
@@ -86,6 +91,7 @@ def following(end: End, events: Append) -> tuple[Item, Sequence[Item]]:
                 "latestAt": row.latest_at,
                 "leaf": b64encode(row.leaf).decode(),
                 "chain": b64encode(row.chain).decode(),
+                **({"keys": list(event.keys)} if event.keys else {}),
             }
         )
     head, newest = heads[tenant], entries[-1]
@@ -105,6 +111,33 @@ def following(end: End, events: Append) -> tuple[Item, Sequence[Item]]:
 def tenant_note(tenant: str) -> Item:
     """What makes a tenant known."""
     return {"id": derived_id("tenant", tenant), PARTITION_KEY: TENANTS, "tenant": tenant}
+
+
+def entry_of(item: Item) -> Entry:
+    """An event as it is stored."""
+    return Entry(item["position"], item["stream"], item["version"], item["topic"], _state(item))
+
+
+def indexed(item: Item) -> Indexed:
+    """What is kept of an event beside it. A tenant's partition holds nobody else's: its place in the order is
+    that in the chain."""
+    name = item["stream"].split("/", 2)
+    return Indexed(
+        tenant=name[0],
+        number=item["position"],
+        position=item["position"],
+        category="".join(name[1:2]),
+        aggregate_id=item["aggregateId"],
+        version=item["version"],
+        topic=item["topic"],
+        actor=item["actor"],
+        correlation_id=item["correlationId"],
+        causation_id=item["causationId"],
+        at=item["at"],
+        latest_at=item["latestAt"],
+        leaf=b64decode(item["leaf"]),
+        chain=b64decode(item["chain"]),
+    )
 
 
 def stored_event(item: Item) -> StoredEvent:

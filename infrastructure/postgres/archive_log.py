@@ -6,7 +6,6 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from application.archive.ports import Replacement
-from application.event_log import PARTITION
 from infrastructure.postgres.database import PostgresDatabase
 
 _ALONE = "SELECT set_config('lock_timeout', '10s', true), pg_advisory_xact_lock(3051, 1)"
@@ -40,10 +39,10 @@ class PostgresArchiveLog:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    async def handled_until(self) -> tuple[int, str] | None:
+    async def handled_until(self, partition: str) -> tuple[int, str] | None:
         """The id up to which every follower has come, and the name of the last of them."""
         async with self._database.connection() as connection:
-            row = await (await connection.execute(_HANDLED, (PARTITION,))).fetchone()
+            row = await (await connection.execute(_HANDLED, (partition,))).fetchone()
         return None if row is None else (int(row[0]), str(row[1]))
 
     async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:

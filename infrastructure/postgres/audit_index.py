@@ -61,12 +61,12 @@ class PostgresAuditIndex:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    async def reached(self) -> str | None:
+    async def reached(self, partition: str) -> str | None:
         """The log's position up to which it is complete."""
         async with self._database.connection() as connection:
             return await _reached(connection)
 
-    async def put(self, events: Sequence[Noted], position: str, lease: Lease) -> None:
+    async def put(self, partition: str, events: Sequence[Noted], position: str, lease: Lease) -> None:
         """Add events that follow those that it has; those that it has are passed over.
 
         Raises:
@@ -98,7 +98,7 @@ class PostgresAuditIndex:
             await connection.execute("DELETE FROM public.audit_events")
             await connection.execute("DELETE FROM public.audit_sealed")
 
-    async def sealed_streams(self, key_id: str, after: str, limit: int) -> Sequence[str]:
+    async def sealed_streams(self, tenant: str, key_id: str, after: str, limit: int) -> Sequence[str]:
         """Up to ``limit`` streams that hold values sealed under a key, in the order of their names."""
         async with self._database.connection() as connection:
             cursor = await connection.execute(_SEALED_STREAMS, (key_id, after, limit))
@@ -135,14 +135,14 @@ class PostgresAuditIndex:
             heads, _ = await _known(connection, (tenant,))
         return heads.get(tenant) or beginning_of(tenant)
 
-    async def heads(self, after: int) -> Sequence[Head]:
-        """The heads that lie after a position, in the order of the tenants."""
+    async def heads(self) -> Sequence[Head]:
+        """The heads of all tenants that have an event, in the order of the tenants."""
         async with self._database.connection() as connection:
-            statement = f'{_sql.heads}WHERE position > %s ORDER BY tenant COLLATE "C"'
-            cursor = await connection.execute(statement.encode(), (after,))
+            statement = f'{_sql.heads}ORDER BY tenant COLLATE "C"'
+            cursor = await connection.execute(statement.encode())
             return [head_of(row) for row in await cursor.fetchall()]
 
-    async def at(self, position: int) -> Indexed | None:
+    async def at(self, tenant: str, position: int) -> Indexed | None:
         """What is kept of the event at a position."""
         return await self._one("WHERE position = %(position)s", {"position": position})
 
@@ -165,7 +165,7 @@ class PostgresAuditIndex:
             {"tenant": tenant, "position": position},
         )
 
-    async def read(self, after: int, limit: int) -> Sequence[Indexed]:
+    async def read(self, partition: str, after: int, limit: int) -> Sequence[Indexed]:
         """The next events of all tenants, in the log's order."""
         async with self._database.connection() as connection:
             return await _rows(

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from application.event_log import PARTITION
 from application.log_copy import Entry
 from infrastructure.postgres.database import PostgresDatabase
 
@@ -18,13 +19,21 @@ class PostgresStoredLog:
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    async def read(self, after: int, limit: int) -> Sequence[Entry]:
+    async def partitions(self) -> Sequence[str]:
+        """The one."""
+        return (PARTITION,)
+
+    def partition_of(self, tenant: str) -> str:
+        """The one."""
+        return PARTITION
+
+    async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
         """The next events after an id, in the order of the ids."""
         return await self._entries(
             b"WHERE notification_id > %s ORDER BY notification_id LIMIT %s", (after, limit)
         )
 
-    async def at(self, ids: Collection[int]) -> Mapping[int, Entry]:
+    async def at(self, partition: str, ids: Collection[int]) -> Mapping[int, Entry]:
         """Those of some ids that there are."""
         found = await self._entries(b"WHERE notification_id = ANY(%s)", (list(ids),))
         return {entry.id: entry for entry in found}

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from application.archive.ports import Replacement
-from application.event_log import PARTITION, number_of
+from application.event_log import number_of
 from application.snapshots import SnapshotStore
 from infrastructure.sqlite.database import SqliteDatabase
 
@@ -30,7 +30,7 @@ class SqliteArchiveLog:
         self._positions = positions
         self._snapshots = snapshots
 
-    async def handled_until(self) -> tuple[int, str] | None:
+    async def handled_until(self, partition: str) -> tuple[int, str] | None:
         """The id up to which every follower has come, and the name of the last of them."""
 
         def select(connection: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -38,7 +38,7 @@ class SqliteArchiveLog:
             if connection.execute(known).fetchone() is None:
                 return []
             select = "SELECT position, follower FROM follower_positions WHERE partition = ?"
-            return connection.execute(select, (PARTITION,)).fetchall()
+            return connection.execute(select, (partition,)).fetchall()
 
         found = [row for file in self._positions for row in await file.read(select)]
         return min(((number_of(position) or 0, follower) for position, follower in found), default=None)

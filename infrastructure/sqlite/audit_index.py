@@ -73,11 +73,11 @@ class SqliteAuditIndex:
         """Make the tables that are missing."""
         await self._database.execute(*_SEPARATELY, *_SCHEMA)
 
-    async def reached(self) -> str | None:
+    async def reached(self, partition: str) -> str | None:
         """The log's position up to which it is complete."""
         return await self._database.read(_reached)
 
-    async def put(self, events: Sequence[Noted], position: str, lease: Lease) -> None:
+    async def put(self, partition: str, events: Sequence[Noted], position: str, lease: Lease) -> None:
         """Add events that follow those that it has; those that it has are passed over."""
 
         def write(connection: sqlite3.Connection) -> None:
@@ -104,7 +104,7 @@ class SqliteAuditIndex:
 
         await self._database.write(empty)
 
-    async def sealed_streams(self, key_id: str, after: str, limit: int) -> Sequence[str]:
+    async def sealed_streams(self, tenant: str, key_id: str, after: str, limit: int) -> Sequence[str]:
         """Up to ``limit`` streams that hold values sealed under a key, in the order of their names."""
         statement = "SELECT stream FROM audit_sealed WHERE key_id = ? AND stream > ? ORDER BY stream LIMIT ?"
         rows = await self._database.read(
@@ -144,15 +144,13 @@ class SqliteAuditIndex:
         """The end of a tenant's chain; its beginning where it has no event."""
         return await self._database.read(lambda connection: _head(connection, tenant))
 
-    async def heads(self, after: int) -> Sequence[Head]:
-        """The heads that lie after a position, in the order of the tenants."""
-        statement = f"{_sql.heads}WHERE position > ? ORDER BY tenant"
-        rows = await self._database.read(
-            lambda connection: connection.execute(statement, (after,)).fetchall()
-        )
+    async def heads(self) -> Sequence[Head]:
+        """The heads of all tenants that have an event, in the order of the tenants."""
+        statement = f"{_sql.heads}ORDER BY tenant"
+        rows = await self._database.read(lambda connection: connection.execute(statement).fetchall())
         return [head_of(row) for row in rows]
 
-    async def at(self, position: int) -> Indexed | None:
+    async def at(self, tenant: str, position: int) -> Indexed | None:
         """What is kept of the event at a position."""
         return await self._one("position = ?", position)
 
@@ -179,7 +177,7 @@ class SqliteAuditIndex:
             position,
         )
 
-    async def read(self, after: int, limit: int) -> Sequence[Indexed]:
+    async def read(self, partition: str, after: int, limit: int) -> Sequence[Indexed]:
         """The next events of all tenants, in the log's order."""
         statement = f"{_sql.rows}WHERE position > ? ORDER BY position LIMIT ?"
         rows = await self._database.read(

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from application.event_log import PARTITION
 from application.log_copy import Entry
 from infrastructure.sqlite.database import SqliteDatabase
 
@@ -18,11 +19,19 @@ class SqliteStoredLog:
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
 
-    async def read(self, after: int, limit: int) -> Sequence[Entry]:
+    async def partitions(self) -> Sequence[str]:
+        """The one."""
+        return (PARTITION,)
+
+    def partition_of(self, tenant: str) -> str:
+        """The one."""
+        return PARTITION
+
+    async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
         """The next events after an id, in the order of the ids."""
         return await self._entries(f"{_EVENT} WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
 
-    async def at(self, ids: Collection[int]) -> Mapping[int, Entry]:
+    async def at(self, partition: str, ids: Collection[int]) -> Mapping[int, Entry]:
         """Those of some ids that there are."""
         wanted = msgspec.json.encode(list(ids)).decode()
         found = await self._entries(f"{_EVENT} WHERE rowid IN (SELECT value FROM json_each(?))", (wanted,))

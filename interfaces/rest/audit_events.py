@@ -16,7 +16,7 @@ from application.audit.export import Export
 from application.audit.indexing import NAME
 from application.audit.ports import Indexed, Wanted
 from application.audit.trail import Branch, Found, Trail
-from application.event_log import PARTITION, is_position, number_of, position_of
+from application.event_log import is_position, number_of, position_of
 from domain.errors import Failure
 from domain.event import event_id
 from interfaces.rest.answers import encode_cursor, json_response, list_body, stored_json
@@ -206,13 +206,14 @@ async def wanted_by(query: TrailFilters, caller: Caller, service: Service) -> Wa
     Raises:
         ApiError: 400, a position is none of this log.
     """
+    partition = service.store.partition_of(caller.tenant)
     places: dict[str, int | None] = {"after": 0, "before": None}
     moments: dict[str, datetime | None] = {"after": None, "before": None}
     for name, given in (("after", query.after), ("before", query.before)):
         if isinstance(given, datetime):
             moments[name] = given
         elif given is not None:
-            if not is_position(given) or not await service.store.knows(PARTITION, given):
+            if not is_position(given) or not await service.store.knows(partition, given):
                 raise invalid([fault(name, "is not a position that this log has been at")])
             places[name] = number_of(given)
     return Wanted(

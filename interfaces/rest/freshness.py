@@ -2,15 +2,19 @@
 
 Where the projection is kept up to date by this process, its follower says at once how far it has come, and
 is asked to look again. Elsewhere the saved positions say so, and those are saved about once a second.
+
+A position is one of the partition in which the caller's tenant is: what a caller reads and changes is there.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import anyio
+import msgspec
 from starlette.requests import Request
 
-from application.event_log import PARTITION, is_position, number_of
+from application.event_log import is_position, number_of
 from application.event_store import EventStore
 from domain.lease import Unrivalled
 from interfaces.rest.errors import ApiError, fault, invalid, overloaded
@@ -25,6 +29,9 @@ LONGEST_WAIT_SECONDS = 30
 _LOOK_AGAIN_SECONDS = 0.05
 _ASK_AGAIN_SECONDS = 0.2
 """Between two looks at a saved position, however many wait for it."""
+
+_MOST_SEEN = 1_000
+"""Saved positions that are kept in mind: of a name and a partition, for the moment between two looks."""
 
 _WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,6})"?\s*(;.*)?', re.ASCII | re.IGNORECASE)
 
@@ -53,8 +60,9 @@ class Freshness:
         self._waiting: set[anyio.CancelScope] = set()
         self._is_stopping = False
 
-    async def require(self, request: Request, projections: Sequence[str] | None) -> None:
-        """Return once the named projections, or all of them, have reached the position that is asked for.
+    async def require(self, request: Request, tenant: str, projections: Sequence[str] | None) -> None:
+        """Return once the named projections, or all of them, have reached the position that is asked for in
+        the tenant's partition.
 
         Raises:
             ApiError: 400, it is no position of this log; 503, they have not reached it in time.
@@ -62,10 +70,12 @@ class Freshness:
         if HEADER not in request.headers:
             return
         position = request.headers[HEADER].strip()
-        if not is_position(position) or not await self._store.knows(PARTITION, position):
+        partition = self._store.partition_of(tenant)
+        if not is_position(position) or not await self._store.knows(partition, position):
             raise invalid([fault(HEADER, "is not a position that this log has been at")])
         names = self._projections if projections is None else projections
-        if names and not await self._reached(names, number_of(position) or 0, wait_of(request)):
+        goal = _Goal(names, partition, number_of(position) or 0)
+        if names and not await self._reached(goal, wait_of(request)):
             message = "what is read has not followed the log up to X-Min-Position yet; try again"
             raise ApiError(503, "NOT_YET", message, headers={"Retry-After": "1"})
 
@@ -75,33 +85,33 @@ class Freshness:
         for scope in self._waiting:
             scope.cancel()
 
-    async def _reached(self, names: Sequence[str], number: int, seconds: float) -> bool:
+    async def _reached(self, goal: "_Goal", seconds: float) -> bool:
         if not self._places:
             raise overloaded()
         self._places -= 1
         try:
             with anyio.CancelScope() as scope:
                 self._waiting.add(scope)
-                return await self._all_reach(names, number, anyio.current_time() + seconds)
+                return await self._all_reach(goal, anyio.current_time() + seconds)
         finally:
             self._waiting.discard(scope)
             self._places += 1
         return False
 
-    async def _all_reach(self, names: Sequence[str], number: int, until: float) -> bool:
-        for name in names:
-            while await self._position(name) < number:
+    async def _all_reach(self, goal: "_Goal", until: float) -> bool:
+        for name in goal.names:
+            while await self._number(name, goal.partition) < goal.number:
                 left = until - anyio.current_time()
                 if left <= 0 or self._is_stopping:
                     return False
                 await self._pause(name, left)
         return True
 
-    async def _position(self, name: str) -> int:
+    async def _number(self, name: str, partition: str) -> int:
         follower = self._followers.get(name)
         if follower is not None and follower.is_following:
-            return number_of(follower.positions.get(PARTITION)) or 0
-        return await self._saved.number(name)
+            return number_of(follower.positions.get(partition)) or 0
+        return await self._saved.number(name, partition)
 
     async def _pause(self, name: str, seconds: float) -> None:
         follower = self._followers.get(name)
@@ -113,25 +123,44 @@ class Freshness:
             await follower.has_moved()
 
 
+class _Goal(NamedTuple):
+    """How far who is to have come where."""
+
+    names: Sequence[str]
+    partition: str
+    number: int
+
+
+class _Seen(msgspec.Struct):
+    """A saved position as it was when it was looked at last."""
+
+    turn: anyio.Lock
+    at: float = float("-inf")
+    number: int = 0
+
+
 class _SavedPositions:
     """What is saved of the followers of other processes, asked for once for all who wait."""
 
     def __init__(self, checkpoints: Mapping[str, Checkpoints]) -> None:
         self._checkpoints = checkpoints
-        self._turn = anyio.Lock()
-        self._seen: dict[str, tuple[float, int]] = {}
+        self._seen: dict[tuple[str, str], _Seen] = {}
 
-    async def number(self, name: str) -> int:
-        """How far a projection is known to have come."""
+    async def number(self, name: str, partition: str) -> int:
+        """How far a projection is known to have come in a partition."""
         asked_at = anyio.current_time()
-        async with self._turn:
-            seen_at, number = self._seen.get(name, (-_ASK_AGAIN_SECONDS, 0))
-            if seen_at <= asked_at - _ASK_AGAIN_SECONDS:
-                seen_at = anyio.current_time()
-                position = await self._checkpoints[name].load(name, PARTITION, Unrivalled(name))
-                number = number_of(position) or 0
-                self._seen[name] = seen_at, number
-            return number
+        if len(self._seen) >= _MOST_SEEN:
+            self._forget(before=asked_at - _ASK_AGAIN_SECONDS)
+        seen = self._seen.setdefault((name, partition), _Seen(anyio.Lock()))
+        async with seen.turn:
+            if seen.at <= asked_at - _ASK_AGAIN_SECONDS:
+                looked_at = anyio.current_time()
+                position = await self._checkpoints[name].load(name, partition, Unrivalled(name))
+                seen.at, seen.number = looked_at, number_of(position) or 0
+            return seen.number
+
+    def _forget(self, *, before: float) -> None:
+        self._seen = {key: seen for key, seen in self._seen.items() if seen.at > before}
 
 
 def wait_of(request: Request) -> float:

@@ -247,7 +247,7 @@ class _Answering:
     """An endpoint as an ASGI application. Starlette would wrap a function in a second set of handlers."""
 
     def __init__(
-        self, door: _Door, endpoint: Endpoint, fresh: Callable[[Request], Awaitable[None]] | None
+        self, door: _Door, endpoint: Endpoint, fresh: Callable[[Request, str], Awaitable[None]] | None
     ) -> None:
         self._door = door
         self._endpoint = endpoint
@@ -259,7 +259,7 @@ class _Answering:
         caller = self._door.authenticate(request.headers)
         request.state.tenant = caller.tenant
         if self._fresh is not None:
-            await self._fresh(request)
+            await self._fresh(request, caller.tenant)
         if self._door.places <= 0:
             raise overloaded()
         self._door.places -= 1

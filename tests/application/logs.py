@@ -1,16 +1,18 @@
-"""Event logs to test on: a SQLite file, and a real PostgreSQL."""
+"""Event logs to test on: a SQLite file, a real PostgreSQL, and Cosmos DB."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from azure.core.exceptions import ServiceResponseError
 from eventsourcing.persistence import OperationalError
 
 from application.event_log import EventLog
 from application.event_store import EventStore
 from infrastructure.cosmos.event_store import cosmos_log_settings
+from infrastructure.cosmos.threaded import ThreadedContainer
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.sqlite.event_store import sqlite_log_settings
 from tests.cosmos import Account, fresh_database
@@ -28,11 +30,24 @@ def postgres_settings(url: str, *, connections: int = 4) -> Settings:
     return postgres_log_settings(url, connections=connections)
 
 
-def cosmos_settings(account: Account) -> Settings:
+def cosmos_settings(account: Account, database: str | None = None) -> Settings:
     """The service's own settings, in a database of the test's own."""
     return cosmos_log_settings(
-        account.endpoint, account.key, database=fresh_database(), container="workflow_events"
+        account.endpoint, account.key, database=database or fresh_database(), container="workflow_events"
     )
+
+
+UNVERIFIED = pytest.mark.filterwarnings("ignore:Unverified HTTPS")
+
+ONE_PARTITION_AND_MANY = ["sqlite", pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED])]
+"""For who reads logs: one order over all tenants, and one a tenant."""
+
+
+def settings_of(kind: str, request: pytest.FixtureRequest) -> Settings:
+    """The settings of one of these, in a place of the test's own."""
+    if kind == "cosmos":
+        return cosmos_settings(request.getfixturevalue("cosmos"))
+    return sqlite_settings(request.getfixturevalue("tmp_path"))
 
 
 class OpenLogs:
@@ -96,8 +111,9 @@ class LostAcknowledgement:
 class LostAnswer:
     """Lets one batch be stored in Cosmos DB, and its answer be lost: for good, or to be sent again."""
 
-    def __init__(self, log: EventLog, error: Exception | None = None) -> None:
-        container = log.recorder._container._container  # type: ignore[attr-defined]
+    def __init__(self, asked: EventLog | ThreadedContainer, error: Exception | None = None) -> None:
+        threaded = asked.recorder._container if isinstance(asked, EventLog) else asked  # type: ignore[attr-defined]
+        container: Any = threaded._container
         self._real = container.execute_item_batch
         self._error = error or ServiceResponseError("the connection broke before the answer came")
         self._armed = False

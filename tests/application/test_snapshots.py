@@ -22,12 +22,15 @@ from config.privacy import open_personal
 from domain import approval, backfill, concurrency, delegation, job, published_definition, task, workflow
 from domain.event import Event, Recorded
 from domain.job import JobFired, JobPaused, JobResumed, JobRunCompleted, JobRunFailed, JobRunPublished
+from infrastructure.cosmos.snapshots import POLICY, CosmosSnapshots
+from infrastructure.cosmos.threaded import ThreadedContainer
 from infrastructure.postgres.snapshots import PostgresSnapshots
 from infrastructure.sqlite.event_store import sqlite_log_settings
 from infrastructure.sqlite.snapshots import SqliteSnapshots, snapshots_file
-from tests.application.logs import open_logs, postgres_settings, sqlite_settings
+from tests.application.logs import UNVERIFIED, cosmos_settings, open_logs, postgres_settings, sqlite_settings
 from tests.archives import signing_settings
 from tests.builders import NOW, TENANT, after, metadata
+from tests.cosmos import Account, fresh_database
 from tests.samples import SAMPLES
 
 pytestmark = pytest.mark.anyio
@@ -75,10 +78,26 @@ def on_sqlite(tmp_path: Path) -> Iterator[Place]:
         store.close()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture
+def on_cosmos(cosmos: Account) -> Iterator[Place]:
+    database = fresh_database()
+    with open_logs(cosmos_settings(cosmos, database)) as logs:
+        log = logs.open()
+        container = ThreadedContainer(cosmos.endpoint, cosmos.key, database, "workflow_snapshots", POLICY)
+        yield Place(log, CosmosSnapshots(container, log.ours.partitions))
+        container.close()
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED]),
+    ]
+)
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    if request.param == "sqlite":
-        yield request.getfixturevalue("on_sqlite")
+    if request.param != "postgres":
+        yield request.getfixturevalue(f"on_{request.param}")
         return
     with open_logs(postgres_settings(request.getfixturevalue("postgres_store_url"))) as logs:
         log = logs.open()

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from itertools import count, repeat
-from pathlib import Path
 
 import anyio
 import pytest
@@ -14,13 +13,14 @@ import pytest
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
+from application.shared_reads import SharedReads
 from application.task_claims import TaskClaims, Wanted
 from application.task_commands import OfferTask, ReleaseTask
 from application.task_news import Candidate, Ear, TaskNews
 from application.tasks import TaskHandlers
 from domain.errors import StoreUnavailable
 from domain.task import digest_of
-from tests.application.logs import OpenLogs, open_logs, sqlite_settings
+from tests.application.logs import ONE_PARTITION_AND_MANY, OpenLogs, open_logs, settings_of
 from tests.builders import OTHER_TENANT, TENANT, SettableClock, after, metadata
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +55,7 @@ class Instance:
         self.store = store
         self.dispatch = Dispatcher(TaskHandlers(store, clock).handlers())
         self.candidates = Stale()
-        self.news = TaskNews(store)
+        self.news = TaskNews(store, SharedReads(store))
         tokens = count()
         self.claims = TaskClaims(
             self.dispatch, self.candidates, self.news, clock, lambda: f"{id(self)}-{next(tokens)}"
@@ -82,9 +82,11 @@ class Instance:
     async def claim(self, most: int = 1, tenant: str = TENANT) -> list[str]:
         return [each.task_id for each in await self.claims.claim(wanted(most, tenant))]
 
-    async def wait(self, seconds: float = 5, most: int = 1, ear: Ear | None = None) -> list[str]:
-        with ear or self.claims.ear(wanted(most)) as listening:
-            claimed = await self.claims.claim_or_wait(wanted(most), listening, seconds, outside)
+    async def wait(
+        self, seconds: float = 5, most: int = 1, ear: Ear | None = None, tenant: str = TENANT
+    ) -> list[str]:
+        with ear or self.claims.ear(wanted(most, tenant)) as listening:
+            claimed = await self.claims.claim_or_wait(wanted(most, tenant), listening, seconds, outside)
         return [each.task_id for each in claimed]
 
 
@@ -97,9 +99,9 @@ def wanted(most: int = 1, tenant: str = TENANT) -> Wanted:
     return Wanted(meta=metadata(tenant=tenant), queue="q", worker_id="w", most=most, lease_seconds=60)
 
 
-@pytest.fixture
-def logs(tmp_path: Path) -> Iterator[OpenLogs]:
-    with open_logs(sqlite_settings(tmp_path)) as logs:
+@pytest.fixture(params=ONE_PARTITION_AND_MANY)
+def logs(request: pytest.FixtureRequest) -> Iterator[OpenLogs]:
+    with open_logs(settings_of(request.param, request)) as logs:
         yield logs
 
 
@@ -227,6 +229,24 @@ async def test_who_waits_is_told_of_a_new_task_that_no_document_knows_yet(
         await one.offer("a", known=False)
     assert got == ["a"]
     assert anyio.current_time() - began < 10, "it was looked for, not told of"
+
+
+async def test_those_of_several_tenants_who_wait_are_told_of_their_own(
+    one: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("application.task_claims._looks", lambda: repeat(60.0))
+    got = {}
+
+    async def wait(tenant: str) -> None:
+        got[tenant] = await one.wait(10, tenant=tenant)
+
+    async with anyio.create_task_group() as tasks:
+        for number, tenant in enumerate((TENANT, OTHER_TENANT), start=1):
+            tasks.start_soon(wait, tenant)
+            await listening(one, number)
+        await one.offer("theirs", tenant=OTHER_TENANT, known=False)
+        await one.offer("ours", known=False)
+    assert got == {TENANT: ["ours"], OTHER_TENANT: ["theirs"]}
 
 
 async def test_another_processs_task_is_told_as_well(

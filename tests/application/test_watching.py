@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,15 +15,15 @@ from application.watching import Watches
 from domain import job
 from domain.errors import StoreUnavailable
 from domain.job import JobFired
-from tests.application.logs import open_logs, sqlite_settings
+from tests.application.logs import ONE_PARTITION_AND_MANY, open_logs, settings_of
 from tests.builders import NOW, metadata
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[EventStore]:
-    with open_logs(sqlite_settings(tmp_path)) as logs:
+@pytest.fixture(params=ONE_PARTITION_AND_MANY)
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[EventStore]:
+    with open_logs(settings_of(request.param, request)) as logs:
         yield logs.store()
 
 
@@ -61,6 +60,24 @@ async def test_a_watcher_is_woken_by_its_own_stream_alone(store: EventStore) -> 
             await append(store, "t/job/a")
             assert await is_woken(a, 0.5)
             assert not await is_woken(b, 0.3)
+
+
+async def test_streams_of_several_tenants_are_watched_at_once(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_LOOK_SECONDS", 60.0)
+    await append(store, "t/job/a")
+    async with running(store) as watches:
+        with watches.of("t/job/a") as a:
+            await until_it_follows(a)
+            with watches.of("u/job/a") as other:
+                if await store.partitions() == ("t",):
+                    await until_it_follows(other)
+                    assert not await is_woken(a, 0.3), "its partition was read already"
+                await append(store, "u/job/a")
+                assert await is_woken(other, 1)
+                await append(store, "t/job/a")
+                assert await is_woken(a, 1)
 
 
 async def test_the_log_is_read_only_while_somebody_watches(

@@ -48,7 +48,7 @@ def append(log: AuditedLog, tenant: str, number: int) -> None:
 
 
 async def stored(log: AuditedLog) -> Sequence[Entry]:
-    return await log.stores.log.read(0, 1_000)
+    return await log.entries()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import msgspec
 from infrastructure.cosmos.database import CosmosDatabase
 from tests.cosmos import Account, dropped_afterwards, fresh_database
 
+COORDINATION = "workflow_coordination"
+
 Observed = tuple[str, str, float, float]
 
 

@@ -1,4 +1,4 @@
-"""What every audit index does, on SQLite and on PostgreSQL."""
+"""What every audit index does, on SQLite, on PostgreSQL and in Cosmos DB, where the log is the index."""
 
 import random
 from collections.abc import AsyncIterator
@@ -6,32 +6,43 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eventsourcing.persistence import StoredEvent
 
 from application.audit.ports import Indexed, Wanted
 from application.audit.rows import noted, rows_after
-from application.event_log import position_of
+from application.event_log import PARTITION, position_of
 from application.log_copy import Entry
 from domain.errors import LeaseLost
 from infrastructure.postgres.audit_index import PostgresAuditIndex
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.leases import PostgresLeases
+from tests.application.logs import UNVERIFIED
 from tests.audit_trail import AuditedLog, approval_id, audited_log
 from tests.builders import LEASE, NOW, OTHER_TENANT, TENANT, USER, Held, after
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+MADE = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+COSMOS = pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED])
+
+
+@pytest.fixture(params=[*MADE, COSMOS])
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AuditedLog]:
     """An empty log and its index."""
     url = request.getfixturevalue("postgres_store_url") if request.param == "postgres" else None
-    async with audited_log(tmp_path, url) as opened:
+    cosmos = request.getfixturevalue("cosmos") if request.param == "cosmos" else None
+    async with audited_log(tmp_path, url, cosmos=cosmos) as opened:
         yield opened
+
+
+only_made = pytest.mark.parametrize("log", MADE, indirect=True)
+"""For an index that a follower makes."""
 
 
 async def all_rows(log: AuditedLog) -> list[Indexed]:
     """What the index should hold, made from the log in one go."""
-    return list(rows_after({}, map(noted, await log.stores.log.read(0, 10_000))))
+    return list(rows_after({}, map(noted, await log.entries())))
 
 
 async def walked(log: AuditedLog, wanted: Wanted, limit: int) -> list[int]:
@@ -45,13 +56,14 @@ async def walked(log: AuditedLog, wanted: Wanted, limit: int) -> list[int]:
 async def test_it_holds_each_event_of_the_log_once_and_in_order(log: AuditedLog) -> None:
     log.fill(each=5)
     await log.index(batch_size=4)
-    assert await log.stores.index.read(0, 1000) == await all_rows(log)
-    assert await log.stores.index.reached() == await log.store.head("log")
+    assert await log.rows() == await all_rows(log)
+    for partition in await log.store.partitions():
+        assert await log.stores.index.reached(partition) == await log.store.head(partition)
 
 
 async def test_an_index_of_nothing_is_at_the_beginning(log: AuditedLog) -> None:
-    assert await log.stores.index.reached() is None
-    assert await log.stores.index.heads(0) == []
+    assert await log.stores.index.reached(log.store.partition_of(TENANT)) is None
+    assert await log.stores.index.heads() == []
     head = await log.stores.index.head(TENANT)
     assert (head.number, head.position) == (0, 0)
     assert await log.stores.index.page(Wanted(tenant=TENANT), beyond=0, limit=5) == []
@@ -117,48 +129,63 @@ async def test_times_that_are_not_in_the_logs_order_are_found_all_the_same(log: 
     random.Random(1).shuffle(moments)
     for number, seconds in enumerate(moments):
         state = b'{"at":"2026-11-22T22:%02d:%02dZ","meta":{}}' % divmod(600 + seconds, 60)
-        await log.stores.index.put(
-            [noted(Entry(number + 1, f"{TENANT}/x/{number}", 1, "t", state))],
-            position_of(number + 1, f"{TENANT}/x/{number}", 1),
-            LEASE,
-        )
-    rows = await log.stores.index.read(0, 100)
+        log.log.recorder.insert_events([StoredEvent(f"{TENANT}/x/{number}", 1, "t", state)])
+    await log.index()
+    rows = await log.rows()
     for moment in (after(seconds=-20), after(seconds=11), after(seconds=40)):
         for wanted in (Wanted(tenant=TENANT, after=moment), Wanted(tenant=TENANT, before=moment)):
             assert await walked(log, wanted, 7) == [row.position for row in rows if _matches(row, wanted)]
 
 
+@only_made
 async def test_a_batch_that_comes_again_changes_nothing(log: AuditedLog) -> None:
     """A process was killed before it knew that it had been written, or another had written it."""
     log.fill(each=3)
     await log.index()
-    before = await log.stores.index.heads(0), await log.stores.index.read(0, 1000)
-    entries = await log.stores.log.read(0, 1000)
+    before = await log.stores.index.heads(), await log.rows()
+    entries = await log.entries()
     newest = entries[-1]
     position = position_of(newest.id, newest.stream, newest.version)
-    await log.stores.index.put([noted(entry) for entry in entries], position, LEASE)
-    await log.stores.index.put([noted(entry) for entry in entries[5:]], position, LEASE)
-    assert (await log.stores.index.heads(0), await log.stores.index.read(0, 1000)) == before
+    await log.made_index.put(PARTITION, [noted(entry) for entry in entries], position, LEASE)
+    await log.made_index.put(PARTITION, [noted(entry) for entry in entries[5:]], position, LEASE)
+    assert (await log.stores.index.heads(), await log.rows()) == before
 
 
+@only_made
 async def test_another_log_is_indexed_anew(log: AuditedLog) -> None:
     log.fill(each=2)
     await log.index()
     log.sql("DELETE FROM EVENTS WHERE ID > 5")
     follower = log.follower()
     await follower.take_over(LEASE)
-    assert await log.stores.index.reached() is None
+    assert await log.stores.index.reached(log.store.partition_of(TENANT)) is None
     await follower.catch_up(LEASE)
-    assert await log.stores.index.read(0, 1000) == await all_rows(log)
+    assert await log.rows() == await all_rows(log)
 
 
-async def test_the_heads_that_have_moved_are_told(log: AuditedLog) -> None:
+async def test_the_heads_of_all_tenants_are_told(log: AuditedLog) -> None:
     log.append((f"{TENANT}/1", 3))
     log.append((f"{OTHER_TENANT}/1", 2))
     await log.index()
-    heads = await log.stores.index.heads(0)
+    heads = await log.stores.index.heads()
     assert [(head.tenant, head.number) for head in heads] == sorted([(TENANT, 3), (OTHER_TENANT, 2)])
-    assert [head.tenant for head in await log.stores.index.heads(3)] == [OTHER_TENANT]
+
+
+async def test_the_streams_in_which_a_key_has_sealed_values_are_told(log: AuditedLog) -> None:
+    state = b'{"at":"2026-11-22T22:00:00Z","meta":{},"sealed":[{"key":"%s"}]}'
+    for tenant, number, key in [
+        *((TENANT, number, b"k") for number in (3, 1, 2)),
+        (TENANT, 4, b"another"),
+        (OTHER_TENANT, 5, b"theirs"),
+    ]:
+        events = [StoredEvent(f"{tenant}/x/{number}", version, "t", state % key) for version in (1, 2)]
+        log.log.recorder.insert_events(events)
+    await log.index()
+    index = log.stores.index
+    assert await index.sealed_streams(TENANT, "k", "", 2) == [f"{TENANT}/x/1", f"{TENANT}/x/2"]
+    assert await index.sealed_streams(TENANT, "k", f"{TENANT}/x/2", 2) == [f"{TENANT}/x/3"]
+    assert await index.sealed_streams(OTHER_TENANT, "theirs", "", 9) == [f"{OTHER_TENANT}/x/5"]
+    assert await index.sealed_streams(TENANT, "nobody's", "", 9) == []
 
 
 @pytest.mark.postgres
@@ -172,7 +199,7 @@ async def test_who_has_lost_the_lease_adds_nothing(postgres_store_url: str) -> N
         assert (await leases.hold(["audit"], "two"))["audit"] != fence
         entry = Entry(1, f"{TENANT}/x/1", 1, "t", b"{}")
         with pytest.raises(LeaseLost):
-            await index.put([noted(entry)], position_of(1, entry.stream, 1), Held("audit", fence))
-        assert await index.reached() is None
+            await index.put(PARTITION, [noted(entry)], position_of(1, entry.stream, 1), Held("audit", fence))
+        assert await index.reached(PARTITION) is None
     finally:
         await database.close()

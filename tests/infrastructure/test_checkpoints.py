@@ -12,6 +12,8 @@ import pytest
 from domain.errors import LeaseLost, StoreUnavailable
 from domain.lease import Lease
 from infrastructure.cosmos.checkpoints import CosmosCheckpoints
+from infrastructure.cosmos.leases import CosmosLeases
+from infrastructure.cosmos.positions import CosmosPositions
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from infrastructure.postgres.checkpoints import PostgresCheckpoints
 from infrastructure.postgres.database import PostgresDatabase
@@ -19,10 +21,11 @@ from infrastructure.sqlite import database as sqlite_database
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from projections.ports import Checkpoints
+from tests.application.logs import UNVERIFIED
 from tests.builders import LEASE, Held
 from tests.cosmos import Account
 from tests.harness import PATIENCE_SECONDS
-from tests.infrastructure.cosmos_places import Place, opened_in, place_in
+from tests.infrastructure.cosmos_places import COORDINATION, Place, opened_in, place_in
 from tests.postgres import end_connections
 
 pytestmark = pytest.mark.anyio
@@ -232,3 +235,33 @@ class TestCosmosCheckpoints(SharedCheckpointsCases):
         assert await checkpoints.load("a/b", "#1?\\", LEASE) == "log-1"
         await checkpoints.forget("a/b")
         assert await checkpoints.load("a/b", "#1?\\", LEASE) is None
+
+
+@pytest.mark.cosmos
+@UNVERIFIED
+class TestCosmosPositions(SharedCheckpointsCases):
+    """Positions beside their leases."""
+
+    where: Place
+
+    @pytest.fixture(autouse=True)
+    async def _placed(self, cosmos: Account) -> AsyncIterator[None]:
+        async with place_in(cosmos) as self.where:
+            yield
+
+    @asynccontextmanager
+    async def opened(self, place: str) -> AsyncIterator[Checkpoints]:
+        async with opened_in(self.where) as database:
+            await CosmosLeases(database, COORDINATION).create()
+            yield CosmosPositions(database, COORDINATION)
+
+    async def passed_on(self, place: str, fence: int) -> Lease:
+        async with opened_in(self.where) as database:
+            leases = CosmosLeases(database, COORDINATION)
+            await leases.release(["outbox"], f"holder-{fence - 1}")
+            return Held("outbox", (await leases.hold(["outbox"], f"holder-{fence}"))["outbox"])
+
+    async def test_a_position_lies_with_the_lease_of_its_follower(self, checkpoints: Checkpoints) -> None:
+        lease = await self.passed_on("", 1)
+        with pytest.raises(ValueError, match="outbox"):
+            await checkpoints.save("policy", "log", "log-1", lease)

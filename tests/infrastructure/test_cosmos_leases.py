@@ -15,12 +15,10 @@ from infrastructure.cosmos.leases import CosmosLeases, change_under
 from tests.builders import Held
 from tests.cosmos import Account
 from tests.cosmos_gate import Refusal, gate_before
-from tests.infrastructure.cosmos_places import Place, opened_in, place_in
+from tests.infrastructure.cosmos_places import COORDINATION, Place, opened_in, place_in
 from tests.infrastructure.lease_cases import SECONDS, LeasesCases, taken
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, pytest.mark.filterwarnings("ignore:Unverified HTTPS")]
-
-CONTAINER = "workflow_coordination"
 
 
 def created(id: str, name: str = "x") -> Operation:
@@ -36,14 +34,14 @@ async def database(cosmos: Account) -> AsyncIterator[CosmosDatabase]:
 @pytest.fixture
 async def leases(database: CosmosDatabase, monkeypatch: pytest.MonkeyPatch) -> CosmosLeases:
     monkeypatch.setattr(CosmosLeases, "seconds", SECONDS)
-    leases = CosmosLeases(database, CONTAINER)
+    leases = CosmosLeases(database, COORDINATION)
     await leases.create()
     return leases
 
 
 @pytest.fixture
 def items(database: CosmosDatabase) -> Items:
-    return Items(database, CONTAINER)
+    return Items(database, COORDINATION)
 
 
 class TestLeasesInCosmos(LeasesCases):
@@ -55,7 +53,7 @@ async def test_of_many_who_ask_at_once_one_has_it(leases: CosmosLeases, database
     answers: list[set[str]] = []
 
     async def ask(number: int) -> None:
-        answers.append(set(await CosmosLeases(database, CONTAINER).hold(names, f"holder-{number}")))
+        answers.append(set(await CosmosLeases(database, COORDINATION).hold(names, f"holder-{number}")))
 
     async with anyio.create_task_group() as group:
         for number in range(6):
@@ -108,7 +106,7 @@ async def test_a_lease_whose_answer_was_lost_is_known_to_be_held(
 async def test_what_is_refused_for_now_is_asked_again(plain_cosmos: Account, status: int) -> None:
     async with gate_before(plain_cosmos) as (gate, account), place_in(plain_cosmos) as place:
         async with opened_in(Place(account, place.name)) as database:
-            leases = CosmosLeases(database, CONTAINER)
+            leases = CosmosLeases(database, COORDINATION)
             await leases.create()
             gate.refusals = [Refusal(status, {"x-ms-retry-after-ms": "10"}) for _ in range(2)]
             assert set(await leases.hold(["x"], "a")) == {"x"}

@@ -10,13 +10,19 @@ import pytest
 
 from application.ports import StepCall, StepCalls
 from domain.errors import LeaseLost
+from infrastructure.cosmos.coordination import MOST_OPERATIONS
+from infrastructure.cosmos.leases import CosmosLeases
+from infrastructure.cosmos.step_calls import CosmosStepCalls
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.leases import PostgresLeases
 from infrastructure.postgres.step_calls import _WAITING, PostgresStepCalls
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.step_calls import SqliteStepCalls
+from tests.application.logs import UNVERIFIED
 from tests.application.test_http_requests import call
 from tests.builders import LEASE, OTHER_TENANT, TENANT, Held, after, metadata
+from tests.cosmos import Account
+from tests.infrastructure.cosmos_places import COORDINATION, Place, opened_in, place_in
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +123,41 @@ class TestSqliteStepCalls(StepCallsCases):
             yield calls
         finally:
             database.close()
+
+
+@pytest.mark.cosmos
+@UNVERIFIED
+class TestCosmosStepCalls(StepCallsCases):
+    where: Place
+
+    @pytest.fixture(autouse=True)
+    async def _placed(self, cosmos: Account) -> AsyncIterator[None]:
+        async with place_in(cosmos) as self.where:
+            yield
+
+    @asynccontextmanager
+    async def opened(self, place: str) -> AsyncIterator[StepCalls]:
+        async with opened_in(self.where) as database:
+            await CosmosLeases(database, COORDINATION).create()
+            yield CosmosStepCalls(database, COORDINATION, "http-steps")
+
+    async def test_who_has_lost_the_lease_changes_nothing(self, calls: StepCalls) -> None:
+        async with opened_in(self.where) as database:
+            leases = CosmosLeases(database, COORDINATION)
+            former = Held("http-steps", (await leases.hold(["http-steps"], "me"))["http-steps"])
+            await calls.change(add=[waiting("a")], remove=(), lease=former)
+            await leases.release(["http-steps"], "me")
+            assert await leases.hold(["http-steps"], "you")
+        with pytest.raises(LeaseLost):
+            await calls.change(add=[waiting("b")], remove=["a"], lease=former)
+        assert await self.ids(calls) == ["a"]
+
+    async def test_more_than_a_batch_takes_goes_in_several(self, calls: StepCalls) -> None:
+        given = [waiting(f"{number:03}", second=number) for number in range(MOST_OPERATIONS + 1)]
+        await calls.change(add=given, remove=(), lease=LEASE)
+        assert len(await self.ids(calls, each=1000)) == len(given)
+        await calls.change(add=(), remove=[call.id for call in given[1:]], lease=LEASE)
+        assert await self.ids(calls) == ["000"]
 
 
 @pytest.mark.postgres

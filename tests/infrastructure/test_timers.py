@@ -10,13 +10,19 @@ import anyio
 import pytest
 
 from application.ports import Timer, Timers
-from domain.errors import StoreUnavailable
+from domain.errors import LeaseLost, StoreUnavailable
+from domain.lease import Lease
+from infrastructure.cosmos.leases import CosmosLeases
+from infrastructure.cosmos.timers import CosmosTimers
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.timers import PostgresTimers
 from infrastructure.sqlite import database as sqlite_database
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.timers import SqliteTimers
-from tests.builders import LEASE, NOW, after, metadata
+from tests.application.logs import UNVERIFIED
+from tests.builders import LEASE, NOW, Held, after, metadata
+from tests.cosmos import Account
+from tests.infrastructure.cosmos_places import COORDINATION, Place, opened_in, place_in
 from tests.postgres import away
 
 pytestmark = pytest.mark.anyio
@@ -182,6 +188,78 @@ class TestPostgresTimers(TimersCases):
                     except StoreUnavailable:
                         continue
                     break
+
+
+@pytest.mark.cosmos
+@UNVERIFIED
+class TestCosmosTimers(TimersCases):
+    where: Place
+
+    @pytest.fixture(autouse=True)
+    async def _placed(self, cosmos: Account) -> AsyncIterator[None]:
+        async with place_in(cosmos) as self.where:
+            yield
+
+    @asynccontextmanager
+    async def opened(self, place: str) -> AsyncIterator[Timers]:
+        async with opened_in(self.where) as database:
+            await CosmosLeases(database, COORDINATION).create()
+            yield CosmosTimers(database, COORDINATION, [LEASE.name, "waits", "deadlines"])
+
+    @asynccontextmanager
+    async def held(self, *names: str) -> AsyncIterator[list[Lease]]:
+        """Leases, which somebody else has afterwards."""
+        async with opened_in(self.where) as database:
+            leases = CosmosLeases(database, COORDINATION)
+            held = await leases.hold(names, "me")
+            yield [Held(name, held[name]) for name in names]
+            await leases.release(names, "me")
+            assert set(await leases.hold(names, "you")) == set(names)
+
+    async def test_those_of_several_who_set_them_come_in_one_order(self, timers: Timers) -> None:
+        async with self.held("waits", "deadlines") as (waits, deadlines):
+            await timers.change(
+                set=[timer("a", after(seconds=1)), timer("c", after(seconds=3))], cancel=(), lease=waits
+            )
+            await timers.change(set=[timer("b", after(seconds=2)), timer("d")], cancel=(), lease=deadlines)
+            assert await self.due(timers, after(hours=1)) == ["d", "a", "b", "c"]
+            assert await self.due(timers, after(hours=1), limit=3) == ["d", "a", "b"]
+            await timers.change(set=(), cancel=["a", "b"], lease=waits)
+            assert await self.due(timers, after(hours=1)) == ["d", "b", "c"]
+
+    async def test_who_has_lost_the_lease_changes_nothing(self, timers: Timers) -> None:
+        async with self.held("waits", "timers") as (waits, clock):
+            await timers.change(set=[timer("a")], cancel=(), lease=waits)
+            assert await self.due(timers) == ["a"]
+        for lease in (waits, clock):
+            with pytest.raises(LeaseLost):
+                await timers.change(set=[timer("a", after(hours=1))], cancel=(), lease=lease)
+            with pytest.raises(LeaseLost):
+                await timers.change(set=(), cancel=["a"], lease=lease)
+        assert await timers.due(NOW, 10) == [timer("a")]
+
+    async def test_the_clock_takes_away_and_puts_off_what_it_has_found_due(self, timers: Timers) -> None:
+        async with self.held("waits", "deadlines", "timers") as (waits, deadlines, clock):
+            await timers.change(set=[timer("a"), timer("b")], cancel=(), lease=waits)
+            await timers.change(set=[timer("c"), timer("d")], cancel=(), lease=deadlines)
+            assert await self.due(timers) == ["a", "b", "c", "d"]
+            again = timer("d", after(hours=1))
+            await timers.change(set=[again], cancel=["a", "c"], lease=clock)
+            assert await self.due(timers) == ["b"]
+            assert await self.due(timers, after(hours=1)) == ["b", "d"]
+
+    async def test_the_clock_leaves_alone_what_was_set_anew_or_cancelled_meanwhile(
+        self, timers: Timers
+    ) -> None:
+        async with self.held("waits", "timers") as (waits, clock):
+            await timers.change(set=[timer(id) for id in "abcd"], cancel=(), lease=waits)
+            assert await self.due(timers) == ["a", "b", "c", "d"]
+            anew = timer("b", after(minutes=5), attempt=2)
+            await timers.change(set=[anew], cancel=["c"], lease=waits)
+            await timers.change(set=[timer("d", after(hours=1))], cancel=["a", "b", "c"], lease=clock)
+            assert await self.due(timers) == []
+            assert await timers.due(after(minutes=5), 10) == [anew]
+            assert await self.due(timers, after(hours=1)) == ["b", "d"]
 
 
 @pytest.mark.postgres

@@ -213,14 +213,14 @@ async def test_a_log_with_archives_moves(archives: Archives, settings: Settings,
 async def test_the_index_made_anew_has_the_same_hashes(archives: Archives, settings: Settings) -> None:
     await past_in(settings)
     async with _index(settings) as index:
-        heads = list(await index.heads(0))
+        heads = list(await index.heads())
     await archives.archive()
     async with _index(settings) as index:
         await index.clear()
     async with service(settings) as running:
         await running.caught_up()
     async with _index(settings) as index:
-        assert list(await index.heads(0)) == heads
+        assert list(await index.heads()) == heads
     assert kinds(await verified_store(settings, archives.key)) == []
 
 
@@ -260,7 +260,11 @@ async def stored(settings: Settings) -> list[Any]:
     """Every event of the log, as it is stored."""
     async with AsyncExitStack() as stack:
         sources = await open_audit_for_reading(settings, stack)
-        return list(await sources.log.read(0, 10_000))
+        return [
+            entry
+            for partition in await sources.log.partitions()
+            for entry in await sources.log.read(partition, 0, 10_000)
+        ]
 
 
 @asynccontextmanager
@@ -272,9 +276,9 @@ async def _index(settings: Settings) -> AsyncIterator[Any]:
             path = Path(url.removeprefix("sqlite:///"))
             followers = SqliteDatabase(followers_file(path), synchronous="NORMAL")
             stack.callback(followers.close)
-            yield (await open_sqlite_audit(path, followers, stack)).index
+            yield (await open_sqlite_audit(path, followers, stack)).made_index
         else:
-            yield (await open_postgres_audit(url, stack)).index
+            yield (await open_postgres_audit(url, stack)).made_index
 
 
 async def test_an_erasure_finds_what_is_archived_and_leaves_none_of_it(

@@ -171,7 +171,7 @@ async def test_a_restored_log_is_anchored_on_and_the_break_is_told(log: AuditedL
 
 async def test_an_index_that_is_being_made_again_is_waited_for(log: AuditedLog) -> None:
     await log.anchor()
-    await log.stores.index.clear()
+    await log.made_index.clear()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(log.anchoring().anchor, LEASE)
         await anyio.sleep(0.15)

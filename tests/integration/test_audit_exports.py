@@ -52,9 +52,7 @@ async def test_an_export_holds_the_stored_bytes_and_proves_itself(log: AuditedLo
     header, *events, head = lines_of(file)
     assert (header["from"], header["number"], header["tenantId"]) == (1, 36, TENANT)
     assert [event["number"] for event in events] == list(range(1, 37))
-    stored = {
-        (entry.stream, entry.version): entry.state.decode() for entry in await log.stores.log.read(0, 100)
-    }
+    stored = {(entry.stream, entry.version): entry.state.decode() for entry in await log.entries()}
     assert all(event["state"] == stored[event["stream"], event["version"]] for event in events)
     assert events[0]["event"]["data"] == {
         "approvalId": approval_id(0),

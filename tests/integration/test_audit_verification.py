@@ -86,6 +86,6 @@ async def test_an_index_that_was_made_to_fit_is_told_by_the_anchor(
         log.sql(f"DELETE FROM EVENTS WHERE originator_version {change}")
     else:
         log.sql(f"UPDATE EVENTS SET topic = 'approval.claimed' WHERE originator_version {change}")
-    await log.stores.index.clear()
+    await log.made_index.clear()
     await log.index()
     assert told(await check(log)) == [(kind, 12)]

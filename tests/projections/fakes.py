@@ -24,6 +24,7 @@ class PartitionedLog:
 
     def __init__(self, *partitions: str) -> None:
         self.events: dict[str, list[Recorded]] = {name: [] for name in partitions}
+        self._places: dict[str, int] = {}
         self.error: Exception | None = None
         self.reads: list[tuple[str, str | None]] = []
         self._wakeups: set[Subscription] = set()
@@ -36,12 +37,12 @@ class PartitionedLog:
                 event = JobRunCompleted(job="j", run_id=run, completed_at=NOW)
             kept = self.events.setdefault(partition, [])
             kept += recorded(f"{TENANT}/job/{partition}", [event], first_version=len(kept) + 1)
+            self._places[f"{partition}/{kept[-1].event_id}"] = len(kept)
         for wakeup in self._wakeups:
             wakeup.wake()
 
     def _index(self, partition: str, after: str | None) -> int:
-        places = [str(each.event_id) for each in self.events[partition]]
-        return 0 if after is None else places.index(after.removeprefix(f"{partition}/")) + 1
+        return 0 if after is None else self._places[after]
 
     async def partitions(self) -> Sequence[str]:
         return list(self.events)
@@ -56,7 +57,7 @@ class PartitionedLog:
         return Slice(events, f"{partition}/{events[-1].event_id}") if events else None
 
     async def knows(self, partition: str, position: str) -> bool:
-        return any(position == f"{partition}/{each.event_id}" for each in self.events[partition])
+        return position.startswith(f"{partition}/") and position in self._places
 
     async def count_after(self, partition: str, after: str | None) -> int:
         return len(self.events[partition]) - self._index(partition, after)

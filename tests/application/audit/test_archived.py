@@ -87,7 +87,7 @@ async def test_what_hides_a_change_is_found(tmp_path: Path) -> None:
     async with audited_log(tmp_path) as log:
         log.fill(each=3)
         await log.anchor()
-        entries = await log.stores.log.read(0, 100)
+        entries = await log.entries()
         await _put(log.sql, archived(entries[0]))
         assert (await log.verify())["sound"]
         changed = Entry(
@@ -98,7 +98,7 @@ async def test_what_hides_a_change_is_found(tmp_path: Path) -> None:
             entries[1].state.replace(b"why", b"how"),
         )
         await _put(log.sql, archived(changed))
-        assert left_of((await log.stores.log.read(0, 100))[1].state) is not None
+        assert left_of((await log.entries())[1].state) is not None
         assert set(kinds(await log.verify())) == {"edited", "anchor_contradicted"}
 
 

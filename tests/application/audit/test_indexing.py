@@ -16,14 +16,14 @@ pytestmark = pytest.mark.anyio
 
 async def test_while_events_come_all_the_time_it_takes_many_at_once(tmp_path: Path) -> None:
     async with audited_log(tmp_path) as log:
-        follower, puts, put = log.follower(batch_size=1000), 0, log.stores.index.put
+        follower, puts, put = log.follower(batch_size=1000), 0, log.made_index.put
 
         async def counted(*arguments: Any) -> None:
             nonlocal puts
             puts += 1
             await put(*arguments)
 
-        vars(log.stores.index)["put"] = counted
+        vars(log.made_index)["put"] = counted
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follower.run, LEASE)
             began = anyio.current_time()

@@ -1,0 +1,79 @@
+"""The last anchors in Cosmos DB, in the partition of the lease under which they are made."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from application.audit.anchors import Anchor
+from domain.lease import Lease
+from domain.values import derived_id
+from infrastructure.cosmos.coordination import change
+from infrastructure.cosmos.database import CosmosDatabase
+from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
+
+_KIND = "anchor"
+
+_LAST = "SELECT * FROM c WHERE c.kind = @kind"
+
+_anchor = msgspec.json.Decoder(Anchor)
+
+
+class CosmosAnchorBook:
+    """Anchors of every tenant, ``lease`` is the name of that under which they are made."""
+
+    def __init__(self, database: CosmosDatabase, container: str, lease: str) -> None:
+        self._items = Items(database, container)
+        self._partition = lease
+
+    async def last(self) -> Sequence[Anchor]:
+        """The last of each tenant."""
+        return [_told(item) for item in await self._all()]
+
+    async def of(self, tenant: str) -> Anchor | None:
+        """The last of one tenant."""
+        item = await self._items.read(self._partition, _id(tenant))
+        return None if item is None else _told(item)
+
+    async def waiting(self) -> Sequence[Anchor]:
+        """Those that are not known to be out."""
+        found = [_told(item) for item in await self._all() if not item["isOut"]]
+        return sorted(found, key=lambda anchor: anchor.tenant_id)
+
+    async def keep(self, anchors: Sequence[Anchor], lease: Lease) -> None:
+        """Make each the last of its tenant, not out yet; all or none, as far as a batch takes them.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing was kept.
+        """
+        put = [self._item(anchor, is_out=False) for anchor in anchors]
+        await change(self._items, self._partition, lease, put=put)
+
+    async def note_out(self, anchors: Sequence[Anchor], lease: Lease) -> None:
+        """They are out.
+
+        Raises:
+            LeaseLost: the lease has passed on; it is not noted.
+        """
+        there = {anchor.id for anchor in await self.waiting()}
+        put = [self._item(anchor, is_out=True) for anchor in anchors if anchor.id in there]
+        await change(self._items, self._partition, lease, put=put)
+
+    async def _all(self) -> list[Item]:
+        return await self._items.query(self._partition, _LAST, {"@kind": _KIND})
+
+    def _item(self, anchor: Anchor, *, is_out: bool) -> Item:
+        return {
+            "id": _id(anchor.tenant_id),
+            PARTITION_KEY: self._partition,
+            "kind": _KIND,
+            "isOut": is_out,
+            "anchor": msgspec.json.encode(anchor).decode(),
+        }
+
+
+def _told(item: Item) -> Anchor:
+    return _anchor.decode(item["anchor"])
+
+
+def _id(tenant: str) -> str:
+    return derived_id(_KIND, tenant)

@@ -1,0 +1,157 @@
+"""Personal keys in Cosmos DB: all in one partition of a container, in which a key goes and is noted at once.
+
+A subject has one key, since its document's id is derived from the subject. Whoever destroys it replaces the
+document that counts erasures in the same batch: so every process sees the count change, and numbers have no
+gaps. What was deleted is in the account's backups for as long as these are kept.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from application.privacy.ports import Erasure
+from domain.errors import StoreUnavailable
+from domain.values import derived_id
+from infrastructure.cosmos.containers import Policy, indexing_policy
+from infrastructure.cosmos.items import PARTITION_KEY, Item, Operation
+from infrastructure.cosmos.threaded import Refused, ThreadedContainer
+
+POLICY: Policy = indexing_policy(("keyId", "number", "isTold"))
+
+_PARTITION = "keys"
+_COUNT_ID = "erasures"
+_IDS_A_QUERY = 500
+_MOST_RACES = 10
+
+
+class CosmosPersonalKeys:
+    """Keys that all instances share."""
+
+    def __init__(self, container: ThreadedContainer) -> None:
+        self._container = container
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._container.close()
+
+    def named(self, ids: Collection[str]) -> Mapping[str, bytes]:
+        """Those of some keys that there are."""
+        return {item["keyId"]: b64decode(item["wrapped"]) for item in self._named(ids)}
+
+    def of(self, tenant: str, subject: str) -> tuple[str, bytes] | None:
+        """A subject's key: its id, and itself."""
+        item = self._container.read(_PARTITION, _id(tenant, subject))
+        return None if item is None else _key(item)
+
+    def put(self, tenant: str, subject: str, id: str, wrapped: bytes) -> tuple[str, bytes]:
+        """Keep a key, unless the subject has one meanwhile; the one that it has."""
+        item: Item = {
+            "id": _id(tenant, subject),
+            PARTITION_KEY: _PARTITION,
+            "keyId": id,
+            "tenant": tenant,
+            "subject": subject,
+            "wrapped": b64encode(wrapped).decode(),
+        }
+        if self._container.put_in_place_of(None, item):
+            return id, wrapped
+        found = self.of(tenant, subject)
+        if found is None:
+            raise StoreUnavailable("a personal key was destroyed while it was asked for")
+        return found
+
+    def any(self) -> tuple[str, bytes] | None:
+        """One of all keys."""
+        found = self._container.query(_PARTITION, "FROM c WHERE IS_DEFINED(c.keyId)", {}, 1)
+        return _key(found[0]) if found else None
+
+    def erasures(self) -> int:
+        """How often a key was destroyed."""
+        return _counted(self._container.read(_PARTITION, _COUNT_ID))
+
+    def destroy(self, tenant: str, subject: str, reason: str | None, now: datetime) -> bool:
+        """Destroy a subject's key and note it, at once; whether there was one."""
+        return self._destroyed(_id(tenant, subject), reason, now)
+
+    def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:
+        """The same for keys that a backup has brought back; how many."""
+        found = [item["id"] for item in self._named(ids) if item["tenant"] == tenant]
+        return sum(self._destroyed(id, None, now) for id in found)
+
+    def untold(self) -> Sequence[Erasure]:
+        """Erasures that the log does not tell of yet."""
+        found = self._container.query(_PARTITION, "FROM c WHERE c.isTold = false ORDER BY c.number", {})
+        return [
+            Erasure(
+                number=item["number"],
+                tenant=item["tenant"],
+                key_id=item["erased"],
+                reason=item["reason"],
+                erased_at=datetime.fromisoformat(item["erasedAt"]),
+            )
+            for item in found
+        ]
+
+    def note_told(self, number: int) -> None:
+        """The log tells of it."""
+        there = self._container.read(_PARTITION, _erasure_id(number))
+        if there is not None:
+            self._container.put_in_place_of(there, there | {"isTold": True, "reason": None})
+
+    def _named(self, ids: Collection[str]) -> list[Item]:
+        wanted, found = list(ids), list[Item]()
+        for begin in range(0, len(wanted), _IDS_A_QUERY):
+            given = {f"@id{at}": id for at, id in enumerate(wanted[begin : begin + _IDS_A_QUERY])}
+            matching = f"FROM c WHERE c.keyId IN ({', '.join(given)})"
+            found += self._container.query(_PARTITION, matching, given)
+        return found
+
+    def _destroyed(self, id: str, reason: str | None, now: datetime) -> bool:
+        """Whether there was one; none also where the answer to a first try was lost, and the key with it."""
+        for _ in range(_MOST_RACES):
+            key = self._container.read(_PARTITION, id)
+            if key is None:
+                return False
+            count = self._container.read(_PARTITION, _COUNT_ID)
+            try:
+                self._container.batch(_PARTITION, _destroying(key, count, reason, now))
+            except Refused:
+                continue
+            return True
+        raise StoreUnavailable("the personal keys are too busy for one to be destroyed")
+
+
+def _destroying(key: Item, count: Item | None, reason: str | None, now: datetime) -> list[Operation]:
+    number = _counted(count) + 1
+    counted: Item = {"id": _COUNT_ID, PARTITION_KEY: _PARTITION, "count": number}
+    counting: Operation = ("create", (counted,), {})
+    if count is not None:
+        counting = ("replace", (_COUNT_ID, counted), {"if_match_etag": count["_etag"]})
+    note: Item = {
+        "id": _erasure_id(number),
+        PARTITION_KEY: _PARTITION,
+        "number": number,
+        "tenant": key["tenant"],
+        "erased": key["keyId"],
+        "reason": reason,
+        "erasedAt": now.isoformat(),
+        "isTold": False,
+    }
+    deleting: Operation = ("delete", (key["id"],), {"if_match_etag": key["_etag"]})
+    return [counting, deleting, ("create", (note,), {})]
+
+
+def _counted(count: Item | None) -> int:
+    return 0 if count is None else int(count["count"])
+
+
+def _key(item: Item) -> tuple[str, bytes]:
+    return item["keyId"], b64decode(item["wrapped"])
+
+
+def _id(tenant: str, subject: str) -> str:
+    return derived_id("personal key", tenant, subject)
+
+
+def _erasure_id(number: int) -> str:
+    return f"erasure-{number}"

@@ -1,0 +1,54 @@
+"""Positions of those who follow the log for all instances, each in the partition of the follower's lease."""
+
+from domain.lease import Lease
+from domain.values import derived_id
+from infrastructure.cosmos.coordination import change
+from infrastructure.cosmos.database import CosmosDatabase
+from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
+from infrastructure.cosmos.leases import require
+
+_KIND = "position"
+
+
+class CosmosPositions:
+    """A follower's lease has its name. See ``checkpoints.py`` for positions whose leases lie elsewhere."""
+
+    def __init__(self, database: CosmosDatabase, container: str) -> None:
+        self._items = Items(database, container)
+
+    async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
+        """The position after the last event handled; none before the first.
+
+        Raises:
+            LeaseLost: a later holder has been here.
+        """
+        await require(lease, self._items)
+        item = await self._items.read(follower, _id(partition))
+        return None if item is None else str(item["position"])
+
+    async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
+        """Remember a position.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing was saved.
+        """
+        item: Item = {
+            "id": _id(partition),
+            PARTITION_KEY: follower,
+            "kind": _KIND,
+            "partition": partition,
+            "position": position,
+        }
+        await change(self._items, follower, lease, put=[item])
+
+    async def forget(self, follower: str) -> None:
+        """Begin again from the first event."""
+        ids = await self._items.query(
+            follower, "SELECT VALUE c.id FROM c WHERE c.kind = @kind", {"@kind": _KIND}
+        )
+        for id in ids:
+            await self._items.delete(follower, id)
+
+
+def _id(partition: str) -> str:
+    return derived_id(_KIND, partition)

@@ -1,0 +1,181 @@
+"""A container that is asked from threads: what the event store's library calls, and what its threads call.
+
+Every call names one partition. Nothing here asks twice for what may have had its effect, but where that is
+harmless; who writes looks whether it did.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from azure.core import MatchConditions
+from azure.cosmos import CosmosClient, PartitionKey
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosBatchOperationError,
+    CosmosResourceExistsError,
+    CosmosResourceNotFoundError,
+)
+from tenacity import Retrying, retry_if_exception, stop_before_delay
+
+from infrastructure.cosmos.containers import Policy
+from infrastructure.cosmos.database import Unusable
+from infrastructure.cosmos.failures import (
+    CONTAINER_IS_MISSING,
+    asked_to_wait,
+    failures_translated,
+    may_pass,
+)
+from infrastructure.cosmos.items import PARTITION_KEY, Item, Operation
+
+T = TypeVar("T")
+
+_CONNECT_SECONDS = 3
+_ANSWER_SECONDS = 10
+_PATIENCE_SECONDS = 6
+"""Less than callers wait: see ``EventStore``."""
+
+
+class Refused(Exception):
+    """A batch was not done, since an operation of it found something else than it expected."""
+
+    def __init__(self, status: int, operation: int) -> None:
+        super().__init__(f"{status} at operation {operation}")
+        self.status = status
+        self.operation = operation
+
+
+class ThreadedContainer:
+    """A container of a database, both made if they are absent. Any thread may use it.
+
+    All raise StoreUnavailable when the account is away.
+    """
+
+    def __init__(self, endpoint: str, key: str, database: str, name: str, policy: Policy) -> None:
+        self._name = name
+        self._client = CosmosClient(
+            endpoint,
+            key,
+            connection_timeout=_CONNECT_SECONDS,
+            read_timeout=_ANSWER_SECONDS,
+            retry_throttle_backoff_max=_PATIENCE_SECONDS,
+            enable_endpoint_discovery=endpoint.startswith("https://"),
+        )
+        self._database = self._client.get_database_client(database)
+        self._container = self._database.get_container_client(name)
+        self._call(lambda: self._make(database, policy))
+
+    def read(self, partition: str, id: str) -> Item | None:
+        """One item with its ``_etag``."""
+
+        def read() -> Item | None:
+            try:
+                return dict(self._container.read_item(id, partition_key=partition))
+            except CosmosResourceNotFoundError as error:
+                if error.sub_status == CONTAINER_IS_MISSING:
+                    raise
+                return None
+
+        return self._call(read)
+
+    def put(self, item: Item) -> None:
+        """Write an item in place of what is there."""
+        self._call(lambda: self._container.upsert_item(item, no_response=True))
+
+    def put_in_place_of(self, there: Item | None, item: Item) -> bool:
+        """Create an item, or replace the one that is there; false if there is another one meanwhile."""
+
+        def put() -> bool:
+            try:
+                if there is None:
+                    self._container.create_item(item, no_response=True)
+                else:
+                    self._container.replace_item(
+                        item["id"],
+                        item,
+                        etag=there["_etag"],
+                        match_condition=MatchConditions.IfNotModified,
+                        no_response=True,
+                    )
+            except (CosmosResourceExistsError, CosmosAccessConditionFailedError):
+                return False
+            except CosmosResourceNotFoundError as error:
+                if error.sub_status == CONTAINER_IS_MISSING:
+                    raise
+                return False
+            return True
+
+        return self._call(put)
+
+    def query(
+        self,
+        partition: str,
+        matching: str,
+        parameters: Mapping[str, object],
+        limit: int | None = None,
+        *,
+        fields: str = "*",
+    ) -> list[Item]:
+        """The items of one partition that match (``FROM c …``), up to ``limit``, or some fields of them."""
+        named = [{"name": name, "value": value} for name, value in parameters.items()]
+        statement = f"SELECT {'' if limit is None else f'TOP {limit} '}{fields} {matching}"
+
+        def query() -> list[Item]:
+            rows = self._container.query_items(
+                statement, parameters=named, partition_key=partition, max_item_count=limit
+            )
+            return list(rows)
+
+        return self._call(query)
+
+    def batch(self, partition: str, operations: Sequence[Operation]) -> Sequence[Mapping[str, Any]]:
+        """Operations in one partition, all or none; what is told of each.
+
+        Raises:
+            Refused: one found something else than it expected. So it does too where the answer to a first try
+                was lost.
+            StoreUnavailable: it is not known whether they are done.
+        """
+
+        def send() -> Sequence[Mapping[str, Any]]:
+            try:
+                return self._container.execute_item_batch(list(operations), partition_key=partition)
+            except CosmosBatchOperationError as error:
+                status = int(error.status_code or 0)
+                if status in (404, 409, 412):
+                    raise Refused(status, int(error.error_index or 0)) from error
+                raise
+
+        return self._call(send)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.__exit__()  # type: ignore[no-untyped-call]
+
+    def _make(self, database: str, policy: Policy) -> None:
+        """Another instance may make them at the same moment."""
+        with suppress(CosmosResourceExistsError):
+            self._client.create_database_if_not_exists(database)
+        try:
+            properties = self._container.read()
+        except CosmosResourceNotFoundError:
+            with suppress(CosmosResourceExistsError):
+                self._database.create_container(
+                    self._name, PartitionKey(f"/{PARTITION_KEY}"), indexing_policy=policy
+                )
+            return
+        paths = properties["partitionKey"]["paths"]
+        if paths != [f"/{PARTITION_KEY}"]:
+            raise Unusable(f"container {self._name} is partitioned by {', '.join(paths)}")
+
+    def _call(self, work: Callable[[], T]) -> T:
+        retrying = Retrying(
+            retry=retry_if_exception(may_pass),
+            wait=asked_to_wait,
+            stop=stop_before_delay(_PATIENCE_SECONDS),
+            sleep=time.sleep,
+            reraise=True,
+        )
+        with failures_translated(self._name):
+            return retrying(work)

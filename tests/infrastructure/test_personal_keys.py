@@ -1,0 +1,153 @@
+"""What every store of personal keys does, on SQLite, on PostgreSQL and in Cosmos DB."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from azure.cosmos.exceptions import CosmosHttpResponseError
+
+from application.privacy.ports import Erasure, PersonalKeys
+from infrastructure.cosmos.personal_keys import POLICY, CosmosPersonalKeys
+from infrastructure.cosmos.threaded import ThreadedContainer
+from infrastructure.postgres.personal_keys import PostgresPersonalKeys
+from infrastructure.sqlite.personal_keys import SqlitePersonalKeys
+from tests.application.logs import UNVERIFIED, LostAnswer
+from tests.builders import NOW, OTHER_TENANT, TENANT, after
+from tests.cosmos import Account, fresh_database
+
+Keys = SqlitePersonalKeys | PostgresPersonalKeys | CosmosPersonalKeys
+
+
+def container_in(account: Account, database: str) -> ThreadedContainer:
+    return ThreadedContainer(account.endpoint, account.key, database, "workflow_personal_keys", POLICY)
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED]),
+    ]
+)
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], PersonalKeys]]:
+    """One more process's keys, in one place."""
+    place = ""
+    if request.param == "postgres":
+        place = request.getfixturevalue("postgres_store_url")
+    elif request.param == "cosmos":
+        account, place = request.getfixturevalue("cosmos"), fresh_database()
+    with ExitStack() as stack:
+
+        def keys() -> PersonalKeys:
+            made: Keys
+            if request.param == "sqlite":
+                made = SqlitePersonalKeys(tmp_path / "keys.db")
+            elif request.param == "postgres":
+                made = PostgresPersonalKeys(place)
+            else:
+                made = CosmosPersonalKeys(container_in(account, place))
+            stack.callback(made.close)
+            return made
+
+        yield keys
+
+
+@pytest.fixture
+def keys(opened: Callable[[], PersonalKeys]) -> PersonalKeys:
+    return opened()
+
+
+def test_where_nothing_was_kept_there_is_nothing(keys: PersonalKeys) -> None:
+    assert keys.any() is None
+    assert keys.of(TENANT, "ada") is None
+    assert keys.named(["k1", "k2"]) == {}
+    assert keys.named([]) == {}
+    assert (keys.erasures(), list(keys.untold())) == (0, [])
+    assert not keys.destroy(TENANT, "ada", "asked to", NOW)
+    assert keys.destroy_again(TENANT, ["k1"], NOW) == 0
+    assert keys.erasures() == 0
+
+
+def test_a_subject_of_a_tenant_has_one_key(keys: PersonalKeys) -> None:
+    assert keys.put(TENANT, "ada/#?", "k1", b"\x00one") == ("k1", b"\x00one")
+    assert keys.put(TENANT, "ada/#?", "k2", b"two") == ("k1", b"\x00one")
+    assert keys.put(OTHER_TENANT, "ada/#?", "k3", b"three") == ("k3", b"three")
+    assert keys.of(TENANT, "ada/#?") == ("k1", b"\x00one")
+    assert keys.of(OTHER_TENANT, "ada/#?") == ("k3", b"three")
+    assert keys.named(["k1", "k2", "k3"]) == {"k1": b"\x00one", "k3": b"three"}
+    assert keys.any() in [("k1", b"\x00one"), ("k3", b"three")]
+
+
+def test_what_is_destroyed_is_gone_and_is_noted_until_the_log_tells_of_it(keys: PersonalKeys) -> None:
+    for subject in ("ada", "bob"):
+        keys.put(TENANT, subject, f"of {subject}", b"key")
+    assert keys.destroy(TENANT, "ada", "asked to", NOW)
+    assert not keys.destroy(TENANT, "ada", "asked to", NOW)
+    assert keys.destroy(TENANT, "bob", None, after(seconds=1))
+    assert keys.of(TENANT, "ada") is None
+    assert keys.named(["of ada", "of bob"]) == {}
+    first, second = [
+        Erasure(number=1, tenant=TENANT, key_id="of ada", reason="asked to", erased_at=NOW),
+        Erasure(number=2, tenant=TENANT, key_id="of bob", reason=None, erased_at=after(seconds=1)),
+    ]
+    assert list(keys.untold()) == [first, second]
+    keys.note_told(1)
+    keys.note_told(1)
+    assert list(keys.untold()) == [second]
+    assert keys.erasures() == 2
+
+
+def test_a_subject_that_comes_again_has_another_key(keys: PersonalKeys) -> None:
+    keys.put(TENANT, "ada", "k1", b"one")
+    assert keys.destroy(TENANT, "ada", None, NOW)
+    assert keys.put(TENANT, "ada", "k2", b"two") == ("k2", b"two")
+    assert keys.destroy(TENANT, "ada", None, NOW)
+    assert [erasure.key_id for erasure in keys.untold()] == ["k1", "k2"]
+
+
+def test_keys_that_a_backup_brought_back_are_destroyed_again_by_their_ids(keys: PersonalKeys) -> None:
+    for tenant, id in ((TENANT, "k1"), (TENANT, "k2"), (OTHER_TENANT, "k3")):
+        keys.put(tenant, id, id, b"key")
+    assert keys.destroy_again(TENANT, ["k1", "k3", "never there"], NOW) == 1
+    assert set(keys.named(["k1", "k2", "k3"])) == {"k2", "k3"}
+    assert [(erasure.key_id, erasure.reason) for erasure in keys.untold()] == [("k1", None)]
+
+
+def test_another_process_sees_the_keys_and_the_count(opened: Callable[[], PersonalKeys]) -> None:
+    here, there = opened(), opened()
+    here.put(TENANT, "ada", "k1", b"one")
+    assert there.of(TENANT, "ada") == ("k1", b"one")
+    assert there.destroy(TENANT, "ada", None, NOW)
+    assert here.of(TENANT, "ada") is None
+    assert here.erasures() == 1
+
+
+def test_of_many_at_once_each_is_destroyed_once_and_counted(opened: Callable[[], PersonalKeys]) -> None:
+    processes = [opened() for _ in range(2)]
+    subjects = [f"s{number}" for number in range(4)]
+    for subject in subjects:
+        processes[0].put(TENANT, subject, f"of {subject}", b"key")
+    with ThreadPoolExecutor(4) as threads:
+        asked = [(keys, subject) for subject in subjects for keys in processes]
+        done = list(threads.map(lambda each: each[0].destroy(TENANT, each[1], None, NOW), asked))
+    assert sum(done) == len(subjects)
+    assert processes[0].erasures() == len(subjects)
+    assert {erasure.key_id for erasure in processes[1].untold()} == {f"of {each}" for each in subjects}
+
+
+@pytest.mark.cosmos
+@UNVERIFIED
+def test_a_key_whose_destruction_was_not_answered_is_destroyed_and_noted_once(cosmos: Account) -> None:
+    container = container_in(cosmos, fresh_database())
+    keys = CosmosPersonalKeys(container)
+    keys.put(TENANT, "ada", "k1", b"one")
+    timed_out = CosmosHttpResponseError(408, "Request timed out")  # type: ignore[no-untyped-call]
+    lost = LostAnswer(container, timed_out)
+    lost.arm()
+    keys.destroy(TENANT, "ada", "asked to", NOW)
+    assert lost.lost == 1
+    assert keys.of(TENANT, "ada") is None
+    assert [(erasure.number, erasure.key_id) for erasure in keys.untold()] == [(1, "k1")]
+    keys.close()

@@ -1,0 +1,99 @@
+"""Of many tenants each has its turn: one with a long past, or always busy, keeps nobody else waiting."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from domain.event import Recorded
+from domain.lease import Lease
+from infrastructure.memory.checkpoints import MemoryCheckpoints
+from projections.follower import Follower
+from tests.builders import LEASE, SettableClock
+from tests.projections.fakes import PartitionedLog, Remembering
+
+pytestmark = pytest.mark.anyio
+
+BATCH = 500
+BUSY = "busy"
+SMALL = [f"small-{number}" for number in range(50)]
+
+
+class Hooked(Remembering):
+    """Tells of each batch, before it is handled, whose it is."""
+
+    def __init__(self, on_batch: Callable[[str], None]) -> None:
+        super().__init__()
+        self._on_batch = on_batch
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
+        self._on_batch(events[0].stream.rpartition("/")[2])
+        await super().handle(events, lease)
+
+
+@pytest.fixture
+def log() -> PartitionedLog:
+    """A tenant with 20,000 events, before fifty that have a few."""
+    log = PartitionedLog(BUSY, *SMALL)
+    log.append(BUSY, *map(str, range(20_000)))
+    for name in SMALL:
+        log.append(name, f"{name} a", f"{name} b")
+    return log
+
+
+def follower_of(handler: Remembering, log: PartitionedLog) -> Follower:
+    return Follower(handler, log, MemoryCheckpoints(), now=SettableClock().now, batch_size=BATCH)
+
+
+async def test_each_of_many_has_one_batch_in_turn(log: PartitionedLog) -> None:
+    order: list[str] = []
+    handler = Hooked(order.append)
+    await follower_of(handler, log).catch_up(LEASE)
+    assert order == [BUSY, *SMALL, *[BUSY] * 39]
+    assert handler.batches[1] == ["small-0 a", "small-0 b"]
+    assert [run for run in handler.runs if run.isdigit()] == list(map(str, range(20_000)))
+    rounds = len(log.reads) / (1 + len(SMALL))
+    assert rounds == 41, "forty full batches, and a look that finds nothing"
+
+
+async def test_what_comes_while_another_is_behind_has_its_turn_after_one_batch(log: PartitionedLog) -> None:
+    order: list[str] = []
+
+    def on_batch(partition: str) -> None:
+        order.append(partition)
+        if order.count(BUSY) == 5 and partition == BUSY:
+            log.append("small-7", "news")
+            log.append("new", "first of a tenant")
+
+    await follower_of(Hooked(on_batch), log).catch_up(LEASE)
+    fifth = [number for number, partition in enumerate(order) if partition == BUSY][4]
+    assert order[fifth : fifth + 4] == [BUSY, "small-7", BUSY, "new"]
+    assert order.count(BUSY) == 40
+
+
+async def test_one_that_fails_has_no_turn_more_until_the_others_have_had_theirs(log: PartitionedLog) -> None:
+    def on_batch(partition: str) -> None:
+        if partition == "small-3":
+            raise ValueError("poison")
+
+    handler = Hooked(on_batch)
+    follower = follower_of(handler, log)
+    with pytest.raises(ValueError, match="poison"):
+        await follower.catch_up(LEASE)
+    assert len(handler.runs) == 20_000 + 2 * 49
+    assert [partition for partition, _ in log.reads].count("small-3") == 1
+    assert follower.positions["small-3"] is None
+
+
+async def test_one_that_always_has_a_few_more_does_not_hold_the_look_at_the_others_up(
+    log: PartitionedLog,
+) -> None:
+    """A catch-up comes to its end, so that what failed is tried again and the state is told."""
+
+    def on_batch(partition: str) -> None:
+        if partition == "small-0":
+            log.append("small-0", "one more")
+
+    follower = follower_of(Hooked(on_batch), log)
+    await follower.catch_up(LEASE)
+    assert follower.status.state == "running"
+    assert len(log.events["small-0"]) == 2 + 41
