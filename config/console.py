@@ -6,10 +6,12 @@ from starlette.types import ASGIApp
 from config.sections import Settings
 from interfaces.console.console import Console
 from interfaces.console.session import CookieSession, GatewaySession
-from interfaces.rest.identity import Authenticator
+from interfaces.rest.identity import Authenticator, Operators
 
 
-def console_routes(settings: Settings, api: ASGIApp, authenticate: Authenticator) -> list[Route]:
+def console_routes(
+    settings: Settings, api: ASGIApp, authenticate: Authenticator, operators: Operators
+) -> list[Route]:
     """Its routes over the API; none where it is switched off, or the API is another process's."""
     if not settings.console.enabled or "api" not in settings.service.roles:
         return []
@@ -17,4 +19,4 @@ def console_routes(settings: Settings, api: ASGIApp, authenticate: Authenticator
     if settings.effective_auth_mode == "jwt":
         seconds = int(settings.console.session_seconds)
         session = CookieSession(settings.jwt.secret.get_secret_value(), seconds)
-    return Console(api, authenticate, session).routes()
+    return Console(api, authenticate, operators, session).routes()

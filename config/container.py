@@ -306,7 +306,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *TaskRoutes(service, projections.tasks, claims).routes(),
             *AuditRoutes(service, *build_trail(stores, signer, clock), exports).routes(),
         ]
-    console = console_routes(settings, Application(routes, metrics), authenticate)
+    console = console_routes(settings, Application(routes, metrics), authenticate, operators)
     app = Application([*routes, *console], metrics)
     return Container(
         settings,

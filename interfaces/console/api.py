@@ -56,10 +56,14 @@ class Api:
         """
         return await self._call("POST", path, {"Idempotency-Key": key}, json=body)
 
-    async def settle(self, path: str) -> None:
+    async def delete(self, path: str, key: str) -> Any:
+        """As :meth:`post`, of what takes something back."""
+        return await self._call("DELETE", path, {"Idempotency-Key": key})
+
+    async def settle(self, path: str, **query: str | int) -> None:
         """Wait a while until a query shows what was done, for the page that comes next."""
         try:
-            await self.get(path)
+            await self.get(path, **query)
         except Refused as refused:
             if refused.code != "NOT_YET":
                 raise

@@ -8,16 +8,24 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from interfaces.console import audit_pages, inbox_pages, jobs_pages, system_pages, workflows_pages
+from interfaces.console import (
+    audit_pages,
+    delegations_pages,
+    inbox_pages,
+    jobs_pages,
+    system_pages,
+    workflows_pages,
+)
 from interfaces.console.api import Api, Refused
 from interfaces.console.pages import Pages, static_routes
 from interfaces.console.session import CookieSession, GatewaySession, bearer, is_from_here
 from interfaces.console.visit import HOME, Handler, Visit, form_of, frame_of
 from interfaces.rest.errors import ApiError
-from interfaces.rest.identity import Authenticator
+from interfaces.rest.identity import Authenticator, Operators
 
 _PARTS = (
     inbox_pages.ROUTES,
+    delegations_pages.ROUTES,
     workflows_pages.ROUTES,
     jobs_pages.ROUTES,
     audit_pages.ROUTES,
@@ -29,10 +37,15 @@ class Console:
     """Pages for whoever is signed in; ``app`` is the REST API."""
 
     def __init__(
-        self, app: ASGIApp, authenticate: Authenticator, session: CookieSession | GatewaySession
+        self,
+        app: ASGIApp,
+        authenticate: Authenticator,
+        operators: Operators,
+        session: CookieSession | GatewaySession,
     ) -> None:
         self._app = app
         self._authenticate = authenticate
+        self._operators = operators
         self._session = session
         self._pages = Pages()
 
@@ -62,7 +75,14 @@ class Console:
             except ApiError as error:
                 return self._door(error.status, error.message)
             api = Api(self._app, headers)
-            visit = Visit(request, api, caller, self._pages, signs_in=self._session.signs_in)
+            visit = Visit(
+                request,
+                api,
+                caller,
+                self._pages,
+                is_operator=self._operators.has(caller),
+                signs_in=self._session.signs_in,
+            )
             try:
                 return await handler(visit)
             except (ApiError, Refused) as refused:

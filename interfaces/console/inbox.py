@@ -63,6 +63,7 @@ async def decide(api: Api, person: str, form: Sequence[tuple[str, str]]) -> Sequ
             {"approvalId": id, "decision": fields.get("do", ""), "payloadDigest": digest, **decision}
         )
     answer = await api.post(f"{_APPROVALS}/decisions", {"decisions": decisions}, fields.get("key", ""))
+    await api.settle(_APPROVALS, limit=1)
     return [
         f"{each['approvalId']}.{each['approval']['status'] if 'approval' in each else each['error']['code']}"
         for each in answer["outcomes"]

@@ -19,12 +19,25 @@ _MOST_FORM_BYTES = 256 * 1024
 
 
 class Visit:
-    """Somebody asks for a page, or sends a form; ``api`` answers as to them."""
+    """Somebody asks for a page, or sends a form; ``api`` answers as to them.
 
-    def __init__(self, request: Request, api: Api, caller: Caller, pages: Pages, *, signs_in: bool) -> None:
+    By ``is_operator`` a page tells what it offers; what may be done, the API says.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        api: Api,
+        caller: Caller,
+        pages: Pages,
+        *,
+        is_operator: bool,
+        signs_in: bool,
+    ) -> None:
         self.request = request
         self.api = api
         self.person = caller.person or ""
+        self.is_operator = is_operator
         self._is_of_the_system = caller.tenant == SYSTEM_TENANT
         self._pages = pages
         self._signs_in = signs_in

@@ -82,7 +82,10 @@ class InboxRoutes:
         return json_response({**counts, "overdue": await self._count(caller, overdue)})
 
     async def decide(self, request: Request, caller: Caller) -> Response:
-        """Take several decisions, each with an outcome of its own."""
+        """Take several decisions, each with an outcome of its own.
+
+        The position is behind all of them, and behind whatever another was faster with.
+        """
         body = await read_body(request, DecisionsRequest)
         meta = caused_by(request, caller)
         places = asyncio.Semaphore(_AT_ONCE)
@@ -105,7 +108,9 @@ class InboxRoutes:
         outcomes = await asyncio.gather(
             *(outcome(number, decision) for number, decision in enumerate(body.decisions))
         )
-        return json_response({"outcomes": outcomes})
+        store = self._service.store
+        position = await store.head(store.partition_of(caller.tenant))
+        return json_response({"outcomes": outcomes}, headers={"X-Position": position})
 
     async def _decided(self, meta: Metadata, caller: Caller, decision: OneDecision) -> Mapping[str, Any]:
         if not is_uuid(decision.approval_id):

@@ -1,7 +1,7 @@
 """``X-Min-Position``: a query waits until what it reads has followed the log so far."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,8 +11,8 @@ import pytest
 from starlette.requests import Request
 
 from interfaces.rest.freshness import LONGEST_WAIT_SECONDS, WAIT_SECONDS, wait_of
-from projections.ports import Container, Document
 from tests.harness import OTHER_TENANT, SYSTEM_TENANT, Service, service, settings_in
+from tests.interfaces.slow_documents import SlowDocuments
 
 pytestmark = pytest.mark.anyio
 
@@ -25,23 +25,6 @@ def not_before(answer: httpx.Response, wait: int | None = None) -> dict[str, str
     """The headers of a query that is to see what a command has done."""
     headers = {"X-Min-Position": answer.headers["x-position"]}
     return headers if wait is None else {**headers, "Prefer": f"wait={wait}"}
-
-
-class SlowDocuments:
-    """Holds every write back, of one container or of all."""
-
-    def __init__(self, running: Service, name: str | None, seconds: float) -> None:
-        documents = running.container.stores.documents
-        self.released = anyio.Event()
-        self._put = documents.put
-        self._name, self._seconds = name, seconds
-        documents.put = self.put  # type: ignore[method-assign]
-
-    async def put(self, container: Container, documents: Sequence[Document]) -> None:
-        if self._name in (None, container.name):
-            with anyio.move_on_after(self._seconds):
-                await self.released.wait()
-        await self._put(container, documents)
 
 
 @pytest.fixture
@@ -63,6 +46,27 @@ async def test_what_was_just_written_is_read(behind_gateway: Service) -> None:
             fresh = await client.get(APPROVALS, headers=not_before(made))
             assert fresh.status_code == 200
             assert fresh.json()["total"] == number
+
+
+async def test_what_several_decisions_did_is_read_and_who_was_faster_with_another(
+    behind_gateway: Service,
+) -> None:
+    async with behind_gateway.client() as client:
+        made = [await client.post(APPROVALS, json=DEAL) for _ in range(3)]
+        await behind_gateway.caught_up()
+        SlowDocuments(behind_gateway, "hitl_approvals", 0.3)
+        ids = [each.json()["id"] for each in made]
+        decisions = [{"approvalId": id, "decision": "approve", "decidedBy": "ada"} for id in ids[:2]]
+        both = await client.post(f"{APPROVALS}/decisions", json={"decisions": decisions})
+        assert (await client.get(APPROVALS, params={"status": "pending"})).json()["total"] == 3
+        left = await client.get(APPROVALS, params={"status": "pending"}, headers=not_before(both))
+        assert left.json()["total"] == 1
+        await client.post(f"{APPROVALS}/{ids[2]}/reject", json={"decidedBy": "bob"})
+        late = {"approvalId": ids[2], "decision": "approve", "decidedBy": "ada"}
+        refused = await client.post(f"{APPROVALS}/decisions", json={"decisions": [late]})
+        assert refused.json()["outcomes"][0]["status"] == 409
+        left = await client.get(f"{APPROVALS}/{ids[2]}", headers=not_before(refused))
+        assert left.json()["decidedBy"] == "bob"
 
 
 async def test_what_has_not_come_in_time_is_not_yet(unprojected: Service) -> None:

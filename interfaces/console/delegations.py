@@ -1,0 +1,80 @@
+"""Who decides for whom while they are away, out of the API's answers."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from domain.values import is_uuid
+from interfaces.console.api import Api, Document, Refused
+from interfaces.console.audit import as_instant
+
+_DELEGATIONS = "/hitl/delegations"
+_SHOWN = 50
+_LOOKED_AT = 200
+_FIELDS = ("by", "to", "startsAt", "endsAt", "reason")
+_TIMES = ("startsAt", "endsAt")
+
+
+async def of_somebody(api: Api, person: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+    """What a person has delegated, and what was delegated to them; of nobody, all that there is."""
+    if not person:
+        return {"whose": "", "given": await _page(api, query, "given"), "taken": None}
+    return {
+        "whose": person,
+        "given": await _page(api, query, "given", by=person),
+        "taken": await _page(api, query, "taken", to=person),
+    }
+
+
+async def principals_of(api: Api, person: str) -> Sequence[str]:
+    """For whom a person may decide now, also by way of others, as far as their newest delegations tell."""
+    now, found, pending = datetime.now(UTC), set[str](), [person] if person else []
+    while pending:
+        to = pending.pop()
+        for each in (await api.get(_DELEGATIONS, to=to, limit=_LOOKED_AT))["delegations"]:
+            if _state_of(each, now) == "in force" and each["by"] not in {person, *found}:
+                found.add(each["by"])
+                pending.append(each["by"])
+    return sorted(found)
+
+
+async def act(api: Api, form: Mapping[str, str]) -> None:
+    """Carry out what a form of the page asks for.
+
+    Raises:
+        Refused: the API did not.
+    """
+    what, _, id = form.get("do", "").partition(" ")
+    if what == "delegate":
+        filled = {name: form.get(name, "").strip() for name in _FIELDS}
+        body = {
+            name: as_instant(value) if name in _TIMES else value for name, value in filled.items() if value
+        }
+        await api.post(_DELEGATIONS, body, form.get("key", ""))
+    elif what == "end" and is_uuid(id):
+        await api.delete(f"{_DELEGATIONS}/{id}", form.get("key", ""))
+    else:
+        raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
+    await api.settle(_DELEGATIONS, limit=1)
+
+
+async def _page(api: Api, query: Mapping[str, str], name: str, **whose: str) -> Document:
+    """A page of one of the lists, each with a place of its own in the address."""
+    cursor = {"cursor": query[name]} if query.get(name) else {}
+    page = await api.get(_DELEGATIONS, limit=_SHOWN, **whose, **cursor)
+    now, following = datetime.now(UTC), page["nextCursor"]
+    others = {each: value for each, value in query.items() if each != name}
+    return Document(
+        delegations=[Document(each, state=_state_of(each, now)) for each in page["delegations"]],
+        total=page["total"],
+        following=urlencode({**others, name: following}) if following else None,
+    )
+
+
+def _state_of(delegation: Mapping[str, Any], now: datetime) -> str:
+    if delegation["endedAt"]:
+        return "taken back"
+    if datetime.fromisoformat(delegation["endsAt"]) <= now:
+        return "over"
+    return "to come" if datetime.fromisoformat(delegation["startsAt"]) > now else "in force"
