@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from domain.values import is_uuid
 from interfaces.console.api import Api, Document, Refused
-from interfaces.console.audit import as_instant, as_local
+from interfaces.console.filters import place_of
 from interfaces.console.jobs import is_name
+from interfaces.console.moments import as_instant, as_local
 
 _PATHS = {"workflow": "/workflows", "approval": "/hitl/approvals", "job": "/jobs"}
 """What can be seen as it once was, by the name that the trail has for it."""
@@ -25,9 +26,9 @@ async def thing(api: Api, kind: str, id: str, query: Mapping[str, str]) -> Mappi
         Refused: there is no such thing, or that is no version or moment.
     """
     path = _path_of(kind, id)
-    cursor = {"cursor": query["cursor"]} if query.get("cursor") else {}
-    page = await api.get(f"{path}/events", limit=_EVENTS, **cursor)
-    events, following = page["events"], page["nextCursor"]
+    place = place_of(query, {})
+    page = await api.get(f"{path}/events", limit=_EVENTS, **place.asked)
+    events = page["events"]
     newest = int(page["total"])
     moment = as_instant(query.get("at", "").strip())
     version = query.get("version", "").strip()
@@ -56,7 +57,7 @@ async def thing(api: Api, kind: str, id: str, query: Mapping[str, str]) -> Mappi
         "event": next((each for each in events if str(each["version"]) == version), None),
         "changes": _changes(before or {}, then or {}) if version != "0" and not gone else (),
         "gone": gone,
-        "following": urlencode({"cursor": following}) if following else None,
+        "pages": place.links(page["nextCursor"]),
     }
 
 
