@@ -32,7 +32,7 @@ from domain.workflow.sizes import (
     size_of,
 )
 from domain.workflow.state import UNDER_WAY, Workflow, evolve
-from domain.workflow.step import Step
+from domain.workflow.step import CHILD, Step
 
 
 class Turn:
@@ -249,7 +249,7 @@ class Turn:
                 deadline_at=self.deadline(step.work),
                 item=step.item,
                 depth=self.state.depth,
-                breadth=self.state.children_breadth if step.work.kind == "workflow" else 1,
+                breadth=self.state.children_breadth if step.work.kind == CHILD else 1,
                 reason=reason,
             )
         )
