@@ -3,65 +3,58 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from interfaces.console.api import Api, Refused
+from interfaces.console import retrying
+from interfaces.console.api import Api, Document
 from interfaces.console.drawing import drawing_of
+from interfaces.console.filters import Links, place_of
+from interfaces.console.workflow_orders import orders_of, step_orders_of
 
-_PAGE = 50
-_EVENTS = 100
-
-ORDERS: Mapping[str, Sequence[str]] = {
-    "pause": ("pending", "running", "compensating"),
-    "resume": ("paused",),
-    "cancel": ("pending", "running", "paused"),
-    "retry": ("failed", "cancelled", "compensated", "compensation_failed"),
-}
-"""In which states an order is offered; whether it may be carried out, the API says."""
-
-_NEED_REASON = ("pause", "cancel", "skip")
-_OPEN = ("pending", "running", "retrying")
+_LISTS: Mapping[str, int] = {"events": 50, "executions": 20, "steps": 50}
+"""How many of each are on a page; each turns its own pages."""
 
 
-async def one(api: Api, id: str) -> Mapping[str, Any]:
-    """A workflow: how far it is, its steps, what happened to it, and what can be done with it."""
+async def one(
+    api: Api, id: str, query: Mapping[str, str], form: Mapping[str, str] | None = None
+) -> Mapping[str, Any]:
+    """A workflow: how far it is, its steps, what happened to it, and what can be done with it.
+
+    ``form`` is one that was refused: what was filled in is there again.
+    """
     workflow = await api.get(f"/workflows/{id}")
-    events = await api.get(f"/workflows/{id}/events", limit=_EVENTS)
-    status = workflow["status"]
+    events, event_pages = await _listed(api, id, "events", query)
+    executions, execution_pages = await _listed(api, id, "executions", query)
+    more, more_pages = await _listed(api, id, "steps", query)
+    planned = {step["stepId"] for step in workflow["steps"]}
+    unplanned = sorted((step for step in more["steps"] if step["stepId"] not in planned), key=_place_in_plan)
+    orders, status = orders_of(workflow), workflow["status"]
     return {
         "workflow": workflow,
         "progress": await api.get(f"/workflows/{id}/progress"),
         "drawing": drawing_of(workflow["steps"]),
-        "executions": (await api.get(f"/workflows/{id}/executions", limit=_PAGE))["executions"],
+        "executions": executions["executions"],
+        "execution_pages": execution_pages,
         "events": events["events"],
-        "orders": [name for name, states in ORDERS.items() if status in states],
-        "step_orders": {step["stepId"]: _orders_of(step, status) for step in workflow["steps"]},
+        "event_pages": event_pages,
+        "unplanned": unplanned,
+        "unplanned_total": more["total"] - len(planned),
+        "unplanned_pages": more_pages,
+        "orders": orders,
+        "again": await retrying.asked_of(api, workflow) if "retry" in orders else None,
+        "step_orders": {
+            step["stepId"]: step_orders_of(step, status) for step in (*workflow["steps"], *unplanned)
+        },
+        "given": Document(form or {}),
+        "given_to": (form or {}).get("do", "").partition(" ")[2],
     }
 
 
-async def order(api: Api, id: str, form: Mapping[str, str]) -> None:
-    """Carry out what a form of the workflow's page asks for: of it, or of one of its steps.
-
-    Raises:
-        Refused: the API did not, or it was no order.
-    """
-    what, _, step = form.get("do", "").partition(" ")
-    if step:
-        if what not in ("retry", "skip"):
-            raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
-        steps = (await api.get(f"/workflows/{id}"))["steps"]
-        if step not in [each["stepId"] for each in steps]:
-            raise Refused(404, "NOT_FOUND", "the workflow has no such step")
-        path = f"/workflows/{id}/steps/{step}/{what}"
-    elif what in ORDERS:
-        path = f"/workflows/{id}/{what}"
-    else:
-        raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
-    body = {"reason": form.get("reason", "").strip()} if what in _NEED_REASON else {}
-    await api.post(path, body, form.get("key", ""))
-    await api.settle(f"/workflows/{id}")
+def _place_in_plan(step: Mapping[str, Any]) -> tuple[str, int]:
+    """Items of a step in the order of its elements: those that were begun at once have none in a list."""
+    return step["stepType"].partition("[")[0], step["item"] or 0
 
 
-def _orders_of(step: Mapping[str, Any], workflow: str) -> Sequence[str]:
-    if step.get("item") is not None or workflow not in ("pending", "running", "paused"):
-        return ()
-    retried = ("retry",) if step["status"] in ("failed", "retrying") else ()
-    return (*retried, *(("skip",) if step["status"] in _OPEN else ()))
+async def _listed(api: Api, id: str, name: str, query: Mapping[str, str]) -> tuple[Mapping[str, Any], Links]:
+    others: Sequence[str] = [each for each in _LISTS if each != name and query.get(each)]
+    place = place_of(query, {each: query[each] for each in others}, name)
+    page = await api.get(f"/workflows/{id}/{name}", limit=_LISTS[name], **place.asked)
+    return page, place.links(page["nextCursor"])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from interfaces.console import one_workflow, starting, workflows
+from interfaces.console import one_workflow, starting, workflow_orders, workflows
 from interfaces.console.api import Document, Refused
 from interfaces.console.visit import HOME, Handler, Visit
 
@@ -53,20 +53,20 @@ async def start(visit: Visit) -> Response:
     return visit.goes_to(f"{_ALL}/{id}")
 
 
-async def show_one(visit: Visit, refused: Refused | None = None) -> Response:
+async def show_one(visit: Visit) -> Response:
     """One workflow."""
-    return visit.page(
-        "workflows/one.html", await one_workflow.one(visit.api, visit.id_of("workflow")), refused
-    )
+    context = await one_workflow.one(visit.api, visit.id_of("workflow"), visit.query)
+    return visit.page("workflows/one.html", context)
 
 
 async def order(visit: Visit) -> Response:
-    """What a form of its page asks for."""
-    id = visit.id_of("workflow")
+    """What a form of its page asks for; where that is refused, what was filled in is there again."""
+    id, form = visit.id_of("workflow"), dict(await visit.form())
     try:
-        await one_workflow.order(visit.api, id, dict(await visit.form()))
+        await workflow_orders.order(visit.api, id, form)
     except Refused as refused:
-        return await show_one(visit, refused)
+        context = await one_workflow.one(visit.api, id, visit.query, form)
+        return visit.page("workflows/one.html", context, refused)
     return visit.goes_to(f"{_ALL}/{id}")
 
 
