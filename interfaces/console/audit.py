@@ -11,6 +11,7 @@ from interfaces.console.api import Api, Refused
 from interfaces.console.filters import filters_of, place_of, shown_of
 
 FILTERS = ("type", "aggregateId", "actor", "correlationId", "after", "before")
+_NEWEST_FIRST = {"order": "desc"}
 _PAGE = 50
 _STRETCHES = 4
 _FOUND = 100
@@ -18,19 +19,22 @@ _NOT_MANY_AGO = (("hour", timedelta(hours=1)), ("day", timedelta(days=1)), ("wee
 
 
 async def trail(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
-    """A page of the events that filters leave, in the log's order, and where the chain ends."""
-    filters = filters_of(query, FILTERS)
-    place, now = place_of(query, filters), datetime.now(UTC)
-    page = await api.get("/audit/events", limit=_PAGE, **filters, **place.asked)
+    """A page of the events that filters leave, the newest first or in the log's order, and where the chain
+    ends."""
+    filters, order = filters_of(query, FILTERS), filters_of(query, ("order",))
+    place, now = place_of(query, {**filters, **order}), datetime.now(UTC)
+    asked = {**_NEWEST_FIRST, **order, **filters, **place.asked}
+    page = await api.get("/audit/events", limit=_PAGE, **asked)
     return {
         "events": page["events"],
         "total": page["total"],
         "head": await api.get("/audit/head"),
         "shown": shown_of(filters),
+        "is_newest_first": asked["order"] != "asc",
         "address": urlencode(filters),
         "pages": place.links(page["nextCursor"]),
         "recent": {
-            name: urlencode({**filters, "after": f"{now - ago:%Y-%m-%dT%H:%M:%SZ}"})
+            name: urlencode({**filters, **order, "after": f"{now - ago:%Y-%m-%dT%H:%M:%SZ}"})
             for name, ago in _NOT_MANY_AGO
         },
     }
