@@ -151,6 +151,7 @@ class RetryWorkflow(Command):
     workflow_id: str
     from_step: str | None = None
     input: Mapping[str, Any] | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +175,7 @@ class ResumeWorkflow(Command):
     """Let a paused workflow go on."""
 
     workflow_id: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +202,7 @@ class RetryStep(Command):
 
     workflow_id: str
     step_id: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

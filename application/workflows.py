@@ -247,17 +247,19 @@ _DECISIONS: Mapping[type[Command], Decide] = {
         state, execution_id=command.execution_id, now=max(now, command.due_at)
     ),
     RetryWorkflow: lambda state, command, now: workflow.retry(
-        state, from_step=command.from_step, input=command.input, now=now
+        state, from_step=command.from_step, input=command.input, reason=command.reason, now=now
     ),
     CancelWorkflow: lambda state, command, now: workflow.cancel(state, reason=command.reason, now=now),
     PauseWorkflow: lambda state, command, now: workflow.pause(state, reason=command.reason, now=now),
-    ResumeWorkflow: lambda state, command, now: workflow.resume(state, now=now),
+    ResumeWorkflow: lambda state, command, now: workflow.resume(state, reason=command.reason, now=now),
     SkipStep: lambda state, command, now: workflow.skip_step(
         state, step_id=command.step_id, reason=command.reason, now=now
     ),
     CompleteStepByHand: lambda state, command, now: workflow.complete_by_hand(
         state, step_id=command.step_id, result=command.result, now=now
     ),
-    RetryStep: lambda state, command, now: workflow.retry_step(state, step_id=command.step_id, now=now),
+    RetryStep: lambda state, command, now: workflow.retry_step(
+        state, step_id=command.step_id, reason=command.reason, now=now
+    ),
 }
 """What is asked of a workflow that is there, and the rule that decides on it."""

@@ -38,6 +38,10 @@ SAID: Mapping[str, Said] = {
     "workflow.paused": Said("reason"),
     "workflow.cancelled": Said("reason"),
     "workflow.step_skipped": Said("reason"),
+    "workflow.resumed": Said("reason"),
+    "workflow.retried": Said("reason"),
+    "workflow.step_dispatched": Said("reason"),
+    "workflow.step_mapped": Said("reason"),
 }
 """By the event's type. What a policy of the service says by itself is nobody's."""
 

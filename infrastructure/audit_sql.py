@@ -62,6 +62,11 @@ def where(wanted: Wanted, value: Callable[[str], str], *, walked: bool) -> tuple
     return " AND ".join(conditions), values
 
 
+def in_order(newest_first: bool) -> str:
+    """The order of a page."""
+    return f"ORDER BY position{' DESC' if newest_first else ''}"
+
+
 def indexed(row: Sequence[Any]) -> Indexed:
     """What is kept of an event, out of a row of ``rows``."""
     return Indexed(**dict(zip(NAMES, row, strict=True)))

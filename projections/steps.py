@@ -10,6 +10,7 @@ from domain.definition import StepDefinition
 from domain.event import Event, Recorded
 from domain.values import timestamp
 from domain.workflow import (
+    CHILD,
     StepCancelled,
     StepCompleted,
     StepDispatched,
@@ -19,6 +20,7 @@ from domain.workflow import (
     WorkflowEvent,
     WorkflowRetried,
     WorkflowStarted,
+    child_id_of,
     step_id_of,
 )
 from domain.workflow.step import COMPENSATION
@@ -125,6 +127,8 @@ def changed_step(step: Json, event: StepEvent) -> Json:
                 "reason": event.reason,
                 "completedAt": timestamp(event.failed_at),
             }
+            if event.reason == "rejected":
+                failed.pop("childWorkflowId", None)  # it never began
             if event.retry_at is None:
                 return failed
             return failed | {"status": "retrying", "retryAt": timestamp(event.retry_at)}
@@ -151,12 +155,15 @@ def _begun(step: Json, event: StepDispatched | StepMapped) -> Json:
         begun["deadlineAt"] = timestamp(event.deadline_at)
     if isinstance(event, StepMapped):
         begun["items"] = len(event.elements)
-    elif event.input:
+        return begun
+    if event.kind == CHILD:
+        begun["childWorkflowId"] = child_id_of(event.step_id, event.attempt)
+    if event.input:
         begun["input"] = event.input
     return begun
 
 
-_OF_THE_ATTEMPT_BEFORE = ("result", "error", "completedAt", "deadlineAt", "input")
+_OF_THE_ATTEMPT_BEFORE = ("result", "error", "completedAt", "deadlineAt", "input", "childWorkflowId")
 
 
 def changed_steps(steps: Sequence[Json], event: StepEvent) -> list[Json]:

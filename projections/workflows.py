@@ -77,6 +77,8 @@ def _started(event: WorkflowStarted, tenant: str, now: str) -> Json:
     }
     if event.deadline_at is not None:
         workflow["deadlineAt"] = timestamp(event.deadline_at)
+    if event.parent is not None:
+        workflow["parent"] = {"workflowId": event.parent.workflow_id, "stepId": event.parent.step_id}
     return workflow
 
 

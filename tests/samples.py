@@ -113,6 +113,7 @@ _EVENTS: tuple[Event, ...] = (
         item=1,
         depth=2,
         breadth=40,
+        reason="the line was busy",
     ),
     StepMapped(
         workflow_id="w-1",
@@ -123,6 +124,7 @@ _EVENTS: tuple[Event, ...] = (
         attempt=1,
         mapped_at=NOW,
         deadline_at=after(minutes=60),
+        reason="the list was wrong",
     ),
     StepCompleted(
         workflow_id="w-1",
@@ -195,7 +197,9 @@ _EVENTS: tuple[Event, ...] = (
         parent=STEP,
     ),
     WorkflowPaused(workflow_id="w-1", execution_id="execution-1", reason="audit", paused_at=after(minutes=3)),
-    WorkflowResumed(workflow_id="w-1", execution_id="execution-1", resumed_at=after(minutes=4)),
+    WorkflowResumed(
+        workflow_id="w-1", execution_id="execution-1", resumed_at=after(minutes=4), reason="it is over"
+    ),
     WorkflowRetried(
         workflow_id="w-1",
         execution_id="execution-2",
@@ -206,6 +210,7 @@ _EVENTS: tuple[Event, ...] = (
         input={"reason": "lost"},
         deadline_at=after(minutes=60),
         compensates=True,
+        reason="the CRM is back",
     ),
     CompensationBegan(workflow_id="w-1", execution_id="execution-1", began_at=after(minutes=5)),
     WorkflowCompensated(
@@ -316,6 +321,17 @@ _AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
         failed_at=after(minutes=3),
         announced_as="workflow.opportunity.analysis.failed",
     ),
+    StepMapped(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        step_id="step-2",
+        step_type="each_contact",
+        elements=("ann", {"name": "bob"}, 3),
+        attempt=1,
+        mapped_at=NOW,
+        deadline_at=after(minutes=60),
+    ),
+    WorkflowResumed(workflow_id="w-1", execution_id="execution-1", resumed_at=after(minutes=4)),
     WorkflowRetried(
         workflow_id="w-1",
         execution_id="execution-2",
@@ -325,11 +341,41 @@ _AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
     ),
 )
 
+_AS_READ_FROM_VERSION_2: tuple[Event, ...] = (
+    StepDispatched(
+        workflow_id="w-1",
+        opportunity_id="opp-1",
+        execution_id="execution-1",
+        step_id="step-1",
+        step_type="each_contact[1]",
+        kind="task",
+        parameters={"queue": "calls"},
+        input={"contact": "bob"},
+        attempt=1,
+        dispatched_at=NOW,
+        deadline_at=after(minutes=15),
+        item=1,
+        depth=2,
+        breadth=40,
+    ),
+    WorkflowRetried(
+        workflow_id="w-1",
+        execution_id="execution-2",
+        previous_execution_id="execution-1",
+        attempt=2,
+        retried_at=after(minutes=20),
+        again=("forecast", "each_contact"),
+        input={"reason": "lost"},
+        deadline_at=after(minutes=60),
+        compensates=True,
+    ),
+)
+
 OLDER: dict[tuple[str, int], Event] = {
     (event.TOPIC, version): event
     for version, events in [
         (1, (*_AS_READ_FROM_VERSION_1, *APPROVALS_FROM_VERSION_1, *JOBS_AS_READ_FROM_VERSION_1)),
-        (2, APPROVALS_FROM_VERSION_2),
+        (2, (*_AS_READ_FROM_VERSION_2, *APPROVALS_FROM_VERSION_2)),
     ]
     for event in events
 }

@@ -97,8 +97,10 @@ class IndexReader(Protocol):
     """The index beside the log, as it is asked. Positions are in the order of a partition, and a tenant's
     events are in one partition. All raise StoreUnavailable when the store is away."""
 
-    async def page(self, wanted: Wanted, *, beyond: int, limit: int) -> Sequence[Indexed]:
-        """Up to ``limit`` events whose position is beyond one, in the log's order."""
+    async def page(
+        self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
+    ) -> Sequence[Indexed]:
+        """Up to ``limit`` events whose position is beyond one, in the log's order or against it."""
         ...
 
     async def count(self, wanted: Wanted) -> int:

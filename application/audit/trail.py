@@ -39,7 +39,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some events in the log's order; ``beyond`` leads on, if there are more."""
+    """Some events; ``beyond`` leads on, if there are more."""
 
     events: Sequence[Found]
     total: int
@@ -72,9 +72,14 @@ class Trail:
         self._anchors = anchors
         self._reads = reads
 
-    async def page(self, wanted: Wanted, *, beyond: int, limit: int) -> Page:
-        """Up to ``limit`` events after a position."""
-        rows = await self._index.page(wanted, beyond=beyond, limit=limit + 1)
+    async def page(self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False) -> Page:
+        """Up to ``limit`` events after a position; against the log's order, before it, or from the end on."""
+        if newest_first:
+            rows = await self._index.page(
+                _up_to(wanted, beyond), beyond=0, limit=limit + 1, newest_first=True
+            )
+        else:
+            rows = await self._index.page(wanted, beyond=beyond, limit=limit + 1)
         total = await self._index.count(wanted)
         more = rows[limit - 1].position if len(rows) > limit else None
         return Page(await self._found(wanted.tenant, rows[:limit]), total, more)
@@ -126,6 +131,12 @@ class Trail:
             return [_found(row, entries.get(row.position), self._reads) for row in rows]
 
         return await run_sync(read)
+
+
+def _up_to(wanted: Wanted, position: int) -> Wanted:
+    if not position or (wanted.before_position is not None and wanted.before_position <= position):
+        return wanted
+    return msgspec.structs.replace(wanted, before_position=position)
 
 
 def _found(row: Indexed, entry: Entry | None, reads: Reads) -> Found:

@@ -11,17 +11,17 @@ from application.commands import CancelWorkflow, Command, CompleteStep, FailStep
 from application.policies.reaction import because_of
 from domain.errors import Refusal
 from domain.event import Event, Recorded
-from domain.values import StepRef, derived_id, is_id
+from domain.values import StepRef, is_id
 from domain.workflow import (
+    CHILD,
     StepCancelled,
     StepDispatched,
     StepFailed,
     WorkflowCancelled,
     WorkflowCompleted,
     WorkflowFailed,
+    child_id_of,
 )
-
-KIND = "workflow"
 
 MOST_DEPTH = 8
 """A definition that runs itself ends there."""
@@ -41,7 +41,7 @@ class ChildWorkflows:
         """Steps of this kind, and ends of workflows that a step waits for."""
         match event:
             case StepDispatched() | StepCancelled() | StepFailed():
-                return event.kind == KIND
+                return event.kind == CHILD
             case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
                 return event.parent is not None
         return False
@@ -133,8 +133,3 @@ class ChildWorkflows:
             error=error,
             reason="rejected",
         )
-
-
-def child_id_of(step_id: str, attempt: int) -> str:
-    """The id of the workflow that a dispatch of a step starts."""
-    return derived_id("child", step_id, str(attempt))

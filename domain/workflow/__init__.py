@@ -39,7 +39,7 @@ from domain.workflow.events import (
 from domain.workflow.orders import cancel, complete_by_hand, pause, resume, retry, retry_step, skip_step
 from domain.workflow.starting import queue, start
 from domain.workflow.state import Workflow, evolve
-from domain.workflow.step import Items, Step, execution_id_of, item_type, step_id_of
+from domain.workflow.step import CHILD, Items, Step, child_id_of, execution_id_of, item_type, step_id_of
 
 WorkflowEvent = (
     WorkflowQueued
@@ -69,6 +69,7 @@ def workflow_stream(tenant: str, workflow_id: str) -> str:
 
 
 __all__ = [
+    "CHILD",
     "CompensationBegan",
     "CompensationFailed",
     "Items",
@@ -91,6 +92,7 @@ __all__ = [
     "WorkflowRetried",
     "WorkflowStarted",
     "cancel",
+    "child_id_of",
     "complete_by_hand",
     "complete_step",
     "evolve",

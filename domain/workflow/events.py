@@ -78,9 +78,12 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     breadth: int = 1
 
 
-@stored_as("workflow.step_dispatched", version=2, upcasters={1: _dispatched_2})
+@stored_as("workflow.step_dispatched", version=3, upcasters={1: _dispatched_2, 2: lambda stored: stored})
 class StepDispatched(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A step is to be carried out as its ``kind`` says; without an answer it fails at ``deadline_at``."""
+    """A step is to be carried out as its ``kind`` says; without an answer it fails at ``deadline_at``.
+
+    ``reason`` is why somebody has it tried again.
+    """
 
     workflow_id: str
     opportunity_id: str | None = None
@@ -96,11 +99,12 @@ class StepDispatched(Event, frozen=True, kw_only=True, omit_defaults=True):
     item: int | None = None
     depth: int = 0
     breadth: int = 1
+    reason: str | None = None
 
 
-@stored_as("workflow.step_mapped")
+@stored_as("workflow.step_mapped", version=2, upcasters={1: lambda stored: stored})
 class StepMapped(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A ``map`` step has found the elements that it is to do its work for."""
+    """A ``map`` step has found the elements that it is to do its work for; ``reason`` as for a dispatch."""
 
     workflow_id: str
     execution_id: str
@@ -110,6 +114,7 @@ class StepMapped(Event, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int
     mapped_at: datetime
     deadline_at: datetime | None = None
+    reason: str | None = None
 
 
 @stored_as("workflow.step_completed", version=2, upcasters={1: lambda stored: stored})
@@ -220,16 +225,17 @@ class WorkflowPaused(Event, frozen=True, kw_only=True, omit_defaults=True):
     paused_at: datetime
 
 
-@stored_as("workflow.resumed")
+@stored_as("workflow.resumed", version=2, upcasters={1: lambda stored: stored})
 class WorkflowResumed(Event, frozen=True, kw_only=True, omit_defaults=True):
     """It goes on."""
 
     workflow_id: str
     execution_id: str
     resumed_at: datetime
+    reason: str | None = None
 
 
-@stored_as("workflow.retried", version=2, upcasters={1: lambda stored: stored})
+@stored_as("workflow.retried", version=3, upcasters={1: lambda stored: stored, 2: lambda stored: stored})
 class WorkflowRetried(Event, frozen=True, kw_only=True, omit_defaults=True):
     """The next execution was opened, in which the steps of ``again`` begin anew; or, where it
     ``compensates``, the compensations that have failed.
@@ -244,6 +250,7 @@ class WorkflowRetried(Event, frozen=True, kw_only=True, omit_defaults=True):
     input: Mapping[str, Any] | None = None
     deadline_at: datetime | None = None
     compensates: bool = False
+    reason: str | None = None
 
 
 @stored_as("workflow.compensation_began")

@@ -19,7 +19,7 @@ _MOST_BYTES_AT_ONCE = 4 * 1024 * 1024
 """Of items with large inputs fewer are begun in a turn: all of it is one append."""
 
 
-def begin(turn: "Turn", step: Step, definition: StepDefinition) -> None:
+def begin(turn: "Turn", step: Step, definition: StepDefinition, reason: str | None) -> None:
     """Find the elements, and begin with the first of them."""
     assert definition.map is not None
     try:
@@ -37,6 +37,7 @@ def begin(turn: "Turn", step: Step, definition: StepDefinition) -> None:
             attempt=step.attempt + 1,
             mapped_at=turn.now,
             deadline_at=turn.deadline(definition),
+            reason=reason,
         )
     )
     if error:

@@ -31,6 +31,7 @@ def retry(
     now: datetime,
     from_step: str | None = None,
     input: Mapping[str, Any] | None = None,
+    reason: str | None = None,
 ) -> tuple[Event, ...]:
     """Open the next execution: what failed is done again, what is completed is kept.
 
@@ -73,6 +74,7 @@ def retry(
             input=input,
             deadline_at=None if deadline is None else now + timedelta(seconds=deadline),
             compensates=compensates,
+            reason=reason,
         )
     )
     turn.catch_up()
@@ -122,7 +124,7 @@ def pause(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
     )
 
 
-def resume(state: Workflow, *, now: datetime) -> tuple[Event, ...]:
+def resume(state: Workflow, *, now: datetime, reason: str | None = None) -> tuple[Event, ...]:
     """Go on: whatever has become due meanwhile is dispatched.
 
     Raises:
@@ -133,7 +135,9 @@ def resume(state: Workflow, *, now: datetime) -> tuple[Event, ...]:
         return ()
     turn = Turn(state, now)
     turn.happened(
-        WorkflowResumed(workflow_id=state.workflow_id, execution_id=state.execution_id, resumed_at=now)
+        WorkflowResumed(
+            workflow_id=state.workflow_id, execution_id=state.execution_id, resumed_at=now, reason=reason
+        )
     )
     turn.catch_up()
     return turn.go_on().events
@@ -177,7 +181,9 @@ def complete_by_hand(state: Workflow, *, step_id: str, result: Any, now: datetim
     return turn.go_on(turn.state.steps[step.step_type]).events
 
 
-def retry_step(state: Workflow, *, step_id: str, now: datetime) -> tuple[Event, ...]:
+def retry_step(
+    state: Workflow, *, step_id: str, now: datetime, reason: str | None = None
+) -> tuple[Event, ...]:
     """Try one failed step of a running workflow again, at once.
 
     Raises:
@@ -190,7 +196,7 @@ def retry_step(state: Workflow, *, step_id: str, now: datetime) -> tuple[Event, 
     if step.status not in ("failed", "retrying"):
         raise StepNotOpen(f"the step is {step.status}, not failed", {"status": step.status})
     turn = Turn(state, now)
-    turn.dispatch(step)
+    turn.dispatch(step, reason)
     return turn.go_on(turn.state.steps[step.step_type]).events
 
 

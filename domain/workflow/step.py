@@ -15,6 +15,9 @@ ENDED: tuple[StepStatus, ...] = ("completed", "failed", "skipped", "cancelled")
 
 COMPENSATION = ".compensation"
 
+CHILD = "workflow"
+"""The kind of a step for which another workflow is run."""
+
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
     """How far a ``map`` step is with its elements. Those below ``next`` have been begun in this execution,
@@ -70,6 +73,11 @@ def step_id_of(workflow_id: str, step_type: str) -> str:
 def execution_id_of(workflow_id: str, attempt: int) -> str:
     """The id of an execution."""
     return derived_id("execution", workflow_id, str(attempt))
+
+
+def child_id_of(step_id: str, attempt: int) -> str:
+    """The id of the workflow that a dispatch of a step starts."""
+    return derived_id("child", step_id, str(attempt))
 
 
 def item_type(step_type: str, item: int) -> str:

@@ -32,7 +32,7 @@ from domain.workflow.sizes import (
     size_of,
 )
 from domain.workflow.state import UNDER_WAY, Workflow, evolve
-from domain.workflow.step import Step
+from domain.workflow.step import CHILD, Step
 
 
 class Turn:
@@ -150,10 +150,10 @@ class Turn:
             if step.status in ("running", "retrying") and items_of in (None, step.item_of):
                 self.cancel(step)
 
-    def dispatch(self, step: Step) -> None:
+    def dispatch(self, step: Step, reason: str | None = None) -> None:
         """Hand a step out; where its input cannot be made, it has failed by that."""
         if step.work.kind == MAP and isinstance(step.work, StepDefinition):
-            map_items.begin(self, step, step.work)
+            map_items.begin(self, step, step.work, reason)
             return
         try:
             input = mapped(step.work.input, self.context(step))
@@ -162,7 +162,7 @@ class Turn:
         except BadExpression as bad:
             input, size, error = {}, 0, str(bad)
         self.dispatched_bytes += size
-        self._dispatch(step, {} if error else input)
+        self._dispatch(step, {} if error else input, reason)
         if error:
             self.fail(self.state.steps[step.step_type], error, "rejected")
 
@@ -233,7 +233,7 @@ class Turn:
         except BadExpression as error:
             self.fail(step, str(error), "rejected")
 
-    def _dispatch(self, step: Step, input: dict[str, Any]) -> None:
+    def _dispatch(self, step: Step, input: dict[str, Any], reason: str | None) -> None:
         self.happened(
             StepDispatched(
                 workflow_id=self.state.workflow_id,
@@ -249,7 +249,8 @@ class Turn:
                 deadline_at=self.deadline(step.work),
                 item=step.item,
                 depth=self.state.depth,
-                breadth=self.state.children_breadth if step.work.kind == "workflow" else 1,
+                breadth=self.state.children_breadth if step.work.kind == CHILD else 1,
+                reason=reason,
             )
         )
 

@@ -31,10 +31,13 @@ class CosmosAuditIndex:
         place = (await self._end(partition)).place
         return None if place is None else place.position
 
-    async def page(self, wanted: Wanted, *, beyond: int, limit: int) -> Sequence[Indexed]:
-        """Up to ``limit`` events whose position is beyond one, in the tenant's order."""
+    async def page(
+        self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
+    ) -> Sequence[Indexed]:
+        """Up to ``limit`` events whose position is beyond one, in the tenant's order or against it."""
         condition, values = _where(wanted, beyond)
-        return await self._rows(wanted.tenant, f"WHERE {condition} ORDER BY c.position", values, limit)
+        order = f"ORDER BY c.position{' DESC' if newest_first else ''}"
+        return await self._rows(wanted.tenant, f"WHERE {condition} {order}", values, limit)
 
     async def count(self, wanted: Wanted) -> int:
         """How many there are."""

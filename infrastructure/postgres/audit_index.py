@@ -17,6 +17,7 @@ from infrastructure.audit_sql import (
     CLOCKS_DIFFER_BY_MICROSECONDS,
     Statements,
     head_of,
+    in_order,
     indexed,
     values_of,
     where,
@@ -104,15 +105,18 @@ class PostgresAuditIndex:
             cursor = await connection.execute(_SEALED_STREAMS, (key_id, after, limit))
             return [row[0] for row in await cursor.fetchall()]
 
-    async def page(self, wanted: Wanted, *, beyond: int, limit: int) -> Sequence[Indexed]:
-        """Up to ``limit`` events whose position is beyond one, in the log's order."""
+    async def page(
+        self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
+    ) -> Sequence[Indexed]:
+        """Up to ``limit`` events whose position is beyond one, in the log's order or against it."""
         async with self._database.connection() as connection:
             found = await _condition(connection, wanted, beyond)
             if found is None:
                 return []
             condition, values = found
+            order = in_order(newest_first)
             return await _rows(
-                connection, f"WHERE {condition} ORDER BY position LIMIT %(most)s", values | {"most": limit}
+                connection, f"WHERE {condition} {order} LIMIT %(most)s", values | {"most": limit}
             )
 
     async def count(self, wanted: Wanted) -> int:

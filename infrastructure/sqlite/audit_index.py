@@ -17,6 +17,7 @@ from infrastructure.audit_sql import (
     CLOCKS_DIFFER_BY_MICROSECONDS,
     Statements,
     head_of,
+    in_order,
     indexed,
     values_of,
     where,
@@ -112,15 +113,18 @@ class SqliteAuditIndex:
         )
         return [row[0] for row in rows]
 
-    async def page(self, wanted: Wanted, *, beyond: int, limit: int) -> Sequence[Indexed]:
-        """Up to ``limit`` events whose position is beyond one, in the log's order."""
+    async def page(
+        self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
+    ) -> Sequence[Indexed]:
+        """Up to ``limit`` events whose position is beyond one, in the log's order or against it."""
 
         def select(connection: sqlite3.Connection) -> list[Indexed]:
             found = _condition(connection, wanted, beyond)
             if found is None:
                 return []
             condition, values = found
-            statement = f"{_sql.rows}WHERE {condition} ORDER BY position LIMIT :most"
+            order = in_order(newest_first)
+            statement = f"{_sql.rows}WHERE {condition} {order} LIMIT :most"
             return [indexed(row) for row in connection.execute(statement, values | {"most": limit})]
 
         return await self._database.read(select)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from interfaces.console import audit, past
-from interfaces.console.api import Document, Refused
+from interfaces.console.api import Refused
+from interfaces.console.filters import filters_of, shown_of
 from interfaces.console.visit import HOME, Handler, Visit
 
 _ALL = f"{HOME}/audit"
@@ -16,9 +17,14 @@ async def show(visit: Visit) -> Response:
     try:
         context = await audit.trail(visit.api, visit.query)
     except Refused as refused:
-        given = Document(audit.filters_of(visit.query))
-        without = await audit.trail(visit.api, {})
-        context = {**without, "events": (), "total": 0, "following": None, "filters": given, "shown": given}
+        shown = shown_of(filters_of(visit.query, audit.FILTERS))
+        context = {
+            **await audit.trail(visit.api, {}),
+            "events": (),
+            "total": 0,
+            "pages": None,
+            "shown": shown,
+        }
         return visit.page("audit/trail.html", context, refused)
     return visit.page("audit/trail.html", context)
 

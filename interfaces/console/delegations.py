@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from domain.values import is_uuid
 from interfaces.console.api import Api, Document, Refused
-from interfaces.console.audit import as_instant
+from interfaces.console.moments import as_instant
 
 _DELEGATIONS = "/hitl/delegations"
 _SHOWN = 50

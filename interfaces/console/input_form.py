@@ -38,6 +38,43 @@ def input_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]
     return {field.name: _value(field, text) for field, text in given.items() if text}
 
 
+def filled_of(fields: Sequence[Field], present: Mapping[str, Any]) -> dict[str, str]:
+    """What stands in the fields of an input that there is."""
+    return {PREFIX + field.name: _text(present[field.name]) for field in fields if field.name in present}
+
+
+def changed_input(
+    fields: Sequence[Field], present: Mapping[str, Any], form: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """The input with what was filled in in place of what it had; nothing where all is as it was.
+
+    Raises:
+        Refused: a field has something that cannot be read.
+    """
+    filled = filled_of(fields, present)
+    changed = [
+        field
+        for field in fields
+        if _flat(form.get(PREFIX + field.name, "")) != _flat(filled.get(PREFIX + field.name, ""))
+    ]
+    if not changed:
+        return None
+    names = [field.name for field in changed]
+    kept = {name: value for name, value in present.items() if name not in names}
+    return kept | input_of(changed, form)
+
+
+def _flat(text: str) -> str:
+    """As a browser may give it back: with other line ends, or in a field that has none."""
+    return text.replace("\r", "").replace("\n", "").strip()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
 def _field(name: str, schema: Mapping[str, Any], is_required: bool) -> Field:
     kind, default = schema.get("type"), schema.get("default")
     options: Sequence[str] = ()
@@ -47,7 +84,7 @@ def _field(name: str, schema: Mapping[str, Any], is_required: bool) -> Field:
         kind, options = "boolean", ("true", "false")
     elif kind not in ("string", "number", "integer"):
         kind = "json"
-    shown = "" if default is None else default if isinstance(default, str) else _json(default)
+    shown = "" if default is None else _text(default)
     return Field(name, kind, is_required, schema.get("description") or "", shown, options)
 
 
@@ -59,7 +96,3 @@ def _value(field: Field, text: str) -> Any:
     except msgspec.DecodeError as error:
         what = {"json": "JSON", "boolean": "true or false"}.get(field.kind, "a number")
         raise Refused(400, "VALIDATION_ERROR", f"{field.name}: must be {what}") from error
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

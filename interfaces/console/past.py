@@ -1,38 +1,71 @@
 """One thing through time: its events, and it as it once was, out of the API's answers."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
 
-from domain.values import is_uuid
 from interfaces.console.api import Api, Document, Refused
-from interfaces.console.audit import as_instant, as_local
-from interfaces.console.jobs import is_name
+from interfaces.console.filters import place_of
+from interfaces.console.moments import as_instant, as_local
+from interfaces.console.things import Thing, thing_of
 
-_PATHS = {"workflow": "/workflows", "approval": "/hitl/approvals", "job": "/jobs"}
-"""What can be seen as it once was, by the name that the trail has for it."""
-
-KINDS = tuple(_PATHS)
 _EVENTS = 100
-_NOTHING_YET = ("WORKFLOW_NOT_FOUND", "HITL_APPROVAL_NOT_FOUND", "JOB_NOT_FOUND")
+_ONE_OF = 20
+"""Events of other things may go by the same name: those of a job's backfills do."""
+
+_NOTHING_YET = (
+    *("WORKFLOW_NOT_FOUND", "HITL_APPROVAL_NOT_FOUND", "JOB_NOT_FOUND"),
+    "BACKFILL_NOT_FOUND",
+)
 
 
 async def thing(api: Api, kind: str, id: str, query: Mapping[str, str]) -> Mapping[str, Any]:
-    """A thing as of a version, or a moment, that the address names, or now; with what was different before.
+    """A thing with its events: as of a version, or a moment, that the address names, or now.
 
     Raises:
         Refused: there is no such thing, or that is no version or moment.
     """
-    path = _path_of(kind, id)
-    cursor = {"cursor": query["cursor"]} if query.get("cursor") else {}
-    page = await api.get(f"{path}/events", limit=_EVENTS, **cursor)
-    events, following = page["events"], page["nextCursor"]
+    found = await thing_of(api, kind, id)
+    place = place_of(query, {})
+    page = await api.get(f"{found.path}/events", limit=_EVENTS, **place.asked)
+    then = (
+        await _then(api, found, page, query) if found.has_past else await _now(api, found.path, page, query)
+    )
+    return {
+        "kind": kind,
+        "id": id,
+        "has_past": found.has_past,
+        "home": found.home(then["then"]),
+        "events": page["events"],
+        "pages": place.links(page["nextCursor"]),
+        **then,
+    }
+
+
+async def _now(api: Api, path: str, page: Mapping[str, Any], query: Mapping[str, str]) -> Mapping[str, Any]:
+    """What has no past to look at: as it is, beside the event that the address names."""
+    version = query.get("version", "").strip()
+    return {
+        "newest": page["total"],
+        "version": version,
+        "is_now": True,
+        "then": await api.get(path),
+        "event": _named(version, page["events"]),
+        "changes": (),
+        "gone": None,
+    }
+
+
+async def _then(
+    api: Api, found: Thing, page: Mapping[str, Any], query: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """A thing as of the version or moment, with what was different before."""
+    events, path = page["events"], found.path
     newest = int(page["total"])
     moment = as_instant(query.get("at", "").strip())
     version = query.get("version", "").strip()
     if not version and moment:
-        version = str(_version_at(moment, events))
+        version = str(await _version_at(api, found, moment, events))
     elif not version:
         version = str(newest)
     is_now = version == str(newest)
@@ -45,26 +78,19 @@ async def thing(api: Api, kind: str, id: str, query: Mapping[str, str]) -> Mappi
             raise
         gone = refused.message
     return {
-        "kind": kind,
-        "id": id,
-        "events": events,
         "newest": newest,
         "version": version,
         "at": as_local(moment),
         "is_now": is_now,
         "then": then,
-        "event": next((each for each in events if str(each["version"]) == version), None),
+        "event": _named(version, events),
         "changes": _changes(before or {}, then or {}) if version != "0" and not gone else (),
         "gone": gone,
-        "following": urlencode({"cursor": following}) if following else None,
     }
 
 
-def _path_of(kind: str, id: str) -> str:
-    is_one = is_name(id) if kind == "job" else is_uuid(id)
-    if kind not in _PATHS or not is_one:
-        raise Refused(404, "NOT_FOUND", "there is no such thing")
-    return f"{_PATHS[kind]}/{quote(id)}"
+def _named(version: str, events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next((each for each in events if str(each["version"]) == version), None)
 
 
 async def _as_of(api: Api, path: str, as_of: str) -> Mapping[str, Any] | None:
@@ -80,16 +106,22 @@ async def _as_of(api: Api, path: str, as_of: str) -> Mapping[str, Any] | None:
     return found
 
 
-def _version_at(moment: str, events: Sequence[Mapping[str, Any]]) -> int:
-    """In which version a thing was at a moment, as far as the events at hand tell.
+async def _version_at(api: Api, found: Thing, moment: str, events: Sequence[Mapping[str, Any]]) -> int:
+    """In which version a thing was at a moment, by the events at hand or else by the trail.
 
     Raises:
         Refused: it is none.
     """
     then = _read(moment)
-    oldest = int(events[-1]["version"]) if events else 1
     past = (int(each["version"]) for each in events if datetime.fromisoformat(each["timestamp"]) <= then)
-    return next(past, oldest - 1)
+    if version := next(past, 0):
+        return version
+    if not events or events[-1]["version"] == 1:
+        return 0
+    until = f"{then + timedelta(milliseconds=1):%Y-%m-%dT%H:%M:%S.%fZ}"
+    asked = {"aggregateId": found.id, "before": until, "order": "desc"}
+    rows = (await api.get("/audit/events", limit=_ONE_OF, **asked))["events"]
+    return next((int(each["version"]) for each in rows if each["aggregate"] == found.kind), 0)
 
 
 def _read(moment: str) -> datetime:
@@ -97,7 +129,7 @@ def _read(moment: str) -> datetime:
         read = datetime.fromisoformat(moment.upper())
     except ValueError as error:
         raise Refused(400, "VALIDATION_ERROR", "at: must be a moment") from error
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+    return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def _before(version: str) -> str:

@@ -1,12 +1,13 @@
-"""Workflows as people see them, and what is done with one, out of the API's answers."""
+"""The workflows of a tenant: a list with filters, and a search, out of the API's answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from interfaces.console.api import Api, Document, Refused
-from interfaces.console.drawing import drawing_of
-from interfaces.console.input_form import fields_of, input_of
+from domain.values import is_uuid
+from interfaces.console.api import Api, Refused
+from interfaces.console.definitions import startable
+from interfaces.console.filters import filters_of, place_of, shown_of
 
 STATUSES = (
     *("pending", "running", "paused", "completed", "failed", "cancelled"),
@@ -14,125 +15,63 @@ STATUSES = (
 )
 _FILTERS = ("status", "definition", "opportunityId", "createdAfter", "createdBefore")
 _PAGE = 50
-_EVENTS = 100
-
-ORDERS: Mapping[str, Sequence[str]] = {
-    "pause": ("pending", "running", "compensating"),
-    "resume": ("paused",),
-    "cancel": ("pending", "running", "paused"),
-    "retry": ("failed", "cancelled", "compensated", "compensation_failed"),
-}
-"""In which states an order is offered; whether it may be carried out, the API says."""
-
-_NEED_REASON = ("pause", "cancel", "skip")
-_OPEN = ("pending", "running", "retrying")
+_UNDER_ONE_CORRELATION = 200
 
 
 async def found(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
-    """A page of the workflows that filters leave, the newest first."""
-    filters = {name: query[name].strip() for name in _FILTERS if query.get(name, "").strip()}
-    cursor = {"cursor": query["cursor"]} if query.get("cursor") else {}
-    page = await api.get("/workflows", limit=_PAGE, **filters, **cursor)
-    following = page["nextCursor"]
+    """A page of the workflows that filters leave, the newest first.
+
+    Raises:
+        Refused: the API takes no such filter, or there is no such page.
+    """
+    filters = filters_of(query, _FILTERS)
+    place = place_of(query, filters)
+    page = await api.get("/workflows", limit=_PAGE, **filters, **place.asked)
     return {
+        **await around(api, query),
         "workflows": page["workflows"],
         "total": page["total"],
-        "filters": Document(filters),
-        "is_first": not cursor,
-        "following": urlencode({**filters, "cursor": following}) if following else None,
-        "first": urlencode(filters),
-        "statuses": STATUSES,
-        "definitions": [each["name"] for each in await _definitions(api)],
+        "pages": place.links(page["nextCursor"]),
     }
 
 
-async def one(api: Api, id: str) -> Mapping[str, Any]:
-    """A workflow: how far it is, its steps, what happened to it, and what can be done with it."""
-    workflow = await api.get(f"/workflows/{id}")
-    events = await api.get(f"/workflows/{id}/events", limit=_EVENTS)
-    status = workflow["status"]
+async def around(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
+    """What is shown of a list whatever it holds: what was asked for, and what can be."""
     return {
-        "workflow": workflow,
-        "progress": await api.get(f"/workflows/{id}/progress"),
-        "drawing": drawing_of(workflow["steps"]),
-        "executions": (await api.get(f"/workflows/{id}/executions", limit=_PAGE))["executions"],
-        "events": events["events"],
-        "orders": [name for name, states in ORDERS.items() if status in states],
-        "step_orders": {step["stepId"]: _orders_of(step, status) for step in workflow["steps"]},
+        "shown": shown_of(filters_of(query, _FILTERS)),
+        "sought": query.get("q", "").strip(),
+        "statuses": STATUSES,
+        "definitions": [each["name"] for each in await startable(api)],
     }
 
 
-async def to_start(api: Api, name: str) -> Mapping[str, Any]:
-    """What can be started; with a name, the fields of that definition's input."""
-    context: dict[str, Any] = {"definitions": await _definitions(api), "definition": None, "fields": ()}
-    if name:
-        context["definition"] = definition = await _definition(api, name)
-        context["fields"] = fields_of(definition["inputSchema"])
-    return context
-
-
-async def start(api: Api, form: Mapping[str, str]) -> str:
-    """Start what a form asks for; the workflow's id.
+async def sought(api: Api, text: str) -> str:
+    """Where what somebody looks for is, below the console: one workflow, those of a deal or a definition, or
+    what happened under a correlation id.
 
     Raises:
-        Refused: the API did not, or a field cannot be read.
+        Refused: there is nothing of that name.
     """
-    definition = await _definition(api, form.get("definition", ""))
-    body: dict[str, Any] = {"definition": definition["name"], "version": definition["version"]}
-    if opportunity := form.get("opportunityId", "").strip():
-        body["opportunityId"] = opportunity
-    if definition["inputSchema"] is not None:
-        body["input"] = input_of(fields_of(definition["inputSchema"]), form)
-    id = str((await api.post("/workflows", body, form.get("key", "")))["workflowId"])
-    await api.settle(f"/workflows/{id}")
-    return id
+    if is_uuid(text) and await _answer(api, f"/workflows/{text}"):
+        return f"/workflows/{text.lower()}"
+    for name in ("opportunityId", "definition"):
+        page = await _answer(api, "/workflows", limit=1, **{name: text})
+        if page and page["total"]:
+            return f"/workflows?{urlencode({name: text})}"
+    page = await _answer(api, "/audit/events", limit=_UNDER_ONE_CORRELATION, correlationId=text)
+    if not page or not page["total"]:
+        raise Refused(404, "NOT_FOUND", f"no workflow, deal, definition or correlation is called {text}")
+    ids = {each["aggregateId"] for each in page["events"] if each["aggregate"] == "workflow"}
+    if len(ids) == 1:
+        return f"/workflows/{ids.pop()}"
+    return f"/audit/causes?{urlencode({'correlationId': text})}"
 
 
-async def order(api: Api, id: str, form: Mapping[str, str]) -> None:
-    """Carry out what a form of the workflow's page asks for: of it, or of one of its steps.
-
-    Raises:
-        Refused: the API did not, or it was no order.
-    """
-    what, _, step = form.get("do", "").partition(" ")
-    if step:
-        if what not in ("retry", "skip"):
-            raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
-        steps = (await api.get(f"/workflows/{id}"))["steps"]
-        if step not in [each["stepId"] for each in steps]:
-            raise Refused(404, "NOT_FOUND", "the workflow has no such step")
-        path = f"/workflows/{id}/steps/{step}/{what}"
-    elif what in ORDERS:
-        path = f"/workflows/{id}/{what}"
-    else:
-        raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
-    body = {"reason": form.get("reason", "").strip()} if what in _NEED_REASON else {}
-    await api.post(path, body, form.get("key", ""))
-    await api.settle(f"/workflows/{id}")
-
-
-def _orders_of(step: Mapping[str, Any], workflow: str) -> Sequence[str]:
-    if step.get("item") is not None or workflow not in ("pending", "running", "paused"):
-        return ()
-    retried = ("retry",) if step["status"] in ("failed", "retrying") else ()
-    return (*retried, *(("skip",) if step["status"] in _OPEN else ()))
-
-
-async def _definitions(api: Api) -> Sequence[Mapping[str, Any]]:
-    return [
-        each
-        for each in (await api.get("/workflow-definitions", limit=100))["definitions"]
-        if each["status"] == "active"
-    ]
-
-
-async def _definition(api: Api, name: str) -> Mapping[str, Any]:
-    """One that there is: its name goes into no path unseen.
-
-    Raises:
-        Refused: there is none.
-    """
-    known = {each["name"]: each for each in await _definitions(api)}
-    if name not in known:
-        raise Refused(404, "NOT_FOUND", "there is no such definition")
-    return known[name]
+async def _answer(api: Api, path: str, **query: str | int) -> Any:
+    """An answer; none where there is no such thing, or none can be called so."""
+    try:
+        return await api.get(path, **query)
+    except Refused as refused:
+        if refused.status not in (400, 404):
+            raise
+        return None

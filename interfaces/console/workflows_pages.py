@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from interfaces.console import workflows
+from interfaces.console import one_workflow, starting, workflow_orders, workflows
 from interfaces.console.api import Document, Refused
 from interfaces.console.visit import HOME, Handler, Visit
 
@@ -14,13 +14,31 @@ _ONE = f"{_ALL}/{{id}}"
 
 
 async def show(visit: Visit) -> Response:
-    """Those that the filters in the address leave."""
-    return visit.page("workflows/list.html", await workflows.found(visit.api, visit.query))
+    """Those that the filters in the address leave; those that the API does not take are still there."""
+    try:
+        context = await workflows.found(visit.api, visit.query)
+    except Refused as refused:
+        return await _none(visit, refused)
+    return visit.page("workflows/list.html", context)
+
+
+async def find(visit: Visit) -> Response:
+    """Go where what was looked for is."""
+    try:
+        return visit.goes_to(f"{HOME}{await workflows.sought(visit.api, visit.query.get('q', '').strip())}")
+    except Refused as refused:
+        return await _none(visit, refused)
+
+
+async def _none(visit: Visit, refused: Refused) -> Response:
+    nothing = {"workflows": (), "total": 0, "pages": None}
+    around = await workflows.around(visit.api, visit.query)
+    return visit.page("workflows/list.html", {**around, **nothing}, refused)
 
 
 async def show_start(visit: Visit) -> Response:
     """What can be started, and the form of what was chosen."""
-    context = await workflows.to_start(visit.api, visit.query.get("definition", ""))
+    context = await starting.to_start(visit.api, visit.query.get("definition", ""))
     return visit.page("workflows/start.html", {**context, "given": Document()})
 
 
@@ -28,25 +46,27 @@ async def start(visit: Visit) -> Response:
     """Start one; what was filled in is there again where that was refused."""
     form = dict(await visit.form())
     try:
-        id = await workflows.start(visit.api, form)
+        id = await starting.start(visit.api, form)
     except Refused as refused:
-        context = await workflows.to_start(visit.api, form.get("definition", ""))
+        context = await starting.to_start(visit.api, form.get("definition", ""))
         return visit.page("workflows/start.html", {**context, "given": Document(form)}, refused)
     return visit.goes_to(f"{_ALL}/{id}")
 
 
-async def show_one(visit: Visit, refused: Refused | None = None) -> Response:
+async def show_one(visit: Visit) -> Response:
     """One workflow."""
-    return visit.page("workflows/one.html", await workflows.one(visit.api, visit.id_of("workflow")), refused)
+    context = await one_workflow.one(visit.api, visit.id_of("workflow"), visit.query)
+    return visit.page("workflows/one.html", context)
 
 
 async def order(visit: Visit) -> Response:
-    """What a form of its page asks for."""
-    id = visit.id_of("workflow")
+    """What a form of its page asks for; where that is refused, what was filled in is there again."""
+    id, form = visit.id_of("workflow"), dict(await visit.form())
     try:
-        await workflows.order(visit.api, id, dict(await visit.form()))
+        await workflow_orders.order(visit.api, id, form)
     except Refused as refused:
-        return await show_one(visit, refused)
+        context = await one_workflow.one(visit.api, id, visit.query, form)
+        return visit.page("workflows/one.html", context, refused)
     return visit.goes_to(f"{_ALL}/{id}")
 
 
@@ -57,6 +77,7 @@ async def stream(visit: Visit) -> Response:
 
 ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("GET", _ALL, show),
+    ("GET", f"{_ALL}/find", find),
     ("GET", _START, show_start),
     ("POST", _START, start),
     ("GET", _ONE, show_one),

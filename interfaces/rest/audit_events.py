@@ -70,11 +70,13 @@ class AuditRoutes:
         ]
 
     async def events(self, request: Request, caller: Caller) -> Response:
-        """Events of the tenant, in the log's order."""
+        """Events of the tenant, in the log's order or against it."""
         query = read_query(request, TrailQuery)
         beyond = _beyond(query)
         wanted = await wanted_by(query, caller, self._service)
-        page = await self._trail.page(wanted, beyond=beyond, limit=query.limit)
+        page = await self._trail.page(
+            wanted, beyond=beyond, limit=query.limit, newest_first=query.order == "desc"
+        )
         next_cursor = None if page.beyond is None else encode_cursor([str(page.beyond)])
         bodies = (msgspec.json.encode(trail_event(found)) for found in page.events)
         return stored_json(list_body("events", bodies, page.total, next_cursor))

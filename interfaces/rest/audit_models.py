@@ -1,5 +1,7 @@
 """What requests about the audit trail may say, in the words of ``openapi.yaml``."""
 
+from typing import Literal
+
 from interfaces.fields import Id, MomentOrPosition, Silent, Stretch
 from interfaces.rest.models import Paging, Query
 
@@ -16,7 +18,9 @@ class TrailFilters(Query):
 
 
 class TrailQuery(TrailFilters, Paging):
-    """The query of ``GET /audit/events``."""
+    """The query of ``GET /audit/events``: oldest first, or newest first."""
+
+    order: Literal["asc", "desc"] = "asc"
 
 
 class CheckQuery(Paging):

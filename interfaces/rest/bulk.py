@@ -82,7 +82,7 @@ def _command(workflow_id: str, body: BulkRequest, meta: Metadata) -> CancelWorkf
     own = msgspec.structs.replace(meta, command_id=derived_id("bulk", meta.command_id, workflow_id))
     if body.action == "cancel":
         return CancelWorkflow(meta=own, workflow_id=workflow_id, reason=body.reason)
-    return RetryWorkflow(meta=own, workflow_id=workflow_id)
+    return RetryWorkflow(meta=own, workflow_id=workflow_id, reason=body.reason)
 
 
 def _query(filter: BulkFilter) -> Query:

@@ -71,12 +71,19 @@ class RetryRequest(ApiModel):
 
     from_step: Silent[Id] = None
     input: Silent[JsonObject] = None
+    reason: Silent[Reason] = None
 
 
 class ReasonRequest(ApiModel):
     """The body of an order that has to say why."""
 
     reason: Reason
+
+
+class OptionalReasonRequest(ApiModel):
+    """The body of an order that may say why."""
+
+    reason: Silent[Reason] = None
 
 
 class NothingToSayRequest(ApiModel):

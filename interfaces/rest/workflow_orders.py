@@ -19,7 +19,7 @@ from domain.errors import StepNotFound
 from domain.values import is_uuid
 from interfaces.rest.answers import stored_json
 from interfaces.rest.identity import Caller
-from interfaces.rest.models import CompleteStepRequest, NothingToSayRequest, ReasonRequest
+from interfaces.rest.models import CompleteStepRequest, OptionalReasonRequest, ReasonRequest
 from interfaces.rest.requests import caused_by, expected_version, read_body
 from interfaces.rest.service import Service, command_headers
 from interfaces.rest.workflows import PREFIX, missing_workflow
@@ -88,19 +88,23 @@ async def _pause(request: Request, caller: Caller, workflow_id: str) -> Command:
 
 
 async def _resume(request: Request, caller: Caller, workflow_id: str) -> Command:
-    await read_body(request, NothingToSayRequest, optional=True)
+    body = await read_body(request, OptionalReasonRequest, optional=True)
     return ResumeWorkflow(
-        meta=caused_by(request, caller), expected_version=expected_version(request), workflow_id=workflow_id
+        meta=caused_by(request, caller),
+        expected_version=expected_version(request),
+        workflow_id=workflow_id,
+        reason=body.reason,
     )
 
 
 async def _retry_step(request: Request, caller: Caller, workflow_id: str) -> Command:
-    await read_body(request, NothingToSayRequest, optional=True)
+    body = await read_body(request, OptionalReasonRequest, optional=True)
     return RetryStep(
         meta=caused_by(request, caller),
         expected_version=expected_version(request),
         workflow_id=workflow_id,
         step_id=_step_id(request),
+        reason=body.reason,
     )
 
 

@@ -135,6 +135,7 @@ class WorkflowRoutes:
                 expected_version=expected_version(request),
                 from_step=body.from_step,
                 input=body.input,
+                reason=body.reason,
             )
         )
         workflow = msgspec.json.decode(await self._document(workflow_id, committed))

@@ -15,11 +15,12 @@ from application.commands import (
     StartWorkflow,
 )
 from application.policies.approval_steps import approval_id_of
-from application.policies.child_workflows import MOST_DEPTH, child_id_of
+from application.policies.child_workflows import MOST_DEPTH
 from domain import approval
 from domain.approval import Approval, Ballot, approval_stream
 from domain.definition import Retry, Work, WorkflowDefinition
 from domain.errors import ApprovalNotPending, DefinitionNotFound
+from domain.workflow import child_id_of
 from tests.application.engine import Engine, engine_of
 from tests.builders import TENANT, USER, metadata
 from tests.domain.plans import map_step, step

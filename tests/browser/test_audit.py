@@ -79,7 +79,7 @@ def test_the_trail_is_filtered_by_its_address(browser: Browser, service: Service
     page.get_by_role("button", name="Show").click()
     expect(page.locator("h1 .badge")).to_have_text("6")
     assert page.get_by_label("After (UTC)").input_value()
-    page.get_by_text("What it says").first.click()
+    page.get_by_text("What it says").last.click()
     expect(page.locator("details[open] pre")).to_contain_text("250000")
     picture(page, "audit")
     trail(page, service, "?after=yesterday")
@@ -93,19 +93,33 @@ def test_it_goes_on_page_by_page(browser: Browser, service: ServiceProcess) -> N
         post(service, f"/hitl/approvals/{id}/comments", {"text": f"note {number}"})
     page = signed_in(browser, service, "ada")
     trail(page, service, f"?aggregateId={id}")
-    assert page.locator(".timeline > li").count() == 50
+    items = page.locator(".timeline > li")
+    assert items.count() == 50
+    expect(items.first).to_contain_text("note 50")
+    page.get_by_role("link", name="Older ones").click()
+    assert items.count() == 2
+    expect(items.last).to_contain_text("approval.requested")
+    page.get_by_role("link", name="Newer ones").click()
+    expect(items.first).to_contain_text("note 50")
+    page.get_by_label("Order").select_option("oldest first")
+    page.get_by_role("button", name="Show").click()
+    expect(items.first).to_contain_text("approval.requested")
     page.get_by_role("link", name="Later ones").click()
-    assert page.locator(".timeline > li").count() == 2
-    assert page.get_by_text("note 50").first.is_visible()
+    assert items.count() == 2
+    expect(items.last).to_contain_text("note 50")
+    assert page.get_by_label("Order").input_value() == "asc"
     page.get_by_role("link", name="From the beginning").click()
-    assert page.locator(".timeline > li").count() == 50
+    assert items.count() == 50
+    expect(items.first).to_contain_text("approval.requested")
+    trail(page, service, "?order=odd")
+    assert "order" in page.get_by_role("alert").inner_text()
 
 
 def test_a_thing_is_seen_as_it_was_in_any_version(browser: Browser, service: ServiceProcess) -> None:
     id = rejected(service, "no budget")
     page = signed_in(browser, service, "ada")
     trail(page, service, f"?aggregateId={id}")
-    page.get_by_role("link", name=f"approval {id}").first.click()
+    page.get_by_role("link", name=f"approval {id}").last.click()
     expect(page.locator("#which")).to_contain_text("Version 1 of 3: approval.requested")
     assert '"status": "pending"' in page.locator("#then").inner_text()
     slider = page.get_by_label("As of version")

@@ -1,10 +1,20 @@
 """What people order of a workflow: cancel, pause, resume, skip, complete by hand, retry from a step."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from domain import workflow
 from domain.errors import NothingFailed, StepNotFound, StepNotOpen, WorkflowNotEnded, WorkflowNotRunning
-from domain.workflow import StepSkipped, WorkflowCancelled, WorkflowRetried
+from domain.event import Event
+from domain.workflow import (
+    StepDispatched,
+    StepMapped,
+    StepSkipped,
+    WorkflowCancelled,
+    WorkflowResumed,
+    WorkflowRetried,
+)
 from tests.domain.plans import ONCE_MORE, Run, cancelled, dispatched, map_step, step
 
 CHAIN = (step("a"), step("b", after=["a"]), step("c", after=["b"]))
@@ -121,6 +131,28 @@ def test_a_failed_step_of_a_running_workflow_can_be_tried_again_at_once() -> Non
     run.ordered(workflow.retry_step, step_id="a").then_refused(StepNotOpen)
     waiting = Run.of(step("a", retry=ONCE_MORE)).failed("a")
     assert dispatched(waiting.ordered(workflow.retry_step, step_id="a", minutes=1).happened()) == [("a", 2)]
+
+
+def reasons(events: Sequence[Event]) -> list[tuple[type[Event], str | None]]:
+    said = StepDispatched | StepMapped | WorkflowResumed | WorkflowRetried
+    return [(type(each), each.reason) for each in events if isinstance(each, said)]
+
+
+def test_who_lets_something_be_tried_again_or_go_on_may_say_why() -> None:
+    plan = (step("a"), map_step("calls"))
+    run = Run.of(step("x"), *plan, input={"deals": [1]}).failed("a").failed("calls[0]")
+    again = run.ordered(workflow.retry_step, step_id="a", reason="it is back")
+    assert reasons(again.happened()) == [(StepDispatched, "it is back")]
+    again = run.ordered(workflow.retry_step, step_id="calls", reason="it is back")
+    assert reasons(again.happened()) == [(StepMapped, "it is back"), (StepDispatched, None)]
+    paused = run.so(run.ordered(workflow.pause, reason="audit"))
+    resumed = paused.ordered(workflow.resume, reason="it is over")
+    assert reasons(resumed.happened()) == [(WorkflowResumed, "it is over")]
+    ended = run.so(run.ordered(workflow.cancel, reason="off"))
+    retried = ended.ordered(workflow.retry, reason="on again").happened()
+    assert reasons(retried)[0] == (WorkflowRetried, "on again")
+    assert {reason for _, reason in reasons(retried)[1:]} == {None}
+    assert reasons(paused.ordered(workflow.resume).happened()) == [(WorkflowResumed, None)]
 
 
 def test_a_retry_from_a_step_does_it_and_all_after_it_again_with_other_input() -> None:

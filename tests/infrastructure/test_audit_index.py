@@ -1,7 +1,7 @@
 """What every audit index does, on SQLite, on PostgreSQL and in Cosmos DB, where the log is the index."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,11 @@ async def walked(log: AuditedLog, wanted: Wanted, limit: int) -> list[int]:
     return found
 
 
+async def backwards(log: AuditedLog, wanted: Wanted, limit: int) -> Sequence[Indexed]:
+    """The newest."""
+    return await log.stores.index.page(wanted, beyond=0, limit=limit, newest_first=True)
+
+
 async def test_it_holds_each_event_of_the_log_once_and_in_order(log: AuditedLog) -> None:
     log.fill(each=5)
     await log.index(batch_size=4)
@@ -100,6 +105,7 @@ async def test_every_filter_finds_what_a_look_at_each_event_finds(
     expected = [row.position for row in await all_rows(log) if _matches(row, wanted)]
     for limit in (1, 4, 100):
         assert await walked(log, wanted, limit) == expected
+        assert [row.position for row in await backwards(log, wanted, limit)] == expected[::-1][:limit]
     assert await log.stores.index.count(wanted) == len(expected)
 
 

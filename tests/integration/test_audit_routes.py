@@ -88,21 +88,26 @@ async def test_what_was_just_done_is_in_the_trail_of_the_tenant_and_of_no_other(
         assert (await get(other, "/api/v1/audit/head", position))["number"] == 0
 
 
-async def test_pages_lead_on_in_the_logs_order(running: Service) -> None:
-    async with running.client() as client:
+async def test_pages_lead_on_in_either_order(running: Service) -> None:
+    async with running.client() as client, running.client(OTHER_TENANT) as other:
         for _ in range(5):
             _, position = await approval(client)
-        whole = await get(client, TRAIL, position)
-        seen: list[Any] = []
-        cursor: dict[str, str] = {}
-        while True:
-            page = await get(client, TRAIL, limit=3, **cursor)
-            assert page["total"] == 10
-            seen += page["events"]
-            if "nextCursor" not in page:
-                break
-            cursor = {"cursor": page["nextCursor"]}
-        assert seen == whole["events"]
+            await approval(other)
+        whole = (await get(client, TRAIL, position))["events"]
+        narrowed = {"after": whole[1]["position"], "before": whole[8]["position"]}
+        for query, expected in (({}, whole), (narrowed, whole[2:8])):
+            for order, wanted in (("asc", expected), ("desc", expected[::-1])):
+                seen: list[Any] = []
+                cursor: dict[str, str] = {}
+                while True:
+                    page = await get(client, TRAIL, limit=3, order=order, **query, **cursor)
+                    assert page["total"] == len(expected)
+                    seen += page["events"]
+                    if "nextCursor" not in page:
+                        break
+                    cursor = {"cursor": page["nextCursor"]}
+                assert seen == wanted
+        assert (await get(client, TRAIL))["events"] == whole, "oldest first is the default"
 
 
 async def test_filters_narrow_together(running: Service) -> None:
@@ -131,6 +136,7 @@ async def test_filters_narrow_together(running: Service) -> None:
         ({"after": "yesterday"}, "after"),
         ({"before": "log-7-0123456789ab"}, "before"),
         ({"who": "me"}, "who"),
+        ({"order": "newest"}, "order"),
     ],
 )
 async def test_what_cannot_be_asked_is_refused(running: Service, query: dict[str, str], field: str) -> None:

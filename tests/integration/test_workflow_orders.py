@@ -33,6 +33,17 @@ def step_of(workflow: dict[str, Any], step_type: str) -> dict[str, Any]:
     return dict(step)
 
 
+async def has_failed(service: Service, workflow: dict[str, Any], step_type: str) -> None:
+    """Wait until a step of it has."""
+
+    async def is_so() -> bool:
+        async with service.client() as client:
+            now = (await client.get(f"{PATH}/{workflow['workflowId']}")).json()
+        return bool(step_of(now, step_type)["status"] == "failed")
+
+    await eventually(is_so)
+
+
 async def test_a_workflow_is_cancelled_and_says_by_whom_and_why(orchestrator: Service) -> None:
     workflow = await started(orchestrator)
     answer = await order(orchestrator, workflow, "cancel", {"reason": "the deal is off"})
@@ -92,13 +103,7 @@ async def test_a_step_is_skipped_completed_by_hand_and_tried_again(
     error = {"workflowId": workflow["workflowId"], "error": "no data"}
     await crm.send("recommendation.generation.failed", error)
     step = step_of(workflow, "recommendation")
-
-    async def has_failed() -> bool:
-        async with orchestrator.client() as client:
-            now = (await client.get(f"{PATH}/{workflow['workflowId']}")).json()
-        return bool(step_of(now, "recommendation")["status"] == "failed")
-
-    await eventually(has_failed)
+    await has_failed(orchestrator, workflow, "recommendation")
     answer = await order(orchestrator, workflow, f"steps/{step['stepId']}/retry")
     assert step_of(answer.json(), "recommendation")["attempt"] == 2
     again = await order(orchestrator, workflow, f"steps/{step['stepId']}/retry")
@@ -156,3 +161,46 @@ async def test_an_order_without_a_reason_is_told_so(orchestrator: Service) -> No
         answer = await order(orchestrator, workflow, "cancel", body or {"x": 1})
         assert answer.status_code == 400
         assert answer.json()["error"]["details"]
+
+
+async def test_whoever_lets_something_go_on_may_say_why(orchestrator: Service, crm: Neighbour) -> None:
+    workflow = await started(orchestrator)
+    recommendation = step_of(workflow, "recommendation")["stepId"]
+    error = {"workflowId": workflow["workflowId"], "error": "no data"}
+    await crm.send("recommendation.generation.failed", error)
+    await has_failed(orchestrator, workflow, "recommendation")
+    await order(orchestrator, workflow, "pause", {"reason": "audit"})
+    orders = {
+        "resume": {"reason": "the audit is over"},
+        f"steps/{recommendation}/retry": {"reason": "the data is there"},
+        "cancel": {"reason": "off"},
+        "retry": {"reason": "on again"},
+    }
+    for what, body in orders.items():
+        answer = await order(orchestrator, workflow, what, body)
+        assert answer.status_code == 200, answer.text
+    await order(orchestrator, workflow, "cancel", {"reason": "off again"})
+    await orchestrator.caught_up()
+    filter = {"opportunityId": workflow["opportunityId"]}
+    async with orchestrator.client() as client:
+        bulk = {"action": "retry", "filter": filter, "reason": "all of them"}
+        answer = await client.post(f"{PATH}/bulk", json=bulk)
+        assert [each["outcome"] for each in answer.json()["outcomes"]] == ["done"]
+        events = (await client.get(f"{PATH}/{workflow['workflowId']}/events")).json()["events"]
+    assert [
+        (each["type"], each["data"]["reason"])
+        for each in reversed(events)
+        if "reason" in each["data"] and each["type"] != "workflow.step_failed"
+    ] == [
+        ("workflow.paused", "audit"),
+        ("workflow.resumed", "the audit is over"),
+        ("workflow.step_dispatched", "the data is there"),
+        ("workflow.cancelled", "off"),
+        ("workflow.retried", "on again"),
+        ("workflow.cancelled", "off again"),
+        ("workflow.retried", "all of them"),
+    ]
+    for what in ("resume", "retry", f"steps/{recommendation}/retry"):
+        for body in ({"reason": ""}, {"reason": "x" * 1001}, {"why": "x"}):
+            answer = await order(orchestrator, workflow, what, body)
+            assert answer.status_code == 400, (what, body)

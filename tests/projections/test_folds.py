@@ -9,7 +9,7 @@ from domain.approval import ApprovalRejected, ApprovalRequested, approval_stream
 from domain.event import Recorded, type_registry
 from domain.job import JobFired, job_stream, run_id
 from domain.values import derived_id
-from domain.workflow import StepFailed
+from domain.workflow import StepFailed, fail_step, workflow_stream
 from projections.approvals import Approvals
 from projections.executions import Executions
 from projections.job_runs import JobRuns
@@ -17,8 +17,10 @@ from projections.projection import Projection, ProjectionGap, document_of
 from projections.steps import Steps
 from projections.workflows import Workflows
 from tests.builders import CORRELATION, NOW, TENANT, USER, after, metadata, recorded
+from tests.domain.plans import Run, step
 from tests.projections.stories import PROJECTIONS, approval_story, job_story, workflow_story
 from tests.samples import SAMPLES
+from tests.samples_approvals import STEP
 
 STEPS = ("risk_analysis", "risk_scoring", "forecast", "recommendation")
 FIRST, SECOND = derived_id("execution", "w-1", "1"), derived_id("execution", "w-1", "2")
@@ -165,6 +167,21 @@ def test_a_step_has_a_document_of_its_own_with_the_same_fields() -> None:
     }
     assert (step["status"], step["attempt"], step["result"]) == ("completed", 2, {"of": "forecast"})
     assert "error" not in step
+
+
+def test_a_step_names_the_workflow_that_it_runs_and_that_names_its_parent() -> None:
+    plan = step("run", kind="workflow", parameters={"definition": "other"})
+    run = Run.of(plan, step("rest"))
+    begun = recorded(workflow_stream(TENANT, "w-1"), run.events)
+    child = derived_id("child", step_id("run"), "1")
+    assert [each.get("childWorkflowId") for each in workflow(list(begun))["steps"]] == [child, None]
+    assert document(Steps(), step_id("run"), list(begun))["childWorkflowId"] == child
+    for reason, shown in (("reported", child), ("rejected", None)):
+        failed = fail_step(run.state, step_type="run", error="no", now=NOW, reason=reason)  # type: ignore[arg-type]
+        events = recorded(workflow_stream(TENANT, "w-1"), [*run.events, *failed])
+        assert workflow(list(events))["steps"][0].get("childWorkflowId") == shown
+    parent = document(Workflows(), "w-1", [SAMPLES["workflow.started"]])["parent"]
+    assert parent == {"workflowId": STEP.workflow_id, "stepId": STEP.step_id}
 
 
 def test_each_execution_keeps_how_it_ended_and_the_steps_as_they_stood() -> None:

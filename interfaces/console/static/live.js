@@ -1,16 +1,16 @@
 "use strict";
 // The parts of a page are taken anew from the same address whenever its stream says so, or every few seconds; those in
-// which somebody types stay as they are.
+// which somebody types stay as they are, and so does a form that was refused.
 let waiting = 0;
 
 async function refresh() {
   waiting = 0;
-  const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+  const answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
   if (!answer.ok) return answer.status < 500 && lose();
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const next of fresh.querySelectorAll("[data-part]")) {
     const old = document.getElementById(next.id);
-    if (!old || isInUse(old)) continue;
+    if (!old || old === next || isInUse(old)) continue;
     for (const each of old.querySelectorAll("details")) fresh.getElementById(each.id)?.toggleAttribute("open", each.open);
     const focused = old.contains(document.activeElement) && document.activeElement.closest("details")?.id;
     old.replaceWith(document.adoptNode(next));
@@ -22,7 +22,9 @@ async function refresh() {
 function isInUse(part) {
   const active = document.activeElement;
   return part.contains(active) && active.matches("input, textarea, select")
-    || [...part.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue);
+    || part.querySelector("[data-refused]") !== null
+    || [...part.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue)
+    || [...part.querySelectorAll("select")].some((field) => field.selectedIndex !== Math.max(0, [...field.options].findIndex((each) => each.defaultSelected)));
 }
 
 function lose() { document.getElementById("offline").hidden = false; }

@@ -1,0 +1,40 @@
+"""The definitions that a workflow can be started from, out of the API's answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from interfaces.console.api import Api, Refused
+from interfaces.console.jobs import is_name
+
+_PAGE = 200
+
+
+async def startable(api: Api) -> Sequence[Mapping[str, Any]]:
+    """All that start workflows, in the API's order."""
+    found: list[Mapping[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await api.get("/workflow-definitions", limit=_PAGE, **cursor)
+        found += [each for each in page["definitions"] if each["status"] == "active"]
+        if not page["nextCursor"]:
+            return found
+        cursor = {"cursor": page["nextCursor"]}
+
+
+async def definition(api: Api, name: str, **which: int) -> Mapping[str, Any]:
+    """One of them, or a version of it that workflows still run.
+
+    Raises:
+        Refused: there is none of that name.
+    """
+    if not is_name(name):
+        raise _none()
+    found: Mapping[str, Any] = await api.get(f"/workflow-definitions/{quote(name)}", **which)
+    if not which and found["status"] != "active":
+        raise _none()
+    return found
+
+
+def _none() -> Refused:
+    return Refused(404, "NOT_FOUND", "there is no such definition")

@@ -1,0 +1,60 @@
+"""One workflow as people see it, out of the API's answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from interfaces.console import retrying
+from interfaces.console.api import Api, Document
+from interfaces.console.drawing import drawing_of
+from interfaces.console.filters import Links, place_of
+from interfaces.console.workflow_orders import orders_of, step_orders_of
+
+_LISTS: Mapping[str, int] = {"events": 50, "executions": 20, "steps": 50}
+"""How many of each are on a page; each turns its own pages."""
+
+
+async def one(
+    api: Api, id: str, query: Mapping[str, str], form: Mapping[str, str] | None = None
+) -> Mapping[str, Any]:
+    """A workflow: how far it is, its steps, what happened to it, and what can be done with it.
+
+    ``form`` is one that was refused: what was filled in is there again.
+    """
+    workflow = await api.get(f"/workflows/{id}")
+    events, event_pages = await _listed(api, id, "events", query)
+    executions, execution_pages = await _listed(api, id, "executions", query)
+    more, more_pages = await _listed(api, id, "steps", query)
+    planned = {step["stepId"] for step in workflow["steps"]}
+    unplanned = sorted((step for step in more["steps"] if step["stepId"] not in planned), key=_place_in_plan)
+    orders, status = orders_of(workflow), workflow["status"]
+    return {
+        "workflow": workflow,
+        "progress": await api.get(f"/workflows/{id}/progress"),
+        "drawing": drawing_of(workflow["steps"]),
+        "executions": executions["executions"],
+        "execution_pages": execution_pages,
+        "events": events["events"],
+        "event_pages": event_pages,
+        "unplanned": unplanned,
+        "unplanned_total": more["total"] - len(planned),
+        "unplanned_pages": more_pages,
+        "orders": orders,
+        "again": await retrying.asked_of(api, workflow) if "retry" in orders else None,
+        "step_orders": {
+            step["stepId"]: step_orders_of(step, status) for step in (*workflow["steps"], *unplanned)
+        },
+        "given": Document(form or {}),
+        "given_to": (form or {}).get("do", "").partition(" ")[2],
+    }
+
+
+def _place_in_plan(step: Mapping[str, Any]) -> tuple[str, int]:
+    """Items of a step in the order of its elements: those that were begun at once have none in a list."""
+    return step["stepType"].partition("[")[0], step["item"] or 0
+
+
+async def _listed(api: Api, id: str, name: str, query: Mapping[str, str]) -> tuple[Mapping[str, Any], Links]:
+    others: Sequence[str] = [each for each in _LISTS if each != name and query.get(each)]
+    place = place_of(query, {each: query[each] for each in others}, name)
+    page = await api.get(f"/workflows/{id}/{name}", limit=_LISTS[name], **place.asked)
+    return page, place.links(page["nextCursor"])

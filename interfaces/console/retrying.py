@@ -1,0 +1,61 @@
+"""A retry by a form: from which step on, and with which input in place of the one that the workflow has."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from interfaces.console.api import Api, Refused
+from interfaces.console.definitions import definition
+from interfaces.console.input_form import Field, changed_input, fields_of, filled_of
+
+_ANY_INPUT = Field("input", "json", is_required=False)
+
+_HAS_INPUT = "with"
+"""Says that a form has the fields of the input: a browser does not send those that are empty."""
+
+
+async def asked_of(api: Api, workflow: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a retry's form asks for. A workflow that is completed is done again from a step only; where a
+    compensation is tried again, there is nothing to choose."""
+    if workflow["status"] == "compensation_failed":
+        return {"steps": (), "fields": (), "filled": {}, "may_be_silent": True}
+    fields = await _fields(api, workflow)
+    return {
+        "steps": [step["stepType"] for step in workflow["steps"]],
+        "fields": fields,
+        "filled": filled_of(fields, _present(workflow, fields)),
+        "may_be_silent": workflow["status"] != "completed",
+    }
+
+
+async def asked_by(api: Api, workflow: Mapping[str, Any], form: Mapping[str, str]) -> Mapping[str, Any]:
+    """What a form asks for, in the words of the API; an input that was left as it was is none.
+
+    Raises:
+        Refused: a field has something that cannot be read.
+    """
+    asked: dict[str, Any] = {}
+    if step := form.get("fromStep", "").strip():
+        asked["fromStep"] = step
+    if form.get(_HAS_INPUT):
+        fields = await _fields(api, workflow)
+        changed = changed_input(fields, _present(workflow, fields), form)
+        if changed is not None:
+            asked["input"] = changed.get(_ANY_INPUT.name, {}) if fields == (_ANY_INPUT,) else changed
+    return asked
+
+
+async def _fields(api: Api, workflow: Mapping[str, Any]) -> Sequence[Field]:
+    """By the version that it runs; one field for all of it where that has no schema, or is gone."""
+    try:
+        version = workflow["definitionVersion"]
+        schema = (await definition(api, workflow["definition"], version=version))["inputSchema"]
+    except Refused as refused:
+        if refused.status != 404:
+            raise
+        schema = None
+    return fields_of(schema) or (_ANY_INPUT,)
+
+
+def _present(workflow: Mapping[str, Any], fields: Sequence[Field]) -> Mapping[str, Any]:
+    given: Mapping[str, Any] = workflow["input"] or {}
+    return ({_ANY_INPUT.name: given} if given else {}) if fields == (_ANY_INPUT,) else given

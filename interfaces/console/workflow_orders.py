@@ -1,0 +1,54 @@
+"""What people order of a workflow and of its steps, by the forms of its page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from domain.values import is_uuid
+from interfaces.console import retrying
+from interfaces.console.api import Api, Refused
+
+_ORDERS: Mapping[str, Sequence[str]] = {
+    "pause": ("running",),
+    "resume": ("paused",),
+    "cancel": ("pending", "running", "paused"),
+    "retry": ("completed", "failed", "cancelled", "compensation_failed"),
+}
+"""In which states an order is offered; whether it may be carried out, the API says."""
+
+_OPEN = ("pending", "running", "retrying")
+
+
+def orders_of(workflow: Mapping[str, Any]) -> Sequence[str]:
+    """What is offered of it."""
+    return [name for name, states in _ORDERS.items() if workflow["status"] in states]
+
+
+def step_orders_of(step: Mapping[str, Any], workflow: str) -> Sequence[str]:
+    """What is offered of a step of a workflow in that state; what undoes something may only be left out."""
+    if step["stepType"].endswith(".compensation"):
+        return ("skip",) if workflow == "compensating" and step["status"] in _OPEN else ()
+    if workflow not in ("running", "paused"):
+        return ()
+    retried = ("retry",) if step["status"] in ("failed", "retrying") else ()
+    return (*retried, *(("skip",) if step["status"] in _OPEN else ()))
+
+
+async def order(api: Api, id: str, form: Mapping[str, str]) -> None:
+    """Carry out what a form of the workflow's page asks for: of it, or of one of its steps.
+
+    Raises:
+        Refused: the API did not, or it was no order.
+    """
+    what, _, step = form.get("do", "").partition(" ")
+    if what not in (("retry", "skip") if step else _ORDERS):
+        raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
+    if step and not is_uuid(step):
+        raise Refused(404, "NOT_FOUND", "the workflow has no such step")
+    path = f"/workflows/{id}/steps/{step}/{what}" if step else f"/workflows/{id}/{what}"
+    body: dict[str, Any] = {}
+    if reason := form.get("reason", "").strip():
+        body["reason"] = reason
+    if what == "retry" and not step:
+        body |= await retrying.asked_by(api, await api.get(f"/workflows/{id}"), form)
+    await api.post(path, body, form.get("key", ""))
+    await api.settle(f"/workflows/{id}")
