@@ -84,6 +84,8 @@ class EventStore:
         self._pinging = _thread(0)
         self._subscriptions: set[Subscription] = set()
         self._newest: dict[str, int] = {}
+        self.appended: dict[str, int] = {}
+        """The id of this process's own last append to each partition."""
         self._appends: Counter[str] = Counter()
         self._wakes = 0
         self.silent_seconds = log.ours.silent_seconds
@@ -293,20 +295,26 @@ class EventStore:
         stored = self._log.recorder.select_events(stream, gt=gt, lte=lte, desc=desc, limit=limit)
         return self._log.all_recorded(stored)
 
-    def _note_answers(self, answers: Sequence[Committed | Exception]) -> None:
+    def _note_answers(self, commands: Sequence[Decider], answers: Sequence[Committed | Exception]) -> None:
         """Wake who wants what is new, once for all; where nothing seems to be, a commit may have been lost
         sight of."""
         new: list[Event] = []
-        for answer in answers:
-            if not isinstance(answer, Committed) or not answer.new:
-                self._wake()
-                return
-            partition = self._log.ours.partition_of(answer.stream)
-            self._newest[partition] = max(self._newest.get(partition, 0), number_of(answer.position) or 0)
+        is_known = True
+        for command, answer in zip(commands, answers, strict=True):
+            partition = self._log.ours.partition_of(command.stream)
             self._appends[partition] += 1
-            new += [recorded.event for recorded in answer.new]
+            if isinstance(answer, Committed) and answer.new:
+                newest = number_of(answer.position) or 0
+                self.appended[partition] = max(self.appended.get(partition, 0), newest)
+                self._newest[partition] = max(self._newest.get(partition, 0), newest)
+                new += [recorded.event for recorded in answer.new]
+            else:
+                is_known = False
         for subscription in self._subscriptions:
-            subscription.wake_for(new)
+            if is_known:
+                subscription.wake_for(new)
+            else:
+                subscription.wake()
 
     def _wake(self) -> None:
         self._wakes += 1

@@ -25,7 +25,7 @@ class SharedReads:
         self._store = store
         self._turn = anyio.Lock()
         self._batches: OrderedDict[_Key, LogBatch] = OrderedDict()
-        self._empty: dict[str, tuple[_Key, int, float]] = {}
+        self._empty: dict[str, tuple[str | None, int, float]] = {}
         self._erasures = store.erasures
 
     async def partitions(self) -> Sequence[str]:
@@ -47,12 +47,12 @@ class SharedReads:
         async with self._turn:
             if (batch := self._batches.get(key)) is not None:
                 return batch
-            if self._is_known_to_be_empty(key):
+            if self._is_known_to_be_empty(partition, after):
                 return None
             appends, began = self._store.appends(partition), time.monotonic()
             batch = await self._store.read(partition, after, limit)
             if batch is None:
-                self._empty[partition] = (key, appends, began)
+                self._empty[partition] = (after, appends, began)
             else:
                 self._batches[key] = batch
                 if len(self._batches) > _KEPT_BATCHES:
@@ -71,11 +71,10 @@ class SharedReads:
         """Be woken by appends."""
         return self._store.subscribe(wants)
 
-    def _is_known_to_be_empty(self, key: _Key) -> bool:
-        partition, _, _ = key
-        known, appends, began = self._empty.get(partition, (None, -1, 0.0))
+    def _is_known_to_be_empty(self, partition: str, after: str | None) -> bool:
+        known, appends, began = self._empty.get(partition, ("", -1, 0.0))
         return (
-            key == known
+            after == known
             and appends == self._store.appends(partition)
             and time.monotonic() - began < self._store.silent_seconds
         )

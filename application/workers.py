@@ -29,7 +29,8 @@ class Workers(Generic[T, R]):
     itself. Its place is taken until it ends, so that a store which is frozen costs no more than a fast one.
 
     ``together`` gives each call its own answer, in their order; an answer that is an exception is raised to
-    that caller alone. ``on_answers`` is told of the answers before the callers are.
+    that caller alone. ``on_answers`` is told of the calls and
+    their answers before the callers are.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Workers(Generic[T, R]):
         most_waiting: int,
         turn_seconds: float,
         patience_seconds: float,
-        on_answers: Callable[[Sequence[R | Exception]], None] = lambda answers: None,
+        on_answers: Callable[[Sequence[T], Sequence[R | Exception]], None] = lambda calls, answers: None,
     ) -> None:
         self._together = together
         self._size = size
@@ -118,7 +119,7 @@ class Workers(Generic[T, R]):
 
     def _answer(self, places: int, calls: "Sequence[_Call[T, R]]", answers: Sequence[R | Exception]) -> None:
         self._places += places
-        self._on_answers(answers)
+        self._on_answers([call.given for call in calls], answers)
         for call, answer in zip(calls, answers, strict=True):
             call.end(answer)
 

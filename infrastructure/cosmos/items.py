@@ -69,6 +69,10 @@ class Items:
 
         return await self._database.call(self._name, "create", create)
 
+    async def put(self, item: Item) -> None:
+        """Write an item in place of what is there."""
+        await self._database.call(self._name, "put", lambda: self._container.upsert_item(item))
+
     async def replace(self, item: Item, etag: str) -> bool:
         """Replace an item; false if it has changed since it had ``etag``, or is gone."""
 

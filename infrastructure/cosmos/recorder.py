@@ -9,7 +9,7 @@ in its stream, so a log that has lost commits in a failover gets no gaps.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import sleep
 from typing import Any, TypeVar
@@ -56,7 +56,8 @@ _LONGEST_PAUSE_SECONDS = 0.2
 class CosmosLogRecorder(ApplicationRecorder):
     """The log in a container of Cosmos DB; a partition of it is a tenant."""
 
-    silent_seconds = 0.05
+    silent_seconds = 600.0
+    """Others' appends are told: see ``wakeups.py``."""
 
     def __init__(self, container: LogContainer) -> None:
         self._container = container
@@ -69,6 +70,10 @@ class CosmosLogRecorder(ApplicationRecorder):
         """Learn of the tenants that other processes have made known."""
         notes = self._container.query(TENANTS, "FROM c", {})
         self._tenants.update(dict.fromkeys(sorted(note["tenant"] for note in notes)))
+
+    def know(self, tenants: Iterable[str]) -> None:
+        """Others have appended to these."""
+        self._tenants.update(dict.fromkeys(tenants))
 
     def partitions(self) -> Sequence[str]:
         """The tenants that are known."""

@@ -171,7 +171,7 @@ async def test_when_closed_nothing_begins() -> None:
 async def test_what_comes_while_the_threads_are_at_work_is_done_together() -> None:
     batches: list[list[int]] = []
     go_on = threading.Event()
-    told: list[list[int | Exception]] = []
+    told: list[tuple[list[int], list[int | Exception]]] = []
 
     def together(given: Sequence[int]) -> Sequence[int | Exception]:
         batches.append(list(given))
@@ -186,7 +186,7 @@ async def test_what_comes_while_the_threads_are_at_work_is_done_together() -> No
         most_waiting=10,
         turn_seconds=5,
         patience_seconds=5,
-        on_answers=lambda answers: told.append(list(answers)),
+        on_answers=lambda calls, answers: told.append((list(calls), list(answers))),
     )
     answers: dict[int, int | str] = {}
 
@@ -203,7 +203,8 @@ async def test_what_comes_while_the_threads_are_at_work_is_done_together() -> No
         go_on.set()
     assert batches == [[0], [1, 2, 3], [4, 5]]
     assert answers == {0: 0, 1: "odd", 2: 20, 3: "odd", 4: 40, 5: "odd"}
-    assert [len(each) for each in told] == [1, 3, 2]
+    assert [calls for calls, _ in told] == batches
+    assert [len(each) for _, each in told] == [1, 3, 2]
 
 
 async def test_what_fails_for_all_is_told_to_each() -> None:

@@ -1,0 +1,139 @@
+"""What other processes append to a log in Cosmos DB wakes our followers.
+
+Each instance keeps one small document with the tenants to whose logs it has appended of late, and every
+instance looks at all of these twice a second: that costs the same whatever the number of tenants. A word may
+be lost, so each tenant's end is looked at once a minute as well, one after the other, and who is not known
+yet is learnt of.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import anyio
+import structlog
+from anyio.to_thread import run_sync
+
+from application.event_log import number_of
+from application.event_store import EventStore
+from domain.errors import StoreUnavailable
+from infrastructure.cosmos.database import CosmosDatabase
+from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
+from infrastructure.cosmos.recorder import CosmosLogRecorder
+
+_LOOK_AT_ALL_SECONDS = 60.0
+
+_TELL_SECONDS = 0.2
+_HEAR_SECONDS = 0.5
+_TOLD_SECONDS = 10.0
+"""For how long a tenant stays in the document."""
+
+_LONGEST_WAIT_SECONDS = 60.0
+_FORGOTTEN_SECONDS = 600.0
+"""After so long without a change a document is taken away: one who lives writes his anew."""
+
+_PARTITION = "news"
+
+log = structlog.get_logger(__name__)
+
+
+class CosmosWakeups:
+    """Tells others of our appends, and ``store`` of theirs; ``instance`` is ours alone."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        recorder: CosmosLogRecorder,
+        database: CosmosDatabase,
+        container: str,
+        instance: str,
+    ) -> None:
+        self._store = store
+        self._recorder = recorder
+        self._items = Items(database, container)
+        self._instance = instance
+        self._told: dict[str, int] = {}
+        self._told_at: dict[str, float] = {}
+        self._seen: dict[str, tuple[str, float]] = {}
+        self._is_lost = False
+
+    async def run(self) -> None:
+        """Do so until cancelled, whatever happens to the account meanwhile."""
+        alarm = self._store.subscribe()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._again_and_again, self._hear, _HEAR_SECONDS)
+                tasks.start_soon(self._again_and_again, self._look_at_all, _HEAR_SECONDS)
+                while True:
+                    await alarm.wait(_LONGEST_WAIT_SECONDS)
+                    if not await self._is_done(self._tell):
+                        alarm.wake()
+                    await anyio.sleep(_TELL_SECONDS)
+        finally:
+            alarm.close()
+
+    async def _again_and_again(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
+        while True:
+            await self._is_done(work)
+            await anyio.sleep(seconds)
+
+    async def _is_done(self, work: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await work()
+        except StoreUnavailable as error:
+            if not self._is_lost:
+                log.warning("wakeups_lost", error=str(error))
+            self._is_lost = True
+            return False
+        if self._is_lost:
+            log.info("wakeups_back")
+        self._is_lost = False
+        return True
+
+    async def _tell(self) -> None:
+        """Write down what has been appended to since the last time, and a while before."""
+        now = time.monotonic()
+        fresh = {
+            name: newest for name, newest in self._store.appended.items() if newest > self._told.get(name, 0)
+        }
+        if not fresh:
+            return
+        recent = {name for name, at in self._told_at.items() if now - at < _TOLD_SECONDS}
+        newest = {name: self._store.appended[name] for name in recent | fresh.keys()}
+        await self._items.put(_news(self._instance, newest))
+        self._told.update(fresh)
+        self._told_at = {name: self._told_at.get(name, now) for name in recent} | dict.fromkeys(fresh, now)
+
+    async def _hear(self) -> None:
+        for item in await self._items.query(_PARTITION, "SELECT * FROM c", {}):
+            if item["id"] != self._instance and self._is_another(item):
+                self._recorder.know(item["newest"])
+                for partition, newest in item["newest"].items():
+                    self._store.notice(newest, partition)
+            elif self._is_forgotten(item):
+                await self._items.delete_unchanged(item)
+
+    def _is_another(self, item: Item) -> bool:
+        """Whether it says what it did not say the last time."""
+        etag, _ = self._seen.get(item["id"], ("", 0.0))
+        if etag == item["_etag"]:
+            return False
+        self._seen[item["id"]] = item["_etag"], time.monotonic()
+        return True
+
+    def _is_forgotten(self, item: Item) -> bool:
+        _, since = self._seen.get(item["id"], ("", time.monotonic()))
+        return time.monotonic() - since > _FORGOTTEN_SECONDS
+
+    async def _look_at_all(self) -> None:
+        """Once in a while, and not at all of them at the same moment."""
+        await run_sync(self._recorder.look_for_tenants)
+        partitions = await self._store.partitions()
+        for partition in partitions:
+            await anyio.sleep(_LOOK_AT_ALL_SECONDS / len(partitions))
+            self._store.notice(number_of(await self._store.head(partition)), partition)
+        if not partitions:
+            await anyio.sleep(_LOOK_AT_ALL_SECONDS)
+
+
+def _news(instance: str, newest: Mapping[str, int]) -> Item:
+    return {"id": instance, PARTITION_KEY: _PARTITION, "newest": dict(newest)}
