@@ -6,7 +6,7 @@ lasts: if one of them ends early, or this process does, the build goes on from w
 
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -16,7 +16,8 @@ import anyio
 import msgspec
 from anyio.to_thread import run_sync
 
-from application.event_log import PARTITION, number_of
+from application.event_log import number_of
+from application.event_store import EventStore
 from config.container import Projections
 from config.garbage_collection import without_collections
 from config.logs import configure_logs
@@ -128,27 +129,38 @@ async def build_in_shares(
     stores: SharedStores,
     site: SqliteBuilds,
     *,
-    until: int | None = None,
+    until: Mapping[str, int] | None = None,
 ) -> None:
-    """Build what the log holds now, or up to the event with the id ``until``, where that is much and there is
-    more than one core."""
+    """Build what the log holds now, or up to the events with the ids ``until``, where that is much and there
+    is more than one core."""
     processes = min(len(os.sched_getaffinity(0)), MOST)
-    left = await stores.event_store.count_after(PARTITION, builder.position)
-    if processes < 2 or left < WORTH_EVENTS:
+    if processes < 2:
         return
-    head = number_of(await stores.event_store.head(PARTITION)) or 0
+    ends = await heads(stores.event_store) if until is None else until
+    at = {partition: number_of(position) or 0 for partition, position in builder.positions.items()}
+    if sum(max(0, end - at.get(partition, 0)) for partition, end in ends.items()) < WORTH_EVENTS:
+        return
     names = [each.container.name for each in chosen]
     places = [(each.container.name, site.place_of(each.container)) for each in chosen]
     async with AsyncExitStack() as stack:
         folders = []
         for number in range(processes):
             task = _Task(
-                settings, names, Share(number, processes), site.path, places, builder.position is not None
+                settings, names, Share(number, processes), site.path, places, bool(builder.positions)
             )
             folder = FoldingProcess(task)
             stack.callback(folder.close)
             folders.append(folder)
-        await builder.catch_up_by(folders, until=head if until is None else min(until, head))
+        await builder.catch_up_by(folders, until=ends)
+
+
+async def heads(event_store: EventStore) -> Mapping[str, int]:
+    """The id of the last event of each partition that has one."""
+    ends = {
+        partition: number_of(await event_store.head(partition)) or 0
+        for partition in await event_store.partitions()
+    }
+    return {partition: end for partition, end in ends.items() if end}
 
 
 def _fold(connection: Connection, task: _Task) -> None:

@@ -14,7 +14,7 @@ from application.event_log import number_of
 from application.recipe import recipe_of
 from config.container import Projections
 from config.folders import REBUILD, claim
-from config.folding_processes import build_in_shares
+from config.folding_processes import build_in_shares, heads
 from config.garbage_collection import without_collections
 from config.progress import ProgressLine
 from config.sections import Settings
@@ -119,8 +119,7 @@ async def _build_beside(
                 break
         async with site.locked():
             await builder.catch_up()
-            (partition,) = await stores.event_store.partitions()
-            await site.go_live(partition, builder.position)
+            await site.go_live(builder.positions)
     await site.tidy(recipe)
     return [
         f"{each.name}: rebuilt from {builder.handled} events, generation {site.generation_of(each)} is live"
@@ -161,14 +160,13 @@ async def _build_and_mend(
 
 async def until_followed(chosen: Sequence[Projection], stores: SharedStores) -> None:
     """Until the followers have passed what the log holds now; or they stand still, as nobody runs them."""
-    store = stores.event_store
-    heads = {partition: number_of(await store.head(partition)) or 0 for partition in await store.partitions()}
+    ends = await heads(stores.event_store)
     with anyio.move_on_after(_FOLLOWED_SECONDS):
-        for name, (partition, head) in product((each.container.name for each in chosen), heads.items()):
+        for name, (partition, end) in product((each.container.name for each in chosen), ends.items()):
             while True:
                 lease = Unrivalled(name)
                 saved = await stores.document_positions.load(name, partition, lease)
-                if (number_of(saved) or 0) >= head:
+                if (number_of(saved) or 0) >= end:
                     break
                 await anyio.sleep(_LOOK_AGAIN_SECONDS)
     await anyio.sleep(_LOOK_AGAIN_SECONDS)
@@ -181,12 +179,13 @@ async def begin(
     containers = [each.container for each in chosen]
     found = await site.begin(containers, recipe)
     begun = _earliest(list(found.values()))
-    if begun is not None and begun.position is not None:
-        (partition,) = await stores.event_store.partitions()
-        if await stores.event_store.knows(partition, begun.position):
-            return begun
-        await site.begin(containers, recipe, anew=True)
-    return None
+    if begun is None:
+        return None
+    for partition, position in begun.positions.items():
+        if not await stores.event_store.knows(partition, position):
+            await site.begin(containers, recipe, anew=True)
+            return None
+    return begun
 
 
 def _earliest(found: Sequence[Progress | None]) -> Progress | None:
@@ -194,7 +193,7 @@ def _earliest(found: Sequence[Progress | None]) -> Progress | None:
     begun = [progress for progress in found if progress is not None]
     if len(begun) < len(found):
         return None
-    return min(begun, key=lambda progress: number_of(progress.position) or 0)
+    return min(begun, key=lambda progress: progress.handled)
 
 
 def recipe_now() -> str:

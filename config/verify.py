@@ -1,6 +1,6 @@
 """Holds the live documents against the log, beside whoever works, and changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -66,7 +66,7 @@ async def _compare(
     settings: Settings, chosen: Sequence[Projection], stores: SharedStores, scratch: SqliteScratch
 ) -> int:
     containers = [each.container for each in chosen]
-    position = await _reached(chosen, stores)
+    until = await _reached(chosen, stores)
     await scratch.begin(containers, "for a comparison")
     found = 0
     with ProgressLine("folding") as line:
@@ -79,11 +79,10 @@ async def _compare(
             now=SystemClock().now,
             tell=line.show,
         )
-        until = number_of(position) or 0
         await build_in_shares(builder, settings, chosen, stores, scratch, until=until)
         await builder.catch_up(until=until)
         events = builder.handled
-        line.say(f"comparing at {position or 'the beginning'}")
+        line.say(f"comparing at {', '.join(builder.positions.values()) or 'the beginning'}")
     async for difference in Comparison(chosen, stores.documents, scratch, builder).differences():
         found += 1
         click.echo(f"{difference.container} {difference.tenant} {difference.id} {difference.what}")
@@ -93,14 +92,21 @@ async def _compare(
     return found
 
 
-async def _reached(chosen: Sequence[Projection], stores: SharedStores) -> str | None:
-    """The position that all of them have reached: what is known of it before a document is looked at."""
-    (partition,) = await stores.event_store.partitions()
-    saved = [
-        await stores.document_positions.load(name, partition, Unrivalled(name))
-        for name in (each.container.name for each in chosen)
-    ]
-    for position in saved:
-        if position is not None and not await stores.event_store.knows(partition, position):
-            raise CannotStart(f"the documents follow another log: it has no position {position}")
-    return min(saved, key=lambda position: number_of(position) or 0)
+async def _reached(chosen: Sequence[Projection], stores: SharedStores) -> Mapping[str, int]:
+    """The id of the event that all of them have reached in each partition: what is known of it before a
+    document is looked at."""
+    return {
+        partition: min(
+            [await _reached_in(partition, each.container.name, stores) for each in chosen], default=0
+        )
+        for partition in await stores.event_store.partitions()
+    }
+
+
+async def _reached_in(partition: str, name: str, stores: SharedStores) -> int:
+    position = await stores.document_positions.load(name, partition, Unrivalled(name))
+    if position is None:
+        return 0
+    if not await stores.event_store.knows(partition, position):
+        raise CannotStart(f"the documents follow another log: it has no position {position}")
+    return number_of(position) or 0

@@ -6,7 +6,7 @@ log is folded by several processes, each with a share of the streams; one writes
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from projections.folding import Folder, Folding, Kept, Made, Share, StreamedLog, Stretch, Watch
+from projections.folding import Folded, Folder, Folding, Kept, Made, Share, StreamedLog, Stretch, Watch
 from projections.ports import Document
 from projections.projection import Projection
 
@@ -23,16 +23,20 @@ BATCH = 5_000
 
 _WINDOW_SECONDS = 5.0
 _COUNT_AGAIN_SECONDS = 2.0
+_COUNTING_IS_WORTH = 50
+"""A log of many partitions is counted so seldom that it takes this part of the time."""
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a build has come: events handled, about how many there are still, and how many a second."""
+    """How far a build has come: the position in each partition of the log, events handled, about how many
+    there are still, and how many a second."""
 
-    position: str | None
     handled: int
     left: int
     rate: float
     at: datetime
+    positions: Mapping[str, str] = {}
+    """None in what a release before this one has noted."""
 
     @property
     def seconds_left(self) -> float | None:
@@ -75,38 +79,39 @@ class Builder:
         self._now = now
         self._tell = tell
         self._batch_size = batch_size
-        self._position = begun.position if begun else None
+        self._positions = dict(begun.positions) if begun else {}
         self._handled = begun.handled if begun else 0
         self._pace: deque[tuple[float, int]] = deque()
         self._left = 0
-        self._counted_at = -_COUNT_AGAIN_SECONDS
+        self._count_again_at = 0.0
 
     @property
-    def position(self) -> str | None:
-        """The position up to which all documents are built."""
-        return self._position
+    def positions(self) -> Mapping[str, str]:
+        """The position of each partition up to which all documents are built."""
+        return self._positions
 
     @property
     def handled(self) -> int:
         """How many events have been handled, by whomever."""
         return self._handled
 
-    async def catch_up(self, *, until: int | None = None, watch: Watch | None = None) -> int:
-        """Build what the log holds now, up to the event with the id ``until``; of how many events.
+    async def catch_up(self, *, until: Mapping[str, int] | None = None, watch: Watch | None = None) -> int:
+        """Build what the log holds now; of how many events. ``until`` names the partitions, and of each the
+        id of the event that it is not to go beyond.
 
         ``watch`` is told of every state that a document comes through.
         """
         self._folder.watch = watch
         return await self._built_by([self._folder], until)
 
-    async def catch_up_by(self, folders: Sequence[Folding], *, until: int) -> int:
+    async def catch_up_by(self, folders: Sequence[Folding], *, until: Mapping[str, int]) -> int:
         """The same by others, who have all shares among them. The log holds ``until`` already: so each of
         them finds the same batches."""
         handled = await self._built_by(folders, until)
         self._folder.expect_built()
         return handled
 
-    async def _built_by(self, folders: Sequence[Folding], until: int | None) -> int:
+    async def _built_by(self, folders: Sequence[Folding], until: Mapping[str, int] | None) -> int:
         before = self._handled
         try:
             async with anyio.create_task_group() as writing:
@@ -115,23 +120,14 @@ class Builder:
             raise failed.exceptions[0] from None
         return self._handled - before
 
-    async def _follow(self, writing: TaskGroup, folders: Sequence[Folding], until: int | None) -> None:
-        (partition,) = await self._log.partitions()
+    async def _follow(
+        self, writing: TaskGroup, folders: Sequence[Folding], until: Mapping[str, int] | None
+    ) -> None:
         written = anyio.Event()
         written.set()
-        while True:
-            stretch = Stretch(partition, self._position, self._batch_size, until)
-            folded = [
-                each
-                for each in await asyncio.gather(*(folder.fold(stretch) for folder in folders))
-                if each is not None
-            ]
-            if not folded:
-                return
+        async for folded in self._batches(folders, until):
             made = together([each.made for each in folded])
-            self._position = folded[0].position
-            self._handled += folded[0].passed
-            progress = await self._progress(partition)
+            progress = await self._progress()
             await written.wait()
             remade: Made = {}
             if folded[0].has_erasures:
@@ -139,24 +135,47 @@ class Builder:
             written = anyio.Event()
             writing.start_soon(self._write, made, progress, remade, written)
 
+    async def _batches(
+        self, folders: Sequence[Folding], until: Mapping[str, int] | None
+    ) -> AsyncIterator[Sequence[Folded]]:
+        """What all shares make of each batch, one partition after the other."""
+        for partition in await self._log.partitions() if until is None else until:
+            last = None if until is None else until[partition]
+            while True:
+                stretch = Stretch(partition, self._positions.get(partition), self._batch_size, last)
+                parts = await asyncio.gather(*(folder.fold(stretch) for folder in folders))
+                folded = [part for part in parts if part is not None]
+                if not folded:
+                    break
+                self._positions[partition] = folded[0].position
+                self._handled += folded[0].passed
+                yield folded
+
     async def _write(self, made: Made, progress: Progress, remade: Made, written: anyio.Event) -> None:
         await self._site.write(made, progress, remade)
         self._tell(progress)
         written.set()
 
-    async def _progress(self, partition: str) -> Progress:
+    async def _progress(self) -> Progress:
         now = anyio.current_time()
         self._pace.append((now, self._handled))
         while now - self._pace[0][0] > _WINDOW_SECONDS and len(self._pace) > 2:
             self._pace.popleft()
         (since, handled), *_ = self._pace
         rate = (self._handled - handled) / (now - since) if now > since else 0.0
-        if now - self._counted_at >= _COUNT_AGAIN_SECONDS:
-            self._left = await self._log.count_after(partition, self._position)
-            self._counted_at = now
+        if now >= self._count_again_at:
+            self._left = await self._counted()
+            took = anyio.current_time() - now
+            self._count_again_at = now + max(_COUNT_AGAIN_SECONDS, took * _COUNTING_IS_WORTH)
         elif len(self._pace) > 1:
             self._left = max(0, self._left - (self._handled - self._pace[-2][1]))
-        return Progress(self._position, self._handled, self._left, rate, self._now())
+        return Progress(self._handled, self._left, rate, self._now(), dict(self._positions))
+
+    async def _counted(self) -> int:
+        left = 0
+        for partition in await self._log.partitions():
+            left += await self._log.count_after(partition, self._positions.get(partition))
+        return left
 
 
 def together(parts: Sequence[Made]) -> Mapping[str, Sequence[Document]]:

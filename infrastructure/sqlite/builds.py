@@ -157,18 +157,17 @@ class SqliteBuilds:
         finally:
             self._is_locked = False
 
-    async def go_live(self, partition: str, position: str | None) -> None:
+    async def go_live(self, positions: Mapping[str, str]) -> None:
         """Put what was built in the place of what is live, which is dropped later; to be done ``locked``."""
 
         def swap(connection: sqlite3.Connection) -> None:
             for name, place in self._places.items():
                 make_live(connection, msgspec.structs.replace(place, name=name), place.name)
-                if position is not None:
-                    connection.execute(
-                        "INSERT OR REPLACE INTO follower_positions (follower, partition, position)"
-                        " VALUES (?, ?, ?)",
-                        (name, partition, position),
-                    )
+                connection.executemany(
+                    "INSERT OR REPLACE INTO follower_positions (follower, partition, position)"
+                    " VALUES (?, ?, ?)",
+                    [(name, partition, position) for partition, position in positions.items()],
+                )
 
         await self.write_in(swap)
 

@@ -20,7 +20,7 @@ from tests.infrastructure.things import OTHERS, THINGS, ids, thing
 pytestmark = pytest.mark.anyio
 
 CONTAINERS = [THINGS, OTHERS]
-PROGRESS = Progress("log-5-0123456789ab", handled=5, left=0, rate=100.0, at=NOW)
+PROGRESS = Progress(5, left=0, rate=100.0, at=NOW, positions={"log": "log-5-0123456789ab"})
 
 
 @asynccontextmanager
@@ -52,7 +52,7 @@ async def swapped(folder: Path, *things: Document, recipe: str = "one") -> None:
         await builds.write({"things": things}, PROGRESS, {})
         await builds.index()
         async with builds.locked():
-            await builds.go_live("log", PROGRESS.position)
+            await builds.go_live(PROGRESS.positions)
         await builds.tidy(recipe)
 
 
@@ -85,7 +85,7 @@ async def test_what_was_built_takes_the_place_at_once_with_lists_and_numbers(tmp
             await builds.index()
             assert ids(await documents.query(THINGS, TENANT, Query())) == ["old"]
             async with builds.locked():
-                await builds.go_live("log", PROGRESS.position)
+                await builds.go_live(PROGRESS.positions)
                 assert ids(await documents.query(THINGS, TENANT, Query())) == ["old"]
             for query, expected in (
                 (Query(), 3),
@@ -123,7 +123,7 @@ async def test_the_position_goes_with_the_documents(tmp_path: Path) -> None:
     async with live(tmp_path):
         await swapped(tmp_path)
         database = SqliteDatabase(tmp_path / "documents.db", synchronous="NORMAL")
-        assert await SqliteCheckpoints(database).load("things", "log", LEASE) == PROGRESS.position
+        assert await SqliteCheckpoints(database).load("things", "log", LEASE) == PROGRESS.positions["log"]
         database.close()
 
 
@@ -156,7 +156,7 @@ async def test_what_fails_while_it_is_locked_leaves_the_live_documents(tmp_path:
             await builds.index()
             with suppress(OSError):
                 async with builds.locked():
-                    await builds.go_live("log", PROGRESS.position)
+                    await builds.go_live(PROGRESS.positions)
                     raise OSError("gone")
             assert ids(await documents.query(THINGS, TENANT, Query())) == ["old"]
             assert await builds.begin(CONTAINERS, "one") == {"things": None, "other_things": None}

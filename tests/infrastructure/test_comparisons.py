@@ -66,7 +66,7 @@ async def begun(
     await scratch.begin([each.container for each in PROJECTIONS], "a test")
     live = live or MemoryDocuments()
     builder = Builder(PROJECTIONS, cast(StreamedLog, log), scratch, begun=None, live=live, now=lambda: NOW)
-    await builder.catch_up(until=up_to)
+    await builder.catch_up(until={"log": up_to})
     return builder
 
 

@@ -154,5 +154,5 @@ async def test_a_build_that_was_begun_before_an_erasure_has_nothing_clear_after_
             await last.catch_up()
             await site.index()
             async with site.locked():
-                await site.go_live("log", last.position)
+                await site.go_live(last.positions)
         assert await comments(documents) == AFTER

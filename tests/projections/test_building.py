@@ -54,6 +54,29 @@ class ListLog:
         return len(self.events) - int(after or 0)
 
 
+class PartitionedLog(ListLog):
+    """The same events in three partitions, each with an order of its own."""
+
+    async def partitions(self) -> Sequence[str]:
+        return ["0", "1", "2"]
+
+    async def read_part(
+        self,
+        partition: str,
+        after: str | None,
+        limit: int,
+        until: int | None,
+        wants: Callable[[str, str], bool],
+    ) -> Batch | None:
+        return await self._part(partition).read_part(partition, after, limit, until, wants)
+
+    async def count_after(self, partition: str, after: str | None) -> int:
+        return await self._part(partition).count_after(partition, after)
+
+    def _part(self, partition: str) -> ListLog:
+        return ListLog([each for each in self.events if Share(int(partition), 3).wants(each.stream, "")])
+
+
 class MemorySite:
     """A place to build in that fails at a given write, with nothing of it written."""
 
@@ -110,7 +133,7 @@ def test_a_build_makes_what_a_follower_makes_byte_for_byte(log: list[Recorded], 
     anyio.run(builder(ListLog(log), site, batch_size=batch_size).catch_up)
     assert of(site) == alive(log)
     assert site.progress is not None
-    assert (site.progress.handled, site.progress.position) == (len(log), str(len(log)))
+    assert (site.progress.handled, site.progress.positions) == (len(log), {"log": str(len(log))})
 
 
 @given(logs(), st.integers(1, 6), st.lists(st.integers(1, 5), max_size=4))
@@ -124,6 +147,20 @@ def test_a_build_that_is_killed_goes_on_where_it_was(
             anyio.run(builder(ListLog(log), site, batch_size=batch_size).catch_up)
     site.fails_at = None
     anyio.run(builder(ListLog(log), site, batch_size=batch_size).catch_up)
+    assert of(site) == alive(log)
+
+
+@given(logs(), st.integers(1, 6), st.lists(st.integers(1, 4), max_size=3))
+def test_a_log_of_several_partitions_makes_what_one_of_one_does(
+    log: list[Recorded], batch_size: int, kills: list[int]
+) -> None:
+    site = MemorySite()
+    for at in kills:
+        site.fails_at = site.writes + at
+        with suppress(OSError):
+            anyio.run(builder(PartitionedLog(log), site, batch_size=batch_size).catch_up)
+    site.fails_at = None
+    anyio.run(builder(PartitionedLog(log), site, batch_size=batch_size).catch_up)
     assert of(site) == alive(log)
 
 
@@ -147,7 +184,7 @@ def test_several_who_take_a_share_each_make_what_one_makes(
     half = len(log) // 2
 
     async def build() -> None:
-        assert await one.catch_up_by(folders, until=half) == half
+        assert await one.catch_up_by(folders, until={"log": half}) == half
         assert await one.catch_up() == len(log) - half
 
     anyio.run(build)
@@ -182,7 +219,7 @@ def test_a_build_up_to_a_position_stops_right_there_and_goes_on(
 
     async def build() -> None:
         one = builder(ListLog(log), site, batch_size=7)
-        assert await one.catch_up(until=stop) == stop
+        assert await one.catch_up(until={"log": stop}) == stop
         assert of(site) == half_way
         assert await one.catch_up() == len(log) - stop
 
@@ -198,6 +235,6 @@ def test_an_event_that_cannot_be_folded_is_left_out_and_the_others_go_on() -> No
 
 
 def test_progress_tells_a_rate_and_how_long_it_will_take() -> None:
-    progress = Progress("log-1", handled=500, left=1_000, rate=250.0, at=NOW)
+    progress = Progress(500, left=1_000, rate=250.0, at=NOW)
     assert progress.seconds_left == 4.0
     assert msgspec.structs.replace(progress, rate=0.0).seconds_left is None
