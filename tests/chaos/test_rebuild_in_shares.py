@@ -1,12 +1,15 @@
 """`rebuild` by several processes: the documents of one, whoever of them is killed."""
 
+import sqlite3
 import subprocess
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chaos.decisions import Answered, decide_a_bit_of_everything, in_thread, until_ready
+from tests.chaos.decisions import Answered, decide_a_bit_of_everything, in_thread
 from tests.chaos.test_rebuild import dump
 from tests.chaos.test_rebuild_beside import SLOWED, damage, damaged
 from tests.harness import TENANT, ServiceProcess, eventually, run_command, run_module
@@ -34,6 +37,15 @@ def folding(data_dir: Path) -> list[str]:
     return found
 
 
+def has_followed(data_dir: Path) -> bool:
+    """Whether the documents hold all that the log does."""
+    with closing(sqlite3.connect(data_dir / "events.db")) as log:
+        (end,) = log.execute("SELECT max(rowid) FROM stored_events").fetchone()
+    with closing(sqlite3.connect(data_dir / "documents.db")) as documents:
+        positions = documents.execute("SELECT position FROM follower_positions").fetchall()
+    return all(position.startswith(f"log-{end}-") for (position,) in positions)
+
+
 @pytest.fixture
 async def before(service: ServiceProcess) -> dict[str, list[tuple[Any, ...]]]:
     """What a follower has made, of which then something is damaged; somebody is erased in the middle."""
@@ -55,7 +67,7 @@ async def before(service: ServiceProcess) -> dict[str, list[tuple[Any, ...]]]:
     assert erased.returncode == 0, erased.stderr
     assert "nothing to erase" not in erased.stdout
     await decide_a_bit_of_everything(service, Answered(), count=2)
-    await until_ready(service)
+    await eventually(partial(in_thread, partial(has_followed, service.data_dir)))
     assert await in_thread(service.terminate) == 0
     made = dump(service.data_dir)
     assert COMMENT.encode() not in b"".join(row[3] for rows in made.values() for row in rows)
