@@ -18,20 +18,24 @@ def test_the_items_of_a_step_are_listed_page_by_page(browser: Browser, service: 
     id = begun(service, {"name": "call-all", "version": 1, "steps": steps}, input={"people": people})
     page = signed_in(browser, service, "ada")
     page.goto(f"{service.url}{CONSOLE}/{id}")
-    items = page.locator("#items summary")
+    items = page.locator("#listed summary")
+    page.locator("summary").filter(has_text="calls").first.click()
+    page.get_by_role("link", name="listed below").click()
+    expect(items.first).to_be_visible()
     assert page.locator("#items h2").inner_text().split()[-1] == "60"
     shown = items.all_inner_texts()
     assert len(shown) in (49, 50), "the step itself may be among them"
     expect(page.locator("#events li")).to_have_count(50)
     page.get_by_role("link", name="Older events").click()
     expect(page.locator("#events li").last).to_contain_text("workflow.started")
+    page.get_by_text("Items and compensations").click()
     page.get_by_role("link", name="More items").click()
     assert "events=" in page.url, "each list keeps where the other stands"
     expect(page.locator("#events li").last).to_contain_text("workflow.started")
     rest = items.all_inner_texts()
     names = [each.split()[0] for each in (*shown, *rest)]
     assert sorted(names) == sorted(f"calls[{number}]" for number in range(60))
-    last = page.locator("#items details").last
+    last = page.locator("#listed details").last
     last.locator("summary").click()
     expect(last.locator("pre")).to_contain_text("person-")
     page.evaluate("refresh()")
