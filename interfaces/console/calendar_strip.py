@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 DAYS_BACK, DAYS_AHEAD = 14, 14
-STRIP_WIDTH = 560
-PLOT_HEIGHT = 90
-_BAR = 9
+_WIDTH = 560
+_PLOT_HEIGHT = 90
+_BAR, _BETWEEN_BARS = 9, 2
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -28,11 +28,12 @@ class Day(msgspec.Struct, frozen=True):
 
 
 class Strip(msgspec.Struct, frozen=True):
-    """The days around now."""
+    """The days around now, on a rail."""
 
     days: Sequence[Day]
     marks: Sequence[Mark]
     now: float
+    width: int = _WIDTH
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -46,6 +47,15 @@ class Bar(msgspec.Struct, frozen=True):
     took_ms: float | None
 
 
+class Plot(msgspec.Struct, frozen=True):
+    """Runs beside each other, the oldest first."""
+
+    bars: Sequence[Bar]
+    bar_width: int = _BAR
+    width: int = _WIDTH
+    height: int = _PLOT_HEIGHT + 2
+
+
 def strip_of(runs: Sequence[Mapping[str, Any]], firings: Sequence[str], now: datetime) -> Strip:
     """The runs of the last fortnight, and the firings of the next."""
     begin = now - timedelta(days=DAYS_BACK)
@@ -56,18 +66,27 @@ def strip_of(runs: Sequence[Mapping[str, Any]], firings: Sequence[str], now: dat
         days.append(Day(_x(day, begin), f"{day:%b} {day.day}" if number % 7 == 0 else ""))
     marks = [Mark(_x(_time(_begun(run)), begin), run["status"], _begun(run)) for run in runs]
     marks += [Mark(_x(_time(at), begin), "coming", at) for at in firings]
-    return Strip(days, [mark for mark in marks if 0 <= mark.x <= STRIP_WIDTH], _x(now, begin))
+    return Strip(days, [mark for mark in marks if 0 <= mark.x <= _WIDTH], _x(now, begin))
 
 
-def bars_of(runs: Sequence[Mapping[str, Any]]) -> Sequence[Bar]:
+def plot_of(runs: Sequence[Mapping[str, Any]]) -> Plot:
     """Runs from the oldest to the newest; one that did not run to an end is as low as can be seen."""
     took = [_took_ms(run) for run in runs]
     longest = max((each for each in took if each), default=1.0)
     bars = []
     for place, (run, each) in enumerate(zip(reversed(runs), reversed(took), strict=True)):
-        height = max(4.0, round((PLOT_HEIGHT - 6) * (each or 0.0) / longest, 1))
-        bars.append(Bar(place * (_BAR + 2), PLOT_HEIGHT - height, height, run["status"], _begun(run), each))
-    return bars
+        height = max(4.0, round((_PLOT_HEIGHT - 6) * (each or 0.0) / longest, 1))
+        bars.append(
+            Bar(
+                place * (_BAR + _BETWEEN_BARS),
+                _PLOT_HEIGHT - height,
+                height,
+                run["status"],
+                _begun(run),
+                each,
+            )
+        )
+    return Plot(bars)
 
 
 def _begun(run: Mapping[str, Any]) -> str:
@@ -84,7 +103,7 @@ def _took_ms(run: Mapping[str, Any]) -> float | None:
 
 def _x(moment: datetime, begin: datetime) -> float:
     share = (moment - begin) / timedelta(days=DAYS_BACK + DAYS_AHEAD)
-    return round(STRIP_WIDTH * share, 1)
+    return round(_WIDTH * share, 1)
 
 
 def _time(text: str) -> datetime:

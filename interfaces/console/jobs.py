@@ -9,7 +9,7 @@ from cron_descriptor import Options, get_description
 
 from domain.values import is_uuid
 from interfaces.console.api import Api, Refused
-from interfaces.console.calendar_strip import bars_of, strip_of
+from interfaces.console.calendar_strip import plot_of, strip_of
 from interfaces.console.input_form import Field, fields_of, input_of
 
 _RUNS = 50
@@ -95,7 +95,7 @@ async def _around_now(api: Api, job: Mapping[str, Any], limit: int) -> Mapping[s
         "words": get_description(job["cron"], _WORDS),
         "runs": runs,
         "strip": strip_of(runs, [each["nominalTime"] for each in planned], now),
-        "bars": bars_of(runs),
+        "plot": plot_of(runs),
     }
 
 

@@ -9,6 +9,12 @@ from interfaces.console.input_form import Field, changed_input, fields_of, fille
 
 _ANY_INPUT = Field("input", "json", is_required=False)
 
+_MOST_CHARACTERS = 50_000
+"""Of an input that is changed by a form: what a form may hold has an end, and so has what anybody reads."""
+
+_LEFT_OUT = "omittedBytes"
+"""In the place of an input that was too large for its document."""
+
 _HAS_INPUT = "with"
 """Says that a form has the fields of the input: a browser does not send those that are empty."""
 
@@ -17,13 +23,16 @@ async def asked_of(api: Api, workflow: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a retry's form asks for. A workflow that is completed is done again from a step only; where a
     compensation is tried again, there is nothing to choose."""
     if workflow["status"] == "compensation_failed":
-        return {"steps": (), "fields": (), "filled": {}, "may_be_silent": True}
+        return {"steps": (), "fields": (), "filled": {}, "may_be_silent": True, "is_too_large": False}
     fields = await _fields(api, workflow)
+    filled = filled_of(fields, _present(workflow, fields))
+    is_too_large = _LEFT_OUT in (workflow["input"] or {}) or sum(map(len, filled.values())) > _MOST_CHARACTERS
     return {
         "steps": [step["stepType"] for step in workflow["steps"]],
-        "fields": fields,
-        "filled": filled_of(fields, _present(workflow, fields)),
+        "fields": () if is_too_large else fields,
+        "filled": filled,
         "may_be_silent": workflow["status"] != "completed",
+        "is_too_large": is_too_large,
     }
 
 

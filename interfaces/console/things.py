@@ -68,6 +68,7 @@ async def thing_of(api: Api, kind: str, id: str) -> Thing:
     path = _KINDS[kind].path
     if kind == "backfill":
         path = path.format(job=await _job_of(api, id.lower()))
+    id = id if _KINDS[kind].is_named else id.lower()
     return Thing(kind, id, f"{path}/{quote(id)}")
 
 

@@ -51,7 +51,9 @@ def complete(service: ServiceProcess, id: str, step_type: str) -> None:
 
 def fail(service: ServiceProcess, queue: str) -> None:
     """As the worker of a queue would have told, which is at no other task."""
-    (task,) = asked(service, "POST", "/tasks/claim", {"queue": queue, "workerId": "w"})["tasks"]
+    (task,) = asked(service, "POST", "/tasks/claim", {"queue": queue, "workerId": "w", "waitSeconds": 10})[
+        "tasks"
+    ]
     told = {"leaseToken": task["leaseToken"], "error": "no data", "retryable": False}
     asked(service, "POST", f"/tasks/{task['id']}/fail", told)
 

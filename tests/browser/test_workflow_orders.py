@@ -154,6 +154,23 @@ def test_input_without_a_schema_is_json_and_what_is_completed_is_done_again_from
     assert [step["status"] for step in workflow["steps"]] == ["completed", "running", "completed"]
 
 
+def test_an_input_that_is_too_large_for_a_form_is_kept_as_it_is(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    page = signed_in(browser, service, "ada")
+    for size in (60_000, 400_000):
+        id = begun(service, review("large"), input={"text": "é" * size})
+        page.goto(f"{service.url}{CONSOLE}/{id}")
+        order(page, "Cancel", "off")
+        state(page, "cancelled")
+        assert page.get_by_text("too large to be changed here").is_visible()
+        page.get_by_label("From the step on").select_option("look")
+        order(page, "Retry", "on")
+        state(page, "running")
+        now = asked(service, "GET", f"/workflows/{id}?asOf=2100-01-01T00:00:00Z")
+        assert (now["status"], len(now["input"]["text"])) == ("running", size)
+
+
 def test_an_order_that_is_refused_keeps_what_was_typed(browser: Browser, service: ServiceProcess) -> None:
     page = signed_in(browser, service, "ada")
     id = started(page, service, "opp-6")
@@ -191,6 +208,21 @@ def test_an_order_that_is_refused_keeps_what_was_typed(browser: Browser, service
     for number, (form, status) in enumerate(forms):
         answer = send(f"{service.url}{CONSOLE}/{id}", form={"key": f"k-{number}", **form})
         assert answer.status == status, form
+
+
+def test_what_is_being_typed_stays_while_the_page_goes_on(browser: Browser, service: ServiceProcess) -> None:
+    page = signed_in(browser, service, "ada")
+    id = started(page, service, "opp-typing")
+    typed = page.locator(f"#step-{step_id(service, id, 'forecast')}")
+    typed.locator("summary").click()
+    typed.get_by_label("Reason").fill("half a rea")
+    complete(service, id, "risk_scoring")
+    other = page.locator(f"#step-{step_id(service, id, 'risk_scoring')} summary")
+    expect(other).to_contain_text("completed")
+    assert typed.get_by_label("Reason").input_value() == "half a rea"
+    typed.get_by_label("Reason").press_sequentially("son")
+    page.get_by_role("button", name="Skip forecast").click()
+    expect(page.locator("#events q").first).to_have_text("half a reason")
 
 
 def test_an_order_that_is_given_twice_is_carried_out_once(browser: Browser, service: ServiceProcess) -> None:

@@ -1,10 +1,13 @@
 """One workflow in a real browser, in all its parts: items, children, executions, many events, the picture."""
 
+from pathlib import Path
+from typing import Any
+
 from playwright.sync_api import Browser, expect
 
 from tests.browser.runs import CONSOLE, asked, begun, complete, order, started, state, step_id
-from tests.browser.visitor import serious, signed_in
-from tests.harness import ServiceProcess
+from tests.browser.visitor import SECRET, serious, signed_in
+from tests.harness import ServiceProcess, run_command, service_process
 
 CALL = {"kind": "task", "parameters": {"queue": "calls"}}
 
@@ -18,20 +21,24 @@ def test_the_items_of_a_step_are_listed_page_by_page(browser: Browser, service: 
     id = begun(service, {"name": "call-all", "version": 1, "steps": steps}, input={"people": people})
     page = signed_in(browser, service, "ada")
     page.goto(f"{service.url}{CONSOLE}/{id}")
-    items = page.locator("#items summary")
+    items = page.locator("#listed summary")
+    page.locator("summary").filter(has_text="calls").first.click()
+    page.get_by_role("link", name="listed below").click()
+    expect(items.first).to_be_visible()
     assert page.locator("#items h2").inner_text().split()[-1] == "60"
     shown = items.all_inner_texts()
     assert len(shown) in (49, 50), "the step itself may be among them"
     expect(page.locator("#events li")).to_have_count(50)
     page.get_by_role("link", name="Older events").click()
     expect(page.locator("#events li").last).to_contain_text("workflow.started")
+    page.get_by_text("Items and compensations").click()
     page.get_by_role("link", name="More items").click()
     assert "events=" in page.url, "each list keeps where the other stands"
     expect(page.locator("#events li").last).to_contain_text("workflow.started")
     rest = items.all_inner_texts()
     names = [each.split()[0] for each in (*shown, *rest)]
     assert sorted(names) == sorted(f"calls[{number}]" for number in range(60))
-    last = page.locator("#items details").last
+    last = page.locator("#listed details").last
     last.locator("summary").click()
     expect(last.locator("pre")).to_contain_text("person-")
     page.evaluate("refresh()")
@@ -101,3 +108,27 @@ def test_each_execution_says_how_it_ended(browser: Browser, service: ServiceProc
     expect(executions.first).to_contain_text("running")
     expect(executions.nth(1)).to_contain_text("reason 2")
     expect(executions.last).to_contain_text("0 of 4 steps done")
+
+
+def test_what_is_archived_is_shown_and_not_retried(browser: Browser, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"JWT_SECRET": SECRET, "BATCH_JOBS_ENABLED": "false"}
+    with service_process(tmp_path, **given) as service:
+        steps = [{"stepType": "call", **CALL}]
+        id = begun(service, {"name": "old", "version": 1, "steps": steps}, input={"who": "ann"})
+        complete(service, id, "call")
+        service.terminate()
+        told = run_command(
+            *("archive", "--out", str(tmp_path / "archives"), "--older-than", "0s", "--reason", "it is over"),
+            **given,
+            DATA_DIR=str(service.data_dir),
+        )
+        assert told.returncode == 0, told.stderr
+        service.start()
+        page = signed_in(browser, service, "ada")
+        page.goto(f"{service.url}{CONSOLE}/{id}")
+        state(page, "completed")
+        expect(page.locator("#events li").first).to_contain_text("workflow.completed")
+        assert "ann" in page.locator("#facts").inner_text()
+        order(page, "Retry", "once more")
+        assert "archive" in page.get_by_role("alert").inner_text()
+        assert page.locator("#orders").get_by_label("Reason").input_value() == "once more"

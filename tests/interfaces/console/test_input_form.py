@@ -1,0 +1,43 @@
+"""An input that there is, in a form, and what was changed of it there."""
+
+import pytest
+
+from interfaces.console.api import Refused
+from interfaces.console.input_form import changed_input, fields_of, filled_of
+
+FIELDS = fields_of(
+    {
+        "required": ["amount"],
+        "properties": {
+            "amount": {"type": "number"},
+            "note": {"type": "string"},
+            "parts": {"type": "array"},
+            "sure": {"type": "boolean"},
+        },
+    }
+)
+PRESENT = {"amount": 1, "note": "two\nlines", "parts": [{"q": 1}], "sure": False, "beside": None}
+
+
+def test_what_was_left_alone_is_no_change_whatever_a_browser_does_to_line_ends() -> None:
+    filled = filled_of(FIELDS, PRESENT)
+    assert filled["input.sure"] == "false"
+    assert changed_input(FIELDS, PRESENT, filled) is None
+    sent = {name: text.replace("\n", "\r\n") for name, text in filled.items()}
+    assert changed_input(FIELDS, PRESENT, sent) is None
+    assert changed_input(FIELDS, PRESENT, {**filled, "input.note": "twolines"}) is None
+
+
+def test_what_was_changed_stands_beside_what_was_not() -> None:
+    filled = filled_of(FIELDS, PRESENT)
+    assert changed_input(FIELDS, PRESENT, {**filled, "input.amount": "2.5"}) == {**PRESENT, "amount": 2.5}
+    emptied = {name: text for name, text in filled.items() if name != "input.parts"}
+    without = {name: value for name, value in PRESENT.items() if name != "parts"}
+    assert changed_input(FIELDS, PRESENT, emptied) == without
+    assert changed_input(FIELDS, {}, {"input.note": "new"}) == {"note": "new"}
+
+
+def test_what_cannot_be_read_is_refused() -> None:
+    for field, text in (("amount", "much"), ("parts", "["), ("sure", "maybe")):
+        with pytest.raises(Refused, match=field):
+            changed_input(FIELDS, PRESENT, {**filled_of(FIELDS, PRESENT), f"input.{field}": text})
