@@ -1,17 +1,16 @@
-"""What waits for somebody, what one approval asks for, and what is done with it, out of the API's answers."""
+"""What waits for somebody, and decisions on several at once, out of the API's answers."""
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from domain.values import is_uuid
 from interfaces.console.api import Api, Refused
+from interfaces.console.approval_orders import decision_of
 
 _APPROVALS = "/hitl/approvals"
 _SHOWN = 100
 _CODE = re.compile("[A-Z_]{1,64}|approved|rejected|pending")
-_FACTS = ("amount", "riskScore", "subject", "payload")
 
 
 async def waiting_for(api: Api, person: str) -> Mapping[str, Any]:
@@ -25,27 +24,6 @@ async def waiting_for(api: Api, person: str) -> Mapping[str, Any]:
     return {"overdue": late["approvals"], "others": others, "total": all_of_them["total"]}
 
 
-async def approval(api: Api, id: str) -> Mapping[str, Any]:
-    """One approval, and what of its facts has changed since somebody last agreed, or since it was asked."""
-    found = await api.get(f"{_APPROVALS}/{id}")
-    events = (await api.get(f"{_APPROVALS}/{id}/events", limit=_SHOWN))["events"]
-    agreed = next((each["version"] for each in events if each["type"] == "approval.agreed"), None)
-    before = await api.get(f"{_APPROVALS}/{id}", asOf=agreed or 1)
-    changes = [
-        {"name": name, "before": _shown(before.get(name)), "now": _shown(found.get(name))}
-        for name in _FACTS
-        if before.get(name) != found.get(name)
-    ]
-    due = found.get("dueAt")
-    return {
-        "approval": found,
-        "changes": changes,
-        "since": "the last agreement" if agreed else "it was asked for",
-        "stage": next((each["name"] for each in found["stages"] or [] if each["status"] == "open"), None),
-        "is_overdue": bool(due) and datetime.fromisoformat(due) < datetime.now(UTC),
-    }
-
-
 async def decide(api: Api, person: str, form: Sequence[tuple[str, str]]) -> Sequence[str]:
     """The same decision on several, each on what was shown of it: what came of each, for ``told``.
 
@@ -55,7 +33,7 @@ async def decide(api: Api, person: str, form: Sequence[tuple[str, str]]) -> Sequ
     chosen, fields = [value for name, value in form if name == "approval"], dict(form)
     if not chosen:
         return []
-    decision = _decision(person, fields)
+    decision = decision_of(person, fields)
     decisions = []
     for each in chosen:
         id, _, digest = each.partition(" ")
@@ -86,43 +64,3 @@ async def told(api: Api, outcomes: Sequence[str]) -> Sequence[Mapping[str, Any]]
             words += f": {found['decidedBy']} has {found['status']} it"
         shown.append({"approval": found, "words": words, "is_refused": is_refused})
     return shown
-
-
-async def act(api: Api, person: str, id: str, form: Mapping[str, str]) -> None:
-    """Carry out what a form of an approval's page asks for.
-
-    Raises:
-        Refused: the API did not.
-    """
-    what = form.get("do", "")
-    match what:
-        case "approve" | "reject":
-            body = _decision(person, form) | {"payloadDigest": form.get("digest", "")}
-            if stage := form.get("stage"):
-                body["stage"] = stage
-        case "comments":
-            body = {"text": form.get("comment", "")}
-        case "reassign":
-            body = {"to": form.get("to", ""), "reason": form.get("comment", "")}
-        case "claim" | "release":
-            body = {}
-        case _:
-            raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
-    await api.post(f"{_APPROVALS}/{id}/{what}", body, form.get("key", ""))
-    await api.settle(f"{_APPROVALS}/{id}")
-
-
-def _decision(person: str, form: Mapping[str, str]) -> dict[str, str]:
-    """A decision's own fields; people are asked for the reason of a rejection, whatever the policy asks.
-
-    Raises:
-        Refused: there is none.
-    """
-    comment = form.get("comment", "").strip()
-    if form.get("do") == "reject" and not comment:
-        raise Refused(400, "VALIDATION_ERROR", "A rejection needs a reason.")
-    return {"decidedBy": person, **({"comment": comment} if comment else {})}
-
-
-def _shown(value: object) -> object:
-    return "—" if value is None else value

@@ -1,12 +1,12 @@
 """The inbox and the page of one approval: what is shown, and what their forms do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from interfaces.console import inbox
-from interfaces.console.api import Refused
+from interfaces.console import approval, approval_orders, inbox
+from interfaces.console.api import Document, Refused
 from interfaces.console.visit import HOME, Handler, Visit
 
 _ONE = f"{HOME}/approvals/{{id}}"
@@ -29,19 +29,23 @@ async def decide(visit: Visit) -> Response:
     return visit.goes_to(f"{HOME}?{came}" if came else HOME)
 
 
-async def show_one(visit: Visit, refused: Refused | None = None) -> Response:
+async def show_one(
+    visit: Visit, form: Mapping[str, str] | None = None, refused: Refused | None = None
+) -> Response:
     """One approval."""
-    context = await inbox.approval(visit.api, visit.id_of("approval"))
-    return visit.page("inbox/approval.html", context, refused)
+    context = await approval.one(
+        visit.api, visit.id_of("approval"), visit.person, is_operator=visit.is_operator
+    )
+    return visit.page("inbox/approval.html", {**context, "filled": Document(form or {})}, refused)
 
 
 async def act_on_one(visit: Visit) -> Response:
-    """What the form of its page asks for."""
-    id = visit.id_of("approval")
+    """What a form of its page asks for; what was filled in is there again where that was refused."""
+    id, form = visit.id_of("approval"), dict(await visit.form())
     try:
-        await inbox.act(visit.api, visit.person, id, dict(await visit.form()))
+        await approval_orders.act(visit.api, visit.person, id, form)
     except Refused as refused:
-        return await show_one(visit, refused)
+        return await show_one(visit, form, refused)
     return visit.goes_to(f"{HOME}/approvals/{id}")
 
 

@@ -6,26 +6,9 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Browser, expect
 
-from tests.browser.visitor import SCRIPT, field, picture, serious, signed_in, token
+from tests.browser.asking import asked, post
+from tests.browser.visitor import SCRIPT, field, picture, serious, signed_in
 from tests.harness import OTHER_TENANT, TENANT, ServiceProcess, service_process
-
-
-def post(service: ServiceProcess, path: str, body: dict[str, object], person: str = "rita") -> str:
-    """A command over REST, and what came of it can be read."""
-    headers = {"X-Tenant-ID": TENANT, "Authorization": f"Bearer {token(person)}"}
-    url = f"{service.url}/api/v1/hitl/approvals"
-    with httpx.Client(headers=headers) as client:
-        answer = client.post(f"{url}{path}", json=body)
-        assert answer.is_success, answer.text
-        id = str(answer.json()["id"])
-        there = {"X-Min-Position": answer.headers["x-position"], "Prefer": "wait=10"}
-        assert client.get(f"{url}/{id}", headers=there).is_success
-        return id
-
-
-def asked(service: ServiceProcess, subject: str, note: str = "paid in advance") -> str:
-    facts = {"opportunityId": "opp-417", "riskScore": 0.87, "amount": 250000, "subject": subject}
-    return post(service, "", {**facts, "payload": {"discount": 0.2, "note": note}})
 
 
 def test_an_approver_signs_in_sees_what_waits_and_approves_it(
@@ -47,7 +30,7 @@ def test_an_approver_signs_in_sees_what_waits_and_approves_it(
     page.get_by_label("Comment, or reason").fill("strategic account")
     assert serious(page) == []
     page.get_by_role("button", name="Approve").click()
-    page.get_by_text("strategic account").wait_for()
+    page.get_by_text("strategic account").first.wait_for()
     assert page.get_by_text("Decided by").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
@@ -148,8 +131,20 @@ def test_no_form_or_link_reaches_another_tenants_approval(browser: Browser, serv
     chosen = row.get_by_role("checkbox").input_value()
     other = signed_in(browser, service, "eve", OTHER_TENANT)
     send = functools.partial(other.request.post, headers={"Origin": service.url}, max_redirects=0)
-    for what in ("approve", "comments", "reassign", "claim", "release"):
-        form: dict[str, str | float | bool] = {"do": what, "comment": "mine", "to": "eve", "key": what}
+    orders = ("approve", "comments", "reassign", "claim", "release", "withdraw", "revise")
+    for what in orders:
+        form: dict[str, str | float | bool] = {
+            "do": what,
+            "comment": "mine",
+            "to": "eve",
+            "reason": "mine",
+            "key": what,
+            "seen": "{}",
+            "amount": "1",
+            "riskScore": "1",
+            "subject": "mine",
+            "payload": "{}",
+        }
         answer = send(f"{service.url}/console/approvals/{id}", form=form)
         assert (answer.status, "Soylent" in answer.text()) == (404, False), what
     bulk: dict[str, str | float | bool] = {"approval": chosen, "do": "approve", "key": "bulk"}
