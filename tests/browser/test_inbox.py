@@ -4,10 +4,11 @@ import functools
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.asking import asked, post
-from tests.browser.visitor import SCRIPT, field, picture, serious, signed_in
+from tests.browser.visitor import SCRIPT, client, field, fits, picture, serious, signed_in
 from tests.harness import OTHER_TENANT, TENANT, ServiceProcess, service_process
 
 
@@ -55,6 +56,35 @@ def test_several_are_rejected_at_once(browser: Browser, service: ServiceProcess)
     page.get_by_label("Comment, or reason").fill("budget is gone")
     page.get_by_role("button", name="Reject chosen").click()
     expect(page.get_by_role("status").filter(has_text="rejected")).to_have_count(2)
+
+
+def test_two_clicks_decide_once_and_the_address_of_what_was_decided_can_be_shared(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    id = asked(service, "Wayne, twice", opportunityId="opp-wayne")
+    page = signed_in(browser, service, "ada")
+    page.get_by_label("Deal").focus()
+    page.keyboard.type("opp-wayne")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("checkbox")).to_have_count(1)
+    page.get_by_label("Choose Wayne, twice").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("Comment, or reason").fill("it fits")
+    page.get_by_label("Comment, or reason").press("Enter")
+    expect(page.get_by_role("checkbox")).to_be_checked()
+    page.get_by_role("button", name="Approve chosen").dblclick()
+    expect(page.get_by_role("status")).to_have_text("Wayne, twice: approved")
+    expect(page.get_by_text("Nothing is so")).to_be_visible()
+    with client(service, "ada") as asking:
+        assert asking.get(f"/hitl/approvals/{id}/events").json()["total"] == 2
+    page.locator("select[name=status]").select_option("all that is approved")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("row").filter(has_text="Wayne, twice")).to_contain_text("approved by ada")
+    assert serious(page) == []
+    other = signed_in(browser, service, "bob")
+    other.goto(page.url)
+    expect(other.get_by_role("row").filter(has_text="Wayne, twice")).to_contain_text("it fits")
+    expect(other.get_by_label("Deal")).to_have_value("opp-wayne")
 
 
 def test_a_form_that_is_sent_twice_decides_once_and_a_rejection_says_why(
@@ -157,6 +187,25 @@ def test_no_form_or_link_reaches_another_tenants_approval(browser: Browser, serv
     ours.goto(f"{service.url}/console/approvals/{id}")
     assert ours.locator("h1 .badge").inner_text() == "pending"
     assert ours.get_by_text("mine").count() == 0
+
+
+@pytest.mark.parametrize("width", [360, 1920])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_in_light_and_dark(
+    browser: Browser, service: ServiceProcess, width: int, scheme: str
+) -> None:
+    long, deal = "a-word-without-a-space-" * 8, f"opp-{width}-{scheme}"
+    asked(service, long, opportunityId=deal)
+    id = asked(service, SCRIPT, opportunityId=deal)
+    post(service, f"/{id}/reject", {"decidedBy": "bob", "comment": long + SCRIPT}, "bob")
+    page = signed_in(browser, service, "ada")
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": width, "height": 800})
+    for query in ("", "&status=any", "&status=rejected", "&status=nonsense", "&status=expired"):
+        page.goto(f"{service.url}/console?opportunityId={deal}{query}")
+        assert fits(page), query
+        assert serious(page) == [], query
+    assert page.title() != "caught"
 
 
 def test_a_form_of_another_site_does_nothing(service: ServiceProcess) -> None:
