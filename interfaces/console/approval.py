@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from interfaces.console.api import Api, Document
+from interfaces.console.api import Api, Document, Refused
 from interfaces.console.delegations import principals_of
 from interfaces.console.facts import FACTS, seen_of
 from interfaces.console.history import told
@@ -19,7 +19,7 @@ async def one(api: Api, id: str, person: str, *, is_operator: bool) -> Mapping[s
     found = await api.get(path)
     page = await api.get(f"{path}/events", limit=_EVENTS)
     agreed = await _last_agreement(api, path, page)
-    before = await api.get(path, asOf=agreed or 1)
+    before, gone = await _as_of(api, path, agreed or 1)
     is_pending, due = found["status"] == "pending", found["dueAt"]
     stages = found["stages"] or []
     return {
@@ -27,8 +27,9 @@ async def one(api: Api, id: str, person: str, *, is_operator: bool) -> Mapping[s
         "changes": [
             {"name": name, "before": _shown(before.get(name)), "now": _shown(found.get(name))}
             for name in FACTS
-            if before.get(name) != found.get(name)
+            if not gone and before.get(name) != found.get(name)
         ],
+        "gone": gone,
         "since": "the last agreement" if agreed else "it was asked for",
         "stage": next((each["name"] for each in stages if each["status"] == "open"), None),
         "stages": [_stage(each, found) for each in stages],
@@ -39,6 +40,16 @@ async def one(api: Api, id: str, person: str, *, is_operator: bool) -> Mapping[s
         "is_askers": is_pending and (is_operator or person in (found["requestedBy"], found["ownerId"])),
         "seen": seen_of(found),
     }
+
+
+async def _as_of(api: Api, path: str, version: int) -> tuple[Mapping[str, Any], str | None]:
+    """The approval in a version; where its past has gone to an archive, the words that tell so."""
+    try:
+        return await api.get(path, asOf=version), None
+    except Refused as refused:
+        if refused.code != "ARCHIVED":
+            raise
+        return {}, refused.message
 
 
 async def _last_agreement(api: Api, path: str, page: Mapping[str, Any]) -> int | None:

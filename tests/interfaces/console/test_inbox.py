@@ -5,14 +5,17 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
 import pytest
 
+from config.archive_commands import archive
 from domain.values import timestamp
 from infrastructure.clock import SystemClock
-from tests.harness import OTHER_TENANT, Service, service, settings_in
+from tests.archives import a_past, signing_settings
+from tests.harness import OTHER_TENANT, TENANT, Service, service, settings_in
 from tests.interfaces.slow_documents import SlowDocuments
 
 pytestmark = pytest.mark.anyio
@@ -147,3 +150,45 @@ async def test_several_are_decided_on_behalf_of_somebody_where_that_is_delegated
         assert shown.text.count("separation of duties") == 2
         decided = (await ada.get(f"{APPROVALS}/{made[2]['id']}")).json()
     assert (decided["decidedBy"], decided["onBehalfOf"]) == ("ada", "dora")
+
+
+async def test_what_has_gone_to_an_archive_is_still_shown(tmp_path: Path) -> None:
+    settings = signing_settings(tmp_path)
+    async with service(settings) as running:
+        made = await a_past(running)
+    given: dict[str, Any] = {"older_than": "0s", "tenant": TENANT, "reason": "a test", "dry_run": False}
+    await archive(settings, tmp_path / "archives", **given)
+    async with service(settings) as running, visitor(running) as ada:
+        await running.caught_up()
+        assert "asOf" not in (shown := (await ada.get(f"/console/approvals/{made.decided[0]}")).text)
+        listed = await ada.get("/console?status=rejected")
+    assert "archive" in shown
+    assert "approval.rejected" in shown
+    assert made.decided[0] in listed.text
+
+
+async def test_an_operator_is_offered_what_is_others_to_do(running: Service) -> None:
+    async with running.client(**{"X-User-ID": "rita"}) as rita, visitor(running) as ada:
+        made = (await rita.post(APPROVALS, json=DEAL)).json()
+        await running.caught_up()
+        address, until = f"/console/approvals/{made['id']}", SystemClock().now() + timedelta(days=1)
+        away = {"do": "delegate", "by": "rita", "to": "olga", "endsAt": f"{until:%Y-%m-%dT%H:%M}", "key": "k"}
+        assert "Withdraw it" not in (await ada.get(address)).text
+        assert "Who is away (you" not in (await ada.get("/console/delegations")).text
+        assert (await ada.post("/console/delegations", data=away)).status_code == 403
+        ada.headers["X-User-Roles"] = "admin"
+        assert "Withdraw it" in (await ada.get(address)).text
+        assert "Who is away (you" in (await ada.get("/console/delegations")).text
+        made_for = await ada.post("/console/delegations", data=away, follow_redirects=True)
+        assert "Who decides for rita" in made_for.text
+        assert "Take back what olga decides" in made_for.text
+        gone = {"do": "withdraw", "reason": "the deal is off", "key": "k"}
+        assert "the deal is off" in (await ada.post(address, data=gone, follow_redirects=True)).text
+
+
+async def test_a_gateway_of_its_own_sees_what_waits_for_anybody(running: Service) -> None:
+    async with running.client() as asking, running.client(Origin="http://service") as gateway:
+        await asking.post(APPROVALS, json={**DEAL, "approverId": "bob"})
+        await running.caught_up()
+        assert 'type="checkbox"' in (await gateway.get("/console")).text
+        assert "All of them" in (await gateway.get("/console/delegations")).text
