@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.asking import asked, post
-from tests.browser.visitor import SCRIPT, client, field, fits, picture, serious, signed_in
+from tests.browser.visitor import SCRIPT, client, field, fits, picture, serious, signed_in, token
 from tests.harness import OTHER_TENANT, TENANT, ServiceProcess, service_process
 
 
@@ -206,6 +206,32 @@ def test_it_fits_in_light_and_dark(
         assert fits(page), query
         assert serious(page) == [], query
     assert page.title() != "caught"
+
+
+def test_a_link_that_is_shared_leads_to_its_page_from_another_site_and_through_the_door(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    id = asked(service, "Stark, shared")
+    address = f"{service.url}/console/approvals/{id}?of=it"
+    page = signed_in(browser, service, "ada")
+    page.goto(f"data:text/html,<a href='{address}'>look</a>")
+    page.get_by_role("link", name="look").click()
+    page.get_by_role("heading", name="Stark, shared").wait_for()
+    stranger = browser.new_context().new_page()
+    stranger.goto(address)
+    for given, is_known in (("nonsense", False), (token("bob"), True)):
+        stranger.get_by_label("Tenant").fill(TENANT)
+        stranger.get_by_label("Access token").fill(given)
+        stranger.get_by_role("button", name="Sign in").click()
+        expect(stranger.get_by_role("alert")).to_have_count(0 if is_known else 1)
+    stranger.get_by_role("heading", name="Stark, shared").wait_for()
+    assert stranger.url == address
+    for elsewhere in ("//evil.test", "https://evil.test/console/", "/consolex", "/\\evil.test", ""):
+        form: dict[str, str | float | bool] = {"tenant": TENANT, "token": token("bob"), "to": elsewhere}
+        answer = stranger.request.post(
+            f"{service.url}/console/sign-in", form=form, headers={"Origin": service.url}, max_redirects=0
+        )
+        assert answer.headers["location"] == "/console", elsewhere
 
 
 def test_a_form_of_another_site_does_nothing(service: ServiceProcess) -> None:
