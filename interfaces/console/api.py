@@ -1,6 +1,7 @@
 """The REST API, called in the process as the caller: the console has no other way into the domain."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -61,12 +62,12 @@ class Api:
         return await self._call("DELETE", path, {"Idempotency-Key": key})
 
     async def settle(self, path: str, **query: str | int) -> None:
-        """Wait a while until a query shows what was done, for the page that comes next."""
-        try:
+        """Wait a while until a query shows what was done, for the page that comes next.
+
+        What it is answered is no refusal of what was done.
+        """
+        with suppress(Refused):
             await self.get(path, **query)
-        except Refused as refused:
-            if refused.code != "NOT_YET":
-                raise
 
     async def probe(self, path: str) -> Any:
         """What a probe outside the API tells, whether or not all is well."""

@@ -69,11 +69,11 @@ class Console:
                 return self._not_from_here()
             headers = self._session.headers(request)
             if headers is None:
-                return self._door(401)
+                return self._door(401, _asked_for(request), is_sent_here=_comes_from_elsewhere(request))
             try:
                 caller = self._authenticate(Headers(headers))
             except ApiError as error:
-                return self._door(error.status, error.message)
+                return self._door(error.status, _asked_for(request), error.message)
             api = Api(self._app, headers)
             visit = Visit(
                 request,
@@ -94,13 +94,16 @@ class Console:
         assert isinstance(self._session, CookieSession)
         if not is_from_here(request):
             return self._not_from_here()
+        to = HOME
         try:
             form = dict(await form_of(request))
+            to = _inside(form.get("to", ""))
             tenant, token = form.get("tenant", "").strip(), form.get("token", "").strip()
             self._authenticate(Headers(bearer(tenant, token)))
         except (ApiError, UnicodeError) as error:
-            return self._door(401, str(error) if isinstance(error, ApiError) else "the token is not valid")
-        response = RedirectResponse(HOME, status_code=303)
+            why = str(error) if isinstance(error, ApiError) else "the token is not valid"
+            return self._door(401, to, why)
+        response = RedirectResponse(to, status_code=303)
         self._session.sign_in(request, response, tenant, token)
         return response
 
@@ -112,9 +115,12 @@ class Console:
         self._session.sign_out(response)
         return response
 
-    def _door(self, status: int, why: str | None = None) -> Response:
+    def _door(self, status: int, to: str, why: str | None = None, *, is_sent_here: bool = False) -> Response:
+        """Where one signs in, to go on ``to`` a page. Whoever a link of another site has sent here may be
+        signed in without the browser saying so; it does once the page loads itself again."""
         frame = frame_of(None, signs_in=self._session.signs_in)
-        return self._pages.page("sign_in.html", {**frame, "why": why}, status=status)
+        context = {**frame, "why": why, "onward": to, "loads_again": is_sent_here and self._session.signs_in}
+        return self._pages.page("sign_in.html", context, status=status)
 
     def _not_from_here(self) -> Response:
         return self._told(403, "This form was not sent by a page of the console.")
@@ -122,3 +128,18 @@ class Console:
     def _told(self, status: int, message: str) -> Response:
         frame = frame_of(None, signs_in=self._session.signs_in)
         return self._pages.page("error.html", {**frame, "message": message}, status=status)
+
+
+def _asked_for(request: Request) -> str:
+    """The page that somebody is at, or whose form they send."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
+def _inside(address: str) -> str:
+    """A page of the console, whatever a form says."""
+    return address if address.startswith((f"{HOME}/", f"{HOME}?")) else HOME
+
+
+def _comes_from_elsewhere(request: Request) -> bool:
+    return request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site"

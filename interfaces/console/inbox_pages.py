@@ -1,47 +1,59 @@
 """The inbox and the page of one approval: what is shown, and what their forms do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from interfaces.console import inbox
-from interfaces.console.api import Refused
+from interfaces.console import approval, approval_orders, deciding, inbox
+from interfaces.console.api import Document, Refused
 from interfaces.console.visit import HOME, Handler, Visit
 
 _ONE = f"{HOME}/approvals/{{id}}"
 
 
-async def show(visit: Visit, refused: Refused | None = None) -> Response:
-    """What waits for whoever asks, and what came of decisions on several."""
-    outcomes = await inbox.told(visit.api, visit.request.query_params.getlist("came"))
-    waiting = await inbox.waiting_for(visit.api, visit.person)
-    return visit.page("inbox/inbox.html", {**waiting, "outcomes": outcomes}, refused)
+async def show(
+    visit: Visit, form: Sequence[tuple[str, str]] = (), refused: Refused | None = None
+) -> Response:
+    """What waits for whoever asks, or what the filters leave, and what came of decisions on several."""
+    outcomes = await deciding.told(visit.api, visit.request.query_params.getlist("came"))
+    try:
+        context = await inbox.found(visit.api, visit.person, visit.query)
+    except Refused as unfit:
+        context, refused = inbox.nothing(visit.query), refused or unfit
+    chosen = {value.partition(" ")[0] for name, value in form if name == "approval"}
+    filled = {"filled": Document(form), "chosen": chosen, "outcomes": outcomes}
+    return visit.page("inbox/inbox.html", {**context, **filled}, refused)
 
 
 async def decide(visit: Visit) -> Response:
-    """One decision on all that were chosen."""
+    """One decision on all that were chosen; what was filled in is there again where that was refused."""
+    form = await visit.form()
     try:
-        outcomes = await inbox.decide(visit.api, visit.person, await visit.form())
+        outcomes = await deciding.decide(visit.api, visit.person, form)
     except Refused as refused:
-        return await show(visit, refused)
-    came = urlencode([("came", each) for each in outcomes])
-    return visit.goes_to(f"{HOME}?{came}" if came else HOME)
+        return await show(visit, form, refused)
+    came = [("came", each) for each in outcomes]
+    return visit.goes_to(f"{HOME}?{urlencode([*inbox.filters_of(visit.query).items(), *came])}")
 
 
-async def show_one(visit: Visit, refused: Refused | None = None) -> Response:
+async def show_one(
+    visit: Visit, form: Mapping[str, str] | None = None, refused: Refused | None = None
+) -> Response:
     """One approval."""
-    context = await inbox.approval(visit.api, visit.id_of("approval"))
-    return visit.page("inbox/approval.html", context, refused)
+    context = await approval.one(
+        visit.api, visit.id_of("approval"), visit.person, is_operator=visit.is_operator
+    )
+    return visit.page("inbox/approval.html", {**context, "filled": Document(form or {})}, refused)
 
 
 async def act_on_one(visit: Visit) -> Response:
-    """What the form of its page asks for."""
-    id = visit.id_of("approval")
+    """What a form of its page asks for; what was filled in is there again where that was refused."""
+    id, form = visit.id_of("approval"), dict(await visit.form())
     try:
-        await inbox.act(visit.api, visit.person, id, dict(await visit.form()))
+        await approval_orders.act(visit.api, visit.person, id, form)
     except Refused as refused:
-        return await show_one(visit, refused)
+        return await show_one(visit, form, refused)
     return visit.goes_to(f"{HOME}/approvals/{id}")
 
 

@@ -1,6 +1,6 @@
 """Pages out of templates, with the headers that every page has, and the files that they load."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            when=_when, left=_left, sum_of=_sum_of, risk=_risk, lasted=_lasted, pretty=_pretty
+            when=_when, left=_left, sum_of=_sum_of, risk=_risk, lasted=_lasted, pretty=_pretty, whom=_whom
         )
 
     def page(self, name: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
@@ -105,3 +105,11 @@ def _pretty(value: object) -> str:
 def _risk(score: float) -> str:
     """In words, which is also the badge's class; the thresholds are the console's own, and decide nothing."""
     return "high" if score >= 0.7 else "medium" if score >= 0.4 else "low"
+
+
+def _whom(keys: Sequence[str]) -> str:
+    """Whom an approval waits for: ``user:ada``, ``group:finance``, ``role:cfo``, ``anyone``."""
+    named = []
+    for kind, _, name in (each.partition(":") for each in keys):
+        named.append("anybody" if kind == "anyone" else name if kind == "user" else f"{kind} {name}")
+    return ", ".join(named) or "nobody"

@@ -4,28 +4,12 @@ import functools
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.visitor import SCRIPT, field, picture, serious, signed_in, token
+from tests.browser.asking import asked, post
+from tests.browser.visitor import SCRIPT, client, field, fits, picture, serious, signed_in, token
 from tests.harness import OTHER_TENANT, TENANT, ServiceProcess, service_process
-
-
-def post(service: ServiceProcess, path: str, body: dict[str, object], person: str = "rita") -> str:
-    """A command over REST, and what came of it can be read."""
-    headers = {"X-Tenant-ID": TENANT, "Authorization": f"Bearer {token(person)}"}
-    url = f"{service.url}/api/v1/hitl/approvals"
-    with httpx.Client(headers=headers) as client:
-        answer = client.post(f"{url}{path}", json=body)
-        assert answer.is_success, answer.text
-        id = str(answer.json()["id"])
-        there = {"X-Min-Position": answer.headers["x-position"], "Prefer": "wait=10"}
-        assert client.get(f"{url}/{id}", headers=there).is_success
-        return id
-
-
-def asked(service: ServiceProcess, subject: str, note: str = "paid in advance") -> str:
-    facts = {"opportunityId": "opp-417", "riskScore": 0.87, "amount": 250000, "subject": subject}
-    return post(service, "", {**facts, "payload": {"discount": 0.2, "note": note}})
 
 
 def test_an_approver_signs_in_sees_what_waits_and_approves_it(
@@ -47,7 +31,7 @@ def test_an_approver_signs_in_sees_what_waits_and_approves_it(
     page.get_by_label("Comment, or reason").fill("strategic account")
     assert serious(page) == []
     page.get_by_role("button", name="Approve").click()
-    page.get_by_text("strategic account").wait_for()
+    page.get_by_text("strategic account").first.wait_for()
     assert page.get_by_text("Decided by").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
@@ -72,6 +56,35 @@ def test_several_are_rejected_at_once(browser: Browser, service: ServiceProcess)
     page.get_by_label("Comment, or reason").fill("budget is gone")
     page.get_by_role("button", name="Reject chosen").click()
     expect(page.get_by_role("status").filter(has_text="rejected")).to_have_count(2)
+
+
+def test_two_clicks_decide_once_and_the_address_of_what_was_decided_can_be_shared(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    id = asked(service, "Wayne, twice", opportunityId="opp-wayne")
+    page = signed_in(browser, service, "ada")
+    page.get_by_label("Deal").focus()
+    page.keyboard.type("opp-wayne")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("checkbox")).to_have_count(1)
+    page.get_by_label("Choose Wayne, twice").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("Comment, or reason").fill("it fits")
+    page.get_by_label("Comment, or reason").press("Enter")
+    expect(page.get_by_role("checkbox")).to_be_checked()
+    page.get_by_role("button", name="Approve chosen").dblclick()
+    expect(page.get_by_role("status")).to_have_text("Wayne, twice: approved")
+    expect(page.get_by_text("Nothing is so")).to_be_visible()
+    with client(service, "ada") as asking:
+        assert asking.get(f"/hitl/approvals/{id}/events").json()["total"] == 2
+    page.locator("select[name=status]").select_option("all that is approved")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("row").filter(has_text="Wayne, twice")).to_contain_text("approved by ada")
+    assert serious(page) == []
+    other = signed_in(browser, service, "bob")
+    other.goto(page.url)
+    expect(other.get_by_role("row").filter(has_text="Wayne, twice")).to_contain_text("it fits")
+    expect(other.get_by_label("Deal")).to_have_value("opp-wayne")
 
 
 def test_a_form_that_is_sent_twice_decides_once_and_a_rejection_says_why(
@@ -148,8 +161,20 @@ def test_no_form_or_link_reaches_another_tenants_approval(browser: Browser, serv
     chosen = row.get_by_role("checkbox").input_value()
     other = signed_in(browser, service, "eve", OTHER_TENANT)
     send = functools.partial(other.request.post, headers={"Origin": service.url}, max_redirects=0)
-    for what in ("approve", "comments", "reassign", "claim", "release"):
-        form: dict[str, str | float | bool] = {"do": what, "comment": "mine", "to": "eve", "key": what}
+    orders = ("approve", "comments", "reassign", "claim", "release", "withdraw", "revise")
+    for what in orders:
+        form: dict[str, str | float | bool] = {
+            "do": what,
+            "comment": "mine",
+            "to": "eve",
+            "reason": "mine",
+            "key": what,
+            "seen": "{}",
+            "amount": "1",
+            "riskScore": "1",
+            "subject": "mine",
+            "payload": "{}",
+        }
         answer = send(f"{service.url}/console/approvals/{id}", form=form)
         assert (answer.status, "Soylent" in answer.text()) == (404, False), what
     bulk: dict[str, str | float | bool] = {"approval": chosen, "do": "approve", "key": "bulk"}
@@ -162,6 +187,51 @@ def test_no_form_or_link_reaches_another_tenants_approval(browser: Browser, serv
     ours.goto(f"{service.url}/console/approvals/{id}")
     assert ours.locator("h1 .badge").inner_text() == "pending"
     assert ours.get_by_text("mine").count() == 0
+
+
+@pytest.mark.parametrize("width", [360, 1920])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_in_light_and_dark(
+    browser: Browser, service: ServiceProcess, width: int, scheme: str
+) -> None:
+    long, deal = "a-word-without-a-space-" * 8, f"opp-{width}-{scheme}"
+    asked(service, long, opportunityId=deal)
+    id = asked(service, SCRIPT, opportunityId=deal)
+    post(service, f"/{id}/reject", {"decidedBy": "bob", "comment": long + SCRIPT}, "bob")
+    page = signed_in(browser, service, "ada")
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": width, "height": 800})
+    for query in ("", "&status=any", "&status=rejected", "&status=nonsense", "&status=expired"):
+        page.goto(f"{service.url}/console?opportunityId={deal}{query}")
+        assert fits(page), query
+        assert serious(page) == [], query
+    assert page.title() != "caught"
+
+
+def test_a_link_that_is_shared_leads_to_its_page_from_another_site_and_through_the_door(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    id = asked(service, "Stark, shared")
+    address = f"{service.url}/console/approvals/{id}?of=it"
+    page = signed_in(browser, service, "ada")
+    page.goto(f"data:text/html,<a href='{address}'>look</a>")
+    page.get_by_role("link", name="look").click()
+    page.get_by_role("heading", name="Stark, shared").wait_for()
+    stranger = browser.new_context().new_page()
+    stranger.goto(address)
+    for given, is_known in (("nonsense", False), (token("bob"), True)):
+        stranger.get_by_label("Tenant").fill(TENANT)
+        stranger.get_by_label("Access token").fill(given)
+        stranger.get_by_role("button", name="Sign in").click()
+        expect(stranger.get_by_role("alert")).to_have_count(0 if is_known else 1)
+    stranger.get_by_role("heading", name="Stark, shared").wait_for()
+    assert stranger.url == address
+    for elsewhere in ("//evil.test", "https://evil.test/console/", "/consolex", "/\\evil.test", ""):
+        form: dict[str, str | float | bool] = {"tenant": TENANT, "token": token("bob"), "to": elsewhere}
+        answer = stranger.request.post(
+            f"{service.url}/console/sign-in", form=form, headers={"Origin": service.url}, max_redirects=0
+        )
+        assert answer.headers["location"] == "/console", elsewhere
 
 
 def test_a_form_of_another_site_does_nothing(service: ServiceProcess) -> None:

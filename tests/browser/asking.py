@@ -1,0 +1,23 @@
+"""Somebody who asks for approvals over REST, and goes on once they can be seen."""
+
+from tests.browser.visitor import client
+from tests.harness import TENANT, ServiceProcess
+
+
+def post(
+    service: ServiceProcess, path: str, body: dict[str, object], person: str = "rita", tenant: str = TENANT
+) -> str:
+    """A command about approvals, and what came of it can be read; the approval's id."""
+    with client(service, person, tenant) as asking:
+        answer = asking.post(f"/hitl/approvals{path}", json=body)
+        assert answer.is_success, answer.text
+        id = str(answer.json()["id"])
+        there = {"X-Min-Position": answer.headers["x-position"], "Prefer": "wait=10"}
+        assert asking.get(f"/hitl/approvals/{id}", headers=there).is_success
+        return id
+
+
+def asked(service: ServiceProcess, subject: str, note: str = "paid in advance", **more: object) -> str:
+    """The id of an approval that Rita asks for."""
+    facts = {"opportunityId": "opp-417", "riskScore": 0.87, "amount": 250000, "subject": subject}
+    return post(service, "", {**facts, "payload": {"discount": 0.2, "note": note}, **more})
