@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
+import anyio
 import pytest
 
 from domain.event import Recorded
 from domain.lease import Lease
 from infrastructure.memory.checkpoints import MemoryCheckpoints
+from projections import patience
 from projections.follower import Follower
 from tests.builders import LEASE, SettableClock
 from tests.projections.fakes import PartitionedLog, Remembering
@@ -97,3 +99,63 @@ async def test_one_that_always_has_a_few_more_does_not_hold_the_look_at_the_othe
     await follower.catch_up(LEASE)
     assert follower.status.state == "running"
     assert len(log.events["small-0"]) == 2 + 41
+
+
+async def test_while_one_waits_to_be_tried_again_the_others_get_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 60.0)
+    log, tried, is_mended = PartitionedLog("poisoned", "fine"), list[str](), False
+
+    def on_batch(partition: str) -> None:
+        tried.append(partition)
+        if partition == "poisoned" and not is_mended:
+            raise ValueError("poison")
+
+    handler = Hooked(on_batch)
+    follower = follower_of(handler, log)
+    log.append("poisoned", "a")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follower.run, LEASE)
+        with anyio.fail_after(5):
+            for number in range(5):
+                log.append("fine", str(number))
+                while handler.runs != [str(done) for done in range(number + 1)]:
+                    await anyio.sleep(0.001)
+        assert tried.count("poisoned") == 1
+        status = follower.status
+        assert (status.state, status.error, status.failures) == ("failing", "ValueError: poison", 1)
+        assert follower.failing_seconds == 0.0, "some got on: no other instance is to take over"
+        is_mended = True
+        vars(follower._troubles)["_by_partition"].clear()
+        log.append("fine", "last")
+        with anyio.fail_after(5):
+            while follower.status.state != "running":
+                await anyio.sleep(0.001)
+        assert follower.status.error is None
+        assert "a" in handler.runs
+        follower.stop()
+
+
+async def test_one_that_failed_is_tried_again_in_its_time_though_nothing_is_appended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.005)
+    log, failures = PartitionedLog("poisoned", "fine"), 4
+
+    def on_batch(partition: str) -> None:
+        nonlocal failures
+        if partition == "poisoned" and failures:
+            failures -= 1
+            raise ValueError("poison")
+
+    handler = Hooked(on_batch)
+    follower = Follower(handler, log, MemoryCheckpoints(), now=SettableClock().now, poll_seconds=60.0)
+    log.append("poisoned", "a")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follower.run, LEASE)
+        with anyio.fail_after(5):
+            while handler.runs != ["a"]:
+                await anyio.sleep(0.001)
+        follower.stop()
+    assert follower.status.failures == 4
