@@ -13,7 +13,8 @@ import anyio
 from application.event_store import EventStore, LogBatch
 from application.subscription import Subscription, Wants
 
-_KEPT_BATCHES = 16
+_KEPT_EVENTS = 8_000
+"""Of the last batches: many small ones of many partitions, or some large ones."""
 
 _Key = tuple[str, str | None, int]
 
@@ -25,6 +26,7 @@ class SharedReads:
         self._store = store
         self._turn = anyio.Lock()
         self._batches: OrderedDict[_Key, LogBatch] = OrderedDict()
+        self._kept = 0
         self._empty: dict[str, tuple[str | None, int, float]] = {}
         self._erasures = store.erasures
 
@@ -41,6 +43,7 @@ class SharedReads:
         if self._erasures != self._store.erasures:
             self._erasures = self._store.erasures
             self._batches.clear()
+            self._kept = 0
         key = (partition, after, limit)
         if (batch := self._batches.get(key)) is not None:
             return batch
@@ -54,9 +57,7 @@ class SharedReads:
             if batch is None:
                 self._empty[partition] = (after, appends, began)
             else:
-                self._batches[key] = batch
-                if len(self._batches) > _KEPT_BATCHES:
-                    self._batches.popitem(last=False)
+                self._keep(key, batch)
             return batch
 
     async def knows(self, partition: str, position: str) -> bool:
@@ -70,6 +71,13 @@ class SharedReads:
     def subscribe(self, wants: Wants) -> Subscription:
         """Be woken by appends."""
         return self._store.subscribe(wants)
+
+    def _keep(self, key: _Key, batch: LogBatch) -> None:
+        self._batches[key] = batch
+        self._kept += len(batch.events)
+        while self._kept > _KEPT_EVENTS and len(self._batches) > 1:
+            _, oldest = self._batches.popitem(last=False)
+            self._kept -= len(oldest.events)
 
     def _is_known_to_be_empty(self, partition: str, after: str | None) -> bool:
         known, appends, began = self._empty.get(partition, ("", -1, 0.0))

@@ -177,65 +177,71 @@ class Follower:
     async def _follow(self, lease: Lease) -> None:
         with suppress(Stopped):
             while not self._patience.is_stopped:
-                await self._patience.until_done(
+                most = await self._patience.until_done(
                     lambda: self._get_on(lease),
                     may_pass=lambda error, _: not isinstance(error, LeaseLost),
                     on_failure=self._note_failure,
                 )
-                await anyio.sleep(_REST_SECONDS)
-                await self._alarm.wait(self._troubles.seconds(self._poll_seconds))
+                if most < self._batch_size:
+                    await anyio.sleep(_REST_SECONDS)
+                if not most:
+                    await self._alarm.wait(self._troubles.seconds(self._poll_seconds))
         with suppress(Failure):
             await self.save_positions(lease)
         self._alarm.close()
 
     async def catch_up(self, lease: Lease) -> None:
-        """Handle what the log holds now, in every partition.
+        """Handle what the log holds now, in every partition, round by round.
 
         A partition that fails does not keep the others back; its failure comes through at the end.
         """
-        for error in (await self._take_turns(lease, besides=())).values():
+        failed: dict[str, Exception] = {}
+        while await self._take_turns(lease, set(failed), failed):
+            pass
+        for error in failed.values():
             raise error
 
-    async def _get_on(self, lease: Lease) -> None:
-        """The same, besides the partitions that are not to be tried again yet."""
-        failed = await self._take_turns(lease, besides=self._troubles.waiting)
+    async def _get_on(self, lease: Lease) -> int:
+        """A round of turns, besides the partitions that are not to be tried again yet; of its largest batch,
+        how many events there were."""
+        failed: dict[str, Exception] = {}
+        most = await self._take_turns(lease, self._troubles.waiting, failed)
         for partition, error in failed.items():
             self._troubles.note(partition, error)
             self._count_failure(error)
+        return most
 
-    async def _take_turns(self, lease: Lease, *, besides: Collection[str]) -> dict[str, Exception]:
-        """A batch of each in turn, until there is no full one left: whoever has much keeps nobody waiting but
-        himself. Those that failed, which have no more turns."""
-        failed: dict[str, Exception] = {}
-        while not self._patience.is_stopped:
-            turns = [each for each in await self._log.partitions() if each not in {*besides, *failed}]
-            if not any([await self._take_turn(each, lease, failed) for each in turns]):
-                break
+    async def _take_turns(self, lease: Lease, besides: Collection[str], failed: dict[str, Exception]) -> int:
+        """A batch of each partition in turn: whoever has much keeps nobody waiting but himself."""
+        most = 0
+        for partition in await self._log.partitions():
+            if self._patience.is_stopped:
+                return 0
+            if partition in besides:
+                continue
+            try:
+                most = max(most, await self._take_turn(partition, lease))
+                self._troubles.settle(partition)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                failed[partition] = error
         if not failed and self._troubles.error is None:
             self._error = None
             self._failing_since = None
             self._state = "running"
-        return failed
+        return most
 
-    async def _take_turn(self, partition: str, lease: Lease, failed: dict[str, Exception]) -> bool:
-        """Handle the next batch of a partition; whether it was a full one, so that there may be more."""
-        if self._patience.is_stopped:
-            return False
-        try:
-            if partition not in self._positions:
-                self._positions[partition] = await self._checkpoints.load(self.name, partition, lease)
-            batch = await self._log.read(partition, self._positions[partition], self._batch_size)
-            if batch is not None:
-                await self._handle(partition, batch, lease)
-            if self._unsaved and anyio.current_time() - self._saved_at > _SAVE_SECONDS:
-                await self.save_positions(lease)
-        except LeaseLost:
-            raise
-        except Exception as error:
-            failed[partition] = error
-            return False
-        self._troubles.settle(partition)
-        return batch is not None and len(batch.events) >= self._batch_size
+    async def _take_turn(self, partition: str, lease: Lease) -> int:
+        """Handle the next batch of a partition; of how many events."""
+        if partition not in self._positions:
+            self._positions[partition] = await self._checkpoints.load(self.name, partition, lease)
+        batch = await self._log.read(partition, self._positions[partition], self._batch_size)
+        if batch is not None:
+            await self._handle(partition, batch, lease)
+        if self._unsaved and anyio.current_time() - self._saved_at > _SAVE_SECONDS:
+            await self.save_positions(lease)
+        return 0 if batch is None else len(batch.events)
 
     async def _handle(self, partition: str, batch: Batch, lease: Lease) -> None:
         wanted = [recorded for recorded in batch.events if self._handler.wants(recorded.event)]
