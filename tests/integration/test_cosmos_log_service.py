@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 
+from application.privacy.erasing import Erasing
+from infrastructure.clock import SystemClock
 from tests.application.logs import UNVERIFIED
-from tests.archives import a_past
+from tests.archives import CHILD, PARENT, a_past
 from tests.cosmos import Account
 from tests.cosmos_stores import stores_in
 from tests.harness import OTHER_TENANT, SYSTEM_TENANT, TENANT, USER, Service, eventually, service, settings_in
@@ -120,3 +123,86 @@ async def test_after_a_restart_everything_goes_on(opens_there: None, tmp_path: P
         assert approved.status_code == 200
         assert (await client.get(path, headers=not_before(approved))).json()["status"] == "approved"
         assert all(each.status.failures == 0 for each in second.container.parts.followers)
+
+
+async def test_when_an_instance_stops_the_other_does_its_part(opens_there: None, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    async with service(settings_in(folders[0])) as one:
+        await one.caught_up()
+        async with service(settings_in(folders[1])) as two, two.client() as client:
+            standing_by = [each for each in two.container.parts.followers if each.status.state == "standby"]
+            assert "outbox" in [each.name for each in standing_by]
+            await one.container.parts.finish()
+
+            async def has_taken_over() -> bool:
+                return all(each.status.state == "running" for each in two.container.parts.followers)
+
+            await eventually(has_taken_over)
+            made = await client.post(f"{API}/workflows", json={"opportunityId": "opp-1"})
+            assert made.is_success
+            await two.caught_up()
+
+
+async def test_who_waits_at_one_instance_is_told_of_what_comes_by_the_other(
+    opens_there: None, tmp_path: Path
+) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        service(settings_in(folders[0])) as one,
+        service(settings_in(folders[1])) as two,
+        one.client() as here,
+        two.client() as there,
+    ):
+        for definition in (CHILD, PARENT):
+            put = await here.put(f"{API}/workflow-definitions/{definition['name']}", json=definition)
+            assert put.is_success
+        claimed: list[httpx.Response] = []
+
+        async def wait() -> None:
+            wanted = {"queue": "calls", "workerId": "w", "waitSeconds": 20}
+            claimed.append(await there.post(f"{API}/tasks/claim", json=wanted))
+
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(wait)
+            await anyio.sleep(0.5)
+            began = anyio.current_time()
+            assert (await here.post(f"{API}/workflows", json={"definition": "campaign"})).is_success
+        assert len(claimed[0].json()["tasks"]) == 1
+        assert anyio.current_time() - began < 10
+
+
+async def test_what_is_erased_reads_so_everywhere(running: Service) -> None:
+    stores = running.container.stores
+    async with running.client() as client:
+        made = await client.post(f"{API}/hitl/approvals", json=ASKED)
+        path = f"{API}/hitl/approvals/{made.json()['id']}"
+        body = {"decidedBy": "ada", "comment": "quite fine by me"}
+        approved = await client.post(f"{path}/approve", json=body, headers={"X-User-ID": "ada"})
+        assert (await client.get(path, headers=not_before(approved))).json()["comment"] == "quite fine by me"
+        entries = await stores.audit.log.read(TENANT, 0, 100)
+        assert not any(b"quite fine by me" in entry.state for entry in entries)
+
+        async def nobody_has_the_key() -> None:
+            await anyio.sleep(running.container.settings.privacy.fresh_seconds)
+
+        erasing = Erasing(
+            stores.event_store,
+            stores.audit.log,
+            stores.audit.index,
+            stores.personal.keys,
+            SystemClock(),
+            wait=nobody_has_the_key,
+        )
+        (told,) = await erasing.erase(TENANT, "ada", "asked to")
+        assert told.streams == 1
+
+        async def is_erased() -> bool:
+            return bool((await client.get(path)).json()["comment"] == "[erased]")
+
+        await eventually(is_erased)
+        checked = (await client.get(f"{API}/audit/verification", params={"limit": 5000})).json()
+        assert checked["holds"]
