@@ -91,6 +91,7 @@ class Follower:
         self._patience = Patience(f"follower {handler.name}")
         self._state: State = "standby"
         self._error: str | None = None
+        self._taken_over_under: Lease | None = None
         self._troubles = Troubles(handler.name)
         self._waiting_since: dict[str, datetime] = {}
         self._handled = 0
@@ -134,13 +135,17 @@ class Follower:
 
         A restored backup, a log that was deleted or another store's address leave such positions.
         """
+        self._positions.clear()
         for partition in await self._log.partitions():
             position = await self._checkpoints.load(self.name, partition, lease)
             if position is not None and not await self._log.knows(partition, position):
                 log.warning("follower_starts_over", follower=self.name, why="its position is not of this log")
                 await self._handler.start_over()
                 await self._checkpoints.forget(self.name)
+                self._positions.clear()
                 return
+            self._positions[partition] = position
+        self._taken_over_under = lease
 
     async def run(self, lease: Lease) -> None:
         """Follow the log until :meth:`stop`, finishing the batch in hand.
@@ -149,7 +154,9 @@ class Follower:
             LeaseLost: another instance follows it now.
         """
         self._state = "starting"
-        self._positions.clear()
+        if self._taken_over_under is not lease:
+            self._positions.clear()
+        self._taken_over_under = None
         self._unsaved.clear()
         self._troubles.clear()
         self._waiting_since.clear()

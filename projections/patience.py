@@ -5,7 +5,6 @@ to be woken early. What works at once never meets it: it would take as long as a
 """
 
 from collections.abc import Awaitable, Callable
-from random import random
 from typing import TypeVar
 
 import anyio
@@ -23,8 +22,8 @@ LONGEST_WAIT_SECONDS = 30.0
 
 
 def wait_after(tries: int) -> float:
-    """For how long to wait after so many tries: longer each time, and never quite as long as another does."""
-    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * (2.0 ** min(tries - 1, 30) + random()))  # noqa: S311 - waits
+    """For how long to wait after so many tries where nobody else waits for the same: longer each time."""
+    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(tries - 1, 30))
 
 
 class Stopped(Exception):

@@ -140,7 +140,7 @@ def test_only_two_modules_ask_cosmos_for_items_so_that_no_call_lacks_its_partiti
         for path in modules(*PACKAGES)
         if "azure.cosmos" in (text := path.read_text()) and any(call in text for call in calls)
     }
-    assert askers == {"infrastructure/cosmos/items.py", "infrastructure/cosmos/log_container.py"}
+    assert askers == {"infrastructure/cosmos/items.py", "infrastructure/cosmos/threaded.py"}
 
 
 def test_a_start_loads_no_client_library_of_what_is_not_configured() -> None:

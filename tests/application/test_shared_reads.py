@@ -145,3 +145,30 @@ async def test_so_many_events_are_kept_in_however_many_batches(
     assert len(runs_of(await shared.read("log", None, 6))) == 6, "one that is larger is kept alone"
     await shared.read("log", None, 6)
     assert store.reads == 8
+
+
+async def test_a_position_is_looked_up_once_for_those_who_begin_together(
+    store: CountingStore, logs: OpenLogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    knows = EventStore.knows
+
+    async def counted(store: EventStore, partition: str, position: str) -> bool:
+        nonlocal looks
+        looks += 1
+        return await knows(store, partition, position)
+
+    monkeypatch.setattr(EventStore, "knows", counted)
+    await append(store, "a")
+    shared, head = SharedReads(store), await store.head("log")
+    async with anyio.create_task_group() as group:
+        for _ in range(6):
+            group.start_soon(shared.knows, "log", head)
+    assert await shared.knows("log", head)
+    assert looks == 1
+    for _ in range(2):
+        assert not await shared.knows("log", "log-2-000000000000"), "it may be appended yet"
+    assert looks == 3
+    monkeypatch.setattr(shared_reads, "_KNOWN_SECONDS", 0.0)
+    assert await shared.knows("log", head)
+    assert looks == 4

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from domain.event import Recorded
-from domain.lease import Lease
+from domain.lease import Lease, Unrivalled
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from projections import patience
 from projections.follower import Follower
@@ -170,3 +170,29 @@ async def test_one_that_failed_is_tried_again_in_its_time_though_nothing_is_appe
                 await anyio.sleep(0.001)
         follower.stop()
     assert follower.status.failures == 4
+
+
+async def test_what_was_loaded_when_it_took_over_is_loaded_again_under_another_lease_alone() -> None:
+    """Of many tenants that takes a while."""
+    loads: list[str] = []
+
+    class Counting(MemoryCheckpoints):
+        async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
+            loads.append(partition)
+            return await super().load(follower, partition, lease)
+
+    log, positions = PartitionedLog("one", "two"), Counting()
+    log.append("one", "a")
+    for lease_of_take_over, looks in ((LEASE, 1), (Unrivalled("another"), 2)):
+        handler = Remembering()
+        follower = Follower(handler, log, positions, now=SettableClock().now)
+        loads.clear()
+        await follower.take_over(lease_of_take_over)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follower.run, LEASE)
+            with anyio.fail_after(5):
+                while follower.status.state != "running":
+                    await anyio.sleep(0.001)
+            follower.stop()
+        assert loads == ["one", "two"] * looks
+        assert handler.runs == (["a"] if looks == 1 else [])
