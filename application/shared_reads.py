@@ -13,7 +13,11 @@ import anyio
 from application.event_store import EventStore, LogBatch
 from application.subscription import Subscription, Wants
 
-_KEPT_BATCHES = 16
+_KEPT_EVENTS = 8_000
+"""Of the last batches: many small ones of many partitions, or some large ones."""
+
+_KNOWN_SECONDS = 10.0
+"""For how long a position need not be looked up again: followers begin together, mostly at one position."""
 
 _Key = tuple[str, str | None, int]
 
@@ -25,7 +29,9 @@ class SharedReads:
         self._store = store
         self._turn = anyio.Lock()
         self._batches: OrderedDict[_Key, LogBatch] = OrderedDict()
+        self._kept = 0
         self._empty: dict[str, tuple[str | None, int, float]] = {}
+        self._known: dict[tuple[str, str], float] = {}
         self._erasures = store.erasures
 
     async def partitions(self) -> Sequence[str]:
@@ -41,6 +47,7 @@ class SharedReads:
         if self._erasures != self._store.erasures:
             self._erasures = self._store.erasures
             self._batches.clear()
+            self._kept = 0
         key = (partition, after, limit)
         if (batch := self._batches.get(key)) is not None:
             return batch
@@ -54,14 +61,21 @@ class SharedReads:
             if batch is None:
                 self._empty[partition] = (after, appends, began)
             else:
-                self._batches[key] = batch
-                if len(self._batches) > _KEPT_BATCHES:
-                    self._batches.popitem(last=False)
+                self._keep(key, batch)
             return batch
 
     async def knows(self, partition: str, position: str) -> bool:
         """Whether a position is one of this log."""
-        return await self._store.knows(partition, position)
+        if time.monotonic() - self._known.get((partition, position), 0.0) < _KNOWN_SECONDS:
+            return True
+        async with self._turn:
+            now = time.monotonic()
+            if now - self._known.get((partition, position), 0.0) < _KNOWN_SECONDS:
+                return True
+            is_known = await self._store.knows(partition, position)
+            if is_known:
+                self._remember(partition, position, now)
+            return is_known
 
     async def count_after(self, partition: str, after: str | None) -> int:
         """About how many events follow a position."""
@@ -70,6 +84,20 @@ class SharedReads:
     def subscribe(self, wants: Wants) -> Subscription:
         """Be woken by appends."""
         return self._store.subscribe(wants)
+
+    def _remember(self, partition: str, position: str, now: float) -> None:
+        """The oldest come first."""
+        while self._known and now - next(iter(self._known.values())) >= _KNOWN_SECONDS:
+            del self._known[next(iter(self._known))]
+        self._known.pop((partition, position), None)
+        self._known[partition, position] = now
+
+    def _keep(self, key: _Key, batch: LogBatch) -> None:
+        self._batches[key] = batch
+        self._kept += len(batch.events)
+        while self._kept > _KEPT_EVENTS and len(self._batches) > 1:
+            _, oldest = self._batches.popitem(last=False)
+            self._kept -= len(oldest.events)
 
     def _is_known_to_be_empty(self, partition: str, after: str | None) -> bool:
         known, appends, began = self._empty.get(partition, ("", -1, 0.0))

@@ -1,12 +1,12 @@
 """Whatever reads the event log from its own position: a projection, a policy, the outbox.
 
-A follower handles each event at least once, in the order of its partition, and never skips one: a
-handler that fails is tried again with a backoff, for ever, and says so in its status. Its handler is
-safe to repeat, because a crash between the handling and the saving of the position repeats a batch, or the
-batches of a second where nobody would notice.
+A follower handles each event at least once, in the order of its partition, and never skips one: where its
+handler fails it tries again with a backoff, for ever, and says so in its status. A partition that fails keeps
+no other back. The handler is safe to repeat, because a crash between the handling and the saving of the
+position repeats a batch, or the batches of a second where nobody would notice.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal, Protocol
@@ -20,6 +20,7 @@ from domain.event import Event, Recorded
 from domain.lease import Lease
 from projections.patience import Patience, Stopped
 from projections.ports import Batch, Checkpoints, Log
+from projections.troubles import Troubles
 
 State = Literal["standby", "starting", "running", "failing", "stopped"]
 
@@ -90,6 +91,8 @@ class Follower:
         self._patience = Patience(f"follower {handler.name}")
         self._state: State = "standby"
         self._error: str | None = None
+        self._taken_over_under: Lease | None = None
+        self._troubles = Troubles(handler.name)
         self._waiting_since: dict[str, datetime] = {}
         self._handled = 0
         self._failures = 0
@@ -132,13 +135,17 @@ class Follower:
 
         A restored backup, a log that was deleted or another store's address leave such positions.
         """
+        self._positions.clear()
         for partition in await self._log.partitions():
             position = await self._checkpoints.load(self.name, partition, lease)
             if position is not None and not await self._log.knows(partition, position):
                 log.warning("follower_starts_over", follower=self.name, why="its position is not of this log")
                 await self._handler.start_over()
                 await self._checkpoints.forget(self.name)
+                self._positions.clear()
                 return
+            self._positions[partition] = position
+        self._taken_over_under = lease
 
     async def run(self, lease: Lease) -> None:
         """Follow the log until :meth:`stop`, finishing the batch in hand.
@@ -147,8 +154,11 @@ class Follower:
             LeaseLost: another instance follows it now.
         """
         self._state = "starting"
-        self._positions.clear()
+        if self._taken_over_under is not lease:
+            self._positions.clear()
+        self._taken_over_under = None
         self._unsaved.clear()
+        self._troubles.clear()
         self._waiting_since.clear()
         try:
             await self._follow(lease)
@@ -174,52 +184,71 @@ class Follower:
     async def _follow(self, lease: Lease) -> None:
         with suppress(Stopped):
             while not self._patience.is_stopped:
-                await self._patience.until_done(
-                    lambda: self.catch_up(lease),
+                most = await self._patience.until_done(
+                    lambda: self._get_on(lease),
                     may_pass=lambda error, _: not isinstance(error, LeaseLost),
                     on_failure=self._note_failure,
                 )
-                await anyio.sleep(_REST_SECONDS)
-                await self._alarm.wait(self._poll_seconds)
+                if most < self._batch_size:
+                    await anyio.sleep(_REST_SECONDS)
+                if not most:
+                    await self._alarm.wait(self._troubles.seconds(self._poll_seconds))
         with suppress(Failure):
             await self.save_positions(lease)
         self._alarm.close()
 
     async def catch_up(self, lease: Lease) -> None:
-        """Handle what the log holds now, in every partition: a batch of each in turn, so that whoever has
-        much keeps nobody waiting but himself.
+        """Handle what the log holds now, in every partition, round by round.
 
         A partition that fails does not keep the others back; its failure comes through at the end.
         """
         failed: dict[str, Exception] = {}
-        while not self._patience.is_stopped:
-            turns = [each for each in await self._log.partitions() if each not in failed]
-            if not any([await self._take_turn(each, lease, failed) for each in turns]):
-                break
-        if failed:
-            raise next(iter(failed.values()))
-        self._error = None
-        self._failing_since = None
-        self._state = "running"
+        while await self._take_turns(lease, set(failed), failed):
+            pass
+        for error in failed.values():
+            raise error
 
-    async def _take_turn(self, partition: str, lease: Lease, failed: dict[str, Exception]) -> bool:
-        """Handle the next batch of a partition; whether it was a full one, so that there may be more."""
-        if self._patience.is_stopped:
-            return False
-        try:
-            if partition not in self._positions:
-                self._positions[partition] = await self._checkpoints.load(self.name, partition, lease)
-            batch = await self._log.read(partition, self._positions[partition], self._batch_size)
-            if batch is not None:
-                await self._handle(partition, batch, lease)
-            if self._unsaved and anyio.current_time() - self._saved_at > _SAVE_SECONDS:
-                await self.save_positions(lease)
-        except LeaseLost:
-            raise
-        except Exception as error:
-            failed[partition] = error
-            return False
-        return batch is not None and len(batch.events) >= self._batch_size
+    async def _get_on(self, lease: Lease) -> int:
+        """A round of turns, besides the partitions that are not to be tried again yet; of its largest batch,
+        how many events there were."""
+        failed: dict[str, Exception] = {}
+        most = await self._take_turns(lease, self._troubles.waiting, failed)
+        for partition, error in failed.items():
+            self._troubles.note(partition, error)
+            self._count_failure(error)
+        return most
+
+    async def _take_turns(self, lease: Lease, besides: Collection[str], failed: dict[str, Exception]) -> int:
+        """A batch of each partition in turn: whoever has much keeps nobody waiting but himself."""
+        most = 0
+        for partition in await self._log.partitions():
+            if self._patience.is_stopped:
+                return 0
+            if partition in besides:
+                continue
+            try:
+                most = max(most, await self._take_turn(partition, lease))
+                self._troubles.settle(partition)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                failed[partition] = error
+        if not failed and self._troubles.error is None:
+            self._error = None
+            self._failing_since = None
+            self._state = "running"
+        return most
+
+    async def _take_turn(self, partition: str, lease: Lease) -> int:
+        """Handle the next batch of a partition; of how many events."""
+        if partition not in self._positions:
+            self._positions[partition] = await self._checkpoints.load(self.name, partition, lease)
+        batch = await self._log.read(partition, self._positions[partition], self._batch_size)
+        if batch is not None:
+            await self._handle(partition, batch, lease)
+        if self._unsaved and anyio.current_time() - self._saved_at > _SAVE_SECONDS:
+            await self.save_positions(lease)
+        return 0 if batch is None else len(batch.events)
 
     async def _handle(self, partition: str, batch: Batch, lease: Lease) -> None:
         wanted = [recorded for recorded in batch.events if self._handler.wants(recorded.event)]
@@ -227,6 +256,7 @@ class Follower:
             self._waiting_since[partition] = wanted[0].timestamp
             lease.check()
             await self._handler.handle(wanted, lease)
+            self._failing_since = None
             del self._waiting_since[partition]
         if wanted and not self._handler.may_repeat_unnoticed:
             await self._checkpoints.save(self.name, partition, batch.position, lease)
@@ -248,15 +278,19 @@ class Follower:
         self._saved_at = anyio.current_time()
 
     def _note_failure(self, error: Exception) -> None:
+        """It has no partition to get on in: the log itself is away."""
         if self._failing_since is None:
-            self._failing_since = anyio.current_time()
-            expected = isinstance(error, Failure)
             log.error(
                 "follower_failing",
-                follower=self.name,
+                follower=self._handler.name,
                 error=f"{type(error).__name__}: {error}",
-                exc_info=None if expected else error,
+                exc_info=None if isinstance(error, Failure) else error,
             )
+        self._count_failure(error)
+
+    def _count_failure(self, error: Exception) -> None:
+        if self._failing_since is None:
+            self._failing_since = anyio.current_time()
         self._failures += 1
         self._state = "failing"
         self._error = f"{type(error).__name__}: {error}"

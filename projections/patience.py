@@ -18,6 +18,14 @@ FIRST_WAIT_SECONDS = 0.2
 log = structlog.get_logger(__name__)
 
 
+LONGEST_WAIT_SECONDS = 30.0
+
+
+def wait_after(tries: int) -> float:
+    """For how long to wait after so many tries where nobody else waits for the same: longer each time."""
+    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(tries - 1, 30))
+
+
 class Stopped(Exception):
     """It was told to stop before it worked."""
 
@@ -28,7 +36,7 @@ class Patience:
     ``what`` names the effort in the log; ``longest_wait_seconds`` bounds the waits.
     """
 
-    def __init__(self, what: str, *, longest_wait_seconds: float = 30.0) -> None:
+    def __init__(self, what: str, *, longest_wait_seconds: float = LONGEST_WAIT_SECONDS) -> None:
         self._what = what
         self._longest_wait_seconds = longest_wait_seconds
         self._stopping = anyio.Event()

@@ -36,11 +36,15 @@ class _Found(NamedTuple):
 
 
 class CosmosTimers:
-    """Timers that every instance shares; ``setters`` are the names of the leases under which they are set."""
+    """Timers that every instance shares; ``setters`` are the names of the leases under which they are set,
+    and ``clock`` is that of the one under which their commands are given."""
 
-    def __init__(self, database: CosmosDatabase, container: str, setters: Sequence[str]) -> None:
+    def __init__(
+        self, database: CosmosDatabase, container: str, *, setters: Sequence[str], clock: str
+    ) -> None:
         self._items = Items(database, container)
         self._setters = setters
+        self._clock = clock
         self._due: dict[str, _Found] = {}
 
     async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
@@ -53,6 +57,8 @@ class CosmosTimers:
             put = [_item(lease.name, timer) for timer in set]
             await change(self._items, lease.name, lease, put=put, remove=[_id(id) for id in cancel])
             return
+        if lease.name != self._clock:
+            raise ValueError(f"nobody looks for timers under the lease for {lease.name}")
         await require(lease, self._items)
         await self._settle({timer.id: timer for timer in set} | dict.fromkeys(cancel))
 

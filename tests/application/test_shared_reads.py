@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from application import shared_reads
 from application.event_store import EventStore, LogBatch
 from application.shared_reads import SharedReads
 from domain import job
@@ -122,3 +123,52 @@ async def test_it_follows_the_whole_log_however_long(store: CountingStore) -> No
         after = batch.position
     assert read == list(map(str, range(60)))
     assert await shared.count_after("log", after) == 0
+
+
+async def test_so_many_events_are_kept_in_however_many_batches(
+    store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_reads, "_KEPT_EVENTS", 4)
+    await append(store, *"abcdef")
+    shared = SharedReads(store)
+    after: list[str | None] = [None] * 7
+    for number in range(6):
+        batch = await shared.read("log", after[number], 1)
+        assert batch is not None
+        after[number + 1] = batch.position
+    assert store.reads == 6
+    for number in range(2, 6):
+        await shared.read("log", after[number], 1)
+    assert store.reads == 6
+    await shared.read("log", after[1], 1)
+    assert store.reads == 7
+    assert len(runs_of(await shared.read("log", None, 6))) == 6, "one that is larger is kept alone"
+    await shared.read("log", None, 6)
+    assert store.reads == 8
+
+
+async def test_a_position_is_looked_up_once_for_those_who_begin_together(
+    store: CountingStore, logs: OpenLogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    knows = EventStore.knows
+
+    async def counted(store: EventStore, partition: str, position: str) -> bool:
+        nonlocal looks
+        looks += 1
+        return await knows(store, partition, position)
+
+    monkeypatch.setattr(EventStore, "knows", counted)
+    await append(store, "a")
+    shared, head = SharedReads(store), await store.head("log")
+    async with anyio.create_task_group() as group:
+        for _ in range(6):
+            group.start_soon(shared.knows, "log", head)
+    assert await shared.knows("log", head)
+    assert looks == 1
+    for _ in range(2):
+        assert not await shared.knows("log", "log-2-000000000000"), "it may be appended yet"
+    assert looks == 3
+    monkeypatch.setattr(shared_reads, "_KNOWN_SECONDS", 0.0)
+    assert await shared.knows("log", head)
+    assert looks == 4

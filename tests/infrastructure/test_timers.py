@@ -204,7 +204,9 @@ class TestCosmosTimers(TimersCases):
     async def opened(self, place: str) -> AsyncIterator[Timers]:
         async with opened_in(self.where) as database:
             await CosmosLeases(database, COORDINATION).create()
-            yield CosmosTimers(database, COORDINATION, [LEASE.name, "waits", "deadlines"])
+            yield CosmosTimers(
+                database, COORDINATION, setters=[LEASE.name, "waits", "deadlines"], clock="timers"
+            )
 
     @asynccontextmanager
     async def held(self, *names: str) -> AsyncIterator[list[Lease]]:
@@ -215,6 +217,11 @@ class TestCosmosTimers(TimersCases):
             yield [Held(name, held[name]) for name in names]
             await leases.release(names, "me")
             assert set(await leases.hold(names, "you")) == set(names)
+
+    async def test_nobody_sets_timers_that_are_not_looked_for(self, timers: Timers) -> None:
+        async with self.held("forgotten") as (forgotten,):
+            with pytest.raises(ValueError, match="forgotten"):
+                await timers.change(set=[timer("a")], cancel=(), lease=forgotten)
 
     async def test_those_of_several_who_set_them_come_in_one_order(self, timers: Timers) -> None:
         async with self.held("waits", "deadlines") as (waits, deadlines):

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
+import anyio
 import pytest
 
 from domain.event import Recorded
-from domain.lease import Lease
+from domain.lease import Lease, Unrivalled
 from infrastructure.memory.checkpoints import MemoryCheckpoints
+from projections import patience
 from projections.follower import Follower
 from tests.builders import LEASE, SettableClock
 from tests.projections.fakes import PartitionedLog, Remembering
@@ -28,6 +30,11 @@ class Hooked(Remembering):
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         self._on_batch(events[0].stream.rpartition("/")[2])
         await super().handle(events, lease)
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.005)
 
 
 @pytest.fixture
@@ -84,16 +91,108 @@ async def test_one_that_fails_has_no_turn_more_until_the_others_have_had_theirs(
     assert follower.positions["small-3"] is None
 
 
-async def test_one_that_always_has_a_few_more_does_not_hold_the_look_at_the_others_up(
-    log: PartitionedLog,
-) -> None:
-    """A catch-up comes to its end, so that what failed is tried again and the state is told."""
+async def test_one_that_always_has_a_few_more_holds_nobody_up() -> None:
+    """Not those either that failed and are to be tried again, nor what is told of the state."""
+    log, tried = PartitionedLog("always", "failing"), list[str]()
 
     def on_batch(partition: str) -> None:
-        if partition == "small-0":
-            log.append("small-0", "one more")
+        tried.append(partition)
+        if partition == "always":
+            log.append("always", "one more")
+        elif len(tried) < 10:
+            raise ValueError("no luck")
 
-    follower = follower_of(Hooked(on_batch), log)
-    await follower.catch_up(LEASE)
-    assert follower.status.state == "running"
-    assert len(log.events["small-0"]) == 2 + 41
+    handler = Hooked(on_batch)
+    follower = follower_of(handler, log)
+    log.append("always", "first")
+    log.append("failing", "a")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follower.run, LEASE)
+        with anyio.fail_after(5):
+            while follower.status.state != "running":
+                await anyio.sleep(0.001)
+        assert "a" in handler.runs
+        follower.stop()
+
+
+async def test_while_one_waits_to_be_tried_again_the_others_get_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 60.0)
+    log, tried, is_mended = PartitionedLog("poisoned", "fine"), list[str](), False
+
+    def on_batch(partition: str) -> None:
+        tried.append(partition)
+        if partition == "poisoned" and not is_mended:
+            raise ValueError("poison")
+
+    handler = Hooked(on_batch)
+    follower = follower_of(handler, log)
+    log.append("poisoned", "a")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follower.run, LEASE)
+        with anyio.fail_after(5):
+            for number in range(5):
+                log.append("fine", str(number))
+                while handler.runs != [str(done) for done in range(number + 1)]:
+                    await anyio.sleep(0.001)
+        assert tried.count("poisoned") == 1
+        status = follower.status
+        assert (status.state, status.error, status.failures) == ("failing", "ValueError: poison", 1)
+        assert follower.failing_seconds == 0.0, "some got on: no other instance is to take over"
+        is_mended = True
+        vars(follower._troubles)["_by_partition"].clear()
+        log.append("fine", "last")
+        with anyio.fail_after(5):
+            while follower.status.state != "running":
+                await anyio.sleep(0.001)
+        assert follower.status.error is None
+        assert "a" in handler.runs
+        follower.stop()
+
+
+async def test_one_that_failed_is_tried_again_in_its_time_though_nothing_is_appended() -> None:
+    log, failures = PartitionedLog("poisoned", "fine"), 4
+
+    def on_batch(partition: str) -> None:
+        nonlocal failures
+        if partition == "poisoned" and failures:
+            failures -= 1
+            raise ValueError("poison")
+
+    handler = Hooked(on_batch)
+    follower = Follower(handler, log, MemoryCheckpoints(), now=SettableClock().now, poll_seconds=60.0)
+    log.append("poisoned", "a")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follower.run, LEASE)
+        with anyio.fail_after(5):
+            while handler.runs != ["a"]:
+                await anyio.sleep(0.001)
+        follower.stop()
+    assert follower.status.failures == 4
+
+
+async def test_what_was_loaded_when_it_took_over_is_loaded_again_under_another_lease_alone() -> None:
+    """Of many tenants that takes a while."""
+    loads: list[str] = []
+
+    class Counting(MemoryCheckpoints):
+        async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
+            loads.append(partition)
+            return await super().load(follower, partition, lease)
+
+    log, positions = PartitionedLog("one", "two"), Counting()
+    log.append("one", "a")
+    for lease_of_take_over, looks in ((LEASE, 1), (Unrivalled("another"), 2)):
+        handler = Remembering()
+        follower = Follower(handler, log, positions, now=SettableClock().now)
+        loads.clear()
+        await follower.take_over(lease_of_take_over)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follower.run, LEASE)
+            with anyio.fail_after(5):
+                while follower.status.state != "running":
+                    await anyio.sleep(0.001)
+            follower.stop()
+        assert loads == ["one", "two"] * looks
+        assert handler.runs == (["a"] if looks == 1 else [])

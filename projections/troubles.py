@@ -1,0 +1,74 @@
+"""Partitions in which a follower has not got on: each is tried again in its own time while others go on."""
+
+from collections.abc import Set as AbstractSet
+
+import anyio
+import msgspec
+import structlog
+
+from domain.errors import Failure
+from projections.patience import wait_after
+
+log = structlog.get_logger(__name__)
+
+
+class _Trouble(msgspec.Struct, frozen=True):
+    error: Exception
+    tries: int
+    again_at: float
+
+
+class Troubles:
+    """Those of one follower."""
+
+    def __init__(self, follower: str) -> None:
+        self._follower = follower
+        self._by_partition: dict[str, _Trouble] = {}
+
+    @property
+    def error(self) -> Exception | None:
+        """What is wrong in the one that has been in trouble for the longest."""
+        return next((trouble.error for trouble in self._by_partition.values()), None)
+
+    @property
+    def waiting(self) -> AbstractSet[str]:
+        """Those that are not to be tried yet."""
+        now = anyio.current_time()
+        return {partition for partition, each in self._by_partition.items() if each.again_at > now}
+
+    def seconds(self, most: float) -> float:
+        """After how long one is to be tried again; ``most`` if none is before."""
+        next_at = min((each.again_at for each in self._by_partition.values()), default=float("inf"))
+        return max(0.0, min(most, next_at - anyio.current_time()))
+
+    def note(self, partition: str, error: Exception) -> None:
+        """It has not got on. In full it is told of once."""
+        known = self._by_partition.get(partition)
+        tries = known.tries + 1 if known else 1
+        said = f"{type(error).__name__}: {error}"
+        if known is None:
+            log.error(
+                "follower_failing",
+                follower=self._follower,
+                partition=partition,
+                error=said,
+                exc_info=None if isinstance(error, Failure) else error,
+            )
+        seconds = wait_after(tries)
+        log.warning(
+            "trying_again",
+            what=f"follower {self._follower}",
+            partition=partition,
+            attempt=tries,
+            in_seconds=round(seconds, 2),
+            error=said,
+        )
+        self._by_partition[partition] = _Trouble(error, tries, anyio.current_time() + seconds)
+
+    def settle(self, partition: str) -> None:
+        """It has got on, or had nothing to do."""
+        self._by_partition.pop(partition, None)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._by_partition.clear()

@@ -1,0 +1,208 @@
+"""The whole service on a log in Cosmos DB, where every tenant has an order of its own."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from application.privacy.erasing import Erasing
+from infrastructure.clock import SystemClock
+from tests.application.logs import UNVERIFIED
+from tests.archives import CHILD, PARENT, a_past
+from tests.cosmos import Account
+from tests.cosmos_stores import stores_in
+from tests.harness import OTHER_TENANT, SYSTEM_TENANT, TENANT, USER, Service, eventually, service, settings_in
+from tests.infrastructure.cosmos_places import place_in
+
+pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, UNVERIFIED]
+
+API = "/api/v1"
+ASKED = {"opportunityId": "opp-1", "riskScore": 0.9, "amount": 250_000}
+
+
+@pytest.fixture
+async def opens_there(cosmos: Account, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Services have their log in one database of this test's own."""
+    async with place_in(cosmos) as place:
+        monkeypatch.setattr("config.container.open_stores", stores_in(place))
+        yield
+
+
+@pytest.fixture
+async def running(opens_there: None, tmp_path: Path) -> AsyncIterator[Service]:
+    async with service(settings_in(tmp_path)) as running:
+        yield running
+
+
+def not_before(answer: httpx.Response) -> dict[str, str]:
+    return {"X-Min-Position": answer.headers["x-position"], "Prefer": "wait=20"}
+
+
+async def test_what_was_just_done_is_read_by_its_tenant_and_by_nobody_else(running: Service) -> None:
+    async with running.client(**{"X-User-ID": USER}) as client, running.client(OTHER_TENANT) as other:
+        for number in range(1, 4):
+            made = await client.post(f"{API}/hitl/approvals", json=ASKED)
+            listed = await client.get(f"{API}/hitl/approvals", headers=not_before(made))
+            assert (listed.status_code, listed.json()["total"]) == (200, number)
+        theirs = await other.post(f"{API}/hitl/approvals", json=ASKED)
+        assert theirs.headers["x-position"].startswith("log-1-"), "an order of its own"
+        assert (await other.get(f"{API}/hitl/approvals", headers=not_before(theirs))).json()["total"] == 1
+        refused = await other.get(f"{API}/hitl/approvals", headers=not_before(made))
+        assert refused.status_code == 400, "it is no position of that tenant's"
+        found = await other.get(f"{API}/hitl/approvals/{made.json()['id']}")
+        assert found.status_code == 404
+
+
+async def test_workflows_with_children_tasks_and_approvals_come_to_their_ends(running: Service) -> None:
+    made = await a_past(running)
+    async with running.client() as client:
+        for id, status in ((made.done, "completed"), (made.failed, "failed"), (made.open, "running")):
+            assert (await client.get(f"{API}/workflows/{id}")).json()["status"] == status
+        listed = (await client.get(f"{API}/hitl/approvals", params={"status": "rejected"})).json()
+        assert {each["id"] for each in listed["approvals"]} == set(made.decided)
+    assert all(each.status.failures == 0 for each in running.container.parts.followers)
+    assert all(each.status.state == "running" for each in running.container.parts.followers)
+
+
+async def test_jobs_are_triggered_and_their_runs_are_read(running: Service) -> None:
+    async with running.client(SYSTEM_TENANT) as client:
+        made = await client.post(f"{API}/jobs/outcome-sync/trigger", json={})
+        assert made.status_code == 202
+        runs = (await client.get(f"{API}/jobs/outcome-sync/runs", headers=not_before(made))).json()
+        assert [each["id"] for each in runs["runs"]] == [made.json()["id"]]
+
+
+async def test_each_tenants_trail_is_its_own_and_holds(running: Service) -> None:
+    await a_past(running)
+    for tenant in (TENANT, OTHER_TENANT):
+        async with running.client(tenant) as client:
+            head = (await client.get(f"{API}/audit/head")).json()
+            trail = (await client.get(f"{API}/audit/events", params={"limit": 200})).json()
+            assert head["number"] == trail["total"] == len(trail["events"])
+            assert [each["number"] for each in trail["events"]] == list(range(1, head["number"] + 1))
+            assert all(each["intact"] for each in trail["events"])
+            assert trail["events"][-1]["position"] == head["position"]
+            checked = (await client.get(f"{API}/audit/verification", params={"limit": 5000})).json()
+            assert (checked["holds"], checked["last"]) == (True, head["number"])
+            after = {"after": trail["events"][0]["position"], "limit": 200}
+            later = (await client.get(f"{API}/audit/events", params=after)).json()
+            assert [each["number"] for each in later["events"]] == list(range(2, head["number"] + 1))
+
+
+async def test_what_one_instance_is_told_the_other_goes_on_with(opens_there: None, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        service(settings_in(folders[0])) as one,
+        service(settings_in(folders[1])) as two,
+        one.client() as here,
+        two.client() as there,
+    ):
+        for client, other in ((here, there), (there, here)):
+            made = await client.post(f"{API}/workflows", json={"opportunityId": "opp-1"})
+
+            async def is_listed(other: httpx.AsyncClient = other, made: httpx.Response = made) -> bool:
+                listed = (await other.get(f"{API}/workflows")).json()["workflows"]
+                return made.json()["workflowId"] in [each["workflowId"] for each in listed]
+
+            await eventually(is_listed, seconds=10)
+
+
+async def test_after_a_restart_everything_goes_on(opens_there: None, tmp_path: Path) -> None:
+    async with service(settings_in(tmp_path)) as first, first.client() as client:
+        made = await client.post(f"{API}/hitl/approvals", json=ASKED)
+        await first.caught_up()
+    async with service(settings_in(tmp_path)) as second, second.client() as client:
+        path = f"{API}/hitl/approvals/{made.json()['id']}"
+        approved = await client.post(
+            f"{path}/approve", json={"decidedBy": "ada"}, headers={"X-User-ID": "ada"}
+        )
+        assert approved.status_code == 200
+        assert (await client.get(path, headers=not_before(approved))).json()["status"] == "approved"
+        assert all(each.status.failures == 0 for each in second.container.parts.followers)
+
+
+async def test_when_an_instance_stops_the_other_does_its_part(opens_there: None, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    async with service(settings_in(folders[0])) as one:
+        await one.caught_up()
+        async with service(settings_in(folders[1])) as two, two.client() as client:
+            standing_by = [each for each in two.container.parts.followers if each.status.state == "standby"]
+            assert "outbox" in [each.name for each in standing_by]
+            await one.container.parts.finish()
+
+            async def has_taken_over() -> bool:
+                return all(each.status.state == "running" for each in two.container.parts.followers)
+
+            await eventually(has_taken_over)
+            made = await client.post(f"{API}/workflows", json={"opportunityId": "opp-1"})
+            assert made.is_success
+            await two.caught_up()
+
+
+async def test_who_waits_at_one_instance_is_told_of_what_comes_by_the_other(
+    opens_there: None, tmp_path: Path
+) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    async with (
+        service(settings_in(folders[0])) as one,
+        service(settings_in(folders[1])) as two,
+        one.client() as here,
+        two.client() as there,
+    ):
+        for definition in (CHILD, PARENT):
+            put = await here.put(f"{API}/workflow-definitions/{definition['name']}", json=definition)
+            assert put.is_success
+        claimed: list[httpx.Response] = []
+
+        async def wait() -> None:
+            wanted = {"queue": "calls", "workerId": "w", "waitSeconds": 20}
+            claimed.append(await there.post(f"{API}/tasks/claim", json=wanted))
+
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(wait)
+            await anyio.sleep(0.5)
+            began = anyio.current_time()
+            assert (await here.post(f"{API}/workflows", json={"definition": "campaign"})).is_success
+        assert len(claimed[0].json()["tasks"]) == 1
+        assert anyio.current_time() - began < 10
+
+
+async def test_what_is_erased_reads_so_everywhere(running: Service) -> None:
+    stores = running.container.stores
+    async with running.client() as client:
+        made = await client.post(f"{API}/hitl/approvals", json=ASKED)
+        path = f"{API}/hitl/approvals/{made.json()['id']}"
+        body = {"decidedBy": "ada", "comment": "quite fine by me"}
+        approved = await client.post(f"{path}/approve", json=body, headers={"X-User-ID": "ada"})
+        assert (await client.get(path, headers=not_before(approved))).json()["comment"] == "quite fine by me"
+        entries = await stores.audit.log.read(TENANT, 0, 100)
+        assert not any(b"quite fine by me" in entry.state for entry in entries)
+
+        async def nobody_has_the_key() -> None:
+            await anyio.sleep(running.container.settings.privacy.fresh_seconds)
+
+        erasing = Erasing(
+            stores.event_store,
+            stores.audit.log,
+            stores.audit.index,
+            stores.personal.keys,
+            SystemClock(),
+            wait=nobody_has_the_key,
+        )
+        (told,) = await erasing.erase(TENANT, "ada", "asked to")
+        assert told.streams == 1
+
+        async def is_erased() -> bool:
+            return bool((await client.get(path)).json()["comment"] == "[erased]")
+
+        await eventually(is_erased)
+        checked = (await client.get(f"{API}/audit/verification", params={"limit": 5000})).json()
+        assert checked["holds"]
