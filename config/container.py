@@ -35,12 +35,14 @@ from config.audit import build_anchoring, build_trail, signer_of
 from config.console import console_routes
 from config.definitions import shipped_definitions
 from config.http_steps import build_http_steps
+from config.masking import masked_values
 from config.parts import Parts, build_parts
 from config.progress import shown_build
 from config.sections import Settings
 from config.settings import DISTRIBUTION
 from config.stores import Stores, open_stores
 from config.transport import Transport, build_transport
+from config.versions import versions
 from infrastructure.clock import SystemClock
 from infrastructure.signatures import Ed25519Signer
 from interfaces.definitions.triggers import TenantTriggers
@@ -60,6 +62,7 @@ from interfaces.rest.inbox import InboxRoutes
 from interfaces.rest.job_metrics import JobMetrics
 from interfaces.rest.jobs import JobRoutes
 from interfaces.rest.metrics import Metrics
+from interfaces.rest.platform import PlatformRoutes
 from interfaces.rest.progress import ProgressRoutes
 from interfaces.rest.root import Check, RootRoutes
 from interfaces.rest.service import Service
@@ -305,6 +308,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *BackfillRoutes(service, projections.backfills, jobs, backfills).routes(),
             *TaskRoutes(service, projections.tasks, claims).routes(),
             *AuditRoutes(service, *build_trail(stores, signer, clock), exports).routes(),
+            *PlatformRoutes(
+                service, transport.parked, settings=masked_values(settings), versions=versions()
+            ).routes(),
         ]
     console = console_routes(settings, Application(routes, metrics), authenticate, operators)
     app = Application([*routes, *console], metrics)

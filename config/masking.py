@@ -12,12 +12,17 @@ from config.urls import MASK, SecretUrl
 def masked(settings: Settings) -> str:
     """The effective settings as YAML: secrets as `***`, addresses without their passwords."""
     return yaml.safe_dump(
-        _shown(settings.model_dump()),
+        masked_values(settings),
         sort_keys=False,
         allow_unicode=True,
         default_flow_style=False,
         width=1000,
     )
+
+
+def masked_values(settings: Settings) -> dict[str, object]:
+    """The effective settings, by section and name: secrets as `***`, addresses without their passwords."""
+    return {name: _shown(value) for name, value in settings.model_dump().items()}
 
 
 def _shown(value: object) -> object:

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 from anyio.abc import TaskGroup
 
 from application.integration import Source
+from application.parked import ParkedMessages
 from config.sections import Settings
 from infrastructure.rabbit.connection import RabbitConnection
+from infrastructure.rabbit.parked import RabbitParkedMessages
 from infrastructure.rabbit.publisher import RabbitPublisher
 from infrastructure.rabbit.topology import PlainQueue, RabbitNames, topic_exchange
 from interfaces.messaging.consumer import MessageConsumer
@@ -65,6 +67,13 @@ class RabbitTransport:
             dead_letter_queue=PlainQueue(rabbit.dead_letter_queue),
             bindings=bindings,
         )
+
+    @property
+    def parked(self) -> ParkedMessages:
+        """What lies in the dead-letter queue, over a connection that this process's roles need anyway."""
+        connection = self._outgoing if "publisher" in self._roles else self._incoming
+        names = self.names
+        return RabbitParkedMessages(connection, dead_letter_queue=names.dead_letter_queue, queue=names.queue)
 
     def start(self, tasks: TaskGroup) -> None:
         """Connect in the background, the ways that this process's roles go."""

@@ -84,6 +84,10 @@ class TaskNotFound(NotFound):
     code = "TASK_NOT_FOUND"
 
 
+class ParkedMessageNotFound(NotFound):
+    code = "PARKED_MESSAGE_NOT_FOUND"
+
+
 class Conflict(Refusal):
     """The thing's present state does not allow the command."""
 

@@ -8,6 +8,7 @@ from faststream import AckPolicy
 from faststream.rabbit import RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 from pamqp.commands import Basic
 
+from application.parked import MESSAGE_ID_HEADER, REASON_HEADER, ROUTING_KEY_HEADER
 from domain.errors import BrokerUnavailable, Failure
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.messaging.envelope import Delivery
@@ -55,7 +56,10 @@ class RabbitSubscription:
 
     async def _receive(self, message: RabbitMessage) -> None:
         raw = message.raw_message
-        delivery = Delivery(body=raw.body, routing_key=raw.routing_key or "", message_id=raw.message_id)
+        routing_key = raw.routing_key or ""
+        if not raw.exchange:
+            routing_key = str(raw.headers.get(ROUTING_KEY_HEADER, routing_key))
+        delivery = Delivery(body=raw.body, routing_key=routing_key, message_id=raw.message_id)
 
         async def park(parked: Delivery, reason: str) -> None:
             await self._park(parked, reason)
@@ -81,9 +85,9 @@ class RabbitSubscription:
                 message_id=message_id if fits else None,
                 timestamp=datetime.now(UTC),
                 headers={
-                    "x-reason": reason[:_REASON_LENGTH],
-                    "x-original-message-id": message_id[:_REASON_LENGTH],
-                    "x-original-routing-key": delivery.routing_key,
+                    REASON_HEADER: reason[:_REASON_LENGTH],
+                    MESSAGE_ID_HEADER: message_id[:_REASON_LENGTH],
+                    ROUTING_KEY_HEADER: delivery.routing_key,
                     "x-original-queue": self._queue.name,
                 },
             )

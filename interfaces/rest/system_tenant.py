@@ -14,7 +14,7 @@ def for_the_system_tenant(endpoint: Endpoint) -> Endpoint:
 
     async def guarded(request: Request, caller: Caller) -> Response:
         if caller.tenant != SYSTEM_TENANT:
-            raise ApiError(403, "SYSTEM_TENANT_ONLY", "the jobs belong to the system tenant")
+            raise ApiError(403, "SYSTEM_TENANT_ONLY", "this belongs to the system tenant")
         return await endpoint(request, caller)
 
     return guarded

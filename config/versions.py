@@ -1,0 +1,26 @@
+"""What is at work in this process, by name and version."""
+
+from importlib.metadata import version
+from platform import python_version
+
+from config.settings import DISTRIBUTION
+
+_LIBRARIES = (
+    "apscheduler",
+    "azure-cosmos",
+    "eventsourcing",
+    "faststream",
+    "msgspec",
+    "pydantic",
+    "starlette",
+    "uvicorn",
+)
+
+
+def versions() -> dict[str, str]:
+    """The service's, Python's, and those of the libraries that it is built on."""
+    return {
+        DISTRIBUTION: version(DISTRIBUTION),
+        "python": python_version(),
+        **{name: version(name) for name in _LIBRARIES},
+    }
