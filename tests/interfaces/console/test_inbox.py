@@ -192,3 +192,17 @@ async def test_a_gateway_of_its_own_sees_what_waits_for_anybody(running: Service
         await running.caught_up()
         assert 'type="checkbox"' in (await gateway.get("/console")).text
         assert "All of them" in (await gateway.get("/console/delegations")).text
+
+
+async def test_of_several_the_one_that_lost_the_race_says_who_won_at_once(running: Service) -> None:
+    async with running.client() as asking, visitor(running) as ada:
+        made = [(await asking.post(APPROVALS, json=DEAL)).json() for _ in range(2)]
+        await running.caught_up()
+        SlowDocuments(running, "hitl_approvals", 0.3)
+        rejected = {"decidedBy": "bob", "comment": "no champion"}
+        await asking.post(f"{APPROVALS}/{made[1]['id']}/reject", json=rejected)
+        chosen = [f"{each['id']} {each['payloadDigest']}" for each in made]
+        form = {"approval": chosen, "do": "approve", "key": "both"}
+        shown = await ada.post("/console", data=form, follow_redirects=True)
+    assert "opp-1</a>: approved" in shown.text
+    assert "opp-1</a>: not pending: bob has rejected it" in shown.text
