@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from domain.errors import (
     BadInput,
+    BrokerUnavailable,
     Conflict,
     DirectoryUnavailable,
     Failure,
@@ -32,6 +33,8 @@ STATUS_OF: Mapping[type[Refusal], int] = {
 }
 
 RETRY_AFTER_SECONDS = 5
+
+_AWAY: Mapping[type[Failure], str] = {DirectoryUnavailable: "directory", BrokerUnavailable: "broker"}
 
 
 def status_of(refusal: Refusal) -> int:
@@ -85,12 +88,8 @@ def overloaded() -> ApiError:
 
 def unavailable(failure: Failure) -> ApiError:
     """503: what is away is told the caller; how, only the log."""
-    if isinstance(failure, DirectoryUnavailable):
-        what = "directory"
-        log.warning("directory_unavailable", error=str(failure))
-    else:
-        what = "store"
-        log.warning("store_unavailable", error=str(failure))
+    what = next((name for kind, name in _AWAY.items() if isinstance(failure, kind)), "store")
+    log.warning(f"{what}_unavailable", error=str(failure))
     return ApiError(
         503,
         f"{what.upper()}_UNAVAILABLE",
