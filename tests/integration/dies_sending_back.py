@@ -6,6 +6,7 @@
 import os
 import signal
 import sys
+from functools import partial
 
 import anyio
 from aio_pika.message import IncomingMessage
@@ -25,9 +26,9 @@ async def main(url: str, dead_letter_queue: str, queue: str, id: str) -> None:
     async def nothing(_: object) -> None: ...
 
     await connection.connect(nothing)
-    IncomingMessage.ack = _die  # type: ignore[assignment]
+    IncomingMessage.ack = _die  # type: ignore[method-assign]
     await RabbitParkedMessages(connection, dead_letter_queue=dead_letter_queue, queue=queue).requeue(id)
 
 
 if __name__ == "__main__":
-    anyio.run(main, *sys.argv[1:])
+    anyio.run(partial(main, *sys.argv[1:]))

@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 from aio_pika import Message
+from aio_pika.abc import HeadersType
 from structlog.testing import capture_logs
 
+from application.parked import MESSAGE_ID_HEADER, REASON_HEADER, ROUTING_KEY_HEADER
 from infrastructure.rabbit.parked import RabbitParkedMessages
 from tests.contract.contract import validate_document
 from tests.harness import (
@@ -50,10 +52,10 @@ async def park(crm: Neighbour, *bodies: bytes) -> None:
 
 async def park_readable(crm: Neighbour) -> None:
     """One that was parked for another reason than what it says."""
-    headers = {
-        "x-reason": "KeyError: 'x'",
-        "x-original-routing-key": REQUESTED,
-        "x-original-message-id": "m-9",
+    headers: HeadersType = {
+        REASON_HEADER: "KeyError: 'x'",
+        ROUTING_KEY_HEADER: REQUESTED,
+        MESSAGE_ID_HEADER: "m-9",
     }
     message = Message(READABLE, headers=headers, message_id="m-9", timestamp=1_767_225_600)
     await crm.channel.default_exchange.publish(message, crm.names.dead_letter_queue)
@@ -116,7 +118,7 @@ async def test_one_that_fails_again_is_parked_again(orchestrator: Service, crm: 
         await client.post(f"{PARKED}/{message['id']}/requeue", json=WHY)
 
     async def is_parked_again() -> bool:
-        return (await parked(orchestrator))["total"] == 1
+        return bool((await parked(orchestrator))["total"] == 1)
 
     await eventually(is_parked_again)
     (again,) = (await parked(orchestrator))["messages"]
@@ -150,7 +152,7 @@ async def test_a_kill_between_the_queues_leaves_it_in_both(
     assert killed.returncode == -9, killed.stderr
 
     async def is_back() -> bool:
-        return (await parked(orchestrator))["messages"] == [message]
+        return bool((await parked(orchestrator))["messages"] == [message])
 
     await eventually(is_back)
     async with orchestrator.client() as client:
@@ -202,7 +204,7 @@ async def test_without_a_broker_the_process_keeps_them(embedded: Service) -> Non
     await bus.send(REQUESTED, b"no JSON")
 
     async def is_parked() -> bool:
-        return (await parked(embedded))["total"] == 1
+        return bool((await parked(embedded))["total"] == 1)
 
     await eventually(is_parked)
     (message,) = (await parked(embedded))["messages"]
@@ -216,14 +218,14 @@ async def test_without_a_broker_the_process_keeps_them(embedded: Service) -> Non
 
 async def test_settings_are_shown_without_their_secrets(tmp_path: Path) -> None:
     key = base64.b64encode(b"a-master-key-of-thirty-two-bytes").decode()
-    given = {
+    given: dict[str, Any] = {
         "JWT_SECRET": "a-secret-of-at-least-thirty-two-bytes!",
         "PRIVACY_MASTER_KEY": key,
         "RABBITMQ_URL": "amqp://someone:their-password@127.0.0.1:1/",
     }
-    async with service(settings_in(tmp_path, AUTH_MODE="gateway", **given)) as running:
-        async with running.client(SYSTEM_TENANT) as client:
-            answer = await client.get("/api/v1/system/settings")
+    settings = settings_in(tmp_path, AUTH_MODE="gateway", **given)
+    async with service(settings) as running, running.client(SYSTEM_TENANT) as client:
+        answer = await client.get("/api/v1/system/settings")
     assert answer.status_code == 200, answer.text
     validate_document("ShownSettings", answer.json())
     shown = answer.json()
