@@ -60,6 +60,7 @@ from interfaces.rest.inbox import InboxRoutes
 from interfaces.rest.job_metrics import JobMetrics
 from interfaces.rest.jobs import JobRoutes
 from interfaces.rest.metrics import Metrics
+from interfaces.rest.parked import ParkedRoutes
 from interfaces.rest.progress import ProgressRoutes
 from interfaces.rest.root import Check, RootRoutes
 from interfaces.rest.service import Service
@@ -304,6 +305,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             ).routes(),
             *BackfillRoutes(service, projections.backfills, jobs, backfills).routes(),
             *TaskRoutes(service, projections.tasks, claims).routes(),
+            *ParkedRoutes(service, transport.parked, operators).routes(),
             *AuditRoutes(service, *build_trail(stores, signer, clock), exports).routes(),
         ]
     console = console_routes(settings, Application(routes, metrics), authenticate, operators)

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 from anyio.abc import TaskGroup
 
 from application.integration import Source
+from application.parked import ParkedMessages
 from config.sections import Settings
 from infrastructure.rabbit.connection import RabbitConnection
+from infrastructure.rabbit.parked import RabbitParkedMessages
 from infrastructure.rabbit.publisher import RabbitPublisher
 from infrastructure.rabbit.topology import PlainQueue, RabbitNames, topic_exchange
 from interfaces.messaging.consumer import MessageConsumer
@@ -56,6 +58,7 @@ class RabbitTransport:
             in_flight=rabbit.publish_in_flight,
             count=metrics.message_published,
         )
+        self.parked: ParkedMessages = RabbitParkedMessages(url, self.names, source.service)
         bindings = bindings_of(rabbit.type_aliases, (*message_types, *rabbit.message_types))
         self._subscription = RabbitSubscription(
             self._incoming.broker,

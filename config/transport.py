@@ -1,23 +1,23 @@
 """How messages come and go: RabbitMQ where it is configured, else a bus within the process."""
 
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from typing import Protocol
 
-import structlog
 from anyio.abc import TaskGroup
 
 from application.integration import Source
+from application.parked import ParkedMessages, parked
 from application.ports import Publisher
 from config.sections import Settings
 from config.start import CannotStart
 from infrastructure.memory.bus import InProcessBus
+from infrastructure.memory.parked import InProcessParkedMessages
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.messaging.envelope import Delivery
 from interfaces.messaging.messages import CONSUMED
 from interfaces.rest.metrics import Metrics
 from interfaces.rest.root import Check
-
-log = structlog.get_logger(__name__)
 
 
 class Transport(Protocol):
@@ -26,6 +26,11 @@ class Transport(Protocol):
     @property
     def publisher(self) -> Publisher:
         """The way out."""
+        ...
+
+    @property
+    def parked(self) -> ParkedMessages:
+        """What came in and can never be handled."""
         ...
 
     def start(self, tasks: TaskGroup) -> None:
@@ -85,7 +90,9 @@ class InProcessTransport:
         self.bus = InProcessBus(source, count=metrics.message_published)
         self.publisher: Publisher = self.bus
         self._consumer = consumer
-        self.bus.subscribe(source.service, message_types, self._receive, at_once=at_once)
+        queue = self.bus.subscribe(source.service, message_types, self._receive, at_once=at_once)
+        self._kept = InProcessParkedMessages(queue.put)
+        self.parked: ParkedMessages = self._kept
 
     def start(self, tasks: TaskGroup) -> None:
         """Deliver what is sent."""
@@ -105,9 +112,15 @@ class InProcessTransport:
         return Check("off", "rabbitmq.url is not set: messages stay within this process")
 
     async def _receive(self, message_type: str, body: bytes) -> None:
-        await self._consumer.consume(Delivery(body=body, routing_key=message_type), _log_parked)
+        await self._consumer.consume(Delivery(body=body, routing_key=message_type), self._park)
 
-
-async def _log_parked(delivery: Delivery, reason: str) -> None:
-    """There is no dead-letter queue within the process: the log line is all that is left."""
-    log.warning("message_dropped", routing_key=delivery.routing_key, reason=reason)
+    async def _park(self, delivery: Delivery, reason: str) -> None:
+        """The last ones are kept in memory; what is parked is gone with the process."""
+        message = parked(
+            delivery.body,
+            message_id=delivery.message_id or "",
+            reason=reason,
+            routing_key=delivery.routing_key,
+            parked_at=datetime.now(UTC),
+        )
+        self._kept.park(message, delivery.body)

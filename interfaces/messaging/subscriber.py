@@ -55,7 +55,7 @@ class RabbitSubscription:
 
     async def _receive(self, message: RabbitMessage) -> None:
         raw = message.raw_message
-        delivery = Delivery(body=raw.body, routing_key=raw.routing_key or "", message_id=raw.message_id)
+        delivery = Delivery(body=raw.body, routing_key=_routing_key(message), message_id=raw.message_id)
 
         async def park(parked: Delivery, reason: str) -> None:
             await self._park(parked, reason)
@@ -94,6 +94,13 @@ class RabbitSubscription:
             raise
         except Exception as error:
             raise BrokerUnavailable(f"could not park a message: {error!r}") from error
+
+
+def _routing_key(message: RabbitMessage) -> str:
+    """The key that it came under; of what was parked and put straight into the queue again, the first one."""
+    raw = message.raw_message
+    first = raw.headers.get("x-original-routing-key") if raw.exchange == "" else None
+    return first if isinstance(first, str) else raw.routing_key or ""
 
 
 async def as_it_is(message: RabbitMessage) -> RabbitMessage:

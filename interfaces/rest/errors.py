@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from domain.errors import (
     BadInput,
+    BrokerUnavailable,
     Conflict,
     DirectoryUnavailable,
     Failure,
@@ -88,6 +89,9 @@ def unavailable(failure: Failure) -> ApiError:
     if isinstance(failure, DirectoryUnavailable):
         what = "directory"
         log.warning("directory_unavailable", error=str(failure))
+    elif isinstance(failure, BrokerUnavailable):
+        what = "broker"
+        log.warning("broker_unavailable", error=str(failure))
     else:
         what = "store"
         log.warning("store_unavailable", error=str(failure))

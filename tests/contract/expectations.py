@@ -43,6 +43,12 @@ OF_A_TASK = {
 }
 """No shipped definition has a task; ``tests/integration/test_tasks.py`` holds the answers to the contract."""
 
+OF_PARKED = {
+    "GET /api/v1/system/parked-messages/{id}",
+    *(f"POST /api/v1/system/parked-messages/{{id}}/{what}" for what in ("requeue", "discard")),
+}
+"""Nothing is parked; ``tests/integration/test_parked.py`` holds the answers to the contract."""
+
 STREAM_SECONDS = "0.05"
 """No answer is looked at before its end."""
 
