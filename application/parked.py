@@ -1,79 +1,68 @@
-"""Messages that could never be handled, kept aside with the reason until somebody looks at them."""
+"""Messages that came in and can never be handled: somebody looks at them, and says what becomes of each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Protocol
 
 import msgspec
 
 from domain.errors import ParkedMessageNotFound
+from domain.values import derived_id
 
-ROUTING_KEY_HEADER = "x-original-routing-key"
-REASON_HEADER = "x-reason"
-MESSAGE_ID_HEADER = "x-original-message-id"
-"""The headers of a parked message. One that is sent back has the first, in the place of its routing key."""
+MOST_LOOKED_AT = 100
+"""The oldest; those behind them are reached once these are dealt with."""
 
 
 class ParkedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One, as it came and why it stayed."""
+    """What is known of one without its body; ``message_id`` is the sender's, ``size`` is in bytes."""
 
-    reason: str
-    parked_at: datetime
-    routing_key: str
+    id: str
     message_id: str
-    body: bytes
-
-    @property
-    def id(self) -> str:
-        """What it is called: the broker has no name for a message, so it is derived from all of it."""
-        told = (self.parked_at.timestamp(), self.routing_key, self.message_id, self.body)
-        return sha256(msgspec.msgpack.encode(told)).hexdigest()[:32]
-
-
-class Parked(msgspec.Struct, frozen=True):
-    """The oldest of them, and how many there are."""
-
-    messages: Sequence[ParkedMessage]
-    total: int
+    reason: str
+    routing_key: str
+    parked_at: datetime | None
+    size: int
 
 
 class ParkedMessages(Protocol):
-    """Where they are kept.
+    """The messages that are parked, the oldest first.
 
-    Whoever looks at them holds them for that moment: to somebody who looks in that very moment they are not
-    there. All raise BrokerUnavailable where it cannot be told.
+    Each method raises ``BrokerUnavailable`` where they cannot be reached, and ``ParkedMessagesHeld`` while
+    somebody else is at them; what is about one raises ``ParkedMessageNotFound`` once it is parked no more.
     """
 
-    async def look(self, limit: int) -> Parked:
-        """The oldest, up to so many; nothing is changed by that."""
+    async def oldest(self) -> tuple[Sequence[ParkedMessage], int]:
+        """The first ``MOST_LOOKED_AT``, and how many there are. They stay where they are."""
         ...
 
-    async def find(self, id: str) -> ParkedMessage:
-        """One.
-
-        Raises:
-            ParkedMessageNotFound: it is not there, or not any more.
-        """
+    async def find(self, id: str) -> tuple[ParkedMessage, bytes]:
+        """One with its body. It stays where it is."""
         ...
 
-    async def requeue(self, id: str) -> ParkedMessage:
-        """Have one handled again. It leaves once it is back in the queue: after a crash it may be in both.
-
-        Raises:
-            ParkedMessageNotFound: it is not there, or not any more.
-        """
+    async def requeue(self, id: str, note: Callable[[ParkedMessage], None]) -> ParkedMessage:
+        """Hand one to the consumer again: at least once, whatever happens. ``note`` is told before."""
         ...
 
-    async def discard(self, id: str) -> ParkedMessage:
-        """Throw one away, for good.
-
-        Raises:
-            ParkedMessageNotFound: it is not there, or not any more.
-        """
+    async def discard(self, id: str, note: Callable[[ParkedMessage], None]) -> ParkedMessage:
+        """Do away with one for good; ``note`` is told before, so that none goes in silence."""
         ...
 
 
-def not_there(id: str) -> ParkedMessageNotFound:
-    """What whoever asks for one that is not there is told."""
-    return ParkedMessageNotFound(f"no message {id} is parked, or somebody else has just seen to it")
+def parked(
+    body: bytes, *, message_id: str, reason: str, routing_key: str, parked_at: datetime | None
+) -> ParkedMessage:
+    """What a parked message is called by: always the same, for it is of all that it is."""
+    when = parked_at.isoformat() if parked_at else ""
+    return ParkedMessage(
+        id=derived_id("parked", message_id, reason, routing_key, when, body.hex()),
+        message_id=message_id,
+        reason=reason,
+        routing_key=routing_key,
+        parked_at=parked_at,
+        size=len(body),
+    )
+
+
+def not_parked(id: str) -> ParkedMessageNotFound:
+    """There is none such, or somebody has dealt with it."""
+    return ParkedMessageNotFound(f"there is no parked message {id}, or somebody has dealt with it")

@@ -62,6 +62,7 @@ from interfaces.rest.inbox import InboxRoutes
 from interfaces.rest.job_metrics import JobMetrics
 from interfaces.rest.jobs import JobRoutes
 from interfaces.rest.metrics import Metrics
+from interfaces.rest.parked import ParkedRoutes
 from interfaces.rest.platform import PlatformRoutes
 from interfaces.rest.progress import ProgressRoutes
 from interfaces.rest.root import Check, RootRoutes
@@ -307,10 +308,11 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             ).routes(),
             *BackfillRoutes(service, projections.backfills, jobs, backfills).routes(),
             *TaskRoutes(service, projections.tasks, claims).routes(),
-            *AuditRoutes(service, *build_trail(stores, signer, clock), exports).routes(),
+            *ParkedRoutes(service, transport.parked, operators).routes(),
             *PlatformRoutes(
-                service, transport.parked, settings=masked_values(settings), versions=versions()
+                service, operators, settings=masked_values(settings), versions=versions()
             ).routes(),
+            *AuditRoutes(service, *build_trail(stores, signer, clock), exports).routes(),
         ]
     console = console_routes(settings, Application(routes, metrics), authenticate, operators)
     app = Application([*routes, *console], metrics)

@@ -58,6 +58,7 @@ class RabbitTransport:
             in_flight=rabbit.publish_in_flight,
             count=metrics.message_published,
         )
+        self.parked: ParkedMessages = RabbitParkedMessages(url, self.names, source.service)
         bindings = bindings_of(rabbit.type_aliases, (*message_types, *rabbit.message_types))
         self._subscription = RabbitSubscription(
             self._incoming.broker,
@@ -67,13 +68,6 @@ class RabbitTransport:
             dead_letter_queue=PlainQueue(rabbit.dead_letter_queue),
             bindings=bindings,
         )
-
-    @property
-    def parked(self) -> ParkedMessages:
-        """What lies in the dead-letter queue, over a connection that this process's roles need anyway."""
-        connection = self._outgoing if "publisher" in self._roles else self._incoming
-        names = self.names
-        return RabbitParkedMessages(connection, dead_letter_queue=names.dead_letter_queue, queue=names.queue)
 
     def start(self, tasks: TaskGroup) -> None:
         """Connect in the background, the ways that this process's roles go."""

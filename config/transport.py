@@ -7,12 +7,12 @@ from typing import Protocol
 from anyio.abc import TaskGroup
 
 from application.integration import Source
-from application.parked import ParkedMessage, ParkedMessages
+from application.parked import ParkedMessages, parked
 from application.ports import Publisher
 from config.sections import Settings
 from config.start import CannotStart
 from infrastructure.memory.bus import InProcessBus
-from infrastructure.memory.parked import ParkedInMemory
+from infrastructure.memory.parked import InProcessParkedMessages
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.messaging.envelope import Delivery
 from interfaces.messaging.messages import CONSUMED
@@ -30,7 +30,7 @@ class Transport(Protocol):
 
     @property
     def parked(self) -> ParkedMessages:
-        """What came in and could never be handled."""
+        """What came in and can never be handled."""
         ...
 
     def start(self, tasks: TaskGroup) -> None:
@@ -89,10 +89,10 @@ class InProcessTransport:
     ) -> None:
         self.bus = InProcessBus(source, count=metrics.message_published)
         self.publisher: Publisher = self.bus
-        self._parked = ParkedInMemory(self._redeliver)
-        self.parked: ParkedMessages = self._parked
         self._consumer = consumer
-        self.bus.subscribe(source.service, message_types, self._receive, at_once=at_once)
+        queue = self.bus.subscribe(source.service, message_types, self._receive, at_once=at_once)
+        self._kept = InProcessParkedMessages(queue.put)
+        self.parked: ParkedMessages = self._kept
 
     def start(self, tasks: TaskGroup) -> None:
         """Deliver what is sent."""
@@ -114,16 +114,13 @@ class InProcessTransport:
     async def _receive(self, message_type: str, body: bytes) -> None:
         await self._consumer.consume(Delivery(body=body, routing_key=message_type), self._park)
 
-    async def _redeliver(self, message: ParkedMessage) -> None:
-        await self._receive(message.routing_key, message.body)
-
     async def _park(self, delivery: Delivery, reason: str) -> None:
-        self._parked.park(
-            ParkedMessage(
-                reason=reason,
-                parked_at=datetime.now(UTC),
-                routing_key=delivery.routing_key,
-                message_id=delivery.message_id or "",
-                body=delivery.body,
-            )
+        """The last ones are kept in memory; what is parked is gone with the process."""
+        message = parked(
+            delivery.body,
+            message_id=delivery.message_id or "",
+            reason=reason,
+            routing_key=delivery.routing_key,
+            parked_at=datetime.now(UTC),
         )
+        self._kept.park(message, delivery.body)

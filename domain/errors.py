@@ -5,14 +5,14 @@
     Refusal                      a rule of the business says no; telling the caller is the answer
       NotFound
         WorkflowNotFound, StepNotFound, ApprovalNotFound, DelegationNotFound, JobNotFound,
-        BackfillNotFound, DefinitionNotFound, TaskNotFound
+        BackfillNotFound, DefinitionNotFound, TaskNotFound, ParkedMessageNotFound
       Conflict                   the thing's state does not allow it now
         ApprovalNotPending, ApprovalUndecidable, DecidedOtherwise, FactsChanged, StageNotOpen,
         ApprovalClaimedByAnother, TooManyComments, DelegationMakesCycle, TooManyDelegations,
         NothingFailed, StepNotOpen, TooManyWaiting, WorkflowAlreadyRunning,
         WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone,
         TaskNotOffered, TaskLeaseLost, TaskEnded,
-        TooManyBackfills, BackfillHasEnded,
+        TooManyBackfills, BackfillHasEnded, ParkedMessagesHeld,
         IdempotencyKeyReused,
         DefinitionExists, DefinitionIsShipped, DefinitionIsRetired
         ThingArchived              it has ended, and what happened is in an archive
@@ -186,6 +186,12 @@ class TooManyBackfills(Conflict):
 
 class BackfillHasEnded(Conflict):
     code = "BACKFILL_ENDED"
+
+
+class ParkedMessagesHeld(Conflict):
+    """Somebody else is at them at this moment."""
+
+    code = "PARKED_MESSAGES_HELD"
 
 
 class IdempotencyKeyReused(Conflict):

@@ -31,9 +31,13 @@ class InProcessBus:
         self._count = count
         self.queues: list[InProcessQueue] = []
 
-    def subscribe(self, name: str, types: Iterable[str], listener: Listener, *, at_once: int = 1) -> None:
+    def subscribe(
+        self, name: str, types: Iterable[str], listener: Listener, *, at_once: int = 1
+    ) -> "InProcessQueue":
         """Deliver messages of these types to a listener, once its queue runs, so many at once."""
-        self.queues.append(InProcessQueue(name, frozenset(types), listener, at_once))
+        queue = InProcessQueue(name, frozenset(types), listener, at_once)
+        self.queues.append(queue)
+        return queue
 
     async def publish(self, message: PublicMessage, lease: Lease) -> None:
         """Deliver a message of ours."""

@@ -1,56 +1,55 @@
-"""What is parked where there is no broker: kept by the process, and gone with it."""
+"""Parked messages within the process: the last ones, and none outlives it."""
 
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 
-from application.parked import Parked, ParkedMessage, not_there
+from application.parked import MOST_LOOKED_AT, ParkedMessage, not_parked
 
-MOST = 1_000
-"""The oldest make room for what comes."""
+MOST_KEPT = 1000
+MOST_BYTES = 32 * 1024 * 1024
 
 
-class ParkedInMemory:
-    """``redeliver`` has a message handled again."""
+class InProcessParkedMessages:
+    """The last ``MOST_KEPT``, of at most ``MOST_BYTES``. ``again`` takes a routing key and a body."""
 
-    def __init__(self, redeliver: Callable[[ParkedMessage], Awaitable[None]]) -> None:
-        self._messages: deque[ParkedMessage] = deque(maxlen=MOST)
-        self._redeliver = redeliver
+    def __init__(self, again: Callable[[str, bytes], Awaitable[None]]) -> None:
+        self._again = again
+        self._kept: OrderedDict[str, tuple[ParkedMessage, bytes]] = OrderedDict()
+        self._bytes = 0
 
-    def park(self, message: ParkedMessage) -> None:
-        """Keep one."""
-        self._messages.append(message)
+    def park(self, message: ParkedMessage, body: bytes) -> None:
+        """Keep a message, instead of the oldest where there is no room."""
+        self._take(message.id)
+        self._kept[message.id] = (message, body)
+        self._bytes += message.size
+        while len(self._kept) > MOST_KEPT or self._bytes > MOST_BYTES:
+            self._take(next(iter(self._kept)))
 
-    async def look(self, limit: int) -> Parked:
-        """The oldest, up to so many."""
-        return Parked(list(self._messages)[:limit], len(self._messages))
+    async def oldest(self) -> tuple[Sequence[ParkedMessage], int]:
+        """The first of them, and how many there are."""
+        return [message for message, _ in self._kept.values()][:MOST_LOOKED_AT], len(self._kept)
 
-    async def find(self, id: str) -> ParkedMessage:
-        """One.
+    async def find(self, id: str) -> tuple[ParkedMessage, bytes]:
+        """One with its body."""
+        if id not in self._kept:
+            raise not_parked(id)
+        return self._kept[id]
 
-        Raises:
-            ParkedMessageNotFound: it is not there, or not any more.
-        """
-        for message in self._messages:
-            if message.id == id:
-                return message
-        raise not_there(id)
-
-    async def requeue(self, id: str) -> ParkedMessage:
-        """Have one handled again.
-
-        Raises:
-            ParkedMessageNotFound: it is not there, or not any more.
-        """
-        message = await self.discard(id)
-        await self._redeliver(message)
+    async def requeue(self, id: str, note: Callable[[ParkedMessage], None]) -> ParkedMessage:
+        """Hand one to the consumer again."""
+        message, body = await self.find(id)
+        note(message)
+        self._take(id)
+        await self._again(message.routing_key, body)
         return message
 
-    async def discard(self, id: str) -> ParkedMessage:
-        """Throw one away, for good.
-
-        Raises:
-            ParkedMessageNotFound: it is not there, or not any more.
-        """
-        message = await self.find(id)
-        self._messages.remove(message)
+    async def discard(self, id: str, note: Callable[[ParkedMessage], None]) -> ParkedMessage:
+        """Do away with one."""
+        message, _ = await self.find(id)
+        note(message)
+        self._take(id)
         return message
+
+    def _take(self, id: str) -> None:
+        if (kept := self._kept.pop(id, None)) is not None:
+            self._bytes -= kept[0].size

@@ -44,10 +44,10 @@ class _Broker(RabbitBroker):
         self._begun: RobustConnection | None = None
         self._connection_kwargs["connection_class"] = self._begin
 
-    async def channel(self, *, confirms: bool = False) -> AbstractChannel:
+    async def channel(self) -> AbstractChannel:
         """A further channel: what the broker refuses on it closes no other."""
         assert self._begun is not None
-        return await self._begun.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        return await self._begun.channel(publisher_confirms=False)
 
     async def let_go(self) -> None:
         """End what :meth:`stop` does not know of. Twice is harmless."""
@@ -122,9 +122,9 @@ class RabbitConnection:
             )
 
     @asynccontextmanager
-    async def channel(self, *, confirms: bool = False) -> AsyncIterator[AbstractChannel]:
-        """A channel for a while, on which the broker may refuse something; or has to confirm what is sent."""
-        channel = await self.broker.channel(confirms=confirms)
+    async def channel(self) -> AsyncIterator[AbstractChannel]:
+        """A channel for a while, on which the broker may refuse something."""
+        channel = await self.broker.channel()
         try:
             yield channel
         finally:

@@ -1,132 +1,151 @@
-"""The dead-letter queue on RabbitMQ, looked into.
+"""Parked messages on RabbitMQ: looked at over a short connection, whose end puts back what was not taken.
 
-A queue has no way to look at a message but to take it. What is taken here is acknowledged only once it is
-seen to; all else goes back, to where it was, when the channel ends, whatever ends it.
+A message is held unacknowledged while it is looked at, and the broker puts it back in its place when the
+connection closes, however that comes about. An exclusive queue beside the dead-letter queue is the lock: who
+has it is alone at the messages, over all instances, and it goes with the connection.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
-from aio_pika.exceptions import ChannelNotFoundEntity
-
-from application.parked import (
-    MESSAGE_ID_HEADER,
-    REASON_HEADER,
-    ROUTING_KEY_HEADER,
-    Parked,
-    ParkedMessage,
-    not_there,
+import aio_pika
+import msgspec
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractConnection,
+    AbstractIncomingMessage,
+    AbstractQueue,
+    DeliveryMode,
 )
-from domain.errors import BrokerUnavailable
-from infrastructure.rabbit.connection import BROKER_ERRORS, RabbitConnection, lost_connection_raised
+from aiormq.exceptions import ChannelLockedResource
+from pamqp.commands import Basic
+from pamqp.common import FieldTable
 
-_MOST_LOOKED_THROUGH = 10_000
-_TIMEOUT_SECONDS = 10.0
+from application.parked import MOST_LOOKED_AT, ParkedMessage, not_parked, parked
+from domain.errors import BrokerUnavailable, Failure, MessageUnroutable, ParkedMessagesHeld
+from infrastructure.rabbit.connection import BROKER_ERRORS, CONNECT_TIMEOUT_SECONDS, lost_connection_raised
+from infrastructure.rabbit.topology import RabbitNames
+
+ORIGINAL_ROUTING_KEY = "x-original-routing-key"
+
+_ANSWER_SECONDS = 20.0
+_TURN_SECONDS = 5.0
+_PAUSE_SECONDS = 0.1
+
+
+class _Desk(msgspec.Struct, frozen=True):
+    """The parked messages, for whoever has the lock."""
+
+    channel: AbstractChannel
+    queue: AbstractQueue
 
 
 class RabbitParkedMessages:
-    """Those in a dead-letter queue; ``queue`` is where they came from, and are sent back to."""
+    """What lies on the dead-letter queue."""
 
-    def __init__(self, connection: RabbitConnection, *, dead_letter_queue: str, queue: str) -> None:
-        self._connection = connection
-        self._dead_letter_queue = dead_letter_queue
-        self._queue = queue
-        self._turn = asyncio.Lock()
+    def __init__(self, url: str, names: RabbitNames, app_id: str) -> None:
+        self._url = url
+        self._names = names
+        self._app_id = app_id
 
-    async def look(self, limit: int) -> Parked:
-        """The oldest, up to so many."""
-        async with self._opened() as (_, queue):
-            if queue is None:
-                return Parked([], 0)
-            total = queue.declaration_result.message_count or 0
-            return Parked([_parked(each) async for each in _taken(queue, limit)], total)
+    async def oldest(self) -> tuple[Sequence[ParkedMessage], int]:
+        """The first of them, and how many there are."""
+        async with self._desk() as desk:
+            total = desk.queue.declaration_result.message_count or 0
+            return [_read(message) async for message in _each(desk)], total
 
-    async def find(self, id: str) -> ParkedMessage:
-        """One.
+    async def find(self, id: str) -> tuple[ParkedMessage, bytes]:
+        """One with its body."""
+        async with self._desk() as desk:
+            found, message = await _the(id, desk)
+            return found, message.body
 
-        Raises:
-            ParkedMessageNotFound: it is not there, or not any more.
-        """
-        async with self._found(id) as (_, message):
-            return _parked(message)
-
-    async def requeue(self, id: str) -> ParkedMessage:
-        """Have one handled again: sent to the queue, confirmed, and only then taken out here.
-
-        Raises:
-            ParkedMessageNotFound: it is not there, or not any more.
-        """
-        async with self._found(id) as (channel, message):
-            parked = _parked(message)
-            again = Message(
+    async def requeue(self, id: str, note: Callable[[ParkedMessage], None]) -> ParkedMessage:
+        """Put one on the own queue, and take it from here once the broker has confirmed that."""
+        async with self._desk() as desk:
+            found, message = await _the(id, desk)
+            note(found)
+            again = aio_pika.Message(
                 message.body,
-                delivery_mode=DeliveryMode.PERSISTENT,
                 message_id=message.message_id,
-                headers={ROUTING_KEY_HEADER: parked.routing_key},
+                delivery_mode=DeliveryMode.PERSISTENT,
+                timestamp=datetime.now(UTC),
+                app_id=self._app_id,
+                headers={ORIGINAL_ROUTING_KEY: found.routing_key},
             )
-            await channel.default_exchange.publish(again, self._queue, timeout=_TIMEOUT_SECONDS)
+            confirmation = await desk.channel.default_exchange.publish(again, self._names.queue)
+            if not isinstance(confirmation, Basic.Ack):
+                raise MessageUnroutable(f"{self._names.queue} is missing")
             await message.ack()
-            return parked
+            return found
 
-    async def discard(self, id: str) -> ParkedMessage:
-        """Throw one away, for good.
-
-        Raises:
-            ParkedMessageNotFound: it is not there, or not any more.
-        """
-        async with self._found(id) as (_, message):
+    async def discard(self, id: str, note: Callable[[ParkedMessage], None]) -> ParkedMessage:
+        """Take one from the queue, for good."""
+        async with self._desk() as desk:
+            found, message = await _the(id, desk)
+            note(found)
             await message.ack()
-            return _parked(message)
+            return found
 
     @asynccontextmanager
-    async def _found(self, id: str) -> AsyncIterator[tuple[AbstractChannel, AbstractIncomingMessage]]:
-        async with self._opened() as (channel, queue):
-            if queue is not None:
-                async for message in _taken(queue, _MOST_LOOKED_THROUGH):
-                    if _parked(message).id == id:
-                        yield channel, message
-                        return
-            raise not_there(id)
-
-    @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[tuple[AbstractChannel, AbstractQueue | None]]:
-        """The queue, or nothing where nobody has declared it yet."""
-        if not self._connection.is_up:
-            raise BrokerUnavailable(self._connection.error or "not connected")
+    async def _desk(self) -> AsyncIterator[_Desk]:
         try:
-            async with self._turn, asyncio.timeout(_TIMEOUT_SECONDS):
-                with lost_connection_raised():
-                    async with self._connection.channel(confirms=True) as channel:
-                        yield channel, await _there(channel, self._dead_letter_queue)
+            with lost_connection_raised():
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    properties: FieldTable = {"connection_name": f"{self._app_id}:parked"}
+                    connection = await aio_pika.connect(
+                        self._url, timeout=CONNECT_TIMEOUT_SECONDS, client_properties=properties
+                    )
+                    async with connection:
+                        channel = await self._alone(connection)
+                        queue = await channel.declare_queue(self._names.dead_letter_queue, durable=True)
+                        yield _Desk(channel, queue)
+        except Failure:
+            raise
         except BROKER_ERRORS as error:
-            raise BrokerUnavailable(f"{self._dead_letter_queue}: {error!r}") from error
+            raise BrokerUnavailable(f"the parked messages cannot be reached: {error!r}") from error
+
+    async def _alone(self, connection: AbstractConnection) -> AbstractChannel:
+        """A channel of whoever has the lock."""
+        until = asyncio.get_running_loop().time() + _TURN_SECONDS
+        while True:
+            channel = await connection.channel()
+            try:
+                await channel.declare_queue(f"{self._names.dead_letter_queue}.looked_at", exclusive=True)
+            except ChannelLockedResource:
+                if asyncio.get_running_loop().time() > until:
+                    raise ParkedMessagesHeld("somebody else is at the parked messages; try again") from None
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return channel
 
 
-async def _there(channel: AbstractChannel, name: str) -> AbstractQueue | None:
-    try:
-        return await channel.get_queue(name)
-    except ChannelNotFoundEntity:
-        return None
-
-
-async def _taken(queue: AbstractQueue, most: int) -> AsyncIterator[AbstractIncomingMessage]:
-    for _ in range(most):
-        message = await queue.get(fail=False)
+async def _each(desk: _Desk) -> AsyncIterator[AbstractIncomingMessage]:
+    for _ in range(MOST_LOOKED_AT):
+        message = await desk.queue.get(fail=False)
         if message is None:
             return
         yield message
 
 
-def _parked(message: AbstractIncomingMessage) -> ParkedMessage:
-    headers = message.headers
-    return ParkedMessage(
-        reason=str(headers.get(REASON_HEADER, "")),
-        parked_at=message.timestamp or datetime.fromtimestamp(0, UTC),
-        routing_key=str(headers.get(ROUTING_KEY_HEADER, "")),
-        message_id=str(headers.get(MESSAGE_ID_HEADER, "")),
-        body=message.body,
+async def _the(id: str, desk: _Desk) -> tuple[ParkedMessage, AbstractIncomingMessage]:
+    async for message in _each(desk):
+        if (found := _read(message)).id == id:
+            return found, message
+    raise not_parked(id)
+
+
+def _read(message: AbstractIncomingMessage) -> ParkedMessage:
+    def header(name: str) -> str:
+        value = message.headers.get(name, "")
+        return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+    return parked(
+        message.body,
+        message_id=header("x-original-message-id"),
+        reason=header("x-reason"),
+        routing_key=header(ORIGINAL_ROUTING_KEY),
+        parked_at=message.timestamp,
     )

@@ -8,7 +8,6 @@ from faststream import AckPolicy
 from faststream.rabbit import RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 from pamqp.commands import Basic
 
-from application.parked import MESSAGE_ID_HEADER, REASON_HEADER, ROUTING_KEY_HEADER
 from domain.errors import BrokerUnavailable, Failure
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.messaging.envelope import Delivery
@@ -56,10 +55,7 @@ class RabbitSubscription:
 
     async def _receive(self, message: RabbitMessage) -> None:
         raw = message.raw_message
-        routing_key = raw.routing_key or ""
-        if not raw.exchange:
-            routing_key = str(raw.headers.get(ROUTING_KEY_HEADER, routing_key))
-        delivery = Delivery(body=raw.body, routing_key=routing_key, message_id=raw.message_id)
+        delivery = Delivery(body=raw.body, routing_key=_routing_key(message), message_id=raw.message_id)
 
         async def park(parked: Delivery, reason: str) -> None:
             await self._park(parked, reason)
@@ -85,9 +81,9 @@ class RabbitSubscription:
                 message_id=message_id if fits else None,
                 timestamp=datetime.now(UTC),
                 headers={
-                    REASON_HEADER: reason[:_REASON_LENGTH],
-                    MESSAGE_ID_HEADER: message_id[:_REASON_LENGTH],
-                    ROUTING_KEY_HEADER: delivery.routing_key,
+                    "x-reason": reason[:_REASON_LENGTH],
+                    "x-original-message-id": message_id[:_REASON_LENGTH],
+                    "x-original-routing-key": delivery.routing_key,
                     "x-original-queue": self._queue.name,
                 },
             )
@@ -98,6 +94,13 @@ class RabbitSubscription:
             raise
         except Exception as error:
             raise BrokerUnavailable(f"could not park a message: {error!r}") from error
+
+
+def _routing_key(message: RabbitMessage) -> str:
+    """The key that it came under; of what was parked and put straight into the queue again, the first one."""
+    raw = message.raw_message
+    first = raw.headers.get("x-original-routing-key") if raw.exchange == "" else None
+    return first if isinstance(first, str) else raw.routing_key or ""
 
 
 async def as_it_is(message: RabbitMessage) -> RabbitMessage:

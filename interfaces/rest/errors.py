@@ -34,8 +34,6 @@ STATUS_OF: Mapping[type[Refusal], int] = {
 
 RETRY_AFTER_SECONDS = 5
 
-_AWAY: Mapping[type[Failure], str] = {DirectoryUnavailable: "directory", BrokerUnavailable: "broker"}
-
 
 def status_of(refusal: Refusal) -> int:
     """The status code of a business rule's no."""
@@ -88,8 +86,15 @@ def overloaded() -> ApiError:
 
 def unavailable(failure: Failure) -> ApiError:
     """503: what is away is told the caller; how, only the log."""
-    what = next((name for kind, name in _AWAY.items() if isinstance(failure, kind)), "store")
-    log.warning(f"{what}_unavailable", error=str(failure))
+    if isinstance(failure, DirectoryUnavailable):
+        what = "directory"
+        log.warning("directory_unavailable", error=str(failure))
+    elif isinstance(failure, BrokerUnavailable):
+        what = "broker"
+        log.warning("broker_unavailable", error=str(failure))
+    else:
+        what = "store"
+        log.warning("store_unavailable", error=str(failure))
     return ApiError(
         503,
         f"{what.upper()}_UNAVAILABLE",

@@ -183,12 +183,6 @@ class Query(ApiModel):
         return cls.model_validate(values)
 
 
-class ParkedQuery(Query):
-    """The query of ``GET /system/parked-messages``."""
-
-    limit: Limit = 50
-
-
 class Paging(Query):
     """The query of a list without filters, and what all lists have in common."""
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from domain.values import SYSTEM_TENANT
 from interfaces.rest.errors import ApiError
-from interfaces.rest.identity import Caller
+from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.service import Endpoint
 
 
@@ -18,3 +18,14 @@ def for_the_system_tenant(endpoint: Endpoint) -> Endpoint:
         return await endpoint(request, caller)
 
     return guarded
+
+
+def for_system_operators(endpoint: Endpoint, operators: Operators) -> Endpoint:
+    """The endpoint, for those of the system tenant's callers who are operators: 403 for the others."""
+
+    async def guarded(request: Request, caller: Caller) -> Response:
+        if not operators.has(caller):
+            raise ApiError(403, "FORBIDDEN", "this is for operators")
+        return await endpoint(request, caller)
+
+    return for_the_system_tenant(guarded)

@@ -43,11 +43,11 @@ OF_A_TASK = {
 }
 """No shipped definition has a task; ``tests/integration/test_tasks.py`` holds the answers to the contract."""
 
-OF_A_PARKED_MESSAGE = {
+OF_PARKED = {
     "GET /api/v1/system/parked-messages/{id}",
     *(f"POST /api/v1/system/parked-messages/{{id}}/{what}" for what in ("requeue", "discard")),
 }
-"""None is parked; ``tests/integration/test_parked_messages.py`` holds the answers to the contract."""
+"""Nothing is parked; ``tests/integration/test_parked.py`` holds the answers to the contract."""
 
 STREAM_SECONDS = "0.05"
 """No answer is looked at before its end."""
