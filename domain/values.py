@@ -41,6 +41,11 @@ class StreamName(NamedTuple):
         return cls(tenant, category, ident)
 
 
+def category_of(stream: str) -> str:
+    """What kind of thing a stream is about: the middle part of its name."""
+    return stream.split("/", 2)[1]
+
+
 class StepRef(msgspec.Struct, frozen=True, kw_only=True):
     """The dispatch of a step that something is done for, and that its outcome answers."""
 

@@ -48,6 +48,8 @@ _STATUS = {
 class Approvals:
     """The fold of ``hitl_approvals``."""
 
+    category = "approval"
+
     def __init__(self, name: str = "hitl_approvals") -> None:
         self.container = Container(
             name,

@@ -28,6 +28,8 @@ MOST_FAILED_SHOWN = 100
 class Backfills:
     """The fold of ``workflow_backfills``."""
 
+    category = "backfill"
+
     def __init__(self, name: str = "workflow_backfills") -> None:
         self.container = Container(
             name,

@@ -20,6 +20,8 @@ _OURS = ("id", "tenantId", "shipped", "status", "latestVersion", "retiredVersion
 class Definitions:
     """The fold of ``workflow_definitions``."""
 
+    category = "definition"
+
     def __init__(self, name: str = "workflow_definitions") -> None:
         self.container = Container(name, sort_field="createdAt")
 

@@ -12,6 +12,8 @@ from projections.projection import existing
 class Delegations:
     """The fold of ``hitl_delegations``."""
 
+    category = "delegations"
+
     def __init__(self, name: str = "hitl_delegations") -> None:
         self.container = Container(name, sort_field="createdAt", filter_fields=("by", "to"))
 

@@ -30,6 +30,8 @@ from projections.workflows import Ending, ending
 class Executions:
     """The fold of ``workflow_executions``."""
 
+    category = "workflow"
+
     def __init__(self, name: str = "workflow_executions") -> None:
         self.container = Container(name, sort_field="startedAt", filter_fields=("workflowId", "status"))
 

@@ -14,6 +14,7 @@ import structlog
 from domain.archived import ArchivedEvent, documents_left
 from domain.event import Recorded
 from domain.privacy import ErasureCarriedOut
+from domain.values import category_of
 from projections.ports import Batch, Container, Document, Log
 from projections.projection import Key, Projection, State, decoded, follow
 from projections.remaking import states_of
@@ -151,7 +152,13 @@ class Folder:
             return None
         events = batch.events
         archived = [each for each in events if isinstance(each, ArchivedEvent)]
-        made = {fold.name: await fold.over(events, archived, self.watch) for fold in self._folds}
+        by_category: dict[str, list[Recorded]] = {}
+        for each in events:
+            by_category.setdefault(category_of(each.stream), []).append(each)
+        made = {
+            fold.name: await fold.over(by_category.get(fold.category, ()), archived, self.watch)
+            for fold in self._folds
+        }
         erasures = [each.event for each in events if isinstance(each.event, ErasureCarriedOut)]
         self._erased = [
             stream for erasure in erasures for stream in erasure.streams if self._share.wants(stream, "")
@@ -162,8 +169,9 @@ class Folder:
         """What was built before an erasure that the last batch tells of, once all before is written."""
         remade: dict[str, list[Document]] = {fold.name: [] for fold in self._folds}
         for stream in self._erased:
-            loaded = await self._log.load_left(stream)
-            for fold in self._folds:
+            folds = [fold for fold in self._folds if fold.category == category_of(stream)]
+            loaded = await self._log.load_left(stream) if folds else ()
+            for fold in folds:
                 remade[fold.name] += await fold.remade(loaded)
         return remade
 
@@ -173,6 +181,7 @@ class _Fold:
 
     def __init__(self, projection: Projection, built: Kept, live: Kept, *, may_be_there: bool) -> None:
         self.name = projection.container.name
+        self.category = projection.category
         self._projection = projection
         self._built = built
         self._live = live

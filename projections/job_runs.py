@@ -40,6 +40,8 @@ class JobRuns:
     that the history of a job shows them at their time.
     """
 
+    category = "job"
+
     def __init__(self, name: str = "workflow_job_runs") -> None:
         self.container = Container(
             name,

@@ -23,11 +23,17 @@ log = structlog.get_logger(__name__)
 
 
 class Projection(Protocol):
-    """A pure fold of one container's documents. Each document is derived from one stream alone."""
+    """A pure fold of one container's documents. Each document is derived from one stream alone, and all of
+    them from streams of one category."""
 
     @property
     def container(self) -> Container:
         """Where the documents are kept."""
+        ...
+
+    @property
+    def category(self) -> str:
+        """That of the streams."""
         ...
 
     def reads(self, event: Event) -> Sequence[str]:

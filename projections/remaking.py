@@ -11,6 +11,7 @@ import structlog
 from domain.archived import documents_left
 from domain.errors import StoreUnavailable
 from domain.event import Recorded
+from domain.values import category_of
 from projections.ports import Document, MendableDocuments
 from projections.projection import Key, Projection, State, follow
 from projections.size_limit import encoded_within_limit
@@ -59,6 +60,7 @@ class Remaker:
         Raises:
             StoreUnavailable: somebody else keeps writing them.
         """
+        streams = [stream for stream in streams if category_of(stream) == self._projection.category]
         for begin in range(0, len(streams), _AT_ONCE):
             gone: list[Key] = []
             states: dict[Key, dict[int, State]] = {}

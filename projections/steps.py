@@ -39,6 +39,8 @@ a set costs a thirtieth of one along a union."""
 class Steps:
     """The fold of ``workflow_steps``."""
 
+    category = "workflow"
+
     def __init__(self, name: str = "workflow_steps") -> None:
         self.container = Container(name, sort_field="createdAt", filter_fields=("workflowId",))
 

@@ -23,6 +23,8 @@ from projections.projection import existing
 class Tasks:
     """The fold of ``workflow_tasks``."""
 
+    category = "task"
+
     def __init__(self, name: str = "workflow_tasks") -> None:
         self.container = Container(
             name,

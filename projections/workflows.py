@@ -35,6 +35,8 @@ Ending = WorkflowCompleted | WorkflowFailed | WorkflowCancelled | WorkflowCompen
 class Workflows:
     """The fold of ``workflow_workflows``."""
 
+    category = "workflow"
+
     def __init__(self, name: str = "workflow_workflows") -> None:
         self.container = Container(
             name,
