@@ -19,6 +19,7 @@ async def show(visit: Visit) -> Response:
     ready = await visit.api.probe("/ready")
     context = {
         "ready": ready,
+        "is_operator": visit.is_operator,
         "health": await visit.api.probe("/health"),
         "dependencies": [(name, ready["checks"][key]) for key, name in _DEPENDENCIES],
         "followers": sorted(ready["checks"]["followers"], key=lambda each: -each["lagSeconds"]),
