@@ -27,4 +27,12 @@ async def show(visit: Visit) -> Response:
     return visit.page("system/system.html", context)
 
 
-ROUTES: Sequence[tuple[str, str, Handler]] = (("GET", f"{HOME}/system", show),)
+async def show_settings(visit: Visit) -> Response:
+    """What this process works by."""
+    return visit.page("system/settings.html", await visit.api.get("/system/settings"))
+
+
+ROUTES: Sequence[tuple[str, str, Handler]] = (
+    ("GET", f"{HOME}/system", show),
+    ("GET", f"{HOME}/system/settings", show_settings),
+)
