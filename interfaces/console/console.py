@@ -13,6 +13,7 @@ from interfaces.console import (
     delegations_pages,
     inbox_pages,
     jobs_pages,
+    parked_pages,
     system_pages,
     workflows_pages,
 )
@@ -30,6 +31,7 @@ _PARTS = (
     jobs_pages.ROUTES,
     audit_pages.ROUTES,
     system_pages.ROUTES,
+    parked_pages.ROUTES,
 )
 
 

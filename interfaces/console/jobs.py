@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
+from urllib.parse import urlencode
 
 from cron_descriptor import Options, get_description
 
+from domain.job import RunStatus
 from domain.values import is_uuid
 from interfaces.console.api import Api, Refused
 from interfaces.console.calendar_strip import plot_of, strip_of
@@ -15,6 +17,7 @@ from interfaces.console.input_form import Field, fields_of, input_of
 _RUNS = 50
 _BACKFILLS = 20
 _IN_FORCE = ("running", "cancelling")
+_STATUSES = get_args(RunStatus)
 _OPEN = ("scheduled", "published")
 _COMING = 100
 
@@ -47,6 +50,21 @@ async def one(api: Api, name: str) -> Mapping[str, Any]:
         "fields": _fields_of(job),
         "backfills": backfills,
         "goes_on": any(each["status"] in _IN_FORCE for each in backfills) or job["openRuns"] > 0,
+    }
+
+
+async def runs(api: Api, name: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+    """A page of what came of the firings, by the address: of a status, and where it begins."""
+    asked = {each: query[each] for each in ("status", "cursor") if query.get(each)}
+    page = await api.get(f"/jobs/{name}/runs", limit=_RUNS, **asked)
+    cursor = page["nextCursor"]
+    return {
+        "name": name,
+        "runs": page["runs"],
+        "total": page["total"],
+        "status": asked.get("status", ""),
+        "statuses": _STATUSES,
+        "next": urlencode({**asked, "cursor": cursor}) if cursor else "",
     }
 
 

@@ -23,6 +23,11 @@ async def show_one(visit: Visit) -> Response:
     return await _page_of(visit, _name_in(visit))
 
 
+async def show_runs(visit: Visit) -> Response:
+    """All that came of its firings, page by page."""
+    return visit.page("jobs/runs.html", await jobs.runs(visit.api, _name_in(visit), visit.query))
+
+
 async def show_run(visit: Visit) -> Response:
     """What came of one firing."""
     return visit.page("jobs/run.html", await jobs.run(visit.api, _name_in(visit), visit.id_of("run")))
@@ -68,5 +73,6 @@ ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("GET", _ALL, show),
     ("GET", _ONE, show_one),
     ("POST", _ONE, act),
+    ("GET", f"{_ONE}/runs", show_runs),
     ("GET", f"{_ONE}/runs/{{id}}", show_run),
 )

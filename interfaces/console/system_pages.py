@@ -19,6 +19,7 @@ async def show(visit: Visit) -> Response:
     ready = await visit.api.probe("/ready")
     context = {
         "ready": ready,
+        "is_operator": visit.is_operator,
         "health": await visit.api.probe("/health"),
         "dependencies": [(name, ready["checks"][key]) for key, name in _DEPENDENCIES],
         "followers": sorted(ready["checks"]["followers"], key=lambda each: -each["lagSeconds"]),
@@ -26,4 +27,12 @@ async def show(visit: Visit) -> Response:
     return visit.page("system/system.html", context)
 
 
-ROUTES: Sequence[tuple[str, str, Handler]] = (("GET", f"{HOME}/system", show),)
+async def show_settings(visit: Visit) -> Response:
+    """What this process works by."""
+    return visit.page("system/settings.html", await visit.api.get("/system/settings"))
+
+
+ROUTES: Sequence[tuple[str, str, Handler]] = (
+    ("GET", f"{HOME}/system", show),
+    ("GET", f"{HOME}/system/settings", show_settings),
+)

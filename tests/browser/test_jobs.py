@@ -128,6 +128,29 @@ def test_a_backfill_is_cancelled_with_a_reason(page: Page) -> None:
     expect(details).to_contain_text("cancelled by ada: the wrong years")
 
 
+def test_all_runs_are_reached_page_by_page_and_by_status(page: Page, service: ServiceProcess) -> None:
+    with client(service, "ada", SYSTEM_TENANT) as asking:
+        for n in range(55):
+            answer = asking.post(f"/jobs/{WITHOUT_SCHEMA}/trigger", json={"metadata": {"n": n}})
+        seen = {"X-Min-Position": answer.headers["X-Position"]}
+        total = asking.get(f"/jobs/{WITHOUT_SCHEMA}/runs", headers=seen).json()["total"]
+    assert total >= 55
+    page.goto(f"{service.url}/console/jobs/{WITHOUT_SCHEMA}")
+    page.get_by_role("link", name="All runs").click()
+    expect(page.locator("#main")).to_contain_text(f"{total} in all")
+    expect(page.locator("tbody tr")).to_have_count(50)
+    assert serious(page) == []
+    page.get_by_role("link", name="Older runs").click()
+    expect(page.locator("tbody tr")).to_have_count(total - 50)
+    assert fits(page)
+    page.get_by_label("Status").select_option("skipped")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#main")).to_contain_text("There is none")
+    for query in ("status=none", "cursor=x"):
+        address = f"{service.url}/console/jobs/{WITHOUT_SCHEMA}/runs?{query}"
+        assert page.request.get(address).status == 400, query
+
+
 def test_nonsense_is_refused_and_so_is_another_tenant(
     browser: Browser, service: ServiceProcess, page: Page
 ) -> None:
@@ -145,7 +168,7 @@ def test_nonsense_is_refused_and_so_is_another_tenant(
     assert other.get_by_role("link", name="Jobs").count() == 0
     with client(service, "ada", SYSTEM_TENANT) as asking:
         run = asking.post(f"/jobs/{JOB}/trigger").json()["runId"]
-    for path in ("jobs", f"jobs/{JOB}", f"jobs/{JOB}/runs/{run}"):
+    for path in ("jobs", f"jobs/{JOB}", f"jobs/{JOB}/runs", f"jobs/{JOB}/runs/{run}"):
         answer = other.request.get(f"{service.url}/console/{path}")
         assert (answer.status, "Sunday" in answer.text()) == (403, False)
     send = functools.partial(other.request.post, headers={"Origin": service.url}, max_redirects=0)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.visitor import SECRET, fits, picture, serious, signed_in
-from tests.harness import ServiceProcess, service_process
+from tests.harness import SYSTEM_TENANT, TENANT, ServiceProcess, service_process
 from tests.services import free_port
 
 
@@ -23,6 +23,25 @@ def test_it_tells_what_is_there_and_how_far_followers_are(browser: Browser, serv
     for width in (360, 1920):
         page.set_viewport_size({"width": width, "height": 800})
         assert fits(page), width
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_operators_of_the_system_tenant_see_settings_and_no_secret(
+    browser: Browser, service: ServiceProcess, dark: bool
+) -> None:
+    page = signed_in(browser, service, "ada", SYSTEM_TENANT, roles=["admin"], dark=dark)
+    page.goto(f"{service.url}/console/system")
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("heading", name="Settings").wait_for()
+    assert '"secret": "***"' in page.get_by_role("region", name="jwt").inner_text()
+    assert SECRET not in page.content()
+    assert serious(page) == []
+    for width in (360, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert fits(page), width
+    for tenant, roles in ((TENANT, ["admin"]), (SYSTEM_TENANT, [])):
+        other = signed_in(browser, service, "eve", tenant, roles=roles)
+        assert other.request.get(f"{service.url}/console/system/settings").status == 403
 
 
 @pytest.mark.rabbitmq

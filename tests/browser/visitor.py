@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Sequence
+from typing import Literal
 
 import httpx
 import jwt
@@ -14,10 +16,11 @@ SECRET = "a secret of at least thirty-two bytes"
 SCRIPT = "<script>document.title='caught'</script><img src=x onerror=\"document.title='caught'\">"
 
 
-def token(person: str, tenant: str = TENANT) -> str:
+def token(person: str, tenant: str = TENANT, roles: Sequence[str] = ()) -> str:
     now = int(time.time())
     claims = {
         "sub": person,
+        "roles": list(roles),
         "type": "access",
         "tenantId": tenant,
         "iss": "coder",
@@ -27,12 +30,22 @@ def token(person: str, tenant: str = TENANT) -> str:
     return jwt.encode(claims, SECRET)
 
 
-def signed_in(browser: Browser, service: ServiceProcess, person: str, tenant: str = TENANT) -> Page:
-    page = browser.new_context(viewport={"width": 360, "height": 800}).new_page()
+def signed_in(
+    browser: Browser,
+    service: ServiceProcess,
+    person: str,
+    tenant: str = TENANT,
+    *,
+    roles: Sequence[str] = (),
+    dark: bool = False,
+) -> Page:
+    scheme: Literal["dark", "light"] = "dark" if dark else "light"
+    context = browser.new_context(viewport={"width": 360, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
     page.set_default_timeout(PATIENCE_SECONDS * 1000)
     page.goto(f"{service.url}/console")
     page.get_by_label("Tenant").fill(tenant)
-    page.get_by_label("Access token").fill(token(person, tenant))
+    page.get_by_label("Access token").fill(token(person, tenant, roles))
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Inbox").wait_for()
     return page
