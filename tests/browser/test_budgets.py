@@ -25,7 +25,7 @@ def test_a_first_page_is_small(browser: Browser, busy: ServiceProcess, path: str
     context = browser.new_context()
     context.add_cookies(signed.context.cookies())  # type: ignore[arg-type]
     page, taken = context.new_page(), list[Response]()
-    page.on("response", taken.append)
+    page.on("response", lambda response: taken.append(response))
     page.goto(f"{busy.url}/console{path}", wait_until="load")
     assert page.get_by_role("main").is_visible()
     sizes = {response.url: len(response.body()) for response in taken}
