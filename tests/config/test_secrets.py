@@ -1,15 +1,19 @@
 """A secret never shows: not in a refusal, not in `config`, not in a log of the settings."""
 
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, SecretStr
 
+from config.masking import masked_values
 from config.settings import Settings, SettingsError, load_settings, masked
-from config.urls import mask_url
+from config.urls import SecretUrl, mask_url
 
 WORD = "hunter2hunter2hunter2hunter2hunter2"
 SECRETS = {
@@ -37,6 +41,33 @@ def test_the_effective_settings_are_shown_with_their_secrets_masked() -> None:
         shown["storage"]["event_store_url"] == "postgresql://user:***@db/wo?sslpassword=***&sslmode=require"
     )
     assert shown["server"]["port"] == 3051
+
+
+def full_of_secrets(model: BaseModel) -> BaseModel:
+    """The same settings with a word in each secret that there is, whatever its name."""
+    found: dict[str, object] = {}
+    for name, value in model:
+        if isinstance(value, SecretStr | SecretUrl):
+            is_url = isinstance(value, SecretUrl)
+            found[name] = type(value)(f"amqp://u:{WORD}@h/" if is_url else WORD)
+        elif isinstance(value, BaseModel):
+            found[name] = full_of_secrets(value)
+    return model.model_copy(update=found)
+
+
+def test_no_secret_is_shown_whatever_its_name() -> None:
+    settings = cast(Settings, full_of_secrets(load_settings(environ={})))
+    assert len([each for each in hidden_in(settings) if WORD in each]) > 8
+    assert WORD not in str(masked_values(settings))
+    assert WORD not in masked(settings)
+
+
+def hidden_in(model: BaseModel) -> Iterator[str]:
+    for _, value in model:
+        if isinstance(value, SecretStr | SecretUrl):
+            yield value.get_secret_value()
+        elif isinstance(value, BaseModel):
+            yield from hidden_in(value)
 
 
 def test_what_is_shown_of_the_defaults_can_be_read_back(tmp_path: Path) -> None:
