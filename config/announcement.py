@@ -31,9 +31,9 @@ def announce(container: Container, listener: socket.socket) -> None:
     why = (
         "" if settings.storage.event_store_url.get_secret_value() else " (storage.event_store_url is not set)"
     )
-    log.info("event_store", on=store + why)
+    where = f"{mask_url(str(settings.cosmos_db.endpoint))} {settings.cosmos_db.database_id}"
+    log.info("event_store", on=f"Cosmos DB {where}" if settings.storage.is_in_cosmos else store + why)
     if settings.cosmos_db.endpoint:
-        where = f"{mask_url(str(settings.cosmos_db.endpoint))} {settings.cosmos_db.database_id}"
         log.info("documents", on=f"Cosmos DB {where}")
     else:
         log.info("documents", on=f"SQLite in {settings.storage.data_dir} (cosmos_db.endpoint is not set)")

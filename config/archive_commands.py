@@ -192,6 +192,8 @@ def _finished(events: Sequence[Entry]) -> bool:
 async def _archive_log(settings: Settings, stack: AsyncExitStack, *, alone: bool) -> ArchiveLog:
     """In SQLite something is changed ``alone``: a service remembers streams, and is not told."""
     url = settings.storage.effective_event_store_url.get_secret_value()
+    if settings.storage.is_in_cosmos:
+        raise CannotStart("things in a log in Cosmos DB cannot be archived yet: see docs/event-stores.md")
     if not url.startswith("sqlite:///"):
         await require_postgres(settings, url)
         postgres = PostgresDatabase(url, size=1)

@@ -43,6 +43,10 @@ async def open_audit_for_reading(settings: Settings, stack: AsyncExitStack) -> A
             from config.sqlite_stores import open_files_for_reading
 
             return await open_files_for_reading(Path(url.removeprefix("sqlite:///")), stack)
+        if settings.storage.is_in_cosmos:
+            from config.cosmos_stores import open_cosmos_audit
+
+            return await open_cosmos_audit(settings, stack)
         from config.postgres import require_postgres
         from config.postgres_stores import open_postgres_audit
 

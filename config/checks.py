@@ -116,7 +116,7 @@ def _roles_find_what_they_need(settings: Settings) -> Iterator[Fault]:
         yield Fault(
             path,
             f"no other process can be {left_out} on an event store in SQLite: set EVENT_STORE_URL to"
-            " PostgreSQL, or leave out none",
+            " PostgreSQL or cosmos://, or leave out none",
             about=(log,),
         )
     elif left_out and not settings.rabbitmq.url.get_secret_value():
@@ -130,6 +130,15 @@ def _roles_find_what_they_need(settings: Settings) -> Iterator[Fault]:
             path,
             "api and projector belong together while the documents lie in this process's DATA_DIR: set"
             " COSMOS_DB_ENDPOINT, or take both or neither",
+            about=(("cosmos_db", "endpoint"),),
+        )
+
+
+def _a_log_in_cosmos_has_an_account(settings: Settings) -> Iterator[Fault]:
+    if settings.storage.is_in_cosmos and not settings.cosmos_db.endpoint:
+        yield Fault(
+            ("storage", "event_store_url"),
+            "cosmos:// is the account of the documents, and there is none: set COSMOS_DB_ENDPOINT",
             about=(("cosmos_db", "endpoint"),),
         )
 
@@ -198,6 +207,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Fault]], ...] = (
     _containers_are_apart,
     _queues_are_apart,
     _roles_find_what_they_need,
+    _a_log_in_cosmos_has_an_account,
     _aliases_are_unmistakable,
     _each_job_fires_at_some_time,
     _job_queues_are_reached_by_one_type_each,

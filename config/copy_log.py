@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from application.log_copy import CannotCopy, Copied, FollowerPosition, LogReader, LogWriter, copy
 from config.faults import Fault
 from config.folders import claim
-from config.kinds import StoreUrl, masked_url
+from config.kinds import COSMOS_URL, StoreUrl, masked_url
 from config.postgres import require_postgres
 from config.privacy import open_keys
 from config.sections import Settings
@@ -85,6 +85,8 @@ def _sides(source_url: str | None, target_url: str | None) -> tuple[Side, Side]:
 def _side(option: str, url: str | None) -> Side:
     if not url:
         raise CannotStart(Fault((option,), "it is missing", _ALLOWED).line())
+    if url == COSMOS_URL:
+        raise CannotStart(Fault((option,), "a log in Cosmos DB is not copied yet", _ALLOWED).line())
     try:
         return Side(option, _url.validate_python(url))
     except ValidationError as error:

@@ -155,13 +155,20 @@ def _metrics_path(text: str) -> str:
     return text
 
 
+COSMOS_URL = "cosmos://"
+"""The event store in the account of the documents."""
+
+
 def _store_url(url: SecretUrl) -> SecretUrl:
     text = url.get_secret_value()
     if text.startswith("sqlite:"):
         if not re.fullmatch(r"sqlite:///[^?#\x00]+", text) or ":memory:" in text:
             raise ValueError("SQLite takes sqlite:/// and a file's path, without parameters")
+    elif text.startswith("cosmos:"):
+        if text != COSMOS_URL:
+            raise ValueError("cosmos:// stands alone: where it is, and the key, the section cosmos_db says")
     elif text:
-        require_url(text, ("postgresql", "sqlite"), host=False)
+        require_url(text, ("postgresql", "sqlite", "cosmos"), host=False)
     return url
 
 
@@ -278,7 +285,7 @@ UrlTemplate = Annotated[
 StoreUrl = Annotated[
     SecretUrl,
     AfterValidator(_store_url),
-    Allowed("sqlite:///path, postgresql://user:password@host:port/database, or empty", masked_url),
+    Allowed("sqlite:///path, postgresql://user:password@host:port/database, cosmos://, or empty", masked_url),
 ]
 BrokerUrl = Annotated[
     SecretUrl,

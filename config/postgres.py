@@ -30,6 +30,9 @@ async def migrate_event_store(settings: Settings) -> None:
     if url.startswith("sqlite:///"):
         click.echo("nothing to migrate: the event store is SQLite, whose tables are made at the start")
         return
+    if settings.storage.is_in_cosmos:
+        click.echo("nothing to migrate: containers in Cosmos DB are made at the start")
+        return
     await wait_for_postgres(url, settings.storage.startup_timeout_seconds)
     try:
         applied = await run_sync(migrate, url)

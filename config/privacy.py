@@ -50,12 +50,13 @@ async def open_personal(
         StoreUnavailable: the keys cannot be reached.
     """
     url = settings.storage.effective_event_store_url.get_secret_value()
-    if settings.storage.is_shared:
-        from config.postgres import require_postgres
+    keys: PersonalKeys
+    if settings.storage.is_in_cosmos:
+        from config.cosmos_stores import open_cosmos_keys
 
-        await require_postgres(settings, url)
-    keys = await run_sync(open_keys, url)
-    stack.callback(keys.close)
+        keys = await open_cosmos_keys(settings, stack)
+    else:
+        keys = await _keys_beside(settings, url, stack)
     given = master_key_of(settings, makes_one=not as_they_are)
     tried = await run_sync(keys.any)
     if given is None:
@@ -72,6 +73,16 @@ async def open_personal(
             raise CannotStart(f"privacy.master_key is not the one that was used before: {error}") from error
     keyring = Keyring(keys, master, fresh_seconds=settings.privacy.fresh_seconds)
     return PersonalParts(keys, Sealing(keyring, PersonalNames(settings.privacy.personal_fields)))
+
+
+async def _keys_beside(settings: Settings, url: str, stack: AsyncExitStack) -> PersonalKeys:
+    if settings.storage.is_shared:
+        from config.postgres import require_postgres
+
+        await require_postgres(settings, url)
+    keys = await run_sync(open_keys, url)
+    stack.callback(keys.close)
+    return keys
 
 
 def open_keys(url: str) -> CopiedKeys:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from application.integration import JOB_TRIGGER
 from config.kinds import (
+    COSMOS_URL,
     Allowed,
     AuthMode,
     BrokerUrl,
@@ -86,6 +87,11 @@ class Storage(Section):
         if self.event_store_url.get_secret_value():
             return self.event_store_url
         return SecretUrl(f"sqlite:///{self.data_dir / 'events.db'}")
+
+    @property
+    def is_in_cosmos(self) -> bool:
+        """Whether the event store is in the account of the documents."""
+        return self.event_store_url.get_secret_value() == COSMOS_URL
 
     @property
     def is_shared(self) -> bool:

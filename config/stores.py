@@ -165,6 +165,10 @@ async def open_log_beside(settings: Settings, stack: AsyncExitStack, personal: P
         from config.sqlite_stores import open_sqlite_log
 
         return await open_sqlite_log(Path(url.removeprefix("sqlite:///")), stack, personal)
+    if settings.storage.is_in_cosmos:
+        from config.cosmos_stores import open_cosmos_log_beside
+
+        return await open_cosmos_log_beside(settings, stack, personal)
     from config.postgres_stores import open_postgres_log_beside
 
     return await open_postgres_log_beside(settings, url, stack, personal)
@@ -194,6 +198,10 @@ async def _open_stores(
         from config.sqlite_stores import open_sqlite_stores
 
         stores = await open_sqlite_stores(settings, path, documents, document_positions, stack)
+    elif settings.storage.is_in_cosmos:
+        from config.cosmos_stores import open_cosmos_stores
+
+        stores = await open_cosmos_stores(settings, documents, document_positions, stack, observe_cosmos)
     else:
         from config.postgres_stores import open_postgres_stores
 

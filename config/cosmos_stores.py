@@ -1,0 +1,177 @@
+"""The log in Cosmos DB and what lies beside it: in the database of the documents, in its own containers."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from os import getpid
+from socket import gethostname
+from typing import Any, cast
+
+from anyio.to_thread import run_sync
+
+from application.audit.anchoring import Anchoring
+from application.event_store import EventStore
+from application.policies.approval_timers import ApprovalTimers
+from application.policies.http_steps import HttpSteps
+from application.policies.job_timers import JobTimers
+from application.policies.runs import Runs
+from application.policies.task_leases import TaskLeaseTimers
+from application.policies.wait_steps import WaitSteps
+from application.policies.workflow_timers import WorkflowTimers
+from config.audit_stores import AuditSources, AuditStores
+from config.privacy import PersonalParts, open_personal
+from config.sections import Settings
+from config.start import CannotStart, first_line
+from config.stores import Stores, open_log, store_over
+from infrastructure.cosmos import personal_keys, snapshots
+from infrastructure.cosmos.anchor_book import CosmosAnchorBook
+from infrastructure.cosmos.audit_index import CosmosAuditIndex
+from infrastructure.cosmos.database import CosmosDatabase, Unusable
+from infrastructure.cosmos.event_store import cosmos_log_settings
+from infrastructure.cosmos.leases import CosmosLeases
+from infrastructure.cosmos.observing import Observe
+from infrastructure.cosmos.personal_keys import CosmosPersonalKeys
+from infrastructure.cosmos.positions import CosmosPositions
+from infrastructure.cosmos.recorder import CosmosLogRecorder
+from infrastructure.cosmos.snapshots import CosmosSnapshots
+from infrastructure.cosmos.step_calls import CosmosStepCalls
+from infrastructure.cosmos.stored_log import CosmosStoredLog
+from infrastructure.cosmos.threaded import ThreadedContainer
+from infrastructure.cosmos.timers import CosmosTimers
+from infrastructure.cosmos.wakeups import CosmosWakeups
+from interfaces.ids import new_id
+from interfaces.scheduling.timers import TimerLoop
+from projections.ports import Checkpoints, MendableDocuments
+
+EVENTS = "workflow_events"
+COORDINATION = "workflow_coordination"
+KEYS = "workflow_keys"
+SNAPSHOTS = "workflow_snapshots"
+"""Containers."""
+
+SETTERS = [
+    each.name for each in (WorkflowTimers, WaitSteps, Runs, TaskLeaseTimers, JobTimers, ApprovalTimers)
+]
+"""Who sets timers: each has a partition of its own for them."""
+
+
+async def open_cosmos_stores(
+    settings: Settings,
+    documents: MendableDocuments,
+    document_positions: Checkpoints,
+    stack: AsyncExitStack,
+    observe: Observe,
+) -> Stores:
+    """Everything over a log in Cosmos DB; ``stack`` closes it again.
+
+    Raises:
+        CannotStart: the account does not let us in, or a container does not fit.
+        StoreUnavailable: it is away.
+    """
+    try:
+        database = await _open_database(settings, stack, observe)
+        leases = CosmosLeases(database, COORDINATION)
+        await leases.create()
+        personal = await open_personal(settings, stack)
+        log = await open_log(_log_settings(settings), personal)
+        recorder = cast(CosmosLogRecorder, log.recorder)
+        kept = await _container(settings, SNAPSHOTS, snapshots.POLICY, stack)
+        store = await store_over(
+            log,
+            stack,
+            snapshots=CosmosSnapshots(kept, recorder.partitions),
+            threads=settings.storage.pool_size,
+        )
+    except Unusable as error:
+        raise CannotStart(f"the event store is of no use: {first_line(error)}") from error
+    instance = f"{gethostname()}-{getpid()}-{new_id()}"
+    sources = _audit_sources(database)
+    return Stores(
+        store,
+        documents,
+        document_positions,
+        CosmosPositions(database, COORDINATION),
+        CosmosTimers(database, COORDINATION, setters=SETTERS, clock=TimerLoop.name),
+        CosmosStepCalls(database, COORDINATION, HttpSteps.name),
+        leases,
+        leases,
+        AuditStores(
+            sources.log, sources.index, CosmosAnchorBook(database, COORDINATION, Anchoring.name), None
+        ),
+        personal,
+        CosmosWakeups(store, recorder, database, COORDINATION, instance),
+    )
+
+
+async def open_cosmos_log_beside(
+    settings: Settings, stack: AsyncExitStack, personal: PersonalParts
+) -> EventStore:
+    """The log alone, also where a service is at work on it.
+
+    Raises:
+        CannotStart, StoreUnavailable: it is of no use, or cannot be opened.
+    """
+    try:
+        return await store_over(await open_log(_log_settings(settings), personal), stack)
+    except Unusable as error:
+        raise CannotStart(f"the event store is of no use: {first_line(error)}") from error
+
+
+async def open_cosmos_audit(settings: Settings, stack: AsyncExitStack) -> AuditSources:
+    """The log as it is stored, which is its own index.
+
+    Raises:
+        StoreUnavailable: the account is away.
+    """
+
+    def unobserved(container: str, operation: str, charge: float, seconds: float) -> None: ...
+
+    return _audit_sources(await _open_database(settings, stack, unobserved))
+
+
+async def open_cosmos_keys(settings: Settings, stack: AsyncExitStack) -> CosmosPersonalKeys:
+    """The personal keys beside the log.
+
+    Raises:
+        StoreUnavailable: the account is away.
+    """
+    return CosmosPersonalKeys(await _container(settings, KEYS, personal_keys.POLICY, stack))
+
+
+def _audit_sources(database: CosmosDatabase) -> AuditSources:
+    return AuditSources(CosmosStoredLog(database, EVENTS), CosmosAuditIndex(database, EVENTS))
+
+
+def _log_settings(settings: Settings) -> dict[str, str]:
+    cosmos = settings.cosmos_db
+    return cosmos_log_settings(
+        str(cosmos.endpoint),
+        cosmos.key.get_secret_value(),
+        database=cosmos.database_id,
+        container=EVENTS,
+    )
+
+
+async def _open_database(settings: Settings, stack: AsyncExitStack, observe: Observe) -> CosmosDatabase:
+    cosmos = settings.cosmos_db
+    database = CosmosDatabase(
+        str(cosmos.endpoint), cosmos.key.get_secret_value(), cosmos.database_id, observe=observe
+    )
+    stack.push_async_callback(database.close)
+    await database.open()
+    return database
+
+
+async def _container(
+    settings: Settings, name: str, policy: Mapping[str, Any], stack: AsyncExitStack
+) -> ThreadedContainer:
+    cosmos = settings.cosmos_db
+    container = await run_sync(
+        ThreadedContainer,
+        str(cosmos.endpoint),
+        cosmos.key.get_secret_value(),
+        cosmos.database_id,
+        name,
+        dict(policy),
+    )
+    stack.callback(container.close)
+    return container

@@ -1,0 +1,93 @@
+"""Instances that have their log in Cosmos DB, and no store but that, do each thing once, whoever dies."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import instances
+from tests.chaos import test_instances as cases
+from tests.chaos.conftest import Launch, LaunchOn
+from tests.chaos.decisions import Answered, all_published, decide_a_bit_of_everything, in_thread, until_ready
+from tests.cosmos import Account, dropped_afterwards, fresh_database
+from tests.harness import TENANT, ServiceProcess, run_command
+from tests.neighbours import Neighbour
+
+pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq, pytest.mark.cosmos, pytest.mark.timeout(300)]
+
+KEY = "YS1tYXN0ZXIta2V5LW9mLXRoaXJ0eS10d28tYnl0ZXM="
+
+
+@pytest.fixture(autouse=True)
+def parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody makes an index of the log: it is one itself."""
+    for module in (cases, instances):
+        monkeypatch.setattr(module, "PARTS", instances.PARTS - {"audit"})
+
+
+@pytest.fixture
+async def launch(
+    processes: Launch, tmp_path: Path, rabbitmq_url: str, cosmos: Account
+) -> AsyncIterator[LaunchOn]:
+    """Makes instances on the same account and broker, each with a folder of its own."""
+    database, made = fresh_database(), 0
+
+    def make(**environ: str) -> ServiceProcess:
+        nonlocal made
+        made += 1
+        shared = {"RABBITMQ_URL": rabbitmq_url, "EVENT_STORE_URL": "cosmos://", "PRIVACY_MASTER_KEY": KEY}
+        own = {"DATA_DIR": str(tmp_path / f"data-{made}")}
+        return processes(**{**shared, **cosmos.environ(database), **own, **environ})
+
+    async with dropped_afterwards(cosmos, database):
+        yield make
+
+
+async def test_three_instances_serve_side_by_side_and_say_everything_once(
+    launch: LaunchOn, crm: Neighbour
+) -> None:
+    await cases.test_three_instances_serve_side_by_side_and_say_everything_once(launch, crm)
+
+
+async def test_what_a_killed_instance_did_another_does_and_nothing_is_lost(
+    launch: LaunchOn, crm: Neighbour
+) -> None:
+    await cases.test_what_a_killed_instance_did_another_does_within_ten_seconds_and_nothing_is_lost(
+        launch, crm
+    )
+
+
+async def test_fifty_decisions_over_three_instances_have_one_outcome(
+    launch: LaunchOn, crm: Neighbour
+) -> None:
+    await cases.test_fifty_decisions_over_three_instances_have_one_outcome(launch, crm)
+
+
+async def test_the_commands_beside_a_service_find_the_log_there(
+    launch: LaunchOn, crm: Neighbour, tmp_path: Path
+) -> None:
+    service = launch()
+    await in_thread(service.start)
+    answered = Answered()
+    await decide_a_bit_of_everything(service, answered, count=3)
+    await all_published(crm, answered)
+    await until_ready(service)
+
+    async def told(*arguments: str) -> str:
+        ran = await in_thread(lambda: run_command(*arguments, **service.environ))
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    assert "as the log makes them" in await told("rebuild", "--verify")
+    assert "rebuilt from" in await told("rebuild")
+    assert "SOUND" in await told("audit", "verify")
+    assert "workflow_steps" in await told("projections")
+    assert "nothing to migrate" in await told("migrate")
+    out = tmp_path / "export.ndjson"
+    await told("audit", "export", "--tenant", TENANT, "--out", str(out))
+    assert out.stat().st_size > 1_000
+    await told("erase", "--tenant", TENANT, "--subject", "nobody", "--reason", "tried")
+    await in_thread(service.kill)
+    await in_thread(service.start)
+    await cases.seen_everywhere([service], answered)
+    assert "as the log makes them" in await told("rebuild", "--verify")
