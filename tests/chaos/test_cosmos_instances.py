@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,9 +75,10 @@ async def test_the_commands_beside_a_service_find_the_log_there(
     await until_ready(service)
 
     async def told(*arguments: str) -> str:
-        ran = await in_thread(lambda: run_command(*arguments, **service.environ))
+        environ: dict[str, Any] = service.environ
+        ran = await in_thread(lambda: run_command(*arguments, **environ))
         assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
+        return str(ran.stdout)
 
     assert "as the log makes them" in await told("rebuild", "--verify")
     assert "rebuilt from" in await told("rebuild")

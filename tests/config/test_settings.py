@@ -259,6 +259,18 @@ def test_cosmos_db_needs_an_endpoint_and_a_key_that_can_sign() -> None:
     )
 
 
+def test_a_log_in_cosmos_db_is_in_the_account_of_the_documents() -> None:
+    log = {"EVENT_STORE_URL": "cosmos://"}
+    account = {"COSMOS_DB_ENDPOINT": "https://cosmos:8081", "COSMOS_DB_KEY": "a2V5"}
+    assert load_settings(environ={**log, **account}).storage.is_in_cosmos
+    [line] = refusal(log)
+    assert line.startswith("storage.event_store_url")
+    assert "set COSMOS_DB_ENDPOINT" in line
+    for url in ("cosmos://account", "cosmos:", "cosmos:///x", "cosmos://?database=x"):
+        [line] = refusal({"EVENT_STORE_URL": url, **account})
+        assert "cosmos:// stands alone" in line
+
+
 def test_all_faults_are_told_at_once() -> None:
     lines = refusal(
         {"PORT": "x", "HOST": "0.0.0.0", "AUTH_MODE": "none", "JWT_SECRET": "s", "LOG_LEVEL": "x"}

@@ -1,38 +1,56 @@
 """The whole service on a log in Cosmos DB, where every tenant has an order of its own."""
 
-from collections.abc import AsyncIterator
+import base64
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
 import pytest
 
 from application.privacy.erasing import Erasing
+from config.settings import Settings
 from infrastructure.clock import SystemClock
 from tests.application.logs import UNVERIFIED
 from tests.archives import CHILD, PARENT, a_past
 from tests.cosmos import Account
-from tests.cosmos_stores import stores_in
 from tests.harness import OTHER_TENANT, SYSTEM_TENANT, TENANT, USER, Service, eventually, service, settings_in
 from tests.infrastructure.cosmos_places import place_in
+from tests.neighbours import Names, forget
 
-pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, UNVERIFIED]
+pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, pytest.mark.rabbitmq, UNVERIFIED]
 
 API = "/api/v1"
+KEY = base64.b64encode(bytes(32)).decode()
 ASKED = {"opportunityId": "opp-1", "riskScore": 0.9, "amount": 250_000}
 
 
+SettingsIn = Callable[[Path], Settings]
+
+
 @pytest.fixture
-async def opens_there(cosmos: Account, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Services have their log in one database of this test's own."""
+async def there(cosmos: Account, rabbitmq_url: str, names: Names) -> AsyncIterator[SettingsIn]:
+    """Settings of an instance in a folder, all on one database of this test's own."""
     async with place_in(cosmos) as place:
-        monkeypatch.setattr("config.container.open_stores", stores_in(place))
-        yield
+
+        def settings(folder: Path) -> Settings:
+            folder.mkdir(exist_ok=True)
+            environ: dict[str, Any] = {
+                **cosmos.environ(place.name),
+                "EVENT_STORE_URL": "cosmos://",
+                "RABBITMQ_URL": rabbitmq_url,
+                "PRIVACY_MASTER_KEY": KEY,
+            }
+            return settings_in(folder, overlay=names.overlay(), **environ)
+
+        yield settings
+    await forget(rabbitmq_url, names)
 
 
 @pytest.fixture
-async def running(opens_there: None, tmp_path: Path) -> AsyncIterator[Service]:
-    async with service(settings_in(tmp_path)) as running:
+async def running(there: SettingsIn, tmp_path: Path) -> AsyncIterator[Service]:
+    async with service(there(tmp_path)) as running:
         yield running
 
 
@@ -91,31 +109,30 @@ async def test_each_tenants_trail_is_its_own_and_holds(running: Service) -> None
             assert [each["number"] for each in later["events"]] == list(range(2, head["number"] + 1))
 
 
-async def test_what_one_instance_is_told_the_other_goes_on_with(opens_there: None, tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in ("one", "two")]
-    for folder in folders:
-        folder.mkdir()
+async def test_what_one_instance_is_told_the_other_goes_on_with(there: SettingsIn, tmp_path: Path) -> None:
     async with (
-        service(settings_in(folders[0])) as one,
-        service(settings_in(folders[1])) as two,
+        service(there(tmp_path / "one")) as one,
+        service(there(tmp_path / "two")) as two,
         one.client() as here,
-        two.client() as there,
+        two.client() as other,
     ):
-        for client, other in ((here, there), (there, here)):
+        for client, elsewhere in ((here, other), (other, here)):
             made = await client.post(f"{API}/workflows", json={"opportunityId": "opp-1"})
 
-            async def is_listed(other: httpx.AsyncClient = other, made: httpx.Response = made) -> bool:
-                listed = (await other.get(f"{API}/workflows")).json()["workflows"]
+            async def is_listed(
+                elsewhere: httpx.AsyncClient = elsewhere, made: httpx.Response = made
+            ) -> bool:
+                listed = (await elsewhere.get(f"{API}/workflows")).json()["workflows"]
                 return made.json()["workflowId"] in [each["workflowId"] for each in listed]
 
             await eventually(is_listed, seconds=10)
 
 
-async def test_after_a_restart_everything_goes_on(opens_there: None, tmp_path: Path) -> None:
-    async with service(settings_in(tmp_path)) as first, first.client() as client:
+async def test_after_a_restart_everything_goes_on(there: SettingsIn, tmp_path: Path) -> None:
+    async with service(there(tmp_path)) as first, first.client() as client:
         made = await client.post(f"{API}/hitl/approvals", json=ASKED)
         await first.caught_up()
-    async with service(settings_in(tmp_path)) as second, second.client() as client:
+    async with service(there(tmp_path)) as second, second.client() as client:
         path = f"{API}/hitl/approvals/{made.json()['id']}"
         approved = await client.post(
             f"{path}/approve", json={"decidedBy": "ada"}, headers={"X-User-ID": "ada"}
@@ -125,13 +142,10 @@ async def test_after_a_restart_everything_goes_on(opens_there: None, tmp_path: P
         assert all(each.status.failures == 0 for each in second.container.parts.followers)
 
 
-async def test_when_an_instance_stops_the_other_does_its_part(opens_there: None, tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in ("one", "two")]
-    for folder in folders:
-        folder.mkdir()
-    async with service(settings_in(folders[0])) as one:
+async def test_when_an_instance_stops_the_other_does_its_part(there: SettingsIn, tmp_path: Path) -> None:
+    async with service(there(tmp_path / "one")) as one:
         await one.caught_up()
-        async with service(settings_in(folders[1])) as two, two.client() as client:
+        async with service(there(tmp_path / "two")) as two, two.client() as client:
             standing_by = [each for each in two.container.parts.followers if each.status.state == "standby"]
             assert "outbox" in [each.name for each in standing_by]
             await one.container.parts.finish()
@@ -146,16 +160,13 @@ async def test_when_an_instance_stops_the_other_does_its_part(opens_there: None,
 
 
 async def test_who_waits_at_one_instance_is_told_of_what_comes_by_the_other(
-    opens_there: None, tmp_path: Path
+    there: SettingsIn, tmp_path: Path
 ) -> None:
-    folders = [tmp_path / name for name in ("one", "two")]
-    for folder in folders:
-        folder.mkdir()
     async with (
-        service(settings_in(folders[0])) as one,
-        service(settings_in(folders[1])) as two,
+        service(there(tmp_path / "one")) as one,
+        service(there(tmp_path / "two")) as two,
         one.client() as here,
-        two.client() as there,
+        two.client() as other,
     ):
         for definition in (CHILD, PARENT):
             put = await here.put(f"{API}/workflow-definitions/{definition['name']}", json=definition)
@@ -164,7 +175,7 @@ async def test_who_waits_at_one_instance_is_told_of_what_comes_by_the_other(
 
         async def wait() -> None:
             wanted = {"queue": "calls", "workerId": "w", "waitSeconds": 20}
-            claimed.append(await there.post(f"{API}/tasks/claim", json=wanted))
+            claimed.append(await other.post(f"{API}/tasks/claim", json=wanted))
 
         async with anyio.create_task_group() as waiting:
             waiting.start_soon(wait)
