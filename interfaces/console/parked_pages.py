@@ -30,7 +30,7 @@ async def act(visit: Visit) -> Response:
     try:
         match do:
             case "requeue":
-                await visit.api.post(f"{path}/requeue", {}, key)
+                await visit.api.post(f"{path}/requeue", {"reason": reason} if reason else {}, key)
             case "discard":
                 await visit.api.post(f"{path}/discard", {"reason": reason}, key)
             case _:

@@ -12,7 +12,7 @@ from application.parked import ParkedMessage, ParkedMessages, not_parked
 from domain.values import is_uuid, timestamp
 from interfaces.rest.answers import json_response
 from interfaces.rest.identity import Caller, Operators
-from interfaces.rest.models import NoQuery, NothingToSayRequest, ReasonRequest
+from interfaces.rest.models import NoQuery, OptionalReasonRequest, ReasonRequest
 from interfaces.rest.requests import read_body, read_query
 from interfaces.rest.service import Endpoint, Service
 from interfaces.rest.system_tenant import for_system_operators
@@ -58,9 +58,10 @@ class ParkedRoutes:
         )
 
     async def requeue(self, request: Request, caller: Caller) -> Response:
-        """Hand one to the consumer again."""
-        await read_body(request, NothingToSayRequest, optional=True)
-        note = _noted("parked_message_requeued", caller)
+        """Hand one to the consumer again, and say why or not."""
+        body = await read_body(request, OptionalReasonRequest, optional=True)
+        why = {} if body.reason is None else {"reason": body.reason}
+        note = _noted("parked_message_requeued", caller, **why)
         return json_response(_shown(await self._parked.requeue(_id(request), note)))
 
     async def discard(self, request: Request, caller: Caller) -> Response:

@@ -115,7 +115,9 @@ async def test_what_is_requeued_is_handled_under_its_first_key_and_reaches_no_ne
     await park(crm, b"still bad")
     (listed,) = await parked(orchestrator, 1)
     async with orchestrator.client(SYSTEM_TENANT, **OPERATOR) as client:
-        answer = await client.post(f"{PATH}/{listed['id']}/requeue")
+        with structlog.testing.capture_logs() as logs:
+            answer = await client.post(f"{PATH}/{listed['id']}/requeue", json={"reason": "mended"})
+        assert [each["reason"] for each in logs if each["event"] == "parked_message_requeued"] == ["mended"]
         validate_document("ParkedMessage", answer.json())
         assert answer.json() == listed
         assert (await client.post(f"{PATH}/{listed['id']}/requeue")).status_code == 404
