@@ -88,19 +88,19 @@ async def archive(
             )
 
 
-async def restore(settings: Settings, file: Path, public_keys: Sequence[Path]) -> None:
-    """Put the events of an archive back into the log.
+async def restore(settings: Settings, files: Sequence[Path], public_keys: Sequence[Path]) -> None:
+    """Put the events of archives back into the log.
 
     Raises:
-        CannotStart: the store is of no use, or the file is not as it was written.
+        CannotStart: the store is of no use, or a file is not as it was written.
     """
     async with AsyncExitStack() as stack:
         archiving = await _opened(settings, stack, public_keys, alone=True)
         try:
-            restored = await archiving.restore(file)
+            for file in files:
+                click.echo(f"{file}: {await archiving.restore(file)} events are back in the log")
         except (NoArchive, OSError, Failure) as error:
             raise CannotStart(f"given up; what was put back stays: {error}") from error
-    click.echo(f"{file}: {restored} events are back in the log")
 
 
 async def _carry_out(archiving: Archiving, order: Order) -> None:

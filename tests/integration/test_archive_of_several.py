@@ -1,14 +1,18 @@
-"""Archives of several tenants: one that cannot go does not hold up the others."""
+"""Archives of several tenants: one that cannot go does not hold up the others, and all come back at once."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from anyio import to_thread
+from click.testing import CliRunner
 
 from application.archived_state import archived_leaf
 from application.log_copy import Entry
 from config.archive_commands import archive
+from config.main import CommandLineActions
 from config.start import CannotStart
+from interfaces.cli import command_line
 from tests.audit_trail import AuditedLog, audited_log
 from tests.builders import OTHER_TENANT, TENANT
 from tests.chaos.test_archive_killed import append
@@ -48,3 +52,18 @@ async def test_an_edited_event_holds_back_its_tenant_alone(log: AuditedLog, tmp_
         assert "is not what was hashed" in str(refused.value)
         assert archived_of(await log.entries()) == {LAST}
         assert [each.name.startswith(LAST) for each in out.iterdir()] == [True]
+
+
+async def test_the_files_of_a_folder_are_restored_by_one_command(log: AuditedLog, tmp_path: Path) -> None:
+    before, out = await log.entries(), tmp_path / "archives"
+    await archive_all(log, out)
+    files = sorted(map(str, out.iterdir()))
+    assert len(files) == 2
+    environ = {"DATA_DIR": str(log.folder)}
+    told = await to_thread.run_sync(
+        lambda: CliRunner().invoke(
+            command_line(CommandLineActions(), "0"), ["archive-restore", *files], env=environ
+        )
+    )
+    assert told.exit_code == 0, told.output
+    assert await log.entries() == before
