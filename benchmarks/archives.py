@@ -47,7 +47,7 @@ async def measure(folder: Path, url: str | None, approvals: int) -> None:
     )
     began = time.perf_counter()
     for file in files:
-        await restore(settings, file, ())
+        await restore(settings, [file], ())
     print(f"restored in {time.perf_counter() - began:.1f} s")
 
 

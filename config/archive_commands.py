@@ -55,7 +55,8 @@ async def archive(
     """Move the finished things whose last event is older than that to files in a folder.
 
     Raises:
-        CannotStart: a store or the folder is of no use, or a file is not what was written.
+        CannotStart: a store or the folder is of no use, a file is not what was written, or a tenant's
+            events are not.
     """
     if out is None and not dry_run:
         raise CannotStart("--out DIR is missing: where the archives go; or ask with --dry-run")
@@ -80,21 +81,26 @@ async def archive(
             raise CannotStart(f"given up half-way; archive again, it goes on from there: {error}") from error
         if archiving.held_back_by:
             click.echo(f"what {archiving.held_back_by} has not handled yet was left out")
+        if archiving.refused:
+            told = [f"{tenant} is not archived: {what}" for tenant, what in archiving.refused.items()]
+            raise CannotStart(
+                "\n".join([*told, "`audit verify` tells more; whatever else could go has gone"])
+            )
 
 
-async def restore(settings: Settings, file: Path, public_keys: Sequence[Path]) -> None:
-    """Put the events of an archive back into the log.
+async def restore(settings: Settings, files: Sequence[Path], public_keys: Sequence[Path]) -> None:
+    """Put the events of archives back into the log.
 
     Raises:
-        CannotStart: the store is of no use, or the file is not as it was written.
+        CannotStart: the store is of no use, or a file is not as it was written.
     """
     async with AsyncExitStack() as stack:
         archiving = await _opened(settings, stack, public_keys, alone=True)
         try:
-            restored = await archiving.restore(file)
+            for file in files:
+                click.echo(f"{file}: {await archiving.restore(file)} events are back in the log")
         except (NoArchive, OSError, Failure) as error:
             raise CannotStart(f"given up; what was put back stays: {error}") from error
-    click.echo(f"{file}: {restored} events are back in the log")
 
 
 async def _carry_out(archiving: Archiving, order: Order) -> None:
@@ -106,7 +112,7 @@ async def _carry_out(archiving: Archiving, order: Order) -> None:
             f"{told.tenant}: {_counted(told.things, 'thing')}, {_counted(told.events, 'event')}: {told.file}"
             f" ({size:,} bytes, sha256 {told.sha256})"
         )
-    if not found:
+    if not found and not archiving.refused:
         click.echo("nothing is to be archived")
 
 

@@ -160,11 +160,11 @@ class ArchiveCommandLine:
             )
         )
 
-    def restore(self, config: Path | None, file: Path, public_keys: tuple[Path, ...]) -> None:
-        """Put the events of a file back."""
+    def restore(self, config: Path | None, files: tuple[Path, ...], public_keys: tuple[Path, ...]) -> None:
+        """Put the events of files back."""
         from config.archive_commands import restore
 
-        _run(partial(restore, _settings(config), file, public_keys))
+        _run(partial(restore, _settings(config), files, public_keys))
 
 
 def main() -> None:

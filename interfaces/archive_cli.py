@@ -26,8 +26,8 @@ class ArchiveActions(Protocol):
         """Move what is finished to files."""
         ...
 
-    def restore(self, config: Path | None, file: Path, public_keys: tuple[Path, ...]) -> None:
-        """Put the events of a file back."""
+    def restore(self, config: Path | None, files: tuple[Path, ...], public_keys: tuple[Path, ...]) -> None:
+        """Put the events of files back."""
         ...
 
 
@@ -66,10 +66,10 @@ def archive_commands(
 
     @click.command("archive-restore")
     @config_option
-    @click.argument("file", type=file)
+    @click.argument("files", metavar="FILE...", type=file, nargs=-1, required=True)
     @click.option("--public-key", "public_keys", type=file, multiple=True, help="Of who signed it.")
-    def restore(config: Path | None, file: Path, public_keys: tuple[Path, ...]) -> None:
-        """Put the events of an archive FILE back in their places in the log."""
-        carry_out(lambda: actions.restore(config, file, public_keys))
+    def restore(config: Path | None, files: tuple[Path, ...], public_keys: tuple[Path, ...]) -> None:
+        """Put the events of archives (FILE...) back in their places in the log."""
+        carry_out(lambda: actions.restore(config, files, public_keys))
 
     return [archive, restore]

@@ -39,7 +39,7 @@ async def write(path: Path, lines: AsyncIterator[bytes], keys: Mapping[str, Publ
     """Write an archive and read it back; it then stands at its pending name. The SHA-256 of the file.
 
     Raises:
-        NoArchive: what is there is not what was written.
+        NoArchive: something in it is not as it was written; the file is gone again.
         OSError: it cannot be written.
     """
     part, pending = _named(path, PART), _named(path, PENDING)
@@ -49,7 +49,11 @@ async def write(path: Path, lines: AsyncIterator[bytes], keys: Mapping[str, Publ
                 packed.write(chunk)
         raw.flush()
         os.fsync(raw.fileno())
-    verify(part, keys)
+    try:
+        verify(part, keys)
+    except NoArchive:
+        part.unlink()
+        raise
     part.rename(pending)
     _sync(path.parent)
     return sha256_of(pending)

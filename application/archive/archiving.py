@@ -77,6 +77,8 @@ class Archiving:
         self._keys = keys
         self.held_back_by = ""
         """The follower that has not come so far, where one holds something back."""
+        self.refused: dict[str, str] = {}
+        """The tenants that are not archived, since something of theirs is not as it was written: and what."""
 
     async def plan(self, order: Order) -> AsyncIterator[tuple[str, Sequence[Family]]]:
         """The families of each tenant that are to go, as many as go into a file; nothing is done."""
@@ -100,19 +102,25 @@ class Archiving:
                 yield head.tenant, chosen
 
     async def run(self, order: Order) -> AsyncIterator[Told]:
-        """Finish what was begun, then archive each tenant's.
+        """Finish what was begun, then archive each tenant's; one that cannot be does not stop the others.
 
         Raises:
-            NoArchive: a file is not what was written; nothing of it has given way since.
+            NoArchive: a file that was begun is not what was written; nothing of it has given way since.
             OSError: a file cannot be written.
         """
         for path in archive_file.pending_in(order.out):
             yield await self._finish(path, order)
         async for tenant, families in self.plan(order):
+            if tenant in self.refused:
+                continue
             positions = {position for family in families for thing in family for position in thing.positions}
             stamp = order.now.strftime("%Y%m%dT%H%M%SZ")
             path = order.out / file_of(tenant, f"{stamp}-{min(positions)}")
-            await archive_file.write(path, self._lines(tenant, positions), self._keys)
+            try:
+                await archive_file.write(path, self._lines(tenant, positions), self._keys)
+            except archive_file.NoArchive as error:
+                self.refused[tenant] = str(error)
+                continue
             yield await self._finish(path, order)
 
     async def restore(self, file: Path) -> int:

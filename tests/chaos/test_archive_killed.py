@@ -94,7 +94,7 @@ async def test_killed_at_any_moment_nothing_is_lost_and_another_run_finishes(
         assert await lost(log, before, out) == []
         assert (await verified_store(log.settings, log.public_key))["sound"]
 
-        await restore(settings, file, [log.public_key])
+        await restore(settings, [file], [log.public_key])
         assert await stored(log) == before
 
 

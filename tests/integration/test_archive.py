@@ -182,7 +182,7 @@ async def test_again_there_is_nothing_and_what_is_restored_is_as_it_was(
     assert "nothing is to be archived\n" in capsys.readouterr().out
     (file,) = archives.files
     assert await stored(settings) != before
-    await restore(settings, file, ())
+    await restore(settings, [file], ())
     assert await stored(settings) == before
     async with service(settings) as running, running.client() as client:
         assert (await answer(client, f"/hitl/approvals/{made.decided[0]}?asOf=1"))[1]["status"] == "pending"
@@ -195,7 +195,7 @@ async def test_a_changed_archive_is_not_restored(archives: Archives, settings: S
     before = await stored(settings)
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(CannotStart):
-        await restore(settings, file, ())
+        await restore(settings, [file], ())
     assert await stored(settings) == before
 
 
