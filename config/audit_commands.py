@@ -3,6 +3,7 @@
 import gzip
 import os
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from datetime import datetime
@@ -48,15 +49,13 @@ def verify_export_file(
     keys = public_keys_in(public_keys)
     if anchors and not keys:
         raise CannotStart("--anchors prove nothing without the --public-key that they are signed with")
-    with ExitStack() as stack:
-        lines = _opened(file, stack)
-        anchored = chain.from_iterable(_opened(each, stack) for each in anchors)
-        size = max(1, file.stat().st_size)
-        with _bar("verifying", size, hidden=as_json) as seen:
-            try:
-                report = verify_export(lines, keys, anchored, rereads=_reread, progress=seen)
-            except NoExport as error:
-                raise CannotStart(f"{file}: {error}") from error
+    anchored = chain.from_iterable(map(_lines_of, anchors))
+    size = max(1, file.stat().st_size) if file.is_file() else 1
+    with _bar("verifying", size, hidden=as_json) as seen:
+        try:
+            report = verify_export(_lines_of(file), keys, anchored, rereads=_reread, progress=seen)
+        except NoExport as error:
+            raise CannotStart(f"{file}: {error}") from error
     return tell(report, as_json=as_json)
 
 
@@ -82,9 +81,7 @@ async def verify_live(
         )
     async with AsyncExitStack() as stack:
         stores = await open_audit_for_reading(settings, stack)
-        with ExitStack() as opened:
-            lines = chain.from_iterable(_opened(each, opened) for each in files)
-            known = check_anchors(lines, keys, report)
+        known = check_anchors(chain.from_iterable(map(_lines_of, files)), keys, report)
         try:
             total = sum(head.number for head in await stores.index.heads())
             with _bar("verifying", max(1, total), hidden=as_json) as seen:
@@ -220,13 +217,13 @@ def public_keys_in(files: Sequence[Path]) -> dict[str, Ed25519Verifier]:
     return {key.key_id: key for key in keys}
 
 
-def _opened(file: Path, stack: ExitStack) -> BinaryIO:
+def _lines_of(file: Path) -> Iterator[bytes]:
+    """A packed file may turn out to be damaged at any line: then nothing is told of it."""
     try:
-        return stack.enter_context(
-            cast(BinaryIO, gzip.open(file)) if file.suffix == ".gz" else file.open("rb")
-        )
-    except OSError as error:
-        raise CannotStart(f"{file}: {error.strerror}") from error
+        with cast(BinaryIO, gzip.open(file)) if file.suffix == ".gz" else file.open("rb") as opened:
+            yield from opened
+    except (OSError, EOFError, zlib.error) as error:
+        raise CannotStart(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _moment(option: str, text: str | None) -> datetime | None:

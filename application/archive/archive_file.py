@@ -6,6 +6,7 @@ killed meanwhile finds it again, and finishes.
 
 import gzip
 import os
+import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,9 @@ PART, PENDING = ".part", ".pending"
 
 _CHUNK = 1 << 20
 _LEVEL = 6
+
+_UNREADABLE = (OSError, EOFError, zlib.error)
+"""Not there, cut off, or damaged."""
 
 
 class NoArchive(Exception):
@@ -68,7 +72,7 @@ def verify(file: Path, keys: Mapping[str, PublicKey]) -> None:
     try:
         with opened(file) as lines:
             report = verify_export(lines, keys)
-    except (NoExport, OSError, EOFError) as error:
+    except (NoExport, *_UNREADABLE) as error:
         raise NoArchive(f"{file}: {error}") from error
     if report.findings:
         raise NoArchive(f"{file}: {report.findings[0].what}")
@@ -96,7 +100,7 @@ def tenant_of(file: Path) -> str:
     try:
         with opened(file) as lines:
             header = read_line(next(iter(lines), b""))
-    except (OSError, EOFError) as error:
+    except _UNREADABLE as error:
         raise NoArchive(f"{file}: {error}") from error
     if header is None or header.kind != "header":
         raise NoArchive(f"{file}: it does not begin with the header of an export")

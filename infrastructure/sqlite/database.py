@@ -95,6 +95,18 @@ class SqliteDatabase:
         with failures_translated(self._path):
             return work(self._here)
 
+    async def overwrite_freed(self) -> None:
+        """Leave no copy in the write-ahead log of what was replaced. Where a reader is in the way for long,
+        the next call does it, or the end of the process.
+        """
+
+        def checkpoint() -> None:
+            self._check_open()
+            with failures_translated(self._path):
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+        await run_sync(checkpoint, limiter=self._writer_turn)
+
     def close(self) -> None:
         """Close every connection."""
         self._closed = True
@@ -121,6 +133,7 @@ class SqliteDatabase:
                 return connection
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            connection.execute("PRAGMA secure_delete=ON")
         return connection
 
 

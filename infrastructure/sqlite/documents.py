@@ -72,11 +72,13 @@ class SqliteDocuments:
     async def replace(
         self, container: Container, replacements: Mapping[tuple[str, str], Replacement]
     ) -> set[tuple[str, str]]:
-        """Replace, make or take away what is still as it was found; the keys of what is not."""
+        """Replace, make or take away what is still as it was found; the keys of what is not. No file has what
+        was replaced any more: it may have been erased.
+        """
         place = f'"{container.name}" WHERE tenant = ? AND id = ?'
 
         def replace(connection: sqlite3.Connection) -> set[tuple[str, str]]:
-            left = set()
+            left = set[tuple[str, str]]()
             for key, (found, right) in replacements.items():
                 row = connection.execute(f"SELECT version, CAST(body AS BLOB) FROM {place}", key).fetchone()
                 if (None if row is None else Document(*key, *row)) != found:
@@ -92,7 +94,9 @@ class SqliteDocuments:
                     )
             return left
 
-        return await self._database.write(replace)
+        left = await self._database.write(replace)
+        await self._database.overwrite_freed()
+        return left
 
     async def query(self, container: Container, tenant: str, query: Query) -> Page:
         """A page of a tenant's documents, the newest first unless the query says otherwise."""

@@ -1,5 +1,6 @@
 """``workflow-orchestrator audit``: what it prints, and how it ends."""
 
+import gzip
 import json
 import os
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from application.archive.archive_file import NoArchive, verify
 from infrastructure.signatures import signer_from
 from tests.audit_trail import audited_log
 from tests.builders import OTHER_TENANT, TENANT
@@ -78,6 +80,31 @@ def test_what_is_found_ends_with_1_and_what_cannot_be_told_with_2(
         ended = audit("verify", *arguments)
         assert (ended.returncode, ended.stdout) == (2, ""), arguments
         assert ended.stderr.count("\n") == 1, ended.stderr
+
+
+@pytest.mark.parametrize("damage", ["cut off", "a byte of it", "no gzip"])
+def test_of_a_damaged_archive_or_anchor_file_nothing_can_be_told(
+    tmp_path: Path, environ: dict[str, str], damage: str
+) -> None:
+    plain, key = tmp_path / "export.ndjson", tmp_path / "key.pub"
+    audit("export", "--tenant", TENANT, "--out", str(plain), **environ)
+    packed = gzip.compress(plain.read_bytes())
+    middle = len(packed) // 2
+    flipped = packed[:middle] + bytes([packed[middle] ^ 255]) + packed[middle + 1 :]
+    file = tmp_path / "damaged.ndjson.gz"
+    file.write_bytes({"cut off": packed[:middle], "a byte of it": flipped, "no gzip": b"{}"}[damage])
+    signed = ("--public-key", str(key))
+    for arguments in (
+        ("--export", str(file), *signed),
+        ("--export", str(plain), "--anchors", str(file), *signed),
+        ("--anchors", str(file), *signed),
+    ):
+        ended = audit("verify", *arguments, **environ)
+        assert (ended.returncode, ended.stdout) == (2, ""), arguments
+        assert str(file) in ended.stderr
+        assert ended.stderr.count("\n") == 1, ended.stderr
+    with pytest.raises(NoArchive):
+        verify(file, {})
 
 
 def test_the_store_is_verified_and_its_heads_are_shown(tmp_path: Path, environ: dict[str, str]) -> None:

@@ -127,6 +127,25 @@ def test_what_is_erased_reads_so_everywhere_and_the_trail_still_verifies(tmp_pat
         assert b"Zebedee" not in file.read_bytes(), file
 
 
+def test_no_file_keeps_the_words_while_the_service_goes_on(tmp_path: Path) -> None:
+    """Not the write-ahead log of the documents either."""
+    with service_process(tmp_path, overlay=settings(tmp_path)) as process, process.client() as client:
+        decided(client)
+
+        def telling() -> set[str]:
+            files = {file.name: file.read_bytes() for file in process.data_dir.iterdir()}
+            return {name for name, held in files.items() for secret in SECRETS if secret.encode() in held}
+
+        assert telling() == {"documents.db-wal"}
+        config = ("--config", str(tmp_path / "settings.yaml"))
+        for subject in ("ada", "c-9", "opportunity:opp-417"):
+            erase({"DATA_DIR": str(process.data_dir)}, "--tenant", TENANT, "--subject", subject, *config)
+        until = time.monotonic() + PATIENCE_SECONDS
+        while left := telling():
+            assert time.monotonic() < until, left
+            time.sleep(0.1)
+
+
 @pytest.mark.postgres
 @pytest.mark.rabbitmq
 def test_the_same_in_postgresql(tmp_path: Path, postgres_store_url: str, rabbitmq_url: str) -> None:
