@@ -1,7 +1,7 @@
 """The list of workflows in a real browser: filters, a search, pages back and forth, many definitions."""
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from domain.values import derived_id
 from tests.browser.visitor import SCRIPT, client, fits, serious, signed_in
@@ -26,6 +26,11 @@ def deals(page: Page) -> list[str]:
     return page.locator("tbody td:nth-child(2)").all_inner_texts()
 
 
+def first_deal(page: Page) -> Locator:
+    """For whoever has followed a link: the next page may not be there yet."""
+    return page.locator("tbody td:nth-child(2)").first
+
+
 def sought(page: Page, service: ServiceProcess, text: str) -> None:
     page.goto(f"{service.url}{ALL}")
     page.get_by_role("search").get_by_role("textbox").fill(text)
@@ -41,18 +46,21 @@ def test_pages_lead_on_and_back_and_keep_the_filters(browser: Browser, service: 
     assert (deals(page)[0], deals(page)[-1], len(deals(page))) == ("opp-101", "opp-52", 50)
     assert page.get_by_role("link", name="Newer ones").count() == 0
     page.get_by_role("link", name="Older ones").click()
-    assert (deals(page)[0], deals(page)[-1]) == ("opp-51", "opp-2")
+    expect(first_deal(page)).to_have_text("opp-51")
+    assert deals(page)[-1] == "opp-2"
     page.get_by_role("link", name="Older ones").click()
+    expect(first_deal(page)).to_have_text("opp-1")
     assert deals(page) == ["opp-1", "opp-0"]
     assert page.get_by_role("link", name="Older ones").count() == 0
     assert page.get_by_label("Status").input_value() == "running"
     page.get_by_role("link", name="Newer ones").click()
-    assert (deals(page)[0], deals(page)[-1]) == ("opp-51", "opp-2")
+    expect(first_deal(page)).to_have_text("opp-51")
+    assert deals(page)[-1] == "opp-2"
     page.get_by_role("link", name="Newer ones").click()
-    assert deals(page)[0] == "opp-101"
+    expect(first_deal(page)).to_have_text("opp-101")
     page.get_by_role("link", name="Older ones").click()
     page.get_by_role("link", name="The newest").click()
-    assert deals(page)[0] == "opp-101"
+    expect(first_deal(page)).to_have_text("opp-101")
     assert page.url.endswith("?status=running&definition=opportunity-analysis")
 
 
