@@ -55,11 +55,11 @@ class Api:
         Raises:
             Refused: it was not carried out.
         """
-        return await self._call("POST", path, {"Idempotency-Key": key}, json=body)
+        return await self._call("POST", path, {"Idempotency-Key": key.encode()}, json=body)
 
     async def delete(self, path: str, key: str) -> Any:
         """As :meth:`post`, of what takes something back."""
-        return await self._call("DELETE", path, {"Idempotency-Key": key})
+        return await self._call("DELETE", path, {"Idempotency-Key": key.encode()})
 
     async def settle(self, path: str, **query: str | int) -> None:
         """Wait a while until a query shows what was done, for the page that comes next.
@@ -78,9 +78,11 @@ class Api:
         """A query's answer as it is, for the visitor; also one without an end."""
         return Passed(self._app, self._headers, f"{_BASE}{path}", query)
 
-    async def _call(self, method: str, path: str, own: Mapping[str, str], **what: Any) -> Any:
+    async def _call(self, method: str, path: str, own: Mapping[str, bytes], **what: Any) -> Any:
+        told = {name: value.encode("latin-1") for name, value in self._headers.items()}
+        headers = {name.encode(): value for name, value in {**told, **own}.items()}
         async with httpx.AsyncClient(transport=self._transport, base_url="http://api") as client:
-            answer = await client.request(method, f"{_BASE}{path}", headers={**self._headers, **own}, **what)
+            answer = await client.request(method, f"{_BASE}{path}", headers=headers, **what)
         content = answer.json(object_hook=Document)
         if answer.is_error:
             error = content["error"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -73,7 +72,7 @@ class Console:
             if headers is None:
                 return self._door(401, _asked_for(request), is_sent_here=_comes_from_elsewhere(request))
             try:
-                caller = self._authenticate(Headers(headers))
+                caller = self._authenticate(headers)
             except ApiError as error:
                 return self._door(error.status, _asked_for(request), error.message)
             api = Api(self._app, headers)
@@ -101,7 +100,7 @@ class Console:
             form = dict(await form_of(request))
             to = _inside(form.get("to", ""))
             tenant, token = form.get("tenant", "").strip(), form.get("token", "").strip()
-            self._authenticate(Headers(bearer(tenant, token)))
+            self._authenticate(bearer(tenant, token))
         except (ApiError, UnicodeError) as error:
             why = str(error) if isinstance(error, ApiError) else "the token is not valid"
             return self._door(401, to, why)

@@ -6,18 +6,18 @@ it was made for, and never longer than its token, which the API's own check veri
 
 import base64
 import ipaddress
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
 COOKIE = "orchestrator_console"
 _PATH = "/console"
-_TRUSTED = ("x-tenant-id", "x-user-id", "x-user-roles")
+_TRUSTED = (b"x-tenant-id", b"x-user-id", b"x-user-roles")
 
 
 class GatewaySession:
@@ -25,9 +25,9 @@ class GatewaySession:
 
     signs_in = False
 
-    def headers(self, request: Request) -> Mapping[str, str] | None:
-        """What the API is told of the caller."""
-        given = {name: request.headers[name] for name in _TRUSTED if name in request.headers}
+    def headers(self, request: Request) -> Headers | None:
+        """What the API is told of the caller; also what is said twice, which it refuses."""
+        given = Headers(raw=[(name, value) for name, value in request.headers.raw if name in _TRUSTED])
         return given if "x-tenant-id" in given else None
 
 
@@ -41,7 +41,7 @@ class CookieSession:
         self._seal = Fernet(base64.urlsafe_b64encode(derived.derive(secret.encode())))
         self._seconds = seconds
 
-    def headers(self, request: Request) -> Mapping[str, str] | None:
+    def headers(self, request: Request) -> Headers | None:
         """What the API is told of the caller; nothing where nobody is signed in."""
         try:
             sealed = request.cookies.get(COOKIE, "").encode()
@@ -67,9 +67,13 @@ class CookieSession:
         response.delete_cookie(COOKIE, path=_PATH, httponly=True, samesite="strict")
 
 
-def bearer(tenant: str, token: str) -> Mapping[str, str]:
-    """A token as the API takes it."""
-    return {"x-tenant-id": tenant, "authorization": f"Bearer {token}"}
+def bearer(tenant: str, token: str) -> Headers:
+    """A token as the API takes it.
+
+    Raises:
+        UnicodeError: it cannot be one.
+    """
+    return Headers({"x-tenant-id": tenant, "authorization": f"Bearer {token}"})
 
 
 def is_from_here(request: Request) -> bool:
