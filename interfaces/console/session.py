@@ -80,7 +80,11 @@ def is_from_here(request: Request) -> bool:
     """Whether a form was sent by a page of ours; a browser says so, whatever another page would like."""
     if site := request.headers.get("sec-fetch-site"):
         return site == "same-origin"
-    return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host")
+    try:
+        origin = urlsplit(request.headers.get("origin", ""))
+    except ValueError:
+        return False
+    return origin.netloc == request.headers.get("host")
 
 
 def _is_here(host: str) -> bool:

@@ -44,3 +44,14 @@ async def test_a_key_that_is_not_ascii_is_refused_in_words(running: Service) -> 
         shown = await visitor.post("/console/delegations", data={**FORM, "key": "schlüssel"})
     assert shown.status_code == 400
     assert "Idempotency-Key" in shown.text
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://[", "http://]/", "null", "", "http://service.evil", "//service@evil"]
+)
+async def test_a_form_of_another_page_is_refused_however_its_origin_is_written(
+    running: Service, origin: str
+) -> None:
+    async with running.client(**{"X-User-ID": "ada", "Origin": origin}) as visitor:
+        shown = await visitor.post("/console/delegations", data={**FORM, "key": "k"})
+    assert (shown.status_code, "not sent by a page" in shown.text) == (403, True)
