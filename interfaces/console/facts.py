@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from interfaces.console.api import Refused
+from interfaces.json_reader import InvalidJson, read_json
 
 FACTS = ("amount", "riskScore", "subject", "payload")
 
@@ -43,8 +44,8 @@ def _read(name: str, text: str) -> Any:
     if not text or name == "subject":
         return text or None
     try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+        return read_json(text.encode())
+    except InvalidJson as error:
         what = "JSON" if name == "payload" else "a number"
         raise Refused(400, "VALIDATION_ERROR", f"{name}: must be {what}") from error
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from interfaces.console.api import Refused
+from interfaces.json_reader import InvalidJson, read_json
 
 PREFIX = "input."
 
@@ -92,7 +93,7 @@ def _value(field: Field, text: str) -> Any:
     if field.kind in ("string", "choice"):
         return text
     try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+        return read_json(text.encode())
+    except InvalidJson as error:
         what = {"json": "JSON", "boolean": "true or false"}.get(field.kind, "a number")
         raise Refused(400, "VALIDATION_ERROR", f"{field.name}: must be {what}") from error

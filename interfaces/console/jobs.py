@@ -21,6 +21,9 @@ _STATUSES = get_args(RunStatus)
 _OPEN = ("scheduled", "published")
 _COMING = 100
 
+_MOST_DIGITS = 9
+"""Of a number in a form; what is too much of it, the API says."""
+
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:-]{1,255}")
 _ANYTHING = Field("metadata", "json", is_required=False)
 
@@ -131,7 +134,7 @@ def _range(form: Mapping[str, str]) -> dict[str, Any]:
     asked: dict[str, Any] = {name: _text(form, name) for name in ("from", "to")}
     for name in ("windowDays", "maxActive"):
         if given := _text(form, name):
-            if not given.isdecimal():
+            if not given.isdecimal() or len(given) > _MOST_DIGITS:
                 raise Refused(400, "VALIDATION_ERROR", f"{name}: must be a whole number")
             asked[name] = int(given)
     return asked

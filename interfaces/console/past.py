@@ -1,5 +1,6 @@
 """One thing through time: its events, and it as it once was, out of the API's answers."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -62,8 +63,10 @@ async def _then(
     """A thing as of the version or moment, with what was different before."""
     events, path = page["events"], found.path
     newest = int(page["total"])
-    moment = as_instant(query.get("at", "").strip())
     version = query.get("version", "").strip()
+    moment = "" if version else as_instant(query.get("at", "").strip())
+    if re.fullmatch("[1-9][0-9]{0,8}", version) and int(version) > newest:
+        raise Refused(404, "NOT_FOUND", f"there is no version {version} yet, the newest is {newest}")
     if not version and moment:
         version = str(await _version_at(api, found, moment, events))
     elif not version:
@@ -127,9 +130,9 @@ async def _version_at(api: Api, found: Thing, moment: str, events: Sequence[Mapp
 def _read(moment: str) -> datetime:
     try:
         read = datetime.fromisoformat(moment.upper())
-    except ValueError as error:
+        return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise Refused(400, "VALIDATION_ERROR", "at: must be a moment") from error
-    return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def _before(version: str) -> str:
