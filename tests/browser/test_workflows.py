@@ -77,6 +77,20 @@ def test_the_page_goes_on_when_the_service_comes_back(browser: Browser, tmp_path
         expect(page.locator("svg .step.completed")).to_have_count(2)
 
 
+def test_while_the_service_is_away_the_page_does_not_pass_for_live(browser: Browser, tmp_path: Path) -> None:
+    with service_process(tmp_path, JWT_SECRET=SECRET, BATCH_JOBS_ENABLED="false") as service:
+        page = signed_in(browser, service, "ada")
+        beside = page.context.new_page()
+        beside.goto(f"{service.url}/console/system")
+        started(page, service, "opp-9")
+        service.kill()
+        for each in (page, beside):
+            expect(each.locator("#offline")).to_be_visible()
+        service.start()
+        for each in (page, beside):
+            expect(each.locator("#offline")).to_be_hidden()
+
+
 def test_a_stream_that_is_refused_for_now_is_asked_for_again(
     browser: Browser, service: ServiceProcess
 ) -> None:

@@ -1,12 +1,13 @@
 "use strict";
 // The parts of a page are taken anew from the same address whenever its stream says so, or every few seconds; those in
 // which somebody types stay as they are, and so does a form that was refused.
-let waiting = 0;
+let waiting = 0, silent = 0;
 
 async function refresh() {
   waiting = 0;
   const answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
   if (!answer.ok) return answer.status < 500 && lose();
+  regain();
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const next of fresh.querySelectorAll("[data-part]")) {
     const old = document.getElementById(next.id);
@@ -29,13 +30,21 @@ function isInUse(part) {
 
 function lose() { document.getElementById("offline").hidden = false; }
 
+function regain() {
+  silent = clearTimeout(silent);
+  document.getElementById("offline").hidden = true;
+}
+
 function follow(address) {
   const stream = new EventSource(address);
   stream.onmessage = () => { waiting ||= setTimeout(() => refresh().catch(() => {}), 250); };
-  stream.onopen = () => { document.getElementById("offline").hidden = true; };
+  stream.onopen = regain;
   stream.addEventListener("end", () => { stream.close(); refresh().catch(lose); });
   stream.onerror = () => {
-    if (stream.readyState !== EventSource.CLOSED) return; // else the browser tries again by itself
+    if (stream.readyState !== EventSource.CLOSED) { // the browser tries again by itself, in 3 s as a rule
+      silent ||= setTimeout(lose, 5000);
+      return;
+    }
     lose();
     setTimeout(() => follow(address), 5000);
   };
@@ -45,7 +54,7 @@ async function lookAgain() {
   const seconds = document.querySelector("[data-poll]")?.dataset.poll;
   if (!seconds) return;
   await new Promise((done) => setTimeout(done, 1000 * seconds));
-  await refresh().catch(() => {});
+  await refresh().catch(lose);
   lookAgain();
 }
 
