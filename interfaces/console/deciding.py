@@ -1,8 +1,10 @@
 """Decisions on several approvals at once, and what came of each."""
 
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from domain.values import is_uuid
 from interfaces.console.api import Api, Refused
@@ -10,7 +12,10 @@ from interfaces.console.approval_orders import decision_of
 
 _APPROVALS = "/hitl/approvals"
 _MOST = 100
-_CODE = re.compile("[A-Z_]{1,64}|approved|rejected|pending")
+_CAME = re.compile(r"([A-Z_]{1,64}|approved|rejected|pending)\.((?:[A-Za-z0-9_-]{22})+)")
+_ID = 22
+"""Characters of an id in an address: a hundred as they are otherwise do not fit into the 4 KiB that a gateway
+takes for an answer's head, and what was done would be told as a failure."""
 
 
 async def decide(api: Api, person: str, form: Sequence[tuple[str, str]]) -> Sequence[str]:
@@ -31,25 +36,38 @@ async def decide(api: Api, person: str, form: Sequence[tuple[str, str]]) -> Sequ
         )
     answer = await api.post(f"{_APPROVALS}/decisions", {"decisions": decisions}, fields.get("key", ""))
     await api.settle(_APPROVALS, limit=1)
-    return [
-        f"{each['approvalId']}.{each['approval']['status'] if 'approval' in each else each['error']['code']}"
-        for each in answer["outcomes"]
-    ]
+    came: dict[str, list[str]] = {}
+    for each in filter(lambda each: is_uuid(each["approvalId"]), answer["outcomes"]):
+        code = each["approval"]["status"] if "approval" in each else each["error"]["code"]
+        came.setdefault(code, []).append(each["approvalId"])
+    return [outcome_of(code, ids) for code, ids in came.items()]
+
+
+def outcome_of(code: str, ids: Sequence[str]) -> str:
+    """What came of those decisions, for an address."""
+    return f"{code}.{''.join(urlsafe_b64encode(UUID(id).bytes).decode()[:_ID] for id in ids)}"
 
 
 async def told(api: Api, outcomes: Sequence[str]) -> Sequence[Mapping[str, Any]]:
     """What came of decisions, in words: out of an address, which anybody can write, and so not in its own."""
     shown = []
-    for id, _, came in (each.partition(".") for each in outcomes[:_MOST]):
-        if not is_uuid(id) or not _CODE.fullmatch(came):
-            continue
+    for came, id in [each for outcome in outcomes for each in _read(outcome)][:_MOST]:
         try:
-            found = await api.get(f"{_APPROVALS}/{id.lower()}")
+            found = await api.get(f"{_APPROVALS}/{id}")
         except Refused:
             continue
         is_refused = came.isupper()
-        words = came.removeprefix("HITL_APPROVAL_").replace("_", " ").lower()
+        words = came.removeprefix("HITL_").removeprefix("APPROVAL_").replace("_", " ").lower()
         if is_refused and found["decidedBy"]:
             words += f": {found['decidedBy']} has {found['status']} it"
         shown.append({"approval": found, "words": words, "is_refused": is_refused})
     return shown
+
+
+def _read(outcome: str) -> Sequence[tuple[str, UUID]]:
+    """A code with each id; nothing where it is none of ours."""
+    if not (found := _CAME.fullmatch(outcome)):
+        return ()
+    code, ids = found.groups()
+    parts = (ids[at : at + _ID] for at in range(0, len(ids), _ID))
+    return [(code, UUID(bytes=urlsafe_b64decode(f"{part}=="))) for part in parts]

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
+from interfaces.console.deciding import outcome_of
 from tests.browser.asking import asked, post
 from tests.browser.visitor import SCRIPT, client, field, fits, picture, serious, signed_in, token
 from tests.harness import OTHER_TENANT, TENANT, ServiceProcess, service_process
@@ -104,8 +105,11 @@ def test_a_form_that_is_sent_twice_decides_once_and_a_rejection_says_why(
     assert "A rejection needs a reason." in refused.text()
     answers = [send(f"{service.url}/console", form={**form, "comment": "no"}) for _ in range(2)]
     assert [answer.status for answer in answers] == [303, 303]
-    assert {answer.headers["location"] for answer in answers} == {f"/console?came={id}.rejected"}
-    page.goto(f"{service.url}/console?came={id}.HITL_APPROVAL_NOT_PENDING&came=x.<b>&came={id}.Call+us")
+    assert {answer.headers["location"] for answer in answers} == {
+        f"/console?came={outcome_of('rejected', [id])}"
+    }
+    came, word = outcome_of("HITL_APPROVAL_NOT_PENDING", [id]), outcome_of("Call+us", [id])
+    page.goto(f"{service.url}/console?came={came}&came=<b>.x&came={word}&came=approved.&came=approved.x")
     assert page.get_by_role("status").all_inner_texts() == ["Hooli, once: not pending: ada has rejected it"]
 
 
@@ -179,9 +183,9 @@ def test_no_form_or_link_reaches_another_tenants_approval(browser: Browser, serv
         assert (answer.status, "Soylent" in answer.text()) == (404, False), what
     bulk: dict[str, str | float | bool] = {"approval": chosen, "do": "approve", "key": "bulk"}
     answer = send(f"{service.url}/console", form=bulk)
-    assert answer.headers["location"].endswith(f"{id}.HITL_APPROVAL_NOT_FOUND")
+    assert answer.headers["location"].endswith(outcome_of("HITL_APPROVAL_NOT_FOUND", [id]))
     for came in ("HITL_APPROVAL_NOT_FOUND", "approved"):
-        other.goto(f"{service.url}/console?came={id}.{came}")
+        other.goto(f"{service.url}/console?came={outcome_of(came, [id])}")
         assert "Soylent" not in other.content()
         assert other.get_by_role("status").count() == 0
     ours.goto(f"{service.url}/console/approvals/{id}")

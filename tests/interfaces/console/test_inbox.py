@@ -49,6 +49,30 @@ async def test_after_several_decisions_the_inbox_no_longer_has_them(running: Ser
     assert shown.text.count("opp-1</a>: approved") == 2
 
 
+async def test_what_came_of_a_hundred_fits_into_the_head_that_a_gateway_takes(running: Service) -> None:
+    async with running.client() as asking, visitor(running) as ada:
+        made = [(await asking.post(APPROVALS, json=DEAL)).json() for _ in range(100)]
+        await running.caught_up()
+        chosen = [f"{each['id']} {each['payloadDigest']}" for each in made]
+        answer = await ada.post("/console", data={"approval": chosen, "do": "approve", "key": "all"})
+        shown = await ada.get(answer.headers["location"])
+    assert sum(len(name) + len(value) + 4 for name, value in answer.headers.raw) < 4096 - 256
+    assert shown.text.count("opp-1</a>: approved") == 100
+
+
+async def test_an_id_that_is_none_is_decided_on_as_little_as_facts_that_have_changed(
+    running: Service,
+) -> None:
+    async with running.client() as asking, visitor(running) as ada:
+        made = (await asking.post(APPROVALS, json=DEAL)).json()
+        await running.caught_up()
+        chosen = [f"{id} sha256:{'0' * 64}" for id in ("x", "../../y", "urn:uuid:" + made["id"], made["id"])]
+        form = {"approval": chosen, "do": "approve", "key": "none"}
+        shown = await ada.post("/console", data=form, follow_redirects=True)
+    assert shown.status_code == 200
+    assert re.findall(r"opp-1</a>: (.*?)</p>", shown.text) == ["payload changed"]
+
+
 async def test_the_overdue_come_first_on_as_many_pages_as_it_takes_and_each_comes_once(
     running: Service,
 ) -> None:
