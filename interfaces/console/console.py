@@ -60,7 +60,7 @@ class Console:
         if isinstance(self._session, CookieSession):
             routes.append(Route(f"{HOME}/sign-in", self._sign_in, methods=["POST"]))
             routes.append(Route(f"{HOME}/sign-out", self._sign_out, methods=["POST"]))
-        return [*static_routes(), *routes]
+        return [*static_routes(), Route(f"{HOME}/", _home, methods=["GET"]), *routes]
 
     def _seen(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """A page for a known caller; whoever is not known is asked to sign in."""
@@ -129,6 +129,10 @@ class Console:
     def _told(self, status: int, message: str) -> Response:
         frame = frame_of(None, signs_in=self._session.signs_in)
         return self._pages.page("error.html", {**frame, "message": message}, status=status)
+
+
+async def _home(request: Request) -> Response:
+    return RedirectResponse(HOME, status_code=308)
 
 
 def _asked_for(request: Request) -> str:
