@@ -63,7 +63,8 @@ def strip_of(runs: Sequence[Mapping[str, Any]], firings: Sequence[str], now: dat
     days = []
     for number in range(1, DAYS_BACK + DAYS_AHEAD + 1):
         day = midnight + timedelta(days=number)
-        days.append(Day(_x(day, begin), f"{day:%b} {day.day}" if number % 7 == 0 else ""))
+        is_named = number % 7 == 0 and number < DAYS_BACK + DAYS_AHEAD
+        days.append(Day(_x(day, begin), f"{day:%b} {day.day}" if is_named else ""))
     marks = [Mark(_x(_time(_begun(run)), begin), run["status"], _begun(run)) for run in runs]
     marks += [Mark(_x(_time(at), begin), "coming", at) for at in firings]
     return Strip(days, [mark for mark in marks if 0 <= mark.x <= _WIDTH], _x(now, begin))
