@@ -37,7 +37,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            when=_when, left=_left, sum_of=_sum_of, risk=_risk, lasted=_lasted, pretty=_pretty, whom=_whom
+            when=_when, left=_left, number=_number, risk=_risk, lasted=_lasted, pretty=_pretty, whom=_whom
         )
 
     def page(self, name: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
@@ -74,10 +74,10 @@ def _left(moment: str) -> str:
     return "less than a minute left" if seconds > 0 else "just now"
 
 
-def _sum_of(amount: float) -> Markup:
-    """A sum, which the script writes as the reader's language does; without it, with commas."""
-    shown = f"{amount:,.0f}" if amount == int(amount) else f"{amount:,.2f}"
-    return Markup('<data value="{0}" title="{0}">{1}</data>').format(amount, shown)
+def _number(value: float) -> Markup:
+    """A number, which the script writes as the reader's language does; without it, with commas."""
+    shown = f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+    return Markup('<data value="{0}" title="{0}">{1}</data>').format(value, shown)
 
 
 def _lasted(milliseconds: float) -> str:

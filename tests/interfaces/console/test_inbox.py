@@ -49,6 +49,15 @@ async def test_after_several_decisions_the_inbox_no_longer_has_them(running: Ser
     assert shown.text.count("opp-1</a>: approved") == 2
 
 
+async def test_a_row_tells_the_deal_beside_the_subject_and_its_risk_is_a_number(running: Service) -> None:
+    async with running.client() as asking, visitor(running) as ada:
+        await asking.post(APPROVALS, json={**DEAL, "riskScore": 0.875, "subject": "Acme"})
+        await running.caught_up()
+        shown = (await ada.get("/console")).text
+    assert '">Acme</a> <span class="dim">opp-1</span></td>' in shown
+    assert '<data value="0.875" title="0.875">' in shown
+
+
 async def test_what_came_of_a_hundred_fits_into_the_head_that_a_gateway_takes(running: Service) -> None:
     async with running.client() as asking, visitor(running) as ada:
         made = [(await asking.post(APPROVALS, json=DEAL)).json() for _ in range(100)]
