@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from application.approval_commands import ApproveApproval, RejectApproval
+from application.event_log import BEGINNING, number_of
 from application.people import PeopleLookup
 from application.ports import Clock
 from domain.approval import ANYONE
@@ -29,6 +31,8 @@ from projections.projection import document_of
 
 _AT_ONCE = 16
 _STATUSES = ("pending", "approved", "rejected", "withdrawn", "expired")
+
+log = structlog.get_logger(__name__)
 
 
 class InboxRoutes:
@@ -88,15 +92,17 @@ class InboxRoutes:
         """
         body = await read_body(request, DecisionsRequest)
         meta = caused_by(request, caller)
-        places = asyncio.Semaphore(_AT_ONCE)
+        places, positions = asyncio.Semaphore(_AT_ONCE), [BEGINNING]
 
         async def outcome(number: int, decision: OneDecision) -> Mapping[str, Any]:
             async with places:
                 try:
                     own = derived_id("decision", meta.command_id, str(number))
-                    return await self._decided(
+                    told, position = await self._decided(
                         msgspec.structs.replace(meta, command_id=own), caller, decision
                     )
+                    positions.append(position)
+                    return told
                 except Refusal as refusal:
                     return _refused(decision, status_of(refusal), refusal)
                 except Failure as failure:
@@ -108,11 +114,22 @@ class InboxRoutes:
         outcomes = await asyncio.gather(
             *(outcome(number, decision) for number, decision in enumerate(body.decisions))
         )
-        store = self._service.store
-        position = await store.head(store.partition_of(caller.tenant))
+        position = await self._head(caller) or max(positions, key=lambda each: number_of(each) or 0)
         return json_response({"outcomes": outcomes}, headers={"X-Position": position})
 
-    async def _decided(self, meta: Metadata, caller: Caller, decision: OneDecision) -> Mapping[str, Any]:
+    async def _head(self, caller: Caller) -> str | None:
+        """None where the store has gone meanwhile: what came of the decisions is told all the same."""
+        store = self._service.store
+        try:
+            return await store.head(store.partition_of(caller.tenant))
+        except Failure as failure:
+            log.warning("head_unknown", error=str(failure))
+            return None
+
+    async def _decided(
+        self, meta: Metadata, caller: Caller, decision: OneDecision
+    ) -> tuple[Mapping[str, Any], str]:
+        """What came of a decision, and the position behind it."""
         if not is_uuid(decision.approval_id):
             raise missing(decision.approval_id)
         approval_id = decision.approval_id.lower()
@@ -121,12 +138,13 @@ class InboxRoutes:
             kind(meta=meta, approval_id=approval_id, ballot=ballot_of(decision, caller))
         )
         events = await self._service.store.events_of(committed)
-        return {
+        told = {
             "approvalId": approval_id,
             "status": 200,
             "etag": command_headers(committed.version, committed.position)["ETag"],
             "approval": msgspec.Raw(document_of(self._approvals, approval_id, events)),
         }
+        return told, committed.position
 
     async def _waiting_for(self, caller: Caller, person: str) -> dict[str, Any]:
         """What waits for somebody: themselves, their groups and roles, and those for whom they decide."""

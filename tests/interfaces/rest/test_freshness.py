@@ -10,6 +10,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
+from domain.errors import StoreUnavailable
 from interfaces.rest.freshness import LONGEST_WAIT_SECONDS, WAIT_SECONDS, wait_of
 from tests.harness import OTHER_TENANT, SYSTEM_TENANT, Service, service, settings_in
 from tests.interfaces.slow_documents import SlowDocuments
@@ -67,6 +68,22 @@ async def test_what_several_decisions_did_is_read_and_who_was_faster_with_anothe
         assert refused.json()["outcomes"][0]["status"] == 409
         left = await client.get(f"{APPROVALS}/{ids[2]}", headers=not_before(refused))
         assert left.json()["decidedBy"] == "bob"
+
+
+async def test_decisions_are_told_though_the_log_went_away_behind_them(
+    behind_gateway: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(partition: str) -> str:
+        raise StoreUnavailable("gone")
+
+    async with behind_gateway.client() as client:
+        id = (await client.post(APPROVALS, json=DEAL)).json()["id"]
+        monkeypatch.setattr(behind_gateway.container.stores.event_store, "head", away)
+        decision = {"approvalId": id, "decision": "approve", "decidedBy": "ada"}
+        answer = await client.post(f"{APPROVALS}/decisions", json={"decisions": [decision]})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["outcomes"][0]["approval"]["status"] == "approved"
+    assert answer.headers["x-position"].startswith("log-2-"), "behind what was decided"
 
 
 async def test_what_has_not_come_in_time_is_not_yet(unprojected: Service) -> None:
