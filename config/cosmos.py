@@ -1,7 +1,8 @@
-"""Opens documents and positions in Cosmos DB, waiting for the account where it is away."""
+"""Opens what is in Cosmos DB, waiting for the account where it is away."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from typing import TypeVar
 
 import structlog
 from tenacity import (
@@ -16,10 +17,16 @@ from config.sections import Settings
 from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
 from infrastructure.cosmos.checkpoints import CosmosCheckpoints
+from infrastructure.cosmos.containers import CosmosContainers
 from infrastructure.cosmos.database import CosmosDatabase, Unusable
 from infrastructure.cosmos.documents import CosmosDocuments
 from infrastructure.cosmos.observing import Observe
 from projections.ports import Container
+
+EVENTS = "workflow_events"
+"""The log's container."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +45,38 @@ async def open_cosmos(
         StoreUnavailable: the account stayed away longer than the settings allow.
         CannotStart: it does not let us in, or a container does not fit.
     """
+
+    async def attempt() -> tuple[CosmosDocuments, CosmosCheckpoints]:
+        async with AsyncExitStack() as attempted:
+            opened = await _open(settings, [] if as_they_are else containers, attempted, observe)
+            stack.push_async_callback(attempted.pop_all().aclose)
+            return opened
+
+    return await _waiting(settings, attempt)
+
+
+async def require_cosmos_log(settings: Settings) -> None:
+    """See that the log is there, for what must not make one: in a database whose name is misspelt every
+    document would be found to be missing, and nothing to be wrong.
+
+    Raises:
+        StoreUnavailable: the account stayed away longer than the settings allow.
+        CannotStart: it does not let us in, or there is no log.
+    """
+
+    async def attempt() -> bool:
+        async with AsyncExitStack() as stack:
+            database = await open_database(settings, stack, lambda *_: None, as_it_is=True)
+            return await CosmosContainers(database).exists(EVENTS)
+
+    if not await _waiting(settings, attempt):
+        raise CannotStart(
+            f"there is no log in the database {settings.cosmos_db.database_id}: no service has been at work"
+            " there"
+        )
+
+
+async def _waiting(settings: Settings, attempt: Callable[[], Awaitable[T]]) -> T:
     timeout_seconds = settings.storage.startup_timeout_seconds
 
     def note(state: RetryCallState) -> None:
@@ -48,12 +87,6 @@ async def open_cosmos(
             gives_up_after_seconds=timeout_seconds,
             error=str(state.outcome.exception() if state.outcome else None),
         )
-
-    async def attempt() -> tuple[CosmosDocuments, CosmosCheckpoints]:
-        async with AsyncExitStack() as attempted:
-            opened = await _open(settings, [] if as_they_are else containers, attempted, observe)
-            stack.push_async_callback(attempted.pop_all().aclose)
-            return opened
 
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(StoreUnavailable),
@@ -70,17 +103,30 @@ async def open_cosmos(
         raise StoreUnavailable(f"the documents stayed away for {timeout_seconds:g} s: {error}") from error
 
 
-async def _open(
-    settings: Settings, containers: Sequence[Container], stack: AsyncExitStack, observe: Observe
-) -> tuple[CosmosDocuments, CosmosCheckpoints]:
+async def open_database(
+    settings: Settings, stack: AsyncExitStack, observe: Observe, *, as_it_is: bool = False
+) -> CosmosDatabase:
+    """The database; ``stack`` closes it again. ``as_it_is``: it is not made.
+
+    Raises:
+        StoreUnavailable: the account is away.
+        Unusable: it does not let us in, or there is no such database.
+    """
     cosmos = settings.cosmos_db
     database = CosmosDatabase(
         str(cosmos.endpoint), cosmos.key.get_secret_value(), cosmos.database_id, observe=observe
     )
     stack.push_async_callback(database.close)
-    await database.open()
+    await database.open(as_it_is=as_it_is)
+    return database
+
+
+async def _open(
+    settings: Settings, containers: Sequence[Container], stack: AsyncExitStack, observe: Observe
+) -> tuple[CosmosDocuments, CosmosCheckpoints]:
+    database = await open_database(settings, stack, observe)
     documents = CosmosDocuments(database)
-    positions = CosmosCheckpoints(database, cosmos.containers.positions)
+    positions = CosmosCheckpoints(database, settings.cosmos_db.containers.positions)
     await positions.create()
     for missing in await documents.missing(containers):
         # A container that somebody has deleted comes back with all its documents. The position goes

@@ -18,10 +18,11 @@ from application.policies.task_leases import TaskLeaseTimers
 from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
 from config.audit_stores import AuditSources, AuditStores
+from config.cosmos import EVENTS, open_database, require_cosmos_log
 from config.privacy import PersonalParts, open_personal
 from config.sections import Settings
 from config.start import CannotStart, first_line
-from config.stores import Stores, open_log, store_over
+from config.stores import Stores, open_log, store_over, unobserved
 from infrastructure.cosmos import personal_keys, snapshots
 from infrastructure.cosmos.anchor_book import CosmosAnchorBook
 from infrastructure.cosmos.audit_index import CosmosAuditIndex
@@ -42,7 +43,6 @@ from interfaces.ids import new_id
 from interfaces.scheduling.timers import TimerLoop
 from projections.ports import Checkpoints, MendableDocuments
 
-EVENTS = "workflow_events"
 COORDINATION = "workflow_coordination"
 KEYS = "workflow_keys"
 SNAPSHOTS = "workflow_snapshots"
@@ -68,7 +68,7 @@ async def open_cosmos_stores(
         StoreUnavailable: it is away.
     """
     try:
-        database = await _open_database(settings, stack, observe)
+        database = await open_database(settings, stack, observe)
         leases = CosmosLeases(database, COORDINATION)
         await leases.create()
         personal = await open_personal(settings, stack)
@@ -120,21 +120,24 @@ async def open_cosmos_audit(settings: Settings, stack: AsyncExitStack) -> AuditS
     """The log as it is stored, which is its own index.
 
     Raises:
+        CannotStart: there is no log.
         StoreUnavailable: the account is away.
     """
-
-    def unobserved(container: str, operation: str, charge: float, seconds: float) -> None: ...
-
-    return _audit_sources(await _open_database(settings, stack, unobserved))
+    await require_cosmos_log(settings)
+    return _audit_sources(await open_database(settings, stack, unobserved, as_it_is=True))
 
 
 async def open_cosmos_keys(settings: Settings, stack: AsyncExitStack) -> CosmosPersonalKeys:
     """The personal keys beside the log.
 
     Raises:
+        CannotStart: the container does not fit.
         StoreUnavailable: the account is away.
     """
-    return CosmosPersonalKeys(await _container(settings, KEYS, personal_keys.POLICY, stack))
+    try:
+        return CosmosPersonalKeys(await _container(settings, KEYS, personal_keys.POLICY, stack))
+    except Unusable as error:
+        raise CannotStart(f"the personal keys are of no use: {first_line(error)}") from error
 
 
 def _audit_sources(database: CosmosDatabase) -> AuditSources:
@@ -149,16 +152,6 @@ def _log_settings(settings: Settings) -> dict[str, str]:
         database=cosmos.database_id,
         container=EVENTS,
     )
-
-
-async def _open_database(settings: Settings, stack: AsyncExitStack, observe: Observe) -> CosmosDatabase:
-    cosmos = settings.cosmos_db
-    database = CosmosDatabase(
-        str(cosmos.endpoint), cosmos.key.get_secret_value(), cosmos.database_id, observe=observe
-    )
-    stack.push_async_callback(database.close)
-    await database.open()
-    return database
 
 
 async def _container(

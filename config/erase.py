@@ -39,7 +39,7 @@ async def erase(
 
     async with AsyncExitStack() as stack:
         try:
-            require_log(settings)
+            await require_log(settings)
             personal = await open_personal(settings, stack, as_they_are=True)
             sources = await open_audit_for_reading(settings, stack)
             store = await open_log_beside(settings, stack, personal)

@@ -114,8 +114,8 @@ async def open_beside(
         CannotStart: a store is of no use, or stayed away longer than the settings allow.
     """
     try:
-        if as_they_are:
-            require_log(settings)
+        if as_they_are or settings.storage.is_in_cosmos:
+            await require_log(settings)
         personal = await open_personal(settings, stack, as_they_are=as_they_are)
         event_store = await open_log_beside(settings, stack, personal)
         if settings.cosmos_db.endpoint:
@@ -138,13 +138,18 @@ async def open_beside(
         raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
 
 
-def require_log(settings: Settings) -> None:
-    """See that a log in a file is there, for what must not make one.
+async def require_log(settings: Settings) -> None:
+    """See that a log is there, for what must not make one; one in PostgreSQL is looked for as it is opened.
 
     Raises:
         CannotStart: it is not.
+        StoreUnavailable: that cannot be told.
     """
-    if not settings.storage.is_shared:
+    if settings.storage.is_in_cosmos:
+        from config.cosmos import require_cosmos_log
+
+        await require_cosmos_log(settings)
+    elif not settings.storage.is_shared:
         url = settings.storage.effective_event_store_url.get_secret_value()
         _require_file(Path(url.removeprefix("sqlite:///")))
 

@@ -8,7 +8,11 @@ from typing import Any, TypeVar
 
 import anyio
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
-from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
+from azure.cosmos.exceptions import (
+    CosmosHttpResponseError,
+    CosmosResourceExistsError,
+    CosmosResourceNotFoundError,
+)
 from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay
 
 from domain.errors import StoreUnavailable
@@ -31,7 +35,7 @@ class Unusable(Exception):
 
 
 class CosmosDatabase:
-    """A database of an account, made if it is absent."""
+    """A database of an account."""
 
     def __init__(self, endpoint: str, key: str, database_id: str, *, observe: Observe) -> None:
         self._client = CosmosClient(
@@ -55,17 +59,17 @@ class CosmosDatabase:
         """The SDK's view of it, for making containers."""
         return self._client.get_database_client(self._database_id)
 
-    async def open(self) -> None:
-        """Connect, and make the database if it is absent.
+    async def open(self, *, as_it_is: bool = False) -> None:
+        """Connect, and make the database if it is absent, but for ``as_it_is``.
 
         Raises:
             StoreUnavailable: the account does not answer.
-            Unusable: it does not let us in.
+            Unusable: it does not let us in, or there is no such database, and none is to be made.
         """
         try:
             with failures_translated("account"):
                 await self._client.__aenter__()
-            await self.call("account", "open", self._make)
+            await self.call("account", "open", self._look if as_it_is else self._make)
         except StoreUnavailable as error:
             refusal = error.__cause__
             if isinstance(refusal, CosmosHttpResponseError) and refusal.status_code in (401, 403):
@@ -76,6 +80,12 @@ class CosmosDatabase:
         """Another instance may make it at the same moment."""
         with suppress(CosmosResourceExistsError):
             await self._client.create_database_if_not_exists(self._database_id)
+
+    async def _look(self) -> None:
+        try:
+            await self.proxy.read()
+        except CosmosResourceNotFoundError as error:
+            raise Unusable(f"there is no database {self._database_id}") from error
 
     async def close(self) -> None:
         """Close every connection."""
