@@ -2,8 +2,11 @@
 
 import base64
 import binascii
+from typing import Annotated
 
 import msgspec
+
+_LARGEST = 2**63 - 1
 
 
 class Line(msgspec.Struct, rename="camel"):
@@ -17,7 +20,7 @@ class Line(msgspec.Struct, rename="camel"):
     leaf: str = ""
     previous: str = ""
     stream: str = ""
-    version: int = 0
+    version: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)] = 0
     topic: str = ""
     state: str | None = None
     state_base64: str | None = None
@@ -34,7 +37,7 @@ def read_line(text: bytes) -> Line | None:
     """A line; none where it is none."""
     try:
         return _line.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

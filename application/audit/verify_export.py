@@ -191,6 +191,9 @@ class _Walk:
             self._report.withheld += 1
             if line.archive is not None:
                 self._report.archived[line.archive] = self._report.archived.get(line.archive, 0) + 1
+            if bytes(line.event) or state_of(line) is not None:
+                what = f"{named(line)} has a hash alone, and yet its content is shown: nothing proves that"
+                self._add("shown_otherwise", what, line)
             return stated, True
         state = state_of(line)
         if state is None:
@@ -212,7 +215,10 @@ class _Walk:
         if told is None:
             return
         expected = msgspec.json.decode(msgspec.json.encode(told))
-        shown = msgspec.json.decode(line.event)
+        try:
+            shown = msgspec.json.decode(line.event)
+        except RecursionError:
+            shown = None
         if not isinstance(shown, dict):
             shown = {}
         is_of_this_release = expected["schemaVersion"] == shown.get("schemaVersion")

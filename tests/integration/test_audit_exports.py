@@ -229,6 +229,26 @@ def _begun_later(lines: Lines) -> None:
     line["leaf"] = leaf_of(line["stream"], line["version"], line["topic"], line["state"].encode()).hex()
 
 
+def _shown_beside_a_hash(lines: Lines) -> None:
+    """As of an event that a filter leaves out, or that is archived."""
+    kept = {name: lines[14][name] for name in ("number", "leaf", "hash", "event")}
+    lines[14] = {"kind": "leaf", **kept}
+    _shown_otherwise(lines)
+
+
+def _shown_too_deep(lines: Lines) -> None:
+    for _ in range(900):
+        lines[14]["event"]["data"] = [lines[14]["event"]["data"]]
+
+
+def _no_version(lines: Lines) -> None:
+    lines[14]["version"] = -1
+
+
+def _no_version_that_is_stored(lines: Lines) -> None:
+    lines[14]["version"] = 2**64
+
+
 def _added_behind(lines: Lines) -> None:
     lines.append(dict(lines[14]))
 
@@ -250,6 +270,10 @@ def _added_behind(lines: Lines) -> None:
         (_truncated_and_said_so, ["bad_signature"]),
         (_shown_otherwise, ["shown_otherwise"]),
         (_shown_by_another, ["shown_otherwise"]),
+        (_shown_beside_a_hash, ["shown_otherwise"]),
+        (_shown_too_deep, ["shown_otherwise"]),
+        (_no_version, ["unreadable", "deleted"]),
+        (_no_version_that_is_stored, ["unreadable", "deleted"]),
         (_begun_otherwise, ["chain_broken", "chain_broken"]),
         (_begun_later, ["chain_broken"]),
         (_added_behind, ["inserted"]),
