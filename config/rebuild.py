@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import click
+import msgspec
 
 import domain
 import projections
@@ -178,7 +179,7 @@ async def begin(
     """Where somebody left off who built the same, unless it was out of another log."""
     containers = [each.container for each in chosen]
     found = await site.begin(containers, recipe)
-    begun = _earliest(list(found.values()))
+    begun = earliest(list(found.values()))
     if begun is None:
         return None
     for partition, position in begun.positions.items():
@@ -188,12 +189,23 @@ async def begin(
     return begun
 
 
-def _earliest(found: Sequence[Progress | None]) -> Progress | None:
-    """What comes again changes nothing; so all go on from where the last of them is."""
+def earliest(found: Sequence[Progress | None]) -> Progress | None:
+    """What comes again changes nothing; so all go on, in each partition, from where the last of them is."""
     begun = [progress for progress in found if progress is not None]
-    if len(begun) < len(found):
+    if not begun or len(begun) < len(found):
         return None
-    return min(begun, key=lambda progress: progress.handled)
+    everywhere = set.intersection(*(set(progress.positions) for progress in begun))
+    return msgspec.structs.replace(
+        min(begun, key=lambda progress: progress.handled),
+        positions={
+            partition: min((progress.positions[partition] for progress in begun), key=_number)
+            for partition in everywhere
+        },
+    )
+
+
+def _number(position: str) -> int:
+    return number_of(position) or 0
 
 
 def recipe_now() -> str:
