@@ -80,6 +80,16 @@ def test_the_contract_goes_through_and_the_inside_does_not(client: httpx.Client)
     assert client.get("/").status_code == 404
 
 
+def test_the_console_goes_through_with_its_forms_and_no_others(client: httpx.Client) -> None:
+    page = client.get("/console")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert client.get("/console/static/console.css").status_code == 200
+    form = {"do": "delegate", "to": "bob", "key": "k"}
+    for origin, status in ((str(client.base_url), 400), ("http://elsewhere.example", 403)):
+        sent = client.post("/console/delegations", data=form, headers={"Origin": origin})
+        assert sent.status_code == status, sent.text
+
+
 def test_faults_are_told_as_the_service_tells_them(
     client: httpx.Client, instances: list[ServiceProcess]
 ) -> None:
