@@ -71,7 +71,7 @@ class NdjsonAnchorFile:
             for line in lines:
                 try:
                     anchor = _anchor.decode(line)
-                except msgspec.MsgspecError:
+                except (msgspec.MsgspecError, UnicodeDecodeError):
                     continue
                 known = found.get(anchor.tenant_id)
                 if known is None or known.sequence < anchor.sequence:
