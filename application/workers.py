@@ -29,8 +29,7 @@ class Workers(Generic[T, R]):
     itself. Its place is taken until it ends, so that a store which is frozen costs no more than a fast one.
 
     ``together`` gives each call its own answer, in their order; an answer that is an exception is raised to
-    that caller alone. ``on_answers`` is told of the calls and
-    their answers before the callers are.
+    that caller alone. ``on_answers`` is told of the calls and their answers before the callers are.
     """
 
     def __init__(

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
 
 import anyio
 import msgspec
@@ -35,11 +34,9 @@ WORTH_EVENTS = 100_000
 """From here on: a process takes the time of some 25,000 events to be at work."""
 
 MOST = 4
-"""Processes that fold; one that writes does not keep up with more."""
+"""Processes that fold, each with a connection to the log; more than two were not measured."""
 
 _ENDS_SECONDS = 5.0
-
-T = TypeVar("T")
 
 
 class _Failed(msgspec.Struct, frozen=True, tag=True):
@@ -169,7 +166,7 @@ def _fold(connection: Connection, task: _Task) -> None:
     try:
         with without_collections():
             anyio.run(_answers, connection, task, backend_options={"use_uvloop": True})
-    except (EOFError, KeyboardInterrupt):
+    except (EOFError, ConnectionError, KeyboardInterrupt):
         pass
     except (Failure, CannotStart) as failure:
         connection.send_bytes(_encode(_Failed(str(failure))))

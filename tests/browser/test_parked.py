@@ -109,6 +109,7 @@ def test_one_is_requeued_and_comes_back_while_nothing_was_mended(
     page.get_by_role("heading", name="Parked messages").wait_for()
     expect(page.get_by_role("link", name="hitl.approval.requested")).to_have_count(1)
     assert before is not None
+    assert link.get_attribute("href") != before, "it was parked anew"
 
 
 def test_nonsense_is_refused_and_so_is_whoever_is_no_operator_of_the_system_tenant(

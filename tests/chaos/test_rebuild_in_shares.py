@@ -12,7 +12,7 @@ import pytest
 from tests.chaos.decisions import Answered, decide_a_bit_of_everything, in_thread
 from tests.chaos.test_rebuild import dump
 from tests.chaos.test_rebuild_beside import SLOWED, damage, damaged
-from tests.harness import TENANT, ServiceProcess, eventually, run_command, run_module
+from tests.harness import TENANT, ServiceProcess, eventually, run_command, run_module, start_module
 
 DECIDER = "ann"
 COMMENT = "quite fine by me"
@@ -78,8 +78,15 @@ async def before(service: ServiceProcess) -> dict[str, list[tuple[Any, ...]]]:
 async def test_several_processes_make_the_documents_of_one(
     service: ServiceProcess, before: dict[str, list[tuple[Any, ...]]]
 ) -> None:
-    told = await in_thread(lambda: rebuilt("never", service.data_dir))
-    assert told.returncode == 0, told.stderr
+    process = start_module(SLOWED, "never", "rebuild", DATA_DIR=str(service.data_dir), IN_SHARES="yes")
+
+    async def two_fold() -> bool:
+        return len(folding(service.data_dir)) >= 2
+
+    await eventually(two_fold)
+    _, told = await in_thread(process.communicate)
+    assert process.returncode == 0, told
+    assert folding(service.data_dir) == []
     assert dump(service.data_dir) == before
 
 
