@@ -6,7 +6,8 @@ log is folded by several processes, each with a share of the streams; one writes
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Protocol
 
@@ -125,31 +126,42 @@ class Builder:
     ) -> None:
         written = anyio.Event()
         written.set()
-        async for folded in self._batches(folders, until):
-            made = together([each.made for each in folded])
-            progress = await self._progress()
-            await written.wait()
-            remade: Made = {}
-            if folded[0].has_erasures:
-                remade = together(await asyncio.gather(*(folder.remade() for folder in folders)))
-            written = anyio.Event()
-            writing.start_soon(self._write, made, progress, remade, written)
+        async with aclosing(self._batches(folders, until)) as batches:
+            async for folded in batches:
+                made = together([each.made for each in folded])
+                progress = await self._progress()
+                await written.wait()
+                remade: Made = {}
+                if folded[0].has_erasures:
+                    remade = together(await asyncio.gather(*(folder.remade() for folder in folders)))
+                written = anyio.Event()
+                writing.start_soon(self._write, made, progress, remade, written)
 
     async def _batches(
         self, folders: Sequence[Folding], until: Mapping[str, int] | None
-    ) -> AsyncIterator[Sequence[Folded]]:
-        """What all shares make of each batch, one partition after the other."""
+    ) -> AsyncGenerator[Sequence[Folded]]:
+        """What all shares make of each batch, one partition after the other. They are at the next one by
+        then, unless there is something to be ``remade`` first."""
         for partition in await self._log.partitions() if until is None else until:
             last = None if until is None else until[partition]
-            while True:
-                stretch = Stretch(partition, self._positions.get(partition), self._batch_size, last)
-                parts = await asyncio.gather(*(folder.fold(stretch) for folder in folders))
-                folded = [part for part in parts if part is not None]
-                if not folded:
-                    break
-                self._positions[partition] = folded[0].position
-                self._handled += folded[0].passed
-                yield folded
+            asked = self._asked(folders, partition, last)
+            try:
+                while folded := [part for part in await asked if part is not None]:
+                    self._positions[partition] = folded[0].position
+                    self._handled += folded[0].passed
+                    if folded[0].has_erasures:
+                        yield folded
+                    asked = self._asked(folders, partition, last)
+                    if not folded[0].has_erasures:
+                        yield folded
+            finally:
+                asked.cancel()
+
+    def _asked(
+        self, folders: Sequence[Folding], partition: str, last: int | None
+    ) -> asyncio.Future[list[Folded | None]]:
+        stretch = Stretch(partition, self._positions.get(partition), self._batch_size, last)
+        return asyncio.gather(*(folder.fold(stretch) for folder in folders))
 
     async def _write(self, made: Made, progress: Progress, remade: Made, written: anyio.Event) -> None:
         await self._site.write(made, progress, remade)

@@ -20,6 +20,9 @@ from projections.projection import Key, Projection, State, decoded, follow
 from projections.remaking import states_of
 from projections.size_limit import encoded_within_limit
 
+UNWRITTEN = 2
+"""Batches: one is being written, and one waits for it, while the next is folded."""
+
 _KEPT = 5_000
 """Documents of a container that are kept decoded, twice over: some 10 KB each."""
 
@@ -105,8 +108,8 @@ class Folding(Protocol):
     """Folds a share, here or elsewhere."""
 
     async def fold(self, stretch: Stretch) -> Folded | None:
-        """The next batch; nothing where there are no more events. What the one before the last came to is
-        written by then."""
+        """The next batch; nothing where there are no more events. What the last :data:`UNWRITTEN` came to may
+        not be written yet."""
         ...
 
     async def remade(self) -> Made:
@@ -188,6 +191,8 @@ class _Fold:
         self._may_be_there = may_be_there
         self._recent: dict[Key, State] = {}
         self._before: dict[Key, State] = {}
+        self._batches = 0
+        """Those of which all documents are in ``_recent``."""
 
     def forget(self) -> None:
         """Have nothing in mind: all of it may be there, and further than we know."""
@@ -264,9 +269,10 @@ class _Fold:
                 self._recent[key] = (document.version, decoded(document.body))
 
     def _let_go(self) -> None:
-        if len(self._recent) > _KEPT:
+        self._batches += 1
+        if len(self._recent) > _KEPT and self._batches >= UNWRITTEN:
             self._may_be_there = True
-            self._before, self._recent = self._recent, {}
+            self._before, self._recent, self._batches = self._recent, {}, 0
 
     def _leave_behind(self, what: str, version: int) -> None:
         """As a follower would: the document stays as it is, and the others go on."""

@@ -80,7 +80,9 @@ class PartitionedLog(ListLog):
 class MemorySite:
     """A place to build in that fails at a given write, with nothing of it written."""
 
-    def __init__(self, fails_at: int | None = None) -> None:
+    def __init__(self, fails_at: int | None = None, *, slowness: int = 1) -> None:
+        self.slowness = slowness
+        """How often others are at work before a write takes effect."""
         self.documents = MemoryDocuments()
         self.progress: Progress | None = None
         self.fails_at = fails_at
@@ -95,7 +97,8 @@ class MemorySite:
         progress: Progress,
         remade: Mapping[str, Sequence[Document]],
     ) -> None:
-        await anyio.lowlevel.checkpoint()
+        for _ in range(self.slowness):
+            await anyio.lowlevel.checkpoint()
         self.writes += 1
         if self.writes == self.fails_at:
             raise OSError("killed")
@@ -198,13 +201,15 @@ def test_a_stream_is_in_one_share_and_an_erasure_in_each(stream: str, of: int) -
     assert all(share.wants(stream, ErasureCarriedOut.TOPIC) for share in shares)
 
 
-@given(logs())
-def test_documents_that_were_let_go_are_read_again(log: list[Recorded]) -> None:
+@given(logs(), st.integers(1, 3), st.sampled_from([1, 40]))
+def test_documents_that_were_let_go_are_read_again_once_they_are_written(
+    log: list[Recorded], batch_size: int, slowness: int
+) -> None:
     kept = folding._KEPT
-    folding._KEPT = 1
+    folding._KEPT = 0
     try:
-        site = MemorySite()
-        anyio.run(builder(ListLog(log), site, batch_size=2).catch_up)
+        site = MemorySite(slowness=slowness)
+        anyio.run(builder(ListLog(log), site, batch_size=batch_size).catch_up)
     finally:
         folding._KEPT = kept
     assert of(site) == alive(log)
