@@ -18,11 +18,12 @@ from eventsourcing.persistence import JSONTranscoder, StoredEvent
 from application.audit.export import Export, ReadsWithKeys
 from application.audit.findings import Report
 from application.audit.ports import Wanted
+from application.audit.shown import Reread
 from application.audit.verify_anchors import check_anchors
 from application.audit.verify_export import NoExport, verify_export
 from application.audit.verify_store import verify_store
 from application.event_log import is_position, number_of
-from application.event_mapper import EventMapper, read_with
+from application.event_mapper import EventMapper, read_around, read_with
 from application.log_copy import Entry
 from config.audit import anchor_file_of, signer_of
 from config.audit_report import tell
@@ -35,7 +36,7 @@ from domain.event import Recorded
 from domain.values import in_utc
 from infrastructure.clock import SystemClock
 from infrastructure.signatures import BadKey, Ed25519Verifier, new_key, verifier_from
-from interfaces.rest.audit import shown_event
+from interfaces.rest.audit import shown_around, shown_event
 
 
 def verify_export_file(
@@ -188,12 +189,16 @@ async def reading(settings: Settings, stack: AsyncExitStack) -> ReadsWithKeys:
     return read
 
 
-def _reread(entry: Entry, keys: Sequence[bytes | None]) -> tuple[Mapping[str, Any] | None, int]:
+def _reread(entry: Entry, keys: Sequence[bytes | None]) -> Reread | None:
+    try:
+        version, around = read_around(_stored(entry))
+    except (ValueError, msgspec.MsgspecError):
+        return None
     try:
         recorded, erased = read_with(_stored(entry), keys)
-        return shown_event(recorded), erased
     except (LookupError, ValueError, msgspec.MsgspecError):
-        return None, 0
+        return Reread(shown_around(around, entry.topic, version), stored_at=version)
+    return Reread(shown_event(recorded), stored_at=version, erased=erased)
 
 
 def _stored(entry: Entry) -> StoredEvent:

@@ -25,6 +25,7 @@ class Line(msgspec.Struct, rename="camel"):
     stream: str = ""
     version: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)] = 0
     topic: str = ""
+    position: str | int = ""
     state: str | None = None
     state_base64: str | None = None
     archive: str | None = None

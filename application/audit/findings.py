@@ -44,10 +44,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ren
 class Report:
     """All that was found. ``notes`` are no faults: what could not be checked, and why."""
 
-    def __init__(self) -> None:
+    def __init__(self, told_alone: tuple[str, ...] = ()) -> None:
+        self.told_alone = told_alone
+        """What is told along with the proof, and is never proved itself."""
         self.findings: list[Finding] = []
         self.more = 0
         self.notes: list[str] = []
+        self.unproven: list[str] = []
+        """What is shown, and follows from no hash or signature."""
+        self.more_unproven = 0
         self.events = 0
         self.withheld = 0
         """Events of which the hash alone was told."""
@@ -61,6 +66,13 @@ class Report:
     def is_sound(self) -> bool:
         """Whether nothing was found."""
         return not self.findings
+
+    def add_unproven(self, what: str) -> None:
+        """Tell of something that is shown of an event without a proof."""
+        if len(self.unproven) < MOST_NAMED:
+            self.unproven.append(what)
+        else:
+            self.more_unproven += 1
 
     def note_archives(self) -> None:
         """Say which archives are to be looked at too."""

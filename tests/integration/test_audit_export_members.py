@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from domain.event import event_id
 from tests.audit_trail import AuditedLog, audited_log, kinds, lines_of, stream, verify_file, write_lines
 from tests.builders import TENANT
 
@@ -75,3 +76,77 @@ async def test_a_line_with_a_hash_alone_shows_nothing_else(exported: Exported) -
 
 async def test_an_export_that_was_written_anew_with_other_spaces_is_as_sound(exported: Exported) -> None:
     assert exported.verified_with(5, b'"kind":"event"', b' "kind" : "event" ')["sound"]
+
+
+def _version(version: object) -> Any:
+    def change(line: dict[str, Any]) -> None:
+        line["event"]["schemaVersion"] = version
+
+    return change
+
+
+def _another_position(line: dict[str, Any]) -> None:
+    line["position"] = f"log-{int(line['position'].split('-')[1]) + 1}-000000000000"
+
+
+def _an_earlier_position(line: dict[str, Any]) -> None:
+    _, _, event = line["position"].split("-")
+    line["position"] = f"log-1-{event}"
+
+
+def _a_later_position(line: dict[str, Any]) -> None:
+    _, _, event = line["position"].split("-")
+    line["position"] = f"log-99-{event}"
+
+
+def _true_for_one(line: dict[str, Any]) -> None:
+    line["event"]["version"] = float(line["event"]["version"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(_version(version) for version in (0, -1, True, "1", None, 1.0)),
+        *(_another_position, _an_earlier_position, _a_later_position, _true_for_one),
+    ],
+)
+async def test_what_is_shown_beside_what_is_hashed_is_held_against_it(
+    exported: Exported, change: Any
+) -> None:
+    change(exported.lines[5])
+    assert set(kinds(exported.verified())) == {"shown_otherwise"}
+
+
+async def test_a_header_that_tells_of_more_events_than_the_head_is_found(exported: Exported) -> None:
+    exported.lines[0]["number"] += 1
+    assert kinds(exported.verified()) == ["shown_otherwise"]
+
+
+async def test_data_in_the_form_of_another_release_are_not_said_to_be_proved(exported: Exported) -> None:
+    event = exported.lines[5]["event"]
+    event["schemaVersion"] = 99
+    event["data"] |= {"text": "something else", "more": 1}
+    told = exported.verified()
+    assert told["sound"]
+    assert told["unproven"] == [f"event 5 ({stream(TENANT, 1)} 5): data.more, data.text, schemaVersion"]
+    event["actor"] = "eve"
+    assert kinds(exported.verified()) == ["shown_otherwise"]
+
+
+async def test_an_event_that_this_release_does_not_know_is_proved_but_for_its_data(
+    tmp_path: Path,
+) -> None:
+    async with audited_log(tmp_path) as log:
+        log.append((f"{TENANT}/1", 2))
+        log.sql("UPDATE EVENTS SET state = replace(state, '\"v\":1', '\"v\":9') WHERE originator_version = 2")
+        await log.index()
+        it = Exported(log, await log.export())
+        it.lines[2]["event"] = dict(it.lines[1]["event"], version=2, schemaVersion=9)
+        assert kinds(it.verified()) == ["shown_otherwise"], "its id, time and actor are another's"
+        around = {"eventId": "", "timestamp": "2026-11-22T22:10:07.123Z", "actor": "service:crm"}
+        it.lines[2]["event"] |= around | {"commandId": "c-1-2"}
+        assert kinds(it.verified()) == ["shown_otherwise"], "its id is none"
+        it.lines[2]["event"]["eventId"] = str(event_id(stream(TENANT, 1), 2))
+        told = it.verified()
+        assert told["sound"], told
+        assert told["unproven"] == [f"event 2 ({stream(TENANT, 1)} 2): data, schemaVersion"]
