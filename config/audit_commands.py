@@ -50,7 +50,7 @@ def verify_export_file(
     keys = public_keys_in(public_keys)
     if anchors and not keys:
         raise CannotStart("--anchors prove nothing without the --public-key that they are signed with")
-    anchored = chain.from_iterable(map(_lines_of, anchors))
+    anchored = chain.from_iterable(map(_lines_of, anchor_files(anchors))) if anchors else None
     size = max(1, file.stat().st_size) if file.is_file() else 1
     with _bar("verifying", size, hidden=as_json) as seen:
         try:
@@ -77,16 +77,18 @@ async def verify_live(
     if files and not keys:
         raise CannotStart("anchors prove nothing without the --public-key that they are signed with")
     if not files:
-        report.notes.append(
+        report.warnings.append(
             "no anchors are given: who could change the index too could have changed anything"
         )
     async with AsyncExitStack() as stack:
         stores = await open_audit_for_reading(settings, stack)
-        known = check_anchors(chain.from_iterable(map(_lines_of, files)), keys, report)
+        known = check_anchors(chain.from_iterable(map(_lines_of, anchor_files(files))), keys, report)
         try:
             total = sum(head.number for head in await stores.index.heads())
             with _bar("verifying", max(1, total), hidden=as_json) as seen:
                 await verify_store(stores.log, stores.index, known, report, seen)
+            if files:
+                report.warn_of_no_anchors(report.heads, known)
         except StoreUnavailable as error:
             raise CannotStart(f"the event store cannot be read: {first_line(error)}") from error
     return tell(report, as_json=as_json)
@@ -203,6 +205,19 @@ def _reread(entry: Entry, keys: Sequence[bytes | None]) -> Reread | None:
 
 def _stored(entry: Entry) -> StoredEvent:
     return StoredEvent(entry.stream, entry.version, entry.topic, entry.state)
+
+
+def anchor_files(given: Sequence[Path]) -> Iterator[Path]:
+    """The files that are given, and those in folders that are.
+
+    Raises:
+        CannotStart: a folder cannot be read.
+    """
+    for path in given:
+        try:
+            yield from sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+        except OSError as error:
+            raise CannotStart(f"{path}: {error.strerror}") from error
 
 
 def public_keys_in(files: Sequence[Path]) -> dict[str, Ed25519Verifier]:

@@ -34,6 +34,7 @@ def _as_json(report: Report) -> dict[str, object]:
         "findings": report.findings,
         "more": report.more,
         "notes": report.notes,
+        "warnings": report.warnings,
         "toldAlone": report.told_alone,
         "unproven": report.unproven,
         "moreUnproven": report.more_unproven,
@@ -60,6 +61,8 @@ def _as_text(report: Report) -> None:
     click.echo(f"checked {report.events} events{withheld} of {tenants}, along {report.anchors} anchors")
     if report.told_alone:
         click.echo(f"told, and proven by nothing: {'; '.join(report.told_alone)}")
+    for warning in report.warnings:
+        click.echo(f"WARNING: {warning}")
     if not report.is_sound:
         click.echo(f"NOT SOUND: {len(report.findings) + report.more} found")
     elif unproven:

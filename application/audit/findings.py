@@ -1,6 +1,6 @@
 """What a verification finds, and the chain as it is walked past the anchors."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -28,6 +28,8 @@ Kind = Literal[
 MOST_NAMED = 1_000
 """Findings that are told one by one; the rest is counted."""
 
+_TENANTS_NAMED = 20
+
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """Something that is not as it was written."""
@@ -50,6 +52,8 @@ class Report:
         self.findings: list[Finding] = []
         self.more = 0
         self.notes: list[str] = []
+        self.warnings: list[str] = []
+        """What takes most of its worth from the verification."""
         self.unproven: list[str] = []
         """What is shown, and follows from no hash or signature."""
         self.more_unproven = 0
@@ -73,6 +77,18 @@ class Report:
             self.unproven.append(what)
         else:
             self.more_unproven += 1
+
+    def warn_of_no_anchors(self, tenants: Collection[str], anchored: Collection[str]) -> None:
+        """Say which chains no anchor that was given is of, where anchors were."""
+        without = sorted(set(tenants) - set(anchored))
+        if not anchored:
+            self.warnings.append(
+                "NOTHING WAS COMPARED WITH AN ANCHOR: what was given as anchors has none that is of use here"
+            )
+        elif without:
+            more = f" and {len(without) - _TENANTS_NAMED} more" if without[_TENANTS_NAMED:] else ""
+            named = ", ".join(without[:_TENANTS_NAMED])
+            self.warnings.append(f"compared with no anchor, since there is none of theirs: {named}{more}")
 
     def note_archives(self) -> None:
         """Say which archives are to be looked at too."""

@@ -29,7 +29,7 @@ class NoExport(ValueError):
 def verify_export(
     lines: Iterable[bytes],
     keys: Mapping[str, PublicKey],
-    anchors: Iterable[bytes] = (),
+    anchors: Iterable[bytes] | None = None,
     *,
     rereads: Rereads = lambda entry, keys: None,
     progress: Callable[[int], None] = lambda bytes: None,
@@ -49,7 +49,9 @@ def verify_export(
         raise NoExport(f"its format is {header.format!r}, and this release knows {FORMAT!r}")
     walk = _Walk(header, keys, rereads, report)
     walk.look_at_members(header, first)
-    known = check_anchors(anchors, keys, report, tenant=header.tenant_id)
+    known = check_anchors(anchors or (), keys, report, tenant=header.tenant_id)
+    if anchors is not None:
+        report.warn_of_no_anchors([header.tenant_id], known)
     walk.pass_by(
         Anchored(header.tenant_id, known.get(header.tenant_id, ()), report, begins_after=walk.number)
     )
