@@ -143,6 +143,7 @@ class ArchiveCommandLine:
         tenant: str | None,
         reason: str | None,
         dry_run: bool,
+        public_keys: tuple[Path, ...],
     ) -> None:
         """Move what is finished to files."""
         from config.archive_commands import archive
@@ -157,6 +158,7 @@ class ArchiveCommandLine:
                 tenant=tenant,
                 reason=reason,
                 dry_run=dry_run,
+                public_keys=public_keys,
             )
         )
 
