@@ -131,19 +131,43 @@ def test_no_file_keeps_the_words_while_the_service_goes_on(tmp_path: Path) -> No
     """Not the write-ahead log of the documents either."""
     with service_process(tmp_path, overlay=settings(tmp_path)) as process, process.client() as client:
         decided(client)
-
-        def telling() -> set[str]:
-            files = {file.name: file.read_bytes() for file in process.data_dir.iterdir()}
-            return {name for name, held in files.items() for secret in SECRETS if secret.encode() in held}
-
-        assert telling() == {"documents.db-wal"}
+        assert telling(process.data_dir) == {"documents.db-wal"}
         config = ("--config", str(tmp_path / "settings.yaml"))
         for subject in ("ada", "c-9", "opportunity:opp-417"):
             erase({"DATA_DIR": str(process.data_dir)}, "--tenant", TENANT, "--subject", subject, *config)
         until = time.monotonic() + PATIENCE_SECONDS
-        while left := telling():
+        while left := telling(process.data_dir):
             assert time.monotonic() < until, left
             time.sleep(0.1)
+
+
+def telling(folder: Path) -> set[str]:
+    """The files in which the words stand."""
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    return {name for name, held in files.items() for secret in SECRETS if secret.encode() in held}
+
+
+def test_no_file_keeps_the_words_where_no_service_is_at_work(tmp_path: Path) -> None:
+    """It was killed, so that its write-ahead log is left; documents were rebuilt, so that there are pages of
+    before; and another rebuild was killed."""
+    with service_process(tmp_path, overlay=settings(tmp_path)) as process, process.client() as client:
+        decided(client)
+        process.kill()
+    folder, config = process.data_dir, ("--config", str(tmp_path / "settings.yaml"))
+    environ = {"DATA_DIR": str(folder)}
+    rebuilt = run_command("rebuild", *config, timeout=60, **environ)
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    with closing(sqlite3.connect(folder / "documents.db")) as documents, documents:
+        documents.execute('CREATE TABLE "hitl_approvals--9" AS SELECT * FROM hitl_approvals')
+    (folder / "rebuild.db").write_text(SECRETS[0])
+    assert telling(folder) == {"documents.db", "rebuild.db"}
+    said = ""
+    for subject in ("ada", "c-9", "opportunity:opp-417"):
+        said += erase(environ, "--tenant", TENANT, "--subject", subject, *config)
+    assert telling(folder) == set()
+    assert f"documents in {folder} are made again\n" in said
+    verified = run_command("rebuild", "--verify", *config, timeout=60, **environ)
+    assert verified.returncode == 0, verified.stdout
 
 
 @pytest.mark.postgres
