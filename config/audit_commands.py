@@ -30,6 +30,7 @@ from config.audit_report import tell
 from config.audit_stores import open_audit_for_reading
 from config.privacy import open_personal
 from config.sections import Settings
+from config.snapshot_check import open_snapshot_check
 from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
 from domain.event import Recorded
@@ -86,7 +87,8 @@ async def verify_live(
         try:
             total = sum(head.number for head in await stores.index.heads())
             with _bar("verifying", max(1, total), hidden=as_json) as seen:
-                await verify_store(stores.log, stores.index, known, report, seen)
+                snapshots = await open_snapshot_check(settings, stores, report, stack)
+                await verify_store(stores.log, stores.index, known, report, seen, snapshots=snapshots)
             if files:
                 report.warn_of_no_anchors(report.heads, known)
         except StoreUnavailable as error:

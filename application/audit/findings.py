@@ -23,6 +23,7 @@ Kind = Literal[
     "unsigned",
     "unreadable",
     "shown_otherwise",
+    "snapshot_altered",
 ]
 
 MOST_NAMED = 1_000
