@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from tests.harness import (
@@ -182,6 +183,22 @@ def test_the_same_in_postgresql(tmp_path: Path, postgres_store_url: str, rabbitm
         PRIVACY_MASTER_KEY=key,
     ) as process:
         erased_everywhere(process, tmp_path)
+    tables = text_of_tables(postgres_store_url)
+    assert b"opp-417" in tables
+    assert not [secret for secret in SECRETS if secret.encode() in tables]
+
+
+def text_of_tables(url: str) -> bytes:
+    """All that a dump of the database would have; events as text, not as hexadecimal digits."""
+    found = b""
+    with psycopg.connect(url) as connection:
+        connection.execute("SET bytea_output = 'escape'")
+        tables = connection.execute("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables").fetchall()
+        for (table,) in tables:
+            if not table.startswith(("pg_catalog.", "information_schema.")):
+                with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as rows:
+                    found += b"".join(bytes(row) for row in rows)
+    return found
 
 
 def test_an_erasure_that_is_killed_is_completed_by_the_next(tmp_path: Path) -> None:
