@@ -1,7 +1,8 @@
 """Documents below ``DATA_DIR`` and in Cosmos DB, made again by the command that erases.
 
-A service at work does so itself, when it comes to the erasure. While none is, nobody would before its next
-start: so the command does, for the documents that it can reach. What was being built of them is thrown away.
+A service at work does so itself when it comes to the erasure, and finds them right then. While none is, or
+none that projects, nobody would before the next start: so the command does, for the documents that it can
+reach, and does not try to tell whether somebody else would. What was being built of them is thrown away.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from sqlite3 import Connection
 
 from application.event_store import EventStore
 from config.container import Projections
-from config.folders import REBUILD, claim, is_claimed
+from config.folders import REBUILD, claim
 from config.rebuild import SCRATCH_FILE as REBUILT_FILE
 from config.rebuild import delete_database
 from config.sections import Settings
@@ -48,8 +49,6 @@ class ErasedDocuments:
         if self._settings.cosmos_db.endpoint:
             await self._remake(await self._cosmos(projections), projections, streams)
             self._say("documents in Cosmos DB are made again")
-        elif is_claimed(folder):
-            self._say(f"documents in {folder} are made again by the service that is at work there")
         elif (path := folder / DOCUMENTS_FILE).is_file():
             file = SqliteDatabase(path, synchronous="NORMAL")
             try:

@@ -3,8 +3,8 @@
 In this order, each step of which may be repeated, so that whoever is killed in between leaves something
 behind that the next erasure completes: the key goes and a note of it comes in one transaction; then it is
 waited until nobody can have the key at hand; then the streams are looked up that it sealed values in, which
-are all by now; then events name them, their documents are made again where nobody is at work who would, and
-last the note is done with.
+are all by now; then events name them, their documents are made again as far as they are at hand, and last
+the note is done with.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
