@@ -7,17 +7,22 @@ from typing import Any
 
 import pytest
 
+from application.event_log import EventLog
 from application.privacy import rotating
 from application.privacy.ciphers import MasterKey, WrongMasterKey, new_key
 from application.privacy.rotating import Rotated, rotate
+from config.cosmos import EVENTS
 from config.folders import claim
 from config.master_key import MASTER_KEY_FILE, former_key_file_of
 from config.privacy import PersonalParts, open_personal
 from config.rotation import rotate_master_key
 from config.settings import Settings
 from config.start import CannotStart
+from infrastructure.cosmos.event_store import cosmos_log_settings
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys, keys_file
+from tests.application.logs import UNVERIFIED
 from tests.builders import NOW, TENANT
+from tests.cosmos import fresh_database
 from tests.harness import settings_in
 
 pytestmark = pytest.mark.anyio
@@ -163,6 +168,37 @@ async def test_a_configured_key_is_replaced_by_another(
     with pytest.raises(CannotStart):
         await plain_keys(settings_in(folder, PRIVACY_MASTER_KEY=old))
     assert file.is_file()
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED]),
+    ],
+)
+async def test_keys_of_a_shared_store_are_wrapped_anew(
+    store: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = (base64.b64encode(new_key()).decode() for _ in range(2))
+    place = shared_store(store, request)
+    before = await plain_keys(settings_in(tmp_path, PRIVACY_MASTER_KEY=old, **place))
+    both = settings_in(tmp_path, PRIVACY_MASTER_KEY=new, PRIVACY_OTHER_MASTER_KEY=old, **place)
+    monkeypatch.setattr(rotating, "AT_ONCE", 2)
+    await rotate_master_key(both)
+    alone = settings_in(tmp_path, PRIVACY_MASTER_KEY=new, **place)
+    assert await plain_keys(alone) == before
+    async with opened(alone) as personal:
+        assert len(personal.keys.page("", 100)) == len(SUBJECTS), "none was made anew"
+
+
+def shared_store(store: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The variables of one, with a log in it."""
+    if store == "postgres":
+        return {"EVENT_STORE_URL": request.getfixturevalue("postgres_store_url")}
+    account, database = request.getfixturevalue("cosmos"), fresh_database()
+    EventLog(cosmos_log_settings(account.endpoint, account.key, database=database, container=EVENTS)).close()
+    return {"EVENT_STORE_URL": "cosmos://", "RABBITMQ_URL": "amqp://nobody", **account.environ(database)}
 
 
 async def test_beside_a_service_an_embedded_key_is_not_changed(embedded: Settings) -> None:
