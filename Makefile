@@ -15,9 +15,10 @@ demo: install ## run it with simulated neighbours and watch it work
 test: install-dev ## run every test, in WORKERS processes (ARGS: paths, -k words)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-chaos: install-dev ## the long chaos test (CHAOS_KILLS, CHAOS_SECONDS, CHAOS_SEED, CHAOS_FORMS), and ten minutes of overload
+chaos: install-dev ## the long chaos test (CHAOS_KILLS, CHAOS_SECONDS, CHAOS_SEED, CHAOS_FORMS), ten minutes of overload, five of erasures against archives
 	$(BIN)/python -m tests.chaos.campaign
 	CHAOS_OVERLOAD_SECONDS=600 $(BIN)/python -m pytest -s tests/chaos/test_overload.py
+	CHAOS_ERASE_SECONDS=300 $(BIN)/python -m pytest -s tests/chaos/test_erase_against_archives.py
 
 bench: install-dev ## measure, a short form of all, into benchmarks/results (ARGS: --long, --rounds N, names)
 	$(BIN)/python -m benchmarks $(ARGS)

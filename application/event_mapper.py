@@ -124,6 +124,20 @@ def read_with(stored_event: StoredEvent, keys: Sequence[bytes | None]) -> tuple[
     return _recorded(stored_event, stored, given), given.count(None)
 
 
+def read_around(stored_event: StoredEvent) -> tuple[int, Recorded]:
+    """The schema version that an event was stored at, and the event without its payload, whatever release
+    knows that.
+
+    Raises:
+        msgspec.MsgspecError: it is no event.
+    """
+    stored = _raw_decoder.decode(stored_event.state)
+    stream, version = str(stored_event.originator_id), stored_event.originator_version
+    return stored.v, Recorded(
+        stream=stream, version=version, timestamp=stored.at, meta=stored.meta, event=Event()
+    )
+
+
 def _left(stored_event: StoredEvent) -> Recorded:
     return archived_event(
         str(stored_event.originator_id),

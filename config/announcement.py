@@ -9,7 +9,7 @@ from config.approvals import ApprovalParts
 from config.audit import anchor_file_of
 from config.container import Container
 from config.kinds import ROLES
-from config.privacy import master_key_file_of
+from config.master_key import master_key_file_of
 from config.sections import Settings
 from config.urls import mask_url
 from domain.job import JobDefinition

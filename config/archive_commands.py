@@ -51,6 +51,7 @@ async def archive(
     tenant: str | None,
     reason: str | None,
     dry_run: bool,
+    public_keys: Sequence[Path] = (),
 ) -> None:
     """Move the finished things whose last event is older than that to files in a folder.
 
@@ -70,7 +71,7 @@ async def archive(
         now=now,
     )
     async with AsyncExitStack() as stack:
-        archiving = await _opened(settings, stack, (), alone=not dry_run)
+        archiving = await _opened(settings, stack, public_keys, alone=not dry_run)
         try:
             if dry_run:
                 await _tell_plan(archiving, order)
@@ -81,11 +82,12 @@ async def archive(
             raise CannotStart(f"given up half-way; archive again, it goes on from there: {error}") from error
         if archiving.held_back_by:
             click.echo(f"what {archiving.held_back_by} has not handled yet was left out")
+        told = [each.advice for each in archiving.damaged]
         if archiving.refused:
-            told = [f"{tenant} is not archived: {what}" for tenant, what in archiving.refused.items()]
-            raise CannotStart(
-                "\n".join([*told, "`audit verify` tells more; whatever else could go has gone"])
-            )
+            told += [f"{tenant} is not archived: {what}" for tenant, what in archiving.refused.items()]
+            told.append("`audit verify` tells more; whatever else could go has gone")
+        if told:
+            raise CannotStart("\n".join(told))
 
 
 async def restore(settings: Settings, files: Sequence[Path], public_keys: Sequence[Path]) -> None:
@@ -112,7 +114,7 @@ async def _carry_out(archiving: Archiving, order: Order) -> None:
             f"{told.tenant}: {_counted(told.things, 'thing')}, {_counted(told.events, 'event')}: {told.file}"
             f" ({size:,} bytes, sha256 {told.sha256})"
         )
-    if not found and not archiving.refused:
+    if not found and not archiving.refused and not archiving.damaged:
         click.echo("nothing is to be archived")
 
 

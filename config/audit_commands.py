@@ -18,24 +18,26 @@ from eventsourcing.persistence import JSONTranscoder, StoredEvent
 from application.audit.export import Export, ReadsWithKeys
 from application.audit.findings import Report
 from application.audit.ports import Wanted
+from application.audit.shown import Reread
 from application.audit.verify_anchors import check_anchors
 from application.audit.verify_export import NoExport, verify_export
 from application.audit.verify_store import verify_store
 from application.event_log import is_position, number_of
-from application.event_mapper import EventMapper, read_with
+from application.event_mapper import EventMapper, read_around, read_with
 from application.log_copy import Entry
 from config.audit import anchor_file_of, signer_of
 from config.audit_report import tell
 from config.audit_stores import open_audit_for_reading
 from config.privacy import open_personal
 from config.sections import Settings
+from config.snapshot_check import open_snapshot_check
 from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
 from domain.event import Recorded
 from domain.values import in_utc
 from infrastructure.clock import SystemClock
 from infrastructure.signatures import BadKey, Ed25519Verifier, new_key, verifier_from
-from interfaces.rest.audit import shown_event
+from interfaces.rest.audit import shown_around, shown_event
 
 
 def verify_export_file(
@@ -49,7 +51,7 @@ def verify_export_file(
     keys = public_keys_in(public_keys)
     if anchors and not keys:
         raise CannotStart("--anchors prove nothing without the --public-key that they are signed with")
-    anchored = chain.from_iterable(map(_lines_of, anchors))
+    anchored = chain.from_iterable(map(_lines_of, anchor_files(anchors))) if anchors else None
     size = max(1, file.stat().st_size) if file.is_file() else 1
     with _bar("verifying", size, hidden=as_json) as seen:
         try:
@@ -76,16 +78,19 @@ async def verify_live(
     if files and not keys:
         raise CannotStart("anchors prove nothing without the --public-key that they are signed with")
     if not files:
-        report.notes.append(
+        report.warnings.append(
             "no anchors are given: who could change the index too could have changed anything"
         )
     async with AsyncExitStack() as stack:
         stores = await open_audit_for_reading(settings, stack)
-        known = check_anchors(chain.from_iterable(map(_lines_of, files)), keys, report)
+        known = check_anchors(chain.from_iterable(map(_lines_of, anchor_files(files))), keys, report)
         try:
             total = sum(head.number for head in await stores.index.heads())
             with _bar("verifying", max(1, total), hidden=as_json) as seen:
-                await verify_store(stores.log, stores.index, known, report, seen)
+                snapshots = await open_snapshot_check(settings, stores, report, stack)
+                await verify_store(stores.log, stores.index, known, report, seen, snapshots=snapshots)
+            if files:
+                report.warn_of_no_anchors(report.heads, known)
         except StoreUnavailable as error:
             raise CannotStart(f"the event store cannot be read: {first_line(error)}") from error
     return tell(report, as_json=as_json)
@@ -188,16 +193,33 @@ async def reading(settings: Settings, stack: AsyncExitStack) -> ReadsWithKeys:
     return read
 
 
-def _reread(entry: Entry, keys: Sequence[bytes | None]) -> tuple[Mapping[str, Any] | None, int]:
+def _reread(entry: Entry, keys: Sequence[bytes | None]) -> Reread | None:
+    try:
+        version, around = read_around(_stored(entry))
+    except (ValueError, msgspec.MsgspecError):
+        return None
     try:
         recorded, erased = read_with(_stored(entry), keys)
-        return shown_event(recorded), erased
     except (LookupError, ValueError, msgspec.MsgspecError):
-        return None, 0
+        return Reread(shown_around(around, entry.topic, version), stored_at=version)
+    return Reread(shown_event(recorded), stored_at=version, erased=erased)
 
 
 def _stored(entry: Entry) -> StoredEvent:
     return StoredEvent(entry.stream, entry.version, entry.topic, entry.state)
+
+
+def anchor_files(given: Sequence[Path]) -> Iterator[Path]:
+    """The files that are given, and those in folders that are.
+
+    Raises:
+        CannotStart: a folder cannot be read.
+    """
+    for path in given:
+        try:
+            yield from sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+        except OSError as error:
+            raise CannotStart(f"{path}: {error.strerror}") from error
 
 
 def public_keys_in(files: Sequence[Path]) -> dict[str, Ed25519Verifier]:

@@ -7,6 +7,7 @@ from application.audit.chain import FORMAT
 from application.audit.findings import Report
 
 _HEADS_SHOWN = 20
+_UNPROVEN_SHOWN = 20
 
 
 def tell(report: Report, *, as_json: bool) -> bool:
@@ -33,6 +34,10 @@ def _as_json(report: Report) -> dict[str, object]:
         "findings": report.findings,
         "more": report.more,
         "notes": report.notes,
+        "warnings": report.warnings,
+        "toldAlone": report.told_alone,
+        "unproven": report.unproven,
+        "moreUnproven": report.more_unproven,
     }
 
 
@@ -44,12 +49,26 @@ def _as_text(report: Report) -> None:
         click.echo(f"and {report.more} more")
     for note in report.notes:
         click.echo(f"note: {note}")
+    for what in report.unproven[:_UNPROVEN_SHOWN]:
+        click.echo(f"NOT PROVEN: {what}")
+    unproven = len(report.unproven) + report.more_unproven
+    if unproven > _UNPROVEN_SHOWN:
+        click.echo(f"NOT PROVEN: and of {unproven - _UNPROVEN_SHOWN} more events; --json names them")
     for tenant, (number, chain) in sorted(report.heads.items())[:_HEADS_SHOWN]:
         click.echo(f"{tenant}: {number} events, {chain}")
     withheld = f", of {report.withheld} the hash alone" if report.withheld else ""
     tenants = f"{len(report.heads)} tenant" + ("s" if len(report.heads) != 1 else "")
     click.echo(f"checked {report.events} events{withheld} of {tenants}, along {report.anchors} anchors")
-    if report.is_sound:
-        click.echo("SOUND: nothing is found that is not as it was written")
-    else:
+    if report.told_alone:
+        click.echo(f"told, and proven by nothing: {'; '.join(report.told_alone)}")
+    for warning in report.warnings:
+        click.echo(f"WARNING: {warning}")
+    if not report.is_sound:
         click.echo(f"NOT SOUND: {len(report.findings) + report.more} found")
+    elif unproven:
+        click.echo(
+            f"SOUND in its stored bytes; of {unproven} events something is shown that these do not prove:"
+            " verify with the release that made the export"
+        )
+    else:
+        click.echo("SOUND: nothing is found that is not as it was written")

@@ -1,6 +1,6 @@
 """The log in Cosmos DB and what lies beside it: in the database of the documents, in its own containers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from os import getpid
 from socket import gethostname
@@ -125,6 +125,23 @@ async def open_cosmos_audit(settings: Settings, stack: AsyncExitStack) -> AuditS
     """
     await require_cosmos_log(settings)
     return _audit_sources(await open_database(settings, stack, unobserved, as_it_is=True))
+
+
+async def open_cosmos_snapshots(
+    settings: Settings, tenants: Sequence[str], stack: AsyncExitStack
+) -> CosmosSnapshots:
+    """The snapshots of some tenants' streams.
+
+    Raises:
+        CannotStart: the container does not fit.
+        StoreUnavailable: the account is away.
+    """
+    try:
+        return CosmosSnapshots(
+            await _container(settings, SNAPSHOTS, snapshots.POLICY, stack), lambda: tenants
+        )
+    except Unusable as error:
+        raise CannotStart(f"the snapshots are of no use: {first_line(error)}") from error
 
 
 async def open_cosmos_keys(settings: Settings, stack: AsyncExitStack) -> CosmosPersonalKeys:

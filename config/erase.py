@@ -7,6 +7,7 @@ import click
 
 from application.privacy.erasing import Erasing, Told
 from config.audit_stores import open_audit_for_reading
+from config.erased_documents import ErasedDocuments
 from config.privacy import open_personal
 from config.sections import Settings
 from config.start import CannotStart, first_line
@@ -43,7 +44,16 @@ async def erase(
             personal = await open_personal(settings, stack, as_they_are=True)
             sources = await open_audit_for_reading(settings, stack)
             store = await open_log_beside(settings, stack, personal)
-            erasing = Erasing(store, sources.log, sources.index, personal.keys, SystemClock(), wait=wait)
+            documents = ErasedDocuments(settings, store, stack)
+            erasing = Erasing(
+                store,
+                sources.log,
+                sources.index,
+                personal.keys,
+                SystemClock(),
+                wait=wait,
+                remake=documents.remake,
+            )
             if again:
                 told = await erasing.erase_again()
             elif dry_run:
@@ -56,6 +66,8 @@ async def erase(
             raise CannotStart(f"given up half-way, erase again: {first_line(error)}") from error
     for each in told:
         click.echo(_said(each))
+    for line in documents.said:
+        click.echo(line)
     if not told:
         click.echo("nothing to erase: nothing is sealed under a key of theirs")
 

@@ -80,6 +80,12 @@ class CommandLineActions:
         settings = _settings(config)
         _run(partial(erase, settings, tenant, subject, reason, dry_run=dry_run, again=again))
 
+    def rotate_keys(self, config: Path | None) -> None:
+        """Wrap every personal key with the present master key."""
+        from config.rotation import rotate_master_key
+
+        _run(partial(rotate_master_key, _settings(config)))
+
     def neighbours(self, config: Path | None) -> None:
         """Run the simulated neighbours."""
         from config.neighbours import serve_neighbours
@@ -143,6 +149,7 @@ class ArchiveCommandLine:
         tenant: str | None,
         reason: str | None,
         dry_run: bool,
+        public_keys: tuple[Path, ...],
     ) -> None:
         """Move what is finished to files."""
         from config.archive_commands import archive
@@ -157,6 +164,7 @@ class ArchiveCommandLine:
                 tenant=tenant,
                 reason=reason,
                 dry_run=dry_run,
+                public_keys=public_keys,
             )
         )
 

@@ -3,6 +3,9 @@
 from contextlib import AsyncExitStack
 from typing import cast
 
+from anyio.to_thread import run_sync
+
+from application.event_log import EventLog
 from application.event_store import OTHER_THREADS, EventStore
 from config.audit_stores import AuditStores
 from config.postgres import require_postgres
@@ -84,6 +87,17 @@ async def open_postgres_log_beside(
     await require_postgres(settings, url)
     log_settings = postgres_log_settings(url, connections=OTHER_THREADS + 1)
     return await store_over(await open_log(log_settings, personal), stack)
+
+
+async def open_postgres_snapshots(url: str, stack: AsyncExitStack) -> PostgresSnapshots:
+    """The snapshots of a log in PostgreSQL, to be read.
+
+    Raises:
+        PersistenceError: the server does not answer.
+    """
+    log = await run_sync(EventLog, postgres_log_settings(url, connections=2))
+    stack.callback(log.close)
+    return PostgresSnapshots(cast(LogRecorder, log.recorder).datastore)
 
 
 async def open_postgres_audit(url: str, stack: AsyncExitStack) -> AuditStores:

@@ -1,8 +1,5 @@
-"""The key over the personal keys, and what seals with them: where it is from, whether it is the right one."""
+"""The personal keys and what seals with them, if the master key is the right one."""
 
-import base64
-import binascii
-import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
@@ -10,15 +7,14 @@ from typing import Protocol
 import msgspec
 from anyio.to_thread import run_sync
 
-from application.privacy.ciphers import KEY_BYTES, MasterKey, WrongMasterKey, new_key
+from application.privacy.ciphers import MasterKey, WrongMasterKey
 from application.privacy.keyring import Keyring
 from application.privacy.ports import PersonalKeys
 from application.privacy.sealing import PersonalNames, Sealing
+from config.master_key import master_key_of
 from config.sections import Settings
 from config.start import CannotStart
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys, keys_file
-
-MASTER_KEY_FILE = "privacy-master.key"
 
 
 class CopiedKeys(PersonalKeys, Protocol):
@@ -38,6 +34,7 @@ class PersonalParts(msgspec.Struct, frozen=True):
 
     keys: PersonalKeys
     sealing: Sealing | None
+    master: MasterKey | None = None
 
 
 async def open_personal(
@@ -57,22 +54,21 @@ async def open_personal(
         keys = await open_cosmos_keys(settings, stack)
     else:
         keys = await _keys_beside(settings, url, stack)
-    given = master_key_of(settings, makes_one=not as_they_are)
+    master = master_key_of(settings, makes_one=not as_they_are)
     tried = await run_sync(keys.any)
-    if given is None:
+    if master is None:
         if tried is not None:
             raise CannotStart(
                 "there are personal keys, and neither privacy.master_key nor privacy.master_key_file is set"
             )
         return PersonalParts(keys, None)
-    master = MasterKey(given)
     if tried is not None:
         try:
             master.unwrap(*tried)
         except WrongMasterKey as error:
             raise CannotStart(f"privacy.master_key is not the one that was used before: {error}") from error
     keyring = Keyring(keys, master, fresh_seconds=settings.privacy.fresh_seconds)
-    return PersonalParts(keys, Sealing(keyring, PersonalNames(settings.privacy.personal_fields)))
+    return PersonalParts(keys, Sealing(keyring, PersonalNames(settings.privacy.personal_fields)), master)
 
 
 async def _keys_beside(settings: Settings, url: str, stack: AsyncExitStack) -> PersonalKeys:
@@ -96,64 +92,3 @@ def open_keys(url: str) -> CopiedKeys:
     from infrastructure.postgres.personal_keys import PostgresPersonalKeys
 
     return PostgresPersonalKeys(url)
-
-
-def master_key_file_of(settings: Settings) -> Path | None:
-    """Where it is kept: in the file that is named, or in that of an embedded store."""
-    if settings.privacy.master_key.get_secret_value():
-        return None
-    if settings.privacy.master_key_file is not None:
-        return settings.privacy.master_key_file
-    return None if settings.storage.is_shared else settings.storage.data_dir / MASTER_KEY_FILE
-
-
-def master_key_of(settings: Settings, *, makes_one: bool) -> bytes | None:
-    """The master key, if there is one; that of an embedded store is made for its owner alone.
-
-    Raises:
-        CannotStart: there are two, or it cannot be read, or is none.
-    """
-    text, file = settings.privacy.master_key.get_secret_value(), master_key_file_of(settings)
-    if text:
-        if settings.privacy.master_key_file is not None:
-            raise CannotStart("privacy.master_key and privacy.master_key_file are both set: leave one empty")
-        return _decoded(text, "privacy.master_key")
-    if file is None:
-        return None
-    try:
-        if settings.privacy.master_key_file is None and not file.exists():
-            if not makes_one:
-                return None
-            _make(file)
-        return _decoded(file.read_text("ascii"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CannotStart(f"{file}: the master key of personal fields cannot be read: {error}") from error
-
-
-def _make(file: Path) -> None:
-    """Written beside and linked, so that nobody finds it half-written, nor makes another."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f"{file.name}.{os.getpid()}")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(handle, "wb") as opened:
-        opened.write(base64.b64encode(new_key()) + b"\n")
-        opened.flush()
-        os.fsync(opened.fileno())
-    try:
-        os.link(beside, file)
-    except FileExistsError:
-        pass
-    finally:
-        beside.unlink()
-
-
-def _decoded(text: str, where: str) -> bytes:
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise CannotStart(
-            f"{where}: allowed are {KEY_BYTES} bytes in base64: openssl rand -base64 {KEY_BYTES}"
-        )
-    return key

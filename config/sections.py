@@ -322,6 +322,8 @@ class Privacy(Section):
 
     master_key: SecretText
     master_key_file: OptionalFile
+    other_master_key: SecretText
+    other_master_key_file: OptionalFile
     fresh_seconds: Seconds
     personal_fields: Annotated[
         Mapping[Name, Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,255}$")]],

@@ -22,6 +22,7 @@ class ArchiveActions(Protocol):
         tenant: str | None,
         reason: str | None,
         dry_run: bool,
+        public_keys: tuple[Path, ...],
     ) -> None:
         """Move what is finished to files."""
         ...
@@ -44,6 +45,13 @@ def archive_commands(
     @click.option("--tenant", help="Of that tenant alone.")
     @click.option("--reason", help="Why; it is noted with what is left in the log.")
     @click.option("--dry-run", is_flag=True, help="Tell how much it would be, and change nothing.")
+    @click.option(
+        "--public-key",
+        "public_keys",
+        type=file,
+        multiple=True,
+        help="Of before the key was changed: of who signed what is to be finished.",
+    )
     def archive(
         config: Path | None,
         out: Path | None,
@@ -51,6 +59,7 @@ def archive_commands(
         tenant: str | None,
         reason: str | None,
         dry_run: bool,
+        public_keys: tuple[Path, ...],
     ) -> None:
         """Move finished things out of the log, to files that `audit verify --export` verifies.
 
@@ -60,7 +69,13 @@ def archive_commands(
         """
         carry_out(
             lambda: actions.archive(
-                config, out, older_than=older_than, tenant=tenant, reason=reason, dry_run=dry_run
+                config,
+                out,
+                older_than=older_than,
+                tenant=tenant,
+                reason=reason,
+                dry_run=dry_run,
+                public_keys=public_keys,
             )
         )
 

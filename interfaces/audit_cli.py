@@ -59,9 +59,9 @@ def audit_commands(actions: AuditActions, config_option: Option, carry_out: Carr
     )
     @click.option(
         "--anchors",
-        type=file,
+        type=click.Path(path_type=Path),
         multiple=True,
-        help="Anchors from outside: the file, or messages, line by line.",
+        help="Anchors from outside: the file, or messages, line by line; or a folder of such files.",
     )
     @json_option
     def verify(

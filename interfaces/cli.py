@@ -59,6 +59,10 @@ class Actions(Protocol):
         """Destroy the key that somebody's personal fields are sealed under."""
         ...
 
+    def rotate_keys(self, config: Path | None) -> None:
+        """Wrap every personal key with the present master key."""
+        ...
+
     @property
     def audit(self) -> AuditActions:
         """Those about the audit trail."""
@@ -166,6 +170,20 @@ def command_line(actions: Actions, version: str) -> click.Group:
                 config, tenant=tenant, subject=subject, reason=reason, dry_run=dry_run, again=again
             )
         )
+
+    @main.group()
+    def keys() -> None:
+        """The keys of personal fields: see docs/erasure.md."""
+
+    @keys.command("rotate")
+    @config_option
+    def rotate_keys(config: Path | None) -> None:
+        """Wrap every personal key with PRIVACY_MASTER_KEY instead of the former, PRIVACY_OTHER_MASTER_KEY.
+
+        The services go on meanwhile, if they have both. Of an embedded store, which is to be stopped, the key
+        is changed too. Whoever kills it repeats it.
+        """
+        _carry_out(lambda: actions.rotate_keys(config))
 
     @main.command()
     @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")

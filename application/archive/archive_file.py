@@ -9,10 +9,12 @@ import os
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 import msgspec
 
+from application.archived_state import SUFFIX
 from application.audit.anchors import PublicKey
 from application.audit.export_lines import Line, read_line, state_of
 from application.audit.verify_export import NoExport, verify_export
@@ -118,6 +120,16 @@ def pending_in(folder: Path) -> list[Path]:
     for part in folder.glob(f"*.ndjson.gz{PART}"):
         part.unlink()
     return sorted(each.with_name(each.name.removesuffix(PENDING)) for each in folder.glob(f"*{PENDING}"))
+
+
+def free(path: Path) -> Path:
+    """A path, or the first beside it that no archive has, finished or not: none is written over."""
+    beside = path
+    for number in count(2):
+        if not beside.exists() and not pending(beside).exists():
+            break
+        beside = path.with_name(f"{path.name.removesuffix(SUFFIX)}-{number}{SUFFIX}")
+    return beside
 
 
 def pending(path: Path) -> Path:

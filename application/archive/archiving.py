@@ -12,6 +12,7 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from application.archive import archive_file
+from application.archive.damaged import Damaged, given_way_for
 from application.archive.families import Family, families_of, together
 from application.archive.ports import ArchiveLog, Documents, Finished, Replacement
 from application.archived_state import SUFFIX, archived_leaf, archived_state, file_of
@@ -79,6 +80,8 @@ class Archiving:
         """The follower that has not come so far, where one holds something back."""
         self.refused: dict[str, str] = {}
         """The tenants that are not archived, since something of theirs is not as it was written: and what."""
+        self.damaged: list[Damaged] = []
+        """Archives that were begun, and cannot be finished."""
 
     async def plan(self, order: Order) -> AsyncIterator[tuple[str, Sequence[Family]]]:
         """The families of each tenant that are to go, as many as go into a file; nothing is done."""
@@ -105,17 +108,23 @@ class Archiving:
         """Finish what was begun, then archive each tenant's; one that cannot be does not stop the others.
 
         Raises:
-            NoArchive: a file that was begun is not what was written; nothing of it has given way since.
+            NoArchive: a file is not what was written a moment ago; nothing of it has given way since.
             OSError: a file cannot be written.
         """
         for path in archive_file.pending_in(order.out):
-            yield await self._finish(path, order)
+            try:
+                told = await self._finish(path, order)
+            except archive_file.NoArchive as error:
+                given_way = await given_way_for(self._log, path.name)
+                self.damaged.append(Damaged(archive_file.pending(path), str(error), given_way))
+                continue
+            yield told
         async for tenant, families in self.plan(order):
             if tenant in self.refused:
                 continue
             positions = {position for family in families for thing in family for position in thing.positions}
             stamp = order.now.strftime("%Y%m%dT%H%M%SZ")
-            path = order.out / file_of(tenant, f"{stamp}-{min(positions)}")
+            path = archive_file.free(order.out / file_of(tenant, f"{stamp}-{min(positions)}"))
             try:
                 await archive_file.write(path, self._lines(tenant, positions), self._keys)
             except archive_file.NoArchive as error:

@@ -2,7 +2,10 @@
 
 import base64
 import binascii
-from typing import Annotated
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 
@@ -22,6 +25,7 @@ class Line(msgspec.Struct, rename="camel"):
     stream: str = ""
     version: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)] = 0
     topic: str = ""
+    position: str | int = ""
     state: str | None = None
     state_base64: str | None = None
     archive: str | None = None
@@ -32,6 +36,16 @@ class Line(msgspec.Struct, rename="camel"):
 
 _line = msgspec.json.Decoder(Line)
 
+_MEMBERS = {
+    "header": {"kind", "format", "tenantId", "from", "previous", "number", "exportedAt"},
+    "event": {
+        *("kind", "number", "position", "stream", "version", "topic"),
+        *("state", "stateBase64", "leaf", "hash", "event", "keys"),
+    },
+    "leaf": {"kind", "number", "leaf", "hash", "archive"},
+    "head": {"kind", "tenantId", "number", "position", "hash", "signedAt", "keyId", "signature"},
+}
+
 
 def read_line(text: bytes) -> Line | None:
     """A line; none where it is none."""
@@ -39,6 +53,54 @@ def read_line(text: bytes) -> Line | None:
         return _line.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def doubtful_members(line: Line, text: bytes) -> list[str]:
+    """What is wrong with the members of a line: some readers would see what was not checked.
+
+    Of a member that is there twice one reader takes the first and another the last; one that lines of its
+    kind do not have is shown, and nothing proves it.
+    """
+    known = _MEMBERS.get(line.kind)
+    if known is None:
+        return []
+    doubled: Sequence[str] = ()
+    if (members := _plain(text)) is None:
+        try:
+            members, doubled = _told_apart(text)
+        except (ValueError, RecursionError):
+            return ["cannot be read as a whole: what is shown in it was not checked"]
+    found = [f"has the member {name!r} more than once" for name in doubled]
+    unknown = members.keys() - known
+    found += [f"has the member {name!r}, which no line of the kind {line.kind!r} has" for name in unknown]
+    if "state" in members and "stateBase64" in members:
+        found.append("has both 'state' and 'stateBase64'")
+    return sorted(found)
+
+
+def _plain(text: bytes) -> dict[str, Any] | None:
+    """The members of a line that is to the byte what an export writes, in which none can be hidden."""
+    try:
+        members: dict[str, Any] = msgspec.json.decode(text)
+        return members if msgspec.json.encode(members) == text.rstrip(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _told_apart(text: bytes) -> tuple[dict[str, Any], list[str]]:
+    """The members of a line, and the names that stand more than once in one of its objects.
+
+    Raises:
+        ValueError, RecursionError: it is too deep, or has a number that is too long.
+    """
+    doubled: set[str] = set()
+
+    def take(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        doubled.update(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        return dict(pairs)
+
+    members = json.loads(text, object_pairs_hook=take)
+    return members, sorted(doubled)
 
 
 def state_of(line: Line) -> bytes | None:
@@ -54,7 +116,9 @@ def state_of(line: Line) -> bytes | None:
 
 
 def named(line: Line) -> str:
-    """What to call the event of a line."""
+    """What to call a line."""
+    if line.kind in ("header", "head"):
+        return f"the {line.kind}"
     return f"event {line.number}" + (f" ({line.stream} {line.version})" if line.kind == "event" else "")
 
 

@@ -1,6 +1,6 @@
 """What a verification finds, and the chain as it is walked past the anchors."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -23,10 +23,13 @@ Kind = Literal[
     "unsigned",
     "unreadable",
     "shown_otherwise",
+    "snapshot_altered",
 ]
 
 MOST_NAMED = 1_000
 """Findings that are told one by one; the rest is counted."""
+
+_TENANTS_NAMED = 20
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -44,10 +47,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ren
 class Report:
     """All that was found. ``notes`` are no faults: what could not be checked, and why."""
 
-    def __init__(self) -> None:
+    def __init__(self, told_alone: tuple[str, ...] = ()) -> None:
+        self.told_alone = told_alone
+        """What is told along with the proof, and is never proved itself."""
         self.findings: list[Finding] = []
         self.more = 0
         self.notes: list[str] = []
+        self.warnings: list[str] = []
+        """What takes most of its worth from the verification."""
+        self.unproven: list[str] = []
+        """What is shown, and follows from no hash or signature."""
+        self.more_unproven = 0
         self.events = 0
         self.withheld = 0
         """Events of which the hash alone was told."""
@@ -61,6 +71,25 @@ class Report:
     def is_sound(self) -> bool:
         """Whether nothing was found."""
         return not self.findings
+
+    def add_unproven(self, what: str) -> None:
+        """Tell of something that is shown of an event without a proof."""
+        if len(self.unproven) < MOST_NAMED:
+            self.unproven.append(what)
+        else:
+            self.more_unproven += 1
+
+    def warn_of_no_anchors(self, tenants: Collection[str], anchored: Collection[str]) -> None:
+        """Say which chains no anchor that was given is of, where anchors were."""
+        without = sorted(set(tenants) - set(anchored))
+        if not anchored:
+            self.warnings.append(
+                "NOTHING WAS COMPARED WITH AN ANCHOR: what was given as anchors has none that is of use here"
+            )
+        elif without:
+            more = f" and {len(without) - _TENANTS_NAMED} more" if without[_TENANTS_NAMED:] else ""
+            named = ", ".join(without[:_TENANTS_NAMED])
+            self.warnings.append(f"compared with no anchor, since there is none of theirs: {named}{more}")
 
     def note_archives(self) -> None:
         """Say which archives are to be looked at too."""

@@ -5,21 +5,19 @@ is told, and the walk goes on from the stated hash: so one change is one finding
 it is seen to be so. What an event reads like is no part of the chain: it is held against the stored bytes.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 
 from application.audit.anchors import PublicKey, Signed
 from application.audit.chain import FORMAT, genesis_of, leaf_of, linked
-from application.audit.export_lines import Line, hash_of, named, read_line, state_of
+from application.audit.export_lines import Line, doubtful_members, hash_of, named, read_line, state_of
 from application.audit.findings import Anchored, Finding, Kind, Report
+from application.audit.shown import Rereads, compared, place_of
 from application.audit.verify_anchors import check_anchors, signature_of
 from application.log_copy import Entry
 from application.privacy import proving
-
-_OF_THE_RELEASE = {"schemaVersion", "data"}
 
 _signed = msgspec.json.Decoder(Signed)
 
@@ -28,17 +26,12 @@ class NoExport(ValueError):
     """It is no export at all."""
 
 
-Rereads = Callable[[Entry, Sequence[bytes | None]], tuple[Mapping[str, Any] | None, int]]
-"""How people read a stored event with the keys of its sealed values, and how many of these do not open; none
-where this release cannot tell."""
-
-
 def verify_export(
     lines: Iterable[bytes],
     keys: Mapping[str, PublicKey],
-    anchors: Iterable[bytes] = (),
+    anchors: Iterable[bytes] | None = None,
     *,
-    rereads: Rereads = lambda entry, keys: (None, 0),
+    rereads: Rereads = lambda entry, keys: None,
     progress: Callable[[int], None] = lambda bytes: None,
 ) -> Report:
     """What is found in an export. ``progress`` is told of every line's size.
@@ -46,15 +39,19 @@ def verify_export(
     Raises:
         NoExport: it does not begin as one.
     """
-    report = Report()
+    report = Report(told_alone=("exportedAt", "the number in position, beyond its order"))
     reading = iter(lines)
-    header = read_line(next(reading, b""))
+    first = next(reading, b"")
+    header = read_line(first)
     if header is None or header.kind != "header":
         raise NoExport("it does not begin with the header of an export")
     if header.format != FORMAT:
         raise NoExport(f"its format is {header.format!r}, and this release knows {FORMAT!r}")
     walk = _Walk(header, keys, rereads, report)
-    known = check_anchors(anchors, keys, report, tenant=header.tenant_id)
+    walk.look_at_members(header, first)
+    known = check_anchors(anchors or (), keys, report, tenant=header.tenant_id)
+    if anchors is not None:
+        report.warn_of_no_anchors([header.tenant_id], known)
     walk.pass_by(
         Anchored(header.tenant_id, known.get(header.tenant_id, ()), report, begins_after=walk.number)
     )
@@ -86,7 +83,8 @@ class _Walk:
         """Numbers that have come before their turn."""
         self._owed: set[int] = set()
         """Numbers in whose place was another."""
-        self.of_other_releases = 0
+        self._position = 0
+        """Of the last event that was shown."""
         self.erased = 0
         self.number = header.begins - 1
         if self.number < 0 or len(self._chain) != sha256().digest_size:
@@ -105,7 +103,9 @@ class _Walk:
         if line is None:
             what = f"the line after event {self.number} cannot be read: it is cut off, or damaged"
             self._add("unreadable", what)
-        elif self._has_ended:
+            return
+        self.look_at_members(line, text)
+        if self._has_ended:
             self._add("inserted", "there is something behind the head, which is the last line")
         elif line.kind == "head":
             self._check_head(line, text)
@@ -113,6 +113,11 @@ class _Walk:
             self._check_link(line, following)
         else:
             self._add("inserted", f"after event {self.number} there is a line of an unknown kind")
+
+    def look_at_members(self, line: Line, text: bytes) -> None:
+        """Find what a reader may see in a line and this check does not."""
+        for what in doubtful_members(line, text):
+            self._add("shown_otherwise", f"{named(line)} {what}", line)
 
     def end(self) -> None:
         """There are no more lines."""
@@ -127,11 +132,6 @@ class _Walk:
             self._add("deleted", f"event {number} is missing; another stands in its place", number=number)
         if self._anchored is not None:
             self._anchored.end(self.number)
-        if self.of_other_releases:
-            self._report.notes.append(
-                f"{self.of_other_releases} events are shown in the form of another release: their stored"
-                " bytes were checked, and what is shown as their data was not"
-            )
         if self.erased:
             self._report.notes.append(
                 f"{self.erased} personal values are shown as erased: their sealed bytes were checked"
@@ -144,6 +144,8 @@ class _Walk:
         if line.number != expected and self._is_out_of_place(line, expected, following):
             return
         leaf, is_sound = self._leaf_of(line)
+        if is_sound:
+            self._check_place(line)
         if self._chain and is_sound and linked(self._chain, leaf) != hash_of(line.hash):
             self._add(
                 "chain_broken",
@@ -191,9 +193,6 @@ class _Walk:
             self._report.withheld += 1
             if line.archive is not None:
                 self._report.archived[line.archive] = self._report.archived.get(line.archive, 0) + 1
-            if bytes(line.event) or state_of(line) is not None:
-                what = f"{named(line)} has a hash alone, and yet its content is shown: nothing proves that"
-                self._add("shown_otherwise", what, line)
             return stated, True
         state = state_of(line)
         if state is None:
@@ -207,32 +206,39 @@ class _Walk:
 
     def _compare_reading(self, line: Line, state: bytes) -> None:
         """What is shown to people is what the stored bytes say, as far as this release can tell."""
-        if not bytes(line.event):
+        if not (shown := bytes(line.event)):
             return
         entry = Entry(0, line.stream, line.version, line.topic, state)
-        told, erased = self._rereads(entry, proving.read(line.keys))
-        self.erased += erased
-        if told is None:
-            return
-        expected = msgspec.json.decode(msgspec.json.encode(told))
-        try:
-            shown = msgspec.json.decode(line.event)
-        except RecursionError:
-            shown = None
-        if not isinstance(shown, dict):
-            shown = {}
-        is_of_this_release = expected["schemaVersion"] == shown.get("schemaVersion")
-        names = expected.keys() | shown.keys() if is_of_this_release else set(expected) - _OF_THE_RELEASE
-        if any(expected.get(name) != shown.get(name) for name in names):
+        reread = self._rereads(entry, proving.read(line.keys))
+        self.erased += 0 if reread is None else reread.erased
+        found = compared(shown, reread)
+        if found.differs:
             what = f"{named(line)} is shown otherwise than its stored bytes say"
             self._add("shown_otherwise", what, line)
-        elif not is_of_this_release:
-            self.of_other_releases += 1
+        elif found.unproven:
+            self._report.add_unproven(f"{named(line)}: {', '.join(found.unproven)}")
+
+    def _check_place(self, line: Line) -> None:
+        """Positions name their event, and rise along the chain."""
+        if line.kind == "leaf" or line.position == "":
+            return
+        if (place := place_of(line)) is None:
+            self._add("shown_otherwise", f"{named(line)} is shown at a position that is not its own", line)
+            return
+        if place <= self._position:
+            what = f"{named(line)} is shown at a position that does not come after that of the one before"
+            self._add("shown_otherwise", what, line)
+        self._position = place
 
     def _check_head(self, line: Line, text: bytes) -> None:
         self._has_ended = True
         if line.tenant_id != self._tenant:
             self._add("chain_broken", "the head is another tenant's")
+        if line.number != self._stated:
+            what = f"the header says that there were {self._stated} events, and the head {line.number}"
+            self._add("shown_otherwise", what)
+        if isinstance(line.position, int) and self._position > line.position:
+            self._add("shown_otherwise", "an event is shown at a position that is behind that of the head")
         if line.number > self.number:
             self._add(
                 "truncated",

@@ -13,6 +13,7 @@ from application.audit.chain import Head, beginning_of, genesis_of, link_after, 
 from application.audit.findings import Anchored, Finding, Kind, Report
 from application.audit.ports import Indexed, IndexReader, StoredLog
 from application.audit.rows import noted
+from application.audit.verify_snapshots import SnapshotCheck
 from application.event_log import number_of
 from application.log_copy import Entry
 
@@ -35,15 +36,19 @@ async def verify_store(
     anchors: Mapping[str, Sequence[Anchor]],
     report: Report,
     progress: Progress = lambda events: None,
+    *,
+    snapshots: SnapshotCheck | None = None,
 ) -> None:
-    """Put into the report what is found in a store."""
+    """Put into the report what is found in a store; in its ``snapshots`` too, if they are given."""
     partitions = await log.partitions()
     reached = {partition: number_of(await index.reached(partition)) for partition in partitions}
     if not any(until is not None for until in reached.values()):
         report.notes.append("there is no index beside the log: what was changed is told by anchors alone")
     comparison = _Comparison(anchors, report)
     for partition, until in reached.items():
-        await _compare(comparison, log, index, partition, until, progress)
+        await _compare(comparison, log, index, partition, until, progress, snapshots)
+    if snapshots is not None:
+        snapshots.end(report)
     await comparison.end({head.tenant: head for head in await index.heads() if _was_read(head, log, reached)})
 
 
@@ -59,6 +64,7 @@ async def _compare(
     partition: str,
     until: int | None,
     progress: Progress,
+    snapshots: SnapshotCheck | None,
 ) -> None:
     comparison.begin(is_indexed=until is not None)
     entries = _one_by_one(lambda after: log.read(partition, after, AT_ONCE), lambda entry: entry.id)
@@ -70,7 +76,9 @@ async def _compare(
             break
         is_entry, is_row = entry is not None and entry.id == at, row is not None and row.position == at
         comparison.compare(entry if is_entry else None, row if is_row else None)
-        if is_entry:
+        if entry is not None and is_entry:
+            if snapshots is not None:
+                snapshots.take(entry)
             entry = await anext(entries, None)
             if not comparison.events % AT_ONCE:
                 progress(AT_ONCE)

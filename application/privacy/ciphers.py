@@ -32,11 +32,14 @@ class WrongMasterKey(Exception):
 
 
 class MasterKey:
-    """Wraps personal keys, each bound to its id; and tags what is kept where others may write."""
+    """Wraps personal keys, each bound to its id; and tags what is kept where others may write.
 
-    def __init__(self, key: bytes) -> None:
+    What ``others`` have wrapped is opened too: while one key takes the place of another, both are in use.
+    """
+
+    def __init__(self, key: bytes, *others: bytes) -> None:
         self._cipher = AESGCM(key)
-
+        self._others = [AESGCM(other) for other in others]
         self._tags_with = hmac.digest(key, _TAG, "sha256")
 
     def tag(self, content: bytes) -> bytes:
@@ -54,10 +57,22 @@ class MasterKey:
         Raises:
             WrongMasterKey: it was wrapped by another.
         """
-        try:
-            return self._cipher.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], id.encode())
-        except InvalidTag as error:
-            raise WrongMasterKey(f"the personal key {id} was wrapped by another master key") from error
+        for cipher in (self._cipher, *self._others):
+            key = _decrypted(cipher, id, wrapped)
+            if key is not None:
+                return key
+        raise WrongMasterKey(f"the personal key {id} was wrapped by another master key")
+
+    def has_wrapped(self, id: str, wrapped: bytes) -> bool:
+        """Whether it was this key that has wrapped one, and none of the others."""
+        return _decrypted(self._cipher, id, wrapped) is not None
+
+
+def _decrypted(cipher: AESGCM, id: str, wrapped: bytes) -> bytes | None:
+    try:
+        return cipher.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], id.encode())
+    except InvalidTag:
+        return None
 
 
 def new_key() -> bytes:

@@ -3,7 +3,8 @@
 In this order, each step of which may be repeated, so that whoever is killed in between leaves something
 behind that the next erasure completes: the key goes and a note of it comes in one transaction; then it is
 waited until nobody can have the key at hand; then the streams are looked up that it sealed values in, which
-are all by now; then events name them, and last the note is done with.
+are all by now; then events name them, their documents are made again as far as they are at hand, and last
+the note is done with.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -30,6 +31,10 @@ _PAGE = 1000
 ACTOR = "system:erase"
 
 
+Remake = Callable[[Sequence[str]], Awaitable[None]]
+"""Makes the documents of streams again, as far as they are at hand."""
+
+
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """A key that is destroyed, and in how many streams its values stood."""
 
@@ -50,6 +55,7 @@ class Erasing:
         clock: Clock,
         *,
         wait: Callable[[], Awaitable[None]],
+        remake: Remake,
     ) -> None:
         self._store = store
         self._log = log
@@ -57,6 +63,7 @@ class Erasing:
         self._keys = keys
         self._clock = clock
         self._wait = wait
+        self._remake = remake
 
     async def would_erase(self, tenant: str, subject: str) -> int | None:
         """In how many streams a subject has sealed values; none where there is no key."""
@@ -91,6 +98,7 @@ class Erasing:
         for erasure in untold:
             streams = await self._streams(erasure.tenant, erasure.key_id)
             await self._tell(erasure, streams)
+            await self._remake(streams)
             await run_sync(self._keys.note_told, erasure.number)
             told.append(Told(tenant=erasure.tenant, key_id=erasure.key_id, streams=len(streams)))
         return told

@@ -17,6 +17,14 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     erased_at: datetime
 
 
+class Rewrapped(msgspec.Struct, frozen=True):
+    """A key of an id, as it is wrapped, and as it is to be."""
+
+    id: str
+    was: bytes
+    wrapped: bytes
+
+
 class PersonalKeys(Protocol):
     """The keys beside the log, wrapped. Any thread may use it; each call is a transaction.
 
@@ -37,6 +45,15 @@ class PersonalKeys(Protocol):
 
     def any(self) -> tuple[str, bytes] | None:
         """One of all keys, to try the master key on."""
+        ...
+
+    def page(self, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
+        """Up to ``limit`` keys with an id after one, in the order of the ids."""
+        ...
+
+    def rewrap(self, keys: Sequence[Rewrapped]) -> int:
+        """Put keys in the place of what they were wrapped as; how many. One that is not as it was, or was
+        destroyed, stays so."""
         ...
 
     def erasures(self) -> int:

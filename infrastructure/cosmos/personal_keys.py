@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from application.privacy.ports import Erasure
+from application.privacy.ports import Erasure, Rewrapped
 from domain.errors import StoreUnavailable
 from domain.values import derived_id
 from infrastructure.cosmos.containers import Policy, indexing_policy
@@ -64,6 +64,22 @@ class CosmosPersonalKeys:
         """One of all keys."""
         found = self._container.query(_PARTITION, "FROM c WHERE IS_DEFINED(c.keyId)", {}, 1)
         return _key(found[0]) if found else None
+
+    def page(self, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
+        """Up to ``limit`` keys with an id after one, in the order of the ids."""
+        matching = "FROM c WHERE c.keyId > @after ORDER BY c.keyId"
+        return [_key(item) for item in self._container.query(_PARTITION, matching, {"@after": after}, limit)]
+
+    def rewrap(self, keys: Sequence[Rewrapped]) -> int:
+        """Put keys in the place of what they were wrapped as; how many."""
+        wanted = {each.id: each for each in keys}
+        done = 0
+        for item in self._named(wanted):
+            each = wanted[item["keyId"]]
+            if b64decode(item["wrapped"]) == each.was:
+                changed = item | {"wrapped": b64encode(each.wrapped).decode()}
+                done += self._container.put_in_place_of(item, changed)
+        return done
 
     def erasures(self) -> int:
         """How often a key was destroyed."""

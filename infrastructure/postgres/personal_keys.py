@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from application.privacy.ports import Erasure
+from application.privacy.ports import Erasure, Rewrapped
 from domain.errors import StoreUnavailable
 from infrastructure.postgres.conninfo import conninfo
 from infrastructure.postgres.recorder import RECONNECT_SECONDS
@@ -81,6 +81,22 @@ class PostgresPersonalKeys:
     def any(self) -> tuple[str, bytes] | None:
         """One of all keys."""
         return _first(self._rows("SELECT id, wrapped FROM public.personal_keys LIMIT 1"))
+
+    def page(self, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
+        """Up to ``limit`` keys with an id after one, in the order of the ids."""
+        statement = "SELECT id, wrapped FROM public.personal_keys WHERE id > %s ORDER BY id LIMIT %s"
+        rows = self._rows(statement, after, limit)
+        return [(row[0], row[1]) for row in rows]
+
+    def rewrap(self, keys: Sequence[Rewrapped]) -> int:
+        """Put keys in the place of what they were wrapped as; how many."""
+        statement = (
+            b"UPDATE public.personal_keys AS kept SET wrapped = new.wrapped"
+            b" FROM unnest(%s::text[], %s::bytea[], %s::bytea[]) AS new (id, was, wrapped)"
+            b" WHERE kept.id = new.id AND kept.wrapped = new.was"
+        )
+        given = [[getattr(each, name) for each in keys] for name in ("id", "was", "wrapped")]
+        return self._do(lambda connection: connection.execute(statement, given).rowcount)
 
     def erasures(self) -> int:
         """How often a key was destroyed."""

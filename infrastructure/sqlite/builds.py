@@ -176,6 +176,12 @@ class SqliteBuilds:
         for name, place in self._places.items():
             await self._drop_leftovers(msgspec.structs.replace(place, name=name), recipe)
 
+    async def throw_away(self, containers: Sequence[Container]) -> None:
+        """Drop whatever was built of some containers, and is not live; nothing of it is left in the file."""
+        for container in containers:
+            await self.write_in(partial(_forgotten, container))
+            await self._drop_leftovers(container, "")
+
     async def _drop_leftovers(self, container: Container, recipe: str) -> None:
         for statement in await self.write_in(lambda connection: leftovers(connection, container, recipe)):
             await self._take_a_turn(partial(execute, statement))
@@ -250,6 +256,7 @@ def _connected(path: Path) -> sqlite3.Connection:
         )
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA secure_delete=ON")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     return connection
 

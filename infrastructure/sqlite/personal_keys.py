@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from application.privacy.ports import Erasure
+from application.privacy.ports import Erasure, Rewrapped
 from infrastructure.sqlite.database import failures_translated
 
 T = TypeVar("T")
@@ -75,6 +75,18 @@ class SqlitePersonalKeys:
         statement = "SELECT id, wrapped FROM personal_keys LIMIT 1"
         row = self._read(lambda connection: connection.execute(statement).fetchone())
         return None if row is None else (row[0], row[1])
+
+    def page(self, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
+        """Up to ``limit`` keys with an id after one, in the order of the ids."""
+        statement = "SELECT id, wrapped FROM personal_keys WHERE id > ? ORDER BY id LIMIT ?"
+        return self._read(lambda connection: connection.execute(statement, (after, limit)).fetchall())
+
+    def rewrap(self, keys: Sequence[Rewrapped]) -> int:
+        """Put keys in the place of what they were wrapped as; how many."""
+        statement = "UPDATE personal_keys SET wrapped = ? WHERE id = ? AND wrapped = ?"
+        with self._transaction() as connection:
+            rows = [(each.wrapped, each.id, each.was) for each in keys]
+            return connection.executemany(statement, rows).rowcount
 
     def erasures(self) -> int:
         """How often a key was destroyed."""

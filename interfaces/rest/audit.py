@@ -19,12 +19,24 @@ def audit_event(recorded: Recorded) -> bytes:
 
 def shown_event(recorded: Recorded) -> dict[str, Any]:
     """The same, to be put into something larger."""
-    meta = recorded.meta
     archived = recorded if isinstance(recorded, ArchivedEvent) else None
+    if archived is None:
+        shown = shown_around(recorded, recorded.event.TOPIC, recorded.event.SCHEMA_VERSION)
+    else:
+        shown = shown_around(recorded, archived.topic, archived.schema_version)
+    shown["data"] = _shown(recorded.event)
+    if archived is not None:
+        shown["archived"] = {"file": archived.archive, **_how(archived.moved)}
+    return shown
+
+
+def shown_around(recorded: Recorded, topic: str, schema_version: int) -> dict[str, Any]:
+    """All of an event but its payload."""
+    meta = recorded.meta
     shown: dict[str, Any] = {
         "eventId": str(recorded.event_id),
-        "type": recorded.event.TOPIC if archived is None else archived.topic,
-        "schemaVersion": recorded.event.SCHEMA_VERSION if archived is None else archived.schema_version,
+        "type": topic,
+        "schemaVersion": schema_version,
         "version": recorded.version,
         "timestamp": timestamp(recorded.timestamp),
         "actor": meta.actor,
@@ -34,9 +46,6 @@ def shown_event(recorded: Recorded) -> dict[str, Any]:
         shown["commandId"] = meta.command_id
     if meta.causation_id is not None:
         shown["causationId"] = meta.causation_id
-    shown["data"] = _shown(recorded.event)
-    if archived is not None:
-        shown["archived"] = {"file": archived.archive, **_how(archived.moved)}
     return shown
 
 

@@ -1,7 +1,7 @@
 """An erasure that dies between any two of its steps is completed by the next one; nothing is told twice."""
 
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ class Case:
         self.log = log
         self.keys = keys
         self.master = master
+        self.remade: list[str] = []
 
     def erasing(self, dies_at: str = "", *, after: bool = False) -> Erasing:
         def within(part: Any) -> Any:
@@ -81,7 +82,13 @@ class Case:
 
         store, index = within(self.log.store), within(self.log.stores.index)
         keys: PersonalKeys = within(self.keys)
-        return Erasing(store, self.log.stores.log, index, keys, SettableClock(), wait=wait)
+        return Erasing(
+            store, self.log.stores.log, index, keys, SettableClock(), wait=wait, remake=self.remake
+        )
+
+    async def remake(self, streams: Sequence[str]) -> None:
+        """Documents are elsewhere."""
+        self.remade = [*streams]
 
     async def texts(self, tenant: str) -> list[str]:
         events = [await self.log.store.load(stream(tenant, number)) for number in range(3)]
@@ -124,6 +131,7 @@ async def test_an_erasure_that_died_is_completed_by_the_next(
         assert isinstance(event, ErasureCarriedOut)
         assert set(event.streams) == {stream(TENANT, number) for number in range(3)}
         assert event.reason == "request 17"
+        assert set(erased.remade) == set(event.streams)
         assert await erased.erasing().erase(TENANT, USER, None) == []
         assert set(await erased.texts(TENANT)) == {ERASED}
         assert ERASED not in await erased.texts(OTHER_TENANT)

@@ -138,3 +138,23 @@ def test_a_time_or_position_that_is_none_is_refused(environ: dict[str, str]) -> 
     ended = audit("export", "--tenant", TENANT, "--after", "yesterday", **environ)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "neither a time with an offset nor a position" in ended.stderr
+
+
+def test_anchors_that_are_none_are_told_loudly(tmp_path: Path, environ: dict[str, str]) -> None:
+    export, key = tmp_path / "export.ndjson", tmp_path / "key.pub"
+    empty, folder = tmp_path / "empty.ndjson", tmp_path / "folder"
+    empty.touch()
+    folder.mkdir()
+    audit("export", "--tenant", TENANT, "--out", str(export), **environ)
+    for given in (empty, folder):
+        for what in (("--export", str(export)), ()):
+            told = audit("verify", *what, "--public-key", str(key), "--anchors", str(given), **environ)
+            *_, warning, verdict = told.stdout.splitlines()
+            assert warning.startswith("WARNING: NOTHING WAS COMPARED WITH AN ANCHOR"), told
+            assert verdict.startswith("SOUND")
+    anchors = (tmp_path / "data" / "audit-anchors.ndjson").read_text().splitlines(keepends=True)
+    (folder / "anchors.ndjson").write_text("".join(line for line in anchors if TENANT in line))
+    told = audit("verify", "--json", "--anchors", str(folder), **environ)
+    found = json.loads(told.stdout)
+    assert found["anchors"] == 1
+    assert found["warnings"] == [f"compared with no anchor, since there is none of theirs: {OTHER_TENANT}"]

@@ -56,6 +56,12 @@ VARIABLES = {
     "AUDIT_ANCHOR_FILE": ("audit.anchor_file", "/mnt/anchors.ndjson", Path("/mnt/anchors.ndjson")),
     "PRIVACY_MASTER_KEY": ("privacy.master_key", "a key", "a key"),
     "PRIVACY_MASTER_KEY_FILE": ("privacy.master_key_file", "/etc/master.key", Path("/etc/master.key")),
+    "PRIVACY_OTHER_MASTER_KEY": ("privacy.other_master_key", "a key", "a key"),
+    "PRIVACY_OTHER_MASTER_KEY_FILE": (
+        "privacy.other_master_key_file",
+        "/etc/former.key",
+        Path("/etc/former.key"),
+    ),
     "CONSOLE_ENABLED": ("console.enabled", "false", False),
     "CONSOLE_SESSION_SECONDS": ("console.session_seconds", "600", 600.0),
     "METRICS_PATH": ("metrics.path", "/internal/metrics", "/internal/metrics"),

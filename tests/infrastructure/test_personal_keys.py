@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from application.privacy.ports import Erasure, PersonalKeys
+from application.privacy.ports import Erasure, PersonalKeys, Rewrapped
 from infrastructure.cosmos.personal_keys import POLICY, CosmosPersonalKeys
 from infrastructure.cosmos.threaded import ThreadedContainer
 from infrastructure.postgres.personal_keys import PostgresPersonalKeys
@@ -113,6 +113,34 @@ def test_keys_that_a_backup_brought_back_are_destroyed_again_by_their_ids(keys: 
     assert keys.destroy_again(TENANT, ["k1", "k3", "never there"], NOW) == 1
     assert set(keys.named(["k1", "k2", "k3"])) == {"k2", "k3"}
     assert [(erasure.key_id, erasure.reason) for erasure in keys.untold()] == [("k1", None)]
+
+
+def test_keys_are_told_page_by_page(keys: PersonalKeys) -> None:
+    ids = sorted(f"{number:x}f" for number in range(16))
+    for id in reversed(ids):
+        keys.put(TENANT, f"of {id}", id, id.encode())
+    keys.destroy(TENANT, f"of {ids[3]}", None, NOW)
+    found, after = list[tuple[str, bytes]](), ""
+    while page := keys.page(after, 4):
+        assert len(page) <= 4
+        found += page
+        after = page[-1][0]
+    assert found == [(id, id.encode()) for id in ids if id != ids[3]]
+
+
+def test_a_key_is_wrapped_anew_in_place_of_what_it_was_alone(keys: PersonalKeys) -> None:
+    for id in ("k1", "k2", "k3"):
+        keys.put(TENANT, f"of {id}", id, b"was")
+    keys.destroy(TENANT, "of k2", None, NOW)
+    wanted = [
+        Rewrapped("k1", b"was", b"\x00is"),
+        Rewrapped("k2", b"was", b"is"),
+        Rewrapped("k3", b"else", b"is"),
+    ]
+    assert keys.rewrap(wanted) == 1
+    assert keys.named(["k1", "k2", "k3"]) == {"k1": b"\x00is", "k3": b"was"}
+    assert keys.of(TENANT, "of k1") == ("k1", b"\x00is")
+    assert keys.erasures() == 1
 
 
 def test_another_process_sees_the_keys_and_the_count(opened: Callable[[], PersonalKeys]) -> None:

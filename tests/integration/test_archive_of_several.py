@@ -7,6 +7,7 @@ import pytest
 from anyio import to_thread
 from click.testing import CliRunner
 
+from application.archive.archive_file import free
 from application.archived_state import archived_leaf
 from application.log_copy import Entry
 from config.archive_commands import archive
@@ -67,3 +68,44 @@ async def test_the_files_of_a_folder_are_restored_by_one_command(log: AuditedLog
     )
     assert told.exit_code == 0, told.output
     assert await log.entries() == before
+
+
+async def test_a_damaged_archive_that_was_begun_is_named_and_holds_up_nothing_else(
+    log: AuditedLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "archives"
+    await archive_all(log, out)
+    (first, _) = sorted(out.iterdir())
+    whole, begun = first.read_bytes(), first.with_name(f"{first.name}.pending")
+    first.rename(begun)
+    begun.write_bytes(whole[:-40])
+    foreign = out / f"{LAST}-20260101T000000Z-1.ndjson.gz.pending"
+    foreign.write_bytes(b"no archive")
+    for tenant in (TENANT, OTHER_TENANT):
+        append(log, tenant, 7)
+    await log.anchor()
+    with pytest.raises(CannotStart) as refused:
+        await archive_all(log, out)
+    said = str(refused.value)
+    assert f"{begun}: " in said
+    assert "4 events have given way for it" in said
+    assert f"{foreign}: " in said
+    assert "Nothing has given way for it: delete it" in said
+    assert len([each for each in out.iterdir() if each.suffix == ".gz"]) == 3, "both tenants' new ones went"
+    assert begun.read_bytes() == whole[:-40]
+    assert all(archived_leaf(each.state) is not None for each in await log.entries())
+
+    foreign.unlink()
+    begun.write_bytes(whole)
+    capsys.readouterr()
+    await archive_all(log, out)
+    assert f"{FIRST}: 0 things, 4 events: {first}" in capsys.readouterr().out
+    assert first.read_bytes() == whole
+
+
+async def test_no_archive_is_written_over_another(log: AuditedLog, tmp_path: Path) -> None:
+    await archive_all(log, tmp_path / "archives")
+    (first, _) = sorted((tmp_path / "archives").iterdir())
+    for kept in (first, first.with_name(f"{first.name}.pending")):
+        first.rename(kept)
+        assert free(first).name == first.name.replace(".ndjson.gz", "-2.ndjson.gz")

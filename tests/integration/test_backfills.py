@@ -11,6 +11,7 @@ import pytest
 
 from config.container import build
 from config.runtime import working
+from config.settings import Settings
 from config.transport import InProcessTransport
 from tests.contract.amqp import validate_message
 from tests.contract.contract import validate_document
@@ -64,10 +65,10 @@ class World:
 
 
 @asynccontextmanager
-async def on_the_bus(folder: Path) -> AsyncIterator[World]:
+async def on_the_bus(settings: Settings) -> AsyncIterator[World]:
     """Everything within the process."""
     async with AsyncExitStack() as stack:
-        container = await build(settings_in(folder, overlay=RULES), stack)
+        container = await build(settings, stack)
         assert isinstance(container.transport, InProcessTransport)
         bus = container.transport.bus
         worker = Worker(bus.send)
@@ -98,7 +99,7 @@ async def on_rabbitmq(folder: Path, url: str) -> AsyncIterator[World]:
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """A service and a worker, on either kind of transport."""
     if request.param == "bus":
-        there = on_the_bus(tmp_path)
+        there = on_the_bus(settings_in(tmp_path, overlay=RULES))
     else:
         there = on_rabbitmq(tmp_path, request.getfixturevalue("rabbitmq_url"))
     async with there as world:

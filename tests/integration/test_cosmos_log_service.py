@@ -1,7 +1,7 @@
 """The whole service on a log in Cosmos DB, where every tenant has an order of its own."""
 
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +200,8 @@ async def test_what_is_erased_reads_so_everywhere(running: Service) -> None:
         async def nobody_has_the_key() -> None:
             await anyio.sleep(running.container.settings.privacy.fresh_seconds)
 
+        async def by_the_service(streams: Sequence[str]) -> None: ...
+
         erasing = Erasing(
             stores.event_store,
             stores.audit.log,
@@ -207,6 +209,7 @@ async def test_what_is_erased_reads_so_everywhere(running: Service) -> None:
             stores.personal.keys,
             SystemClock(),
             wait=nobody_has_the_key,
+            remake=by_the_service,
         )
         (told,) = await erasing.erase(TENANT, "ada", "asked to")
         assert told.streams == 1

@@ -1,5 +1,6 @@
 """An erasure from the command line, beside a service: what reads as erased, and what is still proved."""
 
+import fcntl
 import json
 import sqlite3
 import time
@@ -8,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from tests.harness import (
@@ -131,19 +133,45 @@ def test_no_file_keeps_the_words_while_the_service_goes_on(tmp_path: Path) -> No
     """Not the write-ahead log of the documents either."""
     with service_process(tmp_path, overlay=settings(tmp_path)) as process, process.client() as client:
         decided(client)
-
-        def telling() -> set[str]:
-            files = {file.name: file.read_bytes() for file in process.data_dir.iterdir()}
-            return {name for name, held in files.items() for secret in SECRETS if secret.encode() in held}
-
-        assert telling() == {"documents.db-wal"}
+        assert telling(process.data_dir) == {"documents.db-wal"}
         config = ("--config", str(tmp_path / "settings.yaml"))
         for subject in ("ada", "c-9", "opportunity:opp-417"):
             erase({"DATA_DIR": str(process.data_dir)}, "--tenant", TENANT, "--subject", subject, *config)
         until = time.monotonic() + PATIENCE_SECONDS
-        while left := telling():
+        while left := telling(process.data_dir):
             assert time.monotonic() < until, left
             time.sleep(0.1)
+
+
+def telling(folder: Path) -> set[str]:
+    """The files in which the words stand."""
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    return {name for name, held in files.items() for secret in SECRETS if secret.encode() in held}
+
+
+def test_no_file_keeps_the_words_where_no_service_is_at_work(tmp_path: Path) -> None:
+    """It was killed, so that its write-ahead log is left; documents were rebuilt, so that there are pages of
+    before; and another rebuild was killed."""
+    with service_process(tmp_path, overlay=settings(tmp_path)) as process, process.client() as client:
+        decided(client)
+        process.kill()
+    folder, config = process.data_dir, ("--config", str(tmp_path / "settings.yaml"))
+    environ = {"DATA_DIR": str(folder)}
+    rebuilt = run_command("rebuild", *config, timeout=60, **environ)
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    with closing(sqlite3.connect(folder / "documents.db")) as documents, documents:
+        documents.execute('CREATE TABLE "hitl_approvals--9" AS SELECT * FROM hitl_approvals')
+    (folder / "rebuild.db").write_text(SECRETS[0])
+    assert telling(folder) == {"documents.db", "rebuild.db"}
+    said = ""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as by an archive, which makes no documents
+        for subject in ("ada", "c-9", "opportunity:opp-417"):
+            said += erase(environ, "--tenant", TENANT, "--subject", subject, *config)
+    assert telling(folder) == set()
+    assert f"documents in {folder} are made again\n" in said
+    verified = run_command("rebuild", "--verify", *config, timeout=60, **environ)
+    assert verified.returncode == 0, verified.stdout
 
 
 @pytest.mark.postgres
@@ -158,6 +186,22 @@ def test_the_same_in_postgresql(tmp_path: Path, postgres_store_url: str, rabbitm
         PRIVACY_MASTER_KEY=key,
     ) as process:
         erased_everywhere(process, tmp_path)
+    tables = text_of_tables(postgres_store_url)
+    assert b"opp-417" in tables
+    assert not [secret for secret in SECRETS if secret.encode() in tables]
+
+
+def text_of_tables(url: str) -> bytes:
+    """All that a dump of the database would have; events as text, not as hexadecimal digits."""
+    found = b""
+    with psycopg.connect(url) as connection:
+        connection.execute("SET bytea_output = 'escape'")
+        tables = connection.execute("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables").fetchall()
+        for (table,) in tables:
+            if not table.startswith(("pg_catalog.", "information_schema.")):
+                with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as rows:
+                    found += b"".join(bytes(row) for row in rows)
+    return found
 
 
 def test_an_erasure_that_is_killed_is_completed_by_the_next(tmp_path: Path) -> None:

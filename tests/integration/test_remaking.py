@@ -1,6 +1,6 @@
 """Documents after an erasure: made again at the versions that they are at, live and in a build under way."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -59,8 +59,12 @@ class Sealed:
     async def erase(self) -> None:
         async def wait() -> None: ...
 
+        async def remake(streams: Sequence[str]) -> None: ...
+
         stores = self.log.stores
-        erasing = Erasing(self.log.store, stores.log, stores.index, self._keys, SettableClock(), wait=wait)
+        erasing = Erasing(
+            self.log.store, stores.log, stores.index, self._keys, SettableClock(), wait=wait, remake=remake
+        )
         (told,) = await erasing.erase(TENANT, DECIDER, None)
         assert told.streams == 1
 

@@ -1,0 +1,39 @@
+"""Archives that were begun and cannot be read any more: what has given way for them is nowhere else."""
+
+from pathlib import Path
+
+import msgspec
+
+from application.archived_state import archive_of
+from application.audit.ports import StoredLog
+
+_AT_ONCE = 2_000
+
+
+class Damaged(msgspec.Struct, frozen=True):
+    """Such a file, what is wrong with it, and how many events have given way for it."""
+
+    file: Path
+    what: str
+    given_way: int
+
+    @property
+    def advice(self) -> str:
+        """What is to be done."""
+        if not self.given_way:
+            return f"{self.what}. Nothing has given way for it: delete it. What it was for is archived anew"
+        return (
+            f"{self.what}. {self.given_way} events have given way for it, and are nowhere else: put a"
+            " whole copy in its place, from a backup, and archive again. Do not delete it"
+        )
+
+
+async def given_way_for(log: StoredLog, name: str) -> int:
+    """How many events of a log are in the archive of that name: all of it is read."""
+    found = 0
+    for partition in await log.partitions():
+        after = 0
+        while entries := await log.read(partition, after, _AT_ONCE):
+            found += sum(archive_of(entry.stream, entry.state) == name for entry in entries)
+            after = entries[-1].id
+    return found

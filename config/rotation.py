@@ -1,0 +1,98 @@
+"""Puts another master key over all personal keys, and says what came of it.
+
+An embedded store's key is changed with it: the former one stays beside it, in a file that every start reads
+too, until no personal key needs it any more. So whoever is killed repeats it.
+"""
+
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import click
+
+from application.privacy.ciphers import WrongMasterKey
+from application.privacy.rotating import Rotated, rotate
+from config.folders import claim
+from config.master_key import embedded_key_file_of, former_key_file_of, read_key, written_beside
+from config.privacy import open_personal
+from config.sections import Settings
+from config.start import CannotStart, first_line
+from config.stores import require_log
+from domain.errors import StoreUnavailable
+
+
+async def rotate_master_key(settings: Settings) -> None:
+    """Wrap every personal key with the master key.
+
+    Raises:
+        CannotStart: a store is of no use, there is no other key, or a personal key opens with neither.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            await require_log(settings)
+            file = embedded_key_file_of(settings)
+            if file is not None:
+                _claim_all(settings, stack)
+                _change(file)
+            elif not _names_another(settings):
+                raise CannotStart(
+                    "privacy.master_key is to be the new key, and privacy.other_master_key (or"
+                    " other_master_key_file) the former one: see docs/erasure.md"
+                )
+            rotated = await _rotated(settings, stack)
+        except StoreUnavailable as error:
+            raise CannotStart(f"given up half-way, rotate again: {first_line(error)}") from error
+        if file is not None:
+            former_key_file_of(file).unlink()
+            _sync(file.parent)
+    click.echo(f"{rotated.rewrapped} of {rotated.keys} personal keys were wrapped with another master key")
+    click.echo(f"all {rotated.keys} are wrapped with the present one: the former one is needed no more")
+
+
+def _claim_all(settings: Settings, stack: AsyncExitStack) -> None:
+    """Nobody is to work with the former key alone."""
+    folder = settings.storage.data_dir
+    claim(folder, "storage.data_dir", stack)
+    url = settings.storage.effective_event_store_url.get_secret_value()
+    beside = Path(url.removeprefix("sqlite:///")).parent
+    if beside.resolve() != folder.resolve():
+        claim(beside, "storage.event_store_url", stack)
+
+
+async def _rotated(settings: Settings, stack: AsyncExitStack) -> Rotated:
+    personal = await open_personal(settings, stack, as_they_are=True)
+    if personal.master is None:
+        raise CannotStart("there is no master key: nothing is sealed")
+    try:
+        return await rotate(personal.keys, personal.master)
+    except WrongMasterKey as error:
+        raise CannotStart(f"given up: {error} than the two that are set") from error
+
+
+def _names_another(settings: Settings) -> bool:
+    privacy = settings.privacy
+    return bool(privacy.other_master_key.get_secret_value()) or privacy.other_master_key_file is not None
+
+
+def _change(file: Path) -> None:
+    """Make a new key, unless a rotation that was killed has; the former one stays beside it."""
+    former = former_key_file_of(file)
+    try:
+        if not file.exists():
+            raise CannotStart(f"there is no {file}: nothing is sealed")
+        if not former.exists():
+            os.link(file, former)
+            _sync(file.parent)
+        if read_key(former) == read_key(file):
+            written_beside(file).replace(file)
+            _sync(file.parent)
+    except OSError as error:
+        raise CannotStart(f"{file}: the master key cannot be changed: {error}") from error
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

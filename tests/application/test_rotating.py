@@ -1,0 +1,209 @@
+"""Another master key over all personal keys: whoever is killed repeats it, and nothing sealed is lost."""
+
+import base64
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from application.event_log import EventLog
+from application.privacy import rotating
+from application.privacy.ciphers import MasterKey, WrongMasterKey, new_key
+from application.privacy.rotating import Rotated, rotate
+from config.cosmos import EVENTS
+from config.folders import claim
+from config.master_key import MASTER_KEY_FILE, former_key_file_of
+from config.privacy import PersonalParts, open_personal
+from config.rotation import rotate_master_key
+from config.settings import Settings
+from config.start import CannotStart
+from infrastructure.cosmos.event_store import cosmos_log_settings
+from infrastructure.sqlite.personal_keys import SqlitePersonalKeys, keys_file
+from tests.application.logs import UNVERIFIED
+from tests.builders import NOW, TENANT
+from tests.cosmos import fresh_database
+from tests.harness import settings_in
+
+pytestmark = pytest.mark.anyio
+
+SUBJECTS = [f"subject {number}" for number in range(7)]
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> SqlitePersonalKeys:
+    return SqlitePersonalKeys(tmp_path / "keys.db")
+
+
+def dies_at(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two keys go at a time; the process dies before so many have gone."""
+    monkeypatch.setattr(rotating, "AT_ONCE", 2)
+    rewrap, seen = SqlitePersonalKeys.rewrap, [0]
+
+    def counted(self: SqlitePersonalKeys, wanted: Any) -> int:
+        if seen[0] == number:
+            raise Killed
+        seen[0] += 1
+        return rewrap(self, wanted)
+
+    monkeypatch.setattr(SqlitePersonalKeys, "rewrap", counted)
+
+
+async def test_every_key_opens_with_the_new_master_key_alone(keys: SqlitePersonalKeys) -> None:
+    old, new, plain = new_key(), new_key(), {f"k{at:02}": new_key() for at in range(5)}
+    for id, key in plain.items():
+        keys.put(TENANT, id, id, MasterKey(old).wrap(id, key))
+    with pytest.raises(WrongMasterKey):
+        await rotate(keys, MasterKey(new))
+    assert await rotate(keys, MasterKey(new, old)) == Rotated(5, 5)
+    assert {id: MasterKey(new).unwrap(id, wrapped) for id, wrapped in keys.page("", 10)} == plain
+    assert await rotate(keys, MasterKey(new, old)) == Rotated(5, 0)
+
+
+async def test_a_key_that_is_destroyed_meanwhile_does_not_come_back(
+    keys: SqlitePersonalKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = new_key(), new_key()
+    for id in ("k1", "k2"):
+        keys.put(TENANT, id, id, MasterKey(old).wrap(id, new_key()))
+    rewrap = SqlitePersonalKeys.rewrap
+
+    def destroying(self: SqlitePersonalKeys, wanted: Any) -> int:
+        self.destroy(TENANT, "k1", None, NOW)
+        return rewrap(self, wanted)
+
+    monkeypatch.setattr(SqlitePersonalKeys, "rewrap", destroying)
+    assert await rotate(keys, MasterKey(new, old)) == Rotated(1, 1)
+    assert [id for id, _ in keys.page("", 10)] == ["k2"]
+
+
+@pytest.fixture
+async def embedded(tmp_path: Path) -> Settings:
+    """A store with keys, and a master key that nobody has configured."""
+    settings = settings_in(tmp_path)
+    async with opened(settings, makes_one=True) as personal:
+        assert personal.sealing is not None
+        for subject in SUBJECTS:
+            personal.sealing.keyring.key_of(TENANT, subject)
+        (settings.storage.data_dir / "events.db").touch()
+    return settings
+
+
+class opened:
+    """The keys as a process opens them."""
+
+    def __init__(self, settings: Settings, *, makes_one: bool = False) -> None:
+        self._settings = settings
+        self._makes_one = makes_one
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> PersonalParts:
+        self._settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
+        return await open_personal(self._settings, self._stack, as_they_are=not self._makes_one)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+
+async def plain_keys(settings: Settings) -> dict[str, bytes]:
+    """Every key, opened."""
+    async with opened(settings) as personal:
+        assert personal.sealing is not None
+        return {subject: personal.sealing.keyring.key_of(TENANT, subject)[1] for subject in SUBJECTS}
+
+
+@pytest.mark.parametrize("moment", [0, 1, 3])
+async def test_an_embedded_store_gets_another_key_and_whoever_is_killed_repeats_it(
+    embedded: Settings, moment: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = embedded.storage.data_dir / MASTER_KEY_FILE
+    before, first = await plain_keys(embedded), file.read_bytes()
+    with monkeypatch.context() as patched:
+        dies_at(moment, patched)
+        with pytest.raises(Killed):
+            await rotate_master_key(embedded)
+    assert former_key_file_of(file).read_bytes() == first
+    second = file.read_bytes()
+    assert second != first
+    assert await plain_keys(embedded) == before, "whoever starts now has both"
+    await rotate_master_key(embedded)
+    assert await plain_keys(embedded) == before
+    assert (file.read_bytes(), former_key_file_of(file).exists()) == (second, False)
+    assert file.stat().st_mode & 0o777 == 0o600
+    held = b"".join(each.read_bytes() for each in embedded.storage.data_dir.iterdir())
+    assert first.strip() not in held
+
+
+async def test_killed_before_the_new_key_is_in_its_place_a_rotation_makes_one(embedded: Settings) -> None:
+    file = embedded.storage.data_dir / MASTER_KEY_FILE
+    before, first = await plain_keys(embedded), file.read_bytes()
+    former_key_file_of(file).hardlink_to(file)
+    assert await plain_keys(embedded) == before
+    await rotate_master_key(embedded)
+    assert file.read_bytes() != first
+    assert await plain_keys(embedded) == before
+
+
+async def test_a_configured_key_is_replaced_by_another(
+    embedded: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = embedded.storage.data_dir.parent
+    old = (embedded.storage.data_dir / MASTER_KEY_FILE).read_text().strip()
+    new, before = base64.b64encode(new_key()).decode(), await plain_keys(embedded)
+    alone = settings_in(folder, PRIVACY_MASTER_KEY=new)
+    with pytest.raises(CannotStart, match="is not the one that was used before"):
+        await plain_keys(alone)
+    with pytest.raises(CannotStart, match=r"privacy\.other_master_key"):
+        await rotate_master_key(alone)
+    both = settings_in(folder, PRIVACY_MASTER_KEY=new, PRIVACY_OTHER_MASTER_KEY=old)
+    assert await plain_keys(both) == before
+    await rotate_master_key(both)
+    assert "7 of 7 personal keys" in capsys.readouterr().out
+    assert await plain_keys(alone) == before
+    file = keys_file(embedded.storage.data_dir / "events.db")
+    with pytest.raises(CannotStart):
+        await plain_keys(settings_in(folder, PRIVACY_MASTER_KEY=old))
+    assert file.is_file()
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED]),
+    ],
+)
+async def test_keys_of_a_shared_store_are_wrapped_anew(
+    store: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = (base64.b64encode(new_key()).decode() for _ in range(2))
+    place = shared_store(store, request)
+    before = await plain_keys(settings_in(tmp_path, PRIVACY_MASTER_KEY=old, **place))
+    both = settings_in(tmp_path, PRIVACY_MASTER_KEY=new, PRIVACY_OTHER_MASTER_KEY=old, **place)
+    monkeypatch.setattr(rotating, "AT_ONCE", 2)
+    await rotate_master_key(both)
+    alone = settings_in(tmp_path, PRIVACY_MASTER_KEY=new, **place)
+    assert await plain_keys(alone) == before
+    async with opened(alone) as personal:
+        assert len(personal.keys.page("", 100)) == len(SUBJECTS), "none was made anew"
+
+
+def shared_store(store: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The variables of one, with a log in it."""
+    if store == "postgres":
+        return {"EVENT_STORE_URL": request.getfixturevalue("postgres_store_url")}
+    account, database = request.getfixturevalue("cosmos"), fresh_database()
+    EventLog(cosmos_log_settings(account.endpoint, account.key, database=database, container=EVENTS)).close()
+    return {"EVENT_STORE_URL": "cosmos://", "RABBITMQ_URL": "amqp://nobody", **account.environ(database)}
+
+
+async def test_beside_a_service_an_embedded_key_is_not_changed(embedded: Settings) -> None:
+    async with AsyncExitStack() as service:
+        claim(embedded.storage.data_dir, "storage.data_dir", service)
+        with pytest.raises(CannotStart, match="in use"):
+            await rotate_master_key(embedded)
+    assert not former_key_file_of(embedded.storage.data_dir / MASTER_KEY_FILE).exists()
