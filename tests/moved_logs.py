@@ -139,7 +139,7 @@ async def filled(url: str, *, batches: int = 3, size: int = 400) -> Held:
         for batch in range(batches):
             log.recorder.insert_events(_events(f"t/job/{batch}", range(1, size + 1), bytes(range(256))))
     run(url, f"DELETE FROM {table} WHERE {id} IN (1, 2, {size})")
-    await _with_what_waits(url, TIMERS)
+    await with_what_waits(url, TIMERS)
     newest = batches * size
     for follower, position in (("outbox", f"log-{newest}-abc"), ("step-deadlines", f"log-{newest - 7}-def")):
         values = f"('{follower}', 'log', '{position}')"
@@ -151,7 +151,7 @@ async def filled(url: str, *, batches: int = 3, size: int = 400) -> Held:
     return held(url)
 
 
-async def _with_what_waits(url: str, timers: Sequence[Timer]) -> None:
+async def with_what_waits(url: str, timers: Sequence[Timer]) -> None:
     if kind_of(url) == "sqlite":
         file = SqliteDatabase(followers_file(file_of(url)), synchronous="NORMAL")
         await SqliteCheckpoints(file).create()

@@ -62,6 +62,9 @@ class PostgresLogReader:
             async for rows in batches:
                 yield step_calls_of((row[0] for row in rows), place_of(self._connection))
 
+    async def finish(self) -> None:
+        """Nothing: one transaction has read it all, and nobody could append meanwhile."""
+
     async def _batches(self, statement: str) -> AsyncGenerator[list[tuple[Any, ...]], None]:
         with failures_at(self._connection):
             async with self._connection.cursor(name="copy_log") as cursor:

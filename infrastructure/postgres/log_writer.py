@@ -29,9 +29,15 @@ _GO_ON_AFTER_THE_NEWEST = (
 class PostgresLogWriter:
     """A connection's transaction."""
 
+    leaves_a_half = False
+
     def __init__(self, connection: AsyncConnection[TupleRow]) -> None:
         self._connection = connection
         self.written = PostgresLogReader(connection)
+
+    async def begin(self) -> int:
+        """How many events there are already."""
+        return await self.written.count()
 
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
         """Write events under their own ids."""

@@ -67,6 +67,9 @@ class SqliteLogReader:
             async for rows in batches:
                 yield step_calls_of((row[0] for row in rows), str(self._path))
 
+    async def finish(self) -> None:
+        """Nothing: one transaction has read it all, and nobody could append meanwhile."""
+
     async def _batches(
         self, connection: sqlite3.Connection, statement: str
     ) -> AsyncGenerator[list[tuple[Any, ...]], None]:

@@ -29,11 +29,17 @@ from infrastructure.sqlite.timers import SqliteTimers, sortable
 class SqliteLogWriter:
     """The transactions of two connections: one to the log, one to the followers beside it."""
 
+    leaves_a_half = False
+
     def __init__(self, path: Path, log: sqlite3.Connection, followers: sqlite3.Connection) -> None:
         self._path = path
         self._log = log
         self._followers = followers
         self.written = SqliteLogReader(path, log, followers)
+
+    async def begin(self) -> int:
+        """How many events there are already."""
+        return await self.written.count()
 
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
         """Write events under their own ids."""

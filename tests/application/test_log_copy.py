@@ -40,6 +40,8 @@ Tampering = Callable[[list[Entry]], list[Entry]]
 class MemoryLog:
     """Both sides of a store. ``tamper`` is what becomes of events that are written."""
 
+    leaves_a_half = False
+
     def __init__(self, entries: Sequence[Entry] = (), *, tamper: Tampering = lambda entries: entries) -> None:
         self.entries = list(entries)
         self.kept_positions = list(POSITIONS) if entries else []
@@ -71,6 +73,9 @@ class MemoryLog:
     async def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
         for each in self.kept_step_calls:
             yield [each]
+
+    async def begin(self) -> int:
+        return await self.count()
 
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
         self.entries = self._tamper([entry async for batch in batches for entry in batch])

@@ -36,7 +36,7 @@ def die_during(doing: str) -> None:
 
         yield update
 
-    vars(copy_log)["_bar"] = bar
+    vars(copy_log)["bar"] = bar
 
 
 def die_when_finished() -> None:
@@ -75,6 +75,6 @@ if __name__ == "__main__":
     elif moment == "between the commits":
         die_between_the_commits()
     else:
-        vars(copy_log)["_tell"] = die
+        vars(copy_log)["tell"] = die
     sys.argv.insert(1, "copy-log")
     main.main()
