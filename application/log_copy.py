@@ -3,7 +3,8 @@
 Where both stores keep one order, ids are kept, so that every position stays valid wherever it is kept; what
 goes between one order and one a tenant: see ``log_orders.py``. What lies beside the log goes with it: without
 the outbox's position the new store would publish every message of the past again, without the timers nobody
-would miss an answer that does not come, and a step's call would never be made.
+would miss an answer that does not come, a step's call would never be made, and the next anchor would name
+none before it.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -44,6 +45,15 @@ class FollowerPosition(msgspec.Struct, frozen=True, array_like=True):
     follower: str
     partition: str
     position: str
+
+
+class KeptAnchor(msgspec.Struct, frozen=True, array_like=True):
+    """The last anchor of a tenant, as a store keeps it, and whether it is known to be out."""
+
+    tenant: str
+    sequence: int
+    anchor: bytes
+    is_out: bool
 
 
 def entries_of(rows: Sequence[tuple[Any, ...]], place: str) -> list[Entry]:
@@ -110,6 +120,10 @@ class LogReader(Protocol):
         """Every call that a step still wants made, in the order of the ids."""
         ...
 
+    async def anchors(self) -> Sequence[KeptAnchor]:
+        """The last anchor of each tenant, in the order of the tenants."""
+        ...
+
     async def finish(self) -> None:
         """The last that is asked: see that what was read is still all that there is."""
         ...
@@ -147,6 +161,10 @@ class LogWriter(Protocol):
 
     async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
         """Write steps' calls in place of those that are there."""
+        ...
+
+    async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
+        """Write anchors in place of those that are there."""
         ...
 
     async def finish(self) -> None:
@@ -242,6 +260,8 @@ async def copy(
         await target.put_timers(_noted(timers, sent_timers))
     async with aclosing(source.step_calls()) as calls:
         await target.put_step_calls(_noted(calls, sent_calls))
+    anchors = await source.anchors()
+    await target.put_anchors(anchors)
 
     expected = sent.digest()
     found = await _digest_of(target.written, "verifying", count, progress, proof())
@@ -257,6 +277,8 @@ async def copy(
     arrived_calls = await _all_of(target.written.step_calls(), _InOrder())
     if arrived_calls != sent_calls.digest():
         raise CannotCopy(f"the steps' calls did not arrive as they were, so {kept}")
+    if list(await target.written.anchors()) != list(anchors):
+        raise CannotCopy(f"the anchors did not arrive as they were, so {kept}")
     await source.finish()
     await target.finish()
     return Copied(expected, found, positions, arrived.count, arrived_calls.count, was_there=False)

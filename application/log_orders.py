@@ -17,7 +17,7 @@ import msgspec
 
 from application.audit.chain import tenant_of
 from application.event_log import BEGINNING, PARTITION, Place, is_position, number_of
-from application.log_copy import CannotCopy, Digest, Entry, FollowerPosition, LogReader
+from application.log_copy import CannotCopy, Digest, Entry, FollowerPosition, KeptAnchor, LogReader
 from application.ports import StepCall, Timer
 
 
@@ -95,6 +95,10 @@ class InTenantsOrders:
         """Every call that a step still wants made."""
         return self._log.step_calls()
 
+    async def anchors(self) -> Sequence[KeptAnchor]:
+        """The last anchor of each tenant: signed as it is, with the position that it had."""
+        return await self._log.anchors()
+
     async def finish(self) -> None:
         """The last that is asked."""
         await self._log.finish()
@@ -170,6 +174,10 @@ class InOneOrder:
     def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
         """Every call that a step still wants made."""
         return self._log.step_calls()
+
+    async def anchors(self) -> Sequence[KeptAnchor]:
+        """The last anchor of each tenant: signed as it is, with the position that it had."""
+        return await self._log.anchors()
 
     async def finish(self) -> None:
         """The last that is asked."""

@@ -5,7 +5,6 @@ from functools import partial
 from os.path import isfile
 from pathlib import Path
 
-import click
 import msgspec
 import psycopg
 from anyio.to_thread import run_sync
@@ -32,6 +31,7 @@ from infrastructure.sqlite.log_writer import write_sqlite_log
 
 _SQLITE = "sqlite:///"
 _ALLOWED = "sqlite:///path, postgresql://user:password@host:port/database or cosmos://"
+_ANOTHER_ORDER = "the order of events is another one: where documents were kept, run rebuild once"
 
 _url = TypeAdapter[SecretUrl](StoreUrl)
 
@@ -82,9 +82,8 @@ async def copy_log(settings: Settings, source_url: str | None, target_url: str |
         raise _given_up(f"a store is away, so {what_is_kept(writer)}: {first_line(error)}", writer) from error
     except CannotCopy as error:
         raise _given_up(first_line(error), writer) from error
-    tell(copied, keys, (source.option, source.url), (target.option, target.url))
-    if source.is_in_cosmos:
-        click.echo("the order of events is another one: where documents were kept, run rebuild once")
+    notes = [_ANOTHER_ORDER] if source.is_in_cosmos else []
+    tell(copied, keys, (source.option, source.url), (target.option, target.url), notes)
 
 
 def _given_up(why: str, writer: LogWriter | None) -> CannotStart:

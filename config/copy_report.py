@@ -35,8 +35,8 @@ def bar(doing: str, events: int) -> Iterator[Callable[[int], None]]:
         yield update
 
 
-def tell(copied: Copied, keys: int, source: Named, target: Named) -> None:
-    """What both sides hold; each is given by its option and its URL without the password."""
+def tell(copied: Copied, keys: int, source: Named, target: Named, notes: Sequence[str]) -> None:
+    """What both sides hold, each given by its option and its URL; then notes; and the result."""
     for (option, url), digest in ((source, copied.source), (target, copied.target)):
         click.echo(f"{option:<7} {digest}  {url}")
     for line in _tenants(copied.target.tenants):
@@ -47,6 +47,8 @@ def tell(copied: Copied, keys: int, source: Named, target: Named) -> None:
     )
     if keys:
         click.echo(f"{keys} personal keys: the new store needs the same privacy master key")
+    for note in notes:
+        click.echo(note)
     click.echo("verified: the same log was there already" if copied.was_there else "copied and verified")
 
 

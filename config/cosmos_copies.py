@@ -49,7 +49,8 @@ BESIDE = Beside(
         for kind in kinds
     },
     caller=HttpSteps.name,
-    clocks=(TimerLoop.name, Anchoring.name),
+    anchorer=Anchoring.name,
+    clocks=(TimerLoop.name,),
 )
 """What a service keeps beside a log in Cosmos DB, and where."""
 

@@ -23,13 +23,15 @@ class Beside(msgspec.Struct, frozen=True):
     """Who sets the timers of each kind."""
     caller: str
     """Who notes the calls that steps want made."""
+    anchorer: str
+    """Who makes anchors."""
     clocks: Sequence[str]
     """The other leases that an instance holds."""
 
     @property
     def leases(self) -> Sequence[str]:
         """Every lease that shows an instance at work."""
-        return sorted({*self.followers, *self.setters.values(), self.caller, *self.clocks})
+        return sorted({*self.followers, *self.setters.values(), self.caller, self.anchorer, *self.clocks})
 
 
 class Leaseholders:

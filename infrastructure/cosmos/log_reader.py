@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from application.event_log import Place
-from application.log_copy import CannotCopy, Entry, FollowerPosition
+from application.log_copy import CannotCopy, Entry, FollowerPosition, KeptAnchor
 from application.ports import StepCall, Timer
-from infrastructure.cosmos import positions, step_calls, timers
+from infrastructure.cosmos import anchor_book, positions, step_calls, timers
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.held_log import Beside, Leaseholders
 from infrastructure.cosmos.items import Item, Items
@@ -23,6 +23,7 @@ T = TypeVar("T")
 _BATCH = 500
 
 _POSITIONS = "SELECT c.partition, c.position FROM c WHERE c.kind = @kind"
+_ALL = "SELECT * FROM c WHERE c.kind = @kind"
 _NEXT = "SELECT TOP {} * FROM c WHERE c.kind = @kind AND c.key > @after ORDER BY c.key"
 
 
@@ -100,6 +101,14 @@ class CosmosLogReader:
         async with aclosing(_in_order(each)) as batches:
             async for batch in batches:
                 yield batch
+
+    async def anchors(self) -> Sequence[KeptAnchor]:
+        """The last anchor of each tenant, in the order of the tenants."""
+        items = await self._beside_log(self._beside.anchorer, _ALL, anchor_book.KIND)
+        try:
+            return sorted(map(anchor_book.kept_anchor, items), key=lambda each: each.tenant)
+        except msgspec.MsgspecError as error:
+            raise CannotCopy(f"{self._place}: an anchor is damaged: {error}") from error
 
     async def finish(self) -> None:
         """See that nobody has appended since :meth:`ends` was asked, and no service has begun."""

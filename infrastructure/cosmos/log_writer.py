@@ -6,10 +6,10 @@ from uuid import uuid4
 from anyio.to_thread import run_sync
 
 from application.audit.chain import leaf_in_log, tenant_of
-from application.log_copy import CannotCopy, Entry, FollowerPosition
+from application.log_copy import CannotCopy, Entry, FollowerPosition, KeptAnchor
 from application.ports import StepCall, Timer
 from domain.lease import Unrivalled
-from infrastructure.cosmos import positions, step_calls, timers
+from infrastructure.cosmos import anchor_book, positions, step_calls, timers
 from infrastructure.cosmos.coordination import change
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.half_copy import HalfCopy
@@ -124,6 +124,19 @@ class CosmosLogWriter:
             await self._put(
                 self._beside.caller, [step_calls.call_item(self._beside.caller, call) for call in batch]
             )
+
+    async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
+        """Write anchors in place of those that are there."""
+        await self._require_our_mark()
+        partition = self._beside.anchorer
+        await self._clear(partition, anchor_book.KIND)
+        await self._put(
+            partition,
+            [
+                anchor_book.anchor_item(partition, each.tenant, each.anchor, is_out=each.is_out)
+                for each in anchors
+            ],
+        )
 
     async def finish(self) -> None:
         """See that nobody else has been at it."""
