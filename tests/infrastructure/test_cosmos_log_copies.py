@@ -12,7 +12,7 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 from application.event_log import position_of
-from application.log_copy import CannotCopy, Copied, FollowerPosition, copy
+from application.log_copy import CannotCopy, Copied, copy
 from application.log_orders import InOneOrder, InTenantsOrders, TenantDigests
 from application.outbox import Outbox
 from config.cosmos_copies import BESIDE, read_cosmos_log, write_cosmos_log
@@ -30,22 +30,16 @@ from tests.harness import settings_in
 from tests.infrastructure.cosmos_places import Place, opened_in, place_in
 from tests.moved_logs import (
     TIMERS,
-    file_of,
     held,
-    opened,
     reading,
     run,
     unseen,
     with_what_waits,
     writing,
 )
+from tests.tenants_logs import DUE, MARK, by_tenant, filled, saved
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, UNVERIFIED]
-
-TENANTS = ("a", "b", "c")
-KINDS = sorted(BESIDE.setters)
-DUE = [msgspec.structs.replace(timer, kind=KINDS[n % len(KINDS)]) for n, timer in enumerate(TIMERS)]
-MARK = FollowerPosition("scheduler", "nightly", "2026-03-01T00:00:00.000Z 0 2 * * * Europe/Berlin")
 
 
 class There:
@@ -92,37 +86,6 @@ async def source(tmp_path: Path) -> str:
     return await filled(f"sqlite:///{tmp_path / 'source' / 'events.db'}")
 
 
-async def filled(url: str, rounds: int = 70, state: bytes = b'{"n":1}') -> str:
-    """Events of three tenants in turn, what waits beside them, and the positions of three followers."""
-    if url.startswith("sqlite"):
-        file_of(url).parent.mkdir(exist_ok=True)
-    with opened(url) as log:
-        for number in range(rounds):
-            for tenant in TENANTS:
-                stream = f"{tenant}/job/{number // 10}"
-                log.recorder.insert_events([StoredEvent(stream, number % 10 + 1, "fired", state)])
-        log.recorder.insert_events([StoredEvent("a/job/odd", 1, "fired", bytes(range(256)))])
-    await with_what_waits(url, DUE)
-    rows = held(url).events
-    for follower, row in (("outbox", rows[-1]), ("runs", rows[-1]), ("workflow-timers", rows[:100][-1])):
-        saved(url, FollowerPosition(follower, "log", position_of(row[0], row[1], row[2])))
-    saved(url, MARK)
-    return url
-
-
-def saved(url: str, at: FollowerPosition) -> None:
-    statement = "INSERT INTO follower_positions (follower, partition, position) VALUES"
-    run(url, f"{statement} ('{at.follower}', '{at.partition}', '{at.position}')", beside=True)
-
-
-def by_tenant(url: str) -> dict[str, list[Any]]:
-    """Every tenant's events in its order, without their ids."""
-    found: dict[str, list[Any]] = {}
-    for _, *row in held(url).events:
-        found.setdefault(row[0][0], []).append(tuple(row))
-    return found
-
-
 async def events_in(there: There) -> dict[str, list[Any]]:
     async with there.read() as reader:
         found: dict[str, list[Any]] = {}
@@ -155,6 +118,7 @@ async def test_there_and_back_everything_is_as_it_was_in_each_tenants_order(
     assert (come.target, come.was_there) == (gone.source, False)
     assert by_tenant(back) == by_tenant(first)
     assert (held(back).timers, held(back).step_calls) == (held(first).timers, held(first).step_calls)
+    assert held(back).anchors == held(first).anchors
     positions = {row[:2]: row[2] for row in held(back).positions}
     newest = held(back).events[-1]
     assert positions["outbox", "log"] == positions["runs", "log"] == position_of(*newest[:3])
