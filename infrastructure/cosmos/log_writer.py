@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from uuid import uuid4
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from application.audit.chain import leaf_in_log, tenant_of
@@ -24,6 +25,9 @@ _WINDOW_BYTES = 16_000_000
 _AROUND_AN_EVENT = 500
 """Events are gathered up to so many bytes, so that each tenant's go in batches; what is around a state
 counts as well."""
+
+_SIDE_BY_SIDE = 8
+"""Tenants: fewer than the SDK keeps connections."""
 
 _AT_ONCE = 500
 
@@ -54,6 +58,7 @@ class CosmosLogWriter:
             database, log, coordination, beside, place=place
         )
         self._writers: dict[str, TenantWriter] = {}
+        self._threads = CapacityLimiter(_SIDE_BY_SIDE)
         self.leaves_a_half = False
 
     @property
@@ -151,7 +156,7 @@ class CosmosLogWriter:
     async def _write(self, window: Mapping[str, Sequence[Entry]]) -> None:
         async def write(tenant: str) -> None:
             writer = self._writers.setdefault(tenant, TenantWriter(self._container, tenant))
-            await patient(lambda: run_sync(writer.put, window[tenant]))
+            await patient(lambda: run_sync(writer.put, window[tenant], limiter=self._threads))
 
         await self._database.for_each(window, write)
 
