@@ -155,6 +155,18 @@ def _put_back(log: TenantsLog, tenant: str, less: int) -> None:
             return
 
 
+async def test_what_the_outbox_has_published_is_not_published_again_whoever_else_is_behind() -> None:
+    log = TenantsLog([*events("aa"), *events("bb")])
+    log.kept_positions = [
+        behind("outbox", log.entries[3], "b"),
+        behind("runs", log.entries[1], "a"),
+        behind("tasks", log.entries[1], "a"),
+    ]
+    home = await in_one_order(log)
+    assert [each.stream[0] for each in home.entries] == ["b", "b", "a", "a"]
+    assert told(home.kept_positions) == {("outbox", "log"): 2}, "the others begin anew, and find it done"
+
+
 async def test_with_everybody_at_the_end_nobody_handles_anything_again() -> None:
     entries = events("abcab")
     there = await in_tenants_orders(

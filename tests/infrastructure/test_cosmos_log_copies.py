@@ -18,6 +18,7 @@ from application.outbox import Outbox
 from config.cosmos_copies import BESIDE, read_cosmos_log, write_cosmos_log
 from config.cosmos_stores import COORDINATION
 from config.settings import Settings
+from domain.errors import StoreUnavailable
 from domain.lease import Unrivalled
 from infrastructure.cosmos.half_copy import HalfCopy
 from infrastructure.cosmos.leases import CosmosLeases
@@ -243,6 +244,22 @@ async def test_a_lost_answer_to_a_transaction_is_no_loss_and_no_doubling(there: 
 
     copied = await there.copied_from(source, losing)
     assert (lost[0].lost, copied.source) == (1, copied.target)
+    assert await events_in(there) == by_tenant(source)
+
+
+async def test_an_account_that_is_away_for_a_moment_is_waited_for(there: There, source: str) -> None:
+    def away(writer: Any) -> None:
+        real = writer._container.store
+
+        def store(*what: Any, **how: Any) -> Any:
+            writer._container.store = real
+            real(*what, **how)
+            raise StoreUnavailable("it is not known whether it is done")
+
+        writer._container.store = store
+
+    copied = await there.copied_from(source, away)
+    assert copied.source == copied.target
     assert await events_in(there) == by_tenant(source)
 
 
