@@ -1,24 +1,25 @@
 """Copies an event log from one store to another: which stores, and what is said about it."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from os.path import isfile
 from pathlib import Path
 
-import click
 import msgspec
 import psycopg
 from anyio.to_thread import run_sync
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import TypeAdapter, ValidationError
 
-from application.log_copy import CannotCopy, Copied, FollowerPosition, LogReader, LogWriter, copy
+from application.log_copy import CannotCopy, LogReader, LogWriter, copy, what_is_kept
+from application.log_orders import InOneOrder, InTenantsOrders, TenantDigests
+from application.outbox import Outbox
+from config.copy_report import bar, tell
 from config.faults import Fault
 from config.folders import claim
 from config.kinds import COSMOS_URL, StoreUrl, masked_url
 from config.postgres import require_postgres
-from config.privacy import open_keys
+from config.privacy import CopiedKeys, open_keys
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from config.urls import SecretUrl
@@ -29,7 +30,8 @@ from infrastructure.sqlite.log_reader import read_sqlite_log
 from infrastructure.sqlite.log_writer import write_sqlite_log
 
 _SQLITE = "sqlite:///"
-_ALLOWED = "sqlite:///path or postgresql://user:password@host:port/database"
+_ALLOWED = "sqlite:///path, postgresql://user:password@host:port/database or cosmos://"
+_ANOTHER_ORDER = "the order of events is another one: where documents were kept, run rebuild once"
 
 _url = TypeAdapter[SecretUrl](StoreUrl)
 
@@ -46,6 +48,11 @@ class Side(msgspec.Struct, frozen=True):
         return self.url.get_secret_value()
 
     @property
+    def is_in_cosmos(self) -> bool:
+        """Whether it is in the account of the documents, where each tenant has an order of its own."""
+        return self.address == COSMOS_URL
+
+    @property
     def file(self) -> Path | None:
         """The file, where it is SQLite."""
         return Path(self.address.removeprefix(_SQLITE)) if self.address.startswith(_SQLITE) else None
@@ -58,23 +65,39 @@ async def copy_log(settings: Settings, source_url: str | None, target_url: str |
         CannotStart: a URL or a store is of no use, a service runs on one, or the target holds something
             else. Nothing has been changed then.
     """
-    source, target = _sides(source_url, target_url)
+    source, target = _sides(settings, source_url, target_url)
+    writer: LogWriter | None = None
     try:
         async with AsyncExitStack() as stack:
             await _prepare(settings, source, target, stack)
-            reader = await stack.enter_async_context(_reading(source))
-            writer = await stack.enter_async_context(_writing(target))
-            copied = await copy(reader, writer, _bar)
-            keys = await run_sync(_copy_keys, source, target)
+            reader = await _reading(settings, source, target, stack)
+            here = await _keys(settings, source, stack)
+            await run_sync(_refuse_half_an_erasure, here, source)
+            writer = await stack.enter_async_context(_writing(settings, target))
+            by_tenant = source.is_in_cosmos or target.is_in_cosmos
+            copied = await copy(reader, writer, bar, TenantDigests if by_tenant else None)
+            there = await _keys(settings, target, stack)
+            keys = await run_sync(partial(_copy_keys, here, there, is_new=not copied.was_there))
     except StoreUnavailable as error:
-        raise CannotStart(f"the personal keys cannot be copied, so nothing was kept: {error}") from error
+        raise _given_up(f"a store is away, so {what_is_kept(writer)}: {first_line(error)}", writer) from error
     except CannotCopy as error:
-        raise CannotStart(first_line(error)) from error
-    _tell(copied, keys, source, target)
+        raise _given_up(first_line(error), writer) from error
+    notes = [_ANOTHER_ORDER] if source.is_in_cosmos else []
+    tell(copied, keys, (source.option, source.url), (target.option, target.url), notes)
 
 
-def _sides(source_url: str | None, target_url: str | None) -> tuple[Side, Side]:
+def _given_up(why: str, writer: LogWriter | None) -> CannotStart:
+    """What was not in one transaction may stay, and what is then to be done is told."""
+    if writer is not None and writer.leaves_a_half:
+        return CannotStart(f"{why}. No service starts on half a copy: run copy-log again, and it goes on")
+    return CannotStart(why)
+
+
+def _sides(settings: Settings, source_url: str | None, target_url: str | None) -> tuple[Side, Side]:
     source, target = _side("--from", source_url), _side("--to", target_url)
+    for side in (source, target):
+        if side.is_in_cosmos and not settings.cosmos_db.endpoint:
+            raise CannotStart(f"{side.option}: cosmos:// needs COSMOS_DB_ENDPOINT and COSMOS_DB_KEY")
     if _identity(source) == _identity(target):
         raise CannotStart(f"--from and --to name the same store: {source.url}")
     if source.file and not isfile(source.file):
@@ -85,8 +108,6 @@ def _sides(source_url: str | None, target_url: str | None) -> tuple[Side, Side]:
 def _side(option: str, url: str | None) -> Side:
     if not url:
         raise CannotStart(Fault((option,), "it is missing", _ALLOWED).line())
-    if url == COSMOS_URL:
-        raise CannotStart(Fault((option,), "a log in Cosmos DB is not copied yet", _ALLOWED).line())
     try:
         return Side(option, _url.validate_python(url))
     except ValidationError as error:
@@ -100,6 +121,8 @@ def _identity(side: Side) -> tuple[str, ...]:
     """What two URLs of one store have in common, as far as it can be told without asking."""
     if side.file:
         return (str(side.file.resolve()),)
+    if side.is_in_cosmos:
+        return (side.address,)
     try:
         said = {key: str(value) for key, value in conninfo_to_dict(side.address).items()}
     except psycopg.Error as error:
@@ -117,52 +140,57 @@ async def _prepare(settings: Settings, source: Side, target: Side, stack: AsyncE
                 claim(folder, side.option, stack)
                 claimed.add(folder.resolve())
             continue
+        if side.is_in_cosmos:
+            continue
         try:
             await require_postgres(settings, side.address)
         except CannotStart as error:
             raise error if side is target else CannotStart(f"{side.option}: {error}") from error
 
 
-def _copy_keys(source: Side, target: Side) -> int:
-    """Add the keys that the target has not. The events that need them are there only after that."""
-    with closing(open_keys(source.address)) as here, closing(open_keys(target.address)) as there:
-        if here.untold():
-            raise CannotStart(f"{source.option}: an erasure is half-way there; erase again, then copy")
-        keys = here.all()
-        for id, tenant, subject, wrapped in keys:
-            there.put(tenant, subject, id, wrapped)
+def _refuse_half_an_erasure(here: CopiedKeys, source: Side) -> None:
+    if here.untold():
+        raise CannotCopy(f"{source.option}: an erasure is half-way there; erase again, then copy")
+
+
+def _copy_keys(here: CopiedKeys, there: CopiedKeys, *, is_new: bool) -> int:
+    """Add the keys that the target has not. The events that need them count only after that."""
+    keys = here.all()
+    for id, tenant, subject, wrapped in keys:
+        if there.put(tenant, subject, id, wrapped)[0] != id:
+            raise CannotCopy("the target has another personal key of somebody: take an empty one")
+    if is_new and len(there.all()) > len(keys):
+        raise CannotCopy("the target has personal keys that the source has not: take an empty one")
     return len(keys)
 
 
-def _reading(side: Side) -> AbstractAsyncContextManager[LogReader]:
-    return read_sqlite_log(side.file) if side.file else read_postgres_log(side.address)
+async def _keys(settings: Settings, side: Side, stack: AsyncExitStack) -> CopiedKeys:
+    if side.is_in_cosmos:
+        from config.cosmos_stores import open_cosmos_keys
+
+        return await open_cosmos_keys(settings, stack)
+    keys = await run_sync(open_keys, side.address)
+    stack.callback(keys.close)
+    return keys
 
 
-def _writing(side: Side) -> AbstractAsyncContextManager[LogWriter]:
+async def _reading(settings: Settings, source: Side, target: Side, stack: AsyncExitStack) -> LogReader:
+    """The source, in the kind of order that the target has."""
+    if source.is_in_cosmos:
+        from config.cosmos_copies import read_cosmos_log
+
+        log = await stack.enter_async_context(read_cosmos_log(settings))
+        return InOneOrder(log, first=Outbox.name)
+    if source.file:
+        reader: LogReader = await stack.enter_async_context(read_sqlite_log(source.file))
+    else:
+        reader = await stack.enter_async_context(read_postgres_log(source.address))
+    return InTenantsOrders(reader) if target.is_in_cosmos else reader
+
+
+def _writing(settings: Settings, side: Side) -> AbstractAsyncContextManager[LogWriter]:
+    if side.is_in_cosmos:
+        from config.cosmos_copies import write_cosmos_log
+
+        return write_cosmos_log(settings)
     return write_sqlite_log(side.file) if side.file else write_postgres_log(side.address)
-
-
-@contextmanager
-def _bar(doing: str, events: int) -> Iterator[Callable[[int], None]]:
-    with click.progressbar(length=events, label=f"{doing:<24}", show_pos=True) as bar:
-        yield bar.update
-
-
-def _tell(copied: Copied, keys: int, source: Side, target: Side) -> None:
-    for side, digest in ((source, copied.source), (target, copied.target)):
-        click.echo(f"{side.option:<7} {digest}  {side.url}")
-    positions = ", ".join(_positions(copied.positions))
-    click.echo(
-        f"beside it: {copied.timers} timers, {copied.step_calls} calls, positions: {positions or 'none'}"
-    )
-    if keys:
-        click.echo(f"{keys} personal keys: the new store needs the same privacy master key")
-    click.echo("verified: the same log was there already" if copied.was_there else "copied and verified")
-
-
-def _positions(saved: Sequence[FollowerPosition]) -> Iterator[str]:
-    """The partition is told where a follower has positions in several."""
-    of = Counter(each.follower for each in saved)
-    for each in saved:
-        name = each.follower if of[each.follower] == 1 else f"{each.follower} {each.partition}"
-        yield f"{name} {each.position}"

@@ -20,6 +20,7 @@ from infrastructure.cosmos.checkpoints import CosmosCheckpoints
 from infrastructure.cosmos.containers import CosmosContainers
 from infrastructure.cosmos.database import CosmosDatabase, Unusable
 from infrastructure.cosmos.documents import CosmosDocuments
+from infrastructure.cosmos.half_copy import HalfCopy
 from infrastructure.cosmos.observing import Observe
 from projections.ports import Container
 
@@ -67,12 +68,28 @@ async def require_cosmos_log(settings: Settings) -> None:
     async def attempt() -> bool:
         async with AsyncExitStack() as stack:
             database = await open_database(settings, stack, lambda *_: None, as_it_is=True)
-            return await CosmosContainers(database).exists(EVENTS)
+            if not await CosmosContainers(database).exists(EVENTS):
+                return False
+            await refuse_half_a_copy(database)
+            return True
 
     if not await _waiting(settings, attempt):
         raise CannotStart(
             f"there is no log in the database {settings.cosmos_db.database_id}: no service has been at work"
             " there"
+        )
+
+
+async def refuse_half_a_copy(database: CosmosDatabase) -> None:
+    """See that no copy to here has begun that has not ended: of what is missing nobody would be told.
+
+    Raises:
+        CannotStart: one has.
+        StoreUnavailable: that cannot be told.
+    """
+    if await HalfCopy(database, EVENTS).is_marked():
+        raise CannotStart(
+            "the log in Cosmos DB is half a copy: copy-log has not ended. Run it again, and it goes on"
         )
 
 

@@ -18,7 +18,7 @@ from application.policies.task_leases import TaskLeaseTimers
 from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
 from config.audit_stores import AuditSources, AuditStores
-from config.cosmos import EVENTS, open_database, require_cosmos_log
+from config.cosmos import EVENTS, open_database, refuse_half_a_copy, require_cosmos_log
 from config.privacy import PersonalParts, open_personal
 from config.sections import Settings
 from config.start import CannotStart, first_line
@@ -73,6 +73,7 @@ async def open_cosmos_stores(
         await leases.create()
         personal = await open_personal(settings, stack)
         log = await open_log(_log_settings(settings), personal)
+        await refuse_half_a_copy(database)
         recorder = cast(CosmosLogRecorder, log.recorder)
         kept = await _container(settings, SNAPSHOTS, snapshots.POLICY, stack)
         store = await store_over(

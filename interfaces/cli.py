@@ -129,7 +129,8 @@ def command_line(actions: Actions, version: str) -> click.Group:
         """Copy an event log from one store to another, and verify it by count and hash.
 
         Its positions and timers go with it, so that a service on the new store publishes nothing again. Stop
-        the service first. All is copied or nothing; where the log is there already it is verified alone.
+        the service first. All is copied or nothing, but to cosmos://: no service starts on half a copy there,
+        and the next run goes on. Where the log is there already it is verified alone.
         """
         _carry_out(lambda: actions.copy_log(config, source=source, target=target))
 

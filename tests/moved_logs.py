@@ -11,14 +11,17 @@ import msgspec
 import psycopg
 from eventsourcing.persistence import StoredEvent
 
+from application.audit.anchors import Anchor
 from application.event_log import EventLog
 from application.log_copy import Copied, LogReader, LogWriter, copy
 from application.ports import StepCall, Timer
+from infrastructure.postgres.anchor_book import PostgresAnchorBook
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.log_reader import read_postgres_log
 from infrastructure.postgres.log_writer import write_postgres_log
 from infrastructure.postgres.step_calls import PostgresStepCalls
 from infrastructure.postgres.timers import PostgresTimers
+from infrastructure.sqlite.anchor_book import SqliteAnchorBook
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.event_store import followers_file
@@ -57,6 +60,23 @@ STEP_CALLS = [
 ]
 
 
+ANCHORS = [
+    Anchor(
+        tenant_id=tenant,
+        sequence=7,
+        number=1,
+        position=1,
+        hash="00",
+        anchored_at="2026-03-01T00:00:00.000Z",
+        key_id="key",
+        previous="",
+        previous_held=True,
+        signature="00",
+    )
+    for tenant in ("a", "b")
+]
+
+
 class Held(msgspec.Struct, frozen=True):
     """Everything that a store's log is."""
 
@@ -64,9 +84,10 @@ class Held(msgspec.Struct, frozen=True):
     positions: list[Row]
     timers: list[Row]
     step_calls: list[Row]
+    anchors: list[Row]
 
 
-NOTHING = Held([], [], [], [])
+NOTHING = Held([], [], [], [], [])
 
 
 def kind_of(url: str) -> str:
@@ -129,6 +150,7 @@ def held(url: str) -> Held:
                 url, "SELECT id, service, tenant, call FROM step_calls ORDER BY 1", beside=True
             )
         ],
+        run(url, "SELECT tenant, sequence, anchor, is_out FROM audit_anchors ORDER BY 1", beside=True),
     )
 
 
@@ -139,7 +161,7 @@ async def filled(url: str, *, batches: int = 3, size: int = 400) -> Held:
         for batch in range(batches):
             log.recorder.insert_events(_events(f"t/job/{batch}", range(1, size + 1), bytes(range(256))))
     run(url, f"DELETE FROM {table} WHERE {id} IN (1, 2, {size})")
-    await _with_what_waits(url, TIMERS)
+    await with_what_waits(url, TIMERS)
     newest = batches * size
     for follower, position in (("outbox", f"log-{newest}-abc"), ("step-deadlines", f"log-{newest - 7}-def")):
         values = f"('{follower}', 'log', '{position}')"
@@ -151,10 +173,13 @@ async def filled(url: str, *, batches: int = 3, size: int = 400) -> Held:
     return held(url)
 
 
-async def _with_what_waits(url: str, timers: Sequence[Timer]) -> None:
+async def with_what_waits(url: str, timers: Sequence[Timer]) -> None:
     if kind_of(url) == "sqlite":
         file = SqliteDatabase(followers_file(file_of(url)), synchronous="NORMAL")
         await SqliteCheckpoints(file).create()
+        await SqliteAnchorBook(file).create()
+        await SqliteAnchorBook(file).keep(ANCHORS, LEASE)
+        await SqliteAnchorBook(file).note_out(ANCHORS[1:], LEASE)
         await SqliteTimers(file).create()
         await SqliteTimers(file).change(set=timers, cancel=(), lease=LEASE)
         await SqliteStepCalls(file).create()
@@ -163,6 +188,8 @@ async def _with_what_waits(url: str, timers: Sequence[Timer]) -> None:
         return
     database = PostgresDatabase(url)
     await database.open()
+    await PostgresAnchorBook(database).keep(ANCHORS, LEASE)
+    await PostgresAnchorBook(database).note_out(ANCHORS[1:], LEASE)
     await PostgresTimers(database).change(set=timers, cancel=(), lease=LEASE)
     await PostgresStepCalls(database).change(add=STEP_CALLS, remove=(), lease=LEASE)
     await database.close()

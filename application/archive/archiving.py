@@ -145,14 +145,21 @@ class Archiving:
         for some in _lots([[thing] for thing in things.values()]):
             entries = [entry for family in some for thing in family for entry in thing]
             here = await self._log.at(partition, [entry.id for entry in entries])
+            places = [(entry, await self._place(entry, here.get(entry.id))) for entry in entries]
             replacements = [
-                Replacement(here[entry.id], entry.state)
-                for entry in entries
-                if entry.id in here and archived_leaf(here[entry.id].state) == _leaf(entry)
+                Replacement(place, entry.state)
+                for entry, place in places
+                if place is not None and archived_leaf(place.state) == _leaf(entry)
             ]
             if replacements and await self._archive.replace(replacements, ()):
                 restored += len(replacements)
         return restored
+
+    async def _place(self, entry: Entry, here: Entry | None) -> Entry | None:
+        """Where an event is now: in a log that was copied by way of another order it has another id."""
+        if here is not None and (here.stream, here.version) == (entry.stream, entry.version):
+            return here
+        return await self._log.find(entry.stream, entry.version)
 
     async def _until(self, order: Order, partition: str) -> int:
         """Up to where everybody has handled what happened in a partition, and the index has it."""

@@ -15,6 +15,7 @@ import structlog
 
 from application.audit.anchors import Anchor, AnchorBook, AnchorFile, Signer, anchor_of, message_of
 from application.audit.chain import Head
+from application.audit.numbers import numbered
 from application.audit.ports import IndexReader
 from application.event_log import number_of
 from application.event_store import EventStore
@@ -161,11 +162,9 @@ class Anchoring:
 
     async def _still_holds(self, anchor: Anchor) -> bool:
         row = await self._index.at(anchor.tenant_id, anchor.position)
-        return row is not None and (row.tenant, row.number, row.chain.hex()) == (
-            anchor.tenant_id,
-            anchor.number,
-            anchor.hash,
-        )
+        if row is None or (row.tenant, row.number) != (anchor.tenant_id, anchor.number):
+            row = await numbered(self._index, anchor.tenant_id, anchor.number)
+        return row is not None and row.chain.hex() == anchor.hash
 
     async def _send(self, anchors: Sequence[Anchor], lease: Lease) -> None:
         for some in _parts(anchors):

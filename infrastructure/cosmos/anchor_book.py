@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import msgspec
 
 from application.audit.anchors import Anchor
+from application.log_copy import KeptAnchor
 from domain.lease import Lease
 from domain.values import derived_id
 from infrastructure.cosmos.coordination import change
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
 
-_KIND = "anchor"
+KIND = "anchor"
 
 _LAST = "SELECT * FROM c WHERE c.kind = @kind"
 
@@ -58,17 +59,28 @@ class CosmosAnchorBook:
         put = [self._item(anchor, is_out=True) for anchor in anchors if anchor.id in there]
         await change(self._items, self._partition, lease, put=put)
 
-    async def _all(self) -> list[Item]:
-        return await self._items.query(self._partition, _LAST, {"@kind": _KIND})
-
     def _item(self, anchor: Anchor, *, is_out: bool) -> Item:
-        return {
-            "id": _id(anchor.tenant_id),
-            PARTITION_KEY: self._partition,
-            "kind": _KIND,
-            "isOut": is_out,
-            "anchor": msgspec.json.encode(anchor).decode(),
-        }
+        return anchor_item(self._partition, anchor.tenant_id, msgspec.json.encode(anchor), is_out=is_out)
+
+    async def _all(self) -> list[Item]:
+        return await self._items.query(self._partition, _LAST, {"@kind": KIND})
+
+
+def kept_anchor(item: Item) -> KeptAnchor:
+    """An anchor as it is copied."""
+    anchor = _told(item)
+    return KeptAnchor(anchor.tenant_id, anchor.sequence, item["anchor"].encode(), item["isOut"])
+
+
+def anchor_item(partition: str, tenant: str, anchor: bytes, *, is_out: bool) -> Item:
+    """An anchor as it is to be stored, in the partition of the lease under which it is made."""
+    return {
+        "id": _id(tenant),
+        PARTITION_KEY: partition,
+        "kind": KIND,
+        "isOut": is_out,
+        "anchor": anchor.decode(),
+    }
 
 
 def _told(item: Item) -> Anchor:
@@ -76,4 +88,4 @@ def _told(item: Item) -> Anchor:
 
 
 def _id(tenant: str) -> str:
-    return derived_id(_KIND, tenant)
+    return derived_id(KIND, tenant)

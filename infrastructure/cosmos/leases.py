@@ -24,7 +24,7 @@ INDEXED = ("kind", "dueAt", "lane", "dispatchedAt", "key")
 ORDERS = (("kind", "dueAt", "key"), ("kind", "lane", "dispatchedAt", "key"))
 """What is asked of the documents that change under leases."""
 
-_LEASE_ID = "lease"
+LEASE_ID = "lease"
 _MOST_TRIES = 3
 
 
@@ -64,7 +64,7 @@ class CosmosLeases:
         """Let the others have them at once."""
 
         async def release(name: str) -> None:
-            there = await self._items.read(name, _LEASE_ID)
+            there = await self._items.read(name, LEASE_ID)
             if there is not None and there["holder"] == holder:
                 await self._items.replace(_lease(name, None, there["fence"]), there["_etag"])
 
@@ -74,7 +74,7 @@ class CosmosLeases:
         """Its fence. A write that was refused may be our own, whose answer was lost: so it looks again."""
         for _ in range(_MOST_TRIES):
             asked_at = time.monotonic()
-            there = await self._items.read(name, _LEASE_ID)
+            there = await self._items.read(name, LEASE_ID)
             if there is not None and there["holder"] == holder:
                 fence = int(there["fence"])
                 if await self._items.replace(_lease(name, holder, fence), there["_etag"]):
@@ -128,7 +128,7 @@ def _taking_over(name: str, holder: str, there: Item | None, fence: int) -> list
     if there is None:
         return [("create", (lease,), {}), created]
     former = _fence(name, there["fence"])["id"]
-    replaced: Operation = ("replace", (_LEASE_ID, lease), {"if_match_etag": there["_etag"]})
+    replaced: Operation = ("replace", (LEASE_ID, lease), {"if_match_etag": there["_etag"]})
     return [replaced, ("delete", (former,), {}), created]
 
 
@@ -138,7 +138,7 @@ def _fence_after(there: Item | None) -> int:
 
 
 def _lease(name: str, holder: str | None, fence: int) -> Item:
-    return {"id": _LEASE_ID, PARTITION_KEY: name, "holder": holder, "fence": fence}
+    return {"id": LEASE_ID, PARTITION_KEY: name, "holder": holder, "fence": fence}
 
 
 def _fence(name: str, fence: int) -> Item:

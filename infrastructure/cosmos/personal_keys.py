@@ -81,6 +81,14 @@ class CosmosPersonalKeys:
                 done += self._container.put_in_place_of(item, changed)
         return done
 
+    def all(self) -> list[tuple[str, str, str, bytes]]:
+        """Every key with its owner: id, tenant, subject, and itself, wrapped."""
+        found = self._container.query(_PARTITION, "FROM c WHERE IS_DEFINED(c.keyId)", {})
+        keys = [
+            (item["keyId"], item["tenant"], item["subject"], b64decode(item["wrapped"])) for item in found
+        ]
+        return sorted(keys)
+
     def erasures(self) -> int:
         """How often a key was destroyed."""
         return _counted(self._container.read(_PARTITION, _COUNT_ID))

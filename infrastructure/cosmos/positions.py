@@ -7,7 +7,7 @@ from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
 from infrastructure.cosmos.leases import require
 
-_KIND = "position"
+KIND = "position"
 
 
 class CosmosPositions:
@@ -32,23 +32,28 @@ class CosmosPositions:
         Raises:
             LeaseLost: the lease has passed on; nothing was saved.
         """
-        item: Item = {
-            "id": _id(partition),
-            PARTITION_KEY: follower,
-            "kind": _KIND,
-            "partition": partition,
-            "position": position,
-        }
+        item = position_item(follower, partition, position)
         await change(self._items, follower, lease, put=[item])
 
     async def forget(self, follower: str) -> None:
         """Begin again from the first event."""
         ids = await self._items.query(
-            follower, "SELECT VALUE c.id FROM c WHERE c.kind = @kind", {"@kind": _KIND}
+            follower, "SELECT VALUE c.id FROM c WHERE c.kind = @kind", {"@kind": KIND}
         )
         for id in ids:
             await self._items.delete(follower, id)
 
 
+def position_item(follower: str, partition: str, position: str) -> Item:
+    """A position as it is to be stored."""
+    return {
+        "id": _id(partition),
+        PARTITION_KEY: follower,
+        "kind": KIND,
+        "partition": partition,
+        "position": position,
+    }
+
+
 def _id(partition: str) -> str:
-    return derived_id(_KIND, partition)
+    return derived_id(KIND, partition)

@@ -11,7 +11,7 @@ from infrastructure.cosmos.coordination import change
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
 
-_KIND = "call"
+KIND = "call"
 
 _NEXT_LANE = "SELECT TOP 1 c.lane FROM c WHERE c.kind = @kind AND c.lane > @after ORDER BY c.lane"
 """It jumps from lane to lane in the index, however many calls there are in each."""
@@ -41,7 +41,7 @@ class CosmosStepCalls:
             self._items,
             self._partition,
             lease,
-            add=[self._item(call) for call in add],
+            add=[call_item(self._partition, call) for call in add],
             remove=[_id(id) for id in remove],
         )
 
@@ -52,23 +52,30 @@ class CosmosStepCalls:
         while lanes := await self._query(_NEXT_LANE, {"@after": after}):
             after = lanes[0]["lane"]
             items = await self._query(_OLDEST.format(each), {"@lane": after, "@besides": list(besides)})
-            found += [_call.decode(item["call"]) for item in items]
+            found += [call_in(item) for item in items]
         return found
 
     async def _query(self, statement: str, given: Mapping[str, object]) -> list[Item]:
-        return await self._items.query(self._partition, statement, {"@kind": _KIND, **given})
+        return await self._items.query(self._partition, statement, {"@kind": KIND, **given})
 
-    def _item(self, call: StepCall) -> Item:
-        return {
-            "id": _id(call.id),
-            PARTITION_KEY: self._partition,
-            "kind": _KIND,
-            "key": call.id,
-            "lane": f"{call.service} {call.meta.tenant}",
-            "dispatchedAt": timestamp(call.dispatched_at),
-            "call": msgspec.json.encode(call).decode(),
-        }
+
+def call_in(item: Item) -> StepCall:
+    """A call as it is stored."""
+    return _call.decode(item["call"])
+
+
+def call_item(partition: str, call: StepCall) -> Item:
+    """A call as it is to be stored."""
+    return {
+        "id": _id(call.id),
+        PARTITION_KEY: partition,
+        "kind": KIND,
+        "key": call.id,
+        "lane": f"{call.service} {call.meta.tenant}",
+        "dispatchedAt": timestamp(call.dispatched_at),
+        "call": msgspec.json.encode(call).decode(),
+    }
 
 
 def _id(id: str) -> str:
-    return derived_id(_KIND, id)
+    return derived_id(KIND, id)

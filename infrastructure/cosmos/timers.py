@@ -21,7 +21,7 @@ from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Items, Operation
 from infrastructure.cosmos.leases import require
 
-_KIND = "timer"
+KIND = "timer"
 
 _DUE = "SELECT TOP {} * FROM c WHERE c.kind = @kind AND c.dueAt <= @now ORDER BY c.kind, c.dueAt, c.key"
 
@@ -54,7 +54,7 @@ class CosmosTimers:
             LeaseLost: the lease has passed on; nothing was changed.
         """
         if lease.name in self._setters:
-            put = [_item(lease.name, timer) for timer in set]
+            put = [timer_item(lease.name, timer) for timer in set]
             await change(self._items, lease.name, lease, put=put, remove=[_id(id) for id in cancel])
             return
         if lease.name != self._clock:
@@ -64,13 +64,13 @@ class CosmosTimers:
 
     async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
         """Up to ``limit`` timers due by ``now``, the oldest first."""
-        given = {"@kind": _KIND, "@now": microseconds(now)}
+        given = {"@kind": KIND, "@now": microseconds(now)}
         found: list[Item] = []
         for partition in self._setters:
             found += await self._items.query(partition, _DUE.format(limit), given)
         first = sorted(found, key=lambda item: (item["dueAt"], item["key"]))[:limit]
         self._due = {item["key"]: _Found(item[PARTITION_KEY], item["_etag"]) for item in first}
-        return [_timer.decode(item["timer"]) for item in first]
+        return [timer_in(item) for item in first]
 
     async def _settle(self, handled: dict[str, Timer | None]) -> None:
         """Put off or take away what was found due last, as far as it still is as it was found."""
@@ -92,14 +92,20 @@ def _settling(found: _Found, id: str, timer: Timer | None) -> Operation:
     unchanged = {"if_match_etag": found.etag}
     if timer is None:
         return ("delete", (_id(id),), unchanged)
-    return ("replace", (_id(id), _item(found.partition, timer)), unchanged)
+    return ("replace", (_id(id), timer_item(found.partition, timer)), unchanged)
 
 
-def _item(partition: str, timer: Timer) -> Item:
+def timer_in(item: Item) -> Timer:
+    """A timer as it is stored."""
+    return _timer.decode(item["timer"])
+
+
+def timer_item(partition: str, timer: Timer) -> Item:
+    """A timer as it is to be stored, in the partition of the lease under which it is set."""
     return {
         "id": _id(timer.id),
         PARTITION_KEY: partition,
-        "kind": _KIND,
+        "kind": KIND,
         "key": timer.id,
         "dueAt": microseconds(timer.due_at),
         "timer": msgspec.json.encode(timer).decode(),
@@ -107,4 +113,4 @@ def _item(partition: str, timer: Timer) -> Item:
 
 
 def _id(id: str) -> str:
-    return derived_id(_KIND, id)
+    return derived_id(KIND, id)

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import TupleRow
 
-from application.log_copy import Entry, FollowerPosition, entries_of, step_calls_of, timers_of
+from application.log_copy import Entry, FollowerPosition, KeptAnchor, entries_of, step_calls_of, timers_of
 from application.ports import StepCall, Timer
 from infrastructure.postgres.held_log import failures_at, held_log, place_of, refuse_while_a_service_runs
 
@@ -61,6 +61,18 @@ class PostgresLogReader:
         async with aclosing(self._batches(statement)) as batches:
             async for rows in batches:
                 yield step_calls_of((row[0] for row in rows), place_of(self._connection))
+
+    async def anchors(self) -> Sequence[KeptAnchor]:
+        """The last anchor of each tenant."""
+        with failures_at(self._connection):
+            cursor = await self._connection.execute(
+                "SELECT tenant, sequence, anchor, is_out FROM public.audit_anchors"
+                ' ORDER BY tenant COLLATE "C"'
+            )
+            return [KeptAnchor(*row) for row in await cursor.fetchall()]
+
+    async def finish(self) -> None:
+        """Nothing: one transaction has read it all, and nobody could append meanwhile."""
 
     async def _batches(self, statement: str) -> AsyncGenerator[list[tuple[Any, ...]], None]:
         with failures_at(self._connection):

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from application.log_copy import CannotCopy, Entry, FollowerPosition
+from application.log_copy import CannotCopy, Entry, FollowerPosition, KeptAnchor
 from application.ports import StepCall, Timer
 from infrastructure.postgres.held_log import failures_at, held_log, refuse_while_a_service_runs
 from infrastructure.postgres.log_reader import PostgresLogReader
@@ -29,9 +29,15 @@ _GO_ON_AFTER_THE_NEWEST = (
 class PostgresLogWriter:
     """A connection's transaction."""
 
+    leaves_a_half = False
+
     def __init__(self, connection: AsyncConnection[TupleRow]) -> None:
         self._connection = connection
         self.written = PostgresLogReader(connection)
+
+    async def begin(self) -> int:
+        """How many events there are already."""
+        return await self.written.count()
 
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
         """Write events under their own ids."""
@@ -88,6 +94,17 @@ class PostgresLogWriter:
                             for call in batch
                         ],
                     )
+
+    async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
+        """Write anchors in place of those that are there."""
+        with failures_at(self._connection):
+            async with self._connection.cursor() as cursor:
+                await cursor.execute("DELETE FROM public.audit_anchors")
+                await cursor.executemany(
+                    "INSERT INTO public.audit_anchors (tenant, sequence, anchor, is_out)"
+                    " VALUES (%s, %s, %s, %s)",
+                    [msgspec.structs.astuple(each) for each in anchors],
+                )
 
     async def finish(self) -> None:
         """See that the next event will get a higher id.

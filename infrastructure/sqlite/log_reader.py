@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 
 from anyio.to_thread import run_sync
 
-from application.log_copy import CannotCopy, Entry, FollowerPosition, entries_of, step_calls_of, timers_of
+from application.log_copy import (
+    CannotCopy,
+    Entry,
+    FollowerPosition,
+    KeptAnchor,
+    entries_of,
+    step_calls_of,
+    timers_of,
+)
 from application.ports import StepCall, Timer
 from infrastructure.sqlite.event_store import followers_file
 
@@ -66,6 +74,18 @@ class SqliteLogReader:
         ) as batches:
             async for rows in batches:
                 yield step_calls_of((row[0] for row in rows), str(self._path))
+
+    async def anchors(self) -> Sequence[KeptAnchor]:
+        """The last anchor of each tenant; a service that signs none has no table of them."""
+        known = "SELECT 1 FROM sqlite_master WHERE name = 'audit_anchors'"
+        if not await self._run(lambda: self._followers.execute(known).fetchall()):
+            return []
+        statement = "SELECT tenant, sequence, anchor, is_out FROM audit_anchors ORDER BY tenant"
+        rows = await self._run(lambda: self._followers.execute(statement).fetchall())
+        return [KeptAnchor(tenant, number, anchor, bool(is_out)) for tenant, number, anchor, is_out in rows]
+
+    async def finish(self) -> None:
+        """Nothing: one transaction has read it all, and nobody could append meanwhile."""
 
     async def _batches(
         self, connection: sqlite3.Connection, statement: str

@@ -15,9 +15,10 @@ from anyio.to_thread import run_sync
 from eventsourcing.persistence import PersistenceError
 
 from application.event_log import EventLog
-from application.log_copy import CannotCopy, Entry, FollowerPosition
+from application.log_copy import CannotCopy, Entry, FollowerPosition, KeptAnchor
 from application.ports import StepCall, Timer
 from domain.errors import StoreUnavailable
+from infrastructure.sqlite.anchor_book import SqliteAnchorBook
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
@@ -29,11 +30,17 @@ from infrastructure.sqlite.timers import SqliteTimers, sortable
 class SqliteLogWriter:
     """The transactions of two connections: one to the log, one to the followers beside it."""
 
+    leaves_a_half = False
+
     def __init__(self, path: Path, log: sqlite3.Connection, followers: sqlite3.Connection) -> None:
         self._path = path
         self._log = log
         self._followers = followers
         self.written = SqliteLogReader(path, log, followers)
+
+    async def begin(self) -> int:
+        """How many events there are already."""
+        return await self.written.count()
 
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
         """Write events under their own ids."""
@@ -63,6 +70,12 @@ class SqliteLogWriter:
         await self._insert(self._followers, "DELETE FROM step_calls", [()])
         async for batch in batches:
             await self._insert(self._followers, INSERT, [row_of(call) for call in batch])
+
+    async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
+        """Write anchors in place of those that are there."""
+        statement = "INSERT INTO audit_anchors (tenant, sequence, anchor, is_out) VALUES (?, ?, ?, ?)"
+        await self._insert(self._followers, "DELETE FROM audit_anchors", [()])
+        await self._insert(self._followers, statement, [msgspec.structs.astuple(each) for each in anchors])
 
     async def finish(self) -> None:
         """Nothing: the next event gets the highest id and one more, and the folder is ours alone."""
@@ -103,6 +116,7 @@ async def _make_tables(path: Path) -> None:
             await SqliteCheckpoints(followers).create()
             await SqliteTimers(followers).create()
             await SqliteStepCalls(followers).create()
+            await SqliteAnchorBook(followers).create()
         finally:
             followers.close()
     except (PersistenceError, sqlite3.Error, StoreUnavailable) as error:

@@ -12,6 +12,7 @@ from application.log_copy import (
     Digest,
     Entry,
     FollowerPosition,
+    KeptAnchor,
     copy,
     entries_of,
     step_calls_of,
@@ -37,14 +38,20 @@ STEP_CALLS = [
 Tampering = Callable[[list[Entry]], list[Entry]]
 
 
+ANCHORS = [KeptAnchor("a", 4, b"{}", True), KeptAnchor("b", 1, b"{}", False)]
+
+
 class MemoryLog:
     """Both sides of a store. ``tamper`` is what becomes of events that are written."""
+
+    leaves_a_half = False
 
     def __init__(self, entries: Sequence[Entry] = (), *, tamper: Tampering = lambda entries: entries) -> None:
         self.entries = list(entries)
         self.kept_positions = list(POSITIONS) if entries else []
         self.kept_timers = list(TIMERS) if entries else []
         self.kept_step_calls = list(STEP_CALLS) if entries else []
+        self.kept_anchors = list(ANCHORS) if entries else []
         self.counted: int | None = None
         self.batch = 3
         self.is_finished = False
@@ -71,6 +78,15 @@ class MemoryLog:
     async def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
         for each in self.kept_step_calls:
             yield [each]
+
+    async def begin(self) -> int:
+        return await self.count()
+
+    async def anchors(self) -> Sequence[KeptAnchor]:
+        return self.kept_anchors
+
+    async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
+        self.kept_anchors = list(anchors)
 
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
         self.entries = self._tamper([entry async for batch in batches for entry in batch])
@@ -204,6 +220,17 @@ async def test_steps_calls_that_did_not_arrive_are_found() -> None:
 
     target = Forgetful()
     with pytest.raises(CannotCopy, match="steps' calls did not arrive"):
+        await copy(MemoryLog(ENTRIES), target, Passes())
+    assert not target.is_finished
+
+
+async def test_anchors_that_did_not_arrive_are_found() -> None:
+    class Forgetful(MemoryLog):
+        async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
+            await super().put_anchors(anchors[1:])
+
+    target = Forgetful()
+    with pytest.raises(CannotCopy, match="the anchors did not arrive"):
         await copy(MemoryLog(ENTRIES), target, Passes())
     assert not target.is_finished
 

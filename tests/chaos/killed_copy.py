@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from config import copy_log, main
+from infrastructure.cosmos.log_container import LogContainer
+from infrastructure.cosmos.log_writer import CosmosLogWriter
 from infrastructure.postgres.log_writer import PostgresLogWriter
 from infrastructure.sqlite import log_writer
 from infrastructure.sqlite.log_writer import SqliteLogWriter
@@ -36,12 +38,12 @@ def die_during(doing: str) -> None:
 
         yield update
 
-    vars(copy_log)["_bar"] = bar
+    vars(copy_log)["bar"] = bar
 
 
 def die_when_finished() -> None:
     """Before the commit."""
-    for writer in (PostgresLogWriter, SqliteLogWriter):
+    for writer in (PostgresLogWriter, SqliteLogWriter, CosmosLogWriter):
         finish = writer.finish
 
         async def finish_and_die(self: Any, finish: Any = finish) -> None:
@@ -49,6 +51,20 @@ def die_when_finished() -> None:
             die()
 
         writer.finish = finish_and_die  # type: ignore[method-assign]
+
+
+def die_while_storing() -> None:
+    """When Cosmos DB has taken some transactions."""
+    store, left = LogContainer.store, 4
+
+    def store_and_count(self: Any, *what: Any, **how: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            die()
+        return store(self, *what, **how)
+
+    LogContainer.store = store_and_count  # type: ignore[method-assign]
 
 
 def die_between_the_commits() -> None:
@@ -72,9 +88,11 @@ if __name__ == "__main__":
         die_during(moment)
     elif moment == "finished":
         die_when_finished()
+    elif moment == "storing":
+        die_while_storing()
     elif moment == "between the commits":
         die_between_the_commits()
     else:
-        vars(copy_log)["_tell"] = die
+        vars(copy_log)["tell"] = die
     sys.argv.insert(1, "copy-log")
     main.main()

@@ -60,7 +60,7 @@ def test_a_kill_between_the_two_files_of_sqlite_leaves_no_event(tmp_path: Path) 
     source, before = made(tmp_path)
     target = f"sqlite:///{tmp_path / 'to' / 'events.db'}"
     killed("between the commits", source, target)
-    assert held(target) == Held([], before.positions, before.timers, before.step_calls)
+    assert held(target) == Held([], before.positions, before.timers, before.step_calls, before.anchors)
     assert copied(source, target) == "copied and verified"
     assert held(target) == before
 

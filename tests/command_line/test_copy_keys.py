@@ -77,3 +77,21 @@ def test_what_is_sealed_reads_in_the_new_store_as_in_the_old_one(
         assert "1 personal keys: the new store needs the same privacy master key" in copied.stdout
     assert texts(tmp_path, postgres_store_url, TENANT) == {"why 1", "why 2"}
     assert texts(tmp_path, postgres_store_url, OTHER_TENANT) == {ERASED}
+
+
+def test_keys_that_are_not_the_sources_are_told_instead_of_mixed(tmp_path: Path) -> None:
+    (tmp_path / "to").mkdir()
+    to = tmp_path / "to" / "events.db"
+
+    def refused(source: str) -> str:
+        copied = run_command("copy-log", "--from", source, "--to", f"sqlite:///{to}", timeout=60)
+        assert copied.returncode == 1
+        return str(copied.stderr)
+
+    with sealed_log(tmp_path) as (source, _), closing(SqlitePersonalKeys(keys_file(to))) as there:
+        there.put("a third tenant", USER, "theirs", b"wrapped")
+        assert "the target has personal keys that the source has not" in refused(source)
+        keys_file(to).unlink()
+    with closing(SqlitePersonalKeys(keys_file(to))) as there:
+        there.put(TENANT, USER, "another", b"wrapped")
+    assert "the target has another personal key of somebody" in refused(source)

@@ -51,7 +51,7 @@ def with_password(url: str) -> str:
 
 def test_options_that_are_of_no_use_are_told_in_one_line(tmp_path: Path) -> None:
     """Which ones, and what is told: ``tests/config/test_copy_log.py``."""
-    assert refused().startswith("--from: it is missing; allowed: sqlite:///path or postgresql://")
+    assert refused().startswith("--from: it is missing; allowed: sqlite:///path, postgresql://")
     line = refused(
         "--from", f"sqlite:///{tmp_path / 'none.db'}", "--to", "mysql://user:hush-hush@store/events"
     )

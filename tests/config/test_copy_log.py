@@ -30,7 +30,7 @@ async def test_an_option_that_is_missing_is_told(
     tmp_path: Path, source: str | None, target: str | None, option: str
 ) -> None:
     line = await refused(tmp_path, source, target)
-    assert line.startswith(f"{option}: it is missing; allowed: sqlite:///path or postgresql://")
+    assert line.startswith(f"{option}: it is missing; allowed: sqlite:///path, postgresql://")
     assert "empty" not in line
 
 

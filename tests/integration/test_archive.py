@@ -3,8 +3,9 @@
 import base64
 import gzip
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,20 @@ async def test_again_there_is_nothing_and_what_is_restored_is_as_it_was(
     assert await stored(settings) == before
     async with service(settings) as running, running.client() as client:
         assert (await answer(client, f"/hitl/approvals/{made.decided[0]}?asOf=1"))[1]["status"] == "pending"
+
+
+async def test_what_was_archived_comes_back_where_the_log_has_other_ids_by_now(tmp_path: Path) -> None:
+    settings = signing_settings(tmp_path)
+    await past_in(settings)
+    before = await stored(settings)
+    archives = Archives(settings, tmp_path)
+    await archives.archive()
+    with closing(sqlite3.connect(settings.storage.data_dir / "events.db")) as log, log:
+        log.execute("UPDATE stored_events SET rowid = rowid + 100000")
+    (file,) = archives.files
+    await restore(settings, [file], ())
+    back = [(each.stream, each.version, each.state) for each in await stored(settings)]
+    assert back == [(each.stream, each.version, each.state) for each in before]
 
 
 async def test_a_changed_archive_is_not_restored(archives: Archives, settings: Settings) -> None:

@@ -169,6 +169,24 @@ async def test_a_restored_log_is_anchored_on_and_the_break_is_told(log: AuditedL
     assert "truncated" in kinds(told)
 
 
+async def test_a_log_that_has_moved_to_other_positions_still_has_the_heads_that_were_anchored(
+    log: AuditedLog,
+) -> None:
+    await log.anchor()
+    before = {each["tenantId"]: each for each in lines_of(log.anchor_file)}
+    log.append((f"{TENANT}/9", 1))
+    log.sql("UPDATE EVENTS SET ID = ID + 1000")
+    log.sql("UPDATE EVENTS SET ID = ID - 993")
+    await log.made_index.clear()
+    await log.index()
+    anchoring = log.anchoring()
+    await anchoring.anchor(LEASE)
+    last = [each for each in lines_of(log.anchor_file) if each["tenantId"] == TENANT][-1]
+    assert last["position"] > before[TENANT]["position"] + 1
+    assert (last["sequence"], last["previousHeld"], anchoring.lost_heads) == (2, True, 0)
+    assert (await log.verify())["sound"]
+
+
 async def test_an_index_that_is_being_made_again_is_waited_for(log: AuditedLog) -> None:
     await log.anchor()
     await log.made_index.clear()

@@ -1,0 +1,111 @@
+"""A log in Cosmos DB as one side of a copy."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from anyio.to_thread import run_sync
+
+from application.audit.anchoring import Anchoring
+from application.log_copy import CannotCopy
+from application.outbox import Outbox
+from application.policies import approval_timers, job_timers, runs, task_leases, wait_steps, workflow_timers
+from application.policies.approval_steps import ApprovalSteps
+from application.policies.backfills import Backfills
+from application.policies.child_workflows import ChildWorkflows
+from application.policies.http_steps import HttpSteps
+from application.policies.tasks import TaskSteps
+from config.cosmos import EVENTS, open_database, require_cosmos_log
+from config.cosmos_stores import COORDINATION, SETTERS
+from config.sections import Settings
+from config.start import CannotStart, first_line
+from config.stores import unobserved
+from infrastructure.cosmos.database import CosmosDatabase, Unusable
+from infrastructure.cosmos.held_log import Beside
+from infrastructure.cosmos.leases import CosmosLeases
+from infrastructure.cosmos.log_container import LogContainer
+from infrastructure.cosmos.log_reader import CosmosLogReader
+from infrastructure.cosmos.log_writer import CosmosLogWriter
+from interfaces.scheduling import watch
+from interfaces.scheduling.timers import TimerLoop
+
+BESIDE = Beside(
+    followers=sorted(
+        [
+            *SETTERS,
+            *(each.name for each in (ApprovalSteps, ChildWorkflows, TaskSteps, Backfills, HttpSteps, Outbox)),
+            watch.NAME,
+        ]
+    ),
+    setters={
+        kind: keeper.name
+        for keeper, kinds in (
+            (workflow_timers.WorkflowTimers, workflow_timers.COMMANDS),
+            (wait_steps.WaitSteps, (wait_steps.TIMER_KIND,)),
+            (runs.Runs, runs.COMMANDS),
+            (task_leases.TaskLeaseTimers, task_leases.COMMANDS),
+            (job_timers.JobTimers, job_timers.COMMANDS),
+            (approval_timers.ApprovalTimers, approval_timers.COMMANDS),
+        )
+        for kind in kinds
+    },
+    caller=HttpSteps.name,
+    anchorer=Anchoring.name,
+    clocks=(TimerLoop.name,),
+)
+"""What a service keeps beside a log in Cosmos DB, and where."""
+
+
+@asynccontextmanager
+async def read_cosmos_log(settings: Settings) -> AsyncIterator[CosmosLogReader]:
+    """A log at which no service is at work.
+
+    Raises:
+        CannotCopy: there is none, or half a copy, or a service is at work on it.
+    """
+    try:
+        await require_cosmos_log(settings)
+    except CannotStart as error:
+        raise CannotCopy(f"--from: {error}") from error
+    async with AsyncExitStack() as stack:
+        database = await _opened(settings, stack)
+        reader = CosmosLogReader(database, EVENTS, COORDINATION, BESIDE, place=_place(settings))
+        await reader.begin()
+        yield reader
+
+
+@asynccontextmanager
+async def write_cosmos_log(settings: Settings) -> AsyncIterator[CosmosLogWriter]:
+    """Containers, made if they are absent, that hold a log once the block has ended, and half of one before.
+
+    Raises:
+        CannotCopy: the account does not let us in, or a container does not fit.
+    """
+    cosmos = settings.cosmos_db
+    async with AsyncExitStack() as stack:
+        try:
+            database = await _opened(settings, stack)
+            await CosmosLeases(database, COORDINATION).create()
+            container = await run_sync(
+                LogContainer,
+                str(cosmos.endpoint),
+                cosmos.key.get_secret_value(),
+                cosmos.database_id,
+                EVENTS,
+            )
+        except Unusable as error:
+            raise CannotCopy(f"{_place(settings)}: {first_line(error)}") from error
+        stack.callback(container.close)
+        writer = CosmosLogWriter(database, container, EVENTS, COORDINATION, BESIDE, place=_place(settings))
+        yield writer
+        await writer.end()
+
+
+async def _opened(settings: Settings, stack: AsyncExitStack) -> CosmosDatabase:
+    try:
+        return await open_database(settings, stack, unobserved)
+    except Unusable as error:
+        raise CannotCopy(f"{_place(settings)}: {first_line(error)}") from error
+
+
+def _place(settings: Settings) -> str:
+    return f"{settings.cosmos_db.database_id} in Cosmos DB"

@@ -1,0 +1,190 @@
+"""Writes a whole log into Cosmos DB under a mark that says it is half a copy, until it is a whole one."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from uuid import uuid4
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+
+from application.audit.chain import leaf_in_log, tenant_of
+from application.log_copy import CannotCopy, Entry, FollowerPosition, KeptAnchor
+from application.ports import StepCall, Timer
+from domain.lease import Unrivalled
+from infrastructure.cosmos import anchor_book, positions, step_calls, timers
+from infrastructure.cosmos.coordination import change
+from infrastructure.cosmos.database import CosmosDatabase
+from infrastructure.cosmos.half_copy import HalfCopy
+from infrastructure.cosmos.held_log import Beside, Leaseholders
+from infrastructure.cosmos.items import Item, Items
+from infrastructure.cosmos.log_container import LogContainer
+from infrastructure.cosmos.log_reader import CosmosLogReader
+from infrastructure.cosmos.patience import patient
+from infrastructure.cosmos.tenant_writer import TenantWriter
+
+_WINDOW_BYTES = 16_000_000
+_AROUND_AN_EVENT = 500
+"""Events are gathered up to so many bytes, so that each tenant's go in batches; what is around a state
+counts as well."""
+
+_SIDE_BY_SIDE = 8
+"""Tenants: fewer than the SDK keeps connections."""
+
+_AT_ONCE = 500
+
+_IDS = "SELECT TOP {} VALUE c.id FROM c WHERE c.kind = @kind"
+
+
+class CosmosLogWriter:
+    """Safe to begin again after it died at any line: it goes on."""
+
+    def __init__(
+        self,
+        database: CosmosDatabase,
+        container: LogContainer,
+        log: str,
+        coordination: str,
+        beside: Beside,
+        *,
+        place: str,
+    ) -> None:
+        self._database = database
+        self._container = container
+        self._coordination = Items(database, coordination)
+        self._beside = beside
+        self._place = place
+        self._half_copy = HalfCopy(database, log)
+        self._leaseholders = Leaseholders(database, coordination, beside.leases, place)
+        self._reader: Callable[[], CosmosLogReader] = lambda: CosmosLogReader(
+            database, log, coordination, beside, place=place
+        )
+        self._writers: dict[str, TenantWriter] = {}
+        self._threads = CapacityLimiter(_SIDE_BY_SIDE)
+        self.leaves_a_half = False
+
+    @property
+    def written(self) -> CosmosLogReader:
+        """What the containers hold now."""
+        return self._reader()
+
+    async def begin(self) -> int:
+        """How many events there are of a whole log; with none, mark that half a copy is here from now on.
+
+        Raises:
+            CannotCopy: a service is at work here.
+        """
+        if not await self._half_copy.is_marked() and (count := await self.written.count()):
+            return count
+        await self._leaseholders.refuse()
+        await self._half_copy.mark(uuid4().hex)
+        self.leaves_a_half = True
+        await self._leaseholders.refuse_who_came()
+        return 0
+
+    async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
+        """Write events under their numbers in their tenant's order, passing over those that are there."""
+        window: dict[str, list[Entry]] = {}
+        size = 0
+        async for batch in batches:
+            if not self._writers and not window:
+                await self._require_half_of_the_same(batch[0])
+            for entry in batch:
+                window.setdefault(tenant_of(entry.stream), []).append(entry)
+                size += len(entry.state) + _AROUND_AN_EVENT
+            if size > _WINDOW_BYTES:
+                await self._write(window)
+                window, size = {}, 0
+        await self._write(window)
+
+    async def put_positions(self, saved: Sequence[FollowerPosition]) -> None:
+        """Write positions in place of those that are there."""
+        await self._require_our_mark()
+        items: dict[str, list[Item]] = {name: [] for name in self._beside.followers}
+        for each in saved:
+            if each.follower not in items:
+                raise CannotCopy(f"this release knows no follower {each.follower}, which has a position")
+            item = positions.position_item(each.follower, each.partition, each.position)
+            items[each.follower].append(item)
+        for follower, put in items.items():
+            await self._clear(follower, positions.KIND)
+            await self._put(follower, put)
+
+    async def put_timers(self, batches: AsyncIterator[Sequence[Timer]]) -> None:
+        """Write timers in place of those that are there, each where who sets it looks for it."""
+        await self._require_our_mark()
+        for setter in sorted(set(self._beside.setters.values())):
+            await self._clear(setter, timers.KIND)
+        async for batch in batches:
+            items: dict[str, list[Item]] = {}
+            for timer in batch:
+                setter = self._setter_of(timer)
+                items.setdefault(setter, []).append(timers.timer_item(setter, timer))
+            for setter, put in items.items():
+                await self._put(setter, put)
+
+    async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
+        """Write steps' calls in place of those that are there."""
+        await self._require_our_mark()
+        await self._clear(self._beside.caller, step_calls.KIND)
+        async for batch in batches:
+            await self._put(
+                self._beside.caller, [step_calls.call_item(self._beside.caller, call) for call in batch]
+            )
+
+    async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
+        """Write anchors in place of those that are there."""
+        await self._require_our_mark()
+        partition = self._beside.anchorer
+        await self._clear(partition, anchor_book.KIND)
+        await self._put(
+            partition,
+            [
+                anchor_book.anchor_item(partition, each.tenant, each.anchor, is_out=each.is_out)
+                for each in anchors
+            ],
+        )
+
+    async def finish(self) -> None:
+        """See that nobody else has been at it."""
+        await self._require_our_mark()
+        await self._leaseholders.refuse_who_came()
+
+    async def end(self) -> None:
+        """From now on the copy is a log."""
+        if not await patient(self._half_copy.take_away):
+            raise CannotCopy(f"{self._place}: another copy has gone on in place of this one")
+
+    async def _write(self, window: Mapping[str, Sequence[Entry]]) -> None:
+        async def write(tenant: str) -> None:
+            writer = self._writers.setdefault(tenant, TenantWriter(self._container, tenant))
+            await patient(lambda: run_sync(writer.put, window[tenant], limiter=self._threads))
+
+        await self._database.for_each(window, write)
+
+    def _setter_of(self, timer: Timer) -> str:
+        try:
+            return self._beside.setters[timer.kind]
+        except KeyError:
+            raise CannotCopy(f"this release knows no timers of the kind {timer.kind}") from None
+
+    async def _put(self, partition: str, items: Sequence[Item]) -> None:
+        await patient(lambda: change(self._coordination, partition, Unrivalled(partition), put=items))
+
+    async def _clear(self, partition: str, kind: str) -> None:
+        async def ids() -> list[str]:
+            return await self._coordination.query(partition, _IDS.format(_AT_ONCE), {"@kind": kind})
+
+        async def remove() -> None:
+            await change(self._coordination, partition, Unrivalled(partition), remove=found)
+
+        while found := await patient(ids):
+            await patient(remove)
+
+    async def _require_half_of_the_same(self, first: Entry) -> None:
+        """Before anything is written: beside half a copy of another log no half would be gone on with."""
+        if not await patient(lambda: self._half_copy.is_of(leaf_in_log(first).hex())):
+            await self._require_our_mark()
+            raise CannotCopy(f"{self._place} holds half a copy of another log: take an empty database")
+
+    async def _require_our_mark(self) -> None:
+        if not await patient(self._half_copy.is_ours):
+            raise CannotCopy(f"{self._place}: another copy has gone on in place of this one")
