@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from interfaces.console.hidden import shown
+
 _HERE = Path(__file__).parent
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
 _HEADERS = {
@@ -26,12 +28,14 @@ _HEADERS = {
 
 
 class Pages:
-    """Renders; everything in a template is escaped, and a name that is missing is an error."""
+    """Renders; everything in a template is escaped, with what is hidden in it marked, and a name that is
+    missing is an error."""
 
     def __init__(self) -> None:
         self._templates = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
+            finalize=shown,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from domain.values import SYSTEM_TENANT, is_uuid
 from interfaces.console.api import Api, Refused
+from interfaces.console.hidden import typed
 from interfaces.console.pages import Pages
 from interfaces.ids import new_id
 from interfaces.rest.identity import Caller
@@ -45,7 +46,7 @@ class Visit:
     @property
     def query(self) -> Mapping[str, str]:
         """What stands in the address."""
-        return self.request.query_params
+        return {name: typed(value) for name, value in self.request.query_params.items()}
 
     def id_of(self, what: str) -> str:
         """The id in the path, which goes into a path of the API and so may hold nothing else.
@@ -94,7 +95,7 @@ async def form_of(request: Request) -> list[tuple[str, str]]:
         ApiError: it is too large.
     """
     raw = await raw_body(request, _MOST_FORM_BYTES)
-    return parse_qsl(raw.decode(errors="replace"))
+    return [(name, typed(value)) for name, value in parse_qsl(raw.decode(errors="replace"))]
 
 
 def frame_of(
