@@ -32,7 +32,7 @@ from application.watching import Watches
 from application.workflows import WorkflowHandlers
 from config.approvals import ApprovalParts, build_approvals
 from config.audit import build_anchoring, build_trail, signer_of
-from config.console import console_routes
+from config.console import build_console
 from config.definitions import shipped_definitions
 from config.http_steps import build_http_steps
 from config.masking import masked_values
@@ -314,8 +314,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             ).routes(),
             *AuditRoutes(service, *build_trail(stores, signer, clock), exports).routes(),
         ]
-    console = console_routes(settings, Application(routes, metrics), authenticate, operators)
-    app = Application([*routes, *console], metrics)
+    app = Application(routes, metrics)
+    if console := build_console(settings, app, authenticate, operators):
+        app = Application([*routes, *console.routes()], metrics, console.tell)
     return Container(
         settings,
         stores,

@@ -1,6 +1,6 @@
 """The console's routes: who is let in, signing in and out, and the pages of each part."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -19,9 +19,10 @@ from interfaces.console import (
 from interfaces.console.api import Api, Refused
 from interfaces.console.pages import Pages, static_routes
 from interfaces.console.session import CookieSession, GatewaySession, bearer, is_from_here
+from interfaces.console.trouble import trouble
 from interfaces.console.visit import HOME, Handler, Visit, form_of, frame_of
 from interfaces.rest.errors import ApiError
-from interfaces.rest.identity import Authenticator, Operators
+from interfaces.rest.identity import Authenticator, Caller, Operators
 
 _PARTS = (
     inbox_pages.ROUTES,
@@ -62,12 +63,30 @@ class Console:
             routes.append(Route(f"{HOME}/sign-out", self._sign_out, methods=["POST"]))
         return [*static_routes(), Route(f"{HOME}/", _home, methods=["GET"]), *routes]
 
+    def tell(
+        self, request: Request, status: int, message: str, headers: Mapping[str, str] | None
+    ) -> Response | None:
+        """A page for whatever went wrong outside of one, at an address of the console; nothing elsewhere."""
+        if not f"{request.url.path}/".startswith(f"{HOME}/"):
+            return None
+        known = self._session.headers(request)
+        try:
+            caller = self._authenticate(known) if known is not None else None
+        except ApiError:
+            caller = None
+        if known is None or caller is None:
+            page = self._told(request, status, message)
+        else:
+            page = self._visit(request, Api(self._app, known), caller).told(status, message)
+        page.headers.update(headers or {})
+        return page
+
     def _seen(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """A page for a known caller; whoever is not known is asked to sign in."""
 
         async def answer(request: Request) -> Response:
             if request.method == "POST" and not is_from_here(request):
-                return self._not_from_here()
+                return self._not_from_here(request)
             headers = self._session.headers(request)
             if headers is None:
                 return self._door(401, _asked_for(request), is_sent_here=_comes_from_elsewhere(request))
@@ -75,15 +94,7 @@ class Console:
                 caller = self._authenticate(headers)
             except ApiError as error:
                 return self._door(error.status, _asked_for(request), error.message)
-            api = Api(self._app, headers)
-            visit = Visit(
-                request,
-                api,
-                caller,
-                self._pages,
-                is_operator=self._operators.has(caller),
-                signs_in=self._session.signs_in,
-            )
+            visit = self._visit(request, Api(self._app, headers), caller)
             try:
                 return await handler(visit)
             except (ApiError, Refused) as refused:
@@ -94,7 +105,7 @@ class Console:
     async def _sign_in(self, request: Request) -> Response:
         assert isinstance(self._session, CookieSession)
         if not is_from_here(request):
-            return self._not_from_here()
+            return self._not_from_here(request)
         to = HOME
         try:
             form = dict(await form_of(request))
@@ -111,7 +122,7 @@ class Console:
     async def _sign_out(self, request: Request) -> Response:
         assert isinstance(self._session, CookieSession)
         if not is_from_here(request):
-            return self._not_from_here()
+            return self._not_from_here(request)
         response = RedirectResponse(HOME, status_code=303)
         self._session.sign_out(response)
         return response
@@ -123,12 +134,16 @@ class Console:
         context = {**frame, "why": why, "onward": to, "loads_again": is_sent_here and self._session.signs_in}
         return self._pages.page("sign_in.html", context, status=status)
 
-    def _not_from_here(self) -> Response:
-        return self._told(403, "This form was not sent by a page of the console.")
+    def _not_from_here(self, request: Request) -> Response:
+        return self._told(request, 403, "This form was not sent by a page of the console.")
 
-    def _told(self, status: int, message: str) -> Response:
+    def _told(self, request: Request, status: int, message: str) -> Response:
         frame = frame_of(None, signs_in=self._session.signs_in)
-        return self._pages.page("error.html", {**frame, "message": message}, status=status)
+        return self._pages.page("error.html", {**frame, **trouble(request, status, message)}, status=status)
+
+    def _visit(self, request: Request, api: Api, caller: Caller) -> Visit:
+        is_operator, signs_in = self._operators.has(caller), self._session.signs_in
+        return Visit(request, api, caller, self._pages, is_operator=is_operator, signs_in=signs_in)
 
 
 async def _home(request: Request) -> Response:

@@ -11,6 +11,7 @@ from domain.values import SYSTEM_TENANT, is_uuid
 from interfaces.console.api import Api, Refused
 from interfaces.console.hidden import typed
 from interfaces.console.pages import Pages
+from interfaces.console.trouble import trouble
 from interfaces.ids import new_id
 from interfaces.rest.identity import Caller
 from interfaces.rest.requests import raw_body
@@ -70,7 +71,8 @@ class Visit:
 
     def told(self, status: int, message: str) -> Response:
         """A page that only says what is the matter."""
-        return self._pages.page("error.html", {**self._frame(), "message": message}, status=status)
+        context = {**self._frame(), **trouble(self.request, status, message)}
+        return self._pages.page("error.html", context, status=status)
 
     def goes_to(self, address: str) -> Response:
         """The page that is shown after a form."""
