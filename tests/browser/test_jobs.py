@@ -10,7 +10,7 @@ import yaml
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.broker import forgotten
-from tests.browser.visitor import SCRIPT, SECRET, client, fits, picture, serious, signed_in
+from tests.browser.visitor import SCRIPT, SECRET, client, fits, looks_well, picture, serious, signed_in
 from tests.harness import SYSTEM_TENANT, TENANT, UNKNOWN_ID, ServiceProcess, service_process, start_command
 from tests.neighbours import Names
 
@@ -178,9 +178,7 @@ def test_nonsense_is_refused_and_so_is_another_tenant(
         assert asking.get(f"/jobs/{JOB}").json()["paused"] is False
 
 
-@pytest.mark.parametrize("width", [360, 1920])
-def test_it_fits(page: Page, service: ServiceProcess, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
+def test_it_fits_in_light_and_dark(page: Page, service: ServiceProcess) -> None:
     for path in ("jobs", f"jobs/{JOB}"):
         page.goto(f"{service.url}/console/{path}")
-        assert fits(page), path
+        looks_well(page)
