@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.runs import complete, started, state
-from tests.browser.visitor import SECRET, fits, picture, serious, signed_in
+from tests.browser.visitor import SECRET, looks_well, picture, serious, signed_in
 from tests.harness import ServiceProcess, service_process
 
 STEPS = ("risk_analysis", "risk_scoring", "forecast", "recommendation")
@@ -105,17 +104,24 @@ def test_a_stream_that_is_refused_for_now_is_asked_for_again(
     expect(page.locator("#offline")).to_be_hidden()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1920])
-def test_it_fits_in_light_and_dark(
-    browser: Browser, service: ServiceProcess, width: int, scheme: str
+def test_a_change_that_cannot_be_shown_at_once_is_shown_later(
+    browser: Browser, service: ServiceProcess
 ) -> None:
+    """As when the service goes away between the news and the look at it: news come only once."""
     page = signed_in(browser, service, "ada")
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    page.set_viewport_size({"width": width, "height": 800})
-    id = started(page, service, f"opp-{width}-{scheme}-with-a-name-that-is-rather-long-" * 3)
+    id = started(page, service, "opp-11")
+    page.route(f"**/workflows/{id}", lambda route: route.abort())
+    complete(service, id, "forecast")
+    expect(page.locator("#offline")).to_be_visible()
+    page.unroute_all()
+    expect(page.locator("svg .step.completed")).to_have_count(1)
+    expect(page.locator("#offline")).to_be_hidden()
+
+
+def test_it_fits_in_light_and_dark(browser: Browser, service: ServiceProcess) -> None:
+    page = signed_in(browser, service, "ada")
+    id = started(page, service, "opp-with-a-name-that-is-rather-long-" * 3)
     complete(service, id, "forecast")
     for path in (id, "start?definition=deal-review"):
         page.goto(f"{service.url}/console/workflows/{path}")
-        assert fits(page), path
-        assert serious(page) == [], path
+        looks_well(page)
