@@ -36,6 +36,7 @@ from config.console import build_console
 from config.definitions import shipped_definitions
 from config.http_steps import build_http_steps
 from config.masking import masked_values
+from config.origins import told_origins
 from config.parts import Parts, build_parts
 from config.progress import shown_build
 from config.sections import Settings
@@ -289,7 +290,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     candidates = TaskCandidates(stores.documents, projections.tasks)
     claims = TaskClaims(dispatch, candidates, task_news, clock, secrets.token_urlsafe)
     operators = Operators(settings.approvals.operator_roles)
-    routes = [*root.routes(), *docs_routes()]
+    routes, shown = [*root.routes(), *docs_routes()], masked_values(settings)
     if "api" in settings.service.roles:
         routes += [
             *WorkflowRoutes(
@@ -310,7 +311,11 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *TaskRoutes(service, projections.tasks, claims).routes(),
             *ParkedRoutes(service, transport.parked, operators).routes(),
             *PlatformRoutes(
-                service, operators, settings=masked_values(settings), versions=versions()
+                service,
+                operators,
+                settings=shown,
+                sources=told_origins(shown, settings.origins),
+                versions=versions(),
             ).routes(),
             *AuditRoutes(service, *build_trail(stores, signer, clock), exports).routes(),
         ]
