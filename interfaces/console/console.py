@@ -19,7 +19,7 @@ from interfaces.console import (
 from interfaces.console.api import Api, Refused
 from interfaces.console.pages import Pages, static_routes
 from interfaces.console.session import CookieSession, GatewaySession, bearer, is_from_here
-from interfaces.console.trouble import trouble
+from interfaces.console.trouble import address_of, trouble
 from interfaces.console.visit import HOME, Handler, Visit, form_of, frame_of
 from interfaces.rest.errors import ApiError
 from interfaces.rest.identity import Authenticator, Caller, Operators
@@ -89,11 +89,11 @@ class Console:
                 return self._not_from_here(request)
             headers = self._session.headers(request)
             if headers is None:
-                return self._door(401, _asked_for(request), is_sent_here=_comes_from_elsewhere(request))
+                return self._door(request, 401)
             try:
                 caller = self._authenticate(headers)
             except ApiError as error:
-                return self._door(error.status, _asked_for(request), error.message)
+                return self._door(request, error.status, error.message)
             visit = self._visit(request, Api(self._app, headers), caller)
             try:
                 return await handler(visit)
@@ -114,7 +114,7 @@ class Console:
             self._authenticate(bearer(tenant, token))
         except (ApiError, UnicodeError) as error:
             why = str(error) if isinstance(error, ApiError) else "the token is not valid"
-            return self._door(401, to, why)
+            return self._door(request, 401, why, to=to)
         response = RedirectResponse(to, status_code=303)
         self._session.sign_in(request, response, tenant, token)
         return response
@@ -127,11 +127,18 @@ class Console:
         self._session.sign_out(response)
         return response
 
-    def _door(self, status: int, to: str, why: str | None = None, *, is_sent_here: bool = False) -> Response:
-        """Where one signs in, to go on ``to`` a page. Whoever a link of another site has sent here may be
-        signed in without the browser saying so; it does once the page loads itself again."""
-        frame = frame_of(None, signs_in=self._session.signs_in)
-        context = {**frame, "why": why, "onward": to, "loads_again": is_sent_here and self._session.signs_in}
+    def _door(self, request: Request, status: int, why: str | None = None, *, to: str = "") -> Response:
+        """Where one signs in, to go on ``to`` a page, or to the one that was asked for. Whoever a link of
+        another site has sent here may be signed in without the browser saying so; it does once the page loads
+        itself again. Whoever has sent a form is told that nothing came of it."""
+        signs_in = self._session.signs_in
+        context = {
+            **frame_of(None, signs_in=signs_in),
+            "why": why,
+            "onward": to or address_of(request),
+            "loads_again": signs_in and not why and _comes_from_elsewhere(request),
+            "is_undone": not to and request.method == "POST",
+        }
         return self._pages.page("sign_in.html", context, status=status)
 
     def _not_from_here(self, request: Request) -> Response:
@@ -148,12 +155,6 @@ class Console:
 
 async def _home(request: Request) -> Response:
     return RedirectResponse(HOME, status_code=308)
-
-
-def _asked_for(request: Request) -> str:
-    """The page that somebody is at, or whose form they send."""
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def _inside(address: str) -> str:

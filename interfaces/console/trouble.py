@@ -50,16 +50,26 @@ _TOLD: Mapping[int, _Told] = {
 }
 
 
+def address_of(request: Request) -> str:
+    """The page that somebody is at, or whose form they send."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
 def trouble(request: Request, status: int, message: str) -> Mapping[str, Any]:
     """What the page says of it, for its template; a bare name of the status is no message."""
     told = _TOLD.get(status, _OTHER)
     if told.message and message in ("", HTTPStatus(status).phrase):
         message = told.message
+    was_sent = request.method == "POST"
+    may_be_later = told is _NOT_NOW or status == HTTPStatus.INTERNAL_SERVER_ERROR
     return {
         "title": told.title,
         "message": message,
         "advice": told.advice,
-        "may_be_later": told is _NOT_NOW or status == HTTPStatus.INTERNAL_SERVER_ERROR,
-        "was_sent": request.method == "POST",
+        "may_be_later": may_be_later,
+        "was_sent": was_sent,
+        "is_undone": was_sent and may_be_later,
+        "address": address_of(request),
         "request_id": request.state.request_id,
     }

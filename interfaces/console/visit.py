@@ -40,7 +40,7 @@ class Visit:
         self.api = api
         self.person = caller.person or ""
         self.is_operator = is_operator
-        self._is_of_the_system = caller.tenant == SYSTEM_TENANT
+        self._tenant = caller.tenant
         self._pages = pages
         self._signs_in = signs_in
 
@@ -83,7 +83,7 @@ class Visit:
             self.person,
             signs_in=self._signs_in,
             path=self.request.url.path,
-            is_of_the_system=self._is_of_the_system,
+            tenant=self._tenant,
         )
 
 
@@ -101,7 +101,7 @@ async def form_of(request: Request) -> list[tuple[str, str]]:
 
 
 def frame_of(
-    person: str | None, *, signs_in: bool, path: str = "", is_of_the_system: bool = False
+    person: str | None, *, signs_in: bool, path: str = "", tenant: str | None = None
 ) -> Mapping[str, Any]:
     """What every page has; the key is for its form. Whoever is of the system tenant is led to what is its."""
     return {
@@ -109,5 +109,7 @@ def frame_of(
         "signs_in": signs_in,
         "key": new_id(),
         "path": path,
-        "is_of_the_system": is_of_the_system,
+        "is_of_the_system": tenant == SYSTEM_TENANT,
+        "who": f"{tenant} {person}" if tenant else "",
+        "is_undone": False,
     }

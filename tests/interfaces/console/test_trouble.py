@@ -117,7 +117,7 @@ async def test_a_store_that_is_away_is_a_page_that_says_to_wait(
             is_page(answer, 503, "Not now", "the store is away", "Try again")
             assert "secret@host" not in answer.text
         answer = await ada.post(one, data={"do": "approve", "key": "k"})
-        is_page(answer, 503, "is not known", "Back to the page", f'href="{one}"')
+        is_page(answer, 503, "data-undone>", "is not known", "Back to the page", f'href="{one}"')
 
 
 async def test_too_many_at_once_are_told_to_come_again(
