@@ -41,7 +41,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            when=_when, left=_left, number=_number, risk=_risk, lasted=_lasted, pretty=_pretty, whom=_whom
+            when=_when, left=_left, number=_number, risk=_risk, lasted=_lasted, pretty=pretty, whom=_whom
         )
 
     def page(self, name: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
@@ -99,7 +99,7 @@ def _lasted(milliseconds: float) -> str:
     raise AssertionError(seconds)
 
 
-def _pretty(value: object) -> str:
+def pretty(value: object) -> str:
     """JSON on several lines; a text as it is."""
     if isinstance(value, str):
         return value

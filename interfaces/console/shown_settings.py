@@ -4,17 +4,27 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from interfaces.console.api import Document
+from interfaces.console.pages import pretty
+
+_EMPTY = {"None": "—", "''": "—", "[]": "none", "{}": "none"}
 
 
 def sections_of(shown: Mapping[str, Any]) -> Mapping[str, list[Document]]:
     """The rows of each section, out of the API's answer."""
     return {
         name: [
-            Document(name=row, value=value, **_source(shown["sources"].get(f"{name}.{row}")))
+            Document(name=row, value=_told(value), **_source(shown["sources"].get(f"{name}.{row}")))
             for row, value in _rows(values, "")
         ]
         for name, values in shown["settings"].items()
     }
+
+
+def _told(value: Any) -> str:
+    """In words where it is nothing or a list of texts, else as JSON has it."""
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) and value else _EMPTY.get(repr(value)) or pretty(value)
 
 
 def _source(told: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -45,7 +45,7 @@ def page(browser: Browser, service: ServiceProcess) -> Page:
 
 
 def test_every_job_is_there_with_its_schedule_in_words(page: Page) -> None:
-    page.get_by_role("link", name="Jobs").click()
+    page.get_by_label("Console").get_by_role("link", name="Jobs").click()
     section = page.locator("section").filter(has_text="model-monitoring")
     assert "At 06:00, only on Sunday" in section.inner_text()
     assert section.locator("svg circle.coming").count() == 2
@@ -145,7 +145,7 @@ def test_all_runs_are_reached_page_by_page_and_by_status(page: Page, service: Se
     assert fits(page)
     page.get_by_label("Status").select_option("skipped")
     page.get_by_role("button", name="Show").click()
-    expect(page.locator("#main")).to_contain_text("There is none")
+    expect(page.locator("#main")).to_contain_text("No run is so.")
     for query in ("status=none", "cursor=x"):
         address = f"{service.url}/console/jobs/{WITHOUT_SCHEMA}/runs?{query}"
         assert page.request.get(address).status == 400, query
