@@ -65,7 +65,7 @@ def test_a_run_is_triggered_and_what_came_of_it_is_plotted(page: Page) -> None:
     expect(page.locator("#history")).to_contain_text('"from": "2026-01-01"')
     assert serious(page) == []
     page.locator("#history tbody a").click()
-    expect(page.locator("h1")).to_have_text(f"{JOB} completed")
+    expect(page.locator("h1")).to_have_text(f"A run of {JOB} completed")
     expect(page.locator("#times")).to_contain_text("The broker has it")
     assert page.get_by_text("manual: ada").is_visible()
     assert fits(page)

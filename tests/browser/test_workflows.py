@@ -62,32 +62,26 @@ def test_a_form_made_from_a_schema_names_what_is_wrong(browser: Browser, service
     assert '"amount": 125000.5' in page.locator("#facts pre").first.inner_text()
 
 
-def test_the_page_goes_on_when_the_service_comes_back(browser: Browser, tmp_path: Path) -> None:
-    with service_process(tmp_path, JWT_SECRET=SECRET, BATCH_JOBS_ENABLED="false") as service:
-        page = signed_in(browser, service, "ada")
-        id = started(page, service, "opp-9")
-        service.kill()
-        service.start()
-        complete(service, id, "forecast")
-        expect(page.locator("svg .step.completed")).to_have_count(1)
-        service.kill()
-        service.start()
-        complete(service, id, "risk_scoring")
-        expect(page.locator("svg .step.completed")).to_have_count(2)
-
-
-def test_while_the_service_is_away_the_page_does_not_pass_for_live(browser: Browser, tmp_path: Path) -> None:
+def test_pages_do_not_pass_for_live_while_the_service_is_away_and_go_on_when_it_comes_back(
+    browser: Browser, tmp_path: Path
+) -> None:
     with service_process(tmp_path, JWT_SECRET=SECRET, BATCH_JOBS_ENABLED="false") as service:
         page = signed_in(browser, service, "ada")
         beside = page.context.new_page()
         beside.goto(f"{service.url}/console/system")
-        started(page, service, "opp-9")
+        id = started(page, service, "opp-9")
         service.kill()
         for each in (page, beside):
             expect(each.locator("#offline")).to_be_visible()
         service.start()
+        complete(service, id, "forecast")
+        expect(page.locator("svg .step.completed")).to_have_count(1)
         for each in (page, beside):
             expect(each.locator("#offline")).to_be_hidden()
+        service.kill()
+        service.start()
+        complete(service, id, "risk_scoring")
+        expect(page.locator("svg .step.completed")).to_have_count(2)
 
 
 def test_a_stream_that_is_refused_for_now_is_asked_for_again(
