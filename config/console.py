@@ -1,6 +1,5 @@
 """The console's part of the service."""
 
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from config.sections import Settings
@@ -9,14 +8,14 @@ from interfaces.console.session import CookieSession, GatewaySession
 from interfaces.rest.identity import Authenticator, Operators
 
 
-def console_routes(
+def build_console(
     settings: Settings, api: ASGIApp, authenticate: Authenticator, operators: Operators
-) -> list[Route]:
-    """Its routes over the API; none where it is switched off, or the API is another process's."""
+) -> Console | None:
+    """Pages over the API; none where they are switched off, or the API is another process's."""
     if not settings.console.enabled or "api" not in settings.service.roles:
-        return []
+        return None
     session: CookieSession | GatewaySession = GatewaySession()
     if settings.effective_auth_mode == "jwt":
         seconds = int(settings.console.session_seconds)
         session = CookieSession(settings.jwt.secret.get_secret_value(), seconds)
-    return Console(api, authenticate, operators, session).routes()
+    return Console(api, authenticate, operators, session)

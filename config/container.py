@@ -32,10 +32,11 @@ from application.watching import Watches
 from application.workflows import WorkflowHandlers
 from config.approvals import ApprovalParts, build_approvals
 from config.audit import build_anchoring, build_trail, signer_of
-from config.console import console_routes
+from config.console import build_console
 from config.definitions import shipped_definitions
 from config.http_steps import build_http_steps
 from config.masking import masked_values
+from config.origins import told_origins
 from config.parts import Parts, build_parts
 from config.progress import shown_build
 from config.sections import Settings
@@ -289,7 +290,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     candidates = TaskCandidates(stores.documents, projections.tasks)
     claims = TaskClaims(dispatch, candidates, task_news, clock, secrets.token_urlsafe)
     operators = Operators(settings.approvals.operator_roles)
-    routes = [*root.routes(), *docs_routes()]
+    routes, shown = [*root.routes(), *docs_routes()], masked_values(settings)
     if "api" in settings.service.roles:
         routes += [
             *WorkflowRoutes(
@@ -310,12 +311,17 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *TaskRoutes(service, projections.tasks, claims).routes(),
             *ParkedRoutes(service, transport.parked, operators).routes(),
             *PlatformRoutes(
-                service, operators, settings=masked_values(settings), versions=versions()
+                service,
+                operators,
+                settings=shown,
+                sources=told_origins(shown, settings.origins),
+                versions=versions(),
             ).routes(),
             *AuditRoutes(service, *build_trail(stores, signer, clock), exports).routes(),
         ]
-    console = console_routes(settings, Application(routes, metrics), authenticate, operators)
-    app = Application([*routes, *console], metrics)
+    app = Application(routes, metrics)
+    if console := build_console(settings, app, authenticate, operators):
+        app = Application([*routes, *console.routes()], metrics, console.tell)
     return Container(
         settings,
         stores,

@@ -1,9 +1,9 @@
 """The settings, section by section. Their defaults stand in `default.yaml` and nowhere else."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from application.integration import JOB_TRIGGER
 from config.kinds import (
@@ -40,6 +40,7 @@ from config.kinds import (
     TimeZone,
     UrlTemplate,
 )
+from config.origins import Origins
 from config.urls import SecretUrl
 from domain.job import JobDefinition, JobPolicy, Retries, Schedule
 from domain.job.policy import DEFAULT_DEADLINE_SECONDS
@@ -375,6 +376,19 @@ class Settings(Section):
     followers: Followers
     metrics: Metrics
     logging: Logging
+
+    _origins: Origins = PrivateAttr(default_factory=Origins)
+
+    @property
+    def origins(self) -> Origins:
+        """Where those come from that are not defaults."""
+        return self._origins
+
+    def coming_from(self, origins: Origins) -> Self:
+        """The same settings, which tell where they come from."""
+        told = self.model_copy()
+        told._origins = origins
+        return told
 
     @property
     def effective_auth_mode(self) -> Literal["jwt", "gateway"]:

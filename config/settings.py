@@ -10,6 +10,7 @@ from config.checks import check
 from config.environment import fill
 from config.faults import Fault, SettingsError
 from config.masking import masked
+from config.origins import origins_of
 from config.sections import Settings
 from config.sources import Scalar, Tree, at, overlay, plain, read, repaired
 from config.validation import faults_of, shown
@@ -33,9 +34,9 @@ def load_settings(
     rest is checked, so that one start tells everything that one start can find out.
     """
     defaults = read(DEFAULT_FILE)
-    given = overlay(defaults, read(path)) if path else defaults
-    if roles is not None:
-        given = overlay(given, {"service": {"roles": Scalar(roles)}})
+    file: Tree = read(path) if path else {}
+    ordered: Tree = {} if roles is None else {"service": {"roles": Scalar(roles)}}
+    given = overlay(overlay(defaults, file), ordered)
     filled, faults = fill(given, os.environ if environ is None else environ)
     sound, _ = fill(defaults, {})
 
@@ -46,7 +47,7 @@ def load_settings(
     faults += [fault for fault in check(settings) if not fault.follows_from(broken)]
     if faults:
         raise SettingsError(_lines(faults, filled))
-    return settings
+    return settings.coming_from(origins_of(filled, file, ordered))
 
 
 def _validated(tree: Tree, sound: Tree) -> tuple[Settings, list[Fault]]:

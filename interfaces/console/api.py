@@ -1,5 +1,6 @@
 """The REST API, called in the process as the caller: the console has no other way into the domain."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -11,6 +12,9 @@ from starlette.types import ASGIApp
 from interfaces.console.passing import Passed
 
 _BASE = "/api/v1"
+
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between two looks at a document that is behind the log."""
 
 
 class Document(dict[str, Any]):
@@ -49,6 +53,21 @@ class Api:
         """
         return await self._call("GET", path, {}, params=query)
 
+    async def get_at(self, path: str, version: int) -> Any:
+        """A document once it is that of a version, of which a page tells by the log; or as it is, where that
+        takes long.
+
+        Raises:
+            Refused: there is none.
+        """
+        for pause in (*_PAUSES, None):
+            answer = await self._asked("GET", path, {})
+            shown = answer.headers.get("etag", "").strip('"')
+            if pause is None or not shown.isdecimal() or int(shown) >= version:
+                break
+            await asyncio.sleep(pause)
+        return self._told(answer)
+
     async def post(self, path: str, body: Mapping[str, Any], key: str) -> Any:
         """A command's answer; it has the effect of one however often it is sent under this key.
 
@@ -79,10 +98,15 @@ class Api:
         return Passed(self._app, self._headers, f"{_BASE}{path}", query)
 
     async def _call(self, method: str, path: str, own: Mapping[str, bytes], **what: Any) -> Any:
+        return self._told(await self._asked(method, path, own, **what))
+
+    async def _asked(self, method: str, path: str, own: Mapping[str, bytes], **what: Any) -> httpx.Response:
         told = {name: value.encode("latin-1") for name, value in self._headers.items()}
         headers = {name.encode(): value for name, value in {**told, **own}.items()}
         async with httpx.AsyncClient(transport=self._transport, base_url="http://api") as client:
-            answer = await client.request(method, f"{_BASE}{path}", headers=headers, **what)
+            return await client.request(method, f"{_BASE}{path}", headers=headers, **what)
+
+    def _told(self, answer: httpx.Response) -> Any:
         content = answer.json(object_hook=Document)
         if answer.is_error:
             error = content["error"]

@@ -1,13 +1,13 @@
-"""The trail of a tenant: what happened, what led to what, and what proves it, out of the API's answers."""
+"""The trail of a tenant: what happened, and what proves it, out of the API's answers."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from interfaces.console.api import Api, Refused
+from interfaces.console.api import Api
 from interfaces.console.filters import filters_of, place_of, shown_of
 
 FILTERS = ("type", "aggregateId", "actor", "correlationId", "after", "before")
@@ -59,17 +59,6 @@ async def chain(api: Api, cursor: str) -> Mapping[str, Any]:
         "total": total,
         "following": urlencode({"cursor": cursor}) if cursor else None,
     }
-
-
-async def tree(api: Api, correlation_id: str) -> Mapping[str, Any]:
-    """What led to what under a correlation id.
-
-    Raises:
-        Refused: there is none, or it cannot go into a path.
-    """
-    if correlation_id in ("", ".", ".."):
-        raise Refused(404, "CORRELATION_NOT_FOUND", "the tenant has no event under that correlation id")
-    return {"tree": await api.get(f"/audit/correlations/{quote(correlation_id, safe='')}")}
 
 
 def export(api: Api, query: Mapping[str, str]) -> Response:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from interfaces.console import audit, past
+from interfaces.console import audit, causes, past
 from interfaces.console.api import Refused
 from interfaces.console.filters import filters_of, shown_of
 from interfaces.console.visit import HOME, Handler, Visit
@@ -31,8 +31,7 @@ async def show(visit: Visit) -> Response:
 
 async def show_tree(visit: Visit) -> Response:
     """What led to what."""
-    context = await audit.tree(visit.api, visit.query.get("correlationId", ""))
-    return visit.page("audit/tree.html", context)
+    return visit.page("audit/tree.html", await causes.tree(visit.api, visit.query))
 
 
 async def show_chain(visit: Visit) -> Response:

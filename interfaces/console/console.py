@@ -1,6 +1,6 @@
 """The console's routes: who is let in, signing in and out, and the pages of each part."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -19,9 +19,10 @@ from interfaces.console import (
 from interfaces.console.api import Api, Refused
 from interfaces.console.pages import Pages, static_routes
 from interfaces.console.session import CookieSession, GatewaySession, bearer, is_from_here
+from interfaces.console.trouble import address_of, trouble
 from interfaces.console.visit import HOME, Handler, Visit, form_of, frame_of
 from interfaces.rest.errors import ApiError
-from interfaces.rest.identity import Authenticator, Operators
+from interfaces.rest.identity import Authenticator, Caller, Operators
 
 _PARTS = (
     inbox_pages.ROUTES,
@@ -62,28 +63,38 @@ class Console:
             routes.append(Route(f"{HOME}/sign-out", self._sign_out, methods=["POST"]))
         return [*static_routes(), Route(f"{HOME}/", _home, methods=["GET"]), *routes]
 
+    def tell(
+        self, request: Request, status: int, message: str, headers: Mapping[str, str] | None
+    ) -> Response | None:
+        """A page for whatever went wrong outside of one, at an address of the console; nothing elsewhere."""
+        if not f"{request.url.path}/".startswith(f"{HOME}/"):
+            return None
+        known = self._session.headers(request)
+        try:
+            caller = self._authenticate(known) if known is not None else None
+        except ApiError:
+            caller = None
+        if known is None or caller is None:
+            page = self._told(request, status, message)
+        else:
+            page = self._visit(request, Api(self._app, known), caller).told(status, message)
+        page.headers.update(headers or {})
+        return page
+
     def _seen(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """A page for a known caller; whoever is not known is asked to sign in."""
 
         async def answer(request: Request) -> Response:
             if request.method == "POST" and not is_from_here(request):
-                return self._not_from_here()
+                return self._not_from_here(request)
             headers = self._session.headers(request)
             if headers is None:
-                return self._door(401, _asked_for(request), is_sent_here=_comes_from_elsewhere(request))
+                return self._door(request, 401)
             try:
                 caller = self._authenticate(headers)
             except ApiError as error:
-                return self._door(error.status, _asked_for(request), error.message)
-            api = Api(self._app, headers)
-            visit = Visit(
-                request,
-                api,
-                caller,
-                self._pages,
-                is_operator=self._operators.has(caller),
-                signs_in=self._session.signs_in,
-            )
+                return self._door(request, error.status, error.message)
+            visit = self._visit(request, Api(self._app, headers), caller)
             try:
                 return await handler(visit)
             except (ApiError, Refused) as refused:
@@ -94,7 +105,7 @@ class Console:
     async def _sign_in(self, request: Request) -> Response:
         assert isinstance(self._session, CookieSession)
         if not is_from_here(request):
-            return self._not_from_here()
+            return self._not_from_here(request)
         to = HOME
         try:
             form = dict(await form_of(request))
@@ -103,7 +114,7 @@ class Console:
             self._authenticate(bearer(tenant, token))
         except (ApiError, UnicodeError) as error:
             why = str(error) if isinstance(error, ApiError) else "the token is not valid"
-            return self._door(401, to, why)
+            return self._door(request, 401, why, to=to)
         response = RedirectResponse(to, status_code=303)
         self._session.sign_in(request, response, tenant, token)
         return response
@@ -111,34 +122,39 @@ class Console:
     async def _sign_out(self, request: Request) -> Response:
         assert isinstance(self._session, CookieSession)
         if not is_from_here(request):
-            return self._not_from_here()
+            return self._not_from_here(request)
         response = RedirectResponse(HOME, status_code=303)
         self._session.sign_out(response)
         return response
 
-    def _door(self, status: int, to: str, why: str | None = None, *, is_sent_here: bool = False) -> Response:
-        """Where one signs in, to go on ``to`` a page. Whoever a link of another site has sent here may be
-        signed in without the browser saying so; it does once the page loads itself again."""
-        frame = frame_of(None, signs_in=self._session.signs_in)
-        context = {**frame, "why": why, "onward": to, "loads_again": is_sent_here and self._session.signs_in}
+    def _door(self, request: Request, status: int, why: str | None = None, *, to: str = "") -> Response:
+        """Where one signs in, to go on ``to`` a page, or to the one that was asked for. Whoever a link of
+        another site has sent here may be signed in without the browser saying so; it does once the page loads
+        itself again. Whoever has sent a form is told that nothing came of it."""
+        signs_in = self._session.signs_in
+        context = {
+            **frame_of(None, signs_in=signs_in),
+            "why": why,
+            "onward": to or address_of(request),
+            "loads_again": signs_in and not why and _comes_from_elsewhere(request),
+            "is_undone": not to and request.method == "POST",
+        }
         return self._pages.page("sign_in.html", context, status=status)
 
-    def _not_from_here(self) -> Response:
-        return self._told(403, "This form was not sent by a page of the console.")
+    def _not_from_here(self, request: Request) -> Response:
+        return self._told(request, 403, "This form was not sent by a page of the console.")
 
-    def _told(self, status: int, message: str) -> Response:
+    def _told(self, request: Request, status: int, message: str) -> Response:
         frame = frame_of(None, signs_in=self._session.signs_in)
-        return self._pages.page("error.html", {**frame, "message": message}, status=status)
+        return self._pages.page("error.html", {**frame, **trouble(request, status, message)}, status=status)
+
+    def _visit(self, request: Request, api: Api, caller: Caller) -> Visit:
+        is_operator, signs_in = self._operators.has(caller), self._session.signs_in
+        return Visit(request, api, caller, self._pages, is_operator=is_operator, signs_in=signs_in)
 
 
 async def _home(request: Request) -> Response:
     return RedirectResponse(HOME, status_code=308)
-
-
-def _asked_for(request: Request) -> str:
-    """The page that somebody is at, or whose form they send."""
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def _inside(address: str) -> str:

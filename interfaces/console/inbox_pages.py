@@ -20,6 +20,8 @@ async def show(
     try:
         context = await inbox.found(visit.api, visit.person, visit.query)
     except Refused as unfit:
+        if unfit.status >= 500:
+            raise
         context, refused = inbox.nothing(visit.query), refused or unfit
     chosen = {value.partition(" ")[0] for name, value in form if name == "approval"}
     filled = {"filled": Document(form), "chosen": chosen, "outcomes": outcomes}

@@ -16,12 +16,13 @@ _LISTS: Mapping[str, int] = {"events": 50, "executions": 20, "steps": 50}
 async def one(
     api: Api, id: str, query: Mapping[str, str], form: Mapping[str, str] | None = None
 ) -> Mapping[str, Any]:
-    """A workflow: how far it is, its steps, what happened to it, and what can be done with it.
+    """A workflow: how far it is, its steps, what happened to it, and what can be done with it. Its steps are
+    no older than what is told to have happened: a page that its stream has taken anew misses nothing.
 
     ``form`` is one that was refused: what was filled in is there again.
     """
-    workflow = await api.get(f"/workflows/{id}")
     events, event_pages = await _listed(api, id, "events", query)
+    workflow = await api.get_at(f"/workflows/{id}", events["total"])
     executions, execution_pages = await _listed(api, id, "executions", query)
     more, more_pages = await _listed(api, id, "steps", query)
     planned = {step["stepId"] for step in workflow["steps"]}

@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from interfaces.console.hidden import shown
+
 _HERE = Path(__file__).parent
 _MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
 _HEADERS = {
@@ -26,18 +28,20 @@ _HEADERS = {
 
 
 class Pages:
-    """Renders; everything in a template is escaped, and a name that is missing is an error."""
+    """Renders; everything in a template is escaped, with what is hidden in it marked, and a name that is
+    missing is an error."""
 
     def __init__(self) -> None:
         self._templates = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
+            finalize=shown,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            when=_when, left=_left, number=_number, risk=_risk, lasted=_lasted, pretty=_pretty, whom=_whom
+            when=_when, left=_left, number=_number, risk=_risk, lasted=_lasted, pretty=pretty, whom=_whom
         )
 
     def page(self, name: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
@@ -95,7 +99,7 @@ def _lasted(milliseconds: float) -> str:
     raise AssertionError(seconds)
 
 
-def _pretty(value: object) -> str:
+def pretty(value: object) -> str:
     """JSON on several lines; a text as it is."""
     if isinstance(value, str):
         return value

@@ -1,11 +1,18 @@
-"""An answer of the API as it is, part by part: a stream of events, or a download held in nobody's memory."""
+"""An answer of the API as it is, part by part: a stream of events, or a download held in nobody's memory.
+
+What the API refuses is a refusal here as well, so that a person reads it as on any page.
+"""
 
 from collections.abc import Mapping
 
+import msgspec
+from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_KEPT = ("type", "asgi", "http_version", "method", "scheme", "server", "client", "state", "extensions")
+from interfaces.rest.errors import ApiError
+
+_KEPT = ("type", "asgi", "http_version", "method", "scheme", "server", "client", "extensions")
 _ASKED = (b"last-event-id", b"accept", b"accept-encoding")
 
 
@@ -20,7 +27,12 @@ class Passed(Response):
         self._query = query
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Ask the API in the visitor's place."""
+        """Ask the API in the visitor's place.
+
+        Raises:
+            ApiError: it refused.
+        """
+        refusal = _Refusal(send)
         asked = [(name, value) for name, value in scope["headers"] if name in _ASKED]
         await self._app(
             {
@@ -32,5 +44,36 @@ class Passed(Response):
                 "headers": [*asked, *self._own],
             },
             receive,
-            send,
+            refusal.send,
         )
+        refusal.tell()
+
+
+class _Refusal:
+    """Lets an answer through, but keeps one that refuses."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._status = 0
+        self._headers = Headers()
+        self._body = b""
+
+    async def send(self, message: Message) -> None:
+        """Take a part of the answer."""
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            self._status, self._headers = message["status"], Headers(raw=message["headers"])
+        elif self._status:
+            self._body += message.get("body", b"")
+        else:
+            await self._send(message)
+
+    def tell(self) -> None:
+        """Raise what was kept.
+
+        Raises:
+            ApiError: there is something.
+        """
+        if self._status:
+            error = msgspec.json.decode(self._body)["error"]
+            kept = {name: self._headers[name] for name in ("Retry-After",) if name in self._headers}
+            raise ApiError(self._status, error["code"], error["message"], headers=kept)

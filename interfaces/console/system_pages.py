@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
+from interfaces.console.shown_settings import sections_of
 from interfaces.console.visit import HOME, Handler, Visit
 
 _DEPENDENCIES = (
@@ -29,7 +30,9 @@ async def show(visit: Visit) -> Response:
 
 async def show_settings(visit: Visit) -> Response:
     """What this process works by."""
-    return visit.page("system/settings.html", await visit.api.get("/system/settings"))
+    shown = await visit.api.get("/system/settings")
+    context = {"sections": sections_of(shown), "versions": shown["versions"]}
+    return visit.page("system/settings.html", context)
 
 
 ROUTES: Sequence[tuple[str, str, Handler]] = (

@@ -9,7 +9,9 @@ from starlette.responses import RedirectResponse, Response
 
 from domain.values import SYSTEM_TENANT, is_uuid
 from interfaces.console.api import Api, Refused
+from interfaces.console.hidden import typed
 from interfaces.console.pages import Pages
+from interfaces.console.trouble import trouble
 from interfaces.ids import new_id
 from interfaces.rest.identity import Caller
 from interfaces.rest.requests import raw_body
@@ -38,14 +40,14 @@ class Visit:
         self.api = api
         self.person = caller.person or ""
         self.is_operator = is_operator
-        self._is_of_the_system = caller.tenant == SYSTEM_TENANT
+        self._tenant = caller.tenant
         self._pages = pages
         self._signs_in = signs_in
 
     @property
     def query(self) -> Mapping[str, str]:
         """What stands in the address."""
-        return self.request.query_params
+        return {name: typed(value) for name, value in self.request.query_params.items()}
 
     def id_of(self, what: str) -> str:
         """The id in the path, which goes into a path of the API and so may hold nothing else.
@@ -69,7 +71,8 @@ class Visit:
 
     def told(self, status: int, message: str) -> Response:
         """A page that only says what is the matter."""
-        return self._pages.page("error.html", {**self._frame(), "message": message}, status=status)
+        context = {**self._frame(), **trouble(self.request, status, message)}
+        return self._pages.page("error.html", context, status=status)
 
     def goes_to(self, address: str) -> Response:
         """The page that is shown after a form."""
@@ -80,7 +83,7 @@ class Visit:
             self.person,
             signs_in=self._signs_in,
             path=self.request.url.path,
-            is_of_the_system=self._is_of_the_system,
+            tenant=self._tenant,
         )
 
 
@@ -94,11 +97,11 @@ async def form_of(request: Request) -> list[tuple[str, str]]:
         ApiError: it is too large.
     """
     raw = await raw_body(request, _MOST_FORM_BYTES)
-    return parse_qsl(raw.decode(errors="replace"))
+    return [(name, typed(value)) for name, value in parse_qsl(raw.decode(errors="replace"))]
 
 
 def frame_of(
-    person: str | None, *, signs_in: bool, path: str = "", is_of_the_system: bool = False
+    person: str | None, *, signs_in: bool, path: str = "", tenant: str | None = None
 ) -> Mapping[str, Any]:
     """What every page has; the key is for its form. Whoever is of the system tenant is led to what is its."""
     return {
@@ -106,5 +109,7 @@ def frame_of(
         "signs_in": signs_in,
         "key": new_id(),
         "path": path,
-        "is_of_the_system": is_of_the_system,
+        "is_of_the_system": tenant == SYSTEM_TENANT,
+        "who": f"{tenant} {person}" if tenant else "",
+        "is_undone": False,
     }

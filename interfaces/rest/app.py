@@ -9,16 +9,26 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from domain.errors import Failure, Refusal
-from interfaces.rest.errors import ApiError, on_api_error, on_failure, on_http_exception, on_refusal
+from interfaces.rest.errors import (
+    ApiError,
+    Teller,
+    on_api_error,
+    on_failure,
+    on_http_exception,
+    on_refusal,
+)
 from interfaces.rest.metrics import Metrics
 from interfaces.rest.middleware import RequestMiddleware
 from interfaces.rest.routing import PreparedRouter
 
 
 class Application(Starlette):
-    """Without Starlette's own answer to unexpected errors: the request middleware has one in our shape."""
+    """Without Starlette's own answer to unexpected errors: the request middleware has one in our shape.
 
-    def __init__(self, routes: Iterable[Route], metrics: Metrics) -> None:
+    ``tell`` has errors in another shape for whom it likes.
+    """
+
+    def __init__(self, routes: Iterable[Route], metrics: Metrics, tell: Teller | None = None) -> None:
         super().__init__(
             exception_handlers={
                 ApiError: on_api_error,
@@ -29,7 +39,9 @@ class Application(Starlette):
         )
         self.router = PreparedRouter(routes)
         self._metrics = metrics
+        self._tell = tell
 
     def build_middleware_stack(self) -> ASGIApp:
         """The request middleware around the error shapes around the router."""
-        return RequestMiddleware(ExceptionMiddleware(self.router, self.exception_handlers), self._metrics)
+        told = ExceptionMiddleware(self.router, self.exception_handlers)
+        return RequestMiddleware(told, self._metrics, self._tell)

@@ -1,6 +1,6 @@
 """Every refusal as the REST contract words it: one table from type to status code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -33,6 +33,9 @@ STATUS_OF: Mapping[type[Refusal], int] = {
 }
 
 RETRY_AFTER_SECONDS = 5
+
+Teller = Callable[[Request, int, str, Mapping[str, str] | None], Response | None]
+"""Tells a status and a message, with headers, to a person; ``None`` where it is a program that asks."""
 
 
 def status_of(refusal: Refusal) -> int:
@@ -112,7 +115,10 @@ def error_response(
     details: Any = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An error in the contract's one shape."""
+    """An error in the contract's one shape, or as a page where it is a person who asks."""
+    tell: Teller | None = getattr(request.state, "tell", None)
+    if tell is not None and (page := tell(request, status, message, headers)) is not None:
+        return page
     error: dict[str, Any] = {"code": code, "message": message}
     if details is not None:
         error["details"] = details

@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from domain.values import is_uuid
 from interfaces.ids import new_id
-from interfaces.rest.errors import error_response
+from interfaces.rest.errors import Teller, error_response
 from interfaces.rest.metrics import Metrics
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -24,9 +24,10 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class RequestMiddleware:
     """Wraps the whole application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, tell: Teller | None = None) -> None:
         self._app = app
         self._metrics = metrics
+        self._tell = tell
         self._log = structlog.get_logger(__name__).bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,6 +41,7 @@ class RequestMiddleware:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["correlation_id"] = correlation_id
+        state["tell"] = self._tell
         status = 0
 
         async def send_marked(message: Message) -> None:

@@ -16,7 +16,8 @@ from interfaces.rest.system_tenant import for_system_operators
 
 
 class PlatformRoutes:
-    """The route; ``settings`` are those that may be shown, ``versions`` those of what is at work."""
+    """The route; ``settings`` are those that may be shown, ``sources`` where each of them comes from, and
+    ``versions`` those of what is at work."""
 
     def __init__(
         self,
@@ -24,11 +25,13 @@ class PlatformRoutes:
         operators: Operators,
         *,
         settings: Mapping[str, Any],
+        sources: Mapping[str, Any],
         versions: Mapping[str, str],
     ) -> None:
         self._service = service
         self._operators = operators
         self._settings = settings
+        self._sources = sources
         self._versions = versions
 
     def routes(self) -> list[Route]:
@@ -37,6 +40,7 @@ class PlatformRoutes:
         return [self._service.route("/api/v1/system/settings", guarded, "GET", reads=())]
 
     async def settings(self, request: Request, caller: Caller) -> Response:
-        """The effective ones, without secrets, and the versions."""
+        """The effective ones, without secrets, where each comes from, and the versions."""
         read_query(request, NoQuery)
-        return json_response({"settings": self._settings, "versions": self._versions})
+        shown = {"settings": self._settings, "sources": self._sources, "versions": self._versions}
+        return json_response(shown)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.visitor import SECRET
+from tests.browser.visitor import SECRET, go_home, leave
 from tests.harness import PATIENCE_SECONDS, ServiceProcess, service_process
 from tests.services import missing
 
@@ -28,12 +28,12 @@ def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield launched
+        go_home(launched)
         launched.close()
 
 
 @pytest.fixture
 def browser(chromium: Browser) -> Iterator[Browser]:
-    """With nothing open but what a test opens: pages that were left go on asking for news."""
+    """With nothing open but what a test opens."""
     yield chromium
-    for context in chromium.contexts:
-        context.close()
+    leave(chromium)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from playwright.sync_api import Browser, expect
 
 from domain.values import SYSTEM_TENANT
+from tests.browser.asking import commented
 from tests.browser.runs import asked, begun, fail
 from tests.browser.visitor import serious, signed_in
 from tests.harness import OTHER_TENANT, UNKNOWN_ID, ServiceProcess
@@ -83,8 +84,7 @@ def test_a_backfill_is_seen_as_it_was(browser: Browser, service: ServiceProcess)
 def test_a_moment_is_found_however_long_ago_it_was(browser: Browser, service: ServiceProcess) -> None:
     facts = {"opportunityId": "opp-1", "riskScore": 0.8, "amount": 5}
     id = asked(service, "POST", "/hitl/approvals", facts)["id"]
-    for number in range(104):
-        asked(service, "POST", f"/hitl/approvals/{id}/comments", {"text": f"note {number}"})
+    commented(service, id, (f"note {number}" for number in range(104)))
     oldest = asked(service, "GET", f"/hitl/approvals/{id}/events?limit=200")["events"][-3:]
     page = signed_in(browser, service, "ada")
     for version, event in enumerate(reversed(oldest), 1):

@@ -1,5 +1,7 @@
 """What a page costs whoever opens it for the first time: with all that belongs to it, from an empty cache."""
 
+from statistics import median
+
 import pytest
 from playwright.sync_api import Browser, Response
 
@@ -7,6 +9,12 @@ from tests.browser.visitor import client, signed_in
 from tests.harness import SYSTEM_TENANT, ServiceProcess
 
 MOST_BYTES = 200_000
+MOST_MILLISECONDS = 300
+LOADS = 5
+TRIES = 4
+"""Of which one has to hold: this machine may be at something else during a second or two."""
+
+PAGES = ["", "/delegations", "/workflows", "/jobs", "/audit", "/system"]
 
 
 @pytest.fixture(scope="module")
@@ -19,15 +27,31 @@ def busy(service: ServiceProcess) -> ServiceProcess:
     return service
 
 
-@pytest.mark.parametrize("path", ["", "/delegations", "/workflows", "/jobs", "/audit", "/system"])
-def test_a_first_page_is_small(browser: Browser, busy: ServiceProcess, path: str) -> None:
-    signed = signed_in(browser, busy, "ada", SYSTEM_TENANT)
-    context = browser.new_context()
-    context.add_cookies(signed.context.cookies())  # type: ignore[arg-type]
-    page, taken = context.new_page(), list[Response]()
-    page.on("response", lambda response: taken.append(response))
-    page.goto(f"{busy.url}/console{path}", wait_until="load")
+@pytest.mark.parametrize("path", PAGES)
+def test_a_first_page_is_small_and_there_soon(browser: Browser, busy: ServiceProcess, path: str) -> None:
+    page = signed_in(browser, busy, "ada", SYSTEM_TENANT)
+    cache = page.context.new_cdp_session(page)
+    taken = list[Response]()
+
+    def loaded() -> float:
+        """Milliseconds from the request until everything that the page loads is there."""
+        taken.clear()
+        cache.send("Network.clearBrowserCache")
+        page.goto(f"{busy.url}/console{path}", wait_until="load")
+        return float(page.evaluate("performance.getEntriesByType('navigation')[0].loadEventStart"))
+
+    def note(response: Response) -> None:
+        taken.append(response)
+
+    page.on("response", note)
+    loaded()
     assert page.get_by_role("main").is_visible()
     sizes = {response.url: len(response.body()) for response in taken}
     assert any(url.endswith(".css") for url in sizes)
     assert sum(sizes.values()) < MOST_BYTES
+    page.remove_listener("response", note)
+    took = [median(loaded() for _ in range(LOADS))]
+    while took[-1] >= MOST_MILLISECONDS and len(took) < TRIES:
+        took.append(median(loaded() for _ in range(LOADS)))
+    print(f"/console{path}: {sum(sizes.values()):,} bytes, {took[-1]:.0f} ms")
+    assert took[-1] < MOST_MILLISECONDS, took

@@ -3,10 +3,9 @@
 import functools
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.visitor import SCRIPT, client, fits, picture, serious, signed_in
+from tests.browser.visitor import SCRIPT, client, looks_well, picture, serious, signed_in
 from tests.harness import OTHER_TENANT, TENANT, ServiceProcess
 
 LOCAL = "%Y-%m-%dT%H:%M"
@@ -47,8 +46,7 @@ def test_somebody_delegates_by_keyboard_and_takes_it_back(browser: Browser, serv
     row = page.get_by_role("row").filter(has_text="gina")
     expect(row).to_contain_text("in force")
     expect(row).to_contain_text("on leave")
-    assert fits(page)
-    assert serious(page) == []
+    looks_well(page)
     picture(page, "delegations")
     gina = opened(browser, service, "gina")
     expect(gina.get_by_role("row").filter(has_text="dora")).to_contain_text("in force")
@@ -125,15 +123,8 @@ def test_what_people_write_is_text_and_another_tenant_sees_none_of_it(
     expect(page.get_by_text("in force")).to_have_count(1)
 
 
-@pytest.mark.parametrize("width", [360, 1920])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_in_light_and_dark(
-    browser: Browser, service: ServiceProcess, width: int, scheme: str
-) -> None:
-    person = f"paul-{width}-{scheme}"
+def test_it_fits_in_light_and_dark(browser: Browser, service: ServiceProcess) -> None:
+    person = "paul"
     made(service, person, "quin", "a-reason-without-a-space-" * 20)
     page = opened(browser, service, person)
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    page.set_viewport_size({"width": width, "height": 800})
-    assert fits(page)
-    assert serious(page) == []
+    looks_well(page)

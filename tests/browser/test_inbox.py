@@ -4,12 +4,21 @@ import functools
 from pathlib import Path
 
 import httpx
-import pytest
 from playwright.sync_api import Browser, expect
 
 from interfaces.console.deciding import outcome_of
 from tests.browser.asking import asked, post
-from tests.browser.visitor import SCRIPT, client, field, fits, picture, serious, signed_in, token
+from tests.browser.visitor import (
+    SCRIPT,
+    client,
+    field,
+    looks_well,
+    picture,
+    serious,
+    sign_in_at_the_door,
+    signed_in,
+    token,
+)
 from tests.harness import OTHER_TENANT, TENANT, ServiceProcess, service_process
 
 
@@ -18,7 +27,10 @@ def test_an_approver_signs_in_sees_what_waits_and_approves_it(
 ) -> None:
     for subject in ("Acme Corp, three years", "Umbrella Health, liability cap"):
         asked(service, subject)
-    page = signed_in(browser, service, "ada")
+    page = browser.new_context(viewport={"width": 360, "height": 800}).new_page()
+    page.goto(f"{service.url}/console")
+    sign_in_at_the_door(page, "ada")
+    page.get_by_role("heading", name="Inbox").wait_for()
     (cookie,) = page.context.cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
@@ -193,22 +205,15 @@ def test_no_form_or_link_reaches_another_tenants_approval(browser: Browser, serv
     assert ours.get_by_text("mine").count() == 0
 
 
-@pytest.mark.parametrize("width", [360, 1920])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_in_light_and_dark(
-    browser: Browser, service: ServiceProcess, width: int, scheme: str
-) -> None:
-    long, deal = "a-word-without-a-space-" * 8, f"opp-{width}-{scheme}"
+def test_it_fits_in_light_and_dark(browser: Browser, service: ServiceProcess) -> None:
+    long, deal = "a-word-without-a-space-" * 8, "opp-fits"
     asked(service, long, opportunityId=deal)
     id = asked(service, SCRIPT, opportunityId=deal)
     post(service, f"/{id}/reject", {"decidedBy": "bob", "comment": long + SCRIPT}, "bob")
     page = signed_in(browser, service, "ada")
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    page.set_viewport_size({"width": width, "height": 800})
     for query in ("", "&status=any", "&status=rejected", "&status=nonsense", "&status=expired"):
         page.goto(f"{service.url}/console?opportunityId={deal}{query}")
-        assert fits(page), query
-        assert serious(page) == [], query
+        looks_well(page)
     assert page.title() != "caught"
 
 

@@ -1,10 +1,11 @@
 """The list of workflows in a real browser: filters, a search, pages back and forth, many definitions."""
 
-import pytest
+from datetime import datetime
+
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from domain.values import derived_id
-from tests.browser.visitor import SCRIPT, client, fits, serious, signed_in
+from tests.browser.visitor import SCRIPT, client, looks_well, serious, signed_in
 from tests.harness import OTHER_TENANT, ServiceProcess
 
 ALL = "/console/workflows"
@@ -31,6 +32,11 @@ def first_deal(page: Page) -> Locator:
     return page.locator("tbody td:nth-child(2)").first
 
 
+def is_at(field: Locator, moment: str) -> bool:
+    """A browser leaves out noughts at the end."""
+    return datetime.fromisoformat(f"{field.input_value()}Z") == datetime.fromisoformat(moment)
+
+
 def sought(page: Page, service: ServiceProcess, text: str) -> None:
     page.goto(f"{service.url}{ALL}")
     page.get_by_role("search").get_by_role("textbox").fill(text)
@@ -38,8 +44,10 @@ def sought(page: Page, service: ServiceProcess, text: str) -> None:
 
 
 def test_pages_lead_on_and_back_and_keep_the_filters(browser: Browser, service: ServiceProcess) -> None:
-    for number in range(102):
-        started(service, f"opp-{number}")
+    with client(service, "rita") as asking:
+        for number in range(101):
+            asking.post("/workflows", json={"opportunityId": f"opp-{number}"}).raise_for_status()
+    started(service, "opp-101")
     page = signed_in(browser, service, "ada")
     page.goto(f"{service.url}{ALL}?status=running&definition=opportunity-analysis")
     expect(page.locator("h1 .badge")).to_have_text("102")
@@ -76,7 +84,7 @@ def test_it_is_filtered_by_when_they_were_asked_for(browser: Browser, service: S
     before.fill(created.removesuffix("Z"))
     page.get_by_role("button", name="Show").click()
     assert page.get_by_text("No workflow is so.").is_visible()
-    assert before.input_value() == created.removesuffix("Z")
+    assert is_at(before, created)
     before.fill("")
     after.fill(created.removesuffix("Z"))
     page.get_by_role("button", name="Show").click()
@@ -85,7 +93,7 @@ def test_it_is_filtered_by_when_they_were_asked_for(browser: Browser, service: S
     page.get_by_label("Status").select_option("running")
     page.get_by_role("button", name="Show").click()
     assert deals(page) == ["opp-when"]
-    assert after.input_value() == created.removesuffix("Z"), "the next filter keeps the one before"
+    assert is_at(after, created), "the next filter keeps the one before"
     for nonsense in ("createdAfter=yesterday", "status=done", "cursor=%3Cb%3E", "cursor=.", "cursor=a.b"):
         answer = page.goto(f"{service.url}{ALL}?{nonsense}")
         assert answer is not None
@@ -148,15 +156,8 @@ def test_each_of_very_many_definitions_can_be_started(browser: Browser, service:
     assert retired.status == 404
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1920])
-def test_it_fits_in_light_and_dark(
-    browser: Browser, service: ServiceProcess, width: int, scheme: str
-) -> None:
-    started(service, f"opp-{derived_id('a', scheme)}-{width}-with-a-name-that-is-rather-long")
+def test_it_fits_in_light_and_dark(browser: Browser, service: ServiceProcess) -> None:
+    started(service, f"opp-{derived_id('a', 'b')}-with-a-name-that-is-rather-long")
     page = signed_in(browser, service, "ada")
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{service.url}{ALL}?status=running")
-    assert fits(page)
-    assert serious(page) == []
+    looks_well(page)

@@ -68,6 +68,11 @@ def test_no_request_is_lost_while_one_instance_is_gone_and_a_word_is_said_when_b
     answer = client.post(APPROVALS, json=ASKED)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "GATEWAY_UNAVAILABLE")
     assert int(answer.headers["retry-after"]) > 0
+    for path in ("/console", "/console/workflows"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert "<h1>Not now</h1>" in answer.text
+        assert int(answer.headers["retry-after"]) > 0
     assert client.get("/gateway").status_code == 204
 
 

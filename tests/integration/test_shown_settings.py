@@ -23,7 +23,12 @@ async def test_settings_are_shown_to_operators_without_their_secrets(tmp_path: P
         "AUTH_MODE": "gateway",
         "RABBITMQ_URL": "amqp://someone:their-password@127.0.0.1:1/",
     }
-    settings = settings_in(tmp_path, **given)
+    overlay = {
+        "jwt": {"issuer": "${THE_ISSUER:-us}"},
+        "server": {"max_requests": 9},
+        "service": {"name": "us"},
+    }
+    settings = settings_in(tmp_path, overlay=overlay, **given)
     async with service(settings) as running:
         operator = {"X-User-ID": "ada", "X-User-Roles": settings.approvals.operator_roles[0]}
         async with running.client(SYSTEM_TENANT, **operator) as client:
@@ -32,6 +37,10 @@ async def test_settings_are_shown_to_operators_without_their_secrets(tmp_path: P
         validate_document("ShownSettings", answer.json())
         shown = answer.json()
         assert shown["settings"]["rabbitmq"]["url"] == "amqp://someone:***@127.0.0.1:1/"
+        assert shown["sources"]["rabbitmq.url"] == {"from": "environment", "variables": ["RABBITMQ_URL"]}
+        assert shown["sources"]["jwt.secret"] == {"from": "environment", "variables": ["JWT_SECRET"]}
+        assert shown["sources"]["jwt.issuer"] == shown["sources"]["server.max_requests"] == {"from": "file"}
+        assert shown["sources"]["server.port"] == {"from": "default"}
         assert {"workflow-orchestrator", "python", "starlette"} <= shown["versions"].keys()
         for secret in (*SECRETS.values(), "their-password"):
             assert secret not in answer.text

@@ -2,13 +2,14 @@
 const time = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const whole = new Intl.NumberFormat(), broken = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
-// Times and sums in the reader's way, and reasons that are asked for before a form is sent.
+// Times and sums in the reader's way, calendars with today in the middle where they are not seen whole, and reasons that are asked for before a form is sent.
 function dress(part) {
   for (const each of part.querySelectorAll("time")) each.textContent = time.format(new Date(each.dateTime));
   for (const each of part.querySelectorAll("data")) {
     const sum = Number(each.value);
     each.textContent = (Number.isInteger(sum) ? whole : broken).format(sum);
   }
+  for (const now of part.querySelectorAll(".strip .now")) now.closest(".drawn").scrollLeft = now.getBBox().x - now.closest(".drawn").clientWidth / 2;
   for (const button of part.querySelectorAll("button[name=do]")) button.onclick = () => {
     const needs = (button.dataset.needs ?? "").split(" ");
     for (const field of button.form.querySelectorAll("input:not([type=hidden], [type=checkbox])")) field.required = needs.includes(field.name);

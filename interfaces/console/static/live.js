@@ -6,7 +6,8 @@ let waiting = 0, silent = 0;
 async function refresh() {
   waiting = 0;
   const answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
-  if (!answer.ok) return answer.status < 500 && lose();
+  if (answer.status >= 500) throw new Error("not now");
+  if (!answer.ok) return lose();
   regain();
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const next of fresh.querySelectorAll("[data-part]")) {
@@ -18,6 +19,11 @@ async function refresh() {
     if (focused) document.querySelector(`#${CSS.escape(focused)} > summary`)?.focus();
   }
   dress(document);
+}
+
+// What the stream has told once it does not tell again, so this does not give up; the page is as good as away meanwhile.
+function refreshSoon(after = 250) {
+  waiting ||= setTimeout(() => refresh().catch(() => { lose(); refreshSoon(2000); }), after);
 }
 
 function isInUse(part) {
@@ -37,9 +43,9 @@ function regain() {
 
 function follow(address) {
   const stream = new EventSource(address);
-  stream.onmessage = () => { waiting ||= setTimeout(() => refresh().catch(() => {}), 250); };
+  stream.onmessage = () => refreshSoon();
   stream.onopen = regain;
-  stream.addEventListener("end", () => { stream.close(); refresh().catch(lose); });
+  stream.addEventListener("end", () => { stream.close(); refreshSoon(0); });
   stream.onerror = () => {
     if (stream.readyState !== EventSource.CLOSED) { // the browser tries again by itself, in 3 s as a rule
       silent ||= setTimeout(lose, 5000);

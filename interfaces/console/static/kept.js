@@ -1,0 +1,67 @@
+"use strict";
+// What somebody has typed outlives the end of their session, in this tab alone: a form is kept as it is sent, or left with
+// what it holds, and forgotten once a page answers that is neither the door nor a failure. Who signs in as somebody else, or
+// out, leaves nothing of it. The form's key is kept too: what was done after all is not done again.
+const KEPT = "orchestrator.form", UUID = 36;
+const who = document.body.dataset.who, isUndone = document.body.hasAttribute("data-undone");
+
+function keep(form, how = {}) {
+  const fields = fieldsOf(form).map(({ name, value, checked }) => ({ name, value, checked }));
+  const { pathname, search } = new URL(form.action);
+  write({ who, at: pathname + search, form: nameOf(form), fields, ...how });
+}
+
+function write(kept) {
+  try {
+    if (kept) sessionStorage.setItem(KEPT, JSON.stringify(kept)); else sessionStorage.removeItem(KEPT);
+  } catch { /* Where there is no such store, or it is full, nothing is kept, and nothing says that it was. */ }
+}
+
+function read() {
+  try { return JSON.parse(sessionStorage.getItem(KEPT)); } catch { return null; }
+}
+
+function fieldsOf(form) {
+  return [...form.elements].filter((each) => each.name && (each.type !== "hidden" || each.name === "key") && !["password", "submit"].includes(each.type));
+}
+
+function nameOf(form) { return form.elements.key.value.slice(UUID); }
+
+function isChanged(field) {
+  return field.type === "checkbox" ? field.checked !== field.defaultChecked : field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue;
+}
+
+function bringBack({ form: name, fields }) {
+  const form = [...document.forms].find((each) => each.elements.key && nameOf(each) === name);
+  if (!form) return;
+  for (const each of fieldsOf(form)) {
+    const old = fields.find((field) => field.name === each.name && (each.type !== "checkbox" || field.value === each.value));
+    if (old) Object.assign(each, each.type === "checkbox" ? { checked: old.checked } : { value: old.value });
+    if (isChanged(each)) for (let part = each.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+  }
+  const told = document.createElement("p");
+  Object.assign(told, { className: "notice", role: "status", textContent: "What you had typed is here again. Look at it, and send it once more." });
+  form.querySelector("label, .actions, table").before(told);
+  told.scrollIntoView({ block: "center" });
+}
+
+document.addEventListener("submit", ({ target: form }) => {
+  if (form.action.endsWith("/sign-out")) write(null);
+  else if (form.elements.key) keep(form);
+});
+
+document.querySelector("#offline a")?.addEventListener("click", () => {
+  const form = [...document.forms].find((each) => each.elements.key && fieldsOf(each).some(isChanged));
+  if (form) keep(form, { isUndone: true });
+});
+
+const kept = read();
+if (kept && who && who !== kept.who) write(null);
+else if (kept && isUndone) {
+  write({ ...kept, isUndone });
+  document.getElementById("kept")?.removeAttribute("hidden");
+} else if (kept && !kept.isUndone) write(null);
+else if (kept && who && kept.at === location.pathname + location.search) {
+  write(null);
+  bringBack(kept);
+}

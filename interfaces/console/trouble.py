@@ -1,0 +1,75 @@
+"""What a page says when something was not done: what happened, and what can be done about it."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+
+class _Told(msgspec.Struct, frozen=True):
+    title: str
+    advice: str
+    message: str = ""
+    """Where nobody has said anything better."""
+
+
+_OTHER = _Told("Not done", "Nothing was changed. Go back, mend what it says, and try again.")
+_NOT_NOW = _Told(
+    "Not now",
+    "Nothing is wrong with what you asked for. Wait some seconds, and try again.",
+    "The service cannot answer at the moment.",
+)
+_TOLD: Mapping[int, _Told] = {
+    403: _Told(
+        "Not allowed", "What you may see and do, your roles say. Whoever runs the platform gives them."
+    ),
+    404: _Told(
+        "Not found",
+        "The address may be mistyped, or be of something that is gone or not your tenant's. Look for it in "
+        "one of the lists above.",
+        "There is no page at this address.",
+    ),
+    405: _Told(
+        "Not done",
+        "Nothing was changed. Begin at one of the pages above.",
+        "This address does not take what was sent to it.",
+    ),
+    410: _Told("In an archive", "Whoever runs the platform can put back what is in it."),
+    429: _NOT_NOW,
+    500: _Told(
+        "Something went wrong",
+        "It is not your fault, and it is in the log. Try again; if it stays so, tell whoever runs the "
+        "platform the number of this request.",
+        "Something went wrong on our side.",
+    ),
+    502: _NOT_NOW,
+    503: _NOT_NOW,
+    504: _NOT_NOW,
+}
+
+
+def address_of(request: Request) -> str:
+    """The page that somebody is at, or whose form they send."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
+def trouble(request: Request, status: int, message: str) -> Mapping[str, Any]:
+    """What the page says of it, for its template; a bare name of the status is no message."""
+    told = _TOLD.get(status, _OTHER)
+    if told.message and message in ("", HTTPStatus(status).phrase):
+        message = told.message
+    was_sent = request.method == "POST"
+    may_be_later = told is _NOT_NOW or status == HTTPStatus.INTERNAL_SERVER_ERROR
+    return {
+        "title": told.title,
+        "message": message,
+        "advice": told.advice,
+        "may_be_later": may_be_later,
+        "was_sent": was_sent,
+        "is_undone": was_sent and may_be_later,
+        "address": address_of(request),
+        "request_id": request.state.request_id,
+    }

@@ -1,0 +1,29 @@
+"""What a narrow screen does to the frame of every page and to its buttons."""
+
+import pytest
+from playwright.sync_api import Browser, Locator
+
+from tests.browser.runs import asked
+from tests.browser.visitor import fits, signed_in
+from tests.harness import SYSTEM_TENANT, ServiceProcess
+
+
+def is_on_one_line(button: Locator) -> bool:
+    return bool(
+        button.evaluate("each => each.offsetHeight < 2 * parseFloat(getComputedStyle(each).lineHeight)")
+    )
+
+
+@pytest.mark.parametrize("person", ["ada", "christiane.von-hohenstein-oberdorf@subsidiary.example.com"])
+def test_no_label_of_a_button_breaks_at_360_px(
+    browser: Browser, service: ServiceProcess, person: str
+) -> None:
+    until = {"to": "bob-of-the-other-department", "endsAt": "2027-06-01T00:00:00Z"}
+    asked(service, "POST", "/hitl/delegations", until, SYSTEM_TENANT)
+    page = signed_in(browser, service, person, SYSTEM_TENANT, roles=["admin"])
+    page.goto(f"{service.url}/console/delegations?of=rita")
+    for name in ("Sign out", "Take back"):
+        button = page.get_by_role("button", name=name).first
+        assert button.is_visible(), name
+        assert is_on_one_line(button), name
+    assert fits(page)
