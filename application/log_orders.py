@@ -11,7 +11,7 @@ again behind that finds itself done.
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -31,6 +31,9 @@ class TenantsLogReader(LogReader, Protocol):
     def events_between(self, tenant: str, after: int, until: int) -> AsyncGenerator[Sequence[Entry], None]:
         """Those of a tenant after a number and up to another."""
         ...
+
+
+Log = TypeVar("Log", bound=LogReader)
 
 
 class TenantDigests:
@@ -55,17 +58,40 @@ class TenantDigests:
         return Digest(count, sha256(self._pack(all_of_them)).hexdigest(), tenants)
 
 
-class InTenantsOrders:
-    """A log of one order, read as one of an order a tenant. Positions are known once the events are read."""
+class _InAnyOrder(Generic[Log]):
+    """What is the same in every order."""
 
-    def __init__(self, log: LogReader) -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
-        self._last: dict[str, Place] = {}
-        self._positions: list[FollowerPosition] = []
 
     async def count(self) -> int:
         """How many events there are."""
         return await self._log.count()
+
+    def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
+        """Every timer."""
+        return self._log.timers()
+
+    def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
+        """Every call that a step still wants made."""
+        return self._log.step_calls()
+
+    async def anchors(self) -> Sequence[KeptAnchor]:
+        """The last anchor of each tenant: signed as it is, with the position that it had."""
+        return await self._log.anchors()
+
+    async def finish(self) -> None:
+        """The last that is asked."""
+        await self._log.finish()
+
+
+class InTenantsOrders(_InAnyOrder[LogReader]):
+    """A log of one order, read as one of an order a tenant. Positions are known once the events are read."""
+
+    def __init__(self, log: LogReader) -> None:
+        super().__init__(log)
+        self._last: dict[str, Place] = {}
+        self._positions: list[FollowerPosition] = []
 
     async def events(self) -> AsyncGenerator[Sequence[Entry], None]:
         """Every event, in the order of the log, with its number in its tenant's order."""
@@ -86,22 +112,6 @@ class InTenantsOrders:
     async def positions(self) -> Sequence[FollowerPosition]:
         """Every position, in the order of follower and partition."""
         return sorted(self._positions, key=lambda each: (each.follower, each.partition))
-
-    def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
-        """Every timer."""
-        return self._log.timers()
-
-    def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
-        """Every call that a step still wants made."""
-        return self._log.step_calls()
-
-    async def anchors(self) -> Sequence[KeptAnchor]:
-        """The last anchor of each tenant: signed as it is, with the position that it had."""
-        return await self._log.anchors()
-
-    async def finish(self) -> None:
-        """The last that is asked."""
-        await self._log.finish()
 
     def _numbered(self, entry: Entry) -> Entry:
         tenant = tenant_of(entry.stream)
@@ -128,17 +138,13 @@ class _Stretch(msgspec.Struct, frozen=True):
     handled_by: frozenset[str]
 
 
-class InOneOrder:
+class InOneOrder(_InAnyOrder[TenantsLogReader]):
     """A log of an order a tenant, read as one of one order; what ``first`` has handled comes first."""
 
     def __init__(self, log: TenantsLogReader, *, first: str) -> None:
-        self._log = log
+        super().__init__(log)
         self._first = first
         self._laid: Sequence[_Stretch] | None = None
-
-    async def count(self) -> int:
-        """How many events there are."""
-        return await self._log.count()
 
     async def events(self) -> AsyncGenerator[Sequence[Entry], None]:
         """Every event, in the order that they are given, and with their ids in it."""
@@ -166,22 +172,6 @@ class InOneOrder:
                 position = Place(id, place.stream, place.version).position
                 found.append(FollowerPosition(follower, PARTITION, position))
         return sorted(found, key=lambda each: (each.follower, each.partition))
-
-    def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
-        """Every timer."""
-        return self._log.timers()
-
-    def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
-        """Every call that a step still wants made."""
-        return self._log.step_calls()
-
-    async def anchors(self) -> Sequence[KeptAnchor]:
-        """The last anchor of each tenant: signed as it is, with the position that it had."""
-        return await self._log.anchors()
-
-    async def finish(self) -> None:
-        """The last that is asked."""
-        await self._log.finish()
 
     async def _stretches(self) -> Sequence[_Stretch]:
         if self._laid is None:

@@ -12,6 +12,7 @@ import click
 
 from application.privacy.ciphers import WrongMasterKey
 from application.privacy.rotating import Rotated, rotate
+from application.synced_folder import sync_folder
 from config.folders import claim
 from config.master_key import embedded_key_file_of, former_key_file_of, read_key, written_beside
 from config.privacy import open_personal
@@ -44,7 +45,7 @@ async def rotate_master_key(settings: Settings) -> None:
             raise CannotStart(f"given up half-way, rotate again: {first_line(error)}") from error
         if file is not None:
             former_key_file_of(file).unlink()
-            _sync(file.parent)
+            sync_folder(file.parent)
     click.echo(f"{rotated.rewrapped} of {rotated.keys} personal keys were wrapped with another master key")
     click.echo(f"all {rotated.keys} are wrapped with the present one: the former one is needed no more")
 
@@ -82,17 +83,9 @@ def _change(file: Path) -> None:
             raise CannotStart(f"there is no {file}: nothing is sealed")
         if not former.exists():
             os.link(file, former)
-            _sync(file.parent)
+            sync_folder(file.parent)
         if read_key(former) == read_key(file):
             written_beside(file).replace(file)
-            _sync(file.parent)
+            sync_folder(file.parent)
     except OSError as error:
         raise CannotStart(f"{file}: the master key cannot be changed: {error}") from error
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

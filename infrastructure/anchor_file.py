@@ -8,6 +8,7 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from application.audit.anchors import Anchor
+from application.synced_folder import sync_folder
 from domain.errors import AnchorFileUnavailable
 
 _anchor = msgspec.json.Decoder(Anchor)
@@ -59,11 +60,7 @@ class NdjsonAnchorFile:
         finally:
             os.close(handle)
         if is_new:
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(self._path.parent)
 
     def _last(self) -> Sequence[Anchor]:
         found: dict[str, Anchor] = {}

@@ -20,6 +20,7 @@ from application.audit.export_lines import Line, read_line, state_of
 from application.audit.verify_export import NoExport, verify_export
 from application.event_log import number_of
 from application.log_copy import Entry
+from application.synced_folder import sync_folder
 
 PART, PENDING = ".part", ".pending"
 
@@ -61,7 +62,7 @@ async def write(path: Path, lines: AsyncIterator[bytes], keys: Mapping[str, Publ
         part.unlink()
         raise
     part.rename(pending)
-    _sync(path.parent)
+    sync_folder(path.parent)
     return sha256_of(pending)
 
 
@@ -112,7 +113,7 @@ def tenant_of(file: Path) -> str:
 def finish(path: Path) -> None:
     """All of it has given way: the file gets its name."""
     _named(path, PENDING).rename(path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def pending_in(folder: Path) -> list[Path]:
@@ -165,11 +166,3 @@ def _entry(file: Path, line: Line, text: bytes) -> Entry:
 
 def _named(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
