@@ -1,11 +1,12 @@
 """Workflows for the tests with a browser: started, brought on, and ordered about."""
 
+import time
 from typing import Any
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.visitor import client
-from tests.harness import TENANT, ServiceProcess
+from tests.harness import PATIENCE_SECONDS, TENANT, ServiceProcess
 
 CONSOLE = "/console/workflows"
 
@@ -56,6 +57,18 @@ def fail(service: ServiceProcess, queue: str) -> None:
     ]
     told = {"leaseToken": task["leaseToken"], "error": "no data", "retryable": False}
     asked(service, "POST", f"/tasks/{task['id']}/fail", told)
+
+
+def caught_up(service: ServiceProcess) -> None:
+    """Wait until every follower has handled all that there is: what one has not, no archive takes."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with client(service, "rita") as asking:
+        while True:
+            followers = asking.get(f"{service.url}/ready").json()["checks"]["followers"]
+            if not any(each["lagSeconds"] for each in followers):
+                return
+            assert time.monotonic() < deadline, followers
+            time.sleep(0.05)
 
 
 def order(page: Page, name: str, reason: str = "") -> None:

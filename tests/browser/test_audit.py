@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from domain.values import SYSTEM_TENANT
 from infrastructure.signatures import new_key
 from tests.browser.asking import commented
+from tests.browser.runs import caught_up
 from tests.browser.visitor import SCRIPT, SECRET, client, looks_well, picture, serious, signed_in
 from tests.contract.contract import validate_document
 from tests.harness import OTHER_TENANT, TENANT, UNKNOWN_ID, ServiceProcess, run_command, service_process
@@ -163,6 +164,7 @@ def test_what_is_archived_tells_what_is_left_of_it(browser: Browser, tmp_path: P
     given: dict[str, Any] = {"JWT_SECRET": SECRET, "BATCH_JOBS_ENABLED": "false"}
     with service_process(tmp_path, **given) as service:
         id = rejected(service)
+        caught_up(service)
         service.terminate()
         told = run_command(
             *("archive", "--out", str(tmp_path / "archives"), "--older-than", "0s", "--reason", "it is over"),
@@ -170,6 +172,7 @@ def test_what_is_archived_tells_what_is_left_of_it(browser: Browser, tmp_path: P
             DATA_DIR=str(service.data_dir),
         )
         assert told.returncode == 0, told.stderr
+        assert "left out" not in told.stdout, told.stdout
         service.start()
         page = signed_in(browser, service, "ada")
         page.goto(f"{service.url}/console/audit/approval/{id}")

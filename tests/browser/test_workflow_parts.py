@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, expect
 
-from tests.browser.runs import CONSOLE, asked, begun, complete, order, started, state, step_id
+from tests.browser.runs import CONSOLE, asked, begun, caught_up, complete, order, started, state, step_id
 from tests.browser.visitor import SECRET, serious, signed_in
 from tests.harness import ServiceProcess, run_command, service_process
 
@@ -116,6 +116,7 @@ def test_what_is_archived_is_shown_and_not_retried(browser: Browser, tmp_path: P
         steps = [{"stepType": "call", **CALL}]
         id = begun(service, {"name": "old", "version": 1, "steps": steps}, input={"who": "ann"})
         complete(service, id, "call")
+        caught_up(service)
         service.terminate()
         told = run_command(
             *("archive", "--out", str(tmp_path / "archives"), "--older-than", "0s", "--reason", "it is over"),
@@ -123,6 +124,7 @@ def test_what_is_archived_is_shown_and_not_retried(browser: Browser, tmp_path: P
             DATA_DIR=str(service.data_dir),
         )
         assert told.returncode == 0, told.stderr
+        assert "left out" not in told.stdout, told.stdout
         service.start()
         page = signed_in(browser, service, "ada")
         page.goto(f"{service.url}{CONSOLE}/{id}")
