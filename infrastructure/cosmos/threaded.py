@@ -27,7 +27,7 @@ from infrastructure.cosmos.failures import (
     failures_translated,
     may_pass,
 )
-from infrastructure.cosmos.items import PARTITION_KEY, Item, Operation
+from infrastructure.cosmos.items import AS_MANY_AS_GO, PARTITION_KEY, Item, Operation
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ class ThreadedContainer:
 
         def query() -> list[Item]:
             rows = self._container.query_items(
-                statement, parameters=named, partition_key=partition, max_item_count=limit
+                statement, parameters=named, partition_key=partition, max_item_count=AS_MANY_AS_GO
             )
             return list(rows)
 
