@@ -14,6 +14,7 @@ from application.privacy.sealing import PersonalNames, Sealing
 from config.master_key import master_key_of
 from config.sections import Settings
 from config.start import CannotStart
+from infrastructure.cosmos.observing import Observe, unobserved
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys, keys_file
 
 
@@ -38,9 +39,14 @@ class PersonalParts(msgspec.Struct, frozen=True):
 
 
 async def open_personal(
-    settings: Settings, stack: AsyncExitStack, *, as_they_are: bool = False
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    as_they_are: bool = False,
+    observe_cosmos: Observe = unobserved,
 ) -> PersonalParts:
-    """Those of the configured store; ``as_they_are``: no master key is made.
+    """Those of the configured store; ``as_they_are``: no master key is made. ``observe_cosmos`` is told of
+    each call to Cosmos DB.
 
     Raises:
         CannotStart: the master key cannot be read, is none, or is another than that of the keys.
@@ -51,7 +57,7 @@ async def open_personal(
     if settings.storage.is_in_cosmos:
         from config.cosmos_stores import open_cosmos_keys
 
-        keys = await open_cosmos_keys(settings, stack)
+        keys = await open_cosmos_keys(settings, stack, observe_cosmos)
     else:
         keys = await _keys_beside(settings, url, stack)
     master = master_key_of(settings, makes_one=not as_they_are)
