@@ -1,5 +1,6 @@
 """The personal keys and what seals with them, if the master key is the right one."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +24,10 @@ class CopiedKeys(PersonalKeys, Protocol):
 
     def all(self) -> list[tuple[str, str, str, bytes]]:
         """Every key with its owner: id, tenant, subject, and itself, wrapped."""
+        ...
+
+    def add(self, keys: Sequence[tuple[str, str, str, bytes]]) -> None:
+        """Keep those, as :meth:`all` gives them, whose subjects have none."""
         ...
 
     def close(self) -> None:
