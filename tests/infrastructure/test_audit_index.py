@@ -1,10 +1,13 @@
 """What every audit index does, on SQLite, on PostgreSQL and in Cosmos DB, where the log is the index."""
 
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from eventsourcing.persistence import StoredEvent
 
@@ -17,6 +20,8 @@ from infrastructure.cosmos.audit_index import CosmosAuditIndex
 from infrastructure.postgres.audit_index import PostgresAuditIndex
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.leases import PostgresLeases
+from infrastructure.sqlite.audit_index import SqliteAuditIndex
+from infrastructure.sqlite.database import SqliteDatabase
 from tests.application.logs import UNVERIFIED
 from tests.audit_trail import AuditedLog, approval_id, audited_log
 from tests.builders import LEASE, NOW, OTHER_TENANT, TENANT, USER, Held, after
@@ -219,6 +224,22 @@ async def test_no_page_of_sealed_streams_is_read_with_all_that_follow(log: Audit
         after = page[-1]
     assert found == streams
     assert rows <= 2 * len(streams), "80 events: neither each page's followers nor all of a long stream"
+
+
+def test_heads_have_no_index_that_nothing_asks_for(tmp_path: Path) -> None:
+    """In SQLite, where a former release has made it. In PostgreSQL a migration takes it away."""
+
+    async def opened() -> None:
+        with closing(SqliteDatabase(tmp_path / "audit.db", synchronous="NORMAL")) as database:
+            await SqliteAuditIndex(database).create()
+
+    anyio.run(opened)
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as connection:
+        connection.execute("CREATE INDEX audit_heads_position ON audit_heads (position)")
+    anyio.run(opened)
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as connection:
+        names = connection.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'audit_heads'").fetchall()
+    assert sorted(names) == [("audit_heads",), ("sqlite_autoindex_audit_heads_1",)]
 
 
 @pytest.mark.postgres
