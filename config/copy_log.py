@@ -1,5 +1,6 @@
 """Copies an event log from one store to another: which stores, and what is said about it."""
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from os.path import isfile
@@ -24,6 +25,7 @@ from config.sections import Settings
 from config.start import CannotStart, first_line
 from config.urls import SecretUrl
 from domain.errors import StoreUnavailable
+from infrastructure.cosmos.patience import patient
 from infrastructure.postgres.log_reader import read_postgres_log
 from infrastructure.postgres.log_writer import write_postgres_log
 from infrastructure.sqlite.log_reader import read_sqlite_log
@@ -77,7 +79,7 @@ async def copy_log(settings: Settings, source_url: str | None, target_url: str |
             by_tenant = source.is_in_cosmos or target.is_in_cosmos
             copied = await copy(reader, writer, bar, TenantDigests if by_tenant else None)
             there = await _keys(settings, target, stack)
-            keys = await run_sync(partial(_copy_keys, here, there, is_new=not copied.was_there))
+            keys = await _copied_keys(here, there, target, is_new=not copied.was_there)
     except StoreUnavailable as error:
         raise _given_up(f"a store is away, so {what_is_kept(writer)}: {first_line(error)}", writer) from error
     except CannotCopy as error:
@@ -153,15 +155,27 @@ def _refuse_half_an_erasure(here: CopiedKeys, source: Side) -> None:
         raise CannotCopy(f"{source.option}: an erasure is half-way there; erase again, then copy")
 
 
+async def _copied_keys(here: CopiedKeys, there: CopiedKeys, target: Side, *, is_new: bool) -> int:
+    """How many there are. An account that throttles is waited for, as with events."""
+    copied = partial(run_sync, partial(_copy_keys, here, there, is_new=is_new))
+    return await (patient(copied) if target.is_in_cosmos else copied())
+
+
 def _copy_keys(here: CopiedKeys, there: CopiedKeys, *, is_new: bool) -> int:
     """Add the keys that the target has not. The events that need them count only after that."""
     keys = here.all()
-    for id, tenant, subject, wrapped in keys:
-        if there.put(tenant, subject, id, wrapped)[0] != id:
-            raise CannotCopy("the target has another personal key of somebody: take an empty one")
-    if is_new and len(there.all()) > len(keys):
+    known = _ids_by_owner(there)
+    there.add([key for key in keys if key[1:3] not in known])
+    known = _ids_by_owner(there)
+    if any(known.get((tenant, subject)) != id for id, tenant, subject, _ in keys):
+        raise CannotCopy("the target has another personal key of somebody: take an empty one")
+    if is_new and len(known) > len(keys):
         raise CannotCopy("the target has personal keys that the source has not: take an empty one")
     return len(keys)
+
+
+def _ids_by_owner(keys: CopiedKeys) -> Mapping[tuple[str, str], str]:
+    return {(tenant, subject): id for id, tenant, subject, _ in keys.all()}
 
 
 async def _keys(settings: Settings, side: Side, stack: AsyncExitStack) -> CopiedKeys:

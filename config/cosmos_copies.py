@@ -18,13 +18,13 @@ from config.cosmos import EVENTS, open_database, require_cosmos_log
 from config.cosmos_stores import COORDINATION, SETTERS
 from config.sections import Settings
 from config.start import CannotStart, first_line
-from config.stores import unobserved
 from infrastructure.cosmos.database import CosmosDatabase, Unusable
 from infrastructure.cosmos.held_log import Beside
 from infrastructure.cosmos.leases import CosmosLeases
 from infrastructure.cosmos.log_container import LogContainer
 from infrastructure.cosmos.log_reader import CosmosLogReader
 from infrastructure.cosmos.log_writer import CosmosLogWriter
+from infrastructure.cosmos.observing import unobserved
 from interfaces.scheduling import watch
 from interfaces.scheduling.timers import TimerLoop
 

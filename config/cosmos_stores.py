@@ -22,14 +22,14 @@ from config.cosmos import EVENTS, open_database, refuse_half_a_copy, require_cos
 from config.privacy import PersonalParts, open_personal
 from config.sections import Settings
 from config.start import CannotStart, first_line
-from config.stores import Stores, open_log, store_over, unobserved
+from config.stores import Stores, open_log, store_over
 from infrastructure.cosmos import personal_keys, snapshots
 from infrastructure.cosmos.anchor_book import CosmosAnchorBook
 from infrastructure.cosmos.audit_index import CosmosAuditIndex
 from infrastructure.cosmos.database import CosmosDatabase, Unusable
 from infrastructure.cosmos.event_store import cosmos_log_settings
 from infrastructure.cosmos.leases import CosmosLeases
-from infrastructure.cosmos.observing import Observe
+from infrastructure.cosmos.observing import Observe, unobserved
 from infrastructure.cosmos.personal_keys import CosmosPersonalKeys
 from infrastructure.cosmos.positions import CosmosPositions
 from infrastructure.cosmos.recorder import CosmosLogRecorder
@@ -71,11 +71,12 @@ async def open_cosmos_stores(
         database = await open_database(settings, stack, observe)
         leases = CosmosLeases(database, COORDINATION)
         await leases.create()
-        personal = await open_personal(settings, stack)
+        personal = await open_personal(settings, stack, observe_cosmos=observe)
         log = await open_log(_log_settings(settings), personal)
         await refuse_half_a_copy(database)
         recorder = cast(CosmosLogRecorder, log.recorder)
-        kept = await _container(settings, SNAPSHOTS, snapshots.POLICY, stack)
+        recorder.tell(observe)
+        kept = await _container(settings, SNAPSHOTS, snapshots.POLICY, stack, observe)
         store = await store_over(
             log,
             stack,
@@ -145,7 +146,9 @@ async def open_cosmos_snapshots(
         raise CannotStart(f"the snapshots are of no use: {first_line(error)}") from error
 
 
-async def open_cosmos_keys(settings: Settings, stack: AsyncExitStack) -> CosmosPersonalKeys:
+async def open_cosmos_keys(
+    settings: Settings, stack: AsyncExitStack, observe: Observe = unobserved
+) -> CosmosPersonalKeys:
     """The personal keys beside the log.
 
     Raises:
@@ -153,7 +156,7 @@ async def open_cosmos_keys(settings: Settings, stack: AsyncExitStack) -> CosmosP
         StoreUnavailable: the account is away.
     """
     try:
-        return CosmosPersonalKeys(await _container(settings, KEYS, personal_keys.POLICY, stack))
+        return CosmosPersonalKeys(await _container(settings, KEYS, personal_keys.POLICY, stack, observe))
     except Unusable as error:
         raise CannotStart(f"the personal keys are of no use: {first_line(error)}") from error
 
@@ -173,7 +176,11 @@ def _log_settings(settings: Settings) -> dict[str, str]:
 
 
 async def _container(
-    settings: Settings, name: str, policy: Mapping[str, Any], stack: AsyncExitStack
+    settings: Settings,
+    name: str,
+    policy: Mapping[str, Any],
+    stack: AsyncExitStack,
+    observe: Observe = unobserved,
 ) -> ThreadedContainer:
     cosmos = settings.cosmos_db
     container = await run_sync(
@@ -185,4 +192,5 @@ async def _container(
         dict(policy),
     )
     stack.callback(container.close)
+    container.tell(observe)
     return container

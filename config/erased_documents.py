@@ -17,8 +17,9 @@ from config.rebuild import SCRATCH_FILE as REBUILT_FILE
 from config.rebuild import delete_database
 from config.sections import Settings
 from config.start import CannotStart
-from config.stores import DOCUMENTS_FILE, unobserved
+from config.stores import DOCUMENTS_FILE
 from config.verify import SCRATCH_FILE as COMPARED_FILE
+from infrastructure.cosmos.observing import unobserved
 from infrastructure.sqlite.builds import SqliteBuilds
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.documents import SqliteDocuments

@@ -1,5 +1,6 @@
 """The personal keys and what seals with them, if the master key is the right one."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ from application.privacy.sealing import PersonalNames, Sealing
 from config.master_key import master_key_of
 from config.sections import Settings
 from config.start import CannotStart
+from infrastructure.cosmos.observing import Observe, unobserved
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys, keys_file
 
 
@@ -22,6 +24,10 @@ class CopiedKeys(PersonalKeys, Protocol):
 
     def all(self) -> list[tuple[str, str, str, bytes]]:
         """Every key with its owner: id, tenant, subject, and itself, wrapped."""
+        ...
+
+    def add(self, keys: Sequence[tuple[str, str, str, bytes]]) -> None:
+        """Keep those, as :meth:`all` gives them, whose subjects have none."""
         ...
 
     def close(self) -> None:
@@ -38,9 +44,14 @@ class PersonalParts(msgspec.Struct, frozen=True):
 
 
 async def open_personal(
-    settings: Settings, stack: AsyncExitStack, *, as_they_are: bool = False
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    as_they_are: bool = False,
+    observe_cosmos: Observe = unobserved,
 ) -> PersonalParts:
-    """Those of the configured store; ``as_they_are``: no master key is made.
+    """Those of the configured store; ``as_they_are``: no master key is made. ``observe_cosmos`` is told of
+    each call to Cosmos DB.
 
     Raises:
         CannotStart: the master key cannot be read, is none, or is another than that of the keys.
@@ -51,7 +62,7 @@ async def open_personal(
     if settings.storage.is_in_cosmos:
         from config.cosmos_stores import open_cosmos_keys
 
-        keys = await open_cosmos_keys(settings, stack)
+        keys = await open_cosmos_keys(settings, stack, observe_cosmos)
     else:
         keys = await _keys_beside(settings, url, stack)
     master = master_key_of(settings, makes_one=not as_they_are)

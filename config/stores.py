@@ -24,7 +24,7 @@ from config.privacy import PersonalParts, open_personal
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
-from infrastructure.cosmos.observing import Observe
+from infrastructure.cosmos.observing import Observe, unobserved
 from infrastructure.sqlite.build_notes import SqliteBuildNotes
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from infrastructure.sqlite.database import SqliteDatabase
@@ -79,10 +79,6 @@ class SharedStores(msgspec.Struct, frozen=True):
     document_positions: Checkpoints
     database: SqliteDatabase | None = None
     file: Path | None = None
-
-
-def unobserved(container: str, operation: str, charge: float, seconds: float) -> None:
-    """For a command that ends: nobody reads its metrics."""
 
 
 async def open_stores(

@@ -4,7 +4,7 @@ What it answers is what the real service documents for throttling and outages, w
 shows.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
@@ -14,6 +14,8 @@ from aiohttp import ClientSession, web
 from tests.cosmos import Account
 
 HOP_BY_HOP = {"connection", "content-encoding", "content-length", "host", "transfer-encoding"}
+
+_FAILED_WITH_ANOTHER = 424
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -31,6 +33,17 @@ class Refusal(msgspec.Struct, frozen=True):
 
     status: int
     headers: dict[str, str] = {}
+    is_of_an_operation: bool = False
+    """Of the first in a batch: then the others failed with it, and the request as such did not."""
+
+    def answer(self, operations: int) -> web.Response:
+        """As the service puts it, to a batch of so many operations or to a request of another kind."""
+        if not self.is_of_an_operation:
+            told = {"code": str(self.status), "message": "refused by the gate"}
+            return web.json_response(told, status=self.status, headers=self.headers)
+        statuses = [self.status, *[_FAILED_WITH_ANOTHER] * (operations - 1)]
+        results = [{"statusCode": status, "requestCharge": 0} for status in statuses]
+        return web.json_response(results, status=207, headers=self.headers)
 
 
 class Gate:
@@ -40,6 +53,8 @@ class Gate:
         self.asked: list[Asked] = []
         self.refusals: list[Refusal] = []
         self.refuses_everything: Refusal | None = None
+        self.refuses: Callable[[Mapping[str, str]], Refusal | None] = lambda headers: None
+        """Asked with the headers of each request for items."""
         self.holds_back_seconds = 0.0
         self._behind = behind
 
@@ -50,12 +65,10 @@ class Gate:
         refusal = self.refuses_everything
         if refusal is None and is_for_items and self.refusals:
             refusal = self.refusals.pop(0)
+        if refusal is None and is_for_items:
+            refusal = self.refuses(request.headers)
         if refusal is not None:
-            answer = web.json_response(
-                {"code": str(refusal.status), "message": "refused by the gate"},
-                status=refusal.status,
-                headers=refusal.headers,
-            )
+            answer = refusal.answer(len(await request.json()) if refusal.is_of_an_operation else 0)
         else:
             answer = await self._hand_on(request)
         if is_for_items:

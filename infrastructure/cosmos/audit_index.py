@@ -17,6 +17,12 @@ _ROW = (
     ' c["at"], c.latestAt, c.leaf, c.chain'
 )
 
+_SEALED = (
+    "SELECT TOP {} VALUE c.stream FROM c WHERE ARRAY_CONTAINS(c.keys, @key) AND c.stream > @after"
+    " ORDER BY c.stream"
+)
+"""A row an event. What is left of a stream behind so many rows is passed over by the next one's name."""
+
 
 class CosmosAuditIndex:
     """Asked by tenant: nobody else's events are in the partition."""
@@ -83,9 +89,15 @@ class CosmosAuditIndex:
 
     async def sealed_streams(self, tenant: str, key_id: str, after: str, limit: int) -> Sequence[str]:
         """Up to ``limit`` streams with values sealed under a tenant's key, in the order of their names."""
-        statement = "SELECT VALUE c.stream FROM c WHERE ARRAY_CONTAINS(c.keys, @key) AND c.stream > @after"
-        found = await self._items.query(tenant, statement, {"@key": key_id, "@after": after})
-        return sorted(set(found))[:limit]
+        found: dict[str, None] = {}
+        while len(found) < limit:
+            rows = await self._items.query(
+                tenant, _SEALED.format(limit), {"@key": key_id, "@after": next(reversed(found), after)}
+            )
+            found.update(dict.fromkeys(rows))
+            if len(rows) < limit:
+                break
+        return list(found)[:limit]
 
     async def _end(self, tenant: str) -> End:
         return end_of(tenant, await self._items.read(tenant, ORDER_ID))

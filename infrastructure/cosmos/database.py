@@ -1,10 +1,8 @@
 """One Cosmos DB database: the client, and how every call to it is tried, bounded and measured."""
 
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
@@ -17,7 +15,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay
 
 from domain.errors import StoreUnavailable
 from infrastructure.cosmos.failures import asked_to_wait, failures_translated, first_line, may_pass
-from infrastructure.cosmos.observing import Observe
+from infrastructure.cosmos.observing import Observe, note_charge, told
 
 T = TypeVar("T")
 
@@ -26,8 +24,6 @@ _CONNECT_SECONDS = 3
 _ANSWER_SECONDS = 10
 _PATIENCE_SECONDS = 10
 _LONGEST_CALL_SECONDS = 20.0
-
-_charged: ContextVar[list[float]] = ContextVar("charged")
 
 
 class Unusable(Exception):
@@ -47,7 +43,7 @@ class CosmosDatabase:
             no_response_on_write=True,
             # An emulator behind plain HTTP names itself by an address that only it can reach.
             enable_endpoint_discovery=endpoint.startswith("https://"),
-            raw_response_hook=_note_charge,
+            raw_response_hook=note_charge,
         )
         self._database_id = database_id
         self._observe = observe
@@ -111,15 +107,12 @@ class CosmosDatabase:
             sleep=anyio.sleep,
             reraise=True,
         )
-        charges: list[float] = []
-        token = _charged.set(charges)
-        began = time.perf_counter()
-        try:
-            with failures_translated(container), anyio.fail_after(_LONGEST_CALL_SECONDS):
-                return await retrying(attempt)
-        finally:
-            _charged.reset(token)
-            self._observe(container, operation, sum(charges), time.perf_counter() - began)
+        with (
+            told(self._observe, container, operation),
+            failures_translated(container),
+            anyio.fail_after(_LONGEST_CALL_SECONDS),
+        ):
+            return await retrying(attempt)
 
     async def for_each(self, items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
         """Do ``work`` for many items side by side, so many of the whole database at a time.
@@ -138,10 +131,3 @@ class CosmosDatabase:
                     group.start_soon(one, item)
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-
-
-def _note_charge(response: Any) -> None:
-    """Called by the SDK with every answer, also with those that it asks again after."""
-    charges = _charged.get(None)
-    if charges is not None:
-        charges.append(float(response.http_response.headers.get("x-ms-request-charge") or 0))

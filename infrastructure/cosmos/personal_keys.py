@@ -21,6 +21,8 @@ POLICY: Policy = indexing_policy(("keyId", "number", "isTold"))
 _PARTITION = "keys"
 _COUNT_ID = "erasures"
 _IDS_A_QUERY = 500
+_KEYS_A_BATCH = 100
+"""A batch takes no more operations, and a key has some 500 bytes."""
 _MOST_RACES = 10
 
 
@@ -45,20 +47,23 @@ class CosmosPersonalKeys:
 
     def put(self, tenant: str, subject: str, id: str, wrapped: bytes) -> tuple[str, bytes]:
         """Keep a key, unless the subject has one meanwhile; the one that it has."""
-        item: Item = {
-            "id": _id(tenant, subject),
-            PARTITION_KEY: _PARTITION,
-            "keyId": id,
-            "tenant": tenant,
-            "subject": subject,
-            "wrapped": b64encode(wrapped).decode(),
-        }
-        if self._container.put_in_place_of(None, item):
+        if self._container.put_in_place_of(None, _item(id, tenant, subject, wrapped)):
             return id, wrapped
         found = self.of(tenant, subject)
         if found is None:
             raise StoreUnavailable("a personal key was destroyed while it was asked for")
         return found
+
+    def add(self, keys: Sequence[tuple[str, str, str, bytes]]) -> None:
+        """Keep those, as :meth:`all` gives them, whose subjects have none; a batch at a time."""
+        for begin in range(0, len(keys), _KEYS_A_BATCH):
+            some = keys[begin : begin + _KEYS_A_BATCH]
+            operations: list[Operation] = [("create", (_item(*key),), {}) for key in some]
+            try:
+                self._container.batch(_PARTITION, operations)
+            except Refused:  # somebody has one, or the answer to a first try was lost
+                for id, tenant, subject, wrapped in some:
+                    self.put(tenant, subject, id, wrapped)
 
     def any(self) -> tuple[str, bytes] | None:
         """One of all keys."""
@@ -163,6 +168,17 @@ def _destroying(key: Item, count: Item | None, reason: str | None, now: datetime
     }
     deleting: Operation = ("delete", (key["id"],), {"if_match_etag": key["_etag"]})
     return [counting, deleting, ("create", (note,), {})]
+
+
+def _item(id: str, tenant: str, subject: str, wrapped: bytes) -> Item:
+    return {
+        "id": _id(tenant, subject),
+        PARTITION_KEY: _PARTITION,
+        "keyId": id,
+        "tenant": tenant,
+        "subject": subject,
+        "wrapped": b64encode(wrapped).decode(),
+    }
 
 
 def _counted(count: Item | None) -> int:

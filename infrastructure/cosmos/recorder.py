@@ -38,6 +38,7 @@ from infrastructure.cosmos.log_documents import (
     stored_event,
     tenant_note,
 )
+from infrastructure.cosmos.observing import Observe
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -65,6 +66,10 @@ class CosmosLogRecorder(ApplicationRecorder):
         self._tenants: dict[str, None] = {}
         self._ends: dict[str, End] = {}
         self.look_for_tenants()
+
+    def tell(self, observe: Observe) -> None:
+        """Tell of each call to the container from now on."""
+        self._container.tell(observe)
 
     def look_for_tenants(self) -> None:
         """Learn of the tenants that other processes have made known."""

@@ -27,7 +27,8 @@ from infrastructure.cosmos.failures import (
     failures_translated,
     may_pass,
 )
-from infrastructure.cosmos.items import PARTITION_KEY, Item, Operation
+from infrastructure.cosmos.items import AS_MANY_AS_GO, PARTITION_KEY, Item, Operation
+from infrastructure.cosmos.observing import Observe, note_charge, told, unobserved
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ class ThreadedContainer:
 
     def __init__(self, endpoint: str, key: str, database: str, name: str, policy: Policy) -> None:
         self._name = name
+        self._observe: Observe = unobserved
         self._client = CosmosClient(
             endpoint,
             key,
@@ -61,10 +63,15 @@ class ThreadedContainer:
             read_timeout=_ANSWER_SECONDS,
             retry_throttle_backoff_max=_PATIENCE_SECONDS,
             enable_endpoint_discovery=endpoint.startswith("https://"),
+            raw_response_hook=note_charge,
         )
         self._database = self._client.get_database_client(database)
         self._container = self._database.get_container_client(name)
-        self._call(lambda: self._make(database, policy))
+        self._call("manage", lambda: self._make(database, policy))
+
+    def tell(self, observe: Observe) -> None:
+        """Tell of each call from now on. The library makes the log's container, and knows nobody to tell."""
+        self._observe = observe
 
     def read(self, partition: str, id: str) -> Item | None:
         """One item with its ``_etag``."""
@@ -77,11 +84,11 @@ class ThreadedContainer:
                     raise
                 return None
 
-        return self._call(read)
+        return self._call("read", read)
 
     def put(self, item: Item) -> None:
         """Write an item in place of what is there."""
-        self._call(lambda: self._container.upsert_item(item, no_response=True))
+        self._call("put", lambda: self._container.upsert_item(item, no_response=True))
 
     def put_in_place_of(self, there: Item | None, item: Item) -> bool:
         """Create an item, or replace the one that is there; false if there is another one meanwhile."""
@@ -106,7 +113,7 @@ class ThreadedContainer:
                 return False
             return True
 
-        return self._call(put)
+        return self._call("create" if there is None else "replace", put)
 
     def query(
         self,
@@ -123,11 +130,11 @@ class ThreadedContainer:
 
         def query() -> list[Item]:
             rows = self._container.query_items(
-                statement, parameters=named, partition_key=partition, max_item_count=limit
+                statement, parameters=named, partition_key=partition, max_item_count=AS_MANY_AS_GO
             )
             return list(rows)
 
-        return self._call(query)
+        return self._call("query", query)
 
     def batch(self, partition: str, operations: Sequence[Operation]) -> Sequence[Mapping[str, Any]]:
         """Operations in one partition, all or none; what is told of each.
@@ -147,7 +154,7 @@ class ThreadedContainer:
                     raise Refused(status, int(error.error_index or 0)) from error
                 raise
 
-        return self._call(send)
+        return self._call("batch", send)
 
     def close(self) -> None:
         """Close every connection."""
@@ -169,7 +176,7 @@ class ThreadedContainer:
         if paths != [f"/{PARTITION_KEY}"]:
             raise Unusable(f"container {self._name} is partitioned by {', '.join(paths)}")
 
-    def _call(self, work: Callable[[], T]) -> T:
+    def _call(self, operation: str, work: Callable[[], T]) -> T:
         retrying = Retrying(
             retry=retry_if_exception(may_pass),
             wait=asked_to_wait,
@@ -177,5 +184,5 @@ class ThreadedContainer:
             sleep=time.sleep,
             reraise=True,
         )
-        with failures_translated(self._name):
+        with told(self._observe, self._name, operation), failures_translated(self._name):
             return retrying(work)

@@ -78,6 +78,15 @@ class PostgresPersonalKeys:
 
         return self._do(insert)
 
+    def add(self, keys: Sequence[tuple[str, str, str, bytes]]) -> None:
+        """Keep those, as :meth:`all` gives them, whose subjects have none."""
+        statement = (
+            b"INSERT INTO public.personal_keys"
+            b" SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bytea[]) ON CONFLICT DO NOTHING"
+        )
+        given = [[key[column] for key in keys] for column in range(4)]
+        self._do(lambda connection: connection.execute(statement, given))
+
     def any(self) -> tuple[str, bytes] | None:
         """One of all keys."""
         return _first(self._rows("SELECT id, wrapped FROM public.personal_keys LIMIT 1"))

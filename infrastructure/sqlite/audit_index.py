@@ -33,7 +33,7 @@ _SCHEMA = (
     " (one INTEGER PRIMARY KEY CHECK (one = 1), position TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS audit_heads (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL UNIQUE,"
     " number INTEGER NOT NULL, position INTEGER NOT NULL, chain BLOB NOT NULL, latest_at INTEGER NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS audit_heads_position ON audit_heads (position)",
+    "DROP INDEX IF EXISTS audit_heads_position",
     "CREATE TABLE IF NOT EXISTS audit_events (position INTEGER PRIMARY KEY, tenant_id INTEGER NOT NULL,"
     " number INTEGER NOT NULL, category TEXT NOT NULL, aggregate_id TEXT NOT NULL, version INTEGER NOT NULL,"
     " topic TEXT NOT NULL, actor TEXT NOT NULL, correlation_id TEXT NOT NULL, causation_id TEXT,"
@@ -47,7 +47,8 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS audit_sealed (key_id TEXT NOT NULL, stream TEXT NOT NULL,"
     " PRIMARY KEY (key_id, stream)) WITHOUT ROWID",
 )
-"""A row's position ends each index of itself: it is the row's key."""
+"""A row's position ends each index of itself: it is the row's key. What is dropped is what a former release
+made and nothing asked for."""
 
 
 def _value(name: str) -> str:

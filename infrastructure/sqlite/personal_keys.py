@@ -70,6 +70,11 @@ class SqlitePersonalKeys:
             )
             return _of(connection, tenant, subject) or (id, wrapped)
 
+    def add(self, keys: Sequence[tuple[str, str, str, bytes]]) -> None:
+        """Keep those, as :meth:`all` gives them, whose subjects have none."""
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR IGNORE INTO personal_keys VALUES (?, ?, ?, ?)", keys)
+
     def any(self) -> tuple[str, bytes] | None:
         """One of all keys."""
         statement = "SELECT id, wrapped FROM personal_keys LIMIT 1"

@@ -77,6 +77,7 @@ def test_migrate_tells_what_it_did_and_then_the_service_runs(
         "applied 0007 personal_keys",
         "applied 0008 snapshots",
         "applied 0009 archive",
+        "applied 0010 heads_without_an_index",
         f"the event store's schema is at version {NEWEST}",
     ]
     assert second.stdout.splitlines() == [f"the event store's schema is at version {NEWEST}"]

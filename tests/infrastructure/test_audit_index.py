@@ -1,10 +1,13 @@
 """What every audit index does, on SQLite, on PostgreSQL and in Cosmos DB, where the log is the index."""
 
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from eventsourcing.persistence import StoredEvent
 
@@ -13,9 +16,12 @@ from application.audit.rows import noted, rows_after
 from application.event_log import PARTITION, position_of
 from application.log_copy import Entry
 from domain.errors import LeaseLost
+from infrastructure.cosmos.audit_index import CosmosAuditIndex
 from infrastructure.postgres.audit_index import PostgresAuditIndex
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.leases import PostgresLeases
+from infrastructure.sqlite.audit_index import SqliteAuditIndex
+from infrastructure.sqlite.database import SqliteDatabase
 from tests.application.logs import UNVERIFIED
 from tests.audit_trail import AuditedLog, approval_id, audited_log
 from tests.builders import LEASE, NOW, OTHER_TENANT, TENANT, USER, Held, after
@@ -192,6 +198,48 @@ async def test_the_streams_in_which_a_key_has_sealed_values_are_told(log: Audite
     assert await index.sealed_streams(TENANT, "k", f"{TENANT}/x/2", 2) == [f"{TENANT}/x/3"]
     assert await index.sealed_streams(OTHER_TENANT, "theirs", "", 9) == [f"{OTHER_TENANT}/x/5"]
     assert await index.sealed_streams(TENANT, "nobody's", "", 9) == []
+
+
+@pytest.mark.parametrize("log", [COSMOS], indirect=True)
+async def test_no_page_of_sealed_streams_is_read_with_all_that_follow(log: AuditedLog) -> None:
+    state = b'{"at":"2026-11-22T22:00:00Z","meta":{},"sealed":[{"key":"k"}]}'
+    long = [StoredEvent(f"{TENANT}/x/00", version, "t", state) for version in range(1, 41)]
+    log.log.recorder.insert_events(long)
+    streams = [f"{TENANT}/x/{number:02}" for number in range(41)]
+    log.log.recorder.insert_events([StoredEvent(stream, 1, "t", state) for stream in streams[1:]])
+    index = log.stores.index
+    assert isinstance(index, CosmosAuditIndex)
+    asked, rows = index._items.query, 0
+
+    async def counted(*what: Any) -> list[Any]:
+        nonlocal rows
+        answer = await asked(*what)
+        rows += len(answer)
+        return answer
+
+    index._items.query = counted  # type: ignore[assignment, method-assign]
+    found, after = list[str](), ""
+    while page := await index.sealed_streams(TENANT, "k", after, 5):
+        found += page
+        after = page[-1]
+    assert found == streams
+    assert rows <= 2 * len(streams), "80 events: neither each page's followers nor all of a long stream"
+
+
+def test_heads_have_no_index_that_nothing_asks_for(tmp_path: Path) -> None:
+    """In SQLite, where a former release has made it. In PostgreSQL a migration takes it away."""
+
+    async def opened() -> None:
+        with closing(SqliteDatabase(tmp_path / "audit.db", synchronous="NORMAL")) as database:
+            await SqliteAuditIndex(database).create()
+
+    anyio.run(opened)
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as connection:
+        connection.execute("CREATE INDEX audit_heads_position ON audit_heads (position)")
+    anyio.run(opened)
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as connection:
+        names = connection.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'audit_heads'").fetchall()
+    assert sorted(names) == [("audit_heads",), ("sqlite_autoindex_audit_heads_1",)]
 
 
 @pytest.mark.postgres

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -78,6 +78,29 @@ def test_a_subject_of_a_tenant_has_one_key(keys: PersonalKeys) -> None:
     assert keys.of(OTHER_TENANT, "ada/#?") == ("k3", b"three")
     assert keys.named(["k1", "k2", "k3"]) == {"k1": b"\x00one", "k3": b"three"}
     assert keys.any() in [("k1", b"\x00one"), ("k3", b"three")]
+
+
+def test_many_are_added_whose_subjects_have_none(opened: Callable[[], Keys]) -> None:
+    keys = opened()
+    keys.put(TENANT, "subject-120", "theirs", b"theirs")
+    given = sorted((f"k{n:03}", TENANT, f"subject-{n}", f"wrapped {n}".encode()) for n in range(250))
+    keys.add(given)
+    expected = [*given[:120], *given[121:], ("theirs", TENANT, "subject-120", b"theirs")]
+    assert sorted(keys.all()) == expected
+    keys.add(given)
+    keys.add([])
+    assert sorted(keys.all()) == expected
+
+
+@pytest.mark.cosmos
+@UNVERIFIED
+def test_those_that_are_added_go_in_batches(cosmos: Account) -> None:
+    told: list[str] = []
+    container = container_in(cosmos, fresh_database())
+    with closing(CosmosPersonalKeys(container)) as keys:
+        container.tell(lambda _, operation, *__: told.append(operation))
+        keys.add([(f"k{n}", TENANT, f"subject-{n}", b"wrapped") for n in range(250)])
+        assert told == ["batch"] * 3
 
 
 def test_what_is_destroyed_is_gone_and_is_noted_until_the_log_tells_of_it(keys: PersonalKeys) -> None:

@@ -96,6 +96,15 @@ def test_migrations_are_numbered_without_gaps_and_leave_their_numbers(postgres_u
     assert done == [(migration.version, migration.name) for migration in MIGRATIONS]
 
 
+def test_heads_of_the_audit_trail_change_without_a_write_to_any_index(postgres_url: str) -> None:
+    migrate(postgres_url)
+    indexed = query(
+        postgres_url, "SELECT indexdef FROM pg_indexes WHERE tablename = 'audit_heads' ORDER BY 1"
+    )
+    columns = [definition.rpartition("(")[2] for (definition,) in indexed]
+    assert columns == ["id)", "tenant)"], "neither changes"
+
+
 def test_migrating_again_does_nothing(postgres_url: str) -> None:
     migrate(postgres_url)
     before = query(postgres_url, "SELECT * FROM schema_migrations ORDER BY version")

@@ -69,6 +69,11 @@ async def test_what_was_just_done_is_read_by_its_tenant_and_by_nobody_else(runni
         assert (await other.get(f"{API}/hitl/approvals", headers=not_before(theirs))).json()["total"] == 1
         refused = await other.get(f"{API}/hitl/approvals", headers=not_before(made))
         assert refused.status_code == 400, "it is no position of that tenant's"
+        metrics = (await client.get("/metrics")).text
+        for container, operation in (("workflow_events", "batch"), ("workflow_keys", "query")):
+            labels = f'{{container="{container}",operation="{operation}"}}'
+            assert f"cosmos_request_charge_total{labels}" in metrics
+            assert f"cosmos_request_duration_seconds_count{labels}" in metrics
         found = await other.get(f"{API}/hitl/approvals/{made.json()['id']}")
         assert found.status_code == 404
 
