@@ -35,8 +35,8 @@ def input_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]
     Raises:
         Refused: a field has something that cannot be read; the rest is for the API to say.
     """
-    given = {field: form.get(PREFIX + field.name, "").strip() for field in fields}
-    return {field.name: _value(field, text) for field, text in given.items() if text}
+    given = [(field, form.get(PREFIX + field.name, "").strip()) for field in fields]
+    return {field.name: _value(field, text) for field, text in given if text}
 
 
 def filled_of(fields: Sequence[Field], present: Mapping[str, Any]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from interfaces.console.api import Refused
-from interfaces.console.input_form import changed_input, fields_of, filled_of
+from interfaces.console.input_form import changed_input, fields_of, filled_of, input_of
 
 FIELDS = fields_of(
     {
@@ -41,3 +41,9 @@ def test_what_cannot_be_read_is_refused() -> None:
     for field, text in (("amount", "much"), ("parts", "["), ("sure", "maybe")):
         with pytest.raises(Refused, match=field):
             changed_input(FIELDS, PRESENT, {**filled_of(FIELDS, PRESENT), f"input.{field}": text})
+
+
+def test_one_of_some_texts_is_taken_as_it_was_chosen() -> None:
+    fields = fields_of({"properties": {"size": {"enum": ["small", "large"]}}})
+
+    assert input_of(fields, {"input.size": "large"}) == {"size": "large"}
