@@ -23,10 +23,14 @@ class Field(msgspec.Struct, frozen=True):
 
 
 def fields_of(schema: Mapping[str, Any] | None) -> Sequence[Field]:
-    """A field for each property; what is no text, number or choice is asked for as JSON."""
+    """A field for each property that there may be; what is no text, number or choice is asked for as JSON."""
     required = (schema or {}).get("required") or ()
     properties: Mapping[str, Any] = (schema or {}).get("properties") or {}
-    return [_field(name, each, name in required) for name, each in properties.items()]
+    return [
+        _field(name, {} if each is True else each, name in required)
+        for name, each in properties.items()
+        if each is not False
+    ]
 
 
 def input_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]:

@@ -47,3 +47,9 @@ def test_one_of_some_texts_is_taken_as_it_was_chosen() -> None:
     fields = fields_of({"properties": {"size": {"enum": ["small", "large"]}}})
 
     assert input_of(fields, {"input.size": "large"}) == {"size": "large"}
+
+
+def test_what_a_schema_takes_whatever_it_is_is_asked_for_and_what_it_never_takes_is_not() -> None:
+    fields = fields_of({"properties": {"anything": True, "nothing": False}})
+
+    assert [(field.name, field.kind) for field in fields] == [("anything", "json")]
