@@ -81,3 +81,12 @@ async def test_a_past_that_there_is_not_is_told_so_and_a_version_goes_before_a_m
         shown = await visitor.get(path, params=query)
     assert shown.status_code == status
     assert words.lower() in shown.text.lower()
+
+
+async def test_a_fault_is_told_once(running: Service) -> None:
+    told = {"X-User-ID": "olga", "X-User-Roles": "admin", "Origin": "http://service"}
+    async with running.client(SYSTEM_TENANT, **told) as olga:
+        form = {"do": "plan", "windowDays": "0", "key": "k", **RANGE}
+        assert (await olga.post(JOB, data=form)).text.count("windowDays:") == 1
+        form = {"definition": "deal-review", "opportunityId": "o" * 999, "key": "k"}
+        assert (await olga.post("/console/workflows/start", data=form)).text.count("opportunityId:") == 1
