@@ -81,7 +81,7 @@ def _text(value: object) -> str:
 
 
 def _field(name: str, schema: Mapping[str, Any], is_required: bool) -> Field:
-    kind, default = schema.get("type"), schema.get("default")
+    kind, default = _type_of(schema), schema.get("default")
     options: Sequence[str] = ()
     if (values := schema.get("enum")) and all(isinstance(value, str) for value in values):
         kind, options = "choice", values
@@ -91,6 +91,15 @@ def _field(name: str, schema: Mapping[str, Any], is_required: bool) -> Field:
         kind = "json"
     shown = "" if default is None else _text(default)
     return Field(name, kind, is_required, schema.get("description") or "", shown, options)
+
+
+def _type_of(schema: Mapping[str, Any]) -> object:
+    """Its one type; that it may be ``null`` as well is said by an empty field."""
+    given = schema.get("type")
+    if not isinstance(given, list):
+        return given
+    others = [each for each in given if each != "null"]
+    return others[0] if len(others) == 1 else given
 
 
 def _value(field: Field, text: str) -> Any:

@@ -53,3 +53,13 @@ def test_what_a_schema_takes_whatever_it_is_is_asked_for_and_what_it_never_takes
     fields = fields_of({"properties": {"anything": True, "nothing": False}})
 
     assert [(field.name, field.kind) for field in fields] == [("anything", "json")]
+
+
+def test_a_text_that_may_be_null_is_asked_for_as_a_text() -> None:
+    fields = fields_of(
+        {"properties": {"note": {"type": ["string", "null"]}, "odd": {"type": ["string", "number"]}}}
+    )
+
+    assert [field.kind for field in fields] == ["string", "json"]
+    assert input_of(fields, {"input.note": "as it is"}) == {"note": "as it is"}
+    assert changed_input(fields, {"note": None}, filled_of(fields, {"note": None})) is None
