@@ -25,8 +25,10 @@ def decision_of(person: str, form: Mapping[str, str]) -> dict[str, str]:
     """A decision's own fields; people are asked for the reason of a rejection, whatever the policy asks.
 
     Raises:
-        Refused: there is none.
+        Refused: there is none, or nobody whose decision it would be.
     """
+    if not person:
+        raise Refused(400, "VALIDATION_ERROR", "A decision needs a name, and the gateway has not said yours.")
     comment = form.get("comment", "").strip()
     if form.get("do") == "reject" and not comment:
         raise Refused(400, "VALIDATION_ERROR", "A rejection needs a reason.")

@@ -18,7 +18,7 @@ from interfaces.console import (
 )
 from interfaces.console.api import Api, Refused
 from interfaces.console.pages import Pages, static_routes
-from interfaces.console.session import CookieSession, GatewaySession, bearer, is_from_here
+from interfaces.console.session import CookieSession, GatewaySession, TooLong, bearer, is_from_here
 from interfaces.console.trouble import address_of, trouble
 from interfaces.console.visit import HOME, Handler, Visit, form_of, frame_of
 from interfaces.rest.errors import ApiError
@@ -112,11 +112,11 @@ class Console:
             to = _inside(form.get("to", ""))
             tenant, token = form.get("tenant", "").strip(), form.get("token", "").strip()
             self._authenticate(bearer(tenant, token))
-        except (ApiError, UnicodeError) as error:
-            why = str(error) if isinstance(error, ApiError) else "the token is not valid"
+            response = RedirectResponse(to, status_code=303)
+            self._session.sign_in(request, response, tenant, token)
+        except (ApiError, TooLong, UnicodeError) as error:
+            why = "the token is not valid" if isinstance(error, UnicodeError) else str(error)
             return self._door(request, 401, why, to=to)
-        response = RedirectResponse(to, status_code=303)
-        self._session.sign_in(request, response, tenant, token)
         return response
 
     async def _sign_out(self, request: Request) -> Response:

@@ -23,10 +23,14 @@ class Field(msgspec.Struct, frozen=True):
 
 
 def fields_of(schema: Mapping[str, Any] | None) -> Sequence[Field]:
-    """A field for each property; what is no text, number or choice is asked for as JSON."""
+    """A field for each property that there may be; what is no text, number or choice is asked for as JSON."""
     required = (schema or {}).get("required") or ()
     properties: Mapping[str, Any] = (schema or {}).get("properties") or {}
-    return [_field(name, each, name in required) for name, each in properties.items()]
+    return [
+        _field(name, {} if each is True else each, name in required)
+        for name, each in properties.items()
+        if each is not False
+    ]
 
 
 def input_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]:
@@ -35,8 +39,8 @@ def input_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]
     Raises:
         Refused: a field has something that cannot be read; the rest is for the API to say.
     """
-    given = {field: form.get(PREFIX + field.name, "").strip() for field in fields}
-    return {field.name: _value(field, text) for field, text in given.items() if text}
+    given = [(field, form.get(PREFIX + field.name, "").strip()) for field in fields]
+    return {field.name: _value(field, text) for field, text in given if text}
 
 
 def filled_of(fields: Sequence[Field], present: Mapping[str, Any]) -> dict[str, str]:
@@ -77,7 +81,7 @@ def _text(value: object) -> str:
 
 
 def _field(name: str, schema: Mapping[str, Any], is_required: bool) -> Field:
-    kind, default = schema.get("type"), schema.get("default")
+    kind, default = _type_of(schema), schema.get("default")
     options: Sequence[str] = ()
     if (values := schema.get("enum")) and all(isinstance(value, str) for value in values):
         kind, options = "choice", values
@@ -87,6 +91,15 @@ def _field(name: str, schema: Mapping[str, Any], is_required: bool) -> Field:
         kind = "json"
     shown = "" if default is None else _text(default)
     return Field(name, kind, is_required, schema.get("description") or "", shown, options)
+
+
+def _type_of(schema: Mapping[str, Any]) -> object:
+    """Its one type; that it may be ``null`` as well is said by an empty field."""
+    given = schema.get("type")
+    if not isinstance(given, list):
+        return given
+    others = [each for each in given if each != "null"]
+    return others[0] if len(others) == 1 else given
 
 
 def _value(field: Field, text: str) -> Any:

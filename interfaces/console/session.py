@@ -17,7 +17,13 @@ from starlette.responses import Response
 
 COOKIE = "orchestrator_console"
 _PATH = "/console"
+_MOST_BYTES = 4096
+"""Of a cookie's name and value (RFC 6265, 6.1): a browser lets a longer one drop, and says so to nobody."""
 _TRUSTED = (b"x-tenant-id", b"x-user-id", b"x-user-roles")
+
+
+class TooLong(Exception):
+    """A token that no browser would keep."""
 
 
 class GatewaySession:
@@ -51,10 +57,20 @@ class CookieSession:
         return bearer(tenant, token)
 
     def sign_in(self, request: Request, response: Response, tenant: str, token: str) -> None:
-        """Give out the cookie, once the API has taken the token."""
+        """Give out the cookie, once the API has taken the token.
+
+        Raises:
+            TooLong: it does not fit in.
+        """
+        sealed = self._seal.encrypt(f"{tenant} {token}".encode()).decode()
+        if len(COOKIE) + len(sealed) > _MOST_BYTES:
+            raise TooLong(
+                f"a token of {len(token)} characters does not fit into a cookie: sign in with a shorter one, "
+                "such as of fewer roles"
+            )
         response.set_cookie(
             COOKIE,
-            self._seal.encrypt(f"{tenant} {token}".encode()).decode(),
+            sealed,
             max_age=self._seconds,
             path=_PATH,
             secure=not _is_here(request.url.hostname or ""),

@@ -142,6 +142,22 @@ def test_a_thing_is_seen_as_it_was_in_any_version(browser: Browser, service: Ser
     page.get_by_role("heading", name="Acme").wait_for()
 
 
+def test_a_version_that_cannot_be_had_is_not_passed_off_as_another(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    id = rejected(service)
+    page = signed_in(browser, service, "ada")
+    page.goto(f"{service.url}/console/audit/approval/{id}")
+    cookies, slider = page.context.cookies(), page.get_by_label("As of version")
+    page.context.clear_cookies()
+    slider.press("Home")
+    page.get_by_text("That version could not be had").wait_for()
+    expect(page.locator("#which")).to_contain_text("Version 3 of 3")
+    page.context.add_cookies(cookies)  # type: ignore[arg-type]
+    page.get_by_role("link", name="Ask for it again").click()
+    expect(page.locator("#which")).to_contain_text("Version 1 of 3")
+
+
 def test_a_thing_is_seen_as_it_was_at_any_moment(browser: Browser, service: ServiceProcess) -> None:
     id = rejected(service)
     with client(service, "ada") as asking:

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Locator
 
+from tests.browser.asking import asked as asked_for
 from tests.browser.runs import asked
 from tests.browser.visitor import fits, signed_in
 from tests.harness import SYSTEM_TENANT, ServiceProcess
@@ -27,3 +28,15 @@ def test_no_label_of_a_button_breaks_at_360_px(
         assert button.is_visible(), name
         assert is_on_one_line(button), name
     assert fits(page)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_word_however_long_pushes_a_sum_out_of_the_inbox(
+    browser: Browser, service: ServiceProcess, width: int
+) -> None:
+    asked_for(service, "W" * 180)
+    page = signed_in(browser, service, "ada")
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{service.url}/console")
+    assert page.get_by_role("link", name="WWW").first.is_visible()
+    assert page.evaluate("(each => each.scrollWidth <= each.clientWidth)(document.querySelector('.scroll'))")

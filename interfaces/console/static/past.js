@@ -1,14 +1,24 @@
 "use strict";
-// The slider shows each version as it passes, and the address is that of the one on which it rests.
-const slider = document.querySelector("input[type=range]");
+// The slider shows each version as it passes, and the address is that of the one on which it rests. Where one cannot be had,
+// since somebody is signed in no longer or the service is away, the page says that it shows another.
+const slider = document.querySelector("input[type=range]"), notShown = document.getElementById("not-shown");
 let wanted = "";
+
+async function pageOf(address) {
+  try {
+    const answer = await fetch(location.pathname + address, { headers: { Accept: "text/html" } });
+    return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+  } catch { return null; }
+}
 
 slider?.addEventListener("input", async () => {
   const address = wanted = `?version=${slider.value}`;
-  const answer = await fetch(location.pathname + address, { headers: { Accept: "text/html" } });
-  const text = await answer.text();
-  if (!answer.ok || address !== wanted) return;
-  const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("then");
+  const page = await pageOf(address);
+  if (address !== wanted) return;
+  notShown.hidden = page !== null;
+  notShown.querySelector("a").href = address;
+  if (!page) return;
+  const fresh = page.getElementById("then");
   document.getElementById("then").replaceWith(document.adoptNode(fresh));
   dress(fresh);
   for (const each of document.querySelectorAll(".timeline > li")) {

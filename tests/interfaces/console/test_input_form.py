@@ -3,7 +3,7 @@
 import pytest
 
 from interfaces.console.api import Refused
-from interfaces.console.input_form import changed_input, fields_of, filled_of
+from interfaces.console.input_form import changed_input, fields_of, filled_of, input_of
 
 FIELDS = fields_of(
     {
@@ -41,3 +41,25 @@ def test_what_cannot_be_read_is_refused() -> None:
     for field, text in (("amount", "much"), ("parts", "["), ("sure", "maybe")):
         with pytest.raises(Refused, match=field):
             changed_input(FIELDS, PRESENT, {**filled_of(FIELDS, PRESENT), f"input.{field}": text})
+
+
+def test_one_of_some_texts_is_taken_as_it_was_chosen() -> None:
+    fields = fields_of({"properties": {"size": {"enum": ["small", "large"]}}})
+
+    assert input_of(fields, {"input.size": "large"}) == {"size": "large"}
+
+
+def test_what_a_schema_takes_whatever_it_is_is_asked_for_and_what_it_never_takes_is_not() -> None:
+    fields = fields_of({"properties": {"anything": True, "nothing": False}})
+
+    assert [(field.name, field.kind) for field in fields] == [("anything", "json")]
+
+
+def test_a_text_that_may_be_null_is_asked_for_as_a_text() -> None:
+    fields = fields_of(
+        {"properties": {"note": {"type": ["string", "null"]}, "odd": {"type": ["string", "number"]}}}
+    )
+
+    assert [field.kind for field in fields] == ["string", "json"]
+    assert input_of(fields, {"input.note": "as it is"}) == {"note": "as it is"}
+    assert changed_input(fields, {"note": None}, filled_of(fields, {"note": None})) is None

@@ -81,3 +81,21 @@ async def test_a_past_that_there_is_not_is_told_so_and_a_version_goes_before_a_m
         shown = await visitor.get(path, params=query)
     assert shown.status_code == status
     assert words.lower() in shown.text.lower()
+
+
+async def test_a_fault_is_told_once(running: Service) -> None:
+    told = {"X-User-ID": "olga", "X-User-Roles": "admin", "Origin": "http://service"}
+    async with running.client(SYSTEM_TENANT, **told) as olga:
+        form = {"do": "plan", "windowDays": "0", "key": "k", **RANGE}
+        assert (await olga.post(JOB, data=form)).text.count("windowDays:") == 1
+        form = {"definition": "deal-review", "opportunityId": "o" * 999, "key": "k"}
+        assert (await olga.post("/console/workflows/start", data=form)).text.count("opportunityId:") == 1
+
+
+@pytest.mark.parametrize("page", ["/console/approvals/{id}", "/console"])
+async def test_whoever_has_no_name_is_told_that_a_decision_needs_one(running: Service, page: str) -> None:
+    id = await approval(running)
+    async with running.client(Origin="http://service") as nobody:
+        form = {"do": "approve", "approval": f"{id} sha256:{'0' * 64}", "key": "k"}
+        answer = await nobody.post(page.format(id=id), data=form)
+    assert (answer.status_code, "the gateway has not said yours" in answer.text) == (400, True)
