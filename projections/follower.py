@@ -136,8 +136,9 @@ class Follower:
         A restored backup, a log that was deleted or another store's address leave such positions.
         """
         self._positions.clear()
-        for partition in await self._log.partitions():
-            position = await self._checkpoints.load(self.name, partition, lease)
+        partitions = await self._log.partitions()
+        saved = await self._checkpoints.load_all(self.name, partitions, lease)
+        for partition, position in saved.items():
             if position is not None and not await self._log.knows(partition, position):
                 log.warning("follower_starts_over", follower=self.name, why="its position is not of this log")
                 await self._handler.start_over()

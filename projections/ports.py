@@ -141,6 +141,12 @@ class Checkpoints(Protocol):
         """
         ...
 
+    async def load_all(
+        self, follower: str, partitions: Sequence[str], lease: Lease
+    ) -> Mapping[str, str | None]:
+        """The same of many partitions at once: whoever takes over asks for each tenant's."""
+        ...
+
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """Remember a position.
 

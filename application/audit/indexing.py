@@ -4,7 +4,7 @@ It reads events as they are stored. Under load it looks a few times a second and
 those who append pay as little for it as can be: a look costs as much as many events.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -122,6 +122,12 @@ class IndexPosition:
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
         """The position after the last event that was added."""
         return await self._index.reached(partition)
+
+    async def load_all(
+        self, follower: str, partitions: Sequence[str], lease: Lease
+    ) -> Mapping[str, str | None]:
+        """The position in each of some partitions: an index that is made is of the one."""
+        return {partition: await self.load(follower, partition, lease) for partition in partitions}
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """It was saved with what was added."""

@@ -1,6 +1,6 @@
 """Followers' positions in a Cosmos DB container, beside the documents that they are about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from domain.errors import LeaseLost, StoreUnavailable
 from domain.lease import Lease
@@ -20,6 +20,7 @@ class CosmosCheckpoints:
     """
 
     def __init__(self, database: CosmosDatabase, container: str) -> None:
+        self._database = database
         self._containers = CosmosContainers(database)
         self._name = container
         self._items = Items(database, container)
@@ -49,6 +50,22 @@ class CosmosCheckpoints:
 
         await self._change(_id(follower, partition), lease, claimed)
         return position
+
+    async def load_all(
+        self, follower: str, partitions: Sequence[str], lease: Lease
+    ) -> Mapping[str, str | None]:
+        """The position in each of some partitions, side by side: each item is to keep the fence.
+
+        Raises:
+            LeaseLost: a later holder has been here.
+        """
+        found: dict[str, str | None] = {}
+
+        async def load(partition: str) -> None:
+            found[partition] = await self.load(follower, partition, lease)
+
+        await self._database.for_each(partitions, load)
+        return found
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """Remember a position.

@@ -1,5 +1,7 @@
 """Positions of those who follow the log for all instances, each in the partition of the follower's lease."""
 
+from collections.abc import Mapping, Sequence
+
 from domain.lease import Lease
 from domain.values import derived_id
 from infrastructure.cosmos.coordination import change
@@ -8,6 +10,8 @@ from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
 from infrastructure.cosmos.leases import require
 
 KIND = "position"
+
+_ALL = "SELECT c.partition, c.position FROM c WHERE c.kind = @kind"
 
 
 class CosmosPositions:
@@ -25,6 +29,19 @@ class CosmosPositions:
         await require(lease, self._items)
         item = await self._items.read(follower, _id(partition))
         return None if item is None else str(item["position"])
+
+    async def load_all(
+        self, follower: str, partitions: Sequence[str], lease: Lease
+    ) -> Mapping[str, str | None]:
+        """The position in each of some partitions, by one question.
+
+        Raises:
+            LeaseLost: a later holder has been here.
+        """
+        await require(lease, self._items)
+        rows = await self._items.query(follower, _ALL, {"@kind": KIND})
+        saved = {row["partition"]: str(row["position"]) for row in rows}
+        return {partition: saved.get(partition) for partition in partitions}
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """Remember a position.

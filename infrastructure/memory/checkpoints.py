@@ -1,5 +1,7 @@
 """Positions that last as long as the process."""
 
+from collections.abc import Mapping, Sequence
+
 from domain.lease import Lease
 
 
@@ -12,6 +14,12 @@ class MemoryCheckpoints:
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
         """The position after the last event handled; none before the first."""
         return self._positions.get((follower, partition))
+
+    async def load_all(
+        self, follower: str, partitions: Sequence[str], lease: Lease
+    ) -> Mapping[str, str | None]:
+        """The position in each of some partitions."""
+        return {partition: await self.load(follower, partition, lease) for partition in partitions}
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """Remember a position."""

@@ -1,5 +1,7 @@
 """Followers' positions in PostgreSQL, beside the log."""
 
+from collections.abc import Mapping, Sequence
+
 from domain.lease import Lease
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.leases import execute_under, transaction_under
@@ -20,6 +22,12 @@ class PostgresCheckpoints:
             )
             row = await cursor.fetchone()
         return None if row is None else str(row[0])
+
+    async def load_all(
+        self, follower: str, partitions: Sequence[str], lease: Lease
+    ) -> Mapping[str, str | None]:
+        """The position in each of some partitions: a log in PostgreSQL has the one."""
+        return {partition: await self.load(follower, partition, lease) for partition in partitions}
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """Remember a position.

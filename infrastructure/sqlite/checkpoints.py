@@ -1,6 +1,7 @@
 """Followers' positions in SQLite. One process has the file for itself, so leases are not asked for."""
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 from domain.lease import Lease
 from infrastructure.sqlite.database import SqliteDatabase
@@ -33,6 +34,12 @@ class SqliteCheckpoints:
             return None if row is None else str(row[0])
 
         return await self._database.read(select)
+
+    async def load_all(
+        self, follower: str, partitions: Sequence[str], lease: Lease
+    ) -> Mapping[str, str | None]:
+        """The position in each of some partitions: a log in SQLite has the one."""
+        return {partition: await self.load(follower, partition, lease) for partition in partitions}
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """Remember a position."""

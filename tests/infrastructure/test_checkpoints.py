@@ -25,7 +25,7 @@ from tests.application.logs import UNVERIFIED
 from tests.builders import LEASE, Held
 from tests.cosmos import Account
 from tests.harness import PATIENCE_SECONDS
-from tests.infrastructure.cosmos_places import COORDINATION, Place, opened_in, place_in
+from tests.infrastructure.cosmos_places import COORDINATION, Observed, Place, opened_in, place_in
 from tests.postgres import end_connections
 
 pytestmark = pytest.mark.anyio
@@ -65,6 +65,14 @@ class CheckpointsCases:
         assert await checkpoints.load("outbox", "two", LEASE) == "2"
         assert await checkpoints.load("policy", "one", LEASE) == "3"
         assert await checkpoints.load("policy", "two", LEASE) is None
+
+    async def test_those_of_many_partitions_are_loaded_at_once(self, checkpoints: Checkpoints) -> None:
+        for number in range(3):
+            await checkpoints.save("outbox", f"{number}", f"log-{number}", LEASE)
+        await checkpoints.save("policy", "3", "log-3", LEASE)
+        found = await checkpoints.load_all("outbox", ["2", "3", "0"], LEASE)
+        assert found == {"2": "log-2", "3": None, "0": "log-0"}
+        assert await checkpoints.load_all("outbox", [], LEASE) == {}
 
     async def test_forgetting_a_follower_forgets_every_partition_and_no_other_follower(
         self, checkpoints: Checkpoints
@@ -111,6 +119,20 @@ class SharedCheckpointsCases(LastingCheckpointsCases):
         assert await checkpoints.load("outbox", "log", present) == "log-1"
         await checkpoints.save("outbox", "log", "log-3", present)
         assert await checkpoints.load("outbox", "log", await self.passed_on(place, 3)) == "log-3"
+
+    async def test_who_has_loaded_all_at_once_keeps_the_former_holder_back_too(
+        self, checkpoints: Checkpoints, place: str
+    ) -> None:
+        former = await self.passed_on(place, 1)
+        assert await checkpoints.load_all("outbox", ["log"], former) == {"log": None}
+        await checkpoints.save("outbox", "log", "log-1", former)
+        assert await checkpoints.load_all("outbox", ["log"], await self.passed_on(place, 2)) == {
+            "log": "log-1"
+        }
+        with pytest.raises(LeaseLost):
+            await checkpoints.save("outbox", "log", "log-2", former)
+        with pytest.raises(LeaseLost):
+            await checkpoints.load_all("outbox", ["log"], former)
 
     async def test_a_position_that_was_never_saved_can_be_lost_to_the_next_holder_too(
         self, checkpoints: Checkpoints, place: str
@@ -260,6 +282,17 @@ class TestCosmosPositions(SharedCheckpointsCases):
             leases = CosmosLeases(database, COORDINATION)
             await leases.release(["outbox"], f"holder-{fence - 1}")
             return Held("outbox", (await leases.hold(["outbox"], f"holder-{fence}"))["outbox"])
+
+    async def test_of_however_many_tenants_they_are_one_question(self) -> None:
+        observed: list[Observed] = []
+        async with self.opened(""):
+            lease = await self.passed_on("", 1)
+        async with opened_in(self.where, observed) as database:
+            positions = CosmosPositions(database, COORDINATION)
+            tenants = [f"tenant-{number}" for number in range(50)]
+            observed.clear()
+            assert await positions.load_all("outbox", tenants, lease) == dict.fromkeys(tenants)
+            assert [operation for _, operation, *_ in observed] == ["read", "query"]
 
     async def test_a_position_lies_with_the_lease_of_its_follower(self, checkpoints: Checkpoints) -> None:
         lease = await self.passed_on("", 1)

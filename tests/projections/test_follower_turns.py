@@ -1,6 +1,6 @@
 """Of many tenants each has its turn: one with a long past, or always busy, keeps nobody else waiting."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 import pytest
@@ -175,11 +175,18 @@ async def test_one_that_failed_is_tried_again_in_its_time_though_nothing_is_appe
 async def test_what_was_loaded_when_it_took_over_is_loaded_again_under_another_lease_alone() -> None:
     """Of many tenants that takes a while."""
     loads: list[str] = []
+    at_once: list[list[str]] = []
 
     class Counting(MemoryCheckpoints):
         async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
             loads.append(partition)
             return await super().load(follower, partition, lease)
+
+        async def load_all(
+            self, follower: str, partitions: Sequence[str], lease: Lease
+        ) -> Mapping[str, str | None]:
+            at_once.append(list(partitions))
+            return await super().load_all(follower, partitions, lease)
 
     log, positions = PartitionedLog("one", "two"), Counting()
     log.append("one", "a")
@@ -195,4 +202,5 @@ async def test_what_was_loaded_when_it_took_over_is_loaded_again_under_another_l
                     await anyio.sleep(0.001)
             follower.stop()
         assert loads == ["one", "two"] * looks
+        assert at_once.pop() == ["one", "two"], "one by one they would be as many requests"
         assert handler.runs == (["a"] if looks == 1 else [])
