@@ -58,6 +58,8 @@ async def sought(api: Api, text: str) -> str:
         page = await _answer(api, "/workflows", limit=1, **{name: text})
         if page and page["total"]:
             return f"/workflows?{urlencode({name: text})}"
+    if text in [each["name"] for each in await startable(api)]:
+        return f"/workflows?{urlencode({'definition': text})}"
     page = await _answer(api, "/audit/events", limit=_UNDER_ONE_CORRELATION, correlationId=text)
     if not page or not page["total"]:
         raise Refused(404, "NOT_FOUND", f"no workflow, deal, definition or correlation is called {text}")

@@ -17,6 +17,7 @@ def started(page: Page, service: ServiceProcess, deal: str) -> str:
     page.get_by_role("textbox", name="Deal").fill(deal)
     page.get_by_role("button", name="Start").click()
     page.get_by_role("heading", name="opportunity-analysis running").wait_for()
+    page.wait_for_load_state()  # with the script that follows it
     return page.url.rpartition("/")[2]
 
 

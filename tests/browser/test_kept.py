@@ -4,7 +4,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.asking import asked
 from tests.browser.runs import started
-from tests.browser.visitor import looks_well, sign_in_at_the_door, signed_in
+from tests.browser.visitor import looks_well, refresh, sign_in_at_the_door, signed_in
 from tests.harness import ServiceProcess
 
 TEXT = "a reason that took long to write"
@@ -104,7 +104,7 @@ def test_a_page_that_is_loaded_again_keeps_what_its_form_holds(
     id = started(page, service, "opp-late")
     page.locator("#orders").get_by_label("Reason").fill(TEXT)
     page.context.clear_cookies()
-    page.evaluate("refresh()")
+    refresh(page)
     page.locator("#offline").get_by_role("link").click()
     sign_in_at_the_door(page, "ada")
     expect(page.locator("#orders").get_by_label("Reason")).to_have_value(TEXT)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 
 import aio_pika
@@ -101,7 +102,8 @@ def test_one_is_requeued_and_comes_back_while_nothing_was_mended(
     link.click()
     page.get_by_label("Reason, if you like").fill("mended by the sender")
     # Within the same second it would be parked under the same id.
-    page.wait_for_function("Date.now() - Date.parse(document.querySelector('time').dateTime) > 1000")
+    parked_at = datetime.fromisoformat(str(page.locator("time").first.get_attribute("datetime")))
+    page.wait_for_timeout(max(0.0, 1100 - 1000 * (datetime.now(UTC) - parked_at).total_seconds()))
     page.get_by_role("button", name="Requeue").click()
     page.get_by_role("heading", name="Parked messages").wait_for()
     expect(page.get_by_role("link", name="hitl.approval.requested")).to_have_count(1)

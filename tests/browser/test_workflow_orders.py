@@ -6,7 +6,7 @@ from typing import Any
 from playwright.sync_api import Browser, expect
 
 from tests.browser.runs import CONSOLE, asked, begun, complete, fail, order, started, state, step_id
-from tests.browser.visitor import SCRIPT, field, serious, signed_in
+from tests.browser.visitor import SCRIPT, field, refresh, serious, signed_in
 from tests.harness import OTHER_TENANT, UNKNOWN_ID, ServiceProcess
 
 Form = dict[str, str | float | bool]
@@ -125,7 +125,7 @@ def test_it_is_done_again_from_a_step_with_other_input(browser: Browser, service
     assert page.get_by_label("From the step on").input_value() == "look"
     assert page.locator("#orders").get_by_label("Reason").input_value() == "now right"
     assert serious(page) == []
-    page.evaluate("refresh()")
+    refresh(page)
     page.get_by_role("textbox", name="amount").fill("2.5")
     order(page, "Retry")
     state(page, "running")
@@ -191,7 +191,7 @@ def test_an_order_that_is_refused_keeps_what_was_typed(browser: Browser, service
     reason = page.locator("#orders").get_by_label("Reason")
     assert reason.input_value() == "too late"
     page.evaluate("window.fresh = true")
-    page.evaluate("refresh()")
+    refresh(page)
     assert page.evaluate("window.fresh")
     assert reason.input_value() == "too late", "a live page keeps it as well"
     scoring = step_id(service, id, "risk_scoring")

@@ -6,7 +6,7 @@ from typing import Any
 from playwright.sync_api import Browser, expect
 
 from tests.browser.runs import CONSOLE, asked, begun, caught_up, complete, order, started, state, step_id
-from tests.browser.visitor import SECRET, serious, signed_in
+from tests.browser.visitor import SECRET, refresh, serious, signed_in
 from tests.harness import ServiceProcess, run_command, service_process
 
 CALL = {"kind": "task", "parameters": {"queue": "calls"}}
@@ -41,7 +41,7 @@ def test_the_items_of_a_step_are_listed_page_by_page(browser: Browser, service: 
     last = page.locator("#listed details").last
     last.locator("summary").click()
     expect(last.locator("pre")).to_contain_text("person-")
-    page.evaluate("refresh()")
+    refresh(page)
     assert items.all_inner_texts() == rest, "a live page stays where it is"
     last.get_by_label("Reason").fill("nobody at home")
     last.get_by_role("button").click()

@@ -149,6 +149,12 @@ def looks_well(page: Page) -> None:
         assert serious(page) == [], (width, scheme)
 
 
+def refresh(page: Page) -> None:
+    """Have a live page look for what is new, once its script is there."""
+    page.wait_for_load_state()
+    page.evaluate("refresh()")
+
+
 def field(page: Page | Locator, name: str) -> str:
     """What a hidden field of the page, or of a part of it, says."""
     return page.locator(f"input[name={name}]").input_value()

@@ -80,3 +80,9 @@ async def test_runs_that_there_are_not_lead_back_to_the_job(running: Service) ->
     async with running.client(SYSTEM_TENANT, **{"X-User-ID": "ada"}) as ada:
         for query, words in (("", "It has not run yet."), ("?status=failed", "No run is so.")):
             assert words in (await ada.get(f"{JOB}/runs{query}")).text
+
+
+async def test_a_definition_that_nobody_has_started_is_found_by_its_name(running: Service) -> None:
+    async with running.client(TENANT, **{"X-User-ID": "ada"}) as ada:
+        found = await ada.get("/console/workflows/find?q=opportunity-analysis")
+        assert found.headers["location"] == "/console/workflows?definition=opportunity-analysis"
