@@ -11,6 +11,7 @@ TEXT = "a reason that took long to write"
 
 
 def is_kept(page: Page) -> bool:
+    page.wait_for_load_state()  # with the script that keeps and forgets
     return bool(page.evaluate("sessionStorage.length"))
 
 
