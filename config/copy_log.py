@@ -74,12 +74,14 @@ async def copy_log(settings: Settings, source_url: str | None, target_url: str |
             await _prepare(settings, source, target, stack)
             reader = await _reading(settings, source, target, stack)
             here = await _keys(settings, source, stack)
-            await run_sync(_refuse_half_an_erasure, here, source)
+            erasures = await run_sync(_erasures_until_now, here, source)
             writer = await stack.enter_async_context(_writing(settings, target))
             by_tenant = source.is_in_cosmos or target.is_in_cosmos
             copied = await copy(reader, writer, bar, TenantDigests if by_tenant else None)
             there = await _keys(settings, target, stack)
             keys = await _copied_keys(here, there, target, is_new=not copied.was_there)
+            if await run_sync(here.erasures) != erasures:
+                raise CannotCopy(f"{source.option}: somebody was erased meanwhile; copy to an empty store")
     except StoreUnavailable as error:
         raise _given_up(f"a store is away, so {what_is_kept(writer)}: {first_line(error)}", writer) from error
     except CannotCopy as error:
@@ -150,9 +152,11 @@ async def _prepare(settings: Settings, source: Side, target: Side, stack: AsyncE
             raise error if side is target else CannotStart(f"{side.option}: {error}") from error
 
 
-def _refuse_half_an_erasure(here: CopiedKeys, source: Side) -> None:
+def _erasures_until_now(here: CopiedKeys, source: Side) -> int:
+    """How many there were: one that comes meanwhile would be undone in the copy, by its key."""
     if here.untold():
         raise CannotCopy(f"{source.option}: an erasure is half-way there; erase again, then copy")
+    return here.erasures()
 
 
 async def _copied_keys(here: CopiedKeys, there: CopiedKeys, target: Side, *, is_new: bool) -> int:

@@ -27,8 +27,8 @@ async def rotate(
 ) -> Rotated:
     """Wrap every key with the master key that is not wrapped with it.
 
-    It goes over them until it finds none: a process that has the former key alone may have made some
-    meanwhile.
+    It goes over them until it finds none that is not, as then the former key is given away: a process that
+    has that one alone may have made some meanwhile, and one that changed meanwhile was left as it was.
 
     Raises:
         StoreUnavailable: the keys cannot be reached.
@@ -36,14 +36,17 @@ async def rotate(
     """
     rewrapped = 0
     while True:
-        there, changed = await _pass(keys, master, progress)
+        there, found, changed = await _pass(keys, master, progress)
         rewrapped += changed
-        if not changed:
+        if not found:
             return Rotated(there, rewrapped)
 
 
-async def _pass(keys: PersonalKeys, master: MasterKey, progress: Callable[[int], None]) -> tuple[int, int]:
-    there = changed = 0
+async def _pass(
+    keys: PersonalKeys, master: MasterKey, progress: Callable[[int], None]
+) -> tuple[int, int, int]:
+    """How many keys there are, how many of them were not wrapped with it, and how many of these are now."""
+    there = found = changed = 0
     after = ""
     while page := await run_sync(keys.page, after, AT_ONCE):
         wanted = [
@@ -52,8 +55,9 @@ async def _pass(keys: PersonalKeys, master: MasterKey, progress: Callable[[int],
             if not master.has_wrapped(id, wrapped)
         ]
         if wanted:
+            found += len(wanted)
             changed += await run_sync(keys.rewrap, wanted)
         there += len(page)
         after = page[-1][0]
         progress(len(page))
-    return there, changed
+    return there, found, changed

@@ -81,6 +81,22 @@ async def test_a_key_that_is_destroyed_meanwhile_does_not_come_back(
     assert [id for id, _ in keys.page("", 10)] == ["k2"]
 
 
+async def test_a_key_that_was_not_wrapped_anew_is_come_back_to(
+    keys: SqlitePersonalKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = new_key(), new_key()
+    keys.put(TENANT, "ada", "k1", MasterKey(old).wrap("k1", new_key()))
+    rewrap, asked = SqlitePersonalKeys.rewrap, 0
+
+    def too_late_at_first(self: SqlitePersonalKeys, wanted: Any) -> int:
+        nonlocal asked
+        asked += 1
+        return rewrap(self, wanted) if asked > 1 else 0
+
+    monkeypatch.setattr(SqlitePersonalKeys, "rewrap", too_late_at_first)
+    assert await rotate(keys, MasterKey(new, old)) == Rotated(1, 1)
+
+
 @pytest.fixture
 async def embedded(tmp_path: Path) -> Settings:
     """A store with keys, and a master key that nobody has configured."""

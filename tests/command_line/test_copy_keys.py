@@ -1,8 +1,10 @@
 """`copy-log` takes the personal keys along: what is sealed reads in the new store as in the old one."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -10,6 +12,9 @@ import pytest
 from application.privacy.ciphers import MasterKey, new_key
 from application.privacy.keyring import Keyring
 from application.privacy.sealing import PersonalNames, Sealing
+from config.copy_log import copy_log
+from config.settings import load_settings
+from config.start import CannotStart
 from domain.approval import ApprovalCommented
 from domain.privacy import ERASED
 from infrastructure.postgres.personal_keys import PostgresPersonalKeys
@@ -95,3 +100,22 @@ def test_keys_that_are_not_the_sources_are_told_instead_of_mixed(tmp_path: Path)
     with closing(SqlitePersonalKeys(keys_file(to))) as there:
         there.put(TENANT, USER, "another", b"wrapped")
     assert "the target has another personal key of somebody" in refused(source)
+
+
+def test_an_erasure_that_comes_meanwhile_is_not_undone_by_the_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sealed_log(tmp_path) as (source, keys):
+        (tmp_path / "to").mkdir()
+        to = tmp_path / "to" / "events.db"
+        add = SqlitePersonalKeys.add
+
+        def erased_meanwhile(self: SqlitePersonalKeys, some: Any) -> None:
+            add(self, some)
+            keys.destroy(OTHER_TENANT, USER, None, NOW)
+
+        monkeypatch.setattr(SqlitePersonalKeys, "add", erased_meanwhile)
+        with pytest.raises(CannotStart, match="somebody was erased meanwhile"):
+            anyio.run(copy_log, load_settings(environ={}), source, f"sqlite:///{to}")
+    with closing(sqlite3.connect(to)) as there:
+        assert there.execute("SELECT count(*) FROM stored_events").fetchone() == (0,)
