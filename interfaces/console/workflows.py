@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from domain.values import is_uuid
 from interfaces.console.api import Api, Refused
 from interfaces.console.definitions import startable
 from interfaces.console.filters import filters_of, place_of, shown_of
+from interfaces.console.jobs import is_name
 
 STATUSES = (
     *("pending", "running", "paused", "completed", "failed", "cancelled"),
@@ -58,7 +59,7 @@ async def sought(api: Api, text: str) -> str:
         page = await _answer(api, "/workflows", limit=1, **{name: text})
         if page and page["total"]:
             return f"/workflows?{urlencode({name: text})}"
-    if text in [each["name"] for each in await startable(api)]:
+    if is_name(text) and await _answer(api, f"/workflow-definitions/{quote(text)}"):
         return f"/workflows?{urlencode({'definition': text})}"
     page = await _answer(api, "/audit/events", limit=_UNDER_ONE_CORRELATION, correlationId=text)
     if not page or not page["total"]:

@@ -5,7 +5,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.asking import asked
 from tests.browser.runs import started
 from tests.browser.visitor import looks_well, refresh, sign_in_at_the_door, signed_in
-from tests.harness import ServiceProcess
+from tests.harness import OTHER_TENANT, ServiceProcess
 
 TEXT = "a reason that took long to write"
 
@@ -68,6 +68,19 @@ def test_who_signs_in_instead_finds_nothing_and_a_sign_out_takes_it_away(
     assert is_kept(page), "its page was not looked at yet"
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="Sign in").wait_for()
+    assert not is_kept(page)
+
+
+def test_whoever_has_the_same_name_in_another_tenant_finds_nothing(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    id = asked(service, "Late, elsewhere")
+    page = signed_in(browser, service, "ada")
+    sent_too_late(page, service, id)
+    assert is_kept(page)
+    page.goto(f"{service.url}/console")
+    sign_in_at_the_door(page, "ada", OTHER_TENANT)
+    page.get_by_role("button", name="Sign out").wait_for()
     assert not is_kept(page)
 
 
