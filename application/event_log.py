@@ -60,12 +60,28 @@ class Place(NamedTuple):
         return position_of(self.id, self.stream, self.version)
 
 
+class Fill(NamedTuple):
+    """How much is in a partition that takes only so much."""
+
+    events: int
+    bytes: int
+    most_bytes: int
+
+    @property
+    def share(self) -> float:
+        """1 where it is full."""
+        return self.bytes / self.most_bytes
+
+
 class LogRecorder(Protocol):
     """What our recorders do beyond the library's: several streams in a look, several appends in a commit, and
     an order in each partition of the log. Where there are several there is no order between them."""
 
     silent_seconds: float
     """For how long a partition in which nothing was found may be taken for unchanged without a word of it."""
+
+    reads_at_once: int
+    """How many threads may read side by side: partitions do not wait for each other."""
 
     def partitions(self) -> Sequence[str]:
         """The partitions that are known, without asking the store."""
@@ -83,8 +99,13 @@ class LogRecorder(Protocol):
         """The last event of a partition."""
         ...
 
-    def at(self, partition: str, id: int) -> Place | None:
-        """The event that has an id."""
+    def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | None]:
+        """The event that has an id in each of some partitions."""
+        ...
+
+    def fullest(self) -> Fill | None:
+        """The fullest partition of those that were looked at, without asking the store; none where
+        a partition has no limit of its own."""
         ...
 
     def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:
@@ -106,6 +127,7 @@ class OneOrder(ApplicationRecorder):
     """A mixin for the library's recorders, which keep one order over everything."""
 
     silent_seconds = 0.05
+    reads_at_once = 1
 
     def partitions(self) -> Sequence[str]:
         """The one."""
@@ -124,10 +146,14 @@ class OneOrder(ApplicationRecorder):
         found = self.select_notifications(self.max_notification_id() or 0, 1)
         return place_of(found[0]) if found else None
 
-    def at(self, partition: str, id: int) -> Place | None:
+    def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | None]:
         """The event that has an id, or the first one behind where there is none."""
-        found = self.select_notifications(id, 1)
-        return place_of(found[0]) if found else None
+        found = {partition: self.select_notifications(id, 1) for partition, id in ids.items()}
+        return {partition: place_of(each[0]) if each else None for partition, each in found.items()}
+
+    def fullest(self) -> Fill | None:
+        """The disk's limit is everybody's."""
+        return None
 
 
 class EventLog(Application[str]):

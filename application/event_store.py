@@ -5,7 +5,7 @@ time share one: see :mod:`application.deciders`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -19,6 +19,7 @@ from application.deciders import Committed, Decider, decide_together
 from application.event_log import (
     BEGINNING,
     EventLog,
+    Fill,
     failures_translated,
     number_of,
     place_of,
@@ -79,9 +80,9 @@ class EventStore:
             patience_seconds=_PATIENCE_SECONDS,
             on_answers=self._note_answers,
         )
-        self._looking = _thread(_MOST_WAITING)
-        self._reading = _thread(_MOST_WAITING)
-        self._pinging = _thread(0)
+        self._looking = _threads(log.ours.reads_at_once, _MOST_WAITING)
+        self._reading = _threads(log.ours.reads_at_once, _MOST_WAITING)
+        self._pinging = _threads(1, 0)
         self._subscriptions: set[Subscription] = set()
         self._newest: dict[str, int] = {}
         self.appended: dict[str, int] = {}
@@ -165,6 +166,10 @@ class EventStore:
         """In which partition a tenant's events are."""
         return self._log.ours.partition_of(f"{tenant}/")
 
+    def fullest(self) -> Fill | None:
+        """The fullest partition of the log as it was last seen; none where a partition has no limit."""
+        return self._log.ours.fullest()
+
     def appends(self, partition: str) -> int:
         """How often there may have been an append; a reader tells by it whether to look again."""
         return self._appends[partition] + self._wakes
@@ -207,14 +212,23 @@ class EventStore:
 
     async def knows(self, partition: str, position: str) -> bool:
         """Whether a position is one of this log: not of another, nor of a later state of it."""
+        return not await self.unknown({partition: position})
 
-        def look() -> bool:
-            if position == BEGINNING:
-                return True
-            found = self._log.ours.at(partition, number_of(position) or 0)
-            return found is not None and found.position == position
-
-        return await self._read(look)
+    async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
+        """The partitions whose position is none of this log; all are looked up at once."""
+        asked = {
+            partition: number_of(position) or 0
+            for partition, position in positions.items()
+            if position != BEGINNING
+        }
+        if not asked:
+            return ()
+        places = await self._read(lambda: self._log.ours.at_each(asked))
+        return [
+            partition
+            for partition, place in places.items()
+            if place is None or place.position != positions[partition]
+        ]
 
     async def head(self, partition: str) -> str:
         """The position after the last event of a partition."""
@@ -296,7 +310,7 @@ class EventStore:
 
     def _note_answers(self, commands: Sequence[Decider], answers: Sequence[Committed | Exception]) -> None:
         """Wake who wants what is new, once for all; where nothing seems to be, a commit may have been lost
-        sight of."""
+        sight of, and where something is left out, it is another process's."""
         new: list[Event] = []
         is_known = True
         for command, answer in zip(commands, answers, strict=True):
@@ -304,8 +318,10 @@ class EventStore:
             self._appends[partition] += 1
             if isinstance(answer, Committed) and answer.new:
                 newest = number_of(answer.position) or 0
+                known = self._newest.get(partition, 0)
+                is_known = is_known and newest - len(answer.new) <= known
                 self.appended[partition] = max(self.appended.get(partition, 0), newest)
-                self._newest[partition] = max(self._newest.get(partition, 0), newest)
+                self._newest[partition] = max(known, newest)
                 new += [recorded.event for recorded in answer.new]
             else:
                 is_known = False
@@ -329,10 +345,10 @@ class EventStore:
         return found
 
 
-def _thread(most_waiting: int) -> Workers[Callable[[], Any], Any]:
+def _threads(size: int, most_waiting: int) -> Workers[Callable[[], Any], Any]:
     return Workers(
         one_by_one,
-        size=1,
+        size=size,
         at_once=1,
         most_waiting=most_waiting,
         turn_seconds=_TURN_SECONDS,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from application.leadership import Part
+from application.leadership import PassingPart
 from domain.errors import LeaseLost
 from domain.lease import Lease
 
@@ -12,7 +12,7 @@ from domain.lease import Lease
 class JointPart:
     """One part made of several that talk with each other within a process."""
 
-    def __init__(self, name: str, parts: Sequence[Part]) -> None:
+    def __init__(self, name: str, parts: Sequence[PassingPart]) -> None:
         self.name = name
         self._parts = parts
 
@@ -41,9 +41,14 @@ class JointPart:
             raise next((each for each in errors if isinstance(each, LeaseLost)), errors[0]) from None
 
     def stop(self) -> None:
-        """Ask :meth:`run` to return."""
+        """Ask :meth:`run` to return, for good."""
         for part in self._parts:
             part.stop()
+
+    def leave(self) -> None:
+        """The same, until it is run again."""
+        for part in self._parts:
+            part.leave()
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

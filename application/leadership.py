@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import anyio
 import structlog
@@ -26,6 +26,7 @@ BEATS_A_LEASE = 4
 
 _TAKE_OVER_SECONDS = 10.0
 _RELEASE_SECONDS = 1.0
+_LEAVE_SECONDS = 5.0
 _PAUSE_AFTER_A_FAILURE_SECONDS = 1.0
 _STAND_BACK_AFTER_SECONDS = 10.0
 _LONGEST_BEFORE_STANDING_BACK_SECONDS = 600.0
@@ -65,6 +66,15 @@ class Part(Protocol):
         ...
 
 
+@runtime_checkable
+class PassingPart(Part, Protocol):
+    """A part that can be passed on to another instance without breaking off what is in hand."""
+
+    def leave(self) -> None:
+        """Ask :meth:`run` to return; it may be asked to run again."""
+        ...
+
+
 class Term:
     """A stretch of time for which this instance holds a lease."""
 
@@ -100,6 +110,8 @@ class _Post:
         """Or its first term has ended before that."""
         self.ended = anyio.Event()
         self.stands_back_until = 0.0
+        self.leaving_since: float | None = None
+        self.has_left = False
         self._patience_seconds = _STAND_BACK_AFTER_SECONDS
         self._failing_since: float | None = None
         self._begun_at: float | None = None
@@ -117,7 +129,7 @@ class _Post:
             self.term.scope.cancel()
         elif self.term is not None:
             self.term.extend(seconds, asked_at)
-        elif not self.is_stopping:
+        elif not self.is_stopping and not self.has_left:
             self.term = Term(self.part.name, fence)
             self.term.extend(seconds, asked_at)
             self._tell()
@@ -154,10 +166,34 @@ class _Post:
             return False
         self._patience_seconds = min(2 * self._patience_seconds, _LONGEST_BEFORE_STANDING_BACK_SECONDS)
         self._failing_since = None
-        self.stands_back_until = now + seconds
-        self.term.scope.cancel()
+        self.give_way(seconds)
         log.warning("stands_back", part=self.part.name, failing_seconds=round(failing))
         return True
+
+    def give_way(self, seconds: float) -> None:
+        """Let another have the part, and do not ask for it for some seconds."""
+        self.has_left = False
+        self.stands_back_until = anyio.current_time() + seconds
+        if self.term is not None:
+            self.term.scope.cancel()
+
+    def leave(self) -> None:
+        """End the part once what is in hand is done, or some seconds later if that takes too long."""
+        now = anyio.current_time()
+        if self.term is None:
+            return
+        if self.leaving_since is None and isinstance(self.part, PassingPart):
+            log.info("gives_way", part=self.part.name)
+            self.leaving_since = now
+            self.part.leave()
+        elif self.leaving_since is None or now - self.leaving_since > _LEAVE_SECONDS:
+            self.term.scope.cancel()
+
+    def note_ended(self) -> bool:
+        """The term has ended; whether because it was left."""
+        self.has_left, self.leaving_since = self.leaving_since is not None, None
+        self.term = None
+        return self.has_left
 
     def stop(self) -> None:
         """End the part, or the waiting for its lease."""
@@ -226,12 +262,21 @@ class Leadership:
         return [name for name, post in self._posts.items() if not post.ended.is_set()]
 
     async def _let_others_try(self) -> None:
-        """Give back the leases of what this instance fails to do: long enough for every other one to ask."""
+        """Give back the leases of what this instance fails to do, and of what another is to do, who has less:
+        long enough for every other one to ask."""
         seconds = 2 * self._leases.seconds / BEATS_A_LEASE
-        failing = [name for name in self._open() if self._posts[name].stands_back(seconds)]
-        if failing:
+        given_back = [name for name in self._open() if self._posts[name].stands_back(seconds)]
+        for name in self._open():
+            if self._posts[name].has_left:
+                self._posts[name].give_way(seconds)
+                given_back.append(name)
+        surplus = self._leases.surplus(self._holder)
+        for name in self._open():
+            if name in surplus and name not in given_back:
+                self._posts[name].leave()
+        if given_back:
             with suppress(Failure):
-                await self._leases.release(failing, self._holder)
+                await self._leases.release(given_back, self._holder)
 
     def _wanted(self) -> list[str]:
         now = anyio.current_time()
@@ -269,9 +314,9 @@ class Leadership:
                 log.info("lease_taken", part=name, fence=term.fence)
             with term.scope, suppress(LeaseLost):
                 await self._see_through(post, term)
-            post.term = None
+            has_left = post.note_ended()
             post.taken_over.set()
-            if not post.is_stopping:
+            if not post.is_stopping and not has_left:
                 log.warning("lease_lost", part=name, fence=term.fence)
         post.ended.set()
         if not self._open():
@@ -282,12 +327,13 @@ class Leadership:
 
         aiormq has been seen to cancel tasks that wait on a connection which it gives up.
         """
-        while not post.is_stopping:
+        while not post.is_stopping and post.leaving_since is None:
             try:
                 await post.part.take_over(term)
                 post.taken_over.set()
                 post.note_begun()
-                await post.part.run(term)
+                if post.leaving_since is None:
+                    await post.part.run(term)
             except LeaseLost:
                 raise
             except asyncio.CancelledError:

@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 
 _MOST_TENANTS = 10_000
+_SET_BACK = timedelta(seconds=10)
+"""Commands side by side may ask in another order than they were given the time, but not by so much."""
 
 
 class StartPace:
@@ -15,13 +17,23 @@ class StartPace:
         self._apart = timedelta(seconds=1 / per_second)
         self._ahead = burst * self._apart
         self._booked_until: dict[str, datetime] = {}
+        self._latest: datetime | None = None
 
     def next(self, tenant: str, now: datetime) -> datetime:
         """When the tenant's next start may be: now, or later."""
+        self._give_up_places_of_a_false_clock(now)
         return max(now, self._booked_until.get(tenant, now) - self._ahead)
 
     def take(self, tenant: str, now: datetime) -> None:
         """That place is taken."""
+        self._give_up_places_of_a_false_clock(now)
         self._booked_until[tenant] = max(now, self._booked_until.get(tenant, now)) + self._apart
         if len(self._booked_until) > _MOST_TENANTS:
             self._booked_until = {each: until for each, until in self._booked_until.items() if until > now}
+
+    def _give_up_places_of_a_false_clock(self, now: datetime) -> None:
+        """Once a clock that was hours ahead is right, its places would hold everybody back for as long."""
+        if self._latest is not None and now < self._latest - _SET_BACK:
+            self._booked_until.clear()
+            self._latest = None
+        self._latest = now if self._latest is None else max(self._latest, now)

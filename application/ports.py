@@ -190,6 +190,10 @@ class Leases(Protocol):
         """
         ...
 
+    def surplus(self, holder: str) -> Collection[str]:
+        """Of what ``holder`` has, what it is to give back, since another has less to do."""
+        ...
+
     async def release(self, names: Sequence[str], holder: str) -> None:
         """Give back those that ``holder`` has, so that nobody need wait for their end."""
         ...

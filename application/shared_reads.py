@@ -1,12 +1,15 @@
 """One reading of the log for all followers of a process.
 
-Followers wake together and mostly stand at the same position. The log only grows, so a batch read
-after a position stays true for ever: the first to ask reads and decodes it, the others share it.
+Followers wake together, and stand at a few positions. The log only grows, so a batch read after a position
+stays true for ever: the first to ask reads and decodes it, the others share it. Who comes later gets the
+batches that are known in one, as far as they follow each other, with what has come since: a reading is as new
+as one of the store's own, so who was woken finds what woke him.
 """
 
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 
 import anyio
 
@@ -27,7 +30,8 @@ class SharedReads:
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
-        self._turn = anyio.Lock()
+        self._turns: dict[str, anyio.Lock] = {}
+        self._turn_to_look = anyio.Lock()
         self._batches: OrderedDict[_Key, LogBatch] = OrderedDict()
         self._kept = 0
         self._empty: dict[str, tuple[str | None, int, float]] = {}
@@ -41,41 +45,46 @@ class SharedReads:
     async def read(self, partition: str, after: str | None, limit: int) -> LogBatch | None:
         """The next events of a partition after a position, or nothing when there are none.
 
-        "Nothing" may be as old as the store allows, but never older than this process's last append; what
-        another process appends meanwhile is found at the next wake-up.
+        They are fewer than twice ``limit``; fewer than ``limit`` tell that the end was reached. That may be
+        as old as the store allows, but never older than this process's last append; what another process
+        appends meanwhile is found at the next wake-up.
         """
         if self._erasures != self._store.erasures:
             self._erasures = self._store.erasures
             self._batches.clear()
             self._kept = 0
-        key = (partition, after, limit)
-        if (batch := self._batches.get(key)) is not None:
-            return batch
-        async with self._turn:
-            if (batch := self._batches.get(key)) is not None:
-                return batch
-            if self._is_known_to_be_empty(partition, after):
-                return None
-            appends, began = self._store.appends(partition), time.monotonic()
-            batch = await self._store.read(partition, after, limit)
-            if batch is None:
-                self._empty[partition] = (after, appends, began)
-            else:
-                self._keep(key, batch)
-            return batch
+        known = self._known_after(partition, after, limit)
+        if not self._is_enough(partition, after, known, limit):
+            async with self._turns.setdefault(partition, anyio.Lock()):
+                known = self._known_after(partition, after, limit)
+                if not self._is_enough(partition, after, known, limit):
+                    known += await self._read(partition, _end(after, known), limit)
+        return _joined(known)
 
-    async def knows(self, partition: str, position: str) -> bool:
-        """Whether a position is one of this log."""
-        if time.monotonic() - self._known.get((partition, position), 0.0) < _KNOWN_SECONDS:
-            return True
-        async with self._turn:
+    async def _read(self, partition: str, after: str | None, limit: int) -> list[LogBatch]:
+        appends, began = self._store.appends(partition), time.monotonic()
+        erasures = self._store.erasures
+        batch = await self._store.read(partition, after, limit)
+        if batch is not None and erasures == self._store.erasures:
+            self._keep((partition, after, limit), batch)
+        if batch is None or batch.passed < limit:
+            self._empty[partition] = (after if batch is None else batch.position, appends, began)
+        return [] if batch is None else [batch]
+
+    async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
+        """The partitions whose position is none of this log."""
+        if not self._not_seen_of_late(positions):
+            return ()
+        async with self._turn_to_look:
+            asked = self._not_seen_of_late(positions)
+            if not asked:
+                return ()
             now = time.monotonic()
-            if now - self._known.get((partition, position), 0.0) < _KNOWN_SECONDS:
-                return True
-            is_known = await self._store.knows(partition, position)
-            if is_known:
-                self._remember(partition, position, now)
-            return is_known
+            unknown = await self._store.unknown(asked)
+            for partition, position in asked.items():
+                if partition not in unknown:
+                    self._remember(partition, position, now)
+            return unknown
 
     async def count_after(self, partition: str, after: str | None) -> int:
         """About how many events follow a position."""
@@ -85,12 +94,32 @@ class SharedReads:
         """Be woken by appends."""
         return self._store.subscribe(wants)
 
+    def _not_seen_of_late(self, positions: Mapping[str, str]) -> Mapping[str, str]:
+        now = time.monotonic()
+        return {
+            partition: position
+            for partition, position in positions.items()
+            if now - self._known.get((partition, position), 0.0) >= _KNOWN_SECONDS
+        }
+
     def _remember(self, partition: str, position: str, now: float) -> None:
         """The oldest come first."""
         while self._known and now - next(iter(self._known.values())) >= _KNOWN_SECONDS:
             del self._known[next(iter(self._known))]
         self._known.pop((partition, position), None)
         self._known[partition, position] = now
+
+    def _known_after(self, partition: str, after: str | None, limit: int) -> list[LogBatch]:
+        known: list[LogBatch] = []
+        while _passed(known) < limit:
+            batch = self._batches.get((partition, _end(after, known), limit))
+            if batch is None:
+                break
+            known.append(batch)
+        return known
+
+    def _is_enough(self, partition: str, after: str | None, known: Sequence[LogBatch], limit: int) -> bool:
+        return _passed(known) >= limit or self._is_known_to_be_empty(partition, _end(after, known))
 
     def _keep(self, key: _Key, batch: LogBatch) -> None:
         self._batches[key] = batch
@@ -106,3 +135,18 @@ class SharedReads:
             and appends == self._store.appends(partition)
             and time.monotonic() - began < self._store.silent_seconds
         )
+
+
+def _passed(batches: Sequence[LogBatch]) -> int:
+    return sum(batch.passed for batch in batches)
+
+
+def _end(after: str | None, batches: Sequence[LogBatch]) -> str | None:
+    return batches[-1].position if batches else after
+
+
+def _joined(batches: Sequence[LogBatch]) -> LogBatch | None:
+    if len(batches) < 2:
+        return batches[0] if batches else None
+    events = tuple(chain.from_iterable(batch.events for batch in batches))
+    return LogBatch(events, batches[-1].position, _passed(batches))

@@ -21,11 +21,16 @@ class Subscription:
         self._woken = anyio.Event()
         everybody.add(self)
 
+    def reset(self) -> None:
+        """Count what woke it as heard: who looks from now on sees it."""
+        if self._woken.is_set():
+            self._woken = anyio.Event()
+
     async def wait(self, seconds: float) -> None:
         """Return when woken, at once if that was since the last wait, or after ``seconds``."""
         with anyio.move_on_after(seconds):
             await self._woken.wait()
-        self._woken = anyio.Event()
+        self.reset()
 
     def wake(self) -> None:
         """End a wait now."""

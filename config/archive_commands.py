@@ -24,6 +24,7 @@ from config.audit import signer_of
 from config.audit_commands import public_keys_in
 from config.audit_stores import AuditSources, open_audit_for_reading
 from config.container import Projections
+from config.cosmos_archives import open_cosmos_archive_log
 from config.folders import claim
 from config.postgres import require_postgres
 from config.sections import Settings
@@ -65,7 +66,7 @@ async def archive(
     order = Order(
         out=out or Path(),
         before=now - timedelta(seconds=_seconds(older_than)),
-        tenant=None if tenant is None else tenant.lower(),
+        tenant=tenant,
         by=f"system:{getpass.getuser()}",
         why=reason or f"older than {older_than}",
         now=now,
@@ -201,7 +202,7 @@ async def _archive_log(settings: Settings, stack: AsyncExitStack, *, alone: bool
     """In SQLite something is changed ``alone``: a service remembers streams, and is not told."""
     url = settings.storage.effective_event_store_url.get_secret_value()
     if settings.storage.is_in_cosmos:
-        raise CannotStart("things in a log in Cosmos DB cannot be archived yet: see docs/event-stores.md")
+        return await open_cosmos_archive_log(settings, stack)
     if not url.startswith("sqlite:///"):
         await require_postgres(settings, url)
         postgres = PostgresDatabase(url, size=1)

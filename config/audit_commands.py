@@ -105,7 +105,7 @@ async def export_events(
         CannotStart: the store cannot be read, the file not written, or a time or position is none.
     """
     wanted = Wanted(
-        tenant=tenant.lower(),
+        tenant=tenant,
         topic=filters.get("type"),
         aggregate_id=filters.get("aggregate_id"),
         actor=filters.get("actor"),
@@ -142,7 +142,7 @@ async def show_heads(settings: Settings, tenant: str | None, *, as_json: bool) -
             if tenant is None:
                 heads = await stores.index.heads()
             else:
-                heads = [await stores.index.head(tenant.lower())]
+                heads = [await stores.index.head(tenant)]
         except StoreUnavailable as error:
             raise CannotStart(f"the event store cannot be read: {first_line(error)}") from error
     for head in heads:

@@ -5,6 +5,7 @@ import secrets
 import socket
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import version
 from uuid import uuid4
 
@@ -34,7 +35,7 @@ from config.approvals import ApprovalParts, build_approvals
 from config.audit import build_anchoring, build_trail, signer_of
 from config.console import build_console
 from config.definitions import shipped_definitions
-from config.http_steps import build_http_steps
+from config.http_steps import HttpStepBuilder
 from config.masking import masked_values
 from config.origins import told_origins
 from config.parts import Parts, build_parts
@@ -80,7 +81,7 @@ from projections.definitions import Definitions
 from projections.delegations import Delegations
 from projections.executions import Executions
 from projections.job_runs import JobRuns
-from projections.projection import Projection
+from projections.projection import Projection, wants
 from projections.steps import Steps
 from projections.tasks import TaskCandidates, Tasks
 from projections.workflows import Workflows
@@ -214,7 +215,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         most_a_tenant=settings.audit.max_exports_per_tenant,
         longest_seconds=settings.audit.max_export_seconds,
     )
-    http_steps = build_http_steps(settings, stores, dispatch=dispatch, clock=clock, observe=metrics.step_call)
+    http_steps = HttpStepBuilder(
+        settings, stores.event_store, dispatch=dispatch, clock=clock, observe=metrics.step_call
+    )
     signer = signer_of(settings)
     anchoring = build_anchoring(settings, stores, signer, transport.publisher, clock) if signer else None
     parts = build_parts(
@@ -234,6 +237,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     )
     metrics.watch_followers(parts.statuses)
     metrics.watch_leases(parts.held)
+    metrics.watch_partitions(stores.event_store.fullest)
     if (health := parts.job_health) is not None:
         metrics.watch_jobs(JobMetrics(jobs, schedules, lambda: health.standings, clock))
     if anchoring is not None:
@@ -253,11 +257,13 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
 
     freshness = Freshness(
         stores.event_store,
-        parts.followers,
+        parts.follower,
         {
             **dict.fromkeys((each.name for each in containers), stores.document_positions),
             audit.NAME: audit.IndexPosition(stores.audit.index),
         },
+        reads=reads,
+        wants={each.container.name: partial(wants, each) for each in projections.all()},
         projections=[each.name for each in containers],
         most_waiting=settings.server.max_requests,
     )

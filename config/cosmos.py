@@ -21,11 +21,16 @@ from infrastructure.cosmos.containers import CosmosContainers
 from infrastructure.cosmos.database import CosmosDatabase, Unusable
 from infrastructure.cosmos.documents import CosmosDocuments
 from infrastructure.cosmos.half_copy import HalfCopy
+from infrastructure.cosmos.items import Items
 from infrastructure.cosmos.observing import Observe
 from projections.ports import Container
 
 EVENTS = "workflow_events"
-"""The log's container."""
+COORDINATION = "workflow_coordination"
+"""The containers of the log, and of what instances share beside it."""
+
+_FORMER_PLACE = "outbox"
+"""Before tenants were divided into shares, each follower's positions lay under its own name."""
 
 T = TypeVar("T")
 
@@ -71,6 +76,8 @@ async def require_cosmos_log(settings: Settings) -> None:
             if not await CosmosContainers(database).exists(EVENTS):
                 return False
             await refuse_half_a_copy(database)
+            if await CosmosContainers(database).exists(COORDINATION):
+                await refuse_a_former_layout(database)
             return True
 
     if not await _waiting(settings, attempt):
@@ -90,6 +97,23 @@ async def refuse_half_a_copy(database: CosmosDatabase) -> None:
     if await HalfCopy(database, EVENTS).is_marked():
         raise CannotStart(
             "the log in Cosmos DB is half a copy: copy-log has not ended. Run it again, and it goes on"
+        )
+
+
+async def refuse_a_former_layout(database: CosmosDatabase) -> None:
+    """See that positions lie where they are looked for: else everything would be published again.
+
+    Raises:
+        CannotStart: they were left by a state of this service before 2026-11-28.
+        StoreUnavailable: that cannot be told.
+    """
+    found = await Items(database, COORDINATION).query(
+        _FORMER_PLACE, "SELECT TOP 1 c.id FROM c WHERE c.kind = @kind", {"@kind": "position"}
+    )
+    if found:
+        raise CannotStart(
+            "positions beside the log in Cosmos DB lie as a former state of this service has left them: take"
+            " the log out with that state's copy-log, and copy it into another database with this one's"
         )
 
 
@@ -148,6 +172,6 @@ async def _open(
     for missing in await documents.missing(containers):
         # A container that somebody has deleted comes back with all its documents. The position goes
         # first: the other way round a crash in between would leave the container empty for ever.
-        await positions.forget(missing.name)
+        await positions.forget_all(missing.name)
     await documents.create(containers)
     return documents, positions

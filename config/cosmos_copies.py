@@ -5,54 +5,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from anyio.to_thread import run_sync
 
-from application.audit.anchoring import Anchoring
 from application.log_copy import CannotCopy
-from application.outbox import Outbox
-from application.policies import approval_timers, job_timers, runs, task_leases, wait_steps, workflow_timers
-from application.policies.approval_steps import ApprovalSteps
-from application.policies.backfills import Backfills
-from application.policies.child_workflows import ChildWorkflows
-from application.policies.http_steps import HttpSteps
-from application.policies.tasks import TaskSteps
-from config.cosmos import EVENTS, open_database, require_cosmos_log
-from config.cosmos_stores import COORDINATION, SETTERS
+from config.cosmos import COORDINATION, EVENTS, open_database, require_cosmos_log
+from config.cosmos_beside import BESIDE
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from infrastructure.cosmos.database import CosmosDatabase, Unusable
-from infrastructure.cosmos.held_log import Beside
 from infrastructure.cosmos.leases import CosmosLeases
 from infrastructure.cosmos.log_container import LogContainer
 from infrastructure.cosmos.log_reader import CosmosLogReader
 from infrastructure.cosmos.log_writer import CosmosLogWriter
 from infrastructure.cosmos.observing import unobserved
-from interfaces.scheduling import watch
-from interfaces.scheduling.timers import TimerLoop
-
-BESIDE = Beside(
-    followers=sorted(
-        [
-            *SETTERS,
-            *(each.name for each in (ApprovalSteps, ChildWorkflows, TaskSteps, Backfills, HttpSteps, Outbox)),
-            watch.NAME,
-        ]
-    ),
-    setters={
-        kind: keeper.name
-        for keeper, kinds in (
-            (workflow_timers.WorkflowTimers, workflow_timers.COMMANDS),
-            (wait_steps.WaitSteps, (wait_steps.TIMER_KIND,)),
-            (runs.Runs, runs.COMMANDS),
-            (task_leases.TaskLeaseTimers, task_leases.COMMANDS),
-            (job_timers.JobTimers, job_timers.COMMANDS),
-            (approval_timers.ApprovalTimers, approval_timers.COMMANDS),
-        )
-        for kind in kinds
-    },
-    caller=HttpSteps.name,
-    anchorer=Anchoring.name,
-    clocks=(TimerLoop.name,),
-)
-"""What a service keeps beside a log in Cosmos DB, and where."""
 
 
 @asynccontextmanager
@@ -86,11 +49,13 @@ async def write_cosmos_log(settings: Settings) -> AsyncIterator[CosmosLogWriter]
             database = await _opened(settings, stack)
             await CosmosLeases(database, COORDINATION).create()
             container = await run_sync(
-                LogContainer,
-                str(cosmos.endpoint),
-                cosmos.key.get_secret_value(),
-                cosmos.database_id,
-                EVENTS,
+                lambda: LogContainer(
+                    str(cosmos.endpoint),
+                    cosmos.key.get_secret_value(),
+                    cosmos.database_id,
+                    EVENTS,
+                    segment_bytes=cosmos.log_segment_bytes,
+                )
             )
         except Unusable as error:
             raise CannotCopy(f"{_place(settings)}: {first_line(error)}") from error

@@ -10,19 +10,22 @@ from anyio.to_thread import run_sync
 
 from application.audit.anchoring import Anchoring
 from application.event_store import EventStore
-from application.policies.approval_timers import ApprovalTimers
-from application.policies.http_steps import HttpSteps
-from application.policies.job_timers import JobTimers
-from application.policies.runs import Runs
-from application.policies.task_leases import TaskLeaseTimers
-from application.policies.wait_steps import WaitSteps
-from application.policies.workflow_timers import WorkflowTimers
 from config.audit_stores import AuditSources, AuditStores
-from config.cosmos import EVENTS, open_database, refuse_half_a_copy, require_cosmos_log
+from config.cosmos import (
+    COORDINATION,
+    EVENTS,
+    open_database,
+    refuse_a_former_layout,
+    refuse_half_a_copy,
+    require_cosmos_log,
+)
+from config.cosmos_beside import BESIDE
 from config.privacy import PersonalParts, open_personal
+from config.roles import POLICIES, PUBLISHER, TIMERS
 from config.sections import Settings
 from config.start import CannotStart, first_line
-from config.stores import Stores, open_log, store_over
+from config.stores import ShareStores, Stores, open_log, store_over
+from domain.share import Share, shares
 from infrastructure.cosmos import personal_keys, snapshots
 from infrastructure.cosmos.anchor_book import CosmosAnchorBook
 from infrastructure.cosmos.audit_index import CosmosAuditIndex
@@ -40,18 +43,11 @@ from infrastructure.cosmos.threaded import ThreadedContainer
 from infrastructure.cosmos.timers import CosmosTimers
 from infrastructure.cosmos.wakeups import CosmosWakeups
 from interfaces.ids import new_id
-from interfaces.scheduling.timers import TimerLoop
 from projections.ports import Checkpoints, MendableDocuments
 
-COORDINATION = "workflow_coordination"
 KEYS = "workflow_keys"
 SNAPSHOTS = "workflow_snapshots"
 """Containers."""
-
-SETTERS = [
-    each.name for each in (WorkflowTimers, WaitSteps, Runs, TaskLeaseTimers, JobTimers, ApprovalTimers)
-]
-"""Who sets timers: each has a partition of its own for them."""
 
 
 async def open_cosmos_stores(
@@ -74,6 +70,7 @@ async def open_cosmos_stores(
         personal = await open_personal(settings, stack, observe_cosmos=observe)
         log = await open_log(_log_settings(settings), personal)
         await refuse_half_a_copy(database)
+        await refuse_a_former_layout(database)
         recorder = cast(CosmosLogRecorder, log.recorder)
         recorder.tell(observe)
         kept = await _container(settings, SNAPSHOTS, snapshots.POLICY, stack, observe)
@@ -91,9 +88,8 @@ async def open_cosmos_stores(
         store,
         documents,
         document_positions,
-        CosmosPositions(database, COORDINATION),
-        CosmosTimers(database, COORDINATION, setters=SETTERS, clock=TimerLoop.name),
-        CosmosStepCalls(database, COORDINATION, HttpSteps.name),
+        CosmosPositions(database, COORDINATION, BESIDE.place),
+        [_share_stores(database, share) for share in shares(BESIDE.shares)],
         leases,
         leases,
         AuditStores(
@@ -161,6 +157,14 @@ async def open_cosmos_keys(
         raise CannotStart(f"the personal keys are of no use: {first_line(error)}") from error
 
 
+def _share_stores(database: CosmosDatabase, share: Share) -> ShareStores:
+    return ShareStores(
+        CosmosTimers(database, COORDINATION, setter=share.lease(POLICIES), clock=share.lease(TIMERS)),
+        CosmosStepCalls(database, COORDINATION, share.lease(PUBLISHER)),
+        share,
+    )
+
+
 def _audit_sources(database: CosmosDatabase) -> AuditSources:
     return AuditSources(CosmosStoredLog(database, EVENTS), CosmosAuditIndex(database, EVENTS))
 
@@ -172,6 +176,7 @@ def _log_settings(settings: Settings) -> dict[str, str]:
         cosmos.key.get_secret_value(),
         database=cosmos.database_id,
         container=EVENTS,
+        segment_bytes=cosmos.log_segment_bytes,
     )
 
 

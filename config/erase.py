@@ -57,11 +57,11 @@ async def erase(
             if again:
                 told = await erasing.erase_again()
             elif dry_run:
-                found = await erasing.would_erase(str(tenant).lower(), str(subject))
+                found = await erasing.would_erase(str(tenant), str(subject))
                 click.echo(_would(found))
                 return
             else:
-                told = await erasing.erase(str(tenant).lower(), str(subject), reason)
+                told = await erasing.erase(str(tenant), str(subject), reason)
         except StoreUnavailable as error:
             raise CannotStart(f"given up half-way, erase again: {first_line(error)}") from error
     for each in told:

@@ -5,63 +5,60 @@ import msgspec
 
 from application.circuit_breaker import Circuits
 from application.dispatcher import Dispatcher
-from application.joint_part import JointPart
+from application.event_store import EventStore
 from application.policies.http_steps import HttpSteps
 from application.ports import Clock
 from application.step_calls import Observe, StepCallMaker
 from config.sections import Settings
-from config.stores import Stores
+from config.stores import ShareStores
 from infrastructure.services.caller import HttpCaller
 from infrastructure.services.tokens import ServiceTokens
 from interfaces.scheduling.step_calls import StepCallLoop
-from projections.follower import Follower
 
 
 class HttpStepParts(msgspec.Struct, frozen=True):
-    """A handler that notes the calls, and the loop that makes them; one instance does both."""
+    """A handler that notes the calls of steps, and the loop that makes them, of one share."""
 
     handler: HttpSteps
     loop: StepCallLoop
-    circuits: Circuits
-
-    def under_one_lease(self, follower: Follower) -> JointPart:
-        """The part; ``follower`` feeds the handler."""
-        return JointPart(self.handler.name, [follower, self.loop])
 
 
-def build_http_steps(
-    settings: Settings,
-    stores: Stores,
-    *,
-    dispatch: Dispatcher,
-    clock: Clock,
-    observe: Observe,
-) -> HttpStepParts:
-    """Everything of them but the follower."""
-    services = settings.services
-    tokens = ServiceTokens(
-        settings.jwt.secret.get_secret_value(), issuer=settings.jwt.issuer, service=settings.service.name
-    )
-    caller = HttpCaller(services.urls, tokens, user_agent=settings.service.name)
-    circuits = Circuits(
-        services.urls,
-        failures=services.circuit_failures,
-        open_seconds=services.circuit_seconds,
-        now=anyio.current_time,
-    )
-    maker = StepCallMaker(
-        caller,
-        stores.event_store,
-        clock,
-        circuits,
-        timeout_seconds=services.timeout_seconds,
-        observe=observe,
-    )
-    loop = StepCallLoop(
-        stores.step_calls,
-        maker,
-        dispatch,
-        at_once=services.calls_at_once,
-        poll_seconds=settings.followers.poll_seconds,
-    )
-    return HttpStepParts(HttpSteps(stores.step_calls, on_change=loop.note_change), loop, circuits)
+class HttpStepBuilder:
+    """Everything of them that the shares of a process have together."""
+
+    def __init__(
+        self, settings: Settings, store: EventStore, *, dispatch: Dispatcher, clock: Clock, observe: Observe
+    ) -> None:
+        services = settings.services
+        tokens = ServiceTokens(
+            settings.jwt.secret.get_secret_value(), issuer=settings.jwt.issuer, service=settings.service.name
+        )
+        self.circuits = Circuits(
+            services.urls,
+            failures=services.circuit_failures,
+            open_seconds=services.circuit_seconds,
+            now=anyio.current_time,
+        )
+        self._maker = StepCallMaker(
+            HttpCaller(services.urls, tokens, user_agent=settings.service.name),
+            store,
+            clock,
+            self.circuits,
+            timeout_seconds=services.timeout_seconds,
+            observe=observe,
+        )
+        self._dispatch = dispatch
+        self._places = anyio.CapacityLimiter(services.calls_at_once)
+        self._poll_seconds = settings.followers.poll_seconds
+
+    def of(self, share: ShareStores) -> HttpStepParts:
+        """Those of a share. The loop is told of new calls; it looks for others all the less often, the more
+        shares there are to be asked for."""
+        loop = StepCallLoop(
+            share.step_calls,
+            self._maker,
+            self._dispatch,
+            places=self._places,
+            poll_seconds=self._poll_seconds * share.share.of,
+        )
+        return HttpStepParts(HttpSteps(share.step_calls, on_change=loop.note_change), loop)

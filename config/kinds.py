@@ -225,6 +225,12 @@ Port = Annotated[
 Count = Annotated[
     int, Field(strict=True, ge=1, le=65535), BeforeValidator(_scalar), Allowed("a whole number, 1 to 65535")
 ]
+SegmentBytes = Annotated[
+    int,
+    Field(strict=True, ge=10_000, le=16_000_000_000),
+    BeforeValidator(_scalar),
+    Allowed("a whole number of bytes, 10000 to 16000000000"),
+]
 PoolSize = Annotated[
     int, Field(strict=True, ge=4, le=200), BeforeValidator(_scalar), Allowed("a whole number, 4 to 200")
 ]

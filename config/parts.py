@@ -10,7 +10,7 @@ from application.audit.ports import Index
 from application.dispatcher import Dispatcher
 from application.jobs import Jobs
 from application.joint_part import JointPart
-from application.leadership import Leadership
+from application.leadership import Leadership, Part, PassingPart
 from application.outbox import Outbox
 from application.policies import approval_timers, job_timers, runs, task_leases, wait_steps, workflow_timers
 from application.policies.approval_steps import ApprovalSteps
@@ -24,12 +24,14 @@ from application.policies.task_leases import TaskLeaseTimers
 from application.policies.tasks import TaskSteps
 from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
-from application.ports import Clock, Publisher
+from application.ports import Clock, Publisher, Timers
 from application.shared_reads import SharedReads
 from application.timers import DueTimers
-from config.http_steps import HttpStepParts
+from config.http_steps import HttpStepBuilder
+from config.roles import POLICIES, PROJECTOR, PUBLISHER, TIMERS
 from config.sections import Settings
-from config.stores import Stores
+from config.stores import ShareStores, Stores
+from domain.share import Share
 from interfaces.rest.root import Check
 from interfaces.scheduling.cron import UnixCron
 from interfaces.scheduling.firing import CronFirings
@@ -39,10 +41,11 @@ from interfaces.scheduling.marks import Marks
 from interfaces.scheduling.step_calls import StepCallLoop
 from interfaces.scheduling.timers import TimerLoop
 from interfaces.scheduling.watch import CronOff, CronWatch
-from projections.follower import Follower, FollowerStatus, Handler
+from projections.follower import Follower, FollowerStatus, Handler, together
 from projections.ports import Checkpoints
 from projections.projection import Materializer, Projection
 from projections.remaking import Remaker
+from projections.share_of_log import ShareOfLog
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -51,25 +54,37 @@ class Parts(msgspec.Struct, frozen=True):
     ``clockwork`` gives commands by the clock; it is stopped first, so that what they cause still goes out.
     """
 
-    followers: Sequence[Follower]
-    callers: Sequence[StepCallLoop]
-    clockwork: Sequence[CronWatch | CronOff | TimerLoop]
+    shares: Sequence["PartsOfShare"]
+    indexing: Sequence[Follower]
+    cron: CronWatch | CronOff | None
     job_health: JobHealthLoop | None
     leadership_of_documents: Leadership
     leadership_of_reactions: Leadership
     leadership_of_clockwork: Leadership
 
     @property
+    def followers(self) -> Sequence[Follower]:
+        """Whoever reads the log, for one share of it or the whole."""
+        return [*(follower for each in self.shares for follower in each.followers), *self.indexing]
+
+    @property
     def leaderships(self) -> Sequence[Leadership]:
         """All of them."""
         return (self.leadership_of_documents, self.leadership_of_reactions, self.leadership_of_clockwork)
 
+    def follower(self, name: str, partition: str) -> Follower | None:
+        """Who follows a partition under a name, if that is among this process's roles."""
+        here = [*self.indexing]
+        for each in self.shares:
+            if each.share.has(partition):
+                here += each.followers
+        return next((follower for follower in here if follower.name == name), None)
+
     def statuses(self) -> list[FollowerStatus]:
         """How each follower fares, and the loops."""
-        timers = [part.status for part in self.clockwork if isinstance(part, TimerLoop)]
-        callers = [caller.status for caller in self.callers]
+        loops = [loop.status for each in self.shares for loop in each.loops]
         health = [] if self.job_health is None else [self.job_health.status]
-        return [*(follower.status for follower in self.followers), *callers, *timers, *health]
+        return together([*(follower.status for follower in self.followers), *loops, *health])
 
     def held(self) -> dict[str, bool]:
         """Each part, and whether this instance does it now."""
@@ -77,7 +92,7 @@ class Parts(msgspec.Struct, frozen=True):
 
     async def scheduler_check(self) -> Check:
         """How cron fares."""
-        cron = next((part for part in self.clockwork if isinstance(part, CronWatch | CronOff)), None)
+        cron = self.cron
         if cron is None:
             return Check("off", "scheduler is not a role of this process")
         if isinstance(cron, CronOff):
@@ -101,6 +116,22 @@ class Parts(msgspec.Struct, frozen=True):
             await leadership.finish()
 
 
+class PartsOfShare(msgspec.Struct, frozen=True):
+    """What is done for a share of the tenants; where that is the whole, each part has a lease of its own."""
+
+    share: Share
+    materializing: Sequence[Follower]
+    publishing: Sequence[Follower | JointPart]
+    deciding: Sequence[Follower]
+    timers: Sequence[TimerLoop]
+    followers: Sequence[Follower]
+    loops: Sequence[StepCallLoop | TimerLoop]
+
+    def leased(self, role: str, parts: Sequence[PassingPart]) -> Sequence[Part]:
+        """The parts as they are done under leases."""
+        return parts if self.share.is_whole or not parts else [JointPart(self.share.lease(role), parts)]
+
+
 def build_parts(
     settings: Settings,
     stores: Stores,
@@ -109,7 +140,7 @@ def build_parts(
     *,
     dispatch: Dispatcher,
     publisher: Publisher,
-    http_steps: HttpStepParts,
+    http_steps: HttpStepBuilder,
     jobs: Jobs,
     schedules: dict[str, UnixCron],
     clock: Clock,
@@ -122,78 +153,120 @@ def build_parts(
     Without a key to sign with there is no ``anchoring``.
     """
     roles = settings.service.roles
-
-    def follower(handler: Handler, positions: Checkpoints) -> Follower:
-        return Follower(
-            handler,
-            log,
-            positions,
-            now=clock.now,
-            poll_seconds=settings.followers.poll_seconds,
-            batch_size=settings.followers.batch_size,
-        )
-
-    materializing: list[Follower] = []
-    following: list[Follower] = []
-    reacting: list[Follower | JointPart | Anchoring] = []
-    callers: list[StepCallLoop] = []
-    clockwork: list[CronWatch | CronOff | TimerLoop] = []
+    builder = _ShareBuilder(settings, stores, log, projections, dispatch, publisher, http_steps, clock)
+    shares = [builder.build(each) for each in stores.shares]
+    indexing: list[Follower] = []
+    alone: list[Part] = []
+    cron: CronWatch | CronOff | None = None
     job_health: JobHealthLoop | None = None
-    if "projector" in roles:
-        for projection in projections:
-            materializer = Materializer(
-                projection,
-                stores.documents,
-                Remaker(projection, stores.documents, stores.event_store.load_left),
-            )
-            materializing.append(follower(materializer, stores.document_positions))
-        if (made_index := stores.audit.made_index) is not None:
-            indexing = _indexing(settings, stores, made_index, clock)
-            following.append(indexing)
-            reacting.append(indexing)
-    if "publisher" in roles:
-        outbox = follower(Outbox(publisher, dispatch), stores.log_positions)
-        noting = follower(http_steps.handler, stores.log_positions)
-        following += [outbox, noting]
-        reacting += [outbox, http_steps.under_one_lease(noting)]
-        callers.append(http_steps.loop)
-        if anchoring is not None:
-            reacting.append(anchoring)
+    if "projector" in roles and (made_index := stores.audit.made_index) is not None:
+        indexing.append(_indexing(settings, stores, made_index, clock))
+        alone += indexing
+    if "publisher" in roles and anchoring is not None:
+        alone.append(anchoring)
     if "scheduler" in roles:
-        carrying_out: list[Handler] = [
-            WorkflowTimers(stores.timers),
-            WaitSteps(stores.timers, dispatch),
-            Reaction(ApprovalSteps(), dispatch),
-            Reaction(ChildWorkflows(), dispatch),
-            Runs(dispatch, stores.timers),
-            Reaction(TaskSteps(), dispatch),
-            TaskLeaseTimers(stores.timers),
-            JobTimers(stores.timers),
-            Reaction(Backfills(), dispatch),
-            ApprovalTimers(stores.timers, look_again_seconds=settings.approvals.look_again_seconds),
-        ]
-        carriers = [follower(handler, stores.log_positions) for handler in carrying_out]
-        following += carriers
-        reacting += carriers
-        clockwork = [
-            _cron(settings, stores, dispatch, jobs, schedules, clock, count_heartbeat),
-            _timers(settings, stores, dispatch, clock),
-        ]
+        cron = _cron(settings, stores, dispatch, jobs, schedules, clock, count_heartbeat)
         job_health = JobHealthLoop(
             stores.event_store,
             list(jobs.by_name),
             Marks(stores.log_positions, schedules).peek,
             batch_size=settings.followers.batch_size,
         )
+    documents = [part for each in shares for part in each.leased(PROJECTOR, each.materializing)]
+    reactions = [
+        part
+        for each in shares
+        for part in (*each.leased(PUBLISHER, each.publishing), *each.leased(POLICIES, each.deciding))
+    ]
+    clockwork = [part for each in shares for part in each.leased(TIMERS, each.timers)]
     return Parts(
-        [*materializing, *following],
-        callers,
-        clockwork,
+        shares,
+        indexing,
+        cron,
         job_health,
-        Leadership(stores.document_leases, holder, materializing),
-        Leadership(stores.leases, holder, reacting),
-        Leadership(stores.leases, holder, clockwork),
+        Leadership(stores.document_leases, holder, documents),
+        Leadership(stores.leases, holder, [*alone, *reactions]),
+        Leadership(stores.leases, holder, clockwork if cron is None else [cron, *clockwork]),
     )
+
+
+class _ShareBuilder:
+    """Builds what is done for a share: each has handlers of its own, which remember things."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        log: SharedReads,
+        projections: Sequence[Projection],
+        dispatch: Dispatcher,
+        publisher: Publisher,
+        http_steps: HttpStepBuilder,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._log = log
+        self._projections = projections
+        self._dispatch = dispatch
+        self._publisher = publisher
+        self._http_steps = http_steps
+        self._clock = clock
+
+    def build(self, stores: ShareStores) -> PartsOfShare:
+        """The parts of this process's roles for a share."""
+        roles = self._settings.service.roles
+        materializing: list[Follower] = []
+        publishing: list[Follower | JointPart] = []
+        deciding: list[Follower] = []
+        timers: list[TimerLoop] = []
+        following: list[Follower] = []
+        loops: list[StepCallLoop | TimerLoop] = []
+        if "projector" in roles:
+            materializing += [self._materializer(each, stores.share) for each in self._projections]
+        if "publisher" in roles:
+            http_steps = self._http_steps.of(stores)
+            outbox = self._follower(Outbox(self._publisher, self._dispatch), stores.share)
+            noting = self._follower(http_steps.handler, stores.share)
+            publishing += [outbox, JointPart(http_steps.handler.name, [noting, http_steps.loop])]
+            following += [outbox, noting]
+            loops.append(http_steps.loop)
+        if "scheduler" in roles:
+            deciding += [self._follower(each, stores.share) for each in self._policies(stores.timers)]
+            timers.append(_timers(self._settings, stores.timers, self._dispatch, self._clock))
+            loops += timers
+        followers = [*materializing, *following, *deciding]
+        return PartsOfShare(stores.share, materializing, publishing, deciding, timers, followers, loops)
+
+    def _policies(self, timers: Timers) -> Sequence[Handler]:
+        return [
+            WorkflowTimers(timers),
+            WaitSteps(timers, self._dispatch),
+            Reaction(ApprovalSteps(), self._dispatch),
+            Reaction(ChildWorkflows(), self._dispatch),
+            Runs(self._dispatch, timers),
+            Reaction(TaskSteps(), self._dispatch),
+            TaskLeaseTimers(timers),
+            JobTimers(timers),
+            Reaction(Backfills(), self._dispatch),
+            ApprovalTimers(timers, look_again_seconds=self._settings.approvals.look_again_seconds),
+        ]
+
+    def _materializer(self, projection: Projection, share: Share) -> Follower:
+        documents = self._stores.documents
+        remaker = Remaker(projection, documents, self._stores.event_store.load_left)
+        handler = Materializer(projection, documents, remaker, is_alone=share.is_whole)
+        return self._follower(handler, share, self._stores.document_positions)
+
+    def _follower(self, handler: Handler, share: Share, positions: Checkpoints | None = None) -> Follower:
+        return Follower(
+            handler,
+            self._log if share.is_whole else ShareOfLog(self._log, share),
+            positions or self._stores.log_positions,
+            now=self._clock.now,
+            poll_seconds=self._settings.followers.poll_seconds,
+            batch_size=self._settings.followers.batch_size,
+        )
 
 
 def _indexing(settings: Settings, stores: Stores, index: Index, clock: Clock) -> Follower:
@@ -229,7 +302,7 @@ def _cron(
     return CronWatch(jobs, watched, firings.fire, firings.miss, marks, clock, heartbeat)
 
 
-def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clock) -> TimerLoop:
+def _timers(settings: Settings, timers: Timers, dispatch: Dispatcher, clock: Clock) -> TimerLoop:
     commands = {
         **workflow_timers.COMMANDS,
         **runs.COMMANDS,
@@ -238,5 +311,5 @@ def _timers(settings: Settings, stores: Stores, dispatch: Dispatcher, clock: Clo
         **job_timers.COMMANDS,
         wait_steps.TIMER_KIND: wait_steps.wait_is_over,
     }
-    due = DueTimers(stores.timers, clock, dispatch, commands)
+    due = DueTimers(timers, clock, dispatch, commands)
     return TimerLoop(due.fire, poll_seconds=settings.followers.poll_seconds)

@@ -11,7 +11,7 @@ from config.audit_stores import AuditStores
 from config.postgres import require_postgres
 from config.privacy import PersonalParts, open_personal
 from config.sections import Settings
-from config.stores import COMMANDS_AT_ONCE, Stores, open_log, store_over
+from config.stores import COMMANDS_AT_ONCE, ShareStores, Stores, open_log, store_over
 from infrastructure.memory.leases import LocalLeases
 from infrastructure.postgres.anchor_book import PostgresAnchorBook
 from infrastructure.postgres.audit_index import PostgresAuditIndex
@@ -66,8 +66,7 @@ async def open_postgres_stores(
         documents,
         document_positions,
         PostgresCheckpoints(database),
-        PostgresTimers(database),
-        PostgresStepCalls(database),
+        [ShareStores(PostgresTimers(database), PostgresStepCalls(database))],
         leases,
         leases if settings.cosmos_db.endpoint else LocalLeases(),
         await open_postgres_audit(url, stack),

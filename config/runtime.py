@@ -13,6 +13,7 @@ import uvicorn
 
 from config.announcement import announce
 from config.container import Container, build
+from config.garbage_collection import leave_alone_what_is_here_to_stay
 from config.sections import Settings
 from config.start import CannotStart
 from interfaces.rest.http_protocol import BoundedHttpProtocol
@@ -54,6 +55,7 @@ async def run(container: Container, listener: socket.socket) -> None:
     server = _Server(config, container)
     async with working(container) as stop, anyio.create_task_group() as tasks:
         announce(container, listener)
+        leave_alone_what_is_here_to_stay()
         tasks.start_soon(_watch_signals, server, stop)
         await server.serve([listener])
         tasks.cancel_scope.cancel()

@@ -34,6 +34,7 @@ from config.kinds import (
     Roles,
     Seconds,
     SecretText,
+    SegmentBytes,
     ServiceUrl,
     StoreUrl,
     Text,
@@ -141,6 +142,7 @@ class CosmosDb(Section):
     endpoint: OptionalHttpUrl
     key: SecretText
     database_id: Name
+    log_segment_bytes: SegmentBytes
     containers: Containers
 
 

@@ -10,7 +10,7 @@ from config.audit_stores import AuditSources, AuditStores
 from config.privacy import PersonalParts, open_personal
 from config.sections import Settings
 from config.start import CannotStart
-from config.stores import Stores, open_log, store_over
+from config.stores import ShareStores, Stores, open_log, store_over
 from domain.errors import StoreUnavailable
 from infrastructure.memory.leases import LocalLeases
 from infrastructure.sqlite.anchor_book import SqliteAnchorBook
@@ -56,8 +56,7 @@ async def open_sqlite_stores(
         documents,
         document_positions,
         positions,
-        timers,
-        step_calls,
+        [ShareStores(timers, step_calls)],
         leases,
         leases,
         audit,

@@ -24,6 +24,7 @@ from config.privacy import PersonalParts, open_personal
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
+from domain.share import WHOLE, Share
 from infrastructure.cosmos.observing import Observe, unobserved
 from infrastructure.sqlite.build_notes import SqliteBuildNotes
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
@@ -47,8 +48,8 @@ class Stores(msgspec.Struct, frozen=True):
     documents: MendableDocuments
     document_positions: Checkpoints
     log_positions: Checkpoints
-    timers: Timers
-    step_calls: StepCalls
+    shares: "Sequence[ShareStores]"
+    """Of the log; where it has one order for all, the whole."""
     leases: Leases
     """For what all instances on the log share."""
     document_leases: Leases
@@ -58,6 +59,14 @@ class Stores(msgspec.Struct, frozen=True):
     wakeups: "Wakeups | None" = None
     build_notes: SqliteBuildNotes | None = None
     """What is being rebuilt, where documents are in SQLite."""
+
+
+class ShareStores(msgspec.Struct, frozen=True):
+    """What lies beside a share of the log."""
+
+    timers: Timers
+    step_calls: StepCalls
+    share: Share = WHOLE
 
 
 class Wakeups(Protocol):

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import click
 
+from interfaces.tenant_option import tenant_option
+
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 CarryOut = Callable[[Callable[[], None]], None]
 
@@ -42,7 +44,7 @@ def archive_commands(
     @config_option
     @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder for the files.")
     @click.option("--older-than", default="90d", show_default=True, help="By the last event of a thing.")
-    @click.option("--tenant", help="Of that tenant alone.")
+    @tenant_option("Of that tenant alone.")
     @click.option("--reason", help="Why; it is noted with what is left in the log.")
     @click.option("--dry-run", is_flag=True, help="Tell how much it would be, and change nothing.")
     @click.option(
@@ -64,8 +66,8 @@ def archive_commands(
         """Move finished things out of the log, to files that `audit verify --export` verifies.
 
         Workflows with all that belongs to them, approvals, tasks and backfills. Their hashes stay, and so do
-        their documents. On PostgreSQL services may go on meanwhile; on SQLite stop the service first. What
-        was killed is finished by the next one with the same --out.
+        their documents. On PostgreSQL and in Cosmos DB services may go on meanwhile; on SQLite stop
+        the service first. What was killed is finished by the next one with the same --out.
         """
         carry_out(
             lambda: actions.archive(

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import click
 
+from interfaces.tenant_option import tenant_option
+
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 CarryOut = Callable[..., None]
 
@@ -89,7 +91,7 @@ def audit_commands(actions: AuditActions, config_option: Option, carry_out: Carr
 
     @audit.command()
     @config_option
-    @click.option("--tenant", required=True, help="Whose events.")
+    @tenant_option("Whose events.", required=True)
     @click.option("--out", type=file, help="Where to; else to the standard output.")
     @click.option("--type", "type_", help="Events of that type; of the others, the hashes alone.")
     @click.option("--aggregate-id", help="Likewise, of that workflow, approval, …")
@@ -107,7 +109,7 @@ def audit_commands(actions: AuditActions, config_option: Option, carry_out: Carr
 
     @audit.command()
     @config_option
-    @click.option("--tenant", help="Of that tenant; else of all.")
+    @tenant_option("Of that tenant; else of all.")
     @json_option
     def head(config: Path | None, tenant: str | None, as_json: bool) -> None:
         """Print where the tenants' chains end."""

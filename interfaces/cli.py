@@ -9,6 +9,7 @@ import click
 
 from interfaces.archive_cli import ArchiveActions, archive_commands
 from interfaces.audit_cli import AuditActions, audit_commands
+from interfaces.tenant_option import tenant_option
 
 
 class Actions(Protocol):
@@ -148,7 +149,7 @@ def command_line(actions: Actions, version: str) -> click.Group:
         _carry_out(lambda: actions.rebuild(config, projections, verify=verify))
 
     @main.command()
-    @click.option("--tenant", help="Whose data it is in.")
+    @tenant_option("Whose data it is in.")
     @click.option("--subject", help="Who is to be erased: a person's id, a customer's, opportunity:ID.")
     @click.option("--reason", help="Why, for the record; nothing personal.")
     @click.option("--dry-run", is_flag=True, help="Tell what it would be, and change nothing.")

@@ -29,7 +29,7 @@ _REST_SECONDS = 0.003
 that follows it, costs as much for one event as for ten."""
 
 _SAVE_SECONDS = 1.0
-"""How often a position is saved that need not be saved after each batch."""
+"""How often a position is saved up to which something was handled, where it need not be after each batch."""
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +57,8 @@ class Handler(Protocol):
 class FollowerStatus(msgspec.Struct, frozen=True):
     """How a follower fares; on ``standby`` another instance follows the log in its place.
 
+    It is ``starting`` until it has been at the log's end once.
+
     ``lag_seconds`` is the age of the oldest event it has seen and not handled.
     """
 
@@ -66,6 +68,28 @@ class FollowerStatus(msgspec.Struct, frozen=True):
     handled: int
     failures: int
     error: str | None
+
+
+_WORST_FIRST: Sequence[State] = ("failing", "starting", "running", "standby", "stopped")
+
+
+def together(statuses: Sequence[FollowerStatus]) -> list[FollowerStatus]:
+    """One status a name: how the worst of its shares fares that are followed here, if any is."""
+    by_name: dict[str, list[FollowerStatus]] = {}
+    for status in statuses:
+        by_name.setdefault(status.name, []).append(status)
+    return [_together(name, shares) for name, shares in by_name.items()]
+
+
+def _together(name: str, shares: Sequence[FollowerStatus]) -> FollowerStatus:
+    return FollowerStatus(
+        name,
+        min((each.state for each in shares), key=_WORST_FIRST.index),
+        max(each.lag_seconds for each in shares),
+        sum(each.handled for each in shares),
+        sum(each.failures for each in shares),
+        next((each.error for each in shares if each.error is not None), None),
+    )
 
 
 class Follower:
@@ -98,9 +122,11 @@ class Follower:
         self._failures = 0
         self._failing_since: float | None = None
         self._positions: dict[str, str | None] = {}
-        self._moved = anyio.Event()
+        self._moved: anyio.Event | None = None
         self._unsaved: set[str] = set()
+        self._handled_unsaved: set[str] = set()
         self._saved_at = 0.0
+        self._all_saved_at = 0.0
 
     @property
     def name(self) -> str:
@@ -138,33 +164,34 @@ class Follower:
         self._positions.clear()
         partitions = await self._log.partitions()
         saved = await self._checkpoints.load_all(self.name, partitions, lease)
-        for partition, position in saved.items():
-            if position is not None and not await self._log.knows(partition, position):
-                log.warning("follower_starts_over", follower=self.name, why="its position is not of this log")
-                await self._handler.start_over()
-                await self._checkpoints.forget(self.name)
-                self._positions.clear()
-                return
-            self._positions[partition] = position
+        begun = {partition: position for partition, position in saved.items() if position is not None}
+        if await self._log.unknown(begun):
+            log.warning("follower_starts_over", follower=self.name, why="its position is not of this log")
+            await self._handler.start_over()
+            await self._checkpoints.forget(self.name, partitions)
+            return
+        self._positions.update(saved)
         self._taken_over_under = lease
 
     async def run(self, lease: Lease) -> None:
-        """Follow the log until :meth:`stop`, finishing the batch in hand.
+        """Follow the log until :meth:`stop` or :meth:`leave`, finishing the batch in hand.
 
         Raises:
             LeaseLost: another instance follows it now.
         """
+        self._patience.begin()
         self._state = "starting"
         if self._taken_over_under is not lease:
             self._positions.clear()
         self._taken_over_under = None
         self._unsaved.clear()
+        self._handled_unsaved.clear()
         self._troubles.clear()
         self._waiting_since.clear()
         try:
             await self._follow(lease)
         finally:
-            self._state = "stopped" if self._patience.is_stopped else "standby"
+            self._state = "stopped" if self._patience.is_over else "standby"
             self._error = None
             self._failing_since = None
             self._waiting_since.clear()
@@ -175,6 +202,8 @@ class Follower:
 
     async def has_moved(self) -> None:
         """Return when it has come further than it has now."""
+        if self._moved is None:
+            self._moved = anyio.Event()
         await self._moved.wait()
 
     def stop(self) -> None:
@@ -182,9 +211,19 @@ class Follower:
         self._patience.stop()
         self._alarm.wake()
 
+    def leave(self) -> None:
+        """The same, until it is run again."""
+        self._patience.pause()
+        self._alarm.wake()
+
     async def _follow(self, lease: Lease) -> None:
+        """Look at the log when something is appended that it wants, and now and then.
+
+        What wakes it during a round lets it look again, for the round may have missed it.
+        """
         with suppress(Stopped):
             while not self._patience.is_stopped:
+                self._alarm.reset()
                 most = await self._patience.until_done(
                     lambda: self._get_on(lease),
                     may_pass=lambda error, _: not isinstance(error, LeaseLost),
@@ -192,11 +231,19 @@ class Follower:
                 )
                 if most < self._batch_size:
                     await anyio.sleep(_REST_SECONDS)
-                if not most:
                     await self._alarm.wait(self._troubles.seconds(self._poll_seconds))
         with suppress(Failure):
+            await self._pass_over(lease)
             await self.save_positions(lease)
-        self._alarm.close()
+        if self._patience.is_over:
+            self._alarm.close()
+
+    async def _pass_over(self, lease: Lease) -> None:
+        """Come past a batch in which nothing is wanted, so that who is at rest does not seem to lag."""
+        for partition, position in list(self._positions.items()):
+            batch = await self._log.read(partition, position, self._batch_size)
+            if batch is not None and not any(self._handler.wants(each.event) for each in batch.events):
+                await self._handle(partition, batch, lease)
 
     async def catch_up(self, lease: Lease) -> None:
         """Handle what the log holds now, in every partition, round by round.
@@ -237,7 +284,8 @@ class Follower:
         if not failed and self._troubles.error is None:
             self._error = None
             self._failing_since = None
-            self._state = "running"
+            if self._state != "starting" or most < self._batch_size:
+                self._state = "running"
         return most
 
     async def _take_turn(self, partition: str, lease: Lease) -> int:
@@ -247,8 +295,7 @@ class Follower:
         batch = await self._log.read(partition, self._positions[partition], self._batch_size)
         if batch is not None:
             await self._handle(partition, batch, lease)
-        if self._unsaved and anyio.current_time() - self._saved_at > _SAVE_SECONDS:
-            await self.save_positions(lease)
+        await self._save_what_is_due(lease)
         return 0 if batch is None else len(batch.events)
 
     async def _handle(self, partition: str, batch: Batch, lease: Lease) -> None:
@@ -264,18 +311,35 @@ class Follower:
             self._unsaved.discard(partition)
         else:
             self._unsaved.add(partition)
+            if wanted:
+                self._handled_unsaved.add(partition)
         self._positions[partition] = batch.position
-        self._moved.set()
-        self._moved = anyio.Event()
+        if self._moved is not None:
+            self._moved.set()
+            self._moved = None
         self._handled += len(batch.events)
 
     async def save_positions(self, lease: Lease) -> None:
         """Save what has not been saved; it would be read again after a start."""
-        for partition in sorted(self._unsaved):
-            position = self._positions[partition]
-            if position is not None:
-                await self._checkpoints.save(self.name, partition, position, lease)
-        self._unsaved.clear()
+        await self._save(self._unsaved, lease)
+        self._all_saved_at = anyio.current_time()
+
+    async def _save_what_is_due(self, lease: Lease) -> None:
+        if not self._unsaved:
+            return
+        now = anyio.current_time()
+        if now - self._all_saved_at > self._checkpoints.passed_seconds:
+            await self.save_positions(lease)
+        elif self._handled_unsaved and now - self._saved_at > _SAVE_SECONDS:
+            await self._save(self._handled_unsaved, lease)
+
+    async def _save(self, partitions: Collection[str], lease: Lease) -> None:
+        positions = {partition: self._positions[partition] for partition in sorted(partitions)}
+        moved = {partition: position for partition, position in positions.items() if position is not None}
+        if moved:
+            await self._checkpoints.save_all(self.name, moved, lease)
+        self._unsaved -= positions.keys()
+        self._handled_unsaved -= positions.keys()
         self._saved_at = anyio.current_time()
 
     def _note_failure(self, error: Exception) -> None:

@@ -40,15 +40,31 @@ class Patience:
         self._what = what
         self._longest_wait_seconds = longest_wait_seconds
         self._stopping = anyio.Event()
+        self._is_over = False
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was told to stop."""
+        """Whether it was told to stop, for good or until it begins again."""
         return self._stopping.is_set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was told to stop for good."""
+        return self._is_over
 
     def stop(self) -> None:
         """End every wait; nothing is tried again."""
+        self._is_over = True
         self._stopping.set()
+
+    def pause(self) -> None:
+        """The same until :meth:`begin`."""
+        self._stopping.set()
+
+    def begin(self) -> None:
+        """Go on after a pause."""
+        if not self._is_over and self._stopping.is_set():
+            self._stopping = anyio.Event()
 
     async def until_done(
         self,

@@ -1,6 +1,6 @@
 """What projections and followers need of the world, as protocols."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -134,6 +134,11 @@ class Checkpoints(Protocol):
     Where several processes share them, who holds a lease that has passed on can save nothing any more.
     """
 
+    @property
+    def passed_seconds(self) -> float:
+        """How often a position is saved up to which nothing was handled: what that costs decides."""
+        ...
+
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
         """The position after the last event handled; none before the first.
 
@@ -155,8 +160,16 @@ class Checkpoints(Protocol):
         """
         ...
 
-    async def forget(self, follower: str) -> None:
-        """Begin again from the first event."""
+    async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
+        """The same of many partitions at once, of which some may be saved and others not where it fails.
+
+        Raises:
+            LeaseLost: the lease has passed on.
+        """
+        ...
+
+    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
+        """Begin again from the first event of some partitions."""
         ...
 
 
@@ -176,6 +189,10 @@ class Batch(Protocol):
 
 class Alarm(Protocol):
     """Wakes a follower."""
+
+    def reset(self) -> None:
+        """Count what woke it as heard, if whoever looks at the log now is sure to find it."""
+        ...
 
     async def wait(self, seconds: float) -> None:
         """Return when there may be something new, or after ``seconds``."""
@@ -201,8 +218,9 @@ class Log(Protocol):
         """The next events after a position, or nothing."""
         ...
 
-    async def knows(self, partition: str, position: str) -> bool:
-        """Whether a position is one of this log, and not of another or of a later state of it."""
+    async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
+        """Of the position in each of some partitions, where it is none of this log, but of another or of a
+        later state of it."""
         ...
 
     async def count_after(self, partition: str, after: str | None) -> int:

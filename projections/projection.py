@@ -78,19 +78,31 @@ def follow(
     return changed
 
 
+def wants(projection: Projection, event: Event) -> bool:
+    """Whether a projection reads such an event, or it tells of an erasure."""
+    return isinstance(event, ErasureCarriedOut) or bool(projection.reads(event))
+
+
 class Materializer:
     """A follower's handler: keeps one projection's container up to date.
 
     A document carries the version of its stream. What is not newer is skipped, so that a batch handled
     twice, or by two processes, never takes a document back in time. One that cannot be made stays as it is,
     and the log says so; the others go on. After an erasure its documents are made again by ``remaker``.
+    ``is_alone`` if nobody else makes documents of that container.
     """
 
     may_repeat_unnoticed = True
 
     def __init__(
-        self, projection: Projection, documents: Documents, remaker: "Remaker | None" = None
+        self,
+        projection: Projection,
+        documents: Documents,
+        remaker: "Remaker | None" = None,
+        *,
+        is_alone: bool = True,
     ) -> None:
+        self._is_alone = is_alone
         self._remaker = remaker
         self.name = projection.container.name
         self._projection = projection
@@ -99,11 +111,12 @@ class Materializer:
 
     def wants(self, event: Event) -> bool:
         """Whether the projection reads such an event, or it tells of an erasure."""
-        return isinstance(event, ErasureCarriedOut) or bool(self._projection.reads(event))
+        return wants(self._projection, event)
 
     async def start_over(self) -> None:
-        """Throw the documents away."""
-        await self._documents.clear(self._projection.container)
+        """Throw the documents away; where others make some of them, a rebuild is to do that."""
+        if self._is_alone:
+            await self._documents.clear(self._projection.container)
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         """Bring the container up to the batch's last event."""

@@ -33,12 +33,16 @@ class Troubles:
     @property
     def waiting(self) -> AbstractSet[str]:
         """Those that are not to be tried yet."""
+        if not self._by_partition:
+            return frozenset()
         now = anyio.current_time()
         return {partition for partition, each in self._by_partition.items() if each.again_at > now}
 
     def seconds(self, most: float) -> float:
         """After how long one is to be tried again; ``most`` if none is before."""
-        next_at = min((each.again_at for each in self._by_partition.values()), default=float("inf"))
+        if not self._by_partition:
+            return most
+        next_at = min(each.again_at for each in self._by_partition.values())
         return max(0.0, min(most, next_at - anyio.current_time()))
 
     def note(self, partition: str, error: Exception) -> None:

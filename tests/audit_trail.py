@@ -33,8 +33,8 @@ from domain.lease import Lease
 from infrastructure.anchor_file import NdjsonAnchorFile
 from infrastructure.cosmos.anchor_book import CosmosAnchorBook
 from infrastructure.cosmos.audit_index import CosmosAuditIndex
-from infrastructure.cosmos.event_store import cosmos_log_settings
 from infrastructure.cosmos.leases import CosmosLeases
+from infrastructure.cosmos.log_container import SEGMENT_BYTES
 from infrastructure.cosmos.stored_log import CosmosStoredLog
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.signatures import Ed25519Signer, new_key
@@ -43,6 +43,7 @@ from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
 from interfaces.rest.audit import shown_event
 from projections.follower import Follower
+from tests.application.logs import cosmos_settings
 from tests.builders import LEASE, NOW, OTHER_TENANT, TENANT, USER, SettableClock
 from tests.cosmos import Account
 from tests.harness import settings_in
@@ -260,7 +261,8 @@ async def audited_log(
     postgres_url: str | None = None,
     signer: Ed25519Signer | None = None,
     sealing: Sealing | None = None,
-    cosmos: Account | None = None,
+    cosmos: Account | Place | None = None,
+    segment_bytes: int = SEGMENT_BYTES,
 ) -> AsyncIterator[AuditedLog]:
     """One in SQLite below a folder, in PostgreSQL or in Cosmos DB; in clear without ``sealing``."""
     settings = settings_in(folder, EVENT_STORE_URL=postgres_url or "")
@@ -270,9 +272,9 @@ async def audited_log(
             log = EventLog(postgres_log_settings(postgres_url, connections=5), sealing)
             stores = await open_postgres_audit(postgres_url, stack)
         elif cosmos:
-            place = await stack.enter_async_context(place_in(cosmos))
+            place = cosmos if isinstance(cosmos, Place) else await stack.enter_async_context(place_in(cosmos))
             log = EventLog(
-                cosmos_log_settings(cosmos.endpoint, cosmos.key, database=place.name, container=EVENTS),
+                cosmos_settings(place.account, place.name, segment_bytes=segment_bytes),
                 sealing,
             )
             stores = await _cosmos_stores(place, stack)

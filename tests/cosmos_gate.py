@@ -35,6 +35,8 @@ class Refusal(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     is_of_an_operation: bool = False
     """Of the first in a batch: then the others failed with it, and the request as such did not."""
+    is_done: bool = False
+    """The server has done what it was asked, and its answer is lost: this one comes instead."""
 
     def answer(self, operations: int) -> web.Response:
         """As the service puts it, to a batch of so many operations or to a request of another kind."""
@@ -68,6 +70,8 @@ class Gate:
         if refusal is None and is_for_items:
             refusal = self.refuses(request.headers)
         if refusal is not None:
+            if refusal.is_done:
+                await self._hand_on(request)
             answer = refusal.answer(len(await request.json()) if refusal.is_of_an_operation else 0)
         else:
             answer = await self._hand_on(request)

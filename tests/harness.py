@@ -55,16 +55,18 @@ class Service:
 
     async def caught_up(self) -> None:
         """Wait until every follower has handled what the log holds now."""
-        store = self.container.stores.event_store
+        store, parts = self.container.stores.event_store, self.container.parts
+        names = {follower.name for follower in parts.followers}
         heads = {partition: await store.head(partition) for partition in await store.partitions()}
-        for follower in self.container.parts.followers:
+        for follower in parts.followers:
             follower.look_again()
 
         async def reached() -> bool:
             for partition, head in heads.items():
                 behind_head = await store.count_after(partition, head)
-                for follower in self.container.parts.followers:
-                    position = follower.positions.get(partition)
+                for name in names:
+                    follower = parts.follower(name, partition)
+                    position = None if follower is None else follower.positions.get(partition)
                     if await store.count_after(partition, position) > behind_head:
                         return False
             return True

@@ -31,13 +31,13 @@ def fresh_database(server: str) -> Iterator[str]:
 def end_connections(url: str) -> int:
     """End every connection to a database from the server's side; how many there were."""
     with _administrator(url) as (connection, name):
-        statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-        ended = len(connection.execute(statement, (name,)).fetchall())
+        statement = "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        ended = [row[0] for row in connection.execute(statement, (name,))]
         deadline = time.monotonic() + 10
-        while connection.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", (name,)).fetchone():
+        while connection.execute("SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", (ended,)).fetchone():
             assert time.monotonic() < deadline, "connections did not end"
             time.sleep(0.01)
-        return ended
+        return len(ended)
 
 
 @contextmanager

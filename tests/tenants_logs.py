@@ -7,11 +7,11 @@ from eventsourcing.persistence import StoredEvent
 
 from application.event_log import position_of
 from application.log_copy import FollowerPosition
-from config.cosmos_copies import BESIDE
+from config.cosmos_beside import BESIDE
 from tests.moved_logs import TIMERS, file_of, held, opened, run, with_what_waits
 
 TENANTS = ("a", "b", "c")
-KINDS = sorted(BESIDE.setters)
+KINDS = sorted(BESIDE.kinds)
 DUE = [msgspec.structs.replace(timer, kind=KINDS[n % len(KINDS)]) for n, timer in enumerate(TIMERS)]
 MARK = FollowerPosition("scheduler", "nightly", "2026-03-01T00:00:00.000Z 0 2 * * * Europe/Berlin")
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from application.event_log import Fill
 from config.settings import DEFAULT_FILE
 from interfaces.rest.metrics import Metrics
 from tests.builders import NOW
@@ -90,13 +91,14 @@ def test_every_route_exists(runbook: str, route: str) -> None:
 @pytest.mark.parametrize(
     ("runbook", "metric"),
     named(
-        r"\b(\w+_total|follower_(?:lag|failing|handled|failures)\w*|lease_held|audit_anchor_\w+|cosmos_request_\w+)\b"
+        r"\b(\w+_total|follower_(?:lag|failing|handled|failures)\w*|lease_held|event_log_\w+|audit_anchor_\w+|cosmos_request_\w+)\b"
     ),
 )
 def test_every_metric_exists(runbook: str, metric: str) -> None:
     metrics = Metrics()
     metrics.watch_followers(list)
     metrics.watch_leases(dict)
+    metrics.watch_partitions(lambda: Fill(1, 1, 2))
     metrics.watch_anchoring(Anchored(0, NOW))
     names = {family.name for family in text_string_to_metric_families(metrics.exposition().decode())}
     assert metric.removesuffix("_total") in names
@@ -112,7 +114,7 @@ def test_every_variable_is_a_setting(runbook: str, variable: str) -> None:
 @pytest.mark.parametrize(
     ("runbook", "event"),
     named(
-        r"\b(follower_starts_over|broker_[a-z]+|lease[s]?_(?:taken|lost|away)|firing_[a-z_]+|wakeups_[a-z]+|store_unavailable"
+        r"\b(follower_starts_over|broker_[a-z]+|lease[s]?_(?:taken|lost|away)|partition_fills|firing_[a-z_]+|wakeups_[a-z]+|store_unavailable"
         r"|message_parked)\b"
     ),
 )

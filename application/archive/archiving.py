@@ -27,10 +27,6 @@ from domain.values import timestamp
 MOST_IN_A_FILE = 50_000
 """Events; a family is not split. Those of one file are in memory while they give way, some 100 MB."""
 
-_AT_ONCE = 500
-"""Events that give way in one transaction, or a family if that has more; PostgreSQL lets nobody append for so
-long."""
-
 Lines = Callable[[str, Collection[int]], AsyncIterator[bytes]]
 """An export of a tenant's events at some positions."""
 
@@ -142,7 +138,7 @@ class Archiving:
         restored = 0
         partition = self._log.partition_of(archive_file.tenant_of(file))
         things = _by_stream(archive_file.entries_in(file))
-        for some in _lots([[thing] for thing in things.values()]):
+        for some in _lots([[thing] for thing in things.values()], self._archive.at_once):
             entries = [entry for family in some for thing in family for entry in thing]
             here = await self._log.at(partition, [entry.id for entry in entries])
             places = [(entry, await self._place(entry, here.get(entry.id))) for entry in entries]
@@ -194,7 +190,9 @@ class Archiving:
         things = _by_stream(archive_file.entries_in(pending))
         families = together([thing[0] for thing in things.values()])
         done = 0
-        for some in _lots([[things[stream] for stream in family] for family in families]):
+        for some in _lots(
+            [[things[stream] for stream in family] for family in families], self._archive.at_once
+        ):
             if await self._give_way([thing for family in some for thing in family], archive, moved):
                 done += sum(map(len, some))
                 continue
@@ -238,13 +236,15 @@ def _by_stream(entries: Iterator[Entry]) -> dict[str, list[Entry]]:
     return found
 
 
-def _lots(families: Sequence[Sequence[Sequence[Entry]]]) -> Iterator[Sequence[Sequence[Sequence[Entry]]]]:
+def _lots(
+    families: Sequence[Sequence[Sequence[Entry]]], at_once: int
+) -> Iterator[Sequence[Sequence[Sequence[Entry]]]]:
     """Families for a transaction each."""
     some: list[Sequence[Sequence[Entry]]] = []
     events = 0
     for family in families:
-        size = sum(map(len, family))
-        if some and events + size > _AT_ONCE:
+        size = sum(map(len, family)) + len(family)
+        if some and events + size > at_once:
             yield some
             some, events = [], 0
         some.append(family)

@@ -21,13 +21,19 @@ class ArchiveLog(Protocol):
     All raise StoreUnavailable when the store is away.
     """
 
+    at_once: int
+    """How many give way in one transaction, or a family if that is more: events, and the things' ends."""
+
     async def handled_until(self, partition: str) -> tuple[int, str] | None:
         """The id up to which every follower beside the log has come in a partition, and the name of the last
         of them; none where nobody has followed it."""
         ...
 
     async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:
-        """Put states in place of others, all in one transaction that no append comes between.
+        """Put states in place of others, all or none, and so that no append comes between.
+
+        A store whose transaction does not take them all (Cosmos DB) does it step by step, and the same call
+        goes on after a crash; whoever would append to one of the streams meanwhile is told to wait.
 
         Nothing is done where one of the states is not what it was, or one of the streams goes on after the
         version that it is to end with.

@@ -4,7 +4,7 @@ It reads events as they are stored. Under load it looks a few times a second and
 those who append pay as little for it as can be: a look costs as much as many events.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -71,9 +71,9 @@ class LogAsStored:
         position = position_of(newest.id, newest.stream, newest.version)
         return Batch([_as_recorded(partition, noted(entry)) for entry in entries], position)
 
-    async def knows(self, partition: str, position: str) -> bool:
-        """Whether a position is one of this log."""
-        return await self._store.knows(partition, position)
+    async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
+        """The partitions whose position is none of this log."""
+        return await self._store.unknown(positions)
 
     async def count_after(self, partition: str, after: str | None) -> int:
         """About how many events follow a position."""
@@ -116,6 +116,8 @@ class Indexing:
 class IndexPosition:
     """How far the index has come is kept within it."""
 
+    passed_seconds = 1.0
+
     def __init__(self, index: IndexReader) -> None:
         self._index = index
 
@@ -132,7 +134,10 @@ class IndexPosition:
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """It was saved with what was added."""
 
-    async def forget(self, follower: str) -> None:
+    async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
+        """They were saved with what was added."""
+
+    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
         """It was forgotten with what was added: see :meth:`Indexing.start_over`."""
 
 
@@ -151,6 +156,9 @@ class _Unhurried:
         if not self._now.is_set() and seconds > LOOK_EVERY_SECONDS:
             await self._appends.wait(seconds - LOOK_EVERY_SECONDS)
         self._now = anyio.Event()
+
+    def reset(self) -> None:
+        """Nothing: who rests looks and finds nothing, so what came before the look is still to be heard."""
 
     def wake(self) -> None:
         """End a wait now, and let nobody rest."""

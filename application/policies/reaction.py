@@ -47,7 +47,7 @@ class Reaction:
     keep the rest back; what breaks again and again fails the step that it is about, or is as good as refused.
     """
 
-    may_repeat_unnoticed = False
+    may_repeat_unnoticed = True
 
     def __init__(self, policy: Policy, dispatch: Dispatcher) -> None:
         self.name = policy.name

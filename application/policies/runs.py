@@ -52,7 +52,7 @@ class Runs:
     """A follower's handler. What it does is derived from the events, and nothing where it is done already."""
 
     name = "runs"
-    may_repeat_unnoticed = False
+    may_repeat_unnoticed = True
 
     def __init__(self, dispatch: Dispatcher, timers: Timers) -> None:
         self._dispatch = dispatch

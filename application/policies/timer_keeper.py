@@ -15,7 +15,7 @@ class TimerKeeper(ABC):
     """A follower's handler: keeps a timer for whatever is to happen unless something else does first."""
 
     name: str
-    may_repeat_unnoticed = False
+    may_repeat_unnoticed = True
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers

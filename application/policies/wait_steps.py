@@ -24,7 +24,7 @@ class WaitSteps:
     """A follower's handler: keeps a timer for each step that waits."""
 
     name = "wait-steps"
-    may_repeat_unnoticed = False
+    may_repeat_unnoticed = True
 
     def __init__(self, timers: Timers, dispatch: Dispatcher) -> None:
         self._timers = timers

@@ -1,16 +1,15 @@
 """The audit index of a log in Cosmos DB: the log's own container, complete with each append."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from application.audit.chain import Head
+from application.audit.chain import Head, tenant_of
 from application.audit.ports import Indexed, Wanted, microseconds
 from domain.event import event_id
 from infrastructure.audit_sql import CLOCKS_DIFFER_BY_MICROSECONDS
 from infrastructure.cosmos.database import CosmosDatabase
-from infrastructure.cosmos.items import Item, Items
-from infrastructure.cosmos.log_documents import ORDER_ID, End, end_of, indexed
-from infrastructure.cosmos.stored_log import CosmosStoredLog
+from infrastructure.cosmos.log_documents import indexed, is_event
+from infrastructure.cosmos.log_items import LogItems
 
 _ROW = (
     "c.position, c.stream, c.version, c.topic, c.aggregateId, c.actor, c.correlationId, c.causationId,"
@@ -25,37 +24,43 @@ _SEALED = (
 
 
 class CosmosAuditIndex:
-    """Asked by tenant: nobody else's events are in the partition."""
+    """Asked by tenant: nobody else's events are in the partitions."""
 
     def __init__(self, database: CosmosDatabase, container: str) -> None:
         self._database = database
-        self._items = Items(database, container)
-        self._log = CosmosStoredLog(database, container)
+        self._items = LogItems(database, container)
 
     async def reached(self, partition: str) -> str | None:
         """The end of the tenant's order."""
-        place = (await self._end(partition)).place
+        place = (await self._items.end(partition)).place
         return None if place is None else place.position
 
     async def page(
         self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
     ) -> Sequence[Indexed]:
         """Up to ``limit`` events whose position is beyond one, in the tenant's order or against it."""
-        condition, values = _where(wanted, beyond)
-        order = f"ORDER BY c.position{' DESC' if newest_first else ''}"
-        return await self._rows(wanted.tenant, f"WHERE {condition} {order}", values, limit)
+        after, until = _between(wanted, beyond)
+        found = await self._items.select(
+            wanted.tenant,
+            _ROW,
+            after=after,
+            until=until,
+            limit=limit,
+            where=_where(wanted),
+            newest_first=newest_first,
+        )
+        return [indexed(item) for item in found]
 
     async def count(self, wanted: Wanted) -> int:
         """How many there are."""
         if wanted.is_all:
             return (await self.head(wanted.tenant)).number
-        condition, values = _where(wanted, 0)
-        statement = f"SELECT VALUE COUNT(1) FROM c WHERE {condition}"
-        return sum(await self._items.query(wanted.tenant, statement, values))
+        after, until = _between(wanted, 0)
+        return await self._items.count(wanted.tenant, after=after, until=until, where=_where(wanted))
 
     async def head(self, tenant: str) -> Head:
         """The end of a tenant's chain; its beginning where it has no event."""
-        return (await self._end(tenant)).head
+        return (await self._items.end(tenant)).head
 
     async def heads(self) -> Sequence[Head]:
         """The heads of all tenants that have an event, in the order of the tenants: a read of each."""
@@ -64,60 +69,52 @@ class CosmosAuditIndex:
         async def read(tenant: str) -> None:
             found.append(await self.head(tenant))
 
-        await self._database.for_each(await self._log.partitions(), read)
+        await self._database.for_each(await self._items.tenants(), read)
         return sorted((head for head in found if head.number), key=lambda head: head.tenant)
 
     async def at(self, tenant: str, position: int) -> Indexed | None:
         """What is kept of the tenant's event at a position."""
-        return await self._one(tenant, "WHERE c.position = @position", position)
+        found = await self._items.select(tenant, _ROW, after=position - 1, until=position, limit=1)
+        return indexed(found[0]) if found else None
 
     async def find(self, stream: str, version: int) -> Indexed | None:
         """What is kept of the event at a version of a stream."""
         if stream.count("/") < 2:
             return None
-        item = await self._items.read(stream.partition("/")[0], str(event_id(stream, version)))
-        return None if item is None else indexed(item)
+        item = await self._items.find(tenant_of(stream), str(event_id(stream, version)))
+        return None if item is None or not is_event(item) else indexed(item)
 
     async def preceding(self, tenant: str, position: int) -> Indexed | None:
         """What is kept of the tenant's last event before a position."""
-        return await self._one(tenant, "WHERE c.position < @position ORDER BY c.position DESC", position)
+        found = await self._items.select(tenant, _ROW, until=position - 1, limit=1, newest_first=True)
+        return indexed(found[0]) if found else None
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Indexed]:
         """The tenant's next events, in its order."""
-        matching = "WHERE c.position > @after ORDER BY c.position"
-        return await self._rows(partition, matching, {"@after": after}, limit)
+        return [indexed(item) for item in await self._items.select(partition, _ROW, after=after, limit=limit)]
 
     async def sealed_streams(self, tenant: str, key_id: str, after: str, limit: int) -> Sequence[str]:
         """Up to ``limit`` streams with values sealed under a tenant's key, in the order of their names."""
+        found: set[str] = set()
+        for partition in await self._items.segments_of(tenant):
+            found.update(await self._sealed_in(partition, key_id, after, limit))
+        return sorted(found)[:limit]
+
+    async def _sealed_in(self, partition: str, key_id: str, after: str, limit: int) -> Sequence[str]:
         found: dict[str, None] = {}
         while len(found) < limit:
-            rows = await self._items.query(
-                tenant, _SEALED.format(limit), {"@key": key_id, "@after": next(reversed(found), after)}
-            )
+            given = {"@key": key_id, "@after": next(reversed(found), after)}
+            rows = await self._items.items.query(partition, _SEALED.format(limit), given)
             found.update(dict.fromkeys(rows))
             if len(rows) < limit:
                 break
         return list(found)[:limit]
 
-    async def _end(self, tenant: str) -> End:
-        return end_of(tenant, await self._items.read(tenant, ORDER_ID))
 
-    async def _one(self, tenant: str, matching: str, position: int) -> Indexed | None:
-        found = await self._rows(tenant, matching, {"@position": position}, 1)
-        return found[0] if found else None
-
-    async def _rows(
-        self, tenant: str, matching: str, values: Mapping[str, object], limit: int
-    ) -> Sequence[Indexed]:
-        statement = f"SELECT TOP {limit} {_ROW} FROM c {matching}"
-        found: list[Item] = await self._items.query(tenant, statement, values)
-        return [indexed(item) for item in found]
-
-
-def _where(wanted: Wanted, beyond: int) -> tuple[str, dict[str, Any]]:
+def _where(wanted: Wanted) -> tuple[str, dict[str, Any]]:
     """The condition, with its values. By ``latestAt`` there is an index, and it is never before ``at``."""
-    conditions = ["c.position > @beyond"]
-    values: dict[str, Any] = {"@beyond": max(beyond, wanted.after_position)}
+    conditions: list[str] = []
+    values: dict[str, Any] = {}
     for field, given in (
         ("topic", wanted.topic),
         ("aggregateId", wanted.aggregate_id),
@@ -127,14 +124,17 @@ def _where(wanted: Wanted, beyond: int) -> tuple[str, dict[str, Any]]:
         if given is not None:
             conditions.append(f"c.{field} = @{field}")
             values[f"@{field}"] = given
-    if wanted.before_position is not None:
-        conditions.append("c.position < @until")
-        values["@until"] = wanted.before_position
     if wanted.after is not None:
-        conditions.append('c.latestAt > @after AND c["at"] > @after')
-        values["@after"] = microseconds(wanted.after)
+        conditions.append('c.latestAt > @later AND c["at"] > @later')
+        values["@later"] = microseconds(wanted.after)
     if wanted.before is not None:
-        conditions.append('c.latestAt < @later AND c["at"] < @before')
+        conditions.append('c.latestAt < @latest AND c["at"] < @before')
         values["@before"] = microseconds(wanted.before)
-        values["@later"] = values["@before"] + CLOCKS_DIFFER_BY_MICROSECONDS
+        values["@latest"] = values["@before"] + CLOCKS_DIFFER_BY_MICROSECONDS
     return " AND ".join(conditions), values
+
+
+def _between(wanted: Wanted, beyond: int) -> tuple[int, int | None]:
+    """After which number, and up to which."""
+    until = None if wanted.before_position is None else wanted.before_position - 1
+    return max(beyond, wanted.after_position), until

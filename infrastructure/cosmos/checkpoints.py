@@ -6,10 +6,15 @@ from domain.errors import LeaseLost, StoreUnavailable
 from domain.lease import Lease
 from domain.values import SYSTEM_TENANT, derived_id
 from infrastructure.cosmos.containers import CosmosContainers, indexing_policy
+from infrastructure.cosmos.coordination import PASSED_SECONDS
 from infrastructure.cosmos.database import CosmosDatabase
-from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
+from infrastructure.cosmos.items import PARTITION_KEY, Item, Items, Operation
+
+_AMONG = "SELECT * FROM c WHERE c.id IN ({})"
 
 _MOST_RACES = 20
+_AT_ONCE = 90
+"""Of the hundred operations that a batch takes."""
 
 
 class CosmosCheckpoints:
@@ -18,6 +23,8 @@ class CosmosCheckpoints:
     The leases lie in another store. So an item keeps the highest fence under which it was read or written,
     and what comes under a lower one is refused.
     """
+
+    passed_seconds = PASSED_SECONDS
 
     def __init__(self, database: CosmosDatabase, container: str) -> None:
         self._database = database
@@ -39,32 +46,25 @@ class CosmosCheckpoints:
         Raises:
             LeaseLost: a later holder has been here.
         """
-        position: str | None = None
-
-        def claimed(there: Item | None) -> Item | None:
-            nonlocal position
-            position = there["position"] if there else None
-            if lease.fence is None or (there and there.get("fence", 0) == lease.fence):
-                return None
-            return _item(follower, partition, position, lease)
-
-        await self._change(_id(follower, partition), lease, claimed)
-        return position
+        return (await self.load_all(follower, [partition], lease))[partition]
 
     async def load_all(
         self, follower: str, partitions: Sequence[str], lease: Lease
     ) -> Mapping[str, str | None]:
-        """The position in each of some partitions, side by side: each item is to keep the fence.
+        """The position in each of some partitions: each item is to keep the fence.
 
         Raises:
             LeaseLost: a later holder has been here.
         """
         found: dict[str, str | None] = {}
 
-        async def load(partition: str) -> None:
-            found[partition] = await self.load(follower, partition, lease)
+        def claimed(partition: str, there: Item | None) -> Item | None:
+            found[partition] = there["position"] if there else None
+            if lease.fence is None or (there and there.get("fence", 0) == lease.fence):
+                return None
+            return _item(follower, partition, found[partition], lease)
 
-        await self._database.for_each(partitions, load)
+        await self._change_all(follower, partitions, lease, claimed)
         return found
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
@@ -73,28 +73,68 @@ class CosmosCheckpoints:
         Raises:
             LeaseLost: the lease has passed on; nothing was saved.
         """
-        await self._change(
-            _id(follower, partition), lease, lambda _: _item(follower, partition, position, lease)
-        )
+        await self.save_all(follower, {partition: position}, lease)
 
-    async def forget(self, follower: str) -> None:
-        """Begin again from the first event."""
+    async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
+        """Remember the position in each of some partitions, as many at once as a batch takes.
+
+        Raises:
+            LeaseLost: the lease has passed on.
+        """
+
+        def saved(partition: str, there: Item | None) -> Item:
+            return _item(follower, partition, positions[partition], lease)
+
+        await self._change_all(follower, list(positions), lease, saved)
+
+    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
+        """Begin again from the first event of some partitions."""
+        for partition in partitions:
+            await self._items.delete(SYSTEM_TENANT, _id(follower, partition))
+
+    async def forget_all(self, follower: str) -> None:
+        """Begin again from the first event, whatever partitions there have been."""
         ids = await self._items.query(
             SYSTEM_TENANT, 'SELECT VALUE c.id FROM c WHERE c["follower"] = @follower', {"@follower": follower}
         )
         for id in ids:
             await self._items.delete(SYSTEM_TENANT, id)
 
-    async def _change(self, id: str, lease: Lease, changed: Callable[[Item | None], Item | None]) -> None:
-        """Put what ``changed`` makes of the item that is there in its place; nothing, if that is none."""
-        for _ in range(_MOST_RACES):
-            there = await self._items.read(SYSTEM_TENANT, id)
-            if lease.fence is not None and there and there.get("fence", 0) > lease.fence:
-                raise LeaseLost(f"another instance has the lease for {lease.name} now")
-            new = changed(there)
-            if new is None or await self._items.put_in_place_of(there, new):
-                return
-        raise StoreUnavailable(f"the position {id} is too busy: {_MOST_RACES} writes lost the race")
+    async def _change_all(
+        self,
+        follower: str,
+        partitions: Sequence[str],
+        lease: Lease,
+        changed: Callable[[str, Item | None], Item | None],
+    ) -> None:
+        """Put what ``changed`` makes of the items that are there in their place, in batches of one question
+        and one write; nothing of those of which that is none."""
+        for begin in range(0, len(partitions), _AT_ONCE):
+            part = partitions[begin : begin + _AT_ONCE]
+            for _ in range(_MOST_RACES):
+                there = await self._there(follower, part, lease)
+                new = {partition: changed(partition, there.get(partition)) for partition in part}
+                operations = [
+                    _in_place_of(there.get(partition), item) for partition, item in new.items() if item
+                ]
+                if not operations or await self._items.batch(SYSTEM_TENANT, operations) is None:
+                    break
+            else:
+                raise StoreUnavailable(
+                    f"positions of {follower} are too busy: {_MOST_RACES} writes lost the race"
+                )
+
+    async def _there(self, follower: str, partitions: Sequence[str], lease: Lease) -> dict[str, Item]:
+        ids = [_id(follower, partition) for partition in partitions]
+        if len(ids) == 1:
+            read = await self._items.read(SYSTEM_TENANT, ids[0])
+            found = [] if read is None else [read]
+        else:
+            given = {f"@id{number}": id for number, id in enumerate(ids)}
+            found = await self._items.query(SYSTEM_TENANT, _AMONG.format(", ".join(given)), given)
+        if lease.fence is not None and any(item.get("fence", 0) > lease.fence for item in found):
+            raise LeaseLost(f"another instance has the lease for {lease.name} now")
+        return {item["partition"]: item for item in found}
 
 
 def _item(follower: str, partition: str, position: str | None, lease: Lease) -> Item:
@@ -106,6 +146,12 @@ def _item(follower: str, partition: str, position: str | None, lease: Lease) -> 
         "position": position,
         "fence": lease.fence or 0,
     }
+
+
+def _in_place_of(there: Item | None, item: Item) -> Operation:
+    if there is None:
+        return ("create", (item,), {})
+    return ("replace", (item["id"], item), {"if_match_etag": there["_etag"]})
 
 
 def _id(follower: str, partition: str) -> str:

@@ -17,6 +17,10 @@ MOST_OPERATIONS = 99
 
 MOST_BYTES = 1_900_000
 
+PASSED_SECONDS = 10.0
+"""How often positions are saved up to which a follower has only passed by: else each event of a tenant would
+be twenty of them, some 10 RU each."""
+
 _IDS_A_QUERY = 500
 _MOST_TRIES = 5
 

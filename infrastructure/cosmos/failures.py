@@ -10,8 +10,9 @@ from tenacity import RetryCallState, wait_exponential_jitter
 
 from domain.errors import StoreUnavailable
 
-CONTAINER_IS_MISSING = 1003
-"""The sub-status of a 404 that is about the container, and not about an item in it."""
+_NOT_OF_AN_ITEM = {1002, 1003}
+"""Sub-statuses of a 404: what this client has written or seen cannot be read where it asks, and the container
+is missing."""
 
 _RETRY_WITH = 449
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, _RETRY_WITH, HTTPStatus.SERVICE_UNAVAILABLE}
@@ -25,9 +26,14 @@ _AWAY = _PASSING | {
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
-"""A 404 comes here only where it is not about an item: the container or the database is gone."""
+"""A 404 comes here only where it is not about an item: see :func:`tells_absence`."""
 
 _without_advice = wait_exponential_jitter(multiplier=0.2, max=2, jitter=0.2)
+
+
+def tells_absence(error: CosmosHttpResponseError) -> bool:
+    """Whether a 404 says that there is no such item. What is taken for absent may be written anew."""
+    return error.sub_status not in _NOT_OF_AN_ITEM
 
 
 def may_pass(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from azure.cosmos.exceptions import (
 )
 
 from infrastructure.cosmos.database import CosmosDatabase
-from infrastructure.cosmos.failures import CONTAINER_IS_MISSING
+from infrastructure.cosmos.failures import tells_absence
 
 PARTITION_KEY = "tenantId"
 
@@ -26,6 +26,13 @@ AS_MANY_AS_GO = -1
 
 Operation = tuple[str, tuple[Any, ...], dict[str, Any]]
 """One of a batch, as the SDK takes it."""
+
+
+def as_sent(operations: Sequence[Operation]) -> list[Operation]:
+    """The operations for one try: the SDK takes the etags out of what it is given, so that a second try would
+    come without, and overwrite what somebody else has written."""
+    return [(name, given, dict(conditions)) for name, given, conditions in operations]
+
 
 _NOT_IN_IDS = frozenset("/\\?#")
 _NOT_AS_EXPECTED = (404, 409, 412)
@@ -55,7 +62,7 @@ class Items:
             try:
                 return dict(await self._container.read_item(id, partition_key=tenant))
             except CosmosResourceNotFoundError as error:
-                _raise_if_container_is_missing(error)
+                _raise_if_about_no_item(error)
                 return None
 
         return await self._database.call(self._name, "read", read)
@@ -87,7 +94,7 @@ class Items:
             except CosmosAccessConditionFailedError:
                 return False
             except CosmosResourceNotFoundError as error:
-                _raise_if_container_is_missing(error)
+                _raise_if_about_no_item(error)
                 return False
             return True
 
@@ -104,7 +111,7 @@ class Items:
             try:
                 await self._container.delete_item(id, partition_key=tenant)
             except CosmosResourceNotFoundError as error:
-                _raise_if_container_is_missing(error)
+                _raise_if_about_no_item(error)
 
         await self._database.call(self._name, "delete", delete)
 
@@ -122,7 +129,7 @@ class Items:
             except CosmosAccessConditionFailedError:
                 return False
             except CosmosResourceNotFoundError as error:
-                _raise_if_container_is_missing(error)
+                _raise_if_about_no_item(error)
                 return False
             return True
 
@@ -137,7 +144,7 @@ class Items:
 
         async def batch() -> int | None:
             try:
-                await self._container.execute_item_batch(list(operations), partition_key=tenant)
+                await self._container.execute_item_batch(as_sent(operations), partition_key=tenant)
             except CosmosBatchOperationError as error:
                 if error.status_code not in _NOT_AS_EXPECTED:
                     raise
@@ -161,6 +168,6 @@ class Items:
         return await self._database.call(self._name, operation, query)
 
 
-def _raise_if_container_is_missing(error: CosmosResourceNotFoundError) -> None:
-    if error.sub_status == CONTAINER_IS_MISSING:
+def _raise_if_about_no_item(error: CosmosResourceNotFoundError) -> None:
+    if not tells_absence(error):
         raise error

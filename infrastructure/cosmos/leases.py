@@ -1,22 +1,28 @@
-"""Leases in Cosmos DB, by nobody's clock: a rival watches a lease for its whole time before it takes over.
+"""Leases in Cosmos DB, by nobody's clock: a rival watches a holder for a lease's whole time.
 
-Cosmos DB keeps time in seconds only, and instances' clocks may differ. So no time is stored. Each time a
-holder asks anew its document gets another etag; who sees the same etag for as long as a lease lasts, by its
-own monotonic clock, knows that the holder did not ask. Clocks need to run equally fast, and not to agree.
+Cosmos DB keeps time in seconds only, and instances' clocks may differ. So no time is stored. A holder has a
+session (``sessions.py``) whose document gets another etag each time that it asks anew; who sees the same etag
+for as long as a lease lasts, by its own monotonic clock, ends the session and takes over what it held. Clocks
+need to run equally fast, and not to agree.
 
-Each lease has a logical partition of its own, and in it a document whose id is the fence. What is done under
-the lease is a batch there that begins with that document. It is replaced and not only read: whoever takes
-over deletes it, and two writes of one document cannot both go through, whatever a batch's isolation is.
+Each lease has a logical partition of its own: there a document tells the session that holds it, and another
+has the fence for its id. What is done under the lease is a batch there that begins with that document. It is
+replaced and not only read: whoever takes over deletes it, and two writes of one document cannot both go
+through, whatever a batch's isolation is.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+
+import anyio
 
 from domain.errors import LeaseLost
 from domain.lease import Lease
+from infrastructure.cosmos.balance import Standing, to_give_up, to_take
 from infrastructure.cosmos.containers import CosmosContainers, indexing_policy
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Items, Operation
+from infrastructure.cosmos.sessions import Session, Sessions
 
 LEASE_SECONDS = 6.0
 
@@ -38,7 +44,11 @@ class CosmosLeases:
         self._containers = CosmosContainers(database)
         self._name = container
         self._items = Items(database, container)
-        self._seen: dict[str, tuple[str, float]] = {}
+        self._all = Sessions(self._items)
+        self._ours: dict[str, Session] = {}
+        self._standings: Mapping[str, Standing] = {}
+        self._turn = anyio.Lock()
+        self._looked = 0
 
     async def create(self) -> None:
         """Make the container if it is missing.
@@ -50,49 +60,78 @@ class CosmosLeases:
 
     async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
         """Those that ``holder`` has from now on, with their fences."""
-        held: dict[str, int | None] = {}
+        async with self._turn:
+            session = await self._renewed(holder, names)
+            standings = await self._all.look(self.seconds)
+            await self._look_at_one(session)
+            elsewhere = {name for id, each in standings.items() if id != session.id for name in each.holds}
+            free = {name for name in names if name not in session.fences and name not in elsewhere}
+            while True:
+                self._standings = {**standings, session.id: session.standing}
+                tried = to_take(session.id, self._standings, free)
+                if not tried:
+                    return {name: session.fences[name] for name in names if name in session.fences}
+                await self._database.for_each(tried, lambda name: self._take(name, session))
+                free -= set(tried)
 
-        async def hold(name: str) -> None:
-            fence = await self._hold(name, holder)
-            if fence is not None:
-                held[name] = fence
-
-        await self._database.for_each(names, hold)
-        return held
+    def surplus(self, holder: str) -> Collection[str]:
+        """What others are to have of what ``holder`` has, as it was seen when it last asked."""
+        session = self._ours.get(holder)
+        if session is None or session.id not in self._standings:
+            return ()
+        return to_give_up(session.id, {**self._standings, session.id: session.standing})
 
     async def release(self, names: Sequence[str], holder: str) -> None:
         """Let the others have them at once."""
+        session = self._ours.get(holder)
+        if session is None:
+            return
 
         async def release(name: str) -> None:
             there = await self._items.read(name, LEASE_ID)
-            if there is not None and there["holder"] == holder:
+            if there is not None and there["holder"] == session.id:
                 await self._items.replace(_lease(name, None, there["fence"]), there["_etag"])
+            session.fences.pop(name, None)
+            session.asked_at.pop(name, None)
 
-        await self._database.for_each(names, release)
+        async with self._turn:
+            await self._database.for_each(names, release)
+            if not session.fences and self._ours.pop(holder, None) is not None:
+                await self._all.end(session)
 
-    async def _hold(self, name: str, holder: str) -> int | None:
-        """Its fence. A write that was refused may be our own, whose answer was lost: so it looks again."""
-        for _ in range(_MOST_TRIES):
-            asked_at = time.monotonic()
+    async def _renewed(self, holder: str, names: Collection[str]) -> Session:
+        """Our session; another one, which holds nothing, where somebody has ended it."""
+        session = self._ours.setdefault(holder, Session(holder))
+        session.ask(names, self.seconds)
+        while not await self._all.renew(session):
+            session = self._ours[holder] = Session(holder)
+            session.ask(names, self.seconds)
+        return session
+
+    async def _look_at_one(self, session: Session) -> None:
+        """A container may have been restored, or lost: what we hold is looked at in turn."""
+        if session.fences:
+            self._looked += 1
+            name = sorted(session.fences)[self._looked % len(session.fences)]
             there = await self._items.read(name, LEASE_ID)
-            if there is not None and there["holder"] == holder:
-                fence = int(there["fence"])
-                if await self._items.replace(_lease(name, holder, fence), there["_etag"]):
-                    return fence
-            elif there is None or there["holder"] is None or self._has_run_out(name, there, asked_at):
-                taken = _fence_after(there)
-                if await self._items.batch(name, _taking_over(name, holder, there, taken)) is None:
-                    return taken
-            else:
-                return None
-        return None
+            if there is None or (there["holder"], there["fence"]) != (session.id, session.fences[name]):
+                del session.fences[name]
 
-    def _has_run_out(self, name: str, there: Item, asked_at: float) -> bool:
-        etag, since = self._seen.get(name, ("", 0.0))
-        if etag != there["_etag"]:
-            self._seen[name] = (there["_etag"], time.monotonic())
-            return False
-        return asked_at - since > self.seconds
+    async def _take(self, name: str, session: Session) -> None:
+        """Take a lease if it is free. A write that was refused may be our own, whose answer was lost: so it
+        looks again."""
+        for _ in range(_MOST_TRIES):
+            there = await self._items.read(name, LEASE_ID)
+            if there is not None and there["holder"] == session.id:
+                session.fences[name] = int(there["fence"])
+                return
+            holder = None if there is None else there["holder"]
+            if holder is not None and not await self._all.has_ended(holder, self.seconds):
+                return
+            taken = _fence_after(there)
+            if await self._items.batch(name, _taking_over(name, session.id, there, taken)) is None:
+                session.fences[name] = taken
+                return
 
 
 async def require(lease: Lease, items: Items) -> None:

@@ -1,10 +1,11 @@
-"""What the log's container holds: events, and in each tenant's partition the end of its order.
+"""What the log's container holds of events: each has a document of its own.
 
-An event's id is derived from its stream and version, so that a version is there once. The document that ends
-the order is replaced under its etag by every append: it gives the numbers, and the hash chain goes on from
-it at no further cost. So an event carries at once what the audit trail asks for.
+Its id is derived from stream and version, so that a version is there once. The document that ends the order
+(``ends.py``) gives the numbers, and the hash chain goes on from it at no further cost. So an event carries at
+once what the audit trail asks for.
 """
 
+import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any
@@ -12,17 +13,14 @@ from typing import Any
 import msgspec
 from eventsourcing.persistence import Notification, StoredEvent
 
-from application.audit.chain import Head, beginning_of
 from application.audit.ports import Indexed
 from application.audit.rows import noted, rows_after
-from application.event_log import Append, Place
+from application.event_log import Append
 from application.log_copy import Entry
 from domain.event import event_id
 from domain.values import derived_id
+from infrastructure.cosmos.ends import End, order_of
 from infrastructure.cosmos.items import PARTITION_KEY, Item
-
-ORDER_ID = "order"
-"""The document that ends a tenant's order."""
 
 TENANTS = "tenants"
 """The partition in which each tenant is noted before its first event."""
@@ -33,33 +31,10 @@ INDEXED_LISTS = ("keys",)
 
 STREAM_ORDER = ("stream", "version")
 
+_STATES = ("state", "bytes")
 
-class End(msgspec.Struct, frozen=True):
-    """The end of a tenant's order, as it was read: the last event's place, the chain, and the etag."""
-
-    head: Head
-    stream: str = ""
-    version: int = 0
-    etag: str | None = None
-
-    @property
-    def place(self) -> Place | None:
-        """The last event's place; none where there is none."""
-        return Place(self.head.position, self.stream, self.version) if self.head.position else None
-
-
-def end_of(tenant: str, item: Item | None) -> End:
-    """The end as a document tells it; the beginning where there is none."""
-    if item is None:
-        return End(beginning_of(tenant))
-    head = Head(
-        tenant=tenant,
-        number=item["number"],
-        position=item["position_"],
-        chain=b64decode(item["chain"]),
-        latest_at=item["latestAt_"],
-    )
-    return End(head, item["stream_"], item["version_"], item["_etag"])
+_BYTES_OF_THE_SYSTEM = 250
+"""What Cosmos DB adds to an item: ``_rid``, ``_self``, ``_etag``, ``_attachments`` and ``_ts``."""
 
 
 def following(end: End, events: Append) -> tuple[Item, Sequence[Item]]:
@@ -77,7 +52,7 @@ def following(end: End, events: Append) -> tuple[Item, Sequence[Item]]:
         items.append(
             {
                 "id": str(event_id(entry.stream, entry.version)),
-                PARTITION_KEY: tenant,
+                PARTITION_KEY: end.partition,
                 "position": entry.id,
                 "stream": entry.stream,
                 "version": entry.version,
@@ -94,23 +69,42 @@ def following(end: End, events: Append) -> tuple[Item, Sequence[Item]]:
                 **({"keys": list(event.keys)} if event.keys else {}),
             }
         )
-    head, newest = heads[tenant], entries[-1]
-    order: Item = {
-        "id": ORDER_ID,
-        PARTITION_KEY: tenant,
-        "number": head.number,
-        "position_": head.position,
-        "stream_": newest.stream,
-        "version_": newest.version,
-        "chain": b64encode(head.chain).decode(),
-        "latestAt_": head.latest_at,
-    }
-    return order, items
+    newest = entries[-1]
+    then = msgspec.structs.replace(
+        end,
+        head=heads[tenant],
+        stream=newest.stream,
+        version=newest.version,
+        size=end.size + sum(map(_size, items)),
+        sized=end.sized + len(items),
+    )
+    return order_of(then), items
 
 
 def tenant_note(tenant: str) -> Item:
     """What makes a tenant known."""
     return {"id": derived_id("tenant", tenant), PARTITION_KEY: TENANTS, "tenant": tenant}
+
+
+def end_mark(partition: str, stream: str, version: int, archive: str) -> Item:
+    """What stands where an archived stream would go on after a version: an append finds its version taken."""
+    return {
+        "id": str(event_id(stream, version + 1)),
+        PARTITION_KEY: partition,
+        "ended": stream,
+        "archive": archive,
+    }
+
+
+def is_event(item: Item) -> bool:
+    """Whether it is no mark, and no signpost."""
+    return "topic" in item
+
+
+def with_state(item: Item, state: bytes) -> Item:
+    """An event's document with another state; the hashes stay, and what the trail asks for."""
+    kept = {name: value for name, value in item.items() if name not in _STATES and not name.startswith("_")}
+    return kept | _told(state)
 
 
 def entry_of(item: Item) -> Entry:
@@ -154,6 +148,11 @@ def notification(item: Item) -> Notification:
         topic=item["topic"],
         state=_state(item),
     )
+
+
+def _size(item: Item) -> int:
+    """Its bytes as it is stored, without the indexes."""
+    return len(json.dumps(item, ensure_ascii=False).encode()) + _BYTES_OF_THE_SYSTEM
 
 
 def _told(state: bytes) -> dict[str, Any]:

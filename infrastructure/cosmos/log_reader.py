@@ -11,10 +11,10 @@ from application.event_log import Place
 from application.log_copy import CannotCopy, Entry, FollowerPosition, KeptAnchor
 from application.ports import StepCall, Timer
 from infrastructure.cosmos import anchor_book, positions, step_calls, timers
+from infrastructure.cosmos.beside import Beside
 from infrastructure.cosmos.database import CosmosDatabase
-from infrastructure.cosmos.held_log import Beside, Leaseholders
+from infrastructure.cosmos.held_log import Leaseholders
 from infrastructure.cosmos.items import Item, Items
-from infrastructure.cosmos.log_documents import ORDER_ID, end_of
 from infrastructure.cosmos.patience import patient
 from infrastructure.cosmos.stored_log import CosmosStoredLog
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 _BATCH = 500
 
-_POSITIONS = "SELECT c.partition, c.position FROM c WHERE c.kind = @kind"
+_POSITIONS = "SELECT c.follower, c.partition, c.position FROM c WHERE c.kind = @kind"
 _ALL = "SELECT * FROM c WHERE c.kind = @kind"
 _NEXT = "SELECT TOP {} * FROM c WHERE c.kind = @kind AND c.key > @after ORDER BY c.key"
 
@@ -35,11 +35,10 @@ class CosmosLogReader:
     ) -> None:
         self._database = database
         self._log = CosmosStoredLog(database, log)
-        self._events = Items(database, log)
         self._coordination = Items(database, coordination)
         self._beside = beside
         self._place = place
-        self._leaseholders = Leaseholders(database, coordination, beside.leases, place)
+        self._leaseholders = Leaseholders(database, coordination, place)
         self._ends: Mapping[str, Place] | None = None
 
     async def begin(self) -> None:
@@ -81,23 +80,24 @@ class CosmosLogReader:
     async def positions(self) -> Sequence[FollowerPosition]:
         """Every position, in the order of follower and partition."""
         found = [
-            FollowerPosition(follower, item["partition"], item["position"])
-            for follower in self._beside.followers
-            for item in await self._beside_log(follower, _POSITIONS, positions.KIND)
+            FollowerPosition(item["follower"], item["partition"], item["position"])
+            for place in self._beside.all_places()
+            for item in await self._beside_log(place, _POSITIONS, positions.KIND)
         ]
         return sorted(found, key=lambda each: (each.follower, each.partition))
 
     async def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
         """Every timer, in the order of the ids, whoever has set it."""
-        setters = sorted(set(self._beside.setters.values()))
-        each = [self._all_of(setter, timers.KIND, timers.timer_in) for setter in setters]
+        places = self._beside.places(self._beside.setter)
+        each = [self._all_of(place, timers.KIND, timers.timer_in) for place in places]
         async with aclosing(_in_order(each)) as batches:
             async for batch in batches:
                 yield batch
 
     async def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
         """Every call that a step still wants made, in the order of the ids."""
-        each = [self._all_of(self._beside.caller, step_calls.KIND, step_calls.call_in)]
+        places = self._beside.places(self._beside.caller)
+        each = [self._all_of(place, step_calls.KIND, step_calls.call_in) for place in places]
         async with aclosing(_in_order(each)) as batches:
             async for batch in batches:
                 yield batch
@@ -120,7 +120,7 @@ class CosmosLogReader:
         found: dict[str, Place] = {}
 
         async def look(tenant: str) -> None:
-            place = end_of(tenant, await self._events.read(tenant, ORDER_ID)).place
+            place = (await self._log.end(tenant)).place
             if place is not None:
                 found[tenant] = place
 

@@ -11,10 +11,11 @@ from application.log_copy import CannotCopy, Entry, FollowerPosition, KeptAnchor
 from application.ports import StepCall, Timer
 from domain.lease import Unrivalled
 from infrastructure.cosmos import anchor_book, positions, step_calls, timers
+from infrastructure.cosmos.beside import Beside
 from infrastructure.cosmos.coordination import change
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.half_copy import HalfCopy
-from infrastructure.cosmos.held_log import Beside, Leaseholders
+from infrastructure.cosmos.held_log import Leaseholders
 from infrastructure.cosmos.items import Item, Items
 from infrastructure.cosmos.log_container import LogContainer
 from infrastructure.cosmos.log_reader import CosmosLogReader
@@ -53,7 +54,7 @@ class CosmosLogWriter:
         self._beside = beside
         self._place = place
         self._half_copy = HalfCopy(database, log)
-        self._leaseholders = Leaseholders(database, coordination, beside.leases, place)
+        self._leaseholders = Leaseholders(database, coordination, place)
         self._reader: Callable[[], CosmosLogReader] = lambda: CosmosLogReader(
             database, log, coordination, beside, place=place
         )
@@ -98,37 +99,44 @@ class CosmosLogWriter:
     async def put_positions(self, saved: Sequence[FollowerPosition]) -> None:
         """Write positions in place of those that are there."""
         await self._require_our_mark()
-        items: dict[str, list[Item]] = {name: [] for name in self._beside.followers}
+        items: dict[str, list[Item]] = {place: [] for place in self._beside.all_places()}
         for each in saved:
-            if each.follower not in items:
+            if each.follower not in self._beside.followers:
                 raise CannotCopy(f"this release knows no follower {each.follower}, which has a position")
-            item = positions.position_item(each.follower, each.partition, each.position)
-            items[each.follower].append(item)
-        for follower, put in items.items():
-            await self._clear(follower, positions.KIND)
-            await self._put(follower, put)
+            place = self._beside.place(each.follower, each.partition)
+            item = positions.position_item(place, each.follower, each.partition, each.position)
+            items[place].append(item)
+        for place, put in items.items():
+            await self._clear(place, positions.KIND)
+            await self._put(place, put)
 
     async def put_timers(self, batches: AsyncIterator[Sequence[Timer]]) -> None:
         """Write timers in place of those that are there, each where who sets it looks for it."""
         await self._require_our_mark()
-        for setter in sorted(set(self._beside.setters.values())):
-            await self._clear(setter, timers.KIND)
+        for place in self._beside.places(self._beside.setter):
+            await self._clear(place, timers.KIND)
         async for batch in batches:
             items: dict[str, list[Item]] = {}
             for timer in batch:
-                setter = self._setter_of(timer)
-                items.setdefault(setter, []).append(timers.timer_item(setter, timer))
-            for setter, put in items.items():
-                await self._put(setter, put)
+                if timer.kind not in self._beside.kinds:
+                    raise CannotCopy(f"this release knows no timers of the kind {timer.kind}")
+                place = self._beside.place_of(self._beside.setter, timer.meta.tenant)
+                items.setdefault(place, []).append(timers.timer_item(place, timer))
+            for place, put in items.items():
+                await self._put(place, put)
 
     async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
         """Write steps' calls in place of those that are there."""
         await self._require_our_mark()
-        await self._clear(self._beside.caller, step_calls.KIND)
+        for place in self._beside.places(self._beside.caller):
+            await self._clear(place, step_calls.KIND)
         async for batch in batches:
-            await self._put(
-                self._beside.caller, [step_calls.call_item(self._beside.caller, call) for call in batch]
-            )
+            items: dict[str, list[Item]] = {}
+            for call in batch:
+                place = self._beside.place_of(self._beside.caller, call.meta.tenant)
+                items.setdefault(place, []).append(step_calls.call_item(place, call))
+            for place, put in items.items():
+                await self._put(place, put)
 
     async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
         """Write anchors in place of those that are there."""
@@ -159,12 +167,6 @@ class CosmosLogWriter:
             await patient(lambda: run_sync(writer.put, window[tenant], limiter=self._threads))
 
         await self._database.for_each(window, write)
-
-    def _setter_of(self, timer: Timer) -> str:
-        try:
-            return self._beside.setters[timer.kind]
-        except KeyError:
-            raise CannotCopy(f"this release knows no timers of the kind {timer.kind}") from None
 
     async def _put(self, partition: str, items: Sequence[Item]) -> None:
         await patient(lambda: change(self._coordination, partition, Unrivalled(partition), put=items))

@@ -1,24 +1,30 @@
-"""Positions of those who follow the log for all instances, each in the partition of the follower's lease."""
+"""Positions of those who follow the log for all instances, each where what its lease is for lies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from domain.lease import Lease
 from domain.values import derived_id
-from infrastructure.cosmos.coordination import change
+from infrastructure.cosmos.coordination import PASSED_SECONDS, change
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
 from infrastructure.cosmos.leases import require
 
 KIND = "position"
 
-_ALL = "SELECT c.partition, c.position FROM c WHERE c.kind = @kind"
+_ALL = "SELECT c.partition, c.position FROM c WHERE c.kind = @kind AND c.follower = @follower"
 
 
 class CosmosPositions:
-    """A follower's lease has its name. See ``checkpoints.py`` for positions whose leases lie elsewhere."""
+    """``place`` tells under which lease a follower's position in a partition of the log changes.
 
-    def __init__(self, database: CosmosDatabase, container: str) -> None:
+    See ``checkpoints.py`` for positions whose leases lie elsewhere.
+    """
+
+    passed_seconds = PASSED_SECONDS
+
+    def __init__(self, database: CosmosDatabase, container: str, place: Callable[[str, str], str]) -> None:
         self._items = Items(database, container)
+        self._place = place
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
         """The position after the last event handled; none before the first.
@@ -27,20 +33,23 @@ class CosmosPositions:
             LeaseLost: a later holder has been here.
         """
         await require(lease, self._items)
-        item = await self._items.read(follower, _id(partition))
+        item = await self._items.read(self._place(follower, partition), _id(follower, partition))
         return None if item is None else str(item["position"])
 
     async def load_all(
         self, follower: str, partitions: Sequence[str], lease: Lease
     ) -> Mapping[str, str | None]:
-        """The position in each of some partitions, by one question.
+        """The position in each of some partitions, by one question a place.
 
         Raises:
             LeaseLost: a later holder has been here.
         """
         await require(lease, self._items)
-        rows = await self._items.query(follower, _ALL, {"@kind": KIND})
-        saved = {row["partition"]: str(row["position"]) for row in rows}
+        saved: dict[str, str] = {}
+        given = {"@kind": KIND, "@follower": follower}
+        for place in sorted({self._place(follower, partition) for partition in partitions}):
+            for row in await self._items.query(place, _ALL, given):
+                saved[row["partition"]] = str(row["position"])
         return {partition: saved.get(partition) for partition in partitions}
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
@@ -49,28 +58,39 @@ class CosmosPositions:
         Raises:
             LeaseLost: the lease has passed on; nothing was saved.
         """
-        item = position_item(follower, partition, position)
-        await change(self._items, follower, lease, put=[item])
+        await self.save_all(follower, {partition: position}, lease)
 
-    async def forget(self, follower: str) -> None:
+    async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
+        """Remember the position in each of some partitions, as many at once as a batch takes.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing was saved since.
+        """
+        by_place: dict[str, list[Item]] = {}
+        for partition, position in positions.items():
+            place = self._place(follower, partition)
+            item = position_item(place, follower, partition, position)
+            by_place.setdefault(place, []).append(item)
+        for place, items in by_place.items():
+            await change(self._items, place, lease, put=items)
+
+    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
         """Begin again from the first event."""
-        ids = await self._items.query(
-            follower, "SELECT VALUE c.id FROM c WHERE c.kind = @kind", {"@kind": KIND}
-        )
-        for id in ids:
-            await self._items.delete(follower, id)
+        for partition in partitions:
+            await self._items.delete(self._place(follower, partition), _id(follower, partition))
 
 
-def position_item(follower: str, partition: str, position: str) -> Item:
+def position_item(place: str, follower: str, partition: str, position: str) -> Item:
     """A position as it is to be stored."""
     return {
-        "id": _id(partition),
-        PARTITION_KEY: follower,
+        "id": _id(follower, partition),
+        PARTITION_KEY: place,
         "kind": KIND,
+        "follower": follower,
         "partition": partition,
         "position": position,
     }
 
 
-def _id(partition: str) -> str:
-    return derived_id(KIND, partition)
+def _id(follower: str, partition: str) -> str:
+    return derived_id(KIND, follower, partition)

@@ -1,4 +1,4 @@
-"""The recorder: an order a tenant, and an append is one transactional batch in the tenant's partition.
+"""The recorder: an order a tenant, and an append is one transactional batch in a partition of the tenant's.
 
 A batch replaces the document that ends the tenant's order under its etag, and creates the events. So numbers
 have no gaps and come in the order of the commits, tenants never wait for each other, and a version that is
@@ -8,10 +8,9 @@ such a loss: the caller finds its command's id in the stream. An event is stored
 in its stream, so a log that has lost commits in a failover gets no gaps.
 """
 
-import json
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from time import sleep
 from typing import Any, TypeVar
 
 from eventsourcing.persistence import (
@@ -19,39 +18,23 @@ from eventsourcing.persistence import (
     IntegrityError,
     Notification,
     NotSupportedError,
-    OperationalError,
     StoredEvent,
 )
 
 from application.audit.chain import tenant_of
-from application.event_log import Append, Ids, Place
+from application.event_log import Append, Fill, Ids, Place
 from domain.errors import StoreUnavailable, TooMuchAtOnce
-from domain.event import event_id
-from infrastructure.cosmos.log_container import LogContainer, Lost
-from infrastructure.cosmos.log_documents import (
-    ORDER_ID,
-    TENANTS,
-    End,
-    end_of,
-    following,
-    notification,
-    stored_event,
-    tenant_note,
-)
+from infrastructure.cosmos.appends import Appends
+from infrastructure.cosmos.ends import BrokenLog, partition_name
+from infrastructure.cosmos.items import Item
+from infrastructure.cosmos.log_container import LogContainer
+from infrastructure.cosmos.log_documents import TENANTS, is_event, notification, stored_event
 from infrastructure.cosmos.observing import Observe
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-MOST_OPERATIONS = 100
-"""Of a transactional batch: one ends the order, one a stream looks for the event before, the others store."""
-
-MOST_BYTES = 1_900_000
-"""A batch takes 2 MB as it is sent, with what is said about each operation."""
-
 _SIDE_BY_SIDE = 8
-_MOST_RACES = 50
-_LONGEST_PAUSE_SECONDS = 0.2
 
 
 class CosmosLogRecorder(ApplicationRecorder):
@@ -60,11 +43,15 @@ class CosmosLogRecorder(ApplicationRecorder):
     silent_seconds = 600.0
     """Others' appends are told: see ``wakeups.py``."""
 
+    reads_at_once = 8
+    """A reading waits for the account most of its time; one thread for all tenants could do a hundred a
+    second."""
+
     def __init__(self, container: LogContainer) -> None:
         self._container = container
         self._threads = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="cosmos log")
         self._tenants: dict[str, None] = {}
-        self._ends: dict[str, End] = {}
+        self._appends = Appends(container)
         self.look_for_tenants()
 
     def tell(self, observe: Observe) -> None:
@@ -78,7 +65,7 @@ class CosmosLogRecorder(ApplicationRecorder):
 
     def know(self, tenants: Iterable[str]) -> None:
         """Others have appended to these."""
-        self._tenants.update(dict.fromkeys(tenants))
+        self._tenants |= dict.fromkeys(tenants)
 
     def partitions(self) -> Sequence[str]:
         """The tenants that are known."""
@@ -120,38 +107,65 @@ class CosmosLogRecorder(ApplicationRecorder):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         """Events of one stream."""
-        conditions, parameters = ["c.stream = @stream"], {"@stream": originator_id}
-        for name, sign, bound in (("@gt", ">", gt), ("@lte", "<=", lte)):
-            if bound is not None:
-                conditions.append(f"c.version {sign} {name}")
-                parameters[name] = bound
-        way = "DESC" if desc else "ASC"
-        matching = f"FROM c WHERE {' AND '.join(conditions)} ORDER BY c.stream {way}, c.version {way}"
-        found = self._container.query(tenant_of(str(originator_id)), matching, parameters, limit)
-        return [stored_event(item) for item in found]
+        segments = self._container.segments_of(tenant_of(str(originator_id)))
+        return self._events_in(segments, originator_id, gt, lte, desc=desc, limit=limit)
 
     def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:
         """The events of each stream after a version; a query each, side by side."""
+        tenants = list(dict.fromkeys(map(tenant_of, streams)))
+        segments = dict(zip(tenants, self._side_by_side(self._container.segments_of, tenants), strict=True))
         found = self._side_by_side(
-            lambda wanted: self.select_events(wanted[0], gt=wanted[1]), list(streams.items())
+            lambda wanted: self._events_in(segments[tenant_of(wanted[0])], *wanted), list(streams.items())
         )
         return [event for events in found for event in events]
 
     def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
         """The next events of a tenant after a number, in its order."""
-        matching = "FROM c WHERE c.position > @after ORDER BY c.position"
-        found = self._container.query(partition, matching, {"@after": after}, limit)
-        return [notification(item) for item in found]
+        found: list[Notification] = []
+        while len(found) < limit:
+            segment = self._holding(partition, after)
+            matching = "FROM c WHERE c.position > @after ORDER BY c.position"
+            rows = self._container.query(
+                partition_name(partition, segment), matching, {"@after": after}, limit - len(found)
+            )
+            found += [notification(row) for row in rows if is_event(row)]
+            if found:
+                after = found[-1].id
+                self._container.segments.see(partition, after)
+            if not rows or is_event(rows[-1]):
+                break
+            after = rows[-1]["position"] - 1
+            if not self._goes_on_behind(partition, segment):
+                break
+        return found
 
     def newest(self, partition: str) -> Place | None:
-        """The last event of a tenant: one read of one small document."""
-        return self._end(partition).place
+        """The last event of a tenant."""
+        return self._container.end(partition).place
 
-    def at(self, partition: str, id: int) -> Place | None:
-        """The event that has a number in a tenant's order."""
+    def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | None]:
+        """The event that has a number in each of some tenants' orders; they are asked side by side. Of a
+        tenant whose log is broken nothing is told: who follows it finds that out, and others do not wait."""
+
+        def told(each: tuple[str, int]) -> Mapping[str, Place | None]:
+            try:
+                return {each[0]: self._at(*each)}
+            except BrokenLog:
+                return {}
+
+        return dict(ChainMap(*map(dict, self._side_by_side(told, list(ids.items())))))
+
+    def _at(self, partition: str, id: int) -> Place | None:
         matching = "FROM c WHERE c.position = @position"
-        found = self._container.query(partition, matching, {"@position": id}, 1)
-        return Place(id, found[0]["stream"], found[0]["version"]) if found else None
+        holding = self._holding(partition, id - 1)
+        found = self._container.query(partition_name(partition, holding), matching, {"@position": id}, 1)
+        if found and is_event(found[0]):
+            return Place(id, found[0]["stream"], found[0]["version"])
+        return self._at(partition, id) if found and self._goes_on_behind(partition, holding) else None
+
+    def fullest(self) -> Fill | None:
+        """The fullest partition of those that were looked at: each is, once a minute (``wakeups.py``)."""
+        return self._container.fills.fullest()
 
     def select_notifications(self, *arguments: Any, **keywords: Any) -> Sequence[Notification]:
         """There is an order in each partition: see :meth:`select_after`."""
@@ -176,6 +190,8 @@ class CosmosLogRecorder(ApplicationRecorder):
                 ids = iter(self._append([event for _, events in appends for event in events]))
             except (IntegrityError, TooMuchAtOnce):
                 pass  # one of them is in the way of the others, or they do not go into one batch
+            except StoreUnavailable as error:
+                return {number: error for number, _ in appends}
             else:
                 return {number: [next(ids) for _ in events] for number, events in appends}
         answers: dict[int, Ids | Exception] = {}
@@ -187,64 +203,78 @@ class CosmosLogRecorder(ApplicationRecorder):
         return answers
 
     def _append(self, events: Append) -> Sequence[int]:
-        tenant = tenant_of(str(events[0].originator_id))
-        firsts = {str(event.originator_id): event for event in reversed(events)}
-        after = [str(event_id(*before)) for before in map(_before, firsts.values()) if before[1] > 0]
-        end = self._ends.pop(tenant, None) or self._known_end(tenant)
-        for race in range(_MOST_RACES):
-            order, items = following(end, events)
-            _refuse_what_no_batch_takes(after, items)
-            try:
-                etag = self._container.store(tenant, order, end.etag, items, after=after)
-            except Lost as error:
-                if error.misses_what_it_follows or self._is_taken(tenant, firsts):
-                    raise IntegrityError(f"another writer was first: {error}") from error
-                sleep(min(_LONGEST_PAUSE_SECONDS, 0.005 * race))
-                end = self._known_end(tenant)
-                continue
-            self._ends[tenant] = end_of(tenant, order | {"_etag": etag})
-            return [item["position"] for item in items]
-        raise OperationalError(f"the order of {tenant} is too busy: {_MOST_RACES} appends lost the race")
+        self.know([tenant_of(str(events[0].originator_id))])
+        return self._appends.append(events)
 
-    def _known_end(self, tenant: str) -> End:
-        """The present end of a tenant's order; a tenant without one is made known first, so that nobody who
-        appends is a tenant that no follower knows."""
-        end = self._end(tenant)
-        if end.etag is None:
-            self._container.put(tenant_note(tenant))
-        self._tenants.setdefault(tenant, None)
-        return end
+    def _holding(self, tenant: str, after: int) -> int:
+        """The segment in which the event after a number is, or will be."""
+        segment = self._container.segments.holding(tenant, after)
+        if segment is None:
+            self._container.end(tenant)
+            segment = self._container.segments.holding(tenant, after)
+        return self._container.segments.last(tenant) if segment is None else segment
 
-    def _end(self, tenant: str) -> End:
-        return end_of(tenant, self._container.read(tenant, ORDER_ID))
+    def _goes_on_behind(self, tenant: str, segment: int) -> bool:
+        """Whether there is another segment behind one in which a signpost was found."""
+        if segment == self._container.segments.last(tenant):
+            self._container.end(tenant)
+        return segment < self._container.segments.last(tenant)
 
-    def _is_taken(self, tenant: str, firsts: Mapping[str, StoredEvent]) -> bool:
-        """Whether one of the versions is there; those of a stream follow one on the other."""
-        return any(
-            self._container.read(tenant, str(event_id(stream, first.originator_version))) is not None
-            for stream, first in firsts.items()
-        )
+    def _events_in(
+        self,
+        segments: Sequence[str],
+        stream: object,
+        gt: int | None = None,
+        lte: int | None = None,
+        *,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """A stream's events, in whichever segments they are."""
+        if len(segments) == 1:
+            found = self._of_stream(segments[0], stream, gt, lte, desc=desc, limit=limit)
+            return [stored_event(item) for item in found]
+        after = gt or 0
+        if limit is not None and not desc:
+            lte = after + limit if lte is None else min(lte, after + limit)
+        found = self._over_segments(segments, stream, after, lte, limit)
+        return [stored_event(item) for item in (found if desc else reversed(found))]
+
+    def _over_segments(
+        self, segments: Sequence[str], stream: object, after: int, until: int | None, limit: int | None
+    ) -> list[Item]:
+        """A stream's events, the newest first. Versions have no gaps, so one that is reached ends the search:
+        the event ``after`` is asked for as well, and what is before it need not be looked at."""
+        found: list[Item] = []
+        for segment in reversed(segments):
+            found += self._of_stream(segment, stream, after - 1, until, desc=True, limit=limit)
+            if found:
+                until = found[-1]["version"] - 1
+                if until <= after or (limit is not None and len(found) >= limit):
+                    break
+        return [item for item in found if item["version"] > after][:limit]
+
+    def _of_stream(
+        self,
+        partition: str,
+        stream: object,
+        gt: int | None,
+        lte: int | None,
+        *,
+        desc: bool,
+        limit: int | None,
+    ) -> list[Item]:
+        """A stream's events in one segment."""
+        conditions, parameters = ["c.stream = @stream"], {"@stream": stream}
+        for name, sign, bound in (("@gt", ">", gt), ("@lte", "<=", lte)):
+            if bound is not None:
+                conditions.append(f"c.version {sign} {name}")
+                parameters[name] = bound
+        way = "DESC" if desc else "ASC"
+        matching = f"FROM c WHERE {' AND '.join(conditions)} ORDER BY c.stream {way}, c.version {way}"
+        return self._container.query(partition, matching, parameters, limit)
 
     def _side_by_side(self, work: Callable[[T], R], given: Sequence[T]) -> list[R]:
         if len(given) == 1:
             return [work(given[0])]
         return list(self._threads.map(work, given))
-
-
-def _before(event: StoredEvent) -> tuple[str, int]:
-    return str(event.originator_id), event.originator_version - 1
-
-
-def _refuse_what_no_batch_takes(after: Sequence[str], items: Sequence[Mapping[str, Any]]) -> None:
-    operations = 1 + len(after) + len(items)
-    if operations > MOST_OPERATIONS:
-        raise TooMuchAtOnce(
-            f"{len(items)} events at once are more than one transaction of Cosmos DB takes, which has"
-            f" {MOST_OPERATIONS} operations"
-        )
-    size = len(json.dumps(items))
-    if size > MOST_BYTES:
-        raise TooMuchAtOnce(
-            f"{size:,} bytes of events at once are more than one transaction of Cosmos DB takes,"
-            f" which is {MOST_BYTES:,}"
-        )

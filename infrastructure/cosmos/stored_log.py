@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
+from application.audit.chain import tenant_of
 from application.log_copy import Entry
 from domain.event import event_id
 from infrastructure.cosmos.database import CosmosDatabase
-from infrastructure.cosmos.items import Items
-from infrastructure.cosmos.log_documents import TENANTS, entry_of
+from infrastructure.cosmos.ends import End
+from infrastructure.cosmos.log_documents import entry_of, is_event
+from infrastructure.cosmos.log_items import LogItems
 
 _EVENT = "c.position, c.stream, c.version, c.topic, c.state, c.bytes"
 
@@ -14,35 +16,44 @@ _IDS_A_QUERY = 500
 
 
 class CosmosStoredLog:
-    """Reads only; each call sees the log as it then is. A partition is a tenant."""
+    """Reads only; each call sees the log as it then is. A partition of it is a tenant."""
 
     def __init__(self, database: CosmosDatabase, container: str) -> None:
-        self._items = Items(database, container)
+        self._items = LogItems(database, container)
 
     async def partitions(self) -> Sequence[str]:
         """The tenants that were noted."""
-        return sorted(await self._items.query(TENANTS, "SELECT VALUE c.tenant FROM c", {}))
+        return await self._items.tenants()
 
     def partition_of(self, tenant: str) -> str:
         """The tenant."""
         return tenant
 
+    async def end(self, partition: str) -> End:
+        """The present end of a tenant's order."""
+        return await self._items.end(partition)
+
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
         """The next events of a tenant after a number, in its order."""
-        statement = f"SELECT TOP {limit} {_EVENT} FROM c WHERE c.position > @after ORDER BY c.position"
-        return [entry_of(item) for item in await self._items.query(partition, statement, {"@after": after})]
+        return [
+            entry_of(item) for item in await self._items.select(partition, _EVENT, after=after, limit=limit)
+        ]
 
     async def at(self, partition: str, ids: Collection[int]) -> Mapping[int, Entry]:
         """Those of some numbers that there are."""
-        wanted, found = list(ids), dict[int, Entry]()
+        wanted, found = sorted(ids), dict[int, Entry]()
         for begin in range(0, len(wanted), _IDS_A_QUERY):
-            given = {f"@p{id}": id for id in wanted[begin : begin + _IDS_A_QUERY]}
-            statement = f"SELECT {_EVENT} FROM c WHERE c.position IN ({', '.join(given)})"
-            for item in await self._items.query(partition, statement, given):
+            some = wanted[begin : begin + _IDS_A_QUERY]
+            given = {f"@p{id}": id for id in some}
+            where = f"c.position IN ({', '.join(given)})", given
+            items = await self._items.select(
+                partition, _EVENT, after=some[0] - 1, until=some[-1], limit=len(some), where=where
+            )
+            for item in items:
                 found[item["position"]] = entry_of(item)
         return found
 
     async def find(self, stream: str, version: int) -> Entry | None:
         """The event at a version of a stream."""
-        item = await self._items.read(stream.partition("/")[0], str(event_id(stream, version)))
-        return None if item is None else entry_of(item)
+        item = await self._items.find(tenant_of(stream), str(event_id(stream, version)))
+        return None if item is None or not is_event(item) else entry_of(item)

@@ -6,19 +6,31 @@ passes over as many events as there are, and sees by the hash chain that they ar
 
 import json
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import msgspec
 from eventsourcing.persistence import StoredEvent
 
+from application.archived_state import left_of
 from application.audit.chain import Head, beginning_of
 from application.audit.rows import noted, rows_after
 from application.log_copy import CannotCopy, Entry
+from infrastructure.cosmos.appends import MOST_BYTES, MOST_OPERATIONS
+from infrastructure.cosmos.ends import End, end_of
 from infrastructure.cosmos.items import Item
 from infrastructure.cosmos.log_container import LogContainer, Lost
-from infrastructure.cosmos.log_documents import ORDER_ID, End, end_of, following, tenant_note
-from infrastructure.cosmos.recorder import MOST_BYTES, MOST_OPERATIONS
+from infrastructure.cosmos.log_documents import end_mark, following, tenant_note
 
 _MOST_EVENTS = MOST_OPERATIONS - 1
 """Beside the document that ends the order. The event before need not be looked for: we have stored it."""
+
+
+class _Archived(NamedTuple):
+    """A stream of which something is left, and how many events it has."""
+
+    stream: str
+    version: int
+    archive: str
 
 
 class TenantWriter:
@@ -29,6 +41,7 @@ class TenantWriter:
         self._tenant = tenant
         self._head = beginning_of(tenant)
         self._stored: End | None = None
+        self._ending: dict[str, _Archived] = {}
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Store the tenant's next events, or see that they are stored.
@@ -38,64 +51,81 @@ class TenantWriter:
             StoreUnavailable: some may be stored; the same call goes on.
         """
         if self._stored is None:
-            self._stored = self._present_end()
-            if self._stored.etag is None:
+            self._stored = self._container.end(self._tenant)
+            if not self._stored.head.number:
                 self._container.put(tenant_note(self._tenant))
         rest = [entry for entry in entries if entry.id > self._head.number]
-        there = [entry for entry in rest if entry.id <= self._stored.head.number]
-        if there:
-            self._pass_over(there)
-        rest = rest[len(there) :]
         while rest:
-            rest = rest[self._store(rest[:_MOST_EVENTS]) :]
+            self._stored = stored = self._container.with_room(self._stored)
+            if there := [entry for entry in rest if entry.id <= stored.head.number]:
+                self._pass_over(there, stored.head)
+                rest = rest[len(there) :]
+            else:
+                rest = rest[self._store(rest, stored) :]
 
-    def _pass_over(self, entries: Sequence[Entry]) -> None:
-        assert self._stored is not None
+    def _pass_over(self, entries: Sequence[Entry], stored: Head) -> None:
+        """See that entries are those that are stored. The answer to a batch of our own may have been lost."""
         heads = {self._tenant: self._head}
         for _ in rows_after(heads, map(noted, entries)):
             pass
+        self._ending = self._marked(entries)[1]
         self._head = heads[self._tenant]
-        stored = self._stored.head
         if self._head.number == stored.number and self._head.chain != stored.chain:
             raise CannotCopy(
                 f"the target holds half a copy of another log: its {stored.number} events of {self._tenant}"
                 " are not the source's. Take an empty database"
             )
 
-    def _store(self, entries: Sequence[Entry]) -> int:
-        """Store as many as go into one transaction; how many."""
-        assert self._stored is not None
-        end = End(self._head, self._stored.stream, self._stored.version, self._stored.etag)
-        order, items = following(end, [_event(entry) for entry in entries])
-        while len(items) > 1 and _size(items) > MOST_BYTES:
-            order, items = following(end, [_event(entry) for entry in entries[: len(items) // 2]])
+    def _store(self, entries: Sequence[Entry], end: End) -> int:
+        """Store as many as go into one transaction behind the end of the order; how many."""
+        count = min(len(entries), _MOST_EVENTS)
+        while True:
+            order, items = following(end, [_event(entry) for entry in entries[:count]])
+            ended, ending = self._marked(entries[:count])
+            marks = [end_mark(end.partition, *each) for each in ended]
+            if count == 1 or _goes_at_once(items, marks):
+                break
+            count //= 2
         if _size(items) > MOST_BYTES:
             raise CannotCopy(
                 f"event {entries[0].version} of {entries[0].stream} has {_size(items):,} bytes, and a"
                 f" transaction of Cosmos DB takes {MOST_BYTES:,}"
             )
-        head = end_of(self._tenant, order | {"_etag": ""}).head
+        stored = end_of(self._tenant, order | {"_etag": ""}, end)
         try:
-            etag = self._container.store(self._tenant, order, end.etag, items, after=())
+            etag = self._container.store(end.partition, order, end.etag, [*items, *marks], after=())
         except Lost as lost:
-            etag = self._etag_if_stored(head, lost)
-        self._head, last = head, entries[len(items) - 1]
-        self._stored = End(head, last.stream, last.version, etag)
-        return len(items)
+            etag = self._etag_if_stored(stored.head, lost)
+        self._head, self._ending = stored.head, ending
+        self._stored = msgspec.structs.replace(stored, etag=etag)
+        return count
+
+    def _marked(self, entries: Sequence[Entry]) -> tuple[Sequence[_Archived], dict[str, _Archived]]:
+        """The archived streams that end with one of these; and those that will end later, told by what is
+        left of their first events."""
+        ending, ended = dict(self._ending), []
+        for entry in entries:
+            left = left_of(entry.state) if entry.version == 1 else None
+            if left is not None and left.moved is not None:
+                ending[entry.stream] = _Archived(entry.stream, left.moved.events, left.archive)
+            if (archived := ending.get(entry.stream)) and entry.version == archived.version:
+                ended.append(ending.pop(entry.stream))
+        return ended, ending
 
     def _etag_if_stored(self, head: Head, lost: Lost) -> str:
         """The answer to a first try may have been lost: then it is in the way of its own repetition."""
-        present = self._present_end()
+        present = self._container.end(self._tenant)
         if present.head != head or present.etag is None:
             raise CannotCopy(f"somebody else appends to {self._tenant}: {lost}") from lost
         return present.etag
 
-    def _present_end(self) -> End:
-        return end_of(self._tenant, self._container.read(self._tenant, ORDER_ID))
-
 
 def _event(entry: Entry) -> StoredEvent:
     return StoredEvent(entry.stream, entry.version, entry.topic, entry.state)
+
+
+def _goes_at_once(items: Sequence[Item], marks: Sequence[Item]) -> bool:
+    return len(items) + len(marks) <= _MOST_EVENTS and _size([*items, *marks]) <= MOST_BYTES
 
 
 def _size(items: Sequence[Item]) -> int:

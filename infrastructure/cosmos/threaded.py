@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from azure.core import MatchConditions
+from azure.core.pipeline.transport import RequestsTransport
 from azure.cosmos import CosmosClient, PartitionKey
 from azure.cosmos.exceptions import (
     CosmosAccessConditionFailedError,
@@ -17,17 +18,19 @@ from azure.cosmos.exceptions import (
     CosmosResourceExistsError,
     CosmosResourceNotFoundError,
 )
+from requests import Session
+from requests.adapters import HTTPAdapter
 from tenacity import Retrying, retry_if_exception, stop_before_delay
 
 from infrastructure.cosmos.containers import Policy
 from infrastructure.cosmos.database import Unusable
 from infrastructure.cosmos.failures import (
-    CONTAINER_IS_MISSING,
     asked_to_wait,
     failures_translated,
     may_pass,
+    tells_absence,
 )
-from infrastructure.cosmos.items import AS_MANY_AS_GO, PARTITION_KEY, Item, Operation
+from infrastructure.cosmos.items import AS_MANY_AS_GO, PARTITION_KEY, Item, Operation, as_sent
 from infrastructure.cosmos.observing import Observe, note_charge, told, unobserved
 
 T = TypeVar("T")
@@ -36,6 +39,18 @@ _CONNECT_SECONDS = 3
 _ANSWER_SECONDS = 10
 _PATIENCE_SECONDS = 6
 """Less than callers wait: see ``EventStore``."""
+
+
+_CONNECTIONS = 32
+"""More than threads that ask at once: commands, readings, and queries side by side."""
+
+
+def _transport() -> RequestsTransport:
+    """As the SDK makes it, but for the connections that are kept: of its ten each more is closed again."""
+    session, adapter = Session(), HTTPAdapter(pool_maxsize=_CONNECTIONS)
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, adapter)
+    return RequestsTransport(session=session)
 
 
 class Refused(Exception):
@@ -64,6 +79,7 @@ class ThreadedContainer:
             retry_throttle_backoff_max=_PATIENCE_SECONDS,
             enable_endpoint_discovery=endpoint.startswith("https://"),
             raw_response_hook=note_charge,
+            transport=_transport(),
         )
         self._database = self._client.get_database_client(database)
         self._container = self._database.get_container_client(name)
@@ -80,7 +96,7 @@ class ThreadedContainer:
             try:
                 return dict(self._container.read_item(id, partition_key=partition))
             except CosmosResourceNotFoundError as error:
-                if error.sub_status == CONTAINER_IS_MISSING:
+                if not tells_absence(error):
                     raise
                 return None
 
@@ -108,7 +124,7 @@ class ThreadedContainer:
             except (CosmosResourceExistsError, CosmosAccessConditionFailedError):
                 return False
             except CosmosResourceNotFoundError as error:
-                if error.sub_status == CONTAINER_IS_MISSING:
+                if not tells_absence(error):
                     raise
                 return False
             return True
@@ -147,7 +163,7 @@ class ThreadedContainer:
 
         def send() -> Sequence[Mapping[str, Any]]:
             try:
-                return self._container.execute_item_batch(list(operations), partition_key=partition)
+                return self._container.execute_item_batch(as_sent(operations), partition_key=partition)
             except CosmosBatchOperationError as error:
                 status = int(error.status_code or 0)
                 if status in (404, 409, 412):

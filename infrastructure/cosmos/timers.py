@@ -1,4 +1,4 @@
-"""Durable timers in Cosmos DB: each in the partition of the lease under which it was set.
+"""Durable timers of a share in Cosmos DB, in the partition of the lease under which they are set.
 
 Whoever sets timers also cancels them, under the same lease. The clock, which gives their commands, has a
 lease of its own, and a batch is in one partition: so it takes away or puts off a timer under the etag with
@@ -8,7 +8,6 @@ has passed on does no more harm than that: the command of a timer that is due tw
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 
@@ -28,24 +27,16 @@ _DUE = "SELECT TOP {} * FROM c WHERE c.kind = @kind AND c.dueAt <= @now ORDER BY
 _timer = msgspec.json.Decoder(Timer)
 
 
-class _Found(NamedTuple):
-    """Where a timer was found due, and as what."""
-
-    partition: str
-    etag: str
-
-
 class CosmosTimers:
-    """Timers that every instance shares; ``setters`` are the names of the leases under which they are set,
-    and ``clock`` is that of the one under which their commands are given."""
+    """Timers that every instance shares; ``setter`` is the name of the lease under which they are set, and
+    ``clock`` that of the one under which their commands are given."""
 
-    def __init__(
-        self, database: CosmosDatabase, container: str, *, setters: Sequence[str], clock: str
-    ) -> None:
+    def __init__(self, database: CosmosDatabase, container: str, *, setter: str, clock: str) -> None:
         self._items = Items(database, container)
-        self._setters = setters
+        self._setter = setter
         self._clock = clock
-        self._due: dict[str, _Found] = {}
+        self._due: dict[str, str] = {}
+        """The etags with which the last ones were found due."""
 
     async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
         """Set and cancel timers, all or none, as far as a batch takes them.
@@ -53,9 +44,9 @@ class CosmosTimers:
         Raises:
             LeaseLost: the lease has passed on; nothing was changed.
         """
-        if lease.name in self._setters:
-            put = [timer_item(lease.name, timer) for timer in set]
-            await change(self._items, lease.name, lease, put=put, remove=[_id(id) for id in cancel])
+        if lease.name == self._setter:
+            put = [timer_item(self._setter, timer) for timer in set]
+            await change(self._items, self._setter, lease, put=put, remove=[_id(id) for id in cancel])
             return
         if lease.name != self._clock:
             raise ValueError(f"nobody looks for timers under the lease for {lease.name}")
@@ -65,34 +56,26 @@ class CosmosTimers:
     async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
         """Up to ``limit`` timers due by ``now``, the oldest first."""
         given = {"@kind": KIND, "@now": microseconds(now)}
-        found: list[Item] = []
-        for partition in self._setters:
-            found += await self._items.query(partition, _DUE.format(limit), given)
-        first = sorted(found, key=lambda item: (item["dueAt"], item["key"]))[:limit]
-        self._due = {item["key"]: _Found(item[PARTITION_KEY], item["_etag"]) for item in first}
-        return [timer_in(item) for item in first]
+        found = await self._items.query(self._setter, _DUE.format(limit), given)
+        self._due = {item["key"]: item["_etag"] for item in found}
+        return [timer_in(item) for item in found]
 
     async def _settle(self, handled: dict[str, Timer | None]) -> None:
         """Put off or take away what was found due last, as far as it still is as it was found."""
-        by_partition: dict[str, list[Operation]] = {}
-        for id, timer in handled.items():
-            if (found := self._due.get(id)) is not None:
-                operation = _settling(found, id, timer)
-                by_partition.setdefault(found.partition, []).append(operation)
-        for partition, operations in by_partition.items():
-            for begin in range(0, len(operations), MOST_OPERATIONS):
-                await self._do_what_can_be(partition, operations[begin : begin + MOST_OPERATIONS])
+        operations = [
+            self._settling(id, timer, self._due[id]) for id, timer in handled.items() if id in self._due
+        ]
+        for begin in range(0, len(operations), MOST_OPERATIONS):
+            await self._do_what_can_be(operations[begin : begin + MOST_OPERATIONS])
 
-    async def _do_what_can_be(self, partition: str, operations: list[Operation]) -> None:
-        while operations and (refused := await self._items.batch(partition, operations)) is not None:
+    async def _do_what_can_be(self, operations: list[Operation]) -> None:
+        while operations and (refused := await self._items.batch(self._setter, operations)) is not None:
             operations.pop(refused)
 
-
-def _settling(found: _Found, id: str, timer: Timer | None) -> Operation:
-    unchanged = {"if_match_etag": found.etag}
-    if timer is None:
-        return ("delete", (_id(id),), unchanged)
-    return ("replace", (_id(id), timer_item(found.partition, timer)), unchanged)
+    def _settling(self, id: str, timer: Timer | None, etag: str) -> Operation:
+        if timer is None:
+            return ("delete", (_id(id),), {"if_match_etag": etag})
+        return ("replace", (_id(id), timer_item(self._setter, timer)), {"if_match_etag": etag})
 
 
 def timer_in(item: Item) -> Timer:

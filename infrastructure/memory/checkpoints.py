@@ -8,6 +8,8 @@ from domain.lease import Lease
 class MemoryCheckpoints:
     """For a follower that only looks on."""
 
+    passed_seconds = 1.0
+
     def __init__(self) -> None:
         self._positions: dict[tuple[str, str], str] = {}
 
@@ -25,7 +27,12 @@ class MemoryCheckpoints:
         """Remember a position."""
         self._positions[follower, partition] = position
 
-    async def forget(self, follower: str) -> None:
-        """Begin again from the first event."""
-        for key in [key for key in self._positions if key[0] == follower]:
-            del self._positions[key]
+    async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
+        """Remember the position in each of some partitions."""
+        for partition, position in positions.items():
+            self._positions[follower, partition] = position
+
+    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
+        """Begin again from the first event of some partitions."""
+        for partition in partitions:
+            self._positions.pop((follower, partition), None)

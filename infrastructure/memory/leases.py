@@ -1,7 +1,7 @@
 """Leases where no other process has the same stores: all are free, and none is ever lost."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 
 class LocalLeases:
@@ -12,6 +12,10 @@ class LocalLeases:
     async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
         """All of them, without a fence."""
         return dict.fromkeys(names)
+
+    def surplus(self, holder: str) -> Collection[str]:
+        """None: nobody else wants them."""
+        return ()
 
     async def release(self, names: Sequence[str], holder: str) -> None:
         """Nobody waits for them."""

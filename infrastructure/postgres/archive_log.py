@@ -36,6 +36,9 @@ _FORGET = (
 class PostgresArchiveLog:
     """Over the log's database."""
 
+    at_once = 500
+    """PostgreSQL lets nobody append for so long."""
+
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 

@@ -10,6 +10,8 @@ from infrastructure.postgres.leases import execute_under, transaction_under
 class PostgresCheckpoints:
     """Positions of what every instance shares: the outbox, the policies and the scheduler."""
 
+    passed_seconds = 1.0
+
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
@@ -44,7 +46,19 @@ class PostgresCheckpoints:
             {"follower": follower, "partition": partition, "position": position},
         )
 
-    async def forget(self, follower: str) -> None:
-        """Begin again from the first event."""
+    async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
+        """Remember the position in each of some partitions: a log in PostgreSQL has the one.
+
+        Raises:
+            LeaseLost: the lease has passed on.
+        """
+        for partition, position in positions.items():
+            await self.save(follower, partition, position, lease)
+
+    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
+        """Begin again from the first event of some partitions."""
         async with self._database.transaction() as connection:
-            await connection.execute("DELETE FROM public.follower_positions WHERE follower = %s", (follower,))
+            await connection.execute(
+                "DELETE FROM public.follower_positions WHERE follower = %s AND partition = ANY(%s)",
+                (follower, list(partitions)),
+            )

@@ -23,6 +23,8 @@ _UPDATE = (
 class SqliteArchiveLog:
     """Over the log's file and the files that hold followers' positions."""
 
+    at_once = 500
+
     def __init__(
         self, log: SqliteDatabase, positions: Sequence[SqliteDatabase], snapshots: SnapshotStore
     ) -> None:

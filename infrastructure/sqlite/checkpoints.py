@@ -16,6 +16,8 @@ _SCHEMA = (
 class SqliteCheckpoints:
     """Positions beside the documents, or beside the log, whichever file is given."""
 
+    passed_seconds = 1.0
+
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
 
@@ -43,17 +45,22 @@ class SqliteCheckpoints:
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
         """Remember a position."""
+        await self.save_all(follower, {partition: position}, lease)
+
+    async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
+        """Remember the position in each of some partitions, in one transaction."""
         await self._database.write(
-            lambda connection: connection.execute(
+            lambda connection: connection.executemany(
                 "INSERT OR REPLACE INTO follower_positions (follower, partition, position) VALUES (?, ?, ?)",
-                (follower, partition, position),
+                [(follower, partition, position) for partition, position in positions.items()],
             )
         )
 
-    async def forget(self, follower: str) -> None:
-        """Begin again from the first event."""
+    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
+        """Begin again from the first event of some partitions."""
         await self._database.write(
-            lambda connection: connection.execute(
-                "DELETE FROM follower_positions WHERE follower = ?", (follower,)
+            lambda connection: connection.executemany(
+                "DELETE FROM follower_positions WHERE follower = ? AND partition = ?",
+                [(follower, partition) for partition in partitions],
             )
         )

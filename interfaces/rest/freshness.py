@@ -1,13 +1,14 @@
 """``X-Min-Position``: a query waits until what it reads has followed the log up to a command's position.
 
 Where the projection is kept up to date by this process, its follower says at once how far it has come, and
-is asked to look again. Elsewhere the saved positions say so, and those are saved about once a second.
+is asked to look again. Elsewhere the saved positions say so. Those are saved about once a second, and not for
+what a projection only passes by: so it is looked whether that is all that there is between.
 
 A position is one of the partition in which the caller's tenant is: what a caller reads and changes is there.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import anyio
@@ -16,6 +17,9 @@ from starlette.requests import Request
 
 from application.event_log import is_position, number_of
 from application.event_store import EventStore
+from application.shared_reads import SharedReads
+from application.subscription import Wants
+from domain.event import Event
 from domain.lease import Unrivalled
 from interfaces.rest.errors import ApiError, fault, invalid, overloaded
 from projections.follower import Follower
@@ -30,6 +34,9 @@ _LOOK_AGAIN_SECONDS = 0.05
 _ASK_AGAIN_SECONDS = 0.2
 """Between two looks at a saved position, however many wait for it."""
 
+_LOOK_AT, _MOST_LOOKS = 500, 4
+"""So many events at a time, and so often, it is looked whether they concern a projection."""
+
 _MOST_SEEN = 1_000
 """Saved positions that are kept in mind: of a name and a partition, for the moment between two looks."""
 
@@ -39,22 +46,27 @@ _WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,6})"?\s*(;.*)?', re.ASCII | re.IGNORE
 class Freshness:
     """Makes queries wait, up to ``most_waiting`` at once; they hold no place of those that are answered.
 
-    ``saved`` are the positions of each that a query may read; one that does not say what it reads waits for
-    all ``projections``.
+    ``follower`` tells who follows a partition under a name in this process. ``saved`` are the positions of
+    each that a query may read, and ``wants`` which events are for it; a query that does not say what it reads
+    waits for all ``projections``.
     """
 
     def __init__(
         self,
         store: EventStore,
-        followers: Iterable[Follower],
+        follower: Callable[[str, str], Follower | None],
         saved: Mapping[str, Checkpoints],
         *,
+        reads: SharedReads,
+        wants: Mapping[str, Wants],
         projections: Sequence[str],
         most_waiting: int,
     ) -> None:
         self._store = store
-        self._followers = {each.name: each for each in followers if each.name in saved}
+        self._follower = follower
         self._saved = _SavedPositions(saved)
+        self._reads = reads
+        self._wants = wants
         self._projections = projections
         self._places = most_waiting
         self._waiting: set[anyio.CancelScope] = set()
@@ -100,27 +112,44 @@ class Freshness:
 
     async def _all_reach(self, goal: "_Goal", until: float) -> bool:
         for name in goal.names:
-            while await self._number(name, goal.partition) < goal.number:
+            while not await self._has_reached(name, goal):
                 left = until - anyio.current_time()
                 if left <= 0 or self._is_stopping:
                     return False
-                await self._pause(name, left)
+                await self._pause(name, goal.partition, left)
         return True
 
-    async def _number(self, name: str, partition: str) -> int:
-        follower = self._followers.get(name)
+    async def _has_reached(self, name: str, goal: "_Goal") -> bool:
+        follower = self._follower(name, goal.partition)
         if follower is not None and follower.is_following:
-            return number_of(follower.positions.get(partition)) or 0
-        return await self._saved.number(name, partition)
+            return (number_of(follower.positions.get(goal.partition)) or 0) >= goal.number
+        saved = await self._saved.position(name, goal.partition)
+        return (number_of(saved) or 0) >= goal.number or await self._passes_by(name, goal, saved)
 
-    async def _pause(self, name: str, seconds: float) -> None:
-        follower = self._followers.get(name)
+    async def _passes_by(self, name: str, goal: "_Goal", after: str | None) -> bool:
+        """Whether nothing between is for who is asked about, as far as one cares to look."""
+        wants = self._wants.get(name, _whatever)
+        for _ in range(_MOST_LOOKS):
+            batch = await self._reads.read(goal.partition, after, _LOOK_AT)
+            if batch is None or any(map(wants, (each.event for each in batch.events))):
+                return False
+            after = batch.position
+            if (number_of(after) or 0) >= goal.number:
+                return True
+        return False
+
+    async def _pause(self, name: str, partition: str, seconds: float) -> None:
+        follower = self._follower(name, partition)
         if follower is None or not follower.is_following:
             await anyio.sleep(min(seconds, _ASK_AGAIN_SECONDS))
             return
         follower.look_again()
         with anyio.move_on_after(min(seconds, _LOOK_AGAIN_SECONDS)):
             await follower.has_moved()
+
+
+def _whatever(event: Event) -> bool:
+    return True
 
 
 class _Goal(NamedTuple):
@@ -136,7 +165,7 @@ class _Seen(msgspec.Struct):
 
     turn: anyio.Lock
     at: float = float("-inf")
-    number: int = 0
+    position: str | None = None
 
 
 class _SavedPositions:
@@ -146,8 +175,8 @@ class _SavedPositions:
         self._checkpoints = checkpoints
         self._seen: dict[tuple[str, str], _Seen] = {}
 
-    async def number(self, name: str, partition: str) -> int:
-        """How far a projection is known to have come in a partition."""
+    async def position(self, name: str, partition: str) -> str | None:
+        """Up to where a projection is known to have come in a partition."""
         asked_at = anyio.current_time()
         if len(self._seen) >= _MOST_SEEN:
             self._forget(before=asked_at - _ASK_AGAIN_SECONDS)
@@ -155,9 +184,9 @@ class _SavedPositions:
         async with seen.turn:
             if seen.at <= asked_at - _ASK_AGAIN_SECONDS:
                 looked_at = anyio.current_time()
-                position = await self._checkpoints[name].load(name, partition, Unrivalled(name))
-                seen.at, seen.number = looked_at, number_of(position) or 0
-            return seen.number
+                seen.position = await self._checkpoints[name].load(name, partition, Unrivalled(name))
+                seen.at = looked_at
+            return seen.position
 
     def _forget(self, *, before: float) -> None:
         self._seen = {key: seen for key, seen in self._seen.items() if seen.at > before}

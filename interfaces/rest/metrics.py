@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from application.circuit_breaker import STATES
+from application.event_log import Fill
 from application.integration import JOB_TRIGGER
 from application.ports import PublicMessage
 from projections.follower import FollowerStatus
@@ -135,6 +136,10 @@ class Metrics:
         """Show whether the audit trail's heads are anchored in time, and still there, at each scrape."""
         self.registry.register(_Anchoring(anchoring))
 
+    def watch_partitions(self, fullest: Callable[[], Fill | None]) -> None:
+        """Show how full the log's fullest partition is, at each scrape."""
+        self.registry.register(_Partitions(fullest))
+
     def watch_jobs(self, jobs: Collector) -> None:
         """Show how each job fares, at each scrape."""
         self.registry.register(jobs)
@@ -155,6 +160,26 @@ class _Leases(Collector):
         for part, is_held in self._held().items():
             held.add_metric([part], float(is_held))
         return (held,)
+
+
+class _Partitions(Collector):
+    def __init__(self, fullest: Callable[[], Fill | None]) -> None:
+        self._fullest = fullest
+
+    def collect(self) -> Iterable[Metric]:
+        share = GaugeMetricFamily(
+            "event_log_fullest_partition_ratio",
+            "Of what a partition of the log takes, how much the fullest has; 0 where there is no such limit.",
+        )
+        size = GaugeMetricFamily("event_log_fullest_partition_bytes", "Its bytes, without indexes.")
+        events = GaugeMetricFamily("event_log_fullest_partition_events", "Its events.")
+        if (fullest := self._fullest()) is None:
+            share.add_metric([], 0)
+            return (share,)
+        share.add_metric([], fullest.share)
+        size.add_metric([], fullest.bytes)
+        events.add_metric([], fullest.events)
+        return (share, size, events)
 
 
 class _Anchoring(Collector):

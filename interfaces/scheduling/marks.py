@@ -51,7 +51,7 @@ class Marks:
 
     async def forget(self) -> None:
         """Owe nothing for what has passed."""
-        await self._positions.forget(_FOLLOWER)
+        await self._positions.forget(_FOLLOWER, [*self._schedules, *self._switched_off])
 
     async def _since(self, job: str, now: datetime, lease: Lease) -> datetime:
         saved = await self._positions.load(_FOLLOWER, job, lease)

@@ -27,7 +27,10 @@ log = structlog.get_logger(__name__)
 
 
 class StepCallLoop:
-    """Takes calls from the list, makes them, gives the commands, and strikes out what is done."""
+    """Takes calls from the list, makes them, gives the commands, and strikes out what is done.
+
+    ``places`` are those of the process: several loops, each with a share of the tenants, may be at it.
+    """
 
     name = "step-calls"
     failing_seconds = 0.0
@@ -39,16 +42,17 @@ class StepCallLoop:
         maker: StepCallMaker,
         dispatch: Dispatcher,
         *,
-        at_once: int,
+        places: anyio.CapacityLimiter,
         poll_seconds: float,
     ) -> None:
         self._calls = calls
         self._maker = maker
         self._dispatch = dispatch
-        self._at_once = at_once
+        self._places = places
+        self._at_once = int(places.total_tokens)
         self._poll_seconds = poll_seconds
         self._patience = Patience("step calls")
-        self._lanes = Lanes(at_once)
+        self._lanes = Lanes(self._at_once)
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._done: set[str] = set()
         self._woken = anyio.Event()
@@ -61,7 +65,7 @@ class StepCallLoop:
     @property
     def status(self) -> FollowerStatus:
         """How it fares, told as a follower's."""
-        state: State = "stopped" if self._patience.is_stopped else self._state
+        state: State = "stopped" if self._patience.is_over else self._state
         return FollowerStatus(self.name, state, 0.0, self._made, self._failures, self._error)
 
     def note_change(self, struck_out: Sequence[str]) -> None:
@@ -77,11 +81,12 @@ class StepCallLoop:
         """Nothing: the calls lie in a store."""
 
     async def run(self, lease: Lease) -> None:
-        """Make calls until :meth:`stop`.
+        """Make calls until :meth:`stop` or :meth:`leave`.
 
         Raises:
             LeaseLost: another instance makes them now.
         """
+        self._patience.begin()
         self._state = "starting"
         self._lanes, self._done, self._may_have_more = Lanes(self._at_once), set(), True
         lost: LeaseLost | None = None
@@ -103,6 +108,11 @@ class StepCallLoop:
     def stop(self) -> None:
         """Ask :meth:`run` to return; calls under way have a moment left."""
         self._patience.stop()
+        self._woken.set()
+
+    def leave(self) -> None:
+        """The same, until it is run again."""
+        self._patience.pause()
         self._woken.set()
 
     async def _go_on(self, lease: Lease, tasks: TaskGroup) -> None:
@@ -169,7 +179,8 @@ class StepCallLoop:
     async def _outcome(self, call: StepCall) -> Command | None:
         """What came of a call; one that breaks has failed: nothing else ends a step without a deadline."""
         try:
-            return await self._maker.make(call)
+            async with self._places:
+                return await self._maker.make(call)
         except Exception as error:
             log.exception("http_step_call_broke", workflow=call.workflow_id, step=call.step_type)
             return failed(call, f"the call cannot be made: {type(error).__name__}")

@@ -28,18 +28,19 @@ class TimerLoop:
     @property
     def status(self) -> FollowerStatus:
         """How it fares, told as a follower's: timers follow the clock."""
-        state: State = "stopped" if self._patience.is_stopped else self._state
+        state: State = "stopped" if self._patience.is_over else self._state
         return FollowerStatus(self.name, state, 0.0, self._fired, self._failures, self._error)
 
     async def take_over(self, lease: Lease) -> None:
         """Nothing: the timers lie in a store."""
 
     async def run(self, lease: Lease) -> None:
-        """Fire timers until :meth:`stop`.
+        """Fire timers until :meth:`stop` or :meth:`leave`.
 
         Raises:
             LeaseLost: another instance fires them now.
         """
+        self._patience.begin()
         self._state = "starting"
         try:
             with suppress(Stopped):
@@ -55,8 +56,12 @@ class TimerLoop:
             self._state, self._error = "standby", None
 
     def stop(self) -> None:
-        """Ask :meth:`run` to return."""
+        """Ask :meth:`run` to return, for good."""
         self._patience.stop()
+
+    def leave(self) -> None:
+        """The same, until it is run again."""
+        self._patience.pause()
 
     def _note_failure(self, error: Exception) -> None:
         self._failures += 1

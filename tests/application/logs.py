@@ -12,6 +12,7 @@ from eventsourcing.persistence import OperationalError
 from application.event_log import EventLog
 from application.event_store import EventStore
 from infrastructure.cosmos.event_store import cosmos_log_settings
+from infrastructure.cosmos.log_container import SEGMENT_BYTES
 from infrastructure.cosmos.threaded import ThreadedContainer
 from infrastructure.postgres.event_store import postgres_log_settings
 from infrastructure.sqlite.event_store import sqlite_log_settings
@@ -30,11 +31,21 @@ def postgres_settings(url: str, *, connections: int = 4) -> Settings:
     return postgres_log_settings(url, connections=connections)
 
 
-def cosmos_settings(account: Account, database: str | None = None) -> Settings:
+def cosmos_settings(
+    account: Account, database: str | None = None, *, segment_bytes: int = SEGMENT_BYTES
+) -> Settings:
     """The service's own settings, in a database of the test's own."""
     return cosmos_log_settings(
-        account.endpoint, account.key, database=database or fresh_database(), container="workflow_events"
+        account.endpoint,
+        account.key,
+        database=database or fresh_database(),
+        container="workflow_events",
+        segment_bytes=segment_bytes,
     )
+
+
+NO_ROOM = 1
+"""So many bytes that each append to a log in Cosmos DB begins a segment of its own."""
 
 
 UNVERIFIED = pytest.mark.filterwarnings("ignore:Unverified HTTPS")

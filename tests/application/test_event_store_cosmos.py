@@ -38,3 +38,6 @@ class TestEventStoreOnCosmos(EventStoreCases):
         assert other is not None
         assert other.position.split("-")[1] == "1"
         assert not await store.knows(TENANT, other.position)
+        assert await store.unknown({TENANT: other.position, OTHER_TENANT: other.position}) == [TENANT]
+        assert await store.unknown({OTHER_TENANT: other.position, TENANT: batches[0].position}) == []
+        assert list(await store.unknown({})) == []

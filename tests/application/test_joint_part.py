@@ -37,6 +37,9 @@ class One:
     def stop(self) -> None:
         self._stopped.set()
 
+    def leave(self) -> None:
+        self._stopped.set()
+
 
 def raising(error: Exception) -> Callable[[], Awaitable[None]]:
     async def run() -> None:
@@ -46,7 +49,8 @@ def raising(error: Exception) -> Callable[[], Awaitable[None]]:
     return run
 
 
-async def test_all_are_taken_over_run_and_stopped() -> None:
+@pytest.mark.parametrize("ask", [JointPart.stop, JointPart.leave])
+async def test_all_are_taken_over_run_and_ended(ask: Callable[[JointPart], None]) -> None:
     parts = [One(), One()]
     joint = JointPart("both", parts)
     await joint.take_over(LEASE)
@@ -55,7 +59,7 @@ async def test_all_are_taken_over_run_and_stopped() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(joint.run, LEASE)
             await anyio.sleep(0.01)
-            joint.stop()
+            ask(joint)
 
 
 @pytest.mark.parametrize(

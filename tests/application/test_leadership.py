@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -25,6 +25,10 @@ class SharedLeases:
         self.seconds = seconds
         self.rows: dict[str, tuple[str, int, float]] = {}
         self.away = False
+        self.too_many: dict[str, Collection[str]] = {}
+
+    def surplus(self, holder: str) -> Collection[str]:
+        return self.too_many.pop(holder, ())
 
     async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
         await anyio.sleep(0)

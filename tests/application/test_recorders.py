@@ -8,11 +8,19 @@ from uuid import uuid4
 import pytest
 from eventsourcing.persistence import ApplicationRecorder, Notification
 
+from infrastructure.cosmos.log_container import SEGMENT_BYTES
 from infrastructure.cosmos.recorder import CosmosLogRecorder
 from infrastructure.postgres.recorder import LogRecorder as PostgresLogRecorder
 from infrastructure.sqlite.recorder import LogRecorder as SqliteLogRecorder
 from tests.application.library_cases import library
-from tests.application.logs import OpenLogs, Settings, cosmos_settings, postgres_settings, sqlite_settings
+from tests.application.logs import (
+    NO_ROOM,
+    OpenLogs,
+    Settings,
+    cosmos_settings,
+    postgres_settings,
+    sqlite_settings,
+)
 from tests.builders import TENANT
 from tests.cosmos import Account
 
@@ -117,6 +125,7 @@ class _OneTenant(ApplicationRecorder):
 
 class OnCosmos(OurRecorder):
     expected = CosmosLogRecorder
+    segment_bytes = SEGMENT_BYTES
 
     def new_originator_id(self) -> str:
         return f"{TENANT}/workflow/{uuid4()}"
@@ -128,7 +137,7 @@ class OnCosmos(OurRecorder):
 
     @pytest.fixture(autouse=True)
     def _place(self, cosmos: Account) -> None:
-        self.open_on(cosmos_settings(cosmos))
+        self.open_on(cosmos_settings(cosmos, segment_bytes=self.segment_bytes))
 
 
 @pytest.mark.cosmos
@@ -136,3 +145,7 @@ class OnCosmos(OurRecorder):
 class TestCosmosRecorder(OnCosmos, library.ApplicationRecorderTestCase[ApplicationRecorder]):
     @pytest.mark.skip("it writes a hundred events at once: see tests/infrastructure/test_cosmos_log.py")
     def test_concurrent_no_conflicts(self, *_: int) -> None: ...
+
+
+class TestCosmosRecorderWithASegmentAnAppend(TestCosmosRecorder):
+    segment_bytes = NO_ROOM

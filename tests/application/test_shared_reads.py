@@ -1,6 +1,6 @@
 """Several followers of a process read the log once, and none of them reads anything else."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import anyio
@@ -80,14 +80,34 @@ async def test_readers_at_other_positions_or_of_other_sizes_get_their_own(store:
     assert runs_of(await shared.read("log", None, 1)) == ["a"]
 
 
-async def test_a_batch_that_was_shared_stays_true_when_the_log_grows(store: CountingStore) -> None:
-    await append(store, "a")
-    shared = SharedReads(store)
-    first = await shared.read("log", None, 10)
-    await append(store, "b")
-    assert await shared.read("log", None, 10) == first
-    assert first is not None
-    assert runs_of(await shared.read("log", first.position, 10)) == ["b"]
+async def test_who_comes_later_gets_what_others_have_read_and_what_is_new_in_one(
+    store: CountingStore,
+) -> None:
+    store.silent_seconds = 60.0
+    shared, position = SharedReads(store), None
+    for run in "abc":
+        await append(store, run)
+        batch = await shared.read("log", position, 10)
+        assert runs_of(batch) == [run]
+        position = batch.position if batch else None
+    late = await shared.read("log", None, 10)
+    assert runs_of(late) == ["a", "b", "c"]
+    assert late == LogBatch(late.events if late else (), position or "", 3)
+    assert store.reads == 3
+    await append(store, "d")
+    assert runs_of(await shared.read("log", None, 10)) == ["a", "b", "c", "d"]
+    assert runs_of(await shared.read("log", position, 10)) == ["d"]
+    assert store.reads == 4
+
+
+async def test_what_is_known_is_joined_up_to_the_limit_and_the_rest_of_a_batch(store: CountingStore) -> None:
+    shared, position = SharedReads(store), None
+    for runs in ("a", "b", "cde", "f"):
+        await append(store, *runs)
+        batch = await shared.read("log", position, 3)
+        position = batch.position if batch else None
+    assert runs_of(await shared.read("log", None, 3)) == ["a", "b", "c", "d", "e"]
+    assert store.reads == 4
 
 
 async def test_the_end_of_the_log_is_asked_for_once_by_many(store: CountingStore) -> None:
@@ -151,24 +171,74 @@ async def test_a_position_is_looked_up_once_for_those_who_begin_together(
     store: CountingStore, logs: OpenLogs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
-    knows = EventStore.knows
+    unknown = EventStore.unknown
 
-    async def counted(store: EventStore, partition: str, position: str) -> bool:
+    async def counted(store: EventStore, positions: Mapping[str, str]) -> Collection[str]:
         nonlocal looks
         looks += 1
-        return await knows(store, partition, position)
+        return await unknown(store, positions)
 
-    monkeypatch.setattr(EventStore, "knows", counted)
+    monkeypatch.setattr(EventStore, "unknown", counted)
     await append(store, "a")
     shared, head = SharedReads(store), await store.head("log")
     async with anyio.create_task_group() as group:
         for _ in range(6):
-            group.start_soon(shared.knows, "log", head)
-    assert await shared.knows("log", head)
+            group.start_soon(shared.unknown, {"log": head})
+    assert not await shared.unknown({"log": head})
     assert looks == 1
     for _ in range(2):
-        assert not await shared.knows("log", "log-2-000000000000"), "it may be appended yet"
+        assert await shared.unknown({"log": "log-2-000000000000"}) == ["log"], "it may be appended yet"
     assert looks == 3
     monkeypatch.setattr(shared_reads, "_KNOWN_SECONDS", 0.0)
-    assert await shared.knows("log", head)
+    assert not await shared.unknown({"log": head})
     assert looks == 4
+
+
+async def test_who_reads_one_partition_does_not_wait_for_who_reads_another(
+    store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = anyio.Event()
+    at_it: list[str] = []
+
+    async def read(partition: str, after: str | None, limit: int) -> LogBatch | None:
+        at_it.append(partition)
+        if len(at_it) == 2:
+            together.set()
+        await together.wait()
+        return None
+
+    monkeypatch.setattr(store, "read", read)
+    shared = SharedReads(store)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            for partition in ("a", "b", "a"):
+                group.start_soon(shared.read, partition, None, 10)
+    assert sorted(at_it) == ["a", "b"]
+
+
+async def test_what_was_read_before_an_erasure_was_noticed_is_not_kept(
+    store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another reading notices it meanwhile, and forgets what was kept."""
+    await append(store, "a")
+    erasures, read, noticed, asked = 0, store.read, anyio.Event(), list[str | None]()
+    monkeypatch.setattr(type(store), "erasures", property(lambda self: erasures))
+
+    async def held_up(partition: str, after: str | None, limit: int) -> LogBatch | None:
+        if partition == "another":
+            return None
+        asked.append(after)
+        batch = await read(partition, after, limit)
+        await noticed.wait()
+        return batch
+
+    monkeypatch.setattr(store, "read", held_up)
+    shared = SharedReads(store)
+    async with anyio.create_task_group() as group:
+        group.start_soon(shared.read, "log", None, 10)
+        await anyio.wait_all_tasks_blocked()
+        erasures += 1
+        await shared.read("another", None, 10)
+        noticed.set()
+    assert runs_of(await shared.read("log", None, 10)) == ["a"]
+    assert asked == [None, None]

@@ -11,16 +11,21 @@ from domain import job
 from domain.errors import JobNotFound
 from domain.event import Event
 from domain.job import BatchJob, JobFired
-from tests.application.logs import open_logs, sqlite_settings
+from tests.application.logs import OpenLogs, open_logs, sqlite_settings
 from tests.builders import NOW, TENANT, metadata
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
+def logs(tmp_path: Path) -> Iterator[OpenLogs]:
     with open_logs(sqlite_settings(tmp_path)) as logs:
-        yield logs.store()
+        yield logs
+
+
+@pytest.fixture
+def store(logs: OpenLogs) -> EventStore:
+    return logs.store()
 
 
 async def append(store: EventStore) -> None:
@@ -113,3 +118,27 @@ async def test_what_another_process_appended_wakes_everybody(store: EventStore) 
     store.notice(1_000)
     with anyio.fail_after(5):
         await nobody.wait(60)
+
+
+async def test_what_another_process_appended_before_this_one_wakes_everybody(logs: OpenLogs) -> None:
+    """The other's own notice may come later, and then says nothing new."""
+    store, other = logs.store(), logs.store()
+    await append(store)
+    nobody = store.subscribe(lambda event: False)
+    await append(store)
+    with anyio.move_on_after(0.05) as scope:
+        await nobody.wait(60)
+    assert scope.cancelled_caught, "nobody else's lie between"
+    await append(other)
+    await append(store)
+    with anyio.fail_after(5):
+        await nobody.wait(60)
+
+
+async def test_what_was_heard_before_a_look_does_not_end_the_wait_after_it(store: EventStore) -> None:
+    alarm = store.subscribe()
+    alarm.wake()
+    alarm.reset()
+    with anyio.move_on_after(0.05) as scope:
+        await alarm.wait(60)
+    assert scope.cancelled_caught

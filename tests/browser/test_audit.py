@@ -66,7 +66,7 @@ def test_the_trail_is_filtered_by_its_address(browser: Browser, service: Service
     page.get_by_label("What", exact=True).fill("approval.rejected")
     page.get_by_label("Whose id").fill(id)
     page.get_by_role("button", name="Show").click()
-    assert page.locator(".timeline > li").count() == 1
+    expect(page.locator(".timeline > li")).to_have_count(1)
     assert page.get_by_text("too risky").first.is_visible()
     assert f"aggregateId={id}" in page.url
     assert page.get_by_text("All events on this page are what was chained.").is_visible()
@@ -95,10 +95,10 @@ def test_it_goes_on_page_by_page(browser: Browser, service: ServiceProcess) -> N
     page = signed_in(browser, service, "ada")
     trail(page, service, f"?aggregateId={id}")
     items = page.locator(".timeline > li")
-    assert items.count() == 50
+    expect(items).to_have_count(50)
     expect(items.first).to_contain_text("note 50")
     page.get_by_role("link", name="Older ones").click()
-    assert items.count() == 2
+    expect(items).to_have_count(2)
     expect(items.last).to_contain_text("approval.requested")
     page.get_by_role("link", name="Newer ones").click()
     expect(items.first).to_contain_text("note 50")
@@ -106,11 +106,11 @@ def test_it_goes_on_page_by_page(browser: Browser, service: ServiceProcess) -> N
     page.get_by_role("button", name="Show").click()
     expect(items.first).to_contain_text("approval.requested")
     page.get_by_role("link", name="Later ones").click()
-    assert items.count() == 2
+    expect(items).to_have_count(2)
     expect(items.last).to_contain_text("note 50")
     assert page.get_by_label("Order").input_value() == "asc"
     page.get_by_role("link", name="From the beginning").click()
-    assert items.count() == 50
+    expect(items).to_have_count(50)
     expect(items.first).to_contain_text("approval.requested")
     trail(page, service, "?order=odd")
     assert "order" in page.get_by_role("alert").inner_text()
@@ -192,7 +192,7 @@ def test_what_is_archived_tells_what_is_left_of_it(browser: Browser, tmp_path: P
         service.start()
         page = signed_in(browser, service, "ada")
         page.goto(f"{service.url}/console/audit/approval/{id}")
-        assert page.locator(".timeline > li").count() == 3
+        expect(page.locator(".timeline > li")).to_have_count(3)
         assert page.locator(".timeline .badge").first.inner_text().endswith(".ndjson.gz")
         assert '"status": "rejected"' in page.locator("#then").inner_text()
         page.get_by_role("link", name="version 1", exact=True).click()
@@ -291,7 +291,7 @@ def test_the_chain_is_verified_and_who_changes_the_store_is_found_out(
         expect(page.locator(".timeline")).to_contain_text("Event 3 is not what was chained")
         assert serious(page) == []
         trail(page, service, f"?aggregateId={id}")
-        assert page.get_by_text("not as it was chained", exact=True).count() == 1
+        expect(page.get_by_text("not as it was chained", exact=True)).to_have_count(1)
         assert page.get_by_text("Of the events on this page 1 are not what was chained.").is_visible()
         other = signed_in(browser, service, "eve", OTHER_TENANT)
         other.goto(f"{service.url}/console/audit/chain")

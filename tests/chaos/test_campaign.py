@@ -23,6 +23,7 @@ FAULTS = {
     "sqlite-cosmos": ("cosmos frozen", "cosmos cut", "broker frozen"),
     "postgres": ("postgres stopped", "postgres connections ended", "instance restarted"),
     "postgres-cosmos-2": ("instance frozen", "broker restarted"),
+    "cosmos-2": ("cosmos cut", "instance frozen"),
 }
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from anyio.to_thread import run_sync
 
-from config.cosmos_copies import BESIDE
-from config.cosmos_stores import COORDINATION
+from config.cosmos import COORDINATION
+from config.cosmos_beside import BESIDE
 from infrastructure.cosmos.log_reader import CosmosLogReader
 from tests.cosmos import Account
 from tests.harness import run_module

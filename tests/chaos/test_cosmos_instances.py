@@ -1,17 +1,20 @@
 """Instances that have their log in Cosmos DB, and no store but that, do each thing once, whoever dies."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from config.cosmos_beside import SHARES
+from config.roles import POLICIES, PROJECTOR, PUBLISHER, TIMERS
+from domain.share import shares
 from tests.chaos import instances
 from tests.chaos import test_instances as cases
 from tests.chaos.conftest import Launch, LaunchOn
 from tests.chaos.decisions import Answered, all_published, decide_a_bit_of_everything, in_thread, until_ready
 from tests.cosmos import Account, dropped_afterwards, fresh_database
-from tests.harness import TENANT, ServiceProcess, run_command
+from tests.harness import TENANT, ServiceProcess, eventually, run_command
 from tests.neighbours import Neighbour
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq, pytest.mark.cosmos, pytest.mark.timeout(300)]
@@ -19,25 +22,43 @@ pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq, pytest.mark.cosmos, pytes
 KEY = "YS1tYXN0ZXIta2V5LW9mLXRoaXJ0eS10d28tYnl0ZXM="
 
 
+ROLES = (PROJECTOR, PUBLISHER, POLICIES, TIMERS)
+SHARES_OF = {role: {share.lease(role) for share in shares(SHARES)} for role in ROLES}
+
+
 @pytest.fixture(autouse=True)
 def parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody makes an index of the log: it is one itself."""
+    """What is done for tenants is done in shares; nobody makes an index of the log: it is one itself."""
     for module in (cases, instances):
-        monkeypatch.setattr(module, "PARTS", instances.PARTS - {"audit"})
+        monkeypatch.setattr(module, "PARTS", {"scheduler"}.union(*SHARES_OF.values()))
+
+
+async def until_divided(services: Sequence[ServiceProcess]) -> None:
+    """Wait until each part is done by one of them, and the shares of each role are divided evenly."""
+
+    async def are_even() -> bool:
+        held = [await instances.parts_of(service) for service in services]
+        counts = [[len(each & names) for each in held] for names in SHARES_OF.values()]
+        return sum(map(len, held)) == len(set().union(*held)) == len(instances.PARTS) and all(
+            max(count) - min(count) <= 1 for count in counts
+        )
+
+    await eventually(are_even, seconds=30, every=0.2)
 
 
 @pytest.fixture
 async def launch(
     processes: Launch, tmp_path: Path, rabbitmq_url: str, cosmos: Account
 ) -> AsyncIterator[LaunchOn]:
-    """Makes instances on the same account and broker, each with a folder of its own."""
+    """Makes instances on the same account and broker, each with a folder of its own; of a tenant's log some
+    ten events are in one partition."""
     database, made = fresh_database(), 0
 
     def make(**environ: str) -> ServiceProcess:
         nonlocal made
         made += 1
         shared = {"RABBITMQ_URL": rabbitmq_url, "EVENT_STORE_URL": "cosmos://", "PRIVACY_MASTER_KEY": KEY}
-        own = {"DATA_DIR": str(tmp_path / f"data-{made}")}
+        own = {"DATA_DIR": str(tmp_path / f"data-{made}"), "COSMOS_DB_LOG_SEGMENT_BYTES": "10000"}
         return processes(**{**shared, **cosmos.environ(database), **own, **environ})
 
     async with dropped_afterwards(cosmos, database):
@@ -47,15 +68,13 @@ async def launch(
 async def test_three_instances_serve_side_by_side_and_say_everything_once(
     launch: LaunchOn, crm: Neighbour
 ) -> None:
-    await cases.test_three_instances_serve_side_by_side_and_say_everything_once(launch, crm)
+    await cases.side_by_side(launch, crm, until_divided)
 
 
 async def test_what_a_killed_instance_did_another_does_and_nothing_is_lost(
     launch: LaunchOn, crm: Neighbour
 ) -> None:
-    await cases.test_what_a_killed_instance_did_another_does_within_ten_seconds_and_nothing_is_lost(
-        launch, crm
-    )
+    await until_divided(await cases.killed_and_back(launch, crm, until_divided))
 
 
 async def test_fifty_decisions_over_three_instances_have_one_outcome(

@@ -45,50 +45,58 @@ async def test_an_event_store_that_is_lost_is_waited_for_and_nothing_is_parked(
 ) -> None:
     with proxy(postgres_store_url) as between:
         service = processes(RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=between.url())
-        await in_thread(service.start)
-        await until_ready(service)
-        async with service.async_client() as client:
-            approval_id = await ask(client)
+        await lost_and_waited_for(service, between, crm)
 
-        between.cut()
-        for number in range(20):
-            data = {"opportunityId": "from-the-crm", "riskScore": 0.9, "amount": number}
-            await crm.send("hitl.approval.requested", data)
-        await answers_503(service, approval_id)
-        status, body = await until(
-            service,
-            lambda body: (
-                body["checks"]["eventStore"]["status"] == "down"
-                and any(each["status"] == "failing" for each in body["checks"]["followers"])
-            ),
-            seconds=30,
-        )
-        assert status == 503
-        assert body["checks"]["broker"]["status"] == "up"
-        failing = [each for each in body["checks"]["followers"] if each["status"] == "failing"]
-        assert all(each["error"] for each in failing)
-        assert await crm.queued(crm.names.dead_letter_queue) == 0
+
+async def lost_and_waited_for(
+    service: ServiceProcess, between: Proxy, crm: Neighbour, *, documents_stay: bool = True
+) -> None:
+    """The store goes away under a service, and comes back."""
+    await in_thread(service.start)
+    await until_ready(service)
+    async with service.async_client() as client:
+        approval_id = await ask(client)
+
+    between.cut()
+    for number in range(20):
+        data = {"opportunityId": "from-the-crm", "riskScore": 0.9, "amount": number}
+        await crm.send("hitl.approval.requested", data)
+    await answers_503(service, approval_id)
+    status, body = await until(
+        service,
+        lambda body: (
+            body["checks"]["eventStore"]["status"] == "down"
+            and any(each["status"] == "failing" for each in body["checks"]["followers"])
+        ),
+        seconds=30,
+    )
+    assert status == 503
+    assert body["checks"]["broker"]["status"] == "up"
+    failing = [each for each in body["checks"]["followers"] if each["status"] == "failing"]
+    assert all(each["error"] for each in failing)
+    assert await crm.queued(crm.names.dead_letter_queue) == 0
+    if documents_stay:
         found = await get(service, "/hitl/approvals", opportunityId="from-the-crm")
         assert found["total"] == 0
 
-        between.open()
+    between.open()
 
-        async def all_handled() -> bool:
-            there = await get(service, "/hitl/approvals", opportunityId="from-the-crm")
-            return bool(there["total"] == 20)
+    async def all_handled() -> bool:
+        there = await get(service, "/hitl/approvals", opportunityId="from-the-crm")
+        return bool(there["total"] == 20)
 
-        await eventually(all_handled, seconds=45)
-        await until_ready(service, seconds=45)
-        assert await crm.queued(crm.names.dead_letter_queue) == 0
-        answered = Answered()
-        async with service.async_client() as client:
-            assert (await decide(client, approval_id, answered)).status_code == 200
-        await decide_a_bit_of_everything(service, answered, count=2)
-        await all_published(crm, answered)
-        assert_told_once_in_order(crm, answered)
+    await eventually(all_handled, seconds=45)
+    await until_ready(service, seconds=45)
+    assert await crm.queued(crm.names.dead_letter_queue) == 0
+    answered = Answered()
+    async with service.async_client() as client:
+        assert (await decide(client, approval_id, answered)).status_code == 200
+    await decide_a_bit_of_everything(service, answered, count=2)
+    await all_published(crm, answered)
+    assert_told_once_in_order(crm, answered)
 
-        service.kill()
-        await eventually(lambda: _is_empty(crm))
+    service.kill()
+    await eventually(lambda: _is_empty(crm))
 
 
 async def _is_empty(crm: Neighbour) -> bool:

@@ -51,7 +51,8 @@ def test_who_takes_over_beats_on_and_the_address_is_nowhere_in_the_log(
         holder.kill()
         until(lambda: beats() == 2)
         with other.client() as client:
-            assert 'scheduler_heartbeats_total{outcome="answered"} 1.0' in client.get("/metrics").text
+            counted = 'scheduler_heartbeats_total{outcome="answered"} 1.0'
+            until(lambda: counted in client.get("/metrics").text)
         other.terminate()
         for each in (holder, other):
             assert secret not in each.log

@@ -4,6 +4,7 @@ import math
 import signal
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,30 @@ async def seen_everywhere(services: list[ServiceProcess], answered: Answered) ->
             await eventually(shown)
 
 
-async def test_three_instances_serve_side_by_side_and_say_everything_once(
-    launch: LaunchOn, crm: Neighbour
-) -> None:
-    services = [launch() for _ in range(3)]
-    await started(*services)
+Division = Callable[[Sequence[ServiceProcess]], Awaitable[None]]
+"""Sees who does what, of instances of which the first has been there first."""
+
+
+async def all_once(services: Sequence[ServiceProcess]) -> None:
     held = [await parts_of(service) for service in services]
     assert set().union(*held) == PARTS
     assert sum(map(len, held)) == len(PARTS)
+
+
+async def all_by_the_first(services: Sequence[ServiceProcess]) -> None:
+    assert await parts_of(services[0]) == PARTS
+
+
+async def test_three_instances_serve_side_by_side_and_say_everything_once(
+    launch: LaunchOn, crm: Neighbour
+) -> None:
+    await side_by_side(launch, crm, all_once)
+
+
+async def side_by_side(launch: LaunchOn, crm: Neighbour, divided: Division) -> None:
+    services = [launch() for _ in range(3)]
+    await started(*services)
+    await divided(services)
     answered = Answered()
     for service in services:
         await decide_a_bit_of_everything(service, answered)
@@ -78,10 +95,15 @@ async def test_three_instances_serve_side_by_side_and_say_everything_once(
 async def test_what_a_killed_instance_did_another_does_within_ten_seconds_and_nothing_is_lost(
     launch: LaunchOn, crm: Neighbour
 ) -> None:
+    first, *_ = await killed_and_back(launch, crm, all_by_the_first)
+    assert await parts_of(first) == set()
+
+
+async def killed_and_back(launch: LaunchOn, crm: Neighbour, divided: Division) -> list[ServiceProcess]:
     first, *others = services = [launch() for _ in range(3)]
     await in_thread(first.start)
     await started(*others)
-    assert await parts_of(first) == PARTS
+    await divided(services)
     answered = Answered()
     killed_at = math.inf
 
@@ -103,8 +125,7 @@ async def test_what_a_killed_instance_did_another_does_within_ten_seconds_and_no
     assert_told_truly(crm, answered)
     await in_thread(first.start)
     await until_ready(first)
-    assert await parts_of(first) == set()
-    assert len(services) == 3
+    return services
 
 
 async def test_an_instance_that_was_paused_writes_nothing_once_another_has_taken_over(

@@ -1,5 +1,6 @@
 """`kill -9` right after an answer: what was answered well is never lost, and its message arrives."""
 
+import base64
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -8,6 +9,9 @@ import anyio
 import httpx
 import pytest
 
+from config.cosmos_beside import SHARES
+from config.roles import PROJECTOR
+from domain.share import shares
 from tests.chaos.conftest import Launch
 from tests.chaos.decisions import (
     Answered,
@@ -24,10 +28,14 @@ from tests.chaos.decisions import (
     trigger_job,
     until_ready,
 )
+from tests.chaos.instances import parts_of
+from tests.cosmos import Account, dropped_afterwards, fresh_database
 from tests.harness import SYSTEM_TENANT, ServiceProcess, eventually
 from tests.neighbours import Neighbour
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
+
+MASTER_KEY = base64.b64encode(bytes(32)).decode()
 
 Request = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 
@@ -52,7 +60,13 @@ async def requested_and_killed(service: ServiceProcess, requests: list[Request],
     assert not service.is_running
 
 
-async def killed_while_deciding(service: ServiceProcess, crm: Neighbour, rounds: int, seed: int) -> None:
+async def killed_while_deciding(
+    service: ServiceProcess,
+    crm: Neighbour,
+    rounds: int,
+    seed: int,
+    caught_up: Callable[[ServiceProcess], Awaitable[object]] = until_ready,
+) -> None:
     """Several lives, each ended by kill -9 in the midst of decisions, and then a life to look back."""
     dice = random.Random(seed)
     answered, asked, undecided = Answered(), list[str](), list[str]()
@@ -67,7 +81,7 @@ async def killed_while_deciding(service: ServiceProcess, crm: Neighbour, rounds:
         await in_thread(service.start)
 
     await all_published(crm, answered)
-    await until_ready(service)
+    await caught_up(service)
     for approval_id, approval in answered.approvals.items():
         assert await get(service, f"/hitl/approvals/{approval_id}") == approval
     statuses = {each: (await get(service, f"/hitl/approvals/{each}"))["status"] for each in asked + undecided}
@@ -93,6 +107,30 @@ async def test_an_approval_in_postgresql_that_was_answered_200_outlives_a_kill(
 ) -> None:
     service = processes(RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=postgres_store_url)
     await killed_while_deciding(service, crm, rounds=2, seed=3)
+
+
+@pytest.mark.cosmos
+async def test_an_approval_in_cosmos_db_that_was_answered_200_outlives_a_kill(
+    processes: Launch, rabbitmq_url: str, cosmos: Account, crm: Neighbour
+) -> None:
+    """Also where the partition is closed again and again meanwhile."""
+    database = fresh_database()
+    environ = cosmos.environ(database) | {"EVENT_STORE_URL": "cosmos://", "PRIVACY_MASTER_KEY": MASTER_KEY}
+    async with dropped_afterwards(cosmos, database):
+        service = processes(RABBITMQ_URL=rabbitmq_url, COSMOS_DB_LOG_SEGMENT_BYTES="10000", **environ)
+        await killed_while_deciding(service, crm, rounds=2, seed=5, caught_up=until_it_has_taken_over)
+        service.stop()
+
+
+async def until_it_has_taken_over(service: ServiceProcess) -> None:
+    """Until then it is ready beside somebody who is taken for alive."""
+    projectors = {share.lease(PROJECTOR) for share in shares(SHARES)}
+
+    async def all_held() -> bool:
+        return projectors <= await parts_of(service)
+
+    await eventually(all_held)
+    await until_ready(service)
 
 
 async def test_workflows_and_job_triggers_that_were_answered_202_outlive_a_kill(

@@ -154,3 +154,21 @@ def test_config_shows_what_holds_and_no_secret(tmp_path: Path) -> None:
     assert settings["rabbitmq"]["url"] == "amqp://user:***@broker:5672/"
     for hidden in (secret, "hush-hush", "hush-token"):
         assert hidden not in shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("erase", "--subject", "ada", "--dry-run"),
+        ("archive", "--dry-run"),
+        ("audit", "export"),
+        ("audit", "head"),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_a_tenant_that_is_no_uuid_is_refused_and_not_taken_for_one_without_events(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    ended = run_command(*command, "--tenant", "7d0f3f2e", DATA_DIR=str(tmp_path))
+    assert ended.returncode == 2
+    assert "'--tenant': '7d0f3f2e' is not a valid UUID" in ended.stderr

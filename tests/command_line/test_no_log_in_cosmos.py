@@ -20,6 +20,9 @@ COMMANDS = {
     "rebuild": ["rebuild"],
     "audit verify": ["audit", "verify"],
     "audit export": ["audit", "export", "--tenant", TENANT],
+    "archive": ["archive", "--out", "archives", "--older-than", "0s"],
+    "archive --dry-run": ["archive", "--older-than", "0s", "--dry-run"],
+    "archive-restore": ["archive-restore", "archives/some.gz"],
     "erase": ["erase", "--tenant", TENANT, "--subject", "somebody", "--reason", "tried"],
 }
 

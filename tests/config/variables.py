@@ -22,6 +22,7 @@ VARIABLES = {
     "JWT_SECRET": ("jwt.secret", SECRET, SECRET),
     "JWT_ISSUER": ("jwt.issuer", "12345", "12345"),
     "COSMOS_DB_DATABASE_ID": ("cosmos_db.database_id", "other", "other"),
+    "COSMOS_DB_LOG_SEGMENT_BYTES": ("cosmos_db.log_segment_bytes", "50000", 50_000),
     "RABBITMQ_URL": ("rabbitmq.url", "amqps://u:p@mq:5671/vhost", "amqps://u:p@mq:5671/vhost"),
     "INTEGRATION_MANAGER_URL": ("services.integration_manager.url", "http://im:1", "http://im:1"),
     "RISK_ANALYTICS_URL": ("services.risk_analytics.url", "http://ra:1", "http://ra:1"),

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from infrastructure.cosmos.database import CosmosDatabase
+from infrastructure.cosmos.leases import CosmosLeases
 from tests.cosmos import Account, dropped_afterwards, fresh_database
 
 COORDINATION = "workflow_coordination"
@@ -26,6 +27,14 @@ async def place_in(account: Account) -> AsyncIterator[Place]:
     name = fresh_database()
     async with dropped_afterwards(account, name):
         yield Place(account, name)
+
+
+@asynccontextmanager
+async def place_with_leases(account: Account) -> AsyncIterator[Place]:
+    """The same, with the container of leases in it, as a service would have made it."""
+    async with place_in(account) as place, opened_in(place) as database:
+        await CosmosLeases(database, COORDINATION).create()
+        yield place
 
 
 @asynccontextmanager

@@ -17,12 +17,13 @@ from application.event_log import PARTITION, position_of
 from application.log_copy import Entry
 from domain.errors import LeaseLost
 from infrastructure.cosmos.audit_index import CosmosAuditIndex
+from infrastructure.cosmos.log_container import SEGMENT_BYTES
 from infrastructure.postgres.audit_index import PostgresAuditIndex
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.leases import PostgresLeases
 from infrastructure.sqlite.audit_index import SqliteAuditIndex
 from infrastructure.sqlite.database import SqliteDatabase
-from tests.application.logs import UNVERIFIED
+from tests.application.logs import NO_ROOM, UNVERIFIED
 from tests.audit_trail import AuditedLog, approval_id, audited_log
 from tests.builders import LEASE, NOW, OTHER_TENANT, TENANT, USER, Held, after
 
@@ -30,15 +31,18 @@ pytestmark = pytest.mark.anyio
 
 
 MADE = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
-COSMOS = pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED])
+COSMOS = [
+    pytest.param(kind, marks=[pytest.mark.cosmos, UNVERIFIED]) for kind in ("cosmos", "cosmos in segments")
+]
 
 
-@pytest.fixture(params=[*MADE, COSMOS])
+@pytest.fixture(params=[*MADE, *COSMOS])
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AuditedLog]:
     """An empty log and its index."""
     url = request.getfixturevalue("postgres_store_url") if request.param == "postgres" else None
-    cosmos = request.getfixturevalue("cosmos") if request.param == "cosmos" else None
-    async with audited_log(tmp_path, url, cosmos=cosmos) as opened:
+    cosmos = request.getfixturevalue("cosmos") if "cosmos" in request.param else None
+    segment_bytes = NO_ROOM if "segments" in request.param else SEGMENT_BYTES
+    async with audited_log(tmp_path, url, cosmos=cosmos, segment_bytes=segment_bytes) as opened:
         yield opened
 
 
@@ -200,7 +204,7 @@ async def test_the_streams_in_which_a_key_has_sealed_values_are_told(log: Audite
     assert await index.sealed_streams(TENANT, "nobody's", "", 9) == []
 
 
-@pytest.mark.parametrize("log", [COSMOS], indirect=True)
+@pytest.mark.parametrize("log", COSMOS, indirect=True)
 async def test_no_page_of_sealed_streams_is_read_with_all_that_follow(log: AuditedLog) -> None:
     state = b'{"at":"2026-11-22T22:00:00Z","meta":{},"sealed":[{"key":"k"}]}'
     long = [StoredEvent(f"{TENANT}/x/00", version, "t", state) for version in range(1, 41)]
@@ -209,7 +213,7 @@ async def test_no_page_of_sealed_streams_is_read_with_all_that_follow(log: Audit
     log.log.recorder.insert_events([StoredEvent(stream, 1, "t", state) for stream in streams[1:]])
     index = log.stores.index
     assert isinstance(index, CosmosAuditIndex)
-    asked, rows = index._items.query, 0
+    asked, rows = index._items.items.query, 0
 
     async def counted(*what: Any) -> list[Any]:
         nonlocal rows
@@ -217,7 +221,7 @@ async def test_no_page_of_sealed_streams_is_read_with_all_that_follow(log: Audit
         rows += len(answer)
         return answer
 
-    index._items.query = counted  # type: ignore[assignment, method-assign]
+    index._items.items.query = counted  # type: ignore[assignment, method-assign]
     found, after = list[str](), ""
     while page := await index.sealed_streams(TENANT, "k", after, 5):
         found += page

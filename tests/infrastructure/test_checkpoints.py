@@ -74,15 +74,21 @@ class CheckpointsCases:
         assert found == {"2": "log-2", "3": None, "0": "log-0"}
         assert await checkpoints.load_all("outbox", [], LEASE) == {}
 
-    async def test_forgetting_a_follower_forgets_every_partition_and_no_other_follower(
-        self, checkpoints: Checkpoints
-    ) -> None:
+    async def test_those_of_many_partitions_are_saved_at_once(self, checkpoints: Checkpoints) -> None:
+        await checkpoints.save("outbox", "0", "log-0", LEASE)
+        given = {f"{number}": f"log-{number}0" for number in range(200)}
+        await checkpoints.save_all("outbox", given, LEASE)
+        await checkpoints.save_all("outbox", {}, LEASE)
+        assert await checkpoints.load_all("outbox", [*given, "none"], LEASE) == {**given, "none": None}
+        assert await checkpoints.load("policy", "0", LEASE) is None
+
+    async def test_only_those_are_forgotten_that_are_named(self, checkpoints: Checkpoints) -> None:
         await checkpoints.save("outbox", "one", "1", LEASE)
         await checkpoints.save("outbox", "two", "2", LEASE)
         await checkpoints.save("policy", "one", "3", LEASE)
-        await checkpoints.forget("outbox")
-        await checkpoints.forget("nobody")
-        assert await checkpoints.load("outbox", "one", LEASE) is None
+        await checkpoints.forget("outbox", ["two", "none"])
+        await checkpoints.forget("nobody", ["one"])
+        assert await checkpoints.load("outbox", "one", LEASE) == "1"
         assert await checkpoints.load("outbox", "two", LEASE) is None
         assert await checkpoints.load("policy", "one", LEASE) == "3"
 
@@ -133,6 +139,8 @@ class SharedCheckpointsCases(LastingCheckpointsCases):
             await checkpoints.save("outbox", "log", "log-2", former)
         with pytest.raises(LeaseLost):
             await checkpoints.load_all("outbox", ["log"], former)
+        with pytest.raises(LeaseLost):
+            await checkpoints.save_all("outbox", {"log": "log-2"}, former)
 
     async def test_a_position_that_was_never_saved_can_be_lost_to_the_next_holder_too(
         self, checkpoints: Checkpoints, place: str
@@ -255,8 +263,12 @@ class TestCosmosCheckpoints(SharedCheckpointsCases):
     async def test_names_may_hold_what_ids_may_not(self, checkpoints: Checkpoints) -> None:
         await checkpoints.save("a/b", "#1?\\", "log-1", LEASE)
         assert await checkpoints.load("a/b", "#1?\\", LEASE) == "log-1"
-        await checkpoints.forget("a/b")
+        await checkpoints.forget("a/b", ["#1?\\"])
         assert await checkpoints.load("a/b", "#1?\\", LEASE) is None
+
+
+def by_name(follower: str, partition: str) -> str:
+    return follower
 
 
 @pytest.mark.cosmos
@@ -275,20 +287,21 @@ class TestCosmosPositions(SharedCheckpointsCases):
     async def opened(self, place: str) -> AsyncIterator[Checkpoints]:
         async with opened_in(self.where) as database:
             await CosmosLeases(database, COORDINATION).create()
-            yield CosmosPositions(database, COORDINATION)
+            yield CosmosPositions(database, COORDINATION, by_name)
 
     async def passed_on(self, place: str, fence: int) -> Lease:
         async with opened_in(self.where) as database:
-            leases = CosmosLeases(database, COORDINATION)
-            await leases.release(["outbox"], f"holder-{fence - 1}")
-            return Held("outbox", (await leases.hold(["outbox"], f"holder-{fence}"))["outbox"])
+            leases, holder = CosmosLeases(database, COORDINATION), f"holder-{fence}"
+            held = await leases.hold(["outbox"], holder)
+            await leases.release(["outbox"], holder)  # its fence stands until somebody takes it over
+            return Held("outbox", held["outbox"])
 
     async def test_of_however_many_tenants_they_are_one_question(self) -> None:
         observed: list[Observed] = []
         async with self.opened(""):
             lease = await self.passed_on("", 1)
         async with opened_in(self.where, observed) as database:
-            positions = CosmosPositions(database, COORDINATION)
+            positions = CosmosPositions(database, COORDINATION, by_name)
             tenants = [f"tenant-{number}" for number in range(50)]
             observed.clear()
             assert await positions.load_all("outbox", tenants, lease) == dict.fromkeys(tenants)

@@ -1,18 +1,22 @@
 """What only the log in Cosmos DB does: its limits, its order a tenant, and batches that are sent again."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 from eventsourcing.persistence import IntegrityError, StoredEvent
+from structlog.testing import capture_logs
 
 from application.audit.chain import Head, beginning_of, link_after
-from application.event_log import EventLog
+from application.event_log import EventLog, Fill
 from application.event_store import EventStore
 from application.log_copy import Entry
-from domain.errors import TooMuchAtOnce
-from infrastructure.cosmos.log_documents import ORDER_ID, end_of
+from domain.errors import StoreUnavailable, TooMuchAtOnce
+from infrastructure.cosmos.ends import ORDER_ID, end_of
+from infrastructure.cosmos.fills import Fills
 from infrastructure.cosmos.recorder import CosmosLogRecorder
 from tests.application.logs import LostAnswer, OpenLogs, cosmos_settings, open_logs
 from tests.application.test_event_store import append, runs_of
@@ -133,3 +137,65 @@ def test_the_numbers_of_an_append_are_not_interleaved_with_those_of_another(logs
         written = [numbers for answer in threads.map(write, range(3)) for numbers in answer]
     assert all(numbers == list(range(numbers[0], numbers[0] + 20)) for numbers in written)
     assert sorted(number for numbers in written for number in numbers) == list(range(1, 241))
+
+
+def test_a_tenant_that_is_refused_does_not_take_the_others_with_it(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = recorder_of(log)
+    store = recorder._container.store
+
+    def refuse_one(partition: str, *arguments: Any, **keywords: Any) -> str:
+        if partition == TENANT:
+            raise StoreUnavailable("403 Partition key reached maximum size of 20 GB")
+        return store(partition, *arguments, **keywords)
+
+    monkeypatch.setattr(recorder._container, "store", refuse_one)
+    names = (f"{TENANT}/job/one", f"{OTHER_TENANT}/job/one", f"{TENANT}/job/two")
+    refused, stored, refused_too = recorder.append_together([events(1, stream=name) for name in names])
+    assert isinstance(refused, StoreUnavailable)
+    assert isinstance(refused_too, StoreUnavailable)
+    assert stored == [1]
+
+
+def test_the_bytes_of_a_partition_are_counted_as_they_are_stored(logs: OpenLogs) -> None:
+    here = recorder_of(logs.open())
+    assert here.fullest() is None
+    here.insert_events(events(3, state='{"a": "ä"}'.encode() * 50))
+    here.insert_events(events(2, first=4))
+    here.insert_events(events(1, stream=f"{OTHER_TENANT}/job/one"))
+    stored = here._container.query(TENANT, "FROM c WHERE c.position > 0", {})
+    size = sum(len(json.dumps(item, ensure_ascii=False).encode()) for item in stored)
+    fill = here.fullest()
+    assert fill is not None
+    assert fill.events == 5
+    assert fill.bytes == pytest.approx(size, rel=0.1)
+    there = recorder_of(logs.open())
+    there.newest(TENANT)
+    assert there.fullest() == fill
+
+
+def test_events_that_an_earlier_release_did_not_count_are_taken_for_as_large_as_others(log: EventLog) -> None:
+    recorder = recorder_of(log)
+    recorder.insert_events(events(4))
+    order = recorder._container.read(TENANT, ORDER_ID)
+    assert order is not None
+    whole = end_of(TENANT, order).fill
+    uncounted = {name: value for name, value in order.items() if name not in ("size_", "sized_")}
+    recorder._container.put(uncounted)
+    recorder._appends._ends.clear()
+    recorder.newest(TENANT)
+    assert recorder.fullest() == Fill(4, 0, whole.most_bytes)
+    recorder.insert_events(events(1, first=5))
+    fill = recorder.fullest()
+    assert fill is not None
+    assert fill.bytes == pytest.approx(whole.bytes * 5 / 4, rel=0.02)
+
+
+def test_of_a_partition_that_fills_the_log_tells_at_each_further_percent() -> None:
+    fills = Fills()
+    with capture_logs() as told:
+        for size in (499, 500, 505, 500, 510):
+            fills.note(TENANT, Fill(7, size, 1000))
+    assert [each["percent"] for each in told] == [50, 51]
+    assert {each["tenant"] for each in told} == {TENANT}

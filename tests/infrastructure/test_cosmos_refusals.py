@@ -16,6 +16,7 @@ from domain.values import SYSTEM_TENANT
 from infrastructure.cosmos.checkpoints import CosmosCheckpoints
 from infrastructure.cosmos.database import CosmosDatabase, Unusable
 from infrastructure.cosmos.documents import CosmosDocuments
+from infrastructure.cosmos.items import PARTITION_KEY, Items, Operation
 from projections.ports import Query
 from tests.builders import LEASE, OTHER_TENANT, TENANT
 from tests.cosmos import Account
@@ -67,7 +68,7 @@ async def test_no_call_goes_without_a_partition_key(gated: Gated) -> None:
     await documents.ping()
     await positions.save("things", "log", "log-1", LEASE)
     await positions.load("things", "log", LEASE)
-    await positions.forget("things")
+    await positions.forget_all("things")
     asked = gated.gate.asked
     assert {each.method for each in asked} == {"GET", "POST", "PUT", "DELETE"}
     assert len(asked) > 20
@@ -162,7 +163,7 @@ async def test_a_container_that_is_gone_is_unavailable_and_no_missing_document(g
         gated.documents.get(THINGS, TENANT, "a"),
         gated.documents.put(THINGS, [thing("a")]),
         gated.documents.query(THINGS, TENANT, Query()),
-        gated.positions.forget("things"),
+        gated.positions.forget_all("things"),
     ):
         with pytest.raises(StoreUnavailable, match="404"):
             await work
@@ -205,3 +206,16 @@ async def test_what_is_closed_is_unavailable_and_not_broken(plain_cosmos: Accoun
         for work in (documents.ping(), documents.get(THINGS, TENANT, "a")):
             with pytest.raises(StoreUnavailable, match="closed"):
                 await work
+
+
+async def test_a_batch_that_is_sent_again_overwrites_nobody(gated: Gated) -> None:
+    items = Items(gated.database, "workflow_positions")
+    ours = {"id": "a", PARTITION_KEY: TENANT}
+    await items.put(ours)
+    there = await items.read(TENANT, "a")
+    assert there is not None
+    await items.put(ours | {"by": "somebody else"})
+    gated.gate.refusals = [Refusal(503, {"x-ms-retry-after-ms": "10"}, is_of_an_operation=True)]
+    change: Operation = ("replace", ("a", ours), {"if_match_etag": there["_etag"]})
+    assert await items.batch(TENANT, [change]) == 0
+    assert gated.gate.refusals == []

@@ -64,3 +64,16 @@ async def test_a_throttled_call_is_one_call_and_each_try_is_charged(gated: Gated
     ((container, operation, charge, seconds),) = gated.observed
     assert (container, operation, charge) == ("log", "read", 2.0)
     assert seconds >= 0.4
+
+
+@pytest.mark.parametrize("status", [429, 449, 503])
+async def test_a_batch_that_is_sent_again_overwrites_nobody(gated: Gated, status: int) -> None:
+    ask = gated.container
+    await run_sync(ask.put, item("a"))
+    there = await run_sync(ask.read, "p", "a")
+    assert there is not None
+    await run_sync(ask.put, item("a") | {"by": "somebody else"})
+    gated.gate.refusals = [Refusal(status, {"x-ms-retry-after-ms": "10"}, is_of_an_operation=True)]
+    with pytest.raises(Refused, match="412"):
+        await run_sync(ask.batch, "p", [("replace", ("a", item("a")), {"if_match_etag": there["_etag"]})])
+    assert [each.status for each in gated.gate.asked[-2:]] == [207, 207], "it was sent twice"

@@ -204,9 +204,7 @@ class TestCosmosTimers(TimersCases):
     async def opened(self, place: str) -> AsyncIterator[Timers]:
         async with opened_in(self.where) as database:
             await CosmosLeases(database, COORDINATION).create()
-            yield CosmosTimers(
-                database, COORDINATION, setters=[LEASE.name, "waits", "deadlines"], clock="timers"
-            )
+            yield CosmosTimers(database, COORDINATION, setter=LEASE.name, clock="timers")
 
     @asynccontextmanager
     async def held(self, *names: str) -> AsyncIterator[list[Lease]]:
@@ -223,19 +221,8 @@ class TestCosmosTimers(TimersCases):
             with pytest.raises(ValueError, match="forgotten"):
                 await timers.change(set=[timer("a")], cancel=(), lease=forgotten)
 
-    async def test_those_of_several_who_set_them_come_in_one_order(self, timers: Timers) -> None:
-        async with self.held("waits", "deadlines") as (waits, deadlines):
-            await timers.change(
-                set=[timer("a", after(seconds=1)), timer("c", after(seconds=3))], cancel=(), lease=waits
-            )
-            await timers.change(set=[timer("b", after(seconds=2)), timer("d")], cancel=(), lease=deadlines)
-            assert await self.due(timers, after(hours=1)) == ["d", "a", "b", "c"]
-            assert await self.due(timers, after(hours=1), limit=3) == ["d", "a", "b"]
-            await timers.change(set=(), cancel=["a", "b"], lease=waits)
-            assert await self.due(timers, after(hours=1)) == ["d", "b", "c"]
-
     async def test_who_has_lost_the_lease_changes_nothing(self, timers: Timers) -> None:
-        async with self.held("waits", "timers") as (waits, clock):
+        async with self.held(LEASE.name, "timers") as (waits, clock):
             await timers.change(set=[timer("a")], cancel=(), lease=waits)
             assert await self.due(timers) == ["a"]
         for lease in (waits, clock):
@@ -246,9 +233,8 @@ class TestCosmosTimers(TimersCases):
         assert await timers.due(NOW, 10) == [timer("a")]
 
     async def test_the_clock_takes_away_and_puts_off_what_it_has_found_due(self, timers: Timers) -> None:
-        async with self.held("waits", "deadlines", "timers") as (waits, deadlines, clock):
-            await timers.change(set=[timer("a"), timer("b")], cancel=(), lease=waits)
-            await timers.change(set=[timer("c"), timer("d")], cancel=(), lease=deadlines)
+        async with self.held(LEASE.name, "timers") as (waits, clock):
+            await timers.change(set=[timer(id) for id in "abcd"], cancel=(), lease=waits)
             assert await self.due(timers) == ["a", "b", "c", "d"]
             again = timer("d", after(hours=1))
             await timers.change(set=[again], cancel=["a", "c"], lease=clock)
@@ -258,7 +244,7 @@ class TestCosmosTimers(TimersCases):
     async def test_the_clock_leaves_alone_what_was_set_anew_or_cancelled_meanwhile(
         self, timers: Timers
     ) -> None:
-        async with self.held("waits", "timers") as (waits, clock):
+        async with self.held(LEASE.name, "timers") as (waits, clock):
             await timers.change(set=[timer(id) for id in "abcd"], cancel=(), lease=waits)
             assert await self.due(timers) == ["a", "b", "c", "d"]
             anew = timer("b", after(minutes=5), attempt=2)

@@ -67,7 +67,7 @@ class Orchestrator:
 
     async def waiting(self) -> list[str]:
         """The services that calls are still to be made to."""
-        found = await self.service.container.stores.step_calls.waiting(each=1000, besides=())
+        found = await self.service.container.stores.shares[0].step_calls.waiting(each=1000, besides=())
         return [each.service for each in found]
 
     async def metric(self, name: str, **labels: str) -> float:

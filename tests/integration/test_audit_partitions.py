@@ -15,8 +15,8 @@ from domain.errors import BrokerUnavailable, LeaseLost
 from domain.event import event_id
 from infrastructure.cosmos.audit_index import CosmosAuditIndex
 from infrastructure.cosmos.coordination import MOST_OPERATIONS
+from infrastructure.cosmos.ends import ORDER_ID
 from infrastructure.cosmos.leases import CosmosLeases
-from infrastructure.cosmos.log_documents import ORDER_ID
 from tests.application.logs import UNVERIFIED
 from tests.audit_trail import AuditedLog, audited_log, lines_of, stream
 from tests.builders import LEASE, OTHER_TENANT, TENANT, Held
@@ -136,5 +136,5 @@ async def test_what_was_changed_in_one_partition_is_found(
 ) -> None:
     assert await found(log) == []
     assert isinstance(log.stores.index, CosmosAuditIndex)
-    await change(log.stores.index._items)
+    await change(log.stores.index._items.items)
     assert await found(log) == kinds

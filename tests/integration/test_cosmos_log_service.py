@@ -8,20 +8,28 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from application.privacy.erasing import Erasing
+from config.cosmos import COORDINATION
+from config.cosmos_beside import SHARES
 from config.settings import Settings
+from config.start import CannotStart
 from infrastructure.clock import SystemClock
+from infrastructure.cosmos.items import Items
+from infrastructure.cosmos.leases import CosmosLeases
+from infrastructure.cosmos.positions import position_item
 from tests.application.logs import UNVERIFIED
 from tests.archives import CHILD, PARENT, a_past
 from tests.cosmos import Account
 from tests.harness import OTHER_TENANT, SYSTEM_TENANT, TENANT, USER, Service, eventually, service, settings_in
-from tests.infrastructure.cosmos_places import place_in
+from tests.infrastructure.cosmos_places import opened_in, place_in
 from tests.neighbours import Names, forget
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, pytest.mark.rabbitmq, UNVERIFIED]
 
 API = "/api/v1"
+FULLEST = "event_log_fullest_partition"
 KEY = base64.b64encode(bytes(32)).decode()
 ASKED = {"opportunityId": "opp-1", "riskScore": 0.9, "amount": 250_000}
 
@@ -147,12 +155,44 @@ async def test_after_a_restart_everything_goes_on(there: SettingsIn, tmp_path: P
         assert all(each.status.failures == 0 for each in second.container.parts.followers)
 
 
-async def test_when_an_instance_stops_the_other_does_its_part(there: SettingsIn, tmp_path: Path) -> None:
+def count_of(service: Service, name: str) -> int:
+    return sum(each.name == name and each.is_following for each in service.container.parts.followers)
+
+
+async def test_the_metrics_tell_how_full_the_fullest_tenants_partition_is(running: Service) -> None:
+    """Read from the order document of each tenant that this process has seen."""
+
+    async def told(client: httpx.AsyncClient) -> dict[str, float]:
+        families = text_string_to_metric_families((await client.get("/metrics")).text)
+        samples = [sample for family in families for sample in family.samples]
+        return {each.name: each.value for each in samples if each.name.startswith(FULLEST)}
+
+    async with running.client(**{"X-User-ID": USER}) as client, running.client(OTHER_TENANT) as other:
+        for _ in range(3):
+            await client.post(f"{API}/hitl/approvals", json=ASKED)
+        await other.post(f"{API}/hitl/approvals", json=ASKED)
+        found = await told(client)
+        assert found[f"{FULLEST}_events"] == 3, "of one tenant alone"
+        assert 3 * 400 < found[f"{FULLEST}_bytes"] < 3 * 3_000
+        ratio = found[f"{FULLEST}_bytes"] / (20 * 1024**3)
+        assert found[f"{FULLEST}_ratio"] == pytest.approx(ratio, rel=0.1)
+        text = (await client.get("/metrics")).text
+        assert TENANT not in text
+        assert OTHER_TENANT not in text
+
+
+async def test_two_instances_do_half_each_and_one_that_is_left_does_all(
+    there: SettingsIn, tmp_path: Path
+) -> None:
     async with service(there(tmp_path / "one")) as one:
         await one.caught_up()
         async with service(there(tmp_path / "two")) as two, two.client() as client:
-            standing_by = [each for each in two.container.parts.followers if each.status.state == "standby"]
-            assert "outbox" in [each.name for each in standing_by]
+
+            async def is_even() -> bool:
+                return all(count_of(each, "outbox") == SHARES / 2 for each in (one, two))
+
+            await eventually(is_even)
+            assert {each.name: each.state for each in two.container.parts.statuses()}["outbox"] == "running"
             await one.container.parts.finish()
 
             async def has_taken_over() -> bool:
@@ -225,3 +265,19 @@ async def test_what_is_erased_reads_so_everywhere(running: Service) -> None:
         await eventually(is_erased)
         checked = (await client.get(f"{API}/audit/verification", params={"limit": 5000})).json()
         assert checked["holds"]
+
+
+async def test_positions_that_lie_as_before_there_were_shares_are_refused(
+    cosmos: Account, rabbitmq_url: str, names: Names, tmp_path: Path
+) -> None:
+    """Else the outbox would publish all that there ever was."""
+    async with place_in(cosmos) as place:
+        async with opened_in(place) as database:
+            await CosmosLeases(database, COORDINATION).create()
+            left = position_item("outbox", "outbox", TENANT, "log-7-x-1")
+            await Items(database, COORDINATION).put(left)
+        environ: dict[str, Any] = {**cosmos.environ(place.name), "EVENT_STORE_URL": "cosmos://"}
+        settings = settings_in(tmp_path, RABBITMQ_URL=rabbitmq_url, PRIVACY_MASTER_KEY=KEY, **environ)
+        with pytest.raises(CannotStart, match="copy-log"):
+            async with service(settings):
+                pass

@@ -107,7 +107,7 @@ async def test_what_is_done_is_listed_and_a_rebuild_gives_it_again(
             metrics = (await client.get("/metrics")).text
             for line in (
                 'cosmos_request_charge_total{container="hitl_approvals",operation="create"}',
-                'cosmos_request_duration_seconds_count{container="workflow_positions",operation="create"}',
+                'cosmos_request_duration_seconds_count{container="workflow_positions",operation="batch"}',
             ):
                 assert line in metrics
         before = await dump(cosmos, settings)

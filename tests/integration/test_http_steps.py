@@ -11,6 +11,7 @@ import pytest
 
 from application.commands import CancelWorkflow, RetryWorkflow
 from domain.definition import MapOver, Retry, StepDefinition, Work
+from interfaces.scheduling.step_calls import StepCallLoop
 from tests.application.test_http_requests import call
 from tests.builders import CORRELATION, LEASE, OTHER_TENANT, TENANT, metadata
 from tests.harness import eventually, service, settings_in
@@ -177,7 +178,8 @@ async def test_a_cancelled_step_is_let_go_of_at_once(tmp_path: Path, neighbour: 
         await eventually(lambda: was_asked(neighbour, f"/hang/{workflow_id}"))
         order = CancelWorkflow(meta=metadata(), workflow_id=workflow_id, reason="no need")
         await orchestrator.service.container.dispatch(order)
-        (loop,) = orchestrator.service.container.parts.callers
+        loop, _ = orchestrator.service.container.parts.shares[0].loops
+        assert isinstance(loop, StepCallLoop)
 
         async def is_let_go() -> bool:
             return not loop._scopes and await is_empty(orchestrator)
@@ -191,7 +193,8 @@ async def test_a_call_to_a_workflow_that_is_not_there_is_not_made(
     """As after a backup was restored that is older than the list."""
     before = len(neighbour.seen())
     lost = call({"method": "GET", "path": "/ok"})
-    await orchestrator.service.container.stores.step_calls.change(add=[lost], remove=(), lease=LEASE)
+    calls = orchestrator.service.container.stores.shares[0].step_calls
+    await calls.change(add=[lost], remove=(), lease=LEASE)
     await eventually(lambda: is_empty(orchestrator))
     assert len(neighbour.seen()) == before
 

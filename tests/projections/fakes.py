@@ -1,6 +1,6 @@
 """A log of several partitions whose positions are no numbers, and a handler that can be told to fail."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import anyio
 import msgspec
@@ -38,8 +38,8 @@ class PartitionedLog:
             kept = self.events.setdefault(partition, [])
             kept += recorded(f"{TENANT}/job/{partition}", [event], first_version=len(kept) + 1)
             self._places[f"{partition}/{kept[-1].event_id}"] = len(kept)
-        for wakeup in self._wakeups:
-            wakeup.wake()
+            for wakeup in self._wakeups:
+                wakeup.wake_for([event])
 
     def _index(self, partition: str, after: str | None) -> int:
         return 0 if after is None else self._places[after]
@@ -56,14 +56,18 @@ class PartitionedLog:
         events = self.events[partition][start : start + limit]
         return Slice(events, f"{partition}/{events[-1].event_id}") if events else None
 
-    async def knows(self, partition: str, position: str) -> bool:
-        return position.startswith(f"{partition}/") and position in self._places
+    async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
+        return [
+            partition
+            for partition, position in positions.items()
+            if not (position.startswith(f"{partition}/") and position in self._places)
+        ]
 
     async def count_after(self, partition: str, after: str | None) -> int:
         return len(self.events[partition]) - self._index(partition, after)
 
     def subscribe(self, wants: Wants) -> Subscription:
-        return Subscription(self._wakeups)
+        return Subscription(self._wakeups, wants)
 
 
 class Remembering:

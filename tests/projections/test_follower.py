@@ -1,80 +1,23 @@
 """A follower handles everything at least once, in order, under whatever comes between."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from application.event_store import EventStore
-from domain import job
 from domain.errors import StoreUnavailable
 from domain.event import Recorded
-from domain.job import JobFired
 from domain.lease import Lease
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from projections import follower as follower_module
 from projections import patience
-from projections.follower import Follower
-from tests.application.logs import open_logs, sqlite_settings
-from tests.builders import LEASE, NOW, TENANT, SettableClock, metadata
-from tests.projections.fakes import PartitionedLog, Remembering
+from tests.builders import LEASE, SettableClock
+from tests.projections.fakes import PartitionedLog
+from tests.projections.following import Setting, running, until
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.005)
-
-
-@pytest.fixture
-def log() -> PartitionedLog:
-    return PartitionedLog("one", "two")
-
-
-@pytest.fixture
-def positions() -> MemoryCheckpoints:
-    return MemoryCheckpoints()
-
-
-@pytest.fixture
-def clock() -> SettableClock:
-    return SettableClock()
-
-
-class Setting:
-    """A handler and its follower on the fixtures' log."""
-
-    def __init__(
-        self, log: PartitionedLog, positions: MemoryCheckpoints, clock: SettableClock, poll: float = 60
-    ) -> None:
-        self.handler = Remembering()
-        self.follower = Follower(self.handler, log, positions, now=clock.now, poll_seconds=poll, batch_size=3)
-
-
-@pytest.fixture
-def at(log: PartitionedLog, positions: MemoryCheckpoints, clock: SettableClock) -> Setting:
-    return Setting(log, positions, clock)
-
-
-@asynccontextmanager
-async def running(follower: Follower) -> AsyncIterator[None]:
-    async with anyio.create_task_group() as group:
-        group.start_soon(follower.run, LEASE)
-        yield
-        follower.stop()
-        with anyio.fail_after(5):
-            await until(lambda: follower.status.state == "stopped")
-
-
-async def until(condition: Callable[[], object]) -> None:
-    with anyio.fail_after(5):
-        while not condition():
-            await anyio.sleep(0.001)
 
 
 async def test_it_handles_what_is_there_in_batches_and_in_order(at: Setting, log: PartitionedLog) -> None:
@@ -211,6 +154,24 @@ async def test_where_a_repeat_goes_unnoticed_the_position_is_saved_once_a_second
     assert await saved() == f"one/{log.events['one'][8].event_id}"
 
 
+async def test_where_it_costs_much_a_position_is_saved_seldom_up_to_which_nothing_was_handled(
+    at: Setting, log: PartitionedLog, positions: MemoryCheckpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(MemoryCheckpoints, "passed_seconds", 60.0)
+    at.handler.may_repeat_unnoticed = True
+    await at.follower.save_positions(LEASE)
+    log.append("one", "a")
+    log.append("two", "b", unwanted=True)
+    await at.follower.catch_up(LEASE)
+    await at.follower.catch_up(LEASE)
+    assert await positions.load("remembering", "one", LEASE) == at.follower.positions["one"] is not None
+    assert await positions.load("remembering", "two", LEASE) is None
+    monkeypatch.setattr(MemoryCheckpoints, "passed_seconds", 0.0)
+    await at.follower.catch_up(LEASE)
+    assert await positions.load("remembering", "two", LEASE) == at.follower.positions["two"] is not None
+
+
 async def test_a_stop_saves_the_position_of_what_was_passed_over(
     at: Setting, log: PartitionedLog, positions: MemoryCheckpoints
 ) -> None:
@@ -296,37 +257,6 @@ async def test_a_failure_is_logged_in_full_once_and_not_at_every_try(
     assert len([each for each in logs if each["event"] == "trying_again"]) == 4
 
 
-async def test_an_append_wakes_it_at_once_and_not_at_the_next_poll(at: Setting, log: PartitionedLog) -> None:
-    async with running(at.follower):
-        await until(lambda: at.follower.status.state == "running")
-        await anyio.wait_all_tasks_blocked()
-        began = time.monotonic()
-        log.append("two", "a")
-        await until(lambda: at.handler.runs == ["a"])
-        assert time.monotonic() - began < 2
-
-
-async def test_an_append_while_it_handles_is_not_overlooked(at: Setting, log: PartitionedLog) -> None:
-    at.handler.gate = anyio.Event()
-    async with running(at.follower):
-        log.append("two", "a")
-        await at.handler.entered.wait()
-        log.append("one", "b")
-        at.handler.gate.set()
-        await until(lambda: at.handler.runs == ["a", "b"])
-
-
-async def test_without_a_wake_up_it_looks_by_the_clock(
-    log: PartitionedLog, positions: MemoryCheckpoints, clock: SettableClock
-) -> None:
-    at = Setting(log, positions, clock, poll=0.02)
-    async with running(at.follower):
-        await until(lambda: at.follower.status.state == "running")
-        log._wakeups.clear()
-        log.append("one", "a")
-        await until(lambda: at.handler.runs == ["a"])
-
-
 async def test_a_stop_finishes_the_batch_in_hand_and_begins_no_other(
     at: Setting, log: PartitionedLog, positions: MemoryCheckpoints
 ) -> None:
@@ -369,30 +299,17 @@ async def test_a_follower_that_is_stopped_before_it_runs_does_nothing(
     assert at.handler.tried == []
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
-    with open_logs(sqlite_settings(tmp_path)) as logs:
-        yield logs.store()
-
-
-async def test_on_a_real_log_an_event_is_handled_well_before_the_poll(
-    store: EventStore, positions: MemoryCheckpoints, clock: SettableClock
-) -> None:
-    handler = Remembering()
-    follower = Follower(handler, store, positions, now=clock.now, poll_seconds=60)
-    latencies = []
-    async with running(follower):
-        for number in range(20):
-            fired = JobFired(job="j", run_id=str(number), triggered_by="manual", fired_at=NOW, metadata={})
-            await store.execute(
-                f"{TENANT}/job/one",
-                evolve=job.evolve,
-                decide=lambda state, fired=fired: [fired],  # type: ignore[misc]
-                meta=metadata(),
-                now=NOW,
-            )
-            began = time.monotonic()
-            await until(lambda number=number: len(handler.runs) == number + 1)  # type: ignore[misc]
-            latencies.append(time.monotonic() - began)
-    assert handler.runs == [str(number) for number in range(20)]
-    assert sorted(latencies)[10] < 0.5
+async def test_it_is_starting_until_it_has_been_at_the_end_once(at: Setting, log: PartitionedLog) -> None:
+    log.append("one", *"abcdefg")
+    first, second = anyio.Event(), anyio.Event()
+    at.handler.gate = first
+    async with running(at.follower):
+        await at.handler.entered.wait()
+        at.handler.entered, at.handler.gate = anyio.Event(), second
+        first.set()
+        await at.handler.entered.wait()
+        assert at.handler.runs == list("abc")
+        assert at.follower.status.state == "starting"
+        second.set()
+        await until(lambda: at.follower.status.state == "running")
+        assert at.handler.runs == list("abcdefg")

@@ -2,7 +2,8 @@
 
 By the environment: CHAOS_FORMS (which stores), CHAOS_KILLS, CHAOS_SECONDS, CHAOS_RATE (requests a second),
 CHAOS_SEED (which plan), CHAOS_FAULTS (beside kills; all that are possible), CHAOS_MINUTELY (jobs that cron
-fires each minute; leave the clock alone then), CHAOS_FOLDER (keeps the evidence in any case).
+fires each minute; leave the clock alone then), CHAOS_SEGMENT_BYTES (of a log in Cosmos DB), CHAOS_FOLDER
+(keeps the evidence in any case).
 """
 
 import logging

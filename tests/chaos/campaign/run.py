@@ -105,7 +105,7 @@ async def _in_world(place: World, evidence: Evidence, folder: Path, plan: Plan, 
         await _until_quiet(place, evidence, neighbours, plan.settle_seconds)
         settled, ended_at = time.monotonic(), time.time()
         codes = [await instance.end(END_BY_SIGTERM_SECONDS) for instance in place.instances]
-    case = _case(place, evidence)
+    case = await _case(place, evidence)
     case.minutely, case.began, case.ended = plan.minutely, ready_at, ended_at
     case.documents = await place.documents()
     await place.rebuild()
@@ -172,7 +172,7 @@ async def _left_to_do(place: World, evidence: Evidence, neighbours: Neighbourhoo
         return "neighbours still speak"
     if not await place.all_ready():
         return "an instance is not ready"
-    case = _case(place, evidence)
+    case = await _case(place, evidence)
     findings = check_log_and_wire(case)
     if not findings:
         case.documents = await place.documents()
@@ -180,12 +180,12 @@ async def _left_to_do(place: World, evidence: Evidence, neighbours: Neighbourhoo
     return f"{len(findings)} findings, such as {findings[0]}" if findings else None
 
 
-def _case(place: World, evidence: Evidence) -> Case:
+async def _case(place: World, evidence: Evidence) -> Case:
     return Case(
         tenants=place.tenants,
         asked=list(evidence.asked),
         sent=list(evidence.sent),
         seen=list(evidence.seen),
-        events=place.events(),
+        events=await place.events(),
         documents=[],
     )

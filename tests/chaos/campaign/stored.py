@@ -100,6 +100,28 @@ def sqlite_documents(path: Path) -> list[StoredDocument]:
     return found
 
 
+async def cosmos_events(account: Account, database: str, tenants: Iterable[str]) -> list[StoredEvent]:
+    """The log in Cosmos DB, one tenant's order after the other, numbered through. Where a tenant's goes on in
+    another partition, that has the tenant's name and a number."""
+    found: list[StoredEvent] = []
+    async with administrator(account) as client:
+        proxy = client.get_database_client(database).get_container_client("workflow_events")
+        for tenant in tenants:
+            partition, number = tenant, 0
+            while items := await _events_in(proxy, partition):
+                for item in items:
+                    row = (len(found) + 1, item["stream"], item["version"], item["topic"])
+                    found.append(_event((*row, item["state"].encode())))
+                number += 1
+                partition = f"{tenant}~{number}"
+    return found
+
+
+async def _events_in(proxy: Any, partition: str) -> list[dict[str, Any]]:
+    statement = "SELECT * FROM c WHERE IS_DEFINED(c.topic) ORDER BY c.position"
+    return [item async for item in proxy.query_items(statement, partition_key=partition)]
+
+
 async def cosmos_documents(account: Account, database: str, tenants: Iterable[str]) -> list[StoredDocument]:
     """Every item of the tenants' partitions, and of any other that there should not be."""
     found = []

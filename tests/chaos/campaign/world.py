@@ -22,6 +22,7 @@ from tests.chaos.campaign.stored import (
     StoredDocument,
     StoredEvent,
     cosmos_documents,
+    cosmos_events,
     postgres_events,
     sqlite_documents,
     sqlite_events,
@@ -33,6 +34,7 @@ from tests.neighbours import Names
 from tests.services import PostgresNode, RabbitNode, lasting_port, missing, postgres_node, rabbitmq_node
 
 STEP_TIMEOUT_SECONDS = 4
+MASTER_KEY = "YS1tYXN0ZXIta2V5LW9mLXRoaXJ0eS10d28tYnl0ZXM="
 TENANTS = tuple(f"{digit * 8}-0000-4000-8000-000000000000" for digit in "abc")
 
 
@@ -52,12 +54,14 @@ CRONS = {
 
 
 class Form(msgspec.Struct, frozen=True):
-    """Which stores, and how many instances."""
+    """Which stores, and how many instances. ``cosmos`` has the documents, and the log where
+    ``cosmos_log``."""
 
     name: str
     instances: int = 1
     postgres: bool = False
     cosmos: bool = False
+    cosmos_log: bool = False
 
 
 FORMS = {
@@ -69,6 +73,8 @@ FORMS = {
         Form("postgres-cosmos", postgres=True, cosmos=True),
         Form("postgres-cosmos-2", instances=2, postgres=True, cosmos=True),
         Form("postgres-cosmos-3", instances=3, postgres=True, cosmos=True),
+        Form("cosmos-2", instances=2, cosmos=True, cosmos_log=True),
+        Form("cosmos-3", instances=3, cosmos=True, cosmos_log=True),
     )
 }
 
@@ -133,8 +139,11 @@ class World:
         """Where the instances serve."""
         return [instance.url for instance in self.instances]
 
-    def events(self) -> list[StoredEvent]:
+    async def events(self) -> list[StoredEvent]:
         """The log, past the service."""
+        if self.form.cosmos_log:
+            account, _ = self.servers.cosmos
+            return await cosmos_events(account, self.database, (*self.tenants, SYSTEM_TENANT))
         if self.form.postgres:
             return postgres_events(self.environ["EVENT_STORE_URL"])
         return sqlite_events(Path(self.environ["DATA_DIR"], "events.db"))
@@ -186,7 +195,7 @@ async def world(
     with ExitStack() as stack:
         data_dir, disk = folder / "data", None
         data_dir.mkdir(parents=True)
-        if not form.postgres:
+        if not form.postgres and not form.cosmos_log:
             disk = stack.enter_context(small_disk(data_dir, megabytes))
         names, database = Names.fresh(), fresh_database()
         environ = {
@@ -209,6 +218,9 @@ async def world(
             stack.callback(to_cosmos.cut)
             endpoint = f"http://127.0.0.1:{to_cosmos.port}"
             environ |= account.environ(database) | {"COSMOS_DB_ENDPOINT": endpoint}
+        if form.cosmos_log:
+            environ |= {"EVENT_STORE_URL": "cosmos://", "PRIVACY_MASTER_KEY": MASTER_KEY}
+            environ |= {"COSMOS_DB_LOG_SEGMENT_BYTES": os.environ.get("CHAOS_SEGMENT_BYTES", "50000")}
         place = World(form, ground, names, database, environ, disk, to_cosmos)
         clock = _clock(folder) if with_clock else None
         for number in range(form.instances):
@@ -217,7 +229,7 @@ async def world(
                 folder,
                 evidence,
                 overlay=names.overlay(),
-                environ=environ,
+                environ=environ | _own_folder(form, data_dir, number),
                 clock=clock if number == form.instances - 1 else None,
             )
             stack.callback(instance.stop)
@@ -229,6 +241,11 @@ async def world(
                 yield place
             finally:
                 tasks.cancel_scope.cancel()
+
+
+def _own_folder(form: Form, data_dir: Path, number: int) -> dict[str, str]:
+    """Where nothing but the account is shared each instance has a folder of its own."""
+    return {"DATA_DIR": str(data_dir / str(number))} if form.cosmos_log else {}
 
 
 def _clock(folder: Path) -> Clock | None:

@@ -6,6 +6,10 @@ import pytest
 from starlette.requests import Request
 
 from application.event_store import EventStore
+from application.shared_reads import SharedReads
+from application.subscription import Wants
+from domain.event import Event
+from domain.job import JobFired
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from interfaces.rest import freshness
 from interfaces.rest.errors import ApiError
@@ -28,9 +32,23 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[EventStore]:
 
 
 def freshness_of(
-    store: EventStore, positions: MemoryCheckpoints, followers: Sequence[Follower] = ()
+    store: EventStore,
+    positions: MemoryCheckpoints,
+    followers: Sequence[Follower] = (),
+    wants: Wants = lambda event: True,
 ) -> Freshness:
-    return Freshness(store, followers, {NAME: positions}, projections=[NAME], most_waiting=2)
+    def follower(name: str, partition: str) -> Follower | None:
+        return next(iter(followers), None)
+
+    return Freshness(
+        store,
+        follower,
+        {NAME: positions},
+        reads=SharedReads(store),
+        wants={NAME: wants},
+        projections=[NAME],
+        most_waiting=2,
+    )
 
 
 async def answer(fresh: Freshness, tenant: str, position: str) -> str:
@@ -84,3 +102,24 @@ async def test_a_position_of_another_partition_is_no_position_of_the_callers(sto
     fresh = freshness_of(store, MemoryCheckpoints())
     is_one = store.partition_of(TENANT) == store.partition_of(OTHER_TENANT)
     assert await answer(fresh, TENANT, theirs.position) == ("NOT_YET" if is_one else "VALIDATION_ERROR")
+
+
+async def test_what_a_projection_only_passes_by_it_need_not_have_reached(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its position is saved seldom then."""
+    monkeypatch.setattr(freshness, "_ASK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(freshness, "_LOOK_AT", 2)
+    wanted = await append(store, "a")
+    positions = MemoryCheckpoints()
+    passed = await append(store, *"bcdef")
+
+    def wants(event: Event) -> bool:
+        return isinstance(event, JobFired) and event.run_id == "a"
+
+    fresh = freshness_of(store, positions, wants=wants)
+    assert await answer(fresh, TENANT, passed.position) == "NOT_YET", "the first event is wanted"
+    await positions.save(NAME, store.partition_of(TENANT), wanted.position, LEASE)
+    assert await answer(fresh, TENANT, passed.position) == "reached"
+    far = await append(store, *map(str, range(20)))
+    assert await answer(fresh, TENANT, far.position) == "NOT_YET", "one does not look at a whole log"

@@ -58,7 +58,8 @@ class World:
         self.dispatch = Dispatcher(WorkflowHandlers(store, SystemClock(), plans).handlers())
         circuits = Circuits([SERVICE], failures=5, open_seconds=1, now=anyio.current_time)
         self.maker = StepCallMaker(self.caller, store, SystemClock(), circuits, timeout_seconds=5)
-        self.loop = StepCallLoop(self.calls, self.maker, self, at_once=8, poll_seconds=0.05)  # type: ignore[arg-type]
+        self.places = anyio.CapacityLimiter(8)
+        self.loop = StepCallLoop(self.calls, self.maker, self, places=self.places, poll_seconds=0.05)  # type: ignore[arg-type]
         self.handler = HttpSteps(self.calls, on_change=self.loop.note_change)
 
     async def __call__(self, command: Command) -> Committed:
@@ -102,6 +103,18 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     with open_logs(sqlite_settings(tmp_path)) as logs:
         yield World(logs.store())
+
+
+async def test_a_call_waits_for_a_place_of_the_process(world: World) -> None:
+    """Loops of other shares may have taken all."""
+    for other in range(8):
+        await world.places.acquire_on_behalf_of(other)
+    async with world.running():
+        await world.start()
+        await anyio.sleep(0.2)
+        assert world.caller.asked == []
+        world.places.release_on_behalf_of(0)
+        await world.ends_as("completed")
 
 
 async def test_an_answer_is_kept_until_it_can_be_stored_and_nobody_is_asked_again(world: World) -> None:

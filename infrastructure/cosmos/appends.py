@@ -1,0 +1,145 @@
+"""Appends to a tenant's log: each is one transactional batch in the last segment.
+
+A batch sees one segment (``segments.py``). What was closed does not change: so what an append needs to know
+of it is looked at before, and only where the event before is not in the last segment, or there can be none.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from time import sleep
+from typing import Any
+
+from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
+
+from application.audit.chain import tenant_of
+from application.event_log import Append
+from domain.errors import TooMuchAtOnce
+from domain.event import event_id
+from infrastructure.cosmos.ends import End, end_of
+from infrastructure.cosmos.log_container import LogContainer, Lost
+from infrastructure.cosmos.log_documents import following, is_event, tenant_note
+
+MOST_OPERATIONS = 100
+"""Of a transactional batch: one ends the order, one a stream looks for the event before, the others store."""
+
+MOST_BYTES = 1_900_000
+"""A batch takes 2 MB as it is sent, with what is said about each operation."""
+
+_MOST_RACES = 50
+_LONGEST_PAUSE_SECONDS = 0.2
+
+
+class Appends:
+    """Any thread may use it. The end of a tenant's order is remembered from one append to the next."""
+
+    def __init__(self, container: LogContainer) -> None:
+        self._container = container
+        self._ends: dict[str, End] = {}
+
+    def append(self, events: Append) -> Sequence[int]:
+        """Append events of one tenant, all or none; the numbers they got.
+
+        Raises:
+            IntegrityError: another writer was first, or the answer to the append before was lost.
+            OperationalError: the tenant's other appends were first again and again.
+            StoreUnavailable: it is not known whether they are stored.
+            TooMuchAtOnce: they are more than one batch takes; nothing was written.
+        """
+        tenant = tenant_of(str(events[0].originator_id))
+        firsts = {str(event.originator_id): event for event in reversed(events)}
+        end = self._ends.pop(tenant, None) or self._known_end(tenant)
+        segment, begun_before = 0, frozenset[str]()
+        for race in range(_MOST_RACES):
+            end = self._container.with_room(end)
+            if end.segment > segment:
+                segment, begun_before = end.segment, frozenset()
+                self._refuse_what_was_closed(end, filter(_begins, firsts.values()))
+            after = [
+                _id_before(event)
+                for stream, event in firsts.items()
+                if not _begins(event) and stream not in begun_before
+            ]
+            order, items = following(end, events)
+            _refuse_what_no_batch_takes(after, items)
+            try:
+                etag = self._container.store(end.partition, order, end.etag, items, after=after)
+            except Lost as error:
+                if error.misses_what_it_follows:
+                    found = self._begun_before(end, firsts)
+                    if not found - begun_before:
+                        raise IntegrityError(f"another writer was first: {error}") from error
+                    begun_before |= found
+                elif self._is_taken(end, firsts.values()):
+                    raise IntegrityError(f"another writer was first: {error}") from error
+                else:
+                    sleep(min(_LONGEST_PAUSE_SECONDS, 0.005 * race))
+                end = self._known_end(tenant)
+                continue
+            self._ends[tenant] = newest = end_of(tenant, order | {"_etag": etag}, end)
+            self._container.note_end(newest)
+            return [item["position"] for item in items]
+        raise OperationalError(f"the order of {tenant} is too busy: {_MOST_RACES} appends lost the race")
+
+    def _known_end(self, tenant: str) -> End:
+        """The present end of a tenant's order; a tenant without one is made known first, so that nobody who
+        appends is a tenant that no follower knows."""
+        end = self._container.end(tenant)
+        if not end.head.number:
+            self._container.put(tenant_note(tenant))
+        return end
+
+    def _begun_before(self, end: End, firsts: Mapping[str, StoredEvent]) -> frozenset[str]:
+        """The streams whose last event is in a closed segment.
+
+        Raises:
+            IntegrityError: one of them has gone on there.
+        """
+        found = {
+            stream: event
+            for stream, event in firsts.items()
+            if not _begins(event) and is_event(self._container.find_closed(end, _id_before(event)) or {})
+        }
+        self._refuse_what_was_closed(end, found.values())
+        return frozenset(found)
+
+    def _refuse_what_was_closed(self, end: End, events: Iterable[StoredEvent]) -> None:
+        """See that none of these versions is in a closed segment.
+
+        Raises:
+            IntegrityError: one is.
+        """
+        if any(self._container.find_closed(end, _id(event)) is not None for event in events):
+            raise IntegrityError("another writer was first, in a segment that was closed")
+
+    def _is_taken(self, end: End, firsts: Iterable[StoredEvent]) -> bool:
+        """Whether one of the versions is in the segment; those of a stream follow one on the other. Whether
+        one is in another segment, the next try finds out."""
+        return any(self._container.read(end.partition, _id(first)) is not None for first in firsts)
+
+
+def _begins(event: StoredEvent) -> bool:
+    return event.originator_version <= 1
+
+
+def _id(event: StoredEvent) -> str:
+    return str(event_id(str(event.originator_id), event.originator_version))
+
+
+def _id_before(event: StoredEvent) -> str:
+    """The id of the event before."""
+    return str(event_id(str(event.originator_id), event.originator_version - 1))
+
+
+def _refuse_what_no_batch_takes(after: Sequence[str], items: Sequence[Mapping[str, Any]]) -> None:
+    operations = 1 + len(after) + len(items)
+    if operations > MOST_OPERATIONS:
+        raise TooMuchAtOnce(
+            f"{len(items)} events at once are more than one transaction of Cosmos DB takes, which has"
+            f" {MOST_OPERATIONS} operations"
+        )
+    size = len(json.dumps(items))
+    if size > MOST_BYTES:
+        raise TooMuchAtOnce(
+            f"{size:,} bytes of events at once are more than one transaction of Cosmos DB takes,"
+            f" which is {MOST_BYTES:,}"
+        )

@@ -1,0 +1,107 @@
+"""A tenant's items in the log's container, over all segments of the tenant's log."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from infrastructure.cosmos.database import CosmosDatabase
+from infrastructure.cosmos.ends import ORDER_ID, End, partition_name
+from infrastructure.cosmos.items import Item, Items
+from infrastructure.cosmos.log_documents import TENANTS
+from infrastructure.cosmos.segments import Segments
+
+
+class Stretch(NamedTuple):
+    """The events of one segment after a number and up to another."""
+
+    partition: str
+    after: int
+    until: int
+
+
+class LogItems:
+    """Reads only; each call sees the log as it then is. ``items`` are those of any one partition."""
+
+    def __init__(self, database: CosmosDatabase, container: str) -> None:
+        self.items = Items(database, container)
+        self._segments = Segments()
+
+    async def tenants(self) -> Sequence[str]:
+        """The tenants that were noted."""
+        return sorted(await self.items.query(TENANTS, "SELECT VALUE c.tenant FROM c", {}))
+
+    async def end(self, tenant: str) -> End:
+        """The present end of a tenant's order: one read of one small document, and one more for each segment
+        that is not known.
+
+        Raises:
+            BrokenLog: the segments do not follow one on the other.
+            StoreUnavailable: the account is away.
+        """
+        while True:
+            number = self._segments.last(tenant)
+            order = await self.items.read(partition_name(tenant, number), ORDER_ID)
+            end = self._segments.learn(tenant, number, order)
+            if end is None:
+                continue
+            seen = [await self.items.read(*place) for place in self._segments.to_be_seen(end)]
+            if self._segments.is_last(end, seen):
+                return end
+            self._segments.look_again(end, await self.items.read(end.partition, ORDER_ID))
+
+    async def stretches(self, tenant: str, after: int = 0, until: int | None = None) -> Sequence[Stretch]:
+        """Where the events are after a number and up to another, or up to the present end, in the order."""
+        end = await self.end(tenant)
+        last = end.head.position if until is None else min(until, end.head.position)
+        begins = [*self._segments.begins(tenant)[: end.segment + 1], end.head.position]
+        each = [
+            Stretch(partition_name(tenant, number), max(after, begin), min(last, begins[number + 1]))
+            for number, begin in enumerate(begins[:-1])
+        ]
+        return [stretch for stretch in each if stretch.after < stretch.until]
+
+    async def select(
+        self,
+        tenant: str,
+        fields: str,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        limit: int,
+        where: tuple[str, Mapping[str, Any]] = ("", {}),
+        newest_first: bool = False,
+    ) -> Sequence[Item]:
+        """Up to ``limit`` events after a number and up to another that meet a condition, in the order, or
+        against it."""
+        found: list[Item] = []
+        stretches = await self.stretches(tenant, after, until)
+        for stretch in reversed(stretches) if newest_first else stretches:
+            if len(found) == limit:
+                break
+            order = f"ORDER BY c.position{' DESC' if newest_first else ''}"
+            found += await self._rows(stretch, f"TOP {limit - len(found)} {fields}", where, order)
+        return found
+
+    async def count(self, tenant: str, *, after: int, until: int | None, where: tuple[str, Any]) -> int:
+        """How many events after a number and up to another meet a condition."""
+        stretches = await self.stretches(tenant, after, until)
+        return sum([sum(await self._rows(stretch, "VALUE COUNT(1)", where)) for stretch in stretches])
+
+    async def segments_of(self, tenant: str) -> Sequence[str]:
+        """The partitions in which a tenant's log is, from the first."""
+        return [partition_name(tenant, number) for number in range((await self.end(tenant)).segment + 1)]
+
+    async def find(self, tenant: str, id: str) -> Item | None:
+        """A tenant's item, or the mark in its place."""
+        for partition in reversed(await self.segments_of(tenant)):
+            if (item := await self.items.read(partition, id)) is not None:
+                return item
+        return None
+
+    async def _rows(
+        self, stretch: Stretch, columns: str, where: tuple[str, Mapping[str, Any]], order: str = ""
+    ) -> list[Any]:
+        condition, given = where
+        matching = f"c.position > @after AND c.position <= @until{condition and f' AND {condition}'}"
+        bounds = {"@after": stretch.after, "@until": stretch.until}
+        statement = f"SELECT {columns} FROM c WHERE {matching} {order}"  # noqa: S608  names, never values
+        return await self.items.query(stretch.partition, statement, {**bounds, **given})

@@ -1,0 +1,107 @@
+"""Instances that live, each as one document that it writes anew all the time.
+
+What an instance holds, it holds for as long as its session lasts. So it asks for all its leases by one small
+write, however many they are, and sees by one question who else there is and what those hold.
+
+A session ends for good when its document is deleted: it is never made again, and a write in place of what is
+not there fails. Who has seen one etag for the whole of a lease deletes it under that etag; so of a renewal
+and an end that come together one fails.
+"""
+
+import time
+from collections.abc import Collection, Mapping
+from uuid import uuid4
+
+from infrastructure.cosmos.balance import Standing
+from infrastructure.cosmos.items import PARTITION_KEY, Item, Items, Operation
+
+PARTITION = "sessions"
+
+_FORGOTTEN_SECONDS = 60.0
+"""After so long without a sign a session of which nobody wants anything is ended too."""
+
+
+class Session:
+    """One of ours: ``fences`` are those of the leases that it holds, and each was ``asked_at`` some time."""
+
+    def __init__(self, holder: str) -> None:
+        self.id = f"{holder}-{uuid4().hex[:8]}"
+        self.fences: dict[str, int] = {}
+        self.asked_at: dict[str, float] = {}
+        self.is_begun = False
+
+    def ask(self, names: Collection[str], seconds: float) -> None:
+        """Ask for leases, and no more for what was not asked for again within ``seconds``."""
+        now = time.monotonic()
+        self.asked_at.update(dict.fromkeys(names, now))
+        self.asked_at = {name: at for name, at in self.asked_at.items() if now - at <= seconds}
+
+    @property
+    def standing(self) -> Standing:
+        """As it is told to the others."""
+        return Standing(sorted(self.fences), sorted(self.asked_at))
+
+
+class Sessions:
+    """Those of all instances; a lease lasts ``seconds``."""
+
+    def __init__(self, items: Items) -> None:
+        self._items = items
+        self._found: dict[str, Item] = {}
+        self._since: dict[str, tuple[str, float]] = {}
+        self._asked_at = 0.0
+
+    async def renew(self, session: Session) -> bool:
+        """Say that we live, and what we do; false if the session has ended."""
+        item = _item(session)
+        if not session.is_begun:
+            if not await self._items.create(item) and await self._items.read(PARTITION, session.id) is None:
+                return False
+            session.is_begun = True
+            return True
+        return await self._items.batch(PARTITION, [("replace", (session.id, item), {})]) is None
+
+    async def look(self, seconds: float) -> Mapping[str, Standing]:
+        """How each stands that has given a sign within ``seconds``, as it says itself."""
+        asked_at = time.monotonic()
+        found = {item["id"]: item for item in await self._items.query(PARTITION, "SELECT * FROM c", {})}
+        now = time.monotonic()
+        self._since = {
+            id: self._since[id] if self._since.get(id, ("", 0))[0] == item["_etag"] else (item["_etag"], now)
+            for id, item in found.items()
+        }
+        self._found, self._asked_at = found, asked_at
+        for id, item in found.items():
+            if self._silent_seconds(id) > max(seconds, _FORGOTTEN_SECONDS):
+                await self._items.delete_unchanged(item)
+        return {
+            id: Standing(item["holds"], item.get("asks", ()))
+            for id, item in found.items()
+            if self._silent_seconds(id) <= seconds
+        }
+
+    async def has_ended(self, id: str, seconds: float) -> bool:
+        """Whether a session has; one that has been silent for ``seconds`` is ended.
+
+        That there is none must be known by a write: a read may lag behind.
+        """
+        item = self._found.get(id)
+        if item is None:
+            nobody: Item = {"id": id, PARTITION_KEY: PARTITION}
+            made_and_gone: list[Operation] = [("create", (nobody,), {}), ("delete", (id,), {})]
+            return await self._items.batch(PARTITION, made_and_gone) is None
+        if self._silent_seconds(id) <= seconds:
+            return False
+        return await self._items.delete_unchanged(item)
+
+    async def end(self, session: Session) -> None:
+        """It holds nothing any more."""
+        await self._items.delete(PARTITION, session.id)
+
+    def _silent_seconds(self, id: str) -> float:
+        return self._asked_at - self._since[id][1]
+
+
+def _item(session: Session) -> Item:
+    standing = session.standing
+    return {"id": session.id, PARTITION_KEY: PARTITION, "holds": standing.holds, "asks": standing.asks}
