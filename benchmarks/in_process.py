@@ -15,6 +15,7 @@ import anyio
 
 from benchmarks.stand_ins import COMPLETED, REQUESTS, SERVICE, STARTING, Workflows, message, reply_to
 from config.container import build
+from config.garbage_collection import leave_alone_what_is_here_to_stay
 from config.logs import configure_logs
 from config.runtime import working
 from config.settings import load_settings
@@ -50,6 +51,7 @@ async def workflows_a_second(total: int, at_once: int) -> float:
         bus.subscribe(SERVICE, REQUESTS, answer)
         bus.subscribe("counter", [COMPLETED], count)
         async with working(container):
+            leave_alone_what_is_here_to_stay()
             began = time.perf_counter()
             await begin(workflows.first())
             with anyio.fail_after(PATIENCE_SECONDS):

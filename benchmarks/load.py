@@ -15,7 +15,7 @@ from typing import cast
 import jwt
 import msgspec
 
-from benchmarks.service import TENANT, USER
+from benchmarks.service import ASKER, TENANT, USER
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 WITH_TOKENS = {"JWT_SECRET": SECRET}
@@ -27,16 +27,16 @@ _PATIENCE_SECONDS = 300.0
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-def token() -> str:
+def token(person: str = USER) -> str:
     """An access token of the platform (wire contract, section 3), good for an hour."""
     now = datetime.now(UTC)
-    claims = {"sub": USER, "tenantId": TENANT, "type": "access", "email": "ada@example.com", "iss": "coder"}
+    claims = {"sub": person, "tenantId": TENANT, "type": "access", "email": "ada@example.com", "iss": "coder"}
     return jwt.encode({**claims, "iat": now, "exp": now + timedelta(hours=1)}, SECRET)
 
 
-def headers() -> dict[str, str]:
+def headers(person: str = USER) -> dict[str, str]:
     """What a request of the platform's gateway carries."""
-    return {"Authorization": f"Bearer {token()}", "X-Tenant-ID": TENANT}
+    return {"Authorization": f"Bearer {token(person)}", "X-Tenant-ID": TENANT}
 
 
 @dataclass
@@ -93,8 +93,8 @@ async def send(port: int, requests: Sequence[bytes], connections: int = CONNECTI
 
 
 async def ask_for_approvals(port: int, count: int) -> list[str]:
-    """Ask for so many approvals; their ids."""
-    head = _head("POST", APPROVALS)
+    """Have somebody ask for so many approvals, who may not decide on them; their ids."""
+    head = _head("POST", APPROVALS, _lines(headers(ASKER)))
     bodies = [
         msgspec.json.encode({"opportunityId": f"opp-{number}", "riskScore": 0.87, "amount": 250_000})
         for number in range(count)

@@ -8,7 +8,6 @@ second, and how the resident size of the process that did it went.
 
 import argparse
 import asyncio
-import base64
 import subprocess
 import sys
 import tempfile
@@ -66,7 +65,6 @@ def main() -> None:
         if given.postgres:
             server = stack.enter_context(postgres_server())
             environ["EVENT_STORE_URL"] = stack.enter_context(migrated_database(server, ROOT))
-            environ["PRIVACY_MASTER_KEY"] = base64.b64encode(bytes(32)).decode()
             environ["RABBITMQ_URL"], names = stack.enter_context(broker())
             overlay = names.overlay()
         service = stack.enter_context(
