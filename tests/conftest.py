@@ -1,7 +1,8 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and which tests are given a second turn."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 import structlog
@@ -14,6 +15,24 @@ from tests.postgres import fresh_database
 
 settings.register_profile("service", deadline=None)
 settings.load_profile("service")
+
+_BESIDE_REAL_PROCESSES = {"browser", "chaos", "command_line", "infrastructure", "integration"}
+"""Their tests share two cores and a disk with the servers that they ask: who was held up may fail for it."""
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """One of thousands that was held up is run once more. What is wrong with the code fails again."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] in _BESIDE_REAL_PROCESSES:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Nobody misses which tests failed at first, and with what."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.section(f"FAILED AT FIRST: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
 
 
 @pytest.fixture(scope="session")

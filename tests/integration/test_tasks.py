@@ -10,6 +10,7 @@ import anyio
 import httpx
 import pytest
 
+from application import task_claims, task_news
 from config import container as composition
 from domain.event import Event
 from domain.task import TaskLeaseExtended, TaskRevoked, task_stream
@@ -146,9 +147,13 @@ async def test_a_failure_is_tried_again_as_another_task_unless_it_is_final(clien
     assert await claim(client) == []
 
 
-async def test_one_that_waits_is_woken_within_a_tenth_of_a_second(client: httpx.AsyncClient) -> None:
-    """From the offer to the worker. One that looked again by itself would need over half a second; a machine
+async def test_one_that_waits_is_woken_within_a_tenth_of_a_second(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the offer to the worker. One that looked again by itself would need over four seconds; a machine
     that is busy with other things may need more than a tenth now and then."""
+    monkeypatch.setattr(task_claims, "_LOOK_AGAIN_SECONDS", (0.1, 5.0))
+    monkeypatch.setattr(task_news, "_POLL_SECONDS", 30.0)
     delays = []
 
     async def wait() -> None:
@@ -162,7 +167,7 @@ async def test_one_that_waits_is_woken_within_a_tenth_of_a_second(client: httpx.
             await anyio.sleep(0.3)
             await start(client, number)
     assert min(delays) < 0.1, delays
-    assert max(delays) < 0.5, delays
+    assert max(delays) < 4, delays
 
 
 async def test_nobody_is_told_of_what_another_has_and_nothing_comes_without_a_task(
