@@ -99,20 +99,8 @@ async def _build_beside(
     While the file is locked the rest of the log is handled. So what takes the place holds all that the live
     follower can have written, and what the follower writes afterwards is newer, or skipped.
     """
-    recipe = recipe_now()
-    begun = await begin(site, chosen, recipe, stores)
     with ProgressLine("rebuilding") as line:
-        builder = Builder(
-            chosen,
-            stores.event_store,
-            site,
-            begun=begun,
-            live=stores.documents,
-            now=SystemClock().now,
-            tell=line.show,
-        )
-        await build_in_shares(builder, settings, chosen, stores, site)
-        await builder.catch_up()
+        builder = await _built(settings, chosen, stores, site, line)
         line.say("indexing")
         await site.index()
         for _ in range(_ROUNDS):
@@ -121,7 +109,7 @@ async def _build_beside(
         async with site.locked():
             await builder.catch_up()
             await site.go_live(builder.positions)
-    await site.tidy(recipe)
+    await site.tidy(recipe_now())
     return [
         f"{each.name}: rebuilt from {builder.handled} events, generation {site.generation_of(each)} is live"
         for each in (projection.container for projection in chosen)
@@ -135,19 +123,8 @@ async def _build_and_mend(
 
     Cosmos DB cannot give a container another name, and others read it under the one it has.
     """
-    begun = await begin(site, chosen, recipe_now(), stores)
     with ProgressLine("rebuilding") as line:
-        builder = Builder(
-            chosen,
-            stores.event_store,
-            site,
-            begun=begun,
-            live=stores.documents,
-            now=SystemClock().now,
-            tell=line.show,
-        )
-        await build_in_shares(builder, settings, chosen, stores, site)
-        await builder.catch_up()
+        builder = await _built(settings, chosen, stores, site, line)
         line.say("comparing and mending")
 
         async def followed() -> None:
@@ -157,6 +134,29 @@ async def _build_and_mend(
         await mender.mend()
     names = ", ".join(each.container.name for each in chosen)
     return [f"{names}: rebuilt from {builder.handled} events, {mender.mended} documents written"]
+
+
+async def _built(
+    settings: Settings,
+    chosen: Sequence[Projection],
+    stores: SharedStores,
+    site: SqliteBuilds,
+    line: ProgressLine,
+) -> Builder:
+    """What has built, from where somebody left off, what the log holds now."""
+    begun = await begin(site, chosen, recipe_now(), stores)
+    builder = Builder(
+        chosen,
+        stores.event_store,
+        site,
+        begun=begun,
+        live=stores.documents,
+        now=SystemClock().now,
+        tell=line.show,
+    )
+    await build_in_shares(builder, settings, chosen, stores, site)
+    await builder.catch_up()
+    return builder
 
 
 async def until_followed(chosen: Sequence[Projection], stores: SharedStores) -> None:
