@@ -19,6 +19,7 @@ from config.container import Container, build
 from config.runtime import working
 from config.settings import Settings, load_settings
 from domain.values import SYSTEM_TENANT
+from tests.plain_http import NO_TLS
 from tests.services import free_port
 
 TENANT = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
@@ -174,7 +175,7 @@ class ServiceProcess:
         deadline = time.monotonic() + 30
         while True:
             try:
-                httpx.get(f"{self.url}/health", timeout=1).raise_for_status()
+                httpx.get(f"{self.url}/health", timeout=1, verify=NO_TLS).raise_for_status()
             except httpx.HTTPError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise AssertionError(f"the service did not start:\n{self.log}") from None
@@ -211,7 +212,7 @@ class ServiceProcess:
 
     def client(self, tenant: str = TENANT) -> httpx.Client:
         """A client of a tenant."""
-        return httpx.Client(base_url=self.url, headers={"X-Tenant-ID": tenant}, timeout=10)
+        return httpx.Client(base_url=self.url, headers={"X-Tenant-ID": tenant}, timeout=10, verify=NO_TLS)
 
     def async_client(self, tenant: str = TENANT, **headers: str) -> httpx.AsyncClient:
         """A client of a tenant, for requests side by side."""
@@ -219,6 +220,7 @@ class ServiceProcess:
             base_url=self.url,
             headers={"X-Tenant-ID": tenant, **headers},
             timeout=30,
+            verify=NO_TLS,
             limits=httpx.Limits(max_connections=32),
         )
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 
+from tests.plain_http import NO_TLS
 from tests.services import is_listening, lasting_port
 
 HUGE = 50 * 1024 * 1024
@@ -225,12 +226,12 @@ class Neighbour:
 
     def seen(self, path: str = "/") -> list[dict[str, Any]]:
         """What it was asked, as far as the path begins like that."""
-        asked: list[dict[str, Any]] = httpx.get(f"{self.url}/_seen", timeout=10).json()
+        asked: list[dict[str, Any]] = httpx.get(f"{self.url}/_seen", timeout=10, verify=NO_TLS).json()
         return [each for each in asked if each["path"].startswith(path)]
 
     def most_at_once(self) -> dict[str, int]:
         """How many requests of each tenant were under way at most."""
-        found: dict[str, int] = httpx.get(f"{self.url}/_most", timeout=10).json()
+        found: dict[str, int] = httpx.get(f"{self.url}/_most", timeout=10, verify=NO_TLS).json()
         return found
 
 

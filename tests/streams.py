@@ -9,6 +9,7 @@ import anyio
 import httpx
 
 from tests.harness import TENANT
+from tests.plain_http import NO_TLS
 
 WORKFLOWS = "/api/v1/workflows"
 
@@ -45,7 +46,7 @@ async def watching(
     if after is not None:
         headers["Last-Event-ID"] = str(after)
     async with (
-        httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client,
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=30, verify=NO_TLS) as client,
         client.stream("GET", f"{WORKFLOWS}/{workflow_id}/stream") as answer,
     ):
         yield answer

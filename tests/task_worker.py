@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import httpx
 
+from tests.plain_http import NO_TLS
+
 LEASE_SECONDS = 2
 
 
@@ -23,7 +25,7 @@ def main(url: str, tenant: str, queue: str, name: str, *options: str) -> None:
         "leaseSeconds": LEASE_SECONDS,
         "waitSeconds": 5,
     }
-    with httpx.Client(base_url=url, headers={"X-Tenant-ID": tenant}, timeout=30) as client:
+    with httpx.Client(base_url=url, headers={"X-Tenant-ID": tenant}, timeout=30, verify=NO_TLS) as client:
         while True:
             answer = _post(client, "claim", wanted)
             for task in answer.json()["tasks"]:

@@ -1,7 +1,6 @@
 """Somebody at a browser: signs in, looks, and takes pictures."""
 
 import os
-import ssl
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,10 +14,9 @@ from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page
 
 from interfaces.console.session import COOKIE
 from tests.harness import PATIENCE_SECONDS, TENANT, ServiceProcess
+from tests.plain_http import NO_TLS
 
 SECRET = "a secret of at least thirty-two bytes"
-_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Nothing here is reached by it; one that knows authorities takes longer to make than what is asked."""
 
 _LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1920, "light"), (360, "dark"))
 
@@ -113,7 +111,7 @@ def _is_left(context: BrowserContext, page: Page) -> bool:
 @lru_cache
 def _cookie(url: str, person: str, tenant: str, roles: tuple[str, ...]) -> str:
     form = {"tenant": tenant, "token": token(person, tenant, roles)}
-    return httpx.post(f"{url}/console/sign-in", data=form, headers={"Origin": url}, verify=_TLS).cookies[
+    return httpx.post(f"{url}/console/sign-in", data=form, headers={"Origin": url}, verify=NO_TLS).cookies[
         COOKIE
     ]
 
@@ -122,7 +120,7 @@ def client(service: ServiceProcess, person: str, tenant: str = TENANT) -> httpx.
     """Somebody who calls the API."""
     headers = {"X-Tenant-ID": tenant, "Authorization": f"Bearer {token(person, tenant)}"}
     return httpx.Client(
-        base_url=f"{service.url}/api/v1", headers=headers, timeout=PATIENCE_SECONDS, verify=_TLS
+        base_url=f"{service.url}/api/v1", headers=headers, timeout=PATIENCE_SECONDS, verify=NO_TLS
     )
 
 

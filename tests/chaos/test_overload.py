@@ -21,6 +21,7 @@ from tests.chaos.conftest import Launch
 from tests.chaos.decisions import in_thread, until_ready
 from tests.harness import TENANT, ServiceProcess, eventually
 from tests.neighbours import Names, Neighbour
+from tests.plain_http import NO_TLS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq, pytest.mark.postgres]
 
@@ -108,7 +109,7 @@ class Overload:
                 await anyio.sleep(0.5)
 
     async def _look(self, until: float) -> None:
-        async with httpx.AsyncClient(base_url=self._service.url, timeout=10) as client:
+        async with httpx.AsyncClient(base_url=self._service.url, timeout=10, verify=NO_TLS) as client:
             while time.monotonic() < until:
                 began = time.monotonic()
                 answer = await client.get("/health")

@@ -17,6 +17,7 @@ from tests.chaos.test_rebuild import dump
 from tests.chaos.watchers import watched
 from tests.harness import ServiceProcess, eventually, run_command, run_module, start_module
 from tests.neighbours import Neighbour
+from tests.plain_http import NO_TLS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
 
@@ -153,7 +154,7 @@ async def test_whoever_looks_on_is_told_of_a_rebuild(service: ServiceProcess) ->
     data_dir, port = str(service.data_dir), str(service.port)
 
     async def detail() -> Any:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=NO_TLS) as client:
             return (await client.get(f"{service.url}/ready")).json()["checks"]["documents"].get("detail")
 
     assert await detail() is None

@@ -11,6 +11,7 @@ import pytest
 
 from tests.chaos.conftest import Launch
 from tests.harness import TENANT, ServiceProcess, eventually
+from tests.plain_http import NO_TLS
 from tests.task_definitions import QUEUE
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +30,7 @@ def service(processes: Launch) -> ServiceProcess:
 async def client_of(service: ServiceProcess) -> AsyncIterator[httpx.AsyncClient]:
     """A client with as many connections as it takes."""
     async with httpx.AsyncClient(
+        verify=NO_TLS,
         base_url=service.url,
         headers={"X-Tenant-ID": TENANT},
         timeout=30,

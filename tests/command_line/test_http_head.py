@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 
 from tests.harness import TENANT, service_process
+from tests.plain_http import NO_TLS
 
 
 def test_a_head_without_end_is_cut_off_and_others_are_served(tmp_path: Path) -> None:
@@ -24,8 +25,8 @@ def test_a_head_without_end_is_cut_off_and_others_are_served(tmp_path: Path) -> 
                 answer = connection.recv(65536)
         assert sent < 16 * 2**20
         assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
-        assert httpx.get(f"{service.url}/health").status_code == 200
-        with httpx.Client(base_url=service.url, headers={"X-Tenant-ID": TENANT}) as client:
+        assert httpx.get(f"{service.url}/health", verify=NO_TLS).status_code == 200
+        with httpx.Client(base_url=service.url, headers={"X-Tenant-ID": TENANT}, verify=NO_TLS) as client:
             for size in (500_000, 65_536, 900_000, 1):
                 body = {"opportunityId": "o", "riskScore": 1, "amount": 1, "approvalUrl": "x" * size}
                 assert client.post("/api/v1/hitl/approvals", json=body).status_code == 400

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from tests.deploy.promql import ALERTS
+from tests.plain_http import NO_TLS
 from tests.services import free_port, missing
 
 
@@ -18,7 +19,7 @@ class Prometheus:
     """A running one, as its API tells of it."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=f"{url}/api/v1", timeout=10)
+        self._client = httpx.Client(base_url=f"{url}/api/v1", timeout=10, verify=NO_TLS)
 
     def ask(self, path: str, **parameters: str) -> Any:
         """What it answers to."""

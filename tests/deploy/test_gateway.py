@@ -11,6 +11,7 @@ from interfaces.rest.requests import MAX_BODY_BYTES
 from tests.deploy.files import OPENAPI
 from tests.deploy.gateway import Gateway, gateway
 from tests.harness import TENANT, ServiceProcess, service_process
+from tests.plain_http import NO_TLS
 
 APPROVALS = "/api/v1/hitl/approvals"
 ASKED = {"opportunityId": "opp-1", "riskScore": 0.9, "amount": 1}
@@ -37,7 +38,9 @@ def running(tmp_path: Path, instances: list[ServiceProcess]) -> Iterator[Gateway
 @pytest.fixture
 def client(running: Gateway) -> Iterator[httpx.Client]:
     """A client of a tenant, through the gateway."""
-    with httpx.Client(base_url=running.url, headers={"X-Tenant-ID": TENANT}, timeout=10) as each:
+    with httpx.Client(
+        base_url=running.url, headers={"X-Tenant-ID": TENANT}, timeout=10, verify=NO_TLS
+    ) as each:
         yield each
 
 

@@ -21,6 +21,7 @@ from tests.deploy.dockerfile import ROOT, only
 from tests.deploy.files import GIVEN, SHUTDOWN_SECONDS, image_user
 from tests.deploy.image import FINAL, Image
 from tests.deploy.sandbox import Running, running
+from tests.plain_http import NO_TLS
 from tests.services import free_port
 
 pytestmark = pytest.mark.timeout(600)
@@ -71,7 +72,7 @@ def health(image: Image, data: Path, port: int) -> "subprocess.CompletedProcess[
 def test_it_serves_as_nobody_on_a_read_only_root_and_stops_in_time(
     service: Running, port: int, data: Path
 ) -> None:
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=NO_TLS) as client:
         assert client.get("/health").json()["status"] == "ok"
         assert client.get("/ready").status_code == 200
         for contract in ("openapi.yaml", "asyncapi.yaml"):

@@ -25,6 +25,7 @@ from tests.harness import TENANT, USER, ServiceProcess, eventually, run_command
 from tests.integration.test_opportunity_analysis import REPLIES
 from tests.interfaces.rest.test_identity import bearer, token
 from tests.neighbours import Names, Neighbour, forget, neighbour
+from tests.plain_http import NO_TLS
 
 DEPLOYMENTS: dict[str, Callable[[], Deployment]] = {"compose": compose, "kubernetes": kubernetes}
 
@@ -66,7 +67,9 @@ async def crm(rabbitmq_url: str, names: Names) -> AsyncIterator[Neighbour]:
 def client_of(url: str) -> httpx.AsyncClient:
     """A client of a tenant, with a token of the platform."""
     signed = bearer(token(secret=GIVEN["JWT_SECRET"], exp=int(time.time()) + 600))
-    return httpx.AsyncClient(base_url=url, timeout=30, headers={"X-Tenant-ID": TENANT, **signed})
+    return httpx.AsyncClient(
+        base_url=url, timeout=30, headers={"X-Tenant-ID": TENANT, **signed}, verify=NO_TLS
+    )
 
 
 async def ask(client: httpx.AsyncClient) -> str:

@@ -18,6 +18,7 @@ from infrastructure.services.caller import MOST_BYTES, HttpCaller
 from infrastructure.services.tokens import TOKEN_SECONDS, ServiceTokens
 from tests.builders import OTHER_TENANT, TENANT
 from tests.lying_service import Neighbour, lying_service
+from tests.plain_http import NO_TLS
 from tests.services import free_port
 
 pytestmark = pytest.mark.anyio
@@ -293,4 +294,4 @@ async def test_a_token_is_renewed_before_it_ends(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_neighbour_itself_is_there(neighbour: Neighbour) -> None:
-    assert httpx.get(f"{neighbour.url}/status/418").status_code == 418
+    assert httpx.get(f"{neighbour.url}/status/418", verify=NO_TLS).status_code == 418

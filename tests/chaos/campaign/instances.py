@@ -13,6 +13,7 @@ import httpx
 
 from tests.chaos.campaign.evidence import Evidence
 from tests.harness import ServiceProcess
+from tests.plain_http import NO_TLS
 from tests.services import lasting_port
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
@@ -157,7 +158,7 @@ class Instance:
 
     async def _get(self, path: str) -> dict[str, Any]:
         try:
-            async with httpx.AsyncClient(timeout=5) as client:
+            async with httpx.AsyncClient(timeout=5, verify=NO_TLS) as client:
                 answer: dict[str, Any] = (await client.get(self.url + path)).json()
                 return answer
         except (httpx.HTTPError, ValueError):

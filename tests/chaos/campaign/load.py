@@ -17,6 +17,7 @@ import httpx
 
 from tests.chaos.campaign.checks.case import SYSTEM_TENANT
 from tests.chaos.campaign.evidence import Asked, Evidence
+from tests.plain_http import NO_TLS
 
 JOBS = ("outcome-sync", "risk-clustering", "account-health", "propagation")
 OPPORTUNITIES = 20
@@ -74,7 +75,7 @@ class Load:
 
     async def _work(self, dice: random.Random, clients: int) -> None:
         limits = httpx.Limits(max_connections=8)
-        async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits) as http:
+        async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits, verify=NO_TLS) as http:
             client = _Client(http, self, dice)
             while not self._stopping.is_set():
                 with anyio.move_on_after(dice.expovariate(self._rate / clients)):

@@ -23,6 +23,7 @@ from interfaces.rest.http_protocol import BoundedHttpProtocol
 from tests.builders import NOW, metadata
 from tests.contract.contract import validate_document
 from tests.harness import OTHER_TENANT, TENANT, Service, eventually, service, settings_in
+from tests.plain_http import NO_TLS
 from tests.projections.test_progress import PLAN
 from tests.streams import WORKFLOWS, Sent, sent, taken, watching
 
@@ -182,7 +183,9 @@ async def test_there_are_so_many_streams_and_no_more_and_requests_are_answered_b
 
         assert [await status(workflow_id) for _ in range(4)] == [200, 200, 200, 429]
         assert [await status(others, OTHER_TENANT) for _ in range(2)] == [200, 503]
-        async with httpx.AsyncClient(base_url=served.url, headers={"X-Tenant-ID": TENANT}) as client:
+        async with httpx.AsyncClient(
+            base_url=served.url, headers={"X-Tenant-ID": TENANT}, verify=NO_TLS
+        ) as client:
             assert (await client.get(WORKFLOWS)).status_code == 200
 
     async def free_again() -> bool:
