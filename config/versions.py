@@ -1,5 +1,7 @@
 """What is at work in this process, by name and version."""
 
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from platform import python_version
 
@@ -17,7 +19,8 @@ _LIBRARIES = (
 )
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
     """The service's, Python's, and those of the libraries that it is built on."""
     return {
         DISTRIBUTION: version(DISTRIBUTION),

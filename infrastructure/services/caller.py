@@ -1,7 +1,7 @@
 """The HTTP client: only configured services, everything bounded, nothing believed."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from uuid import uuid4
 
@@ -34,7 +34,7 @@ class HttpCaller:
         self._urls = {name: httpx.URL(url) for name, url in urls.items()}
         self._tokens = tokens
         self._user_agent = user_agent
-        self._ssl = ssl.create_default_context()
+        self._ssl = _trust(self._urls.values())
 
     async def call(self, request: HttpRequest, seconds: float) -> HttpAnswer | NoAnswer | BadAnswer:
         """What came of a request within ``seconds``, from the name's look-up to the last byte."""
@@ -98,6 +98,13 @@ class HttpCaller:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         return headers
+
+
+def _trust(urls: Iterable[httpx.URL]) -> ssl.SSLContext:
+    """The machine's authorities, which take 33 ms to read, if anybody is asked over TLS; else nobody."""
+    if any(url.scheme == "https" for url in urls):
+        return ssl.create_default_context()
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
