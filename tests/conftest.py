@@ -1,9 +1,12 @@
-"""Fixtures that every test may use, and which tests are given a second turn."""
+"""Fixtures that every test may use; in which order tests are run, and which are given a second turn."""
 
 import gc
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import structlog
@@ -17,16 +20,34 @@ from tests.postgres import fresh_database
 settings.register_profile("service", deadline=None)
 settings.load_profile("service")
 
+T = TypeVar("T")
+
 _BESIDE_REAL_PROCESSES = {"browser", "chaos", "command_line", "infrastructure", "integration"}
 """Their tests share two cores and a disk with the servers that they ask: who was held up may fail for it."""
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """One of thousands that was held up is run once more. What is wrong with the code fails again."""
-    here = Path(__file__).parent
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One of thousands that was held up is run once more. What is wrong with the code fails again.
+
+    Files whose tests mostly wait lie evenly between those whose tests compute, so that both cores are used.
+    """
     for item in items:
-        if item.path.relative_to(here).parts[0] in _BESIDE_REAL_PROCESSES:
+        if _folder(item) in _BESIDE_REAL_PROCESSES:
             item.add_marker(pytest.mark.flaky(reruns=1))
+    files = [list(of_file) for _, of_file in groupby(items, key=lambda item: item.path)]
+    waiting = [each for each in files if _folder(each[0]) == "chaos"]
+    computing = [each for each in files if _folder(each[0]) != "chaos"]
+    items[:] = chain.from_iterable(_evenly_mixed(waiting, computing))
+
+
+def _evenly_mixed(some: Sequence[T], others: Sequence[T]) -> list[T]:
+    """Both in their orders, each as far as the other."""
+    placed = [(number / len(those), each) for those in (some, others) for number, each in enumerate(those)]
+    return [each for _, each in sorted(placed, key=itemgetter(0))]
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 def pytest_collection_finish() -> None:
