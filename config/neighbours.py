@@ -13,7 +13,6 @@ from config.start import CannotStart
 from infrastructure.memory.bus import InProcessBus
 from infrastructure.rabbit.connection import RabbitConnection
 from infrastructure.rabbit.topology import PlainQueue, topic_exchange
-from interfaces.messaging.subscriber import as_it_is
 from interfaces.neighbours import REQUESTS, SIMULATED, reply_to
 
 THINKING_SECONDS = 0.15
@@ -81,9 +80,14 @@ def simulate_on_rabbit(broker: RabbitBroker, settings: Settings) -> None:
         await message.ack()
 
     for queue in (_queue(settings), PlainQueue(settings.rabbitmq.job_queue, routing_key=JOB_TRIGGER)):
-        broker.subscriber(queue, exchange, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=as_it_is)(
+        broker.subscriber(queue, exchange, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=_as_it_is)(
             answer
         )
+
+
+async def _as_it_is(message: RabbitMessage) -> RabbitMessage:
+    """The message itself: the neighbours send no content type for a decoder to go by."""
+    return message
 
 
 def _queue(settings: Settings) -> PlainQueue:

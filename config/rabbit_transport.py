@@ -49,7 +49,7 @@ class RabbitTransport:
             purpose="consume",
             app_id=source.service,
             prefetch=rabbit.prefetch,
-            graceful_seconds=GRACEFUL_SECONDS,
+            graceful_seconds=0,
         )
         self.publisher = RabbitPublisher(
             self._outgoing,
@@ -80,6 +80,7 @@ class RabbitTransport:
         """Stop consuming; what is not acknowledged goes back to the queue."""
         self._consumer.stop()
         self._outgoing.hurry()
+        await self._subscription.stop(GRACEFUL_SECONDS)
         await self._incoming.close()
 
     async def close(self) -> None:

@@ -1,11 +1,18 @@
-"""The own queue on RabbitMQ, through FastStream: acknowledged by hand, once the events are stored."""
+"""The own queue on RabbitMQ: acknowledged by hand, once the events are stored.
 
-from collections.abc import Iterable
+FastStream connects and declares; messages are taken from the queue that it declared, because the layers above
+take as long again for each (``python -m benchmarks consume``).
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import structlog
-from faststream import AckPolicy
-from faststream.rabbit import RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
+from aio_pika.abc import AbstractIncomingMessage
+from anyio import move_on_after
+from faststream.rabbit import RabbitBroker, RabbitExchange, RabbitQueue
 from pamqp.commands import Basic
 
 from domain.errors import BrokerUnavailable, Failure
@@ -40,34 +47,62 @@ class RabbitSubscription:
         self._queue = queue
         self._dead_letter_queue = dead_letter_queue
         self._bindings = tuple(bindings)
-        broker.subscriber(queue, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=as_it_is, parser=None)(
-            self._receive
-        )
+        self._in_hand = 0
+        self._is_stopped = False
+        self._has_none_in_hand = asyncio.Event()
 
     async def start(self, broker: RabbitBroker) -> None:
-        """Declare and bind the queues, then consume."""
+        """Declare and bind the queues, then consume; aio-pika does so again on each further connection."""
         exchange = await broker.declare_exchange(self._exchange)
         await broker.declare_queue(self._dead_letter_queue)
         queue = await broker.declare_queue(self._queue)
         for routing_key in self._bindings:
             await queue.bind(exchange, routing_key=routing_key)
-        await broker.start()
+        await queue.consume(self._receive)
 
-    async def _receive(self, message: RabbitMessage) -> None:
-        raw = message.raw_message
-        delivery = Delivery(body=raw.body, routing_key=_routing_key(message), message_id=raw.message_id)
+    async def stop(self, seconds: float) -> None:
+        """Take no further message, and wait so long for those in hand.
 
-        async def park(parked: Delivery, reason: str) -> None:
-            await self._park(parked, reason)
+        The others go back to the queue when the connection ends.
+        """
+        self._is_stopped = True
+        with move_on_after(seconds):
+            while self._in_hand:
+                self._has_none_in_hand.clear()
+                await self._has_none_in_hand.wait()
 
+    async def _receive(self, message: AbstractIncomingMessage) -> None:
+        """What came over a connection that is lost meanwhile cannot be acknowledged, and comes again."""
+        if self._is_stopped:
+            return
+        with self._held():
+            try:
+                await self._handle(message)
+            except Exception as error:
+                log.info("message_not_acknowledged", reason=repr(error))
+
+    async def _handle(self, message: AbstractIncomingMessage) -> None:
+        delivery = Delivery(
+            body=message.body, routing_key=_routing_key(message), message_id=message.message_id
+        )
         try:
-            await self._consumer.consume(delivery, park)
+            await self._consumer.consume(delivery, self._park)
         except (Failure, Stopped) as failure:
             log.warning("message_returned", reason=str(failure))
             await self._consumer.pause()
             await message.nack(requeue=True)
         else:
             await message.ack()
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        self._in_hand += 1
+        try:
+            yield
+        finally:
+            self._in_hand -= 1
+            if not self._in_hand:
+                self._has_none_in_hand.set()
 
     async def _park(self, delivery: Delivery, reason: str) -> None:
         message_id = delivery.message_id or ""
@@ -96,17 +131,7 @@ class RabbitSubscription:
             raise BrokerUnavailable(f"could not park a message: {error!r}") from error
 
 
-def _routing_key(message: RabbitMessage) -> str:
+def _routing_key(message: AbstractIncomingMessage) -> str:
     """The key that it came under; of what was parked and put straight into the queue again, the first one."""
-    raw = message.raw_message
-    first = raw.headers.get("x-original-routing-key") if raw.exchange == "" else None
-    return first if isinstance(first, str) else raw.routing_key or ""
-
-
-async def as_it_is(message: RabbitMessage) -> RabbitMessage:
-    """The message itself: the neighbours send no content type for a decoder to go by.
-
-    So it need not be injected either, which FastStream does with a thread and takes as long for as for the
-    rest of a message.
-    """
-    return message
+    first = message.headers.get("x-original-routing-key") if message.exchange == "" else None
+    return first if isinstance(first, str) else message.routing_key or ""
