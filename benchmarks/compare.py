@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PROGRAMS)}; all by default")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tiny", dest="size", action="store_const", const="tiny", default="short")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if unknown := set(given.names) - set(PROGRAMS):
         parser.error(f"no such program: {', '.join(sorted(unknown))}")
     options = Options(rounds=given.rounds, size=given.size)
