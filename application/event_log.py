@@ -257,7 +257,8 @@ def place_of(found: Notification) -> Place:
 def position_of(id: int, stream: str, version: int) -> str:
     """A position names the event that it stands behind, so that one of another log or partition is recognised
     as such. Whoever keeps one knows which partition it is of."""
-    return f"{_PREFIX}-{id}-{event_id(stream, version).hex[:_IDENTITY_DIGITS]}"
+    digits = event_id(stream, version).replace("-", "")
+    return f"{_PREFIX}-{id}-{digits[:_IDENTITY_DIGITS]}"
 
 
 def is_position(text: str) -> bool:

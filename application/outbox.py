@@ -67,7 +67,7 @@ class Outbox:
 
     async def _note(self, recorded: Recorded, fired: JobFired) -> None:
         """Keep in the run that its trigger is on its way, or that nobody takes it."""
-        meta, unroutable = because_of(recorded, self.name), self._unroutable.get(str(recorded.event_id))
+        meta, unroutable = because_of(recorded, self.name), self._unroutable.get(recorded.event_id)
         if unroutable is None:
             await self._dispatch(NoteJobPublished(meta=meta, job=fired.job, run_id=fired.run_id))
         else:

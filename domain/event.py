@@ -8,15 +8,16 @@ store records that beside them, in :class:`Recorded`.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
+
+from domain.namespace import Namespace
 
 type_registry: dict[str, type["Event"]] = {}
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
-_EVENT_IDS = uuid5(NAMESPACE_URL, "urn:workflow-orchestrator:event")
+_EVENT_IDS = Namespace("urn:workflow-orchestrator:event")
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,11 +82,11 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     event: Event
 
     @property
-    def event_id(self) -> UUID:
+    def event_id(self) -> str:
         """The event's own id: the same wherever and whenever it is asked for."""
         return event_id(self.stream, self.version)
 
 
-def event_id(stream: str, version: int) -> UUID:
+def event_id(stream: str, version: int) -> str:
     """The id of the event at ``version`` of ``stream``; derived, so that repeats carry the same one."""
-    return uuid5(_EVENT_IDS, f"{stream}@{version}")
+    return _EVENT_IDS.id(f"{stream}@{version}")

@@ -4,14 +4,15 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
-from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
+
+from domain.namespace import Namespace
 
 SYSTEM_TENANT = "00000000-0000-0000-0000-000000000001"
 """The tenant of what belongs to the platform itself: the batch jobs (wire contract, section 1)."""
 
-_IDS = uuid5(NAMESPACE_URL, "urn:workflow-orchestrator:id")
+_IDS = Namespace("urn:workflow-orchestrator:id")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -77,7 +78,7 @@ def is_amount(value: object) -> bool:
 
 def derived_id(*parts: str) -> str:
     """A UUIDv5 of ``parts``: the same parts, the same id, so that a repeated message is harmless."""
-    return str(uuid5(_IDS, "\x1f".join(parts)))
+    return _IDS.id("\x1f".join(parts))
 
 
 def is_uuid(text: object) -> bool:

@@ -251,7 +251,7 @@ SAMPLES: dict[str, Recorded] = {
 }
 """Recorded examples by topic."""
 
-SAMPLE_EVENT_ID = str(event_id(STREAM, 3))
+SAMPLE_EVENT_ID = event_id(STREAM, 3)
 
 _AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
     StepCompleted(

@@ -93,7 +93,7 @@ class Trail:
         rows = await self._index.page(wanted, beyond=0, limit=MOST_IN_A_TREE)
         total = len(rows) if len(rows) < MOST_IN_A_TREE else await self._index.count(wanted)
         branches = {
-            str(event_id(found.indexed.stream, found.indexed.version)): Branch(found, [])
+            event_id(found.indexed.stream, found.indexed.version): Branch(found, [])
             for found in await self._found(tenant, rows)
         }
         roots: list[Branch] = []

@@ -5,7 +5,6 @@ each time that its batch comes again.
 """
 
 from collections.abc import Awaitable, Callable
-from uuid import UUID
 
 import structlog
 
@@ -25,7 +24,7 @@ class GivingUp:
 
     def __init__(self, policy: str) -> None:
         self._policy = policy
-        self._broken: dict[UUID, int] = {}
+        self._broken: dict[str, int] = {}
 
     async def act(self, recorded: Recorded, act: Act, instead: Act) -> None:
         """Act on an event; after :data:`TRIES` times that this broke, do ``instead`` once.

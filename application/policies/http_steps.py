@@ -74,7 +74,7 @@ def _call(recorded: Recorded, event: StepDispatched) -> StepCall:
             tenant=recorded.meta.tenant,
             actor=ACTOR,
             correlation_id=recorded.meta.correlation_id,
-            causation_id=str(recorded.event_id),
+            causation_id=recorded.event_id,
             command_id=id,
         ),
     )

@@ -136,8 +136,8 @@ def because_of(recorded: Recorded, policy: str, purpose: str = "") -> Metadata:
         tenant=recorded.meta.tenant,
         actor=f"system:{policy}",
         correlation_id=recorded.meta.correlation_id,
-        causation_id=str(recorded.event_id),
-        command_id=derived_id(policy, str(recorded.event_id), purpose),
+        causation_id=recorded.event_id,
+        command_id=derived_id(policy, recorded.event_id, purpose),
     )
 
 

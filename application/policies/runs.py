@@ -200,7 +200,7 @@ def _on_behalf_of(start: Start, recorded: Recorded) -> Metadata:
         actor=start.actor,
         correlation_id=start.correlation_id,
         causation_id=start.causation_id,
-        command_id=derived_id("run", str(recorded.event_id)),
+        command_id=derived_id("run", recorded.event_id),
     )
 
 
@@ -211,7 +211,7 @@ def _timer(recorded: Recorded, event: StartDebounced) -> Timer:
         tenant=recorded.meta.tenant,
         actor=ACTOR,
         correlation_id=recorded.meta.correlation_id,
-        causation_id=str(recorded.event_id),
+        causation_id=recorded.event_id,
         command_id=id,
     )
     payload: dict[str, str | int] = {"group": event.group, "workflow_id": workflow_id}

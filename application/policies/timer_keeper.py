@@ -56,7 +56,7 @@ def timer_of(
         tenant=recorded.meta.tenant,
         actor=ACTOR,
         correlation_id=recorded.meta.correlation_id,
-        causation_id=str(recorded.event_id),
+        causation_id=recorded.event_id,
         command_id=id,
     )
     return Timer(id=id, due_at=due_at, kind=kind, payload=dict(payload), meta=meta)

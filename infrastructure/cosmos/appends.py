@@ -122,12 +122,12 @@ def _begins(event: StoredEvent) -> bool:
 
 
 def _id(event: StoredEvent) -> str:
-    return str(event_id(str(event.originator_id), event.originator_version))
+    return event_id(str(event.originator_id), event.originator_version)
 
 
 def _id_before(event: StoredEvent) -> str:
     """The id of the event before."""
-    return str(event_id(str(event.originator_id), event.originator_version - 1))
+    return event_id(str(event.originator_id), event.originator_version - 1)
 
 
 def _refuse_what_no_batch_takes(after: Sequence[str], items: Sequence[Mapping[str, Any]]) -> None:

@@ -81,7 +81,7 @@ class CosmosAuditIndex:
         """What is kept of the event at a version of a stream."""
         if stream.count("/") < 2:
             return None
-        item = await self._items.find(tenant_of(stream), str(event_id(stream, version)))
+        item = await self._items.find(tenant_of(stream), event_id(stream, version))
         return None if item is None or not is_event(item) else indexed(item)
 
     async def preceding(self, tenant: str, position: int) -> Indexed | None:

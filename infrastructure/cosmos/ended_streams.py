@@ -65,7 +65,7 @@ class Stream(msgspec.Struct):
     @property
     def mark_id(self) -> str:
         """Of what stands where it would go on."""
-        return str(event_id(self.name, self._last_version + 1))
+        return event_id(self.name, self._last_version + 1)
 
     @property
     def _last_version(self) -> int:
@@ -193,7 +193,7 @@ def batches_of(groups: Sequence[Sequence[Change]]) -> Iterator[Sequence[Change]]
 
 def id_of(replacement: Replacement) -> str:
     """Of the event's document."""
-    return str(event_id(replacement.entry.stream, replacement.entry.version))
+    return event_id(replacement.entry.stream, replacement.entry.version)
 
 
 def _state_is(item: Item, each: Replacement, state: bytes) -> bool:

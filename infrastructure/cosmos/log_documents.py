@@ -51,7 +51,7 @@ def following(end: End, events: Append) -> tuple[Item, Sequence[Item]]:
         entry = event.entry
         items.append(
             {
-                "id": str(event_id(entry.stream, entry.version)),
+                "id": event_id(entry.stream, entry.version),
                 PARTITION_KEY: end.partition,
                 "position": entry.id,
                 "stream": entry.stream,
@@ -89,7 +89,7 @@ def tenant_note(tenant: str) -> Item:
 def end_mark(partition: str, stream: str, version: int, archive: str) -> Item:
     """What stands where an archived stream would go on after a version: an append finds its version taken."""
     return {
-        "id": str(event_id(stream, version + 1)),
+        "id": event_id(stream, version + 1),
         PARTITION_KEY: partition,
         "ended": stream,
         "archive": archive,

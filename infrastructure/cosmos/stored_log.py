@@ -55,5 +55,5 @@ class CosmosStoredLog:
 
     async def find(self, stream: str, version: int) -> Entry | None:
         """The event at a version of a stream."""
-        item = await self._items.find(tenant_of(stream), str(event_id(stream, version)))
+        item = await self._items.find(tenant_of(stream), event_id(stream, version))
         return None if item is None or not is_event(item) else entry_of(item)

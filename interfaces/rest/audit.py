@@ -34,7 +34,7 @@ def shown_around(recorded: Recorded, topic: str, schema_version: int) -> dict[st
     """All of an event but its payload."""
     meta = recorded.meta
     shown: dict[str, Any] = {
-        "eventId": str(recorded.event_id),
+        "eventId": recorded.event_id,
         "type": topic,
         "schemaVersion": schema_version,
         "version": recorded.version,

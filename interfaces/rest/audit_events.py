@@ -236,7 +236,7 @@ def trail_event(found: Found) -> dict[str, Any]:
     indexed = found.indexed
     if found.recorded is None:
         shown = {
-            "eventId": str(event_id(indexed.stream, indexed.version)),
+            "eventId": event_id(indexed.stream, indexed.version),
             "type": indexed.topic,
             "version": indexed.version,
         }

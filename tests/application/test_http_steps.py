@@ -75,7 +75,7 @@ async def test_a_dispatch_is_noted_with_all_that_the_call_needs() -> None:
     assert call.input == {"a": [1, {"b": None}]}
     assert (call.dispatched_at, call.deadline_at) == (NOW, after(minutes=1))
     assert (call.meta.tenant, call.meta.correlation_id) == (TENANT, CORRELATION)
-    assert (call.meta.causation_id, call.meta.command_id) == (str(event.event_id), call.id)
+    assert (call.meta.causation_id, call.meta.command_id) == (event.event_id, call.id)
 
 
 async def test_a_batch_handled_again_notes_the_same_calls() -> None:

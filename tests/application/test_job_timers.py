@@ -100,4 +100,4 @@ async def test_a_timer_stands_for_a_command_about_its_run(
     assert isinstance(given, ReleaseJobRun | TimeOutJobRun | RetryJobRun)
     assert (given.job, given.run_id) == (JOB, "r")
     assert given.meta.command_id == timer.id
-    assert given.meta.causation_id == str(told(*events)[0].event_id)
+    assert given.meta.causation_id == told(*events)[0].event_id

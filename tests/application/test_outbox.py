@@ -149,7 +149,7 @@ async def test_a_batch_that_comes_again_after_it_was_done_is_sent_again_under_th
     batch = firings(ONE, "a", "b")
     await outbox.handle(batch, LEASE)
     await outbox.handle(batch, LEASE)
-    assert sent[:2] == sent[2:] == [str(each.event_id) for each in batch]
+    assert sent[:2] == sent[2:] == [each.event_id for each in batch]
 
 
 async def test_the_failure_that_is_raised_is_a_plain_one_and_not_a_group() -> None:
@@ -237,4 +237,4 @@ async def test_a_trigger_that_no_queue_takes_fails_its_run_and_holds_nothing_up(
     await Outbox(broker, Dispatcher({NoteJobPublished: notes, FailJobRun: fail})).handle(events, LEASE)
     assert (broker.confirmed, notes.runs) == (["a", "b", "c"], ["a", "c"])
     assert [(each.reference, each.error) for each in failed] == [("b", "no queue takes it")]
-    assert failed[0].meta.causation_id == str(events[1].event_id)
+    assert failed[0].meta.causation_id == events[1].event_id

@@ -136,4 +136,4 @@ async def test_a_due_timer_gives_up_on_that_attempt_under_the_same_correlation_a
     assert (command.workflow_id, command.step, command.attempt) == ("w-1", "forecast", 1)
     assert (command.meta.tenant, command.meta.actor) == (TENANT, ACTOR)
     assert (command.meta.correlation_id, command.meta.command_id) == (CORRELATION, timer.id)
-    assert command.meta.causation_id == str(events[3].event_id)
+    assert command.meta.causation_id == events[3].event_id

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -75,4 +74,4 @@ def test_an_events_id_is_its_place_in_its_stream() -> None:
 
 
 def test_event_ids_never_change_because_receivers_know_messages_by_them() -> None:
-    assert event_id("t/job/x", 1) == UUID("956b265e-c573-5228-bbfc-6dedc175ac7f")
+    assert event_id("t/job/x", 1) == "956b265e-c573-5228-bbfc-6dedc175ac7f"

@@ -146,7 +146,7 @@ async def test_an_event_that_this_release_does_not_know_is_proved_but_for_its_da
         around = {"eventId": "", "timestamp": "2026-11-22T22:10:07.123Z", "actor": "service:crm"}
         it.lines[2]["event"] |= around | {"commandId": "c-1-2"}
         assert kinds(it.verified()) == ["shown_otherwise"], "its id is none"
-        it.lines[2]["event"]["eventId"] = str(event_id(stream(TENANT, 1), 2))
+        it.lines[2]["event"]["eventId"] = event_id(stream(TENANT, 1), 2)
         told = it.verified()
         assert told["sound"], told
         assert told["unproven"] == [f"event 2 ({stream(TENANT, 1)} 2): data, schemaVersion"]

@@ -103,17 +103,17 @@ async def test_a_stretch_is_one_of_the_tenants_own_order(log: AuditedLog) -> Non
 
 async def edited(items: Any) -> None:
     """The second event of a stream says something else."""
-    item = await items.read(OTHER_TENANT, str(event_id(stream(OTHER_TENANT, 1), 2)))
+    item = await items.read(OTHER_TENANT, event_id(stream(OTHER_TENANT, 1), 2))
     assert await items.replace({**item, "state": item["state"].replace("why", "how")}, item["_etag"])
 
 
 async def gone(items: Any) -> None:
-    await items.delete(OTHER_TENANT, str(event_id(stream(OTHER_TENANT, 1), 1)))
+    await items.delete(OTHER_TENANT, event_id(stream(OTHER_TENANT, 1), 1))
 
 
 async def cut_off(items: Any) -> None:
     """The last event of the tenant."""
-    await items.delete(OTHER_TENANT, str(event_id(stream(OTHER_TENANT, 2), 2)))
+    await items.delete(OTHER_TENANT, event_id(stream(OTHER_TENANT, 2), 2))
 
 
 async def order_set_back(items: Any) -> None:
