@@ -1,7 +1,7 @@
 """One supervised connection to RabbitMQ: it starts when the broker does, and comes back with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -50,11 +50,17 @@ class _Broker(RabbitBroker):
         return await self._begun.channel(publisher_confirms=False)
 
     async def let_go(self) -> None:
-        """End what :meth:`stop` does not know of. Twice is harmless."""
+        """End what :meth:`stop` does not know of, or had no time to end; the next connection is a new one.
+
+        What becomes of this one is nobody's business any more. Twice is harmless.
+        """
+        self._connection, self._channel = None, None
+        self.config.disconnect()
         begun, self._begun = self._begun, None
         if begun is not None:
-            with anyio.move_on_after(_GIVE_UP_SECONDS, shield=True):
-                await begun.close()
+            begun.close_callbacks.clear()
+            begun.reconnect_callbacks.clear()
+            await _is_done_within(_GIVE_UP_SECONDS, begun.close())
 
     def _begin(self, url: URL, **options: Any) -> RobustConnection:
         self._begun = RobustConnection(url, **options)
@@ -65,7 +71,7 @@ class RabbitConnection:
     """A FastStream broker with a life of its own.
 
     ``purpose`` names the connection in logs and in RabbitMQ's own lists. ``prefetch`` limits the
-    unacknowledged messages; ``graceful_seconds`` is how long a stop waits for handlers in hand.
+    unacknowledged messages; ``graceful_seconds`` is how long a stop waits for FastStream's subscribers.
     """
 
     def __init__(
@@ -145,16 +151,14 @@ class RabbitConnection:
         self._tell()
 
     async def close(self) -> None:
-        """Stop consuming, let handlers in hand finish, disconnect. Twice is harmless.
+        """Stop FastStream's subscribers and disconnect. Twice is harmless.
 
         A broker that does not answer any more is not waited for.
         """
         if self._patience.is_stopped:
             return
         self._patience.stop()
-        with anyio.move_on_after(self._graceful_seconds + 1) as scope:
-            await self.broker.stop()
-        if scope.cancelled_caught:
+        if not await _is_done_within(self._graceful_seconds + _GIVE_UP_SECONDS, self.broker.stop()):
             log.warning("broker_left_in_haste", purpose=self.purpose)
         await self.broker.let_go()
         self._up = anyio.Event()
@@ -165,8 +169,7 @@ class RabbitConnection:
                 await self.broker.connect()
                 await set_up(self.broker)
         except BaseException:
-            with anyio.move_on_after(_GIVE_UP_SECONDS, shield=True):
-                await self.broker.stop()
+            await _is_done_within(_GIVE_UP_SECONDS, self.broker.stop())
             await self.broker.let_go()
             raise
         self._error = None
@@ -209,6 +212,20 @@ def lost_connection_raised() -> Iterator[None]:
         if task is None or task.cancelling():
             raise
         raise ConnectionError("the connection was given up") from error
+
+
+async def _is_done_within(seconds: float, work: Coroutine[Any, Any, object]) -> bool:
+    """Whether some work has succeeded in time, whoever is cancelled meanwhile; else it is given up.
+
+    It has a task of its own. aiormq makes of a cancellation another one, which no time limit takes for its
+    own: it would end whoever waits, as if somebody had cancelled him.
+    """
+    task = asyncio.create_task(work)
+    with anyio.CancelScope(shield=True):
+        await asyncio.wait({task}, timeout=seconds)
+        if task.cancel():
+            await asyncio.wait({task}, timeout=_GIVE_UP_SECONDS)
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 def _client_properties(url: str, connection_name: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError
 from anyio import move_on_after
 from faststream.rabbit import RabbitBroker, RabbitExchange, RabbitQueue
 from pamqp.commands import Basic
@@ -61,10 +62,12 @@ class RabbitSubscription:
         await queue.consume(self._receive)
 
     async def stop(self, seconds: float) -> None:
-        """Take no further message, and wait so long for those in hand.
+        """Take no further message, and wait so long for those in hand. Twice is harmless.
 
         The others go back to the queue when the connection ends.
         """
+        if self._is_stopped:
+            return
         self._is_stopped = True
         with move_on_after(seconds):
             while self._in_hand:
@@ -72,14 +75,9 @@ class RabbitSubscription:
                 await self._has_none_in_hand.wait()
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
-        """What came over a connection that is lost meanwhile cannot be acknowledged, and comes again."""
-        if self._is_stopped:
-            return
-        with self._held():
-            try:
+        if not self._is_stopped:
+            with self._held():
                 await self._handle(message)
-            except Exception as error:
-                log.info("message_not_acknowledged", reason=repr(error))
 
     async def _handle(self, message: AbstractIncomingMessage) -> None:
         delivery = Delivery(
@@ -89,10 +87,18 @@ class RabbitSubscription:
             await self._consumer.consume(delivery, self._park)
         except (Failure, Stopped) as failure:
             log.warning("message_returned", reason=str(failure))
-            await self._consumer.pause()
-            await message.nack(requeue=True)
+            await self._return(message)
+        except Exception:
+            log.exception("message_returned")
+            await self._return(message)
         else:
-            await message.ack()
+            with _unless_it_comes_again():
+                await message.ack()
+
+    async def _return(self, message: AbstractIncomingMessage) -> None:
+        await self._consumer.pause()
+        with _unless_it_comes_again():
+            await message.nack(requeue=True)
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -129,6 +135,15 @@ class RabbitSubscription:
             raise
         except Exception as error:
             raise BrokerUnavailable(f"could not park a message: {error!r}") from error
+
+
+@contextmanager
+def _unless_it_comes_again() -> Iterator[None]:
+    """Of what came over a connection that is lost meanwhile the broker takes no word; it delivers it anew."""
+    try:
+        yield
+    except (AMQPError, OSError, RuntimeError) as error:
+        log.info("message_comes_again", reason=repr(error))
 
 
 def _routing_key(message: AbstractIncomingMessage) -> str:

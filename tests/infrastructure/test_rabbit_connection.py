@@ -1,9 +1,11 @@
 """The supervised connection to RabbitMQ, on a broker that takes a connection and then says nothing."""
 
 import asyncio
+from uuid import uuid4
 
 import anyio
 import pytest
+from faststream.rabbit import RabbitBroker, RabbitQueue
 
 from infrastructure.rabbit.connection import RabbitConnection
 from tests.chaos.proxy import proxy
@@ -33,6 +35,28 @@ async def test_a_connection_that_is_given_up_while_it_is_made_leaves_nothing_beh
             return not asyncio.all_tasks() - before
 
         await eventually(nothing_left, seconds=2)
+
+
+async def test_one_that_falls_silent_while_it_is_set_up_is_given_up_and_the_next_is_a_new_one(
+    rabbitmq_url: str,
+) -> None:
+    tries = 0
+
+    async def set_up(broker: RabbitBroker) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            between.swallow()
+            between.open()
+            raise ConnectionError("it says no, and then nothing")
+        await broker.declare_queue(RabbitQueue(f"test.{uuid4()}", exclusive=True))
+
+    with proxy(rabbitmq_url) as between:
+        connection = RabbitConnection(between.url(), purpose="test", app_id="tests")
+        with anyio.fail_after(10):
+            await connection.connect(set_up)
+        assert (connection.is_up, tries) == (True, 2)
+        await connection.close()
 
 
 async def test_a_connection_that_is_closed_while_it_is_made_leaves_nothing_behind(rabbitmq_url: str) -> None:
