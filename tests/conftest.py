@@ -25,9 +25,13 @@ T = TypeVar("T")
 _BESIDE_REAL_PROCESSES = {"browser", "chaos", "command_line", "infrastructure", "integration"}
 """Their tests share two cores and a disk with the servers that they ask: who was held up may fail for it."""
 
+_MOST_SECOND_TURNS = 5
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One of thousands that was held up is run once more. What is wrong with the code fails again.
+    """One of thousands that was held up is run once more.
+
+    What is wrong with the code fails again, but for a race that seldom shows: what failed at first tells of it.
 
     Files whose tests mostly wait lie evenly between those whose tests compute, so that both cores are used.
     """
@@ -58,9 +62,22 @@ def pytest_collection_finish() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Nobody misses which tests failed at first, and with what."""
-    for report in terminalreporter.getreports("rerun"):
+    for report in _failed_at_first(terminalreporter):
         terminalreporter.section(f"FAILED AT FIRST: {report.nodeid}")
         terminalreporter.write_line(report.longreprtext)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Many cannot all have been held up."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and len(_failed_at_first(reporter)) > _MOST_SECOND_TURNS:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _failed_at_first(reporter: pytest.TerminalReporter) -> Sequence[pytest.TestReport]:
+    reports: Sequence[pytest.TestReport] = reporter.getreports("rerun")
+    return reports
 
 
 @pytest.fixture(scope="session")

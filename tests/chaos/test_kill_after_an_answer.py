@@ -2,8 +2,9 @@
 
 import base64
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from typing import Any
 
 import anyio
 import httpx
@@ -82,16 +83,20 @@ async def killed_while_deciding(
 
     await all_published(crm, answered)
     await caught_up(service)
-    for approval_id, approval in answered.approvals.items():
-        assert await get(service, f"/hitl/approvals/{approval_id}") == approval
-    statuses = {each: (await get(service, f"/hitl/approvals/{each}"))["status"] for each in asked + undecided}
-    assert {statuses[each] for each in undecided} == {"pending"}
-    stored = {each for each, status in statuses.items() if status == "approved"}
+
+    async def stored(ids: Iterable[str]) -> dict[str, Any]:
+        return {each: await get(service, f"/hitl/approvals/{each}") for each in ids}
+
+    async def as_answered() -> bool:
+        return await stored(answered.approvals) == answered.approvals
 
     async def no_more_no_less() -> bool:
-        return set(decided_ids(crm)) == stored
+        documents = (await stored(asked + undecided)).values()
+        return set(decided_ids(crm)) == {each["id"] for each in documents if each["status"] == "approved"}
 
+    await eventually(as_answered)
     await eventually(no_more_no_less)
+    assert {each["status"] for each in (await stored(undecided)).values()} == {"pending"}
     assert_told_truly(crm, answered)
 
 
