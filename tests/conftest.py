@@ -31,7 +31,7 @@ _MOST_SECOND_TURNS = 5
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One of thousands that was held up is run once more.
 
-    What is wrong with the code fails again, but for a race that seldom shows: what failed at first tells of it.
+    What is wrong with the code fails again, but for a race that seldom shows: what failed at first tells it.
 
     Files whose tests mostly wait lie evenly between those whose tests compute, so that both cores are used.
     """
