@@ -41,6 +41,7 @@ class RabbitTransport:
             dead_letter_queue=rabbit.dead_letter_queue,
             type_aliases=rabbit.type_aliases,
             more_job_queues=settings.batch_jobs.queues,
+            bindings=bindings_of(rabbit.type_aliases, (*message_types, *rabbit.message_types)),
         )
         self._consumer = consumer
         self._outgoing = RabbitConnection(url, purpose="publish", app_id=source.service, graceful_seconds=0)
@@ -59,14 +60,13 @@ class RabbitTransport:
             count=metrics.message_published,
         )
         self.parked: ParkedMessages = RabbitParkedMessages(url, self.names, source.service)
-        bindings = bindings_of(rabbit.type_aliases, (*message_types, *rabbit.message_types))
         self._subscription = RabbitSubscription(
             self._incoming.broker,
             consumer,
             exchange=topic_exchange(rabbit.exchange),
-            queue=PlainQueue(rabbit.queue, routing_key=bindings[0]),
+            queue=PlainQueue(rabbit.queue, routing_key=self.names.bindings[0]),
             dead_letter_queue=PlainQueue(rabbit.dead_letter_queue),
-            bindings=bindings,
+            bindings=self.names.bindings,
         )
 
     def start(self, tasks: TaskGroup) -> None:

@@ -16,7 +16,7 @@ from application.ports import PublicMessage
 from domain.errors import BrokerUnavailable, MessageUnroutable
 from domain.lease import Lease
 from infrastructure.rabbit.connection import BROKER_ERRORS, RabbitConnection, lost_connection_raised
-from infrastructure.rabbit.job_queues import JobQueues
+from infrastructure.rabbit.queues import Queues
 from infrastructure.rabbit.topology import RabbitNames, topic_exchange
 
 CONFIRM_TIMEOUT_SECONDS = 10.0
@@ -39,12 +39,12 @@ class RabbitPublisher:
         self._source = source
         self._exchange = topic_exchange(names.exchange)
         self._channel: AbstractChannel | None = None
-        self._job_queues = JobQueues(names)
+        self._queues = Queues(names)
         self._turn = asyncio.Semaphore(in_flight)
         self._count = count
 
     async def run(self) -> None:
-        """Connect, and declare the exchange and the job queues, so that triggers wait there for a worker."""
+        """Connect, and declare the exchange and the queues where triggers and answers wait."""
         await self.connection.connect(self._declare)
 
     async def publish(self, message: PublicMessage, lease: Lease) -> None:
@@ -71,7 +71,7 @@ class RabbitPublisher:
             try:
                 with lost_connection_raised():
                     if not await self._is_taken(body, wire_type, properties, message, lease):
-                        await self._job_queues.declare(self.connection)
+                        await self._queues.declare(self.connection)
                         if not await self._is_taken(body, wire_type, properties, message, lease):
                             raise MessageUnroutable(f"no queue takes {wire_type}")
             except BROKER_ERRORS as error:
@@ -99,4 +99,4 @@ class RabbitPublisher:
     async def _declare(self, broker: RabbitBroker) -> None:
         exchange = await broker.declare_exchange(self._exchange)
         self._channel = exchange.channel
-        await self._job_queues.declare(self.connection)
+        await self._queues.declare(self.connection)

@@ -1,6 +1,6 @@
 """Names on the broker, and queues declared the way the platform's running deployments have them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from faststream.rabbit import ExchangeType, RabbitExchange, RabbitQueue
@@ -19,10 +19,17 @@ class RabbitNames(msgspec.Struct, frozen=True, kw_only=True):
     more_job_queues: Mapping[str, str] = {}
     """Further queues of triggers, by the types of message that go there."""
 
+    bindings: Sequence[str] = ()
+    """The routing keys of the service's own queue."""
+
     @property
-    def job_queues(self) -> Mapping[str, str]:
-        """Each queue that triggers must reach, by type: they are kept there before any worker has started."""
-        return {JOB_TRIGGER: self.job_queue, **self.more_job_queues}
+    def queues(self) -> Sequence[tuple[str, Sequence[str]]]:
+        """Those that must be there before anything is published, and the keys that messages come under."""
+        triggers = {JOB_TRIGGER: self.job_queue, **self.more_job_queues}
+        return [
+            (self.queue, self.bindings),
+            *((queue, [self.wire_type(message_type)]) for message_type, queue in triggers.items()),
+        ]
 
     def wire_type(self, documented_type: str) -> str:
         """The type as it goes over the wire."""

@@ -13,7 +13,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.chaos.decisions import in_thread, until_ready
+from tests.chaos.decisions import in_thread
 from tests.harness import SYSTEM_TENANT, ServiceProcess, eventually
 from tests.job_worker import rabbit_worker
 from tests.neighbours import Neighbour
@@ -48,7 +48,6 @@ async def test_a_backfill_goes_on_after_each_kill_and_runs_each_window_once(
 ) -> None:
     chance = random.Random(SEED)
     await in_thread(service.start)
-    await until_ready(service)
     body = {"from": str(FIRST), "to": str(FIRST + timedelta(days=WINDOWS)), "maxActive": 3}
     async with service.async_client(SYSTEM_TENANT) as client:
         made = await client.post(f"{JOB}/backfills", json=body)

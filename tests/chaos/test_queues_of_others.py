@@ -78,7 +78,7 @@ async def test_a_queue_that_the_broker_refuses_or_that_is_missing_is_its_own_job
             assert failed["error"] == f"no queue takes workflow.{job}.trigger"
         for queue in (limited, names.job_queue):
             assert (await channel.declare_queue(queue, passive=True)).declaration_result.message_count == 1
-        assert "job_queue_refused" in service.log
+        assert "queue_refused" in service.log
         await channel.queue_delete(limited)
     await forget(rabbitmq_url, names)
 

@@ -1,4 +1,9 @@
-"""The queues of jobs' triggers: declared and bound, so that triggers wait there before any worker starts."""
+"""The queues that must be there before anything is published: for triggers, and for what is answered to it.
+
+So triggers wait before any worker starts, and answers before the service has ever consumed.
+"""
+
+from collections.abc import Sequence
 
 import structlog
 from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity, ChannelPreconditionFailed
@@ -9,7 +14,7 @@ from infrastructure.rabbit.topology import RabbitNames
 log = structlog.get_logger(__name__)
 
 
-class JobQueues:
+class Queues:
     """Each is declared alone: what the broker says of one is no reason to do without the others."""
 
     def __init__(self, names: RabbitNames) -> None:
@@ -22,26 +27,27 @@ class JobQueues:
             AMQPError: the broker is away; or a part of it, and 404 NOT_FOUND is said of a durable queue whose
                 home that is. It passes, so no trigger is given up for it.
         """
-        for message_type, queue in self._names.job_queues.items():
+        for queue, routing_keys in self._names.queues:
             try:
-                await self._declare(connection, queue, self._names.wire_type(message_type))
+                await self._declare(connection, queue, routing_keys)
             except ChannelNotFoundEntity:
                 raise
             except ChannelClosed as error:
                 log.error(
-                    "job_queue_refused",
+                    "queue_refused",
                     queue=queue,
-                    message_type=message_type,
+                    routing_keys=routing_keys,
                     error=str(error),
-                    what="a trigger that no queue takes fails its run",
+                    what="a trigger that no queue takes fails its run; an answer that none takes is lost",
                 )
 
-    async def _declare(self, connection: RabbitConnection, queue: str, wire_type: str) -> None:
+    async def _declare(self, connection: RabbitConnection, queue: str, routing_keys: Sequence[str]) -> None:
         try:
             async with connection.channel() as channel:
                 await channel.declare_queue(queue, durable=True)
         except ChannelPreconditionFailed:
-            log.info("job_queue_taken_as_it_is", queue=queue, why="the worker has declared it otherwise")
+            log.info("queue_taken_as_it_is", queue=queue, why="somebody has declared it otherwise")
         async with connection.channel() as channel:
             there = await channel.declare_queue(queue, passive=True)
-            await there.bind(self._names.exchange, wire_type)
+            for routing_key in routing_keys:
+                await there.bind(self._names.exchange, routing_key)
