@@ -31,12 +31,14 @@ RECONNECT_SECONDS = 3.0
 _APPEND = "SELECT * FROM public.workflow_orchestrator_append(%s, %s)"
 
 _SELECT_STREAMS = (
-    "SELECT originator_id, originator_version, topic, state"
-    " FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream, version)"
-    " JOIN public.workflow_orchestrator_events"
-    " ON originator_id = wanted.stream AND originator_version > wanted.version"
-    " ORDER BY originator_id, originator_version"
+    "SELECT event.* FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream, version) CROSS JOIN LATERAL ("
+    "SELECT originator_id, originator_version, topic, state FROM public.workflow_orchestrator_events"
+    " WHERE originator_id = wanted.stream AND originator_version > wanted.version"
+    " ORDER BY originator_version OFFSET 0"
+    ") AS event ORDER BY originator_id, originator_version"
 )
+"""Each stream by its key, whatever PostgreSQL believes of the table: OFFSET 0 makes a question a stream of
+it. A join would be planned as one with all of a log that has not been analyzed yet, and read all of it."""
 
 
 def _hastier(method: Any) -> Callable[..., Any]:

@@ -1,5 +1,6 @@
 """How the log in PostgreSQL appends: in one round trip, in one order, and each caller for itself."""
 
+import json
 import re
 import tempfile
 import threading
@@ -22,7 +23,7 @@ from eventsourcing.persistence import (
 from psycopg.pq import Trace
 
 from application.event_log import EventLog
-from infrastructure.postgres.recorder import LogRecorder
+from infrastructure.postgres.recorder import _SELECT_STREAMS, LogRecorder
 from tests.application.logs import open_logs, postgres_settings
 
 pytestmark = pytest.mark.postgres
@@ -208,6 +209,20 @@ def test_the_streams_that_are_asked_for_come_in_one_look(recorder: LogRecorder) 
     recorder.append_together([events("a", 1, 2), events("b", 1), events("c", 1)])
     found = recorder.select_streams({"c": 0, "nowhere": 0, "a": 1})
     assert [(each.originator_id, each.originator_version) for each in found] == [("a", 2), ("c", 1)]
+
+
+@pytest.mark.parametrize("streams", [1, 2_000])
+def test_streams_are_found_by_their_keys_in_a_log_that_was_never_analyzed(
+    recorder: LogRecorder, streams: int
+) -> None:
+    recorder.append_together([events(f"s{number}", *range(1, 13)) for number in range(streams)])
+    with recorder.datastore.get_connection() as connection, connection.cursor() as cursor:
+        cursor.execute("SET plan_cache_mode = force_generic_plan")
+        cursor.execute(f"PREPARE asked AS {_SELECT_STREAMS % ('$1', '$2')}".encode())
+        cursor.execute("EXPLAIN (FORMAT JSON) EXECUTE asked (ARRAY['s0', 'nowhere'], ARRAY[0, 0])")
+        plan = json.dumps(cursor.fetchall(), default=str)
+    assert "workflow_orchestrator_events_pkey" in plan
+    assert "Seq Scan" not in plan
 
 
 def test_an_event_is_stored_only_after_the_one_before_it(recorder: LogRecorder) -> None:
