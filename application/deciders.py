@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from eventsourcing.persistence import IntegrityError
 
-from application.event_log import EventLog, Ids, failures_translated, position_of
+from application.event_log import Append, EventLog, Ids, failures_translated, position_of
 from application.pasts import Events, Evolve, Past, Pasts
 from domain.errors import IdempotencyKeyReused, StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded
@@ -20,7 +20,8 @@ class Committed(msgspec.Struct, frozen=True):
     """What became of a command: the stream as it now stands, and how much of it is new.
 
     ``version`` is the one that the command left: the present one, but of a command that comes again, which
-    is answered as it was the first time.
+    is answered as it was the first time. ``ids`` are those of what is new, and ``stored`` is what a reader
+    finds there: made of the bytes that were stored, as everything is that is derived from the log.
     """
 
     stream: str
@@ -28,6 +29,8 @@ class Committed(msgspec.Struct, frozen=True):
     new: Events
     position: str
     version: int
+    ids: Ids = ()
+    stored: Events = ()
 
 
 class Decider(msgspec.Struct, frozen=True):
@@ -123,15 +126,16 @@ class _Decision:
         """Whether an append will show that the past was the present one, for all who were told so."""
         return not self.answers and all(new for _, new, _ in self._changes.values())
 
-    def commit(self, ids: Ids, head: Callable[[str], str], pasts: Pasts) -> None:
+    def commit(self, ids: Ids, stored: Events, head: Callable[[str], str], pasts: Pasts) -> None:
         """Answer everybody, and let the next command know; ``ids`` are those of the new events."""
-        positions = {
-            recorded.version: position_of(id, self.stream, recorded.version)
-            for id, recorded in zip(ids, self.new, strict=True)
-        }
+        begun = 0
         for number, (past, new, version) in self._changes.items():
-            position = positions[version] if new else head(self.stream)
-            self.answers[number] = Committed(self.stream, past, new, position, version)
+            theirs = slice(begun, begun + len(new))
+            begun += len(new)
+            position = position_of(ids[theirs][-1], self.stream, version) if new else head(self.stream)
+            self.answers[number] = Committed(
+                self.stream, past, new, position, version, ids[theirs], stored[theirs]
+            )
         if self.new and isinstance(self._past, Past):
             pasts.remember(self.stream, self._past)
 
@@ -177,10 +181,9 @@ def _append(log: EventLog, pasts: Pasts, decisions: Sequence[_Decision]) -> Sequ
     """Append what was decided; the decisions that stand. Another writer has changed the others' streams."""
     changing = [decision for decision in decisions if decision.new]
     outcomes: dict[str, Ids | Exception] = {}
-    if changing:
-        appends = [[log.stored(recorded) for recorded in decision.new] for decision in changing]
-        answers = log.ours.append_together(appends)
-        outcomes = {decision.stream: answer for decision, answer in zip(changing, answers, strict=True)}
+    appends = {decision.stream: [log.stored(recorded) for recorded in decision.new] for decision in changing}
+    if appends:
+        outcomes.update(zip(appends, log.ours.append_together(list(appends.values())), strict=True))
     head = cache(log.head_for)
     standing = []
     for decision in decisions:
@@ -190,6 +193,14 @@ def _append(log: EventLog, pasts: Pasts, decisions: Sequence[_Decision]) -> Sequ
         if isinstance(outcome, Exception):
             decision.fail(outcome)
         else:
-            decision.commit(outcome, head, pasts)
+            decision.commit(outcome, _read_back(log, appends.get(decision.stream, ())), head, pasts)
         standing.append(decision)
     return standing
+
+
+def _read_back(log: EventLog, append: Append) -> Events:
+    """What was appended as a reader will find it, or nothing: then it is the reader's to tell why not."""
+    try:
+        return log.all_recorded(append)
+    except Exception:
+        return ()

@@ -84,6 +84,7 @@ class EventStore:
         self._reading = _threads(log.ours.reads_at_once, _MOST_WAITING)
         self._pinging = _threads(1, 0)
         self._subscriptions: set[Subscription] = set()
+        self._tell_of_appends: list[Callable[[str, Sequence[Committed]], None]] = []
         self._newest: dict[str, int] = {}
         self.appended: dict[str, int] = {}
         """The id of this process's own last append to each partition."""
@@ -246,6 +247,10 @@ class EventStore:
         """Be woken when this process appends, and when :meth:`notice` tells of another's append."""
         return Subscription(self._subscriptions, wants)
 
+    def tell_of_appends(self, tell: Callable[[str, Sequence[Committed]], None]) -> None:
+        """Say what this process appends to a partition, in the order of the ids, before anybody is woken."""
+        self._tell_of_appends.append(tell)
+
     def notice(self, newest: int | None, partition: str | None = None) -> None:
         """Wake who waits for another process's append; ``newest`` is the id of its last event in the
         partition, if known. Where there is but one, it need not be named.
@@ -311,20 +316,27 @@ class EventStore:
     def _note_answers(self, commands: Sequence[Decider], answers: Sequence[Committed | Exception]) -> None:
         """Wake who wants what is new, once for all; where nothing seems to be, a commit may have been lost
         sight of, and where something is left out, it is another process's."""
-        new: list[Event] = []
+        appended: dict[str, list[Committed]] = {}
         is_known = True
         for command, answer in zip(commands, answers, strict=True):
             partition = self._log.ours.partition_of(command.stream)
             self._appends[partition] += 1
             if isinstance(answer, Committed) and answer.new:
-                newest = number_of(answer.position) or 0
-                known = self._newest.get(partition, 0)
-                is_known = is_known and newest - len(answer.new) <= known
-                self.appended[partition] = max(self.appended.get(partition, 0), newest)
-                self._newest[partition] = max(known, newest)
-                new += [recorded.event for recorded in answer.new]
+                appended.setdefault(partition, []).append(answer)
             else:
                 is_known = False
+        new: list[Event] = []
+        for partition, committed in appended.items():
+            committed.sort(key=lambda each: each.ids[0])
+            newest = self._newest.get(partition, 0)
+            for each in committed:
+                is_known = is_known and each.ids[0] <= newest + 1
+                newest = max(newest, each.ids[-1])
+                new += [recorded.event for recorded in each.new]
+            self._newest[partition] = newest
+            self.appended[partition] = max(self.appended.get(partition, 0), committed[-1].ids[-1])
+            for tell in self._tell_of_appends:
+                tell(partition, committed)
         for subscription in self._subscriptions:
             if is_known:
                 subscription.wake_for(new)

@@ -4,6 +4,9 @@ Followers wake together, and stand at a few positions. The log only grows, so a 
 stays true for ever: the first to ask reads and decodes it, the others share it. Who comes later gets the
 batches that are known in one, as far as they follow each other, with what has come since: a reading is as new
 as one of the store's own, so who was woken finds what woke him.
+
+What this process itself appends behind the end that it knows is a batch that nobody has to read: ids and
+commits come in one order, so no other event can come between two whose ids are neighbours.
 """
 
 import time
@@ -13,6 +16,8 @@ from itertools import chain
 
 import anyio
 
+from application.deciders import Committed
+from application.event_log import number_of
 from application.event_store import EventStore, LogBatch
 from application.subscription import Subscription, Wants
 
@@ -34,9 +39,12 @@ class SharedReads:
         self._turn_to_look = anyio.Lock()
         self._batches: OrderedDict[_Key, LogBatch] = OrderedDict()
         self._kept = 0
+        self._limits: set[int] = set()
+        self._ends: dict[str, str | None] = {}
         self._empty: dict[str, tuple[str | None, int, float]] = {}
         self._known: dict[tuple[str, str], float] = {}
         self._erasures = store.erasures
+        store.tell_of_appends(self._keep_appended)
 
     async def partitions(self) -> Sequence[str]:
         """The partitions of the log."""
@@ -49,6 +57,7 @@ class SharedReads:
         as old as the store allows, but never older than this process's last append; what another process
         appends meanwhile is found at the next wake-up.
         """
+        self._limits.add(limit)
         if self._erasures != self._store.erasures:
             self._erasures = self._store.erasures
             self._batches.clear()
@@ -68,8 +77,29 @@ class SharedReads:
         if batch is not None and erasures == self._store.erasures:
             self._keep((partition, after, limit), batch)
         if batch is None or batch.passed < limit:
-            self._empty[partition] = (after if batch is None else batch.position, appends, began)
+            end = after if batch is None else batch.position
+            self._empty[partition] = (end, appends, began)
+            if _id(end) >= _id(self._ends.get(partition)):
+                self._ends[partition] = end
         return [] if batch is None else [batch]
+
+    def _keep_appended(self, partition: str, committed: Sequence[Committed]) -> None:
+        """Keep what was appended, if nothing of another process's is missing between it and the end that was
+        known, and no key was destroyed since; else it is left to a reading."""
+        if partition not in self._ends or self._erasures != self._store.erasures:
+            return
+        after = self._ends[partition]
+        ids = [id for each in committed for id in each.ids]
+        events = tuple(recorded for each in committed for recorded in each.stored)
+        follow = range(_id(after) + 1, _id(after) + 1 + len(events))
+        if ids != list(follow) or any(each.past.erasures != self._erasures for each in committed):
+            return
+        batch = LogBatch(events, committed[-1].position, len(events))
+        for limit in self._limits:
+            if len(events) <= limit:
+                self._keep((partition, after, limit), batch)
+        self._ends[partition] = batch.position
+        self._empty[partition] = (batch.position, self._store.appends(partition), time.monotonic())
 
     async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
         """The partitions whose position is none of this log."""
@@ -111,17 +141,19 @@ class SharedReads:
 
     def _known_after(self, partition: str, after: str | None, limit: int) -> list[LogBatch]:
         known: list[LogBatch] = []
-        while _passed(known) < limit:
-            batch = self._batches.get((partition, _end(after, known), limit))
-            if batch is None:
-                break
+        passed = 0
+        while passed < limit and (batch := self._batches.get((partition, after, limit))):
             known.append(batch)
+            passed += batch.passed
+            after = batch.position
         return known
 
     def _is_enough(self, partition: str, after: str | None, known: Sequence[LogBatch], limit: int) -> bool:
         return _passed(known) >= limit or self._is_known_to_be_empty(partition, _end(after, known))
 
     def _keep(self, key: _Key, batch: LogBatch) -> None:
+        if former := self._batches.pop(key, None):
+            self._kept -= len(former.events)
         self._batches[key] = batch
         self._kept += len(batch.events)
         while self._kept > _KEPT_EVENTS and len(self._batches) > 1:
@@ -135,6 +167,10 @@ class SharedReads:
             and appends == self._store.appends(partition)
             and time.monotonic() - began < self._store.silent_seconds
         )
+
+
+def _id(position: str | None) -> int:
+    return number_of(position) or 0
 
 
 def _passed(batches: Sequence[LogBatch]) -> int:

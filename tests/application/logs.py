@@ -10,7 +10,7 @@ from azure.core.exceptions import ServiceResponseError
 from eventsourcing.persistence import OperationalError
 
 from application.event_log import EventLog
-from application.event_store import EventStore
+from application.event_store import EventStore, LogBatch
 from infrastructure.cosmos.event_store import cosmos_log_settings
 from infrastructure.cosmos.log_container import SEGMENT_BYTES
 from infrastructure.cosmos.threaded import ThreadedContainer
@@ -93,6 +93,16 @@ def open_logs(settings: Settings) -> Iterator[OpenLogs]:
         yield logs
     finally:
         logs.close()
+
+
+class CountingStore(EventStore):
+    """A store that counts how often its log is read."""
+
+    reads = 0
+
+    async def read(self, partition: str, after: str | None, limit: int) -> LogBatch | None:
+        self.reads += 1
+        return await super().read(partition, after, limit)
 
 
 class LostAcknowledgement:

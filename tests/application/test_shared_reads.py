@@ -11,20 +11,10 @@ from application.event_store import EventStore, LogBatch
 from application.shared_reads import SharedReads
 from domain import job
 from domain.job import JobFired
-from tests.application.logs import OpenLogs, open_logs, sqlite_settings
+from tests.application.logs import CountingStore, OpenLogs, open_logs, sqlite_settings
 from tests.builders import NOW, TENANT, metadata
 
 pytestmark = pytest.mark.anyio
-
-
-class CountingStore(EventStore):
-    """A store that counts how often its log is read."""
-
-    reads = 0
-
-    async def read(self, partition: str, after: str | None, limit: int) -> LogBatch | None:
-        self.reads += 1
-        return await super().read(partition, after, limit)
 
 
 @pytest.fixture
@@ -80,13 +70,19 @@ async def test_readers_at_other_positions_or_of_other_sizes_get_their_own(store:
     assert runs_of(await shared.read("log", None, 1)) == ["a"]
 
 
+async def append_elsewhere(store: EventStore, logs: OpenLogs, *runs: str) -> None:
+    """By another process, which is heard of."""
+    await append(logs.store(), *runs)
+    store.notice(None)
+
+
 async def test_who_comes_later_gets_what_others_have_read_and_what_is_new_in_one(
-    store: CountingStore,
+    store: CountingStore, logs: OpenLogs
 ) -> None:
     store.silent_seconds = 60.0
     shared, position = SharedReads(store), None
     for run in "abc":
-        await append(store, run)
+        await append_elsewhere(store, logs, run)
         batch = await shared.read("log", position, 10)
         assert runs_of(batch) == [run]
         position = batch.position if batch else None
@@ -94,16 +90,18 @@ async def test_who_comes_later_gets_what_others_have_read_and_what_is_new_in_one
     assert runs_of(late) == ["a", "b", "c"]
     assert late == LogBatch(late.events if late else (), position or "", 3)
     assert store.reads == 3
-    await append(store, "d")
+    await append_elsewhere(store, logs, "d")
     assert runs_of(await shared.read("log", None, 10)) == ["a", "b", "c", "d"]
     assert runs_of(await shared.read("log", position, 10)) == ["d"]
     assert store.reads == 4
 
 
-async def test_what_is_known_is_joined_up_to_the_limit_and_the_rest_of_a_batch(store: CountingStore) -> None:
+async def test_what_is_known_is_joined_up_to_the_limit_and_the_rest_of_a_batch(
+    store: CountingStore, logs: OpenLogs
+) -> None:
     shared, position = SharedReads(store), None
     for runs in ("a", "b", "cde", "f"):
-        await append(store, *runs)
+        await append_elsewhere(store, logs, *runs)
         batch = await shared.read("log", position, 3)
         position = batch.position if batch else None
     assert runs_of(await shared.read("log", None, 3)) == ["a", "b", "c", "d", "e"]
