@@ -21,7 +21,8 @@ class Committed(msgspec.Struct, frozen=True):
 
     ``version`` is the one that the command left: the present one, but of a command that comes again, which
     is answered as it was the first time. ``ids`` are those of what is new, and ``stored`` is what a reader
-    finds there: made of the bytes that were stored, as everything is that is derived from the log.
+    finds there, made of the bytes that were stored as all is that is derived from the log; nothing where that
+    could not be told.
     """
 
     stream: str

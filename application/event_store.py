@@ -84,7 +84,7 @@ class EventStore:
         self._reading = _threads(log.ours.reads_at_once, _MOST_WAITING)
         self._pinging = _threads(1, 0)
         self._subscriptions: set[Subscription] = set()
-        self._tell_of_appends: list[Callable[[str, Sequence[Committed]], None]] = []
+        self._tell_of_appends: list[Callable[[str, Sequence[Committed], int], None]] = []
         self._newest: dict[str, int] = {}
         self.appended: dict[str, int] = {}
         """The id of this process's own last append to each partition."""
@@ -247,8 +247,9 @@ class EventStore:
         """Be woken when this process appends, and when :meth:`notice` tells of another's append."""
         return Subscription(self._subscriptions, wants)
 
-    def tell_of_appends(self, tell: Callable[[str, Sequence[Committed]], None]) -> None:
-        """Say what this process appends to a partition, in the order of the ids, before anybody is woken."""
+    def tell_of_appends(self, tell: Callable[[str, Sequence[Committed], int], None]) -> None:
+        """Say what came of some commands in a partition, by the ids, with what :meth:`appends` said before,
+        and before anybody is woken. Threads answer side by side, so a later commit may be told of first."""
         self._tell_of_appends.append(tell)
 
     def notice(self, newest: int | None, partition: str | None = None) -> None:
@@ -317,11 +318,13 @@ class EventStore:
         """Wake who wants what is new, once for all; where nothing seems to be, a commit may have been lost
         sight of, and where something is left out, it is another process's."""
         appended: dict[str, list[Committed]] = {}
+        before: dict[str, int] = {}
         is_known = True
         for command, answer in zip(commands, answers, strict=True):
             partition = self._log.ours.partition_of(command.stream)
+            before.setdefault(partition, self.appends(partition))
             self._appends[partition] += 1
-            if isinstance(answer, Committed) and answer.new:
+            if isinstance(answer, Committed) and answer.ids:
                 appended.setdefault(partition, []).append(answer)
             else:
                 is_known = False
@@ -336,7 +339,7 @@ class EventStore:
             self._newest[partition] = newest
             self.appended[partition] = max(self.appended.get(partition, 0), committed[-1].ids[-1])
             for tell in self._tell_of_appends:
-                tell(partition, committed)
+                tell(partition, committed, before[partition])
         for subscription in self._subscriptions:
             if is_known:
                 subscription.wake_for(new)

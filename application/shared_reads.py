@@ -6,7 +6,8 @@ batches that are known in one, as far as they follow each other, with what has c
 as one of the store's own, so who was woken finds what woke him.
 
 What this process itself appends behind the end that it knows is a batch that nobody has to read: ids and
-commits come in one order, so no other event can come between two whose ids are neighbours.
+commits come in one order, so no other event can come between two whose ids are neighbours. That nothing is
+behind it is known as long as every word of an append since the last reading was one of these (ADR 36).
 """
 
 import time
@@ -15,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 import anyio
+import msgspec
 
 from application.deciders import Committed
 from application.event_log import number_of
@@ -40,8 +42,7 @@ class SharedReads:
         self._batches: OrderedDict[_Key, LogBatch] = OrderedDict()
         self._kept = 0
         self._limits: set[int] = set()
-        self._ends: dict[str, str | None] = {}
-        self._empty: dict[str, tuple[str | None, int, float]] = {}
+        self._ends: dict[str, _End] = {}
         self._known: dict[tuple[str, str], float] = {}
         self._erasures = store.erasures
         store.tell_of_appends(self._keep_appended)
@@ -60,8 +61,7 @@ class SharedReads:
         self._limits.add(limit)
         if self._erasures != self._store.erasures:
             self._erasures = self._store.erasures
-            self._batches.clear()
-            self._kept = 0
+            self._forget()
         known = self._known_after(partition, after, limit)
         if not self._is_enough(partition, after, known, limit):
             async with self._turns.setdefault(partition, anyio.Lock()):
@@ -77,29 +77,41 @@ class SharedReads:
         if batch is not None and erasures == self._store.erasures:
             self._keep((partition, after, limit), batch)
         if batch is None or batch.passed < limit:
-            end = after if batch is None else batch.position
-            self._empty[partition] = (end, appends, began)
-            if _id(end) >= _id(self._ends.get(partition)):
-                self._ends[partition] = end
+            self._note_end(partition, _End(after if batch is None else batch.position, appends, began))
         return [] if batch is None else [batch]
 
-    def _keep_appended(self, partition: str, committed: Sequence[Committed]) -> None:
-        """Keep what was appended, if nothing of another process's is missing between it and the end that was
-        known, and no key was destroyed since; else it is left to a reading."""
-        if partition not in self._ends or self._erasures != self._store.erasures:
+    def _note_end(self, partition: str, read: "_End") -> None:
+        """Know the end that was read, or the one behind it of what this process has appended meanwhile."""
+        known = self._ends.get(partition)
+        if known and known.appends == self._store.appends(partition) and known.id >= read.id:
+            read = _End(known.position, known.appends, read.began)
+        self._ends[partition] = read
+
+    def _keep_appended(self, partition: str, committed: Sequence[Committed], before: int) -> None:
+        """Keep what was appended, if it follows what is still known to be the end.
+
+        Not where there was other word of an append since, or where one of the same commands failed or was a
+        repeated one: what that tells of may be behind. Nor if a key was destroyed. Who asks then, reads.
+        """
+        end = self._ends.get(partition)
+        if end is None or end.appends != before or self._erasures != self._store.erasures:
             return
-        after = self._ends[partition]
-        ids = [id for each in committed for id in each.ids]
-        events = tuple(recorded for each in committed for recorded in each.stored)
-        follow = range(_id(after) + 1, _id(after) + 1 + len(events))
-        if ids != list(follow) or any(each.past.erasures != self._erasures for each in committed):
+        if before + len(committed) != self._store.appends(partition):
             return
-        batch = LogBatch(events, committed[-1].position, len(events))
-        for limit in self._limits:
-            if len(events) <= limit:
-                self._keep((partition, after, limit), batch)
-        self._ends[partition] = batch.position
-        self._empty[partition] = (batch.position, self._store.appends(partition), time.monotonic())
+        unread = [each for each in committed if each.ids[0] > end.id]
+        ids = [id for each in unread for id in each.ids]
+        events = tuple(recorded for each in unread for recorded in each.stored)
+        follow = range(end.id + 1, end.id + 1 + len(events))
+        if ids != list(follow) or any(each.past.erasures != self._erasures for each in unread):
+            return
+        position = end.position
+        if unread:
+            position = unread[-1].position
+            batch = LogBatch(events, position, len(events))
+            for limit in self._limits:
+                if len(events) <= limit:
+                    self._keep((partition, end.position, limit), batch)
+        self._ends[partition] = _End(position, self._store.appends(partition), end.began)
 
     async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
         """The partitions whose position is none of this log."""
@@ -160,17 +172,33 @@ class SharedReads:
             _, oldest = self._batches.popitem(last=False)
             self._kept -= len(oldest.events)
 
+    def _forget(self) -> None:
+        self._batches.clear()
+        self._kept = 0
+        self._ends.clear()
+
     def _is_known_to_be_empty(self, partition: str, after: str | None) -> bool:
-        known, appends, began = self._empty.get(partition, ("", -1, 0.0))
+        end = self._ends.get(partition)
         return (
-            after == known
-            and appends == self._store.appends(partition)
-            and time.monotonic() - began < self._store.silent_seconds
+            end is not None
+            and end.position == after
+            and end.appends == self._store.appends(partition)
+            and time.monotonic() - end.began < self._store.silent_seconds
         )
 
 
-def _id(position: str | None) -> int:
-    return number_of(position) or 0
+class _End(msgspec.Struct, frozen=True):
+    """Behind ``position`` there was nothing when a reading began, nor is there while the store counts
+    ``appends``."""
+
+    position: str | None
+    appends: int
+    began: float
+
+    @property
+    def id(self) -> int:
+        """The one of the last event before it."""
+        return number_of(self.position) or 0
 
 
 def _passed(batches: Sequence[LogBatch]) -> int:
