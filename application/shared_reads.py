@@ -81,10 +81,11 @@ class SharedReads:
         return [] if batch is None else [batch]
 
     def _note_end(self, partition: str, read: "_End") -> None:
-        """Know the end that was read, or the one behind it of what this process has appended meanwhile."""
+        """Know the end that was read, or the one of what this process has appended meanwhile, if later."""
         known = self._ends.get(partition)
-        if known and known.appends == self._store.appends(partition) and known.id >= read.id:
-            read = _End(known.position, known.appends, read.began)
+        if known and read.appends != known.appends == self._store.appends(partition):
+            last = known if known.id >= read.id else read
+            read = _End(last.position, known.appends, read.began)
         self._ends[partition] = read
 
     def _keep_appended(self, partition: str, committed: Sequence[Committed], before: int) -> None:

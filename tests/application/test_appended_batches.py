@@ -247,3 +247,64 @@ async def test_what_is_appended_during_a_reading_is_known_after_it(
     assert batch is not None
     assert await shared.read(partition, batch.position, 10) is None
     assert store.reads == 1
+
+
+async def test_what_was_read_before_its_answer_came_is_no_news_then(
+    store: CountingStore, shared: SharedReads, partition: str, answers: Answers
+) -> None:
+    head = await store.head(partition)
+    store.silent_seconds = 0.0
+    ours = await answers.commit("ours")
+    batch = await shared.read(partition, head, 10)
+    assert runs_of(batch) == ["ours"]
+    answers.give(ours)
+    store.silent_seconds = 60.0
+    assert batch is not None
+    assert await shared.read(partition, batch.position, 10) is None
+    assert runs_of(await shared.read(partition, head, 10)) == ["ours"]
+    await append(store, "next")
+    assert runs_of(await shared.read(partition, head, 10)) == ["ours", "next"]
+    assert store.reads == 1
+
+
+async def test_a_reading_that_found_more_is_believed_by_readers_of_any_size(
+    store: CountingStore, shared: SharedReads, partition: str, logs: OpenLogs
+) -> None:
+    """It is another process's, and there was no word of it yet."""
+    head = await store.head(partition)
+    await append(logs.store(), "theirs")
+    store.silent_seconds = 0.0
+    assert runs_of(await shared.read(partition, head, 10)) == ["theirs"]
+    store.silent_seconds = 60.0
+    assert runs_of(await shared.read(partition, head, 100)) == ["theirs"]
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+async def test_a_reading_that_found_more_than_was_appended_meanwhile(
+    store: CountingStore,
+    shared: SharedReads,
+    partition: str,
+    answers: Answers,
+    monkeypatch: pytest.MonkeyPatch,
+    is_noticed: bool,
+) -> None:
+    head, goes_on, read = await store.head(partition), anyio.Event(), EventStore.read
+    ours, theirs = await answers.commit("ours"), await answers.commit("theirs")
+
+    async def held_up(self: EventStore, partition: str, after: str | None, limit: int) -> LogBatch | None:
+        batch = await read(self, partition, after, limit)
+        await goes_on.wait()
+        return batch
+
+    monkeypatch.setattr(EventStore, "read", held_up)
+    store.silent_seconds = 0.0
+    async with anyio.create_task_group() as group:
+        group.start_soon(shared.read, partition, head, 10)
+        await anyio.wait_all_tasks_blocked()
+        answers.give(ours)
+        if is_noticed:
+            store.notice(theirs.ids[-1], partition)
+        goes_on.set()
+    store.silent_seconds = 60.0
+    for limit in (10, 100):
+        assert runs_of(await shared.read(partition, head, limit)) == ["ours", "theirs"]
