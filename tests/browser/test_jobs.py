@@ -141,7 +141,7 @@ def test_all_runs_are_reached_page_by_page_and_by_status(page: Page, service: Se
     expect(page.locator("tbody tr")).to_have_count(50)
     assert serious(page) == []
     page.get_by_role("link", name="Older runs").click()
-    expect(page.locator("tbody tr")).to_have_count(total - 50)
+    expect(page.locator("tbody tr")).to_have_count(min(50, total - 50))
     assert fits(page)
     page.get_by_label("Status").select_option("skipped")
     page.get_by_role("button", name="Show").click()

@@ -16,6 +16,7 @@ from interfaces.console.session import COOKIE
 from tests.harness import PATIENCE_SECONDS, TENANT, ServiceProcess
 from tests.plain_http import NO_TLS
 
+LAYOUT_SECONDS = 2.0
 SECRET = "a secret of at least thirty-two bytes"
 
 _LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((1920, "light"), (360, "dark"))
@@ -125,8 +126,13 @@ def client(service: ServiceProcess, person: str, tenant: str = TENANT) -> httpx.
 
 
 def fits(page: Page) -> bool:
-    """Whether nobody has to scroll sideways."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+    """Whether nobody has to scroll sideways, once what was just put in place is laid out."""
+    deadline = time.monotonic() + LAYOUT_SECONDS
+    while page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+        if time.monotonic() > deadline:
+            return False
+        page.wait_for_timeout(50)
+    return True
 
 
 def serious(page: Page) -> list[str]:
