@@ -223,10 +223,9 @@ async def test_what_cannot_be_read_back_is_left_to_a_reading(
     assert store.reads == 1
 
 
-async def test_what_is_appended_during_a_reading_is_known_after_it(
-    store: CountingStore, shared: SharedReads, partition: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    head, goes_on, read = await store.head(partition), anyio.Event(), EventStore.read
+def readings_held_up(monkeypatch: pytest.MonkeyPatch) -> anyio.Event:
+    """What is read comes when this is set."""
+    goes_on, read = anyio.Event(), EventStore.read
 
     async def held_up(self: EventStore, partition: str, after: str | None, limit: int) -> LogBatch | None:
         batch = await read(self, partition, after, limit)
@@ -234,6 +233,15 @@ async def test_what_is_appended_during_a_reading_is_known_after_it(
         return batch
 
     monkeypatch.setattr(EventStore, "read", held_up)
+    return goes_on
+
+
+async def test_what_is_appended_during_a_reading_is_known_after_it(
+    store: CountingStore, shared: SharedReads, partition: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = await store.head(partition)
+
+    goes_on = readings_held_up(monkeypatch)
     store.silent_seconds = 0.0
     async with anyio.create_task_group() as group:
         group.start_soon(shared.read, partition, head, 10)
@@ -288,15 +296,10 @@ async def test_a_reading_that_found_more_than_was_appended_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
     is_noticed: bool,
 ) -> None:
-    head, goes_on, read = await store.head(partition), anyio.Event(), EventStore.read
+    head = await store.head(partition)
     ours, theirs = await answers.commit("ours"), await answers.commit("theirs")
 
-    async def held_up(self: EventStore, partition: str, after: str | None, limit: int) -> LogBatch | None:
-        batch = await read(self, partition, after, limit)
-        await goes_on.wait()
-        return batch
-
-    monkeypatch.setattr(EventStore, "read", held_up)
+    goes_on = readings_held_up(monkeypatch)
     store.silent_seconds = 0.0
     async with anyio.create_task_group() as group:
         group.start_soon(shared.read, partition, head, 10)
