@@ -129,6 +129,7 @@ class _Decision:
 
     def commit(self, ids: Ids, stored: Events, head: Callable[[str], str], pasts: Pasts) -> None:
         """Answer everybody, and let the next command know; ``ids`` are those of the new events."""
+        assert len(ids) == len(self.new), "each event has an id"
         begun = 0
         for number, (past, new, version) in self._changes.items():
             theirs = slice(begun, begun + len(new))

@@ -240,7 +240,6 @@ async def test_what_is_appended_during_a_reading_is_known_after_it(
     store: CountingStore, shared: SharedReads, partition: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = await store.head(partition)
-
     goes_on = readings_held_up(monkeypatch)
     store.silent_seconds = 0.0
     async with anyio.create_task_group() as group:
@@ -298,7 +297,6 @@ async def test_a_reading_that_found_more_than_was_appended_meanwhile(
 ) -> None:
     head = await store.head(partition)
     ours, theirs = await answers.commit("ours"), await answers.commit("theirs")
-
     goes_on = readings_held_up(monkeypatch)
     store.silent_seconds = 0.0
     async with anyio.create_task_group() as group:
