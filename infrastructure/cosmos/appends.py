@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from time import sleep
 from typing import Any
 
-from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
+from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from application.audit.chain import tenant_of
 from application.event_log import Append
-from domain.errors import TooMuchAtOnce
+from domain.errors import StoreUnavailable, TooMuchAtOnce
 from domain.event import event_id
 from infrastructure.cosmos.ends import End, end_of
 from infrastructure.cosmos.log_container import LogContainer, Lost
@@ -41,8 +41,8 @@ class Appends:
 
         Raises:
             IntegrityError: another writer was first, or the answer to the append before was lost.
-            OperationalError: the tenant's other appends were first again and again.
-            StoreUnavailable: it is not known whether they are stored.
+            StoreUnavailable: it is not known whether they are stored, or others appended to the tenant's log
+                first, again and again.
             TooMuchAtOnce: they are more than one batch takes; nothing was written.
         """
         tenant = tenant_of(str(events[0].originator_id))
@@ -78,7 +78,7 @@ class Appends:
             self._ends[tenant] = newest = end_of(tenant, order | {"_etag": etag}, end)
             self._container.note_end(newest)
             return [item["position"] for item in items]
-        raise OperationalError(f"the order of {tenant} is too busy: {_MOST_RACES} appends lost the race")
+        raise StoreUnavailable(f"the order of {tenant} is too busy: {_MOST_RACES} appends lost the race")
 
     def _known_end(self, tenant: str) -> End:
         """The present end of a tenant's order; a tenant without one is made known first, so that nobody who

@@ -17,7 +17,9 @@ from application.log_copy import Entry
 from domain.errors import StoreUnavailable, TooMuchAtOnce
 from infrastructure.cosmos.ends import ORDER_ID, end_of
 from infrastructure.cosmos.fills import Fills
+from infrastructure.cosmos.log_container import Lost
 from infrastructure.cosmos.recorder import CosmosLogRecorder
+from infrastructure.cosmos.threaded import Refused
 from tests.application.logs import LostAnswer, OpenLogs, cosmos_settings, open_logs
 from tests.application.test_event_store import append, runs_of
 from tests.builders import OTHER_TENANT, TENANT, metadata
@@ -139,15 +141,24 @@ def test_the_numbers_of_an_append_are_not_interleaved_with_those_of_another(logs
     assert sorted(number for numbers in written for number in numbers) == list(range(1, 241))
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        StoreUnavailable("403 Partition key reached maximum size of 20 GB"),
+        Lost(Refused(412, 0), misses_what_it_follows=False),
+    ],
+    ids=["the account does not take it", "others are first again and again"],
+)
 def test_a_tenant_that_is_refused_does_not_take_the_others_with_it(
-    log: EventLog, monkeypatch: pytest.MonkeyPatch
+    log: EventLog, failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("infrastructure.cosmos.appends._MOST_RACES", 3)
     recorder = recorder_of(log)
     store = recorder._container.store
 
     def refuse_one(partition: str, *arguments: Any, **keywords: Any) -> str:
         if partition == TENANT:
-            raise StoreUnavailable("403 Partition key reached maximum size of 20 GB")
+            raise failure
         return store(partition, *arguments, **keywords)
 
     monkeypatch.setattr(recorder._container, "store", refuse_one)
