@@ -1,7 +1,6 @@
 """What can be asked of approvals and delegations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,15 +9,13 @@ from domain.approval import Approver, Ballot, Number, Policy
 from domain.values import StepRef
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalCommand(Command):
+class ApprovalCommand(Command, frozen=True, kw_only=True):
     """What all of them carry."""
 
     approval_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestApproval(ApprovalCommand):
+class RequestApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Ask people to decide on a deal; ``requested_at`` is now if silent.
 
     ``policy`` is one of the tenant's by its name, or one of its own; the tenant's rules choose if silent.
@@ -43,22 +40,19 @@ class RequestApproval(ApprovalCommand):
     must_open: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApproveApproval(ApprovalCommand):
+class ApproveApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Agree."""
 
     ballot: Ballot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RejectApproval(ApprovalCommand):
+class RejectApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Be against it."""
 
     ballot: Ballot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviseApproval(ApprovalCommand):
+class ReviseApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Tell of changed facts; what is silent stays. ``may_do_all``: an operator, or the service itself."""
 
     by: str
@@ -70,8 +64,7 @@ class ReviseApproval(ApprovalCommand):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithdrawApproval(ApprovalCommand):
+class WithdrawApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Ask no longer for a decision."""
 
     reason: str
@@ -79,8 +72,7 @@ class WithdrawApproval(ApprovalCommand):
     may_do_all: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReassignApproval(ApprovalCommand):
+class ReassignApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Let another decide."""
 
     ballot: Ballot
@@ -89,36 +81,31 @@ class ReassignApproval(ApprovalCommand):
     may_do_all: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimApproval(ApprovalCommand):
+class ClaimApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Say that one sees to it."""
 
     ballot: Ballot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseApproval(ApprovalCommand):
+class ReleaseApproval(ApprovalCommand, frozen=True, kw_only=True):
     """See to it no longer."""
 
     by: str
     may_do_all: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommentOnApproval(ApprovalCommand):
+class CommentOnApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Say something, and decide nothing."""
 
     by: str
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpireApproval(ApprovalCommand):
+class ExpireApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Its due date has come."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemindOfApproval(ApprovalCommand):
+class RemindOfApproval(ApprovalCommand, frozen=True, kw_only=True):
     """It is time for the ``number``-th reminder of a stage."""
 
     round: int
@@ -126,8 +113,7 @@ class RemindOfApproval(ApprovalCommand):
     number: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EscalateApproval(ApprovalCommand):
+class EscalateApproval(ApprovalCommand, frozen=True, kw_only=True):
     """It is time for the ``number``-th escalation of a stage."""
 
     round: int
@@ -135,13 +121,11 @@ class EscalateApproval(ApprovalCommand):
     number: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookAgainAtApproval(ApprovalCommand):
+class LookAgainAtApproval(ApprovalCommand, frozen=True, kw_only=True):
     """See whether there are still enough people who could agree."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delegate(Command):
+class Delegate(Command, frozen=True, kw_only=True):
     """Let ``to`` decide for ``by`` for some time."""
 
     delegation_id: str
@@ -152,8 +136,7 @@ class Delegate(Command):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndDelegation(Command):
+class EndDelegation(Command, frozen=True, kw_only=True):
     """Take a delegation back; only ``by`` whom it is of, unless they ``may_do_all``."""
 
     delegation_id: str

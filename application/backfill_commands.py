@@ -1,7 +1,6 @@
 """What can be asked of backfills."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +8,7 @@ from application.commands import Command
 from domain.backfill import Failing, Form, Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestBackfill(Command):
+class RequestBackfill(Command, frozen=True, kw_only=True):
     """Run a job over a range, window by window; ``form`` is how the range was given."""
 
     backfill_id: str
@@ -24,22 +22,19 @@ class RequestBackfill(Command):
     max_active: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BeginBackfill(Command):
+class BeginBackfill(Command, frozen=True, kw_only=True):
     """Begin a backfill that has a place."""
 
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackfillCommand(Command):
+class BackfillCommand(Command, frozen=True, kw_only=True):
     """What all have in common that are about a backfill that there is."""
 
     backfill_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TryWindowAgain(BackfillCommand):
+class TryWindowAgain(BackfillCommand, frozen=True, kw_only=True):
     """Take note of the run that was opened in place of a window's."""
 
     run_id: str
@@ -47,16 +42,14 @@ class TryWindowAgain(BackfillCommand):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompleteWindow(BackfillCommand):
+class CompleteWindow(BackfillCommand, frozen=True, kw_only=True):
     """Take note that a window's run is completed, and start what may start now."""
 
     run_id: str
     completed_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailWindow(BackfillCommand):
+class FailWindow(BackfillCommand, frozen=True, kw_only=True):
     """Take note that nothing comes of a window, and start what may start now."""
 
     run_id: str
@@ -65,8 +58,7 @@ class FailWindow(BackfillCommand):
     failed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelBackfill(BackfillCommand):
+class CancelBackfill(BackfillCommand, frozen=True, kw_only=True):
     """Let no further window start."""
 
     job: str
@@ -74,8 +66,7 @@ class CancelBackfill(BackfillCommand):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaveBackfills(BackfillCommand):
+class LeaveBackfills(BackfillCommand, frozen=True, kw_only=True):
     """Free the place of a backfill that has ended."""
 
     job: str

@@ -5,25 +5,24 @@ command harmless. ``expected_version`` is the version the caller has seen (``If-
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from domain.definition import FailureReason, WorkflowDefinition
 from domain.event import Metadata
 from domain.values import StepRef
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(msgspec.Struct, frozen=True, kw_only=True):
     """What all commands carry."""
 
     meta: Metadata
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueWorkflow(Command):
+class QueueWorkflow(Command, frozen=True, kw_only=True):
     """Let a workflow wait until the runs of its group let it start."""
 
     workflow_id: str
@@ -34,8 +33,7 @@ class QueueWorkflow(Command):
     concurrency_group: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRun(Command):
+class RequestRun(Command, frozen=True, kw_only=True):
     """Ask for a run of a definition, as its concurrency allows.
 
     An ``explicit`` one is asked for by somebody who goes by its ``workflow_id``; another may be coalesced
@@ -50,8 +48,7 @@ class RequestRun(Command):
     explicit: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassDebounce(Command):
+class PassDebounce(Command, frozen=True, kw_only=True):
     """Let a start of a group begin that has waited until ``due_at``."""
 
     group: str
@@ -59,16 +56,14 @@ class PassDebounce(Command):
     due_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndRun(Command):
+class EndRun(Command, frozen=True, kw_only=True):
     """Tell a group that a workflow has ended."""
 
     group: str
     workflow_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartWorkflow(Command):
+class StartWorkflow(Command, frozen=True, kw_only=True):
     """Run a definition, its newest version if none is named; for an opportunity, where it needs one.
 
     For a ``parent``'s step, ``depth`` counts how far down it is, ``breadth`` how many may stand beside it.
@@ -85,8 +80,7 @@ class StartWorkflow(Command):
     breadth: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompleteStep(Command):
+class CompleteStep(Command, frozen=True, kw_only=True):
     """Take the answer to a step, named by its type or id; ``attempt`` tells to which dispatch, if known."""
 
     workflow_id: str
@@ -95,8 +89,7 @@ class CompleteStep(Command):
     attempt: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailStep(Command):
+class FailStep(Command, frozen=True, kw_only=True):
     """Take the report that a step failed; ``attempt`` tells at which dispatch, if known."""
 
     workflow_id: str
@@ -106,8 +99,7 @@ class FailStep(Command):
     attempt: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeReply(Command):
+class TakeReply(Command, frozen=True, kw_only=True):
     """Take a message of a type that a workflow's definition names as a reply to one of its requests."""
 
     workflow_id: str
@@ -115,8 +107,7 @@ class TakeReply(Command):
     data: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeOutStep(Command):
+class TimeOutStep(Command, frozen=True, kw_only=True):
     """Give up on a step's ``attempt`` that has not been answered by ``due_at``, its deadline."""
 
     workflow_id: str
@@ -125,8 +116,7 @@ class TimeOutStep(Command):
     due_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TryStepAgain(Command):
+class TryStepAgain(Command, frozen=True, kw_only=True):
     """Dispatch a step again after its failed ``attempt``: the pause is over at ``due_at``."""
 
     workflow_id: str
@@ -135,8 +125,7 @@ class TryStepAgain(Command):
     due_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassDeadline(Command):
+class PassDeadline(Command, frozen=True, kw_only=True):
     """End an execution that has not come to its end by ``due_at``, the workflow's deadline."""
 
     workflow_id: str
@@ -144,8 +133,7 @@ class PassDeadline(Command):
     due_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryWorkflow(Command):
+class RetryWorkflow(Command, frozen=True, kw_only=True):
     """Open the next execution of a workflow: of what failed, or from a step on, then with other input."""
 
     workflow_id: str
@@ -154,32 +142,28 @@ class RetryWorkflow(Command):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelWorkflow(Command):
+class CancelWorkflow(Command, frozen=True, kw_only=True):
     """End a workflow, and undo what can be undone."""
 
     workflow_id: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseWorkflow(Command):
+class PauseWorkflow(Command, frozen=True, kw_only=True):
     """Dispatch nothing more of a workflow."""
 
     workflow_id: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeWorkflow(Command):
+class ResumeWorkflow(Command, frozen=True, kw_only=True):
     """Let a paused workflow go on."""
 
     workflow_id: str
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkipStep(Command):
+class SkipStep(Command, frozen=True, kw_only=True):
     """Leave a step out."""
 
     workflow_id: str
@@ -187,8 +171,7 @@ class SkipStep(Command):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompleteStepByHand(Command):
+class CompleteStepByHand(Command, frozen=True, kw_only=True):
     """Give a step the result that an operator knows."""
 
     workflow_id: str
@@ -196,8 +179,7 @@ class CompleteStepByHand(Command):
     result: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryStep(Command):
+class RetryStep(Command, frozen=True, kw_only=True):
     """Try a failed step of a running workflow again."""
 
     workflow_id: str
@@ -205,16 +187,14 @@ class RetryStep(Command):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishDefinition(Command):
+class PublishDefinition(Command, frozen=True, kw_only=True):
     """Publish the next version of a tenant's own definition; ``as_new`` if there should be none yet."""
 
     definition: WorkflowDefinition
     as_new: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetireDefinition(Command):
+class RetireDefinition(Command, frozen=True, kw_only=True):
     """Let a tenant's own definition start no more workflows: all its versions if none is named."""
 
     name: str

@@ -1,36 +1,31 @@
 """What can be asked of batch jobs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from application.commands import Command
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobCommand(Command):
+class JobCommand(Command, frozen=True, kw_only=True):
     """What all of them carry."""
 
     job: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FireJob(JobCommand):
+class FireJob(JobCommand, frozen=True, kw_only=True):
     """Take a firing whose nominal time has come."""
 
     nominal_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MissFirings(JobCommand):
+class MissFirings(JobCommand, frozen=True, kw_only=True):
     """Keep that these nominal times passed unseen and are not made up for, the oldest first."""
 
     nominal_at: Sequence[datetime]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriggerJob(JobCommand):
+class TriggerJob(JobCommand, frozen=True, kw_only=True):
     """Open a run by hand, or for a backfill, with metadata for the worker."""
 
     run_id: str
@@ -38,37 +33,32 @@ class TriggerJob(JobCommand):
     backfill_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseJobRun(JobCommand):
+class ReleaseJobRun(JobCommand, frozen=True, kw_only=True):
     """Let the trigger of a run go out whose delay is over."""
 
     run_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteJobPublished(JobCommand):
+class NoteJobPublished(JobCommand, frozen=True, kw_only=True):
     """Keep that the broker has a run's trigger."""
 
     run_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryJobRun(JobCommand):
+class RetryJobRun(JobCommand, frozen=True, kw_only=True):
     """Open another run in place of a failed one: its pause is over."""
 
     run_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeOutJobRun(JobCommand):
+class TimeOutJobRun(JobCommand, frozen=True, kw_only=True):
     """Give up on a run that nobody has reported in time; a clock that was set back does not save it."""
 
     run_id: str
     due_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompleteJobRun(JobCommand):
+class CompleteJobRun(JobCommand, frozen=True, kw_only=True):
     """Take the worker's report of success; it ended now if the report does not say when.
 
     ``reference`` is what the report may name its run by.
@@ -78,8 +68,7 @@ class CompleteJobRun(JobCommand):
     completed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailJobRun(JobCommand):
+class FailJobRun(JobCommand, frozen=True, kw_only=True):
     """Take the worker's report of failure; it ended now if the report does not say when."""
 
     error: str
@@ -87,23 +76,20 @@ class FailJobRun(JobCommand):
     failed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopRetries(JobCommand):
+class StopRetries(JobCommand, frozen=True, kw_only=True):
     """Try no run of a backfill again."""
 
     backfill_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseJob(JobCommand):
+class PauseJob(JobCommand, frozen=True, kw_only=True):
     """Keep cron from firing it."""
 
     by: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeJob(JobCommand):
+class ResumeJob(JobCommand, frozen=True, kw_only=True):
     """Let cron fire it again."""
 
     by: str

@@ -1,22 +1,19 @@
 """What can be asked of tasks. Commands of lease holders carry the digest of the token, never the token."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from application.commands import Command
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskCommand(Command):
+class TaskCommand(Command, frozen=True, kw_only=True):
     """What all of them carry."""
 
     task_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferTask(TaskCommand):
+class OfferTask(TaskCommand, frozen=True, kw_only=True):
     """Let the workers of a queue have a step's work, until ``deadline_at`` if that is said."""
 
     queue: str
@@ -28,8 +25,7 @@ class OfferTask(TaskCommand):
     deadline_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimTask(TaskCommand):
+class ClaimTask(TaskCommand, frozen=True, kw_only=True):
     """Give a task to a worker for ``lease_seconds``."""
 
     worker_id: str
@@ -37,31 +33,27 @@ class ClaimTask(TaskCommand):
     lease_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtendTaskLease(TaskCommand):
+class ExtendTaskLease(TaskCommand, frozen=True, kw_only=True):
     """Keep a task for ``lease_seconds`` from now, or for as long as it was claimed for."""
 
     lease_digest: str
     lease_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseTask(TaskCommand):
+class ReleaseTask(TaskCommand, frozen=True, kw_only=True):
     """Give a task back to its queue."""
 
     lease_digest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompleteTask(TaskCommand):
+class CompleteTask(TaskCommand, frozen=True, kw_only=True):
     """Take the worker's result."""
 
     lease_digest: str
     output: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailTask(TaskCommand):
+class FailTask(TaskCommand, frozen=True, kw_only=True):
     """Take the worker's report that it could not do it."""
 
     lease_digest: str
@@ -69,15 +61,13 @@ class FailTask(TaskCommand):
     retryable: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpireTaskLease(TaskCommand):
+class ExpireTaskLease(TaskCommand, frozen=True, kw_only=True):
     """Put a task back into its queue whose lease ran out at ``due_at``."""
 
     due_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevokeTask(TaskCommand):
+class RevokeTask(TaskCommand, frozen=True, kw_only=True):
     """Nobody waits for a task any more."""
 
     reason: str

@@ -1,7 +1,8 @@
 """What is wrong with the settings, told so that the operator can put it right without reading code."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 Path = tuple[str, ...]
 """Where a setting stands, from the root. Not a dotted string: keys of `type_aliases` have dots themselves."""
@@ -15,8 +16,7 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.lines))
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """One thing to put right at one setting."""
 
     path: Path

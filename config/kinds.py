@@ -8,11 +8,11 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
+import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from application.approval_terms import APPROVAL_ID
@@ -61,8 +61,7 @@ def masked_path(text: str) -> str:
     return quoted(mask_path(text))
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(msgspec.Struct, frozen=True):
     """What a setting takes, in words, and how its value may be shown in a message."""
 
     words: str

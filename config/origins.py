@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from config.faults import Path, dotted
 from config.sources import Tree, at, scalars
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where a setting stands; of the environment, under which names."""
 
     kind: Literal["environment", "file", "command line", "default"]

@@ -5,10 +5,10 @@ digits stays a text whichever way it comes in, and `3051` is a number for a port
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TypeAlias
 
+import msgspec
 import yaml
 
 from config.faults import Path, SettingsError, dotted
@@ -20,8 +20,7 @@ _DEEPEST = 24
 """A job's metadata_schema begins at the fifth and has levels of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(msgspec.Struct, frozen=True):
     """A text, and the environment variables that it was filled from."""
 
     text: str

@@ -7,7 +7,8 @@ who got a field wrong should read what is wrong with it.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 _NUMBER = re.compile(r"[0-9]+")
 _EXTENSIONS = re.compile(r"LW?|[0-9]+[LW]|.*[#?~].*", re.IGNORECASE)
@@ -17,8 +18,7 @@ class BadField(ValueError):
     """Why one field is not understood; the message names the field."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """The values that one place of the expression may take."""
 
     name: str

@@ -8,9 +8,9 @@ hour leaves one firing of a job knocking at the store and not sixty.
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, RetryError
 from tenacity.wait import wait_base, wait_random_exponential
@@ -24,8 +24,7 @@ BACKOFF = wait_random_exponential(multiplier=0.5, min=0.1, max=30)
 _CANCELLED_WITHIN_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class FiringFailure:
+class FiringFailure(msgspec.Struct, frozen=True):
     """The latest failed try of a firing that is still in hand, or was given up at the stop."""
 
     job: str

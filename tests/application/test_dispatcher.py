@@ -1,6 +1,5 @@
 """One door for every command, one handler behind it for each type."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -62,8 +61,7 @@ async def test_a_command_that_nobody_handles_is_a_mistake_in_the_wiring() -> Non
 
 
 async def test_a_subclass_does_not_slip_through_to_its_parents_handler() -> None:
-    @dataclass(frozen=True, kw_only=True)
-    class Special(TriggerJob):
+    class Special(TriggerJob, frozen=True, kw_only=True):
         pass
 
     with pytest.raises(KeyError):

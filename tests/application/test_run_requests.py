@@ -1,8 +1,8 @@
 """A request whose handler dies half-way: the policy does the rest, on the request's behalf."""
 
-import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from application.commands import QueueWorkflow, RequestRun, StartWorkflow
@@ -61,5 +61,5 @@ async def test_a_key_is_known_also_where_the_policy_begins_what_was_asked(
         assert (again.stream, again.new) == (workflow_stream(TENANT, "w-1"), ())
         another = metadata(command_id="chosen", request_digest="another")
         with pytest.raises(IdempotencyKeyReused):
-            await service.give(dataclasses.replace(asked, meta=another))
+            await service.give(msgspec.structs.replace(asked, meta=another))
         database.close()
