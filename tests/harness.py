@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from config.container import Container, build
 from config.runtime import working
 from config.settings import Settings, load_settings
 from domain.values import SYSTEM_TENANT
+from tests.forked import ForkedProcess, fork_server
 from tests.plain_http import NO_TLS
 from tests.services import free_port
 
@@ -120,7 +122,7 @@ class ServiceProcess:
             self._arguments = ["--config", str(config)]
         self._module = module
         self._environ = environ
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._log = folder / f"service-{tag}.log"
 
     @property
@@ -151,18 +153,20 @@ class ServiceProcess:
 
     def launch(self) -> "ServiceProcess":
         """Start it without waiting for anything."""
+        environ = {
+            **clean_environment(),
+            "DATA_DIR": str(self.data_dir),
+            "PORT": str(self.port),
+            **self._environ,
+        }
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module, "serve", *self._arguments],
-                env={
-                    **_clean_environment(),
-                    "DATA_DIR": str(self.data_dir),
-                    "PORT": str(self.port),
-                    **self._environ,
-                },
-                stdout=log,
-                stderr=log,
-            )
+            if "LD_PRELOAD" in environ:
+                command = [sys.executable, "-m", self._module, "serve", *self._arguments]
+                self._process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+            else:
+                self._process = fork_server().begin(
+                    self._module, "serve", *self._arguments, environ=environ, output=log, errors=log
+                )
         return self
 
     def start(self) -> "ServiceProcess":
@@ -246,13 +250,18 @@ def run_module(
     module: str, *arguments: str, timeout: float = 60, **environ: str
 ) -> "subprocess.CompletedProcess[str]":
     """One run of a module in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        env={**_clean_environment(), **environ},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+    with TemporaryFile() as output, TemporaryFile() as errors:
+        process = fork_server().begin(
+            module, *arguments, environ=clean_environment() | environ, output=output, errors=errors
+        )
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(arguments, code, output.read().decode(), errors.read().decode())
 
 
 def start_command(*arguments: str, **environ: str) -> "subprocess.Popen[str]":
@@ -264,13 +273,13 @@ def start_module(module: str, *arguments: str, **environ: str) -> "subprocess.Po
     """A run of a module in a process of its own, to be killed."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        env={**_clean_environment(), **environ},
+        env={**clean_environment(), **environ},
         stdout=subprocess.PIPE,
         text=True,
     )
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """This process's environment without what would configure a service."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
     return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONPATH": os.getcwd()}
@@ -283,6 +292,7 @@ __all__ = [
     "USER",
     "Service",
     "ServiceProcess",
+    "clean_environment",
     "eventually",
     "run_command",
     "run_module",

@@ -6,11 +6,12 @@
 import gzip
 import json
 import os
+import signal
 import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,8 +30,9 @@ from tests.application.logs import UNVERIFIED
 from tests.archives import signing_settings
 from tests.audit_trail import AuditedLog, approval_id, audited_log, verified_store, verify_file
 from tests.builders import NOW, TENANT, metadata
-from tests.chaos.forked_commands import Command, Commands
 from tests.cosmos import administrator
+from tests.forked import ForkedProcess, fork_server
+from tests.harness import clean_environment, run_command
 from tests.infrastructure.cosmos_places import Place, place_in
 from tests.integration.test_archive_in_cosmos import environ_of
 
@@ -99,14 +101,15 @@ class Case:
         folder: Path,
         log: AuditedLog,
         keys: PersonalKeys,
-        commands: Commands,
+        environ: dict[str, str],
         before: Sequence[Entry],
         place: Place | None,
     ) -> None:
         self.folder = folder
         self.log = log
         self.keys = keys
-        self.commands = commands
+        self.environ = environ
+        self.config = ("--config", str(folder / "settings.yaml"))
         self.before = before
         self.place = place
         self.lives = LIVES_BESIDE_COSMOS if place else LIVES
@@ -117,33 +120,40 @@ class Case:
         self.killed = Counter[str]()
         self.done = Counter[str]()
 
-    def order(self, kind: str) -> Command | None:
-        config = ("--config", str(self.folder / "settings.yaml"))
+    def begin(self, *argv: str) -> ForkedProcess:
+        with (self.folder / "said").open("ab") as said:
+            environ = clean_environment() | self.environ
+            return fork_server().begin(
+                "config.main", *argv, *self.config, environ=environ, output=said, errors=said
+            )
+
+    def order(self, kind: str) -> ForkedProcess | None:
         if kind == "erase":
             if self.left and (not self.asked or self.dice.random() < 0.6):
                 self.asked.append(self.left.pop())
             who = self.dice.choice(self.asked)
-            return self.commands.begin("erase", "--tenant", TENANT, "--subject", who, *config)
+            return self.begin("erase", "--tenant", TENANT, "--subject", who)
         if kind == "archive":
-            return self.commands.begin("archive", "--out", str(self.archives), "--older-than", "0s", *config)
+            return self.begin("archive", "--out", str(self.archives), "--older-than", "0s")
         files = sorted(map(str, self.archives.glob("*.gz")))
-        return self.commands.begin("archive-restore", *files, *config) if files else None
+        return self.begin("archive-restore", *files) if files else None
 
     def round(self) -> None:
         """Some at once, each killed at some moment, unless it has ended by then."""
         kinds = ["erase", self.dice.choice(["archive", "archive", "restore"])][: self.dice.choice([1, 2, 2])]
         begun = [(kind, command) for kind in kinds if (command := self.order(kind)) is not None]
         for kind, command in self.dice.sample(begun, len(begun)):
-            if command.ended(seconds=self.dice.uniform(0, self.lives[kind])):
-                self.done[kind] += 1
-            else:
+            if command.ended_within(self.dice.uniform(0, self.lives[kind])) is None:
                 command.kill()
-                self.killed[kind] += command.code is None
+            if command.returncode == -signal.SIGKILL:
+                self.killed[kind] += 1
+            else:
+                self.done[kind] += 1
 
     def completed(self, *argv: str) -> str:
-        command = self.commands.run(*argv, "--config", str(self.folder / "settings.yaml"))
-        assert command.code == 0, (SEED, argv, command.said)
-        return command.said
+        done = run_command(*argv, *self.config, timeout=60, **self.environ)
+        assert done.returncode == 0, (SEED, argv, done.stderr)
+        return done.stdout
 
     async def telling(self, whom: Sequence[str]) -> set[str]:
         """The files and items in which somebody's words stand, packed or not.
@@ -196,17 +206,14 @@ async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         for number in range(APPROVALS):
             append(log, number)
         await log.index(batch_size=500)
-        said = tmp_path / "said"
-        said.mkdir()
         environ = {
             "DATA_DIR": str(settings.storage.data_dir),
             "AUDIT_SIGNING_KEY_FILE": f"{tmp_path}/key.pem",
             **elsewhere,
         }
-        with closing(Commands(said, environ)) as commands:
-            it = Case(tmp_path, log, personal.keys, commands, await log.entries(), place)
-            it.completed("rebuild")
-            yield it
+        it = Case(tmp_path, log, personal.keys, environ, await log.entries(), place)
+        it.completed("rebuild")
+        yield it
 
 
 def merged(entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes]]:

@@ -1,0 +1,192 @@
+"""Processes of the service that begin at once: one that has imported it forks for each.
+
+Nine tenths of what a start costs are imports, and the tests start hundreds. What was imported before is all
+that such a process has in common with another one: it has its own variables, standard streams and end.
+
+``python -m tests.forked FD`` takes orders on a socket: JSON, with the files for what is written and for how
+the run ended. It answers with a process id.
+"""
+
+import atexit
+import gc
+import json
+import os
+import pkgutil
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from runpy import run_module
+from threading import Lock
+from typing import IO, NamedTuple
+
+from config.main import main
+
+PACKAGES = ("config", "infrastructure", "interfaces", "projections", "application", "domain")
+
+_LONGEST_ORDER = 65_536
+
+
+class ForkedProcess:
+    """One that has begun; so far like ``subprocess.Popen``."""
+
+    def __init__(self, pid: int, ending: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._ending = ending
+
+    def ended_within(self, seconds: float | None) -> int | None:
+        """How it ended, as ``Popen`` tells it; none if it still runs after a time."""
+        if self.returncode is None and select.select([self._ending], [], [], seconds)[0]:
+            told = os.read(self._ending, 16)
+            os.close(self._ending)
+            assert told, "the process that forks is gone"
+            self.returncode = int(told)
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """How it ended; none while it runs."""
+        return self.ended_within(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end.
+
+        Raises:
+            TimeoutExpired: it runs still.
+        """
+        code = self.ended_within(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+        return code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Any signal; nothing once it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """As by ``kill -9``, and it is gone."""
+        self.send_signal(signal.SIGKILL)
+        self.wait()
+
+
+class ForkServer:
+    """Gives orders to a process that forks. It ends with this one."""
+
+    def __init__(self) -> None:
+        self._turn = Lock()
+        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                cwd=os.getcwd(),
+            )
+
+    def begin(
+        self, module: str, *argv: str, environ: Mapping[str, str], output: IO[bytes], errors: IO[bytes]
+    ) -> ForkedProcess:
+        """Begin a run of a module with these variables and no others."""
+        order = json.dumps({"module": module, "argv": argv, "environ": dict(environ)}).encode()
+        assert len(order) < _LONGEST_ORDER
+        ending, tells = os.pipe()
+        with self._turn:
+            socket.send_fds(self._orders, [order], [output.fileno(), errors.fileno(), tells])
+            os.close(tells)
+            return ForkedProcess(int(self._orders.recv(16)), ending)
+
+    def close(self) -> None:
+        """No more."""
+        self._orders.close()
+        self._process.wait()
+
+
+@cache
+def fork_server() -> ForkServer:
+    """That of this process."""
+    server = ForkServer()
+    atexit.register(server.close)
+    return server
+
+
+class _Order(NamedTuple):
+    module: str
+    argv: Sequence[str]
+    environ: Mapping[str, str]
+    output: int
+    errors: int
+
+
+def _next_order(orders: socket.socket, endings: dict[int, int]) -> _Order | None:
+    """In a child, what it is to do; none where no more will come."""
+    while True:
+        order, files, _, _ = socket.recv_fds(orders, _LONGEST_ORDER, 3)
+        if not order:
+            return None
+        output, errors, ending = files
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        if not (pid := os.fork()):
+            for each in (*endings.values(), ending):
+                os.close(each)
+            orders.close()
+            return _Order(**json.loads(order), output=output, errors=errors)
+        endings[pid] = ending
+        os.close(output)
+        os.close(errors)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+        orders.send(str(pid).encode())
+
+
+def _tell_endings(endings: dict[int, int]) -> None:
+    while endings:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        ending = endings.pop(pid)
+        os.write(ending, str(os.waitstatus_to_exitcode(status)).encode())
+        os.close(ending)
+
+
+def _become(order: _Order) -> None:
+    """All that a new process would have of its own."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+    os.dup2(order.output, 1)
+    os.dup2(order.errors, 2)
+    os.close(order.output)
+    os.close(order.errors)
+    os.environ.clear()
+    os.environ.update(order.environ)
+    time.tzset()
+    sys.argv = [order.module, *order.argv]
+
+
+def _import_all() -> None:
+    for package in map(import_module, PACKAGES):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            import_module(module.name)
+
+
+def _serve(orders: socket.socket) -> None:
+    _import_all()
+    gc.collect()
+    gc.freeze()
+    endings: dict[int, int] = {}
+    signal.signal(signal.SIGCHLD, lambda *_: _tell_endings(endings))
+    order = _next_order(orders, endings)
+    if order is not None:
+        _become(order)
+        if order.module == main.__module__:
+            main()
+        else:
+            run_module(order.module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])))
