@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from runpy import run_module
@@ -66,8 +67,9 @@ class ForkedProcess:
 
     def send_signal(self, number: signal.Signals) -> None:
         """Any signal; nothing once it has ended."""
-        if self.poll() is None:
-            os.kill(self.pid, number)
+        with suppress(ProcessLookupError):
+            if self.poll() is None:
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """As by ``kill -9``, and it is gone."""
@@ -123,40 +125,58 @@ class _Order(NamedTuple):
     errors: int
 
 
-def _next_order(orders: socket.socket, endings: dict[int, int]) -> _Order | None:
-    """In a child, what it is to do; none where no more will come."""
-    while True:
-        order, files, _, _ = socket.recv_fds(orders, _LONGEST_ORDER, 3)
-        if not order:
-            return None
-        output, errors, ending = files
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
-        if not (pid := os.fork()):
-            for each in (*endings.values(), ending):
-                os.close(each)
-            orders.close()
-            return _Order(**json.loads(order), output=output, errors=errors)
-        endings[pid] = ending
-        os.close(output)
-        os.close(errors)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-        orders.send(str(pid).encode())
+class _Forking:
+    """The process that forks: it takes orders, and tells how what came of them has ended."""
 
+    def __init__(self, orders: socket.socket) -> None:
+        self._orders = orders
+        self._endings: dict[int, int] = {}
+        self._woken, self._wakes = socket.socketpair()
+        self._wakes.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wakes.fileno())
 
-def _tell_endings(endings: dict[int, int]) -> None:
-    while endings:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if not pid:
-            return
-        ending = endings.pop(pid)
-        os.write(ending, str(os.waitstatus_to_exitcode(status)).encode())
-        os.close(ending)
+    def next_order(self) -> _Order | None:
+        """In a child, what it is to do; none where no more will come."""
+        while True:
+            ready, _, _ = select.select([self._orders, self._woken], [], [])
+            if self._woken in ready:
+                self._woken.recv(1024)
+                self._tell_endings()
+            if self._orders in ready:
+                order, files, _, _ = socket.recv_fds(self._orders, _LONGEST_ORDER, 3)
+                if not order:
+                    return None
+                output, errors, ending = files
+                if not (pid := os.fork()):
+                    self._leave(ending)
+                    return _Order(**json.loads(order), output=output, errors=errors)
+                self._endings[pid] = ending
+                os.close(output)
+                os.close(errors)
+                self._orders.send(str(pid).encode())
+
+    def _tell_endings(self) -> None:
+        while self._endings:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            ending = self._endings.pop(pid)
+            os.write(ending, str(os.waitstatus_to_exitcode(status)).encode())
+            os.close(ending)
+
+    def _leave(self, ending: int) -> None:
+        """A child has nothing to do with all this."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for each in (*self._endings.values(), ending):
+            os.close(each)
+        for end in (self._orders, self._woken, self._wakes):
+            end.close()
 
 
 def _become(order: _Order) -> None:
     """All that a new process would have of its own."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
     os.dup2(order.output, 1)
     os.dup2(order.errors, 2)
     os.close(order.output)
@@ -177,15 +197,14 @@ def _serve(orders: socket.socket) -> None:
     _import_all()
     gc.collect()
     gc.freeze()
-    endings: dict[int, int] = {}
-    signal.signal(signal.SIGCHLD, lambda *_: _tell_endings(endings))
-    order = _next_order(orders, endings)
-    if order is not None:
-        _become(order)
-        if order.module == main.__module__:
-            main()
-        else:
-            run_module(order.module, run_name="__main__", alter_sys=True)
+    order = _Forking(orders).next_order()
+    if order is None:
+        return
+    _become(order)
+    if order.module == main.__module__:
+        main()
+    else:
+        run_module(order.module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
