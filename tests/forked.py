@@ -25,6 +25,7 @@ from importlib import import_module
 from runpy import run_module
 from threading import Lock
 from typing import IO, NamedTuple
+from weakref import finalize
 
 from config.main import main
 
@@ -34,20 +35,23 @@ _LONGEST_ORDER = 65_536
 
 
 class ForkedProcess:
-    """One that has begun; so far like ``subprocess.Popen``."""
+    """One that has begun; so far like ``subprocess.Popen``. Any thread may use it."""
 
     def __init__(self, pid: int, ending: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
         self._ending = ending
+        self._told = Lock()
+        finalize(self, os.close, ending)
 
     def ended_within(self, seconds: float | None) -> int | None:
         """How it ended, as ``Popen`` tells it; none if it still runs after a time."""
         if self.returncode is None and select.select([self._ending], [], [], seconds)[0]:
-            told = os.read(self._ending, 16)
-            os.close(self._ending)
-            assert told, "the process that forks is gone"
-            self.returncode = int(told)
+            with self._told:
+                if self.returncode is None:
+                    told = os.read(self._ending, 16)
+                    assert told, "the process that forks is gone"
+                    self.returncode = int(told)
         return self.returncode
 
     def poll(self) -> int | None:

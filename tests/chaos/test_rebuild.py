@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from application.event_log import number_of
 from tests.chaos.decisions import (
     Answered,
     all_published,
@@ -143,6 +144,7 @@ async def test_a_comparison_names_what_was_damaged_and_a_rebuild_mends_it(
     await decide_a_bit_of_everything(service, Answered(), count=2)
     await until_ready(service)
     await until_published(service)
+    await until_saved(service)
     if not is_running:
         assert await in_thread(lambda: service.terminate()) == 0
     before = dump(service.data_dir)
@@ -191,6 +193,19 @@ async def until_published(service: ServiceProcess) -> None:
 
     await eventually(all_published)
     await until_ready(service)
+
+
+async def until_saved(service: ServiceProcess) -> None:
+    """Until every projection's position is kept, which a comparison goes up to."""
+
+    async def all_saved() -> bool:
+        with sqlite3.connect(service.data_dir / "documents.db") as file:
+            positions = file.execute("SELECT DISTINCT position FROM follower_positions").fetchall()
+        with sqlite3.connect(service.data_dir / "events.db") as file:
+            (last,) = file.execute("SELECT max(rowid) FROM stored_events").fetchone()
+        return [number_of(position) for (position,) in positions] == [last]
+
+    await eventually(all_saved)
 
 
 def test_a_rebuild_of_something_unknown_is_refused_with_one_clear_line(tmp_path: Path) -> None:
