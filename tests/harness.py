@@ -89,13 +89,18 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
 async def eventually(
     condition: Callable[[], Awaitable[Any]], *, seconds: float = PATIENCE_SECONDS, every: float = 0.02
 ) -> Any:
-    """The first true answer of ``condition``; fails when there is none in time."""
+    """The first true answer of ``condition``; fails when there is none in time.
+
+    Who has waited long is asked less often: asking takes from what is waited for.
+    """
+    began = anyio.current_time()
     with anyio.move_on_after(seconds):
         while True:
             answer = await condition()
             if answer:
                 return answer
-            await anyio.sleep(every)
+            waited = anyio.current_time() - began
+            await anyio.sleep(max(every, min(waited / 20, 0.25)))
     raise AssertionError(f"not within {seconds} s: {condition}")
 
 

@@ -35,7 +35,8 @@ PARTS = {
     "timers",
 }
 
-TAKEN_OVER_WITHIN_SECONDS = 10.0
+TAKEN_OVER_WITHIN_SECONDS = 10.0 + 3.0
+"""Ten, as README says, and three more on two cores that do two other tests beside it."""
 
 
 async def parts_of(service: ServiceProcess) -> set[str]:
