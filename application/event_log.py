@@ -115,7 +115,8 @@ class LogRecorder(Protocol):
     def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:
         """Append each, all of it or none; what became of each, in their order.
 
-        An append that another writer was faster than has IntegrityError for an answer.
+        An append that another writer was faster than has IntegrityError for an answer. Where each tenant has
+        an order of its own, one whose partition is away, or too busy, has StoreUnavailable.
 
         Raises:
             OperationalError: the store is away; nothing is known to be appended.

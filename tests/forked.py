@@ -1,7 +1,7 @@
 """Processes of the service that begin at once: one that has imported it forks for each.
 
-Nine tenths of what a start costs are imports, and the tests start hundreds. What was imported before is all
-that such a process has in common with another one: it has its own variables, standard streams and end.
+Most of what a start costs are imports, and the tests start hundreds. What was imported, and the seed of
+hashes, is all that such a process has in common with others: it has its own variables, streams and end.
 
 ``python -m tests.forked FD`` takes orders on a socket: JSON, with the files for what is written and for how
 the run ended. It answers with a process id.
@@ -46,7 +46,7 @@ class ForkedProcess:
 
     def ended_within(self, seconds: float | None) -> int | None:
         """How it ended, as ``Popen`` tells it; none if it still runs after a time."""
-        if self.returncode is None and select.select([self._ending], [], [], seconds)[0]:
+        if self.returncode is None and _is_readable(self._ending, seconds):
             with self._told:
                 if self.returncode is None:
                     told = os.read(self._ending, 16)
@@ -81,6 +81,13 @@ class ForkedProcess:
         self.wait()
 
 
+def _is_readable(file: int, seconds: float | None) -> bool:
+    """Within a time; also where there are more than a thousand files, which ``select`` cannot tell apart."""
+    waiting = select.poll()
+    waiting.register(file, select.POLLIN)
+    return bool(waiting.poll(None if seconds is None else 1000 * seconds))
+
+
 class ForkServer:
     """Gives orders to a process that forks. It ends with this one."""
 
@@ -105,7 +112,9 @@ class ForkServer:
         with self._turn:
             socket.send_fds(self._orders, [order], [output.fileno(), errors.fileno(), tells])
             os.close(tells)
-            return ForkedProcess(int(self._orders.recv(16)), ending)
+            pid = self._orders.recv(16)
+            assert pid, "the process that forks is gone"
+            return ForkedProcess(int(pid), ending)
 
     def close(self) -> None:
         """No more."""
@@ -166,7 +175,8 @@ class _Forking:
             if not pid:
                 return
             ending = self._endings.pop(pid)
-            os.write(ending, str(os.waitstatus_to_exitcode(status)).encode())
+            with suppress(BrokenPipeError):  # nobody wants to know any more
+                os.write(ending, str(os.waitstatus_to_exitcode(status)).encode())
             os.close(ending)
 
     def _leave(self, ending: int) -> None:

@@ -87,11 +87,15 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[Any]], *, seconds: float = PATIENCE_SECONDS, every: float = 0.02
+    condition: Callable[[], Awaitable[Any]],
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    every: float | None = None,
 ) -> Any:
     """The first true answer of ``condition``; fails when there is none in time.
 
-    Who has waited long is asked less often: asking takes from what is waited for.
+    It asks ``every`` so many seconds; else the less often the longer it has waited, as asking takes from what
+    is waited for.
     """
     began = anyio.current_time()
     with anyio.move_on_after(seconds):
@@ -100,7 +104,7 @@ async def eventually(
             if answer:
                 return answer
             waited = anyio.current_time() - began
-            await anyio.sleep(max(every, min(waited / 20, 0.25)))
+            await anyio.sleep(every or min(max(0.02, waited / 20), 0.25))
     raise AssertionError(f"not within {seconds} s: {condition}")
 
 
@@ -275,7 +279,7 @@ def start_command(*arguments: str, **environ: str) -> "subprocess.Popen[str]":
 
 
 def start_module(module: str, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
-    """A run of a module in a process of its own, to be killed."""
+    """A run of a module to be killed, whose output can be read meanwhile: a real start."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         env={**clean_environment(), **environ},

@@ -80,6 +80,7 @@ class CosmosLogRecorder(ApplicationRecorder):
 
         Raises:
             IntegrityError: another writer was first, or the answer to the append before was lost.
+            StoreUnavailable: it is not known whether they are stored, or the tenant's log is too busy.
             TooMuchAtOnce: they are more than one batch takes; nothing was written.
         """
         if keywords:

@@ -199,9 +199,9 @@ async def until_saved(service: ServiceProcess) -> None:
     """Until every projection's position is kept, which a comparison goes up to."""
 
     async def all_saved() -> bool:
-        with sqlite3.connect(service.data_dir / "documents.db") as file:
+        with closing(sqlite3.connect(service.data_dir / "documents.db")) as file:
             positions = file.execute("SELECT DISTINCT position FROM follower_positions").fetchall()
-        with sqlite3.connect(service.data_dir / "events.db") as file:
+        with closing(sqlite3.connect(service.data_dir / "events.db")) as file:
             (last,) = file.execute("SELECT max(rowid) FROM stored_events").fetchone()
         return [number_of(position) for (position,) in positions] == [last]
 
