@@ -6,7 +6,8 @@ of it is looked at before, and only where the event before is not in the last se
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from time import sleep
+from random import uniform
+from time import monotonic, sleep
 from typing import Any
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
@@ -25,8 +26,12 @@ MOST_OPERATIONS = 100
 MOST_BYTES = 1_900_000
 """A batch takes 2 MB as it is sent, with what is said about each operation."""
 
-_MOST_RACES = 50
-_LONGEST_PAUSE_SECONDS = 0.2
+_FEWEST_RACES = 10
+_RACING_SECONDS = 2.0
+"""How long an append goes on to lose races: other tenants' commands of the same group wait for it."""
+
+_LONGEST_PAUSE_SECONDS = 0.4
+_LONGER_EACH_TIME_SECONDS = 0.01
 
 
 class Appends:
@@ -49,7 +54,8 @@ class Appends:
         firsts = {str(event.originator_id): event for event in reversed(events)}
         end = self._ends.pop(tenant, None) or self._known_end(tenant)
         segment, begun_before = 0, frozenset[str]()
-        for race in range(_MOST_RACES):
+        races = _Races(tenant)
+        while True:
             end = self._container.with_room(end)
             if end.segment > segment:
                 segment, begun_before = end.segment, frozenset()
@@ -72,13 +78,12 @@ class Appends:
                 elif self._is_taken(end, firsts.values()):
                     raise IntegrityError(f"another writer was first: {error}") from error
                 else:
-                    sleep(min(_LONGEST_PAUSE_SECONDS, 0.005 * race))
+                    races.lose(error)
                 end = self._known_end(tenant)
                 continue
             self._ends[tenant] = newest = end_of(tenant, order | {"_etag": etag}, end)
             self._container.note_end(newest)
             return [item["position"] for item in items]
-        raise StoreUnavailable(f"the order of {tenant} is too busy: {_MOST_RACES} appends lost the race")
 
     def _known_end(self, tenant: str) -> End:
         """The present end of a tenant's order; a tenant without one is made known first, so that nobody who
@@ -115,6 +120,28 @@ class Appends:
         """Whether one of the versions is in the segment; those of a stream follow one on the other. Whether
         one is in another segment, the next try finds out."""
         return any(self._container.read(end.partition, _id(first)) is not None for first in firsts)
+
+
+class _Races:
+    """Those of one append for the end of a tenant's order."""
+
+    def __init__(self, tenant: str) -> None:
+        self._tenant = tenant
+        self._lost = 0
+        self._until = monotonic() + _RACING_SECONDS
+
+    def lose(self, error: Lost) -> None:
+        """Another writer was first: wait, for longer each time and not all for the same time.
+
+        Raises:
+            StoreUnavailable: it has gone on for too long.
+        """
+        self._lost += 1
+        if self._lost >= _FEWEST_RACES and monotonic() >= self._until:
+            raise StoreUnavailable(
+                f"the order of {self._tenant} is too busy: {self._lost} appends lost the race"
+            ) from error
+        sleep(uniform(0, min(_LONGEST_PAUSE_SECONDS, _LONGER_EACH_TIME_SECONDS * self._lost)))
 
 
 def _begins(event: StoredEvent) -> bool:

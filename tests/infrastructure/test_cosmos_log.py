@@ -152,7 +152,7 @@ def test_the_numbers_of_an_append_are_not_interleaved_with_those_of_another(logs
 def test_a_tenant_that_is_refused_does_not_take_the_others_with_it(
     log: EventLog, failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infrastructure.cosmos.appends._MOST_RACES", 3)
+    monkeypatch.setattr("infrastructure.cosmos.appends._RACING_SECONDS", 0)
     recorder = recorder_of(log)
     store = recorder._container.store
 
@@ -167,6 +167,24 @@ def test_a_tenant_that_is_refused_does_not_take_the_others_with_it(
     assert isinstance(refused, StoreUnavailable)
     assert isinstance(refused_too, StoreUnavailable)
     assert stored == [1]
+
+
+@pytest.mark.parametrize(("seconds_a_race", "races"), [(0.1, 20), (5.0, 10)], ids=["quick", "slow"])
+def test_a_tenants_order_is_given_up_by_the_clock_and_not_before_some_races(
+    log: EventLog, seconds_a_race: float, races: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = recorder_of(log)
+    now, lost = [0.0], Lost(Refused(412, 0), misses_what_it_follows=False)
+
+    def lose(*_: Any, **__: Any) -> str:
+        now[0] += seconds_a_race
+        raise lost
+
+    monkeypatch.setattr("infrastructure.cosmos.appends.monotonic", lambda: now[0])
+    monkeypatch.setattr("infrastructure.cosmos.appends.sleep", lambda _: None)
+    monkeypatch.setattr(recorder._container, "store", lose)
+    with pytest.raises(StoreUnavailable, match=f"{races} appends lost the race"):
+        recorder.insert_events(events(1))
 
 
 def test_the_bytes_of_a_partition_are_counted_as_they_are_stored(logs: OpenLogs) -> None:
