@@ -18,6 +18,7 @@ from config.logs import configure_logs
 from config.neighbours import declare_queue, simulate_in_process
 from config.runtime import bind, run
 from config.sections import Settings
+from config.signals import listening, unless_told_to_stop
 from config.start import DemoFailed
 from config.transport import InProcessTransport
 from domain.event import Event, Recorded
@@ -52,9 +53,12 @@ async def demo(settings: Settings, config: Path | None, *, stop_after: bool) -> 
     configure_logs(settings.logging, {"service": settings.service.name})
     click.secho("SIMULATION: the neighbours are stand-ins and their figures are made up.", fg="yellow")
     async with AsyncExitStack() as stack:
+        orders = stack.enter_context(listening())
         listener = bind(settings.server.host, settings.server.port)
         stack.callback(listener.close)
-        container = await build(settings, stack)
+        container = await unless_told_to_stop(orders, build(settings, stack))
+        if container is None:
+            return
         if isinstance(container.transport, InProcessTransport):
             simulate_in_process(container.transport.bus)
         host, port = listener.getsockname()[:2]
@@ -74,7 +78,7 @@ async def demo(settings: Settings, config: Path | None, *, stop_after: bool) -> 
 
             tasks.start_soon(_print_events, container)
             tasks.start_soon(play)
-            await run(container, listener)
+            await run(container, listener, orders)
             tasks.cancel_scope.cancel()
         if failures:
             raise failures[0]

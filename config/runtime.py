@@ -1,7 +1,6 @@
 """The service's life: start every part, serve, stop in an order that loses nothing."""
 
 import os
-import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +14,7 @@ from config.announcement import announce
 from config.container import Container, build
 from config.garbage_collection import leave_alone_what_is_here_to_stay
 from config.sections import Settings
+from config.signals import Orders, listening, unless_told_to_stop
 from config.start import CannotStart
 from interfaces.rest.http_protocol import BoundedHttpProtocol
 
@@ -33,13 +33,15 @@ async def serve(settings: Settings) -> None:
         CannotStart: the port is taken, or a store is of no use.
     """
     async with AsyncExitStack() as stack:
+        orders = stack.enter_context(listening())
         listener = bind(settings.server.host, settings.server.port)
         stack.callback(listener.close)
-        container = await build(settings, stack)
-        await run(container, listener)
+        container = await unless_told_to_stop(orders, build(settings, stack))
+        if container is not None:
+            await run(container, listener, orders)
 
 
-async def run(container: Container, listener: socket.socket) -> None:
+async def run(container: Container, listener: socket.socket, orders: Orders) -> None:
     """Run a built service on a bound socket until it is told to stop."""
     config = uvicorn.Config(
         container.app,
@@ -56,7 +58,7 @@ async def run(container: Container, listener: socket.socket) -> None:
     async with working(container) as stop, anyio.create_task_group() as tasks:
         announce(container, listener)
         leave_alone_what_is_here_to_stay()
-        tasks.start_soon(_watch_signals, server, stop)
+        tasks.start_soon(_obey, orders, server, stop)
         await server.serve([listener])
         tasks.cancel_scope.cancel()
     log.info("stopped")
@@ -137,15 +139,15 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _watch_signals(server: uvicorn.Server, stop: Stop) -> None:
+async def _obey(orders: Orders, server: uvicorn.Server, stop: Stop) -> None:
     """Stop at the first signal; at the second, without waiting for the requests in hand."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for received in signals:
-            log.info("stopping", signal=received.name)
-            if not server.should_exit:
-                stop.begin_for_good()
-            server.force_exit = server.should_exit
-            server.should_exit = True
+    while True:
+        received = await anext(orders)
+        log.info("stopping", signal=received.name)
+        if not server.should_exit:
+            stop.begin_for_good()
+        server.force_exit = server.should_exit
+        server.should_exit = True
 
 
 async def _stop_taking_in(container: Container) -> None:

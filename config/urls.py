@@ -69,7 +69,7 @@ def require_url(url: str, schemes: tuple[str, ...], *, host: bool = True, creden
     if not credentials and "@" in parts.netloc:
         raise ValueError("it holds a user or password, and would show them")
     if parts.fragment or _has_stray_at(parts):
-        raise ValueError('it holds a "#" or a late "@"; in a password write % and the code of / ? # @')
+        raise ValueError('it holds a "#" or an "@" too many; in a password write % and the code of / ? # @')
 
 
 def _split(url: str) -> SplitResult:
@@ -86,8 +86,9 @@ def _split(url: str) -> SplitResult:
 
 
 def _has_stray_at(parts: SplitResult) -> bool:
-    """An `@` behind the host: most likely a password with a `/` or `?` in it, cut in two."""
-    return "@" in f"{parts.path}{parts.query}{parts.fragment}"
+    """An `@` behind the host, or two before it: most likely a password with a `/`, `?` or `@` in it, which not
+    all who read it cut at the same place."""
+    return "@" in f"{parts.path}{parts.query}{parts.fragment}" or parts.netloc.count("@") > 1
 
 
 def _masked_query(query: str) -> str:

@@ -193,6 +193,15 @@ class PostgresNode:
         self._run(self._pg_ctl, "-D", self._data, "-w", "-o", self._options, "-l", self._log, "start")
         self._runs = True
 
+    def start_as_standby(self) -> None:
+        """Start it as one that waits for what a primary sends: it can be read, and no more."""
+        self._run("touch", f"{self._data}/standby.signal")
+        self.start()
+
+    def promote(self) -> None:
+        """Make a primary of a standby."""
+        self._run(self._pg_ctl, "-D", self._data, "-w", "promote")
+
     def stop(self, mode: str = "immediate") -> None:
         """Stop it, as a crash would unless told otherwise; stopping twice is harmless."""
         if self._runs:

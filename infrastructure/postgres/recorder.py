@@ -21,12 +21,17 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from eventsourcing.utils import get_topic
+from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from psycopg.rows import tuple_row
 
 from application.event_log import Append, Ids, OneOrder
 
 RECONNECT_SECONDS = 3.0
 """The pool doubles its pause at each failure, for so long; then the next request connects afresh."""
+
+_TAKES_NOTHING = (ReadOnlySqlTransaction, InsufficientPrivilege)
+"""A standby, to which the address leads for a while after a failover, or a server that denies us a right: no
+fault of what was to be appended, and it passes."""
 
 _APPEND = "SELECT * FROM public.workflow_orchestrator_append(%s, %s)"
 
@@ -53,10 +58,15 @@ def _hastier(method: Any) -> Callable[..., Any]:
     @wraps(once)
     def twice(recorder: PostgresApplicationRecorder, *arguments: Any, **keywords: Any) -> Any:
         try:
-            return once(recorder, *arguments, **keywords)
-        except (InterfaceError, OperationalError):
-            recorder.datastore.pool.check()
-            return once(recorder, *arguments, **keywords)
+            try:
+                return once(recorder, *arguments, **keywords)
+            except (InterfaceError, OperationalError):
+                recorder.datastore.pool.check()
+                return once(recorder, *arguments, **keywords)
+        except PersistenceError as error:
+            if isinstance(error.__cause__, _TAKES_NOTHING):
+                raise OperationalError(str(error).partition("\n")[0]) from error
+            raise
 
     return twice
 

@@ -1,7 +1,8 @@
 """What other processes append wakes our followers: PostgreSQL's LISTEN, under supervision.
 
-A notification is a hint and may be lost; followers wake by the clock too. So a connection that is lost
-costs latency and nothing else, and is made again for as long as it takes. LISTEN needs a session of its own:
+A notification is a hint and may be lost; followers wake by the clock too. So a connection that is lost, or
+leads to a standby for a while, which refuses LISTEN, costs latency and nothing else, and is made again for as
+long as it takes. LISTEN needs a session of its own:
 no pool of ours hands it on, and a pooler in front of PostgreSQL must pool by session.
 """
 
@@ -44,7 +45,7 @@ class PostgresWakeups:
             try:
                 async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
                     await self._listen(connection)
-            except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            except (psycopg.Error, TimeoutError) as error:
                 self._note_loss(error)
             await anyio.sleep(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)

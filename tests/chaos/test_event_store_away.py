@@ -6,6 +6,7 @@ import anyio
 import httpx
 import pytest
 
+from infrastructure.postgres.schema import migrate
 from tests.chaos.conftest import Launch
 from tests.chaos.decisions import (
     Answered,
@@ -22,6 +23,7 @@ from tests.chaos.decisions import (
 from tests.chaos.proxy import Proxy, proxy
 from tests.harness import USER, ServiceProcess, eventually
 from tests.neighbours import Names, Neighbour
+from tests.services import free_port, postgres_node
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
 
@@ -154,3 +156,45 @@ async def test_an_event_store_that_comes_in_time_lets_it_start(
         assert (await decide(client, await ask(client), Answered())).status_code == 200
     service.kill()
     late.cut()
+
+
+@pytest.mark.rabbitmq
+async def test_an_address_that_leads_to_a_standby_for_a_while_ends_and_parks_nothing(
+    processes: Launch, rabbitmq_url: str, crm: Neighbour
+) -> None:
+    """As after a failover: it answers, takes no writes, and refuses LISTEN."""
+    with postgres_node(free_port()) as node:
+        await in_thread(node.start)
+        await in_thread(lambda: migrate(node.url))
+        service = processes(RABBITMQ_URL=rabbitmq_url, EVENT_STORE_URL=node.url)
+        await in_thread(service.start)
+        await until_ready(service)
+        async with service.async_client() as client:
+            approval_id = await ask(client)
+        await in_thread(node.stop)
+        await in_thread(node.start_as_standby)
+        for number in range(5):
+            data = {"opportunityId": "from-the-crm", "riskScore": 0.9, "amount": number}
+            await crm.send("hitl.approval.requested", data)
+        await answers_503(service, approval_id)
+        await anyio.sleep(3)
+        assert await crm.queued(crm.names.dead_letter_queue) == 0
+        await in_thread(node.promote)
+        await until_ready(service, seconds=45)
+
+        async def all_handled() -> bool:
+            there = await get(service, "/hitl/approvals", opportunityId="from-the-crm")
+            return bool(there["total"] == 5)
+
+        await eventually(all_handled, seconds=45)
+        answered = Answered()
+        async with service.async_client() as client:
+            assert (await decide(client, approval_id, answered)).status_code == 200
+        await all_published(crm, answered)
+        assert_told_once_in_order(crm, answered)
+
+        async def wakes_again() -> bool:
+            return "wakeups_back" in service.log
+
+        await eventually(wakes_again, seconds=15)
+        service.kill()

@@ -96,6 +96,8 @@ PASSWORDS_GONE_ASTRAY = [
         f"u:[{WORD}@h/",
         f"u:{WORD} x@h/",
         f"u:p@{WORD}@h:x/",
+        f"u:p@{WORD}@h/",
+        f"u:{WORD}@x@h/",
         f"h?password={WORD}#",
         f"h?p%61ssword={WORD}#",
     )

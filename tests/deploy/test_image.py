@@ -93,6 +93,21 @@ def test_it_serves_as_nobody_on_a_read_only_root_and_stops_in_time(
     assert '"event":"stopped"' in service.log
 
 
+def test_told_to_stop_while_it_waits_for_its_store_it_ends(
+    image: Image, data: Path, port: int, tmp_path: Path
+) -> None:
+    away = f"postgresql://somebody@127.0.0.1:{free_port()}/events"
+    command = image.entrypoint(data=data, PORT=str(port), JWT_SECRET=JWT_SECRET, EVENT_STORE_URL=away)
+    with running(command, tmp_path / "log") as process:
+        deadline = time.monotonic() + 30
+        while "event_store_away" not in process.log:
+            assert process.is_running, process.log
+            assert time.monotonic() < deadline, process.log
+            time.sleep(0.05)
+        assert process.stop(signal.SIGTERM, 10) == 0, process.log
+        assert '"event":"stopped"' in process.log
+
+
 @pytest.mark.parametrize("place", ["/", "/opt", "/opt/venv", "/etc", "/usr/local"])
 def test_it_can_write_nowhere_but_to_its_volume_and_tmp(image: Image, data: Path, place: str) -> None:
     program = (

@@ -280,3 +280,20 @@ def test_there_are_never_more_connections_than_the_pool_has(postgres_store_url: 
         done.set()
         watcher.result(5)
     assert max(seen) == 3
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["default_transaction_read_only = on", "role = 'nobody_much'"],
+    ids=["a standby", "a missing right"],
+)
+def test_a_server_that_takes_no_writes_from_us_is_away_and_no_fault_of_what_was_appended(
+    postgres_store_url: str, setting: str
+) -> None:
+    with psycopg.connect(postgres_store_url, autocommit=True) as connection:
+        connection.execute(
+            "DO $$ BEGIN CREATE ROLE nobody_much; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        )
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {setting}".encode())
+    with open_logs(postgres_settings(postgres_store_url)) as logs, pytest.raises(OperationalError):
+        recorder_of(logs.open()).append_together([events("a", 1), events("b", 1)])

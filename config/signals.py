@@ -1,0 +1,44 @@
+"""What tells the service to stop, heard from its first moment on.
+
+In a container it is process 1, for which the kernel drops each signal that nobody listens for: an instance
+that is told to stop while it waits for its stores would go on to serve, and to take leases.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+import anyio
+import structlog
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+Orders = AsyncIterator[signal.Signals]
+"""The signals that came and come; whoever asks takes the next."""
+
+
+def listening() -> AbstractContextManager[Orders]:
+    """From now on SIGTERM and SIGINT are kept for who asks for them."""
+    return anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT)
+
+
+async def unless_told_to_stop(orders: Orders, work: Awaitable[T]) -> T | None:
+    """What some work comes to; none where it was told to stop before, which cancels the work."""
+    with anyio.CancelScope() as scope:
+
+        async def stop() -> None:
+            log.info("stopping", signal=(await anext(orders)).name)
+            scope.cancel()
+
+        stopping = asyncio.create_task(stop())
+        try:
+            return await work
+        finally:
+            stopping.cancel()
+    log.info("stopped")
+    return None
