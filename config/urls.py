@@ -86,8 +86,8 @@ def _split(url: str) -> SplitResult:
 
 
 def _has_stray_at(parts: SplitResult) -> bool:
-    """An `@` behind the host, or two before it: most likely a password with a `/`, `?` or `@` in it, which not
-    all who read it cut at the same place."""
+    """An `@` behind the host, or two before it: most likely a password with a `/`, `?` or `@` in it, which
+    not all who read it cut at the same place."""
     return "@" in f"{parts.path}{parts.query}{parts.fragment}" or parts.netloc.count("@") > 1
 
 

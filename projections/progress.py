@@ -62,10 +62,13 @@ def progress_of(
 
 
 def _percent(workflow: Json, steps: Mapping[str, Json]) -> int:
-    """In whole percent, rounded down: 100 means that every step has ended."""
+    """In whole percent, rounded down: 100 means that every step has ended. One that waits for another of its
+    key has no steps yet."""
     plan = workflow["steps"]
-    if workflow["status"] == "completed" or not plan:
+    if workflow["status"] == "completed":
         return 100
+    if not plan:
+        return 0
     return floor(100 * sum(_share(step, steps.get(step["stepId"], {})) for step in plan) / len(plan))
 
 

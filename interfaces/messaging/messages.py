@@ -4,7 +4,16 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
+import structlog
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from application.approval_commands import RequestApproval
 from application.commands import (
@@ -19,6 +28,8 @@ from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.values import SYSTEM_TENANT, derived_id, in_utc, is_uuid
 from interfaces.fields import Id, Number, WebAddress
 from interfaces.messaging.envelope import Envelope, Unreadable, WireModel, faults
+
+log = structlog.get_logger(__name__)
 
 
 def _moment(value: object) -> object:
@@ -47,6 +58,20 @@ Optional = BeforeValidator(_nothing_if_empty)
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 
 
+def _nothing_if_of_no_use(
+    value: object, validate: ValidatorFunctionWrapHandler, field: ValidationInfo
+) -> Any:
+    """Whoever only adds a time or a link to what matters shall not lose it over that."""
+    try:
+        return validate(_nothing_if_empty(value))
+    except ValidationError:
+        log.warning("field_left_out", field=field.field_name, why="it is not what the contract says")
+        return None
+
+
+Decoration = WrapValidator(_nothing_if_of_no_use)
+
+
 class OpportunityUpdated(WireModel):
     """``integration.opportunity.updated``."""
 
@@ -60,8 +85,8 @@ class OpportunityUpdated(WireModel):
 class ShardUpdated(WireModel):
     """``shard.updated``; of interest only where the shard is an opportunity."""
 
-    shard_id: Id | None = None
-    id: Id | None = None
+    shard_id: Annotated[Id | None, Optional] = None
+    id: Annotated[Id | None, Optional] = None
 
     def command(self, envelope: Envelope) -> Command:
         """Analyse the opportunity that the shard is."""
@@ -77,12 +102,12 @@ class ApprovalRequestedMessage(WireModel):
     opportunity_id: Id
     risk_score: Number
     amount: Number
-    requested_at: Annotated[Moment | None, Optional] = None
+    requested_at: Annotated[Moment | None, Decoration] = None
     owner_id: Annotated[Id | None, Optional] = None
     approver_id: Annotated[Id | None, Optional] = None
     recipient_id: Annotated[Id | None, Optional] = None
     correlation_id: Annotated[Id | None, Optional] = None
-    approval_url: Annotated[WebAddress | None, Optional] = None
+    approval_url: Annotated[WebAddress | None, Decoration] = None
 
     def command(self, envelope: Envelope) -> Command:
         """Open the approval that this very message asks for."""
@@ -189,7 +214,7 @@ class JobCompleted(WireModel):
     """``workflow.job.completed``."""
 
     job: Id
-    completed_at: Annotated[Moment | None, Optional] = None
+    completed_at: Annotated[Moment | None, Decoration] = None
 
     def command(self, envelope: Envelope) -> Command:
         """Close the run that it belongs to, or the job's newest open one."""
@@ -206,7 +231,7 @@ class JobFailed(WireModel):
 
     job: Id
     error: Any = None
-    failed_at: Annotated[Moment | None, Optional] = None
+    failed_at: Annotated[Moment | None, Decoration] = None
 
     def command(self, envelope: Envelope) -> Command:
         """Close the run that it belongs to, or the job's newest open one."""

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -31,8 +30,6 @@ from projections.projection import document_of
 
 _AT_ONCE = 16
 _STATUSES = ("pending", "approved", "rejected", "withdrawn", "expired")
-
-log = structlog.get_logger(__name__)
 
 
 class InboxRoutes:
@@ -114,17 +111,8 @@ class InboxRoutes:
         outcomes = await asyncio.gather(
             *(outcome(number, decision) for number, decision in enumerate(body.decisions))
         )
-        position = await self._head(caller) or max(positions, key=lambda each: number_of(each) or 0)
+        position = await self._service.head(caller) or max(positions, key=lambda each: number_of(each) or 0)
         return json_response({"outcomes": outcomes}, headers={"X-Position": position})
-
-    async def _head(self, caller: Caller) -> str | None:
-        """None where the store has gone meanwhile: what came of the decisions is told all the same."""
-        store = self._service.store
-        try:
-            return await store.head(store.partition_of(caller.tenant))
-        except Failure as failure:
-            log.warning("head_unknown", error=str(failure))
-            return None
 
     async def _decided(
         self, meta: Metadata, caller: Caller, decision: OneDecision

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,7 +15,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
-from domain.errors import NotFound
+from domain.errors import Failure, NotFound
 from domain.values import is_uuid
 from interfaces.rest.answers import (
     BadCursor,
@@ -40,6 +41,8 @@ _WAITING_TO_A_PLACE = 4
 costs its connection and a few kilobytes, and no turn at a store."""
 
 _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+
+log = structlog.get_logger(__name__)
 
 
 class Named(Protocol):
@@ -93,6 +96,15 @@ class Service:
         """
         with self._door.outside():
             yield
+
+    async def head(self, caller: Caller) -> str | None:
+        """Where the caller's log stands after several commands; none where the store has gone meanwhile: what
+        came of them is told all the same."""
+        try:
+            return await self.store.head(self.store.partition_of(caller.tenant))
+        except Failure as failure:
+            log.warning("head_unknown", error=str(failure))
+            return None
 
     async def document(
         self,

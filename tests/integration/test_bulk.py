@@ -35,7 +35,11 @@ async def test_all_that_the_filter_finds_are_cancelled_and_no_others(orchestrato
     assert (planned["total"], planned["dryRun"]) == (3, True)
     one_runs_of_each = ["pending"] * 3 + ["running"] * 3
     assert sorted(await statuses(orchestrator)) == one_runs_of_each, "a dry run changes nothing"
-    done = (await ordered(orchestrator, **wanted)).json()
+    answer = await ordered(orchestrator, **wanted)
+    done = answer.json()
+    async with orchestrator.client(**{"X-Min-Position": answer.headers["X-Position"]}) as client:
+        left = (await client.get(PATH, params={"opportunityId": "opp-1", "status": "cancelled"})).json()
+    assert left["total"] == 3, "an order tells a position behind all that it did"
     assert [each["outcome"] for each in done["outcomes"]] == ["done"] * 3
     assert {each["workflowId"] for each in done["outcomes"]} == {
         each["workflowId"] for each in planned["outcomes"]

@@ -240,3 +240,10 @@ def test_the_time_of_a_workflow_that_has_ended_stands_still() -> None:
     assert (progress["percent"], progress["status"], progress["elapsedMs"]) == (100, "completed", 3000)
     assert progress["current"] == []
     assert "estimatedRemainingMs" not in progress
+
+
+@pytest.mark.parametrize("status", ["pending", "cancelled"])
+def test_one_that_has_not_begun_has_done_nothing(status: str) -> None:
+    waiting = {"workflowId": "w", "status": status, "steps": [], "completedAt": NOW.isoformat()}
+    progress = progress_of(waiting, {}, NOW)
+    assert (progress["percent"], progress["steps"]["total"], progress["elapsedMs"]) == (0, 0, 0)

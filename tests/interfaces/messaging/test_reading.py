@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from application.approval_commands import RequestApproval
 from application.commands import (
@@ -86,10 +87,10 @@ def test_what_is_not_for_this_service_stands_for_nothing(message_type: str, data
         ("hitl.approval.requested", {"opportunityId": "o"}, ["data.riskScore", "data.amount"]),
         ("hitl.approval.requested", {**ASKED, "riskScore": "0.9"}, ["data.riskScore"]),
         ("hitl.approval.requested", {**ASKED, "amount": True}, ["data.amount"]),
-        ("hitl.approval.requested", {**ASKED, "requestedAt": "soon"}, ["data.requestedAt"]),
         ("integration.opportunity.updated", {}, ["data.opportunityId"]),
         ("integration.opportunity.updated", {"opportunityId": "x" * 256}, ["data.opportunityId"]),
         ("shard.updated", {"shardTypeName": "opportunity"}, ["data.shardId"]),
+        ("shard.updated", {"shardTypeName": "opportunity", "shardId": "", "id": ""}, ["data.shardId"]),
         ("forecast.completed", {"workflowId": "w"}, ["data.forecastId", "data.confidence"]),
         ("workflow.job.completed", {}, ["data.job"]),
     ],
@@ -101,6 +102,32 @@ def test_what_does_not_validate_is_unreadable_and_names_the_fields(
         command(message(message_type, data))
     for field in named:
         assert field in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("message_type", "data", "field"),
+    [
+        ("hitl.approval.requested", {**ASKED, "requestedAt": "soon"}, "requested_at"),
+        ("hitl.approval.requested", {**ASKED, "requestedAt": 10**30}, "requested_at"),
+        ("hitl.approval.requested", {**ASKED, "approvalUrl": "/approvals/1"}, "approval_url"),
+        ("hitl.approval.requested", {**ASKED, "approvalUrl": ["https://x"]}, "approval_url"),
+        ("workflow.job.completed", {"job": "industry-benchmarks", "completedAt": "just now"}, "completed_at"),
+        ("workflow.job.failed", {"job": "industry-benchmarks", "failedAt": {}}, "failed_at"),
+    ],
+)
+def test_what_only_decorates_a_message_is_left_out_where_it_is_of_no_use(
+    message_type: str, data: Any, field: str
+) -> None:
+    with capture_logs() as logs:
+        made = command(message(message_type, data))
+    assert getattr(made, field) is None
+    assert [(line["event"], line["field"]) for line in logs] == [("field_left_out", field)]
+
+
+def test_a_shard_with_an_empty_id_of_its_own_is_the_one_of_the_other_name() -> None:
+    made = command(message("shard.updated", {"shardTypeName": "opportunity", "shardId": "", "id": "o-1"}))
+    assert isinstance(made, RequestRun)
+    assert made.opportunity_id == "o-1"
 
 
 @pytest.mark.parametrize(
