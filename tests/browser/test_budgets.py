@@ -10,9 +10,14 @@ from tests.harness import SYSTEM_TENANT, ServiceProcess
 
 MOST_BYTES = 200_000
 MOST_MILLISECONDS = 300
+MOST_OF_A_PLAIN_PAGE = 3
+"""Where the machine is at something else, a page may take so many times as long as one without contents."""
+
 LOADS = 5
 TRIES = 4
-"""Of which one has to hold: this machine may be at something else during a second or two."""
+"""Of which one has to hold."""
+
+PLAIN_PAGE = "/nowhere"
 
 PAGES = ["", "/delegations", "/workflows", "/jobs", "/audit", "/system"]
 
@@ -33,7 +38,7 @@ def test_a_first_page_is_small_and_there_soon(browser: Browser, busy: ServicePro
     cache = page.context.new_cdp_session(page)
     taken = list[Response]()
 
-    def loaded() -> float:
+    def loaded(path: str = path) -> float:
         """Milliseconds from the request until everything that the page loads is there."""
         taken.clear()
         cache.send("Network.clearBrowserCache")
@@ -50,8 +55,14 @@ def test_a_first_page_is_small_and_there_soon(browser: Browser, busy: ServicePro
     assert any(url.endswith(".css") for url in sizes)
     assert sum(sizes.values()) < MOST_BYTES
     page.remove_listener("response", note)
-    took = [median(loaded() for _ in range(LOADS))]
-    while took[-1] >= MOST_MILLISECONDS and len(took) < TRIES:
-        took.append(median(loaded() for _ in range(LOADS)))
-    print(f"/console{path}: {sum(sizes.values()):,} bytes, {took[-1]:.0f} ms")
-    assert took[-1] < MOST_MILLISECONDS, took
+    tried = list[tuple[float, float]]()
+    for _ in range(TRIES):
+        took = median(loaded() for _ in range(LOADS))
+        tried.append((took, MOST_MILLISECONDS))
+        if took >= MOST_MILLISECONDS:
+            plain = median(loaded(PLAIN_PAGE) for _ in range(LOADS))
+            tried[-1] = took, max(MOST_MILLISECONDS, MOST_OF_A_PLAIN_PAGE * plain)
+        if took < tried[-1][1]:
+            break
+    print(f"/console{path}: {sum(sizes.values()):,} bytes, {took:.0f} ms")
+    assert took < tried[-1][1], tried
