@@ -21,7 +21,7 @@ class Clock(Protocol):
 class PublicMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message as the neighbours see it, before a transport wraps it. ``id`` survives repeats.
 
-    One that is ``mandatory`` is of no use unless a queue takes it.
+    One that is ``mandatory`` is of no use unless a queue takes it: a job's trigger, of whichever type.
     """
 
     id: str

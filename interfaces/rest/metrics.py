@@ -11,7 +11,6 @@ from prometheus_client.registry import Collector
 
 from application.circuit_breaker import STATES
 from application.event_log import Fill
-from application.integration import JOB_TRIGGER
 from application.ports import PublicMessage
 from projections.follower import FollowerStatus
 
@@ -117,7 +116,7 @@ class Metrics:
     def message_published(self, message: PublicMessage) -> None:
         """Count a confirmed message."""
         self._published.labels(message.type).inc()
-        if message.type == JOB_TRIGGER:
+        if message.mandatory:
             self._triggers.labels(str(message.data["job"])).inc()
 
     def watch_followers(self, statuses: Callable[[], Sequence[FollowerStatus]]) -> None:

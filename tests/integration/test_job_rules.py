@@ -109,6 +109,10 @@ async def test_a_new_job_needs_nothing_but_settings(orchestrator: Service, crm: 
     assert body["data"]["metadata"] == {"month": "2026-05"}
     assert await crm.queued(crm.names.job_queue) == 0
     await until(orchestrator, INVOICES, "published")
+    async with orchestrator.client(None) as client:
+        assert (
+            f'batch_job_triggers_total{{batch_job="{INVOICES}"}} 1.0' in (await client.get("/metrics")).text
+        )
     await report(crm, "completed", INVOICES, body["metadata"]["correlationId"])
     (completed,) = await until(orchestrator, INVOICES, "completed")
     assert completed["runId"] == run["runId"]
