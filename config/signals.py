@@ -17,7 +17,6 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-
 Orders = AsyncIterator[signal.Signals]
 """The signals that came and come; whoever asks takes the next."""
 
@@ -37,8 +36,10 @@ async def unless_told_to_stop(orders: Orders, work: Awaitable[T]) -> T | None:
 
         stopping = asyncio.create_task(stop())
         try:
-            return await work
+            done = await work
         finally:
             stopping.cancel()
+    if not scope.cancel_called:
+        return done
     log.info("stopped")
     return None

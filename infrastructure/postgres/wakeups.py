@@ -2,8 +2,8 @@
 
 A notification is a hint and may be lost; followers wake by the clock too. So a connection that is lost, or
 leads to a standby for a while, which refuses LISTEN, costs latency and nothing else, and is made again for as
-long as it takes. LISTEN needs a session of its own:
-no pool of ours hands it on, and a pooler in front of PostgreSQL must pool by session.
+long as it takes. LISTEN needs a session of its own: no pool of ours hands it on, and a pooler in front of
+PostgreSQL must pool by session.
 """
 
 from collections.abc import Callable, Container
