@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -14,7 +14,7 @@ from application.dispatcher import Dispatcher
 from application.ports import Clock
 from application.task_commands import ClaimTask
 from application.task_news import Candidate, Ear, TaskNews
-from domain.errors import Refusal
+from domain.errors import Refusal, StoreUnavailable
 from domain.event import Metadata
 from domain.task import digest_of
 from domain.values import derived_id
@@ -95,22 +95,31 @@ class TaskClaims:
         """What can be had now, the oldest first.
 
         Raises:
-            StoreUnavailable: the documents or the log are away. A task that was claimed without an answer
-                comes back when its lease runs out.
+            StoreUnavailable: the documents or the log are away, and nothing is claimed. A task that was
+                claimed without an answer comes back when its lease runs out.
         """
+        claimed: list[Claimed] = []
+        try:
+            async for candidates in self._looked_for(wanted):
+                claimed += await self._try(wanted, candidates, wanted.most - len(claimed))
+                if len(claimed) >= wanted.most:
+                    break
+        except StoreUnavailable:
+            if not claimed:
+                raise
+        return claimed
+
+    async def _looked_for(self, wanted: Wanted) -> AsyncIterator[Sequence[Candidate]]:
+        """Those that wait, page by page, and at last those whose leases have run out."""
         tenant, queue = wanted.meta.tenant, wanted.queue
         limit = min(_MOST_CANDIDATES, _LEAST_CANDIDATES + 2 * wanted.most)
-        claimed: list[Claimed] = []
         after: tuple[str, str] | None = None
         while True:
             page, after = await self._candidates.offered(tenant, queue, after=after, limit=limit)
-            claimed += await self._try(wanted, page, wanted.most - len(claimed))
-            if len(claimed) >= wanted.most:
-                return claimed
+            yield page
             if after is None:
                 break
-        expired = await self._candidates.expired(tenant, queue, now=self._clock.now(), limit=limit)
-        return claimed + await self._try(wanted, expired, wanted.most - len(claimed))
+        yield await self._candidates.expired(tenant, queue, now=self._clock.now(), limit=limit)
 
     async def claim_or_wait(
         self, wanted: Wanted, ear: Ear, seconds: float, outside: Callable[[], AbstractContextManager[None]]

@@ -148,7 +148,7 @@ def skip_step(state: Workflow, *, step_id: str, reason: str, now: datetime) -> t
 
     Raises:
         StepNotFound: there is no such step.
-        StepNotOpen: it has ended, other than by failing.
+        StepNotOpen: it has ended, other than by failing; or the ``map`` step has whose item it is.
         WorkflowNotRunning: the workflow has ended.
     """
     step = _require_step(state, step_id)
@@ -157,6 +157,7 @@ def skip_step(state: Workflow, *, step_id: str, reason: str, now: datetime) -> t
     _require_open(state, step)
     if step.status in ("completed", "cancelled"):
         raise StepNotOpen(f"the step is {step.status}", {"status": step.status})
+    _require_wanted(state, step)
     turn = Turn(state, now)
     _let_go(turn, step)
     turn.skip(step, reason, by_operator=True)
@@ -168,13 +169,14 @@ def complete_by_hand(state: Workflow, *, step_id: str, result: Any, now: datetim
 
     Raises:
         StepNotFound: there is no such step.
-        StepNotOpen: it has ended, other than by failing.
+        StepNotOpen: it has ended, other than by failing; or the ``map`` step has whose item it is.
         WorkflowNotRunning: the workflow has ended.
     """
     step = _require_step(state, step_id)
     _require_open(state, step)
     if step.status in ("completed", "cancelled", "skipped"):
         raise StepNotOpen(f"the step is {step.status}", {"status": step.status})
+    _require_wanted(state, step)
     turn = Turn(state, now)
     _let_go(turn, step)
     turn.complete(step, result)
@@ -188,13 +190,14 @@ def retry_step(
 
     Raises:
         StepNotFound: there is no such step.
-        StepNotOpen: it has not failed.
+        StepNotOpen: it has not failed, or the ``map`` step has ended whose item it is.
         WorkflowNotRunning: the workflow has ended; the workflow itself is to be retried.
     """
     step = _require_step(state, step_id)
     _require_under_way(state)
     if step.status not in ("failed", "retrying"):
         raise StepNotOpen(f"the step is {step.status}, not failed", {"status": step.status})
+    _require_wanted(state, step)
     turn = Turn(state, now)
     turn.dispatch(step, reason)
     return turn.go_on(turn.state.steps[step.step_type]).events
@@ -237,6 +240,15 @@ def _require_open(state: Workflow, step: Step) -> None:
     """A compensation is for people to settle while the workflow is undone."""
     if not (step.undoes and state.status == "compensating"):
         _require_under_way(state)
+
+
+def _require_wanted(state: Workflow, step: Step) -> None:
+    """An item's result is its ``map`` step's, which may have come to its end without it."""
+    whole = None if step.item_of is None else state.steps[step.item_of]
+    if whole is not None and whole.status not in ("running", "retrying"):
+        raise StepNotOpen(
+            f"the step {whole.step_type}, whose item this is, is {whole.status}", {"status": whole.status}
+        )
 
 
 def _let_go(turn: Turn, step: Step) -> None:

@@ -255,11 +255,13 @@ class Turn:
         )
 
     def _complete_workflow(self) -> None:
+        """End well. Items may be under way still, of a ``map`` step that has ended without them."""
         results = self.state.results
         error = fault_of_size("all its results", size_of(results), MOST_RESULT_BYTES)
         if error:
             self.end_as_failed(error, None)
             return
+        self.cancel_open_steps()
         self.happened(
             WorkflowCompleted(
                 workflow_id=self.state.workflow_id,

@@ -212,6 +212,20 @@ async def test_a_store_that_is_away_is_told_and_the_task_can_be_had_later(one: I
     assert await one.claim() == ["a"]
 
 
+async def test_what_is_claimed_is_handed_out_though_the_store_goes_away_in_the_middle(
+    one: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await one.offer("a", "b")
+
+    async def away(*_: object, **__: object) -> Sequence[Candidate]:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(one.candidates, "expired", away)
+    assert await one.claim(most=3) == ["a", "b"]
+    with pytest.raises(StoreUnavailable):
+        await one.claim(most=3)
+
+
 async def test_who_waits_is_told_of_a_new_task_that_no_document_knows_yet(
     one: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

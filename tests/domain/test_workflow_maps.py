@@ -6,6 +6,7 @@ import pytest
 
 from domain import workflow
 from domain.definition import Work
+from domain.errors import StepNotOpen
 from domain.workflow import StepCompleted, StepDispatched, StepFailed, WorkflowCompleted, evolve
 from domain.workflow.map_items import MOST_ELEMENTS
 from tests.builders import NOW, after
@@ -199,3 +200,21 @@ def test_items_that_run_beside_a_failed_map_are_let_go_when_it_is_done_again_fro
     events = run.ordered(workflow.retry, from_step="m", input={"deals": [7, 8]}).happened()
     assert cancelled(events) == ["m[1]"]
     assert dispatched(events) == [("m[0]", 2), ("m[1]", 2)]
+
+
+def test_an_item_is_left_alone_once_its_map_step_has_ended_without_it() -> None:
+    run = Run.of(map_step("m", at_once=2, tolerate=1), step("z"), input={"deals": [1, 2]})
+    run = run.failed("m[0]").completed("m[1]")
+    assert run.statuses == {"m": "completed", "z": "running"}
+    item = run.state.steps["m[0]"].step_id
+    run.ordered(workflow.retry_step, step_id=item).then_refused(StepNotOpen)
+    run.ordered(workflow.complete_by_hand, step_id=item, result=1).then_refused(StepNotOpen)
+    run.ordered(workflow.skip_step, step_id=item, reason="off").then_refused(StepNotOpen)
+
+
+def test_items_of_a_map_step_that_failed_without_them_are_let_go_with_the_workflow() -> None:
+    run = Run.of(map_step("m", at_once=2), step("z"), input={"deals": [1, 2]}).failed("m[0]")
+    assert run.statuses == {"m": "failed", "z": "running"}
+    events = run.completing("z").happened()
+    assert cancelled(events) == ["m[1]"]
+    assert isinstance(events[-1], WorkflowCompleted)
