@@ -45,7 +45,7 @@ class Orchestrator:
         stream = workflow_stream(tenant, workflow_id)
         return (await self.service.container.stores.event_store.present(stream, workflow.evolve)).state
 
-    async def ended(self, workflow_id: str, tenant: str = TENANT, seconds: float = 15) -> Any:
+    async def ended(self, workflow_id: str, tenant: str = TENANT, seconds: float = 45) -> Any:
         """The state of a workflow once it has ended."""
 
         async def is_over() -> Any:
