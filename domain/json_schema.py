@@ -202,6 +202,7 @@ def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[
 
 def _pattern_properties(validator: Any, patterns: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
     if isinstance(value, dict):
+        _spend(len(value) * len(patterns) // _MATCHES_A_STEP)
         for pattern, subschema in patterns.items():
             for name, member in value.items():
                 if matches(pattern, name):
@@ -214,6 +215,7 @@ def _additional_properties(
     if not isinstance(value, dict):
         return
     known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    _spend(len(value) * len(patterns) // _MATCHES_A_STEP)
     for name, member in value.items():
         if name in known or any(matches(pattern, name) for pattern in patterns):
             continue
@@ -231,8 +233,9 @@ def _required(validator: Any, names: Any, value: Any, schema: Any) -> Iterator[V
 def _unique_items(validator: Any, wanted: bool, value: Any, schema: Any) -> Iterator[ValidationError]:
     """In linear time, which the library's own is not for objects."""
     if wanted and isinstance(value, list):
-        seen = {msgspec.json.encode(each, order="sorted") for each in value}
-        if len(seen) < len(value):
+        elements = [msgspec.json.encode(each, order="sorted") for each in value]
+        _spend(sum(map(len, elements)) // _LETTERS_A_STEP)
+        if len(set(elements)) < len(value):
             yield ValidationError("has the same element twice")
 
 
@@ -242,15 +245,30 @@ class _TooMuch(Exception):
 
 _steps_left: ContextVar[list[int]] = ContextVar("steps left")
 
+_LETTERS_A_STEP, _MEMBERS_A_STEP, _MATCHES_A_STEP = 1_000, 10, 20
+"""A keyword that looks at a long text, at many members, or matches many names, takes further steps for them:
+each is of some ten microseconds at most."""
+
+
+def _spend(steps: int) -> None:
+    left = _steps_left.get()
+    left[0] -= steps
+    if left[0] < 0:
+        raise _TooMuch
+
+
+def _steps_of(value: Any) -> int:
+    if isinstance(value, str):
+        return 1 + len(value) // _LETTERS_A_STEP
+    return 1 + len(value) // _MEMBERS_A_STEP if isinstance(value, list | dict) else 1
+
+
 _Keyword = Callable[[Any, Any, Any, Any], Iterable[ValidationError] | None]
 
 
 def _counted(keyword: _Keyword) -> _Keyword:
     def counted(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterable[ValidationError] | None:
-        left = _steps_left.get()
-        left[0] -= 1
-        if left[0] < 0:
-            raise _TooMuch
+        _spend(_steps_of(value))
         return keyword(validator, wanted, value, schema)
 
     return counted

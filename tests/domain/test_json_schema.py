@@ -180,3 +180,21 @@ def test_more_patterns_than_may_be_are_refused_before_they_are_read() -> None:
     assert schema_faults(many) == [Fault("", f"has more than {MOST_PATTERNS} patterns")]
     few: Json = {"patternProperties": {f"^{number}$": {} for number in range(MOST_PATTERNS)}}
     assert schema_faults(few) == []
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ({"uniqueItems": True}, list(range(100_000))),
+        ({"items": {}}, list(range(100_000))),
+        ({"patternProperties": {f"a{each}": {} for each in range(9)}}, {f"k{n}": n for n in range(50_000)}),
+        ({"pattern": "^a"}, "a" * 1_020_000),
+    ],
+    ids=["elements", "items", "names", "text"],
+)
+def test_what_is_large_takes_as_many_steps_as_it_is_long(keyword: dict[str, Any], value: Any) -> None:
+    """Else one request could keep everybody waiting for minutes, with each keyword a thousand times."""
+    schema = {"properties": {"x": {"allOf": [keyword] * 99}}}
+    assert quick_faults(schema, {"x": value}, "input") is None
+    (fault,) = value_faults(schema, {"x": value}, "input")
+    assert "too much" in fault.message
