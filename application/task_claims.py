@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing
 from datetime import datetime
 from typing import Protocol
 
@@ -100,16 +100,17 @@ class TaskClaims:
         """
         claimed: list[Claimed] = []
         try:
-            async for candidates in self._looked_for(wanted):
-                claimed += await self._try(wanted, candidates, wanted.most - len(claimed))
-                if len(claimed) >= wanted.most:
-                    break
+            async with aclosing(self._looked_for(wanted)) as pages:
+                async for candidates in pages:
+                    claimed += await self._try(wanted, candidates, wanted.most - len(claimed))
+                    if len(claimed) >= wanted.most:
+                        break
         except StoreUnavailable:
             if not claimed:
                 raise
         return claimed
 
-    async def _looked_for(self, wanted: Wanted) -> AsyncIterator[Sequence[Candidate]]:
+    async def _looked_for(self, wanted: Wanted) -> AsyncGenerator[Sequence[Candidate], None]:
         """Those that wait, page by page, and at last those whose leases have run out."""
         tenant, queue = wanted.meta.tenant, wanted.queue
         limit = min(_MOST_CANDIDATES, _LEAST_CANDIDATES + 2 * wanted.most)
