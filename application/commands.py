@@ -164,19 +164,21 @@ class ResumeWorkflow(Command, frozen=True, kw_only=True):
 
 
 class SkipStep(Command, frozen=True, kw_only=True):
-    """Leave a step out."""
+    """Leave a step out. ``may_do_all``: an operator."""
 
     workflow_id: str
     step_id: str
     reason: str
+    may_do_all: bool = False
 
 
 class CompleteStepByHand(Command, frozen=True, kw_only=True):
-    """Give a step the result that an operator knows."""
+    """Give a step the result that the caller knows. ``may_do_all``: an operator."""
 
     workflow_id: str
     step_id: str
     result: Any
+    may_do_all: bool = False
 
 
 class RetryStep(Command, frozen=True, kw_only=True):

@@ -253,10 +253,10 @@ _DECISIONS: Mapping[type[Command], Decide] = {
     PauseWorkflow: lambda state, command, now: workflow.pause(state, reason=command.reason, now=now),
     ResumeWorkflow: lambda state, command, now: workflow.resume(state, reason=command.reason, now=now),
     SkipStep: lambda state, command, now: workflow.skip_step(
-        state, step_id=command.step_id, reason=command.reason, now=now
+        state, step_id=command.step_id, reason=command.reason, may_do_all=command.may_do_all, now=now
     ),
     CompleteStepByHand: lambda state, command, now: workflow.complete_by_hand(
-        state, step_id=command.step_id, result=command.result, now=now
+        state, step_id=command.step_id, result=command.result, may_do_all=command.may_do_all, now=now
     ),
     RetryStep: lambda state, command, now: workflow.retry_step(
         state, step_id=command.step_id, reason=command.reason, now=now

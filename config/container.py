@@ -303,7 +303,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
                 service, projections.workflows, projections.steps, projections.executions
             ).routes(),
             *BulkRoutes(service, projections.workflows, workflows.would_do).routes(),
-            *WorkflowOrderRoutes(service, projections.workflows).routes(),
+            *WorkflowOrderRoutes(service, projections.workflows, operators).routes(),
             *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
             *DefinitionRoutes(service, projections.definitions, catalogue).routes(),
             *StreamRoutes(service, watches, streams).routes(),

@@ -162,6 +162,12 @@ class StepNotOpen(Conflict):
     code = "STEP_NOT_OPEN"
 
 
+class StepIsForPeople(Conflict):
+    """Nobody gives it a result but those who decide."""
+
+    code = "STEP_IS_FOR_PEOPLE"
+
+
 class TaskNotOffered(Conflict):
     """Another worker has it, or its time is up."""
 

@@ -26,8 +26,7 @@ from domain.errors import Refusal
 from domain.event import Event, Recorded
 from domain.values import LONGEST_ID, MAX_NUMBER, StepRef, derived_id, in_utc, is_amount, is_id, timestamp
 from domain.workflow import StepCancelled, StepDispatched, StepFailed
-
-KIND = "approval"
+from domain.workflow.step import APPROVAL
 
 _Ended = ApprovalApproved | ApprovalRejected | ApprovalExpired | ApprovalWithdrawn
 
@@ -43,7 +42,7 @@ class ApprovalSteps:
         """Steps of this kind, and decisions that a step waits for."""
         match event:
             case StepDispatched() | StepCancelled() | StepFailed():
-                return event.kind == KIND
+                return event.kind == APPROVAL
             case ApprovalApproved() | ApprovalRejected() | ApprovalExpired() | ApprovalWithdrawn():
                 return event.step is not None
         return False

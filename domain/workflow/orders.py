@@ -20,6 +20,7 @@ from domain.workflow.events import (
     WorkflowResumed,
     WorkflowRetried,
 )
+from domain.workflow.rights import require_may_complete, require_may_skip
 from domain.workflow.state import UNDER_WAY, Workflow
 from domain.workflow.step import Step, execution_id_of
 from domain.workflow.turn import Turn
@@ -143,15 +144,19 @@ def resume(state: Workflow, *, now: datetime, reason: str | None = None) -> tupl
     return turn.go_on().events
 
 
-def skip_step(state: Workflow, *, step_id: str, reason: str, now: datetime) -> tuple[Event, ...]:
+def skip_step(
+    state: Workflow, *, step_id: str, reason: str, now: datetime, may_do_all: bool = False
+) -> tuple[Event, ...]:
     """Leave a step out, and go on without its result. One that is under way is told that nobody waits.
 
     Raises:
         StepNotFound: there is no such step.
+        NotAllowed: it is an operator's to skip, who ``may_do_all``.
         StepNotOpen: it has ended, other than by failing; or the ``map`` step has whose item it is.
         WorkflowNotRunning: the workflow has ended.
     """
     step = _require_step(state, step_id)
+    require_may_skip(state, step, may_do_all=may_do_all)
     if step.status == "skipped":
         return ()
     _require_open(state, step)
@@ -164,15 +169,20 @@ def skip_step(state: Workflow, *, step_id: str, reason: str, now: datetime) -> t
     return turn.go_on(turn.state.steps[step.step_type]).events
 
 
-def complete_by_hand(state: Workflow, *, step_id: str, result: Any, now: datetime) -> tuple[Event, ...]:
-    """Give a step the result that an operator knows.
+def complete_by_hand(
+    state: Workflow, *, step_id: str, result: Any, now: datetime, may_do_all: bool = False
+) -> tuple[Event, ...]:
+    """Give a step the result that the caller knows.
 
     Raises:
         StepNotFound: there is no such step.
+        StepIsForPeople: people decide it.
+        NotAllowed: it is an operator's to complete, who ``may_do_all``.
         StepNotOpen: it has ended, other than by failing; or the ``map`` step has whose item it is.
         WorkflowNotRunning: the workflow has ended.
     """
     step = _require_step(state, step_id)
+    require_may_complete(state, step, may_do_all=may_do_all)
     _require_open(state, step)
     if step.status in ("completed", "cancelled", "skipped"):
         raise StepNotOpen(f"the step is {step.status}", {"status": step.status})

@@ -18,6 +18,9 @@ COMPENSATION = ".compensation"
 CHILD = "workflow"
 """The kind of a step for which another workflow is run."""
 
+APPROVAL = "approval"
+"""The kind of a step that people decide."""
+
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
     """How far a ``map`` step is with its elements. Those below ``next`` have been begun in this execution,

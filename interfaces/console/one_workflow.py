@@ -14,7 +14,12 @@ _LISTS: Mapping[str, int] = {"events": 50, "executions": 20, "steps": 50}
 
 
 async def one(
-    api: Api, id: str, query: Mapping[str, str], form: Mapping[str, str] | None = None
+    api: Api,
+    id: str,
+    query: Mapping[str, str],
+    form: Mapping[str, str] | None = None,
+    *,
+    is_operator: bool,
 ) -> Mapping[str, Any]:
     """A workflow: how far it is, its steps, what happened to it, and what can be done with it. Its steps are
     no older than what is told to have happened: a page that its stream has taken anew misses nothing.
@@ -27,7 +32,7 @@ async def one(
     more, more_pages = await _listed(api, id, "steps", query)
     planned = {step["stepId"] for step in workflow["steps"]}
     unplanned = sorted((step for step in more["steps"] if step["stepId"] not in planned), key=_place_in_plan)
-    orders, status = orders_of(workflow), workflow["status"]
+    orders = orders_of(workflow)
     return {
         "workflow": workflow,
         "progress": await api.get(f"/workflows/{id}/progress"),
@@ -42,7 +47,8 @@ async def one(
         "orders": orders,
         "again": await retrying.asked_of(api, workflow) if "retry" in orders else None,
         "step_orders": {
-            step["stepId"]: step_orders_of(step, status) for step in (*workflow["steps"], *unplanned)
+            step["stepId"]: step_orders_of(step, workflow, is_operator=is_operator)
+            for step in (*workflow["steps"], *unplanned)
         },
         "given": Document(form or {}),
         "given_to": (form or {}).get("do", "").partition(" ")[2],

@@ -17,20 +17,34 @@ _ORDERS: Mapping[str, Sequence[str]] = {
 
 _OPEN = ("pending", "running", "retrying")
 
+_OF_PEOPLE = ("approval", "workflow")
+"""Kinds of steps that an operator may skip."""
+
 
 def orders_of(workflow: Mapping[str, Any]) -> Sequence[str]:
     """What is offered of it."""
     return [name for name, states in _ORDERS.items() if workflow["status"] in states]
 
 
-def step_orders_of(step: Mapping[str, Any], workflow: str) -> Sequence[str]:
-    """What is offered of a step of a workflow in that state; what undoes something may only be left out."""
+def step_orders_of(
+    step: Mapping[str, Any], workflow: Mapping[str, Any], *, is_operator: bool
+) -> Sequence[str]:
+    """What is offered of a step; what undoes something may only be left out."""
+    skipped = ("skip",) if step["status"] in _OPEN and (is_operator or step["kind"] not in _OF_PEOPLE) else ()
     if step["stepType"].endswith(".compensation"):
-        return ("skip",) if workflow == "compensating" and step["status"] in _OPEN else ()
-    if workflow not in ("running", "paused"):
+        return skipped if workflow["status"] == "compensating" else ()
+    if workflow["status"] not in ("running", "paused") or _is_left_over(step, workflow):
         return ()
     retried = ("retry",) if step["status"] in ("failed", "retrying") else ()
-    return (*retried, *(("skip",) if step["status"] in _OPEN else ()))
+    return (*retried, *skipped)
+
+
+def _is_left_over(step: Mapping[str, Any], workflow: Mapping[str, Any]) -> bool:
+    """Whether it is an item of a ``map`` step that has ended."""
+    if step.get("item") is None:
+        return False
+    whole = step["stepType"].partition("[")[0]
+    return any(each["stepType"] == whole and each["status"] not in _OPEN for each in workflow["steps"])
 
 
 async def order(api: Api, id: str, form: Mapping[str, str]) -> None:

@@ -55,7 +55,9 @@ async def start(visit: Visit) -> Response:
 
 async def show_one(visit: Visit) -> Response:
     """One workflow."""
-    context = await one_workflow.one(visit.api, visit.id_of("workflow"), visit.query)
+    context = await one_workflow.one(
+        visit.api, visit.id_of("workflow"), visit.query, is_operator=visit.is_operator
+    )
     return visit.page("workflows/one.html", context)
 
 
@@ -65,7 +67,7 @@ async def order(visit: Visit) -> Response:
     try:
         await workflow_orders.order(visit.api, id, form)
     except Refused as refused:
-        context = await one_workflow.one(visit.api, id, visit.query, form)
+        context = await one_workflow.one(visit.api, id, visit.query, form, is_operator=visit.is_operator)
         return visit.page("workflows/one.html", context, refused)
     return visit.goes_to(f"{_ALL}/{id}")
 

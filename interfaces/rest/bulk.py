@@ -52,7 +52,7 @@ class BulkRoutes:
         order = self._try_out if body.dry_run else self._give
         commands = [_command(document.id, body, meta) for document in page.documents]
         outcomes = await _each(commands, order)
-        position = None if body.dry_run else await self._service.head(caller)
+        position = await self._service.head(caller)
         return json_response(
             {"total": page.total, "dryRun": body.dry_run, "outcomes": outcomes},
             headers={"X-Position": position} if position else None,

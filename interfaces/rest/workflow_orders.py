@@ -18,7 +18,7 @@ from application.commands import (
 from domain.errors import StepNotFound
 from domain.values import is_uuid
 from interfaces.rest.answers import stored_json
-from interfaces.rest.identity import Caller
+from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import CompleteStepRequest, OptionalReasonRequest, ReasonRequest
 from interfaces.rest.requests import caused_by, expected_version, read_body
 from interfaces.rest.service import Service, command_headers
@@ -35,9 +35,10 @@ Order = Callable[[Request, Caller, str], Awaitable[Command]]
 class WorkflowOrderRoutes:
     """The routes that answer with the workflow as the order has left it."""
 
-    def __init__(self, service: Service, workflows: Workflows) -> None:
+    def __init__(self, service: Service, workflows: Workflows, operators: Operators) -> None:
         self._service = service
         self._workflows = workflows
+        self._operators = operators
 
     def routes(self) -> list[Route]:
         """Every route, with its method."""
@@ -46,8 +47,8 @@ class WorkflowOrderRoutes:
             f"{_WORKFLOW}/pause": _pause,
             f"{_WORKFLOW}/resume": _resume,
             f"{_STEP}/retry": _retry_step,
-            f"{_STEP}/skip": _skip_step,
-            f"{_STEP}/complete": _complete_step,
+            f"{_STEP}/skip": self._skip_step,
+            f"{_STEP}/complete": self._complete_step,
         }
         return [self._route(path, order) for path, order in orders.items()]
 
@@ -65,6 +66,28 @@ class WorkflowOrderRoutes:
             )
 
         return self._service.route(path, answer, "POST")
+
+    async def _skip_step(self, request: Request, caller: Caller, workflow_id: str) -> Command:
+        body = await read_body(request, ReasonRequest)
+        return SkipStep(
+            meta=caused_by(request, caller),
+            expected_version=expected_version(request),
+            workflow_id=workflow_id,
+            step_id=_step_id(request),
+            reason=body.reason,
+            may_do_all=self._operators.has(caller),
+        )
+
+    async def _complete_step(self, request: Request, caller: Caller, workflow_id: str) -> Command:
+        body = await read_body(request, CompleteStepRequest)
+        return CompleteStepByHand(
+            meta=caused_by(request, caller),
+            expected_version=expected_version(request),
+            workflow_id=workflow_id,
+            step_id=_step_id(request),
+            result=body.result,
+            may_do_all=self._operators.has(caller),
+        )
 
 
 async def _cancel(request: Request, caller: Caller, workflow_id: str) -> Command:
@@ -105,28 +128,6 @@ async def _retry_step(request: Request, caller: Caller, workflow_id: str) -> Com
         workflow_id=workflow_id,
         step_id=_step_id(request),
         reason=body.reason,
-    )
-
-
-async def _skip_step(request: Request, caller: Caller, workflow_id: str) -> Command:
-    body = await read_body(request, ReasonRequest)
-    return SkipStep(
-        meta=caused_by(request, caller),
-        expected_version=expected_version(request),
-        workflow_id=workflow_id,
-        step_id=_step_id(request),
-        reason=body.reason,
-    )
-
-
-async def _complete_step(request: Request, caller: Caller, workflow_id: str) -> Command:
-    body = await read_body(request, CompleteStepRequest)
-    return CompleteStepByHand(
-        meta=caused_by(request, caller),
-        expected_version=expected_version(request),
-        workflow_id=workflow_id,
-        step_id=_step_id(request),
-        result=body.result,
     )
 
 

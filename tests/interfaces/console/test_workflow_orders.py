@@ -43,4 +43,21 @@ def test_of_a_workflow_only_what_can_be_carried_out_is_offered(status: str, orde
     ],
 )
 def test_of_a_step_likewise(workflow: str, step_type: str, status: str, orders: list[str]) -> None:
-    assert list(step_orders_of({"stepType": step_type, "status": status}, workflow)) == orders
+    item = 3 if step_type.endswith("[3]") else None
+    step = {"stepType": step_type, "kind": "task", "status": status, "item": item}
+    around = {"status": workflow, "steps": [{"stepType": "a", "status": "running"}]}
+    assert list(step_orders_of(step, around, is_operator=False)) == orders
+
+
+def test_nothing_is_offered_of_an_item_that_nobody_waits_for() -> None:
+    item = {"stepType": "a[3]", "kind": "task", "status": "failed", "item": 3}
+    around = {"status": "running", "steps": [{"stepType": "a", "status": "completed"}]}
+    assert step_orders_of(item, around, is_operator=True) == ()
+
+
+@pytest.mark.parametrize(("is_operator", "orders"), [(True, ["skip"]), (False, [])])
+def test_only_an_operator_is_offered_to_do_without_a_decision(is_operator: bool, orders: list[str]) -> None:
+    step = {"stepType": "a", "kind": "approval", "status": "running"}
+    assert (
+        list(step_orders_of(step, {"status": "running", "steps": [step]}, is_operator=is_operator)) == orders
+    )

@@ -1,0 +1,69 @@
+"""Who may settle a step by hand where people decide: nobody in their place, only operators without them."""
+
+import pytest
+
+from domain import workflow
+from domain.definition import StepDefinition, Work
+from domain.errors import NotAllowed, StepIsForPeople
+from domain.workflow import Workflow
+from tests.domain.plans import Run, map_step, step
+from tests.domain.scenario import When
+
+DECIDED = step("decided", kind="approval", after=["scored"])
+EACH_DECIDED = map_step("decided", each=Work(kind="approval"), after=["scored"])
+RUN_FOR_IT = step("decided", kind="workflow", after=["scored"])
+ASKING = pytest.mark.parametrize("asking", [DECIDED, EACH_DECIDED, RUN_FOR_IT], ids=lambda each: each.kind)
+
+
+def asked(asking: StepDefinition = DECIDED) -> Run:
+    """A deal is scored, and people are to decide on it; what is done besides is nothing to them."""
+    return Run.of(step("scored"), asking, step("besides"), input={"deals": [1, 2]})
+
+
+def skip(run: Run, name: str, **how: bool) -> When[Workflow]:
+    return run.ordered(workflow.skip_step, step_id=name, reason="x", **how)
+
+
+def complete(run: Run, name: str, **how: bool) -> When[Workflow]:
+    return run.ordered(workflow.complete_by_hand, step_id=name, result={"outcome": "approved"}, **how)
+
+
+@ASKING
+def test_an_operator_alone_does_without_a_decision_or_settles_what_it_is_asked_for(
+    asking: StepDefinition,
+) -> None:
+    scoring, deciding = asked(asking), asked(asking).completed("scored")
+    skip(scoring, "scored").then_refused(NotAllowed)
+    complete(scoring, "scored").then_refused(NotAllowed)
+    skip(deciding, "decided").then_refused(NotAllowed)
+    assert scoring.so(skip(scoring, "scored", may_do_all=True)).status("scored") == "skipped"
+    assert scoring.so(complete(scoring, "scored", may_do_all=True)).status("scored") == "completed"
+    assert deciding.so(skip(deciding, "decided", may_do_all=True)).status("decided") == "skipped"
+
+
+def test_no_operator_decides_in_the_place_of_people() -> None:
+    run = asked().completed("scored")
+    complete(run, "decided").then_refused(StepIsForPeople)
+    complete(run, "decided", may_do_all=True).then_refused(StepIsForPeople)
+    complete(asked(EACH_DECIDED).completed("scored"), "decided[1]", may_do_all=True).then_refused(
+        StepIsForPeople
+    )
+
+
+def test_an_item_that_people_decide_is_an_operators_to_skip() -> None:
+    run = asked(EACH_DECIDED).completed("scored")
+    skip(run, "decided[1]").then_refused(NotAllowed)
+    assert run.so(skip(run, "decided[1]", may_do_all=True)).status("decided[1]") == "skipped"
+
+
+def test_who_was_asked_to_answer_later_answers() -> None:
+    scored = step("scored", kind="http", parameters={"accepted": True})
+    run = Run.of(scored, DECIDED)
+    assert run.so(complete(run, "scored")).status("scored") == "completed"
+    skip(run, "scored").then_refused(NotAllowed)
+
+
+def test_what_is_done_besides_is_anybodys_to_settle() -> None:
+    run = asked()
+    assert run.so(skip(run, "besides")).status("besides") == "skipped"
+    assert run.so(complete(run, "besides")).status("besides") == "completed"
