@@ -18,11 +18,12 @@ from interfaces.console import (
 )
 from interfaces.console.api import Api, Refused
 from interfaces.console.pages import Pages, static_routes
-from interfaces.console.session import CookieSession, GatewaySession, TooLong, bearer, is_from_here
+from interfaces.console.session import CookieSession, GatewaySession, TooLong, bearer
 from interfaces.console.trouble import address_of, trouble
 from interfaces.console.visit import HOME, Handler, Visit, form_of, frame_of
 from interfaces.rest.errors import ApiError
 from interfaces.rest.identity import Authenticator, Caller, Operators
+from interfaces.rest.origin import is_from_here
 
 _PARTS = (
     inbox_pages.ROUTES,

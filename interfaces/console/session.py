@@ -6,7 +6,6 @@ it was made for, and never longer than its token, which the API's own check veri
 
 import base64
 import ipaddress
-from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -90,17 +89,6 @@ def bearer(tenant: str, token: str) -> Headers:
         UnicodeError: it cannot be one.
     """
     return Headers({"x-tenant-id": tenant, "authorization": f"Bearer {token}"})
-
-
-def is_from_here(request: Request) -> bool:
-    """Whether a form was sent by a page of ours; a browser says so, whatever another page would like."""
-    if site := request.headers.get("sec-fetch-site"):
-        return site == "same-origin"
-    try:
-        origin = urlsplit(request.headers.get("origin", ""))
-    except ValueError:
-        return False
-    return origin.netloc == request.headers.get("host")
 
 
 def _is_here(host: str) -> bool:

@@ -12,6 +12,7 @@ from application.commands import PublishDefinition, RetireDefinition
 from application.deciders import Committed
 from application.definitions import Catalogue, not_found
 from domain.definition import WorkflowDefinition
+from domain.definition_rules import NAME
 from domain.published_definition import definition_stream
 from interfaces.definitions.graph import mermaid
 from interfaces.definitions.reader import MOST_BYTES, BadDocument, faults_in, read_definition
@@ -86,7 +87,7 @@ class DefinitionRoutes:
 
     async def get(self, request: Request, caller: Caller) -> Response:
         """A definition, in its newest version or the one that is asked for."""
-        name, version = request.path_params["name"], read_query(request, WhichVersion).version
+        name, version = _name(request), read_query(request, WhichVersion).version
         if name in self._shipped:
             definition = await self._catalogue.shipped.find(caller.tenant, name, version)
             return json_response(shipped_document(definition), headers={"ETag": etag(definition.version)})
@@ -105,7 +106,7 @@ class DefinitionRoutes:
 
     async def retire(self, request: Request, caller: Caller) -> Response:
         """Let a definition, or a version of it, start no more workflows."""
-        name, version = request.path_params["name"], read_query(request, WhichVersion).version
+        name, version = _name(request), read_query(request, WhichVersion).version
         committed = await self._service.dispatch(
             RetireDefinition(
                 meta=caused_by(request, caller),
@@ -124,7 +125,7 @@ class DefinitionRoutes:
 
     async def graph(self, request: Request, caller: Caller) -> Response:
         """A definition's steps as a Mermaid flow chart."""
-        name, version = request.path_params["name"], read_query(request, WhichVersion).version
+        name, version = _name(request), read_query(request, WhichVersion).version
         if name in self._shipped:
             definition = await self._catalogue.shipped.find(caller.tenant, name, version)
         else:
@@ -140,7 +141,7 @@ class DefinitionRoutes:
 
     async def events(self, request: Request, caller: Caller) -> Response:
         """A definition's audit trail; one that comes with the service has none."""
-        name, paging = request.path_params["name"], read_query(request, Paging)
+        name, paging = _name(request), read_query(request, Paging)
         missing = None if name in self._shipped else not_found(name)
         return await self._service.history_of(definition_stream(caller.tenant, name), paging, missing)
 
@@ -164,8 +165,21 @@ class DefinitionRoutes:
         return stored_json(document_of(self._definitions, name, events), status=status, headers=headers)
 
 
+def _name(request: Request) -> str:
+    """The name in the path.
+
+    Raises:
+        DefinitionNotFound: no definition can be called that.
+    """
+    name: str = request.path_params["name"]
+    if not NAME.fullmatch(name):
+        raise not_found(name)
+    return name
+
+
 async def _definition(request: Request) -> WorkflowDefinition:
     """The definition in the body. A thread reads it: nobody waits for another's long document."""
+    read_query(request, NoQuery)
     document = await _document(request)
     try:
         return await anyio.to_thread.run_sync(read_definition, document)

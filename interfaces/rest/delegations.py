@@ -14,7 +14,7 @@ from interfaces.rest.approval_models import DelegateRequest, DelegationFilters
 from interfaces.rest.audit import audit_event
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators, person_of
-from interfaces.rest.models import Paging
+from interfaces.rest.models import NoQuery, Paging
 from interfaces.rest.requests import caused_by, read_body, read_query
 from interfaces.rest.service import Service, before_version, command_headers
 from projections.delegations import Delegations
@@ -78,6 +78,7 @@ class DelegationRoutes:
 
     async def get(self, request: Request, caller: Caller) -> Response:
         """One delegation."""
+        read_query(request, NoQuery)
         delegation_id = request.path_params["id"]
         return await self._service.document(
             self._delegations,
@@ -102,6 +103,7 @@ class DelegationRoutes:
 
     async def end(self, request: Request, caller: Caller) -> Response:
         """Take one back."""
+        read_query(request, NoQuery)
         delegation_id = request.path_params["id"].lower()
         if not is_uuid(delegation_id):
             raise _missing(delegation_id)

@@ -21,7 +21,8 @@ from application.shared_reads import SharedReads
 from application.subscription import Wants
 from domain.event import Event
 from domain.lease import Unrivalled
-from interfaces.rest.errors import ApiError, fault, invalid, overloaded
+from interfaces.rest.errors import ApiError, fault, invalid
+from interfaces.rest.places import WaitingPlaces
 from projections.follower import Follower
 from projections.ports import Checkpoints
 
@@ -68,7 +69,7 @@ class Freshness:
         self._reads = reads
         self._wants = wants
         self._projections = projections
-        self._places = most_waiting
+        self._places = WaitingPlaces(most_waiting)
         self._waiting: set[anyio.CancelScope] = set()
         self._is_stopping = False
 
@@ -87,7 +88,7 @@ class Freshness:
             raise invalid([fault(HEADER, "is not a position that this log has been at")])
         names = self._projections if projections is None else projections
         goal = _Goal(names, partition, number_of(position) or 0)
-        if names and not await self._reached(goal, wait_of(request)):
+        if names and not await self._reached(goal, tenant, wait_of(request)):
             message = "what is read has not followed the log up to X-Min-Position yet; try again"
             raise ApiError(503, "NOT_YET", message, headers={"Retry-After": "1"})
 
@@ -97,17 +98,13 @@ class Freshness:
         for scope in self._waiting:
             scope.cancel()
 
-    async def _reached(self, goal: "_Goal", seconds: float) -> bool:
-        if not self._places:
-            raise overloaded()
-        self._places -= 1
-        try:
-            with anyio.CancelScope() as scope:
-                self._waiting.add(scope)
+    async def _reached(self, goal: "_Goal", tenant: str, seconds: float) -> bool:
+        with self._places.taken(tenant), anyio.CancelScope() as scope:
+            self._waiting.add(scope)
+            try:
                 return await self._all_reach(goal, anyio.current_time() + seconds)
-        finally:
-            self._waiting.discard(scope)
-            self._places += 1
+            finally:
+                self._waiting.discard(scope)
         return False
 
     async def _all_reach(self, goal: "_Goal", until: float) -> bool:

@@ -5,7 +5,7 @@ import time
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
@@ -17,6 +17,9 @@ from interfaces.rest.metrics import Metrics
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 UNMATCHED = "unmatched"
+
+CLIENT_GONE = 499
+"""What is counted where a client hangs up before it has sent its body: nobody is there to be answered."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
@@ -54,6 +57,8 @@ class RequestMiddleware:
         before = bind_contextvars(request_id=request_id, correlation_id=correlation_id)
         try:
             await self._app(scope, receive, send_marked)
+        except ClientDisconnect:
+            status = status or CLIENT_GONE
         except Exception:
             self._log.exception("request_failed", method=scope["method"], path=scope["path"])
             if status:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from domain.faults import shortened
 from domain.job import RunStatus
 from domain.workflow.state import WorkflowStatus
 from interfaces.fields import (
@@ -32,6 +33,9 @@ from interfaces.fields import (
     WaitSeconds,
 )
 
+MOST_FAULTS = 100
+"""So many are told of a request."""
+
 TaskStatus = Literal["offered", "claimed", "completed", "failed", "revoked"]
 
 
@@ -43,12 +47,18 @@ class Fault(TypedDict):
 
 
 def faults(error: ValidationError) -> list[Fault]:
-    """Every fault that was found, without repeating what was sent."""
+    """Every fault that was found, without repeating what was sent. Of many the first are told; of so many
+    that to list them would keep everybody waiting, their number."""
+    count = error.error_count()
+    if count > 10 * MOST_FAULTS:
+        return [Fault(field="body", message=f"has {count} faults, such as unknown members")]
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [
-        Fault(field=".".join(str(part) for part in each["loc"]) or "body", message=each["msg"])
-        for each in found
+    told = [
+        Fault(field=shortened(".".join(map(str, each["loc"]))) or "body", message=each["msg"])
+        for each in found[:MOST_FAULTS]
     ]
+    more = count - len(told)
+    return [*told, Fault(field="body", message=f"has {more} more faults")] if more else told
 
 
 class ApiModel(BaseModel):

@@ -16,7 +16,7 @@ from interfaces.rest.answers import JSON
 from interfaces.rest.errors import ApiError, fault, invalid
 from interfaces.rest.idempotency import command_id, digest_of, idempotency_key
 from interfaces.rest.identity import Caller
-from interfaces.rest.models import Query, faults
+from interfaces.rest.models import NoQuery, Query, faults
 
 M = TypeVar("M", bound=BaseModel)
 Q = TypeVar("Q", bound=Query)
@@ -27,11 +27,12 @@ _ETAG = re.compile(r'"([1-9][0-9]{0,8})"')
 
 
 async def read_body(request: Request, model: type[M], *, optional: bool = False) -> M:
-    """The JSON body as a model; an ``optional`` one may be missing altogether.
+    """The JSON body as a model, beside no query string; an ``optional`` one may be missing altogether.
 
     Raises:
         ApiError: 413, 415 or 400.
     """
+    read_query(request, NoQuery)
     raw = await raw_body(request)
     request.state.body = {}
     if not raw and optional:

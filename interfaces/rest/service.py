@@ -27,10 +27,12 @@ from interfaces.rest.answers import (
 )
 from interfaces.rest.as_of import AsOf, document_as_of
 from interfaces.rest.audit import audit_event
-from interfaces.rest.errors import fault, invalid, overloaded
+from interfaces.rest.errors import ApiError, fault, invalid, overloaded
 from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, Caller
 from interfaces.rest.models import Paging
+from interfaces.rest.origin import may_be_forged
+from interfaces.rest.places import WaitingPlaces
 from projections.ports import Container, Documents, Query
 from projections.projection import Projection, ProjectionGap, document_of
 
@@ -88,13 +90,13 @@ class Service:
         return Route(path, _Answering(self._door, endpoint, fresh), methods=[method])
 
     @contextmanager
-    def outside(self) -> Iterator[None]:
+    def outside(self, tenant: str) -> Iterator[None]:
         """Where a request waits for something to happen: its place among those that are answered is free.
 
         Raises:
-            ApiError: 503, too many wait already.
+            ApiError: 503, too many wait already, or too many of this tenant.
         """
-        with self._door.outside():
+        with self._door.outside(tenant):
             yield
 
     async def head(self, caller: Caller) -> str | None:
@@ -239,20 +241,17 @@ class _Door:
     def __init__(self, authenticate: Authenticator, places: int) -> None:
         self.authenticate = authenticate
         self.places = places
-        self._waiting_places = _WAITING_TO_A_PLACE * places
+        self._waiting = WaitingPlaces(_WAITING_TO_A_PLACE * places)
 
     @contextmanager
-    def outside(self) -> Iterator[None]:
+    def outside(self, tenant: str) -> Iterator[None]:
         """Give the place back meanwhile. Who comes in again is let in first, even if it gets crowded."""
-        if not self._waiting_places:
-            raise overloaded()
-        self._waiting_places -= 1
-        self.places += 1
-        try:
-            yield
-        finally:
-            self.places -= 1
-            self._waiting_places += 1
+        with self._waiting.taken(tenant):
+            self.places += 1
+            try:
+                yield
+            finally:
+                self.places -= 1
 
 
 class _Answering:
@@ -270,6 +269,8 @@ class _Answering:
         request = Request(scope, receive, send)
         caller = self._door.authenticate(request.headers)
         request.state.tenant = caller.tenant
+        if may_be_forged(request):
+            raise ApiError(403, "CROSS_SITE", "a page of another site may not give this command")
         if self._fresh is not None:
             await self._fresh(request, caller.tenant)
         if self._door.places <= 0:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from starlette.requests import Request
@@ -22,6 +23,7 @@ from interfaces.rest.models import (
     CompleteTaskRequest,
     FailTaskRequest,
     HeartbeatTaskRequest,
+    NoQuery,
     Paging,
     ReleaseTaskRequest,
     TaskFilters,
@@ -69,6 +71,7 @@ class TaskRoutes:
 
     async def get(self, request: Request, caller: Caller) -> Response:
         """One task."""
+        read_query(request, NoQuery)
         task_id = request.path_params["taskId"]
         return await self._service.document(
             self._tasks,
@@ -157,7 +160,9 @@ class TaskRoutes:
         with self._claims.ear(wanted) as ear:
             watching = asyncio.create_task(_leave_when_gone(request, ear))
             try:
-                return await self._claims.claim_or_wait(wanted, ear, seconds, self._service.outside)
+                return await self._claims.claim_or_wait(
+                    wanted, ear, seconds, partial(self._service.outside, wanted.meta.tenant)
+                )
             finally:
                 watching.cancel()
 

@@ -1,5 +1,6 @@
 """``/workflow-definitions`` and what starts by them, over the whole service in this process."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 from interfaces.definitions.reader import MOST_BYTES
 from tests.contract.contract import validate_document
 from tests.definitions import document, step
-from tests.harness import OTHER_TENANT, TENANT, Service
+from tests.harness import OTHER_TENANT, TENANT, Service, service, settings_in
 
 pytestmark = pytest.mark.anyio
 
@@ -290,3 +291,18 @@ async def test_a_name_that_none_can_have_is_not_found(behind_gateway: Service, n
     async with behind_gateway.client() as client:
         for answer in (await client.get(f"{PATH}/{name}"), await client.delete(f"{PATH}/{name}")):
             assert answer.status_code == 404, answer.text
+
+
+@pytest.mark.postgres
+@pytest.mark.rabbitmq
+async def test_what_can_be_no_name_is_not_found(
+    postgres_store_url: str, rabbitmq_url: str, tmp_path: Path
+) -> None:
+    settings = settings_in(
+        tmp_path, EVENT_STORE_URL=postgres_store_url, RABBITMQ_URL=rabbitmq_url, BATCH_JOBS_ENABLED="false"
+    )
+    async with service(settings) as running, running.client() as client:
+        for name in ("a%00b", "Deal", "a%0Ab"):
+            for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/graph"), ("GET", "/events")):
+                answer = await client.request(method, f"{PATH}/{name}{path}")
+                assert refused(answer, 404, "DEFINITION_NOT_FOUND") == []

@@ -32,6 +32,34 @@ async def test_all_faults_are_told_at_once(behind_gateway: Service) -> None:
 
 
 @pytest.mark.parametrize(
+    ("unknown", "told"),
+    [
+        (99, 99),
+        (101, 101),
+        (1001, 1),
+    ],
+)
+async def test_of_very_many_faults_the_first_are_told_and_how_many_more_there_are(
+    behind_gateway: Service, unknown: int, told: int
+) -> None:
+    body = DEAL | {f"k{number:06}": 1 for number in range(unknown)}
+    async with behind_gateway.client() as client:
+        answer = await client.post(PATH, json=body)
+    details = answer.json()["error"]["details"]
+    assert (answer.status_code, len(details)) == (400, told)
+    if unknown > 99:
+        assert details[-1]["field"] == "body"
+        assert str(unknown - 100 if told > 1 else unknown) in details[-1]["message"]
+
+
+async def test_the_name_of_what_is_unknown_is_not_told_in_all_its_length(behind_gateway: Service) -> None:
+    async with behind_gateway.client() as client:
+        answer = await client.post(PATH, json=DEAL | {"x" * 100_000: 1})
+    assert answer.status_code == 400
+    assert len(answer.content) < 2_000
+
+
+@pytest.mark.parametrize(
     ("body", "status"),
     [
         (b"", 400),

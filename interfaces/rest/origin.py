@@ -1,0 +1,32 @@
+"""From where a browser says that a request comes; whatever another page would like."""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from interfaces.rest.requests import media_type
+
+_OF_FORMS = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
+"""What a page may send to another site without the browser asking that site first."""
+
+
+def is_from_here(request: Request) -> bool:
+    """Whether it was sent by a page of ours."""
+    if site := request.headers.get("sec-fetch-site"):
+        return site == "same-origin"
+    try:
+        origin = urlsplit(request.headers.get("origin", ""))
+    except ValueError:
+        return False
+    return origin.netloc == request.headers.get("host")
+
+
+def may_be_forged(request: Request) -> bool:
+    """Whether a page of another origin may have made a browser send a command, with the cookies by which a
+    gateway knows its user: a POST that a form could make. A program says nothing of its origin."""
+    if request.method != "POST" or media_type(request) not in _OF_FORMS:
+        return False
+    if request.headers.get("sec-fetch-site") == "none":
+        return False
+    says = "sec-fetch-site" in request.headers or "origin" in request.headers
+    return says and not is_from_here(request)
