@@ -41,12 +41,15 @@ from interfaces.scheduling.marks import Marks
 from interfaces.scheduling.preview import PlannedFiring, previewed
 from projections.job_runs import JobRuns
 from projections.ports import Query
-from projections.projection import document_of
+from projections.projection import ProjectionGap, document_of
 
 PREFIX = "/api/v1/jobs"
 
 MOST_SHOWN = 1000
 """Of what has passed unseen: a job of each minute soon has very many."""
+
+_LOOKED_AT = 100
+"""Of a job's newest events, for a run that has no document yet."""
 
 
 class JobRoutes:
@@ -129,9 +132,13 @@ class JobRoutes:
             )
             return stored_json(body)
         found = await self._service.documents.get(self._runs.container, caller.tenant, run_id.lower())
-        if found is None or msgspec.json.decode(found.body)["job"] != name:
+        try:
+            body = await self._just_opened(name, run_id.lower()) if found is None else found.body
+        except ProjectionGap:
+            raise missing from None
+        if msgspec.json.decode(body)["job"] != name:
             raise missing
-        return stored_json(found.body)
+        return stored_json(body)
 
     async def preview(self, request: Request, caller: Caller) -> Response:
         """The next firings, and what catch-up would do."""
@@ -182,7 +189,10 @@ class JobRoutes:
         return stored_json(
             document_of(self._runs, run_id, opened),
             status=202,
-            headers=command_headers(committed.version, committed.position),
+            headers={
+                **command_headers(committed.version, committed.position),
+                "Location": f"{PREFIX}/{request.path_params['job']}/runs/{run_id}",
+            },
         )
 
     async def pause(self, request: Request, caller: Caller) -> Response:
@@ -196,6 +206,16 @@ class JobRoutes:
         """Let cron fire it again."""
         await read_body(request, NothingToSayRequest, optional=True)
         return await self._ordered(ResumeJob(**self._order(request, caller), by=caller.actor), caller)
+
+    async def _just_opened(self, name: str, run_id: str) -> bytes:
+        """A run that the projection has not written yet: what has opened it is among the newest events.
+
+        Raises:
+            ProjectionGap: there is none.
+        """
+        newest, _ = await self._service.store.history(job_stream(name), before=None, limit=_LOOKED_AT)
+        of_it = [each for each in reversed(newest) if run_id in self._runs.reads(each.event)]
+        return document_of(self._runs, run_id, of_it)
 
     def _order(self, request: Request, caller: Caller) -> dict[str, Any]:
         return {

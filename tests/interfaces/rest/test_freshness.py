@@ -167,6 +167,19 @@ async def test_runs_of_jobs_are_waited_for(behind_gateway: Service) -> None:
         assert [each["id"] for each in runs.json()["runs"]] == [made.json()["id"]]
 
 
+async def test_a_run_can_be_read_where_its_trigger_says_before_it_has_a_document(
+    unprojected: Service,
+) -> None:
+    async with unprojected.client(SYSTEM_TENANT) as client:
+        made = await client.post("/api/v1/jobs/outcome-sync/trigger")
+        read = await client.get(made.headers["Location"])
+        assert (read.status_code, read.json()["id"]) == (200, made.json()["id"])
+        assert (
+            await client.get(made.headers["Location"].replace("outcome-sync", "model-monitoring"))
+        ).status_code == 404
+        assert (await client.get(f"/api/v1/jobs/outcome-sync/runs/{uuid4()}")).status_code == 404
+
+
 async def test_who_waits_takes_no_place_of_those_who_do_not(unprojected: Service) -> None:
     async with unprojected.client() as client, unprojected.client(OTHER_TENANT) as other:
         made = await client.post(APPROVALS, json=DEAL)
