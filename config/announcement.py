@@ -175,7 +175,15 @@ def _announce_console(settings: Settings) -> None:
     elif "api" not in settings.service.roles:
         log.info("console", off="api is not a role of this process")
     else:
-        log.info("console", on="/console")
+        log.info("console", on="/console", sign_in=_sign_in(settings))
+
+
+def _sign_in(settings: Settings) -> str:
+    if settings.effective_auth_mode == "jwt":
+        return "with a token"
+    if settings.console.trusts_visitors:
+        return "visitors say who they are, and are believed: console.trusts_visitors"
+    return "by the gateway's headers alone (console.trusts_visitors is false)"
 
 
 def _announce_auth(container: Container) -> None:

@@ -54,6 +54,16 @@ def _strangers_are_kept_out(settings: Settings) -> Iterator[Fault]:
         )
 
 
+def _visitors_are_believed_on_this_machine_alone(settings: Settings) -> Iterator[Fault]:
+    believed = settings.console.trusts_visitors and settings.effective_auth_mode == "gateway"
+    if believed and not is_loopback(settings.server.host):
+        yield Fault(
+            ("console", "trusts_visitors"),
+            "whoever reaches this address could be anybody: it is for a loopback address such as 127.0.0.1",
+            about=(_HOST,),
+        )
+
+
 def _secret_is_long_enough(settings: Settings) -> Iterator[Fault]:
     size = len(settings.jwt.secret.get_secret_value().encode())
     if 0 < size < SHORTEST_SECRET_BYTES:
@@ -200,6 +210,7 @@ def _job_queues_are_reached_by_one_type_each(settings: Settings) -> Iterator[Fau
 _CHECKS: tuple[Callable[[Settings], Iterator[Fault]], ...] = (
     _jwt_mode_needs_a_secret,
     _strangers_are_kept_out,
+    _visitors_are_believed_on_this_machine_alone,
     _secret_is_long_enough,
     _guarded_metrics_need_a_token,
     _cosmos_has_endpoint_and_key,

@@ -4,7 +4,7 @@ from starlette.types import ASGIApp
 
 from config.sections import Settings
 from interfaces.console.console import Console
-from interfaces.console.session import CookieSession, GatewaySession
+from interfaces.console.session import GatewaySession, NameSession, TokenSession
 from interfaces.rest.identity import Authenticator, Operators
 
 
@@ -14,8 +14,11 @@ def build_console(
     """Pages over the API; none where they are switched off, or the API is another process's."""
     if not settings.console.enabled or "api" not in settings.service.roles:
         return None
-    session: CookieSession | GatewaySession = GatewaySession()
+    return Console(api, authenticate, operators, _session(settings))
+
+
+def _session(settings: Settings) -> TokenSession | NameSession | GatewaySession:
+    seconds = int(settings.console.session_seconds)
     if settings.effective_auth_mode == "jwt":
-        seconds = int(settings.console.session_seconds)
-        session = CookieSession(settings.jwt.secret.get_secret_value(), seconds)
-    return Console(api, authenticate, operators, session)
+        return TokenSession(settings.jwt.secret.get_secret_value(), seconds)
+    return NameSession(seconds) if settings.console.trusts_visitors else GatewaySession()

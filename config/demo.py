@@ -97,7 +97,7 @@ async def _play(container: Container, config: Path | None, url: str, stand_ins: 
 def _invite(url: str) -> None:
     """What to try while the service stays up."""
     click.echo(
-        f"\nThe service stays up: {url}/docs has every route to try.\n"
+        f"\nThe service stays up: {url}/console shows what has happened, {url}/docs has every route to try.\n"
         f"  curl -s {url}/api/v1/workflows -H 'X-Tenant-ID: {TENANT}'\n"
         f"  curl -s {url}/api/v1/hitl/approvals -H 'X-Tenant-ID: {TENANT}'\n"
         f"  curl -s {url}/api/v1/jobs -H 'X-Tenant-ID: {SYSTEM_TENANT}'\n"
@@ -239,6 +239,7 @@ def _for_the_demo(settings: Settings) -> Settings:
         update={
             "storage": settings.storage.model_copy(update={"data_dir": settings.storage.data_dir / "demo"}),
             "auth": settings.auth.model_copy(update={"mode": "gateway"}),
+            "console": settings.console.model_copy(update={"trusts_visitors": True}),
             "server": settings.server.model_copy(update={"host": "127.0.0.1"}),
             "logging": settings.logging.model_copy(update={"level": "warning"}),
         }

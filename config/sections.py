@@ -108,10 +108,11 @@ class Auth(Section):
 
 
 class Console(Section):
-    """Whether there are web pages, and how long a sign-in there lasts."""
+    """Whether there are web pages, how long a sign-in there lasts, and whether it takes a name alone."""
 
     enabled: Flag
     session_seconds: Seconds
+    trusts_visitors: Flag
 
 
 class Jwt(Section):

@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from domain.values import SYSTEM_TENANT
 from interfaces.console import (
     audit_pages,
     delegations_pages,
@@ -18,7 +19,7 @@ from interfaces.console import (
 )
 from interfaces.console.api import Api, Refused
 from interfaces.console.pages import Pages, static_routes
-from interfaces.console.session import CookieSession, GatewaySession, TooLong, bearer
+from interfaces.console.session import GatewaySession, NameSession, NotHere, TokenSession, TooLong
 from interfaces.console.trouble import address_of, trouble
 from interfaces.console.visit import HOME, Handler, Visit, form_of, frame_of
 from interfaces.rest.errors import ApiError
@@ -36,6 +37,10 @@ _PARTS = (
 )
 
 
+_SOME_TENANT = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
+"""That of the README's tour and of the demo."""
+
+
 class Console:
     """Pages for whoever is signed in; ``app`` is the REST API."""
 
@@ -44,7 +49,7 @@ class Console:
         app: ASGIApp,
         authenticate: Authenticator,
         operators: Operators,
-        session: CookieSession | GatewaySession,
+        session: TokenSession | NameSession | GatewaySession,
     ) -> None:
         self._app = app
         self._authenticate = authenticate
@@ -59,7 +64,7 @@ class Console:
             for part in _PARTS
             for method, path, handler in part
         ]
-        if isinstance(self._session, CookieSession):
+        if not isinstance(self._session, GatewaySession):
             routes.append(Route(f"{HOME}/sign-in", self._sign_in, methods=["POST"]))
             routes.append(Route(f"{HOME}/sign-out", self._sign_out, methods=["POST"]))
         return [*static_routes(), Route(f"{HOME}/", _home, methods=["GET"]), *routes]
@@ -104,24 +109,23 @@ class Console:
         return answer
 
     async def _sign_in(self, request: Request) -> Response:
-        assert isinstance(self._session, CookieSession)
+        assert not isinstance(self._session, GatewaySession)
         if not is_from_here(request):
             return self._not_from_here(request)
         to = HOME
         try:
             form = dict(await form_of(request))
             to = _inside(form.get("to", ""))
-            tenant, token = form.get("tenant", "").strip(), form.get("token", "").strip()
-            self._authenticate(bearer(tenant, token))
+            told, headers = self._session.told_by(request, form)
+            self._authenticate(headers)
             response = RedirectResponse(to, status_code=303)
-            self._session.sign_in(request, response, tenant, token)
-        except (ApiError, TooLong, UnicodeError) as error:
-            why = "the token is not valid" if isinstance(error, UnicodeError) else str(error)
-            return self._door(request, 401, why, to=to)
+            self._session.sign_in(request, response, told)
+        except (ApiError, NotHere, TooLong) as error:
+            return self._door(request, 401, str(error), to=to)
         return response
 
     async def _sign_out(self, request: Request) -> Response:
-        assert isinstance(self._session, CookieSession)
+        assert not isinstance(self._session, GatewaySession)
         if not is_from_here(request):
             return self._not_from_here(request)
         response = RedirectResponse(HOME, status_code=303)
@@ -132,12 +136,14 @@ class Console:
         """Where one signs in, to go on ``to`` a page, or to the one that was asked for. Whoever a link of
         another site has sent here may be signed in without the browser saying so; it does once the page loads
         itself again. Whoever has sent a form is told that nothing came of it."""
-        signs_in = self._session.signs_in
+        asks_for = self._session.asks_for
         context = {
-            **frame_of(None, signs_in=signs_in),
+            **frame_of(None, signs_in=asks_for is not None),
+            "asks_for": asks_for,
+            "tenants": (_SOME_TENANT, SYSTEM_TENANT),
             "why": why,
             "onward": to or address_of(request),
-            "loads_again": signs_in and not why and _comes_from_elsewhere(request),
+            "loads_again": asks_for is not None and not why and _comes_from_elsewhere(request),
             "is_undone": not to and request.method == "POST",
         }
         return self._pages.page("sign_in.html", context, status=status)
@@ -146,11 +152,11 @@ class Console:
         return self._told(request, 403, "This form was not sent by a page of the console.")
 
     def _told(self, request: Request, status: int, message: str) -> Response:
-        frame = frame_of(None, signs_in=self._session.signs_in)
+        frame = frame_of(None, signs_in=self._session.asks_for is not None)
         return self._pages.page("error.html", {**frame, **trouble(request, status, message)}, status=status)
 
     def _visit(self, request: Request, api: Api, caller: Caller) -> Visit:
-        is_operator, signs_in = self._operators.has(caller), self._session.signs_in
+        is_operator, signs_in = self._operators.has(caller), self._session.asks_for is not None
         return Visit(request, api, caller, self._pages, is_operator=is_operator, signs_in=signs_in)
 
 

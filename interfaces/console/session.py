@@ -1,12 +1,16 @@
-"""Who looks at the console: a sealed cookie made from a token, or a gateway's headers.
+"""Who looks at the console: what was said at the door, in a sealed cookie, or a gateway's headers.
 
-The cookie holds the token, encrypted: it needs no store, so any instance takes it. It is good for as long as
-it was made for, and never longer than its token, which the API's own check verifies at each request.
+The cookie holds what the API is told, encrypted: it needs no store. Any instance takes one with a token; it
+is good for as long as it was made for, and never longer than its token.
 """
 
 import base64
 import ipaddress
+import secrets
+from collections.abc import Mapping
+from typing import Literal
 
+import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -18,17 +22,27 @@ COOKIE = "orchestrator_console"
 _PATH = "/console"
 _MOST_BYTES = 4096
 """Of a cookie's name and value (RFC 6265, 6.1): a browser lets a longer one drop, and says so to nobody."""
+AsksFor = Literal["token", "name"]
+"""What one signs in with."""
+
 _TRUSTED = (b"x-tenant-id", b"x-user-id", b"x-user-roles")
 
 
+Form = Mapping[str, str]
+
+
+class NotHere(Exception):
+    """Somebody would say who they are, and does not sit at this machine."""
+
+
 class TooLong(Exception):
-    """A token that no browser would keep."""
+    """What somebody has given at the door is more than a browser would keep."""
 
 
 class GatewaySession:
     """The gateway has signed people in; its headers go on to the API as they came."""
 
-    signs_in = False
+    asks_for: AsksFor | None = None
 
     def headers(self, request: Request) -> Headers | None:
         """What the API is told of the caller; also what is said twice, which it refuses."""
@@ -37,12 +51,10 @@ class GatewaySession:
 
 
 class CookieSession:
-    """People sign in with a token of the platform; ``seconds`` is how long a cookie is good."""
-
-    signs_in = True
+    """People say at the door who they are; ``seconds`` is how long a cookie is good."""
 
     def __init__(self, secret: str, seconds: int) -> None:
-        derived = HKDF(SHA256(), 32, salt=None, info=b"workflow-orchestrator console v1")
+        derived = HKDF(SHA256(), 32, salt=None, info=b"workflow-orchestrator console v2")
         self._seal = Fernet(base64.urlsafe_b64encode(derived.derive(secret.encode())))
         self._seconds = seconds
 
@@ -50,29 +62,25 @@ class CookieSession:
         """What the API is told of the caller; nothing where nobody is signed in."""
         try:
             sealed = request.cookies.get(COOKIE, "").encode()
-            tenant, _, token = self._seal.decrypt(sealed, ttl=self._seconds).decode().partition(" ")
+            return _headers(msgspec.json.decode(self._seal.decrypt(sealed, ttl=self._seconds)))
         except InvalidToken:
             return None
-        return bearer(tenant, token)
 
-    def sign_in(self, request: Request, response: Response, tenant: str, token: str) -> None:
-        """Give out the cookie, once the API has taken the token.
+    def sign_in(self, request: Request, response: Response, told: Form) -> None:
+        """Give out the cookie, once the API has taken what it is told.
 
         Raises:
             TooLong: it does not fit in.
         """
-        sealed = self._seal.encrypt(f"{tenant} {token}".encode()).decode()
+        sealed = self._seal.encrypt(msgspec.json.encode(told)).decode()
         if len(COOKIE) + len(sealed) > _MOST_BYTES:
-            raise TooLong(
-                f"a token of {len(token)} characters does not fit into a cookie: sign in with a shorter one, "
-                "such as of fewer roles"
-            )
+            raise TooLong("that does not fit into a cookie: sign in with less, such as with fewer roles")
         response.set_cookie(
             COOKIE,
             sealed,
             max_age=self._seconds,
             path=_PATH,
-            secure=not _is_here(request.url.hostname or ""),
+            secure=not is_here(request),
             httponly=True,
             samesite="strict",
         )
@@ -82,17 +90,52 @@ class CookieSession:
         response.delete_cookie(COOKIE, path=_PATH, httponly=True, samesite="strict")
 
 
-def bearer(tenant: str, token: str) -> Headers:
-    """A token as the API takes it.
+class TokenSession(CookieSession):
+    """With a token of the platform, which the API verifies at each request."""
 
-    Raises:
-        UnicodeError: it cannot be one.
-    """
-    return Headers({"x-tenant-id": tenant, "authorization": f"Bearer {token}"})
+    asks_for: AsksFor | None = "token"
+
+    def told_by(self, request: Request, form: Form) -> tuple[Form, Headers]:
+        """What the API is told after that form; and the same as headers."""
+        told = {"x-tenant-id": form.get("tenant", "").strip()}
+        told["authorization"] = f"Bearer {form.get('token', '').strip()}"
+        return told, _headers(told)
 
 
-def _is_here(host: str) -> bool:
+class NameSession(CookieSession):
+    """Whoever sits at this machine is believed, unless a gateway says who they are: to try things out."""
+
+    asks_for: AsksFor | None = "name"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(secrets.token_hex(), seconds)
+        self._gateway = GatewaySession()
+
+    def headers(self, request: Request) -> Headers | None:
+        """What the API is told of the caller; nothing where nobody is signed in."""
+        return self._gateway.headers(request) or (super().headers(request) if is_here(request) else None)
+
+    def told_by(self, request: Request, form: Form) -> tuple[Form, Headers]:
+        """What the API is told after that form; and the same as headers.
+
+        Raises:
+            NotHere: the browser did not come by an address of this machine.
+        """
+        if not is_here(request):
+            raise NotHere("open it by an address of this machine, such as 127.0.0.1 or localhost")
+        names = {"x-tenant-id": "tenant", "x-user-id": "user", "x-user-roles": "roles"}
+        told = {header: form.get(name, "").strip() for header, name in names.items()}
+        return told, _headers(told)
+
+
+def _headers(told: Form) -> Headers:
+    """As a client sends them: in UTF-8."""
+    return Headers(raw=[(name.encode(), value.encode()) for name, value in told.items()])
+
+
+def is_here(request: Request) -> bool:
     """Whether a browser reaches us on its own machine, where there is no TLS."""
+    host = request.url.hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -87,7 +87,7 @@ class DefinitionRoutes:
 
     async def get(self, request: Request, caller: Caller) -> Response:
         """A definition, in its newest version or the one that is asked for."""
-        name, version = _name(request), read_query(request, WhichVersion).version
+        version, name = read_query(request, WhichVersion).version, _name(request)
         if name in self._shipped:
             definition = await self._catalogue.shipped.find(caller.tenant, name, version)
             return json_response(shipped_document(definition), headers={"ETag": etag(definition.version)})
@@ -106,7 +106,7 @@ class DefinitionRoutes:
 
     async def retire(self, request: Request, caller: Caller) -> Response:
         """Let a definition, or a version of it, start no more workflows."""
-        name, version = _name(request), read_query(request, WhichVersion).version
+        version, name = read_query(request, WhichVersion).version, _name(request)
         committed = await self._service.dispatch(
             RetireDefinition(
                 meta=caused_by(request, caller),
@@ -125,7 +125,7 @@ class DefinitionRoutes:
 
     async def graph(self, request: Request, caller: Caller) -> Response:
         """A definition's steps as a Mermaid flow chart."""
-        name, version = _name(request), read_query(request, WhichVersion).version
+        version, name = read_query(request, WhichVersion).version, _name(request)
         if name in self._shipped:
             definition = await self._catalogue.shipped.find(caller.tenant, name, version)
         else:
@@ -141,7 +141,7 @@ class DefinitionRoutes:
 
     async def events(self, request: Request, caller: Caller) -> Response:
         """A definition's audit trail; one that comes with the service has none."""
-        name, paging = _name(request), read_query(request, Paging)
+        paging, name = read_query(request, Paging), _name(request)
         missing = None if name in self._shipped else not_found(name)
         return await self._service.history_of(definition_stream(caller.tenant, name), paging, missing)
 

@@ -238,6 +238,17 @@ def test_on_any_other_address_the_service_asks_who_checks_the_callers(host: str)
     assert load_settings(environ={"HOST": host, "JWT_SECRET": SECRET}).effective_auth_mode == "jwt"
 
 
+def test_visitors_are_believed_on_a_loopback_address_alone() -> None:
+    believed = {"CONSOLE_TRUSTS_VISITORS": "true"}
+    [line] = refusal({**believed, "HOST": "0.0.0.0", "AUTH_MODE": "gateway"})
+    assert line.startswith("console.trusts_visitors (CONSOLE_TRUSTS_VISITORS) is")
+    assert "whoever reaches this address could be anybody" in line
+    assert load_settings(environ=believed).console.trusts_visitors
+    assert load_settings(environ={**believed, "HOST": "0.0.0.0", "JWT_SECRET": SECRET}), (
+        "tokens are asked for"
+    )
+
+
 def test_a_secret_has_at_least_the_bytes_of_the_hash() -> None:
     [line] = refusal({"JWT_SECRET": "x" * 31})
     assert line == (

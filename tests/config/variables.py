@@ -65,6 +65,7 @@ VARIABLES = {
     ),
     "CONSOLE_ENABLED": ("console.enabled", "false", False),
     "CONSOLE_SESSION_SECONDS": ("console.session_seconds", "600", 600.0),
+    "CONSOLE_TRUSTS_VISITORS": ("console.trusts_visitors", "true", True),
     "METRICS_PATH": ("metrics.path", "/internal/metrics", "/internal/metrics"),
     "METRICS_REQUIRE_AUTH": ("metrics.require_auth", "true", True),
     "METRICS_BEARER_TOKEN": ("metrics.bearer_token", "12345", "12345"),

@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from tests.contract.contract import Operation, operations
-from tests.harness import SYSTEM_TENANT, Service, service, settings_in
+from tests.harness import SYSTEM_TENANT, UNKNOWN_ID, Service, service, settings_in
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +22,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
 
 @pytest.mark.parametrize("operation", OF_THE_API, ids=lambda each: each.id)
 async def test_a_parameter_that_there_is_not_is_told(running: Service, operation: Operation) -> None:
-    places = {name: str(uuid4()) for name in operation.parameters("path")} | {"job": "outcome-sync"}
+    places = dict.fromkeys(operation.parameters("path"), UNKNOWN_ID) | {"job": "outcome-sync"}
     async with running.client(SYSTEM_TENANT) as client:
         path = operation.path.format(**places)
         answer = await client.request(operation.method.upper(), path, params={"dryRun": "true"})
