@@ -68,14 +68,3 @@ class ApprovalTerms(Protocol):
     def of(self, tenant: str) -> Terms:
         """Those of a tenant, as they are now."""
         ...
-
-
-class SameTerms:
-    """The same for every tenant."""
-
-    def __init__(self, terms: Terms | None = None) -> None:
-        self._terms = terms or Terms()
-
-    def of(self, tenant: str) -> Terms:
-        """Those."""
-        return self._terms

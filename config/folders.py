@@ -12,7 +12,8 @@ REBUILD = ".rebuild.lock"
 
 
 def claim(folder: Path, key: str, stack: AsyncExitStack, *, to: str = SERVICE) -> None:
-    """Take a folder for this process alone: two would fight over the SQLite files in it.
+    """Take a folder for this process alone: two would fight over the SQLite files in it. One that is not
+    there is made, for this user's eyes only.
 
     ``to`` says for what: a rebuild goes on beside a service, and not beside another rebuild. The claim ends
     with the process, however it ends.
@@ -21,7 +22,7 @@ def claim(folder: Path, key: str, stack: AsyncExitStack, *, to: str = SERVICE) -
         CannotStart: another process has it, or it cannot be made.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder / to, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise CannotStart(f"{key}: {folder} cannot be used: {error.strerror}") from error

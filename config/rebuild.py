@@ -49,7 +49,6 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
     """
     chosen = chosen_projections(settings, names)
     async with AsyncExitStack() as stack:
-        settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
         claim(settings.storage.data_dir, "storage.data_dir", stack, to=REBUILD)
         stores = await open_beside(settings, [each.container for each in chosen], stack)
         stack.enter_context(without_collections())

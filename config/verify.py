@@ -39,7 +39,6 @@ async def verify(settings: Settings, names: Sequence[str]) -> None:
     """
     chosen = chosen_projections(settings, names)
     async with AsyncExitStack() as stack:
-        settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
         claim(settings.storage.data_dir, "storage.data_dir", stack, to=REBUILD)
         containers = [each.container for each in chosen]
         stores = await open_beside(settings, containers, stack, as_they_are=True)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from application.approval_terms import SameTerms, Terms
+from application.approval_terms import Terms
 from application.approvals import ApprovalHandlers
 from application.commands import Command
 from application.delegations import DelegationHandlers
@@ -36,6 +36,17 @@ class KnownGroups:
         if self.away:
             raise DirectoryUnavailable("it is away")
         return frozenset(name for name, members in self.groups.items() if person in members)
+
+
+class SameTerms:
+    """The same for every tenant."""
+
+    def __init__(self, terms: Terms | None = None) -> None:
+        self._terms = terms or Terms()
+
+    def of(self, tenant: str) -> Terms:
+        """Those."""
+        return self._terms
 
 
 def approval_handlers(

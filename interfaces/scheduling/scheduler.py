@@ -58,10 +58,6 @@ class JobScheduler:
         oldest = min([*ahead, *([failed.nominal_time] if failed else [])], default=now)
         return now - oldest <= _LATE
 
-    def next_fire_times(self, job: str, count: int, after: datetime) -> tuple[datetime, ...]:
-        """The next nominal times of a job, in UTC, whether running or not. An unknown job is a `KeyError`."""
-        return self._schedules[job].upcoming(after, count)
-
     async def start(
         self,
         since: Mapping[str, datetime] = MappingProxyType({}),

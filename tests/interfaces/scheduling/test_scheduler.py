@@ -295,18 +295,6 @@ async def test_a_fire_that_is_no_coroutine_function_is_awaited_all_the_same() ->
         await until(lambda: recorder.fired)
 
 
-def test_next_fire_times_are_known_without_running() -> None:
-    cron = UnixCron("0 1 * * 0", ZoneInfo("UTC"))
-    scheduler = JobScheduler({"weekly": cron}, Recorder())
-    after = datetime(2026, 11, 23, tzinfo=UTC)
-    assert scheduler.next_fire_times("weekly", 2, after) == (
-        datetime(2026, 11, 29, 1, tzinfo=UTC),
-        datetime(2026, 12, 6, 1, tzinfo=UTC),
-    )
-    with pytest.raises(KeyError):
-        scheduler.next_fire_times("unknown", 1, after)
-
-
 def test_a_trigger_asks_for_the_time_after_the_one_before() -> None:
     cron = UnixCron("* * * * *", ZoneInfo("UTC"))
     trigger, now = ScheduleTrigger(cron), datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
