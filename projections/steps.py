@@ -3,11 +3,13 @@
 The step's own fields are written here alone; workflows and executions hold the same ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
+from domain.approval import approval_id_of
 from domain.definition import StepDefinition
 from domain.event import Event, Recorded
+from domain.task import task_id_of
 from domain.values import timestamp
 from domain.workflow import (
     CHILD,
@@ -23,7 +25,7 @@ from domain.workflow import (
     child_id_of,
     step_id_of,
 )
-from domain.workflow.step import COMPENSATION
+from domain.workflow.step import APPROVAL, COMPENSATION, TASK
 from projections.map_items import map_step_of, mapped, with_item
 from projections.ports import Container, Json
 from projections.projection import existing
@@ -130,7 +132,8 @@ def changed_step(step: Json, event: StepEvent) -> Json:
                 "completedAt": timestamp(event.failed_at),
             }
             if event.reason == "rejected":
-                failed.pop("childWorkflowId", None)  # it never began
+                for name in _NEVER_BEGAN:
+                    failed.pop(name, None)
             if event.retry_at is None:
                 return failed
             return failed | {"status": "retrying", "retryAt": timestamp(event.retry_at)}
@@ -158,14 +161,32 @@ def _begun(step: Json, event: StepDispatched | StepMapped) -> Json:
     if isinstance(event, StepMapped):
         begun["items"] = len(event.elements)
         return begun
-    if event.kind == CHILD:
-        begun["childWorkflowId"] = child_id_of(event.step_id, event.attempt)
+    if event.kind in _LEADS_TO:
+        name, id_of = _LEADS_TO[event.kind]
+        begun[name] = id_of(event.step_id, event.attempt)
     if event.input:
         begun["input"] = event.input
     return begun
 
 
-_OF_THE_ATTEMPT_BEFORE = ("result", "error", "completedAt", "deadlineAt", "input", "childWorkflowId")
+_LEADS_TO: Mapping[str, tuple[str, Callable[[str, int], str]]] = {
+    CHILD: ("childWorkflowId", child_id_of),
+    APPROVAL: ("approvalId", approval_id_of),
+    TASK: ("taskId", task_id_of),
+}
+"""What a kind of step makes at each dispatch: how it is called in the step, and its id."""
+
+_NEVER_BEGAN = ("childWorkflowId", "approvalId")
+"""What there is not of a step that was rejected: its input was no good."""
+
+_OF_THE_ATTEMPT_BEFORE = (
+    "result",
+    "error",
+    "completedAt",
+    "deadlineAt",
+    "input",
+    *(name for name, _ in _LEADS_TO.values()),
+)
 
 
 def changed_steps(steps: Sequence[Json], event: StepEvent) -> list[Json]:

@@ -21,10 +21,11 @@ from domain.approval import (
     ApprovalExpired,
     ApprovalRejected,
     ApprovalWithdrawn,
+    approval_id_of,
 )
 from domain.errors import Refusal
 from domain.event import Event, Recorded
-from domain.values import LONGEST_ID, MAX_NUMBER, StepRef, derived_id, in_utc, is_amount, is_id, timestamp
+from domain.values import LONGEST_ID, MAX_NUMBER, StepRef, in_utc, is_amount, is_id, timestamp
 from domain.workflow import StepCancelled, StepDispatched, StepFailed
 from domain.workflow.step import APPROVAL
 
@@ -121,11 +122,6 @@ class ApprovalSteps:
             attempt=step.attempt,
             result={"approvalId": event.approval_id, **_outcome(event)},
         )
-
-
-def approval_id_of(step_id: str, attempt: int) -> str:
-    """The id of the approval that a dispatch of a step asks for."""
-    return derived_id("approval", step_id, str(attempt))
 
 
 def _outcome(event: _Ended) -> Mapping[str, str]:

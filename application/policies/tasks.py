@@ -9,8 +9,8 @@ from domain.errors import Refusal
 from domain.event import Event, Recorded
 from domain.task import TaskCompleted, TaskFailed, task_id_of
 from domain.workflow import StepCancelled, StepCompleted, StepDispatched, StepFailed
+from domain.workflow.step import TASK
 
-KIND = "task"
 DEFAULT_QUEUE = "default"
 
 
@@ -23,7 +23,7 @@ class TaskSteps:
         """Steps of this kind, and what workers say."""
         match event:
             case StepDispatched() | StepCancelled() | StepCompleted() | StepFailed():
-                return event.kind == KIND
+                return event.kind == TASK
         return isinstance(event, TaskCompleted | TaskFailed)
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:

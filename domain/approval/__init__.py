@@ -29,6 +29,7 @@ from domain.approval.events import (
     Notice,
     Number,
     Opening,
+    approval_id_of,
     approval_stream,
 )
 from domain.approval.handling import claim, comment, reassign, release, withdraw
@@ -77,6 +78,7 @@ __all__ = [
     "Stage",
     "Status",
     "Unknown",
+    "approval_id_of",
     "approval_stream",
     "approve",
     "chosen",

@@ -12,7 +12,7 @@ import msgspec
 
 from domain.approval.policy import Approver, Policy
 from domain.event import Event, stored_as
-from domain.values import StepRef, StreamName
+from domain.values import StepRef, StreamName, derived_id
 
 Number = int | float
 
@@ -22,6 +22,11 @@ UNCOUNTED = -1
 def approval_stream(tenant: str, approval_id: str) -> str:
     """The name of an approval's stream."""
     return str(StreamName(tenant, "approval", approval_id))
+
+
+def approval_id_of(step_id: str, attempt: int) -> str:
+    """The id of the approval that a dispatch of a step asks for."""
+    return derived_id("approval", step_id, str(attempt))
 
 
 class Escalating(msgspec.Struct, frozen=True, kw_only=True):

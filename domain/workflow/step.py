@@ -21,6 +21,9 @@ CHILD = "workflow"
 APPROVAL = "approval"
 """The kind of a step that people decide."""
 
+TASK = "task"
+"""The kind of a step that is handed out to workers."""
+
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
     """How far a ``map`` step is with its elements. Those below ``next`` have been begun in this execution,

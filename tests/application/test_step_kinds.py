@@ -14,10 +14,9 @@ from application.commands import (
     RetryWorkflow,
     StartWorkflow,
 )
-from application.policies.approval_steps import approval_id_of
 from application.policies.child_workflows import MOST_DEPTH
 from domain import approval
-from domain.approval import Approval, Ballot, approval_stream
+from domain.approval import Approval, Ballot, approval_id_of, approval_stream
 from domain.definition import Retry, Work, WorkflowDefinition
 from domain.errors import ApprovalNotPending, DefinitionNotFound
 from domain.workflow import child_id_of

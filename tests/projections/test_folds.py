@@ -17,7 +17,7 @@ from projections.projection import Projection, ProjectionGap, document_of
 from projections.steps import Steps
 from projections.workflows import Workflows
 from tests.builders import CORRELATION, NOW, TENANT, USER, after, metadata, recorded
-from tests.domain.plans import Run, step
+from tests.domain.plans import ONCE_MORE, Run, step
 from tests.projections.stories import PROJECTIONS, approval_story, job_story, workflow_story
 from tests.samples import SAMPLES
 from tests.samples_approvals import STEP
@@ -182,6 +182,22 @@ def test_a_step_names_the_workflow_that_it_runs_and_that_names_its_parent() -> N
         assert workflow(list(events))["steps"][0].get("childWorkflowId") == shown
     parent = document(Workflows(), "w-1", [SAMPLES["workflow.started"]])["parent"]
     assert parent == {"workflowId": STEP.workflow_id, "stepId": STEP.step_id}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "is_there_when_rejected"), [("approval", "approvalId", False), ("task", "taskId", True)]
+)
+def test_a_step_names_the_approval_or_the_task_that_it_waits_for(
+    kind: str, name: str, is_there_when_rejected: bool
+) -> None:
+    run = Run.of(step("run", kind=kind, retry=ONCE_MORE), step("rest"))
+    for attempt, turn in enumerate((run, run.failed("run").so(run.failed("run").tried_again("run"))), 1):
+        events = list(recorded(workflow_stream(TENANT, "w-1"), turn.events))
+        wanted = derived_id(kind, step_id("run"), str(attempt))
+        assert [each.get(name) for each in workflow(events)["steps"]] == [wanted, None]
+        assert document(Steps(), step_id("run"), events)[name] == wanted
+    rejected = recorded(workflow_stream(TENANT, "w-1"), run.failed("run", reason="rejected").events)
+    assert (name in workflow(list(rejected))["steps"][0]) == is_there_when_rejected
 
 
 def test_each_execution_keeps_how_it_ended_and_the_steps_as_they_stood() -> None:
