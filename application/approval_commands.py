@@ -102,7 +102,9 @@ class CommentOnApproval(ApprovalCommand, frozen=True, kw_only=True):
 
 
 class ExpireApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """Its due date has come."""
+    """Its time is up, as it is since ``due_at``."""
+
+    due_at: datetime
 
 
 class RemindOfApproval(ApprovalCommand, frozen=True, kw_only=True):

@@ -163,7 +163,10 @@ class ApprovalHandlers:
 
     async def expire_approval(self, command: ExpireApproval) -> Committed:
         """Nobody has decided in time."""
-        return await self._do(command, lambda state, around: approval.expire(state, now=around.now))
+        # A clock that was set back since does not save what was due: hence the later of the two
+        return await self._do(
+            command, lambda state, around: approval.expire(state, now=max(around.now, command.due_at))
+        )
 
     async def remind_of_approval(self, command: RemindOfApproval) -> Committed:
         """Remind those who are asked."""

@@ -152,7 +152,7 @@ def _describe(recorded: Recorded) -> tuple[str, dict[str, Any]] | None:
                 **_opportunity(event.opportunity_id),
                 "timestamp": timestamp(event.started_at),
             }
-        case StepDispatched(kind="event"):
+        case StepDispatched(kind="event", void=False):
             return event.parameters["request"], {
                 **event.input,
                 "workflowId": event.workflow_id,

@@ -20,9 +20,11 @@ class FireJob(JobCommand, frozen=True, kw_only=True):
 
 
 class MissFirings(JobCommand, frozen=True, kw_only=True):
-    """Keep that these nominal times passed unseen and are not made up for, the oldest first."""
+    """Keep that these nominal times passed unseen and are not made up for, the oldest first; ``as_one``, or
+    each for itself."""
 
     nominal_at: Sequence[datetime]
+    as_one: bool = False
 
 
 class TriggerJob(JobCommand, frozen=True, kw_only=True):

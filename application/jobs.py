@@ -91,8 +91,12 @@ class JobHandlers:
 
     async def miss_firings(self, command: MissFirings) -> Committed:
         """Keep what was missed."""
+        singly = 0 if command.as_one else len(command.nominal_at)
         return await self._do(
-            command, lambda state, _, now: job.miss(state, command.job, command.nominal_at, now=now)
+            command,
+            lambda state, _, now: job.miss(
+                state, command.job, command.nominal_at, now=now, most_told_singly=singly
+            ),
         )
 
     async def trigger_job(self, command: TriggerJob) -> Committed:

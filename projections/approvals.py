@@ -127,12 +127,14 @@ def _changes(approval: Json, event: ApprovalEvent) -> Json:
                 "stages": agreed_stage(approval["stages"], event),
                 "assignees": list(event.waits_for),
                 "settled": _more(approval["settled"], event.by, event.on_behalf_of),
+                **_released(approval, event.by, event.on_behalf_of),
             }
         case ApprovalObjected():
             return {
                 "stages": voted(approval["stages"], event),
                 "assignees": list(event.waits_for),
                 "settled": _more(approval["settled"], event.by, event.on_behalf_of),
+                **_released(approval, event.by, event.on_behalf_of),
             }
         case ApprovalStageOpened():
             return {
@@ -159,6 +161,7 @@ def _changes(approval: Json, event: ApprovalEvent) -> Json:
                 "assignees": list(event.waits_for),
                 "settled": _more(_but_for(approval, event.to), event.instead_of),
                 "undecidable": None,
+                **_released(approval, event.instead_of),
             }
         case ApprovalEscalated():
             return {
@@ -183,6 +186,11 @@ def _changes(approval: Json, event: ApprovalEvent) -> Json:
 
 
 _UNCLAIMED = {"claimedBy": None, "claimedAt": None}
+
+
+def _released(approval: Json, *people: str | None) -> Json:
+    """Who has done their part, or handed it on, sees to it no longer."""
+    return _UNCLAIMED if approval.get("claimedBy") in {*people} - {None} else {}
 
 
 def _ended(

@@ -32,8 +32,8 @@ STATES = {
     "x": "cancelled",
 }
 
-_KEPT = "crt"
-"""What is done, or under way, is kept when the step is begun anew with the same elements."""
+_KEPT = "crst"
+"""What is done, left out, or under way, is kept when the step is begun anew with the same elements."""
 
 _RUNS = re.compile(r"([0-9]+)([a-z])")
 _SAME = re.compile(r"(.)\1*")

@@ -119,6 +119,7 @@ def changed_step(step: Json, event: StepEvent) -> Json:
         case StepDispatched() | StepMapped():
             return _begun(step, event)
         case StepCompleted():
+            step.pop("error", None)
             return step | {
                 "status": "completed",
                 "result": event.result,
@@ -161,7 +162,7 @@ def _begun(step: Json, event: StepDispatched | StepMapped) -> Json:
     if isinstance(event, StepMapped):
         begun["items"] = len(event.elements)
         return begun
-    if event.kind in _LEADS_TO:
+    if event.kind in _LEADS_TO and not event.void:
         name, id_of = _LEADS_TO[event.kind]
         begun[name] = id_of(event.step_id, event.attempt)
     if event.input:

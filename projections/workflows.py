@@ -100,13 +100,15 @@ def _asked_for(event: WorkflowQueued | WorkflowStarted, tenant: str) -> Json:
 def _changed(workflow: Json, event: Event) -> Json:
     if isinstance(event, StepEvent):
         return workflow | {"steps": changed_steps(workflow["steps"], event)}
+    if isinstance(event, WorkflowFailed):
+        return _without_reason(workflow) | ending(event)
     if isinstance(event, Ending | CompensationBegan):
         return workflow | ending(event)
     match event:
         case WorkflowPaused():
             return workflow | {"status": "paused", "reason": event.reason}
         case WorkflowResumed():
-            return {name: workflow[name] for name in workflow if name != "reason"} | {"status": "running"}
+            return _without_reason(workflow) | {"status": "running"}
         case WorkflowRetried():
             return _retried(workflow, event)
     return workflow
@@ -124,6 +126,11 @@ def _retried(workflow: Json, event: WorkflowRetried) -> Json:
     if event.deadline_at is not None:
         kept["deadlineAt"] = timestamp(event.deadline_at)
     return kept
+
+
+def _without_reason(workflow: Json) -> Json:
+    """The reason of a pause is over with it."""
+    return {name: workflow[name] for name in workflow if name != "reason"}
 
 
 _OF_THE_EXECUTION_BEFORE = ("results", "error", "failedStep", "reason", "completedAt", "deadlineAt")

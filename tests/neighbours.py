@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import aio_pika
 import msgspec
-from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractIncomingMessage
 
 from domain.values import timestamp
 from tests.harness import TENANT, eventually
@@ -52,6 +52,7 @@ class Neighbour:
     """A connection to the broker beside the service's own."""
 
     names: Names
+    connection: AbstractConnection
     channel: AbstractChannel
     exchange: AbstractExchange
     seen: list[AbstractIncomingMessage] = field(default_factory=list)
@@ -101,9 +102,13 @@ class Neighbour:
         await self.exchange.publish(message, routing_key)
 
     async def queued(self, queue: str) -> int:
-        """How many messages wait in a queue."""
-        declared = await self.channel.declare_queue(queue, passive=True)
-        return declared.declaration_result.message_count or 0
+        """How many messages wait in a queue; none in one that nobody has made yet."""
+        async with self.connection.channel() as channel:
+            try:
+                declared = await channel.declare_queue(queue, passive=True)
+            except aio_pika.exceptions.ChannelNotFoundEntity:
+                return 0
+            return declared.declaration_result.message_count or 0
 
     async def take(self, queue: str, seconds: float = 15.0) -> AbstractIncomingMessage:
         """The next message of a queue, acknowledged."""
@@ -137,7 +142,7 @@ async def neighbour(url: str, names: Names, *, clean: bool = True) -> AsyncItera
 
         consumer = await spy.consume(note)
         try:
-            yield Neighbour(names, channel, exchange, seen)
+            yield Neighbour(names, connection, channel, exchange, seen)
         finally:
             with contextlib.suppress(aio_pika.exceptions.AMQPError):
                 if clean:

@@ -42,7 +42,9 @@ class ApprovalSteps:
     def wants(self, event: Event) -> bool:
         """Steps of this kind, and decisions that a step waits for."""
         match event:
-            case StepDispatched() | StepCancelled() | StepFailed():
+            case StepDispatched():
+                return event.kind == APPROVAL and not event.void
+            case StepCancelled() | StepFailed():
                 return event.kind == APPROVAL
             case ApprovalApproved() | ApprovalRejected() | ApprovalExpired() | ApprovalWithdrawn():
                 return event.step is not None
@@ -57,6 +59,8 @@ class ApprovalSteps:
                 return [self._ask_no_longer(recorded, event, "its step was cancelled")]
             case StepFailed(reason="timed_out"):
                 return [self._ask_no_longer(recorded, event, "it was not decided in time")]
+            case ApprovalWithdrawn() if recorded.meta.actor == self._own_name:
+                return []  # nobody's decision: the step has ended, and so it is asked no longer
             case ApprovalApproved() | ApprovalRejected() | ApprovalExpired() | ApprovalWithdrawn():
                 return [] if event.step is None else [self._pass_on(recorded, event, event.step)]
         return []
@@ -65,6 +69,10 @@ class ApprovalSteps:
         """A step whose approval cannot be asked for has failed; all else is no reason to stop."""
         event = recorded.event
         return [self._fail(recorded, event, refusal.message)] if isinstance(event, StepDispatched) else []
+
+    @property
+    def _own_name(self) -> str:
+        return f"system:{self.name}"
 
     def _ask(self, recorded: Recorded, event: StepDispatched) -> Command:
         input = event.input
@@ -100,7 +108,7 @@ class ApprovalSteps:
             meta=because_of(recorded, self.name),
             approval_id=approval_id_of(event.step_id, event.attempt),
             reason=reason,
-            by=f"system:{self.name}",
+            by=self._own_name,
             may_do_all=True,
         )
 

@@ -108,7 +108,7 @@ def _timer(kind: str, due_at: datetime, approval_id: str, recorded: Recorded, **
 
 
 def _expired(timer: Timer) -> Command:
-    return ExpireApproval(meta=timer.meta, approval_id=str(timer.payload["approval_id"]))
+    return ExpireApproval(meta=timer.meta, approval_id=str(timer.payload["approval_id"]), due_at=timer.due_at)
 
 
 def _reminded(timer: Timer) -> Command:

@@ -40,7 +40,9 @@ class ChildWorkflows:
     def wants(self, event: Event) -> bool:
         """Steps of this kind, and ends of workflows that a step waits for."""
         match event:
-            case StepDispatched() | StepCancelled() | StepFailed():
+            case StepDispatched():
+                return event.kind == CHILD and not event.void
+            case StepCancelled() | StepFailed():
                 return event.kind == CHILD
             case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
                 return event.parent is not None

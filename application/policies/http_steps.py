@@ -30,7 +30,9 @@ class HttpSteps:
 
     def wants(self, event: Event) -> bool:
         """Whether a call is begotten, or struck out, by such an event."""
-        return isinstance(event, StepDispatched | StepCancelled) and event.kind == HTTP
+        if isinstance(event, StepDispatched):
+            return event.kind == HTTP and not event.void
+        return isinstance(event, StepCancelled) and event.kind == HTTP
 
     async def start_over(self) -> None:
         """A call that was noted for another log is not made: no step of this one waits for it."""

@@ -22,7 +22,9 @@ class TaskSteps:
     def wants(self, event: Event) -> bool:
         """Steps of this kind, and what workers say."""
         match event:
-            case StepDispatched() | StepCancelled() | StepCompleted() | StepFailed():
+            case StepDispatched():
+                return event.kind == TASK and not event.void
+            case StepCancelled() | StepCompleted() | StepFailed():
                 return event.kind == TASK
         return isinstance(event, TaskCompleted | TaskFailed)
 

@@ -32,7 +32,9 @@ class WaitSteps:
 
     def wants(self, event: Event) -> bool:
         """Steps of this kind."""
-        return isinstance(event, StepDispatched | StepCancelled) and event.kind == KIND
+        if isinstance(event, StepDispatched):
+            return event.kind == KIND and not event.void
+        return isinstance(event, StepCancelled) and event.kind == KIND
 
     async def start_over(self) -> None:
         """A timer of another log is refused by its workflow when it is due."""

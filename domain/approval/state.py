@@ -168,7 +168,11 @@ def _changes(state: Approval, event: ApprovalEvent) -> _Changes:
                 "decided_at": event.decided_at,
             }
         case ApprovalAgreed() | ApprovalObjected():
-            return {"votes": (*state.votes, event), "waits_for": event.waits_for}
+            return {
+                "votes": (*state.votes, event),
+                "waits_for": event.waits_for,
+                **_released(state, event.by, event.on_behalf_of),
+            }
         case ApprovalStageOpened():
             return _opened(event.opening, earlier=(*state.earlier, *state.votes))
         case ApprovalRevised():
@@ -249,4 +253,10 @@ def _reassigned(state: Approval, event: ApprovalReassigned) -> _Changes:
         "substitutes": (*state.substitutes, substitute),
         "waits_for": event.waits_for,
         "undecidable": False,
+        **_released(state, event.instead_of),
     }
+
+
+def _released(state: Approval, *people: str | None) -> _Changes:
+    """Who has done their part, or handed it on, sees to it no longer."""
+    return {"claim": None} if state.claim is not None and state.claim.by in people else {}

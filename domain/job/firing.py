@@ -52,11 +52,20 @@ def fire(
     return (planned,) if due_at > now and job.pause is None else (_let_go(job, definition, planned, now),)
 
 
-def miss(state: BatchJob | None, job: str, missed: Sequence[datetime], *, now: datetime) -> tuple[Event, ...]:
-    """Keep that firings were not made up for, the oldest first in ``missed``; very many are told as one."""
+def miss(
+    state: BatchJob | None,
+    job: str,
+    missed: Sequence[datetime],
+    *,
+    now: datetime,
+    most_told_singly: int = MOST_TOLD_ONE_BY_ONE,
+) -> tuple[Event, ...]:
+    """Keep that firings were not made up for, the oldest first in ``missed``: the newest
+    ``most_told_singly`` each for itself, those before as one."""
     known = state or BatchJob()
     new = [each for each in missed if not known.is_known(run_id(job, each), each)]
-    many, few = new[:-MOST_TOLD_ONE_BY_ONE], new[-MOST_TOLD_ONE_BY_ONE:]
+    so_many = max(0, len(new) - most_told_singly)
+    many, few = new[:so_many], new[so_many:]
     one_by_one = tuple(
         JobRunMissed(
             job=job,

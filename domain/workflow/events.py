@@ -78,11 +78,16 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     breadth: int = 1
 
 
-@stored_as("workflow.step_dispatched", version=3, upcasters={1: _dispatched_2, 2: lambda stored: stored})
+@stored_as(
+    "workflow.step_dispatched",
+    version=4,
+    upcasters={1: _dispatched_2, 2: lambda stored: stored, 3: lambda stored: stored},
+)
 class StepDispatched(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A step is to be carried out as its ``kind`` says; without an answer it fails at ``deadline_at``.
 
-    ``reason`` is why somebody has it tried again.
+    ``reason`` is why somebody has it tried again. Of a ``void`` one there is nothing to carry out: its input
+    could not be made, and it fails at once.
     """
 
     workflow_id: str
@@ -100,6 +105,7 @@ class StepDispatched(Event, frozen=True, kw_only=True, omit_defaults=True):
     depth: int = 0
     breadth: int = 1
     reason: str | None = None
+    void: bool = False
 
 
 @stored_as("workflow.step_mapped", version=2, upcasters={1: lambda stored: stored})

@@ -27,6 +27,9 @@ def begin(turn: "Turn", step: Step, definition: StepDefinition, reason: str | No
         error = _fault_of_elements(elements)
     except BadExpression as bad:
         elements, error = [], str(bad)
+    if step.items is not None and (error or step.items.elements != tuple(elements)):
+        turn.cancel_open_steps(items_of=step.step_type)
+        step = turn.state.steps[step.step_type]
     turn.happened(
         StepMapped(
             workflow_id=turn.state.workflow_id,
@@ -43,7 +46,16 @@ def begin(turn: "Turn", step: Step, definition: StepDefinition, reason: str | No
     if error:
         turn.fail(turn.state.steps[step.step_type], error, "rejected")
     else:
+        _try_again_what_is_due(turn, step.step_type, len(elements))
         go_on(turn, step.step_type)
+
+
+def _try_again_what_is_due(turn: "Turn", step_type: str, count: int) -> None:
+    """Nothing went out at the end of pauses that were over while the ``map`` step did not run."""
+    for index in range(count):
+        item = turn.state.steps.get(item_type(step_type, index))
+        if item is not None and item.status == "retrying" and item.retry_at and item.retry_at <= turn.now:
+            turn.dispatch(item)
 
 
 def go_on(turn: "Turn", step_type: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain.definition import depending_on
+from domain.definition import StepDefinition, depending_on
 from domain.errors import (
     NothingFailed,
     StepNotFound,
@@ -62,7 +62,7 @@ def retry(
     deadline = state.deadline_seconds
     turn = Turn(state, now)
     for step_type in again:
-        if from_step is not None or state.steps[step_type].status in ("running", "retrying"):
+        if from_step is not None or state.steps[step_type].status == "retrying":
             _let_go(turn, state.steps[step_type])
     turn.happened(
         WorkflowRetried(
@@ -216,14 +216,24 @@ def retry_step(
 def _failed_steps(state: Workflow) -> tuple[str, ...]:
     """Those of the plan that did not end well, and what was skipped because of how they ended."""
     failed = [
-        each.step_type for each, step in state.planned() if step.status in ("failed", "cancelled", "retrying")
+        each.step_type
+        for each, step in state.planned()
+        if step.status in ("failed", "cancelled", "retrying") or _fails_when_it_goes_on(each, step)
     ]
     later = depending_on(state.plan, failed)
     return tuple(
         each.step_type
         for each, step in state.planned()
-        if each.step_type in failed or (each.step_type in later and step.status == "skipped")
+        if each.step_type in failed
+        or (each.step_type in later and step.status == "skipped" and not step.is_left_out)
     )
+
+
+def _fails_when_it_goes_on(definition: StepDefinition, step: Step) -> bool:
+    """Whether more items of a ``map`` step have failed, since the workflow has, than may."""
+    if definition.map is None or step.items is None or step.status != "running":
+        return False
+    return step.items.failed > definition.map.tolerate
 
 
 def _from(state: Workflow, step: str) -> tuple[str, ...]:
@@ -255,7 +265,11 @@ def _require_open(state: Workflow, step: Step) -> None:
 def _require_wanted(state: Workflow, step: Step) -> None:
     """An item's result is its ``map`` step's, which may have come to its end without it."""
     whole = None if step.item_of is None else state.steps[step.item_of]
-    if whole is not None and whole.status not in ("running", "retrying"):
+    if whole is None:
+        return
+    if whole.items is None or step.item is None or step.item >= len(whole.items.elements):
+        raise StepNotOpen(f"{whole.step_type} has no such element any more", {"status": step.status})
+    if whole.status not in ("running", "retrying"):
         raise StepNotOpen(
             f"the step {whole.step_type}, whose item this is, is {whole.status}", {"status": whole.status}
         )

@@ -143,7 +143,8 @@ def evolve(state: Workflow | None, event: Event) -> Workflow:
         case StepFailed():
             return _failed(state, event)
         case StepSkipped():
-            return _with(state, event.step_type, status="skipped", deadline_at=None, retry_at=None)
+            ended: dict[str, Any] = {"status": "skipped", "deadline_at": None, "retry_at": None}
+            return _with(state, event.step_type, **ended, is_left_out=event.by_operator)
         case StepCancelled():
             return _with(state, event.step_type, status="cancelled", deadline_at=None, retry_at=None)
         case WorkflowCompleted():
@@ -221,6 +222,8 @@ def _dispatched(state: Workflow, event: StepDispatched) -> Workflow:
         retry_at=None,
         result=None,
         result_bytes=0,
+        error=None,
+        is_left_out=False,
     )
     after = _put(state, running)
     types, expected = state.types, state.expected
@@ -252,6 +255,9 @@ def _born(state: Workflow, event: StepDispatched) -> Step:
     return Step(step_id=event.step_id, step_type=event.step_type, work=definition.compensation)
 
 
+_KEPT_ITEMS = ("completed", "skipped", "running", "retrying")
+
+
 def _mapped(state: Workflow, event: StepMapped) -> Workflow:
     """The same elements as before: what their items have completed is kept, and who is at one goes on."""
     before = state.steps[event.step_type].items
@@ -259,7 +265,7 @@ def _mapped(state: Workflow, event: StepMapped) -> Workflow:
         same = before.elements == event.elements
         for item in range(len(before.elements)):
             known = state.steps.get(item_type(event.step_type, item))
-            if known is not None and not (same and known.status in ("completed", "running", "retrying")):
+            if known is not None and not (same and known.status in _KEPT_ITEMS):
                 state = _put(state, _anew(known))
     items = state.steps[event.step_type].items
     if items is None or items.elements != event.elements:
@@ -272,6 +278,7 @@ def _mapped(state: Workflow, event: StepMapped) -> Workflow:
         tries=_tries(state.steps[event.step_type]),
         deadline_at=event.deadline_at,
         retry_at=None,
+        error=None,
         items=msgspec.structs.replace(items, next=0),
     )
 
@@ -291,6 +298,7 @@ def _completed(state: Workflow, event: StepCompleted) -> Workflow:
         result_bytes=size_of(event.result) if is_item else 0,
         deadline_at=None,
         retry_at=None,
+        error=None,
     )
     if state.definition(event.step_type) is None:
         return after
@@ -339,6 +347,7 @@ def _anew(step: Step) -> Step:
         result=None,
         result_bytes=0,
         error=None,
+        is_left_out=False,
     )
 
 

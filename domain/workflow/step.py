@@ -41,7 +41,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules need to know of a step.
 
     ``attempt`` counts all its dispatches, ``tries`` those since it was last begun anew; ``result_bytes`` is
-    the size of an item's result.
+    the size of an item's result. One that ``is_left_out`` was skipped by an operator.
     """
 
     step_id: str
@@ -55,6 +55,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     result: Any = None
     result_bytes: int = 0
     error: str | None = None
+    is_left_out: bool = False
     items: Items | None = None
     item: int | None = None
     item_of: str | None = None

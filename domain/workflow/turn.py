@@ -162,7 +162,7 @@ class Turn:
         except BadExpression as bad:
             input, size, error = {}, 0, str(bad)
         self.dispatched_bytes += size
-        self._dispatch(step, {} if error else input, reason)
+        self._dispatch(step, {} if error else input, reason, void=error is not None)
         if error:
             self.fail(self.state.steps[step.step_type], error, "rejected")
 
@@ -233,7 +233,7 @@ class Turn:
         except BadExpression as error:
             self.fail(step, str(error), "rejected")
 
-    def _dispatch(self, step: Step, input: dict[str, Any], reason: str | None) -> None:
+    def _dispatch(self, step: Step, input: dict[str, Any], reason: str | None, *, void: bool) -> None:
         self.happened(
             StepDispatched(
                 workflow_id=self.state.workflow_id,
@@ -246,11 +246,12 @@ class Turn:
                 input=input,
                 attempt=step.attempt + 1,
                 dispatched_at=self.now,
-                deadline_at=self.deadline(step.work),
+                deadline_at=None if void else self.deadline(step.work),
                 item=step.item,
                 depth=self.state.depth,
                 breadth=self.state.children_breadth if step.work.kind == CHILD else 1,
                 reason=reason,
+                void=void,
             )
         )
 

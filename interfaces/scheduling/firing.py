@@ -7,9 +7,13 @@ from application.dispatcher import Dispatcher
 from application.job_commands import FireJob, MissFirings
 from domain.event import Metadata
 from domain.job import run_id
+from domain.job.firing import MOST_TOLD_ONE_BY_ONE
 from domain.values import SYSTEM_TENANT, derived_id, timestamp
 
 ACTOR = "system:scheduler"
+
+_AT_ONCE = 50
+"""Each is an event, and a batch of Cosmos DB takes a hundred operations."""
 
 
 class CronFirings:
@@ -28,13 +32,20 @@ class CronFirings:
         await self._dispatch(FireJob(meta=_meta(firing), job=job, nominal_at=nominal_at))
 
     async def miss(self, job: str, nominal_at: Sequence[datetime]) -> None:
-        """Keep that these times passed unseen, the oldest first.
+        """Keep that these times passed unseen, the oldest first: so many in a command as every store takes.
 
         Raises:
             StoreUnavailable: it is not known to be kept; say it again.
         """
+        older, newer = nominal_at[:-MOST_TOLD_ONE_BY_ONE], nominal_at[-MOST_TOLD_ONE_BY_ONE:]
+        if older:
+            await self._dispatch(self._missing(job, older, as_one=True))
+        for first in range(0, len(newer), _AT_ONCE):
+            await self._dispatch(self._missing(job, newer[first : first + _AT_ONCE], as_one=False))
+
+    def _missing(self, job: str, nominal_at: Sequence[datetime], *, as_one: bool) -> MissFirings:
         passed = derived_id("missed", job, timestamp(nominal_at[0]), timestamp(nominal_at[-1]))
-        await self._dispatch(MissFirings(meta=_meta(passed), job=job, nominal_at=nominal_at))
+        return MissFirings(meta=_meta(passed), job=job, nominal_at=nominal_at, as_one=as_one)
 
 
 def _meta(id: str) -> Metadata:

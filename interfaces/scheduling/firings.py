@@ -43,6 +43,9 @@ class Firings:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._stopping = asyncio.Event()
         self._failures: dict[str, FiringFailure] = {}
+        self._given_up: set[str] = set()
+        """Jobs of which a firing was given up at the stop. A later one that is stored would say that those
+        before it are: it is given up too, and the next who watches the clock makes up for both."""
         self._log = structlog.get_logger(__name__)
 
     def __len__(self) -> int:
@@ -85,7 +88,14 @@ class Firings:
         )
         try:
             async with self._turns[job]:
-                await retrying(self._attempt, job, nominal_time)
+                if job in self._given_up:
+                    log.error("firing_given_up", reason="one before it was")
+                    return
+                try:
+                    await retrying(self._attempt, job, nominal_time)
+                except BaseException:
+                    self._given_up.add(job)
+                    raise
         except asyncio.CancelledError:
             log.error("firing_given_up", reason="it did not end in time")
             raise

@@ -96,7 +96,7 @@ async def test_a_stop_ends_every_wait_at_once(service: ServiceProcess) -> None:
             answered_at.append(time.monotonic())
 
         async with anyio.create_task_group() as tasks:
-            for _ in range(12):
+            for _ in range(2 * PLACES):
                 tasks.start_soon(wait)
                 await anyio.sleep(0.02)
             await anyio.sleep(0.3)
@@ -105,7 +105,9 @@ async def test_a_stop_ends_every_wait_at_once(service: ServiceProcess) -> None:
             code = await anyio.to_thread.run_sync(service.terminate)
         assert code == 0
         assert max(answered_at) - began < 1.5
-    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"tasks": []})] * 12
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"tasks": []})] * (
+        2 * PLACES
+    )
 
 
 async def test_nobody_who_has_hung_up_is_given_a_task(service: ServiceProcess) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from config.cosmos import COORDINATION
 from config.cosmos_beside import SHARES
 from config.settings import Settings
 from config.start import CannotStart
+from domain.job import JobRunMissed, JobRunsMissed, job_stream
 from infrastructure.clock import SystemClock
 from infrastructure.cosmos.items import Items
 from infrastructure.cosmos.leases import CosmosLeases
 from infrastructure.cosmos.positions import position_item
+from interfaces.scheduling.firing import CronFirings
 from tests.application.logs import UNVERIFIED
 from tests.archives import CHILD, PARENT, a_past
 from tests.cosmos import Account
@@ -281,3 +284,17 @@ async def test_positions_that_lie_as_before_there_were_shares_are_refused(
         with pytest.raises(CannotStart, match="copy-log"):
             async with service(settings):
                 pass
+
+
+async def test_very_many_missed_firings_are_kept_whatever_a_batch_takes(running: Service) -> None:
+    """A batch of Cosmos DB takes a hundred operations: cron stood still on every instance."""
+    newest = SystemClock().now().replace(microsecond=0)
+    times = [newest - timedelta(minutes=each) for each in range(1_200, 0, -1)]
+    firings = CronFirings(running.container.dispatch)
+    for _ in range(2):
+        await firings.miss("outcome-sync", times)
+    events = await running.container.stores.event_store.load(job_stream("outcome-sync"))
+    told = [each.event for each in events if isinstance(each.event, JobRunsMissed)]
+    missed = [each.event for each in events if isinstance(each.event, JobRunMissed)]
+    assert [each.number for each in told] == [200]
+    assert [each.nominal_at for each in missed] == times[200:]

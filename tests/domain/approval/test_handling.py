@@ -34,8 +34,9 @@ from tests.domain.approval.asked import (
     requested,
     role,
     stage,
+    user,
 )
-from tests.domain.approval.handled import claim, comment, expire, release, withdraw
+from tests.domain.approval.handled import claim, comment, expire, reassign, release, withdraw
 
 FINANCE = of(group("finance", 2))
 
@@ -63,6 +64,13 @@ def test_a_claim_keeps_nobody_from_deciding() -> None:
     seen_to = asked(FINANCE).when(claim("ada")).and_so().when(approve("bob")).and_so()
     assert seen_to.state.claim is not None
     seen_to.when(approve("cleo")).then(agreed("cleo", 0), approved("cleo"))
+
+
+def test_who_has_done_their_part_or_handed_it_on_sees_to_it_no_longer() -> None:
+    seen_to = asked(FINANCE).when(claim("ada")).and_so()
+    assert seen_to.when(approve("ada")).and_so().state.claim is None
+    assert seen_to.when(reassign("ada", user("hugo"))).and_so().state.claim is None
+    seen_to.when(approve("ada")).and_so().when(claim("bob")).then(claimed("bob"))
 
 
 def test_who_is_not_asked_cannot_see_to_it() -> None:

@@ -230,6 +230,19 @@ async def test_stop_wakes_a_firing_from_its_backoff_for_one_last_try() -> None:
     assert fire.fired == [("job", due)]
 
 
+async def test_stop_stores_no_firing_of_a_job_behind_one_that_it_gave_up() -> None:
+    away = [OSError("store away")] * 2
+    fire, due = Recorder(*away), soon(20)
+    scheduler = JobScheduler({"job": At(due, due + timedelta(milliseconds=1))}, fire, backoff=wait_fixed(30))
+    await scheduler.start()
+    await until(lambda: scheduler.last_error and scheduler.in_hand == 2)
+    with capture_logs() as logs:
+        await scheduler.stop()
+    assert fire.fired == []
+    reasons = [line["reason"] for line in logs if line["event"] == "firing_given_up"]
+    assert reasons == ["OSError: store away", "one before it was"]
+
+
 async def test_stop_gives_up_when_the_last_try_fails_too() -> None:
     fire, due = Recorder(*[OSError("store away")] * 10), soon(20)
     scheduler = JobScheduler({"job": At(due)}, fire, backoff=wait_fixed(30))

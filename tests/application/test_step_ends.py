@@ -1,0 +1,89 @@
+"""Steps that nobody is to carry out, and withdrawals that are nobody's decision; each event handled twice."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from application.approval_commands import WithdrawApproval
+from application.commands import CancelWorkflow
+from domain.approval import approval_id_of, approval_stream
+from domain.definition import Retry, Work
+from domain.task import task_id_of, task_stream
+from domain.workflow import child_id_of, workflow_stream
+from tests.application.engine import Engine, engine_of
+from tests.application.test_step_kinds import CHILD, approval_of, definition, statuses
+from tests.builders import TENANT, metadata
+from tests.domain.plans import step
+
+pytestmark = pytest.mark.anyio
+
+ASKS_TWICE = definition(
+    "asks-twice",
+    step(
+        "sign_off",
+        kind="approval",
+        timeout_seconds=3600.0,
+        retry=Retry(attempts=2, delay_seconds=60, jitter=0, on=("timed_out",)),
+        compensation=Work(kind="task", parameters={"queue": "undone"}),
+    ),
+)
+UNMADE = definition(
+    "unmade",
+    *(
+        step(name, kind=kind, parameters=parameters, input={"amount": "length(input.n)"})
+        for name, kind, parameters in (
+            ("sign_off", "approval", {}),
+            ("run", "workflow", {"definition": "child"}),
+            ("work", "task", {"queue": "q"}),
+            ("rest", "wait", {"seconds": 60}),
+        )
+    ),
+)
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    async with engine_of(tmp_path, ASKS_TWICE, UNMADE, CHILD) as engine:
+        yield engine
+
+
+async def test_what_was_not_decided_in_time_is_asked_again_as_the_rule_says(
+    engine: Engine,
+) -> None:
+    workflow_id = await engine.start("asks-twice")
+    await engine.pass_time(hours=1)
+    assert (await approval_of(engine, workflow_id)).status == "withdrawn"
+    assert await statuses(engine, workflow_id) == {"sign_off": "retrying"}
+    await engine.pass_time(minutes=1)
+    assert (await approval_of(engine, workflow_id, attempt=2)).status == "pending"
+
+
+async def test_what_nobody_has_decided_is_not_undone(engine: Engine) -> None:
+    workflow_id = await engine.start("asks-twice")
+    await engine.do(CancelWorkflow(meta=metadata(), workflow_id=workflow_id, reason="off"))
+    assert (await approval_of(engine, workflow_id)).status == "withdrawn"
+    assert (await engine.workflow(workflow_id)).status == "cancelled"
+
+
+async def test_somebody_elses_withdrawal_is_the_steps_result(engine: Engine) -> None:
+    workflow_id = await engine.start("asks-twice")
+    asked = await approval_of(engine, workflow_id)
+    by_hand = WithdrawApproval(
+        meta=metadata(), approval_id=asked.approval_id, by="ann", reason="sold", may_do_all=True
+    )
+    await engine.do(by_hand)
+    assert (await engine.workflow(workflow_id)).results["sign_off"]["outcome"] == "withdrawn"
+
+
+async def test_nobody_is_given_what_has_no_input(engine: Engine) -> None:
+    workflow_id = await engine.start("unmade", {"n": 5})
+    state = await engine.workflow(workflow_id)
+    assert {step.status for _, step in state.planned()} == {"failed"}
+    steps = state.steps
+    for stream in (
+        approval_stream(TENANT, approval_id_of(steps["sign_off"].step_id, 1)),
+        workflow_stream(TENANT, child_id_of(steps["run"].step_id, 1)),
+        task_stream(TENANT, task_id_of(steps["work"].step_id, 1)),
+    ):
+        assert await engine.store.load(stream) == ()

@@ -1,0 +1,91 @@
+"""What a workflow does again, and what it leaves as it is: tries, retries, and what people left out."""
+
+import pytest
+
+from domain import workflow
+from domain.definition import Retry, Work
+from domain.errors import StepNotOpen
+from domain.workflow import StepCancelled, StepDispatched, StepFailed, WorkflowFailed
+from tests.domain.plans import ONCE_MORE, Run, cancelled, dispatched, map_step, step
+
+TWO = {"deals": ["x", "y"]}
+PATIENT = Work(input={"deal": "item"}, retry=ONCE_MORE)
+
+
+def test_an_input_that_cannot_be_made_is_handed_to_nobody() -> None:
+    unmade = step("b", after=["a"], kind="task", input={"n": "length(results.a.n)"})
+    *_, begun, failed, _ = Run.of(step("a"), unmade).completing("a", n=5).happened()
+    assert isinstance(begun, StepDispatched)
+    assert (begun.void, begun.input, begun.deadline_at) == (True, {}, None)
+    assert isinstance(failed, StepFailed)
+    assert failed.reason == "rejected"
+
+
+def test_an_item_whose_pause_was_over_while_its_map_step_paused_is_tried_again_with_it() -> None:
+    slow = Retry(attempts=2, delay_seconds=600, jitter=0)
+    run = Run.of(map_step("m", at_once=2, each=PATIENT, retry=slow), input=TWO)
+    run = run.failed("m[1]", "m[0]")
+    run = run.so(run.tried_again("m[0]", minutes=2)).failed("m[0]", minutes=2)
+    assert (run.status("m"), run.status("m[1]")) == ("retrying", "retrying")
+    run.tried_again("m[1]", minutes=3).then_nothing()
+    run = run.so(run.tried_again("m", minutes=15))
+    assert run.under_way == ["m", "m[0]", "m[1]"]
+    assert run.completed("m[0]", "m[1]", minutes=16).state.status == "completed"
+
+
+def test_an_item_whose_pause_was_over_while_the_workflow_had_failed_is_tried_again_too() -> None:
+    run = Run.of(map_step("m", at_once=2, each=PATIENT, critical=True), input=TWO).failed("m[1]", "m[0]")
+    run = run.so(run.tried_again("m[0]", minutes=2)).failed("m[0]", minutes=2)
+    assert run.state.status == "failed"
+    run = run.so(run.ordered(workflow.retry, minutes=60))
+    assert run.under_way == ["m", "m[0]", "m[1]"]
+
+
+def test_items_of_elements_that_are_no_more_are_let_go_and_no_longer_ordered_about() -> None:
+    run = Run.of(map_step("m", critical=True), input={"deals": ["x", "y", "z"]}).failed("m[0]")
+    again = run.ordered(workflow.retry, input={"deals": ["w"]})
+    assert cancelled(again.happened()) == ["m[1]", "m[2]"]
+    run = run.so(again)
+    run.ordered(workflow.skip_step, step_id="m[2]", reason="x").then_refused(StepNotOpen)
+    run.ordered(workflow.complete_by_hand, step_id="m[2]", result=1).then_refused(StepNotOpen)
+    assert run.completed("m[0]").state.results == {"m": [{"of": "m[0]"}]}
+
+
+@pytest.mark.parametrize("critical", [True, False])
+def test_a_retry_does_the_items_anew_that_failed_after_the_workflow_had(critical: bool) -> None:
+    run = Run.of(step("a", critical=True), map_step("m", critical=critical), input=TWO).failed("a", "m[0]")
+    assert run.state.status == "failed"
+    events = run.ordered(workflow.retry).happened()
+    assert not [each for each in events if isinstance(each, WorkflowFailed | StepFailed | StepCancelled)]
+    assert [name for name, _ in dispatched(events)] == ["a", "m[0]"]
+    run = run.so(run.ordered(workflow.retry)).completed("a", "m[0]", "m[1]")
+    assert run.state.status == "completed"
+
+
+def test_what_an_operator_has_left_out_stays_so_in_a_retry() -> None:
+    run = Run.of(step("a", critical=True), step("b", after=["a"]), step("c"))
+    run = run.so(run.ordered(workflow.skip_step, step_id="b", reason="gone")).failed("a")
+    run = run.so(run.ordered(workflow.retry)).completed("a", "c")
+    assert (run.status("b"), run.state.status) == ("skipped", "completed")
+
+
+def test_so_does_an_item() -> None:
+    run = Run.of(map_step("m", critical=True), input=TWO)
+    run = run.so(run.ordered(workflow.skip_step, step_id="m[0]", reason="gone")).failed("m[1]")
+    assert dispatched(run.ordered(workflow.retry).happened()) == [("m[1]", 2)]
+
+
+def test_what_its_condition_has_left_out_is_looked_at_again() -> None:
+    run = Run.of(step("a", critical=True), step("b", after=["a"], when="results.a"), step("c"))
+    run = run.failed("a", "c")
+    assert run.so(run.ordered(workflow.retry)).completed("a").status("b") == "running"
+
+
+def test_the_error_of_a_try_is_forgotten_with_the_next() -> None:
+    ended = step("b", after=["a"], when="steps.a.error == null")
+    run = Run.of(step("a", retry=ONCE_MORE), ended).failed("a")
+    run = run.so(run.tried_again("a")).completed("a", minutes=3)
+    assert run.status("b") == "running"
+    by_hand = Run.of(step("a"), ended, step("z"))
+    by_hand = by_hand.so(by_hand.ordered(workflow.complete_by_hand, step_id="a", result=1))
+    assert by_hand.status("b") == "running"
