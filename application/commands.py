@@ -134,12 +134,14 @@ class PassDeadline(Command, frozen=True, kw_only=True):
 
 
 class RetryWorkflow(Command, frozen=True, kw_only=True):
-    """Open the next execution of a workflow: of what failed, or from a step on, then with other input."""
+    """Open the next execution of a workflow: of what failed, or from a step on, then with other input.
+    ``may_do_all``: an operator."""
 
     workflow_id: str
     from_step: str | None = None
     input: Mapping[str, Any] | None = None
     reason: str | None = None
+    may_do_all: bool = False
 
 
 class CancelWorkflow(Command, frozen=True, kw_only=True):

@@ -247,7 +247,12 @@ _DECISIONS: Mapping[type[Command], Decide] = {
         state, execution_id=command.execution_id, now=max(now, command.due_at)
     ),
     RetryWorkflow: lambda state, command, now: workflow.retry(
-        state, from_step=command.from_step, input=command.input, reason=command.reason, now=now
+        state,
+        from_step=command.from_step,
+        input=command.input,
+        reason=command.reason,
+        may_do_all=command.may_do_all,
+        now=now,
     ),
     CancelWorkflow: lambda state, command, now: workflow.cancel(state, reason=command.reason, now=now),
     PauseWorkflow: lambda state, command, now: workflow.pause(state, reason=command.reason, now=now),

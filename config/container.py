@@ -300,7 +300,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     if "api" in settings.service.roles:
         routes += [
             *WorkflowRoutes(
-                service, projections.workflows, projections.steps, projections.executions
+                service, projections.workflows, projections.steps, projections.executions, operators
             ).routes(),
             *BulkRoutes(service, projections.workflows, workflows.would_do).routes(),
             *WorkflowOrderRoutes(service, projections.workflows, operators).routes(),

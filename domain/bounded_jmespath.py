@@ -24,6 +24,9 @@ MOST_DEPTH = 64
 
 _CHARACTERS = 64
 
+_READ_AT_ONCE = 8
+"""So many values are read while one node is visited: ``sum`` takes 0.15 µs for each."""
+
 _MAKES = frozenset(
     (
         *("multi_select_list", "multi_select_dict", "flatten", "slice", "function_expression"),
@@ -58,9 +61,13 @@ class _Interpreter(TreeInterpreter):
     def __init__(self) -> None:
         super().__init__()
         self._work_left = MOST_WORK
+        known: Mapping[str, Callable[[Any, Any], Any]] = self.COMPARATOR_FUNC
+        equal = {name: self._reading(known[name]) for name in ("eq", "ne")}
+        self.COMPARATOR_FUNC = {**known, **equal}  # type: ignore[misc]
         self._methods: dict[str, Callable[..., Any]] = {}
         self._sizes: dict[int, tuple[Any, _Size]] = {}
         """By identity; with the value, so that no other gets its identity meanwhile."""
+        self._lengths: dict[int, tuple[Any, int]] = {}
 
     def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
         """As the library does, but for what is counted; it is called for each node of each element."""
@@ -79,6 +86,42 @@ class _Interpreter(TreeInterpreter):
         if self._work_left < 0:
             raise TooMuch("the expression is too much work")
         return value
+
+    def visit_function_expression(self, node: Any, value: Any) -> Any:
+        """As the library does; what a function is given it may read to its end."""
+        given = [self.visit(child, value) for child in node["children"]]
+        for each in given:
+            self._charge(each)
+        return self._functions.call_function(node["value"], given)  # type: ignore[attr-defined]
+
+    def _reading(self, compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """Two long lists are compared to their ends."""
+
+        def charged(left: Any, right: Any) -> Any:
+            self._charge(left)
+            self._charge(right)
+            return compare(left, right)
+
+        return charged
+
+    def _charge(self, value: Any) -> None:
+        self._work_left -= self._length(value) // _READ_AT_ONCE
+        if self._work_left < 0:
+            raise TooMuch("the expression is too much work")
+
+    def _length(self, value: Any) -> int:
+        """How much there is to read in a value, all told; it is counted once."""
+        if isinstance(value, str):
+            return 1 + len(value) // _CHARACTERS
+        if not isinstance(value, list | dict):
+            return 1
+        known = self._lengths.get(id(value))
+        if known is None:
+            parts = value if isinstance(value, list) else value.values()
+            known = (value, len(value) + sum(map(self._length, parts)))
+            self._lengths[id(value)] = known
+            self._work_left -= known[1] // _READ_AT_ONCE
+        return known[1]
 
     def _size(self, value: Any) -> "_Size":
         if isinstance(value, str):

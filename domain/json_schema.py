@@ -268,7 +268,7 @@ _Keyword = Callable[[Any, Any, Any, Any], Iterable[ValidationError] | None]
 
 def _counted(keyword: _Keyword) -> _Keyword:
     def counted(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterable[ValidationError] | None:
-        _spend(_steps_of(value))
+        _spend(_steps_of(value) + _steps_of(wanted) - 1)
         return keyword(validator, wanted, value, schema)
 
     return counted

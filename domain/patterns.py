@@ -13,7 +13,7 @@ class BadPattern(ValueError):
     """It is no regular expression, is too large, or has what cannot be matched in linear time."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=32)  # one may take 10 MB
 def compiled(pattern: str) -> SchemaValidator:
     """A parsed pattern.
 

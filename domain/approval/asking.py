@@ -12,7 +12,7 @@ from domain.approval.rights import require_asker, require_pending
 from domain.approval.seen import MOST_PAYLOAD_BYTES, Payload, canonical
 from domain.approval.standing import Circumstances, opening, undecidable
 from domain.approval.state import Approval, barred_by, evolve
-from domain.errors import ApprovalUndecidable, BadInput
+from domain.errors import ApprovalUndecidable, BadInput, NotAllowed
 from domain.event import Event
 
 
@@ -91,6 +91,8 @@ def revise(
         return ()
     if evolve(state, revised).digest == state.digest:
         return (revised,)
+    if state.step is not None and not may_do_all:
+        raise NotAllowed("the workflow goes on with the figures that it has: an operator may change them")
     policy = state.policy if state.own_policy else policy_for(revised.amount, revised.risk_score)
     barred = barred_by(policy, state.requested_by, state.owner_id)
     due_at = state.due_at or _due_after(policy, around)

@@ -20,7 +20,11 @@ from domain.workflow.events import (
     WorkflowResumed,
     WorkflowRetried,
 )
-from domain.workflow.rights import require_may_complete, require_may_skip
+from domain.workflow.rights import (
+    require_may_complete,
+    require_may_give_other_input,
+    require_may_skip,
+)
 from domain.workflow.state import UNDER_WAY, Workflow
 from domain.workflow.step import Step, execution_id_of
 from domain.workflow.turn import Turn
@@ -33,6 +37,7 @@ def retry(
     from_step: str | None = None,
     input: Mapping[str, Any] | None = None,
     reason: str | None = None,
+    may_do_all: bool = False,
 ) -> tuple[Event, ...]:
     """Open the next execution: what failed is done again, what is completed is kept.
 
@@ -44,6 +49,7 @@ def retry(
         WorkflowUndone: what it has done is undone; only a new workflow can do it again.
         NothingFailed: there is nothing to do again.
         StepNotFound: the plan has no such step.
+        NotAllowed: people have decided on other input, and this is no operator, who ``may_do_all``.
     """
     if state.status in (*UNDER_WAY, "pending", "compensating"):
         raise WorkflowNotEnded("the workflow has not ended", {"status": state.status})
@@ -59,6 +65,8 @@ def retry(
     unfinished = any(step.status == "pending" for _, step in state.planned())
     if not again and not compensates and not unfinished:
         raise NothingFailed("no step of the workflow has failed", {"status": state.status})
+    if input is not None and input != state.input:
+        require_may_give_other_input(state, again, may_do_all=may_do_all)
     deadline = state.deadline_seconds
     turn = Turn(state, now)
     for step_type in again:

@@ -4,6 +4,8 @@ A step that waits for its later answer (``accepted``) is completed by the servic
 no operator.
 """
 
+from collections.abc import Collection
+
 from domain.definition import StepDefinition, Work, depending_on
 from domain.errors import NotAllowed, StepIsForPeople
 from domain.workflow.state import Workflow
@@ -19,8 +21,8 @@ def require_may_skip(state: Workflow, step: Step, *, may_do_all: bool) -> None:
     Raises:
         NotAllowed: it is one, and this is no operator.
     """
-    if not may_do_all and _leads_to_people(state, step):
-        raise NotAllowed(f"people decide on what comes of {step.step_type}: an operator may skip it")
+    if not may_do_all and (_leads_to_people(state, step) or _waits_for_people(state, step)):
+        raise NotAllowed(f"people decide on {step.step_type}, or what comes of it: an operator may skip it")
 
 
 def require_may_complete(state: Workflow, step: Step, *, may_do_all: bool) -> None:
@@ -33,13 +35,39 @@ def require_may_complete(state: Workflow, step: Step, *, may_do_all: bool) -> No
     """
     if step.work.kind == APPROVAL:
         raise StepIsForPeople(f"people decide {step.step_type}: their approval completes it")
-    if not may_do_all and not step.work.parameters.get("accepted") and _leads_to_people(state, step):
-        raise NotAllowed(f"people decide on what comes of {step.step_type}: an operator may complete it")
+    if may_do_all:
+        return
+    is_asked_after = _leads_to_people(state, step) and not step.work.parameters.get("accepted")
+    if is_asked_after or _waits_for_people(state, step):
+        raise NotAllowed(
+            f"people decide on {step.step_type}, or what comes of it: an operator may complete it"
+        )
+
+
+def require_may_give_other_input(state: Workflow, again: Collection[str], *, may_do_all: bool) -> None:
+    """What people have decided they have decided on the input that there was.
+
+    Raises:
+        NotAllowed: they would not be asked again, and this is no operator.
+    """
+    asked = [each.step_type for each in state.plan if _asks(each) and each.step_type not in again]
+    if asked and not may_do_all:
+        raise NotAllowed(f"people have decided {asked[0]} on other input: an operator may change it")
 
 
 def _leads_to_people(state: Workflow, step: Step) -> bool:
     planned = depending_on(state.plan, [step.item_of or step.step_type])
     return _asks(step.work) or any(_asks(each) for each in state.plan if each.step_type in planned)
+
+
+def _waits_for_people(state: Workflow, step: Step) -> bool:
+    """Whether people are yet to decide on something that comes before it."""
+    planned = step.item_of or step.step_type
+    return any(
+        planned != each.step_type and planned in depending_on(state.plan, [each.step_type])
+        for each, known in state.planned()
+        if _asks(each) and not known.has_ended
+    )
 
 
 def _asks(work: Work) -> bool:

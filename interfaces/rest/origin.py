@@ -26,7 +26,7 @@ def may_be_forged(request: Request) -> bool:
     gateway knows its user: a POST that a form could make. A program says nothing of its origin."""
     if request.method != "POST" or media_type(request) not in _OF_FORMS:
         return False
-    if request.headers.get("sec-fetch-site") == "none":
+    headers = request.headers
+    if headers.get("sec-fetch-site") == "none" or headers.get("authorization", "")[:7].lower() == "bearer ":
         return False
-    says = "sec-fetch-site" in request.headers or "origin" in request.headers
-    return says and not is_from_here(request)
+    return ("sec-fetch-site" in headers or "origin" in headers) and not is_from_here(request)

@@ -13,7 +13,7 @@ from domain.workflow import workflow_stream
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.as_of import asked_as_of
 from interfaces.rest.idempotency import id_to_make
-from interfaces.rest.identity import Caller
+from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import Paging, RetryRequest, StartWorkflowRequest, WorkflowFilters
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
 from interfaces.rest.service import Service, command_headers
@@ -29,8 +29,16 @@ PREFIX = "/api/v1/workflows"
 class WorkflowRoutes:
     """The routes of workflows."""
 
-    def __init__(self, service: Service, workflows: Workflows, steps: Steps, executions: Executions) -> None:
+    def __init__(
+        self,
+        service: Service,
+        workflows: Workflows,
+        steps: Steps,
+        executions: Executions,
+        operators: Operators,
+    ) -> None:
         self._service = service
+        self._operators = operators
         self._workflows = workflows
         self._steps = steps
         self._executions = executions
@@ -136,6 +144,7 @@ class WorkflowRoutes:
                 from_step=body.from_step,
                 input=body.input,
                 reason=body.reason,
+                may_do_all=self._operators.has(caller),
             )
         )
         workflow = msgspec.json.decode(await self._document(workflow_id, committed))

@@ -1,5 +1,7 @@
 """Who may settle a step by hand where people decide: nobody in their place, only operators without them."""
 
+from typing import Any
+
 import pytest
 
 from domain import workflow
@@ -67,3 +69,23 @@ def test_what_is_done_besides_is_anybodys_to_settle() -> None:
     run = asked()
     assert run.so(skip(run, "besides")).status("besides") == "skipped"
     assert run.so(complete(run, "besides")).status("besides") == "completed"
+
+
+def test_what_comes_after_people_is_not_settled_before_they_have_decided() -> None:
+    run = Run.of(DECIDED, step("prepare", after=["decided"]), step("scored"), step("ship", after=["prepare"]))
+    run = run.completed("scored")
+    for name in ("prepare", "ship"):
+        skip(run, name).then_refused(NotAllowed)
+        complete(run, name).then_refused(NotAllowed)
+    run = run.completed("decided")
+    assert run.so(complete(run, "prepare")).status("ship") == "running"
+
+
+def test_an_operator_alone_has_another_input_take_the_place_of_the_one_that_was_decided_on() -> None:
+    run = Run.of(step("scored"), DECIDED, step("release", after=["decided"]), input={"amount": 1})
+    run = run.completed("scored", "decided", "release")
+    other: dict[str, Any] = {"from_step": "release", "input": {"amount": 1_000_000}}
+    run.ordered(workflow.retry, **other).then_refused(NotAllowed)
+    assert run.ordered(workflow.retry, **other, may_do_all=True).happened()
+    assert run.ordered(workflow.retry, from_step="release", input={"amount": 1}).happened()
+    assert run.ordered(workflow.retry, from_step="decided", input={"amount": 2}).happened(), "they are asked"

@@ -6,7 +6,15 @@ import pytest
 
 from domain.approval import BARE, ApprovalRevised, Escalation, Opening, Policy
 from domain.approval.seen import MOST_PAYLOAD_BYTES
-from domain.errors import ApprovalNotPending, ApprovalUndecidable, BadInput, FactsChanged, NotAnApprover
+from domain.errors import (
+    ApprovalNotPending,
+    ApprovalUndecidable,
+    BadInput,
+    FactsChanged,
+    NotAllowed,
+    NotAnApprover,
+)
+from domain.values import StepRef
 from tests.builders import after
 from tests.domain.approval.asked import (
     agreed,
@@ -251,3 +259,11 @@ def test_a_second_change_asks_a_third_time() -> None:
     staged = asked(STAGED).when(revise("rita", amount=9)).and_so().when(approve("ada")).and_so()
     assert staged.state.opening is not None
     assert (staged.state.opening.round, staged.state.opening.stage) == (1, 1)
+
+
+def test_the_figures_of_a_steps_approval_are_an_operators_to_change() -> None:
+    """The workflow goes on with its own, whatever was agreed on."""
+    waited_for = asked(TWO, requested(step=StepRef(workflow_id="w-1", step_id="s-1", attempt=1)))
+    waited_for.when(revise("rita", amount=1)).then_refused(NotAllowed)
+    assert waited_for.when(revise("rita", subject="another word")).happened()
+    assert waited_for.when(revise("olga", operator=True, amount=1)).happened()

@@ -41,12 +41,13 @@ async def test_a_page_of_another_site_gives_no_command(
         {"Sec-Fetch-Site": "same-origin"},
         {"Origin": "http://service"},
         {"Sec-Fetch-Site": "cross-site", "Content-Type": "application/json"},
+        {"Sec-Fetch-Site": "same-site", "Authorization": "Bearer x", "X-User-ID": "ada"},
     ],
 )
 async def test_a_program_a_page_of_our_own_and_what_a_browser_asks_about_first_do(
     behind_gateway: Service, headers: dict[str, str]
 ) -> None:
-    """The last is let through by whoever answers the browser's question: the gateway."""
+    """The last two are let through by whoever answers the browser's question: the gateway."""
     async with behind_gateway.client(SYSTEM_TENANT) as client:
         answer = await client.post(TRIGGER, headers=headers, content=b"{}" if len(headers) == 2 else b"")
     assert answer.status_code == 202, answer.text
