@@ -396,6 +396,4 @@ class Settings(Section):
     @property
     def effective_auth_mode(self) -> Literal["jwt", "gateway"]:
         """`auth.mode`, or what it is when silent: `jwt` once there is a secret (api.md, "modes")."""
-        if self.auth.mode:
-            return self.auth.mode
-        return "jwt" if self.jwt.secret.get_secret_value() else "gateway"
+        return self.auth.mode or ("jwt" if self.jwt.secret.get_secret_value() else "gateway")

@@ -1,5 +1,7 @@
 """One example of every stored event, with every field filled; the golden file holds their bytes."""
 
+import msgspec
+
 from domain.definition import OPPORTUNITY_ANALYSIS, Announcements, MapOver, Retry, StepDefinition, Work
 from domain.event import Event, Metadata, Recorded, event_id
 from domain.privacy import ErasureCarriedOut
@@ -114,6 +116,7 @@ _EVENTS: tuple[Event, ...] = (
         depth=2,
         breadth=40,
         reason="the line was busy",
+        void=True,
     ),
     StepMapped(
         workflow_id="w-1",
@@ -371,11 +374,18 @@ _AS_READ_FROM_VERSION_2: tuple[Event, ...] = (
     ),
 )
 
+_AS_READ_FROM_VERSION_3: tuple[Event, ...] = tuple(
+    msgspec.structs.replace(each, reason="the line was busy")
+    for each in _AS_READ_FROM_VERSION_2
+    if isinstance(each, StepDispatched)
+)
+
 OLDER: dict[tuple[str, int], Event] = {
     (event.TOPIC, version): event
     for version, events in [
         (1, (*_AS_READ_FROM_VERSION_1, *APPROVALS_FROM_VERSION_1, *JOBS_AS_READ_FROM_VERSION_1)),
         (2, (*_AS_READ_FROM_VERSION_2, *APPROVALS_FROM_VERSION_2)),
+        (3, _AS_READ_FROM_VERSION_3),
     ]
     for event in events
 }
