@@ -51,6 +51,7 @@ class Model:
         self.plan = {each.step_type: each for each in definition.steps}
         self.steps = dict.fromkeys(self.plan, "pending")
         self.tries = dict.fromkeys(self.plan, 0)
+        self.left_out: set[str] = set()
         self.status = "running"
         self.settle()
 
@@ -106,6 +107,7 @@ class Model:
     def skip(self, name: str) -> None:
         if self.status in ("running", "paused") and self.steps[name] in ("pending", *_OPEN, "failed"):
             self.steps[name] = "skipped"
+            self.left_out.add(name)
             self.settle()
 
     def retry(self) -> None:
@@ -114,7 +116,7 @@ class Model:
         again = {name for name, each in self.steps.items() if each in ("failed", "cancelled", "retrying")}
         if again or "pending" in self.steps.values():
             for name in self.descendants(again):
-                if self.steps[name] == "skipped":
+                if self.steps[name] == "skipped" and name not in self.left_out:
                     again.add(name)
             self.steps |= dict.fromkeys(again, "pending")
             self.status = "running"
