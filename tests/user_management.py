@@ -59,7 +59,10 @@ class UserManagement:
         await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        except asyncio.IncompleteReadError:
+            return  # who asked did not wait
         path = head[0].split(" ")[1]
         pairs = (line.partition(": ") for line in head[1:] if line)
         asked = Asked(path, {name.lower(): value for name, _, value in pairs})

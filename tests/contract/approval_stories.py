@@ -128,12 +128,12 @@ def hands_on(person: str, to: Approver, *, operator: bool = False) -> Decide:
     )
 
 
-def revises(*, amount: float | None = None, subject: str | None = None) -> Decide:
-    """Whoever asked tells of changed facts."""
+def revises(*, amount: float | None = None, subject: str | None = None, operator: bool = False) -> Decide:
+    """Whoever asked tells of changed facts, or an operator where a workflow asked."""
     return lambda state, around: approval.revise(
         state,
         by="rita",
-        may_do_all=False,
+        may_do_all=operator,
         amount=amount,
         risk_score=None,
         subject=subject,
@@ -187,12 +187,14 @@ STORIES: dict[str, Story] = {
     "the facts change": Story(FULL_REQUEST, LARGE_DEAL)
     .then(agrees("ada"))
     .then(revises(subject="Acme, four years"))
-    .then(revises(amount=2000))
+    .then(revises(amount=2000, operator=True))
     .then(hands_on("ada", Approver(user="ida")))
     .then(hands_on("bob", Approver(group="executives")))
     .then(agrees("ida"))
     .then(withdraws("rita")),
-    "the rules ask for more, once the amount is larger": Story(FULL_REQUEST).then(revises(amount=1e6)),
+    "the rules ask for more, once the amount is larger": Story(FULL_REQUEST).then(
+        revises(amount=1e6, operator=True)
+    ),
     "people leave": Story(REQUEST, TWO_OF_FINANCE)
     .with_finance("cleo")
     .then(approval.look_again)
