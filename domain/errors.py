@@ -19,7 +19,7 @@
       NotAllowed                 it is not for this person to do
         NotAnApprover, DutiesNotSeparate
       BadInput                   what was given does not suit what it is for
-        OpportunityRequired, TooMuchAtOnce
+        OpportunityRequired
       VersionMismatch            the caller decided on an older version
     Failure                      the world is in the way; trying again later may work
       StoreUnavailable
@@ -28,6 +28,7 @@
       AnchorFileUnavailable
       DirectoryUnavailable
       LeaseLost                another instance does now what this one did
+    TooMuchAtOnce                neither: it would be the same again, and yet nobody has said no
 """
 
 from collections.abc import Mapping, Sequence
@@ -250,12 +251,6 @@ class OpportunityRequired(BadInput):
     """The definition is for opportunities, and none was named."""
 
 
-class TooMuchAtOnce(BadInput):
-    """A command would make more events, or larger ones, than the log's store takes in one transaction."""
-
-    code = "TOO_MUCH_AT_ONCE"
-
-
 class VersionMismatch(Refusal):
     """``If-Match`` named another version than the present one."""
 
@@ -288,3 +283,17 @@ class DirectoryUnavailable(Failure):
 
 class LeaseLost(Failure):
     """Another instance has taken over, or may have; whatever is written now could undo what it does."""
+
+
+class TooMuchAtOnce(Exception):
+    """A command would make more events, or larger ones, than the log's store takes in one transaction.
+
+    No refusal: a reply, an answer or a deadline that is refused is done with, and these must not be lost.
+    """
+
+    code = "TOO_MUCH_AT_ONCE"
+    details = None
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message

@@ -36,13 +36,14 @@ from domain.workflow.step import CHILD, Step
 
 
 class Turn:
-    """Collects the events of one command. ``state`` is the workflow after those that there are, and
-    ``dispatched_bytes`` the size of all that is handed out by them.
+    """Collects the events of one command. ``state`` is the workflow after those that there are;
+    ``dispatched`` and ``dispatched_bytes`` are how much is handed out by them.
     """
 
     def __init__(self, state: Workflow, now: datetime) -> None:
         self.state = state
         self.now = now
+        self.dispatched = 0
         self.dispatched_bytes = 0
         self._events: list[Event] = []
 
@@ -161,6 +162,7 @@ class Turn:
             error = fault_of_size("its input", size, MOST_INPUT_BYTES)
         except BadExpression as bad:
             input, size, error = {}, 0, str(bad)
+        self.dispatched += 1
         self.dispatched_bytes += size
         self._dispatch(step, {} if error else input, reason, void=error is not None)
         if error:

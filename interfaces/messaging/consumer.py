@@ -15,7 +15,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from application.commands import Command, RequestRun
 from application.dispatcher import Dispatcher
 from application.triggers import Triggers, runs_for
-from domain.errors import Failure, Refusal
+from domain.errors import Failure, Refusal, TooMuchAtOnce
 from domain.values import is_uuid
 from interfaces.messaging.envelope import Delivery, Envelope, Unreadable, read_envelope
 from interfaces.messaging.messages import CONSUMED, command_for, reply_in
@@ -143,6 +143,6 @@ class MessageConsumer:
 
 def _may_pass(error: Exception, tries: int) -> bool:
     """A failure of the world passes some time; an unexpected error may, and is given a few tries."""
-    if isinstance(error, Refusal):
+    if isinstance(error, Refusal | TooMuchAtOnce):
         return False
     return isinstance(error, Failure) or tries < TRIES_OF_AN_UNEXPECTED_ERROR

@@ -8,7 +8,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from domain.errors import Failure, Refusal
+from domain.errors import Failure, Refusal, TooMuchAtOnce
 from interfaces.rest.errors import (
     ApiError,
     Teller,
@@ -33,6 +33,7 @@ class Application(Starlette):
             exception_handlers={
                 ApiError: on_api_error,
                 Refusal: on_refusal,
+                TooMuchAtOnce: on_refusal,
                 Failure: on_failure,
                 HTTPException: on_http_exception,
             },

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from application.commands import CancelWorkflow, Command, RetryWorkflow
-from domain.errors import Refusal
+from domain.errors import Refusal, TooMuchAtOnce
 from domain.event import Metadata
 from domain.values import derived_id, timestamp
 from interfaces.rest.answers import json_response
@@ -75,7 +75,7 @@ async def _each(
         async with places:
             try:
                 return {"workflowId": command.workflow_id, "outcome": await order(command)}
-            except Refusal as refusal:
+            except (Refusal, TooMuchAtOnce) as refusal:
                 told = {"code": refusal.code, "message": refusal.message}
                 return {"workflowId": command.workflow_id, "outcome": "refused", "error": told}
 

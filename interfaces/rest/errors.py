@@ -18,18 +18,20 @@ from domain.errors import (
     NotFound,
     Refusal,
     ThingArchived,
+    TooMuchAtOnce,
     VersionMismatch,
 )
 from interfaces.rest.answers import json_response
 from interfaces.rest.models import Fault
 
-STATUS_OF: Mapping[type[Refusal], int] = {
+STATUS_OF: Mapping[type[Refusal | TooMuchAtOnce], int] = {
     NotAllowed: 403,
     NotFound: 404,
     ThingArchived: 410,
     Conflict: 409,
     VersionMismatch: 412,
     BadInput: 400,
+    TooMuchAtOnce: 400,
 }
 
 RETRY_AFTER_SECONDS = 5
@@ -38,8 +40,8 @@ Teller = Callable[[Request, int, str, Mapping[str, str] | None], Response | None
 """Tells a status and a message, with headers, to a person; ``None`` where it is a program that asks."""
 
 
-def status_of(refusal: Refusal) -> int:
-    """The status code of a business rule's no."""
+def status_of(refusal: Refusal | TooMuchAtOnce) -> int:
+    """The status code of a business rule's no, or the store's."""
     return next(status for kind, status in STATUS_OF.items() if isinstance(refusal, kind))
 
 
@@ -135,8 +137,8 @@ async def on_api_error(request: Request, error: Exception) -> Response:
 
 
 async def on_refusal(request: Request, error: Exception) -> Response:
-    """A business rule's no."""
-    assert isinstance(error, Refusal)
+    """A business rule's no, or the store's."""
+    assert isinstance(error, Refusal | TooMuchAtOnce)
     return error_response(request, status_of(error), error.code, error.message, details=error.details)
 
 

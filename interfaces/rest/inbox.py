@@ -14,7 +14,7 @@ from application.event_log import BEGINNING, number_of
 from application.people import PeopleLookup
 from application.ports import Clock
 from domain.approval import ANYONE
-from domain.errors import Failure, Refusal
+from domain.errors import Failure, Refusal, TooMuchAtOnce
 from domain.event import Metadata
 from domain.values import derived_id, is_uuid, timestamp
 from interfaces.rest.answers import json_response
@@ -100,7 +100,7 @@ class InboxRoutes:
                     )
                     positions.append(position)
                     return told
-                except Refusal as refusal:
+                except (Refusal, TooMuchAtOnce) as refusal:
                     return _refused(decision, status_of(refusal), refusal)
                 except Failure as failure:
                     away = unavailable(failure)
@@ -156,7 +156,9 @@ class InboxRoutes:
         return page.total
 
 
-def _refused(decision: OneDecision, status: int, error: Refusal | ApiError) -> Mapping[str, Any]:
+def _refused(
+    decision: OneDecision, status: int, error: Refusal | TooMuchAtOnce | ApiError
+) -> Mapping[str, Any]:
     told = {"code": error.code, "message": error.message}
     if error.details is not None:
         told["details"] = error.details

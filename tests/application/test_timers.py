@@ -16,7 +16,7 @@ from application.ports import Timer
 from application.timers import DueTimers
 from application.workflows import WorkflowHandlers
 from domain.definition import OPPORTUNITY_ANALYSIS
-from domain.errors import StoreUnavailable
+from domain.errors import StoreUnavailable, TooMuchAtOnce
 from domain.event import Recorded
 from domain.workflow import StepFailed, WorkflowFailed, workflow_stream
 from infrastructure.sqlite.database import SqliteDatabase
@@ -130,7 +130,12 @@ async def test_a_refused_timer_does_not_keep_the_others_from_firing(service: Ser
     assert len(await service.timed_out_steps()) == 4
 
 
-async def test_a_timer_that_breaks_comes_again_later_and_keeps_nobody_waiting(service: Service) -> None:
+@pytest.mark.parametrize(
+    "error", [TypeError("no such thing"), TooMuchAtOnce("100 events")], ids=["odd", "much"]
+)
+async def test_a_timer_that_breaks_comes_again_later_and_keeps_nobody_waiting(
+    service: Service, error: Exception
+) -> None:
     await service.start_workflow()
     broken = [timer(f"t-{number}", step="broken") for number in range(60)]
     await service.timers.change(set=broken, cancel=(), lease=LEASE)
@@ -140,7 +145,7 @@ async def test_a_timer_that_breaks_comes_again_later_and_keeps_nobody_waiting(se
         nonlocal tries
         if isinstance(command, TimeOutStep) and command.step == "broken":
             tries += 1
-            raise TypeError("no such thing")
+            raise error
         return await working(command)
 
     due_timers = DueTimers(service.timers, service.clock, dispatch, COMMANDS)  # type: ignore[arg-type]

@@ -26,6 +26,16 @@ def test_so_many_items_as_may_be_are_begun_and_each_gets_its_element() -> None:
     assert dispatched(run.completing("calls[1]").happened()) == [("calls[2]", 1)]
 
 
+def test_no_turn_begins_more_items_than_any_store_takes_in_one_append() -> None:
+    run = Run.of(map_step("calls", at_once=120), input={"deals": list(range(200))})
+    begun = [len(dispatched(run.events))]
+    for number in range(3):
+        turn = run.completing(f"calls[{number}]")
+        begun.append(len(dispatched(turn.happened())))
+        run = run.so(turn)
+    assert begun == [50, 50, 22, 1]
+
+
 def test_the_results_are_in_the_order_of_the_elements() -> None:
     run = Run.of(map_step("calls"), input=DEALS).completed("calls[2]", "calls[0]")
     *_, ended = run.completing("calls[1]").happened()

@@ -8,7 +8,7 @@ import pytest
 from application.commands import Command, CompleteStep, RequestRun
 from application.triggers import ShippedTriggers
 from domain.definition import StepDefinition, Trigger, WorkflowDefinition
-from domain.errors import OpportunityRequired
+from domain.errors import OpportunityRequired, TooMuchAtOnce
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.messaging.envelope import Delivery
 from tests.builders import TENANT
@@ -19,7 +19,8 @@ FORECAST = {"workflowId": "w-1", "forecastId": "f", "revenueForecast": 1, "confi
 
 
 class Door:
-    """Takes commands; those of one definition are refused, and ``stale`` ones change nothing."""
+    """Takes commands; those of one definition are refused, ``stale`` ones change nothing, and ``much`` is too
+    much for the store."""
 
     def __init__(self) -> None:
         self.commands: list[Command] = []
@@ -27,6 +28,8 @@ class Door:
     async def __call__(self, command: Command) -> Any:
         if isinstance(command, RequestRun) and command.definition == "refused":
             raise OpportunityRequired("needs an opportunity")
+        if isinstance(command, RequestRun) and command.definition == "much":
+            raise TooMuchAtOnce("100 events")
         self.commands.append(command)
 
         class Committed:
@@ -85,6 +88,18 @@ async def test_a_run_that_is_refused_does_not_keep_the_others_back() -> None:
 @pytest.mark.parametrize(("name", "expected"), [("refused", "ignored"), ("stale", "without_effect")])
 async def test_what_has_no_effect_is_counted_as_that(name: str, expected: str) -> None:
     assert await outcome(consumer(Door(), name), {}) == expected
+
+
+async def test_what_is_too_much_for_the_store_is_parked_and_not_forgotten() -> None:
+    parked = []
+
+    async def park(delivery: Delivery, reason: str) -> None:
+        parked.append(reason)
+
+    body = {"id": "m-1", "type": "forecast.completed", "tenantId": TENANT, "data": {}}
+    delivery = Delivery(body=msgspec.json.encode(body))
+    assert await consumer(Door(), "much").consume(delivery, park) == "parked"
+    assert parked == ["TooMuchAtOnce: 100 events"]
 
 
 @pytest.mark.parametrize("tenant", ["", "no-uuid"])

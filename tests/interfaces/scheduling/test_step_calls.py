@@ -17,7 +17,7 @@ from application.ports import BadAnswer, HttpAnswer, HttpRequest, NoAnswer, Step
 from application.step_calls import StepCallMaker
 from application.workflows import WorkflowHandlers
 from domain import workflow
-from domain.errors import LeaseLost, StoreUnavailable
+from domain.errors import LeaseLost, StoreUnavailable, TooMuchAtOnce
 from domain.workflow import workflow_stream
 from infrastructure.clock import SystemClock
 from interfaces.scheduling.step_calls import StepCallLoop
@@ -130,10 +130,13 @@ async def test_an_answer_is_kept_until_it_can_be_stored_and_nobody_is_asked_agai
     assert [type(command) for command in world.given] == [CompleteStep] * 3
 
 
-async def test_an_answer_that_cannot_be_taken_ends_its_step_and_no_other(world: World) -> None:
+@pytest.mark.parametrize("error", [ValueError("too odd"), TooMuchAtOnce("100 events")], ids=["odd", "much"])
+async def test_an_answer_that_cannot_be_taken_ends_its_step_and_no_other(
+    world: World, error: Exception
+) -> None:
     def breaks(command: Command) -> None:
         if isinstance(command, CompleteStep) and command.workflow_id == "w-1":
-            raise ValueError("too odd")
+            raise error
 
     world.before = breaks
     async with world.running():
