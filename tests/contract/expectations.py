@@ -30,9 +30,6 @@ SELDOM_SUCCESSFUL = {
 OF_ANOTHER = {"POST /api/v1/hitl/approvals/{id}/claim"}
 """Who asked for an approval does not see to it; in ``test_approval_answers.py`` somebody else does."""
 
-BY_LUCK = {f"POST /api/v1/hitl/approvals/{{id}}/{what}" for what in ("approve", "reject")}
-"""Behind a gateway a generated ``decidedBy`` is seldom the generated ``X-User-ID``."""
-
 OF_A_RUN = {"GET /api/v1/jobs/{job}/runs/{runId}"}
 """It needs the id of a run that was triggered, which only links lead to."""
 
