@@ -74,7 +74,6 @@ class PostgresAuditIndex:
             LeaseLost: the lease has passed on; nothing was added.
         """
         async with transaction_under(lease, self._database) as connection:
-            await connection.execute("SET LOCAL synchronous_commit = off")
             done = number_of(await _reached(connection)) or 0
             fresh = [event for event in events if event.entry.id > done]
             if not fresh:

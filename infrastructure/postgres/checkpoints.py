@@ -44,6 +44,7 @@ class PostgresCheckpoints:
             " SELECT %(follower)s, %(partition)s, %(position)s FROM held"
             " ON CONFLICT (follower, partition) DO UPDATE SET position = excluded.position",
             {"follower": follower, "partition": partition, "position": position},
+            may_be_lost=True,
         )
 
     async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:

@@ -34,13 +34,8 @@ _RELEASE = "UPDATE public.leases SET expires_at = '-infinity' WHERE name = ANY(%
 _IS_HELD = "SELECT 1 FROM public.leases WHERE name = %s AND fence = %s FOR SHARE"
 """Nobody can take it over before the transaction has ended."""
 
-_UNDER_LEASE = (
-    "WITH held AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)"
-    " FROM public.leases WHERE name = %(lease)s AND fence = %(fence)s FOR SHARE)"
-)
-_UNDER_NONE = "WITH held AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))"
-"""What is written so is derived from the log. A server that breaks down may lose the last of it, in order,
-and it is derived again; to wait for its disk each time would hold up what waits for it."""
+_HELD = "FROM public.leases WHERE name = %(lease)s AND fence = %(fence)s FOR SHARE"
+_WITHOUT_ITS_DISK = "set_config('synchronous_commit', 'off', true)"
 
 
 class PostgresLeases:
@@ -70,16 +65,26 @@ class PostgresLeases:
 
 
 async def execute_under(
-    lease: Lease, database: PostgresDatabase, statement: str, parameters: Mapping[str, Any]
+    lease: Lease,
+    database: PostgresDatabase,
+    statement: str,
+    parameters: Mapping[str, Any],
+    *,
+    may_be_lost: bool = False,
 ) -> None:
     """One statement in one round trip, which nobody can take the lease over from.
 
     It goes on from ``WITH held AS (…)``, a table of one row while the lease is held, and must touch a row.
 
+    What ``may_be_lost`` waits for no disk: a server that breaks down loses the last of it. That is for what
+    nobody misses, such as a position: what comes after it is done again. What was derived from the log is
+    missed, since the follower that derived it lives on and does not do so again.
+
     Raises:
         LeaseLost: somebody has taken it over before; nothing was done.
     """
-    held = _UNDER_NONE if lease.fence is None else _UNDER_LEASE
+    told = _WITHOUT_ITS_DISK if may_be_lost else "1"
+    held = f"WITH held AS MATERIALIZED (SELECT {told} {'' if lease.fence is None else _HELD})"
     async with database.connection() as connection:
         cursor = await connection.execute(
             held + statement, {**parameters, "lease": lease.name, "fence": lease.fence}

@@ -66,6 +66,7 @@ class PostgresStepCalls:
                 "calls": [msgspec.json.encode(call) for call in add],
                 "removed": list(remove),
             },
+            may_be_lost=not add,
         )
 
     async def waiting(self, *, each: int, besides: Collection[str]) -> Sequence[StepCall]:

@@ -45,6 +45,7 @@ class PostgresTimers:
                 "timers": [msgspec.json.encode(timer) for timer in set],
                 "cancelled": list(cancel),
             },
+            may_be_lost=not set,
         )
 
     async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
