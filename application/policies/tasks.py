@@ -11,8 +11,6 @@ from domain.task import TaskCompleted, TaskFailed, task_id_of
 from domain.workflow import StepCancelled, StepCompleted, StepDispatched, StepFailed
 from domain.workflow.step import TASK
 
-DEFAULT_QUEUE = "default"
-
 
 class TaskSteps:
     """Leads from a step to its task and back."""
@@ -38,9 +36,9 @@ class TaskSteps:
                 return [self._offer(recorded, event)]
             case StepCancelled():
                 return [self._revoke(recorded, event, "the step was cancelled")]
-            case StepFailed() if not self._is_its_own(recorded):
+            case StepFailed() if not self._came_by_its_task(recorded):
                 return [self._revoke(recorded, event, f"the step failed: {event.reason}")]
-            case StepCompleted() if not self._is_its_own(recorded):
+            case StepCompleted() if not self._came_by_its_task(recorded):
                 return [self._revoke(recorded, event, "the step was completed otherwise")]
             case TaskCompleted():
                 return [self._complete(recorded, event)]
@@ -52,14 +50,14 @@ class TaskSteps:
         """A workflow or a task that is gone is no reason to stop."""
         return []
 
-    def _is_its_own(self, recorded: Recorded) -> bool:
+    def _came_by_its_task(self, recorded: Recorded) -> bool:
         return recorded.meta.actor == f"system:{self.name}"
 
     def _offer(self, recorded: Recorded, event: StepDispatched) -> OfferTask:
         return OfferTask(
             meta=because_of(recorded, self.name),
             task_id=task_id_of(event.step_id, event.attempt),
-            queue=str(event.parameters.get("queue", DEFAULT_QUEUE)),
+            queue=str(event.parameters["queue"]),
             input=event.input,
             workflow_id=event.workflow_id,
             step_id=event.step_id,

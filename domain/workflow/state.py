@@ -367,7 +367,6 @@ def _put(state: Workflow, step: Step) -> Workflow:
             parent.items,
             next=_first_not_begun(steps, step.item_of, parent.items),
             open=parent.items.open + _is_open(step) - _is_open(before),
-            completed=parent.items.completed + _is_done(step) - _is_done(before),
             failed=parent.items.failed + _is_failed(step) - _is_failed(before),
             result_bytes=parent.items.result_bytes
             + step.result_bytes
@@ -390,10 +389,6 @@ def _first_not_begun(steps: Map[str, Step], step_type: str, items: Items) -> int
 
 def _is_open(step: Step | None) -> bool:
     return step is not None and step.status in ("running", "retrying")
-
-
-def _is_done(step: Step | None) -> bool:
-    return step is not None and step.status in ("completed", "skipped")
 
 
 def _is_failed(step: Step | None) -> bool:

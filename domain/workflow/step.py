@@ -32,7 +32,6 @@ class Items(msgspec.Struct, frozen=True, kw_only=True):
     elements: tuple[Any, ...]
     next: int = 0
     open: int = 0
-    completed: int = 0
     failed: int = 0
     result_bytes: int = 0
 
