@@ -28,11 +28,13 @@ from application.dispatcher import Handler
 from application.event_store import EventStore
 from application.inputs import refuse_bad_input
 from application.ports import Clock
+from application.starters import starter_of
 from domain import workflow
 from domain.definition import WorkflowDefinition
 from domain.errors import OpportunityRequired, Refusal, WorkflowNotFound
 from domain.event import Event
 from domain.workflow import Workflow, workflow_stream
+from domain.workflow.rights import require_may_ask_with_other_input
 
 Decide = Callable[[Workflow, Any, datetime], tuple[Event, ...]]
 
@@ -181,13 +183,22 @@ class WorkflowHandlers:
 
         Raises:
             BadInput: other input is given, and not as the definition says; with every fault.
+            NotAllowed: people are asked, and another than who started the workflow gives other input.
             Refusal: as :func:`domain.workflow.retry` says.
         """
+        meta = command.meta
         if command.input is not None:
-            stream = workflow_stream(command.meta.tenant, command.workflow_id)
+            stream = workflow_stream(meta.tenant, command.workflow_id)
             state = (await self._store.present(stream, workflow.evolve)).state
             if state is not None:
                 await self._refuse_other_input(command, state)
+                starter = await starter_of(self._store, meta.tenant, command.workflow_id)
+                require_may_ask_with_other_input(
+                    state,
+                    command.input,
+                    by_its_starter=starter == meta.actor,
+                    may_do_all=command.may_do_all,
+                )
         return await self._handler(_DECISIONS[RetryWorkflow])(command)
 
     async def _refuse_other_input(self, command: RetryWorkflow, state: Workflow) -> None:

@@ -4,7 +4,8 @@ A step that waits for its later answer (``accepted``) is completed by the servic
 no operator.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from domain.definition import StepDefinition, Work, depending_on
 from domain.errors import NotAllowed, StepIsForPeople
@@ -53,6 +54,24 @@ def require_may_give_other_input(state: Workflow, again: Collection[str], *, may
     asked = [each.step_type for each in state.plan if _asks(each) and each.step_type not in again]
     if asked and not may_do_all:
         raise NotAllowed(f"people have decided {asked[0]} on other input: an operator may change it")
+
+
+def require_may_ask_with_other_input(
+    state: Workflow, input: Mapping[str, Any], *, by_its_starter: bool, may_do_all: bool
+) -> None:
+    """Who started the workflow is the one who asks people, and does not decide: with another's input, that other
+    could.
+
+    Raises:
+        NotAllowed: people are asked, and this is neither who started it, nor an operator.
+    """
+    if by_its_starter or may_do_all or input == state.input:
+        return
+    asked = next((each.step_type for each in state.plan if _asks(each)), None)
+    if asked is not None:
+        raise NotAllowed(
+            f"people are asked in {asked}: other input is given by who started the workflow, or an operator"
+        )
 
 
 def _leads_to_people(state: Workflow, step: Step) -> bool:

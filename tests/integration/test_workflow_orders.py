@@ -124,6 +124,33 @@ async def test_a_retry_from_a_step_takes_other_input(orchestrator: Service) -> N
     assert unknown.status_code == 409, "it runs; and a step that there is not would be 404"
 
 
+async def test_where_people_are_asked_other_input_is_given_by_who_asks_or_an_operator(
+    orchestrator: Service,
+) -> None:
+    """Else another could give figures, and decide on them."""
+    asking = {
+        "name": "asking",
+        "steps": [
+            {
+                "stepType": "decided",
+                "kind": "approval",
+                "input": {"opportunityId": "'o'", "riskScore": "`0.9`", "amount": "input.amount"},
+            }
+        ],
+    }
+    async with orchestrator.client() as client:
+        assert (await client.put("/api/v1/workflow-definitions/asking", json=asking)).status_code == 201
+    workflow = await started(orchestrator, definition="asking", input={"amount": 1})
+    for by, status in (
+        ({"X-User-ID": "bob"}, 403),
+        ({"X-User-ID": "olga", "X-User-Roles": "admin"}, 200),
+        ({"X-User-ID": USER}, 200),
+    ):
+        await order(orchestrator, workflow, "cancel", {"reason": "wrong amount"})
+        answer = await order(orchestrator, workflow, "retry", {"input": {"amount": 1_000_000 + status}}, **by)
+        assert answer.status_code == status, answer.text
+
+
 async def test_other_input_of_a_retry_is_held_against_the_definition_as_well(orchestrator: Service) -> None:
     numbered = {
         "name": "numbered",
