@@ -59,8 +59,7 @@ def require_may_give_other_input(state: Workflow, again: Collection[str], *, may
 def require_may_ask_with_other_input(
     state: Workflow, input: Mapping[str, Any], *, by_its_starter: bool, may_do_all: bool
 ) -> None:
-    """Who started the workflow is the one who asks people, and does not decide: with another's input, that other
-    could.
+    """Who started the workflow asks people, and does not decide; another who gives the input could.
 
     Raises:
         NotAllowed: people are asked, and this is neither who started it, nor an operator.
