@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MOST_ELEMENTS = 10_000
 """A list may be so long."""
 
-_MOST_IN_A_TURN = 50
+_MOST_IN_A_TURN = 80
 _MOST_BYTES_IN_A_TURN = 1024 * 1024
 """All that is begun in a turn is one append, and not every store takes as much in one: Cosmos DB takes 98
 events and 1.9 MB. Each item that ends begins with more.
