@@ -118,12 +118,13 @@ class RabbitConnection:
     async def connect(self, set_up: Callable[[RabbitBroker], Awaitable[None]]) -> None:
         """Connect and set up, again and again until it succeeds or :meth:`close` is called.
 
-        From then on the connection, and what was declared on it, is restored by aio-pika.
+        What is under way is broken off by that; aiormq may raise a bare ``Exception`` for it. From then on the
+        connection, and what was declared on it, is restored by aio-pika.
         """
         with suppress(Stopped):
             await self._patience.until_done(
                 partial(self._connect_once, set_up),
-                may_pass=lambda error, _: isinstance(error, BROKER_ERRORS),
+                may_pass=lambda error, _: self._patience.is_stopped or isinstance(error, BROKER_ERRORS),
                 on_failure=self._note_failure,
             )
 

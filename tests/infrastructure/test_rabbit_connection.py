@@ -71,3 +71,23 @@ async def test_a_connection_that_is_closed_while_it_is_made_leaves_nothing_behin
                 await connection.close()
                 tasks.cancel_scope.cancel()
         assert not asyncio.all_tasks() - before
+
+
+async def test_a_stop_while_it_is_set_up_is_no_error_whatever_the_library_raises(rabbitmq_url: str) -> None:
+    """Seen of aiormq: a bare ``Exception``, where the channel went in the middle of a declaration."""
+    under_way, broken_off = anyio.Event(), anyio.Event()
+
+    async def set_up(_broker: RabbitBroker) -> None:
+        under_way.set()
+        await broken_off.wait()
+        raise Exception
+
+    connection = RabbitConnection(rabbitmq_url, purpose="test", app_id="tests")
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(connection.connect, set_up)
+            await under_way.wait()
+            tasks.start_soon(connection.close)
+            await anyio.sleep(0.05)
+            broken_off.set()
+    assert not connection.is_up
