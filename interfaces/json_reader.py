@@ -1,5 +1,6 @@
 """JSON from outside: strictly JSON, and not nested deeper than any honest document."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -28,6 +29,30 @@ def read_json(raw: bytes) -> Any:
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
         raise InvalidJson(f"nested deeper than {MAX_DEPTH} levels")
     return value
+
+
+def read_json_of_neighbours(raw: bytes) -> Any:
+    """The same, and what JavaScript writes of a text that was cut within a character beyond 16 bits.
+
+    It ends in half of that character, as ``\\ud83d``. Each such half is replaced.
+
+    Raises:
+        InvalidJson: as :func:`read_json`.
+    """
+    try:
+        return read_json(raw)
+    except InvalidJson:
+        if b"\\ud" not in raw.lower():
+            raise
+        return read_json(_without_halves(raw))
+
+
+def _without_halves(raw: bytes) -> bytes:
+    try:
+        text = json.dumps(json.loads(raw), ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
+        raise InvalidJson(f"not JSON: {error}") from None
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def _depth_exceeds(value: Any, limit: int) -> bool:

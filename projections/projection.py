@@ -107,7 +107,8 @@ class Materializer:
         self.name = projection.container.name
         self._projection = projection
         self._documents = documents
-        self._gaps: dict[str, int] = {}
+        self._gaps: dict[str, tuple[int, int]] = {}
+        """Of each stream the event that found its document missing, and how often one has."""
 
     def wants(self, event: Event) -> bool:
         """Whether the projection reads such an event, or it tells of an erasure."""
@@ -162,12 +163,15 @@ class Materializer:
         """
         try:
             yield
+            if what in self._gaps and self._gaps[what][0] == version:
+                del self._gaps[what]
         except MemoryError:
             raise
         except Exception as error:
             if isinstance(error, ProjectionGap):
-                self._gaps[what] = self._gaps.get(what, 0) + 1
-                if self._gaps[what] < GAP_TRIES:
+                _, tries = self._gaps.get(what, (version, 0))
+                self._gaps[what] = (version, tries + 1)
+                if tries + 1 < GAP_TRIES:
                     raise
             log.exception("document_left_behind", projection=self.name, what=what, version=version)
 

@@ -118,8 +118,8 @@ class RabbitConnection:
     async def connect(self, set_up: Callable[[RabbitBroker], Awaitable[None]]) -> None:
         """Connect and set up, again and again until it succeeds or :meth:`close` is called.
 
-        What is under way is broken off by that; aiormq may raise a bare ``Exception`` for it. From then on the
-        connection, and what was declared on it, is restored by aio-pika.
+        What is under way is broken off by that; aiormq may raise a bare ``Exception`` for it. Once it is up,
+        aio-pika restores the connection, and what was declared on it.
         """
         with suppress(Stopped):
             await self._patience.until_done(

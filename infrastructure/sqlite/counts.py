@@ -44,9 +44,11 @@ def forget_common_counts(connection: sqlite3.Connection, containers: Sequence[Co
     connection.execute("DROP TABLE IF EXISTS document_counts")
 
 
-def forget_counts(connection: sqlite3.Connection, container: Container) -> None:
-    """Every document of a container is gone."""
-    connection.execute(f"DELETE FROM {_table_of(container)}")
+def drop_counts(connection: sqlite3.Connection, container: Container) -> None:
+    """Keep them no more. Documents that are all deleted would call a trigger each."""
+    for name in triggers_named(connection, f"{container.name}_counts_"):
+        connection.execute(f'DROP TRIGGER "{name}"')
+    connection.execute(f"DROP TABLE IF EXISTS {_table_of(container)}")
 
 
 def kept_count(connection: sqlite3.Connection, container: Container, tenant: str, query: Query) -> int | None:
@@ -65,7 +67,11 @@ def kept_count(connection: sqlite3.Connection, container: Container, tenant: str
 def count_triggers(container: Container) -> dict[str, str]:
     table = container.name
     added = "; ".join(_one_more(container, field) for field in ("", *container.filter_fields))
-    triggers = {f"{table}_counts_added": f'AFTER INSERT ON "{table}" BEGIN {added}; END'}
+    removed = "; ".join(_one_less(container, field) for field in ("", *container.filter_fields))
+    triggers = {
+        f"{table}_counts_added": f'AFTER INSERT ON "{table}" BEGIN {added}; END',
+        f"{table}_counts_removed": f'AFTER DELETE ON "{table}" BEGIN {removed}; END',
+    }
     for field in container.filter_fields:
         old, new = _value("old", field), _value("new", field)
         triggers[f"{table}_counts_{field}_changed"] = (

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
 
-from infrastructure.sqlite.counts import forget_common_counts, forget_counts, keep_counts
+from infrastructure.sqlite.counts import drop_counts, forget_common_counts, keep_counts
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.lists import drop_lists, keep_lists
 from infrastructure.sqlite.pages import page_of
@@ -133,9 +133,10 @@ class SqliteDocuments:
 
         def delete(connection: sqlite3.Connection) -> None:
             drop_lists(connection, container)
+            drop_counts(connection, container)
             connection.execute(f'DELETE FROM "{container.name}"')
             keep_lists(connection, container)
-            forget_counts(connection, container)
+            keep_counts(connection, container)
 
         await self._database.write(delete)
 

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from domain.event import Metadata
 from domain.values import derived_id, is_uuid
-from interfaces.json_reader import InvalidJson, read_json
+from interfaces.json_reader import InvalidJson, read_json_of_neighbours
 
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 """Four of them make a workflow's results, which go out as one message; RabbitMQ 4 takes 16 MiB."""
@@ -37,13 +37,25 @@ class WireModel(BaseModel):
     )
 
 
+def _text_of_number(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+OfNumber = BeforeValidator(_text_of_number)
+"""An id may be a number where it comes from."""
+
+
+def _object(value: object) -> object:
+    return value if isinstance(value, dict) else {}
+
+
 class Envelope(WireModel):
     """The parts of an envelope that matter to us; all else may be missing or odd."""
 
     type: str = Field(min_length=1, max_length=255)
-    data: dict[str, Any]
-    id: str | None = Field(default=None, min_length=1, max_length=255)
-    tenant_id: str | None = None
+    data: Annotated[dict[str, Any], BeforeValidator(_object)] = {}
+    id: Annotated[str | None, OfNumber] = Field(default=None, min_length=1, max_length=255)
+    tenant_id: Any = None
     metadata: Any = None
     source: Any = None
 
@@ -51,8 +63,8 @@ class Envelope(WireModel):
     def tenant(self) -> str | None:
         """The tenant of the envelope, or of the data where the envelope has none."""
         for candidate in (self.tenant_id, self.data.get("tenantId")):
-            if candidate:
-                return str(candidate).lower()
+            if candidate and isinstance(candidate, str):
+                return candidate.lower()
         return None
 
     @property
@@ -125,7 +137,7 @@ def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Env
     if len(delivery.body) > MAX_MESSAGE_BYTES:
         raise Unreadable(f"has {len(delivery.body)} bytes; at most {MAX_MESSAGE_BYTES} are taken")
     try:
-        content = read_json(delivery.body)
+        content = read_json_of_neighbours(delivery.body)
     except InvalidJson as error:
         raise Unreadable(str(error)) from error
     if not isinstance(content, dict):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import structlog
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BeforeValidator,
     Field,
@@ -26,8 +27,9 @@ from application.commands import (
 from application.job_commands import CompleteJobRun, FailJobRun
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.values import SYSTEM_TENANT, derived_id, in_utc, is_uuid
-from interfaces.fields import Id, Number, WebAddress
-from interfaces.messaging.envelope import Envelope, Unreadable, WireModel, faults
+from interfaces import fields
+from interfaces.fields import Number, WebAddress
+from interfaces.messaging.envelope import Envelope, OfNumber, Unreadable, WireModel, faults
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +54,8 @@ def _nothing_if_empty(value: object) -> object:
     """Neighbours also say nothing with an empty text."""
     return None if value == "" else value
 
+
+Id = Annotated[fields.Id, OfNumber]
 
 Optional = BeforeValidator(_nothing_if_empty)
 
@@ -106,7 +110,7 @@ class ApprovalRequestedMessage(WireModel):
     owner_id: Annotated[Id | None, Optional] = None
     approver_id: Annotated[Id | None, Optional] = None
     recipient_id: Annotated[Id | None, Optional] = None
-    correlation_id: Annotated[Id | None, Optional] = None
+    correlation_id: Annotated[Id | None, Decoration] = None
     approval_url: Annotated[WebAddress | None, Decoration] = None
 
     def command(self, envelope: Envelope) -> Command:
@@ -129,18 +133,22 @@ class ApprovalRequestedMessage(WireModel):
         )
 
 
+AsItIs = Annotated[Any, Field()]
+"""What a step's result takes from a reply: it has to be there, and is what its service says."""
+
+
 class _Reply(WireModel):
     """What the replies to a step have in common."""
 
-    workflow_id: Id
+    workflow_id: Annotated[str, AfterValidator(str.lower)]
 
 
 class RiskEvaluationCompleted(_Reply):
     """``risk.evaluation.completed``."""
 
-    evaluation_id: str
-    risk_score: Number
-    detected_risks: Any = Field()
+    evaluation_id: AsItIs
+    risk_score: AsItIs
+    detected_risks: AsItIs
 
     def command(self, envelope: Envelope) -> Command:
         """Complete ``risk_analysis``."""
@@ -150,10 +158,10 @@ class RiskEvaluationCompleted(_Reply):
 class RiskScoringCompleted(_Reply):
     """``risk.scoring.completed``."""
 
-    scoring_id: str
-    ml_risk_score: Number
-    model_id: str
-    confidence: Number
+    scoring_id: AsItIs
+    ml_risk_score: AsItIs
+    model_id: AsItIs
+    confidence: AsItIs
 
     def command(self, envelope: Envelope) -> Command:
         """Complete ``risk_scoring``."""
@@ -165,9 +173,9 @@ class RiskScoringCompleted(_Reply):
 class ForecastCompleted(_Reply):
     """``forecast.completed``."""
 
-    forecast_id: str
-    revenue_forecast: Any = Field()
-    confidence: Number
+    forecast_id: AsItIs
+    revenue_forecast: AsItIs
+    confidence: AsItIs
 
     def command(self, envelope: Envelope) -> Command:
         """Complete ``forecast``."""
@@ -177,7 +185,7 @@ class ForecastCompleted(_Reply):
 class RecommendationCompleted(_Reply):
     """``recommendation.generation.completed``."""
 
-    recommendation_id: str
+    recommendation_id: AsItIs
     recommendations: list[Any]
 
     @property
@@ -296,7 +304,7 @@ def _is_for_others(
     """A shard of another type, or a reply to nothing of ours: what else it holds is no business of ours."""
     if issubclass(model, ShardUpdated):
         return not any(data.get(name) in opportunity_shard_types for name in ("shardTypeName", "shardType"))
-    return issubclass(model, _Reply) and not data.get("workflowId")
+    return issubclass(model, _Reply) and not is_uuid(data.get("workflowId"))
 
 
 def _analysis(envelope: Envelope, opportunity_id: str) -> RequestRun:

@@ -27,7 +27,8 @@ _ETAG = re.compile(r'"([1-9][0-9]{0,8})"')
 
 
 async def read_body(request: Request, model: type[M], *, optional: bool = False) -> M:
-    """The JSON body as a model, beside no query string; an ``optional`` one may be missing altogether.
+    """The JSON body as a model, beside no query string; an ``optional`` one may be missing altogether. Where
+    another is, that is told of each field that it has to have.
 
     Raises:
         ApiError: 413, 415 or 400.
@@ -35,8 +36,8 @@ async def read_body(request: Request, model: type[M], *, optional: bool = False)
     read_query(request, NoQuery)
     raw = await raw_body(request)
     request.state.body = {}
-    if not raw and optional:
-        return model.model_validate({})
+    if not raw:
+        return _nothing_as(model, optional=optional)
     if media_type(request) != JSON:
         raise unsupported(JSON)
     try:
@@ -44,6 +45,16 @@ async def read_body(request: Request, model: type[M], *, optional: bool = False)
         return model.model_validate(request.state.body)
     except ValidationError as error:
         raise invalid(faults(error)) from None
+
+
+def _nothing_as(model: type[M], *, optional: bool) -> M:
+    try:
+        nothing = model.model_validate({})
+    except ValidationError as error:
+        raise invalid(faults(error)) from None
+    if not optional:
+        raise invalid([fault("body", "is required")])
+    return nothing
 
 
 def json_object(raw: bytes) -> dict[str, Any]:

@@ -117,6 +117,35 @@ async def test_a_document_that_is_deleted_takes_its_rows_along(tmp_path: Path) -
         assert rows(tmp_path) == []
 
 
+async def test_a_document_that_is_made_again_or_taken_away_is_counted_as_that(tmp_path: Path) -> None:
+    async def totals(documents: SqliteDocuments) -> list[int]:
+        queries = (Query(), Query(equal={"kind": "x"}), Query(equal={"kind": "y"}))
+        return [(await documents.query(THINGS, TENANT, query)).total for query in queries]
+
+    before = {id: thing(id, kind="x", status="s") for id in "abc"}
+    async with opened(tmp_path) as documents:
+        await documents.put(THINGS, list(before.values()))
+        again = thing("a", kind="y", status="s")
+        assert not await documents.replace(THINGS, {(TENANT, "a"): (before["a"], again)})
+        assert await totals(documents) == [3, 2, 1]
+        assert not await documents.replace(THINGS, {(TENANT, "b"): (before["b"], None)})
+        assert await totals(documents) == [2, 1, 1]
+        await documents.clear(THINGS)
+        assert await totals(documents) == [0, 0, 0]
+        await documents.put(THINGS, [again])
+        assert await totals(documents) == [1, 0, 1]
+
+
+async def test_counts_of_a_release_that_did_not_see_what_went_are_counted_anew(tmp_path: Path) -> None:
+    async with opened(tmp_path) as documents:
+        await documents.put(THINGS, [thing("a", kind="x")])
+        with looked_into(tmp_path) as connection:
+            connection.execute("DROP TRIGGER things_counts_removed")
+            connection.execute("DELETE FROM things")
+    async with opened(tmp_path) as documents:
+        assert (await documents.query(THINGS, TENANT, Query())).total == 0
+
+
 async def test_a_number_is_not_below_a_text(tmp_path: Path) -> None:
     async with opened(tmp_path) as documents:
         await documents.put(THINGS, [thing("a", asked=["ada"], due=7, until=7)])

@@ -249,6 +249,34 @@ async def tries_of(materializer: Materializer, batch: Sequence[Recorded]) -> int
     raise AssertionError("it came again and again")
 
 
+class Lagging(MemoryDocuments):
+    """Finds nothing at the first look at each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lags = False
+
+    async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
+        self.lags = not self.lags
+        return {} if self.lags else await super().get_many(container, keys)
+
+
+@pytest.mark.anyio
+async def test_a_replica_that_lags_now_and_then_costs_no_event_however_often_it_does() -> None:
+    documents = Lagging()
+    materializer = Materializer(Workflows(), documents)
+    steps = ("forecast", "risk_scoring", "risk_analysis", "recommendation")
+    story = workflow_story(*(("answer", step) for step in steps))
+    await materializer.handle(story[:1], LEASE)
+    documents.lags = False
+    with capture_logs() as logs:
+        for recorded in story[1:]:
+            wanted = materializer.wants(recorded.event)
+            assert not wanted or await tries_of(materializer, [recorded]) == 2
+    assert len(story) > GAP_TRIES + 1
+    assert not [each for each in logs if each["event"] == "document_left_behind"]
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("unencodable", [False, True], ids=["it breaks", "it is no JSON"])
 async def test_a_document_that_cannot_be_made_keeps_no_other_waiting(unencodable: bool) -> None:

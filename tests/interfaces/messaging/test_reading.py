@@ -21,6 +21,7 @@ from interfaces.messaging.messages import command_for
 from tests.harness import TENANT
 
 SHARDS = ("opportunity", "c_opportunity")
+WORKFLOW = "4f1c7a52-0f6b-4f5e-9b7e-2a4d8c6e1b90"
 ASKED = {"opportunityId": "opp-1", "riskScore": 0.9, "amount": 250000}
 
 
@@ -54,11 +55,11 @@ def command(delivery: Delivery, aliases: dict[str, str] | None = None) -> Comman
         ("hitl.approval.requested", ASKED, RequestApproval),
         (
             "risk.evaluation.completed",
-            {"workflowId": "w", "evaluationId": "e", "riskScore": 1, "detectedRisks": []},
+            {"workflowId": WORKFLOW, "evaluationId": "e", "riskScore": 1, "detectedRisks": []},
             CompleteStep,
         ),
-        ("risk.evaluation.failed", {"workflowId": "w"}, FailStep),
-        ("recommendation.generation.failed", {"workflowId": "w", "error": {"code": 7}}, FailStep),
+        ("risk.evaluation.failed", {"workflowId": WORKFLOW}, FailStep),
+        ("recommendation.generation.failed", {"workflowId": WORKFLOW, "error": {"code": 7}}, FailStep),
         ("workflow.job.completed", {"job": "outcome-sync", "status": "success"}, CompleteJobRun),
         ("workflow.job.failed", {"job": "outcome-sync", "error": "x"}, FailJobRun),
     ],
@@ -74,7 +75,11 @@ def test_each_type_stands_for_its_command(message_type: str, data: Any, kind: ty
         ("shard.updated", {"shardId": "d"}),
         ("forecast.completed", {"forecastId": "f", "revenueForecast": 1, "confidence": 1}),
         ("risk.evaluation.failed", {"error": "x"}),
+        ("forecast.completed", {"workflowId": "nightly-run-7"}),
+        ("forecast.completed", {"workflowId": 12}),
+        ("risk.evaluation.failed", [1]),
         ("something.else.happened", {}),
+        ("something.else.happened", [1]),
     ],
 )
 def test_what_is_not_for_this_service_stands_for_nothing(message_type: str, data: Any) -> None:
@@ -91,7 +96,8 @@ def test_what_is_not_for_this_service_stands_for_nothing(message_type: str, data
         ("integration.opportunity.updated", {"opportunityId": "x" * 256}, ["data.opportunityId"]),
         ("shard.updated", {"shardTypeName": "opportunity"}, ["data.shardId"]),
         ("shard.updated", {"shardTypeName": "opportunity", "shardId": "", "id": ""}, ["data.shardId"]),
-        ("forecast.completed", {"workflowId": "w"}, ["data.forecastId", "data.confidence"]),
+        ("forecast.completed", {"workflowId": WORKFLOW}, ["data.forecastId", "data.confidence"]),
+        ("shard.updated", {"shardTypeName": "opportunity", "shardId": 0.5}, ["data.shardId"]),
         ("workflow.job.completed", {}, ["data.job"]),
     ],
 )
@@ -124,6 +130,33 @@ def test_what_only_decorates_a_message_is_left_out_where_it_is_of_no_use(
     assert [(line["event"], line["field"]) for line in logs] == [("field_left_out", field)]
 
 
+def test_a_shard_of_another_type_may_have_any_tenant() -> None:
+    data = {"shardId": "d", "shardTypeName": "document"}
+    assert command(message("shard.updated", data, tenantId=4)) is None
+
+
+def test_an_id_may_be_a_number() -> None:
+    made = command(message("hitl.approval.requested", {**ASKED, "opportunityId": 815, "ownerId": 7}, id=12))
+    assert isinstance(made, RequestApproval)
+    assert (made.opportunity_id, made.owner_id) == ("815", "7")
+
+
+def test_a_reply_is_to_its_workflow_in_either_case() -> None:
+    made = command(message("risk.evaluation.failed", {"workflowId": WORKFLOW.upper()}))
+    assert isinstance(made, FailStep)
+    assert made.workflow_id == WORKFLOW
+
+
+def test_a_text_that_was_cut_within_a_character_costs_no_message() -> None:
+    delivery = message("integration.opportunity.updated", {"opportunityId": "o", "preview": "CUT", "n": 1.5})
+    cut = Delivery(body=delivery.body.replace(b"CUT", b"deal \\uD83d"), routing_key=delivery.routing_key)
+    assert read_envelope(cut, {}).data["preview"] == "deal \ufffd"
+    assert isinstance(command(cut), RequestRun)
+    for body in (b'{"type": "x", "a": "\\ud83d", "n": NaN}', b'{"type": "x", "a": "\\ud83d"', b'"\\ud83d'):
+        with pytest.raises(Unreadable):
+            command(Delivery(body=body))
+
+
 def test_a_shard_with_an_empty_id_of_its_own_is_the_one_of_the_other_name() -> None:
     made = command(message("shard.updated", {"shardTypeName": "opportunity", "shardId": "", "id": "o-1"}))
     assert isinstance(made, RequestRun)
@@ -138,8 +171,6 @@ def test_a_shard_with_an_empty_id_of_its_own_is_the_one_of_the_other_name() -> N
         b"[]",
         b"7",
         b'{"data": {}}',
-        b'{"type": "x"}',
-        b'{"type": "x", "data": []}',
         b'{"type": 7, "data": {}}',
         b"\xff",
         b'{"type": "x", "data": {"n": NaN}}',
@@ -243,7 +274,7 @@ def test_an_alias_is_taken_as_the_documented_type() -> None:
 
 
 def test_the_recommendations_are_counted() -> None:
-    data = {"workflowId": "w", "recommendationId": "r", "recommendations": [1, 2, 3], "extra": 1}
+    data = {"workflowId": WORKFLOW, "recommendationId": "r", "recommendations": [1, 2, 3], "extra": 1}
     found = command(message("recommendation.generation.completed", data))
     assert isinstance(found, CompleteStep)
     assert found.result == {"recommendationId": "r", "recommendations": [1, 2, 3], "count": 3}

@@ -15,7 +15,12 @@ from tests.builders import TENANT
 
 pytestmark = pytest.mark.anyio
 
-FORECAST = {"workflowId": "w-1", "forecastId": "f", "revenueForecast": 1, "confidence": 1}
+FORECAST = {
+    "workflowId": "4f1c7a52-0f6b-4f5e-9b7e-2a4d8c6e1b90",
+    "forecastId": "f",
+    "revenueForecast": 1,
+    "confidence": 1,
+}
 
 
 class Door:

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from interfaces.rest.answers import encode_cursor
-from tests.harness import TENANT, USER, Service, service, settings_in
+from tests.harness import TENANT, UNKNOWN_ID, USER, Service, service, settings_in
 
 pytestmark = pytest.mark.anyio
 
@@ -80,12 +80,21 @@ async def test_a_body_that_is_no_use_is_refused(behind_gateway: Service, body: b
     assert answer.status_code == status
 
 
-@pytest.mark.parametrize("body", [b"", b" \r\n\t"])
-async def test_an_empty_body_is_told_to_be_empty(behind_gateway: Service, body: bytes) -> None:
+async def test_an_empty_body_is_told_to_be_empty(behind_gateway: Service) -> None:
     async with behind_gateway.client(**{"Content-Type": "application/json"}) as client:
-        answer = await client.post(PATH, content=body)
+        answer = await client.post(PATH, content=b" \r\n\t")
     details = answer.json()["error"]["details"]
     assert details == [{"field": "body", "message": "not JSON: the body is empty"}]
+
+
+async def test_without_a_body_what_it_has_to_have_is_told(behind_gateway: Service) -> None:
+    async with behind_gateway.client() as client:
+        answer = await client.post(PATH)
+        decided = await client.post(f"{PATH}/{UNKNOWN_ID}/approve")
+    assert (answer.status_code, decided.status_code) == (400, 400)
+    details = answer.json()["error"]["details"]
+    assert {"opportunityId", "riskScore", "amount"} == {each["field"] for each in details}
+    assert [each["field"] for each in decided.json()["error"]["details"]] == ["decidedBy"]
 
 
 async def test_a_streamed_body_is_cut_off_at_its_limit(behind_gateway: Service) -> None:
