@@ -11,6 +11,8 @@ from domain.task import TaskCompleted, TaskFailed, task_id_of
 from domain.workflow import StepCancelled, StepCompleted, StepDispatched, StepFailed
 from domain.workflow.step import TASK
 
+DEFAULT_QUEUE = "default"
+
 
 class TaskSteps:
     """Leads from a step to its task and back."""
@@ -57,7 +59,7 @@ class TaskSteps:
         return OfferTask(
             meta=because_of(recorded, self.name),
             task_id=task_id_of(event.step_id, event.attempt),
-            queue=str(event.parameters["queue"]),
+            queue=str(event.parameters.get("queue", DEFAULT_QUEUE)),
             input=event.input,
             workflow_id=event.workflow_id,
             step_id=event.step_id,
