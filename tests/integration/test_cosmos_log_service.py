@@ -100,6 +100,30 @@ async def test_workflows_with_children_tasks_and_approvals_come_to_their_ends(ru
     assert all(each.status.state == "running" for each in running.container.parts.followers)
 
 
+async def test_what_no_transaction_takes_is_refused_and_loses_nothing_and_a_map_keeps_within_it(
+    running: Service,
+) -> None:
+    task = {"kind": "task", "parameters": {"queue": "q"}}
+    late = [{"stepType": f"s_{number}", "after": ["first"], **task} for number in range(120)]
+    wide = {"name": "wide", "steps": [{"stepType": "first", **task}, *late]}
+    each = {"stepType": "all", "kind": "map", "map": {"over": "input.all", "each": task, "atOnce": 500}}
+    mapped = {"name": "mapped", "steps": [each]}
+    async with running.client(**{"X-User-ID": USER}) as client:
+        for definition in (wide, mapped):
+            path = f"{API}/workflow-definitions/{definition['name']}"
+            assert (await client.put(path, json=definition)).status_code == 201
+        begun = (await client.post(f"{API}/workflows", json={"definition": "wide"})).json()
+        path = f"{API}/workflows/{begun['workflowId']}"
+        first = f"{path}/steps/{begun['steps'][0]['stepId']}"
+        refused = await client.post(f"{first}/complete", json={"result": {}})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "TOO_MUCH_AT_ONCE")
+        still = (await client.get(path)).json()
+        assert (still["status"], still["steps"][0]["status"]) == ("running", "running")
+        whole = {"definition": "mapped", "input": {"all": list(range(300))}}
+        started = await client.post(f"{API}/workflows", json=whole)
+        assert started.status_code == 202, started.text
+
+
 async def test_jobs_are_triggered_and_their_runs_are_read(running: Service) -> None:
     async with running.client(SYSTEM_TENANT) as client:
         made = await client.post(f"{API}/jobs/outcome-sync/trigger", json={})
