@@ -56,13 +56,6 @@ def agreed_stage(stages: Sequence[Json], vote: ApprovalAgreed) -> list[Json]:
     return _with(voted(stages, vote), vote.stage, changes)
 
 
-def heard_in_open_stage(approval: Json) -> set[str]:
-    """Whose word is used up in the open stage: who has voted, and for whom."""
-    opened = (stage for stage in approval.get("stages", ()) if stage["status"] == "open")
-    votes = [vote for stage in opened for vote in stage["votes"]]
-    return {vote[name] for vote in votes for name in ("by", "onBehalfOf") if name in vote}
-
-
 def _with(stages: Sequence[Json], number: int, changes: Mapping[str, object]) -> list[Json]:
     return [{**stage, **changes} if each == number else stage for each, stage in enumerate(stages)]
 

@@ -1,7 +1,9 @@
 """``hitl_approvals``: one document an approval, what ``GET /hitl/approvals/{id}`` answers.
 
 ``assignees`` are those whom the open stage waits for (``user:ada``, ``group:finance``, ``role:cfo``,
-``anyone``), ``settled`` the people for whom it waits no more, or never: by these two the inbox is found.
+``anyone``). ``settled`` are the people who have been heard in it, and ``barred``, who may not approve it;
+``handedOn`` those who have handed their part on: they may still decide for others. By these the inbox is
+found.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +11,7 @@ from datetime import datetime
 
 from domain.approval import (
     ANYONE,
+    BARE,
     ApprovalAgreed,
     ApprovalApproved,
     ApprovalBecameDecidable,
@@ -29,11 +32,13 @@ from domain.approval import (
     ApprovalWithdrawn,
     Approver,
     Opening,
+    Policy,
+    barred_by,
     digest_of,
 )
 from domain.event import Event, Recorded
 from domain.values import timestamp
-from projections.approval_stages import agreed_stage, heard_in_open_stage, opened_stage, stages_of, voted
+from projections.approval_stages import agreed_stage, opened_stage, stages_of, voted
 from projections.ports import Container, Json
 from projections.projection import existing
 
@@ -55,7 +60,7 @@ class Approvals:
             name,
             sort_field="createdAt",
             filter_fields=("opportunityId", "status"),
-            list_fields=("assignees", "settled"),
+            list_fields=("assignees", "settled", "handedOn"),
             below_fields=("dueAt",),
         )
 
@@ -77,8 +82,7 @@ class Approvals:
 def _requested(event: ApprovalRequested, recorded: Recorded) -> Json:
     now = timestamp(recorded.timestamp)
     policy = event.policy
-    separate = policy is None or policy.separate_duties
-    settled = {event.requested_by, event.owner_id} - {None} if separate else set()
+    barred = barred_by(policy or BARE, event.requested_by, event.owner_id)
     bound_to = policy.bound_to if policy else None
     approval: Json = {
         "id": event.approval_id,
@@ -98,7 +102,7 @@ def _requested(event: ApprovalRequested, recorded: Recorded) -> Json:
             bound_to=bound_to,
         ),
         "assignees": _assignees(event.opening, event.approver_id),
-        "settled": sorted(settled),
+        "settled": sorted(barred),
     }
     optional = {
         "ownerId": event.owner_id,
@@ -109,6 +113,7 @@ def _requested(event: ApprovalRequested, recorded: Recorded) -> Json:
         "workflowId": event.step.workflow_id if event.step else None,
         "stepId": event.step.step_id if event.step else None,
         "requestedBy": event.requested_by,
+        "barred": sorted(barred) or None,
         "subject": event.subject,
         "payload": event.payload,
         "dueAt": _moment(event.due_at),
@@ -159,14 +164,14 @@ def _changes(approval: Json, event: ApprovalEvent) -> Json:
                 "approverId": event.approver_id,
                 "recipientId": event.recipient_id,
                 "assignees": list(event.waits_for),
-                "settled": _more(_but_for(approval, event.to), event.instead_of),
+                "handedOn": _handed_on(_asked_again(approval, event.to), event.instead_of),
                 "undecidable": None,
                 **_released(approval, event.instead_of),
             }
         case ApprovalEscalated():
             return {
                 "assignees": list(event.waits_for),
-                "settled": _but_for(approval, *event.to),
+                "handedOn": _handed_on(_asked_again(approval, *event.to)),
                 "escalatedAt": timestamp(event.at),
             }
         case ApprovalReminded():
@@ -230,16 +235,21 @@ def _revised(approval: Json, event: ApprovalRevised) -> Json:
         "dueAt": _moment(event.due_at),
         "expiresAt": _moment(event.expires_at),
         "stages": stages,
-        **_asked_anew(approval, event.opening),
+        **_asked_anew(approval, event.opening, policy),
     }
 
 
-def _asked_anew(approval: Json, opening: Opening | None) -> Json:
-    """Nobody of the new stage has been heard yet; who may not approve stays out of it."""
-    barred = {approval.get("requestedBy"), approval.get("ownerId")}
+def _asked_anew(approval: Json, opening: Opening | None, policy: Policy | None = None) -> Json:
+    """Nobody of the new stage has been heard yet; who may not approve, by this policy or as it was, stays out
+    of it."""
+    barred = approval.get("barred", [])
+    if policy is not None:
+        barred = sorted(barred_by(policy, approval.get("requestedBy"), approval.get("ownerId")))
     return {
         "assignees": _assignees(opening, approval.get("approverId")),
-        "settled": sorted(barred.intersection(approval.get("settled", ()))),
+        "settled": barred,
+        "barred": barred or None,
+        "handedOn": None,
         **_UNCLAIMED,
         "undecidable": None,
     }
@@ -251,15 +261,22 @@ def _assignees(opening: Opening | None, approver_id: str | None) -> list[str]:
     return [ANYONE if approver_id is None else f"user:{approver_id}"]
 
 
-def _but_for(approval: Json, *asked: Approver) -> list[str]:
-    """Who is settled, without those who are asked now, unless they may never approve, or have been heard."""
-    never = {approval.get("requestedBy"), approval.get("ownerId"), *heard_in_open_stage(approval)}
-    again = {each.user for each in asked} - never
-    return sorted(set(approval.get("settled", ())) - again)
+def _asked_again(approval: Json, *asked: Approver) -> Sequence[str]:
+    """Who has handed their part on and was given none since. Nobody knows here who is in a group or bears a
+    role: any of them may be.
+    """
+    if any(each.user is None for each in asked):
+        return ()
+    given = {each.user for each in asked}
+    return [person for person in approval.get("handedOn", ()) if person not in given]
 
 
-def _more(settled: Sequence[str], *people: str | None) -> list[str]:
-    return sorted({*settled, *(person for person in people if person is not None)})
+def _handed_on(before: Sequence[str], person: str | None = None) -> list[str] | None:
+    return _more(before, person) or None
+
+
+def _more(known: Sequence[str], *people: str | None) -> list[str]:
+    return sorted({*known, *(person for person in people if person is not None)})
 
 
 def _moment(at: datetime | None) -> str | None:

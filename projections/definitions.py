@@ -1,6 +1,6 @@
 """``workflow_definitions``: one document for each of a tenant's own definitions, in its newest version.
 
-It shows the newest version that is not retired, or, once all are, the one that was published last.
+It shows the newest version that is not retired, or, once all are, the one that was so until then.
 """
 
 from collections.abc import Mapping, Sequence

@@ -24,7 +24,7 @@ from projections.steps import (
     planned_step,
     steps_again,
 )
-from projections.workflows import Ending, ending
+from projections.workflows import Ending, ended
 
 
 class Executions:
@@ -68,7 +68,7 @@ class Executions:
             execution = existing(documents, event.execution_id)
             return {event.execution_id: execution | {"steps": changed_steps(execution["steps"], event)}}
         if isinstance(event, Ending | CompensationBegan):
-            return {event.execution_id: existing(documents, event.execution_id) | ending(event)}
+            return {event.execution_id: ended(existing(documents, event.execution_id), event)}
         return {}
 
 

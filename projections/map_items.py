@@ -44,9 +44,14 @@ ItemEvent = StepDispatched | StepCompleted | StepFailed | StepSkipped | StepCanc
 
 def map_step_of(event: ItemEvent) -> str | None:
     """The id of the step whose item an event is about; none where it is about no item."""
-    if not event.step_type.endswith("]"):
+    return map_step_named(event.workflow_id, event.step_type)
+
+
+def map_step_named(workflow_id: str, step_type: str) -> str | None:
+    """The same of an item's workflow and type."""
+    if not step_type.endswith("]"):
         return None
-    return step_id_of(event.workflow_id, event.step_type.rpartition("[")[0])
+    return step_id_of(workflow_id, step_type.rpartition("[")[0])
 
 
 def mapped(step: Json, event: StepMapped) -> Json:
@@ -63,6 +68,13 @@ def with_item(step: Json, event: ItemEvent) -> Json:
     item = int(event.step_type.rpartition("[")[2].removesuffix("]"))
     states = _expanded(step["itemStates"])
     return step | {"itemStates": _in_runs(states[:item] + _state(event) + states[item + 1 :])}
+
+
+def is_outdated(item: Json, step: Json) -> bool:
+    """Whether an item's document tells of an earlier time that the ``map`` step began: what it did counts no
+    more, and its element may have changed, or be gone."""
+    states = _expanded(step.get("itemStates", ""))
+    return item["status"] != "pending" and states[item["item"] : item["item"] + 1] in ("", "p")
 
 
 def item_counts(step: Json) -> dict[str, int]:

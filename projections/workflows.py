@@ -46,8 +46,10 @@ class Workflows:
         )
 
     def reads(self, event: Event) -> Sequence[str]:
-        """The workflow that an event is about."""
-        if type(event) not in WORKFLOW_EVENTS or (isinstance(event, StepEvent) and not is_of_the_plan(event)):
+        """The workflow that an event is about. Those of an item, and of a compensation, change nothing in it
+        but its version, which a command may demand.
+        """
+        if type(event) not in WORKFLOW_EVENTS:
             return ()
         return [event.workflow_id] if isinstance(event, WorkflowEvent) else ()
 
@@ -99,11 +101,13 @@ def _asked_for(event: WorkflowQueued | WorkflowStarted, tenant: str) -> Json:
 
 def _changed(workflow: Json, event: Event) -> Json:
     if isinstance(event, StepEvent):
+        if not is_of_the_plan(event):
+            return workflow
         return workflow | {"steps": changed_steps(workflow["steps"], event)}
     if isinstance(event, WorkflowFailed):
-        return _without_reason(workflow) | ending(event)
+        return ended(_without_reason(workflow), event)
     if isinstance(event, Ending | CompensationBegan):
-        return workflow | ending(event)
+        return ended(workflow, event)
     match event:
         case WorkflowPaused():
             return workflow | {"status": "paused", "reason": event.reason}
@@ -136,8 +140,13 @@ def _without_reason(workflow: Json) -> Json:
 _OF_THE_EXECUTION_BEFORE = ("results", "error", "failedStep", "reason", "completedAt", "deadlineAt")
 
 
-def ending(event: Ending | CompensationBegan) -> Json:
-    """How a workflow, or one of its executions, ended; or that what it did is being undone."""
+def ended(document: Json, event: Ending | CompensationBegan) -> Json:
+    """A workflow, or one of its executions, as it ended; while what it did is being undone it has not."""
+    kept = {name: value for name, value in document.items() if name != "completedAt"}
+    return kept | _ending(event)
+
+
+def _ending(event: Ending | CompensationBegan) -> Json:
     match event:
         case WorkflowCompleted():
             return {

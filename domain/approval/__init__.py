@@ -37,7 +37,7 @@ from domain.approval.people import Ballot, People, Unknown
 from domain.approval.policy import ANYONE, BARE, Approver, Escalation, Policy, Rule, Stage, chosen
 from domain.approval.seen import LONGEST_SUBJECT, Payload, digest_of
 from domain.approval.standing import Circumstances
-from domain.approval.state import Approval, Status, evolve
+from domain.approval.state import Approval, Status, barred_by, evolve
 from domain.approval.timing import escalate, expire, look_again, remind
 
 __all__ = [
@@ -81,6 +81,7 @@ __all__ = [
     "approval_id_of",
     "approval_stream",
     "approve",
+    "barred_by",
     "chosen",
     "claim",
     "comment",

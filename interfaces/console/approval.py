@@ -74,7 +74,7 @@ def _stage(stage: Mapping[str, Any], approval: Mapping[str, Any]) -> Document:
         asked=asked if stage["agree"] == "all" else f"any {stage['agree']} among {asked}",
         votes=stage["votes"],
         waits_for=approval["assignees"] if is_open else (),
-        not_for=approval["settled"] if is_open else (),
+        not_for=sorted({*approval["settled"], *(approval["handedOn"] or ())}) if is_open else (),
         missing=needed if is_open else None,
     )
 

@@ -40,9 +40,11 @@ def step_orders_of(
 
 
 def _is_left_over(step: Mapping[str, Any], workflow: Mapping[str, Any]) -> bool:
-    """Whether it is an item of a ``map`` step that has ended."""
+    """Whether it is an item of a ``map`` step that has ended, or of an earlier time that it began."""
     if step.get("item") is None:
         return False
+    if step.get("outdated"):
+        return True
     whole = step["stepType"].partition("[")[0]
     return any(each["stepType"] == whole and each["status"] not in _OPEN for each in workflow["steps"])
 

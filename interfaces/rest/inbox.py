@@ -135,7 +135,9 @@ class InboxRoutes:
         return told, committed.position
 
     async def _waiting_for(self, caller: Caller, person: str) -> dict[str, Any]:
-        """What waits for somebody: themselves, their groups and roles, and those for whom they decide."""
+        """What waits for somebody: themselves, their groups and roles, and those for whom they decide. Who
+        decides for others may do so also where they have handed their own part on.
+        """
         tenant = caller.tenant
         principals = await self._people.principals_of(tenant, person, self._clock.now())
         everybody, places = (person, *principals), asyncio.Semaphore(_AT_ONCE)
@@ -149,7 +151,8 @@ class InboxRoutes:
         keys.update(f"group:{group}" for theirs in groups for group in theirs)
         if person == caller.person:
             keys.update(f"role:{role}" for role in caller.roles)
-        return {"any_of": {"assignees": sorted(keys)}, "none_of": {"settled": person}}
+        done = ("settled",) if principals else ("settled", "handedOn")
+        return {"any_of": {"assignees": sorted(keys)}, "none_of": dict.fromkeys(done, person)}
 
     async def _count(self, caller: Caller, query: Query) -> int:
         page = await self._service.documents.query(self._approvals.container, caller.tenant, query)

@@ -33,10 +33,13 @@ from interfaces.rest.identity import Authenticator, Caller
 from interfaces.rest.models import Paging
 from interfaces.rest.origin import may_be_forged
 from interfaces.rest.places import WaitingPlaces
-from projections.ports import Container, Documents, Query
+from projections.ports import Container, Document, Documents, Query
 from projections.projection import Projection, ProjectionGap, document_of
 
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
+
+Shown = Callable[[Sequence[Document]], Awaitable[Sequence[bytes]]]
+"""What is told of the documents of a page, in their order."""
 
 _WAITING_TO_A_PLACE = 4
 """How many requests may wait for something to happen, to each that may be answered at a time: one that waits
@@ -188,8 +191,9 @@ class Service:
         below: Mapping[str, str] | None = None,
         sort_from: str | None = None,
         sort_before: str | None = None,
+        shown: Shown | None = None,
     ) -> Response:
-        """A page of the caller's tenant's documents, the newest first."""
+        """A page of the caller's tenant's documents, the newest first, as they are or are ``shown``."""
         after = cursor_of(paging, 2)
         page = await self.documents.query(
             container,
@@ -206,7 +210,9 @@ class Service:
             ),
         )
         next_cursor = encode_cursor(page.next_after) if page.next_after else None
-        bodies = (document.body for document in page.documents)
+        bodies = (
+            [document.body for document in page.documents] if shown is None else await shown(page.documents)
+        )
         return stored_json(list_body(name, bodies, page.total, next_cursor))
 
     async def history(self, id: str, stream: str, paging: Paging, missing: NotFound) -> Response:

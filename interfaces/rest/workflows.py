@@ -1,5 +1,8 @@
 """``/workflows``: start, list, look into, retry."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,14 +19,18 @@ from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import Paging, RetryRequest, StartWorkflowRequest, WorkflowFilters
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
-from interfaces.rest.service import Service, command_headers
+from interfaces.rest.service import Service, Shown, command_headers
 from projections.executions import Executions
-from projections.ports import Container
+from projections.map_items import is_outdated, map_step_named
+from projections.ports import Container, Document
 from projections.projection import document_of
 from projections.steps import Steps
 from projections.workflows import Workflows
 
 PREFIX = "/api/v1/workflows"
+
+_decode = msgspec.json.Decoder(dict).decode
+_encode = msgspec.json.Encoder().encode
 
 
 class WorkflowRoutes:
@@ -117,7 +124,8 @@ class WorkflowRoutes:
 
     async def steps(self, request: Request, caller: Caller) -> Response:
         """The workflow's steps."""
-        return await self._parts(request, caller, "steps", self._steps.container)
+        told = partial(self._with_outdated_items, caller)
+        return await self._parts(request, caller, "steps", self._steps.container, shown=told)
 
     async def executions(self, request: Request, caller: Caller) -> Response:
         """The workflow's executions."""
@@ -158,7 +166,23 @@ class WorkflowRoutes:
             headers=command_headers(committed.version, committed.position),
         )
 
-    async def _parts(self, request: Request, caller: Caller, name: str, container: Container) -> Response:
+    async def _with_outdated_items(self, caller: Caller, documents: Sequence[Document]) -> Sequence[bytes]:
+        """Steps; items that their ``map`` step has begun anew say so, which their documents do not know."""
+        steps = [_decode(document.body) for document in documents]
+        wholes = [map_step_named(step["workflowId"], step["stepType"]) for step in steps]
+        keys = [(caller.tenant, id) for id in dict.fromkeys(wholes) if id is not None]
+        found = await self._service.documents.get_many(self._steps.container, keys) if keys else {}
+        mapped = {id: _decode(document.body) for (_, id), document in found.items()}
+        return [
+            _encode(step | {"outdated": True})
+            if whole in mapped and is_outdated(step, mapped[whole])
+            else document.body
+            for step, whole, document in zip(steps, wholes, documents, strict=True)
+        ]
+
+    async def _parts(
+        self, request: Request, caller: Caller, name: str, container: Container, shown: Shown | None = None
+    ) -> Response:
         workflow_id = request.path_params["workflowId"]
         paging = read_query(request, Paging)
         await self._service.require(
@@ -169,7 +193,7 @@ class WorkflowRoutes:
             missing=missing_workflow(workflow_id),
         )
         return await self._service.page(
-            container, caller, name, paging, equal={"workflowId": workflow_id.lower()}
+            container, caller, name, paging, equal={"workflowId": workflow_id.lower()}, shown=shown
         )
 
     async def _document(self, workflow_id: str, committed: Committed) -> bytes:
