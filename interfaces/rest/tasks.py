@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from application.deciders import Committed
+from application.event_log import number_of
 from application.task_claims import Claimed, TaskClaims, Wanted
 from application.task_commands import CompleteTask, ExtendTaskLease, FailTask, ReleaseTask, TaskCommand
 from application.task_news import Ear
@@ -101,7 +102,13 @@ class TaskRoutes:
             claimed = await self._claim_or_wait(request, wanted, body.wait_seconds)
         else:
             claimed = await self._claims.claim(wanted)
-        return json_response({"tasks": [await self._handed_out(each) for each in claimed]})
+        positions = [each.committed.position for each in claimed]
+        position = max(positions, key=lambda each: number_of(each) or 0, default=None)
+        position = position or await self._service.head(caller)
+        return json_response(
+            {"tasks": [await self._handed_out(each) for each in claimed]},
+            headers={"X-Position": position} if position else None,
+        )
 
     async def heartbeat(self, request: Request, caller: Caller) -> Response:
         """Keep a task for longer."""

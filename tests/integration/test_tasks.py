@@ -115,6 +115,19 @@ async def test_each_claim_is_a_new_one_also_under_the_same_key(client: httpx.Asy
     assert first["taskId"] != second["taskId"]
 
 
+async def test_a_query_can_wait_for_a_claim(client: httpx.AsyncClient) -> None:
+    await start(client, 1)
+    task = await claimed(client)
+    answer = await client.post(f"{TASKS}/claim", json={"queue": QUEUE, "workerId": "w-1"})
+    assert (answer.json()["tasks"], "x-position" in answer.headers) == ([], True)
+    assert (await tell(client, task, "release")).is_success
+    again = await client.post(f"{TASKS}/claim", json={"queue": QUEUE, "workerId": "w-2", "waitSeconds": 10})
+    seen = await client.get(
+        f"{TASKS}/{task['taskId']}", headers={"X-Min-Position": again.headers["x-position"]}
+    )
+    assert (seen.json()["status"], seen.json()["workerId"]) == ("claimed", "w-2")
+
+
 async def test_a_workers_result_completes_the_step_and_the_workflow(client: httpx.AsyncClient) -> None:
     workflow_id = await start(client, 7)
     task = await claimed(client)
