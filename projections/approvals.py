@@ -6,7 +6,7 @@
 found.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from domain.approval import (
@@ -101,7 +101,7 @@ def _requested(event: ApprovalRequested, recorded: Recorded) -> Json:
             payload=event.payload,
             bound_to=bound_to,
         ),
-        "assignees": _assignees(event.opening, event.approver_id),
+        "assignees": _assignees(event.opening, event.approver_id, barred),
         "settled": sorted(barred),
     }
     optional = {
@@ -160,13 +160,15 @@ def _changes(approval: Json, event: ApprovalEvent) -> Json:
         case ApprovalWithdrawn():
             return _ended(event) | {"reason": event.reason}
         case ApprovalReassigned():
+            named = {name: approval[name] for name in ("approverId", "recipientId") if name in approval}
             return {
+                "named": approval.get("named", named),
                 "approverId": event.approver_id,
                 "recipientId": event.recipient_id,
                 "assignees": list(event.waits_for),
                 "handedOn": _handed_on(_asked_again(approval, event.to), event.instead_of),
                 "undecidable": None,
-                **_released(approval, event.instead_of),
+                **(_released(approval, event.by, event.instead_of) if event.instead_of is not None else {}),
             }
         case ApprovalEscalated():
             return {
@@ -245,8 +247,12 @@ def _asked_anew(approval: Json, opening: Opening | None, policy: Policy | None =
     barred = approval.get("barred", [])
     if policy is not None:
         barred = sorted(barred_by(policy, approval.get("requestedBy"), approval.get("ownerId")))
+    named = approval.get("named", approval)
     return {
-        "assignees": _assignees(opening, approval.get("approverId")),
+        "named": None,
+        "approverId": named.get("approverId"),
+        "recipientId": named.get("recipientId"),
+        "assignees": _assignees(opening, named.get("approverId"), barred),
         "settled": barred,
         "barred": barred or None,
         "handedOn": None,
@@ -255,10 +261,11 @@ def _asked_anew(approval: Json, opening: Opening | None, policy: Policy | None =
     }
 
 
-def _assignees(opening: Opening | None, approver_id: str | None) -> list[str]:
+def _assignees(opening: Opening | None, approver_id: str | None, barred: Collection[str]) -> list[str]:
+    """Whom it waits for; anyone, where whoever the request named may not approve it."""
     if opening is not None:
         return list(opening.waits_for)
-    return [ANYONE if approver_id is None else f"user:{approver_id}"]
+    return [ANYONE if approver_id is None or approver_id in barred else f"user:{approver_id}"]
 
 
 def _asked_again(approval: Json, *asked: Approver) -> Sequence[str]:

@@ -1,5 +1,7 @@
 """What people do with an approval besides deciding it."""
 
+from typing import Any
+
 import msgspec
 
 from domain.approval.events import (
@@ -95,10 +97,12 @@ def reassign(
         Unknown: something has to be looked up first.
     """
     require_pending(state, around.now)
-    named = {"approver_id": to.user, "recipient_id": to.user} if to.user is not None else {}
-    told = {"by": ballot.by, "to": to, "reason": reason, **named}
+    told: dict[str, Any] = {"by": ballot.by, "to": to, "reason": reason}
+    told |= {"approver_id": to.user, "recipient_id": to.user}
     if state.opening is None:
+        require_separate_duties(state, ballot.by, None, around)
         _refuse_barred(to, barred_now(state, around))
+        _refuse_nobody(to, state, around)
         addressed = f"user:{state.approver_id}" if state.approver_id is not None else None
         if to.key == next(iter(state.waits_for), addressed):
             return ()
@@ -169,6 +173,7 @@ def _part_for(
     person = ballot.by
     has_part = person not in standing.barred and standing.seats_of(person, ballot.roles)
     if may_do_all and (not has_part or standing.vote_of(person) is not None) and ballot.on_behalf_of is None:
+        require_separate_duties(state, person, None, around)
         return Substitute(approver=to, seats=tuple(range(len(state.opening.seats))))
     person = principal_of(standing, ballot, around) or person
     require_separate_duties(state, ballot.by, person, around)
@@ -200,6 +205,15 @@ def _has_already(
         if around.people.is_meant(each.approver, ballot.by, ballot.roles):
             return False
     return False
+
+
+def _refuse_nobody(to: Approver, state: Approval, around: Circumstances) -> None:
+    if to.group is None or not around.people.reached:
+        return
+    around.people.know([to.group])
+    if not around.people.members_of(to.group) - barred_now(state, around):
+        reason = f"in group {to.group} there is nobody who could decide it"
+        raise ApprovalUndecidable(reason, {"reason": reason})
 
 
 def _refuse_barred(to: Approver, barred: frozenset[str]) -> None:

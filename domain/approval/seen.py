@@ -55,8 +55,13 @@ def _plain(value: Any) -> Any:
 
 
 def _at(payload: Payload | None, place: str) -> Any:
-    """What stands at a place such as ``terms.discount``; what is not there is as good as ``null``."""
+    """What stands at a place such as ``terms.discount``; what is not there is as good as ``null``.
+
+    Where it leads into a list it is the whole list: nothing of that is left open.
+    """
     found: Any = payload
     for name in place.split("."):
+        if isinstance(found, list | tuple):
+            break
         found = found.get(name) if isinstance(found, Mapping) else None
     return found

@@ -1,7 +1,9 @@
 """How an approval stands: which seats are filled, who may take the others, and whether enough people can.
 
 Nobody is counted twice: who has voted, or has had another vote for them, takes no further seat of the stage.
-Whoever has handed their part on takes none either, unless they are given one afterwards.
+Whoever has handed their part on takes none either, unless they are given one afterwards. A part that went to
+a group or to the bearers of a role is one person's still: behind the seats of the entries each such part has
+one place, and through that one of them all takes a seat.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +15,7 @@ from domain.approval.events import UNCOUNTED, ApprovalAgreed, Escalating, Openin
 from domain.approval.people import People
 from domain.approval.policy import Approver, Policy, Stage
 from domain.approval.quorum import Seats, filled, of_use
-from domain.approval.state import Approval
+from domain.approval.state import Approval, Substitute
 from domain.business_time import Calendar
 
 
@@ -40,6 +42,9 @@ class Standing:
         self._people.know(group for group in groups if group is not None)
         self.barred = barred_now(state, around)
         self._capacities = self._present_capacities(state.opening.seats)
+        shared = [number for number, each in enumerate(state.substitutes) if _is_shared(each)]
+        self._parts = [self._seats_and_place(number) for number in shared]
+        self._places = [*self._capacities, *(int(_is_shared(each)) for each in state.substitutes)]
 
     @property
     def needed(self) -> int:
@@ -67,7 +72,7 @@ class Standing:
 
     def missing_with(self, votes: Sequence[Vote]) -> int:
         """How many more would have to agree, had these voted."""
-        return max(0, self.needed - filled(self._capacities, _agreed(votes)))
+        return max(0, self.needed - self._filled(_agreed(votes)))
 
     def waits_for_with(self, votes: Sequence[Vote]) -> tuple[str, ...]:
         """Whom the stage would wait for, had these voted: those of whom one more would be of use.
@@ -76,17 +81,18 @@ class Standing:
         are waited for as well.
         """
         agreed, used = _agreed(votes), _used(votes)
-        open_entries = frozenset(
-            entry for entry in range(len(self._capacities)) if of_use(self._capacities, agreed, entry)
+        seated = [*agreed, *self._parts]
+        open_places = frozenset(
+            place for place in range(len(self._places)) if of_use(self._places, seated, place)
         )
         added = self._state.substitutes
         meant = [(each, frozenset((entry,)), added) for entry, each in enumerate(self._stage.approvers)]
-        meant += [(each.approver, frozenset(each.seats), added[n:]) for n, each in enumerate(added, start=1)]
+        meant += [(each.approver, self._given(n), added[n + 1 :]) for n, each in enumerate(added)]
         never = used | self._state.barred
         keys = (
             approver.key
             for approver, seats, later in meant
-            if seats & open_entries
+            if seats & open_places
             and approver.user not in never
             and (approver.user is None or all(each.instead_of != approver.user for each in later))
         )
@@ -98,17 +104,33 @@ class Standing:
         not_free = _used(votes) | self.barred
         seats = (seats for person, seats in self._seats_of_all().items() if seats and person not in not_free)
         candidates = [*map(frozenset, seats), *self._bearers_of_roles()]
-        enough = filled(self._capacities, [*_agreed(votes), *candidates]) >= self.needed
+        enough = self._filled([*_agreed(votes), *candidates]) >= self.needed
         return bool(candidates) and enough
+
+    def _filled(self, people: Sequence[Seats]) -> int:
+        """How many seats those people fill. A shared part sits in its own place until one of those whom it
+        went to does: then it takes a seat for them."""
+        return filled(self._places, [*people, *self._parts]) - len(self._parts)
+
+    def _given(self, number: int) -> Seats:
+        """What everybody may take whom a substitution is to: its seats, or its place where that is shared."""
+        each = self._state.substitutes[number]
+        return frozenset((self._place(number),)) if _is_shared(each) else frozenset(each.seats)
+
+    def _seats_and_place(self, number: int) -> Seats:
+        return frozenset((*self._state.substitutes[number].seats, self._place(number)))
+
+    def _place(self, number: int) -> int:
+        return len(self._stage.approvers) + number
 
     def _grants_of(self, person: str, roles: frozenset[str]) -> Sequence[tuple[Approver, Seats]]:
         """What somebody was given, by the policy and since; all before they handed their part on is gone."""
         grants = self._named_grants(person, roles)
-        for each in self._state.substitutes:
+        for number, each in enumerate(self._state.substitutes):
             if each.instead_of == person:
                 grants = []
             if self._people.is_meant(each.approver, person, roles):
-                grants.append((each.approver, frozenset(each.seats)))
+                grants.append((each.approver, self._given(number)))
         return grants
 
     def _named_grants(self, person: str, roles: frozenset[str]) -> list[tuple[Approver, Seats]]:
@@ -124,11 +146,11 @@ class Standing:
         for entry, approver in enumerate(self._stage.approvers):
             for person in _named(approver, self._people):
                 seats.setdefault(person, set()).add(entry)
-        for each in self._state.substitutes:
+        for number, each in enumerate(self._state.substitutes):
             if each.instead_of is not None:
                 seats.pop(each.instead_of, None)
             for person in _named(each.approver, self._people):
-                seats.setdefault(person, set()).update(each.seats)
+                seats.setdefault(person, set()).update(self._given(number))
         return seats
 
     def _bearers_of_roles(self) -> Iterator[Seats]:
@@ -136,14 +158,15 @@ class Standing:
         for entry, approver in enumerate(self._stage.approvers):
             if approver.role is not None:
                 yield from [frozenset((entry,))] * self._capacities[entry]
-        for each in self._state.substitutes:
+        for number, each in enumerate(self._state.substitutes):
             if each.approver.role is not None:
-                yield from [frozenset(each.seats)] * sum(self._capacities)
+                yield from [self._given(number)] * sum(self._capacities)
 
     def _present_capacities(self, opened_with: Sequence[int]) -> Sequence[int]:
         """Of a group all of whose members are asked, those who have left are asked no longer.
 
-        Who has voted, or has handed their part on, has been asked, and cannot take that back by leaving.
+        Who has voted, or has handed their part on, has been asked, and cannot take that back by leaving. Nor
+        is anybody asked no longer whom the requester has made their delegate: that needs nobody's consent.
         """
         capacities = []
         for entry, approver in enumerate(self._stage.approvers):
@@ -151,7 +174,7 @@ class Standing:
             if approver.count is None:
                 heard = {vote.on_behalf_of or vote.by for vote in self._state.votes if entry in vote.own}
                 handed_on = {each.instead_of for each in self._state.substitutes if entry in each.own}
-                present = len((_named(approver, self._people) - self.barred) | heard | handed_on)
+                present = len((_named(approver, self._people) - self._state.barred) | heard | handed_on)
                 seats = present if seats == UNCOUNTED else min(seats, present)
             capacities.append(max(1, seats))
         return capacities
@@ -209,7 +232,6 @@ def _seats(stage: Stage, barred: frozenset[str], around: Circumstances) -> tuple
     people = around.people
     if people.reached:
         people.know(each.group for each in stage.approvers if each.group is not None)
-        barred |= people.delegates_of(barred, around.now)
 
     def seats_of(approver: Approver) -> int:
         if approver.count is not None:
@@ -232,6 +254,11 @@ def _named(approver: Approver, people: People) -> frozenset[str]:
     if approver.user is not None:
         return frozenset((approver.user,))
     return people.members_of(approver.group) if approver.group is not None else frozenset()
+
+
+def _is_shared(part: Substitute) -> bool:
+    """Whether one person's part went to several, of whom one takes it."""
+    return part.instead_of is not None and part.approver.user is None
 
 
 def _agreed(votes: Iterable[Vote]) -> list[Seats]:

@@ -41,7 +41,8 @@ Status = Literal["pending", "approved", "rejected", "withdrawn", "expired"]
 class Substitute(msgspec.Struct, frozen=True, kw_only=True):
     """Who else may take some seats of the open stage, and perhaps instead of whom.
 
-    ``own`` are the seats that were that person's from the first.
+    ``own`` are the seats that were that person's from the first. Behind the entries ``seats`` may name the
+    place of a substitution before it, by which that person had them.
     """
 
     approver: Approver
@@ -61,7 +62,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     """An approval as the rules need it.
 
     ``votes`` and ``substitutes`` are those of the open stage, ``earlier`` the votes of the round's stages
-    before it. ``rounds`` counts how often all was asked anew. ``digest`` is of what a decision is now about.
+    before it. ``named`` are the approver and the recipient of the request, who are told again once a stage
+    opens. ``rounds`` counts how often all was asked anew. ``digest`` is of what a decision is now about.
     """
 
     approval_id: str
@@ -72,6 +74,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     owner_id: str | None = None
     approver_id: str | None = None
     recipient_id: str | None = None
+    named: tuple[str | None, str | None] = (None, None)
     approval_url: str | None = None
     requested_by: str | None = None
     subject: str | None = None
@@ -134,6 +137,7 @@ def _requested(event: ApprovalRequested) -> Approval:
         owner_id=event.owner_id,
         approver_id=event.approver_id,
         recipient_id=event.recipient_id,
+        named=(event.approver_id, event.recipient_id),
         approval_url=event.approval_url,
         requested_by=event.requested_by,
         subject=event.subject,
@@ -174,7 +178,7 @@ def _changes(state: Approval, event: ApprovalEvent) -> _Changes:
                 **_released(state, event.by, event.on_behalf_of),
             }
         case ApprovalStageOpened():
-            return _opened(event.opening, earlier=(*state.earlier, *state.votes))
+            return _opened(state, event.opening, earlier=(*state.earlier, *state.votes))
         case ApprovalRevised():
             return _revised(state, event)
         case ApprovalReassigned():
@@ -206,8 +210,11 @@ def _changes(state: Approval, event: ApprovalEvent) -> _Changes:
     raise TypeError(f"{event!r} cannot follow {state!r}")
 
 
-def _opened(opening: Opening | None, *, earlier: tuple[Vote, ...]) -> _Changes:
+def _opened(state: Approval, opening: Opening | None, *, earlier: tuple[Vote, ...]) -> _Changes:
+    approver_id, recipient_id = state.named
     return {
+        "approver_id": approver_id,
+        "recipient_id": recipient_id,
         "opening": opening,
         "waits_for": opening.waits_for if opening else (),
         "votes": (),
@@ -238,7 +245,7 @@ def _revised(state: Approval, event: ApprovalRevised) -> _Changes:
     }
     if not event.voids:
         return facts
-    again = _opened(event.opening, earlier=())
+    again = _opened(state, event.opening, earlier=())
     until = {"due_at": event.due_at, "expires_at": event.expires_at}
     return {**facts, **again, **until, "rounds": state.rounds + 1}
 
@@ -253,7 +260,7 @@ def _reassigned(state: Approval, event: ApprovalReassigned) -> _Changes:
         "substitutes": (*state.substitutes, substitute),
         "waits_for": event.waits_for,
         "undecidable": False,
-        **_released(state, event.instead_of),
+        **(_released(state, event.by, event.instead_of) if event.instead_of is not None else {}),
     }
 
 

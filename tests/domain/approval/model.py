@@ -21,7 +21,7 @@ from domain.approval import (
     Stage,
 )
 from domain.event import Event
-from tests.domain.approval.brute import Grant, closure, most_filled, rights
+from tests.domain.approval.brute import Chairs, Grant, closure, most_filled, part_of, rights
 
 BEARER = "zoe"
 """Who bears the one role that there is."""
@@ -55,7 +55,7 @@ class Surrounding:
     def seats(self, stage: Stage) -> list[int]:
         """Of each entry, if the stage opened now."""
         return [
-            len(self.named(each) - self.barred) if each.count is None else each.count
+            len(self.named(each) - self.askers) if each.count is None else each.count
             for each in stage.approvers
         ]
 
@@ -76,7 +76,8 @@ class OpenStage:
         """Whose seats somebody may take, themselves or through others."""
         named = [now.named(each, by_others=by_others) for each in self.stage.approvers]
         grants: list[Grant] = [
-            (now.named(to, by_others=by_others), seats, whose) for to, seats, whose in self.added
+            (now.named(to, by_others=by_others), part_of(to, seats, whose, place), whose)
+            for place, (to, seats, whose) in enumerate(self.added, start=len(self.stage.approvers))
         ]
         return rights(named, grants, person)
 
@@ -92,7 +93,7 @@ class OpenStage:
         for entry, approver in enumerate(self.stage.approvers):
             seats = self.opened_with[entry]
             if approver.count is None:
-                seats = min(seats, len((now.named(approver) - now.barred) | self.asked[entry]))
+                seats = min(seats, len((now.named(approver) - now.askers) | self.asked[entry]))
             found.append(max(1, seats))
         return found
 
@@ -102,7 +103,12 @@ class OpenStage:
 
     def missing(self, now: Surrounding) -> int:
         """How many more have to."""
-        return max(0, self.needed(now) - most_filled(self.capacities(now), self.agreed))
+        return max(0, self.needed(now) - most_filled(self.capacities(now), self.agreed, self.parts))
+
+    @property
+    def parts(self) -> list[Chairs]:
+        """What went from one to another."""
+        return [seats for _, seats, _ in self.added]
 
     def can_be_met(self, now: Surrounding, everybody: Collection[str]) -> bool:
         """Whether those who are left are enough, one at least; any number may bear a role."""
@@ -111,7 +117,8 @@ class OpenStage:
         capacities = self.capacities(now)
         for entry, approver in enumerate(self.stage.approvers):
             others += [frozenset({entry})] * (capacities[entry] if approver.role is not None else 0)
-        return any(others) and most_filled(capacities, [*self.agreed, *others]) >= self.needed(now)
+        filled = most_filled(capacities, [*self.agreed, *others], self.parts)
+        return any(others) and filled >= self.needed(now)
 
 
 def opened(stage: Stage, now: Surrounding) -> OpenStage:

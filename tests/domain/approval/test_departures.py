@@ -163,11 +163,30 @@ def test_an_objection_of_who_is_barred_asks_for_no_further_seat() -> None:
     assert missing_after(story, "ada", left) is None
 
 
-def test_who_may_not_approve_any_more_is_waited_for_no_longer() -> None:
-    """Cleo decides for the owner of the deal from now on."""
+def test_who_may_not_approve_for_the_moment_is_waited_for() -> None:
+    """Cleo decides for the owner of the deal meanwhile."""
     away = [("otto", "cleo")]
     story = asked(THREE, groups=ALL).when(approve("ada", groups=ALL)).and_so()
-    story = story.when(approve("bob", groups=ALL, away=away)).then(agreed("bob", 0), approved("bob"))
+    story = story.when(approve("bob", groups=ALL, away=away)).and_so()
+    assert (story.state.status, story.state.waits_for) == ("pending", ("group:finance",))
+    story = story.when(approve("cleo", groups=ALL)).then(agreed("cleo", 0), approved("cleo"))
+
+
+def test_nobody_is_asked_no_longer_by_whom_the_requester_makes_their_delegate() -> None:
+    """That needs nobody's consent, and would put out whoever is against it."""
+    away = [("rita", "bob"), ("rita", "cleo")]
+    story = asked(THREE, groups=ALL).when(approve("ada", groups=ALL, away=away)).and_so()
+    assert story.state.status == "pending"
+    (raised,) = story.when(look_again(groups=ALL, away=away)).happened()
+    assert isinstance(raised, ApprovalBecameUndecidable)
+    before = asked(THREE, groups=ALL, away=away, must_open=True)
+    assert before.state.opening is not None
+    assert (before.state.opening.seats, before.state.undecidable) == ((3,), True)
+    story = before.when(approve("ada", groups=ALL, away=away)).and_so()
+    assert story.state.status == "pending"
+    for person in ("bob", "cleo"):
+        story = story.when(approve(person, groups=ALL)).and_so()
+    assert story.state.status == "approved"
 
 
 @pytest.mark.parametrize("agree", [2, 3])

@@ -26,7 +26,7 @@ from tests.domain.approval.asked import (
     stage,
     user,
 )
-from tests.domain.approval.handled import escalate, look_again, reassign
+from tests.domain.approval.handled import claim, escalate, look_again, reassign
 
 BOTH = of(user("ada"), user("bob"))
 FINANCE = of(group("finance", 2))
@@ -82,8 +82,8 @@ def test_a_part_goes_to_a_group_and_any_one_of_it_takes_it() -> None:
     to_board = handed_on(
         "ada",
         group("board"),
-        approver_id="ada",
-        recipient_id="ada",
+        approver_id=None,
+        recipient_id=None,
         instead_of="ada",
         seats=(0,),
         own=(0,),
@@ -95,6 +95,52 @@ def test_a_part_goes_to_a_group_and_any_one_of_it_takes_it() -> None:
     story = story.when(approve("edna")).and_so()
     assert story.state.status == "pending"
     assert story.when(approve("bob")).and_so().state.status == "approved"
+
+
+def test_of_a_part_that_went_to_a_group_one_alone_takes_it_however_many_seats_there_are() -> None:
+    groups = {"finance": ["ada", "bob", "cleo"], "interns": ["ian", "ina", "bob"]}
+    story = asked(of(group("finance", 2)), groups=groups)
+    story = story.when(reassign("ada", group("interns"), groups=groups)).and_so()
+    one = story.when(approve("ian", groups=groups)).and_so()
+    both = one.when(approve("ina", groups=groups)).and_so()
+    assert (both.state.status, both.state.waits_for) == ("pending", ("group:finance",))
+    again = one.when(reassign("bob", group("interns"), groups=groups)).and_so()
+    for story in (both, one):
+        assert story.when(approve("cleo", groups=groups)).and_so().state.status == "approved"
+    assert again.when(approve("ina", groups=groups)).and_so().state.status == "approved"
+
+
+def test_who_may_not_approve_it_neither_aims_it_nor_adds_who_does() -> None:
+    for operator in (False, True):
+        for barred in ("rita", "otto"):
+            aimed = reassign(barred, user("friend"), operator=operator)
+            asked(policy()).when(aimed).then_refused(DutiesNotSeparate)
+            refusal = DutiesNotSeparate if operator else NotAnApprover
+            asked(FINANCE).when(aimed).then_refused(refusal)
+
+
+def test_where_anybody_may_decide_it_goes_to_no_group_of_which_nobody_could() -> None:
+    groups = {"finance": ["ada"], "askers": ["rita"], "finanze": list[str]()}
+    story = asked(policy(), groups=groups)
+    for name in ("askers", "finanze"):
+        story.when(reassign("zoe", group(name), groups=groups)).then_refused(ApprovalUndecidable)
+    assert story.when(reassign("zoe", group("finance"), groups=groups)).happened()
+
+
+def test_whom_the_request_named_is_told_again_in_the_next_stage_and_where_all_are_asked_anew() -> None:
+    stages = [stage(user("ada"), name="first"), stage(user("edna"), name="last")]
+    named = requested(approver_id="lead", recipient_id="desk")
+    story = asked(policy(*stages), named).when(reassign("ada", user("hugo"))).and_so()
+    assert (story.state.approver_id, story.state.recipient_id) == ("hugo", "hugo")
+    story = story.when(approve("hugo")).and_so()
+    assert (story.state.approver_id, story.state.recipient_id) == ("lead", "desk")
+
+
+def test_who_hands_on_what_they_see_to_for_another_sees_to_it_no_longer() -> None:
+    away = [("ada", "gina")]
+    story = asked(BOTH).when(claim("gina", away=away)).and_so()
+    assert story.state.claim is not None
+    assert story.when(reassign("gina", user("hugo"), away=away)).and_so().state.claim is None
 
 
 def test_a_part_that_was_handed_on_may_be_handed_on_again_but_not_by_who_had_it_first() -> None:
@@ -299,7 +345,7 @@ def test_where_anybody_may_decide_whoever_is_named_is_told_and_anybody_still_may
 def test_where_anybody_may_decide_a_group_may_be_asked_to(approver_id: str | None) -> None:
     bare = asked(policy(), requested(approver_id=approver_id))
     story = bare.when(reassign("zoe", group("board"))).then(
-        handed_on("zoe", group("board"), approver_id=approver_id, waits_for=("group:board",))
+        handed_on("zoe", group("board"), waits_for=("group:board",))
     )
     story.when(reassign("zoe", group("board"))).then_nothing()
     back = story.when(reassign("zoe", user("ada"))).and_so()

@@ -119,7 +119,7 @@ def test_the_deal_the_amount_and_the_risk_always_count() -> None:
         (PAYLOAD, {**PAYLOAD, "name": "x"}, ("terms", "A")),
         ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1.0, "c": 3}, "d": 4}, ("a.b",)),
         ({"a": {"b": None}}, {}, ("a.b",)),
-        ({"a": 5}, {"a": [1]}, ("a.b",)),
+        ({"a": 5}, {"a": "x"}, ("a.b",)),
         (None, {"x": 1}, ("a.b",)),
         (None, {"x": 1}, ()),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, ("b", "a")),
@@ -133,6 +133,8 @@ def test_what_is_not_bound_to_does_not_count(one: Any, other: Any, bound_to: Any
     ("one", "other", "bound_to"),
     [
         ({"a": {"b": 1}}, {"a": {"b": 2}}, ("a.b",)),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, ("a.b",)),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, ("a.0.b",)),
         ({"a": {"b": 1}}, {"a": {"b": True}}, ("a.b",)),
         ({"a": 1, "b": 2}, {"a": 2, "b": 1}, ("a", "b")),
         ({"a": {"b": 1}}, None, ("a",)),

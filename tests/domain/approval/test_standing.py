@@ -46,14 +46,17 @@ def test_a_stage_waits_for_those_of_whom_one_more_would_fill_a_seat(story: Story
     world, state = story
     have = world.filled(state)
     useful = {
-        entry for entry in range(len(world.capacities)) if world.filled(state, frozenset({entry})) > have
+        place
+        for place in range(len(world.capacities) + len(state.substitutes))
+        if world.filled(state, frozenset({place})) > have
     }
     never = {world.requested_by, world.owner_id} - {None}
     heard = {person for vote in state.votes for person in (vote.by, vote.on_behalf_of)} - {None}
     expected = set()
     grants = world.grants(state)
     meant = [(-1, each, {entry}) for entry, each in enumerate(world.stage.approvers)]
-    meant += [(n, each.approver, set(each.seats)) for n, each in enumerate(state.substitutes)]
+    given = zip(state.substitutes, world.given(state), strict=True)
+    meant += [(n, each.approver, set(chairs)) for n, (each, chairs) in enumerate(given)]
     for number, approver, seats in meant:
         handed_on = {whose for _, _, whose in grants[number + 1 :]} - {None}
         if seats & useful and approver.user not in never | heard | handed_on:

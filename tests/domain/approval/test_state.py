@@ -90,5 +90,5 @@ def test_every_notice_says_whom_it_is_for_and_where_to_go() -> None:
     )
     (event,) = story.when(reassign("ada", group("finance"))).happened()
     assert isinstance(event, Notice)
-    assert (event.owner_id, event.approver_id, event.recipient_id) == ("otto", "ann", "rolf")
+    assert (event.owner_id, event.approver_id, event.recipient_id) == ("otto", None, None)
     assert (event.approval_url, event.waits_for) == ("https://x", ("group:finance",))

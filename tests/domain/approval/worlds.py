@@ -26,7 +26,7 @@ from tests.domain.approval.asked import (
     role,
     user,
 )
-from tests.domain.approval.brute import Grant, closure, most_filled, rights
+from tests.domain.approval.brute import Chairs, Grant, closure, most_filled, part_of, rights
 
 PEOPLE = ("ada", "bob", "cleo", "dora")
 BEARERS = tuple(f"bearer {number}" for number in range(10))
@@ -48,14 +48,18 @@ class World:
     @property
     def barred(self) -> frozenset[str]:
         """Who may not agree."""
-        askers = frozenset(each for each in (self.requested_by, self.owner_id) if each is not None)
-        return askers.union(*(closure(self.away, person) for person in askers))
+        return self.askers.union(*(closure(self.away, person) for person in self.askers))
+
+    @property
+    def askers(self) -> frozenset[str]:
+        """For whose sake."""
+        return frozenset(each for each in (self.requested_by, self.owner_id) if each is not None)
 
     @property
     def capacities(self) -> list[int]:
         """The seats of each entry."""
         return [
-            max(1, len(self.named(each) - self.barred)) if each.count is None else each.count
+            max(1, len(self.named(each) - self.askers)) if each.count is None else each.count
             for each in self.stage.approvers
         ]
 
@@ -72,7 +76,18 @@ class World:
 
     def grants(self, state: Approval) -> list[Grant]:
         """Who was added."""
-        return [(self.named(each.approver), each.seats, each.instead_of) for each in state.substitutes]
+        return [
+            (self.named(each.approver), chairs, each.instead_of)
+            for each, chairs in zip(state.substitutes, self.given(state), strict=True)
+        ]
+
+    def given(self, state: Approval) -> list[Chairs]:
+        """What each may take to whom something went."""
+        entries = len(self.stage.approvers)
+        return [
+            part_of(each.approver, each.seats, each.instead_of, entries + number)
+            for number, each in enumerate(state.substitutes)
+        ]
 
     def rights(self, state: Approval, person: str) -> frozenset[int]:
         """Whose seats somebody may take."""
@@ -86,7 +101,7 @@ class World:
     def filled(self, state: Approval, *more: frozenset[int]) -> int:
         """How many seats those who have agreed fill, with some more."""
         seats = [frozenset(vote.seats) for vote in state.votes if isinstance(vote, approval.ApprovalAgreed)]
-        return most_filled(self.capacities, [*seats, *more])
+        return most_filled(self.capacities, [*seats, *more], [each.seats for each in state.substitutes])
 
 
 @st.composite
@@ -123,7 +138,7 @@ def stories(draw: st.DrawFn) -> tuple[World, Approval]:
     request = requested(requested_by=world.requested_by, owner_id=world.owner_id)
     here: Surroundings = {"groups": world.groups, "away": world.away}
     state = asked(policy(world.stage), request, must_open=True, **here).state
-    for what in draw(st.lists(st.sampled_from("aaarhe"), min_size=2, max_size=5)):
+    for what in draw(st.lists(st.sampled_from("aaarhge"), min_size=2, max_size=5)):
         whoever = ((who, other) for who in PEOPLE for other in (PEOPLE if what in "ah" else (who,)))
         after_it = [reduce(evolve, happens(world, state, what, *pair), state) for pair in whoever]
         pending = [each for each in after_it if each != state and each.status == "pending"]
@@ -144,8 +159,8 @@ def happens(world: World, state: Approval, what: str, who: str, other: str) -> S
                 return approve(who, **said)(state)
             case "r":
                 return reject(who, **said)(state)
-            case "h":
-                circumstances, to = around(**here), user(other)
+            case "h" | "g":
+                circumstances, to = around(**here), user(other) if what == "h" else group("h")
                 return approval.reassign(
                     state, ballot(who), circumstances, to=to, reason="r", may_do_all=False
                 )

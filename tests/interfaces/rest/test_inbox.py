@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from domain.values import timestamp
 from tests.harness import OTHER_TENANT, Service, eventually, service, settings_in
@@ -15,7 +16,7 @@ from tests.harness import OTHER_TENANT, Service, eventually, service, settings_i
 pytestmark = pytest.mark.anyio
 
 PATH = "/api/v1/hitl/approvals"
-GROUPS = 'tenants: {"*": {groups: {desk: [ada, bob], board: [ada, cleo]}}}'
+GROUPS = {"desk": ["ada", "bob"], "board": ["ada", "cleo"]}
 OF_DESK = {"name": "desk", "approvers": [{"group": "desk", "count": 1}]}
 
 
@@ -42,11 +43,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def running_in(folder: Path, *, separate_duties: bool = True) -> AsyncIterator[Service]:
+async def running_in(
+    folder: Path, *, separate_duties: bool = True, **laid_down: Any
+) -> AsyncIterator[Service]:
     """A service that believes its gateway and knows two groups."""
-    groups = folder / "approvals.yaml"
-    groups.write_text(GROUPS)
-    overlay = {"approvals": {"file": str(groups), "separation_of_duties": separate_duties}}
+    file = folder / "approvals.yaml"
+    file.write_text(yaml.safe_dump({"tenants": {"*": {"groups": GROUPS, **laid_down}}}))
+    overlay = {"approvals": {"file": str(file), "separation_of_duties": separate_duties}}
     async with service(settings_in(folder, overlay=overlay, BATCH_JOBS_ENABLED="false")) as running:
         yield running
 
@@ -122,3 +125,33 @@ async def test_nobody_of_another_tenant_has_it(running: Service) -> None:
     await running.caught_up()
     async with running.client(OTHER_TENANT) as client:
         assert (await client.get(PATH, params={"assignee": "ada"})).json()["total"] == 0
+
+
+async def test_it_is_anybodys_where_whoever_the_request_named_may_not_approve_it(running: Service) -> None:
+    body = {"opportunityId": "o", "riskScore": 1, "amount": 2, "approverId": "rita"}
+    async with running.client(**{"X-User-ID": "rita"}) as client:
+        desk = Desk(running, (await client.post(PATH, json=body)).json()["id"])
+    assert await desk.has_it("rita", "ada", "zoe") == ["ada", "zoe"]
+    assert (await desk.does("rita", "reassign", to="friend", reason="x")).status_code == 403
+    assert (await desk.does("zoe", "reassign", toGroup="nobody", reason="x")).status_code == 409
+    assert (await desk.does("zoe", "reassign", toGroup="desk", reason="x")).is_success
+    assert await desk.has_it("rita", "ada", "zoe") == ["ada"]
+
+
+async def test_a_stand_in_for_one_part_has_it_no_longer_once_anybody_may_decide(tmp_path: Path) -> None:
+    large: dict[str, Any] = {
+        "rules": [{"amountFrom": 100, "policy": "two"}],
+        "policies": {"two": {"stages": [OF_DESK]}},
+    }
+    async with running_in(tmp_path, **large) as running:
+        async with running.client(**{"X-User-ID": "rita"}) as client:
+            answer = await client.post(PATH, json={"opportunityId": "o", "riskScore": 1, "amount": 500})
+            desk = Desk(running, answer.json()["id"])
+        assert (await desk.does("ada", "reassign", to="hugo", reason="away")).json()["approverId"] == "hugo"
+        revised = (await desk.does("rita", "revise", amount=10)).json()
+        assert (revised["assignees"], "approverId" in revised, "named" in revised) == (
+            ["anyone"],
+            False,
+            False,
+        )
+        assert await desk.has_it("rita", "zoe", "hugo") == ["zoe", "hugo"]
