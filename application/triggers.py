@@ -1,5 +1,6 @@
 """Messages that start workflows, as the definitions say."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -48,12 +49,16 @@ class ShippedTriggers:
 async def runs_for(triggers: Triggers, message: Mapping[str, Any], meta: Metadata) -> Sequence[RequestRun]:
     """The runs that a message asks for; ``message`` has ``type``, ``data``, ``metadata`` and ``tenantId``.
 
-    A filter or mapping may not fit what a message holds: then nothing is set off, and that is logged.
+    A filter or mapping may not fit what a message holds: then nothing is set off, and that is logged. Where
+    several triggers of a definition fit, each asks for a run of its own.
     """
     runs = []
+    places: Counter[str] = Counter()
     for triggered in await triggers.for_message(meta.tenant, message["type"]):
+        place = places[triggered.definition]
+        places[triggered.definition] += 1
         try:
-            run = _run_for(triggered, message, meta)
+            run = _run_for(triggered, place, message, meta)
         except BadExpression as error:
             log.warning("trigger_does_not_fit", definition=triggered.definition, reason=str(error))
             continue
@@ -62,7 +67,12 @@ async def runs_for(triggers: Triggers, message: Mapping[str, Any], meta: Metadat
     return runs
 
 
-def _run_for(triggered: Triggered, message: Mapping[str, Any], meta: Metadata) -> RequestRun | None:
+def _run_for(
+    triggered: Triggered, place: int, message: Mapping[str, Any], meta: Metadata
+) -> RequestRun | None:
+    """The run that a trigger asks for, at its ``place`` among those of its definition and type: the ids come
+    from it, but for the first's, which are as they were when a definition had one run for a message.
+    """
     trigger = triggered.trigger
     if trigger.filter is not None and not holds(trigger.filter, message):
         return None
@@ -70,9 +80,13 @@ def _run_for(triggered: Triggered, message: Mapping[str, Any], meta: Metadata) -
     if opportunity_id is not None and not is_id(opportunity_id):
         raise BadExpression(f"{trigger.opportunity_id}: finds no id of an opportunity")
     cause = meta.causation_id or meta.command_id
+    parts = ["workflow", meta.tenant, cause, triggered.definition, trigger.message_type]
+    if place:
+        parts.append(str(place))
+        meta = msgspec.structs.replace(meta, command_id=derived_id("trigger", meta.command_id, str(place)))
     return RequestRun(
         meta=meta,
-        workflow_id=derived_id("workflow", meta.tenant, cause, triggered.definition, trigger.message_type),
+        workflow_id=derived_id(*parts),
         opportunity_id=opportunity_id,
         definition=triggered.definition,
         input=mapped(trigger.input, message) or None,

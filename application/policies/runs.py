@@ -31,6 +31,7 @@ from domain.lease import Lease
 from domain.values import derived_id
 from domain.workflow import (
     CompensationFailed,
+    Workflow,
     WorkflowCancelled,
     WorkflowCompensated,
     WorkflowCompleted,
@@ -44,6 +45,7 @@ AT_ONCE = 32
 
 _Decided = StartGranted | StartQueued | StartDebounced | StartWithdrawn | RunReplaced
 _Ended = WorkflowCompleted | WorkflowFailed | WorkflowCancelled | WorkflowCompensated | CompensationFailed
+_AT_AN_END = ("completed", "failed", "cancelled", "compensated", "compensation_failed")
 
 log = structlog.get_logger(__name__)
 
@@ -119,10 +121,12 @@ class Runs:
             )
 
     async def _start(self, recorded: Recorded, event: StartGranted) -> None:
-        """Start the workflow. One that cannot be any more must not keep its group waiting."""
+        """Start the workflow. One that cannot be any more must not keep its group waiting, and neither must
+        one that is there already, of another group or at its end: that tells this group of no end.
+        """
         start = event.start
         try:
-            await self._dispatch(
+            committed = await self._dispatch(
                 StartWorkflow(
                     meta=_on_behalf_of(start, recorded),
                     workflow_id=start.workflow_id,
@@ -136,6 +140,12 @@ class Runs:
         except Refusal as refusal:
             log.warning("run_refused", workflow=start.workflow_id, reason=refusal.message)
             await self._give_up_start(recorded, event, refusal.message)
+            return
+        if start.policy == "allow":
+            return
+        there: Workflow = committed.past.state
+        if there.concurrency_group != event.group or there.status in _AT_AN_END:
+            await self._end(recorded, event.group, start.workflow_id)
 
     async def _give_up_start(self, recorded: Recorded, event: StartGranted, reason: str) -> None:
         await self._cancel(recorded, event.start.workflow_id, reason)

@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from application.commands import CancelWorkflow, FailStep, RetryWorkflow
+from application.deciders import Committed
 from application.pacing import StartPace
+from application.pasts import Past
 from application.policies.runs import AT_ONCE, Runs, in_turns
 from domain.concurrency import StartGranted
 from domain.definition import OPPORTUNITY_ANALYSIS, WorkflowDefinition
@@ -286,6 +288,36 @@ async def test_runs_are_of_one_group_by_their_key(service: Orchestrator) -> None
     assert await service.statuses() == {"w-1": "running", "w-3": "running"}
 
 
+async def test_a_group_is_not_kept_waiting_by_a_workflow_of_another_group(service: Orchestrator) -> None:
+    await service.ask("w-1", "keyed", input={"region": "eu"}, command="m-1")
+    await service.ask("w-1", "keyed", input={"region": "us"}, command="m-2")
+    await service.settle()
+    await service.ask("w-2", "keyed", input={"region": "eu"})
+    await service.ask("w-3", "keyed", input={"region": "us"})
+    await service.settle()
+    assert await service.statuses() == {"w-1": "running", "w-3": "running"}
+
+
+@pytest.mark.parametrize("how", ["completed", "failed", "cancelled"])
+async def test_a_group_is_not_kept_waiting_by_a_workflow_that_has_ended(
+    service: Orchestrator, how: str
+) -> None:
+    await service.ask("w-1", command="m-1")
+    await service.settle()
+    match how:
+        case "completed":
+            await service.complete("w-1")
+        case "failed":
+            await service.give(FailStep(meta=metadata(), workflow_id="w-1", step="work", error="no"))
+        case _:
+            await service.give(CancelWorkflow(meta=metadata(), workflow_id="w-1", reason="no"))
+    await service.settle()
+    await service.ask("w-1", command="m-2")
+    await service.ask("w-2")
+    await service.settle()
+    assert await service.statuses() == {"w-1": how, "w-2": "running"}
+
+
 class TestAFlood:
     """One tenant asks for far more than its share."""
 
@@ -349,6 +381,7 @@ async def test_one_that_fails_does_not_keep_the_others_back() -> None:
         if command.workflow_id == "group-0":
             raise StoreUnavailable("away")
         done.append(command.workflow_id)
+        return Committed("s", Past(), (), "", 0)
 
     streams = [f"{TENANT}/concurrency/d/{each}" for each in range(AT_ONCE * 2)]
     events = [each for n, stream in enumerate(streams) for each in recorded(stream, [_granted(f"group-{n}")])]
@@ -358,5 +391,5 @@ async def test_one_that_fails_does_not_keep_the_others_back() -> None:
 
 
 def _granted(workflow_id: str) -> StartGranted:
-    start = msgspec.structs.replace(START, workflow_id=workflow_id)
+    start = msgspec.structs.replace(START, workflow_id=workflow_id, policy="allow")
     return StartGranted(group="d/1", start=start, granted_at=NOW)

@@ -68,6 +68,27 @@ async def test_each_definition_has_a_run_of_its_own_and_the_same_one_when_the_me
     assert len({run.workflow_id for run in first}) == 2
 
 
+async def test_each_trigger_has_a_run_of_its_own_and_the_first_the_ids_that_it_always_had() -> None:
+    both = plan("d", trigger(), trigger(opportunity_id="data.stage"))
+    first, second = await runs(both)
+    assert [run.opportunity_id for run in (first, second)] == ["opp-1", "won"]
+    assert [first] == await runs(plan("d", trigger()))
+    assert first.workflow_id != second.workflow_id
+    assert first.meta.command_id != second.meta.command_id
+    assert await runs(both) == [first, second]
+
+
+async def test_a_trigger_keeps_its_ids_whether_or_not_those_before_it_fit() -> None:
+    second = trigger(opportunity_id="data.stage")
+    _, with_the_first = await runs(plan("d", trigger(), second))
+    assert await runs(plan("d", trigger(filter="`false`"), second)) == [with_the_first]
+    assert await runs(plan("d", trigger(filter="length(`1`)"), second)) == [with_the_first]
+    assert await runs(plan("d", trigger(), trigger(message_type="a.b"), second)) == [
+        *await runs(plan("d", trigger())),
+        with_the_first,
+    ]
+
+
 @pytest.mark.parametrize(
     "bad",
     [{"filter": "length(data.amount)"}, {"opportunity_id": "data.amount"}, {"input": {"n": "abs(tenantId)"}}],
