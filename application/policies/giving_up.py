@@ -4,12 +4,13 @@ A refusal is an answer and a failure of the world passes; what breaks for any ot
 each time that its batch comes again.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from domain.errors import Failure
 from domain.event import Recorded
+from domain.lease import Lease
 
 TRIES = 7
 """With a follower's waits between them some ten seconds: what passes by itself has passed by then."""
@@ -45,6 +46,23 @@ class GivingUp:
                 "event_given_up", policy=self._policy, stream=recorded.stream, version=recorded.version
             )
             await self._do_instead(recorded, instead)
+
+    async def act_on_each(self, events: Sequence[Recorded], act: Act, instead: Act, lease: Lease) -> None:
+        """Act on events one after the other; what fails does not keep the rest back.
+
+        Raises:
+            LeaseLost: the rest is for another instance.
+            Exception: some are to come again.
+        """
+        failures: list[Exception] = []
+        for recorded in events:
+            lease.check()
+            try:
+                await self.act(recorded, act, instead)
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     async def _do_instead(self, recorded: Recorded, instead: Act) -> None:
         try:

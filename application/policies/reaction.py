@@ -100,22 +100,12 @@ class Reaction:
         """What the event is about cannot be gone on with: its workflow is told, and goes on. Where it is of
         none, the policy does what it does after a refusal.
         """
-        error = f"an error within the service ({self.name}); its log has more"
         step = _step_of(recorded.event)
-        if step is None:
-            for instead in self._policy.after_refusal(recorded, Refusal(error)):
-                await self._dispatch(instead)
+        if step is not None:
+            await self._dispatch(given_up(recorded, self.name, step))
             return
-        await self._dispatch(
-            FailStep(
-                meta=because_of(recorded, self.name, "give up"),
-                workflow_id=step.workflow_id,
-                step=step.step_id,
-                attempt=step.attempt,
-                error=error,
-                reason="rejected",
-            )
-        )
+        for instead in self._policy.after_refusal(recorded, Refusal(error_within(self.name))):
+            await self._dispatch(instead)
 
 
 def _step_of(event: Event) -> StepRef | None:
@@ -128,6 +118,23 @@ def _step_of(event: Event) -> StepRef | None:
         case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
             return event.parent
     return None
+
+
+def given_up(recorded: Recorded, policy: str, step: StepRef) -> FailStep:
+    """What a step is told that a policy could not act on."""
+    return FailStep(
+        meta=because_of(recorded, policy, "give up"),
+        workflow_id=step.workflow_id,
+        step=step.step_id,
+        attempt=step.attempt,
+        error=error_within(policy),
+        reason="rejected",
+    )
+
+
+def error_within(policy: str) -> str:
+    """What is told of that outside."""
+    return f"an error within the service ({policy}); its log has more"
 
 
 def because_of(recorded: Recorded, policy: str, purpose: str = "") -> Metadata:

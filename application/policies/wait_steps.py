@@ -7,17 +7,23 @@ passed already is over at once. Who waits for an ``event`` is answered by that m
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import structlog
+
 from application.commands import Command, CompleteStep, FailStep
 from application.dispatcher import Dispatcher
-from application.policies.reaction import because_of
+from application.policies.giving_up import GivingUp
+from application.policies.reaction import because_of, given_up
 from application.ports import Timer, Timers
+from domain.errors import Refusal
 from domain.event import Event, Recorded
 from domain.lease import Lease
-from domain.values import derived_id, in_utc
+from domain.values import StepRef, derived_id, in_utc
 from domain.workflow import StepCancelled, StepDispatched
 
 KIND = "wait"
 TIMER_KIND = "wait-is-over"
+
+log = structlog.get_logger(__name__)
 
 
 class WaitSteps:
@@ -29,6 +35,7 @@ class WaitSteps:
     def __init__(self, timers: Timers, dispatch: Dispatcher) -> None:
         self._timers = timers
         self._dispatch = dispatch
+        self._giving_up = GivingUp(WaitSteps.name)
 
     def wants(self, event: Event) -> bool:
         """Steps of this kind."""
@@ -40,15 +47,21 @@ class WaitSteps:
         """A timer of another log is refused by its workflow when it is due."""
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        """Set and cancel the batch's timers; a wait that cannot be told the end of has failed."""
+        """Set and cancel the batch's timers; after that, a wait that cannot be told the end of has failed.
+
+        Raises:
+            StoreUnavailable: some is not done; the batch is to be handled again.
+            LeaseLost: the rest is for another instance.
+        """
         wanted: dict[str, Timer] = {}
         ended: set[str] = set()
+        endless: list[Recorded] = []
         for recorded in events:
             match event := recorded.event:
                 case StepDispatched() if "event" not in event.parameters:
                     due_at = _end_of(event)
                     if due_at is None:
-                        await self._dispatch(_failure(recorded, event))
+                        endless.append(recorded)
                     else:
                         wanted[_timer_id(event)] = _timer(recorded, event, due_at)
                 case StepCancelled():
@@ -56,6 +69,19 @@ class WaitSteps:
         running = [timer for timer_id, timer in wanted.items() if timer_id not in ended]
         if running or ended:
             await self._timers.change(set=running, cancel=sorted(ended), lease=lease)
+        await self._giving_up.act_on_each(endless, self._fail, self._give_up, lease)
+
+    async def _fail(self, recorded: Recorded) -> None:
+        """A step that has ended otherwise meanwhile is left as it is."""
+        try:
+            await self._dispatch(_failure(recorded))
+        except Refusal as refusal:
+            log.info("policy_refused", policy=self.name, code=refusal.code, reason=refusal.message)
+
+    async def _give_up(self, recorded: Recorded) -> None:
+        event = _dispatched(recorded)
+        step = StepRef(workflow_id=event.workflow_id, step_id=event.step_id, attempt=event.attempt)
+        await self._dispatch(given_up(recorded, self.name, step))
 
 
 def wait_is_over(timer: Timer) -> Command:
@@ -81,7 +107,13 @@ def _end_of(event: StepDispatched) -> datetime | None:
     return in_utc(parsed) if parsed is not None and parsed.tzinfo else None
 
 
-def _failure(recorded: Recorded, event: StepDispatched) -> FailStep:
+def _dispatched(recorded: Recorded) -> StepDispatched:
+    assert isinstance(recorded.event, StepDispatched), f"{recorded.event!r} begins no wait"
+    return recorded.event
+
+
+def _failure(recorded: Recorded) -> FailStep:
+    event = _dispatched(recorded)
     field = event.parameters.get("until")
     return FailStep(
         meta=because_of(recorded, WaitSteps.name),

@@ -1,22 +1,29 @@
 """What breaks for no known reason, again and again: it ends, is told, and keeps nobody else waiting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from application.commands import Command, CompleteStep, FailStep, StartWorkflow
 from application.deciders import Committed
+from application.job_commands import FailJobRun, NoteJobPublished
+from application.outbox import Outbox
 from application.pasts import Past
 from application.policies.giving_up import TRIES
 from application.policies.reaction import Reaction
 from application.policies.runs import Runs
 from application.policies.tasks import TaskSteps
+from application.policies.wait_steps import WaitSteps
+from application.ports import PublicMessage, Timer
 from application.task_commands import OfferTask
 from domain.concurrency import StartGranted
-from domain.errors import StoreUnavailable, WorkflowNotFound
+from domain.errors import JobNotFound, StoreUnavailable, WorkflowNotFound
 from domain.event import Event, Recorded
+from domain.job import JobFired
+from domain.lease import Lease
 from domain.task import TaskCompleted
 from domain.workflow import StepDispatched, workflow_stream
 from tests.builders import LEASE, NOW, TENANT, after, recorded
@@ -139,3 +146,72 @@ async def test_a_start_that_breaks_makes_way_for_the_next_of_its_group() -> None
     granted = StartGranted(group="d/1", start=START, granted_at=NOW)
     assert await handled_until_it_works(Runs(dispatch, None), granted) == TRIES  # type: ignore[arg-type]
     assert [type(each).__name__ for each in dispatch.given] == ["CancelWorkflow", "EndRun"]
+
+
+class KeptTimers:
+    """Notes the steps that timers are kept for."""
+
+    def __init__(self) -> None:
+        self.steps: set[Any] = set()
+
+    async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
+        self.steps |= {timer.payload["step_id"] for timer in set}
+
+
+def waiting(step: str, **parameters: Any) -> StepDispatched:
+    return msgspec.structs.replace(dispatched(step), kind="wait", parameters=parameters)
+
+
+async def waits_behind_one_that_cannot_be_failed(dispatch: Breaks) -> tuple[int, KeptTimers]:
+    """How often the batch came, and what timers are kept; the first wait is until nobody knows when."""
+    timers = KeptTimers()
+    handler = WaitSteps(timers, dispatch)  # type: ignore[arg-type]
+    events = [waiting("s-1", until="due"), waiting("s-2", seconds=1), waiting("s-3", until="due")]
+    return await handled_until_it_works(handler, *events), timers
+
+
+async def test_a_wait_that_cannot_be_failed_keeps_no_other_back() -> None:
+    dispatch = Breaks(lambda command: isinstance(command, FailStep) and command.step == "s-1")
+    with capture_logs() as logs:
+        tries, timers = await waits_behind_one_that_cannot_be_failed(dispatch)
+    assert (tries, timers.steps) == (TRIES, {"s-2"})
+    assert {each.step for each in dispatch.given} == {"s-3"}
+    assert [each["event"] for each in logs] == ["event_given_up", "event_left_undone"]
+
+
+async def test_a_wait_whose_failing_breaks_fails_as_one_that_the_service_broke_on() -> None:
+    dispatch = Breaks(lambda command: isinstance(command, FailStep) and "ISO 8601" in command.error)
+    tries, timers = await waits_behind_one_that_cannot_be_failed(dispatch)
+    assert (tries, timers.steps) == (TRIES, {"s-2"})
+    assert {(each.step, each.reason) for each in dispatch.given} == {("s-1", "rejected"), ("s-3", "rejected")}
+    assert all("an error within the service (wait-steps)" in each.error for each in dispatch.given)
+
+
+async def test_a_wait_whose_workflow_is_not_there_is_left() -> None:
+    dispatch = Breaks(lambda command: isinstance(command, FailStep), WorkflowNotFound("gone"))
+    tries, timers = await waits_behind_one_that_cannot_be_failed(dispatch)
+    assert (tries, dispatch.tries, timers.steps) == (1, 2, {"s-2"})
+
+
+async def test_a_failure_while_waits_are_failed_is_waited_for() -> None:
+    dispatch = Breaks(lambda _: dispatch.tries < 2 * TRIES, StoreUnavailable("away"))
+    tries, _ = await waits_behind_one_that_cannot_be_failed(dispatch)
+    assert tries > TRIES / 2
+    assert {each.step for each in dispatch.given} == {"s-1", "s-3"}
+
+
+@pytest.mark.parametrize("error", [TypeError("no such thing"), JobNotFound("gone")])
+async def test_a_trigger_that_cannot_be_noted_keeps_no_message_back(error: Exception) -> None:
+    class Broker:
+        async def publish(self, message: PublicMessage, lease: Lease) -> None: ...
+
+    dispatch = Breaks(lambda command: isinstance(command, NoteJobPublished) and command.run_id == "a", error)
+    outbox = Outbox(Broker(), dispatch)  # type: ignore[arg-type]
+    fired = [
+        JobFired(job="j", run_id=run, triggered_by="manual", fired_at=NOW, metadata={}) for run in ("a", "b")
+    ]
+    tries = await handled_until_it_works(outbox, *fired)
+    assert tries == (1 if isinstance(error, JobNotFound) else TRIES)
+    assert {each.run_id for each in dispatch.given if isinstance(each, NoteJobPublished)} == {"b"}
+    failed = [each.reference for each in dispatch.given if isinstance(each, FailJobRun)]
+    assert failed == ([] if isinstance(error, JobNotFound) else ["a"])
