@@ -1,7 +1,7 @@
 """Where workflow definitions are found: those that come with the service, and tenants' own."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from application.event_store import EventStore
 from application.kinds import KINDS
@@ -16,12 +16,14 @@ from domain.published_definition import PublishedDefinition, definition_stream
 _MOST_REMEMBERED = 500
 
 
-def faults_of(definition: WorkflowDefinition, *, shipped: bool = False) -> list[Fault]:
+def faults_of(
+    definition: WorkflowDefinition, *, shipped: bool = False, wire_types: Collection[str] = ()
+) -> list[Fault]:
     """Everything that keeps a definition from being run, with the kinds of steps that there are; one that is
-    ``shipped`` may send the platform's own messages.
+    ``shipped`` may send the platform's own messages, of which ``wire_types`` are further types.
     """
     faults = definition_faults(definition, {name: kind.faults for name, kind in KINDS.items()})
-    return faults if shipped else [*faults, *platform_faults(definition)]
+    return faults if shipped else [*faults, *platform_faults(definition, wire_types)]
 
 
 class ShippedDefinitions:

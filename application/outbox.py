@@ -1,7 +1,7 @@
 """The outbox: publishes what the log says, in order within an aggregate, side by side across them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -10,12 +10,14 @@ from application.dispatcher import Dispatcher
 from application.integration import PUBLISHED_EVENTS, public_message
 from application.job_commands import FailJobRun, NoteJobPublished
 from application.policies.giving_up import GivingUp
-from application.policies.reaction import because_of, error_within
+from application.policies.reaction import because_of, error_within, rejected
 from application.ports import PublicMessage, Publisher
 from domain.errors import BrokerUnavailable, MessageUnroutable, Refusal
 from domain.event import Event, Recorded
 from domain.job import JobFired
 from domain.lease import Lease
+from domain.platform_messages import own_message
+from domain.workflow import StepDispatched
 
 log = structlog.get_logger(__name__)
 
@@ -24,14 +26,18 @@ class Outbox:
     """A follower's handler. Confirmed messages of a batch that fails are not sent again by this process.
 
     After a crash they may be, or by an instance that takes over: a message carries the same id each time,
-    so that a receiver can tell.
+    so that a receiver can tell. What a workflow would send under one of ``wire_types``, which mean something
+    else here, is not sent: an older definition may ask for it. A step fails by that.
     """
 
     name = "outbox"
     may_repeat_unnoticed = False
 
-    def __init__(self, publisher: Publisher, dispatch: Dispatcher) -> None:
+    def __init__(
+        self, publisher: Publisher, dispatch: Dispatcher, *, wire_types: Collection[str] = ()
+    ) -> None:
         self._publisher = publisher
+        self._wire_types = wire_types
         self._dispatch = dispatch
         self._giving_up = GivingUp(Outbox.name)
         self._confirmed: set[str] = set()
@@ -53,9 +59,12 @@ class Outbox:
             StoreUnavailable: what came of a job's trigger is not kept yet; the batch comes again.
         """
         by_stream: dict[str, list[PublicMessage]] = {}
+        refused: list[Recorded] = []
         for recorded in events:
             message = public_message(recorded)
-            if message is not None and message.id not in self._confirmed:
+            if message is not None and self._is_refused(recorded, message):
+                refused.append(recorded)
+            elif message is not None and message.id not in self._confirmed:
                 by_stream.setdefault(recorded.stream, []).append(message)
         outcomes = await asyncio.gather(
             *(self._publish_in_order(messages, lease) for messages in by_stream.values()),
@@ -68,8 +77,24 @@ class Outbox:
             raise BrokerUnavailable("a publication ended without its confirmation")
         fired = [recorded for recorded in events if isinstance(recorded.event, JobFired)]
         await self._giving_up.act_on_each(fired, self._note, self._fail_run, lease)
+        await self._giving_up.act_on_each(refused, self._refuse, self._fail_step, lease)
         self._confirmed.clear()
         self._unroutable.clear()
+
+    def _is_refused(self, recorded: Recorded, message: PublicMessage) -> bool:
+        return message.type in self._wire_types and not isinstance(recorded.event, JobFired)
+
+    async def _refuse(self, recorded: Recorded) -> None:
+        """Fail the step that would have sent it; what would be told of a workflow is left out."""
+        message = public_message(recorded)
+        assert message is not None, f"{recorded.event!r} is no message"
+        log.warning("message_not_sent", type=message.type, stream=recorded.stream, version=recorded.version)
+        if isinstance(recorded.event, StepDispatched):
+            await self._unless_refused(rejected(recorded, self.name, own_message(message.type)))
+
+    async def _fail_step(self, recorded: Recorded) -> None:
+        if isinstance(recorded.event, StepDispatched):
+            await self._dispatch(rejected(recorded, self.name, error_within(self.name), "give up"))
 
     async def _note(self, recorded: Recorded) -> None:
         """Keep in the run that its trigger is on its way, or that nobody takes it."""

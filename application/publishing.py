@@ -1,6 +1,7 @@
 """Tenants' workflow definitions: load, decide, append."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 
 import anyio.to_thread
 
@@ -18,12 +19,22 @@ from domain.published_definition import PublishedDefinition, definition_stream
 
 
 class DefinitionHandlers:
-    """Everything that can be asked of a tenant's own definitions."""
+    """Everything that can be asked of a tenant's own definitions; ``wire_types`` are further types of the
+    platform's own messages.
+    """
 
-    def __init__(self, store: EventStore, clock: Clock, shipped: ShippedDefinitions) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        clock: Clock,
+        shipped: ShippedDefinitions,
+        *,
+        wire_types: Collection[str] = (),
+    ) -> None:
         self._store = store
         self._clock = clock
         self._shipped = shipped
+        self._faults_of = partial(faults_of, wire_types=wire_types)
 
     def handlers(self) -> Mapping[type[Command], Handler]:
         """Which method handles which command."""
@@ -39,7 +50,7 @@ class DefinitionHandlers:
             DefinitionNotFound: there is none yet, and the caller has seen a version of it.
         """
         definition = command.definition
-        faults = await anyio.to_thread.run_sync(faults_of, definition)
+        faults = await anyio.to_thread.run_sync(self._faults_of, definition)
         if faults:
             raise BadInput("the workflow definition has faults", [each._asdict() for each in faults])
         self._refuse_shipped(definition.name)

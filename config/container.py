@@ -34,7 +34,7 @@ from application.workflows import WorkflowHandlers
 from config.approvals import ApprovalParts, build_approvals
 from config.audit import build_anchoring, build_trail, signer_of
 from config.console import build_console
-from config.definitions import shipped_definitions
+from config.definitions import platform_wire_types, shipped_definitions
 from config.http_steps import HttpStepBuilder
 from config.masking import masked_values
 from config.origins import told_origins
@@ -163,6 +163,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     """
     clock = SystemClock()
     shipped = ShippedDefinitions(shipped_definitions(settings.workflows))
+    wire_types = platform_wire_types(settings)
     projections = Projections.named_by(settings)
     metrics = Metrics()
     containers = [each.container for each in projections.all()]
@@ -180,7 +181,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         DelegationHandlers(stores.event_store, clock, people).handlers(),
         workflows.handlers(),
         RunHandlers(stores.event_store, clock, workflows, pace).handlers(),
-        DefinitionHandlers(stores.event_store, clock, shipped).handlers(),
+        DefinitionHandlers(stores.event_store, clock, shipped, wire_types=wire_types).handlers(),
         JobHandlers(stores.event_store, clock, jobs).handlers(),
         backfills.handlers(),
         TaskHandlers(stores.event_store, clock).handlers(),
@@ -305,7 +306,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *BulkRoutes(service, projections.workflows, workflows.would_do).routes(),
             *WorkflowOrderRoutes(service, projections.workflows, operators).routes(),
             *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
-            *DefinitionRoutes(service, projections.definitions, catalogue).routes(),
+            *DefinitionRoutes(service, projections.definitions, catalogue, wire_types=wire_types).routes(),
             *StreamRoutes(service, watches, streams).routes(),
             *InboxRoutes(service, projections.approvals, people, clock).routes(),
             *ApprovalRoutes(service, projections.approvals, operators).routes(),

@@ -1,10 +1,11 @@
-"""The workflow definitions that come with the service, as the settings have them."""
+"""What the settings say of workflow definitions: those that are shipped, and what tenants' never send."""
 
 from importlib.resources.abc import Traversable
 
-from config.sections import Workflows
+from config.sections import Settings, Workflows
 from config.start import CannotStart
 from domain.definition import OPPORTUNITY_ANALYSIS, WorkflowDefinition
+from domain.platform_messages import is_the_platforms
 from interfaces.definitions.shipped import BadDefinitions, read_folder, shipped_folder
 
 
@@ -29,3 +30,13 @@ def shipped_definitions(settings: Workflows, folder: Traversable | None = None) 
         else each
         for each in definitions
     ]
+
+
+def platform_wire_types(settings: Settings) -> frozenset[str]:
+    """The types that the platform's own messages have on the wire besides those of the contract: their
+    aliases, and the jobs' own.
+    """
+    aliases = settings.rabbitmq.type_aliases.items()
+    jobs = (rules.message_type for rules in settings.batch_jobs.jobs.values())
+    named = {*jobs, *(alias for documented, alias in aliases if is_the_platforms(documented))}
+    return frozenset(each for each in named if not is_the_platforms(each))

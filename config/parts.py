@@ -27,6 +27,7 @@ from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher, Timers
 from application.shared_reads import SharedReads
 from application.timers import DueTimers
+from config.definitions import platform_wire_types
 from config.http_steps import HttpStepBuilder
 from config.roles import POLICIES, PROJECTOR, PUBLISHER, TIMERS
 from config.sections import Settings
@@ -226,7 +227,10 @@ class _ShareBuilder:
             materializing += [self._materializer(each, stores.share) for each in self._projections]
         if "publisher" in roles:
             http_steps = self._http_steps.of(stores)
-            outbox = self._follower(Outbox(self._publisher, self._dispatch), stores.share)
+            outbox = self._follower(
+                Outbox(self._publisher, self._dispatch, wire_types=platform_wire_types(self._settings)),
+                stores.share,
+            )
             noting = self._follower(http_steps.handler, stores.share)
             publishing += [outbox, JointPart(http_steps.handler.name, [noting, http_steps.loop])]
             following += [outbox, noting]

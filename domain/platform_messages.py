@@ -2,9 +2,11 @@
 
 Who receives them takes them for what this service, or a neighbour, says: a job is to run, it has failed, an
 approval is given. A tenant's definition would speak in their names.
+
+Some may go by further types on the wire: ``wire_types``, as the settings have them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from domain.definition import OPPORTUNITY_ANALYSIS, Work, WorkflowDefinition
 from domain.faults import Fault
@@ -24,14 +26,19 @@ REQUESTS = frozenset(step.parameters["request"] for step in OPPORTUNITY_ANALYSIS
 """What the neighbours can be asked for, by whatever definition."""
 
 
-def is_the_platforms(message_type: str) -> bool:
+def is_the_platforms(message_type: str, wire_types: Collection[str] = ()) -> bool:
     """Whether only the platform itself sends such messages."""
     if message_type in REQUESTS:
         return False
-    return message_type in OF_NEIGHBOURS or message_type.startswith(PREFIXES)
+    return message_type in OF_NEIGHBOURS or message_type.startswith(PREFIXES) or message_type in wire_types
 
 
-def platform_faults(definition: WorkflowDefinition) -> list[Fault]:
+def own_message(message_type: str) -> str:
+    """What whoever would send such a message is told."""
+    return f"{message_type} is a message of the platform's own"
+
+
+def platform_faults(definition: WorkflowDefinition, wire_types: Collection[str] = ()) -> list[Fault]:
     """Where a tenant's definition would send what only the platform sends."""
     told = [
         (f"announcements.{name}", getattr(definition.announcements, name))
@@ -48,9 +55,9 @@ def platform_faults(definition: WorkflowDefinition) -> list[Fault]:
         if work.kind == "event"
     ]
     return named + [
-        Fault(field, f"{message_type} is a message of the platform's own")
+        Fault(field, own_message(message_type))
         for field, message_type in (*told, *asked)
-        if isinstance(message_type, str) and is_the_platforms(message_type)
+        if isinstance(message_type, str) and is_the_platforms(message_type, wire_types)
     ]
 
 

@@ -100,11 +100,11 @@ class Reaction:
         """What the event is about cannot be gone on with: its workflow is told, and goes on. Where it is of
         none, the policy does what it does after a refusal.
         """
-        step = _step_of(recorded.event)
-        if step is not None:
-            await self._dispatch(given_up(recorded, self.name, step))
+        error = error_within(self.name)
+        if _step_of(recorded.event) is not None:
+            await self._dispatch(rejected(recorded, self.name, error, "give up"))
             return
-        for instead in self._policy.after_refusal(recorded, Refusal(error_within(self.name))):
+        for instead in self._policy.after_refusal(recorded, Refusal(error)):
             await self._dispatch(instead)
 
 
@@ -120,20 +120,22 @@ def _step_of(event: Event) -> StepRef | None:
     return None
 
 
-def given_up(recorded: Recorded, policy: str, step: StepRef) -> FailStep:
-    """What a step is told that a policy could not act on."""
+def rejected(recorded: Recorded, policy: str, error: str, purpose: str = "") -> FailStep:
+    """What the step that waits for what comes of an event is told, where that is nothing."""
+    step = _step_of(recorded.event)
+    assert step is not None, f"no step waits for what comes of {recorded.event!r}"
     return FailStep(
-        meta=because_of(recorded, policy, "give up"),
+        meta=because_of(recorded, policy, purpose),
         workflow_id=step.workflow_id,
         step=step.step_id,
         attempt=step.attempt,
-        error=error_within(policy),
+        error=error,
         reason="rejected",
     )
 
 
 def error_within(policy: str) -> str:
-    """What is told of that outside."""
+    """What is told outside of something that a policy broke on."""
     return f"an error within the service ({policy}); its log has more"
 
 

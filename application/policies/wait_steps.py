@@ -9,15 +9,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from application.commands import Command, CompleteStep, FailStep
+from application.commands import Command, CompleteStep
 from application.dispatcher import Dispatcher
 from application.policies.giving_up import GivingUp
-from application.policies.reaction import because_of, given_up
+from application.policies.reaction import because_of, error_within, rejected
 from application.ports import Timer, Timers
 from domain.errors import Refusal
 from domain.event import Event, Recorded
 from domain.lease import Lease
-from domain.values import StepRef, derived_id, in_utc
+from domain.values import derived_id, in_utc
 from domain.workflow import StepCancelled, StepDispatched
 
 KIND = "wait"
@@ -73,15 +73,16 @@ class WaitSteps:
 
     async def _fail(self, recorded: Recorded) -> None:
         """A step that has ended otherwise meanwhile is left as it is."""
+        assert isinstance(recorded.event, StepDispatched), f"{recorded.event!r} begins no wait"
+        field = recorded.event.parameters.get("until")
+        error = f"{field}: what is to be waited for must be an ISO 8601 time with its offset"
         try:
-            await self._dispatch(_failure(recorded))
+            await self._dispatch(rejected(recorded, self.name, error))
         except Refusal as refusal:
             log.info("policy_refused", policy=self.name, code=refusal.code, reason=refusal.message)
 
     async def _give_up(self, recorded: Recorded) -> None:
-        event = _dispatched(recorded)
-        step = StepRef(workflow_id=event.workflow_id, step_id=event.step_id, attempt=event.attempt)
-        await self._dispatch(given_up(recorded, self.name, step))
+        await self._dispatch(rejected(recorded, self.name, error_within(self.name), "give up"))
 
 
 def wait_is_over(timer: Timer) -> Command:
@@ -105,24 +106,6 @@ def _end_of(event: StepDispatched) -> datetime | None:
     except ValueError:
         return None
     return in_utc(parsed) if parsed is not None and parsed.tzinfo else None
-
-
-def _dispatched(recorded: Recorded) -> StepDispatched:
-    assert isinstance(recorded.event, StepDispatched), f"{recorded.event!r} begins no wait"
-    return recorded.event
-
-
-def _failure(recorded: Recorded) -> FailStep:
-    event = _dispatched(recorded)
-    field = event.parameters.get("until")
-    return FailStep(
-        meta=because_of(recorded, WaitSteps.name),
-        workflow_id=event.workflow_id,
-        step=event.step_id,
-        attempt=event.attempt,
-        error=f"{field}: what is to be waited for must be an ISO 8601 time with its offset",
-        reason="rejected",
-    )
 
 
 def _timer(recorded: Recorded, event: StepDispatched, due_at: datetime) -> Timer:

@@ -4,7 +4,7 @@ Where a part cannot be read, the rest is held against the rules all the same: th
 nobody has anything against, and what the rules say of it is not told.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -32,8 +32,11 @@ class BadDocument(ValueError):
         self.faults = tuple(faults[:MOST_FAULTS])
 
 
-def read_definition(document: dict[str, Any], *, shipped: bool = False) -> WorkflowDefinition:
+def read_definition(
+    document: dict[str, Any], *, shipped: bool = False, wire_types: Collection[str] = ()
+) -> WorkflowDefinition:
     """The definition that a document, as JSON or YAML hold it, stands for; a tenant's, or a ``shipped`` one.
+    ``wire_types`` are further types of the platform's own messages, which a tenant's does not send.
 
     Raises:
         BadDocument: with every fault.
@@ -41,22 +44,22 @@ def read_definition(document: dict[str, Any], *, shipped: bool = False) -> Workf
     try:
         definition = DefinitionDocument.model_validate(document).read()
     except ValidationError as error:
-        raise BadDocument(_all_faults(document, error)) from None
-    if faults := faults_of(definition, shipped=shipped):
+        raise BadDocument(_all_faults(document, error, wire_types)) from None
+    if faults := faults_of(definition, shipped=shipped, wire_types=wire_types):
         raise BadDocument(faults)
     return definition
 
 
-def faults_in(document: dict[str, Any]) -> tuple[Fault, ...]:
-    """Every fault of a document, in the order of its parts."""
+def faults_in(document: dict[str, Any], *, wire_types: Collection[str] = ()) -> tuple[Fault, ...]:
+    """Every fault of a tenant's document, in the order of its parts."""
     try:
-        read_definition(document)
+        read_definition(document, wire_types=wire_types)
     except BadDocument as bad:
         return bad.faults
     return ()
 
 
-def _all_faults(document: dict[str, Any], error: ValidationError) -> list[Fault]:
+def _all_faults(document: dict[str, Any], error: ValidationError, wire_types: Collection[str]) -> list[Fault]:
     faults: dict[Fault, None] = {}
     broken: set[Place] = set()
     trial = deepcopy(document)
@@ -74,7 +77,7 @@ def _all_faults(document: dict[str, Any], error: ValidationError) -> list[Fault]
         except ValidationError as again:
             error = again
         else:
-            untouched = _untouched(faults_of(definition), broken)
+            untouched = _untouched(faults_of(definition, wire_types=wire_types), broken)
             return list(faults | dict.fromkeys(untouched))
     return list(faults)
 

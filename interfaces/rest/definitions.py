@@ -1,5 +1,7 @@
 """``/workflow-definitions``: publish, list, read, retire, check, draw."""
 
+from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -41,9 +43,18 @@ MERMAID = "text/vnd.mermaid"
 
 
 class DefinitionRoutes:
-    """The routes of workflow definitions."""
+    """The routes of workflow definitions; ``wire_types`` are further types of the platform's own messages."""
 
-    def __init__(self, service: Service, definitions: Definitions, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        service: Service,
+        definitions: Definitions,
+        catalogue: Catalogue,
+        *,
+        wire_types: Collection[str] = (),
+    ) -> None:
+        self._read = partial(read_definition, wire_types=wire_types)
+        self._faults_in = partial(faults_in, wire_types=wire_types)
         self._service = service
         self._definitions = definitions
         self._catalogue = catalogue
@@ -71,13 +82,13 @@ class DefinitionRoutes:
 
     async def create(self, request: Request, caller: Caller) -> Response:
         """Publish a definition of a new name."""
-        definition = await _definition(request)
+        definition = await self._definition(request)
         committed = await self._publish(request, caller, definition, as_new=True)
         return await self._published(definition.name, committed, status=201 if committed.new else 200)
 
     async def put(self, request: Request, caller: Caller) -> Response:
         """Publish a definition's next version, or its first."""
-        definition = await _definition(request)
+        definition = await self._definition(request)
         name = request.path_params["name"]
         if definition.name != name:
             raise invalid([fault("name", f"is not {name}, the name in the path")])
@@ -120,7 +131,7 @@ class DefinitionRoutes:
     async def validate(self, request: Request, caller: Caller) -> Response:
         """Every fault of a document, whatever it holds."""
         read_query(request, NoQuery)
-        found = await anyio.to_thread.run_sync(faults_in, await _document(request))
+        found = await anyio.to_thread.run_sync(self._faults_in, await _document(request))
         return json_response({"valid": not found, "faults": [each._asdict() for each in found]})
 
     async def graph(self, request: Request, caller: Caller) -> Response:
@@ -144,6 +155,15 @@ class DefinitionRoutes:
         paging, name = read_query(request, Paging), _name(request)
         missing = None if name in self._shipped else not_found(name)
         return await self._service.history_of(definition_stream(caller.tenant, name), paging, missing)
+
+    async def _definition(self, request: Request) -> WorkflowDefinition:
+        """The definition in the body. A thread reads it: nobody waits for another's long document."""
+        read_query(request, NoQuery)
+        document = await _document(request)
+        try:
+            return await anyio.to_thread.run_sync(self._read, document)
+        except BadDocument as bad:
+            raise invalid([fault(field or "body", message) for field, message in bad.faults]) from None
 
     async def _publish(
         self, request: Request, caller: Caller, definition: WorkflowDefinition, *, as_new: bool
@@ -175,16 +195,6 @@ def _name(request: Request) -> str:
     if not NAME.fullmatch(name):
         raise not_found(name)
     return name
-
-
-async def _definition(request: Request) -> WorkflowDefinition:
-    """The definition in the body. A thread reads it: nobody waits for another's long document."""
-    read_query(request, NoQuery)
-    document = await _document(request)
-    try:
-        return await anyio.to_thread.run_sync(read_definition, document)
-    except BadDocument as bad:
-        raise invalid([fault(field or "body", message) for field, message in bad.faults]) from None
 
 
 async def _document(request: Request) -> dict[str, Any]:

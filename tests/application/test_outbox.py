@@ -4,19 +4,22 @@ import asyncio
 from collections.abc import Sequence
 
 import anyio
+import msgspec
 import pytest
 
-from application.commands import Command
+from application.commands import Command, FailStep
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.job_commands import FailJobRun, NoteJobPublished
 from application.outbox import Outbox
 from application.pasts import Past
 from application.ports import PublicMessage
-from domain.errors import BrokerUnavailable, MessageUnroutable, StoreUnavailable
+from domain.errors import BrokerUnavailable, MessageUnroutable, StoreUnavailable, WorkflowNotFound
 from domain.event import Recorded
 from domain.job import JobFired, JobRunCompleted
 from domain.lease import Lease
+from domain.values import StepRef
+from domain.workflow import StepDispatched, WorkflowCompleted
 from tests.builders import LEASE, NOW, TENANT, recorded
 
 pytestmark = pytest.mark.anyio
@@ -238,3 +241,56 @@ async def test_a_trigger_that_no_queue_takes_fails_its_run_and_holds_nothing_up(
     assert (broker.confirmed, notes.runs) == (["a", "b", "c"], ["a", "c"])
     assert [(each.reference, each.error) for each in failed] == [("b", "no queue takes it")]
     assert failed[0].meta.causation_id == events[1].event_id
+
+
+async def test_what_means_something_else_on_the_wire_is_sent_by_jobs_alone_and_fails_its_step() -> None:
+    sent: list[str] = []
+    failed: list[FailStep] = []
+
+    class Remember:
+        async def publish(self, message: PublicMessage, lease: Lease) -> None:
+            sent.append(f"{message.type} {message.id}")
+
+    async def fail(command: Command) -> Committed:
+        assert isinstance(command, FailStep)
+        failed.append(command)
+        raise WorkflowNotFound("it is of no account")
+
+    asked = StepDispatched(
+        workflow_id="w-1",
+        execution_id="e-1",
+        step_id="s-1",
+        step_type="tell",
+        kind="event",
+        parameters={"request": "jobs.done"},
+        input={},
+        attempt=2,
+        dispatched_at=NOW,
+        deadline_at=None,
+    )
+    told = WorkflowCompleted(
+        workflow_id="w-1",
+        execution_id="e-1",
+        results={},
+        completed_at=NOW,
+        announced_as="jobs.done",
+        parent=StepRef(workflow_id="w-0", step_id="s-0", attempt=1),
+    )
+    others = [
+        msgspec.structs.replace(asked, parameters={"request": "deal.check.wanted"}),
+        msgspec.structs.replace(told, announced_as="deal.was.checked"),
+    ]
+    fired = JobFired(
+        job="j", run_id="a", triggered_by="manual", fired_at=NOW, metadata={}, message_type="jobs.done"
+    )
+    events = [*recorded(f"{TENANT}/workflow/w-1", [asked, told, *others]), *recorded(ONE, [fired])]
+    dispatch = Dispatcher({NoteJobPublished: Noted(), FailStep: fail})
+    await Outbox(Remember(), dispatch, wire_types={"jobs.done"}).handle(events, LEASE)
+    assert sorted(each.partition(" ")[0] for each in sent) == [
+        "deal.check.wanted",
+        "deal.was.checked",
+        "jobs.done",
+    ]
+    assert f"jobs.done {events[-1].event_id}" in sent
+    assert [(each.step, each.attempt, each.reason) for each in failed] == [("s-1", 2, "rejected")]
+    assert failed[0].error == "jobs.done is a message of the platform's own"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config.definitions import shipped_definitions
+from config.definitions import platform_wire_types, shipped_definitions
 from config.settings import load_settings
 from config.start import CannotStart
 from domain.definition import OPPORTUNITY_ANALYSIS
@@ -66,3 +66,24 @@ def test_without_opportunity_analysis_or_a_folder_nothing_starts(tmp_path: Path)
         shipped_definitions(WORKFLOWS, tmp_path)
     with pytest.raises(CannotStart, match="cannot be read"):
         shipped_definitions(WORKFLOWS, tmp_path / "nowhere")
+
+
+def test_the_types_of_the_platform_s_own_messages_besides_those_of_the_contract(
+    tmp_path: Path,
+) -> None:
+    overlay = tmp_path / "settings.yaml"
+    overlay.write_text(
+        "rabbitmq:\n"
+        "  type_aliases:\n"
+        "    workflow.job.completed: jobs.done\n"
+        "    shard.updated: data.shard.updated\n"
+        "    workflow.risk.analysis.requested: risk.analysis.wanted\n"
+        "    hitl.approval.completed: hitl.approval.completed\n"
+        "batch_jobs:\n"
+        "  jobs:\n"
+        "    invoices: {cron: 0 6 * * *, message_type: invoices.wanted}\n"
+        "    payments: {cron: 0 7 * * *}\n"
+    )
+    found = platform_wire_types(load_settings(overlay, {}))
+    assert found == {"jobs.done", "data.shard.updated", "invoices.wanted"}
+    assert platform_wire_types(load_settings(environ={})) == frozenset()
