@@ -8,7 +8,7 @@ expressions over the message: it answers the step that has the same values.
 from collections.abc import Collection, Iterator
 
 from application.kinds.kind import EXPRESSION, MESSAGE_TYPE, NAME, Parameters, parameters
-from domain.definition_rules import expression_faults
+from domain.expression_rules import expression_faults
 from domain.faults import Fault
 
 _REPLY = parameters(

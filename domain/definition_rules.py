@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from domain.definition import MAP, StepDefinition, Trigger, Work, WorkflowDefinition
+from domain.definition import MAP, Announcements, StepDefinition, Trigger, Work, WorkflowDefinition
+from domain.expression_rules import expression_faults
 from domain.expressions import BadExpression, compiled
 from domain.faults import Fault, within
 from domain.json_schema import schema_faults
@@ -34,7 +35,7 @@ def definition_faults(definition: WorkflowDefinition, kinds: Mapping[str, KindRu
         *(
             fault
             for number, trigger in enumerate(definition.triggers)
-            for fault in within(f"triggers[{number}]", _trigger(trigger))
+            for fault in within(f"triggers[{number}]", _trigger(trigger, definition.announcements))
         ),
         *(
             fault
@@ -57,10 +58,15 @@ def _naming(definition: WorkflowDefinition) -> Iterator[Fault]:
         yield Fault("steps", f"has {len(definition.steps)} steps, and may have {MOST_STEPS}")
     yield from _twice("stepType", [(step.step_type,) for step in definition.steps])
     yield from _twice("resultKey", [(step.result_key, step.step_type) for step in definition.steps])
-    for name in ("started", "completed", "failed"):
-        told = getattr(definition.announcements, name)
-        if told is not None and not MESSAGE_TYPE.fullmatch(told):
+    for name, told in _told(definition.announcements).items():
+        if not MESSAGE_TYPE.fullmatch(told):
             yield Fault(f"announcements.{name}", "is a message's type, such as deal.review.completed")
+
+
+def _told(announcements: Announcements) -> Mapping[str, str]:
+    """The types of message that are announced, by what they tell."""
+    named = {name: getattr(announcements, name) for name in ("started", "completed", "failed")}
+    return {name: told for name, told in named.items() if told is not None}
 
 
 def _twice(field: str, names: Sequence[tuple[str, ...]]) -> Iterator[Fault]:
@@ -86,9 +92,15 @@ def _duration(field: str, seconds: float) -> Iterator[Fault]:
         yield Fault(field, "is more than nothing, and at most 366 days")
 
 
-def _trigger(trigger: Trigger) -> Iterator[Fault]:
+def _trigger(trigger: Trigger, announcements: Announcements) -> Iterator[Fault]:
     if not MESSAGE_TYPE.fullmatch(trigger.message_type):
         yield Fault("messageType", "is a message's type, such as contract.signed")
+    elif trigger.filter is None and trigger.message_type in _told(announcements).values():
+        yield Fault(
+            "messageType",
+            "is what the definition announces itself, and each run would start the next, for ever: give the"
+            " trigger a filter",
+        )
     if trigger.filter is not None:
         yield from expression_faults("filter", trigger.filter)
     yield from expression_faults("opportunityId", trigger.opportunity_id)
@@ -153,14 +165,6 @@ def _condition(expression: str) -> Iterator[Fault]:
 def _expressions(field: str, expressions: Mapping[str, str]) -> Iterator[Fault]:
     for name, expression in expressions.items():
         yield from expression_faults(f"{field}.{name}", expression)
-
-
-def expression_faults(field: str, expression: str) -> Iterator[Fault]:
-    """The fault of an expression that cannot be read."""
-    try:
-        compiled(expression)
-    except BadExpression as error:
-        yield Fault(field, f"is no JMESPath expression: {error}")
 
 
 def _order(steps: Collection[StepDefinition]) -> Iterator[Fault]:

@@ -36,6 +36,7 @@ def step(step_type: str, *after: str, **members: Any) -> Document:
 
 _names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 _message_types = st.from_regex(r"[a-z_]{1,6}(\.[a-z_]{1,6}){0,2}", fullmatch=True)
+_announced_types = _message_types.map(lambda message_type: f"announced.{message_type}")
 _expressions = st.sampled_from(
     ["input.amount", "results.score.risk > `0.7`", "@", "`true`", "a || b", "length(items)", "'ü \"<&'"]
 )
@@ -158,7 +159,7 @@ def runnable_definitions(draw: st.DrawFn) -> WorkflowDefinition:
                 )
             )
         ),
-        announcements=draw(st.builds(Announcements, started=st.none() | _message_types)),
+        announcements=draw(st.builds(Announcements, started=st.none() | _announced_types)),
         steps=draw(_steps()),
     )
 

@@ -50,6 +50,18 @@ def read_definition(
     return definition
 
 
+def read_stored_definition(document: dict[str, Any]) -> WorkflowDefinition:
+    """The same of a document that was published: whatever rules there were then, it keeps to them.
+
+    Raises:
+        BadDocument: its parts cannot be read; with every fault.
+    """
+    try:
+        return DefinitionDocument.model_validate(document).read()
+    except ValidationError as error:
+        raise BadDocument(_all_faults(document, error, ())) from None
+
+
 def faults_in(document: dict[str, Any], *, wire_types: Collection[str] = ()) -> tuple[Fault, ...]:
     """Every fault of a tenant's document, in the order of its parts."""
     try:

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from application.triggers import Triggered, Triggers
-from interfaces.definitions.reader import BadDocument, read_definition
+from interfaces.definitions.reader import BadDocument, read_stored_definition
 from projections.ports import Container, Documents, Query
 
 KEPT_SECONDS = 5.0
@@ -65,7 +65,7 @@ def _triggers_in(body: bytes) -> Sequence[Triggered]:
     if document["status"] != "active" or not document.get("triggers"):
         return ()
     try:
-        definition = read_definition(document)
+        definition = read_stored_definition(document)
     except BadDocument as bad:
         log.warning("triggers_left_out", definition=document["name"], reason=str(bad))
         return ()

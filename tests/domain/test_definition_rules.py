@@ -5,6 +5,7 @@ import pytest
 
 from domain.definition import (
     OPPORTUNITY_ANALYSIS,
+    Announcements,
     Concurrency,
     MapOver,
     Retry,
@@ -135,6 +136,35 @@ def test_every_expression_is_read() -> None:
         "triggers[0].input.x",
     }
     assert all("JMESPath" in message for message in found.values())
+
+
+def test_an_expression_that_can_only_fail_is_a_fault_wherever_it_stands() -> None:
+    definition = plan(
+        a_step("a", when="size(input.items) > `0`", input={"x": "input.items[::0]", "y": "length(input.x)"}),
+        concurrency=Concurrency(key="lower(input.customer)"),
+        triggers=(Trigger(message_type="a.b", filter="len(data.items) > `3`", input={"x": "join(data.x)"}),),
+    )
+    assert set(faults(definition)) == {
+        "steps[0].when",
+        "steps[0].input.x",
+        "concurrency.key",
+        "triggers[0].filter",
+        "triggers[0].input.x",
+    }
+
+
+@pytest.mark.parametrize("told", ["started", "completed", "failed"])
+def test_no_definition_starts_itself_for_ever(told: str) -> None:
+    announcements = Announcements(**{told: "deal.was.checked"})
+    triggers = (
+        Trigger(message_type="deal.was.signed"),
+        Trigger(message_type="deal.was.checked"),
+        Trigger(message_type="deal.was.checked", filter="data.results.again"),
+    )
+    found = faults(plan(a_step("a"), triggers=triggers, announcements=announcements))
+    assert list(found) == ["triggers[1].messageType"]
+    assert "is what the definition announces itself" in found["triggers[1].messageType"]
+    assert faults(plan(a_step("a"), triggers=triggers)) == {}
 
 
 def test_kinds_are_those_that_there_are_and_check_their_own_parameters_wherever_there_is_work() -> None:

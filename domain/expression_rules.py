@@ -1,0 +1,70 @@
+"""What is wrong with an expression whatever it is applied to.
+
+JMESPath itself looks for a function only when it calls it: an expression with a misspelt one can be read, and
+fails each time that it comes to that.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from jmespath.functions import Functions
+
+from domain.expressions import BadExpression, compiled
+from domain.faults import Fault, shortened
+
+_SIGNATURES: Mapping[str, Sequence[Mapping[str, Any]]] = {
+    name: known["signature"] for name, known in Functions.FUNCTION_TABLE.items()
+}
+_CALL = "function_expression"
+_EXPRESSION = "expref"
+_Node = Mapping[str, Any]
+
+
+def expression_faults(field: str, expression: str) -> Iterator[Fault]:
+    """The fault of an expression that cannot be read, or that can only fail; with all that it fails by."""
+    try:
+        parsed = compiled(expression).parsed
+    except BadExpression as error:
+        yield Fault(field, f"is no JMESPath expression: {error}")
+        return
+    nodes = list(_nodes(parsed))
+    faults = [fault for node in nodes for fault in _faults_of(node)]
+    called = dict.fromkeys(node["value"] for node in nodes if node["type"] == _CALL)
+    if unknown := ", ".join(name for name in called if name not in _SIGNATURES):
+        faults.append(f"there is no function {unknown}; there are {', '.join(sorted(_SIGNATURES))}")
+    if faults:
+        yield Fault(field, shortened("; ".join(dict.fromkeys(faults))))
+
+
+def _nodes(parsed: _Node) -> Iterator[_Node]:
+    """Every node, from left to right; without recursion, for a long expression is a deep one."""
+    left: list[Any] = [parsed]
+    while left:
+        node = left.pop()
+        if isinstance(node, dict):
+            yield node
+            left += reversed(node["children"])
+
+
+def _faults_of(node: _Node) -> Iterator[str]:
+    match node:
+        case {"type": "function_expression", "value": name, "children": arguments} if name in _SIGNATURES:
+            yield from _faults_of_call(name, _SIGNATURES[name], arguments)
+        case {"type": "slice", "children": [_, _, 0]}:
+            yield "goes through a list by steps of 0"
+
+
+def _faults_of_call(
+    name: str, signature: Sequence[Mapping[str, Any]], arguments: Sequence[_Node]
+) -> Iterator[str]:
+    takes_more = bool(signature[-1].get("variadic"))
+    if len(arguments) < len(signature) or (len(arguments) > len(signature) and not takes_more):
+        at_least = "at least " if takes_more else ""
+        noun = "argument" if len(signature) == 1 else "arguments"
+        yield f"{name} takes {at_least}{len(signature)} {noun}, and is given {len(arguments)}"
+        return
+    for number, (wanted, argument) in enumerate(zip(signature, arguments, strict=False), start=1):
+        is_one = argument["type"] == _EXPRESSION
+        if wanted["types"] and is_one != (_EXPRESSION in wanted["types"]):
+            kind = "a value, without &" if is_one else "an expression, with & before it"
+            yield f"argument {number} of {name} is {kind}"

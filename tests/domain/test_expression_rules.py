@@ -1,0 +1,58 @@
+"""Expressions that are read, and can only fail."""
+
+import pytest
+
+from domain.expression_rules import expression_faults
+from domain.expressions import BadExpression, found
+
+FUNCTIONS = (
+    "abs, avg, ceil, contains, ends_with, floor, join, keys, length, map, max, max_by, merge, min, min_by, "
+    "not_null, reverse, sort, sort_by, starts_with, sum, to_array, to_number, to_string, type, values"
+)
+
+CONTEXT = {"list": [{"a": 1}], "n": 1, "text": "t"}
+
+FAILING = {
+    "size(list)": f"there is no function size; there are {FUNCTIONS}",
+    "[len(list), lower(text), len(text)]": f"there is no function len, lower; there are {FUNCTIONS}",
+    "list[*].size(@)": f"there is no function size; there are {FUNCTIONS}",
+    "list[?size(@) > `1`]": f"there is no function size; there are {FUNCTIONS}",
+    "{a: size(list)}": f"there is no function size; there are {FUNCTIONS}",
+    "sort_by(list, &size(@))": f"there is no function size; there are {FUNCTIONS}",
+    "!size(list)": f"there is no function size; there are {FUNCTIONS}",
+    "|".join(["@"] * 500) + "|size(list)": f"there is no function size; there are {FUNCTIONS}",
+    "join(list)": "join takes 2 arguments, and is given 1",
+    "length(list, n)": "length takes 1 argument, and is given 2",
+    "not_null()": "not_null takes at least 1 argument, and is given 0",
+    "sort_by(list, a)": "argument 2 of sort_by is an expression, with & before it",
+    "length(&a)": "argument 1 of length is a value, without &",
+    "list[::0]": "goes through a list by steps of 0",
+    "[join(n), list[0:1:0].a]": "join takes 2 arguments, and is given 1; goes through a list by steps of 0",
+    "a ==": 'is no JMESPath expression: Incomplete expression: "a =="',
+}
+
+
+@pytest.mark.parametrize("expression", FAILING)
+def test_what_can_only_fail_is_told_with_all_that_it_fails_by(expression: str) -> None:
+    assert list(expression_faults("f", expression)) == [("f", FAILING[expression])]
+    with pytest.raises(BadExpression):
+        found(expression, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("sort_by(list, &a)[0].a", "map(&a, list)", "length(list)", "list[::-1]", "list[1:]", "list[0]"),
+        *("not_null(x, y, n)", "merge(list[0], list[0], list[0])", "contains(text, 't')", "to_string(@)"),
+        *("max_by(list, &a).a", '`{"type": "slice", "children": [0, 0, 0]}`', "'size(list)'", "size"),
+    ],
+)
+def test_what_may_find_something_has_no_fault(expression: str) -> None:
+    assert list(expression_faults("f", expression)) == []
+    found(expression, CONTEXT)
+
+
+def test_a_fault_is_told_in_bearable_length() -> None:
+    expression = "[" + ", ".join(f"f{number}(a)" for number in range(300)) + "]"
+    ((_, message),) = expression_faults("f", expression)
+    assert len(message) < 350
