@@ -61,6 +61,16 @@ async def test_the_mapping_gives_the_input() -> None:
     assert run.opportunity_id is None
 
 
+async def test_an_opportunity_s_id_may_be_a_whole_number() -> None:
+    (run,) = await runs(plan("d", trigger()), message={**WON, "data": {"opportunityId": 42}})
+    assert run.opportunity_id == "42"
+
+
+@pytest.mark.parametrize("odd", [True, 4.5, 10**300, "", ["opp-1"], {"id": "opp-1"}])
+async def test_what_is_no_id_starts_nothing(odd: Any) -> None:
+    assert await runs(plan("d", trigger()), message={**WON, "data": {"opportunityId": odd}}) == []
+
+
 async def test_each_definition_has_a_run_of_its_own_and_the_same_one_when_the_message_comes_again() -> None:
     definitions = [plan("d", trigger()), plan("e", trigger())]
     first, second = await runs(*definitions), await runs(*definitions)
@@ -91,7 +101,7 @@ async def test_a_trigger_keeps_its_ids_whether_or_not_those_before_it_fit() -> N
 
 @pytest.mark.parametrize(
     "bad",
-    [{"filter": "length(data.amount)"}, {"opportunity_id": "data.amount"}, {"input": {"n": "abs(tenantId)"}}],
+    [{"filter": "length(data.amount)"}, {"opportunity_id": "data"}, {"input": {"n": "abs(tenantId)"}}],
 )
 async def test_a_trigger_that_does_not_fit_is_logged_and_the_others_are_set_off(bad: dict[str, Any]) -> None:
     with capture_logs() as logs:
