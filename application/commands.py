@@ -67,6 +67,7 @@ class StartWorkflow(Command, frozen=True, kw_only=True):
     """Run a definition, its newest version if none is named; for an opportunity, where it needs one.
 
     For a ``parent``'s step, ``depth`` counts how far down it is, ``breadth`` how many may stand beside it.
+    ``begun_by`` is the workflow whose step it is, also where that does not wait for it.
     """
 
     workflow_id: str
@@ -78,6 +79,7 @@ class StartWorkflow(Command, frozen=True, kw_only=True):
     parent: StepRef | None = None
     depth: int = 0
     breadth: int = 1
+    begun_by: str | None = None
 
 
 class CompleteStep(Command, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ _MOST_ABOVE = 100
 
 
 async def starter_of(store: EventStore, tenant: str, workflow_id: str) -> str | None:
-    """The person who started a workflow, or the one that it is a part of; nobody, where no person did.
+    """The person who started a workflow, or the one whose step it is; nobody, where no person did.
 
     Raises:
         StoreUnavailable: the store is away.
@@ -20,7 +20,9 @@ async def starter_of(store: EventStore, tenant: str, workflow_id: str) -> str | 
         first = begun[0]
         if is_person(first.meta.actor):
             return first.meta.actor
-        if not isinstance(first.event, WorkflowStarted) or first.event.parent is None:
+        if not isinstance(first.event, WorkflowStarted):
             return None
+        if first.event.started_by is not None or first.event.parent is None:
+            return first.event.started_by
         workflow_id = first.event.parent.workflow_id
     return None

@@ -43,63 +43,65 @@ META = Metadata(
     tenant=TENANT, actor=USER, correlation_id=CORRELATION, causation_id=CAUSE, command_id="command-1"
 )
 
-_EVENTS: tuple[Event, ...] = (
-    WorkflowStarted(
-        workflow_id="w-1",
-        opportunity_id="opp-1",
-        concurrency_group=GROUP,
-        definition="deal-review",
-        definition_version=3,
-        execution_id="execution-1",
-        steps=(
-            StepDefinition(
-                step_type="forecast",
-                kind="http",
-                after=("scoring",),
-                critical=True,
-                when="results.scoring.riskScore > `50`",
-                input={"opportunityId": "workflow.opportunityId"},
-                parameters={"service": "forecasting", "method": "GET", "path": "/forecasts/{opportunityId}"},
-                timeout_seconds=30.0,
-                retry=Retry(
-                    attempts=4,
-                    delay_seconds=0.5,
-                    factor=3.0,
-                    most_seconds=60.0,
-                    jitter=0.2,
-                    on=("unavailable",),
-                ),
-                result_key="forecasts",
-                compensation=Work(
-                    kind="event",
-                    input={"id": "results.forecasts.id"},
-                    parameters={"request": "workflow.forecast.withdrawn"},
-                    timeout_seconds=60.0,
-                    retry=Retry(attempts=2),
-                ),
+_STARTED = WorkflowStarted(
+    workflow_id="w-1",
+    opportunity_id="opp-1",
+    concurrency_group=GROUP,
+    definition="deal-review",
+    definition_version=3,
+    execution_id="execution-1",
+    steps=(
+        StepDefinition(
+            step_type="forecast",
+            kind="http",
+            after=("scoring",),
+            critical=True,
+            when="results.scoring.riskScore > `50`",
+            input={"opportunityId": "workflow.opportunityId"},
+            parameters={"service": "forecasting", "method": "GET", "path": "/forecasts/{opportunityId}"},
+            timeout_seconds=30.0,
+            retry=Retry(
+                attempts=4,
+                delay_seconds=0.5,
+                factor=3.0,
+                most_seconds=60.0,
+                jitter=0.2,
+                on=("unavailable",),
             ),
-            StepDefinition(
-                step_type="each_contact",
-                kind="map",
-                result_key="contacts",
-                timeout_seconds=3600.0,
-                map=MapOver(
-                    over="input.contacts",
-                    each=Work(kind="task", parameters={"queue": "calls"}, input={"contact": "item"}),
-                    at_once=3,
-                    tolerate=1,
-                ),
+            result_key="forecasts",
+            compensation=Work(
+                kind="event",
+                input={"id": "results.forecasts.id"},
+                parameters={"request": "workflow.forecast.withdrawn"},
+                timeout_seconds=60.0,
+                retry=Retry(attempts=2),
             ),
         ),
-        started_at=NOW,
-        input={"reason": "won", "contacts": ["ann", "bob"]},
-        deadline_seconds=86_400.0,
-        deadline_at=after(minutes=24 * 60),
-        announcements=Announcements(started="deal.review.started", completed="deal.review.completed"),
-        parent=STEP,
-        depth=2,
-        breadth=40,
+        StepDefinition(
+            step_type="each_contact",
+            kind="map",
+            result_key="contacts",
+            timeout_seconds=3600.0,
+            map=MapOver(
+                over="input.contacts",
+                each=Work(kind="task", parameters={"queue": "calls"}, input={"contact": "item"}),
+                at_once=3,
+                tolerate=1,
+            ),
+        ),
     ),
+    started_at=NOW,
+    input={"reason": "won", "contacts": ["ann", "bob"]},
+    deadline_seconds=86_400.0,
+    deadline_at=after(minutes=24 * 60),
+    announcements=Announcements(started="deal.review.started", completed="deal.review.completed"),
+    parent=STEP,
+    depth=2,
+    breadth=40,
+)
+
+_EVENTS: tuple[Event, ...] = (
+    msgspec.structs.replace(_STARTED, started_by="starter-1"),
     StepDispatched(
         workflow_id="w-1",
         opportunity_id="opp-1",
@@ -345,6 +347,7 @@ _AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
 )
 
 _AS_READ_FROM_VERSION_2: tuple[Event, ...] = (
+    _STARTED,
     StepDispatched(
         workflow_id="w-1",
         opportunity_id="opp-1",

@@ -89,6 +89,7 @@ class ChildWorkflows:
             parent=parent if awaited else None,
             depth=event.depth + 1,
             breadth=event.breadth,
+            begun_by=event.workflow_id,
         )
         if awaited:
             return [start]

@@ -53,12 +53,13 @@ class WorkflowQueued(Event, frozen=True, kw_only=True, omit_defaults=True):
     concurrency_group: str | None = None
 
 
-@stored_as("workflow.started", version=2, upcasters={1: _started_2})
+@stored_as("workflow.started", version=3, upcasters={1: _started_2, 2: lambda stored: stored})
 class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A workflow began, with the plan that it keeps whatever becomes of the definition.
 
     It may do so for a step of a ``parent``; ``depth`` counts how far down it is, and ``breadth`` how many
-    there may be of its kind: see :attr:`Workflow.breadth`.
+    there may be of its kind: see :attr:`Workflow.breadth`. ``started_by`` is the person who started the one
+    whose step began it, whether or not that waits for it.
     """
 
     workflow_id: str
@@ -76,6 +77,7 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     parent: StepRef | None = None
     depth: int = 0
     breadth: int = 1
+    started_by: str | None = None
 
 
 @stored_as(

@@ -48,6 +48,7 @@ def start(
     parent: StepRef | None = None,
     depth: int = 0,
     breadth: int = 1,
+    started_by: str | None = None,
 ) -> tuple[Event, ...]:
     """Begin a workflow: the steps that wait for no other go out together."""
     deadline = definition.deadline_seconds
@@ -67,5 +68,6 @@ def start(
         parent=parent,
         depth=depth,
         breadth=breadth,
+        started_by=started_by,
     )
     return (started, *Turn(evolve(None, started), now).go_on().events)

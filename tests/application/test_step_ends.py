@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from application.approval_commands import WithdrawApproval
-from application.commands import CancelWorkflow
-from domain.approval import approval_id_of, approval_stream
+from application.approval_commands import ApproveApproval, WithdrawApproval
+from application.commands import CancelWorkflow, CompleteStep
+from domain.approval import Ballot, approval_id_of, approval_stream
 from domain.definition import Retry, Work
 from domain.task import task_id_of, task_stream
 from domain.workflow import child_id_of, workflow_stream
@@ -42,9 +42,15 @@ UNMADE = definition(
 )
 
 
+WAITING = [
+    definition(f"waits-for-{kind}", step("ask", kind=kind, parameters=parameters, timeout_seconds=3600.0))
+    for kind, parameters in (("approval", {}), ("workflow", {"definition": "child"}))
+]
+
+
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    async with engine_of(tmp_path, ASKS_TWICE, UNMADE, CHILD) as engine:
+    async with engine_of(tmp_path, ASKS_TWICE, UNMADE, CHILD, *WAITING) as engine:
         yield engine
 
 
@@ -87,3 +93,27 @@ async def test_nobody_is_given_what_has_no_input(engine: Engine) -> None:
         task_stream(TENANT, task_id_of(steps["work"].step_id, 1)),
     ):
         assert await engine.store.load(stream) == ()
+
+
+@pytest.mark.parametrize("kind", ["approval", "workflow"])
+async def test_what_was_answered_in_time_counts_however_late_it_is_passed_on(
+    engine: Engine, kind: str
+) -> None:
+    workflow_id = await engine.start(f"waits-for-{kind}")
+    asked = (await engine.workflow(workflow_id)).steps["ask"]
+    engine.clock.advance(minutes=59)
+    if kind == "approval":
+        id, ballot = approval_id_of(asked.step_id, 1), Ballot(by="ann")
+        await engine.dispatch(ApproveApproval(meta=metadata(), approval_id=id, ballot=ballot))
+    else:
+        id = child_id_of(asked.step_id, 1)
+        await engine.dispatch(CompleteStep(meta=metadata(), workflow_id=id, step="work", result={}))
+    await engine.pass_time(minutes=2)
+    assert (await engine.workflow(workflow_id)).steps["ask"].status == "completed"
+
+
+@pytest.mark.parametrize("kind", ["approval", "workflow"])
+async def test_what_was_not_answered_in_time_is_given_up(engine: Engine, kind: str) -> None:
+    workflow_id = await engine.start(f"waits-for-{kind}")
+    await engine.pass_time(minutes=61)
+    assert (await engine.workflow(workflow_id)).steps["ask"].status == "failed"

@@ -1,0 +1,48 @@
+"""Who started a workflow has asked for what it asks people, however far down it does."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.definitions import document, step
+from tests.harness import Service, eventually, service, settings_in
+
+pytestmark = pytest.mark.anyio
+
+APPROVALS = "/api/v1/hitl/approvals"
+DEFINITIONS = "/api/v1/workflow-definitions"
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Service]:
+    """A service that believes its gateway."""
+    async with service(settings_in(tmp_path, BATCH_JOBS_ENABLED="false")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("is_awaited", [True, False])
+async def test_nobody_decides_what_a_child_of_their_workflow_asks(running: Service, is_awaited: bool) -> None:
+    child = {"kind": "workflow", "parameters": {"definition": "asks", "await": is_awaited}}
+    async with running.client(**{"X-User-ID": "rita"}) as rita:
+        for made in (
+            document(step("sign_off", kind="approval"), name="asks"),
+            document(step("ask", **child), name="passes-on"),
+            document(step("pass_on", kind="workflow", parameters={"definition": "passes-on"}), name="begins"),
+        ):
+            answer = await rita.post(DEFINITIONS, json=made)
+            assert answer.status_code == 201, answer.text
+        started = await rita.post(
+            "/api/v1/workflows", json={"definition": "begins", "opportunityId": "opp-1"}
+        )
+        assert started.status_code == 202, started.text
+
+        async def asked() -> dict[str, str] | None:
+            await running.caught_up()
+            found = (await rita.get(APPROVALS)).json()["approvals"]
+            return found[0] if found else None
+
+        approval = await eventually(asked)
+        assert approval["requestedBy"] == "rita"
+        refused = await rita.post(f"{APPROVALS}/{approval['id']}/approve", json={"decidedBy": "rita"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "HITL_SEPARATION_OF_DUTIES")
