@@ -6,7 +6,7 @@ from domain.definition import StepDefinition
 from domain.expressions import BadExpression, found
 from domain.workflow.events import StepMapped
 from domain.workflow.sizes import MOST_RESULT_BYTES, fault_of_size
-from domain.workflow.state import Workflow
+from domain.workflow.state import UNDER_WAY, Workflow
 from domain.workflow.step import Items, Step, item_type, step_id_of
 
 if TYPE_CHECKING:
@@ -62,8 +62,11 @@ def _try_again_what_is_due(turn: "Turn", step_type: str, count: int) -> None:
 
 
 def go_on(turn: "Turn", step_type: str) -> bool:
-    """Begin as many more items as may be; whether the ``map`` step has come to its end by that."""
-    while turn.state.status == "running":
+    """Begin as many more items as may be; whether the ``map`` step has come to its end by that.
+
+    A paused workflow begins none, and its ``map`` steps end all the same.
+    """
+    while turn.state.status in UNDER_WAY:
         step = turn.state.steps[step_type]
         definition = turn.state.definition(step_type)
         assert definition is not None
@@ -84,6 +87,8 @@ def go_on(turn: "Turn", step_type: str) -> bool:
                 return False
             turn.complete(step, _results(turn.state, step_type, step.items))
             return True
+        if turn.state.status == "paused":
+            return False
         if step.items.open >= (1 if _has_begun_much(turn) else definition.map.at_once):
             return False
         turn.dispatch(item)

@@ -228,3 +228,26 @@ def test_items_of_a_map_step_that_failed_without_them_are_let_go_with_the_workfl
     events = run.completing("z").happened()
     assert cancelled(events) == ["m[1]"]
     assert isinstance(events[-1], WorkflowCompleted)
+
+
+def test_a_map_whose_last_item_ends_during_a_pause_ends_with_it_and_begins_nothing() -> None:
+    run = Run.of(map_step("m", at_once=2), step("z", after=["m"]), input=DEALS).completed("m[0]")
+    run = run.so(run.ordered(workflow.pause, reason="x"))
+    assert dispatched(run.completing("m[1]").happened()) == []
+    run = run.completed("m[1]", "m[2]")
+    assert (run.state.status, run.statuses) == ("paused", {"m": "completed", "z": "pending"})
+    assert dispatched(run.ordered(workflow.resume).happened()) == [("z", 1)]
+
+
+def test_a_map_of_which_too_many_items_fail_during_a_pause_fails_then() -> None:
+    run = Run.of(map_step("m", at_once=2, critical=True), input=DEALS)
+    run = run.so(run.ordered(workflow.pause, reason="x")).failed("m[0]")
+    assert (run.state.status, run.status("m")) == ("paused", "failed")
+    assert run.so(run.ordered(workflow.resume)).state.status == "failed"
+
+
+def test_items_that_a_pause_held_back_are_begun_after_it() -> None:
+    run = Run.of(map_step("m", at_once=1), input=DEALS)
+    run = run.so(run.ordered(workflow.pause, reason="x")).completed("m[0]")
+    assert (run.status("m"), run.under_way) == ("running", ["m"])
+    assert dispatched(run.ordered(workflow.resume).happened()) == [("m[1]", 1)]
