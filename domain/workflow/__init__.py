@@ -4,8 +4,8 @@ An execution is one attempt; a retry opens the next one, keeps what completed an
 failed. A step still waiting for its answer when its execution fails goes on waiting: its answer is kept, and
 a retry does not ask for it twice.
 
-``events`` is what happens, ``state`` and ``step`` what the rules know of it, ``turn`` what follows from it;
-``starting``, ``answers`` and ``orders`` are the commands.
+``events`` is what happens, ``state`` and ``step`` what the rules know of it, ``evolution`` how they change by
+that, ``turn`` what follows from it; ``starting``, ``answers`` and ``orders`` are the commands.
 """
 
 from domain.values import StreamName
@@ -36,9 +36,10 @@ from domain.workflow.events import (
     WorkflowRetried,
     WorkflowStarted,
 )
+from domain.workflow.evolution import evolve
 from domain.workflow.orders import cancel, complete_by_hand, pause, resume, retry, retry_step, skip_step
 from domain.workflow.starting import queue, start
-from domain.workflow.state import Workflow, evolve
+from domain.workflow.state import Workflow
 from domain.workflow.step import CHILD, Items, Step, child_id_of, execution_id_of, item_type, step_id_of
 
 WorkflowEvent = (

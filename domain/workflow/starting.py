@@ -8,7 +8,7 @@ from domain.definition import WorkflowDefinition
 from domain.event import Event
 from domain.values import StepRef
 from domain.workflow.events import WorkflowQueued, WorkflowStarted
-from domain.workflow.state import evolve
+from domain.workflow.evolution import evolve
 from domain.workflow.step import execution_id_of
 from domain.workflow.turn import Turn
 

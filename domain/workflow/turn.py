@@ -24,6 +24,7 @@ from domain.workflow.events import (
     WorkflowCompleted,
     WorkflowFailed,
 )
+from domain.workflow.evolution import evolve
 from domain.workflow.sizes import (
     LONGEST_ERROR,
     MOST_INPUT_BYTES,
@@ -31,7 +32,7 @@ from domain.workflow.sizes import (
     fault_of_size,
     size_of,
 )
-from domain.workflow.state import UNDER_WAY, Workflow, evolve
+from domain.workflow.state import UNDER_WAY, Workflow
 from domain.workflow.step import CHILD, Step
 
 

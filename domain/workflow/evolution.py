@@ -1,0 +1,302 @@
+"""How each event changes a workflow. Nothing is decided here."""
+
+from typing import Any
+
+import msgspec
+from immutables import Map
+
+from domain.event import Event
+from domain.workflow.correlation import expected_key
+from domain.workflow.events import (
+    CompensationBegan,
+    CompensationFailed,
+    StepCancelled,
+    StepCompleted,
+    StepDispatched,
+    StepFailed,
+    StepMapped,
+    StepSkipped,
+    WorkflowCancelled,
+    WorkflowCompensated,
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowPaused,
+    WorkflowQueued,
+    WorkflowResumed,
+    WorkflowRetried,
+    WorkflowStarted,
+)
+from domain.workflow.sizes import size_of
+from domain.workflow.state import Workflow
+from domain.workflow.step import COMPENSATION, Items, Step, item_type, step_id_of
+
+
+def evolve(state: Workflow | None, event: Event) -> Workflow:
+    """The workflow after ``event``."""
+    if isinstance(event, WorkflowStarted):
+        return _started(event)
+    if isinstance(event, WorkflowQueued):
+        return _queued(event)
+    if state is None:
+        raise TypeError(f"{event!r} cannot begin a workflow")
+    replace = msgspec.structs.replace
+    match event:
+        case StepDispatched():
+            return _dispatched(state, event)
+        case StepMapped():
+            return _mapped(state, event)
+        case StepCompleted():
+            return _completed(state, event)
+        case StepFailed():
+            return _failed(state, event)
+        case StepSkipped():
+            ended: dict[str, Any] = {"status": "skipped", "deadline_at": None, "retry_at": None}
+            return _with(state, event.step_type, **ended, is_left_out=event.by_operator)
+        case StepCancelled():
+            return _with(state, event.step_type, status="cancelled", deadline_at=None, retry_at=None)
+        case WorkflowCompleted():
+            return replace(state, status="completed")
+        case WorkflowFailed():
+            return replace(state, status="failed", failure=event.error)
+        case WorkflowCancelled():
+            return replace(state, status="cancelled")
+        case WorkflowPaused():
+            return replace(state, status="paused")
+        case WorkflowResumed():
+            return replace(state, status="running")
+        case WorkflowRetried():
+            return _retried(state, event)
+        case CompensationBegan():
+            return replace(state, status="compensating")
+        case WorkflowCompensated():
+            return replace(state, status="compensated")
+        case CompensationFailed():
+            return replace(state, status="compensation_failed")
+    raise TypeError(f"{event!r} is no event of a workflow")
+
+
+def _queued(event: WorkflowQueued) -> Workflow:
+    return Workflow(
+        workflow_id=event.workflow_id,
+        opportunity_id=event.opportunity_id,
+        execution_id=event.execution_id,
+        attempt=1,
+        status="pending",
+        plan=(),
+        steps=Map(),
+        types=Map(),
+        input=event.input,
+        concurrency_group=event.concurrency_group,
+    )
+
+
+def _started(event: WorkflowStarted) -> Workflow:
+    steps = [
+        Step(step_id=step_id_of(event.workflow_id, each.step_type), step_type=each.step_type, work=each)
+        for each in event.steps
+    ]
+    return Workflow(
+        workflow_id=event.workflow_id,
+        opportunity_id=event.opportunity_id,
+        concurrency_group=event.concurrency_group,
+        definition_name=event.definition,
+        definition_version=event.definition_version,
+        execution_id=event.execution_id,
+        attempt=1,
+        status="running",
+        plan=event.steps,
+        steps=Map({step.step_type: step for step in steps}),
+        types=Map({step.step_id: step.step_type for step in steps}),
+        input=event.input,
+        deadline_seconds=event.deadline_seconds,
+        deadline_at=event.deadline_at,
+        announcements=event.announcements,
+        parent=event.parent,
+        depth=event.depth,
+        breadth=event.breadth,
+    )
+
+
+def _dispatched(state: Workflow, event: StepDispatched) -> Workflow:
+    before = state.steps.get(event.step_type)
+    step = before or _born(state, event)
+    running = msgspec.structs.replace(
+        step,
+        status="running",
+        attempt=event.attempt,
+        tries=_tries(step),
+        deadline_at=event.deadline_at,
+        retry_at=None,
+        result=None,
+        result_bytes=0,
+        error=None,
+        is_left_out=False,
+    )
+    after = _put(state, running)
+    types, expected = state.types, state.expected
+    if before is None:
+        types = types.set(event.step_id, event.step_type)
+    if step.work.correlation:
+        key = expected_key(step.item_of or step.step_type, step.work, event.input)
+        expected = expected.set(key, step.step_type)
+    return msgspec.structs.replace(after, types=types, expected=expected)
+
+
+def _born(state: Workflow, event: StepDispatched) -> Step:
+    """An item or a compensation comes to be when it is first dispatched."""
+    if event.item is not None:
+        parent = event.step_type.rpartition("[")[0]
+        definition = state.definition(parent)
+        assert definition is not None
+        assert definition.map is not None
+        return Step(
+            step_id=event.step_id,
+            step_type=event.step_type,
+            work=definition.map.each,
+            item=event.item,
+            item_of=parent,
+        )
+    definition = state.definition(event.step_type.removesuffix(COMPENSATION))
+    assert definition is not None
+    assert definition.compensation is not None
+    return Step(step_id=event.step_id, step_type=event.step_type, work=definition.compensation)
+
+
+_KEPT_ITEMS = ("completed", "skipped", "running", "retrying")
+
+
+def _mapped(state: Workflow, event: StepMapped) -> Workflow:
+    """The same elements as before: what their items have completed is kept, and who is at one goes on."""
+    before = state.steps[event.step_type].items
+    if before is not None:
+        same = before.elements == event.elements
+        for item in range(len(before.elements)):
+            known = state.steps.get(item_type(event.step_type, item))
+            if known is not None and not (same and known.status in _KEPT_ITEMS):
+                state = _put(state, _anew(known))
+    items = state.steps[event.step_type].items
+    if items is None or items.elements != event.elements:
+        items = Items(elements=event.elements)
+    return _with(
+        state,
+        event.step_type,
+        status="running",
+        attempt=event.attempt,
+        tries=_tries(state.steps[event.step_type]),
+        deadline_at=event.deadline_at,
+        retry_at=None,
+        error=None,
+        items=msgspec.structs.replace(items, next=0),
+    )
+
+
+def _tries(step: Step) -> int:
+    """Which try it is when the step is dispatched now."""
+    return step.tries + 1 if step.status == "retrying" else 1
+
+
+def _completed(state: Workflow, event: StepCompleted) -> Workflow:
+    is_item = state.steps[event.step_type].item_of is not None
+    after = _with(
+        state,
+        event.step_type,
+        status="completed",
+        result=event.result,
+        result_bytes=size_of(event.result) if is_item else 0,
+        deadline_at=None,
+        retry_at=None,
+        error=None,
+    )
+    if state.definition(event.step_type) is None:
+        return after
+    done = tuple(each for each in state.done if each != event.step_type)
+    return msgspec.structs.replace(after, done=(*done, event.step_type))
+
+
+def _failed(state: Workflow, event: StepFailed) -> Workflow:
+    return _with(
+        state,
+        event.step_type,
+        status="failed" if event.retry_at is None else "retrying",
+        error=event.error,
+        deadline_at=None,
+        retry_at=event.retry_at,
+    )
+
+
+def _retried(state: Workflow, event: WorkflowRetried) -> Workflow:
+    for step_type in event.again:
+        state = _put(state, _anew(state.steps[step_type]))
+    if event.compensates:
+        for step in state.all_steps():
+            if step.step_type.endswith(COMPENSATION) and step.status == "failed":
+                state = _put(state, _anew(step))
+    return msgspec.structs.replace(
+        state,
+        status="compensating" if event.compensates else "running",
+        execution_id=event.execution_id,
+        attempt=event.attempt,
+        done=tuple(each for each in state.done if each not in event.again),
+        input=state.input if event.input is None else event.input,
+        deadline_at=event.deadline_at,
+        failure=None,
+    )
+
+
+def _anew(step: Step) -> Step:
+    """A step as if it had not been tried. A ``map`` step keeps its items: they may be the same again."""
+    return msgspec.structs.replace(
+        step,
+        status="pending",
+        tries=0,
+        deadline_at=None,
+        retry_at=None,
+        result=None,
+        result_bytes=0,
+        error=None,
+        is_left_out=False,
+    )
+
+
+def _with(state: Workflow, step_type: str, **changes: Any) -> Workflow:
+    return _put(state, msgspec.structs.replace(state.steps[step_type], **changes))
+
+
+def _put(state: Workflow, step: Step) -> Workflow:
+    """The workflow with that step as it is now; whose item it is counts it."""
+    steps = state.steps
+    if step.item_of is not None and step.item is not None:
+        parent = steps[step.item_of]
+        assert parent.items is not None
+        before = steps.get(step.step_type)
+        steps = steps.set(step.step_type, step)
+        items = msgspec.structs.replace(
+            parent.items,
+            next=_first_not_begun(steps, step.item_of, parent.items),
+            open=parent.items.open + _is_open(step) - _is_open(before),
+            failed=parent.items.failed + _is_failed(step) - _is_failed(before),
+            result_bytes=parent.items.result_bytes
+            + step.result_bytes
+            - (0 if before is None else before.result_bytes),
+        )
+        steps = steps.set(step.item_of, msgspec.structs.replace(parent, items=items))
+    return msgspec.structs.replace(state, steps=steps.set(step.step_type, step))
+
+
+def _first_not_begun(steps: Map[str, Step], step_type: str, items: Items) -> int:
+    """Goes on from where it was: those below have been begun."""
+    index = items.next
+    while index < len(items.elements):
+        item = steps.get(item_type(step_type, index))
+        if item is None or item.status == "pending":
+            break
+        index += 1
+    return index
+
+
+def _is_open(step: Step | None) -> bool:
+    return step is not None and step.status in ("running", "retrying")
+
+
+def _is_failed(step: Step | None) -> bool:
+    return step is not None and step.status == "failed"
