@@ -24,7 +24,7 @@ def complete_step(
 ) -> tuple[Event, ...]:
     """Take a step's answer; ``step_type`` may be the step's id.
 
-    One that comes when everything is being undone is undone as well.
+    One that comes when everything is being undone, or has been, is undone as well.
     """
     step = _waiting(state, step_type, attempt)
     if step is None:
@@ -80,18 +80,26 @@ def take_reply(
 
 
 def _addressed(state: Workflow, message_type: str, data: Mapping[str, Any]) -> Step | None:
-    """The step that a message answers, if it waits."""
+    """The step that a message answers: the first that waits, else the first whose late answer is undone."""
     step_id = data.get("stepId")
     if isinstance(step_id, str):
         return _waiting(state, step_id, None)
+    asked = list(_asked(state, message_type, data))
+    return next(
+        (step for step in asked if _is_awaited(step)),
+        next((step for step in asked if _is_undone_late(state, step)), None),
+    )
+
+
+def _asked(state: Workflow, message_type: str, data: Mapping[str, Any]) -> Iterator[Step]:
+    """The steps that such a message may answer, in the order of the plan."""
     for name, work in _works(state):
         if _reply_of(work, message_type) is None:
             continue
         key = message_key(name, work, data) if work.correlation else None
         step = state.steps.get(state.expected.get(key or "", "") if work.correlation else name)
-        if step is not None and step.work == work and step.status in ("running", "retrying"):
-            return step
-    return None
+        if step is not None and step.work == work:
+            yield step
 
 
 def _works(state: Workflow) -> Iterator[tuple[str, Work]]:
@@ -152,15 +160,20 @@ def pass_deadline(state: Workflow, *, execution_id: str, now: datetime) -> tuple
 
 
 def _waiting(state: Workflow, step_type: str, attempt: int | None) -> Step | None:
-    """The step, if somebody waits for its answer.
-
-    Of a cancelled one, only for what would have to be undone.
-    """
+    """The step, if its answer counts."""
     step = state.step(step_type)
     if step is None or attempt not in (None, step.attempt):
         return None
-    if step.status in ("running", "retrying"):
-        return step
+    return step if _is_awaited(step) or _is_undone_late(state, step) else None
+
+
+def _is_awaited(step: Step) -> bool:
+    return step.status in ("running", "retrying")
+
+
+def _is_undone_late(state: Workflow, step: Step) -> bool:
+    """Whether the answer is what would have to be undone, though nobody waits for it any more."""
     definition = state.definition(step.step_type)
-    undone = definition is not None and definition.compensation is not None
-    return step if step.status == "cancelled" and undone and state.status not in UNDER_WAY else None
+    can_be_undone = definition is not None and definition.compensation is not None
+    is_over = state.status in (*_ENDED_BADLY, "compensating")
+    return step.is_unanswered and can_be_undone and is_over

@@ -53,7 +53,8 @@ def evolve(state: Workflow | None, event: Event) -> Workflow:
             ended: dict[str, Any] = {"status": "skipped", "deadline_at": None, "retry_at": None}
             return _with(state, event.step_type, **ended, is_left_out=event.by_operator)
         case StepCancelled():
-            return _with(state, event.step_type, status="cancelled", deadline_at=None, retry_at=None)
+            ended = {"status": "cancelled", "deadline_at": None, "retry_at": None, "is_unanswered": True}
+            return _with(state, event.step_type, **ended)
         case WorkflowCompleted():
             return replace(state, status="completed")
         case WorkflowFailed():
@@ -131,6 +132,7 @@ def _dispatched(state: Workflow, event: StepDispatched) -> Workflow:
         result_bytes=0,
         error=None,
         is_left_out=False,
+        is_unanswered=False,
     )
     after = _put(state, running)
     types, expected = state.types, state.expected
@@ -186,6 +188,7 @@ def _mapped(state: Workflow, event: StepMapped) -> Workflow:
         deadline_at=event.deadline_at,
         retry_at=None,
         error=None,
+        is_unanswered=False,
         items=msgspec.structs.replace(items, next=0),
     )
 
@@ -206,6 +209,7 @@ def _completed(state: Workflow, event: StepCompleted) -> Workflow:
         deadline_at=None,
         retry_at=None,
         error=None,
+        is_unanswered=False,
     )
     if state.definition(event.step_type) is None:
         return after
@@ -221,6 +225,7 @@ def _failed(state: Workflow, event: StepFailed) -> Workflow:
         error=event.error,
         deadline_at=None,
         retry_at=event.retry_at,
+        is_unanswered=event.retry_at is None and event.reason == "timed_out",
     )
 
 

@@ -55,6 +55,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     result_bytes: int = 0
     error: str | None = None
     is_left_out: bool = False
+    is_unanswered: bool = False
     items: Items | None = None
     item: int | None = None
     item_of: str | None = None
