@@ -4,7 +4,7 @@ An answer that nobody waits for changes nothing. ``attempt``, where the sender k
 it answers; one to an earlier dispatch comes too late.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -80,26 +80,37 @@ def take_reply(
 
 
 def _addressed(state: Workflow, message_type: str, data: Mapping[str, Any]) -> Step | None:
-    """The step that a message answers: the first that waits, else the first whose late answer is undone."""
+    """The step that a message answers: the first that waits, for its answer rather than for its next try;
+    else the first whose late answer is undone.
+    """
     step_id = data.get("stepId")
     if isinstance(step_id, str):
         return _waiting(state, step_id, None)
-    asked = list(_asked(state, message_type, data))
-    return next(
-        (step for step in asked if _is_awaited(step)),
-        next((step for step in asked if _is_undone_late(state, step)), None),
+    waiting: Sequence[Callable[[Step], bool]] = (
+        lambda step: step.status == "running",
+        lambda step: step.is_awaited,
+        lambda step: _is_undone_late(state, step),
     )
+    asked = (step for waits in waiting for step in _asked(state, message_type, data) if waits(step))
+    return next(asked, None)
 
 
 def _asked(state: Workflow, message_type: str, data: Mapping[str, Any]) -> Iterator[Step]:
-    """The steps that such a message may answer, in the order of the plan."""
+    """The steps that such a message may answer, in the order of the plan; of those with the same key, the one
+    that has waited longest first.
+    """
     for name, work in _works(state):
         if _reply_of(work, message_type) is None:
             continue
-        key = message_key(name, work, data) if work.correlation else None
-        step = state.steps.get(state.expected.get(key or "", "") if work.correlation else name)
-        if step is not None and step.work == work:
-            yield step
+        if work.correlation:
+            key = message_key(name, work, data)
+            found: Sequence[str] = () if key is None else state.expected.get(key, ())
+        else:
+            found = (name,)
+        for each in found:
+            step = state.steps.get(each)
+            if step is not None and step.work == work:
+                yield step
 
 
 def _works(state: Workflow) -> Iterator[tuple[str, Work]]:
@@ -164,11 +175,7 @@ def _waiting(state: Workflow, step_type: str, attempt: int | None) -> Step | Non
     step = state.step(step_type)
     if step is None or attempt not in (None, step.attempt):
         return None
-    return step if _is_awaited(step) or _is_undone_late(state, step) else None
-
-
-def _is_awaited(step: Step) -> bool:
-    return step.status in ("running", "retrying")
+    return step if step.is_awaited or _is_undone_late(state, step) else None
 
 
 def _is_undone_late(state: Workflow, step: Step) -> bool:

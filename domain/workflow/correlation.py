@@ -1,12 +1,15 @@
 """Which step a message answers, where its workflow alone does not tell.
 
 A step's ``correlation`` maps names of its input to expressions over the message: the message answers the step
-whose input has those values. Of several that have the same, the one that was dispatched last.
+whose input has those values. Of several that have the same, each takes one, first the one that has waited
+longest.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from immutables import Map
 
 from domain.definition import Work
 from domain.expressions import BadExpression, mapped
@@ -24,6 +27,17 @@ def message_key(name: str, work: Work, data: Mapping[str, Any]) -> str | None:
     except BadExpression:
         return None
     return None if None in values.values() else _key(name, values)
+
+
+def told_apart(
+    expected: Map[str, tuple[str, ...]], step_type: str, before: str | None, now: str | None
+) -> Map[str, tuple[str, ...]]:
+    """Which steps are found by which key, once that of one has changed; who comes to one last stands last."""
+    if before is not None:
+        at = expected[before].index(step_type)
+        others = expected[before][:at] + expected[before][at + 1 :]
+        expected = expected.set(before, others) if others else expected.delete(before)
+    return expected if now is None else expected.set(now, (*expected.get(now, ()), step_type))
 
 
 def _key(name: str, values: Mapping[str, Any]) -> str:

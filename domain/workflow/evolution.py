@@ -6,7 +6,7 @@ import msgspec
 from immutables import Map
 
 from domain.event import Event
-from domain.workflow.correlation import expected_key
+from domain.workflow.correlation import expected_key, told_apart
 from domain.workflow.events import (
     CompensationBegan,
     CompensationFailed,
@@ -131,17 +131,20 @@ def _dispatched(state: Workflow, event: StepDispatched) -> Workflow:
         result=None,
         result_bytes=0,
         error=None,
+        key=_key(step, event),
         is_left_out=False,
         is_unanswered=False,
     )
     after = _put(state, running)
-    types, expected = state.types, state.expected
-    if before is None:
-        types = types.set(event.step_id, event.step_type)
-    if step.work.correlation:
-        key = expected_key(step.item_of or step.step_type, step.work, event.input)
-        expected = expected.set(key, step.step_type)
-    return msgspec.structs.replace(after, types=types, expected=expected)
+    if before is not None:
+        return after
+    return msgspec.structs.replace(after, types=state.types.set(event.step_id, event.step_type))
+
+
+def _key(step: Step, event: StepDispatched) -> str | None:
+    if not step.work.correlation:
+        return None
+    return expected_key(step.item_of or step.step_type, step.work, event.input)
 
 
 def _born(state: Workflow, event: StepDispatched) -> Step:
@@ -269,11 +272,14 @@ def _with(state: Workflow, step_type: str, **changes: Any) -> Workflow:
 
 def _put(state: Workflow, step: Step) -> Workflow:
     """The workflow with that step as it is now; whose item it is counts it."""
-    steps = state.steps
+    steps, expected = state.steps, state.expected
+    before = steps.get(step.step_type)
+    expected_before = None if before is None else before.expects
+    if step.expects != expected_before:
+        expected = told_apart(expected, step.step_type, expected_before, step.expects)
     if step.item_of is not None and step.item is not None:
         parent = steps[step.item_of]
         assert parent.items is not None
-        before = steps.get(step.step_type)
         steps = steps.set(step.step_type, step)
         items = msgspec.structs.replace(
             parent.items,
@@ -285,7 +291,7 @@ def _put(state: Workflow, step: Step) -> Workflow:
             - (0 if before is None else before.result_bytes),
         )
         steps = steps.set(step.item_of, msgspec.structs.replace(parent, items=items))
-    return msgspec.structs.replace(state, steps=steps.set(step.step_type, step))
+    return msgspec.structs.replace(state, steps=steps.set(step.step_type, step), expected=expected)
 
 
 def _first_not_begun(steps: Map[str, Step], step_type: str, items: Items) -> int:

@@ -31,8 +31,10 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules need to know of a workflow.
 
     ``steps`` holds those of the plan, and, by names of their own, the items of ``map`` steps and the
-    compensations; ``types`` tells their names by their ids, ``expected`` those of the steps whose replies are
-    told apart by more than the workflow. ``done`` are the completed steps of the plan in their order.
+    compensations; ``types`` tells their names by their ids, ``expected`` those of the steps that a reply
+    may be for, where these are told apart by more than the workflow: see :attr:`Step.expects`. ``done`` are
+    the completed steps of the plan in their order.
+
     ``breadth`` is how many workflows may stand beside it: children of its parent, and of those beside that.
     """
 
@@ -46,7 +48,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     plan: tuple[StepDefinition, ...]
     steps: Map[str, Step]
     types: Map[str, str]
-    expected: Map[str, str] = Map()
+    expected: Map[str, tuple[str, ...]] = Map()
     done: tuple[str, ...] = ()
     input: Mapping[str, Any] | None = None
     deadline_seconds: float | None = None

@@ -40,7 +40,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules need to know of a step.
 
     ``attempt`` counts all its dispatches, ``tries`` those since it was last begun anew; ``result_bytes`` is
-    the size of an item's result. One that ``is_left_out`` was skipped by an operator.
+    the size of an item's result. ``key`` is what replies to its last dispatch are told by, where that is more
+    than the workflow. One that ``is_left_out`` was skipped by an operator. Of one that ``is_unanswered``
+    nobody waits any more for what was asked for: it may be done all the same.
     """
 
     step_id: str
@@ -54,6 +56,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     result: Any = None
     result_bytes: int = 0
     error: str | None = None
+    key: str | None = None
     is_left_out: bool = False
     is_unanswered: bool = False
     items: Items | None = None
@@ -64,6 +67,16 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     def undoes(self) -> bool:
         """Whether it is a compensation."""
         return self.step_type.endswith(COMPENSATION)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it waits for its answer, or for its next try."""
+        return self.status in ("running", "retrying")
+
+    @property
+    def expects(self) -> str | None:
+        """The key of the replies that may still be for it; late ones to items are for nothing."""
+        return self.key if self.is_awaited or (self.is_unanswered and self.item_of is None) else None
 
     @property
     def has_ended(self) -> bool:

@@ -100,6 +100,13 @@ def test_whoever_has_said_that_it_failed_has_nothing_to_be_undone(outcome: Any) 
     reserved(Run.of(reserve(critical=True)).failed("reserve", reason=outcome)).then_nothing()
 
 
+def test_a_late_answer_may_be_told_by_what_it_is_about() -> None:
+    about = {**REQUEST, "correlation": {"item": "data.item"}}
+    run = cancelled(Run.of(reserve(parameters=about, input={"item": "'x'"})))
+    reserved(run, item="y").then_nothing()
+    assert undone(run.so(reserved(run, item="x"))) == [7]
+
+
 def test_a_late_answer_changes_nothing_while_the_workflow_goes_on_or_once_it_is_completed() -> None:
     run = timed_out(Run.of(reserve(), step("pay")))
     reserved(run).then_nothing()

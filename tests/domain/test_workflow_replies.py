@@ -15,6 +15,10 @@ REPLIES = [
     {"type": "credit.check.noted"},
 ]
 CHECK = {"check": "data.about.check"}
+ABOUT_ITS_ITEM = Work(
+    input={"check": "item"},
+    parameters={"request": "credit.check.requested", "replies": REPLIES, "correlation": CHECK},
+)
 
 
 def asking(name: str) -> StepDefinition:
@@ -120,12 +124,47 @@ def test_a_step_that_is_tried_again_still_takes_its_reply() -> None:
 
 
 def test_an_item_is_told_by_its_element() -> None:
-    each = Work(
-        input={"check": "item"},
-        parameters={"request": "credit.check.requested", "replies": REPLIES, "correlation": CHECK},
-    )
-    run = Run.of(map_step("all", over="input.list", each=each), input={"list": ["a", "b", "c"]})
+    run = Run.of(map_step("all", over="input.list", each=ABOUT_ITS_ITEM), input={"list": ["a", "b", "c"]})
     run = run.so(reply(run, "credit.check.noted", about={"check": "b"}, rate=2))
     assert run.state.steps["all[1]"].status == "completed"
     assert [run.state.steps[f"all[{number}]"].status for number in (0, 2)] == ["running", "running"]
     reply(run, "credit.check.noted", rate=2).then_nothing()
+
+
+def test_a_step_that_asks_about_something_else_by_now_takes_no_answer_to_what_it_asked_before() -> None:
+    ask = msgspec.structs.replace(asking_about("first"), input={"check": "input.n"}, critical=True)
+    run = Run.of(ask, input={"n": "A"}).failed("first", reason="timed_out")
+    run = run.so(run.ordered(workflow.retry, input={"n": "B"}))
+    reply(run, "credit.check.noted", about={"check": "A"}).then_nothing()
+    run = run.so(reply(run, "credit.check.noted", about={"check": "B"}))
+    assert run.state.status == "completed"
+
+
+def test_items_that_ask_the_same_take_an_answer_each() -> None:
+    run = Run.of(map_step("all", over="input.list", each=ABOUT_ITS_ITEM), input={"list": ["a", "b", "a"]})
+    run = run.so(reply(run, "credit.check.noted", about={"check": "a"}, rate=1))
+    assert run.under_way == ["all", "all[1]", "all[2]"]
+    run = run.so(reply(run, "credit.check.noted", about={"check": "a"}, rate=2))
+    assert run.under_way == ["all", "all[1]"]
+    reply(run, "credit.check.noted", about={"check": "a"}, rate=3).then_nothing()
+
+
+def test_of_items_that_ask_the_same_one_whose_next_try_is_awaited_comes_after_those_that_are_asked() -> None:
+    patient = msgspec.structs.replace(ABOUT_ITS_ITEM, retry=Retry(attempts=2, delay_seconds=1))
+    run = Run.of(map_step("all", over="input.list", each=patient), input={"list": ["a", "a"]})
+    run = run.so(reply(run, "credit.check.failed", about={"check": "a"}))
+    run = run.so(reply(run, "credit.check.noted", about={"check": "a"}))
+    assert [run.status(f"all[{number}]") for number in (0, 1)] == ["retrying", "completed"]
+
+
+def test_who_expects_what_is_kept_for_those_alone_that_a_reply_may_be_for() -> None:
+    """Else an answer among ten thousand equal items would look at all before it."""
+    asking = map_step("all", over="input.list", at_once=2, each=ABOUT_ITS_ITEM)
+    run = Run.of(asking, input={"list": ["a"] * 9})
+    for number in range(8):
+        run = run.so(reply(run, "credit.check.noted", about={"check": "a"}))
+        assert list(run.state.expected.values()) == [
+            tuple(f"all[{each}]" for each in range(number + 1, min(number + 3, 9)))
+        ]
+    run = run.so(run.ordered(workflow.cancel, reason="off"))
+    assert not run.state.expected
