@@ -5,7 +5,10 @@ from domain.workflow.step import COMPENSATION, Step, step_id_of
 
 
 def compensations_left(state: Workflow) -> list[Step]:
-    """What undoes the completed steps, the latest first, as far as it is not done."""
+    """What undoes the steps that were completed, the latest first, as far as it is not done.
+
+    What a step did is there also while it is done again, and where it is not completed again.
+    """
     left = []
     for step_type in reversed(state.done):
         definition = state.definition(step_type)

@@ -209,6 +209,7 @@ def _completed(state: Workflow, event: StepCompleted) -> Workflow:
         status="completed",
         result=event.result,
         result_bytes=size_of(event.result) if is_item else 0,
+        earlier_result=None,
         deadline_at=None,
         retry_at=None,
         error=None,
@@ -216,6 +217,9 @@ def _completed(state: Workflow, event: StepCompleted) -> Workflow:
     )
     if state.definition(event.step_type) is None:
         return after
+    undone = state.steps.get(event.step_type + COMPENSATION)
+    if undone is not None and undone.status in ("completed", "skipped"):
+        after = _put(after, _anew(undone))
     done = tuple(each for each in state.done if each != event.step_type)
     return msgspec.structs.replace(after, done=(*done, event.step_type))
 
@@ -234,7 +238,9 @@ def _failed(state: Workflow, event: StepFailed) -> Workflow:
 
 def _retried(state: Workflow, event: WorkflowRetried) -> Workflow:
     for step_type in event.again:
-        state = _put(state, _anew(state.steps[step_type]))
+        step = state.steps[step_type]
+        earlier = step.result if step.status == "completed" else step.earlier_result
+        state = _put(state, msgspec.structs.replace(_anew(step), earlier_result=earlier))
     if event.compensates:
         for step in state.all_steps():
             if step.step_type.endswith(COMPENSATION) and step.status == "failed":
@@ -244,7 +250,6 @@ def _retried(state: Workflow, event: WorkflowRetried) -> Workflow:
         status="compensating" if event.compensates else "running",
         execution_id=event.execution_id,
         attempt=event.attempt,
-        done=tuple(each for each in state.done if each not in event.again),
         input=state.input if event.input is None else event.input,
         deadline_at=event.deadline_at,
         failure=None,

@@ -33,7 +33,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     ``steps`` holds those of the plan, and, by names of their own, the items of ``map`` steps and the
     compensations; ``types`` tells their names by their ids, ``expected`` those of the steps that a reply
     may be for, where these are told apart by more than the workflow: see :attr:`Step.expects`. ``done`` are
-    the completed steps of the plan in their order.
+    the steps of the plan that were ever completed, in the order in which they last were.
 
     ``breadth`` is how many workflows may stand beside it: children of its parent, and of those beside that.
     """
@@ -102,3 +102,14 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     def results(self) -> dict[str, Any]:
         """What the completed steps have found, by their result keys."""
         return {each.result_key: step.result for each, step in self.planned() if step.status == "completed"}
+
+    @property
+    def last_results(self) -> dict[str, Any]:
+        """The same, and of a step that is done again what it had found before, until it is completed anew:
+        what it has done then is still there.
+        """
+        return {
+            each.result_key: step.result if step.status == "completed" else step.earlier_result
+            for each, step in self.planned()
+            if each.step_type in self.done
+        }

@@ -42,7 +42,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     ``attempt`` counts all its dispatches, ``tries`` those since it was last begun anew; ``result_bytes`` is
     the size of an item's result. ``key`` is what replies to its last dispatch are told by, where that is more
     than the workflow. One that ``is_left_out`` was skipped by an operator. Of one that ``is_unanswered``
-    nobody waits any more for what was asked for: it may be done all the same.
+    nobody waits any more for what was asked for: it may be done all the same. Of one of the plan that is done
+    again, ``earlier_result`` is what it found before.
     """
 
     step_id: str
@@ -55,6 +56,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     retry_at: datetime | None = None
     result: Any = None
     result_bytes: int = 0
+    earlier_result: Any = None
     error: str | None = None
     key: str | None = None
     is_left_out: bool = False

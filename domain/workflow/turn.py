@@ -311,7 +311,7 @@ class Turn:
         """What expressions can speak of: see ``docs/workflows.md``."""
         context: dict[str, Any] = {
             "input": self.state.input or {},
-            "results": self.state.results,
+            "results": self.state.last_results if step.undoes else self.state.results,
             "steps": {
                 each.step_type: {"status": known.status, "error": known.error}
                 for each, known in self.state.planned()
