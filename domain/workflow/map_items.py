@@ -18,7 +18,8 @@ MOST_ELEMENTS = 10_000
 _MOST_IN_A_TURN = 80
 _MOST_BYTES_IN_A_TURN = 1024 * 1024
 """All that is begun in a turn is one append, and not every store takes as much in one: Cosmos DB takes 98
-events and 1.9 MB. Each item that ends begins with more.
+events and 1.9 MB. Each item that ends begins with more. Those whose input cannot be made end within the turn:
+the last of it is tried once more, and the turn of that try begins with more.
 """
 
 
@@ -89,9 +90,10 @@ def go_on(turn: "Turn", step_type: str) -> bool:
             return True
         if turn.state.status == "paused":
             return False
-        if step.items.open >= (1 if _has_begun_much(turn) else definition.map.at_once):
+        is_much = _has_begun_much(turn)
+        if step.items.open >= (1 if is_much else definition.map.at_once):
             return False
-        turn.dispatch(item)
+        turn.dispatch(item, again_if_void=turn.now if is_much else None)
     return False
 
 

@@ -38,7 +38,8 @@ from domain.workflow.step import CHILD, Step
 
 class Turn:
     """Collects the events of one command. ``state`` is the workflow after those that there are;
-    ``dispatched`` and ``dispatched_bytes`` are how much is handed out by them.
+    ``dispatched`` and ``dispatched_bytes`` are how much is handed out by them; what is void is two events and
+    counts twice.
     """
 
     def __init__(self, state: Workflow, now: datetime) -> None:
@@ -74,13 +75,15 @@ class Turn:
         return self
 
     def catch_up(self) -> None:
-        """Do what became due while nothing was dispatched: tries whose pause is over, and the next items."""
-        for each in self.state.all_steps():
-            step = self.state.steps[each.step_type]
+        """Do what became due while nothing was dispatched: tries whose pause is over, then the next items,
+        and the ends of ``map`` steps that come by those tries.
+        """
+        for step in self.state.all_steps():
             is_due = step.retry_at is not None and step.retry_at <= self.now
             if step.status == "retrying" and is_due and self.state.lets_out(step):
                 self.dispatch(step)
-            elif step.items is not None and step.status == "running":
+        for _, step in self.state.planned():
+            if step.items is not None and step.status == "running":
                 map_items.go_on(self, step.step_type)
 
     def complete(self, step: Step, result: Any) -> None:
@@ -98,8 +101,10 @@ class Turn:
             )
         )
 
-    def fail(self, step: Step, error: str, reason: FailureReason) -> None:
-        """A step has failed; it is tried again later, where its retry rule has a try left.
+    def fail(
+        self, step: Step, error: str, reason: FailureReason, *, retry_at: datetime | None = None
+    ) -> None:
+        """A step has failed; it is tried again at ``retry_at``, or where its retry rule has a try left.
 
         Of a long error, which may quote what it is about, the beginning is kept.
         """
@@ -113,7 +118,7 @@ class Turn:
                 error=error if len(error) <= LONGEST_ERROR else f"{error[:LONGEST_ERROR]}…",
                 reason=reason,
                 failed_at=self.now,
-                retry_at=self._next_try(step, reason),
+                retry_at=retry_at or self._next_try(step, reason),
                 kind=step.work.kind,
             )
         )
@@ -152,8 +157,12 @@ class Turn:
             if step.status in ("running", "retrying") and items_of in (None, step.item_of):
                 self.cancel(step)
 
-    def dispatch(self, step: Step, reason: str | None = None) -> None:
-        """Hand a step out; where its input cannot be made, it has failed by that."""
+    def dispatch(
+        self, step: Step, reason: str | None = None, *, again_if_void: datetime | None = None
+    ) -> None:
+        """Hand a step out; where its input cannot be made, it has failed by that, or is tried again at that
+        time.
+        """
         if step.work.kind == MAP and isinstance(step.work, StepDefinition):
             map_items.begin(self, step, step.work, reason)
             return
@@ -163,11 +172,11 @@ class Turn:
             error = fault_of_size("its input", size, MOST_INPUT_BYTES)
         except BadExpression as bad:
             input, size, error = {}, 0, str(bad)
-        self.dispatched += 1
+        self.dispatched += 2 if error else 1
         self.dispatched_bytes += size
         self._dispatch(step, {} if error else input, reason, void=error is not None)
         if error:
-            self.fail(self.state.steps[step.step_type], error, "rejected")
+            self.fail(self.state.steps[step.step_type], error, "rejected", retry_at=again_if_void)
 
     def end_as_failed(self, error: str, failed_step: str | None) -> None:
         """The workflow has failed; what can be undone is."""

@@ -89,3 +89,11 @@ def test_the_error_of_a_try_is_forgotten_with_the_next() -> None:
     by_hand = Run.of(step("a"), ended, step("z"))
     by_hand = by_hand.so(by_hand.ordered(workflow.complete_by_hand, step_id="a", result=1))
     assert by_hand.status("b") == "running"
+
+
+def test_a_map_whose_last_item_fails_as_the_workflow_is_resumed_ends_by_that() -> None:
+    patient = Work(input={"n": "results.a && length(results.a.n)"}, retry=ONCE_MORE)
+    run = Run.of(map_step("m", tolerate=1, each=patient), step("a"), input={"deals": ["x"]}).failed("m[0]")
+    run = run.so(run.ordered(workflow.pause, reason="x")).completed("a", n=5)
+    run = run.so(run.ordered(workflow.resume))
+    assert (run.status("m"), run.state.status) == ("completed", "completed")

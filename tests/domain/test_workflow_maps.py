@@ -2,11 +2,12 @@
 
 import cProfile
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
 from domain import workflow
-from domain.definition import Work
+from domain.definition import StepDefinition, Work
 from domain.errors import StepNotOpen
 from domain.workflow import StepCompleted, StepDispatched, StepFailed, WorkflowCompleted, evolve
 from domain.workflow.map_items import MOST_ELEMENTS
@@ -251,3 +252,50 @@ def test_items_that_a_pause_held_back_are_begun_after_it() -> None:
     run = run.so(run.ordered(workflow.pause, reason="x")).completed("m[0]")
     assert (run.status("m"), run.under_way) == ("running", ["m"])
     assert dispatched(run.ordered(workflow.resume).happened()) == [("m[1]", 1)]
+
+
+def length_of_each(**how: Any) -> StepDefinition:
+    """Numbers have no length: the input of an item cannot be made where it is one."""
+    return map_step("m", each=Work(input={"n": "length(item)"}), **how)
+
+
+def gone_on(run: Run) -> tuple[Run, list[int]]:
+    """Each item that is due again is tried again; and the events of each turn, the first included."""
+    events = [len(run.events)]
+    while due := [each for each in run.state.steps.values() if each.status == "retrying"]:
+        (item,) = due
+        turn = run.tried_again(item.step_type, attempt=item.attempt, minutes=0)
+        events.append(len(turn.happened()))
+        run = run.so(turn)
+    return run, events
+
+
+def test_no_turn_goes_through_more_items_without_an_input_than_any_store_takes_in_one_append() -> None:
+    run = Run.of(length_of_each(at_once=5, tolerate=1000), input={"deals": [5] * 300})
+    assert run.status("m") == "running"
+    run, events = gone_on(run)
+    assert max(events) < 98
+    assert len(events) < 9
+    assert (run.state.status, run.state.results) == ("completed", {"m": [None] * 300})
+    assert run.state.steps["m[7]"].error == run.state.steps["m[299]"].error
+
+
+def test_items_that_come_after_many_without_an_input_are_done() -> None:
+    run = Run.of(length_of_each(at_once=5, tolerate=100), input={"deals": [5] * 95 + ["abc"]})
+    run, _ = gone_on(run)
+    assert run.under_way == ["m", "m[95]"]
+    assert run.completed("m[95]").state.results == {"m": [*[None] * 95, {"of": "m[95]"}]}
+
+
+def test_a_map_of_which_more_items_fail_than_it_tolerates_fails_also_in_another_turn() -> None:
+    run, _ = gone_on(Run.of(length_of_each(tolerate=60), input={"deals": [5] * 300}))
+    assert (run.status("m"), run.state.steps["m"].error) == ("failed", "61 of 300 items failed")
+
+
+def test_while_the_workflow_is_paused_the_rest_of_such_items_wait() -> None:
+    run = Run.of(length_of_each(tolerate=300), input={"deals": [5] * 300})
+    run = run.so(run.ordered(workflow.pause, reason="x", minutes=0))
+    (item,) = [each for each in run.state.steps.values() if each.status == "retrying"]
+    run.tried_again(item.step_type, attempt=item.attempt, minutes=0).then_nothing()
+    run = run.so(run.ordered(workflow.resume, minutes=0))
+    assert gone_on(run)[0].state.status == "completed"
