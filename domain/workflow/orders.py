@@ -172,6 +172,7 @@ def skip_step(
         raise StepNotOpen(f"the step is {step.status}", {"status": step.status})
     _require_wanted(state, step)
     turn = Turn(state, now)
+    turn.undo_further()
     _let_go(turn, step)
     turn.skip(step, reason, by_operator=True)
     return turn.go_on(turn.state.steps[step.step_type]).events
@@ -196,6 +197,7 @@ def complete_by_hand(
         raise StepNotOpen(f"the step is {step.status}", {"status": step.status})
     _require_wanted(state, step)
     turn = Turn(state, now)
+    turn.undo_further()
     _let_go(turn, step)
     turn.complete(step, result)
     return turn.go_on(turn.state.steps[step.step_type]).events
@@ -204,7 +206,7 @@ def complete_by_hand(
 def retry_step(
     state: Workflow, *, step_id: str, now: datetime, reason: str | None = None
 ) -> tuple[Event, ...]:
-    """Try one failed step of a running workflow again, at once.
+    """Try one failed step of a running workflow again, at once; or a compensation of one that is undone.
 
     Raises:
         StepNotFound: there is no such step.
@@ -212,11 +214,12 @@ def retry_step(
         WorkflowNotRunning: the workflow has ended; the workflow itself is to be retried.
     """
     step = _require_step(state, step_id)
-    _require_under_way(state)
+    _require_open(state, step)
     if step.status not in ("failed", "retrying"):
         raise StepNotOpen(f"the step is {step.status}, not failed", {"status": step.status})
     _require_wanted(state, step)
     turn = Turn(state, now)
+    turn.undo_further()
     turn.dispatch(step, reason)
     return turn.go_on(turn.state.steps[step.step_type]).events
 
@@ -265,8 +268,8 @@ def _require_under_way(state: Workflow) -> None:
 
 
 def _require_open(state: Workflow, step: Step) -> None:
-    """A compensation is for people to settle while the workflow is undone."""
-    if not (step.undoes and state.status == "compensating"):
+    """A compensation is for people to settle while the workflow is undone, and where that has failed."""
+    if not (step.undoes and state.status in ("compensating", "compensation_failed")):
         _require_under_way(state)
 
 

@@ -198,14 +198,22 @@ class Turn:
     def begin_compensation(self) -> None:
         """Undo what has been done, where the plan says how."""
         if compensations_left(self.state):
-            self.happened(
-                CompensationBegan(
-                    workflow_id=self.state.workflow_id,
-                    execution_id=self.state.execution_id,
-                    began_at=self.now,
-                )
-            )
+            self._undo()
             self._compensate()
+
+    def undo_further(self) -> None:
+        """Where a compensation has failed, the undoing goes on with what somebody orders of it."""
+        if self.state.status == "compensation_failed":
+            self._undo()
+
+    def _undo(self) -> None:
+        self.happened(
+            CompensationBegan(
+                workflow_id=self.state.workflow_id,
+                execution_id=self.state.execution_id,
+                began_at=self.now,
+            )
+        )
 
     def _advance(self) -> None:
         """Fail, dispatch, skip, complete: whatever the ends of the plan's steps allow.

@@ -15,6 +15,10 @@ _ORDERS: Mapping[str, Sequence[str]] = {
 }
 """In which states an order is offered; whether it may be carried out, the API says."""
 
+_GOING_ON = ("running", "paused")
+
+_UNDOING = ("compensating", "compensation_failed")
+
 _OPEN = ("pending", "running", "retrying")
 
 _OF_PEOPLE = ("approval", "workflow")
@@ -29,13 +33,13 @@ def orders_of(workflow: Mapping[str, Any]) -> Sequence[str]:
 def step_orders_of(
     step: Mapping[str, Any], workflow: Mapping[str, Any], *, is_operator: bool
 ) -> Sequence[str]:
-    """What is offered of a step; what undoes something may only be left out."""
-    skipped = ("skip",) if step["status"] in _OPEN and (is_operator or step["kind"] not in _OF_PEOPLE) else ()
-    if step["stepType"].endswith(".compensation"):
-        return skipped if workflow["status"] == "compensating" else ()
-    if workflow["status"] not in ("running", "paused") or _is_left_over(step, workflow):
+    """What is offered of a step; of what undoes something, while that is done or where it has failed."""
+    undoes = step["stepType"].endswith(".compensation")
+    if workflow["status"] not in (_UNDOING if undoes else _GOING_ON) or _is_left_over(step, workflow):
         return ()
     retried = ("retry",) if step["status"] in ("failed", "retrying") else ()
+    may_be_skipped = step["status"] in ((*_OPEN, "failed") if undoes else _OPEN)
+    skipped = ("skip",) if may_be_skipped and (is_operator or step["kind"] not in _OF_PEOPLE) else ()
     return (*retried, *skipped)
 
 

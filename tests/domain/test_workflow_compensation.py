@@ -1,10 +1,13 @@
 """Compensation: what was done is undone, the latest first, and a failing one is never called done."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from domain import workflow
 from domain.definition import StepDefinition, Work
-from domain.errors import WorkflowNotEnded, WorkflowUndone
+from domain.errors import StepNotOpen, WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone
 from domain.workflow import CompensationFailed, StepDispatched, WorkflowCompensated, WorkflowFailed
 from tests.domain.plans import ONCE_MORE, Run, dispatched, step
 
@@ -129,3 +132,69 @@ def test_a_compensation_that_is_tried_again_does_not_take_what_waited_for_its_ne
     run = run.completed("a").failed("b", "c", "a.compensation")
     assert run.state.status == "compensation_failed"
     assert dispatched(run.ordered(workflow.retry).happened()) == [("a.compensation", 2)]
+
+
+def stuck_saga() -> Run:
+    """What undoes ``b`` has failed; ``a`` is still to be undone."""
+    return failed_saga().failed("b.compensation")
+
+
+@pytest.mark.parametrize(
+    ("order", "how"),
+    [
+        (workflow.skip_step, {"reason": "undone by phone"}),
+        (workflow.complete_by_hand, {"result": {"by": "phone"}}),
+    ],
+)
+def test_a_compensation_that_has_failed_is_settled_by_a_person_and_the_rest_is_undone(
+    order: Any, how: Any
+) -> None:
+    run = stuck_saga()
+    run = run.so(run.ordered(order, step_id="b.compensation", **how))
+    assert (run.state.status, run.under_way) == ("compensating", ["a.compensation"])
+    run = run.failed("a.compensation")
+    assert run.state.status == "compensation_failed"
+    run = run.so(run.ordered(order, step_id="a.compensation", **how))
+    assert (run.state.status, run.under_way) == ("compensated", [])
+    sent = [name for name, _ in dispatched(run.events) if name.endswith("compensation")]
+    assert sent == ["b.compensation", "a.compensation"], "neither is sent out again"
+
+
+def test_a_compensation_that_has_failed_is_tried_again_alone() -> None:
+    run = stuck_saga()
+    again = run.ordered(workflow.retry_step, step_id="b.compensation", reason="it is back")
+    assert dispatched(again.happened()) == [("b.compensation", 2)]
+    run = run.so(again)
+    assert (run.state.status, run.state.attempt) == ("compensating", 1)
+    assert run.completed("b.compensation", "a.compensation").state.status == "compensated"
+    assert run.failed("b.compensation").state.status == "compensation_failed"
+
+
+def test_a_compensation_that_waits_for_its_next_try_is_tried_now() -> None:
+    patient = Work(retry=ONCE_MORE)
+    run = Run.of(step("a", compensation=patient), step("c", after=["a"], critical=True))
+    run = run.completed("a").failed("c", "a.compensation")
+    now = run.ordered(workflow.retry_step, step_id="a.compensation")
+    assert dispatched(now.happened()) == [("a.compensation", 2)]
+    assert run.so(now).completed("a.compensation").state.status == "compensated"
+
+
+def test_of_two_compensations_that_have_failed_the_other_is_still_to_be_settled() -> None:
+    run = Run.of(undoable("a"), undoable("b"), step("c", critical=True)).completed("a").failed("c")
+    run = run.failed("a.compensation").completed("b").failed("b.compensation")
+    assert run.state.status == "compensation_failed"
+    skip = run.ordered(workflow.skip_step, step_id="b.compensation", reason="undone by phone")
+    *_, ended = skip.happened()
+    assert isinstance(ended, CompensationFailed)
+    assert ended.failed_step == "a.compensation"
+
+
+def test_only_compensations_are_settled_while_everything_is_undone_and_only_those_that_are_not_done() -> None:
+    run = stuck_saga()
+    run.ordered(workflow.retry_step, step_id="c").then_refused(WorkflowNotRunning)
+    run.ordered(workflow.skip_step, step_id="c", reason="x").then_refused(WorkflowNotRunning)
+    run = run.so(run.ordered(workflow.retry)).completed("b.compensation").failed("a.compensation")
+    run.ordered(workflow.retry_step, step_id="b.compensation").then_refused(StepNotOpen)
+    run.ordered(workflow.complete_by_hand, step_id="b.compensation", result=1).then_refused(StepNotOpen)
+    run = run.so(run.ordered(workflow.skip_step, step_id="a.compensation", reason="x"))
+    run.ordered(workflow.retry_step, step_id="a.compensation").then_refused(WorkflowNotRunning)

@@ -39,7 +39,11 @@ def test_of_a_workflow_only_what_can_be_carried_out_is_offered(status: str, orde
         ("failed", "a", "failed", []),
         ("compensating", "a", "failed", []),
         ("compensating", "a.compensation", "running", ["skip"]),
-        ("compensation_failed", "a.compensation", "failed", []),
+        ("compensating", "a.compensation", "retrying", ["retry", "skip"]),
+        ("compensation_failed", "a.compensation", "failed", ["retry", "skip"]),
+        ("compensation_failed", "a.compensation", "completed", []),
+        ("compensation_failed", "a", "failed", []),
+        ("compensated", "a.compensation", "skipped", []),
     ],
 )
 def test_of_a_step_likewise(workflow: str, step_type: str, status: str, orders: list[str]) -> None:
