@@ -196,8 +196,14 @@ class Turn:
         self.begin_compensation()
 
     def begin_compensation(self) -> None:
-        """Undo what has been done, where the plan says how."""
+        """Undo what has been done, where the plan says how. No retry comes after that: nobody waits any more
+        for what is under way, but for answers that would have to be undone as well.
+        """
         if compensations_left(self.state):
+            for step in self.state.all_steps():
+                definition = self.state.definition(step.item_of or step.step_type)
+                if step.is_awaited and definition is not None and definition.compensation is None:
+                    self.cancel(step)
             self._undo()
             self._compensate()
 

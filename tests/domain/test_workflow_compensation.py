@@ -9,7 +9,7 @@ from domain import workflow
 from domain.definition import StepDefinition, Work
 from domain.errors import StepNotOpen, WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone
 from domain.workflow import CompensationFailed, StepDispatched, WorkflowCompensated, WorkflowFailed
-from tests.domain.plans import ONCE_MORE, Run, dispatched, step
+from tests.domain.plans import ONCE_MORE, Run, cancelled, dispatched, map_step, step
 
 UNDO = Work(parameters={"request": "deal.step.undone"}, input={"what": "results.a.of"})
 
@@ -34,6 +34,24 @@ def test_the_completed_steps_are_undone_in_reverse_order_one_after_the_other() -
     (_, ended) = run.completing("a.compensation").happened()
     assert isinstance(ended, WorkflowCompensated)
     assert run.completed("a.compensation").state.status == "compensated"
+
+
+def test_nobody_is_asked_any_more_for_what_is_undone_but_who_does_what_can_be() -> None:
+    plan = (
+        *SAGA,
+        step("sign_off", kind="approval"),
+        undoable("late"),
+        map_step("calls", at_once=1),
+    )
+    run = Run.of(*plan, input={"deals": [1, 2]}).completed("plain", "a", "b")
+    turn = run.failing("c")
+    assert cancelled(turn.happened()) == ["calls", "calls[0]", "sign_off"]
+    run = run.so(turn)
+    assert run.under_way == ["b.compensation", "late"]
+    run = run.completed("late", "b.compensation", "late.compensation", "a.compensation")
+    assert run.state.status == "compensated"
+    without = Run.of(step("c", critical=True), step("sign_off", kind="approval"))
+    assert without.failed("c").under_way == ["sign_off"]
 
 
 def test_a_compensation_is_told_what_the_step_has_found() -> None:
