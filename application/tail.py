@@ -1,14 +1,31 @@
 """The log's tail: what is appended from now on, in those partitions alone in which somebody wants to know.
 
-What is known of a partition before it is read, whoever wants to know of it looks for himself.
+What is known of a partition before it is read, whoever wants to know of it looks for himself. A partition
+that cannot be read keeps no other back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
+from typing import TypeVar
+
+import anyio
+import structlog
 
 from application.event_store import EventStore
 from application.shared_reads import SharedReads
+from domain.errors import StoreUnavailable
 from domain.event import Recorded
+
+_REST_SECONDS = 1.0
+"""For how long a partition is left alone that could not be read."""
+
+_REST_FOR_A_SECOND = 4.0
+"""The same for each second that the failure took: the others have waited for it."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class Tail:
@@ -19,22 +36,47 @@ class Tail:
         self._reads = reads
         self._batch_size = batch_size
         self._positions: dict[str, str] = {}
+        self._again_at: dict[str, float] = {}
 
     async def turn_to(self, partitions: AbstractSet[str]) -> frozenset[str]:
-        """Read these from now on, and no others; those of them that were not read until now."""
-        for unwanted in self._positions.keys() - partitions:
-            del self._positions[unwanted]
-        begun = frozenset(partitions - self._positions.keys())
-        for partition in sorted(begun):
-            self._positions[partition] = await self._store.head(partition)
-        return begun
+        """Read these from now on, and no others; those of them that were not read until now.
+
+        One whose end cannot be told is not among these: it is tried again at a later call.
+        """
+        for unwanted in (self._positions.keys() | self._again_at.keys()) - partitions:
+            self._positions.pop(unwanted, None)
+            self._again_at.pop(unwanted, None)
+        begun: set[str] = set()
+        for partition in sorted(partitions - self._positions.keys()):
+            head = await self._tried(partition, partial(self._store.head, partition))
+            if head is not None:
+                self._positions[partition] = head
+                begun.add(partition)
+        return frozenset(begun)
 
     async def next(self) -> Sequence[Recorded]:
-        """The next events, up to a batch of each partition; none when there are none."""
+        """The next events, up to a batch of each partition; none when there are none, or none can be read."""
         events: list[Recorded] = []
         for partition, position in sorted(self._positions.items()):
-            batch = await self._reads.read(partition, position, self._batch_size)
+            read = partial(self._reads.read, partition, position, self._batch_size)
+            batch = await self._tried(partition, read)
             if batch is not None:
                 events += batch.events
                 self._positions[partition] = batch.position
         return events
+
+    async def _tried(self, partition: str, work: Callable[[], Awaitable[T | None]]) -> T | None:
+        """What comes of it; nothing where the partition is away, or was a moment ago. That is told once."""
+        began = anyio.current_time()
+        if began < self._again_at.get(partition, began):
+            return None
+        try:
+            done = await work()
+        except StoreUnavailable as error:
+            if partition not in self._again_at:
+                log.warning("partition_not_followed", partition=partition, error=str(error))
+            now = anyio.current_time()
+            self._again_at[partition] = now + max(_REST_SECONDS, _REST_FOR_A_SECOND * (now - began))
+            return None
+        self._again_at.pop(partition, None)
+        return done

@@ -55,6 +55,8 @@ class CosmosWakeups:
         self._told_at: dict[str, float] = {}
         self._seen: dict[str, tuple[str, float]] = {}
         self._is_lost = False
+        self._unseen: set[str] = set()
+        """The partitions whose ends could not be told, though the account is there."""
 
     async def run(self) -> None:
         """Do so until cancelled, whatever happens to the account meanwhile."""
@@ -130,9 +132,21 @@ class CosmosWakeups:
         partitions = await self._store.partitions()
         for partition in partitions:
             await anyio.sleep(_LOOK_AT_ALL_SECONDS / len(partitions))
-            self._store.notice(number_of(await self._store.head(partition)), partition)
+            await self._look_at(partition)
         if not partitions:
             await anyio.sleep(_LOOK_AT_ALL_SECONDS)
+
+    async def _look_at(self, partition: str) -> None:
+        """One whose end cannot be told keeps no other back."""
+        try:
+            newest = number_of(await self._store.head(partition))
+        except StoreUnavailable as error:
+            if not self._is_lost and partition not in self._unseen:
+                log.warning("partition_not_looked_at", partition=partition, error=str(error))
+                self._unseen.add(partition)
+            return
+        self._unseen.discard(partition)
+        self._store.notice(newest, partition)
 
 
 def _news(instance: str, newest: Mapping[str, int]) -> Item:

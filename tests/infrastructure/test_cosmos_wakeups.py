@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from application.event_store import EventStore
 from application.shared_reads import SharedReads
@@ -13,6 +14,7 @@ from application.subscription import Subscription
 from domain.errors import StoreUnavailable, VersionMismatch
 from infrastructure.cosmos import wakeups as module
 from infrastructure.cosmos.database import CosmosDatabase
+from infrastructure.cosmos.ends import BrokenLog
 from infrastructure.cosmos.items import Items
 from infrastructure.cosmos.leases import CosmosLeases
 from infrastructure.cosmos.recorder import CosmosLogRecorder
@@ -139,6 +141,31 @@ async def test_what_nobody_told_of_is_found_by_looking_at_all(
         await woken(alarm)
         assert await at.there.read(TENANT) == ["a"]
     assert await at.news() == {}
+
+
+async def test_a_tenant_whose_log_is_broken_keeps_nobody_from_being_found(
+    at: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOK_AT_ALL_SECONDS", 0.2)
+    await append(at.here.store, "a")
+    await append(at.here.store, "x", stream=OTHER_STREAM)
+    head = at.there.store.head
+
+    async def broken(partition: str) -> str:
+        if partition == TENANT:
+            raise BrokenLog(TENANT)
+        return await head(partition)
+
+    monkeypatch.setattr(at.there.store, "head", broken)
+    alarm = at.there.store.subscribe()
+    with capture_logs() as told:
+        async with at.running(at.there):
+            await woken(alarm)
+            assert await at.there.read(OTHER_TENANT) == ["x"]
+            await append(at.here.store, "y", stream=OTHER_STREAM)
+            await woken(alarm)
+            assert await at.there.read(OTHER_TENANT) == ["x", "y"]
+    assert [(each["event"], each["partition"]) for each in told] == [("partition_not_looked_at", TENANT)]
 
 
 async def test_an_account_that_is_away_costs_a_moment(at: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
