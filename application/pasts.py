@@ -104,19 +104,20 @@ class Pasts:
         event and the rest are read."""
         self.forget_what_is_erased()
         nothing = Past(erasures=self._erasures)
-        known, leaves = dict[str, Past](), dict[str, bytes]()
-        for stream in wanted:
-            past = self.remembered(stream)
-            if past is None and self._snapshots is not None and (found := self._snapshots.of(stream)):
-                past, leaves[stream] = self._past_of(found[0]), found[1]
-            known[stream] = past or nothing
+        known = {stream: past for stream in wanted if (past := self.remembered(stream)) is not None}
+        leaves = dict[str, bytes]()
+        if self._snapshots is not None:
+            for stream, (kept, leaf) in self._snapshots.of(wanted.keys() - known.keys()).items():
+                known[stream], leaves[stream] = self._past_of(kept), leaf
         stored: dict[str, list[StoredEvent]] = {stream: [] for stream in wanted}
         for each in self._log.ours.select_streams(
-            {stream: max(0, past.version - 1) for stream, past in known.items()}
+            {stream: max(0, known.get(stream, nothing).version - 1) for stream in wanted}
         ):
             stored[str(each.originator_id)].append(each)
         return {
-            stream: self._continued(stream, known[stream], stored[stream], evolve, leaves.get(stream))
+            stream: self._continued(
+                stream, known.get(stream, nothing), stored[stream], evolve, leaves.get(stream)
+            )
             for stream, evolve in wanted.items()
         }
 

@@ -6,12 +6,14 @@ only where it was made by this release's code, is whole, and the log still has t
 byte for byte. Otherwise the stream is read as if there were none.
 """
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache
 from hmac import compare_digest
 from threading import Lock
+from time import monotonic
 from typing import Any, Protocol
 
 import msgspec
@@ -34,6 +36,12 @@ _AT_ONCE = 1_000
 _GROWN_BY = 10
 """A long stream's next snapshot is made when the stream is longer by a tenth: it is as large as the past is
 long, so that all that are ever written cost each event the same."""
+
+_WAIT_SECONDS = 2.0
+"""How long commands wait to be told which streams have one. Then they read theirs from the first event."""
+
+_REST_SECONDS = 10.0
+"""After which it is asked again where nobody could tell."""
 
 log = structlog.get_logger(__name__)
 
@@ -62,8 +70,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 class SnapshotStore(Protocol):
     """Where they are kept. Any thread may use it; its errors are the store's own."""
 
-    def versions(self) -> Mapping[str, int]:
-        """The streams that have one, with the version that it is of."""
+    def versions(self, partition: str | None = None) -> Mapping[str, int]:
+        """The streams that have one, with the version that it is of; all, or those in a partition of the
+        log."""
         ...
 
     def get(self, stream: str) -> Snapshot | None:
@@ -109,31 +118,23 @@ class Snapshots:
         """Up to which version a stream's last snapshot, which is of use, has nothing that is sealed."""
         self._guard = Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="snapshots")
-        self._known = False
+        self._askers = ThreadPoolExecutor(log.ours.reads_at_once, thread_name_prefix="snapshots known")
+        self._asking: dict[str, Future[None]] = {}
+        self._again_at: dict[str, float] = {}
+        self._known: set[str] = set()
+        """The partitions of which it was told which streams have one."""
 
-    def of(self, stream: str) -> tuple[Kept, bytes] | None:
-        """What a stream had come to, and the hash of the event that it must still have there.
+    def of(self, streams: Collection[str]) -> Mapping[str, tuple[Kept, bytes]]:
+        """What streams had come to that have one, each with the hash of the event that it must still have
+        there.
 
-        A stream that had none when this process first asked, nor has got one from it, is not looked up.
+        A stream that had none when this process first asked about its partition, nor has got one from it, is
+        not looked up.
         """
-        try:
-            with self._guard:
-                if not self._known:
-                    self._known = True
-                    self._versions = dict(self._store.versions())
-                if stream not in self._versions:
-                    return None
-            found = self._store.get(stream)
-        except Exception as error:
-            log.warning("snapshot_not_read", stream=stream, error=f"{type(error).__name__}: {error}")
-            found = None
-        kept = None if found is None else self._read(found)
-        if kept is None or found is None:
-            self.distrust(stream)
-            return None
+        self._learn({self._log.ours.partition_of(stream) for stream in streams})
         with self._guard:
-            self._clean[stream] = found.version
-        return kept, found.leaf
+            wanted = [stream for stream in streams if stream in self._versions]
+        return {stream: found for stream in wanted if (found := self._found(stream)) is not None}
 
     def distrust(self, stream: str) -> None:
         """Look at a stream's snapshot no more: it is of no use to this release, or on this log."""
@@ -165,8 +166,53 @@ class Snapshots:
 
     def close(self) -> None:
         """Finish what is to be made, and use the store no more."""
+        self._askers.shutdown(wait=True, cancel_futures=True)
         self._thread.shutdown(wait=True)
         self._store.close()
+
+    def _learn(self, partitions: AbstractSet[str]) -> None:
+        """Be told which streams of these have one, if that is soon. Commands elsewhere do not wait for it."""
+        now = monotonic()
+        with self._guard:
+            asked = [
+                self._asked_about(partition)
+                for partition in partitions - self._known
+                if now >= self._again_at.get(partition, now)
+            ]
+        wait(asked, _WAIT_SECONDS)
+
+    def _asked_about(self, partition: str) -> Future[None]:
+        if partition not in self._asking:
+            self._asking[partition] = self._askers.submit(self._ask, partition)
+        return self._asking[partition]
+
+    def _ask(self, partition: str) -> None:
+        try:
+            found = self._store.versions(partition)
+        except Exception as error:
+            log.warning("snapshots_not_known", partition=partition, error=f"{type(error).__name__}: {error}")
+            found = None
+        with self._guard:
+            del self._asking[partition]
+            if found is None:
+                self._again_at[partition] = monotonic() + _REST_SECONDS
+            else:
+                self._versions = {**found, **self._versions}
+                self._known.add(partition)
+
+    def _found(self, stream: str) -> tuple[Kept, bytes] | None:
+        try:
+            found = self._store.get(stream)
+        except Exception as error:
+            log.warning("snapshot_not_read", stream=stream, error=f"{type(error).__name__}: {error}")
+            found = None
+        kept = None if found is None else self._read(found)
+        if kept is None or found is None:
+            self.distrust(stream)
+            return None
+        with self._guard:
+            self._clean[stream] = found.version
+        return kept, found.leaf
 
     def _make(self, stream: str, kept: Kept) -> None:
         try:

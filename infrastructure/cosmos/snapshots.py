@@ -26,11 +26,11 @@ class CosmosSnapshots:
         self._container = container
         self._tenants = tenants
 
-    def versions(self) -> Mapping[str, int]:
-        """The streams that have one, with the version that it is of."""
+    def versions(self, partition: str | None = None) -> Mapping[str, int]:
+        """The streams that have one, with the version that it is of: a tenant's by one query, or all."""
         return {
             item["stream"]: item["version"]
-            for tenant in self._tenants()
+            for tenant in (self._tenants() if partition is None else (partition,))
             for item in self._container.query(tenant, _KEPT, {}, fields="c.stream, c.version")
         }
 

@@ -29,8 +29,8 @@ class PostgresSnapshots:
     def __init__(self, datastore: PostgresDatastore) -> None:
         self._datastore = datastore
 
-    def versions(self) -> Mapping[str, int]:
-        """The streams that have one, with the version that it is of."""
+    def versions(self, partition: str | None = None) -> Mapping[str, int]:
+        """The streams that have one, with the version that it is of: the log has one partition."""
         return dict(self._rows("SELECT stream, version FROM public.stream_snapshots WHERE NOT forgotten", ()))
 
     def get(self, stream: str) -> Snapshot | None:

@@ -41,8 +41,8 @@ class SqliteSnapshots:
         self._turn = Lock()
         self._connection: sqlite3.Connection | None = None
 
-    def versions(self) -> Mapping[str, int]:
-        """The streams that have one, with the version that it is of."""
+    def versions(self, partition: str | None = None) -> Mapping[str, int]:
+        """The streams that have one, with the version that it is of: the log has one partition."""
         if not self._path.exists():
             return {}
         select = "SELECT stream, version FROM stream_snapshots WHERE NOT forgotten"
