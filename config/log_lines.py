@@ -1,10 +1,18 @@
 """Log lines on their way out."""
 
 import asyncio
-from contextlib import suppress
-from typing import BinaryIO
+from threading import Lock
+from typing import Protocol
 
 FLUSH_SECONDS = 0.05
+
+
+class Destination(Protocol):
+    """Where lines go, as the system has it: without a buffer."""
+
+    def write(self, data: bytes, /) -> int | None:
+        """How many bytes it took; none where it would have to wait."""
+        ...
 
 
 class Lines:
@@ -13,10 +21,15 @@ class Lines:
     There is a line for each request, and a call to the system for each costs a short one a tenth of its time
     and, while a store's thread is at work, the interpreter's lock. What a process that is killed takes with
     it is the good news of its last moments.
+
+    Lines that cannot be written, to a full disk or a pipe that nobody reads, are lost and nobody is told:
+    whoever logs has work to do that does not hang on it.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Destination) -> None:
         self._file = file
+        self._waiting: list[bytes] = []
+        self._lock = Lock()
         self._is_due = False
 
     def __call__(self, *_: object) -> "Lines":
@@ -25,26 +38,39 @@ class Lines:
 
     def info(self, line: bytes) -> None:
         """Write a line that can wait for others."""
-        self._file.write(line + b"\n")
+        self._add(line)
         if self._is_due:
             return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._file.flush()
+            self.flush()
         else:
             self._is_due = True
-            loop.call_later(FLUSH_SECONDS, self._flush)
+            loop.call_later(FLUSH_SECONDS, self._flush_in_time)
 
     def warning(self, line: bytes) -> None:
         """Write a line, and all before it."""
-        self._file.write(line + b"\n")
-        self._file.flush()
+        self._add(line)
+        self.flush()
 
     debug = info
     msg = warn = error = critical = exception = fatal = warning
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            lines, self._waiting = b"".join(self._waiting), []
+            try:
+                while lines:
+                    lines = lines[self._file.write(lines) or len(lines) :]
+            except (OSError, ValueError):
+                return
+
+    def _add(self, line: bytes) -> None:
+        with self._lock:
+            self._waiting.append(line + b"\n")
+
+    def _flush_in_time(self) -> None:
         self._is_due = False
-        with suppress(ValueError):
-            self._file.flush()
+        self.flush()

@@ -1,13 +1,13 @@
 """Structured logs: JSON lines, or a readable form on a terminal."""
 
+import atexit
 import logging
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import msgspec
 import structlog
-from structlog.typing import WrappedLogger
 
 from config.log_lines import Lines
 from config.sections import Logging
@@ -36,17 +36,17 @@ def configure_logs(settings: Logging, context: Mapping[str, str]) -> None:
     ]
     shaped: list[structlog.typing.Processor] = []
     as_text: structlog.typing.Processor = structlog.dev.ConsoleRenderer(pad_event_to=24)
-    rendered = as_text
-    logger_factory: Callable[..., WrappedLogger] = structlog.PrintLoggerFactory(sys.stderr)
+    rendered: list[structlog.typing.Processor] = [as_text, _encoded]
     if not readable:
         shaped = [structlog.processors.format_exc_info, _in_order(context)]
         as_text = structlog.processors.JSONRenderer(serializer=_json)
-        rendered = _json_bytes
-        logger_factory = Lines(sys.stderr.buffer)
+        rendered = [_json_bytes]
+    lines = Lines(getattr(sys.stderr.buffer, "raw", sys.stderr.buffer))
+    atexit.register(lines.flush)
     structlog.configure(
-        processors=[*before, *shaped, rendered],
+        processors=[*before, *shaped, *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=logger_factory,
+        logger_factory=lines,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -69,6 +69,10 @@ def _in_order(context: Mapping[str, str]) -> structlog.typing.Processor:
         return {**first, **context, **event}
 
     return reorder
+
+
+def _encoded(_: Any, __: str, line: Any) -> bytes:
+    return str(line).encode(errors="backslashreplace")
 
 
 def _json_bytes(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
