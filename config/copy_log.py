@@ -19,7 +19,7 @@ from config.copy_report import bar, tell
 from config.faults import Fault
 from config.folders import claim
 from config.kinds import COSMOS_URL, StoreUrl, masked_url
-from config.postgres import require_postgres
+from config.postgres import require_postgres, why_not_understood
 from config.privacy import CopiedKeys, open_keys
 from config.sections import Settings
 from config.start import CannotStart, first_line
@@ -129,8 +129,8 @@ def _identity(side: Side) -> tuple[str, ...]:
         return (side.address,)
     try:
         said = {key: str(value) for key, value in conninfo_to_dict(side.address).items()}
-    except psycopg.Error as error:
-        raise CannotStart(f"{side.option} is of no use: {first_line(error)}") from error
+    except psycopg.Error:
+        raise CannotStart(f"{side.option} is of no use: {why_not_understood(side.address)}") from None
     return said.get("host", ""), said.get("port", "5432"), said.get("dbname", said.get("user", ""))
 
 

@@ -1,9 +1,12 @@
 """PostgreSQL at a start: waited for while it is away, migrated, and refused on another schema than ours."""
 
+from urllib.parse import parse_qsl, urlsplit
+
 import click
 import psycopg
 import structlog
 from anyio.to_thread import run_sync
+from psycopg.pq import Conninfo
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -16,6 +19,7 @@ from config.sections import Settings
 from config.start import CannotStart, first_line
 from infrastructure.postgres.conninfo import conninfo
 from infrastructure.postgres.schema import MIGRATIONS, WrongSchema, migrate, require_newest
+from interfaces.suggestions import did_you_mean
 
 log = structlog.get_logger(__name__)
 
@@ -90,8 +94,19 @@ async def wait_for_postgres(url: str, timeout_seconds: float) -> None:
         raise CannotStart(
             f"the event store stayed away for {timeout_seconds:g} s: {first_line(error)}"
         ) from error
+    except psycopg.ProgrammingError:
+        raise CannotStart(f"storage.event_store_url is of no use: {why_not_understood(url)}") from None
     except psycopg.Error as error:
         raise CannotStart(f"storage.event_store_url is of no use: {first_line(error)}") from error
+
+
+def why_not_understood(url: str) -> str:
+    """Why PostgreSQL's library refuses a URL, in our words: its own quote the URL with its password."""
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    for name, _ in parse_qsl(urlsplit(url).query):
+        if name not in known:
+            return f"PostgreSQL knows no parameter {name}{did_you_mean(name, known)}"
+    return "PostgreSQL does not understand its host, or what is behind the ?"
 
 
 async def _probe(url: str) -> None:

@@ -12,6 +12,7 @@ MASK = "***"
 
 _SECRET_PARAMETER = re.compile(r"pass|secret|token|key|credential", re.IGNORECASE)
 _NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f]")
+_NO_CODE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
 
 class SecretUrl(Secret[str]):
@@ -68,6 +69,8 @@ def require_url(url: str, schemes: tuple[str, ...], *, host: bool = True, creden
         raise ValueError("it names no host")
     if not credentials and "@" in parts.netloc:
         raise ValueError("it holds a user or password, and would show them")
+    if _NO_CODE.search(url):
+        raise ValueError('it holds a "%" without the code of a character; in a password write % as %25')
     if parts.fragment or _has_stray_at(parts):
         raise ValueError('it holds a "#" or an "@" too many; in a password write % and the code of / ? # @')
 

@@ -44,6 +44,9 @@ async def test_an_option_that_is_missing_is_told(
         "postgresql://user:hush-hush@127.0.0.1:port/events",
         "postgresql://user:hush/hush-hush@127.0.0.1/events",
         "postgresql://user:hush-hush@127.0.0.1/events?nonsense=1",
+        "postgresql://user:hush-hush@[::1]x/events",
+        "postgresql://user:hush-hush%3@127.0.0.1/events",
+        "postgresql://user:hush-hush%00@127.0.0.1/events",
         "events.db",
     ],
 )

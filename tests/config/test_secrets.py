@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
 from config.masking import masked_values
+from config.postgres import wait_for_postgres
 from config.settings import Settings, SettingsError, load_settings, masked
+from config.start import CannotStart
 from config.urls import SecretUrl, mask_url
 
 WORD = "hunter2hunter2hunter2hunter2hunter2"
@@ -98,6 +100,9 @@ PASSWORDS_GONE_ASTRAY = [
         f"u:p@{WORD}@h:x/",
         f"u:p@{WORD}@h/",
         f"u:{WORD}@x@h/",
+        f"u:{WORD}%3@h/",
+        f"u:{WORD}%00@h/",
+        f"u:{WORD}%@h/",
         f"h?password={WORD}#",
         f"h?p%61ssword={WORD}#",
     )
@@ -120,6 +125,15 @@ def test_an_address_does_not_give_its_password_away_though_it_is_faulty(variable
     except SettingsError as refused:
         told = str(refused)
     assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:{}@[::1]x/db", "postgresql://u:p@h/db?{}"])
+@pytest.mark.anyio
+async def test_an_address_that_only_postgres_does_not_understand_is_not_quoted(url: str) -> None:
+    with pytest.raises(CannotStart) as refused:
+        await wait_for_postgres(url.format(WORD), 0)
+    assert str(refused.value).startswith("storage.event_store_url is of no use: PostgreSQL does not")
+    assert refused.value.__cause__ is None
 
 
 def test_secrets_in_the_wrong_place_or_form_do_not_show(tmp_path: Path) -> None:
