@@ -74,13 +74,19 @@ def _secret_is_long_enough(settings: Settings) -> Iterator[Fault]:
         )
 
 
-def _guarded_metrics_need_a_token(settings: Settings) -> Iterator[Fault]:
+def _a_token_guards_the_metrics(settings: Settings) -> Iterator[Fault]:
     token = ("metrics", "bearer_token")
     if settings.metrics.require_auth and not settings.metrics.bearer_token.get_secret_value():
         yield Fault(
             ("metrics", "require_auth"),
             "nobody could read the metrics: set METRICS_BEARER_TOKEN",
             about=(token,),
+        )
+    if settings.metrics.bearer_token.get_secret_value() and not settings.metrics.require_auth:
+        yield Fault(
+            token,
+            "it protects nothing: set METRICS_REQUIRE_AUTH=true, or take the token away",
+            about=(("metrics", "require_auth"),),
         )
 
 
@@ -212,7 +218,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[Fault]], ...] = (
     _strangers_are_kept_out,
     _visitors_are_believed_on_this_machine_alone,
     _secret_is_long_enough,
-    _guarded_metrics_need_a_token,
+    _a_token_guards_the_metrics,
     _cosmos_has_endpoint_and_key,
     _cosmos_key_can_sign,
     _containers_are_apart,

@@ -31,7 +31,7 @@ _HOST_NAME = re.compile(
 )
 _WEB_ADDRESS = re.compile(r"https?://[^\x00-\x20\x7f]+")
 _LONGEST_URL_TEMPLATE = 2000
-_SERVED = ("/health", "/ready", "/openapi.yaml", "/asyncapi.yaml", "/docs", "/api")
+_SERVED = ("/health", "/ready", "/openapi.yaml", "/asyncapi.yaml", "/docs", "/api", "/console")
 
 
 def quoted(text: str) -> str:
@@ -204,6 +204,14 @@ def _url_template(text: str) -> str:
     return text
 
 
+def _credential(secret: SecretStr) -> SecretStr:
+    """A newline of the file that it was read from would be part of it, and every caller be refused."""
+    text = secret.get_secret_value()
+    if text != text.strip():
+        raise ValueError("it begins or ends with white space, such as the newline of a file")
+    return secret
+
+
 def _path_or_none(text: object) -> object:
     return None if text == "" else text
 
@@ -296,6 +304,11 @@ BrokerUrl = Annotated[
     SecretUrl,
     AfterValidator(_broker_url),
     Allowed("amqp://user:password@host:port/vhost, the same with amqps, or empty", masked_url),
+]
+Credential = Annotated[
+    SecretStr,
+    AfterValidator(_credential),
+    Allowed("a text without white space at its ends, or empty", hidden),
 ]
 SecretText = Annotated[SecretStr, Field(), Allowed("a text, or empty", hidden)]
 

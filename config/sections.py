@@ -13,6 +13,7 @@ from config.kinds import (
     BrokerUrl,
     CatchingUp,
     Count,
+    Credential,
     Cron,
     Delay,
     Directory,
@@ -118,7 +119,7 @@ class Console(Section):
 class Jwt(Section):
     """The tokens of the platform."""
 
-    secret: SecretText
+    secret: Credential
     issuer: Text
 
 
@@ -141,7 +142,7 @@ class CosmosDb(Section):
     """The platform's document database; without an endpoint documents are embedded."""
 
     endpoint: OptionalHttpUrl
-    key: SecretText
+    key: Credential
     database_id: Name
     log_segment_bytes: SegmentBytes
     containers: Containers
@@ -348,7 +349,7 @@ class Metrics(Section):
 
     path: MetricsPath
     require_auth: Flag
-    bearer_token: SecretText
+    bearer_token: Credential
     applicationinsights_connection_string: SecretText
 
 

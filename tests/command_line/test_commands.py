@@ -146,6 +146,7 @@ def test_config_shows_what_holds_and_no_secret(tmp_path: Path) -> None:
         JWT_SECRET=secret,
         RABBITMQ_URL="amqp://user:hush-hush@broker:5672/",
         EVENT_STORE_URL="postgresql://user:hush-hush@store/events",
+        METRICS_REQUIRE_AUTH="true",
         METRICS_BEARER_TOKEN="hush-token",
     )
     assert shown.returncode == 0, shown.stderr

@@ -20,6 +20,7 @@ from config.urls import SecretUrl, mask_url
 WORD = "hunter2hunter2hunter2hunter2hunter2"
 SECRETS = {
     "JWT_SECRET": WORD,
+    "METRICS_REQUIRE_AUTH": "true",
     "METRICS_BEARER_TOKEN": WORD,
     "APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={WORD}",
     "BATCH_JOBS_HEARTBEAT_URL": f"https://beats.example:8443/{WORD}?{WORD}",

@@ -15,6 +15,7 @@ from tests.config.variables import SECRET, VARIABLES
 
 NEEDED = {
     "METRICS_REQUIRE_AUTH": {"METRICS_BEARER_TOKEN": "t"},
+    "METRICS_BEARER_TOKEN": {"METRICS_REQUIRE_AUTH": "true"},
     "SERVICE_ROLES": {
         "EVENT_STORE_URL": "postgresql://db/wo",
         "RABBITMQ_URL": "amqp://mq",
@@ -210,10 +211,17 @@ def test_a_step_has_its_own_timeout_or_that_of_all(tmp_path: Path) -> None:
         ("METRICS_PATH", "metrics", 'metrics.path (METRICS_PATH) is "metrics": it is not a path'),
         ("METRICS_PATH", "/api/v1/jobs", "something else is served there"),
         ("METRICS_PATH", "/health", "something else is served there"),
+        ("METRICS_PATH", "/console", "something else is served there"),
+        ("METRICS_PATH", "/console/metrics", "something else is served there"),
         ("AUTH_MODE", "none", 'auth.mode (AUTH_MODE) is "none"; allowed: jwt, gateway, or empty'),
         ("LOG_LEVEL", "loud", "allowed: debug, info, warning, error or critical"),
         ("LOG_FORMAT", "xml", "allowed: auto, json or console"),
         ("METRICS_REQUIRE_AUTH", "true", "nobody could read the metrics: set METRICS_BEARER_TOKEN"),
+        ("METRICS_BEARER_TOKEN", "t", "(METRICS_BEARER_TOKEN) is ***: it protects nothing"),
+        ("METRICS_BEARER_TOKEN", "t\n", "(METRICS_BEARER_TOKEN) is ***: it begins or ends with white space"),
+        ("JWT_SECRET", SECRET + "\n", "jwt.secret (JWT_SECRET) is ***: it begins or ends with white space"),
+        ("JWT_SECRET", " " + SECRET, "jwt.secret (JWT_SECRET) is ***: it begins or ends with white space"),
+        ("COSMOS_DB_KEY", "a2V5\n", "(COSMOS_DB_KEY) is ***: it begins or ends with white space"),
         ("AUTH_MODE", "jwt", "tokens cannot be checked without a secret: set JWT_SECRET"),
         ("COSMOS_DB_KEY", "k", "cosmos_db.key (COSMOS_DB_KEY) is ***: it is set without an endpoint"),
     ],
