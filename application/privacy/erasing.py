@@ -77,14 +77,15 @@ class Erasing:
 
     async def erase_again(self) -> list[Told]:
         """Destroy every key once more that the log says is destroyed: a backup may have brought it back."""
+        reached = {each: await self._reached(each) for each in await self._log.partitions()}
         for head in await self._index.heads():
             wanted, beyond = Wanted(tenant=head.tenant, topic=ErasureCarriedOut.TOPIC), 0
             while rows := await self._index.page(wanted, beyond=beyond, limit=_PAGE):
                 ids = {row.aggregate_id for row in rows}
                 await run_sync(self._keys.destroy_again, head.tenant, ids, self._clock.now())
                 beyond = rows[-1].position
-        for partition in await self._log.partitions():
-            async for entry in self._not_indexed(partition):
+        for partition, position in reached.items():
+            async for entry in self._beyond(partition, position):
                 if entry.topic == ErasureCarriedOut.TOPIC:
                     tenant, _, key_id = entry.stream.split("/", 2)
                     await run_sync(self._keys.destroy_again, tenant, [key_id], self._clock.now())
@@ -126,18 +127,25 @@ class Erasing:
             )
 
     async def _streams(self, tenant: str, key_id: str) -> list[str]:
-        """Those with values sealed under a key: by the index, and the events that it has not come to yet."""
+        """Those with values sealed under a key: by the index, and the events that it had not come to when it
+        was first asked, since it may come on between two questions."""
+        partition = self._log.partition_of(tenant)
+        reached = await self._reached(partition)
         found, after = set[str](), ""
         while page := await self._index.sealed_streams(tenant, key_id, after, _PAGE):
             found.update(page)
             after = page[-1]
-        async for entry in self._not_indexed(self._log.partition_of(tenant)):
+        async for entry in self._beyond(partition, reached):
             if key_id in noted(entry).keys:
                 found.add(entry.stream)
         return sorted(found)
 
-    async def _not_indexed(self, partition: str) -> AsyncIterator[Entry]:
-        after = number_of(await self._index.reached(partition)) or 0
+    async def _reached(self, partition: str) -> int:
+        """Up to where the index is complete."""
+        return number_of(await self._index.reached(partition)) or 0
+
+    async def _beyond(self, partition: str, after: int) -> AsyncIterator[Entry]:
+        """The events of the log after an id."""
         while entries := await self._log.read(partition, after, _READ_AT_ONCE):
             for entry in entries:
                 yield entry

@@ -62,6 +62,26 @@ class Dying:
         return dies
 
 
+class Late:
+    """An index whose follower comes on just after a question was answered."""
+
+    def __init__(self, log: AuditedLog, name: str) -> None:
+        self._log = log
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._log.stores.index, name)
+        if name != self._name:
+            return found
+
+        async def answers(*arguments: Any, **keywords: Any) -> Any:
+            answer = await found(*arguments, **keywords)
+            await self._log.index()
+            return answer
+
+        return answers
+
+
 class Case:
     """A log with comments of two tenants' user of one id, and what erases."""
 
@@ -72,7 +92,7 @@ class Case:
         self.master = master
         self.remade: list[str] = []
 
-    def erasing(self, dies_at: str = "", *, after: bool = False) -> Erasing:
+    def erasing(self, dies_at: str = "", *, after: bool = False, index: Any = None) -> Erasing:
         def within(part: Any) -> Any:
             return Dying(part, dies_at, after=after)
 
@@ -80,7 +100,7 @@ class Case:
             if dies_at == "wait":
                 raise Killed
 
-        store, index = within(self.log.store), within(self.log.stores.index)
+        store, index = within(self.log.store), within(index or self.log.stores.index)
         keys: PersonalKeys = within(self.keys)
         return Erasing(
             store, self.log.stores.log, index, keys, SettableClock(), wait=wait, remake=self.remake
@@ -158,19 +178,34 @@ async def test_streams_that_are_found_only_by_the_repetition_are_named_too(
         assert await erased.erasing().erase(TENANT, USER, None) == []
 
 
-async def test_keys_that_a_backup_has_brought_back_are_destroyed_again(tmp_path: Path) -> None:
+async def test_streams_that_are_indexed_between_two_looks_are_found(tmp_path: Path) -> None:
     async with case(tmp_path) as erased:
-        shutil.copy(tmp_path / "keys.db", tmp_path / "backup.db")
+        (told,) = await erased.erasing(index=Late(erased.log, "sealed_streams")).erase(TENANT, USER, None)
+        assert told.streams == 3
+        assert set(erased.remade) == {stream(TENANT, number) for number in range(3)}
+
+
+@asynccontextmanager
+async def keys_brought_back(folder: Path) -> AsyncIterator[Case]:
+    """A case in which a backup of the keys was put back after an erasure."""
+    async with case(folder) as erased:
+        shutil.copy(folder / "keys.db", folder / "backup.db")
         await erased.erasing().erase(TENANT, USER, None)
         erased.keys.close()
-        shutil.copy(tmp_path / "backup.db", tmp_path / "keys.db")
-        restored = SqlitePersonalKeys(tmp_path / "keys.db")
+        shutil.copy(folder / "backup.db", folder / "keys.db")
+        restored = SqlitePersonalKeys(folder / "keys.db")
         sealing = Sealing(Keyring(restored, erased.master, fresh_seconds=0), PersonalNames({}))
-        async with audited_log(tmp_path, sealing=sealing) as log:
-            again = Case(tmp_path, log, restored, erased.master)
+        async with audited_log(folder, sealing=sealing) as log:
+            again = Case(folder, log, restored, erased.master)
             assert ERASED not in await again.texts(TENANT)
-            (told,) = await again.erasing().erase_again()
-            assert (told.tenant, told.streams) == (TENANT, 3)
-            assert set(await again.texts(TENANT)) == {ERASED}
-            assert ERASED not in await again.texts(OTHER_TENANT)
+            yield again
         restored.close()
+
+
+@pytest.mark.parametrize("late", ["", "heads"])
+async def test_keys_that_a_backup_has_brought_back_are_destroyed_again(tmp_path: Path, late: str) -> None:
+    async with keys_brought_back(tmp_path) as again:
+        (told,) = await again.erasing(index=Late(again.log, late)).erase_again()
+        assert (told.tenant, told.streams) == (TENANT, 3)
+        assert set(await again.texts(TENANT)) == {ERASED}
+        assert ERASED not in await again.texts(OTHER_TENANT)
