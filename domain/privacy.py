@@ -66,6 +66,12 @@ FREE_FORM: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 """Where others' data stands, by the event's type: members of it are personal by their names."""
 
+DECISION = ("approvalId", "outcome")
+"""By these members the result of a step that asked for an approval is known, wherever it was passed on to."""
+
+SAID_IN_DECISIONS: Mapping[str, str] = {"comment": "decidedBy", "reason": "withdrawnBy"}
+"""Personal members of such a result, and beside each the one that names whose it is."""
+
 
 def is_person(id: str | None) -> bool:
     """Whether an actor is one, and not a part of the platform."""

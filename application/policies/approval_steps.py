@@ -25,6 +25,7 @@ from domain.approval import (
 )
 from domain.errors import Refusal
 from domain.event import Event, Recorded
+from domain.privacy import is_person
 from domain.values import LONGEST_ID, MAX_NUMBER, StepRef, in_utc, is_amount, is_id, timestamp
 from domain.workflow import StepCancelled, StepDispatched, StepFailed
 from domain.workflow.step import APPROVAL
@@ -128,16 +129,18 @@ class ApprovalSteps:
             workflow_id=step.workflow_id,
             step=step.step_id,
             attempt=step.attempt,
-            result={"approvalId": event.approval_id, **_outcome(event)},
+            result={"approvalId": event.approval_id, **_outcome(event, recorded.meta.actor)},
         )
 
 
-def _outcome(event: _Ended) -> Mapping[str, str]:
+def _outcome(event: _Ended, actor: str) -> Mapping[str, str]:
+    """What a step is told. Who said what stands beside it, so that it is sealed under their key."""
     match event:
         case ApprovalExpired():
             return {"outcome": "expired"}
         case ApprovalWithdrawn():
-            return {"outcome": "withdrawn", "reason": event.reason}
+            by = {"withdrawnBy": actor} if is_person(actor) else {}
+            return {"outcome": "withdrawn", "reason": event.reason, **by}
     comment = {} if event.comment is None else {"comment": event.comment}
     return {
         "outcome": "approved" if isinstance(event, ApprovalApproved) else "rejected",

@@ -118,7 +118,7 @@ class ChildWorkflows:
                 attempt=parent.attempt,
                 result={"workflowId": event.workflow_id, "results": event.results},
             )
-        error = event.error if isinstance(event, WorkflowFailed) else f"it was cancelled: {event.reason}"
+        error = event.error if isinstance(event, WorkflowFailed) else "it was cancelled"
         return FailStep(
             meta=because_of(recorded, self.name),
             workflow_id=parent.workflow_id,

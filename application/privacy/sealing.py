@@ -14,7 +14,7 @@ import msgspec
 from application.privacy import ciphers
 from application.privacy.keyring import Keyring
 from domain.event import Recorded
-from domain.privacy import ERASED, FREE_FORM, SAID, is_person
+from domain.privacy import DECISION, ERASED, FREE_FORM, SAID, SAID_IN_DECISIONS, is_person
 
 Path = tuple[str | int, ...]
 
@@ -28,11 +28,14 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonalNames:
-    """Members of free-form data that are personal, with the member beside or above them that names whose."""
+    """Members of free-form data that are personal, with the member beside or above them that names whose.
+
+    Beside those that the settings name, these are what people said when they decided.
+    """
 
     def __init__(self, subjects: Mapping[str, str]) -> None:
         self.subjects = subjects
-        names = "|".join(map(re.escape, subjects)) or "(?!)"
+        names = "|".join(map(re.escape, (*subjects, *SAID_IN_DECISIONS.values())))
         self._pattern = re.compile(rf'"(?:{names})":'.encode())
 
     def may_be_in(self, state: bytes) -> bool:
@@ -45,9 +48,12 @@ class PersonalNames:
         """The place of each, and whose it is where that is said."""
         if isinstance(value, dict):
             around = (value, *around)
+            said = _said_in(value)
             for name, inner in value.items():
                 if name in self.subjects:
                     yield (*path, name), _named(self.subjects[name], around)
+                elif name in said:
+                    yield (*path, name), said[name]
                 else:
                     yield from self.found_in(inner, (*path, name), around)
         elif isinstance(value, list):
@@ -138,6 +144,18 @@ def opened_values(
         if key is not None
     ]
     return [msgspec.json.decode(value) for value in found if value is not None]
+
+
+def _said_in(value: Mapping[str, Any]) -> dict[str, str]:
+    """The members of a decision that people wrote, and whose each is; none where it is something else."""
+    if not all(isinstance(value.get(name), str) for name in DECISION):
+        return {}
+    who = {name: value.get(by) for name, by in SAID_IN_DECISIONS.items()}
+    return {
+        name: by
+        for name, by in who.items()
+        if isinstance(value.get(name), str) and isinstance(by, str) and is_person(by)
+    }
 
 
 def _named(member: str, around: Sequence[Mapping[str, Any]]) -> str | None:

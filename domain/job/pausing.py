@@ -22,5 +22,5 @@ def resume(state: BatchJob | None, *, job: str, by: str, now: datetime) -> tuple
 
 
 def paused(pause: Pause) -> str:
-    """Why a firing is skipped meanwhile."""
-    return f"{pause.by} has paused the job: {pause.reason}"
+    """Why a firing is skipped meanwhile. The reason of the pause is personal: it stays in its own event."""
+    return f"{pause.by} has paused the job"

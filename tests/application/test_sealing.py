@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import msgspec
+import pytest
 from eventsourcing.persistence import JSONTranscoder, StoredEvent
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,3 +106,33 @@ def test_nothing_that_is_given_is_taken_for_sealed(value: Any) -> None:
     read = mapper(keys).to_domain_event(stored)
     assert "Zebedee" not in msgspec.json.encode(read.event).decode()
     assert read.event == completed(given_back).event
+
+
+SAID = "it is for her divorce"
+APPROVED = {"approvalId": "a", "outcome": "approved", "decidedBy": "bob", "comment": SAID}
+WITHDRAWN = {"approvalId": "a", "outcome": "withdrawn", "withdrawnBy": "cid", "reason": SAID}
+
+
+@pytest.mark.parametrize(
+    ("decision", "member", "subject"), [(APPROVED, "comment", "bob"), (WITHDRAWN, "reason", "cid")]
+)
+def test_what_people_said_in_decisions_is_sealed_wherever_it_was_passed_on_to(
+    decision: dict[str, Any], member: str, subject: str
+) -> None:
+    keys, nobodys = Keys(), {"comment": "of a machine", "reason": "out of stock", "decidedBy": "bob"}
+    recorded = completed({"sign_off": decision, "run": {"results": [decision]}, "other": nobodys})
+    stored = mapper(keys).to_stored_event(recorded)
+    assert SAID.encode() not in stored.state
+    assert mapper(keys).to_domain_event(stored) == recorded
+    assert keys.by_subject.keys() == {(TENANT, subject)}
+    keys.by_subject.clear()
+    without = decision | {member: ERASED}
+    left = completed({"sign_off": without, "run": {"results": [without]}, "other": nobodys})
+    assert mapper(keys).to_domain_event(stored).event == left.event
+
+
+def test_what_the_service_decided_by_itself_is_nobodys() -> None:
+    keys = Keys()
+    stored = mapper(keys).to_stored_event(completed({"sign_off": APPROVED | {"decidedBy": "system:x"}}))
+    assert SAID.encode() in stored.state
+    assert not keys.by_subject

@@ -13,7 +13,7 @@ from domain.task import task_id_of, task_stream
 from domain.workflow import child_id_of, workflow_stream
 from tests.application.engine import Engine, engine_of
 from tests.application.test_step_kinds import CHILD, approval_of, definition, statuses
-from tests.builders import TENANT, metadata
+from tests.builders import TENANT, USER, metadata
 from tests.domain.plans import step
 
 pytestmark = pytest.mark.anyio
@@ -79,7 +79,8 @@ async def test_somebody_elses_withdrawal_is_the_steps_result(engine: Engine) -> 
         meta=metadata(), approval_id=asked.approval_id, by="ann", reason="sold", may_do_all=True
     )
     await engine.do(by_hand)
-    assert (await engine.workflow(workflow_id)).results["sign_off"]["outcome"] == "withdrawn"
+    result = (await engine.workflow(workflow_id)).results["sign_off"]
+    assert (result["outcome"], result["reason"], result["withdrawnBy"]) == ("withdrawn", "sold", USER)
 
 
 async def test_nobody_is_given_what_has_no_input(engine: Engine) -> None:

@@ -240,9 +240,11 @@ async def test_a_childs_results_are_the_steps_result(engine: Engine) -> None:
 async def test_a_child_that_fails_fails_its_step_and_a_new_try_is_a_new_child(engine: Engine) -> None:
     workflow_id = await engine.start("parent", {"n": 7})
     step_id = (await engine.workflow(workflow_id)).steps["run"].step_id
-    cancel = CancelWorkflow(meta=metadata(), workflow_id=child_id_of(step_id, 1), reason="no")
-    await engine.do(cancel)
+    child_id = child_id_of(step_id, 1)
+    await engine.do(CancelWorkflow(meta=metadata(), workflow_id=child_id, reason="she is ill"))
     assert await statuses(engine, workflow_id) == {"run": "retrying"}
+    error = (await engine.workflow(workflow_id)).steps["run"].error
+    assert error == f"workflow {child_id}: it was cancelled"
     await engine.pass_time(seconds=5)
     second = await engine.workflow(child_id_of(step_id, 2))
     assert second.status == "running"
