@@ -12,7 +12,8 @@ class Moved(msgspec.Struct, frozen=True, array_like=True):
     """How a thing came into its archive; it stands with the first of its events.
 
     ``documents`` are the ids of those that its events had made, by container: nobody can tell it from what is
-    left. ``sha256`` is that of the archive's file.
+    left. ``sha256`` is that of the archive's file. ``erased`` has the erasures by which these documents had
+    been made again by then: by the key, the version of the last event of its erasure.
     """
 
     sha256: str
@@ -21,6 +22,7 @@ class Moved(msgspec.Struct, frozen=True, array_like=True):
     by: str
     why: str
     documents: Mapping[str, Sequence[str]] = {}
+    erased: Mapping[str, int] = {}
 
 
 class ArchivedEvent(Recorded, frozen=True, kw_only=True):
@@ -40,6 +42,15 @@ def documents_left(container: str, events: Iterable[Recorded]) -> list[tuple[str
         if isinstance(recorded, ArchivedEvent) and recorded.moved is not None
         for id in recorded.moved.documents.get(container, ())
     ]
+
+
+def was_erased_before(events: Iterable[Recorded], key_id: str, version: int) -> bool:
+    """Whether a thing was archived after its documents had been made again by an event of a key's erasure."""
+    return any(
+        recorded.moved.erased.get(key_id, 0) >= version
+        for recorded in events
+        if isinstance(recorded, ArchivedEvent) and recorded.moved is not None
+    )
 
 
 def refuse_archived(events: Iterable[Recorded]) -> None:

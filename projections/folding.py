@@ -11,7 +11,7 @@ from zlib import crc32
 import msgspec
 import structlog
 
-from domain.archived import ArchivedEvent, documents_left
+from domain.archived import ArchivedEvent, documents_left, was_erased_before
 from domain.event import Recorded
 from domain.privacy import ErasureCarriedOut
 from domain.values import category_of
@@ -137,7 +137,8 @@ class Folder:
         self._folds = [_Fold(each, built, live, may_be_there=may_be_there) for each in projections]
         self._log = log
         self._share = share
-        self._erased: list[str] = []
+        self._erased: list[tuple[str, str, int]] = []
+        """Streams that the last batch's erasures name, with the key and the version of each erasure."""
         self.watch: Watch | None = None
         """Told of every state that a document comes through, for as long as it is set."""
 
@@ -162,18 +163,22 @@ class Folder:
             fold.name: await fold.over(by_category.get(fold.category, ()), archived, self.watch)
             for fold in self._folds
         }
-        erasures = [each.event for each in events if isinstance(each.event, ErasureCarriedOut)]
-        self._erased = [
-            stream for erasure in erasures for stream in erasure.streams if self._share.wants(stream, "")
-        ]
-        return Folded(made, batch.position, batch.passed, has_erasures=bool(erasures))
+        has_erasures, self._erased = False, []
+        for recorded in events:
+            if isinstance(erasure := recorded.event, ErasureCarriedOut):
+                has_erasures = True
+                named = [stream for stream in erasure.streams if self._share.wants(stream, "")]
+                self._erased += [(stream, erasure.key_id, recorded.version) for stream in named]
+        return Folded(made, batch.position, batch.passed, has_erasures=has_erasures)
 
     async def remade(self) -> Made:
         """What was built before an erasure that the last batch tells of, once all before is written."""
         remade: dict[str, list[Document]] = {fold.name: [] for fold in self._folds}
-        for stream in self._erased:
+        for stream, key_id, version in self._erased:
             folds = [fold for fold in self._folds if fold.category == category_of(stream)]
             loaded = await self._log.load_left(stream) if folds else ()
+            if was_erased_before(loaded, key_id, version):
+                continue
             for fold in folds:
                 remade[fold.name] += await fold.remade(loaded)
         return remade

@@ -13,6 +13,7 @@ from anyio.to_thread import run_sync
 
 from application.archive import archive_file
 from application.archive.damaged import Damaged, given_way_for
+from application.archive.erasures import Erasures, Named
 from application.archive.families import Family, families_of, together
 from application.archive.ports import ArchiveLog, Documents, Finished, Replacement
 from application.archived_state import SUFFIX, archived_leaf, archived_state, file_of
@@ -72,6 +73,7 @@ class Archiving:
         self._finished = finished
         self._documents = documents
         self._keys = keys
+        self._erasures = Erasures(index, log)
         self.held_back_by = ""
         """The follower that has not come so far, where one holds something back."""
         self.refused: dict[str, str] = {}
@@ -88,10 +90,11 @@ class Archiving:
             partition = self._log.partition_of(head.tenant)
             if partition not in places:
                 places[partition] = await self._until(order, partition)
+            named = await self._erasures.of(head.tenant, until=places[partition])
             chosen: list[Family] = []
             events = 0
             async for family in families_of(head.tenant, self._index, self._log, until=places[partition]):
-                if await self._may_go(partition, family, order.before):
+                if await self._may_go(partition, family, order.before, named):
                     chosen.append(family)
                     events += sum(len(thing.positions) for thing in family)
                 if events >= MOST_IN_A_FILE:
@@ -168,8 +171,12 @@ class Archiving:
             self.held_back_by = handled[1]
         return handled[0]
 
-    async def _may_go(self, partition: str, family: Family, before: datetime) -> bool:
+    async def _may_go(self, partition: str, family: Family, before: datetime, named: Named) -> bool:
         if any(thing.latest_at >= microseconds(before) for thing in family):
+            return False
+        if any(thing.stream in named.open for thing in family):
+            handled = await self._archive.handled_until(partition)
+            self.held_back_by = "the audit index" if handled is None else handled[1]
             return False
         for thing in family:
             entries = await self._log.at(partition, thing.positions)
@@ -186,6 +193,8 @@ class Archiving:
         digest = await run_sync(archive_file.sha256_of, pending)
         moved = Moved(sha256=digest, events=0, at=timestamp(order.now), by=order.by, why=order.why)
         tenant = archive_file.tenant_of(pending)
+        until = await self._until(order, self._log.partition_of(tenant))
+        named = await self._erasures.of(tenant, until=until)
         archive = path.name.removeprefix(f"{tenant}-").removesuffix(SUFFIX)
         things = _by_stream(archive_file.entries_in(pending))
         families = together([thing[0] for thing in things.values()])
@@ -193,36 +202,48 @@ class Archiving:
         for some in _lots(
             [[things[stream] for stream in family] for family in families], self._archive.at_once
         ):
-            if await self._give_way([thing for family in some for thing in family], archive, moved):
+            if await self._give_way([thing for family in some for thing in family], archive, moved, named):
                 done += sum(map(len, some))
                 continue
             for family in some:
-                done += len(family) if await self._give_way(family, archive, moved) else 0
+                done += len(family) if await self._give_way(family, archive, moved, named) else 0
         archive_file.finish(path)
         await self._archive.tidy()
         events = sum(map(len, things.values()))
         return Told(tenant, done, events, path, digest)
 
-    async def _give_way(self, things: Sequence[Sequence[Entry]], archive: str, moved: Moved) -> bool:
-        replacements = [each for thing in things for each in self._replacements(thing, archive, moved)]
+    async def _give_way(
+        self, things: Sequence[Sequence[Entry]], archive: str, moved: Moved, named: Named
+    ) -> bool:
+        notes = [
+            msgspec.structs.replace(
+                moved,
+                events=len(thing),
+                documents=self._documents(thing),
+                erased=named.handled.get(thing[0].stream, {}),
+            )
+            for thing in things
+        ]
+        replacements = [
+            each
+            for thing, note in zip(things, notes, strict=True)
+            for each in _replacements(thing, archive, note)
+        ]
         return await self._archive.replace(
             replacements, [(thing[-1].stream, thing[-1].version) for thing in things]
         )
 
-    def _replacements(self, thing: Sequence[Entry], archive: str, moved: Moved) -> list[Replacement]:
-        note = msgspec.structs.replace(moved, events=len(thing), documents=self._documents(thing))
-        return [
-            Replacement(
-                entry,
-                archived_state(
-                    entry.state,
-                    leaf=_leaf(entry),
-                    archive=archive,
-                    moved=note if entry.version == 1 else None,
-                ),
-            )
-            for entry in thing
-        ]
+
+def _replacements(thing: Sequence[Entry], archive: str, note: Moved) -> list[Replacement]:
+    return [
+        Replacement(
+            entry,
+            archived_state(
+                entry.state, leaf=_leaf(entry), archive=archive, moved=note if entry.version == 1 else None
+            ),
+        )
+        for entry in thing
+    ]
 
 
 def _leaf(entry: Entry) -> bytes:
