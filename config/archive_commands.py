@@ -35,7 +35,7 @@ from domain.event import Recorded
 from infrastructure.clock import SystemClock
 from infrastructure.postgres.archive_log import PostgresArchiveLog
 from infrastructure.postgres.database import PostgresDatabase
-from infrastructure.sqlite.archive_log import SqliteArchiveLog
+from infrastructure.sqlite.archive_log import SqliteArchiveLog, SqliteFollowers
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.event_store import followers_file
 from infrastructure.sqlite.snapshots import SqliteSnapshots, snapshots_file
@@ -199,27 +199,35 @@ def _finished(events: Sequence[Entry]) -> bool:
 
 
 async def _archive_log(settings: Settings, stack: AsyncExitStack, *, alone: bool) -> ArchiveLog:
-    """In SQLite something is changed ``alone``: a service remembers streams, and is not told."""
+    """In SQLite something is changed ``alone``: a service remembers streams, and is not told.
+
+    Documents of the command's own folder are followed too, unless they are from before Cosmos DB.
+    """
     url = settings.storage.effective_event_store_url.get_secret_value()
     if settings.storage.is_in_cosmos:
         return await open_cosmos_archive_log(settings, stack)
+    own_documents = [] if settings.cosmos_db.endpoint else [settings.storage.data_dir / DOCUMENTS_FILE]
     if not url.startswith("sqlite:///"):
         await require_postgres(settings, url)
         postgres = PostgresDatabase(url, size=1)
         await postgres.open()
         stack.push_async_callback(postgres.close)
-        return PostgresArchiveLog(postgres)
+        return PostgresArchiveLog(postgres, SqliteFollowers(_opened_files(own_documents, stack)))
     path = Path(url.removeprefix("sqlite:///"))
     if not archive_file.is_there(path):
         raise CannotStart(f"there is no event store {path}")
     if alone:
         claim(path.parent, "storage.event_store_url", stack)
-    files = [followers_file(path), settings.storage.data_dir / DOCUMENTS_FILE]
-    databases = [
-        SqliteDatabase(file, synchronous="FULL") for file in [path, *filter(archive_file.is_there, files)]
-    ]
-    for database in databases:
-        stack.callback(database.close)
+    (log,) = _opened_files([path], stack)
+    followers = SqliteFollowers(_opened_files([followers_file(path), *own_documents], stack))
     snapshots = SqliteSnapshots(snapshots_file(path))
     stack.callback(snapshots.close)
-    return SqliteArchiveLog(databases[0], databases[1:], snapshots)
+    return SqliteArchiveLog(log, followers, snapshots)
+
+
+def _opened_files(files: Sequence[Path], stack: AsyncExitStack) -> list[SqliteDatabase]:
+    """Those of some files that there are."""
+    opened = [SqliteDatabase(file, synchronous="FULL") for file in filter(archive_file.is_there, files)]
+    for database in opened:
+        stack.callback(database.close)
+    return opened

@@ -50,18 +50,23 @@ class ErasedDocuments:
         if self._settings.cosmos_db.endpoint:
             await self._remake(await self._cosmos(projections), projections, streams)
             self._say("documents in Cosmos DB are made again")
-        elif (path := folder / DOCUMENTS_FILE).is_file():
-            file = SqliteDatabase(path, synchronous="NORMAL")
-            try:
-                there = await file.read(_tables)
-                chosen = [each for each in projections if each.container.name in there]
-                await self._remake(SqliteDocuments(file), chosen, streams)
-                await file.overwrite_freed()
-            finally:
-                file.close()
+        if (path := folder / DOCUMENTS_FILE).is_file():  # also one from before Cosmos DB
+            await self._remake_file(path, projections, streams)
             self._say(f"documents in {folder} are made again")
-        else:
+        elif not self._settings.cosmos_db.endpoint:
             self._say(f"there are no documents in {folder}: those elsewhere are made again by their services")
+
+    async def _remake_file(
+        self, path: Path, projections: Sequence[Projection], streams: Sequence[str]
+    ) -> None:
+        file = SqliteDatabase(path, synchronous="NORMAL")
+        try:
+            there = await file.read(_tables)
+            chosen = [each for each in projections if each.container.name in there]
+            await self._remake(SqliteDocuments(file), chosen, streams)
+            await file.overwrite_freed()
+        finally:
+            file.close()
 
     async def _remake(
         self, documents: MendableDocuments, projections: Sequence[Projection], streams: Sequence[str]

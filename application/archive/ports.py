@@ -15,7 +15,16 @@ class Replacement(msgspec.Struct, frozen=True):
     state: bytes
 
 
-class ArchiveLog(Protocol):
+class Followers(Protocol):
+    """Those who follow the log, and save how far they have come."""
+
+    async def handled_until(self, partition: str) -> tuple[int, str] | None:
+        """The id up to which every one of them has come in a partition, and the name of the last of them;
+        none where nobody has followed it."""
+        ...
+
+
+class ArchiveLog(Followers, Protocol):
     """The log where events give way to what is left of them.
 
     All raise StoreUnavailable when the store is away.
@@ -23,11 +32,6 @@ class ArchiveLog(Protocol):
 
     at_once: int
     """How many give way in one transaction, or a family if that is more: events, and the things' ends."""
-
-    async def handled_until(self, partition: str) -> tuple[int, str] | None:
-        """The id up to which every follower beside the log has come in a partition, and the name of the last
-        of them; none where nobody has followed it."""
-        ...
 
     async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:
         """Put states in place of others, all or none, and so that no append comes between.

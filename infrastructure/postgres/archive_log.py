@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from application.archive.ports import Replacement
+from application.archive.ports import Followers, Replacement
 from infrastructure.postgres.database import PostgresDatabase
 
 _ALONE = "SELECT set_config('lock_timeout', '10s', true), pg_advisory_xact_lock(3051, 1)"
@@ -34,19 +34,21 @@ _FORGET = (
 
 
 class PostgresArchiveLog:
-    """Over the log's database."""
+    """Over the log's database; ``beside`` are those whose positions are not in it."""
 
     at_once = 500
     """PostgreSQL lets nobody append for so long."""
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, beside: Followers) -> None:
         self._database = database
+        self._beside = beside
 
     async def handled_until(self, partition: str) -> tuple[int, str] | None:
         """The id up to which every follower has come, and the name of the last of them."""
         async with self._database.connection() as connection:
             row = await (await connection.execute(_HANDLED, (partition,))).fetchone()
-        return None if row is None else (int(row[0]), str(row[1]))
+        found = [await self._beside.handled_until(partition), row and (int(row[0]), str(row[1]))]
+        return min(filter(None, found), default=None)
 
     async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:
         """Put states in place of others, all or none; no append comes between."""

@@ -20,20 +20,14 @@ _UPDATE = (
 )
 
 
-class SqliteArchiveLog:
-    """Over the log's file and the files that hold followers' positions."""
+class SqliteFollowers:
+    """Those whose positions are in some files."""
 
-    at_once = 500
-
-    def __init__(
-        self, log: SqliteDatabase, positions: Sequence[SqliteDatabase], snapshots: SnapshotStore
-    ) -> None:
-        self._log = log
-        self._positions = positions
-        self._snapshots = snapshots
+    def __init__(self, files: Sequence[SqliteDatabase]) -> None:
+        self._files = files
 
     async def handled_until(self, partition: str) -> tuple[int, str] | None:
-        """The id up to which every follower has come, and the name of the last of them."""
+        """The id up to which all of them have come in a partition, and the name of the last."""
 
         def select(connection: sqlite3.Connection) -> list[tuple[str, str]]:
             known = "SELECT 1 FROM sqlite_master WHERE name = 'follower_positions'"
@@ -42,8 +36,23 @@ class SqliteArchiveLog:
             select = "SELECT position, follower FROM follower_positions WHERE partition = ?"
             return connection.execute(select, (partition,)).fetchall()
 
-        found = [row for file in self._positions for row in await file.read(select)]
+        found = [row for file in self._files for row in await file.read(select)]
         return min(((number_of(position) or 0, follower) for position, follower in found), default=None)
+
+
+class SqliteArchiveLog:
+    """Over the log's file and the files that hold followers' positions."""
+
+    at_once = 500
+
+    def __init__(self, log: SqliteDatabase, positions: SqliteFollowers, snapshots: SnapshotStore) -> None:
+        self._log = log
+        self._positions = positions
+        self._snapshots = snapshots
+
+    async def handled_until(self, partition: str) -> tuple[int, str] | None:
+        """The id up to which every follower has come, and the name of the last of them."""
+        return await self._positions.handled_until(partition)
 
     async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:
         """Put states in place of others, all or none."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
+from application.event_log import position_of
 from config.archive_commands import archive, restore
 from config.audit_stores import open_audit_for_reading
 from config.copy_log import copy_log
@@ -331,3 +332,18 @@ def told_of_ann(settings: Settings) -> list[Any]:
     """The documents that have her name."""
     rows = [row for each in documents_in(settings.storage.data_dir).values() for row in each]
     return [row for row in rows if b"Ann" in row[3]]
+
+
+async def test_what_the_documents_of_the_folder_do_not_have_yet_stays(
+    archives: Archives, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await past_in(settings)
+    with sqlite3.connect(settings.storage.data_dir / "documents.db") as documents:
+        first = position_of(1, f"{TENANT}/approval/a", 1)
+        documents.execute(
+            "UPDATE follower_positions SET position = ? WHERE follower = 'hitl_approvals'", (first,)
+        )
+    await archives.archive()
+    told = capsys.readouterr().out
+    assert "nothing is to be archived" in told
+    assert "what hitl_approvals has not handled yet was left out" in told

@@ -7,11 +7,12 @@ import pytest
 from config.archive_commands import archive, restore
 from config.erase import erase
 from config.rebuild import rebuild
+from config.settings import Settings
 from config.verify import verify
-from tests.archives import API, a_past, signing_settings
+from tests.archives import API, a_past, documents_in, posted, signing_settings
 from tests.audit_trail import verified_store
 from tests.cosmos import Account, dropped_afterwards, fresh_database
-from tests.harness import TENANT, service
+from tests.harness import TENANT, USER, service
 from tests.integration.test_cosmos_service import dump
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos]
@@ -57,3 +58,31 @@ async def test_documents_of_what_is_archived_stay_and_go_with_an_erasure(
         await verify(settings, ())
         back = (await dump(cosmos, settings))["hitl_approvals"][TENANT, said]
         assert back["comment"] == "[erased]"
+
+
+async def test_documents_left_from_before_are_made_again_too_and_hold_no_archive_back(
+    tmp_path: Path, cosmos: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = fresh_database()
+    overlay = {"privacy": {"fresh_seconds": 0.1}}
+    await _rejected(signing_settings(tmp_path, overlay=overlay), WORDS)
+    settings = signing_settings(tmp_path, overlay=overlay, **cosmos.environ(database))
+    async with dropped_afterwards(cosmos, database):
+        await _rejected(settings, WORDS)
+        assert WORDS in str(documents_in(settings.storage.data_dir))
+        await erase(settings, TENANT, USER, None, dry_run=False, again=False)
+        assert WORDS not in str(documents_in(settings.storage.data_dir))
+        async with service(settings) as running:
+            await running.caught_up()
+        await archive(
+            settings, tmp_path / "archives", older_than="0s", tenant=TENANT, reason=None, dry_run=False
+        )
+        assert "2 things" in capsys.readouterr().out
+
+
+async def _rejected(settings: Settings, comment: str) -> None:
+    async with service(settings) as running, running.client() as client:
+        asked = {"opportunityId": "opp-9", "riskScore": 0.5, "amount": 3}
+        id = (await posted(client, "/hitl/approvals", asked))["id"]
+        await posted(client, f"/hitl/approvals/{id}/reject", {"decidedBy": USER, "comment": comment})
+        await running.caught_up()
