@@ -83,7 +83,7 @@ def _plain(text: bytes) -> dict[str, Any] | None:
     try:
         members: dict[str, Any] = msgspec.json.decode(text)
         return members if msgspec.json.encode(members) == text.rstrip(b"\n") else None
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 

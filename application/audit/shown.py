@@ -49,7 +49,7 @@ def compared(shown: bytes, reread: Reread | None) -> Compared:
     expected = msgspec.json.decode(told)
     try:
         members = msgspec.json.decode(shown)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # no JSON, or no UTF-8
         members = None
     if not isinstance(members, dict) or not _is_version(members.get("schemaVersion"), reread.stored_at):
         return Compared(differs=True)

@@ -162,10 +162,10 @@ class _Walk:
         """
         takes_its_place = following == expected + 1
         if line.number > expected and not takes_its_place and following != expected:
-            missing = [number for number in range(expected, line.number) if number not in self._early]
-            if missing:
-                which = f"{missing[0]}" if len(missing) == 1 else f"{missing[0]} to {missing[-1]}"
-                self._add("deleted", f"event {which} is missing before {named(line)}", number=missing[0])
+            if missing := self._missing(expected, line.number - 1):
+                first, last = missing
+                which = f"{first}" if first == last else f"{first} to {last}"
+                self._add("deleted", f"event {which} is missing before {named(line)}", number=first)
             self._chain = b""
             return False
         self._leaf_of(line)
@@ -178,6 +178,14 @@ class _Walk:
                 self._owed.add(expected)
             self._go_on(expected, b"")
         return True
+
+    def _missing(self, first: int, last: int) -> tuple[int, int] | None:
+        """The bounds of what is missing in a range, however long that is: what has come early is not."""
+        while first in self._early:
+            first += 1
+        while last in self._early:
+            last -= 1
+        return (first, last) if first <= last else None
 
     def _go_on(self, number: int, chain: bytes) -> None:
         """The chain has come to a number; its hash may not be known there."""

@@ -150,3 +150,15 @@ async def test_an_event_that_this_release_does_not_know_is_proved_but_for_its_da
         told = it.verified()
         assert told["sound"], told
         assert told["unproven"] == [f"event 2 ({stream(TENANT, 1)} 2): data, schemaVersion"]
+
+
+async def test_what_is_shown_and_is_no_text_is_found(exported: Exported) -> None:
+    told = exported.verified_with(5, b'"actor":"', b'"actor":"\xff')
+    assert "shown_otherwise" in kinds(told)
+
+
+async def test_a_number_that_is_far_too_large_is_found_at_once(exported: Exported) -> None:
+    for ahead, line in enumerate(exported.lines[6:8]):
+        line["number"] = 10**12 + ahead
+    told = exported.verified()
+    assert any(f"event 6 to {10**12 - 1} is missing" in each["what"] for each in told["findings"])
