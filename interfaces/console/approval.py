@@ -31,7 +31,7 @@ async def one(api: Api, id: str, person: str, *, is_operator: bool) -> Mapping[s
         ],
         "gone": gone,
         "since": "the last agreement" if agreed else "it was asked for",
-        "stage": next((each["name"] for each in stages if each["status"] == "open"), None),
+        "stage": open_stage_of(found),
         "stages": [_stage(each, found) for each in stages],
         "is_overdue": is_pending and bool(due) and datetime.fromisoformat(due) < datetime.now(UTC),
         "history": [told(each, [stage["name"] for stage in stages]) for each in page["events"]],
@@ -40,6 +40,12 @@ async def one(api: Api, id: str, person: str, *, is_operator: bool) -> Mapping[s
         "is_askers": is_pending and (is_operator or person in (found["requestedBy"], found["ownerId"])),
         "seen": seen_of(found),
     }
+
+
+def open_stage_of(approval: Mapping[str, Any]) -> str | None:
+    """The name of the stage in which a decision counts; none where there are no stages."""
+    stages = approval["stages"] or ()
+    return next((each["name"] for each in stages if each["status"] == "open"), None)
 
 
 async def _as_of(api: Api, path: str, version: int) -> tuple[Mapping[str, Any], str | None]:

@@ -19,7 +19,8 @@ takes for an answer's head, and what was done would be told as a failure."""
 
 
 async def decide(api: Api, person: str, form: Sequence[tuple[str, str]]) -> Sequence[str]:
-    """The same decision on several, each on what was shown of it: what came of each, for ``told``.
+    """The same decision on several, each on what was shown of it, and in the stage that was: what came of
+    each, for ``told``.
 
     Raises:
         Refused: it was carried out on none.
@@ -30,10 +31,10 @@ async def decide(api: Api, person: str, form: Sequence[tuple[str, str]]) -> Sequ
     decision = decision_of(person, fields)
     decisions = []
     for each in chosen:
-        id, _, digest = each.partition(" ")
-        decisions.append(
-            {"approvalId": id, "decision": fields.get("do", ""), "payloadDigest": digest, **decision}
-        )
+        id, _, seen = each.partition(" ")
+        digest, _, stage = seen.partition(" ")
+        shown = {"payloadDigest": digest, **({"stage": stage} if stage else {})}
+        decisions.append({"approvalId": id, "decision": fields.get("do", ""), **shown, **decision})
     answer = await api.post(f"{_APPROVALS}/decisions", {"decisions": decisions}, fields.get("key", ""))
     await api.settle(_APPROVALS, limit=1)
     came: dict[str, list[str]] = {}

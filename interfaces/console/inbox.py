@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from interfaces.console.api import Api, Document
+from interfaces.console.approval import open_stage_of
 from interfaces.console.delegations import principals_of
 
 STATUSES = ("pending", "approved", "rejected", "withdrawn", "expired")
@@ -37,7 +38,7 @@ async def found(api: Api, person: str, query: Mapping[str, str]) -> Mapping[str,
     rows, total, following = await (_pending if is_pending else _newest)(api, asked, query)
     return {
         **nothing(query),
-        "approvals": rows,
+        "approvals": [Document(each, openStage=open_stage_of(each)) for each in rows],
         "total": total,
         "following": urlencode({**filters, **following}) if following else None,
         "principals": await principals_of(api, person) if is_pending and rows else (),

@@ -239,3 +239,24 @@ async def test_of_several_the_one_that_lost_the_race_says_who_won_at_once(runnin
         shown = await ada.post("/console", data=form, follow_redirects=True)
     assert "opp-1</a>: approved" in shown.text
     assert "opp-1</a>: not pending: bob has rejected it" in shown.text
+
+
+async def test_of_several_each_is_decided_in_the_stage_that_was_shown(running: Service) -> None:
+    stages = [{"name": name, "approvers": [{"user": "bob"}, {"user": "ada"}]} for name in ("a b", "c")]
+    stages[0]["agree"] = "any"
+    async with running.client() as asking, visitor(running) as ada:
+        policy = {"policy": {"stages": stages}}
+        made = [(await asking.post(APPROVALS, json={**DEAL, **policy})).json()["id"] for _ in range(2)]
+        await running.caught_up()
+        page = (await ada.get("/console")).text
+        chosen = [html.unescape(each) for each in re.findall(r'name="approval" value="([^"]+)"', page)]
+        await asking.post(f"{APPROVALS}/{made[0]}/approve", json={"decidedBy": "bob"})
+        form = {"approval": chosen, "do": "approve", "key": "k"}
+        shown = await ada.post("/console", data=form, follow_redirects=True)
+        await running.caught_up()
+        voted = [
+            [len(stage["votes"]) for stage in (await ada.get(f"{APPROVALS}/{id}")).json()["stages"]]
+            for id in made
+        ]
+    assert voted == [[1, 0], [1, 0]]
+    assert sorted(re.findall(r"opp-1</a>: (.*?)</p>", shown.text)) == ["pending", "stage not open"]
