@@ -1,14 +1,9 @@
-"""The facts of an approval in a form: what somebody has changed of what they were shown, and nothing else.
-
-What another has changed meanwhile is not put back by a form that was filled in before.
-"""
+"""The facts of an approval in a form: what somebody has changed of what they were shown, and nothing else."""
 
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
 
-import msgspec
-
+from interfaces.console import prints
 from interfaces.console.api import Refused
 from interfaces.json_reader import InvalidJson, read_json
 
@@ -17,7 +12,7 @@ FACTS = ("amount", "riskScore", "subject", "payload")
 
 def seen_of(approval: Mapping[str, Any]) -> str:
     """What tells later which facts were shown; it goes along with the form."""
-    return msgspec.json.encode({name: _print_of(approval.get(name)) for name in FACTS}).decode()
+    return prints.prints_of({name: approval.get(name) for name in FACTS})
 
 
 def changed_in(form: Mapping[str, str]) -> dict[str, Any]:
@@ -26,12 +21,7 @@ def changed_in(form: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         Refused: there is none, or one cannot be read, or is to be taken away.
     """
-    try:
-        seen = msgspec.json.decode(form.get("seen", ""), type=dict[str, str])
-    except msgspec.MsgspecError as error:
-        raise Refused(400, "BAD_REQUEST", "the form does not say what was shown") from error
-    given = {name: _read(name, form.get(name, "").strip()) for name in FACTS}
-    changed = {name: value for name, value in given.items() if _print_of(value) != seen.get(name)}
+    changed = prints.changed_in(form, {name: _read(name, form.get(name, "").strip()) for name in FACTS})
     for name, value in changed.items():
         if value is None:
             raise Refused(400, "VALIDATION_ERROR", f"{name}: cannot be taken away")
@@ -48,9 +38,3 @@ def _read(name: str, text: str) -> Any:
     except InvalidJson as error:
         what = "JSON" if name == "payload" else "a number"
         raise Refused(400, "VALIDATION_ERROR", f"{name}: must be {what}") from error
-
-
-def _print_of(value: object) -> str:
-    if isinstance(value, str):
-        value = value.strip()
-    return sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:16]

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from interfaces.console.api import Refused
+from interfaces.console.prints import changed_in
 from interfaces.json_reader import InvalidJson, read_json
 
 PREFIX = "input."
@@ -20,17 +21,23 @@ class Field(msgspec.Struct, frozen=True):
     description: str = ""
     default: str = ""
     options: Sequence[str] = ()
+    is_whole: bool = False
+    """Whether it is all of the input, and no member of it."""
 
 
-def fields_of(schema: Mapping[str, Any] | None) -> Sequence[Field]:
-    """A field for each property that there may be; what is no text, number or choice is asked for as JSON."""
+def fields_of(schema: Mapping[str, Any] | None, whole: str) -> Sequence[Field]:
+    """A field for each property that there may be; what is no text, number or choice is asked for as JSON.
+
+    Where no property is known there is one field for all of the input, of the name ``whole``.
+    """
     required = (schema or {}).get("required") or ()
     properties: Mapping[str, Any] = (schema or {}).get("properties") or {}
-    return [
+    fields = [
         _field(name, {} if each is True else each, name in required)
         for name, each in properties.items()
         if each is not False
     ]
+    return fields or [Field(whole, "json", is_required=False, is_whole=True)]
 
 
 def input_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]:
@@ -40,42 +47,44 @@ def input_of(fields: Sequence[Field], form: Mapping[str, str]) -> dict[str, Any]
         Refused: a field has something that cannot be read; the rest is for the API to say.
     """
     given = [(field, form.get(PREFIX + field.name, "").strip()) for field in fields]
-    return {field.name: _value(field, text) for field, text in given if text}
+    read = {field.name: _value(field, text) for field, text in given if text}
+    for name in [field.name for field, text in given if text and field.is_whole]:
+        if not isinstance(read[name], dict):
+            raise Refused(400, "VALIDATION_ERROR", f"{name}: must be a JSON object")
+        read = read[name]
+    return read
 
 
 def filled_of(fields: Sequence[Field], present: Mapping[str, Any]) -> dict[str, str]:
-    """What stands in the fields of an input that there is."""
-    return {PREFIX + field.name: _text(present[field.name]) for field in fields if field.name in present}
+    """What stands in the fields of an input that there is: of what it has not, nothing, and no default."""
+    filled = {}
+    for field in fields:
+        is_there = bool(present) if field.is_whole else field.name in present
+        value = present if field.is_whole else present.get(field.name)
+        filled[PREFIX + field.name] = _text(field.kind, value) if is_there else ""
+    return filled
 
 
 def changed_input(
     fields: Sequence[Field], present: Mapping[str, Any], form: Mapping[str, str]
 ) -> dict[str, Any] | None:
-    """The input with what was filled in in place of what it had; nothing where all is as it was.
+    """The input as it is, but for what was changed of what a form had shown; nothing where that is nothing.
 
     Raises:
-        Refused: a field has something that cannot be read.
+        Refused: a field has something that cannot be read, or the form does not say what was shown.
     """
-    filled = filled_of(fields, present)
-    changed = [
-        field
-        for field in fields
-        if _flat(form.get(PREFIX + field.name, "")) != _flat(filled.get(PREFIX + field.name, ""))
-    ]
+    names = [PREFIX + field.name for field in fields]
+    changes = changed_in(form, {name: form[name] for name in names if name in form})
+    changed = [field for field in fields if PREFIX + field.name in changes]
     if not changed:
         return None
-    names = [field.name for field in changed]
-    kept = {name: value for name, value in present.items() if name not in names}
+    put = {field.name for field in changed}
+    kept = {} if changed[0].is_whole else {name: each for name, each in present.items() if name not in put}
     return kept | input_of(changed, form)
 
 
-def _flat(text: str) -> str:
-    """As a browser may give it back: with other line ends, or in a field that has none."""
-    return text.replace("\r", "").replace("\n", "").strip()
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
+def _text(kind: str, value: object) -> str:
+    if isinstance(value, str) and kind != "json":
         return value
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
@@ -89,7 +98,7 @@ def _field(name: str, schema: Mapping[str, Any], is_required: bool) -> Field:
         kind, options = "boolean", ("true", "false")
     elif kind not in ("string", "number", "integer"):
         kind = "json"
-    shown = "" if default is None else _text(default)
+    shown = "" if default is None else _text(kind, default)
     return Field(name, kind, is_required, schema.get("description") or "", shown, options)
 
 

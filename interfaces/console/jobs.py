@@ -25,7 +25,6 @@ _MOST_DIGITS = 9
 """Of a number in a form; what is too much of it, the API says."""
 
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:-]{1,255}")
-_ANYTHING = Field("metadata", "json", is_required=False)
 
 _WORDS = Options()
 _WORDS.use_24hour_time_format = True
@@ -87,7 +86,8 @@ async def act(api: Api, name: str, form: Mapping[str, str]) -> Mapping[str, Any]
     what, _, id = form.get("do", "").partition(" ")
     match what:
         case "trigger":
-            await api.post(f"{path}/trigger", {"metadata": _metadata(await api.get(path), form)}, key)
+            metadata = input_of(_fields_of(await api.get(path)), form)
+            await api.post(f"{path}/trigger", {"metadata": metadata}, key)
         case "pause":
             await api.post(f"{path}/pause", {"reason": _text(form, "reason")}, key)
         case "resume":
@@ -121,13 +121,8 @@ async def _around_now(api: Api, job: Mapping[str, Any], limit: int) -> Mapping[s
 
 
 def _fields_of(job: Mapping[str, Any]) -> Sequence[Field]:
-    """What a trigger by hand may tell the worker; a job without a schema takes any JSON object."""
-    return fields_of(job["metadataSchema"]) if job["metadataSchema"] else (_ANYTHING,)
-
-
-def _metadata(job: Mapping[str, Any], form: Mapping[str, str]) -> object:
-    given = input_of(_fields_of(job), form)
-    return given if job["metadataSchema"] else given.get(_ANYTHING.name, {})
+    """What a trigger by hand may tell the worker."""
+    return fields_of(job["metadataSchema"], "metadata")
 
 
 def _range(form: Mapping[str, str]) -> dict[str, Any]:

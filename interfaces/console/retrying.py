@@ -6,8 +6,7 @@ from typing import Any
 from interfaces.console.api import Api, Refused
 from interfaces.console.definitions import definition
 from interfaces.console.input_form import Field, changed_input, fields_of, filled_of
-
-_ANY_INPUT = Field("input", "json", is_required=False)
+from interfaces.console.prints import SEEN, prints_of
 
 _MOST_CHARACTERS = 50_000
 """Of an input that is changed by a form: what a form may hold has an end, and so has what anybody reads."""
@@ -15,22 +14,20 @@ _MOST_CHARACTERS = 50_000
 _LEFT_OUT = "omittedBytes"
 """In the place of an input that was too large for its document."""
 
-_HAS_INPUT = "with"
-"""Says that a form has the fields of the input: a browser does not send those that are empty."""
-
 
 async def asked_of(api: Api, workflow: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a retry's form asks for. A workflow that is completed is done again from a step only; where a
     compensation is tried again, there is nothing to choose."""
     if workflow["status"] == "compensation_failed":
-        return {"steps": (), "fields": (), "filled": {}, "may_be_silent": True, "is_too_large": False}
+        return {"steps": (), "fields": (), "may_be_silent": True, "is_too_large": False}
     fields = await _fields(api, workflow)
-    filled = filled_of(fields, _present(workflow, fields))
+    filled = filled_of(fields, workflow["input"] or {})
     is_too_large = _LEFT_OUT in (workflow["input"] or {}) or sum(map(len, filled.values())) > _MOST_CHARACTERS
     return {
         "steps": [step["stepType"] for step in workflow["steps"]],
         "fields": () if is_too_large else fields,
         "filled": filled,
+        "seen": prints_of(filled),
         "may_be_silent": workflow["status"] != "completed",
         "is_too_large": is_too_large,
     }
@@ -45,16 +42,15 @@ async def asked_by(api: Api, workflow: Mapping[str, Any], form: Mapping[str, str
     asked: dict[str, Any] = {}
     if step := form.get("fromStep", "").strip():
         asked["fromStep"] = step
-    if form.get(_HAS_INPUT):
-        fields = await _fields(api, workflow)
-        changed = changed_input(fields, _present(workflow, fields), form)
+    if SEEN in form:
+        changed = changed_input(await _fields(api, workflow), workflow["input"] or {}, form)
         if changed is not None:
-            asked["input"] = changed.get(_ANY_INPUT.name, {}) if fields == (_ANY_INPUT,) else changed
+            asked["input"] = changed
     return asked
 
 
 async def _fields(api: Api, workflow: Mapping[str, Any]) -> Sequence[Field]:
-    """By the version that it runs; one field for all of it where that has no schema, or is gone."""
+    """By the version that it runs, unless that is gone."""
     try:
         version = workflow["definitionVersion"]
         schema = (await definition(api, workflow["definition"], version=version))["inputSchema"]
@@ -62,9 +58,4 @@ async def _fields(api: Api, workflow: Mapping[str, Any]) -> Sequence[Field]:
         if refused.status != 404:
             raise
         schema = None
-    return fields_of(schema) or (_ANY_INPUT,)
-
-
-def _present(workflow: Mapping[str, Any], fields: Sequence[Field]) -> Mapping[str, Any]:
-    given: Mapping[str, Any] = workflow["input"] or {}
-    return ({_ANY_INPUT.name: given} if given else {}) if fields == (_ANY_INPUT,) else given
+    return fields_of(schema, "input")

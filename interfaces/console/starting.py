@@ -1,11 +1,11 @@
 """Starting a workflow by a form that is made from its definition."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interfaces.console.api import Api
 from interfaces.console.definitions import definition, startable
-from interfaces.console.input_form import fields_of, input_of
+from interfaces.console.input_form import Field, fields_of, input_of
 
 
 async def to_start(api: Api, name: str) -> Mapping[str, Any]:
@@ -13,7 +13,7 @@ async def to_start(api: Api, name: str) -> Mapping[str, Any]:
     context: dict[str, Any] = {"definitions": await startable(api), "definition": None, "fields": ()}
     if name:
         context["definition"] = chosen = await definition(api, name)
-        context["fields"] = fields_of(chosen["inputSchema"])
+        context["fields"] = _fields_of(chosen)
     return context
 
 
@@ -27,8 +27,13 @@ async def start(api: Api, form: Mapping[str, str]) -> str:
     body: dict[str, Any] = {"definition": chosen["name"], "version": chosen["version"]}
     if opportunity := form.get("opportunityId", "").strip():
         body["opportunityId"] = opportunity
-    if chosen["inputSchema"] is not None:
-        body["input"] = input_of(fields_of(chosen["inputSchema"]), form)
+    given = input_of(_fields_of(chosen), form)
+    if given or chosen["inputSchema"] is not None:
+        body["input"] = given
     id = str((await api.post("/workflows", body, form.get("key", "")))["workflowId"])
     await api.settle(f"/workflows/{id}")
     return id
+
+
+def _fields_of(chosen: Mapping[str, Any]) -> Sequence[Field]:
+    return fields_of(chosen["inputSchema"], "input")

@@ -91,13 +91,16 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 
 async def form_of(request: Request) -> list[tuple[str, str]]:
-    """The fields of the form that was sent.
+    """The fields of the form that was sent, also those that are empty.
 
     Raises:
         ApiError: it is too large.
     """
     raw = await raw_body(request, _MOST_FORM_BYTES)
-    return [(name, typed(value)) for name, value in parse_qsl(raw.decode(errors="replace"))]
+    return [
+        (name, typed(value))
+        for name, value in parse_qsl(raw.decode(errors="replace"), keep_blank_values=True)
+    ]
 
 
 def frame_of(

@@ -275,7 +275,7 @@ def test_what_people_write_is_text(browser: Browser, service: ServiceProcess) ->
         {"do": "resume", "reason": SCRIPT},
         {"do": "retry", "fromStep": SCRIPT},
         {"do": f"retry {SCRIPT}"},
-        {"do": "retry", "with": "input", "input.note": SCRIPT * 9, "fromStep": "nothing"},
+        {"do": "retry", "seen": "{}", "input.note": SCRIPT * 9, "fromStep": "nothing"},
     ):
         answer = send(f"{service.url}{CONSOLE}/{id}", form={"key": "a-key", **form})
         assert answer.status in (400, 404, 409), form

@@ -1,7 +1,8 @@
 "use strict";
 // What somebody has typed outlives the end of their session, in this tab alone: a form is kept as it is sent, or left with
 // what it holds, and forgotten once a page answers that is neither the door nor a failure. Who signs in as somebody else, or
-// out, leaves nothing of it. The form's key is kept too: what was done after all is not done again.
+// out, leaves nothing of it. The form's key is kept too: what was done after all is not done again; and so are the prints of
+// what it had shown.
 const KEPT = "orchestrator.form", UUID = 36;
 const who = document.body.dataset.who, isUndone = document.body.hasAttribute("data-undone");
 
@@ -22,7 +23,7 @@ function read() {
 }
 
 function fieldsOf(form) {
-  return [...form.elements].filter((each) => each.name && (each.type !== "hidden" || each.name === "key") && !["password", "submit"].includes(each.type));
+  return [...form.elements].filter((each) => each.name && (each.type !== "hidden" || ["key", "seen"].includes(each.name)) && !["password", "submit"].includes(each.type));
 }
 
 function nameOf(form) { return form.elements.key.value.slice(UUID); }
