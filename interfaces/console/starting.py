@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from interfaces.console.api import Api
+from interfaces.console.api import Api, Refused
 from interfaces.console.definitions import definition, startable
-from interfaces.console.input_form import Field, fields_of, input_of
+from interfaces.console.input_form import PREFIX, Field, fields_of, input_of
 
 
 async def to_start(api: Api, name: str) -> Mapping[str, Any]:
@@ -17,13 +17,27 @@ async def to_start(api: Api, name: str) -> Mapping[str, Any]:
     return context
 
 
+def left_over(fields: Sequence[Field], form: Mapping[str, str]) -> Mapping[str, str]:
+    """What was typed, by name, into fields that there are no longer."""
+    names = [PREFIX + field.name for field in fields]
+    return {
+        name.removeprefix(PREFIX): text
+        for name, text in form.items()
+        if name.startswith(PREFIX) and name not in names and text.strip()
+    }
+
+
 async def start(api: Api, form: Mapping[str, str]) -> str:
-    """Start what a form asks for; the workflow's id.
+    """Start what a form asks for, in the version that it was made from; the workflow's id.
 
     Raises:
-        Refused: the API did not, or a field cannot be read.
+        Refused: the API did not, a field cannot be read, or there is another version by now.
     """
     chosen = await definition(api, form.get("definition", ""))
+    shown = form.get("version", str(chosen["version"]))
+    if shown != str(chosen["version"]):
+        told = f"The form was of version {shown}; since then there is version {chosen['version']}, below."
+        raise Refused(409, "CONFLICT", f"{told} Nothing was started. Look at it, and start it then.")
     body: dict[str, Any] = {"definition": chosen["name"], "version": chosen["version"]}
     if opportunity := form.get("opportunityId", "").strip():
         body["opportunityId"] = opportunity

@@ -39,7 +39,7 @@ async def _none(visit: Visit, refused: Refused) -> Response:
 async def show_start(visit: Visit) -> Response:
     """What can be started, and the form of what was chosen."""
     context = await starting.to_start(visit.api, visit.query.get("definition", ""))
-    return visit.page("workflows/start.html", {**context, "given": Document()})
+    return visit.page("workflows/start.html", {**context, "given": Document(), "left_over": {}})
 
 
 async def start(visit: Visit) -> Response:
@@ -49,7 +49,8 @@ async def start(visit: Visit) -> Response:
         id = await starting.start(visit.api, form)
     except Refused as refused:
         context = await starting.to_start(visit.api, form.get("definition", ""))
-        return visit.page("workflows/start.html", {**context, "given": Document(form)}, refused)
+        filled = {"given": Document(form), "left_over": starting.left_over(context["fields"], form)}
+        return visit.page("workflows/start.html", {**context, **filled}, refused)
     return visit.goes_to(f"{_ALL}/{id}")
 
 
