@@ -2,11 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import urlencode
 
-from cron_descriptor import Options, get_description
+from cron_descriptor import (
+    FormatException,
+    MissingFieldException,
+    Options,
+    WrongArgumentException,
+    get_description,
+)
 
 from domain.job import RunStatus
 from domain.values import is_uuid
@@ -34,6 +41,13 @@ _WORDS.verbose = True
 def is_name(text: str) -> bool:
     """Whether a job may be called so, and it may go into a path."""
     return _NAME.fullmatch(text) is not None
+
+
+def in_words(cron: str) -> str:
+    """A schedule in words; where there are none for it, the expression."""
+    with suppress(FormatException, MissingFieldException, WrongArgumentException):
+        return str(get_description(cron, _WORDS))
+    return cron
 
 
 async def every(api: Api) -> Mapping[str, Any]:
@@ -113,7 +127,7 @@ async def _around_now(api: Api, job: Mapping[str, Any], limit: int) -> Mapping[s
     planned = (await api.get(f"/jobs/{job['job']}/preview", count=_COMING))["firings"]
     now = datetime.now(UTC)
     return {
-        "words": get_description(job["cron"], _WORDS),
+        "words": in_words(job["cron"]),
         "runs": runs,
         "strip": strip_of(runs, [each["nominalTime"] for each in planned], now),
         "plot": plot_of(runs),

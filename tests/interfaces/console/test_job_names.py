@@ -49,3 +49,14 @@ async def test_what_is_no_job_is_not_found(running: Service, name: str) -> None:
     async with running.client(SYSTEM_TENANT, **{"X-User-ID": "ada"}) as ada:
         for path in (f"/console/jobs/{name}", f"/console/jobs/{name}/runs", f"/console/audit/job/{name}"):
             assert (await ada.get(path)).status_code == 404, path
+
+
+async def test_a_schedule_for_which_there_are_no_words_is_shown_as_it_is(tmp_path: Path) -> None:
+    jobs = {"odd": {"cron": "0 */6,23 * * *"}}
+    async with (
+        service(settings_in(tmp_path, overlay={"batch_jobs": {"jobs": jobs}})) as running,
+        running.client(SYSTEM_TENANT, **{"X-User-ID": "ada"}) as ada,
+    ):
+        for path in ("/console/jobs", "/console/jobs/odd"):
+            shown = await ada.get(path)
+            assert (shown.status_code, "0 */6,23 * * *" in shown.text) == (200, True), path
