@@ -248,8 +248,8 @@ class Leadership:
                     await self._let_others_try()
                     await self._ask()
         finally:
-            with anyio.move_on_after(_RELEASE_SECONDS, shield=True), suppress(Failure):
-                await self._leases.release(list(self._posts), self._holder)
+            with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
+                await self._give_back(list(self._posts))
             self._released.set()
 
     async def finish(self) -> None:
@@ -275,8 +275,15 @@ class Leadership:
             if name in surplus and name not in given_back:
                 self._posts[name].leave()
         if given_back:
-            with suppress(Failure):
-                await self._leases.release(given_back, self._holder)
+            await self._give_back(given_back)
+
+    async def _give_back(self, names: Sequence[str]) -> None:
+        """So that nobody need wait for the leases' end; where the store does not take it, they wait."""
+        try:
+            await self._leases.release(names, self._holder)
+        except Exception as error:
+            if not isinstance(error, Failure):
+                log.exception("leases_not_given_back")
 
     def _wanted(self) -> list[str]:
         now = anyio.current_time()
@@ -289,10 +296,11 @@ class Leadership:
                 held = await self._leases.hold(self._wanted(), self._holder)
             if scope.cancelled_caught:
                 raise LeaseLost("the leases' store gave no answer in time")
-        except Failure as failure:
+        except Exception as error:
             if self._away is None:
-                log.warning("leases_away", error=str(failure))
-            self._away = str(failure)
+                level = log.warning if isinstance(error, Failure) else log.exception
+                level("leases_away", error=str(error))
+            self._away = str(error) or type(error).__name__
             return
         self._away = None
         for name in self._open():

@@ -144,13 +144,18 @@ class TaskNews:
                 ear.wake()
 
     async def run(self) -> None:
-        """Read the log while somebody waits, whatever happens to it meanwhile, until closed or cancelled."""
+        """Read the log while somebody waits, whatever happens to it meanwhile, until closed or cancelled.
+
+        An event of a later release, which this one cannot read, is passed over by beginning anew at the head:
+        what came with it, those who wait find when they look again.
+        """
         while not self.is_closed:
             await self._somebody_waits.wait()
             try:
                 await self._follow()
-            except Failure as failure:
-                log.warning("task_news_away", error=str(failure))
+            except Exception as error:
+                level = log.warning if isinstance(error, Failure) else log.exception
+                level("task_news_away", error=f"{type(error).__name__}: {error}")
                 await self._alarm.wait(_POLL_SECONDS)
 
     async def _follow(self) -> None:

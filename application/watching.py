@@ -53,14 +53,16 @@ class Watches:
                 del self._watchers[stream]
 
     async def run(self) -> None:
-        """Tell them, until cancelled, whatever happens to the store meanwhile."""
+        """Tell them, until cancelled, whatever happens to the store meanwhile or is found in it: an event of
+        a later release, which this one cannot read, is passed over by beginning anew at the head."""
         while True:
             await self._somebody_came.wait()
             self._somebody_came = anyio.Event()
             try:
                 await self._follow()
-            except Failure as error:
-                log.warning("watching_interrupted", error=str(error))
+            except Exception as error:
+                level = log.warning if isinstance(error, Failure) else log.exception
+                level("watching_interrupted", error=f"{type(error).__name__}: {error}")
                 await anyio.sleep(_PAUSE_AFTER_A_FAILURE_SECONDS)
                 self._somebody_came.set()
 

@@ -24,7 +24,7 @@ class SharedLeases:
     def __init__(self, seconds: float = 0.4) -> None:
         self.seconds = seconds
         self.rows: dict[str, tuple[str, int, float]] = {}
-        self.away = False
+        self.away: Exception | None = None
         self.too_many: dict[str, Collection[str]] = {}
 
     def surplus(self, holder: str) -> Collection[str]:
@@ -32,8 +32,8 @@ class SharedLeases:
 
     async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
         await anyio.sleep(0)
-        if self.away:
-            raise StoreUnavailable("away")
+        if self.away is not None:
+            raise self.away
         now, held = time.monotonic(), {}
         for name in names:
             owner, fence, until = self.rows.get(name, ("", 0, 0.0))
@@ -159,13 +159,16 @@ async def test_what_a_dead_instance_did_another_does_when_the_lease_has_run_out(
         assert part.leases[0].fence == 2
 
 
-async def test_who_cannot_ask_for_the_lease_stops_before_another_can_have_it(leases: SharedLeases) -> None:
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), LookupError("away")], ids=["away", "broken"])
+async def test_who_cannot_ask_for_the_lease_stops_before_another_can_have_it(
+    leases: SharedLeases, error: Exception
+) -> None:
     part = Doing()
     with capture_logs() as logs:
         async with leading(Leadership(leases, "a", [part])) as leadership:
             await until(lambda: part.is_done)
             assert leadership.away is None
-            leases.away = True
+            leases.away = error
             await until(lambda: not part.is_done)
             assert leadership.away == "away"
             owner, _, lasts_until = leases.rows["part"]
@@ -173,7 +176,7 @@ async def test_who_cannot_ask_for_the_lease_stops_before_another_can_have_it(lea
             assert part.ended_at <= lasts_until + A_BUSY_LOOP_SECONDS
             with pytest.raises(LeaseLost):
                 part.leases[0].check()
-            leases.away = False
+            leases.away = None
             await until(lambda: part.is_done)
             part.leases[1].check()
     events = [line["event"] for line in logs]
