@@ -198,6 +198,13 @@ class PostgresNode:
         self._run("touch", f"{self._data}/standby.signal")
         self.start()
 
+    def follow(self, primary: "PostgresNode") -> None:
+        """Take over what a primary has, and what it sends from now on, as its standby."""
+        self._run("rm", "-rf", self._data)
+        backup = str(Path(self._pg_ctl).resolve().with_name("pg_basebackup"))
+        self._run(backup, "-d", primary.url, "-D", self._data, "-R", "-c", "fast")
+        self.start_as_standby()
+
     def promote(self) -> None:
         """Make a primary of a standby."""
         self._run(self._pg_ctl, "-D", self._data, "-w", "promote")

@@ -9,8 +9,11 @@ _OURS = {
     "keepalives_interval": "2",
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
+    "target_session_attrs": "read-write",
 }
-"""A name to be found under in ``pg_stat_activity``, and how soon a silent network is given up."""
+"""A name to be found under in ``pg_stat_activity``, how soon a silent network is given up, and no standby: it
+takes nothing, and of what a lagging one does not have it would say that it is none of this log's. A server
+from PostgreSQL 14 on tells what it is as it greets, so that nothing more is asked."""
 
 
 def conninfo(url: str) -> str:

@@ -70,6 +70,9 @@ class PostgresDatabase:
         try:
             async with self._pool.connection() as connection:
                 yield connection
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            await self._pool.drain()
+            raise StoreUnavailable(str(error)) from error
         except (PoolTimeout, *_AWAY) as error:
             raise StoreUnavailable(str(error)) from error
 

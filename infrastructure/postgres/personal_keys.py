@@ -151,6 +151,9 @@ class PostgresPersonalKeys:
         try:
             with self._pool.connection() as connection:
                 return work(connection)
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            self._pool.drain()
+            raise StoreUnavailable(str(error)) from error
         except (PoolTimeout, *_AWAY) as error:
             raise StoreUnavailable(str(error)) from error
 

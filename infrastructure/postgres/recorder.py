@@ -30,8 +30,8 @@ RECONNECT_SECONDS = 3.0
 """The pool doubles its pause at each failure, for so long; then the next request connects afresh."""
 
 _TAKES_NOTHING = (ReadOnlySqlTransaction, InsufficientPrivilege)
-"""A standby, to which the address leads for a while after a failover, or a server that denies us a right: no
-fault of what was to be appended, and it passes."""
+"""A server that has become a standby under its connections, or that denies us a right: no fault of what was
+to be appended, and it passes."""
 
 _APPEND = "SELECT * FROM public.workflow_orchestrator_append(%s, %s)"
 
@@ -52,6 +52,9 @@ def _hastier(method: Any) -> Callable[..., Any]:
     The second is for a lock that took too long, and for connections that were lost since they were last
     used: all idle ones are looked at before it, since a server that restarts ends them all. (The pool's
     own check before each use pauses for a second after the second dead connection in a row.)
+
+    None is kept on which a server said that it takes nothing: they would last an hour, and it is another
+    server that takes it.
     """
     once: Callable[..., Any] = getattr(method, "__wrapped__", method)
 
@@ -64,6 +67,8 @@ def _hastier(method: Any) -> Callable[..., Any]:
                 recorder.datastore.pool.check()
                 return once(recorder, *arguments, **keywords)
         except PersistenceError as error:
+            if isinstance(error.__cause__, ReadOnlySqlTransaction):
+                recorder.datastore.pool.drain()
             if isinstance(error.__cause__, _TAKES_NOTHING):
                 raise OperationalError(str(error).partition("\n")[0]) from error
             raise

@@ -1,7 +1,7 @@
 """What other processes append wakes our followers: PostgreSQL's LISTEN, under supervision.
 
 A notification is a hint and may be lost; followers wake by the clock too. So a connection that is lost, or
-leads to a standby for a while, which refuses LISTEN, costs latency and nothing else, and is made again for as
+cannot be had while the address leads to a standby, costs latency and nothing else, and is made again for as
 long as it takes. LISTEN needs a session of its own: no pool of ours hands it on, and a pooler in front of
 PostgreSQL must pool by session.
 """

@@ -81,6 +81,11 @@ class Proxy:
             self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
+    def lead_to(self, url: str) -> None:
+        """Let new connections go to another server, as an address does that was moved."""
+        parts = urlsplit(url)
+        self._target_port = parts.port or _USUAL_PORTS[parts.scheme]
+
     def cut(self) -> None:
         """Hang up on everyone, and refuse new connections."""
         listener, self._listener = self._listener, None
