@@ -160,6 +160,9 @@ class Follower:
         """Begin anew where the saved position is none of this log's.
 
         A restored backup, a log that was deleted or another store's address leave such positions.
+
+        Raises:
+            LeaseLost: another instance follows it now, and may have begun anew itself.
         """
         self._positions.clear()
         partitions = await self._log.partitions()
@@ -167,8 +170,10 @@ class Follower:
         begun = {partition: position for partition, position in saved.items() if position is not None}
         if await self._log.unknown(begun):
             log.warning("follower_starts_over", follower=self.name, why="its position is not of this log")
+            lease.check()
             await self._handler.start_over()
-            await self._checkpoints.forget(self.name, partitions)
+            lease.check()
+            await self._checkpoints.forget(self.name, partitions, lease)
             return
         self._positions.update(saved)
         self._taken_over_under = lease

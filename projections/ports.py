@@ -168,8 +168,12 @@ class Checkpoints(Protocol):
         """
         ...
 
-    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
-        """Begin again from the first event of some partitions."""
+    async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
+        """Begin again from the first event of some partitions.
+
+        Raises:
+            LeaseLost: the lease has passed on; not all is forgotten.
+        """
         ...
 
 

@@ -137,7 +137,7 @@ class IndexPosition:
     async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
         """They were saved with what was added."""
 
-    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
+    async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
         """It was forgotten with what was added: see :meth:`Indexing.start_over`."""
 
 

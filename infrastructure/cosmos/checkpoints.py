@@ -87,10 +87,17 @@ class CosmosCheckpoints:
 
         await self._change_all(follower, list(positions), lease, saved)
 
-    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
-        """Begin again from the first event of some partitions."""
-        for partition in partitions:
-            await self._items.delete(SYSTEM_TENANT, _id(follower, partition))
+    async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
+        """Begin again from the first event of some partitions; their items keep the fence.
+
+        Raises:
+            LeaseLost: a later holder has been here.
+        """
+
+        def begun_again(partition: str, there: Item | None) -> Item | None:
+            return None if there is None else _item(follower, partition, None, lease)
+
+        await self._change_all(follower, partitions, lease, begun_again)
 
     async def forget_all(self, follower: str) -> None:
         """Begin again from the first event, whatever partitions there have been."""

@@ -74,10 +74,17 @@ class CosmosPositions:
         for place, items in by_place.items():
             await change(self._items, place, lease, put=items)
 
-    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
-        """Begin again from the first event."""
+    async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
+        """Begin again from the first event of some partitions.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing is forgotten since.
+        """
+        by_place: dict[str, list[str]] = {}
         for partition in partitions:
-            await self._items.delete(self._place(follower, partition), _id(follower, partition))
+            by_place.setdefault(self._place(follower, partition), []).append(_id(follower, partition))
+        for place, ids in by_place.items():
+            await change(self._items, place, lease, remove=ids)
 
 
 def position_item(place: str, follower: str, partition: str, position: str) -> Item:

@@ -32,7 +32,7 @@ class MemoryCheckpoints:
         for partition, position in positions.items():
             self._positions[follower, partition] = position
 
-    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
+    async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
         """Begin again from the first event of some partitions."""
         for partition in partitions:
             self._positions.pop((follower, partition), None)

@@ -56,9 +56,13 @@ class PostgresCheckpoints:
         for partition, position in positions.items():
             await self.save(follower, partition, position, lease)
 
-    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
-        """Begin again from the first event of some partitions."""
-        async with self._database.transaction() as connection:
+    async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
+        """Begin again from the first event of some partitions.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing is forgotten.
+        """
+        async with transaction_under(lease, self._database) as connection:
             await connection.execute(
                 "DELETE FROM public.follower_positions WHERE follower = %s AND partition = ANY(%s)",
                 (follower, list(partitions)),

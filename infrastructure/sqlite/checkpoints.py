@@ -56,7 +56,7 @@ class SqliteCheckpoints:
             )
         )
 
-    async def forget(self, follower: str, partitions: Sequence[str]) -> None:
+    async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
         """Begin again from the first event of some partitions."""
         await self._database.write(
             lambda connection: connection.executemany(

@@ -49,9 +49,13 @@ class Marks:
         moment, _, rule = (saved or "").partition(" ")
         return datetime.fromisoformat(moment) if rule == self._rule(job) else None
 
-    async def forget(self) -> None:
-        """Owe nothing for what has passed."""
-        await self._positions.forget(_FOLLOWER, [*self._schedules, *self._switched_off])
+    async def forget(self, lease: Lease) -> None:
+        """Owe nothing for what has passed.
+
+        Raises:
+            LeaseLost: another instance watches the clock.
+        """
+        await self._positions.forget(_FOLLOWER, [*self._schedules, *self._switched_off], lease)
 
     async def _since(self, job: str, now: datetime, lease: Lease) -> datetime:
         saved = await self._positions.load(_FOLLOWER, job, lease)

@@ -131,7 +131,7 @@ class CronOff:
 
     async def take_over(self, lease: Lease) -> None:
         """Forget how far the clock was watched."""
-        await self._marks.forget()
+        await self._marks.forget(lease)
 
     async def run(self, lease: Lease) -> None:
         """Wait for :meth:`stop`."""

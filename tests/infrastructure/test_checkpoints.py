@@ -86,8 +86,8 @@ class CheckpointsCases:
         await checkpoints.save("outbox", "one", "1", LEASE)
         await checkpoints.save("outbox", "two", "2", LEASE)
         await checkpoints.save("policy", "one", "3", LEASE)
-        await checkpoints.forget("outbox", ["two", "none"])
-        await checkpoints.forget("nobody", ["one"])
+        await checkpoints.forget("outbox", ["two", "none"], LEASE)
+        await checkpoints.forget("nobody", ["one"], LEASE)
         assert await checkpoints.load("outbox", "one", LEASE) == "1"
         assert await checkpoints.load("outbox", "two", LEASE) is None
         assert await checkpoints.load("policy", "one", LEASE) == "3"
@@ -141,6 +141,21 @@ class SharedCheckpointsCases(LastingCheckpointsCases):
             await checkpoints.load_all("outbox", ["log"], former)
         with pytest.raises(LeaseLost):
             await checkpoints.save_all("outbox", {"log": "log-2"}, former)
+
+    async def test_a_former_holder_makes_nobody_forget_a_position(
+        self, checkpoints: Checkpoints, place: str
+    ) -> None:
+        former = await self.passed_on(place, 1)
+        await checkpoints.save("outbox", "log", "log-1", former)
+        present = await self.passed_on(place, 2)
+        assert await checkpoints.load("outbox", "log", present) == "log-1"
+        with pytest.raises(LeaseLost):
+            await checkpoints.forget("outbox", ["log"], former)
+        assert await checkpoints.load("outbox", "log", present) == "log-1"
+        await checkpoints.forget("outbox", ["log", "none"], present)
+        assert await checkpoints.load("outbox", "log", present) is None
+        with pytest.raises(LeaseLost):
+            await checkpoints.save("outbox", "log", "log-2", former)
 
     async def test_a_position_that_was_never_saved_can_be_lost_to_the_next_holder_too(
         self, checkpoints: Checkpoints, place: str
@@ -263,7 +278,7 @@ class TestCosmosCheckpoints(SharedCheckpointsCases):
     async def test_names_may_hold_what_ids_may_not(self, checkpoints: Checkpoints) -> None:
         await checkpoints.save("a/b", "#1?\\", "log-1", LEASE)
         assert await checkpoints.load("a/b", "#1?\\", LEASE) == "log-1"
-        await checkpoints.forget("a/b", ["#1?\\"])
+        await checkpoints.forget("a/b", ["#1?\\"], LEASE)
         assert await checkpoints.load("a/b", "#1?\\", LEASE) is None
 
 
