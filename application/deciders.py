@@ -95,10 +95,11 @@ def _decide_together(log: EventLog, pasts: Pasts, deciders: Sequence[Decider]) -
     undecided: dict[str, dict[int, Decider]] = {}
     for number, decider in enumerate(deciders):
         undecided.setdefault(decider.stream, {})[number] = decider
-    pasts.forget_what_is_erased()
     decide = _decisions
     for _ in range(_MAX_ATTEMPTS):
-        for decision in _append(log, pasts, decide(pasts, undecided)):
+        switches = log.ours.switches
+        pasts.forget_what_is_past()
+        for decision in _append(log, pasts, decide(pasts, undecided), switches):
             answers.update(decision.answers)
             del undecided[decision.stream]
         if not undecided:
@@ -179,13 +180,16 @@ def _fresh_decisions(pasts: Pasts, undecided: Mapping[str, Mapping[int, Decider]
     return [_Decision(stream, past, undecided[stream]) for stream, past in pasts.read(wanted).items()]
 
 
-def _append(log: EventLog, pasts: Pasts, decisions: Sequence[_Decision]) -> Sequence[_Decision]:
-    """Append what was decided; the decisions that stand. Another writer has changed the others' streams."""
+def _append(
+    log: EventLog, pasts: Pasts, decisions: Sequence[_Decision], switches: int
+) -> Sequence[_Decision]:
+    """Append what was decided; the decisions that stand. Another writer has changed the others' streams, or
+    the log is another than it was when there were so many ``switches``."""
     changing = [decision for decision in decisions if decision.new]
     outcomes: dict[str, Ids | Exception] = {}
     appends = {decision.stream: [log.stored(recorded) for recorded in decision.new] for decision in changing}
     if appends:
-        outcomes.update(zip(appends, log.ours.append_together(list(appends.values())), strict=True))
+        outcomes.update(zip(appends, log.ours.append_together(list(appends.values()), switches), strict=True))
     head = cache(log.head_for)
     standing = []
     for decision in decisions:

@@ -15,6 +15,9 @@ from domain.published_definition import PublishedDefinition, definition_stream
 
 _MOST_REMEMBERED = 500
 
+_AsOf = tuple[int, int]
+"""A stream's version, and the log's epoch in which it was that."""
+
 
 def faults_of(
     definition: WorkflowDefinition, *, shipped: bool = False, wire_types: Collection[str] = ()
@@ -52,7 +55,7 @@ class Catalogue:
     def __init__(self, shipped: ShippedDefinitions, store: EventStore) -> None:
         self.shipped = shipped
         self._store = store
-        self._remembered: OrderedDict[str, tuple[int, PublishedDefinition]] = OrderedDict()
+        self._remembered: OrderedDict[str, tuple[_AsOf, PublishedDefinition]] = OrderedDict()
 
     async def find(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
         """A definition to start, in its newest version that is not retired if none is named.
@@ -86,20 +89,21 @@ class Catalogue:
         if not version:
             return None
         known = self._remembered.get(stream)
-        if known is None or known[0] != version:
-            known = await self._read(stream)
+        as_of = version, self._store.epoch
+        if known is None or known[0] != as_of:
+            known = as_of, await self._read(stream)
         self._remembered[stream] = known
         self._remembered.move_to_end(stream)
         if len(self._remembered) > _MOST_REMEMBERED:
             self._remembered.popitem(last=False)
         return known[1]
 
-    async def _read(self, stream: str) -> tuple[int, PublishedDefinition]:
+    async def _read(self, stream: str) -> PublishedDefinition:
         state = PublishedDefinition()
         events = await self._store.load(stream)
         for recorded in events:
             state = published_definition.evolve(state, recorded.event)
-        return len(events), state
+        return state
 
 
 def not_found(name: str, version: int | None = None) -> DefinitionNotFound:

@@ -83,6 +83,12 @@ class LogRecorder(Protocol):
     reads_at_once: int
     """How many threads may read side by side: partitions do not wait for each other."""
 
+    @property
+    def switches(self) -> int:
+        """How often the log was found to be another, or an earlier state of what it was: after a failover
+        to a server that has lost commits, say."""
+        ...
+
     def partitions(self) -> Sequence[str]:
         """The partitions that are known, without asking the store."""
         ...
@@ -112,11 +118,15 @@ class LogRecorder(Protocol):
         """The events of each stream after a version; those of a stream in the order of their versions."""
         ...
 
-    def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:
+    def append_together(
+        self, appends: Sequence[Append], switches: int | None = None
+    ) -> Sequence[Ids | Exception]:
         """Append each, all of it or none; what became of each, in their order.
 
-        An append that another writer was faster than has IntegrityError for an answer. Where each tenant has
-        an order of its own, one whose partition is away, or too busy, has StoreUnavailable.
+        An append that another writer was faster than has IntegrityError for an answer; all have it where
+        :attr:`switches` are not any more those that were given, as they were when the events were decided.
+        Where each tenant has an order of its own, one whose partition is away, or too busy, has
+        StoreUnavailable.
 
         Raises:
             OperationalError: the store is away; nothing is known to be appended.
@@ -129,6 +139,11 @@ class OneOrder(ApplicationRecorder):
 
     silent_seconds = 0.05
     reads_at_once = 1
+
+    @property
+    def switches(self) -> int:
+        """None: a file is nobody else's while it is open."""
+        return 0
 
     def partitions(self) -> Sequence[str]:
         """The one."""
@@ -166,24 +181,33 @@ class EventLog(Application[str]):
         super().__init__(env)
         self._mapper.sealing = sealing
         self._sealing = sealing
+        self._keys_since = self.ours.switches
 
     @property
-    def erasures(self) -> int:
-        """Who remembers what events say forgets it when this has changed."""
-        return 0 if self._sealing is None else self._sealing.keyring.erasures
+    def epoch(self) -> int:
+        """Who remembers what events say forgets it when this has changed: a key was destroyed, or the log is
+        another one than it was."""
+        erasures = 0 if self._sealing is None else self._sealing.keyring.erasures
+        return erasures + self.ours.switches
 
     def tag(self, content: bytes) -> bytes:
         """A digest of what is kept beside the log; where there is a master key, nobody makes it without."""
         return sha256(content).digest() if self._sealing is None else self._sealing.keyring.tag(content)
 
     def look_for_erasures(self) -> None:
-        """See now and then whether a key was destroyed, so that :attr:`erasures` tells of it.
+        """See now and then whether a key was destroyed, so that :attr:`epoch` tells of it; and trust no key
+        that a log may have lost which is another one now: nobody could read what is sealed with it.
 
         Raises:
             StoreUnavailable: that cannot be told.
         """
-        if self._sealing is not None:
-            self._sealing.keyring.look()
+        if self._sealing is None:
+            return
+        switches = self.ours.switches
+        if self._keys_since != switches:
+            self._sealing.keyring.forget()
+            self._keys_since = switches
+        self._sealing.keyring.look()
 
     @property
     def _mapper(self) -> EventMapper:
@@ -213,8 +237,8 @@ class EventLog(Application[str]):
             self._sealing.keyring.hurry()
         return recorded
 
-    def see_erasures(self) -> int:
-        """How often anything was erased, looked up now.
+    def see_epoch(self) -> int:
+        """:attr:`epoch`, once it was looked up whether anything was erased.
 
         Raises:
             StoreUnavailable: that cannot be told.
@@ -222,7 +246,7 @@ class EventLog(Application[str]):
         if self._sealing is not None:
             self._sealing.keyring.hurry()
             self._sealing.keyring.look()
-        return self.erasures
+        return self.epoch
 
     def sealed_values(self, stored: StoredEvent) -> list[Any]:
         """The values that are sealed in an event, as far as there are keys to them."""

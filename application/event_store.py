@@ -86,6 +86,7 @@ class EventStore:
         self._subscriptions: set[Subscription] = set()
         self._tell_of_appends: list[Callable[[str, Sequence[Committed], int], None]] = []
         self._newest: dict[str, int] = {}
+        self._switches = log.ours.switches
         self.appended: dict[str, int] = {}
         """The id of this process's own last append to each partition."""
         self._appends: Counter[str] = Counter()
@@ -259,6 +260,7 @@ class EventStore:
         What is older than an append of ours says nothing new: ids and commits come in one order, so who
         was woken by ours has been able to read it. Call it on the event loop.
         """
+        self._forget_ids_of_another_log()
         partition = partition or self.partition_of(SYSTEM_TENANT)
         if newest is None:
             self._wake()
@@ -282,9 +284,15 @@ class EventStore:
         return self._log.recorded_with_keys(stored)
 
     @property
-    def erasures(self) -> int:
+    def epoch(self) -> int:
         """Who remembers what events say forgets it when this has changed."""
-        return self._log.erasures
+        return self._log.epoch
+
+    @property
+    def switches(self) -> int:
+        """How often the log was found to be another, or an earlier state of what it was. Who remembers a
+        position in it, or has a lease that lies beside it, begins anew then."""
+        return self._log.ours.switches
 
     def close(self) -> None:
         """Give back every connection, once nobody is at it: a driver whose connection is closed under it
@@ -317,6 +325,7 @@ class EventStore:
     def _note_answers(self, commands: Sequence[Decider], answers: Sequence[Committed | Exception]) -> None:
         """Wake who wants what is new, once for all; where nothing seems to be, a commit may have been lost
         sight of, and where something is left out, it is another process's."""
+        self._forget_ids_of_another_log()
         appended: dict[str, list[Committed]] = {}
         before: dict[str, int] = {}
         is_known = True
@@ -345,6 +354,12 @@ class EventStore:
                 subscription.wake_for(new)
             else:
                 subscription.wake()
+
+    def _forget_ids_of_another_log(self) -> None:
+        """They come again, and would seem to tell nothing new."""
+        if self._switches != self.switches:
+            self._switches = self.switches
+            self._newest.clear()
 
     def _wake(self) -> None:
         self._wakes += 1

@@ -8,8 +8,9 @@ takes over; it is the next in turn itself if nobody does.
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
@@ -23,6 +24,9 @@ from domain.lease import Lease
 
 BEATS_A_LEASE = 4
 """How often a lease is asked for anew before it would run out."""
+
+_BEAT_WITHOUT_RIVALS_SECONDS = 1.5
+"""A lease that nobody else wants need not be asked for anew, but for what may become of the log."""
 
 _TAKE_OVER_SECONDS = 10.0
 _RELEASE_SECONDS = 1.0
@@ -75,14 +79,31 @@ class PassingPart(Part, Protocol):
         ...
 
 
-class Term:
-    """A stretch of time for which this instance holds a lease."""
+def _none() -> int:
+    return 0
 
-    def __init__(self, name: str, fence: int | None) -> None:
+
+class Term:
+    """A stretch of time for which this instance holds a lease.
+
+    It ends when the log's ``switches`` are others than when it was asked for: the lease lies beside the log,
+    or what was done under it was made of a log that is another one now.
+    """
+
+    def __init__(
+        self, name: str, fence: int | None, switches: Callable[[], int] = _none, asked_in: int = 0
+    ) -> None:
         self.name = name
         self.fence = fence
         self.scope = anyio.CancelScope()
         self._until = 0.0
+        self._switches = switches
+        self._asked_in = asked_in
+
+    @property
+    def is_of_another_log(self) -> bool:
+        """Whether the log has become another one."""
+        return self._switches() != self._asked_in
 
     def extend(self, seconds: float, asked_at: float) -> None:
         """It lasts ``seconds`` from the moment at which the lease was asked for."""
@@ -97,13 +118,16 @@ class Term:
         """
         if self.scope.cancel_called or seconds_passed() >= self._until:
             raise LeaseLost(f"the lease for {self.name} has run out")
+        if self.is_of_another_log:
+            raise LeaseLost(f"the lease for {self.name} was taken beside another log")
 
 
 class _Post:
     """A part, and this instance's term of it while it has one."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, switches: Callable[[], int]) -> None:
         self.part = part
+        self._switches = switches
         self.term: Term | None = None
         self.is_stopping = False
         self.taken_over = anyio.Event()
@@ -123,14 +147,14 @@ class _Post:
             await self._changed.wait()
         return self.term
 
-    def note_held(self, fence: int | None, seconds: float, asked_at: float) -> None:
+    def note_held(self, fence: int | None, seconds: float, asked_at: float, asked_in: int) -> None:
         """The lease is ours."""
-        if self.term is not None and self.term.fence != fence:
+        if self.term is not None and (self.term.fence != fence or self.term.is_of_another_log):
             self.term.scope.cancel()
         elif self.term is not None:
             self.term.extend(seconds, asked_at)
         elif not self.is_stopping and not self.has_left:
-            self.term = Term(self.part.name, fence)
+            self.term = Term(self.part.name, fence, self._switches, asked_in)
             self.term.extend(seconds, asked_at)
             self._tell()
 
@@ -207,12 +231,18 @@ class _Post:
 
 
 class Leadership:
-    """Does the parts whose leases this instance holds. ``holder`` names it as no other instance is named."""
+    """Does the parts whose leases this instance holds. ``holder`` names it as no other instance is named.
 
-    def __init__(self, leases: Leases, holder: str, parts: Sequence[Part]) -> None:
+    Each part is taken over anew when the log's ``switches`` are others.
+    """
+
+    def __init__(
+        self, leases: Leases, holder: str, parts: Sequence[Part], *, switches: Callable[[], int] = _none
+    ) -> None:
         self._leases = leases
         self._holder = holder
-        self._posts = {part.name: _Post(part) for part in parts}
+        self._switches = switches
+        self._posts = {part.name: _Post(part, switches) for part in parts}
         self._away: str | None = None
         self._all_ended = anyio.Event()
         self._released = anyio.Event()
@@ -242,7 +272,7 @@ class Leadership:
                 if elsewhere := [name for name, held in self.held.items() if not held]:
                     log.info("standby", parts=elsewhere)
                 while self._open():
-                    with anyio.move_on_after(self._leases.seconds / BEATS_A_LEASE):
+                    with anyio.move_on_after(self._beat_seconds):
                         await self._all_ended.wait()
                         continue
                     await self._let_others_try()
@@ -257,6 +287,11 @@ class Leadership:
         for post in self._posts.values():
             post.stop()
         await self._released.wait()
+
+    @property
+    def _beat_seconds(self) -> float:
+        seconds = self._leases.seconds / BEATS_A_LEASE
+        return seconds if math.isfinite(seconds) else _BEAT_WITHOUT_RIVALS_SECONDS
 
     def _open(self) -> list[str]:
         return [name for name, post in self._posts.items() if not post.ended.is_set()]
@@ -290,7 +325,7 @@ class Leadership:
         return [name for name in self._open() if self._posts[name].stands_back_until <= now]
 
     async def _ask(self) -> None:
-        asked_at, seconds = seconds_passed(), self._leases.seconds
+        asked_at, seconds, asked_in = seconds_passed(), self._leases.seconds, self._switches()
         try:
             with anyio.move_on_after(seconds) as scope:
                 held = await self._leases.hold(self._wanted(), self._holder)
@@ -305,7 +340,7 @@ class Leadership:
         self._away = None
         for name in self._open():
             if name in held:
-                self._posts[name].note_held(held[name], seconds, asked_at)
+                self._posts[name].note_held(held[name], seconds, asked_at, asked_in)
             else:
                 self._posts[name].note_lost()
 

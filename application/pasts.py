@@ -39,8 +39,8 @@ class Past(msgspec.Struct, frozen=True):
     commands: Map[str, int] = Map()
     events: Events | None = ()
     digests: Map[str, str] = Map()
-    erasures: int = 0
-    """How often keys had been destroyed when it was read: what is older is not remembered."""
+    epoch: int = 0
+    """The log's when it was read: what is older is not remembered."""
 
     def then(self, new: Events, evolve: Evolve) -> "Past":
         """The past after one command's, or any, new events."""
@@ -54,7 +54,7 @@ class Past(msgspec.Struct, frozen=True):
             if meta.request_digest is not None:
                 digests = digests.set(meta.command_id, meta.request_digest)
         events = None if self.events is None else self.events + new
-        return Past(new[-1].version, state, commands, events, digests, self.erasures)
+        return Past(new[-1].version, state, commands, events, digests, self.epoch)
 
     def ends_with(self, newest: Recorded) -> bool:
         """Whether the log still has the event that this ends with. One that was restored may not."""
@@ -76,18 +76,19 @@ class Pasts:
         self._weight = 0
         self._remembered: OrderedDict[str, Past] = OrderedDict()
         self._guard = Lock()
-        self._erasures = log.erasures
+        self._epoch = log.epoch
 
-    def forget_what_is_erased(self) -> None:
-        """Forget everything where a key was destroyed: states and events hold what was sealed with it.
+    def forget_what_is_past(self) -> None:
+        """Forget everything where a key was destroyed, since states and events hold what was sealed with it,
+        or where the log is another, since it may not have what they are made of.
 
         Raises:
             StoreUnavailable: that cannot be told.
         """
         self._log.look_for_erasures()
-        if self._erasures != self._log.erasures:
+        if self._epoch != self._log.epoch:
             with self._guard:
-                self._erasures = self._log.erasures
+                self._epoch = self._log.epoch
                 self._remembered.clear()
                 self._weight = 0
 
@@ -102,8 +103,8 @@ class Pasts:
     def read(self, wanted: Mapping[str, Evolve]) -> Mapping[str, Past | Exception]:
         """Each stream as the log has it now, or why it cannot be told; of what is remembered only the newest
         event and the rest are read."""
-        self.forget_what_is_erased()
-        nothing = Past(erasures=self._erasures)
+        self.forget_what_is_past()
+        nothing = Past(epoch=self._epoch)
         known = {stream: past for stream in wanted if (past := self.remembered(stream)) is not None}
         leaves = dict[str, bytes]()
         if self._snapshots is not None:
@@ -125,13 +126,13 @@ class Pasts:
         """Keep what a stream has come to, and forget what was not used for longest."""
         if self._snapshots is not None:
             self._snapshots.offer(
-                stream, Kept(past.version, past.state, past.commands, past.digests, past.erasures)
+                stream, Kept(past.version, past.state, past.commands, past.digests, past.epoch)
             )
         if past.events is not None and len(past.events) > SHORT:
             past = msgspec.structs.replace(past, events=None)
         with self._guard:
             before = self._remembered.get(stream, Past())
-            if before.version > past.version or past.erasures != self._erasures:
+            if before.version > past.version or past.epoch != self._epoch:
                 return
             self._remembered[stream] = past
             self._remembered.move_to_end(stream)
@@ -140,7 +141,7 @@ class Pasts:
                 self._weight -= self._remembered.popitem(last=False)[1].weight
 
     def _past_of(self, kept: Kept) -> Past:
-        return Past(kept.version, kept.state, kept.commands, None, kept.digests, self._erasures)
+        return Past(kept.version, kept.state, kept.commands, None, kept.digests, self._epoch)
 
     def _forget(self, stream: str) -> None:
         with self._guard:

@@ -44,7 +44,7 @@ class SharedReads:
         self._limits: set[int] = set()
         self._ends: dict[str, _End] = {}
         self._known: dict[tuple[str, str], float] = {}
-        self._erasures = store.erasures
+        self._epoch = store.epoch
         store.tell_of_appends(self._keep_appended)
 
     async def partitions(self) -> Sequence[str]:
@@ -59,9 +59,7 @@ class SharedReads:
         appends meanwhile is found at the next wake-up.
         """
         self._limits.add(limit)
-        if self._erasures != self._store.erasures:
-            self._erasures = self._store.erasures
-            self._forget()
+        self._forget_what_is_past()
         known = self._known_after(partition, after, limit)
         if not self._is_enough(partition, after, known, limit):
             async with self._turns.setdefault(partition, anyio.Lock()):
@@ -72,9 +70,11 @@ class SharedReads:
 
     async def _read(self, partition: str, after: str | None, limit: int) -> list[LogBatch]:
         appends, began = self._store.appends(partition), time.monotonic()
-        erasures = self._store.erasures
+        epoch = self._store.epoch
         batch = await self._store.read(partition, after, limit)
-        if batch is not None and erasures == self._store.erasures:
+        if epoch != self._store.epoch:
+            return [] if batch is None else [batch]
+        if batch is not None:
             self._keep((partition, after, limit), batch)
         if batch is None or batch.passed < limit:
             self._note_end(partition, _End(after if batch is None else batch.position, appends, began))
@@ -95,7 +95,7 @@ class SharedReads:
         repeated one: what that tells of may be behind. Nor if a key was destroyed. Who asks then, reads.
         """
         end = self._ends.get(partition)
-        if end is None or end.appends != before or self._erasures != self._store.erasures:
+        if end is None or end.appends != before or self._epoch != self._store.epoch:
             return
         if before + len(committed) != self._store.appends(partition):
             return
@@ -103,7 +103,7 @@ class SharedReads:
         ids = [id for each in unread for id in each.ids]
         events = tuple(recorded for each in unread for recorded in each.stored)
         follow = range(end.id + 1, end.id + 1 + len(events))
-        if ids != list(follow) or any(each.past.erasures != self._erasures for each in unread):
+        if ids != list(follow) or any(each.past.epoch != self._epoch for each in unread):
             return
         position = end.position
         if unread:
@@ -116,14 +116,17 @@ class SharedReads:
 
     async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
         """The partitions whose position is none of this log."""
+        self._forget_what_is_past()
         if not self._not_seen_of_late(positions):
             return ()
         async with self._turn_to_look:
             asked = self._not_seen_of_late(positions)
             if not asked:
                 return ()
-            now = time.monotonic()
+            now, epoch = time.monotonic(), self._store.epoch
             unknown = await self._store.unknown(asked)
+            if epoch != self._store.epoch:
+                return unknown
             for partition, position in asked.items():
                 if partition not in unknown:
                     self._remember(partition, position, now)
@@ -173,10 +176,15 @@ class SharedReads:
             _, oldest = self._batches.popitem(last=False)
             self._kept -= len(oldest.events)
 
-    def _forget(self) -> None:
+    def _forget_what_is_past(self) -> None:
+        """A key was destroyed, or the log is another."""
+        if self._epoch == self._store.epoch:
+            return
+        self._epoch = self._store.epoch
         self._batches.clear()
         self._kept = 0
         self._ends.clear()
+        self._known.clear()
 
     def _is_known_to_be_empty(self, partition: str, after: str | None) -> bool:
         end = self._ends.get(partition)

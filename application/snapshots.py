@@ -99,8 +99,8 @@ class Kept(msgspec.Struct, frozen=True):
     state: Any
     commands: Map[str, int]
     digests: Map[str, str]
-    erasures: int = 0
-    """As they were counted by the process when it read the stream; not kept."""
+    epoch: int = 0
+    """The log's when the process read the stream; not kept."""
 
 
 class Snapshots:
@@ -222,7 +222,7 @@ class Snapshots:
                 return
             snapshot = self._snapshot(stream, kept.version, body, newest[0])
             read = self._read(snapshot)
-            if read is None or msgspec.structs.replace(read, erasures=kept.erasures) != kept:
+            if read is None or msgspec.structs.replace(read, epoch=kept.epoch) != kept:
                 log.warning("snapshot_not_made", stream=stream, why="it does not come back as it was")
                 return
             self._store.put(snapshot)
@@ -237,14 +237,14 @@ class Snapshots:
         What the last snapshot came from was looked through for that one. A key that was destroyed since the
         state was read cannot be told from one that had been, so then it may.
         """
-        if self._log.see_erasures() != kept.erasures:
+        if self._log.see_epoch() != kept.epoch:
             return True
         for after in range(self._clean.get(stream, 0), kept.version, _AT_ONCE):
             for event in self._log.stored_between(stream, after, min(after + _AT_ONCE, kept.version)):
                 for value in self._log.sealed_values(event):
                     if not isinstance(value, str) or value.encode("utf-8", "surrogatepass") in body:
                         return True
-        return self._log.erasures != kept.erasures
+        return self._log.epoch != kept.epoch
 
     def _snapshot(self, stream: str, version: int, body: bytes, event: StoredEvent) -> Snapshot:
         leaf = leaf_of(stream, event.originator_version, event.topic, event.state)

@@ -37,12 +37,17 @@ class Tail:
         self._batch_size = batch_size
         self._positions: dict[str, str] = {}
         self._again_at: dict[str, float] = {}
+        self._switches = store.switches
 
     async def turn_to(self, partitions: AbstractSet[str]) -> frozenset[str]:
-        """Read these from now on, and no others; those of them that were not read until now.
+        """Read these from now on, and no others; those of them that were not read until now, or of which
+        nobody knows where the reading was, since the log is another.
 
         One whose end cannot be told is not among these: it is tried again at a later call.
         """
+        if self._switches != self._store.switches:
+            self._switches = self._store.switches
+            self._positions.clear()
         for unwanted in (self._positions.keys() | self._again_at.keys()) - partitions:
             self._positions.pop(unwanted, None)
             self._again_at.pop(unwanted, None)

@@ -185,9 +185,14 @@ def build_parts(
         indexing,
         cron,
         job_health,
-        Leadership(stores.document_leases, holder, documents),
-        Leadership(stores.leases, holder, [*alone, *reactions]),
-        Leadership(stores.leases, holder, clockwork if cron is None else [cron, *clockwork]),
+        *(
+            Leadership(leases, holder, parts, switches=lambda: stores.event_store.switches)
+            for leases, parts in (
+                (stores.document_leases, documents),
+                (stores.leases, [*alone, *reactions]),
+                (stores.leases, clockwork if cron is None else [cron, *clockwork]),
+            )
+        ),
     )
 
 

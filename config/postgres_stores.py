@@ -23,6 +23,7 @@ from infrastructure.postgres.recorder import LogRecorder
 from infrastructure.postgres.snapshots import PostgresSnapshots
 from infrastructure.postgres.step_calls import PostgresStepCalls
 from infrastructure.postgres.stored_log import PostgresStoredLog
+from infrastructure.postgres.timelines import Timelines
 from infrastructure.postgres.timers import PostgresTimers
 from infrastructure.postgres.wakeups import PostgresWakeups
 from projections.ports import Checkpoints, MendableDocuments
@@ -47,12 +48,12 @@ async def open_postgres_stores(
     """
     await require_postgres(settings, url)
     personal = await open_personal(settings, stack)
-    database = PostgresDatabase(url)
-    await database.open()
-    stack.push_async_callback(database.close)
     connections = settings.storage.pool_size
     log = await open_log(postgres_log_settings(url, connections=connections), personal)
     recorder = cast(LogRecorder, log.recorder)
+    database = PostgresDatabase(url, timelines=recorder.timelines)
+    stack.push_async_callback(database.close)
+    await database.open()
     event_store = await store_over(
         log,
         stack,
@@ -69,7 +70,7 @@ async def open_postgres_stores(
         [ShareStores(PostgresTimers(database), PostgresStepCalls(database))],
         leases,
         leases if settings.cosmos_db.endpoint else LocalLeases(),
-        await open_postgres_audit(url, stack),
+        await open_postgres_audit(url, stack, recorder.timelines),
         personal,
         PostgresWakeups(url, event_store.notice, own=recorder.backends),
     )
@@ -99,13 +100,17 @@ async def open_postgres_snapshots(url: str, stack: AsyncExitStack) -> PostgresSn
     return PostgresSnapshots(cast(LogRecorder, log.recorder).datastore)
 
 
-async def open_postgres_audit(url: str, stack: AsyncExitStack) -> AuditStores:
+async def open_postgres_audit(
+    url: str, stack: AsyncExitStack, timelines: Timelines | None = None
+) -> AuditStores:
     """Those of a log in PostgreSQL, on connections of their own likewise.
 
     Raises:
         StoreUnavailable: the server does not answer.
     """
-    database = PostgresDatabase(url, size=_AUDIT_CONNECTIONS, close_seconds=_AUDIT_CLOSE_SECONDS)
+    database = PostgresDatabase(
+        url, size=_AUDIT_CONNECTIONS, close_seconds=_AUDIT_CLOSE_SECONDS, timelines=timelines
+    )
     await database.open()
     stack.push_async_callback(database.close)
     index = PostgresAuditIndex(database)

@@ -116,6 +116,7 @@ class Follower:
         self._state: State = "standby"
         self._error: str | None = None
         self._taken_over_under: Lease | None = None
+        self._followed_under: Lease | None = None
         self._troubles = Troubles(handler.name)
         self._waiting_since: dict[str, datetime] = {}
         self._handled = 0
@@ -164,6 +165,7 @@ class Follower:
         Raises:
             LeaseLost: another instance follows it now, and may have begun anew itself.
         """
+        await self._keep_what_was_handled()
         self._positions.clear()
         partitions = await self._log.partitions()
         saved = await self._checkpoints.load_all(self.name, partitions, lease)
@@ -189,6 +191,7 @@ class Follower:
         if self._taken_over_under is not lease:
             self._positions.clear()
         self._taken_over_under = None
+        self._followed_under = lease
         self._unsaved.clear()
         self._handled_unsaved.clear()
         self._troubles.clear()
@@ -298,6 +301,7 @@ class Follower:
         if partition not in self._positions:
             self._positions[partition] = await self._checkpoints.load(self.name, partition, lease)
         batch = await self._log.read(partition, self._positions[partition], self._batch_size)
+        lease.check()
         if batch is not None:
             await self._handle(partition, batch, lease)
         await self._save_what_is_due(lease)
@@ -323,6 +327,14 @@ class Follower:
             self._moved.set()
             self._moved = None
         self._handled += len(batch.events)
+
+    async def _keep_what_was_handled(self) -> None:
+        """Save how far something was handled under the lease before, where what was made of it outlives the
+        log: it tells whether that has lost it. A store that has gone back with the log does not take it."""
+        if self._followed_under is not None and self._handled_unsaved:
+            with suppress(LeaseLost):
+                await self._save(self._handled_unsaved, self._followed_under)
+        self._handled_unsaved.clear()
 
     async def save_positions(self, lease: Lease) -> None:
         """Save what has not been saved; it would be read again after a start."""

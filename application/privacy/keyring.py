@@ -66,6 +66,13 @@ class Keyring:
                 self.erasures += 1
             self._looked_at = began
 
+    def forget(self) -> None:
+        """Forget every key: where they are kept, they may not be any more."""
+        with self._guard:
+            self._by_id.clear()
+            self._by_subject.clear()
+            self.erasures += 1
+
     def hurry(self) -> None:
         """Look at the next use: an erasure was read of."""
         self._looked_at = float("-inf")

@@ -47,6 +47,9 @@ class CosmosLogRecorder(ApplicationRecorder):
     """A reading waits for the account most of its time; one thread for all tenants could do a hundred a
     second."""
 
+    switches = 0
+    """None that would show: an account tells nothing of a failover."""
+
     def __init__(self, container: LogContainer) -> None:
         self._container = container
         self._threads = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="cosmos log")
@@ -87,7 +90,9 @@ class CosmosLogRecorder(ApplicationRecorder):
             raise NotSupportedError(f"this recorder does not keep {', '.join(keywords)}")
         return self._append(stored_events) if stored_events else None
 
-    def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:
+    def append_together(
+        self, appends: Sequence[Append], switches: int | None = None
+    ) -> Sequence[Ids | Exception]:
         """A batch a tenant where it takes them all, else one an append; those of several side by side."""
         tenants: dict[str, list[int]] = {}
         for number, events in enumerate(appends):

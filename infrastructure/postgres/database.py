@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from domain.errors import StoreUnavailable
 from infrastructure.postgres.conninfo import conninfo
 from infrastructure.postgres.recorder import RECONNECT_SECONDS
+from infrastructure.postgres.timelines import Timelines
 
 _POOL_SIZE = 4
 _TIMEOUT_SECONDS = 2.0
@@ -31,11 +32,21 @@ _AWAY = (
 class PostgresDatabase:
     """Connections to one database. They come back by themselves when the server does.
 
-    There are ``size`` at most; to close them while it is away takes up to ``close_seconds``.
+    There are ``size`` at most; to close them while it is away takes up to ``close_seconds``. What they see of
+    the database's ``timelines`` they share with the process's other pools.
     """
 
-    def __init__(self, url: str, *, size: int = _POOL_SIZE, close_seconds: float = _CLOSE_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = _POOL_SIZE,
+        close_seconds: float = _CLOSE_SECONDS,
+        timelines: Timelines | None = None,
+    ) -> None:
         self._close_seconds = close_seconds
+        self._timelines = timelines or Timelines()
+        self._left = self._timelines.switches
         self._pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
             conninfo(url),
             kwargs={"autocommit": True},
@@ -44,7 +55,7 @@ class PostgresDatabase:
             timeout=_TIMEOUT_SECONDS,
             reconnect_timeout=RECONNECT_SECONDS,
             open=False,
-            configure=_end_what_is_left_open,
+            configure=self._configure,
             check=self._check,
         )
 
@@ -67,6 +78,7 @@ class PostgresDatabase:
             StoreUnavailable: the server is away, or takes no writes from us (a standby, a missing right);
                 nothing is known to be written.
         """
+        await self._leave_former_server()
         try:
             async with self._pool.connection() as connection:
                 yield connection
@@ -90,6 +102,17 @@ class PostgresDatabase:
         """Close every connection."""
         await self._pool.close(timeout=self._close_seconds)
 
+    async def _configure(self, connection: AsyncConnection[TupleRow]) -> None:
+        await connection.execute(_LEFT_OPEN)
+        await self._timelines.look_from_the_loop(connection)
+
+    async def _leave_former_server(self) -> None:
+        """Keep no connection to a server that another one has taken over from, whichever pool found that."""
+        switches = self._timelines.switches
+        if self._left != switches:
+            self._left = switches
+            await self._pool.drain()
+
     async def _check(self, connection: AsyncConnection[TupleRow]) -> None:
         """Look at every idle connection where one is dead: a server that restarts ends them all.
 
@@ -100,7 +123,3 @@ class PostgresDatabase:
         except psycopg.Error:
             await self._pool.check()
             raise
-
-
-async def _end_what_is_left_open(connection: AsyncConnection[TupleRow]) -> None:
-    await connection.execute(_LEFT_OPEN)

@@ -80,12 +80,16 @@ async def execute_under(
     nobody misses, such as a position: what comes after it is done again. What was derived from the log is
     missed, since the follower that derived it lives on and does not do so again.
 
+    The lease is asked once the connection is there, which may lead to a server that has lost commits: it had
+    the same lease, and not what was handled under it.
+
     Raises:
-        LeaseLost: somebody has taken it over before; nothing was done.
+        LeaseLost: somebody has taken it over before, or may have; nothing was done.
     """
     told = _WITHOUT_ITS_DISK if may_be_lost else "1"
     held = f"WITH held AS MATERIALIZED (SELECT {told} {'' if lease.fence is None else _HELD})"
     async with database.connection() as connection:
+        lease.check()
         cursor = await connection.execute(
             held + statement, {**parameters, "lease": lease.name, "fence": lease.fence}
         )
@@ -103,6 +107,7 @@ async def transaction_under(
         LeaseLost: somebody has, before.
     """
     async with database.transaction() as connection:
+        lease.check()
         if lease.fence is not None:
             cursor = await connection.execute(_IS_HELD, (lease.name, lease.fence))
             if await cursor.fetchone() is None:

@@ -21,10 +21,12 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from eventsourcing.utils import get_topic
+from psycopg import Connection
 from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from psycopg.rows import tuple_row
 
 from application.event_log import Append, Ids, OneOrder
+from infrastructure.postgres.timelines import Timelines
 
 RECONNECT_SECONDS = 3.0
 """The pool doubles its pause at each failure, for so long; then the next request connects afresh."""
@@ -59,7 +61,8 @@ def _hastier(method: Any) -> Callable[..., Any]:
     once: Callable[..., Any] = getattr(method, "__wrapped__", method)
 
     @wraps(once)
-    def twice(recorder: PostgresApplicationRecorder, *arguments: Any, **keywords: Any) -> Any:
+    def twice(recorder: "LogRecorder", *arguments: Any, **keywords: Any) -> Any:
+        recorder.leave_former_server()
         try:
             try:
                 return once(recorder, *arguments, **keywords)
@@ -76,6 +79,10 @@ def _hastier(method: Any) -> Callable[..., Any]:
     return twice
 
 
+class _AnotherTimeline(IntegrityError):
+    """What was decided is to be decided again."""
+
+
 class LogRecorder(OneOrder, PostgresApplicationRecorder):
     """Each append is a transaction of its own, of one round trip: see ``0002_append_in_one_order.sql``."""
 
@@ -84,11 +91,26 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
     max_notification_id = _hastier(PostgresApplicationRecorder.max_notification_id)
 
     def __init__(self, datastore: PostgresDatastore, **arguments: Any) -> None:
+        self.timelines = Timelines()
+        self._left = 0
+        _see_new_connections_of(datastore, self.timelines)
         super().__init__(datastore, **arguments)
         datastore.pool.reconnect_timeout = RECONNECT_SECONDS
         self._turn = Lock()
         self.backends: set[int] = set()
         """The server's processes that have appended for this one: who tell of what is known here."""
+
+    @property
+    def switches(self) -> int:
+        """How often the server was found to be on another timeline."""
+        return self.timelines.switches
+
+    def leave_former_server(self) -> None:
+        """Keep no connection to a server that another one has taken over from, whichever pool found that."""
+        switches = self.switches
+        if self._left != switches:
+            self._left = switches
+            self.datastore.pool.drain()
 
     def insert_events(self, stored_events: Append, **keywords: Any) -> Sequence[int] | None:
         """Append events of one caller, all or none; the ids they got.
@@ -110,22 +132,29 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
             cursor.execute(_SELECT_STREAMS, (list(streams), list(streams.values())), prepare=True)
             return [StoredEvent(*row) for row in cursor.fetchall()]
 
-    def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:
+    def append_together(
+        self, appends: Sequence[Append], switches: int | None = None
+    ) -> Sequence[Ids | Exception]:
         """One commit for all. What the database cannot take of one must not be the others' fault."""
         try:
-            answers = self._append(appends)
+            answers = self._append(appends, switches)
         except (InterfaceError, OperationalError):
             raise
+        except _AnotherTimeline as error:
+            return [error for _ in appends]
         except PersistenceError as error:
             if len(appends) == 1:
                 return [error]
-            return [self.append_together([events])[0] for events in appends]
+            return [self.append_together([events], switches)[0] for events in appends]
         return [IntegrityError("another writer was first") if ids is None else ids for ids in answers]
 
     @_hastier
-    def _append(self, appends: Sequence[Append]) -> list[Any]:
+    def _append(self, appends: Sequence[Append], switches: int | None = None) -> list[Any]:
         """One at a time in this process: the log's lock is to be waited for by its other writers alone, since
-        that waiting ends with an error."""
+        that waiting ends with an error.
+
+        A connection to another timeline was seen to be one before it is had here.
+        """
         rows = [
             self.construct_pg_stored_event(
                 event.originator_id, event.originator_version, event.topic, event.state
@@ -139,9 +168,22 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
+            if switches not in (None, self.switches):
+                raise _AnotherTimeline("the log may not have any more what this was decided on")
             self.backends.add(connection.info.backend_pid)
             cursor.execute(_APPEND, (rows, ends), prepare=True)
             return [row[0] for row in cursor.fetchall()]
+
+
+def _see_new_connections_of(datastore: PostgresDatastore, timelines: Timelines) -> None:
+    """The library has its own way to configure a connection, and lets nobody have another."""
+    configure = datastore.after_connect_func()
+
+    def configured(connection: Connection[Any]) -> None:
+        configure(connection)
+        timelines.look(connection)
+
+    datastore.pool._configure = configured
 
 
 TOPIC = get_topic(LogRecorder)

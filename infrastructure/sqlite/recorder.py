@@ -26,7 +26,9 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
             cursor.execute(_SELECT_STREAMS, [msgspec.json.encode(streams).decode()])
             return [StoredEvent(*row) for row in cursor.fetchall()]
 
-    def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:
+    def append_together(
+        self, appends: Sequence[Append], switches: int | None = None
+    ) -> Sequence[Ids | Exception]:
         """One commit for all, or one for each where another writer was faster than one of them."""
         try:
             with self.datastore.transaction(commit=True) as cursor:

@@ -153,7 +153,7 @@ async def test_what_was_decided_before_an_erasure_is_not_kept_after_it(
 ) -> None:
     """It may hold what nobody is to read any more."""
     head = await store.head(partition)
-    monkeypatch.setattr(type(store), "erasures", property(lambda self: 1))
+    monkeypatch.setattr(type(store), "epoch", property(lambda self: 1))
     await append(store, "unnoticed")
     assert runs_of(await shared.read(partition, head, 10)) == ["unnoticed"]
     await append(store, "decided before")

@@ -78,11 +78,11 @@ class Counting:
         self.afters += streams.values()
         return self._select(streams)
 
-    def append_together(self, appends: Sequence[Append]) -> Sequence[Ids | Exception]:
+    def append_together(self, appends: Sequence[Append], *switches: int) -> Sequence[Ids | Exception]:
         self.appends.append(len(appends))
         before, self.before_append = self.before_append, lambda: None
         before()
-        answers: Sequence[Ids | Exception] = self._append(appends)
+        answers: Sequence[Ids | Exception] = self._append(appends, *switches)
         return answers
 
 

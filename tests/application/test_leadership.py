@@ -222,6 +222,24 @@ async def test_a_part_whose_lease_proves_lost_in_its_hands_waits_for_the_next(le
     assert part.calls == ["take_over", "take_over", "run"]
 
 
+@pytest.mark.parametrize("have_rivals", [True, False])
+async def test_a_part_is_taken_over_anew_when_the_log_is_another(
+    leases: SharedLeases, have_rivals: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BEAT_WITHOUT_RIVALS_SECONDS", 0.05)
+    part, switches = Doing(), 0
+    held = leases if have_rivals else LocalLeases()
+    async with leading(Leadership(held, "a", [part], switches=lambda: switches)):
+        await until(lambda: part.is_done)
+        part.leases[0].check()
+        switches += 1
+        with pytest.raises(LeaseLost):
+            part.leases[0].check()
+        await until(lambda: len(part.leases) == 2)
+        part.leases[1].check()
+        assert part.calls == ["take_over", "run"] * 2
+
+
 async def test_a_part_that_a_library_cancels_is_done_again(leases: SharedLeases) -> None:
     class Fragile(Doing):
         async def run(self, lease: Lease) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -10,6 +11,7 @@ from eventsourcing.persistence import JSONTranscoder, StoredEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
+from application.event_log import EventLog
 from application.event_mapper import EventMapper
 from application.privacy.ciphers import MasterKey, new_key
 from application.privacy.keyring import Keyring
@@ -18,6 +20,8 @@ from application.privacy.sealing import PersonalNames, Sealing
 from domain.event import Recorded
 from domain.privacy import ERASED
 from domain.workflow import WorkflowCompleted
+from infrastructure.sqlite.recorder import LogRecorder
+from tests.application.logs import sqlite_settings
 from tests.builders import NOW, TENANT, metadata
 
 NAMES = {"name": "personId", "email": "personId", "note": "personId"}
@@ -83,6 +87,21 @@ def test_what_was_recorded_comes_back_and_without_its_keys_nothing_personal(resu
     assert EventMapper(transcoder=JSONTranscoder()).to_domain_event(stored).event == without
     keys.by_subject.clear()
     assert mapper(keys).to_domain_event(stored).event == without
+
+
+def test_nothing_is_sealed_with_a_key_that_was_lost_in_a_failover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, secret = Keys(), completed({"name": "Zebedee"})
+    log = EventLog(sqlite_settings(tmp_path), mapper(keys).sealing)
+    log.look_for_erasures()
+    log.stored(secret)
+    keys.by_subject.clear()
+    monkeypatch.setattr(LogRecorder, "switches", 1)
+    log.look_for_erasures()
+    stored = log.stored(secret)
+    assert mapper(keys).to_domain_event(stored) == secret
+    log.close()
 
 
 @given(RESULTS)

@@ -192,6 +192,28 @@ async def test_a_position_is_looked_up_once_for_those_who_begin_together(
     assert looks == 4
 
 
+async def test_nothing_is_known_any_more_of_a_log_that_is_another(
+    store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await append(store, "a")
+    shared, head = SharedReads(store), await store.head("log")
+    assert runs_of(await shared.read("log", None, 10)) == ["a"]
+    assert not await shared.unknown({"log": head})
+
+    async def empty(*_: object) -> None:
+        return None
+
+    async def knows_none(positions: Mapping[str, str]) -> Collection[str]:
+        return list(positions)
+
+    monkeypatch.setattr(store, "read", empty)
+    monkeypatch.setattr(store, "unknown", knows_none)
+    assert runs_of(await shared.read("log", None, 10)) == ["a"]
+    monkeypatch.setattr(type(store), "epoch", property(lambda self: 1))
+    assert await shared.unknown({"log": head}) == ["log"]
+    assert await shared.read("log", None, 10) is None
+
+
 async def test_who_reads_one_partition_does_not_wait_for_who_reads_another(
     store: CountingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,7 +242,7 @@ async def test_what_was_read_before_an_erasure_was_noticed_is_not_kept(
     """Another reading notices it meanwhile, and forgets what was kept."""
     await append(store, "a")
     erasures, read, noticed, asked = 0, store.read, anyio.Event(), list[str | None]()
-    monkeypatch.setattr(type(store), "erasures", property(lambda self: erasures))
+    monkeypatch.setattr(type(store), "epoch", property(lambda self: erasures))
 
     async def held_up(partition: str, after: str | None, limit: int) -> LogBatch | None:
         if partition == "another":

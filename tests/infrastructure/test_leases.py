@@ -9,6 +9,7 @@ import pytest
 
 from application.ports import Timer
 from domain.errors import LeaseLost, StoreUnavailable
+from domain.lease import Lease
 from infrastructure.memory.leases import LocalLeases
 from infrastructure.postgres import leases as module
 from infrastructure.postgres.checkpoints import PostgresCheckpoints
@@ -119,6 +120,31 @@ async def test_a_store_that_takes_no_writes_from_us_is_away_and_no_surprise(
     async with database.transaction() as connection_of_ours:
         await connection_of_ours.execute(undone.encode())
     assert "x" in await leases.hold(["x"], "a")
+
+
+class Ended:
+    """A lease that its holder knows to be over, which the store does not."""
+
+    name = "outbox"
+
+    def __init__(self, lease: Lease) -> None:
+        self.fence = lease.fence
+
+    def check(self) -> None:
+        raise LeaseLost("over")
+
+
+async def test_nothing_is_written_under_a_lease_that_is_over_when_the_connection_is_there(
+    leases: PostgresLeases, database: PostgresDatabase
+) -> None:
+    """The server that it leads to may have gone back in time, to where the same lease was held."""
+    lease = await taken(leases, "outbox", "a")
+    checkpoints = PostgresCheckpoints(database)
+    with pytest.raises(LeaseLost):
+        await checkpoints.save("outbox", "log", "log-1", Ended(lease))
+    with pytest.raises(LeaseLost):
+        await checkpoints.forget("outbox", ["log"], Ended(lease))
+    assert await checkpoints.load("outbox", "log", lease) is None
 
 
 async def test_timers_are_not_changed_under_a_lease_that_has_passed_on(

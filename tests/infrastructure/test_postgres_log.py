@@ -24,6 +24,7 @@ from psycopg.pq import Trace
 
 from application.event_log import EventLog
 from infrastructure.postgres.recorder import _SELECT_STREAMS, LogRecorder
+from infrastructure.postgres.timelines import Timelines
 from tests.application.logs import open_logs, postgres_settings
 
 pytestmark = pytest.mark.postgres
@@ -234,6 +235,32 @@ def test_an_event_is_stored_only_after_the_one_before_it(recorder: LogRecorder) 
     assert isinstance(gap, IntegrityError)
     assert isinstance(inside, IntegrityError)
     assert sorted(ids_of(recorder)) == [("a", 1), ("b", 1), ("b", 2)]
+
+
+def test_what_was_decided_before_the_server_was_another_is_not_stored(recorder: LogRecorder) -> None:
+    appends = [events("a", 1), events("b", 1)]
+    refused = recorder.append_together(appends, recorder.switches - 1)
+    assert [type(each).__mro__[1] for each in refused] == [IntegrityError] * 2
+    assert ids_of(recorder) == {}
+    assert recorder.append_together(appends, recorder.switches) == [[1], [2]]
+
+
+def test_a_server_that_does_not_tell_its_timeline_is_of_use_all_the_same(
+    recorder: LogRecorder, postgres_store_url: str
+) -> None:
+    with psycopg.connect(postgres_store_url, autocommit=True) as connection:
+        connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public")
+        connection.execute(
+            "DO $$ BEGIN CREATE ROLE nobody_much; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+        )
+        connection.execute("SET ROLE nobody_much")
+        timelines = Timelines()
+        timelines.look(connection)
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        connection.execute("RESET ROLE")
+        timelines.look(connection)
+        timelines.look(connection)
+    assert timelines.switches == 0
 
 
 def test_what_a_url_says_of_a_connection_holds_for_the_logs_connections(postgres_store_url: str) -> None:

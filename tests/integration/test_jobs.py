@@ -179,8 +179,10 @@ async def test_a_trigger_whose_commit_was_not_acknowledged_is_answered_and_fires
     recorder = orchestrator.container.stores.event_store._log.ours
     append, lost = recorder.append_together, [True]
 
-    def append_and_lose_the_answer(appends: Sequence[Append]) -> Sequence[Ids | Exception]:
-        answers = append(appends)
+    def append_and_lose_the_answer(
+        appends: Sequence[Append], switches: int | None = None
+    ) -> Sequence[Ids | Exception]:
+        answers = append(appends, switches)
         if lost and lost.pop():
             return [IntegrityError("the answer was lost, and the recorder tried again")]
         return answers

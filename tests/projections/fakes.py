@@ -41,6 +41,10 @@ class PartitionedLog:
             for wakeup in self._wakeups:
                 wakeup.wake_for([event])
 
+    def lose(self, partition: str) -> None:
+        """Have its last event no more, as after a failover to a server that lagged."""
+        del self._places[f"{partition}/{self.events[partition].pop().event_id}"]
+
     def _index(self, partition: str, after: str | None) -> int:
         return 0 if after is None else self._places[after]
 
