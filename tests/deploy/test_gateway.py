@@ -1,15 +1,20 @@
 """The gateway's own configuration in a real nginx, in front of instances that come and go."""
 
+import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
+from interfaces.fields import WaitSeconds
 from interfaces.rest.requests import MAX_BODY_BYTES
 from tests.deploy.files import OPENAPI
-from tests.deploy.gateway import Gateway, gateway
+from tests.deploy.gateway import CONFIG, Gateway, gateway
 from tests.harness import TENANT, ServiceProcess, service_process
 from tests.plain_http import NO_TLS
 
@@ -110,3 +115,45 @@ def test_faults_are_told_as_the_service_tells_them(
     assert refused.status_code == by_itself.status_code == 413
     assert refused.json()["error"].items() <= by_itself.json()["error"].items()
     assert client.get("/api/v1/nothing").json()["error"]["requestId"]
+
+
+PATIENCE_WITH_STORES_SECONDS = 20
+
+
+def test_it_waits_longer_than_any_answer_takes() -> None:
+    wait = TypeAdapter(WaitSeconds).json_schema()["maximum"]
+    (waits,) = re.findall(r"proxy_read_timeout (\d+)s;", CONFIG.read_text())
+    assert int(waits) > wait + PATIENCE_WITH_STORES_SECONDS
+
+
+@contextmanager
+def hanging_up_once() -> Iterator[int]:
+    """The port of an instance that hangs up on its first request, and answers each later one with 204."""
+    seen: list[str] = []
+
+    class Instance(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.path)
+            if len(seen) > 1:
+                self.send_response(204)
+                self.end_headers()
+
+    server = HTTPServer(("127.0.0.1", 0), Instance)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_one_answer_that_fails_is_no_reason_to_send_everybody_away(tmp_path: Path) -> None:
+    with (
+        hanging_up_once() as one,
+        hanging_up_once() as other,
+        gateway(tmp_path / "gateway", one, other) as running,
+    ):
+        answers = [httpx.post(f"{running.url}/api/v1/tasks/claim", verify=NO_TLS) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [503, 503, 204, 204]
