@@ -5,7 +5,10 @@
 --   SERVICE_PASSWORD=… psql --set ON_ERROR_STOP=1 --file roles.sql postgresql://owner@host/database
 
 \getenv password SERVICE_PASSWORD
-CREATE ROLE workflow_orchestrator LOGIN PASSWORD :'password';
+-- A role is one for all databases of a server: it may be there from another one.
+SELECT 'CREATE ROLE workflow_orchestrator'
+    WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'workflow_orchestrator') \gexec
+ALTER ROLE workflow_orchestrator LOGIN PASSWORD :'password';
 GRANT CONNECT ON DATABASE :"DBNAME" TO workflow_orchestrator;
 GRANT USAGE ON SCHEMA public TO workflow_orchestrator;
 

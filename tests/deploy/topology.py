@@ -68,15 +68,17 @@ def database_server() -> Iterator[str]:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE")
             connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
-        server = conninfo_to_dict(url)
-        where = f"--host={server['host']}", f"--port={server['port']}", f"--username={OWNER}"
-        environ = {
-            "PATH": f"{os.environ['PATH']}:{_PROGRAMS}",
-            "SERVICE_PASSWORD": GIVEN["POSTGRES_SERVICE_PASSWORD"],
-        }
-        command = ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", *where, f"--file={_ROLES}", DATABASE]
-        subprocess.run(command, env=environ, check=True, capture_output=True)
+        make_roles(url, DATABASE, GIVEN["POSTGRES_SERVICE_PASSWORD"])
         yield url
+
+
+def make_roles(url: str, database: str, password: str) -> None:
+    """What roles.sql makes, in a database of the server."""
+    server = conninfo_to_dict(url)
+    where = f"--host={server['host']}", f"--port={server['port']}", f"--username={OWNER}"
+    environ = {"PATH": f"{os.environ['PATH']}:{_PROGRAMS}", "SERVICE_PASSWORD": password}
+    command = ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", *where, f"--file={_ROLES}", database]
+    subprocess.run(command, env=environ, check=True, capture_output=True)
 
 
 def _at(server: str, url: str) -> str:
