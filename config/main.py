@@ -15,6 +15,7 @@ import click
 from config.logs import configure_logs
 from config.masking import masked
 from config.settings import DISTRIBUTION, Settings, SettingsError, load_settings
+from config.signals import end_on_sigterm
 from config.start import CannotStart, DemoFailed
 from interfaces.cli import Refused, command_line
 
@@ -177,6 +178,7 @@ class ArchiveCommandLine:
 
 def main() -> None:
     """The console script ``workflow-orchestrator``."""
+    end_on_sigterm()
     command_line(CommandLineActions(), version(DISTRIBUTION))()
 
 

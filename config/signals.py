@@ -1,14 +1,16 @@
-"""What tells the service to stop, heard from its first moment on.
+"""What tells a process to stop, heard from its first moment on.
 
 In a container it is process 1, for which the kernel drops each signal that nobody listens for: an instance
-that is told to stop while it waits for its stores would go on to serve, and to take leases.
+that is told to stop while it waits for its stores would go on to serve, and to take leases. Until the service
+listens, and in every command that does not, SIGTERM ends the process as Ctrl-C does, with its cleaning up.
 """
 
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from types import FrameType
+from typing import NoReturn, TypeVar
 
 import anyio
 import structlog
@@ -19,6 +21,15 @@ log = structlog.get_logger(__name__)
 
 Orders = AsyncIterator[signal.Signals]
 """The signals that came and come; whoever asks takes the next."""
+
+
+def end_on_sigterm() -> None:
+    """From now on SIGTERM ends the process, with the exit code that a shell gives to that."""
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(received: int, _: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + received)
 
 
 def listening() -> AbstractContextManager[Orders]:

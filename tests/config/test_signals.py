@@ -1,12 +1,15 @@
-"""An instance may be told to stop at any moment of its start."""
+"""A process may be told to stop at any moment of its start, and of its work."""
 
 import os
 import signal
+import subprocess
+import sys
 
 import anyio
 import pytest
 
 from config.signals import listening, unless_told_to_stop
+from tests.harness import clean_environment
 
 pytestmark = pytest.mark.anyio
 
@@ -44,3 +47,16 @@ async def test_a_signal_that_came_with_the_result_counts() -> None:
             return "done"
 
         assert await unless_told_to_stop(orders, work()) is None
+
+
+def test_a_command_that_waits_is_ended_by_a_signal_that_process_1_would_not_hear() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "config.main", "migrate"],
+        env={**clean_environment(), "EVENT_STORE_URL": "postgresql://owner@127.0.0.1:1/events"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        assert "event_store_away" in running.stderr.readline()
+        running.terminate()
+        assert running.wait(20) == 128 + signal.SIGTERM
