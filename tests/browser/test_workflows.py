@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.runs import complete, started, state
+from tests.browser.runs import complete, started, state, step_id
 from tests.browser.visitor import SECRET, looks_well, picture, serious, signed_in
 from tests.harness import ServiceProcess, service_process
 
@@ -110,6 +110,72 @@ def test_a_change_that_cannot_be_shown_at_once_is_shown_later(
     page.unroute_all()
     expect(page.locator("svg .step.completed")).to_have_count(1)
     expect(page.locator("#offline")).to_be_hidden()
+
+
+def see(page: Page, *, is_hidden: bool) -> None:
+    """As if its tab were behind another one, or in front again."""
+    page.evaluate(
+        "value => Object.defineProperty(document, 'hidden', { value, configurable: true })", arg=is_hidden
+    )
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_pages_that_nobody_sees_hold_no_connection_and_are_as_new_as_any_once_they_are_seen(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    """A browser has six connections to a service; each of these pages would hold one for good."""
+    page = signed_in(browser, service, "ada")
+    id = started(page, service, "opp-behind")
+    behind = [page, *(page.context.new_page() for _ in range(6))]
+    for each in behind:
+        each.goto(f"{service.url}/console/workflows/{id}")
+        see(each, is_hidden=True)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    complete(service, id, "forecast")
+    system = page.context.new_page()
+    system.goto(f"{service.url}/console/system")
+    see(system, is_hidden=True)
+    system.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(3500)
+    assert asked == []
+    expect(page.locator("svg .step.completed")).to_have_count(0)
+    see(page, is_hidden=False)
+    expect(page.locator("svg .step.completed")).to_have_count(1)
+    complete(service, id, "risk_scoring")
+    expect(page.locator("svg .step.completed")).to_have_count(2)
+
+
+def test_what_goes_on_takes_away_neither_the_focus_nor_a_click(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    page = signed_in(browser, service, "ada")
+    id = started(page, service, "opp-focus")
+    forecast, scoring = (f"step-{step_id(service, id, name)}" for name in ("forecast", "risk_scoring"))
+    own = "document.activeElement.closest('[data-part]').id"
+    pause = page.get_by_role("button", name="Pause", exact=True)
+    pause.evaluate("button => { button.own = true; button.focus(); }")
+    link = page.locator(f"svg a[href='#of-{forecast.removeprefix('step-')}']")
+    page.locator(f"#{forecast} > summary").click()
+    link.focus()
+    complete(service, id, "forecast")
+    expect(page.locator("svg .step.completed")).to_have_count(1)
+    assert page.evaluate(own) == "picture"
+    assert link.evaluate("link => link === document.activeElement")
+    expect(page.locator(f"#{forecast}")).to_have_attribute("open", "")
+    assert pause.evaluate("button => button.own"), "what is as before stays"
+    page.locator(f"#{scoring} > summary").focus()
+    skip = page.get_by_role("button", name="Skip recommendation")
+    page.locator("summary").filter(has_text="recommendation").click()
+    skip.hover()
+    skip.locator("xpath=ancestor::form").get_by_label("Reason").fill("no need")
+    skip.hover()
+    page.mouse.down()
+    complete(service, id, "risk_scoring")
+    page.wait_for_timeout(1000)
+    expect(page.locator("svg .step.completed")).to_have_count(1)
+    page.mouse.up()
+    expect(page.locator("svg .step.skipped")).to_have_count(1)
 
 
 def test_it_fits_in_light_and_dark(browser: Browser, service: ServiceProcess) -> None:

@@ -1,24 +1,56 @@
 "use strict";
 // The parts of a page are taken anew from the same address whenever its stream says so, or every few seconds; those in
-// which somebody types stay as they are, and so does a form that was refused.
-let waiting = 0, silent = 0;
+// which somebody types stay as they are, and so do a form that was refused and what the service tells as before. A page
+// that nobody sees asks for nothing: over HTTP/1.1 a browser has six connections for all that it shows of a service.
+const PARTS = "[data-part]", NAMES = [["id"], ["href"], ["name", "value"], ["aria-label"]];
+const live = document.querySelector("[data-live]"), polled = document.querySelector("[data-poll]");
+let stream = null, waiting = 0, silent = 0, isPressed = false;
+
+// What the service has sent of each part, before scripts dress it: but for its forms' keys, which are new each time, and for
+// the parts in it, which are told apart.
+const sent = new Map();
+
+function sentOf(part) {
+  const copy = part.cloneNode(true);
+  for (const each of copy.querySelectorAll(PARTS)) each.replaceWith(each.id);
+  for (const each of copy.querySelectorAll("[name=key]")) each.removeAttribute("value");
+  return copy.outerHTML;
+}
 
 async function refresh() {
   waiting = 0;
+  if (document.hidden) return;
+  if (isPressed) return refreshSoon();
   const answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
   if (answer.status >= 500) throw new Error("not now");
   if (!answer.ok) return lose();
   regain();
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const next of fresh.querySelectorAll("[data-part]")) {
+  if (isPressed) return refreshSoon();
+  for (const next of fresh.querySelectorAll(PARTS)) {
     const old = document.getElementById(next.id);
-    if (!old || old === next || isInUse(old)) continue;
-    for (const each of old.querySelectorAll("details")) fresh.getElementById(each.id)?.toggleAttribute("open", each.open);
-    const focused = old.contains(document.activeElement) && document.activeElement.closest("details")?.id;
-    old.replaceWith(document.adoptNode(next));
-    if (focused) document.querySelector(`#${CSS.escape(focused)} > summary`)?.focus();
+    if (old && old !== next && sentOf(next) !== sent.get(next.id) && !isInUse(old)) replace(old, next, fresh);
   }
-  dress(document);
+}
+
+function replace(old, next, fresh) {
+  for (const part of [next, ...next.querySelectorAll(PARTS)]) sent.set(part.id, sentOf(part));
+  for (const each of [old, ...old.querySelectorAll("details")]) if (each.matches("details")) fresh.getElementById(each.id)?.toggleAttribute("open", each.open);
+  const successor = old.contains(document.activeElement) ? successorOf(document.activeElement, old, next) : null;
+  old.replaceWith(document.adoptNode(next));
+  dress(next);
+  successor?.focus({ preventScroll: true });
+}
+
+// That which is named as what has the focus was, and of several the one at its place; a summary has the name of its details.
+function successorOf(focused, old, next) {
+  const named = focused.matches("summary") ? focused.parentElement : focused;
+  const names = NAMES.find(([first]) => named.hasAttribute(first));
+  if (!names) return null;
+  const selector = names.filter((name) => named.hasAttribute(name)).map((name) => `[${name}="${CSS.escape(named.getAttribute(name))}"]`).join("");
+  const [before, after] = [old, next].map((part) => [part, ...part.querySelectorAll("*")].filter((each) => each.matches(selector)));
+  const found = after[before.indexOf(named)];
+  return named === focused ? found : found?.querySelector("summary");
 }
 
 // What the stream has told once it does not tell again, so this does not give up; the page is as good as away meanwhile.
@@ -41,19 +73,27 @@ function regain() {
   document.getElementById("offline").hidden = true;
 }
 
-function follow(address) {
-  const stream = new EventSource(address);
-  stream.onmessage = () => refreshSoon();
-  stream.onopen = regain;
-  stream.addEventListener("end", () => { stream.close(); refreshSoon(0); });
-  stream.onerror = () => {
-    if (stream.readyState !== EventSource.CLOSED) { // the browser tries again by itself, in 3 s as a rule
+function follow() {
+  if (stream || document.hidden) return;
+  const own = stream = new EventSource(live.dataset.live);
+  own.onmessage = () => refreshSoon();
+  own.onopen = regain;
+  own.addEventListener("end", () => { rest(); refreshSoon(0); });
+  own.onerror = () => {
+    if (own.readyState !== EventSource.CLOSED) { // the browser tries again by itself, in 3 s as a rule
       silent ||= setTimeout(lose, 5000);
       return;
     }
+    rest();
     lose();
-    setTimeout(() => follow(address), 5000);
+    setTimeout(follow, 5000);
   };
+}
+
+function rest() {
+  stream?.close();
+  stream = null;
+  silent = clearTimeout(silent);
 }
 
 async function lookAgain() {
@@ -64,5 +104,16 @@ async function lookAgain() {
   lookAgain();
 }
 
-const live = document.querySelector("[data-live]");
-if (live) follow(live.dataset.live); else lookAgain();
+for (const part of document.querySelectorAll(PARTS)) sent.set(part.id, sentOf(part));
+
+for (const kind of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) {
+  document.addEventListener(kind, (event) => { isPressed = event.buttons > 0; }, { capture: true, passive: true });
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return rest();
+  if (live || polled) refreshSoon(0);
+  if (live) follow();
+});
+
+if (live) follow(); else lookAgain();
