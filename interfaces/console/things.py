@@ -73,14 +73,22 @@ async def thing_of(api: Api, kind: str, id: str) -> Thing:
 
 
 async def _job_of(api: Api, backfill_id: str) -> str:
-    """Whose backfill it is, as its first event tells."""
-    events = (await api.get("/audit/events", aggregateId=backfill_id, type="backfill.requested", limit=1))[
-        "events"
-    ]
-    job = events[0]["data"]["plan"]["job"] if events and events[0]["data"] else ""
-    if not is_name(job):
+    """Whose backfill it is, as its first event tells; where that is in an archive, as each job does."""
+    page = await api.get("/audit/events", aggregateId=backfill_id, type="backfill.requested", limit=1)
+    events = page["events"]
+    if not events:
         raise _none()
-    return str(job)
+    if (data := events[0]["data"]) and is_name(data["plan"]["job"]):
+        return str(data["plan"]["job"])
+    for each in (await api.get("/jobs"))["jobs"]:
+        try:
+            await api.get(f"/jobs/{each['job']}/backfills/{backfill_id}")
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+        else:
+            return str(each["job"])
+    raise _none()
 
 
 def _none() -> Refused:

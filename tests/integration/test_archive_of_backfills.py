@@ -10,7 +10,7 @@ from config.rebuild import rebuild
 from config.verify import verify
 from tests.archives import signing_settings
 from tests.audit_trail import verified_store, verify_file
-from tests.harness import SYSTEM_TENANT
+from tests.harness import SYSTEM_TENANT, UNKNOWN_ID
 from tests.integration.test_backfills import JOBS, RULES, on_the_bus
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +33,9 @@ async def test_a_finished_backfill_is_archived_shown_and_comes_back(tmp_path: Pa
         assert await world.shown(done) == shown
         past = await client.get(f"{JOBS}/backfills/{done}", params={"asOf": "1"})
         assert (past.status_code, past.json()["error"]["code"]) == (410, "ARCHIVED")
+        page = await client.get(f"/console/audit/backfill/{done}")
+        assert f'href="/console{JOBS.removeprefix("/api/v1")}">Its job' in page.text
+        assert (await client.get(f"/console/audit/backfill/{UNKNOWN_ID}")).status_code == 404
         cancelled = await client.post(f"{JOBS}/backfills/{done}/cancel", json={"reason": "too late"})
         assert cancelled.status_code in (409, 410), cancelled.text
         listed: dict[str, Any] = (await client.get(f"{JOBS}/backfills")).json()
