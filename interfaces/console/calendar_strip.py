@@ -1,5 +1,6 @@
 """A job's past and coming firings on one line of days, and how long its runs took, as places in a picture."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,12 +13,21 @@ _PLOT_HEIGHT = 90
 _BAR, _BETWEEN_BARS = 9, 2
 
 
+_COMING = "coming"
+_SHAPES = {"failed": "square", "timed_out": "square", "missed": "diamond", "skipped": "diamond"}
+
+
 class Mark(msgspec.Struct, frozen=True):
     """A run, or a firing to come; ``status`` is its colour."""
 
     x: float
     status: str
     at: str
+
+    @property
+    def shape(self) -> str:
+        """How one sees what came of it without its colour: a circle, a square or a diamond."""
+        return _SHAPES.get(self.status, "circle")
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -34,6 +44,14 @@ class Strip(msgspec.Struct, frozen=True):
     marks: Sequence[Mark]
     now: float
     width: int = _WIDTH
+
+    @property
+    def told(self) -> str:
+        """What can be seen on it, in words."""
+        counts = Counter(mark.status for mark in self.marks)
+        coming = counts.pop(_COMING, 0)
+        runs = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.most_common())
+        return f"{runs or 'no run'} in the last fortnight; {coming} firings in the next"
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -66,7 +84,7 @@ def strip_of(runs: Sequence[Mapping[str, Any]], firings: Sequence[str], now: dat
         is_named = number % 7 == 0 and number < DAYS_BACK + DAYS_AHEAD
         days.append(Day(_x(day, begin), f"{day:%b} {day.day}" if is_named else ""))
     marks = [Mark(_x(_time(_begun(run)), begin), run["status"], _begun(run)) for run in runs]
-    marks += [Mark(_x(_time(at), begin), "coming", at) for at in firings]
+    marks += [Mark(_x(_time(at), begin), _COMING, at) for at in firings]
     return Strip(days, [mark for mark in marks if 0 <= mark.x <= _WIDTH], _x(now, begin))
 
 
