@@ -17,7 +17,7 @@ from interfaces.console import (
     system_pages,
     workflows_pages,
 )
-from interfaces.console.api import Api, Refused
+from interfaces.console.api import Api, Document, Refused
 from interfaces.console.pages import Pages, static_routes
 from interfaces.console.session import GatewaySession, NameSession, NotHere, TokenSession, TooLong
 from interfaces.console.trouble import address_of, trouble
@@ -112,7 +112,7 @@ class Console:
         assert not isinstance(self._session, GatewaySession)
         if not is_from_here(request):
             return self._not_from_here(request)
-        to = HOME
+        to, form = HOME, dict[str, str]()
         try:
             form = dict(await form_of(request))
             to = _inside(form.get("to", ""))
@@ -121,7 +121,7 @@ class Console:
             response = RedirectResponse(to, status_code=303)
             self._session.sign_in(request, response, told)
         except (ApiError, NotHere, TooLong) as error:
-            return self._door(request, 401, str(error), to=to)
+            return self._door(request, 401, str(error), to=to, form=form)
         return response
 
     async def _sign_out(self, request: Request) -> Response:
@@ -132,15 +132,25 @@ class Console:
         self._session.sign_out(response)
         return response
 
-    def _door(self, request: Request, status: int, why: str | None = None, *, to: str = "") -> Response:
-        """Where one signs in, to go on ``to`` a page, or to the one that was asked for. Whoever a link of
-        another site has sent here may be signed in without the browser saying so; it does once the page loads
-        itself again. Whoever has sent a form is told that nothing came of it."""
+    def _door(
+        self,
+        request: Request,
+        status: int,
+        why: str | None = None,
+        *,
+        to: str = "",
+        form: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Where one signs in, to go on ``to`` a page, or to the one that was asked for. What its own ``form``
+        had said is there again, but for a token. Whoever a link of another site has sent here may be signed
+        in without the browser saying so; it does once the page loads itself again. Whoever has sent a form is
+        told that nothing came of it."""
         asks_for = self._session.asks_for
         context = {
             **frame_of(None, signs_in=asks_for is not None),
             "asks_for": asks_for,
             "tenants": (_SOME_TENANT, SYSTEM_TENANT),
+            "given": Document({name: text for name, text in (form or {}).items() if name != "token"}),
             "why": why,
             "onward": to or address_of(request),
             "loads_again": asks_for is not None and not why and _comes_from_elsewhere(request),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from interfaces.console.api import Refused
+from interfaces.console.api import Document, Refused
 from interfaces.console.visit import HOME, Handler, Visit
 
 _API = "/system/parked-messages"
@@ -20,7 +20,7 @@ async def show(visit: Visit) -> Response:
 async def show_one(visit: Visit) -> Response:
     """One, with what it says."""
     message = await visit.api.get(f"{_API}/{visit.id_of('parked message')}")
-    return visit.page("system/parked_message.html", {"message": message, "reason": ""})
+    return visit.page("system/parked_message.html", {"message": message, "given": Document()})
 
 
 async def act(visit: Visit) -> Response:
@@ -38,7 +38,7 @@ async def act(visit: Visit) -> Response:
     except Refused as refused:
         if refused.status == 404:
             return await _list_of(visit, refused)
-        context = {"message": await visit.api.get(path), "reason": reason}
+        context = {"message": await visit.api.get(path), "given": Document(form)}
         return visit.page("system/parked_message.html", context, refused)
     return visit.goes_to(_ALL)
 
