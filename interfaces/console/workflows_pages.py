@@ -70,7 +70,8 @@ async def order(visit: Visit) -> Response:
     except Refused as refused:
         context = await one_workflow.one(visit.api, id, visit.query, form, is_operator=visit.is_operator)
         return visit.page("workflows/one.html", context, refused)
-    return visit.goes_to(f"{_ALL}/{id}")
+    place = f"?{visit.request.url.query}" if visit.request.url.query else ""
+    return visit.goes_to(f"{_ALL}/{id}{place}")
 
 
 async def stream(visit: Visit) -> Response:
