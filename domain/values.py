@@ -1,9 +1,10 @@
 """Ids, stream names and times that more than one aggregate speaks of."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -87,6 +88,18 @@ def is_uuid(text: object) -> bool:
     Not ``uuid.UUID``: it also takes ``urn:`` before the digits and hyphens wherever they stand.
     """
     return isinstance(text, str) and _CANONICAL_UUID.fullmatch(text) is not None
+
+
+def with_one_kind_of_number(value: Any) -> Any:
+    """What digests and keys of JSON are made of: it has but one kind of number, ``1.0`` is the integer 1."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case Mapping():
+            return {name: with_one_kind_of_number(each) for name, each in value.items()}
+        case list() | tuple():
+            return [with_one_kind_of_number(each) for each in value]
+    return value
 
 
 def in_utc(moment: datetime) -> datetime:

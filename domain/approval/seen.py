@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+from domain.values import with_one_kind_of_number
+
 Payload = Mapping[str, Any]
 
 MOST_PAYLOAD_BYTES = 64 * 1024
@@ -39,19 +41,9 @@ def digest_of(
 
 def canonical(value: Any) -> bytes:
     """One form for all that is the same JSON: names in order, no white space, ``1.0`` as ``1``."""
-    written = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    plain = with_one_kind_of_number(value)
+    written = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return written.encode("utf-8", "surrogatepass")
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case float() if value.is_integer():
-            return int(value)
-        case Mapping():
-            return {name: _plain(each) for name, each in value.items()}
-        case list() | tuple():
-            return [_plain(each) for each in value]
-    return value
 
 
 def _at(payload: Payload | None, place: str) -> Any:

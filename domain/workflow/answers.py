@@ -60,8 +60,9 @@ def take_reply(
     """Take a message that the plan names as a reply to a request, by the rule that stands there, or that a
     step waits for.
 
-    ``stepId`` in the data tells which step it answers, or the definition's ``correlation`` does; without
-    them, the first of the plan that waits for such a message. An item of a ``map`` step has to be told.
+    ``stepId`` in the data, in either case, tells which step it answers, or the definition's ``correlation``
+    does; without them (an empty ``stepId`` says nothing), the first of the plan that waits for such a
+    message. An item of a ``map`` step has to be told.
     """
     step = _addressed(state, message_type, data)
     reply = _reply_of(step.work, message_type) if step is not None else None
@@ -84,8 +85,8 @@ def _addressed(state: Workflow, message_type: str, data: Mapping[str, Any]) -> S
     else the first whose late answer is undone.
     """
     step_id = data.get("stepId")
-    if isinstance(step_id, str):
-        return _waiting(state, step_id, None)
+    if isinstance(step_id, str) and step_id:
+        return _waiting(state, step_id.lower(), None)
     waiting: Sequence[Callable[[Step], bool]] = (
         lambda step: step.status == "running",
         lambda step: step.is_awaited,

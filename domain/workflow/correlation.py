@@ -13,6 +13,7 @@ from immutables import Map
 
 from domain.definition import Work
 from domain.expressions import BadExpression, mapped
+from domain.values import with_one_kind_of_number
 
 
 def expected_key(name: str, work: Work, input: Mapping[str, Any]) -> str:
@@ -41,4 +42,4 @@ def told_apart(
 
 
 def _key(name: str, values: Mapping[str, Any]) -> str:
-    return json.dumps([name, values], sort_keys=True)
+    return json.dumps([name, with_one_kind_of_number(values)], sort_keys=True)

@@ -27,6 +27,7 @@ from domain.concurrency import (
 from domain.definition import OPPORTUNITY_ANALYSIS, Concurrency
 from domain.errors import BadInput, TooManyWaiting, WorkflowAlreadyRunning
 from domain.event import Event
+from domain.values import derived_id
 from tests.builders import CORRELATION, NOW, TENANT, after
 from tests.domain.scenario import Given
 
@@ -271,6 +272,16 @@ def test_the_key_is_found_in_the_input_and_the_opportunity() -> None:
     by_region = msgspec.structs.replace(OPPORTUNITY_ANALYSIS, concurrency=Concurrency(key="input.region"))
     assert group_of(by_region, "o-1", {"region": "eu"}) == group_of(by_region, "o-2", {"region": "eu"})
     assert group_of(by_region, "o-1", {"region": "eu"}) != group_of(by_region, "o-1", {"region": "us"})
+
+
+def test_a_number_is_the_same_key_however_it_is_written() -> None:
+    by_region = msgspec.structs.replace(OPPORTUNITY_ANALYSIS, concurrency=Concurrency(key="input.region"))
+    numbers = (7, 7.0, [7], [7.0], {"n": 7}, {"n": 7.0})
+    groups = {group_of(by_region, None, {"region": each}) for each in numbers}
+    assert len(groups) == 3
+    assert group_of(by_region, None, {"region": 7.5}) not in groups
+    seven = derived_id("concurrency", "7")
+    assert group_of(by_region, None, {"region": 7}) == f"opportunity-analysis/{seven}", "as it stands in logs"
 
 
 @pytest.mark.parametrize("key", ["opportunityId", "input.regoin", "workflow.opportunityId", "`null`"])

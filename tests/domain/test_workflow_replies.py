@@ -69,6 +69,14 @@ def test_a_step_is_told_by_its_id_where_several_wait_for_the_same() -> None:
     assert run.so(reply(run, "credit.check.noted")).state.status == "completed"
 
 
+def test_the_id_of_a_step_is_taken_in_either_case_and_an_empty_one_says_nothing() -> None:
+    run = Run.of(asking("first"), asking("second"))
+    second = run.state.steps["second"].step_id.upper()
+    run = run.so(reply(run, "credit.check.noted", stepId=second))
+    assert run.statuses == {"first": "running", "second": "completed"}
+    assert run.so(reply(run, "credit.check.noted", stepId="")).state.status == "completed"
+
+
 def test_an_item_is_answered_by_its_id_alone() -> None:
     each = Work(parameters={"request": "credit.check.requested", "replies": REPLIES})
     run = Run.of(map_step("checks", each=each), input={"deals": [1, 2]})
@@ -109,6 +117,13 @@ def test_replies_to_several_steps_are_told_apart_by_what_the_definition_says() -
     reply(run, "credit.check.noted", about={"check": {"n": 2}}).then_nothing()
     run = run.so(reply(run, "credit.check.failed", about={"check": 1}))
     assert run.state.steps["first"].status == "failed"
+
+
+def test_a_number_is_the_same_however_it_is_written() -> None:
+    run = Run.of(asking_about("first"), asking_about("second"), input={"first": 7, "second": {"n": [8.0]}})
+    run = run.so(reply(run, "credit.check.noted", about={"check": 7.0}))
+    assert run.so(reply(run, "credit.check.noted", about={"check": {"n": [8]}})).state.status == "completed"
+    reply(run, "credit.check.noted", about={"check": {"n": [8.5]}}).then_nothing()
 
 
 def test_a_step_that_is_tried_again_still_takes_its_reply() -> None:
