@@ -1,6 +1,7 @@
 """The pages of workflows: the list, one of them as it goes on, and the form that starts one."""
 
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -63,14 +64,18 @@ async def show_one(visit: Visit) -> Response:
 
 
 async def order(visit: Visit) -> Response:
-    """What a form of its page asks for; where that is refused, what was filled in is there again."""
+    """What a form of its page asks for; where that is refused, what was filled in is there again.
+
+    It leads back to the page of items where it was given, and to the newest events, which tell it.
+    """
     id, form = visit.id_of("workflow"), dict(await visit.form())
     try:
         await workflow_orders.order(visit.api, id, form)
     except Refused as refused:
         context = await one_workflow.one(visit.api, id, visit.query, form, is_operator=visit.is_operator)
         return visit.page("workflows/one.html", context, refused)
-    place = f"?{visit.request.url.query}" if visit.request.url.query else ""
+    items = visit.query.get("steps")
+    place = f"?{urlencode({'steps': items})}" if items else ""
     return visit.goes_to(f"{_ALL}/{id}{place}")
 
 

@@ -46,6 +46,7 @@ def test_the_items_of_a_step_are_listed_page_by_page(browser: Browser, service: 
     last.get_by_label("Reason").fill("nobody at home")
     last.get_by_role("button").click()
     expect(page.locator("#events li").first).to_contain_text("nobody at home")
+    assert items.all_inner_texts()[:-1] == rest[:-1], "an order leads back to where it was given"
     assert serious(page) == []
     page.goto(f"{service.url}{CONSOLE}/{id}?steps=x")
     assert "cursor" in page.get_by_role("alert").inner_text()
