@@ -162,12 +162,22 @@ class CosmosLogRecorder(ApplicationRecorder):
         return dict(ChainMap(*map(dict, self._side_by_side(told, list(ids.items())))))
 
     def _at(self, partition: str, id: int) -> Place | None:
+        """The event with a number in a tenant's order. That there is none must be known by a write: whoever
+        is told so begins anew, and a replica may lag behind the process that has appended it."""
         matching = "FROM c WHERE c.position = @position"
-        holding = self._holding(partition, id - 1)
-        found = self._container.query(partition_name(partition, holding), matching, {"@position": id}, 1)
-        if found and is_event(found[0]):
-            return Place(id, found[0]["stream"], found[0]["version"])
-        return self._at(partition, id) if found and self._goes_on_behind(partition, holding) else None
+        caught_up: int | None = None
+        while True:
+            holding = self._holding(partition, id - 1)
+            segment = partition_name(partition, holding)
+            found = self._container.query(segment, matching, {"@position": id}, 1)
+            if found and is_event(found[0]):
+                return Place(id, found[0]["stream"], found[0]["version"])
+            if found and self._goes_on_behind(partition, holding):
+                continue
+            if holding == caught_up:
+                return None
+            self._container.catch_up(segment)
+            caught_up = holding
 
     def fullest(self) -> Fill | None:
         """The fullest partition of those that were looked at: each is, once a minute (``wakeups.py``)."""

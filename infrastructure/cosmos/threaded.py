@@ -41,6 +41,8 @@ _PATIENCE_SECONDS = 6
 """Less than callers wait: see ``EventStore``."""
 
 
+_CATCHING_UP = "catching-up"
+
 _CONNECTIONS = 32
 """More than threads that ask at once: commands, readings, and queries side by side."""
 
@@ -171,6 +173,22 @@ class ThreadedContainer:
                 raise
 
         return self._call("batch", send)
+
+    def catch_up(self, partition: str) -> None:
+        """See whatever was committed in a partition until now, at each later reading of this client.
+
+        A replica may lag behind, as far as the client's session allows. What the client writes takes the
+        session beyond all that was committed before; the SDK notes that of an item by itself and not of a
+        batch. The item is always the same one, and taken away again.
+        """
+        item: Item = {"id": _CATCHING_UP, PARTITION_KEY: partition}
+
+        def take_away() -> None:
+            with suppress(CosmosResourceNotFoundError):
+                self._container.delete_item(_CATCHING_UP, partition_key=partition)
+
+        self._call("put", lambda: self._container.upsert_item(item, no_response=True))
+        self._call("delete", take_away)
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,0 +1,122 @@
+"""A replica that lags behind: what another process has just appended is not taken for absent."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
+
+from application.event_store import EventStore
+from infrastructure.cosmos.recorder import CosmosLogRecorder
+from infrastructure.cosmos.threaded import ThreadedContainer
+from tests.application.logs import NO_ROOM, UNVERIFIED, OpenLogs, cosmos_settings, open_logs
+from tests.application.test_event_store import STREAM, append
+from tests.builders import OTHER_TENANT, TENANT
+from tests.cosmos import Account
+from tests.infrastructure.test_cosmos_segments import event, names, recorder_of
+
+pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, UNVERIFIED]
+
+
+class Lagging:
+    """Answers a client as things were, in each partition, until it has written an item there by itself."""
+
+    def __init__(self, asked: ThreadedContainer, *partitions: str) -> None:
+        self._real: Any = asked._container
+        self._items = {each: {item["id"]: item for item in self._rows(each)} for each in partitions}
+        self._caught_up: set[str] = set()
+        self.written: list[str] = []
+        asked._container = self  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def read_item(self, id: str, partition_key: str) -> Any:
+        if partition_key in self._caught_up:
+            return self._real.read_item(id, partition_key=partition_key)
+        if id not in self._items.get(partition_key, {}):
+            raise CosmosResourceNotFoundError()  # type: ignore[no-untyped-call]
+        return self._items[partition_key][id]
+
+    def query_items(self, statement: str, *, partition_key: str, **given: Any) -> Any:
+        rows = self._real.query_items(statement, partition_key=partition_key, **given)
+        if partition_key in self._caught_up:
+            return rows
+        return [row for row in rows if row["id"] in self._items.get(partition_key, {})]
+
+    def upsert_item(self, item: dict[str, Any], **given: Any) -> Any:
+        self.written.append(item["tenantId"])
+        self._caught_up.add(item["tenantId"])
+        return self._real.upsert_item(item, **given)
+
+    def _rows(self, partition: str) -> list[Any]:
+        return list(self._real.query_items("SELECT * FROM c", partition_key=partition))
+
+
+@pytest.fixture
+def logs(cosmos: Account) -> Iterator[OpenLogs]:
+    with open_logs(cosmos_settings(cosmos)) as logs:
+        yield logs
+
+
+@pytest.fixture
+def here(logs: OpenLogs) -> CosmosLogRecorder:
+    return recorder_of(logs.open())
+
+
+@pytest.fixture
+def there(logs: OpenLogs) -> CosmosLogRecorder:
+    return recorder_of(logs.open())
+
+
+@pytest.mark.parametrize("knew", [False, True])
+def test_an_event_that_a_replica_does_not_have_yet_is_found(
+    here: CosmosLogRecorder, there: CosmosLogRecorder, knew: bool
+) -> None:
+    here.insert_events([event("a", 1)])
+    if knew:
+        there.newest(TENANT)
+    replica = Lagging(there._container, TENANT)
+    here.insert_events([event("a", 2)])
+    before = replica._rows(TENANT)
+    assert names(there.select_after(TENANT, 0, 9)) == ["a1"], "the replica lags"
+    assert there.at_each({TENANT: 2}) == {TENANT: (2, f"{TENANT}/job/a", 2)}
+    assert replica.written == [TENANT]
+    assert replica._rows(TENANT) == before, "nothing is left of what was written"
+    assert names(there.select_after(TENANT, 0, 9)) == ["a1", "a2"]
+
+
+def test_what_is_there_costs_no_write_and_what_is_not_costs_one(
+    here: CosmosLogRecorder, there: CosmosLogRecorder
+) -> None:
+    here.insert_events([event("a", 1)])
+    replica = Lagging(there._container, TENANT)
+    assert there.at_each({TENANT: 1}) == {TENANT: (1, f"{TENANT}/job/a", 1)}
+    assert replica.written == []
+    assert there.at_each({TENANT: 2, OTHER_TENANT: 1}) == {TENANT: None, OTHER_TENANT: None}
+    assert sorted(replica.written) == sorted([TENANT, OTHER_TENANT])
+    assert replica._rows(OTHER_TENANT) == []
+
+
+def test_an_event_is_found_in_a_segment_of_which_no_replica_has_told(cosmos: Account) -> None:
+    with open_logs(cosmos_settings(cosmos, segment_bytes=NO_ROOM)) as logs:
+        here, there = recorder_of(logs.open()), recorder_of(logs.open())
+        here.insert_events([event("a", 1)])
+        there.newest(TENANT)
+        replica = Lagging(there._container, TENANT)
+        for version in (2, 3):
+            here.insert_events([event("a", version)])
+        assert there.at_each({TENANT: 3}) == {TENANT: (3, f"{TENANT}/job/a", 3)}
+        assert replica.written == [TENANT, f"{TENANT}~1", f"{TENANT}~2"]
+        assert there.at_each({TENANT: 4}) == {TENANT: None}
+
+
+async def test_a_position_of_another_process_is_one_of_this_log(logs: OpenLogs) -> None:
+    """A share that is taken over would begin anew otherwise, and publish everything again."""
+    here, there = logs.store(), logs.open()
+    await append(here, "a")
+    store = EventStore(there)
+    Lagging(recorder_of(there)._container, TENANT)
+    await append(here, "b", stream=STREAM)
+    assert await store.knows(TENANT, await here.head(TENANT))
+    store.close()
