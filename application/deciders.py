@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from eventsourcing.persistence import IntegrityError
 
-from application.event_log import Append, EventLog, Ids, failures_translated, position_of
+from application.event_log import Append, EventLog, Ids, failures_translated, position_of, size_of
 from application.pasts import Events, Evolve, Past, Pasts
 from domain.errors import IdempotencyKeyReused, StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded
@@ -21,8 +21,8 @@ class Committed(msgspec.Struct, frozen=True):
 
     ``version`` is the one that the command left: the present one, but of a command that comes again, which
     is answered as it was the first time. ``ids`` are those of what is new, and ``stored`` is what a reader
-    finds there, made of the bytes that were stored as all is that is derived from the log; nothing where that
-    could not be told.
+    finds there, made of the ``size`` bytes that were stored as all is that is derived from the log; nothing
+    where that could not be told.
     """
 
     stream: str
@@ -32,6 +32,7 @@ class Committed(msgspec.Struct, frozen=True):
     version: int
     ids: Ids = ()
     stored: Events = ()
+    size: int = 0
 
 
 class Decider(msgspec.Struct, frozen=True):
@@ -128,8 +129,11 @@ class _Decision:
         """Whether an append will show that the past was the present one, for all who were told so."""
         return not self.answers and all(new for _, new, _ in self._changes.values())
 
-    def commit(self, ids: Ids, stored: Events, head: Callable[[str], str], pasts: Pasts) -> None:
-        """Answer everybody, and let the next command know; ``ids`` are those of the new events."""
+    def commit(
+        self, ids: Ids, append: Append, stored: Events, head: Callable[[str], str], pasts: Pasts
+    ) -> None:
+        """Answer everybody, and let the next command know; ``ids`` are those of the new events, which are
+        ``stored`` as they will be read."""
         assert len(ids) == len(self.new), "each event has an id"
         begun = 0
         for number, (past, new, version) in self._changes.items():
@@ -137,10 +141,18 @@ class _Decision:
             begun += len(new)
             position = position_of(ids[theirs][-1], self.stream, version) if new else head(self.stream)
             self.answers[number] = Committed(
-                self.stream, past, new, position, version, ids[theirs], stored[theirs]
+                self.stream,
+                past,
+                new,
+                position,
+                version,
+                ids[theirs],
+                stored[theirs],
+                size_of(append[theirs]),
             )
         if self.new and isinstance(self._past, Past):
-            pasts.remember(self.stream, self._past)
+            size = self._past.size + size_of(append)
+            pasts.remember(self.stream, msgspec.structs.replace(self._past, size=size))
 
     def fail(self, error: Exception) -> None:
         """Answer everybody that nothing was appended, also who was refused on the strength of it."""
@@ -199,7 +211,8 @@ def _append(
         if isinstance(outcome, Exception):
             decision.fail(outcome)
         else:
-            decision.commit(outcome, _read_back(log, appends.get(decision.stream, ())), head, pasts)
+            append = appends.get(decision.stream, [])
+            decision.commit(outcome, append, _read_back(log, append), head, pasts)
         standing.append(decision)
     return standing
 

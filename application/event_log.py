@@ -1,7 +1,7 @@
 """The event log: our ``eventsourcing`` application, what it must be able to do, and positions in it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol, cast
@@ -42,6 +42,16 @@ _POSITION = re.compile(rf"{BEGINNING}|{_PREFIX}-[1-9][0-9]{{0,17}}-[0-9a-f]{{{_I
 
 Append = Sequence[StoredEvent]
 """New events of one stream."""
+
+ORDINARY_BYTES = 1_600
+"""Of an event as it is stored. What is remembered is bounded by a number of such events: a larger one counts
+for several. In memory an event is up to seven times as large, where it is many small objects."""
+
+
+def weight_of(events: int, size: int) -> int:
+    """What it costs to remember some events of ``size`` bytes, in ordinary events."""
+    return max(events, size // ORDINARY_BYTES)
+
 
 Ids = Sequence[int]
 """Those of appended events, in their order; in a partition ids and commits come in one order."""
@@ -272,6 +282,11 @@ class EventLog(Application[str]):
     def head_for(self, stream: str) -> str:
         """The position after the last event of the partition in which a stream is."""
         return self.head(self.ours.partition_of(stream))
+
+
+def size_of(stored: Iterable[StoredEvent]) -> int:
+    """How many bytes some stored events are."""
+    return sum(len(each.state) for each in stored)
 
 
 def place_of(found: Notification) -> Place:

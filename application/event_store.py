@@ -23,6 +23,7 @@ from application.event_log import (
     failures_translated,
     number_of,
     place_of,
+    size_of,
 )
 from application.log_copy import Entry
 from application.pasts import Events, Evolve, Past, Pasts
@@ -56,6 +57,8 @@ class LogBatch(msgspec.Struct, frozen=True):
     position: str
     passed: int
     """How many events the position leads past, those among them that nobody wanted."""
+    size: int = 0
+    """How many bytes of the events are stored."""
 
 
 class EventStore:
@@ -203,7 +206,8 @@ class EventStore:
                 if wants is None
                 else [each for each in found if wants(str(each.originator_id), each.topic)]
             )
-            return LogBatch(self._log.all_recorded(wanted), place_of(found[-1]).position, len(found))
+            events, position = self._log.all_recorded(wanted), place_of(found[-1]).position
+            return LogBatch(events, position, len(found), size_of(wanted))
 
         return await self._read(select)
 

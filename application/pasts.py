@@ -14,7 +14,7 @@ from eventsourcing.persistence import StoredEvent
 from immutables import Map
 
 from application.audit.chain import leaf_of
-from application.event_log import EventLog
+from application.event_log import EventLog, size_of, weight_of
 from application.snapshots import Kept, Snapshots
 from domain.archived import refuse_archived
 from domain.event import Event, Recorded
@@ -41,6 +41,8 @@ class Past(msgspec.Struct, frozen=True):
     digests: Map[str, str] = Map()
     epoch: int = 0
     """The log's when it was read: what is older is not remembered."""
+    size: int = 0
+    """How many bytes of it are stored, as far as that is known."""
 
     def then(self, new: Events, evolve: Evolve) -> "Past":
         """The past after one command's, or any, new events."""
@@ -54,7 +56,7 @@ class Past(msgspec.Struct, frozen=True):
             if meta.request_digest is not None:
                 digests = digests.set(meta.command_id, meta.request_digest)
         events = None if self.events is None else self.events + new
-        return Past(new[-1].version, state, commands, events, digests, self.epoch)
+        return Past(new[-1].version, state, commands, events, digests, self.epoch, self.size)
 
     def ends_with(self, newest: Recorded) -> bool:
         """Whether the log still has the event that this ends with. One that was restored may not."""
@@ -62,12 +64,15 @@ class Past(msgspec.Struct, frozen=True):
 
     @property
     def weight(self) -> int:
-        """What it costs to remember it, in events."""
-        return len(self.events) if self.events is not None else 1 + self.version // 10
+        """What it costs to remember it, in ordinary events; of a long stream the state alone."""
+        if self.events is not None:
+            return weight_of(len(self.events), self.size)
+        return 1 + weight_of(self.version, self.size) // 10
 
 
 class Pasts:
-    """The pasts of the streams that were used last, up to ``most`` events of them. Any thread may use it."""
+    """The pasts of the streams that were used last, up to ``most`` ordinary events of them, and the last one
+    however long. Any thread may use it."""
 
     def __init__(self, log: EventLog, *, most: int, snapshots: Snapshots | None = None) -> None:
         self._log = log
@@ -137,7 +142,7 @@ class Pasts:
             self._remembered[stream] = past
             self._remembered.move_to_end(stream)
             self._weight += past.weight - before.weight
-            while self._weight > self._most and self._remembered:
+            while self._weight > self._most and len(self._remembered) > 1:
                 self._weight -= self._remembered.popitem(last=False)[1].weight
 
     def _past_of(self, kept: Kept) -> Past:
@@ -166,7 +171,9 @@ class Pasts:
                         self._snapshots.distrust(stream)
                     return self.read({stream: evolve})[stream]
                 events = events[1:]
-            past = known.then(events, evolve)
+                stored = stored[1:]
+            size = known.size + size_of(stored)
+            past = msgspec.structs.replace(known.then(events, evolve), size=size)
         except Exception as error:
             return error
         if past.version:

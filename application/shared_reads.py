@@ -19,12 +19,12 @@ import anyio
 import msgspec
 
 from application.deciders import Committed
-from application.event_log import number_of
+from application.event_log import number_of, weight_of
 from application.event_store import EventStore, LogBatch
 from application.subscription import Subscription, Wants
 
 _KEPT_EVENTS = 8_000
-"""Of the last batches: many small ones of many partitions, or some large ones."""
+"""Ordinary ones, of the last batches: many small ones of many partitions, or some large ones."""
 
 _KNOWN_SECONDS = 10.0
 """For how long a position need not be looked up again: followers begin together, mostly at one position."""
@@ -108,7 +108,7 @@ class SharedReads:
         position = end.position
         if unread:
             position = unread[-1].position
-            batch = LogBatch(events, position, len(events))
+            batch = LogBatch(events, position, len(events), sum(each.size for each in unread))
             for limit in self._limits:
                 if len(events) <= limit:
                     self._keep((partition, end.position, limit), batch)
@@ -169,12 +169,12 @@ class SharedReads:
 
     def _keep(self, key: _Key, batch: LogBatch) -> None:
         if former := self._batches.pop(key, None):
-            self._kept -= len(former.events)
+            self._kept -= _weight(former)
         self._batches[key] = batch
-        self._kept += len(batch.events)
+        self._kept += _weight(batch)
         while self._kept > _KEPT_EVENTS and len(self._batches) > 1:
             _, oldest = self._batches.popitem(last=False)
-            self._kept -= len(oldest.events)
+            self._kept -= _weight(oldest)
 
     def _forget_what_is_past(self) -> None:
         """A key was destroyed, or the log is another."""
@@ -214,6 +214,10 @@ def _passed(batches: Sequence[LogBatch]) -> int:
     return sum(batch.passed for batch in batches)
 
 
+def _weight(batch: LogBatch) -> int:
+    return weight_of(len(batch.events), batch.size)
+
+
 def _end(after: str | None, batches: Sequence[LogBatch]) -> str | None:
     return batches[-1].position if batches else after
 
@@ -222,4 +226,4 @@ def _joined(batches: Sequence[LogBatch]) -> LogBatch | None:
     if len(batches) < 2:
         return batches[0] if batches else None
     events = tuple(chain.from_iterable(batch.events for batch in batches))
-    return LogBatch(events, batches[-1].position, _passed(batches))
+    return LogBatch(events, batches[-1].position, _passed(batches), sum(batch.size for batch in batches))

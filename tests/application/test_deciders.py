@@ -274,7 +274,7 @@ class DeciderCases:
         assert isinstance(lost, StoreUnavailable)
         (answer,) = decide_together(log, pasts, [approve("a", "bob")])
         assert committed(answer).version == 2
-        assert pasts.remembered(stream("a")) == committed(answer).past
+        assert (pasts.remembered(stream("a")) or Past()).events == committed(answer).past.events
 
     def test_a_long_stream_is_remembered_without_its_events(
         self, log: EventLog, pasts: Pasts, counting: Counting
