@@ -3,7 +3,7 @@
 import getpass
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -65,7 +65,7 @@ async def archive(
     now = SystemClock().now()
     order = Order(
         out=out or Path(),
-        before=now - timedelta(seconds=_seconds(older_than)),
+        before=_before(now, older_than),
         tenant=tenant,
         by=f"system:{getpass.getuser()}",
         why=reason or f"older than {older_than}",
@@ -135,11 +135,13 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _seconds(text: str) -> float:
+def _before(now: datetime, age: str) -> datetime:
     try:
-        return seconds_of(text)
+        return now - timedelta(seconds=seconds_of(age))
     except PydanticCustomError as error:
-        raise CannotStart(f"--older-than {text}: {error.message()}") from error
+        raise CannotStart(f"--older-than {age}: {error.message()}") from error
+    except OverflowError as error:
+        raise CannotStart(f"--older-than {age}: that is before the first day of the calendar") from error
 
 
 async def _opened(

@@ -17,12 +17,12 @@ from eventsourcing.persistence import JSONTranscoder, StoredEvent
 
 from application.audit.export import Export, ReadsWithKeys
 from application.audit.findings import Report
-from application.audit.ports import Wanted
+from application.audit.ports import StoredLog, Wanted
 from application.audit.shown import Reread
 from application.audit.verify_anchors import check_anchors
 from application.audit.verify_export import NoExport, verify_export
 from application.audit.verify_store import verify_store
-from application.event_log import is_position, number_of
+from application.event_log import is_position, number_of, position_of
 from application.event_mapper import EventMapper, read_around, read_with
 from application.log_copy import Entry
 from config.audit import anchor_file_of, signer_of
@@ -104,20 +104,24 @@ async def export_events(
     Raises:
         CannotStart: the store cannot be read, the file not written, or a time or position is none.
     """
+    after, before = filters.get("after"), filters.get("before")
     wanted = Wanted(
         tenant=tenant,
         topic=filters.get("type"),
         aggregate_id=filters.get("aggregate_id"),
         actor=filters.get("actor"),
         correlation_id=filters.get("correlation_id"),
-        after=_moment("--after", filters.get("after")),
-        before=_moment("--before", filters.get("before")),
-        after_position=_place(filters.get("after")) or 0,
-        before_position=_place(filters.get("before")),
+        after=_moment("--after", after),
+        before=_moment("--before", before),
+        after_position=_place(after) or 0,
+        before_position=_place(before),
     )
     async with AsyncExitStack() as stack:
         stores = await open_audit_for_reading(settings, stack)
         try:
+            for option, text in (("--after", after), ("--before", before)):
+                if text is not None and is_position(text) and not await _knows(stores.log, tenant, text):
+                    raise CannotStart(f"{option} {text}: it is no position that this log has been at")
             reads = await reading(settings, stack)
             export = Export(stores.log, stores.index, reads, shown_event, signer_of(settings), SystemClock())
             with ExitStack() as opened:
@@ -162,17 +166,22 @@ def make_key(file: Path) -> None:
     """Make a key, which only its owner can read, and its public key beside it; none is overwritten.
 
     Raises:
-        CannotStart: a file is there already, or cannot be written.
+        CannotStart: a file is there already, cannot be written, or is called as the public key is to be.
     """
     public = file.with_suffix(".pub")
+    if file == public:
+        raise CannotStart(f"{file}: .pub is for the public key; say {file.with_suffix('.pem')}")
     pem, signer = new_key()
-    try:
-        for path, content, mode in ((file, pem, 0o600), (public, signer.public.pem, 0o644)):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-            with open(handle, "wb") as opened:
-                opened.write(content)
-    except OSError as error:
-        raise CannotStart(f"{error.filename}: {error.strerror}") from error
+    with ExitStack() as made:
+        try:
+            for path, content, mode in ((file, pem, 0o600), (public, signer.public.pem, 0o644)):
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+                made.callback(path.unlink)
+                with open(handle, "wb") as opened:
+                    opened.write(content)
+        except OSError as error:
+            raise CannotStart(f"{error.filename or file}: {error.strerror}") from error
+        made.pop_all()
     click.echo(f"{file}: the private key, for audit.signing_key_file; keep it secret")
     click.echo(f"{public}: the public key, for whoever is to verify")
     click.echo(f"key id: {signer.key_id}")
@@ -258,6 +267,13 @@ def _moment(option: str, text: str | None) -> datetime | None:
     if moment is None or moment.tzinfo is None:
         raise CannotStart(f"{option} {text}: it is neither a time with an offset nor a position of the log")
     return in_utc(moment)
+
+
+async def _knows(log: StoredLog, tenant: str, position: str) -> bool:
+    if not (number := number_of(position)):
+        return True
+    found = (await log.at(log.partition_of(tenant), [number])).get(number)
+    return found is not None and position_of(found.id, found.stream, found.version) == position
 
 
 def _place(text: str | None) -> int | None:

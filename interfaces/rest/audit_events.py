@@ -63,7 +63,7 @@ class AuditRoutes:
         route = self._service.route
         return [
             route(f"{PREFIX}/events", self.events, "GET", reads=READS),
-            route(f"{PREFIX}/correlations/{{correlationId}}", self.correlation, "GET", reads=READS),
+            route(f"{PREFIX}/correlations/{{correlationId:path}}", self.correlation, "GET", reads=READS),
             route(f"{PREFIX}/head", self.head, "GET", reads=READS),
             route(f"{PREFIX}/verification", self.verification, "GET", reads=READS),
             route(f"{PREFIX}/export", self.export, "GET", reads=READS),

@@ -14,7 +14,8 @@ _ANY = None
 
 
 class PreparedRouter(Router):
-    """Routes whose paths are literal segments and plain ``{names}``, each a whole segment.
+    """Routes whose paths are literal segments and ``{names}``, each a whole segment; the last may be a
+    ``{name:path}``, which takes whatever comes.
 
     Where a literal segment and a name stand at the same place, the literal one is taken.
     """
@@ -50,15 +51,20 @@ class PreparedRouter(Router):
 class _Node:
     """A place in the tree of paths."""
 
-    __slots__ = ("children", "routes")
+    __slots__ = ("children", "rest", "routes")
 
     def __init__(self) -> None:
         self.children: dict[str | None, _Node] = {}
+        self.rest: _Node | None = None
+        """Where a name takes all that is left of a path."""
         self.routes: dict[str, Route] = {}
 
     def add(self, route: Route) -> None:
         node = self
         for segment in route.path.split("/"):
+            if segment.endswith(":path}"):
+                node.rest = node = node.rest or _Node()
+                continue
             name = _ANY if segment.startswith("{") else segment
             node = node.children.setdefault(name, _Node())
         node.routes.update(dict.fromkeys(route.methods or (), route))
@@ -67,9 +73,13 @@ class _Node:
         """The place of a path, and the values of its names from left to right."""
         node: _Node | None = self
         values: list[str] = []
-        for segment in path.split("/"):
+        segments = path.split("/")
+        for number, segment in enumerate(segments):
             assert node is not None
             child = node.children.get(segment)
+            if child is None and node.rest is not None:
+                values.append("/".join(segments[number:]))
+                return node.rest if values[-1] else None, values
             if child is None:
                 child = node.children.get(_ANY) if segment else None
                 if child is None:

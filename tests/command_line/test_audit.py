@@ -11,6 +11,8 @@ import anyio
 import pytest
 
 from application.archive.archive_file import NoArchive, verify
+from config.audit_commands import make_key
+from config.start import CannotStart
 from infrastructure.signatures import signer_from
 from tests.audit_trail import audited_log
 from tests.builders import OTHER_TENANT, TENANT
@@ -46,6 +48,15 @@ def test_a_key_is_made_for_its_owner_alone_and_never_overwritten(tmp_path: Path)
     again = audit("keygen", str(tmp_path / "key.pem"))
     assert again.returncode == 1
     assert (tmp_path / "key.pem").read_bytes() == before
+
+
+def test_no_private_key_is_left_where_the_public_one_cannot_be_written(tmp_path: Path) -> None:
+    for name in ("key.pub", "other.pem"):
+        (tmp_path / "other.pub").write_text("somebody else's")
+        with pytest.raises(CannotStart):
+            make_key(tmp_path / name)
+    assert [each.name for each in tmp_path.iterdir()] == ["other.pub"]
+    assert (tmp_path / "other.pub").read_text() == "somebody else's"
 
 
 def test_an_export_is_written_and_verified_without_any_settings(
@@ -138,6 +149,13 @@ def test_a_time_or_position_that_is_none_is_refused(environ: dict[str, str]) -> 
     ended = audit("export", "--tenant", TENANT, "--after", "yesterday", **environ)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "neither a time with an offset nor a position" in ended.stderr
+
+
+@pytest.mark.parametrize("option", ["--after", "--before"])
+def test_a_position_of_another_log_is_refused(environ: dict[str, str], option: str) -> None:
+    ended = audit("export", "--tenant", TENANT, option, "log-3-0123456789ab", **environ)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "no position that this log has been at" in ended.stderr
 
 
 def test_anchors_that_are_none_are_told_loudly(tmp_path: Path, environ: dict[str, str]) -> None:

@@ -18,7 +18,7 @@ async def test_every_route_of_the_contract_is_served_and_every_route_served_stan
     async with service(settings_in(tmp_path)) as running:
         routes = running.container.app.routes
         served = {
-            (method, _shape(route.path))
+            (method, _shape(route.path_format))
             for route in routes
             if isinstance(route, Route)
             for method in (route.methods or set()) - {"HEAD"}

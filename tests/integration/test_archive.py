@@ -347,3 +347,9 @@ async def test_what_the_documents_of_the_folder_do_not_have_yet_stays(
     told = capsys.readouterr().out
     assert "nothing is to be archived" in told
     assert "what hitl_approvals has not handled yet was left out" in told
+
+
+async def test_an_age_from_before_the_calendar_is_refused(tmp_path: Path) -> None:
+    archives = Archives(signing_settings(tmp_path), tmp_path)
+    with pytest.raises(CannotStart, match="--older-than 99999999d"):
+        await archives.archive(older_than="99999999d")

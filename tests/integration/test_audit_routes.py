@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
+from application.approval_commands import RequestApproval
 from domain.approval import ApprovalCommented, approval_stream
 from domain.event import Recorded
 from domain.values import timestamp
@@ -166,7 +168,28 @@ async def test_what_led_to_what_is_told_as_a_tree(running: Service) -> None:
         assert [child["type"] for child in root["children"]] == ["job.run_published"]
         assert root["children"][0]["causationId"] == root["eventId"]
         assert (await other.get(path)).status_code == 404
-        assert (await client.get("/api/v1/audit/correlations/none")).status_code == 404
+        for unknown in ("none", ""):
+            assert (await client.get(f"/api/v1/audit/correlations/{unknown}")).status_code == 404
+
+
+async def test_a_correlation_id_may_have_slashes(running: Service) -> None:
+    """Those of messages may be anything."""
+    async with running.client() as client:
+        correlation = "crm/2026/17"
+        asked = RequestApproval(
+            meta=metadata(correlation_id=correlation),
+            approval_id="8a0f3f1f-0000-4000-8000-000000000017",
+            opportunity_id="opp-1",
+            risk_score=0.5,
+            amount=1,
+        )
+        await running.container.dispatch(asked)
+
+        async def told() -> Any:
+            answer = await client.get(f"/api/v1/audit/correlations/{quote(correlation, safe='')}")
+            return answer.json() if answer.status_code == 200 else None
+
+        assert (await eventually(told))["correlationId"] == correlation
 
 
 async def test_an_export_over_rest_proves_itself(running: Service, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ ROUTER = PreparedRouter(
         Route("/things/all", tell, methods=["GET"]),
         Route("/things/{id}", tell, methods=["GET"]),
         Route("/things/{id}/parts/{part}", tell, methods=["PUT"]),
+        Route("/causes/{id:path}", tell, methods=["GET"]),
     ]
 )
 
@@ -53,6 +54,8 @@ async def answer(method: str, path: str) -> str:
         ("GET", "/things/7", "/things/{id} {'id': '7'}"),
         ("GET", "/things/{}", "/things/{id} {'id': '{}'}"),
         ("HEAD", "/things/7", "/things/{id} {'id': '7'}"),
+        ("GET", "/causes/crm/20/17", "/causes/{id:path} {'id': 'crm/20/17'}"),
+        ("GET", "/causes//17", "/causes/{id:path} {'id': '/17'}"),
         ("PUT", "/things/7/parts/8", "/things/{id}/parts/{part} {'id': '7', 'part': '8'}"),
     ],
 )
