@@ -13,6 +13,7 @@ from application.audit.chain import Head, beginning_of, genesis_of, link_after, 
 from application.audit.findings import Anchored, Finding, Kind, Report
 from application.audit.ports import Indexed, IndexReader, StoredLog
 from application.audit.rows import noted
+from application.audit.verify_sealed import SealedCheck
 from application.audit.verify_snapshots import SnapshotCheck
 from application.event_log import number_of
 from application.log_copy import Entry
@@ -44,11 +45,13 @@ async def verify_store(
     reached = {partition: number_of(await index.reached(partition)) for partition in partitions}
     if not any(until is not None for until in reached.values()):
         report.notes.append("there is no index beside the log: what was changed is told by anchors alone")
-    comparison = _Comparison(anchors, report)
+    sealed = SealedCheck(index)
+    comparison = _Comparison(anchors, sealed, report)
     for partition, until in reached.items():
         await _compare(comparison, log, index, partition, until, progress, snapshots)
     if snapshots is not None:
         snapshots.end(report)
+    await sealed.end(report)
     await comparison.end({head.tenant: head for head in await index.heads() if _was_read(head, log, reached)})
 
 
@@ -100,13 +103,16 @@ async def _one_by_one(
 class _Comparison:
     """Both sides, as far as they have been read, partition by partition."""
 
-    def __init__(self, anchors: Mapping[str, Sequence[Anchor]], report: Report) -> None:
+    def __init__(self, anchors: Mapping[str, Sequence[Anchor]], sealed: SealedCheck, report: Report) -> None:
         self._report = report
+        self._sealed = sealed
         self._is_indexed = False
         self._anchored = {tenant: Anchored(tenant, some, report) for tenant, some in anchors.items()}
         self._heads: dict[str, Head] = {}
         self._ends: dict[str, tuple[int, bytes]] = {}
         """Of each chain as the index has it: number and hash."""
+        self._latest: dict[str, int] = {}
+        """The latest time of each tenant's events, by its rows."""
         self._not_indexed: list[Entry] = []
         self._not_in_log: list[Indexed] = []
         self._newest = 0
@@ -174,15 +180,15 @@ class _Comparison:
         for head in heads.values():
             number, chain = self._ends.get(head.tenant, (0, genesis_of(head.tenant)))
             if (head.number, head.chain) != (number, chain):
-                self._report.add(
-                    Finding(
-                        kind="index_altered",
-                        what=f"the index says that the chain ends with {head.chain.hex()} after event"
-                        f" {head.number}, and its own rows say {chain.hex()} after {number}",
-                        tenant_id=head.tenant,
-                        number=number,
-                    )
+                what = (
+                    f"the index says that the chain ends with {head.chain.hex()} after event"
+                    f" {head.number}, and its own rows say {chain.hex()} after {number}"
                 )
+            elif head.latest_at != self._latest.get(head.tenant, 0):
+                what = "the index says that the tenant's latest event is of another time than its own rows"
+            else:
+                continue
+            self._report.add(Finding(kind="index_altered", what=what, tenant_id=head.tenant, number=number))
 
     def _keep(self, found: list[T], one: T) -> None:
         if len(found) < MOST_LOOKED_INTO:
@@ -213,7 +219,11 @@ class _Comparison:
             self._add(
                 "index_altered", f"in the index, {_named(row)} does not follow from event {number}", row
             )
+        elif row.latest_at != max(self._latest.get(row.tenant, 0), row.at):
+            what = f"in the index, the latest time up to {_named(row)} is not that of the events up to it"
+            self._add("index_altered", what, row)
         self._ends[row.tenant] = row.number, row.chain
+        self._latest[row.tenant] = row.latest_at
 
     def _check_columns(self, entry: Entry, row: Indexed) -> None:
         """What is asked for is what the event says."""
@@ -226,6 +236,7 @@ class _Comparison:
             row.at,
         ):
             self._add("index_altered", f"the index tells of {_named(row)} what the event does not say", row)
+        self._sealed.take(told)
 
     def _add(self, kind: Kind, what: str, row: Indexed) -> None:
         self._report.add(

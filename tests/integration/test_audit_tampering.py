@@ -1,12 +1,17 @@
 """Whatever somebody does to the log with a tool of the database is found, and named."""
 
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from application.audit.chain import genesis_of, leaf_of, linked
+from application.privacy.ciphers import MasterKey, new_key
+from application.privacy.keyring import Keyring
+from application.privacy.sealing import PersonalNames, Sealing
+from infrastructure.sqlite.personal_keys import SqlitePersonalKeys
 from tests.audit_trail import AuditedLog, audited_log, kinds, lines_of, stream, write_lines
 from tests.builders import OTHER_TENANT, TENANT
 
@@ -164,6 +169,34 @@ async def test_a_row_of_the_index_that_was_altered_is_found(log: AuditedLog) -> 
     told = await log.verify()
     assert set(kinds(told)) == {"index_altered"}
     assert {finding.get("position") for finding in told["findings"]} >= {20, 40, 50, None}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_events SET latest_at = latest_at + 1 WHERE position = 20",
+        "UPDATE audit_events SET latest_at = 0 WHERE number > 0",
+        "UPDATE audit_heads SET latest_at = latest_at - 1",
+    ],
+)
+async def test_a_latest_time_that_was_altered_is_found(log: AuditedLog, statement: str) -> None:
+    """By it a search for a time finds where to begin."""
+    log.index_sql(statement)
+    assert set(kinds(await log.verify())) == {"index_altered"}
+
+
+async def test_sealed_streams_that_the_index_has_forgotten_are_found(tmp_path: Path) -> None:
+    """An erasure would not name them."""
+    with closing(SqlitePersonalKeys(tmp_path / "keys.db")) as keys:
+        sealing = Sealing(Keyring(keys, MasterKey(new_key()), fresh_seconds=0), PersonalNames({}))
+        async with audited_log(tmp_path, sealing=sealing) as log:
+            log.fill(each=2)
+            await log.anchor()
+            assert (await log.verify())["sound"]
+            log.index_sql("DELETE FROM audit_sealed WHERE stream LIKE ?", f"{TENANT}/%/%0")
+            told = the_only_one(await log.verify(), "index_altered")
+            assert told["tenantId"] == TENANT
+            assert "does not know 1 of the streams" in told["what"]
 
 
 async def test_the_index_made_anew_has_the_same_heads(log: AuditedLog) -> None:
