@@ -1,14 +1,12 @@
 """Workflows with a ``map`` step, as they are told of and ordered while their items come and go."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.contract.contract import validate_document
 from tests.definitions import document
-from tests.harness import Service, service, settings_in
+from tests.harness import Service
 
 pytestmark = pytest.mark.anyio
 
@@ -60,13 +58,6 @@ class Calls:
         assert answer.is_success, answer.text
 
 
-@pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[Service]:
-    """A service that believes its gateway."""
-    async with service(settings_in(tmp_path, BATCH_JOBS_ENABLED="false")) as running:
-        yield running
-
-
 async def begun(running: Service, *deals: str) -> Calls:
     """One that has called nobody yet."""
     async with running.client(**{"X-User-ID": "ada"}) as client:
@@ -78,8 +69,10 @@ async def begun(running: Service, *deals: str) -> Calls:
     return Calls(running, answer.headers["location"])
 
 
-async def test_the_tag_of_a_workflow_is_good_for_an_order_whatever_its_items_do(running: Service) -> None:
-    calls = await begun(running, "x", "y", "z")
+async def test_the_tag_of_a_workflow_is_good_for_an_order_whatever_its_items_do(
+    behind_gateway: Service,
+) -> None:
+    calls = await begun(behind_gateway, "x", "y", "z")
     before, _ = await calls.tells()
     await calls.called(0)
     after, _ = await calls.tells()
@@ -91,8 +84,10 @@ async def test_the_tag_of_a_workflow_is_good_for_an_order_whatever_its_items_do(
     await calls.ordered("cancel", reason="off")
 
 
-async def test_items_of_a_list_that_is_another_now_say_that_they_are_outdated(running: Service) -> None:
-    calls = await begun(running, "x", "y", "z")
+async def test_items_of_a_list_that_is_another_now_say_that_they_are_outdated(
+    behind_gateway: Service,
+) -> None:
+    calls = await begun(behind_gateway, "x", "y", "z")
     await calls.called(0)
     await calls.called(1)
     assert not any("outdated" in step for step in (await calls.steps()).values())

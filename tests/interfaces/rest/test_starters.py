@@ -1,12 +1,9 @@
 """Who started a workflow has asked for what it asks people, however far down it does."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from tests.definitions import document, step
-from tests.harness import Service, eventually, service, settings_in
+from tests.harness import Service, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -14,17 +11,12 @@ APPROVALS = "/api/v1/hitl/approvals"
 DEFINITIONS = "/api/v1/workflow-definitions"
 
 
-@pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[Service]:
-    """A service that believes its gateway."""
-    async with service(settings_in(tmp_path, BATCH_JOBS_ENABLED="false")) as running:
-        yield running
-
-
 @pytest.mark.parametrize("is_awaited", [True, False])
-async def test_nobody_decides_what_a_child_of_their_workflow_asks(running: Service, is_awaited: bool) -> None:
+async def test_nobody_decides_what_a_child_of_their_workflow_asks(
+    behind_gateway: Service, is_awaited: bool
+) -> None:
     child = {"kind": "workflow", "parameters": {"definition": "asks", "await": is_awaited}}
-    async with running.client(**{"X-User-ID": "rita"}) as rita:
+    async with behind_gateway.client(**{"X-User-ID": "rita"}) as rita:
         for made in (
             document(step("sign_off", kind="approval"), name="asks"),
             document(step("ask", **child), name="passes-on"),
@@ -38,7 +30,7 @@ async def test_nobody_decides_what_a_child_of_their_workflow_asks(running: Servi
         assert started.status_code == 202, started.text
 
         async def asked() -> dict[str, str] | None:
-            await running.caught_up()
+            await behind_gateway.caught_up()
             found = (await rita.get(APPROVALS)).json()["approvals"]
             return found[0] if found else None
 
