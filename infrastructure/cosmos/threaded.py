@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from azure.core import MatchConditions
 from azure.core.pipeline.transport import RequestsTransport
-from azure.cosmos import CosmosClient, PartitionKey
+from azure.cosmos import CosmosClient, CosmosList, PartitionKey
 from azure.cosmos.exceptions import (
     CosmosAccessConditionFailedError,
     CosmosBatchOperationError,
+    CosmosHttpResponseError,
     CosmosResourceExistsError,
     CosmosResourceNotFoundError,
 )
@@ -165,12 +166,14 @@ class ThreadedContainer:
 
         def send() -> Sequence[Mapping[str, Any]]:
             try:
-                return self._container.execute_item_batch(as_sent(operations), partition_key=partition)
+                results = self._container.execute_item_batch(as_sent(operations), partition_key=partition)
             except CosmosBatchOperationError as error:
                 status = int(error.status_code or 0)
                 if status in (404, 409, 412):
                     raise Refused(status, int(error.error_index or 0)) from error
                 raise
+            self._note_session(results)
+            return results
 
         return self._call("batch", send)
 
@@ -178,8 +181,8 @@ class ThreadedContainer:
         """See whatever was committed in a partition until now, at each later reading of this client.
 
         A replica may lag behind, as far as the client's session allows. What the client writes takes the
-        session beyond all that was committed before; the SDK notes that of an item by itself and not of a
-        batch. The item is always the same one, and taken away again.
+        session beyond all that was committed before; of an item by itself the SDK notes that without our
+        help. The item is always the same one, and taken away again.
         """
         item: Item = {"id": _CATCHING_UP, PARTITION_KEY: partition}
 
@@ -193,6 +196,16 @@ class ThreadedContainer:
     def close(self) -> None:
         """Close every connection."""
         self._client.__exit__()  # type: ignore[no-untyped-call]
+
+    def _note_session(self, results: CosmosList) -> None:
+        """Let what was stored bind our next readings: the SDK (4.17) does so after all writes but batches."""
+        client = self._container.client_connection
+        stored = (each.get("resourceBody") or {} for each in results)
+        item = next((each for each in stored if "_self" in each), None)
+        if client.session is not None and item is not None:
+            headers = results.get_response_headers()
+            with suppress(CosmosHttpResponseError):  # a token that it cannot take: it is stored all the same
+                client.session.update_session(client, item, headers)  # type: ignore[no-untyped-call]
 
     def _make(self, database: str, policy: Policy) -> None:
         """Another instance may make them at the same moment."""

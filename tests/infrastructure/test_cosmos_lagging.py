@@ -4,15 +4,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from aiohttp import web
+from anyio.to_thread import run_sync
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from application.event_store import EventStore
+from infrastructure.cosmos.containers import indexing_policy
 from infrastructure.cosmos.recorder import CosmosLogRecorder
 from infrastructure.cosmos.threaded import ThreadedContainer
+from tests import cosmos_gate
 from tests.application.logs import NO_ROOM, UNVERIFIED, OpenLogs, cosmos_settings, open_logs
 from tests.application.test_event_store import STREAM, append
 from tests.builders import OTHER_TENANT, TENANT
-from tests.cosmos import Account
+from tests.cosmos import Account, fresh_database
+from tests.cosmos_gate import Gate, gate_before
 from tests.infrastructure.test_cosmos_segments import event, names, recorder_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, UNVERIFIED]
@@ -120,3 +125,47 @@ async def test_a_position_of_another_process_is_one_of_this_log(logs: OpenLogs) 
     await append(here, "b", stream=STREAM)
     assert await store.knows(TENANT, await here.head(TENANT))
     store.close()
+
+
+class SessionGate(Gate):
+    """Tells of sessions, as the service does and the emulator does not; ``sent`` is what each query says."""
+
+    def __init__(self, behind: str) -> None:
+        super().__init__(behind)
+        self.sent: list[str | None] = []
+        self._writes = 0
+
+    async def _hand_on(self, request: web.Request) -> web.Response:
+        answer = await super()._hand_on(request)
+        if "/docs" in request.path and "x-ms-documentdb-isquery" in request.headers:
+            self.sent.append(request.headers.get("x-ms-session-token"))
+        elif "/docs" in request.path:
+            self._writes += 1
+            answer.headers["x-ms-session-token"] = f"0:-1#{self._writes}"
+            answer.headers["x-ms-alt-content-path"] = request.path.split("/docs")[0].strip("/")
+        elif "/pkranges" in request.path and isinstance(answer.body, bytes):
+            answer.body = answer.body.replace(b'"id":0', b'"id":"0"')
+        return answer
+
+
+async def test_what_was_written_binds_the_next_reading(
+    plain_cosmos: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cosmos_gate, "Gate", SessionGate)
+    item = {"id": "a", "tenantId": TENANT}
+
+    def written(account: Account) -> None:
+        name, policy = fresh_database(), indexing_policy(())
+        container = ThreadedContainer(account.endpoint, account.key, name, "items", policy)
+        for write in (
+            lambda: container.batch(TENANT, [("create", (item,), {}), ("delete", ("a",), {})]),
+            lambda: container.catch_up(TENANT),
+        ):
+            write()
+            container.query(TENANT, "FROM c", {})
+        container.close()
+
+    async with gate_before(plain_cosmos) as (gate, account):
+        await run_sync(written, account)
+        assert isinstance(gate, SessionGate)
+        assert gate.sent == ["0:-1#1", "0:-1#3"]
