@@ -191,7 +191,7 @@ class EventLog(Application[str]):
         super().__init__(env)
         self._mapper.sealing = sealing
         self._sealing = sealing
-        self._keys_since = self.ours.switches
+        self._keys_since = 0 if sealing is None else self.ours.switches
 
     @property
     def epoch(self) -> int:
