@@ -23,6 +23,7 @@ from infrastructure.cosmos.observing import unobserved
 from infrastructure.sqlite.builds import SqliteBuilds
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.documents import SqliteDocuments
+from infrastructure.sqlite.event_store import followers_file
 from projections.ports import MendableDocuments
 from projections.projection import Projection
 from projections.remaking import Remaker
@@ -55,6 +56,7 @@ class ErasedDocuments:
             self._say(f"documents in {folder} are made again")
         elif not self._settings.cosmos_db.endpoint:
             self._say(f"there are no documents in {folder}: those elsewhere are made again by their services")
+        await self._overwrite_calls()
 
     async def _remake_file(
         self, path: Path, projections: Sequence[Projection], streams: Sequence[str]
@@ -73,6 +75,18 @@ class ErasedDocuments:
     ) -> None:
         for projection in projections:
             await Remaker(projection, documents, self._store.load_left).remake(streams)
+
+    async def _overwrite_calls(self) -> None:
+        """Calls of steps that were made, with their inputs, may still be in the write-ahead log beside an
+        embedded log."""
+        url = self._settings.storage.effective_event_store_url.get_secret_value()
+        file = followers_file(Path(url.removeprefix("sqlite:///")))
+        if url.startswith("sqlite:///") and file.is_file():
+            followers = SqliteDatabase(file, synchronous="NORMAL")
+            try:
+                await followers.overwrite_freed()
+            finally:
+                followers.close()
 
     async def _cosmos(self, projections: Sequence[Projection]) -> MendableDocuments:
         from config.cosmos import open_cosmos
