@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 import anyio
 import click
 
-from application.privacy.erasing import Erasing, Told
+from application.privacy.erasing import Erasing, Told, UnderKey
 from config.audit_stores import open_audit_for_reading
 from config.erased_documents import ErasedDocuments
 from config.privacy import open_personal
@@ -58,7 +58,8 @@ async def erase(
                 told = await erasing.erase_again()
             elif dry_run:
                 found = await erasing.would_erase(str(tenant), str(subject))
-                click.echo(_would(found))
+                for line in _would(found):
+                    click.echo(line)
                 return
             else:
                 told = await erasing.erase(str(tenant), str(subject), reason)
@@ -72,10 +73,11 @@ async def erase(
         click.echo("nothing to erase: nothing is sealed under a key of theirs")
 
 
-def _would(found: int | None) -> str:
+def _would(found: UnderKey | None) -> list[str]:
     if found is None:
-        return "nothing to erase: nothing is sealed under a key of theirs"
-    return f"would destroy a key, under which values of {_streams(found)} are sealed"
+        return ["nothing to erase: nothing is sealed under a key of theirs"]
+    told = [f"would destroy a key, under which values of {_streams(found.streams)} are sealed"]
+    return [*told, f"they are: {', '.join(found.members)}"] if found.members else told
 
 
 def _said(told: Told) -> str:

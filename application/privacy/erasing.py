@@ -43,6 +43,26 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     streams: int
 
 
+class UnderKey(msgspec.Struct, frozen=True, kw_only=True):
+    """In how many streams values stand under a key, and of which members these are, as far as the index has
+    come and the log still has them: people of different kinds may have one id, and so one key."""
+
+    streams: int
+    members: Sequence[str]
+
+
+class _Place(msgspec.Struct, frozen=True):
+    at: tuple[str | int, ...]
+    key: str
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    sealed: tuple[_Place, ...] = ()
+
+
+_stored = msgspec.json.Decoder(_Stored)
+
+
 class Erasing:
     """Carries erasures out, beside whoever works on the log."""
 
@@ -65,10 +85,25 @@ class Erasing:
         self._wait = wait
         self._remake = remake
 
-    async def would_erase(self, tenant: str, subject: str) -> int | None:
-        """In how many streams a subject has sealed values; none where there is no key."""
+    async def would_erase(self, tenant: str, subject: str) -> UnderKey | None:
+        """What is under a subject's key; none where there is no key."""
         found = await run_sync(self._keys.of, tenant, subject)
-        return None if found is None else len(await self._streams(tenant, found[0]))
+        if found is None:
+            return None
+        streams = await self._streams(tenant, found[0])
+        members = {name for stream in streams for name in await self._members(tenant, stream, found[0])}
+        return UnderKey(streams=len(streams), members=sorted(members))
+
+    async def _members(self, tenant: str, stream: str, key_id: str) -> set[str]:
+        """The names of what stands under a key in a stream."""
+        wanted = Wanted(tenant=tenant, aggregate_id=stream.split("/", 2)[2])
+        partition, beyond, found = self._log.partition_of(tenant), 0, set[str]()
+        while rows := await self._index.page(wanted, beyond=beyond, limit=_PAGE):
+            for entry in (await self._log.at(partition, [row.position for row in rows])).values():
+                sealed = _sealed_in(entry.state)
+                found.update(str(place.at[-1]) for place in sealed if place.key == key_id)
+            beyond = rows[-1].position
+        return found
 
     async def erase(self, tenant: str, subject: str, reason: str | None) -> list[Told]:
         """Destroy a subject's key, and complete whatever was left undone before."""
@@ -150,6 +185,14 @@ class Erasing:
             for entry in entries:
                 yield entry
             after = entries[-1].id
+
+
+def _sealed_in(state: bytes) -> Sequence[_Place]:
+    """Nothing where an event is archived or damaged."""
+    try:
+        return _stored.decode(state).sealed
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ()
 
 
 def _just(event: Event) -> Callable[[int | None], Sequence[Event]]:

@@ -11,7 +11,7 @@ import pytest
 
 from application.privacy import erasing
 from application.privacy.ciphers import MasterKey, new_key
-from application.privacy.erasing import Erasing
+from application.privacy.erasing import Erasing, UnderKey
 from application.privacy.keyring import Keyring
 from application.privacy.ports import PersonalKeys
 from application.privacy.sealing import PersonalNames, Sealing
@@ -209,3 +209,11 @@ async def test_keys_that_a_backup_has_brought_back_are_destroyed_again(tmp_path:
         assert (told.tenant, told.streams) == (TENANT, 3)
         assert set(await again.texts(TENANT)) == {ERASED}
         assert ERASED not in await again.texts(OTHER_TENANT)
+
+
+async def test_what_is_under_a_key_is_told_before(tmp_path: Path) -> None:
+    async with case(tmp_path) as erased:
+        await erased.log.index()
+        found = await erased.erasing().would_erase(TENANT, USER)
+        assert found == UnderKey(streams=3, members=["text"])
+        assert await erased.erasing().would_erase(TENANT, "nobody") is None
