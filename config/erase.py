@@ -77,7 +77,9 @@ def _would(found: UnderKey | None) -> list[str]:
     if found is None:
         return ["nothing to erase: nothing is sealed under a key of theirs"]
     told = [f"would destroy a key, under which values of {_streams(found.streams)} are sealed"]
-    return [*told, f"they are: {', '.join(found.members)}"] if found.members else told
+    if found.members:
+        told.append(f"they are: {', '.join(found.members)}")
+    return [*told, *(f"with it goes what stands in {stream} and is nobody else's" for stream in found.also)]
 
 
 def _said(told: Told) -> str:

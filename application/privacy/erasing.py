@@ -18,6 +18,7 @@ from application.event_log import number_of
 from application.event_store import EventStore
 from application.log_copy import Entry
 from application.ports import Clock
+from application.privacy.deals import streams_of
 from application.privacy.ports import Erasure, PersonalKeys
 from domain.event import Event, Metadata
 from domain.privacy import ErasureCarriedOut, erasure_stream, evolve
@@ -45,10 +46,12 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 class UnderKey(msgspec.Struct, frozen=True, kw_only=True):
     """In how many streams values stand under a key, and of which members these are, as far as the index has
-    come and the log still has them: people of different kinds may have one id, and so one key."""
+    come and the log still has them: people of different kinds may have one id, and so one key. ``also`` are
+    the other subjects whose keys go with it."""
 
     streams: int
     members: Sequence[str]
+    also: Sequence[str] = ()
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -86,13 +89,21 @@ class Erasing:
         self._remake = remake
 
     async def would_erase(self, tenant: str, subject: str) -> UnderKey | None:
-        """What is under a subject's key; none where there is no key."""
-        found = await run_sync(self._keys.of, tenant, subject)
-        if found is None:
+        """What is under a subject's key, and under those that go with it; none where there is none."""
+        subjects = await self._subjects(tenant, subject)
+        keys = {each: found[0] for each in subjects if (found := await run_sync(self._keys.of, tenant, each))}
+        streams, members = set[str](), set[str]()
+        for key_id in keys.values():
+            for stream in await self._streams(tenant, key_id):
+                streams.add(stream)
+                members |= await self._members(tenant, stream, key_id)
+        if not keys:
             return None
-        streams = await self._streams(tenant, found[0])
-        members = {name for stream in streams for name in await self._members(tenant, stream, found[0])}
-        return UnderKey(streams=len(streams), members=sorted(members))
+        also = tuple(each for each in keys if each != subject)
+        return UnderKey(streams=len(streams), members=sorted(members), also=also)
+
+    async def _subjects(self, tenant: str, subject: str) -> list[str]:
+        return [subject, *await streams_of(subject, tenant, self._index, self._log)]
 
     async def _members(self, tenant: str, stream: str, key_id: str) -> set[str]:
         """The names of what stands under a key in a stream."""
@@ -106,8 +117,9 @@ class Erasing:
         return found
 
     async def erase(self, tenant: str, subject: str, reason: str | None) -> list[Told]:
-        """Destroy a subject's key, and complete whatever was left undone before."""
-        await run_sync(self._keys.destroy, tenant, subject, reason, self._clock.now())
+        """Destroy a subject's key, of a deal those of its streams too, and complete what was left undone."""
+        for each in await self._subjects(tenant, subject):
+            await run_sync(self._keys.destroy, tenant, each, reason, self._clock.now())
         return await self._complete()
 
     async def erase_again(self) -> list[Told]:
