@@ -163,7 +163,7 @@ def _announce_audit(container: Container) -> None:
     log.info(
         "audit",
         chain="on",
-        anchors=str(anchor_file_of(settings)),
+        anchors=str(anchor_file_of(settings) or "messages alone: audit.anchor_file is none"),
         every_seconds=settings.audit.anchor_every_seconds,
         key=signer.key_id,
     )

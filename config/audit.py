@@ -7,10 +7,11 @@ from application.audit.checking import Checking
 from application.audit.export import Export
 from application.audit.trail import Trail
 from application.ports import Clock, Publisher
+from config.kinds import NO_FILE
 from config.sections import Settings
 from config.start import CannotStart
 from config.stores import Stores
-from infrastructure.anchor_file import NdjsonAnchorFile
+from infrastructure.anchor_file import NdjsonAnchorFile, NoAnchorFile
 from infrastructure.signatures import BadKey, Ed25519Signer, signer_from
 from interfaces.rest.audit import shown_event
 
@@ -41,8 +42,10 @@ def signer_of(settings: Settings) -> Ed25519Signer | None:
         raise CannotStart(f"{name}: {bad}; workflow-orchestrator audit keygen makes one") from None
 
 
-def anchor_file_of(settings: Settings) -> Path:
-    """Where anchors are kept."""
+def anchor_file_of(settings: Settings) -> Path | None:
+    """Where anchors are kept; nowhere where messages are to do."""
+    if settings.audit.anchor_file == NO_FILE:
+        return None
     return settings.audit.anchor_file or settings.storage.data_dir / ANCHORS
 
 
@@ -65,11 +68,12 @@ def build_anchoring(
     settings: Settings, stores: Stores, signer: Ed25519Signer, publisher: Publisher, clock: Clock
 ) -> Anchoring:
     """The part that anchors."""
+    file = anchor_file_of(settings)
     return Anchoring(
         stores.event_store,
         stores.audit.index,
         stores.audit.anchors,
-        NdjsonAnchorFile(anchor_file_of(settings)),
+        NoAnchorFile() if file is None else NdjsonAnchorFile(file),
         publisher,
         signer,
         clock,

@@ -73,8 +73,9 @@ async def verify_live(
     if (signer := signer_of(settings)) is not None:
         keys[signer.key_id] = signer.public
     files = list(anchors)
-    if not files and anchor_file_of(settings).is_file():
-        files.append(anchor_file_of(settings))
+    configured = anchor_file_of(settings)
+    if not files and configured is not None and configured.is_file():
+        files.append(configured)
     if files and not keys:
         raise CannotStart("anchors prove nothing without the --public-key that they are signed with")
     if not files:

@@ -225,6 +225,14 @@ Name = Annotated[
 Host = Annotated[str, AfterValidator(_host), Allowed("an IP address or a host's name")]
 Directory = Annotated[Path, Field(), Allowed("a directory's path")]
 OptionalFile = Annotated[Path | None, BeforeValidator(_path_or_none), Allowed("a file's path, or empty")]
+NO_FILE: Literal["none"] = "none"
+"""Said in the place of a file's path."""
+
+FileOrNone = Annotated[
+    Path | Literal["none"] | None,
+    BeforeValidator(_path_or_none),
+    Allowed("a file's path, none, or empty"),
+]
 Flag = Annotated[bool, Field(strict=True), BeforeValidator(_scalar), Allowed("true or false")]
 Port = Annotated[
     int, Field(strict=True, ge=1, le=65535), BeforeValidator(_scalar), Allowed("a whole number, 1 to 65535")

@@ -18,6 +18,7 @@ from config.kinds import (
     Delay,
     Directory,
     Factor,
+    FileOrNone,
     Flag,
     Host,
     JsonSchema,
@@ -277,9 +278,7 @@ class BatchJobs(Section):
 class Workflows(Section):
     """What starts a workflow, how fast, and how long a step may stay unanswered."""
 
-    opportunity_shard_types: Annotated[
-        tuple[Text, ...], Field(min_length=1), Allowed("a list of at least one shard type")
-    ]
+    opportunity_shard_types: Annotated[tuple[Text, ...], Field(min_length=1), Allowed("one or more types")]
     starts_per_second: PerSecond
     starts_at_once: Count
     step_timeout_seconds: Seconds
@@ -316,7 +315,7 @@ class Audit(Section):
     signing_key: SecretText
     signing_key_file: OptionalFile
     anchor_every_seconds: Seconds
-    anchor_file: OptionalFile
+    anchor_file: FileOrNone
     max_exports: Count
     max_exports_per_tenant: Count
     max_export_seconds: Seconds

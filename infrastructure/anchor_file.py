@@ -14,6 +14,17 @@ from domain.errors import AnchorFileUnavailable
 _anchor = msgspec.json.Decoder(Anchor)
 
 
+class NoAnchorFile:
+    """Where the messages alone are kept, by others."""
+
+    async def append(self, anchors: Sequence[Anchor]) -> None:
+        """Nothing."""
+
+    async def last(self) -> Sequence[Anchor]:
+        """None."""
+        return ()
+
+
 class NdjsonAnchorFile:
     """One file; several processes may add to it, each a whole write at a time."""
 

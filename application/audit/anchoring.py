@@ -20,7 +20,7 @@ from application.audit.ports import IndexReader
 from application.event_log import number_of
 from application.event_store import EventStore
 from application.ports import Clock, Publisher
-from domain.errors import BrokerUnavailable, LeaseLost
+from domain.errors import AnchorFileUnavailable, BrokerUnavailable, LeaseLost
 from domain.lease import Lease
 from domain.values import timestamp
 
@@ -167,11 +167,14 @@ class Anchoring:
         return row is not None and row.chain.hex() == anchor.hash
 
     async def _send(self, anchors: Sequence[Anchor], lease: Lease) -> None:
+        """Messages also where the file fails: who keeps them has a proof, and the file gets them later."""
+        without_file: AnchorFileUnavailable | None = None
         for some in _parts(anchors):
             lease.check()
-            to_file = [anchor for anchor in some if anchor.id not in self._in_file]
-            await self._file.append(to_file)
-            self._in_file.update(anchor.id for anchor in to_file)
+            try:
+                await self._add_to_file(some)
+            except AnchorFileUnavailable as error:
+                without_file = error
             outcomes = await asyncio.gather(
                 *(self._publish(anchor, lease) for anchor in some), return_exceptions=True
             )
@@ -180,9 +183,17 @@ class Anchoring:
                     raise outcome
             if not all(anchor.id in self._published for anchor in some):
                 raise BrokerUnavailable("a publication ended without its confirmation")
-            await self._book.note_out(some, lease)
+            if without_file is None:
+                await self._book.note_out(some, lease)
+        if without_file is not None:
+            raise without_file
         self._in_file.clear()
         self._published.clear()
+
+    async def _add_to_file(self, anchors: Sequence[Anchor]) -> None:
+        to_file = [anchor for anchor in anchors if anchor.id not in self._in_file]
+        await self._file.append(to_file)
+        self._in_file.update(anchor.id for anchor in to_file)
 
     async def _publish(self, anchor: Anchor, lease: Lease) -> None:
         if anchor.id not in self._published:

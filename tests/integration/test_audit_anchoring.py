@@ -132,6 +132,21 @@ async def test_one_process_writes_an_anchor_into_the_file_once_however_long_the_
     assert len(lines_of(log.anchor_file)) == 2
 
 
+async def test_messages_go_out_once_though_the_file_cannot_be_written_and_the_file_gets_them_later(
+    log: AuditedLog,
+) -> None:
+    await log.index()
+    log.anchor_file.mkdir()
+    anchoring = log.anchoring()
+    for _ in range(2):
+        with pytest.raises(AnchorFileUnavailable):
+            await anchoring.anchor(LEASE)
+        assert len(log.told.messages) == 2
+    log.anchor_file.rmdir()
+    await anchoring.anchor(LEASE)
+    assert len(lines_of(log.anchor_file)) == len(log.told.messages) == 2
+
+
 async def test_what_was_kept_goes_out_though_the_process_died_before_it_did(
     log: AuditedLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
