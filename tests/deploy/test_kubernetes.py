@@ -1,5 +1,6 @@
 """The manifests against Kubernetes' own schemas, its restricted profile, and the service."""
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -213,3 +214,14 @@ def test_who_carries_out_steps_may_call_every_service_that_they_may_call() -> No
     open_ports = {port["port"] for rule in policy["egress"] for port in rule.get("ports", ())}
     assert len(called) == 6
     assert called <= open_ports
+
+
+@pytest.mark.parametrize("name", ["workflow-orchestrator-api", "workflow-orchestrator-worker"])
+def test_all_who_open_and_decide_approvals_may_ask_for_groups(name: str) -> None:
+    text = (KUBERNETES / "base" / "kustomization.yaml").read_text()
+    (url,) = re.findall(r"# - USER_MANAGEMENT_URL=(\S+)", text)
+    asked = load_settings(environ=pod_environment(name) | REPLACED | {"USER_MANAGEMENT_URL": url})
+    rules = named("NetworkPolicy", name)["spec"]["egress"]
+    assert urlsplit(asked.approvals.directory_url).port in {
+        port["port"] for rule in rules for port in rule.get("ports", ())
+    }
