@@ -20,6 +20,7 @@ from interfaces.definitions.graph import mermaid
 from interfaces.definitions.reader import MOST_BYTES, BadDocument, faults_in, read_definition
 from interfaces.definitions.yaml_reader import InvalidYaml, read_yaml
 from interfaces.rest.answers import JSON, etag, json_response, stored_json
+from interfaces.rest.decoding import decoded_body
 from interfaces.rest.definition_list import definition_page
 from interfaces.rest.errors import fault, invalid
 from interfaces.rest.identity import Caller
@@ -205,6 +206,7 @@ async def _document(request: Request) -> dict[str, Any]:
 
 async def _read_document(request: Request) -> dict[str, Any]:
     raw = await raw_body(request, MOST_BYTES)
+    await decoded_body(request).enter(len(raw))
     if media_type(request) == JSON:
         return json_object(raw)
     if media_type(request) != YAML:

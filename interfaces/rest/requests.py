@@ -13,6 +13,7 @@ from domain.errors import VersionMismatch
 from domain.event import Metadata
 from interfaces.json_reader import InvalidJson, read_json
 from interfaces.rest.answers import JSON
+from interfaces.rest.decoding import decoded_body
 from interfaces.rest.errors import ApiError, fault, invalid
 from interfaces.rest.idempotency import command_id, digest_of, idempotency_key
 from interfaces.rest.identity import Caller
@@ -23,6 +24,10 @@ Q = TypeVar("Q", bound=Query)
 
 MAX_BODY_BYTES = 1024 * 1024
 
+MAX_CONTAINERS = 50_000
+"""Objects and arrays in a body: each takes some hundred bytes once it is decoded, however short it is."""
+
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _ETAG = re.compile(r'"([1-9][0-9]{0,8})"')
 
 
@@ -40,6 +45,7 @@ async def read_body(request: Request, model: type[M], *, optional: bool = False)
         return _nothing_as(model, optional=optional)
     if media_type(request) != JSON:
         raise unsupported(JSON)
+    await decoded_body(request).enter(len(raw))
     try:
         request.state.body = json_object(raw)
         return model.model_validate(request.state.body)
@@ -63,6 +69,8 @@ def json_object(raw: bytes) -> dict[str, Any]:
     Raises:
         ApiError: 400.
     """
+    if _containers_in(raw) > MAX_CONTAINERS:
+        raise invalid([fault("body", f"may hold {MAX_CONTAINERS} objects and arrays")])
     try:
         content = read_json(raw)
     except InvalidJson as error:
@@ -70,6 +78,15 @@ def json_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise invalid([fault("body", "must be a JSON object")])
     return content
+
+
+def _containers_in(raw: bytes) -> int:
+    """Those that open; brackets within texts are not looked for unless there are many."""
+    count = raw.count(b"[") + raw.count(b"{")
+    if count <= MAX_CONTAINERS:
+        return count
+    without_texts = _TEXT.sub(b"", raw)
+    return without_texts.count(b"[") + without_texts.count(b"{")
 
 
 def media_type(request: Request) -> str:

@@ -27,6 +27,7 @@ from interfaces.rest.answers import (
 )
 from interfaces.rest.as_of import AsOf, document_as_of
 from interfaces.rest.audit import audit_event
+from interfaces.rest.decoding import DecodedBody, Decoding
 from interfaces.rest.errors import ApiError, fault, invalid, overloaded
 from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, Caller
@@ -247,6 +248,7 @@ class _Door:
     def __init__(self, authenticate: Authenticator, places: int) -> None:
         self.authenticate = authenticate
         self.places = places
+        self.decoding = Decoding()
         self._waiting = WaitingPlaces(_WAITING_TO_A_PLACE * places)
 
     @contextmanager
@@ -283,9 +285,15 @@ class _Answering:
             raise overloaded()
         self._door.places -= 1
         before = bind_contextvars(tenant_id=caller.tenant)
+        body = request.state.decoded = DecodedBody(self._door.decoding)
         try:
             response = await self._endpoint(request, caller)
+        except Exception as error:
+            body.forget(error)
+            raise
         finally:
+            body.leave()
+            request.state.body = None
             reset_contextvars(**before)
             self._door.places += 1
         await response(scope, receive, send)

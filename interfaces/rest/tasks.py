@@ -18,6 +18,7 @@ from domain.errors import TaskNotFound
 from domain.task import digest_of, task_stream
 from domain.values import is_uuid
 from interfaces.rest.answers import json_response, stored_json
+from interfaces.rest.decoding import decoded_body
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import (
     ClaimTasksRequest,
@@ -164,6 +165,7 @@ class TaskRoutes:
 
     async def _claim_or_wait(self, request: Request, wanted: Wanted, seconds: float) -> Sequence[Claimed]:
         """Nobody who has hung up is given a task: it would wait for the end of the lease."""
+        decoded_body(request).leave()
         with self._claims.ear(wanted) as ear:
             watching = asyncio.create_task(_leave_when_gone(request, ear))
             try:
