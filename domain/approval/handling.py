@@ -100,7 +100,6 @@ def reassign(
     told: dict[str, Any] = {"by": ballot.by, "to": to, "reason": reason}
     told |= {"approver_id": to.user, "recipient_id": to.user}
     if state.opening is None:
-        require_separate_duties(state, ballot.by, None, around)
         _refuse_barred(to, barred_now(state, around))
         _refuse_nobody(to, state, around)
         addressed = f"user:{state.approver_id}" if state.approver_id is not None else None
