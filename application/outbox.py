@@ -10,9 +10,9 @@ from application.dispatcher import Dispatcher
 from application.integration import PUBLISHED_EVENTS, public_message
 from application.job_commands import FailJobRun, NoteJobPublished
 from application.policies.giving_up import GivingUp
-from application.policies.reaction import because_of, error_within, rejected
+from application.policies.reaction import because_of, error_within, refusal_of, rejected
 from application.ports import PublicMessage, Publisher
-from domain.errors import BrokerUnavailable, MessageUnroutable, Refusal
+from domain.errors import BrokerUnavailable, MessageUnroutable
 from domain.event import Event, Recorded
 from domain.job import JobFired
 from domain.lease import Lease
@@ -90,7 +90,7 @@ class Outbox:
         assert message is not None, f"{recorded.event!r} is no message"
         log.warning("message_not_sent", type=message.type, stream=recorded.stream, version=recorded.version)
         if isinstance(recorded.event, StepDispatched):
-            await self._unless_refused(rejected(recorded, self.name, own_message(message.type)))
+            await self._give(rejected(recorded, self.name, own_message(message.type)))
 
     async def _fail_step(self, recorded: Recorded) -> None:
         if isinstance(recorded.event, StepDispatched):
@@ -104,7 +104,7 @@ class Outbox:
             return
         fired = _fired(recorded)
         meta = because_of(recorded, self.name)
-        await self._unless_refused(NoteJobPublished(meta=meta, job=fired.job, run_id=fired.run_id))
+        await self._give(NoteJobPublished(meta=meta, job=fired.job, run_id=fired.run_id))
 
     async def _fail_run(self, recorded: Recorded) -> None:
         """A run that nobody knows to be on its way would have no deadline, and be open for ever."""
@@ -113,13 +113,10 @@ class Outbox:
     async def _fail(self, recorded: Recorded, error: str) -> None:
         fired = _fired(recorded)
         meta = because_of(recorded, self.name)
-        await self._unless_refused(FailJobRun(meta=meta, job=fired.job, reference=fired.run_id, error=error))
+        await self._give(FailJobRun(meta=meta, job=fired.job, reference=fired.run_id, error=error))
 
-    async def _unless_refused(self, command: Command) -> None:
-        try:
-            await self._dispatch(command)
-        except Refusal as refusal:
-            log.info("policy_refused", policy=self.name, code=refusal.code, reason=refusal.message)
+    async def _give(self, command: Command) -> None:
+        await refusal_of(self._dispatch, command, self.name)
 
     async def _publish_in_order(self, messages: Sequence[PublicMessage], lease: Lease) -> None:
         for message in messages:

@@ -88,10 +88,8 @@ class Reaction:
 
     async def _react(self, recorded: Recorded) -> None:
         for command in self._policy.commands(recorded):
-            try:
-                await self._dispatch(command)
-            except Refusal as refusal:
-                log.info("policy_refused", policy=self.name, code=refusal.code, reason=refusal.message)
+            refusal = await refusal_of(self._dispatch, command, self.name)
+            if refusal is not None:
                 for instead in self._policy.after_refusal(recorded, refusal):
                     await self._dispatch(instead)
                 return
@@ -132,6 +130,16 @@ def rejected(recorded: Recorded, policy: str, error: str, purpose: str = "") -> 
         error=error,
         reason="rejected",
     )
+
+
+async def refusal_of(dispatch: Dispatcher, command: Command, policy: str) -> Refusal | None:
+    """Give a command; why it was refused, which is an answer, and logged."""
+    try:
+        await dispatch(command)
+    except Refusal as refusal:
+        log.info("policy_refused", policy=policy, code=refusal.code, reason=refusal.message)
+        return refusal
+    return None
 
 
 def error_within(policy: str) -> str:

@@ -7,14 +7,11 @@ passed already is over at once. Who waits for an ``event`` is answered by that m
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import structlog
-
 from application.commands import Command, CompleteStep
 from application.dispatcher import Dispatcher
 from application.policies.giving_up import GivingUp
-from application.policies.reaction import because_of, error_within, rejected
+from application.policies.reaction import because_of, error_within, refusal_of, rejected
 from application.ports import Timer, Timers
-from domain.errors import Refusal
 from domain.event import Event, Recorded
 from domain.lease import Lease
 from domain.values import derived_id, in_utc
@@ -22,8 +19,6 @@ from domain.workflow import StepCancelled, StepDispatched
 
 KIND = "wait"
 TIMER_KIND = "wait-is-over"
-
-log = structlog.get_logger(__name__)
 
 
 class WaitSteps:
@@ -76,10 +71,7 @@ class WaitSteps:
         assert isinstance(recorded.event, StepDispatched), f"{recorded.event!r} begins no wait"
         field = recorded.event.parameters.get("until")
         error = f"{field}: what is to be waited for must be an ISO 8601 time with its offset"
-        try:
-            await self._dispatch(rejected(recorded, self.name, error))
-        except Refusal as refusal:
-            log.info("policy_refused", policy=self.name, code=refusal.code, reason=refusal.message)
+        await refusal_of(self._dispatch, rejected(recorded, self.name, error), self.name)
 
     async def _give_up(self, recorded: Recorded) -> None:
         await self._dispatch(rejected(recorded, self.name, error_within(self.name), "give up"))

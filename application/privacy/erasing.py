@@ -117,8 +117,10 @@ class Erasing:
         return found
 
     async def erase(self, tenant: str, subject: str, reason: str | None) -> list[Told]:
-        """Destroy a subject's key, of a deal those of its streams too, and complete what was left undone."""
-        for each in await self._subjects(tenant, subject):
+        """Destroy a subject's key, of a deal those of its streams before, and complete what was left undone:
+        as long as a key of the subject is there, all of it has to be asked for again.
+        """
+        for each in reversed(await self._subjects(tenant, subject)):
             await run_sync(self._keys.destroy, tenant, each, reason, self._clock.now())
         return await self._complete()
 

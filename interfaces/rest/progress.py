@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from statistics import median
 
 import anyio
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,12 +19,11 @@ from interfaces.rest.requests import read_query
 from interfaces.rest.service import Service
 from projections.ports import Container, Documents, Json, Query
 from projections.progress import map_steps, progress_of
+from projections.projection import decoded
 from projections.steps import Steps
 from projections.workflows import Workflows
 
 ROUTE = "/api/v1/workflows/{workflowId}/progress"
-
-_decode = msgspec.json.Decoder(dict).decode
 
 
 class ProgressRoutes:
@@ -54,10 +52,10 @@ class ProgressRoutes:
             stream=workflow_stream(caller.tenant, workflow_id.lower()),
             missing=WorkflowNotFound(f"there is no workflow {workflow_id}"),
         )
-        workflow = _decode(body)
+        workflow = decoded(body)
         keys = [(caller.tenant, step_id) for step_id in map_steps(workflow)]
         found = await self._service.documents.get_many(self._steps.container, keys) if keys else {}
-        steps = {step_id: _decode(document.body) for (_, step_id), document in found.items()}
+        steps = {step_id: decoded(document.body) for (_, step_id), document in found.items()}
         typical = None
         if workflow["status"] == "running" and was_never_retried(workflow):
             typical = await self._past_runs.typical(
@@ -109,7 +107,7 @@ class PastRuns:
     async def _look(self, tenant: str, definition: str, version: int) -> timedelta | None:
         completed = Query(equal={"definition": definition, "status": "completed"}, limit=self.LOOKED_AT)
         page = await self._documents.query(self._workflows, tenant, completed)
-        workflows = [_decode(document.body) for document in page.documents]
+        workflows = [decoded(document.body) for document in page.documents]
         took = [
             (_moment(each["completedAt"]) - _moment(each["startedAt"])).total_seconds()
             for each in workflows

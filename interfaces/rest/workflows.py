@@ -23,13 +23,12 @@ from interfaces.rest.service import Service, Shown, command_headers
 from projections.executions import Executions
 from projections.map_items import is_outdated, map_step_named
 from projections.ports import Container, Document
-from projections.projection import document_of
+from projections.projection import decoded, document_of
 from projections.steps import Steps
 from projections.workflows import Workflows
 
 PREFIX = "/api/v1/workflows"
 
-_decode = msgspec.json.Decoder(dict).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -168,11 +167,11 @@ class WorkflowRoutes:
 
     async def _with_outdated_items(self, caller: Caller, documents: Sequence[Document]) -> Sequence[bytes]:
         """Steps; items that their ``map`` step has begun anew say so, which their documents do not know."""
-        steps = [_decode(document.body) for document in documents]
+        steps = [decoded(document.body) for document in documents]
         wholes = [map_step_named(step["workflowId"], step["stepType"]) for step in steps]
         keys = [(caller.tenant, id) for id in dict.fromkeys(wholes) if id is not None]
         found = await self._service.documents.get_many(self._steps.container, keys) if keys else {}
-        mapped = {id: _decode(document.body) for (_, id), document in found.items()}
+        mapped = {id: decoded(document.body) for (_, id), document in found.items()}
         return [
             _encode(step | {"outdated": True})
             if whole in mapped and is_outdated(step, mapped[whole])

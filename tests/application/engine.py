@@ -21,8 +21,10 @@ from application.policies.approval_steps import ApprovalSteps
 from application.policies.approval_timers import ApprovalTimers
 from application.policies.child_workflows import ChildWorkflows
 from application.policies.reaction import Reaction
+from application.policies.tasks import TaskSteps
 from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
+from application.tasks import TaskHandlers
 from application.timers import DueTimers
 from application.workflows import WorkflowHandlers
 from domain import workflow
@@ -55,12 +57,14 @@ class Engine:
         self.dispatch = Dispatcher(
             WorkflowHandlers(store, self.clock, self.definitions).handlers(),
             approval_handlers(store, self.clock, self.directory, terms),
+            TaskHandlers(store, self.clock).handlers(),
         )
         self.handlers: list[Handler] = [
             WorkflowTimers(timers),
             WaitSteps(timers, self.dispatch),
             Reaction(ApprovalSteps(), self.dispatch),
             Reaction(ChildWorkflows(), self.dispatch),
+            Reaction(TaskSteps(), self.dispatch),
             ApprovalTimers(timers, look_again_seconds=3600),
         ]
         commands = {

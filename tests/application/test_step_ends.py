@@ -7,6 +7,7 @@ import pytest
 
 from application.approval_commands import ApproveApproval, WithdrawApproval
 from application.commands import CancelWorkflow, CompleteStep
+from application.task_commands import ClaimTask, CompleteTask
 from domain.approval import Ballot, approval_id_of, approval_stream
 from domain.definition import Retry, Work
 from domain.task import task_id_of, task_stream
@@ -44,7 +45,11 @@ UNMADE = definition(
 
 WAITING = [
     definition(f"waits-for-{kind}", step("ask", kind=kind, parameters=parameters, timeout_seconds=3600.0))
-    for kind, parameters in (("approval", {}), ("workflow", {"definition": "child"}))
+    for kind, parameters in (
+        ("approval", {}),
+        ("workflow", {"definition": "child"}),
+        ("task", {"queue": "q"}),
+    )
 ]
 
 
@@ -96,7 +101,7 @@ async def test_nobody_is_given_what_has_no_input(engine: Engine) -> None:
         assert await engine.store.load(stream) == ()
 
 
-@pytest.mark.parametrize("kind", ["approval", "workflow"])
+@pytest.mark.parametrize("kind", ["approval", "workflow", "task"])
 async def test_what_was_answered_in_time_counts_however_late_it_is_passed_on(
     engine: Engine, kind: str
 ) -> None:
@@ -106,6 +111,12 @@ async def test_what_was_answered_in_time_counts_however_late_it_is_passed_on(
     if kind == "approval":
         id, ballot = approval_id_of(asked.step_id, 1), Ballot(by="ann")
         await engine.dispatch(ApproveApproval(meta=metadata(), approval_id=id, ballot=ballot))
+    elif kind == "task":
+        id = task_id_of(asked.step_id, 1)
+        await engine.dispatch(
+            ClaimTask(meta=metadata(), task_id=id, worker_id="w", lease_digest="d", lease_seconds=60.0)
+        )
+        await engine.dispatch(CompleteTask(meta=metadata(), task_id=id, lease_digest="d", output={}))
     else:
         id = child_id_of(asked.step_id, 1)
         await engine.dispatch(CompleteStep(meta=metadata(), workflow_id=id, step="work", result={}))
@@ -113,7 +124,7 @@ async def test_what_was_answered_in_time_counts_however_late_it_is_passed_on(
     assert (await engine.workflow(workflow_id)).steps["ask"].status == "completed"
 
 
-@pytest.mark.parametrize("kind", ["approval", "workflow"])
+@pytest.mark.parametrize("kind", ["approval", "workflow", "task"])
 async def test_what_was_not_answered_in_time_is_given_up(engine: Engine, kind: str) -> None:
     workflow_id = await engine.start(f"waits-for-{kind}")
     await engine.pass_time(minutes=61)
