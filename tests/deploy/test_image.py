@@ -74,7 +74,10 @@ def test_it_serves_as_nobody_on_a_read_only_root_and_stops_in_time(
 ) -> None:
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=NO_TLS) as client:
         assert client.get("/health").json()["status"] == "ok"
-        assert client.get("/ready").status_code == 200
+        deadline = time.monotonic() + 30
+        while (ready := client.get("/ready")).status_code != 200:
+            assert time.monotonic() < deadline, f"{ready.text}\n{service.log}"
+            time.sleep(0.1)
         for contract in ("openapi.yaml", "asyncapi.yaml"):
             assert client.get(f"/{contract}").content == (ROOT / contract).read_bytes()
         assert client.get("/docs/swagger-ui.css").status_code == 200
