@@ -1,4 +1,4 @@
-"""One service with tokens for the tests of a file, and one Chromium."""
+"""One service with tokens for the tests of a file, and one Chromium: one without a window if there is one."""
 
 import shutil
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if path is None:
         missing("chromium")
     expect.set_options(timeout=PATIENCE_SECONDS * 1000)
