@@ -6,13 +6,13 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from application.event_log import Fill
 from config.settings import DEFAULT_FILE
 from interfaces.rest.metrics import Metrics
 from tests.builders import NOW
+from tests.contract.contract import DOCUMENT
 from tests.harness import run_command
 
 ROOT = Path(__file__).parent.parent
@@ -83,8 +83,7 @@ def test_every_command_exists(runbook: str, command: str, help_text: str) -> Non
     ("runbook", "route"), named(r"(?:\$A|\$H(?!/api)|/api/v1)(/[a-z{][A-Za-z0-9/{}-]*[A-Za-z0-9}])")
 )
 def test_every_route_exists(runbook: str, route: str) -> None:
-    contract = yaml.safe_load((ROOT / "openapi.yaml").read_text())
-    shapes = {re.sub(r"\{\w+\}", "[^/]+", re.sub("^/api/v1", "", path)) for path in contract["paths"]}
+    shapes = {re.sub(r"\{\w+\}", "[^/]+", re.sub("^/api/v1", "", path)) for path in DOCUMENT["paths"]}
     assert any(re.fullmatch(shape, route) for shape in shapes)
 
 

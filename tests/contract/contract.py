@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-import yaml
 from jsonschema import Draft202012Validator, FormatChecker
+
+from tests.yaml_files import document_in
 
 OPENAPI_FILE = Path(__file__).parents[2] / "openapi.yaml"
 
-DOCUMENT: dict[str, Any] = yaml.safe_load(OPENAPI_FILE.read_text())
+DOCUMENT: dict[str, Any] = document_in(OPENAPI_FILE)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
 FORMATS = FormatChecker()

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
 from jsonschema import Draft7Validator
 
 from tests.contract.contract import at, resolved
+from tests.yaml_files import document_in
 
 ASYNCAPI_FILE = Path(__file__).parents[2] / "asyncapi.yaml"
 
-DOCUMENT: dict[str, Any] = yaml.safe_load(ASYNCAPI_FILE.read_text())
+DOCUMENT: dict[str, Any] = document_in(ASYNCAPI_FILE)
 MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from application.integration import PUBLISHED_TYPES
 from config.rabbit_transport import bindings_of
@@ -31,10 +30,11 @@ from tests.contract.messages import (
     payload_faults,
 )
 from tests.npm import node_for
+from tests.yaml_files import document_in
 
 JUDGE = Path(__file__).with_name("asyncapi")
 
-RABBITMQ: dict[str, Any] = yaml.safe_load(DEFAULT_FILE.read_text())["rabbitmq"]
+RABBITMQ: dict[str, Any] = document_in(DEFAULT_FILE)["rabbitmq"]
 SHIPPED = read_folder(shipped_folder())
 OWN_QUEUE = DOCUMENT["channels"][RABBITMQ["queue"]]
 

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from config.main import CommandLineActions
 from config.settings import DEFAULT_FILE
 from interfaces.cli import command_line
 from tests.deploy import dockerfile
+from tests.yaml_files import document_in, documents_in
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -18,8 +17,8 @@ KUBERNETES = DEPLOY / "kubernetes"
 
 Manifest = dict[str, Any]
 
-OPENAPI: Manifest = yaml.safe_load((ROOT / "openapi.yaml").read_text())
-DEFAULTS: Manifest = yaml.safe_load(DEFAULT_FILE.read_text())
+OPENAPI: Manifest = document_in(ROOT / "openapi.yaml")
+DEFAULTS: Manifest = document_in(DEFAULT_FILE)
 SHUTDOWN_SECONDS: float = DEFAULTS["server"]["shutdown_seconds"]
 PORT = 3051
 """The platform's (wire contract, section 3)."""
@@ -56,7 +55,7 @@ def image_user() -> int:
 
 def compose() -> Manifest:
     """compose.yaml, with its merges."""
-    document: Manifest = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    document: Manifest = document_in(DEPLOY / "compose.yaml")
     return document
 
 
@@ -89,7 +88,7 @@ def manifests(*folders: str) -> Iterator[tuple[Path, Manifest]]:
     for folder in folders:
         for path in sorted((KUBERNETES / folder).glob("*.yaml")):
             if path.name != "kustomization.yaml":
-                yield from ((path, each) for each in yaml.safe_load_all(path.read_text()))
+                yield from ((path, each) for each in documents_in(path))
 
 
 def replicas() -> dict[str, int]:
@@ -109,13 +108,13 @@ def workloads() -> dict[str, Manifest]:
 
 def example_secrets() -> dict[str, dict[str, str]]:
     """The example Secrets by name."""
-    documents = yaml.safe_load_all((KUBERNETES / "secrets.example.yaml").read_text())
+    documents = documents_in(KUBERNETES / "secrets.example.yaml")
     return {each["metadata"]["name"]: each["stringData"] for each in documents}
 
 
 def config_map() -> dict[str, str]:
     """The generated ConfigMap."""
-    kustomization = yaml.safe_load((KUBERNETES / "base" / "kustomization.yaml").read_text())
+    kustomization = document_in(KUBERNETES / "base" / "kustomization.yaml")
     (generator,) = kustomization["configMapGenerator"]
     return dict(literal.split("=", 1) for literal in generator["literals"])
 

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import yaml
 
 from tests.deploy.files import DEPLOY
+from tests.yaml_files import document_in
 
 MONITORING = DEPLOY / "monitoring"
 ALERTS = MONITORING / "alerts.yaml"
 DASHBOARD: dict[str, Any] = json.loads((MONITORING / "dashboard.json").read_text())
-RULES: list[dict[str, Any]] = [
-    rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
-]
+RULES: list[dict[str, Any]] = [rule for group in document_in(ALERTS)["groups"] for rule in group["rules"]]
 
 _GRAFANAS = {"$__rate_interval": "5m", "$__range": "24h", "$batch_job": ".*"}
 """What Grafana puts in place of its variables."""

@@ -11,6 +11,7 @@ import yaml
 from tests.deploy.files import KUBERNETES, Manifest, config_map, manifests
 from tests.deploy.test_kubernetes import NEWEST
 from tests.services import missing
+from tests.yaml_files import document_in
 
 OLDEST_FOR_OVERLAYS = (1, 21)
 """Debian 12 has 1.20, whose kustomize takes no folder as a resource."""
@@ -52,7 +53,7 @@ def containers(objects: list[Manifest]) -> Iterator[Manifest]:
 @pytest.mark.parametrize("folder", ["base", "migrate"])
 def test_a_kustomization_names_every_file_beside_it(folder: str) -> None:
     files = {path.name for path in (KUBERNETES / folder).glob("*.yaml")} - {"kustomization.yaml"}
-    kustomization = yaml.safe_load((KUBERNETES / folder / "kustomization.yaml").read_text())
+    kustomization = document_in(KUBERNETES / folder / "kustomization.yaml")
     assert set(kustomization["resources"]) == files
 
 

@@ -23,9 +23,10 @@ from tests.deploy.files import ROOT
 from tests.deploy.promql import ALERTS, DASHBOARD, RULES, Asked, asked, expressions, grouped_by, panels
 from tests.harness import eventually, service, settings_in
 from tests.services import missing
+from tests.yaml_files import document_in
 
 CASES_FILE = Path(__file__).parent / "alert_cases.yaml"
-CASES = [case for test in yaml.safe_load(CASES_FILE.read_text())["tests"] for case in test["alert_rule_test"]]
+CASES = [case for test in document_in(CASES_FILE)["tests"] for case in test["alert_rule_test"]]
 PROMETHEUS_OWN = frozenset(("instance", "job"))
 JOB = "outcome-sync"
 
