@@ -88,7 +88,8 @@ class EventStore:
         self._pinging = _threads(1, 0)
         self._subscriptions: set[Subscription] = set()
         self._tell_of_appends: list[Callable[[str, Sequence[Committed], int], None]] = []
-        self._newest: dict[str, int] = {}
+        self.newest: dict[str, int] = {}
+        """The id of the last event that is known to be in each partition, whoever has appended it."""
         self._switches = log.ours.switches
         self.appended: dict[str, int] = {}
         """The id of this process's own last append to each partition."""
@@ -268,8 +269,8 @@ class EventStore:
         partition = partition or self.partition_of(SYSTEM_TENANT)
         if newest is None:
             self._wake()
-        elif newest > self._newest.get(partition, 0):
-            self._newest[partition] = newest
+        elif newest > self.newest.get(partition, 0):
+            self.newest[partition] = newest
             self._appends[partition] += 1
             for subscription in self._subscriptions:
                 subscription.wake()
@@ -344,12 +345,12 @@ class EventStore:
         new: list[Event] = []
         for partition, committed in appended.items():
             committed.sort(key=lambda each: each.ids[0])
-            newest = self._newest.get(partition, 0)
+            newest = self.newest.get(partition, 0)
             for each in committed:
                 is_known = is_known and each.ids[0] <= newest + 1
                 newest = max(newest, each.ids[-1])
                 new += [recorded.event for recorded in each.new]
-            self._newest[partition] = newest
+            self.newest[partition] = newest
             self.appended[partition] = max(self.appended.get(partition, 0), committed[-1].ids[-1])
             for tell in self._tell_of_appends:
                 tell(partition, committed, before[partition])
@@ -363,7 +364,7 @@ class EventStore:
         """They come again, and would seem to tell nothing new."""
         if self._switches != self.switches:
             self._switches = self.switches
-            self._newest.clear()
+            self.newest.clear()
 
     def _wake(self) -> None:
         self._wakes += 1

@@ -26,6 +26,10 @@ from application.subscription import Subscription, Wants
 _KEPT_EVENTS = 8_000
 """Ordinary ones, of the last batches: many small ones of many partitions, or some large ones."""
 
+_BEHIND_SECONDS = 0.05
+"""For how long an end is taken for the end that is before an event of which this process was told: a replica
+lagged that was read, or the log has lost the event. All who were woken share the reading, and ask again."""
+
 _KNOWN_SECONDS = 10.0
 """For how long a position need not be looked up again: followers begin together, mostly at one position."""
 
@@ -192,8 +196,13 @@ class SharedReads:
             end is not None
             and end.position == after
             and end.appends == self._store.appends(partition)
-            and time.monotonic() - end.began < self._store.silent_seconds
+            and time.monotonic() - end.began < self._trusted_seconds(partition, end)
         )
+
+    def _trusted_seconds(self, partition: str, end: "_End") -> float:
+        if end.id < self._store.newest.get(partition, 0):
+            return min(_BEHIND_SECONDS, self._store.silent_seconds)
+        return self._store.silent_seconds
 
 
 class _End(msgspec.Struct, frozen=True):

@@ -117,6 +117,21 @@ async def test_the_end_of_the_log_is_asked_for_once_by_many(store: CountingStore
     assert store.reads == 1
 
 
+async def test_an_end_before_what_was_told_of_is_soon_looked_up_again_by_all_at_once(
+    store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log may have lost it, and then that goes on."""
+    store.silent_seconds = 60.0
+    monkeypatch.setattr(shared_reads, "_BEHIND_SECONDS", 0.5)
+    shared = SharedReads(store)
+    store.notice(1)
+    for times in (1, 2):
+        for _ in range(5):
+            assert await shared.read("log", None, 10) is None
+        assert store.reads == times
+        await anyio.sleep(0.6)
+
+
 async def test_an_append_of_this_process_is_seen_at_once(store: CountingStore) -> None:
     shared = SharedReads(store)
     assert await shared.read("log", None, 10) is None

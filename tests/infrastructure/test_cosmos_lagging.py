@@ -3,18 +3,20 @@
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import pytest
 from aiohttp import web
 from anyio.to_thread import run_sync
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from application.event_store import EventStore
+from application.shared_reads import SharedReads
 from infrastructure.cosmos.containers import indexing_policy
 from infrastructure.cosmos.recorder import CosmosLogRecorder
 from infrastructure.cosmos.threaded import ThreadedContainer
 from tests import cosmos_gate
 from tests.application.logs import NO_ROOM, UNVERIFIED, OpenLogs, cosmos_settings, open_logs
-from tests.application.test_event_store import STREAM, append
+from tests.application.test_event_store import STREAM, append, runs_of
 from tests.builders import OTHER_TENANT, TENANT
 from tests.cosmos import Account, fresh_database
 from tests.cosmos_gate import Gate, gate_before
@@ -49,9 +51,13 @@ class Lagging:
             return rows
         return [row for row in rows if row["id"] in self._items.get(partition_key, {})]
 
+    def catch_up(self, partition: str) -> None:
+        """Lag no more."""
+        self._caught_up.add(partition)
+
     def upsert_item(self, item: dict[str, Any], **given: Any) -> Any:
         self.written.append(item["tenantId"])
-        self._caught_up.add(item["tenantId"])
+        self.catch_up(item["tenantId"])
         return self._real.upsert_item(item, **given)
 
     def _rows(self, partition: str) -> list[Any]:
@@ -124,6 +130,30 @@ async def test_a_position_of_another_process_is_one_of_this_log(logs: OpenLogs) 
     Lagging(recorder_of(there)._container, TENANT)
     await append(here, "b", stream=STREAM)
     assert await store.knows(TENANT, await here.head(TENANT))
+    store.close()
+
+
+@pytest.mark.parametrize("had", [[], ["a"]])
+async def test_what_this_process_was_told_of_is_looked_for_until_a_replica_has_it(
+    logs: OpenLogs, had: list[str]
+) -> None:
+    """Nobody tells of it twice."""
+    here, there = logs.store(), logs.open()
+    for run in had:
+        await append(here, run)
+    store = EventStore(there)
+    reads = SharedReads(store)
+    replica = Lagging(recorder_of(there)._container, TENANT)
+    await append(here, "b", stream=STREAM)
+    store.notice(len(had) + 1, TENANT)
+    batch = await reads.read(TENANT, None, 9)
+    assert (runs_of(batch.events) if batch else []) == had, "the replica lags"
+    position = batch.position if batch else None
+    replica.catch_up(TENANT)
+    with anyio.fail_after(5):
+        while (batch := await reads.read(TENANT, position, 9)) is None:
+            await anyio.sleep(0.01)
+    assert runs_of(batch.events) == ["b"]
     store.close()
 
 
