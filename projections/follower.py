@@ -9,20 +9,18 @@ position repeats a batch, or the batches of a second where nobody would notice.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 import anyio
-import msgspec
 import structlog
 
 from domain.errors import Failure, LeaseLost
 from domain.event import Event, Recorded
 from domain.lease import Lease
+from projections.follower_status import FollowerStatus, State
 from projections.patience import Patience, Stopped
 from projections.ports import Batch, Checkpoints, Log
 from projections.troubles import Troubles
-
-State = Literal["standby", "starting", "running", "failing", "stopped"]
 
 _REST_SECONDS = 0.003
 """Between two looks at the log, so that under load a few events come together: each look, and each write
@@ -52,44 +50,6 @@ class Handler(Protocol):
     async def start_over(self) -> None:
         """Undo what was made out of another log; the events of this one come from the first."""
         ...
-
-
-class FollowerStatus(msgspec.Struct, frozen=True):
-    """How a follower fares; on ``standby`` another instance follows the log in its place.
-
-    It is ``starting`` until it has been at the log's end once.
-
-    ``lag_seconds`` is the age of the oldest event it has seen and not handled.
-    """
-
-    name: str
-    state: State
-    lag_seconds: float
-    handled: int
-    failures: int
-    error: str | None
-
-
-_WORST_FIRST: Sequence[State] = ("failing", "starting", "running", "standby", "stopped")
-
-
-def together(statuses: Sequence[FollowerStatus]) -> list[FollowerStatus]:
-    """One status a name: how the worst of its shares fares that are followed here, if any is."""
-    by_name: dict[str, list[FollowerStatus]] = {}
-    for status in statuses:
-        by_name.setdefault(status.name, []).append(status)
-    return [_together(name, shares) for name, shares in by_name.items()]
-
-
-def _together(name: str, shares: Sequence[FollowerStatus]) -> FollowerStatus:
-    return FollowerStatus(
-        name,
-        min((each.state for each in shares), key=_WORST_FIRST.index),
-        max(each.lag_seconds for each in shares),
-        sum(each.handled for each in shares),
-        sum(each.failures for each in shares),
-        next((each.error for each in shares if each.error is not None), None),
-    )
 
 
 class Follower:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from application.circuit_breaker import STATES
 from application.event_log import Fill
 from application.ports import PublicMessage
-from projections.follower import FollowerStatus
+from projections.follower_status import FollowerStatus
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

@@ -16,7 +16,7 @@ from domain.values import timestamp
 from interfaces.rest.answers import json_response
 from interfaces.rest.errors import ApiError
 from interfaces.rest.metrics import CONTENT_TYPE, Metrics
-from projections.follower import FollowerStatus
+from projections.follower_status import FollowerStatus
 
 CHECK_TIMEOUT_SECONDS = 3.0
 

@@ -16,7 +16,7 @@ from application.event_store import EventStore
 from application.job_health import JobHealth, evolve, is_of_a_job
 from domain.event import Recorded
 from domain.job import job_stream
-from projections.follower import FollowerStatus, State
+from projections.follower_status import FollowerStatus, State
 from projections.patience import Patience, Stopped
 
 _REST_SECONDS = 1.0

@@ -14,7 +14,7 @@ from application.ports import StepCall, StepCalls
 from application.step_calls import StepCallMaker, failed
 from domain.errors import Failure, LeaseLost, Refusal, StoreUnavailable
 from domain.lease import Lease
-from projections.follower import FollowerStatus, State
+from projections.follower_status import FollowerStatus, State
 from projections.patience import Patience, Stopped
 
 _REST_SECONDS = 0.003

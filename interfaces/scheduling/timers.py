@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from domain.errors import LeaseLost
 from domain.lease import Lease
-from projections.follower import FollowerStatus, State
+from projections.follower_status import FollowerStatus, State
 from projections.patience import Patience, Stopped
 
 

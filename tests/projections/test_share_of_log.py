@@ -4,7 +4,8 @@ import pytest
 
 from domain.share import shares
 from infrastructure.memory.checkpoints import MemoryCheckpoints
-from projections.follower import Follower, FollowerStatus, together
+from projections.follower import Follower
+from projections.follower_status import FollowerStatus, together
 from projections.share_of_log import ShareOfLog
 from tests.builders import LEASE, SettableClock
 from tests.projections.fakes import PartitionedLog, Remembering
