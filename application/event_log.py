@@ -1,11 +1,12 @@
 """The event log: our ``eventsourcing`` application, what it must be able to do, and positions in it."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol, cast
 
+import msgspec
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
     ApplicationRecorder,
@@ -70,6 +71,13 @@ class Place(NamedTuple):
         return position_of(self.id, self.stream, self.version)
 
 
+class Compared(msgspec.Struct, frozen=True):
+    """The partitions whose position is none of this log, and those that could not be asked, with why."""
+
+    unknown: Collection[str] = ()
+    untold: Mapping[str, StoreUnavailable] = {}
+
+
 class Fill(NamedTuple):
     """How much is in a partition that takes only so much."""
 
@@ -115,8 +123,8 @@ class LogRecorder(Protocol):
         """The last event of a partition."""
         ...
 
-    def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | None]:
-        """The event that has an id in each of some partitions."""
+    def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | StoreUnavailable | None]:
+        """The event that has an id in each of some partitions; of one that cannot be asked, why."""
         ...
 
     def fullest(self) -> Fill | None:
@@ -172,7 +180,7 @@ class OneOrder(ApplicationRecorder):
         found = self.select_notifications(self.max_notification_id() or 0, 1)
         return place_of(found[0]) if found else None
 
-    def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | None]:
+    def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | StoreUnavailable | None]:
         """The event that has an id, or the first one behind where there is none."""
         found = {partition: self.select_notifications(id, 1) for partition, id in ids.items()}
         return {partition: place_of(each[0]) if each else None for partition, each in found.items()}
@@ -273,6 +281,19 @@ class EventLog(Application[str]):
     def stored_between(self, stream: str, after: int, until: int) -> Sequence[StoredEvent]:
         """The events of a stream after a version, and up to another, as they are stored."""
         return self.recorder.select_events(stream, gt=after, lte=until)
+
+    def compare(self, positions: Mapping[str, str]) -> Compared:
+        """Whether the position in each of some partitions is of this log."""
+        asked = {
+            partition: number_of(position) or 0
+            for partition, position in positions.items()
+            if position != BEGINNING
+        }
+        places = self.ours.at_each(asked) if asked else {}
+        untold = {each: place for each, place in places.items() if isinstance(place, StoreUnavailable)}
+        at = {each: place for each, place in places.items() if not isinstance(place, StoreUnavailable)}
+        unknown = [each for each, place in at.items() if place is None or place.position != positions[each]]
+        return Compared(unknown, untold)
 
     def head(self, partition: str) -> str:
         """The position after the last event of a partition."""

@@ -5,7 +5,7 @@ time share one: see :mod:`application.deciders`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -17,7 +17,7 @@ from eventsourcing.persistence import StoredEvent
 
 from application.deciders import Committed, Decider, decide_together
 from application.event_log import (
-    BEGINNING,
+    Compared,
     EventLog,
     Fill,
     failures_translated,
@@ -219,23 +219,14 @@ class EventStore:
 
     async def knows(self, partition: str, position: str) -> bool:
         """Whether a position is one of this log: not of another, nor of a later state of it."""
-        return not await self.unknown({partition: position})
+        compared = await self.compare({partition: position})
+        for error in compared.untold.values():
+            raise error
+        return not compared.unknown
 
-    async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
-        """The partitions whose position is none of this log; all are looked up at once."""
-        asked = {
-            partition: number_of(position) or 0
-            for partition, position in positions.items()
-            if position != BEGINNING
-        }
-        if not asked:
-            return ()
-        places = await self._read(lambda: self._log.ours.at_each(asked))
-        return [
-            partition
-            for partition, place in places.items()
-            if place is None or place.position != positions[partition]
-        ]
+    async def compare(self, positions: Mapping[str, str]) -> Compared:
+        """Whether the position in each of some partitions is of this log; all are looked up at once."""
+        return await self._read(lambda: self._log.compare(positions))
 
     async def head(self, partition: str) -> str:
         """The position after the last event of a partition."""

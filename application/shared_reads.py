@@ -12,16 +12,18 @@ behind it is known as long as every word of an append since the last reading was
 
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import anyio
 import msgspec
 
+from application.away import Away
 from application.deciders import Committed
-from application.event_log import number_of, weight_of
+from application.event_log import Compared, number_of, weight_of
 from application.event_store import EventStore, LogBatch
 from application.subscription import Subscription, Wants
+from domain.errors import StoreUnavailable
 
 _KEPT_EVENTS = 8_000
 """Ordinary ones, of the last batches: many small ones of many partitions, or some large ones."""
@@ -29,6 +31,9 @@ _KEPT_EVENTS = 8_000
 _BEHIND_SECONDS = 0.05
 """For how long an end is taken for the end that is before an event of which this process was told: a replica
 lagged that was read, or the log has lost the event. All who were woken share the reading, and ask again."""
+
+_REST_FOR_A_SECOND = 1.0
+"""One of all followers asks at a time whether a partition is back that failed."""
 
 _KNOWN_SECONDS = 10.0
 """For how long a position need not be looked up again: followers begin together, mostly at one position."""
@@ -48,6 +53,7 @@ class SharedReads:
         self._limits: set[int] = set()
         self._ends: dict[str, _End] = {}
         self._known: dict[tuple[str, str], float] = {}
+        self._away = Away(rest_for_a_second=_REST_FOR_A_SECOND)
         self._epoch = store.epoch
         store.tell_of_appends(self._keep_appended)
 
@@ -61,21 +67,33 @@ class SharedReads:
         They are fewer than twice ``limit``; fewer than ``limit`` tell that the end was reached. That may be
         as old as the store allows, but never older than this process's last append; what another process
         appends meanwhile is found at the next wake-up.
+
+        Raises:
+            StoreUnavailable: the partition is away, or was a moment ago.
         """
         self._limits.add(limit)
         self._forget_what_is_past()
         known = self._known_after(partition, after, limit)
         if not self._is_enough(partition, after, known, limit):
+            await self._refuse_while_away(partition)
             async with self._turns.setdefault(partition, anyio.Lock()):
                 known = self._known_after(partition, after, limit)
                 if not self._is_enough(partition, after, known, limit):
+                    await self._refuse_while_away(partition)
                     known += await self._read(partition, _end(after, known), limit)
         return _joined(known)
+
+    async def _refuse_while_away(self, partition: str) -> None:
+        """Whoever has other partitions to go on with does not stand in line for one that fails."""
+        error = self._away.why(partition)
+        if error is not None and len(await self._store.partitions()) > 1:
+            raise StoreUnavailable(str(error)) from error
 
     async def _read(self, partition: str, after: str | None, limit: int) -> list[LogBatch]:
         appends, began = self._store.appends(partition), time.monotonic()
         epoch = self._store.epoch
-        batch = await self._store.read(partition, after, limit)
+        with self._away.asking(partition):
+            batch = await self._store.read(partition, after, limit)
         if epoch != self._store.epoch:
             return [] if batch is None else [batch]
         if batch is not None:
@@ -118,23 +136,27 @@ class SharedReads:
                     self._keep((partition, end.position, limit), batch)
         self._ends[partition] = _End(position, self._store.appends(partition), end.began)
 
-    async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
-        """The partitions whose position is none of this log."""
+    async def compare(self, positions: Mapping[str, str]) -> Compared:
+        """Whether the position in each of some partitions is of this log. One that was away a moment ago is
+        not asked."""
         self._forget_what_is_past()
         if not self._not_seen_of_late(positions):
-            return ()
+            return Compared()
         async with self._turn_to_look:
             asked = self._not_seen_of_late(positions)
+            away = {each: error for each in asked if (error := self._away.why(each)) is not None}
+            asked = {each: position for each, position in asked.items() if each not in away}
             if not asked:
-                return ()
+                return Compared(untold=away)
             now, epoch = time.monotonic(), self._store.epoch
-            unknown = await self._store.unknown(asked)
-            if epoch != self._store.epoch:
-                return unknown
-            for partition, position in asked.items():
-                if partition not in unknown:
-                    self._remember(partition, position, now)
-            return unknown
+            compared = await self._store.compare(asked)
+            seconds = time.monotonic() - now
+            for partition, error in compared.untold.items():
+                self._away.note(partition, error, seconds)
+            if epoch == self._store.epoch:
+                for partition in asked.keys() - compared.unknown - compared.untold.keys():
+                    self._remember(partition, asked[partition], now)
+            return Compared(compared.unknown, {**away, **compared.untold})
 
     async def count_after(self, partition: str, after: str | None) -> int:
         """About how many events follow a position."""

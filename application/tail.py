@@ -4,24 +4,22 @@ What is known of a partition before it is read, whoever wants to know of it look
 that cannot be read keeps no other back.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import TypeVar
 
-import anyio
 import structlog
 
+from application.away import Away
 from application.event_store import EventStore
 from application.shared_reads import SharedReads
 from domain.errors import StoreUnavailable
 from domain.event import Recorded
 
-_REST_SECONDS = 1.0
-"""For how long a partition is left alone that could not be read."""
-
 _REST_FOR_A_SECOND = 4.0
-"""The same for each second that the failure took: the others have waited for it."""
+"""All that anybody wants to know is read one after the other: the others have waited for each failure."""
 
 T = TypeVar("T")
 
@@ -36,7 +34,7 @@ class Tail:
         self._reads = reads
         self._batch_size = batch_size
         self._positions: dict[str, str] = {}
-        self._again_at: dict[str, float] = {}
+        self._away = Away(rest_for_a_second=_REST_FOR_A_SECOND)
         self._switches = store.switches
 
     async def turn_to(self, partitions: AbstractSet[str]) -> frozenset[str]:
@@ -48,9 +46,9 @@ class Tail:
         if self._switches != self._store.switches:
             self._switches = self._store.switches
             self._positions.clear()
-        for unwanted in (self._positions.keys() | self._again_at.keys()) - partitions:
-            self._positions.pop(unwanted, None)
-            self._again_at.pop(unwanted, None)
+        self._away.forget_besides(partitions)
+        for unwanted in self._positions.keys() - partitions:
+            del self._positions[unwanted]
         begun: set[str] = set()
         for partition in sorted(partitions - self._positions.keys()):
             head = await self._tried(partition, partial(self._store.head, partition))
@@ -72,16 +70,14 @@ class Tail:
 
     async def _tried(self, partition: str, work: Callable[[], Awaitable[T | None]]) -> T | None:
         """What comes of it; nothing where the partition is away, or was a moment ago. That is told once."""
-        began = anyio.current_time()
-        if began < self._again_at.get(partition, began):
+        if self._away.why(partition) is not None:
             return None
+        began = time.monotonic()
         try:
             done = await work()
         except StoreUnavailable as error:
-            if partition not in self._again_at:
+            if self._away.note(partition, error, time.monotonic() - began):
                 log.warning("partition_not_followed", partition=partition, error=str(error))
-            now = anyio.current_time()
-            self._again_at[partition] = now + max(_REST_SECONDS, _REST_FOR_A_SECOND * (now - began))
             return None
-        self._again_at.pop(partition, None)
+        self._away.settle(partition)
         return done

@@ -82,6 +82,7 @@ class Follower:
         self._handled = 0
         self._failures = 0
         self._failing_since: float | None = None
+        self._fails_to_handle = False
         self._positions: dict[str, str | None] = {}
         self._moved: anyio.Event | None = None
         self._unsaved: set[str] = set()
@@ -114,13 +115,15 @@ class Follower:
 
     @property
     def failing_seconds(self) -> float:
-        """For how long no partition's batch has been handled."""
+        """For how long no partition's batch has been handled, or none could be read: where some can be,
+        another instance would do no better."""
         return 0.0 if self._failing_since is None else anyio.current_time() - self._failing_since
 
     async def take_over(self, lease: Lease) -> None:
         """Begin anew where the saved position is none of this log's.
 
-        A restored backup, a log that was deleted or another store's address leave such positions.
+        A restored backup, a log that was deleted or another store's address leave such positions. In a
+        partition that cannot be asked that is found out as its turn comes; the others do not wait for it.
 
         Raises:
             LeaseLost: another instance follows it now, and may have begun anew itself.
@@ -130,15 +133,22 @@ class Follower:
         partitions = await self._log.partitions()
         saved = await self._checkpoints.load_all(self.name, partitions, lease)
         begun = {partition: position for partition, position in saved.items() if position is not None}
-        if await self._log.unknown(begun):
-            log.warning("follower_starts_over", follower=self.name, why="its position is not of this log")
-            lease.check()
-            await self._handler.start_over()
-            lease.check()
-            await self._checkpoints.forget(self.name, partitions, lease)
+        compared = await self._log.compare(begun)
+        if compared.unknown:
+            await self._start_over(partitions, lease)
             return
-        self._positions.update(saved)
+        self._positions.update({each: saved[each] for each in saved if each not in compared.untold})
         self._taken_over_under = lease
+
+    async def _start_over(self, partitions: Sequence[str], lease: Lease) -> None:
+        log.warning("follower_starts_over", follower=self.name, why="its position is not of this log")
+        lease.check()
+        await self._handler.start_over()
+        lease.check()
+        await self._checkpoints.forget(self.name, partitions, lease)
+        self._positions.clear()
+        self._unsaved.clear()
+        self._handled_unsaved.clear()
 
     async def run(self, lease: Lease) -> None:
         """Follow the log until :meth:`stop` or :meth:`leave`, finishing the batch in hand.
@@ -161,7 +171,7 @@ class Follower:
         finally:
             self._state = "stopped" if self._patience.is_over else "standby"
             self._error = None
-            self._failing_since = None
+            self._note_work()
             self._waiting_since.clear()
 
     def look_again(self) -> None:
@@ -202,6 +212,7 @@ class Follower:
                     await self._alarm.wait(self._troubles.seconds(self._poll_seconds))
         with suppress(Failure):
             await self._pass_over(lease)
+        with suppress(Failure):
             await self.save_positions(lease)
         if self._patience.is_over:
             self._alarm.close()
@@ -209,6 +220,8 @@ class Follower:
     async def _pass_over(self, lease: Lease) -> None:
         """Come past a batch in which nothing is wanted, so that who is at rest does not seem to lag."""
         for partition, position in list(self._positions.items()):
+            if partition in self._troubles:
+                continue
             batch = await self._log.read(partition, position, self._batch_size)
             if batch is not None and not any(self._handler.wants(each.event) for each in batch.events):
                 await self._handle(partition, batch, lease)
@@ -236,7 +249,7 @@ class Follower:
 
     async def _take_turns(self, lease: Lease, besides: Collection[str], failed: dict[str, Exception]) -> int:
         """A batch of each partition in turn: whoever has much keeps nobody waiting but himself."""
-        most = 0
+        most, has_read = 0, False
         for partition in await self._log.partitions():
             if self._patience.is_stopped:
                 return 0
@@ -245,21 +258,26 @@ class Follower:
             try:
                 most = max(most, await self._take_turn(partition, lease))
                 self._troubles.settle(partition)
+                has_read = True
             except LeaseLost:
                 raise
             except Exception as error:
                 failed[partition] = error
         if not failed and self._troubles.error is None:
             self._error = None
-            self._failing_since = None
+            self._note_work()
             if self._state != "starting" or most < self._batch_size:
                 self._state = "running"
+        elif has_read and not self._fails_to_handle:
+            self._failing_since = None
+        elif failed:
+            self._note_no_work()
         return most
 
     async def _take_turn(self, partition: str, lease: Lease) -> int:
         """Handle the next batch of a partition; of how many events."""
         if partition not in self._positions:
-            self._positions[partition] = await self._checkpoints.load(self.name, partition, lease)
+            self._positions[partition] = await self._begun_at(partition, lease)
         batch = await self._log.read(partition, self._positions[partition], self._batch_size)
         lease.check()
         if batch is not None:
@@ -267,13 +285,25 @@ class Follower:
         await self._save_what_is_due(lease)
         return 0 if batch is None else len(batch.events)
 
+    async def _begun_at(self, partition: str, lease: Lease) -> str | None:
+        """The saved position in a partition that was not compared with the log as it was taken over."""
+        position = await self._checkpoints.load(self.name, partition, lease)
+        compared = await self._log.compare({} if position is None else {partition: position})
+        for error in compared.untold.values():
+            raise error
+        if compared.unknown:
+            await self._start_over(await self._log.partitions(), lease)
+            return None
+        return position
+
     async def _handle(self, partition: str, batch: Batch, lease: Lease) -> None:
         wanted = [recorded for recorded in batch.events if self._handler.wants(recorded.event)]
         if wanted:
             self._waiting_since[partition] = wanted[0].timestamp
             lease.check()
+            self._fails_to_handle = True
             await self._handler.handle(wanted, lease)
-            self._failing_since = None
+            self._note_work()
             del self._waiting_since[partition]
         if wanted and not self._handler.may_repeat_unnoticed:
             await self._checkpoints.save(self.name, partition, batch.position, lease)
@@ -328,11 +358,18 @@ class Follower:
                 error=f"{type(error).__name__}: {error}",
                 exc_info=None if isinstance(error, Failure) else error,
             )
+        self._note_no_work()
         self._count_failure(error)
 
-    def _count_failure(self, error: Exception) -> None:
+    def _note_work(self) -> None:
+        self._failing_since = None
+        self._fails_to_handle = False
+
+    def _note_no_work(self) -> None:
         if self._failing_since is None:
             self._failing_since = anyio.current_time()
+
+    def _count_failure(self, error: Exception) -> None:
         self._failures += 1
         self._state = "failing"
         self._error = f"{type(error).__name__}: {error}"

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from domain.errors import StoreUnavailable
 from domain.event import Event, Recorded
 from domain.lease import Lease
 
@@ -211,6 +212,20 @@ class Alarm(Protocol):
         ...
 
 
+class Compared(Protocol):
+    """What came of comparing positions with the log."""
+
+    @property
+    def unknown(self) -> Collection[str]:
+        """The partitions whose position is none of the log."""
+        ...
+
+    @property
+    def untold(self) -> Mapping[str, StoreUnavailable]:
+        """Those that could not be asked, with why."""
+        ...
+
+
 class Log(Protocol):
     """The event log, read by partition. There is no order between partitions."""
 
@@ -222,9 +237,9 @@ class Log(Protocol):
         """The next events after a position, or nothing."""
         ...
 
-    async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
-        """Of the position in each of some partitions, where it is none of this log, but of another or of a
-        later state of it."""
+    async def compare(self, positions: Mapping[str, str]) -> Compared:
+        """Whether the position in each of some partitions is of this log, and not of another or of a later
+        state of it."""
         ...
 
     async def count_after(self, partition: str, after: str | None) -> int:

@@ -1,10 +1,10 @@
 """The log as a follower sees it that has a share of the tenants."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from domain.event import Event
 from domain.share import Share
-from projections.ports import Alarm, Batch, Log
+from projections.ports import Alarm, Batch, Compared, Log
 
 
 class ShareOfLog:
@@ -28,9 +28,9 @@ class ShareOfLog:
         """The next events after a position, or nothing."""
         return await self._log.read(partition, after, limit)
 
-    async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
-        """The partitions whose position is none of this log."""
-        return await self._log.unknown(positions)
+    async def compare(self, positions: Mapping[str, str]) -> Compared:
+        """Whether the position in each of some partitions is of this log."""
+        return await self._log.compare(positions)
 
     async def count_after(self, partition: str, after: str | None) -> int:
         """About how many events follow a position."""

@@ -30,6 +30,9 @@ class Troubles:
         """What is wrong in the one that has been in trouble for the longest."""
         return next((trouble.error for trouble in self._by_partition.values()), None)
 
+    def __contains__(self, partition: str) -> bool:
+        return partition in self._by_partition
+
     @property
     def waiting(self) -> AbstractSet[str]:
         """Those that are not to be tried yet."""

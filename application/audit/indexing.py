@@ -4,7 +4,7 @@ It reads events as they are stored. Under load it looks a few times a second and
 those who append pay as little for it as can be: a look costs as much as many events.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -13,7 +13,7 @@ import structlog
 
 from application.audit.ports import Index, IndexReader, Noted, StoredLog
 from application.audit.rows import noted
-from application.event_log import number_of, position_of
+from application.event_log import Compared, number_of, position_of
 from application.event_store import EventStore
 from application.subscription import Subscription
 from domain.event import Event, Metadata, Recorded
@@ -71,9 +71,9 @@ class LogAsStored:
         position = position_of(newest.id, newest.stream, newest.version)
         return Batch([_as_recorded(partition, noted(entry)) for entry in entries], position)
 
-    async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
-        """The partitions whose position is none of this log."""
-        return await self._store.unknown(positions)
+    async def compare(self, positions: Mapping[str, str]) -> Compared:
+        """Whether the position in each of some partitions is of this log."""
+        return await self._store.compare(positions)
 
     async def count_after(self, partition: str, after: str | None) -> int:
         """About how many events follow a position."""

@@ -8,9 +8,8 @@ such a loss: the caller finds its command's id in the stream. An event is stored
 in its stream, so a log that has lost commits in a failover gets no gaps.
 """
 
-from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from eventsourcing.persistence import (
@@ -25,7 +24,7 @@ from application.audit.chain import tenant_of
 from application.event_log import Append, Fill, Ids, Place
 from domain.errors import StoreUnavailable, TooMuchAtOnce
 from infrastructure.cosmos.appends import Appends
-from infrastructure.cosmos.ends import BrokenLog, partition_name
+from infrastructure.cosmos.ends import partition_name
 from infrastructure.cosmos.items import Item
 from infrastructure.cosmos.log_container import LogContainer
 from infrastructure.cosmos.log_documents import TENANTS, is_event, notification, stored_event
@@ -35,6 +34,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _SIDE_BY_SIDE = 8
+
+_LOOK_SECONDS = 8.0
+"""Longer than a partition is asked that refuses, and less than callers wait: see ``EventStore``."""
 
 
 class CosmosLogRecorder(ApplicationRecorder):
@@ -149,17 +151,21 @@ class CosmosLogRecorder(ApplicationRecorder):
         """The last event of a tenant."""
         return self._container.end(partition).place
 
-    def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | None]:
-        """The event that has a number in each of some tenants' orders; they are asked side by side. Of a
-        tenant whose log is broken nothing is told: who follows it finds that out, and others do not wait."""
-
-        def told(each: tuple[str, int]) -> Mapping[str, Place | None]:
+    def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | StoreUnavailable | None]:
+        """The event that has a number in each of some tenants' orders; they are asked side by side. One that
+        refuses, or does not answer in time, keeps nobody waiting who asks for the others."""
+        looks = {partition: self._threads.submit(self._at, partition, id) for partition, id in ids.items()}
+        answered, _ = wait(looks.values(), _LOOK_SECONDS)
+        told: dict[str, Place | StoreUnavailable | None] = {}
+        for partition, look in looks.items():
             try:
-                return {each[0]: self._at(*each)}
-            except BrokenLog:
-                return {}
-
-        return dict(ChainMap(*map(dict, self._side_by_side(told, list(ids.items())))))
+                if look not in answered:
+                    look.cancel()
+                    raise StoreUnavailable(f"the log of {partition} gave no answer in time")
+                told[partition] = look.result()
+            except StoreUnavailable as error:
+                told[partition] = error
+        return told
 
     def _at(self, partition: str, id: int) -> Place | None:
         """The event with a number in a tenant's order. That there is none must be known by a write: whoever

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from application.event_log import EventLog
+from application.event_log import Compared, EventLog
 from application.event_store import EventStore
 from tests.application.logs import LostAcknowledgement, LostAnswer, OpenLogs, cosmos_settings, open_logs
 from tests.application.test_event_store import OTHER_STREAM, EventStoreCases, append, read_all, runs_of
@@ -38,6 +38,7 @@ class TestEventStoreOnCosmos(EventStoreCases):
         assert other is not None
         assert other.position.split("-")[1] == "1"
         assert not await store.knows(TENANT, other.position)
-        assert await store.unknown({TENANT: other.position, OTHER_TENANT: other.position}) == [TENANT]
-        assert await store.unknown({OTHER_TENANT: other.position, TENANT: batches[0].position}) == []
-        assert list(await store.unknown({})) == []
+        wrong = {TENANT: other.position, OTHER_TENANT: other.position}
+        assert await store.compare(wrong) == Compared([TENANT])
+        assert await store.compare({**wrong, TENANT: batches[0].position}) == Compared([])
+        assert await store.compare({}) == Compared([])

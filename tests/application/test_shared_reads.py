@@ -1,12 +1,13 @@
 """Several followers of a process read the log once, and none of them reads anything else."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import anyio
 import pytest
 
 from application import shared_reads
+from application.event_log import Compared
 from application.event_store import EventStore, LogBatch
 from application.shared_reads import SharedReads
 from domain import job
@@ -185,26 +186,27 @@ async def test_a_position_is_looked_up_once_for_those_who_begin_together(
     store: CountingStore, logs: OpenLogs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
-    unknown = EventStore.unknown
+    compare = EventStore.compare
 
-    async def counted(store: EventStore, positions: Mapping[str, str]) -> Collection[str]:
+    async def counted(store: EventStore, positions: Mapping[str, str]) -> Compared:
         nonlocal looks
         looks += 1
-        return await unknown(store, positions)
+        return await compare(store, positions)
 
-    monkeypatch.setattr(EventStore, "unknown", counted)
+    monkeypatch.setattr(EventStore, "compare", counted)
     await append(store, "a")
     shared, head = SharedReads(store), await store.head("log")
     async with anyio.create_task_group() as group:
         for _ in range(6):
-            group.start_soon(shared.unknown, {"log": head})
-    assert not await shared.unknown({"log": head})
+            group.start_soon(shared.compare, {"log": head})
+    assert not (await shared.compare({"log": head})).unknown
     assert looks == 1
     for _ in range(2):
-        assert await shared.unknown({"log": "log-2-000000000000"}) == ["log"], "it may be appended yet"
+        compared = await shared.compare({"log": "log-2-000000000000"})
+        assert compared.unknown == ["log"], "it may be appended yet"
     assert looks == 3
     monkeypatch.setattr(shared_reads, "_KNOWN_SECONDS", 0.0)
-    assert not await shared.unknown({"log": head})
+    assert not (await shared.compare({"log": head})).unknown
     assert looks == 4
 
 
@@ -214,19 +216,19 @@ async def test_nothing_is_known_any_more_of_a_log_that_is_another(
     await append(store, "a")
     shared, head = SharedReads(store), await store.head("log")
     assert runs_of(await shared.read("log", None, 10)) == ["a"]
-    assert not await shared.unknown({"log": head})
+    assert not (await shared.compare({"log": head})).unknown
 
     async def empty(*_: object) -> None:
         return None
 
-    async def knows_none(positions: Mapping[str, str]) -> Collection[str]:
-        return list(positions)
+    async def knows_none(positions: Mapping[str, str]) -> Compared:
+        return Compared(list(positions))
 
     monkeypatch.setattr(store, "read", empty)
-    monkeypatch.setattr(store, "unknown", knows_none)
+    monkeypatch.setattr(store, "compare", knows_none)
     assert runs_of(await shared.read("log", None, 10)) == ["a"]
     monkeypatch.setattr(type(store), "epoch", property(lambda self: 1))
-    assert await shared.unknown({"log": head}) == ["log"]
+    assert (await shared.compare({"log": head})).unknown == ["log"]
     assert await shared.read("log", None, 10) is None
 
 

@@ -84,7 +84,8 @@ def refuses_all_but_others(recorder: CosmosLogRecorder) -> None:
             recorder.select_after(TENANT, 0, 9)
         with pytest.raises(BrokenLog):
             recorder.select_events(f"{TENANT}/job/a")
-    told = recorder.at_each({TENANT: 1, OTHER_TENANT: 1})
+    told = dict(recorder.at_each({TENANT: 1, OTHER_TENANT: 1}))
+    assert isinstance(told.pop(TENANT), BrokenLog)
     assert told == {OTHER_TENANT: (1, f"{OTHER_TENANT}/job/a", 1)}
     assert recorder.insert_events([event("a", 2, OTHER_TENANT)]) == [2]
 

@@ -1,11 +1,13 @@
 """A log of several partitions whose positions are no numbers, and a handler that can be told to fail."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 import msgspec
 
+from application.event_log import Compared
 from application.subscription import Subscription, Wants
+from domain.errors import StoreUnavailable
 from domain.event import Event, Recorded
 from domain.job import JobFired, JobRunCompleted
 from domain.lease import Lease
@@ -26,6 +28,7 @@ class PartitionedLog:
         self.events: dict[str, list[Recorded]] = {name: [] for name in partitions}
         self._places: dict[str, int] = {}
         self.error: Exception | None = None
+        self.away: dict[str, StoreUnavailable] = {}
         self.reads: list[tuple[str, str | None]] = []
         self._wakeups: set[Subscription] = set()
 
@@ -54,18 +57,21 @@ class PartitionedLog:
     async def read(self, partition: str, after: str | None, limit: int) -> Slice | None:
         self.reads.append((partition, after))
         await anyio.sleep(0)
-        if self.error:
-            raise self.error
+        if error := self.away.get(partition, self.error):
+            raise error
         start = self._index(partition, after)
         events = self.events[partition][start : start + limit]
         return Slice(events, f"{partition}/{events[-1].event_id}") if events else None
 
-    async def unknown(self, positions: Mapping[str, str]) -> Collection[str]:
-        return [
+    async def compare(self, positions: Mapping[str, str]) -> Compared:
+        untold = {each: self.away[each] for each in positions if each in self.away}
+        unknown = [
             partition
             for partition, position in positions.items()
-            if not (position.startswith(f"{partition}/") and position in self._places)
+            if partition not in untold
+            and not (position.startswith(f"{partition}/") and position in self._places)
         ]
+        return Compared(unknown, untold)
 
     async def count_after(self, partition: str, after: str | None) -> int:
         return len(self.events[partition]) - self._index(partition, after)

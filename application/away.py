@@ -1,0 +1,67 @@
+"""Partitions that could not be asked: each is left alone for a while, as others wait for whoever asks it."""
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from domain.errors import StoreUnavailable
+
+_SHORTEST_REST_SECONDS = 1.0
+_LONGEST_REST_SECONDS = 30.0
+
+
+class _Trouble(msgspec.Struct):
+    error: StoreUnavailable
+    again_at: float
+    is_asked: bool = False
+
+
+class Away:
+    """Those of one process; ``rest_for_a_second`` is for how long one is left alone for each second that its
+    failure took."""
+
+    def __init__(self, *, rest_for_a_second: float) -> None:
+        self._rest_for_a_second = rest_for_a_second
+        self._troubles: dict[str, _Trouble] = {}
+
+    def why(self, partition: str) -> StoreUnavailable | None:
+        """The last failure of one that is left alone, or of which somebody finds out just now whether it is
+        back; none of any other."""
+        trouble = self._troubles.get(partition)
+        if trouble is None or not (trouble.is_asked or time.monotonic() < trouble.again_at):
+            return None
+        return trouble.error
+
+    def note(self, partition: str, error: StoreUnavailable, seconds: float) -> bool:
+        """It failed, after so long; whether it was all right before."""
+        is_new = partition not in self._troubles
+        rest = min(max(_SHORTEST_REST_SECONDS, self._rest_for_a_second * seconds), _LONGEST_REST_SECONDS)
+        self._troubles[partition] = _Trouble(error, time.monotonic() + rest)
+        return is_new
+
+    def settle(self, partition: str) -> None:
+        """It has answered."""
+        self._troubles.pop(partition, None)
+
+    def forget_besides(self, partitions: Collection[str]) -> None:
+        """Keep what is known of these alone."""
+        self._troubles = {each: trouble for each, trouble in self._troubles.items() if each in partitions}
+
+    @contextmanager
+    def asking(self, partition: str) -> Iterator[None]:
+        """Note what comes of asking one. Who comes meanwhile is told at once if it failed before."""
+        trouble, began = self._troubles.get(partition), time.monotonic()
+        if trouble is not None:
+            trouble.is_asked = True
+        try:
+            yield
+        except StoreUnavailable as error:
+            self.note(partition, error, time.monotonic() - began)
+            raise
+        else:
+            self.settle(partition)
+        finally:
+            if trouble is not None:
+                trouble.is_asked = False
