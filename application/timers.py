@@ -10,12 +10,15 @@ import structlog
 from application.commands import Command
 from application.dispatcher import Dispatcher
 from application.ports import Clock, Timer, Timers
-from domain.errors import DirectoryUnavailable, Failure, Refusal
+from domain.errors import DirectoryUnavailable, Failure, Refusal, StoreUnavailable
 from domain.lease import Lease
 
 _BATCH = 50
 _POSTPONED = timedelta(minutes=1)
 """How much later a timer comes again whose command broke."""
+
+_AWAY = timedelta(seconds=15)
+"""The same where the tenant's log alone is away: each try may take seconds, and holds up other commands."""
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +28,7 @@ class DueTimers:
 
     A crash in between gives the command twice; the aggregate takes it once. A timer whose command breaks
     comes again later, so that it does not keep the others waiting, and so does one that is to be repeated.
+    ``tenants_fail_apart`` where each has a log of its own: then so does one whose tenant's log is away.
     """
 
     def __init__(
@@ -33,11 +37,14 @@ class DueTimers:
         clock: Clock,
         dispatch: Dispatcher,
         commands: Mapping[str, Callable[[Timer], Command]],
+        *,
+        tenants_fail_apart: bool = False,
     ) -> None:
         self._timers = timers
         self._clock = clock
         self._dispatch = dispatch
         self._commands = commands
+        self._tenants_fail_apart = tenants_fail_apart
 
     async def fire(self, lease: Lease) -> int:
         """Fire what is due now and return how many there were.
@@ -70,8 +77,11 @@ class DueTimers:
             log.warning("timer_refused", timer=timer.id, kind=timer.kind, reason=refusal.message)
             return None
         except DirectoryUnavailable as error:
-            log.warning("timer_postponed", timer=timer.id, kind=timer.kind, reason=str(error))
-            return self._later(timer, _POSTPONED)
+            return self._postponed(timer, _POSTPONED, error)
+        except StoreUnavailable as error:
+            if not self._tenants_fail_apart:
+                raise
+            return self._postponed(timer, _AWAY, error)
         except Failure:
             raise
         except Exception:
@@ -80,6 +90,10 @@ class DueTimers:
         if timer.every_seconds is None:
             return None
         return self._later(timer, timedelta(seconds=timer.every_seconds))
+
+    def _postponed(self, timer: Timer, pause: timedelta, error: Failure) -> Timer:
+        log.warning("timer_postponed", timer=timer.id, kind=timer.kind, reason=str(error))
+        return self._later(timer, pause)
 
     def _later(self, timer: Timer, pause: timedelta) -> Timer:
         return msgspec.structs.replace(timer, due_at=self._clock.now() + pause)

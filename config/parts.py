@@ -243,7 +243,7 @@ class _ShareBuilder:
             loops.append(http_steps.loop)
         if "scheduler" in roles:
             deciding += [self._follower(each, stores.share) for each in self._policies(stores.timers)]
-            timers.append(_timers(self._settings, stores.timers, self._dispatch, self._clock))
+            timers.append(_timers(self._settings, stores, self._dispatch, self._clock))
             loops += timers
         followers = [*materializing, *following, *deciding]
         return PartsOfShare(stores.share, materializing, publishing, deciding, timers, followers, loops)
@@ -312,7 +312,7 @@ def _cron(
     return CronWatch(jobs, watched, firings.fire, firings.miss, marks, clock, heartbeat)
 
 
-def _timers(settings: Settings, timers: Timers, dispatch: Dispatcher, clock: Clock) -> TimerLoop:
+def _timers(settings: Settings, stores: ShareStores, dispatch: Dispatcher, clock: Clock) -> TimerLoop:
     commands = {
         **workflow_timers.COMMANDS,
         **runs.COMMANDS,
@@ -321,5 +321,5 @@ def _timers(settings: Settings, timers: Timers, dispatch: Dispatcher, clock: Clo
         **job_timers.COMMANDS,
         wait_steps.TIMER_KIND: wait_steps.wait_is_over,
     }
-    due = DueTimers(timers, clock, dispatch, commands)
+    due = DueTimers(stores.timers, clock, dispatch, commands, tenants_fail_apart=not stores.share.is_whole)
     return TimerLoop(due.fire, poll_seconds=settings.followers.poll_seconds)

@@ -160,6 +160,31 @@ async def test_a_timer_that_breaks_comes_again_later_and_keeps_nobody_waiting(
     )
 
 
+async def test_where_tenants_fail_apart_those_of_one_that_is_away_keep_nobody_waiting(
+    service: Service,
+) -> None:
+    """More of them are due, and for longer, than one look takes."""
+    await service.start_workflow()
+    away = [timer(f"t-{number}", workflow="w-2", minutes=1) for number in range(60)]
+    await service.timers.change(set=away, cancel=(), lease=LEASE)
+    working, is_away = service.dispatch, True
+
+    async def dispatch(command: Command) -> Committed:
+        if is_away and isinstance(command, TimeOutStep) and command.workflow_id == "w-2":
+            raise StoreUnavailable("429")
+        return await working(command)
+
+    due_timers = DueTimers(service.timers, service.clock, dispatch, COMMANDS, tenants_fail_apart=True)  # type: ignore[arg-type]
+    service.clock.advance(minutes=15)
+    with capture_logs() as logs:
+        assert await due_timers.fire(LEASE) == 4
+    assert len(await service.timed_out_steps()) == 4
+    assert [each["event"] for each in logs] == ["timer_postponed"] * 60
+    is_away = False
+    service.clock.advance(seconds=15)
+    assert await due_timers.fire(LEASE) == 60, "they have come again, and are refused: there is no w-2"
+
+
 async def test_a_crash_after_the_command_and_before_the_forgetting_has_no_second_effect(
     service: Service,
 ) -> None:
