@@ -64,6 +64,8 @@ class JobRuns:
         match event:
             case JobRunScheduled() | JobFired() | JobRunMissed() | JobRunSkipped():
                 known = documents.get(id, _opened(event, recorded))
+                if known["status"] == "missed":
+                    known = _opened(event, recorded)
                 return {id: _without(known, "waitsFor") | _at_first(event)}
             case JobRunsMissed() | JobReportUnmatched():
                 return {id: _of_no_run(event, id, recorded)}

@@ -37,7 +37,7 @@ def fire(
     """
     job = state or BatchJob()
     run = run_id(definition.name, nominal_at)
-    if job.is_known(run, nominal_at):
+    if job.has_come(run, nominal_at, now=now):
         return ()
     due_at = definition.policy.due_at(definition.name, nominal_at)
     planned = JobRunScheduled(
@@ -63,7 +63,7 @@ def miss(
     """Keep that firings were not made up for, the oldest first in ``missed``: the newest
     ``most_told_singly`` each for itself, those before as one."""
     known = state or BatchJob()
-    new = [each for each in missed if not known.is_known(run_id(job, each), each)]
+    new = [each for each in missed if not known.has_come(run_id(job, each), each, now=now)]
     so_many = max(0, len(new) - most_told_singly)
     many, few = new[:so_many], new[so_many:]
     one_by_one = tuple(

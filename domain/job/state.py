@@ -1,6 +1,6 @@
 """What the rules know of a job, and how its events change that."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -30,6 +30,10 @@ _MOST_LATE = 1000
 """Runs that have timed out, or wait for another try, are known for so long."""
 
 
+_CLOCKS_DIFFER = timedelta(seconds=10)
+"""Those of instances, at most."""
+
+
 class OpenRun(msgspec.Struct, frozen=True):
     """A run whose trigger went out, or is about to: the worker's time runs from when the broker has it."""
 
@@ -52,6 +56,7 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     ``runs`` tells of every run by its id, and by what else a report may go by. ``open_runs`` are the oldest
     first; one is ``moot`` whose earlier attempt has succeeded after all. Of those that ``ended_badly`` of
     late a report may still come, or another try, of those ``to_retry``; none of ``cancelled`` backfills.
+    Each of the ``missed`` was noticed at some time, as was what was missed ``missed_until`` and told as one.
     ``unnoted`` ended before it was noted that the broker had their trigger: a worker may be that quick.
     """
 
@@ -63,7 +68,9 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     moot: frozenset[str] = frozenset()
     cancelled: tuple[str, ...] = ()
     unnoted: tuple[str, ...] = ()
+    missed: Map[str, datetime] = Map()
     missed_until: datetime | None = None
+    missed_noticed_at: datetime | None = None
     unmatched: int = 0
     pause: Pause | None = None
 
@@ -107,10 +114,22 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
                 return each.fired.run_id
         return self.runs.get(reference)
 
-    def is_known(self, run_id: str, nominal_at: datetime | None = None) -> bool:
-        """Whether something has come of a firing already."""
-        told_as_one = self.missed_until is not None and nominal_at is not None
-        return run_id in self.runs or (told_as_one and nominal_at <= self.missed_until)  # type: ignore[operator]
+    def is_known(self, run_id: str) -> bool:
+        """Whether something has come of a run already."""
+        return run_id in self.runs
+
+    def has_come(self, run_id: str, nominal_at: datetime, *, now: datetime) -> bool:
+        """Whether something has come of a firing of cron's already.
+
+        That it was missed does not count where that was noticed later than now: the clock was ahead then, and
+        has been set back. The firing's time comes only now.
+        """
+        noticed_at = self.missed.get(run_id)
+        if noticed_at is None and run_id in self.runs:
+            return True
+        if noticed_at is None and self.missed_until is not None and nominal_at <= self.missed_until:
+            noticed_at = self.missed_noticed_at
+        return noticed_at is not None and noticed_at <= now + _CLOCKS_DIFFER
 
 
 def evolve(state: BatchJob | None, event: Event) -> BatchJob:
@@ -121,9 +140,10 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
         case JobRunScheduled():
             job = _tried_again(job, event.retry_of)
             waiting = (*(each for each in job.waiting if each.run_id != event.run_id), event)
+            job = _not_missed(job, event.run_id)
             return replace(job, runs=job.runs.set(event.run_id, event.run_id), waiting=waiting)
         case JobFired():
-            job = _tried_again(job, event.retry_of)
+            job = _not_missed(_tried_again(job, event.retry_of), event.run_id)
             waiting = tuple(each for each in job.waiting if each.run_id != event.run_id)
             open_runs = (*job.open_runs, OpenRun(event))
             runs = job.runs.set(event.run_id, event.run_id)
@@ -142,13 +162,15 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
         case JobRunFailed() | JobRunTimedOut():
             return _ended_badly(job, event)
         case JobRunMissed():
-            return replace(job, runs=job.runs.set(event.run_id, event.run_id))
+            missed = job.missed.set(event.run_id, event.noticed_at)
+            return replace(job, runs=job.runs.set(event.run_id, event.run_id), missed=missed)
         case JobRunSkipped():
-            job = _tried_again(job, event.retry_of)
+            job = _not_missed(_tried_again(job, event.retry_of), event.run_id)
             waiting = tuple(each for each in job.waiting if each.run_id != event.run_id)
             return replace(job, runs=job.runs.set(event.run_id, event.run_id), waiting=waiting)
         case JobRunsMissed():
-            return replace(job, missed_until=event.last_nominal_at)
+            until, noticed_at = event.last_nominal_at, event.noticed_at
+            return replace(job, missed_until=until, missed_noticed_at=noticed_at)
         case JobReportUnmatched():
             return replace(job, unmatched=job.unmatched + 1)
         case JobPaused():
@@ -166,6 +188,12 @@ def _closed(job: BatchJob, run_id: str) -> BatchJob:
     open_runs = tuple(each for each in job.open_runs if each.fired.run_id != run_id)
     unnoted = job.unnoted if run is None or run.published else (*job.unnoted, run_id)[-_MOST_LATE:]
     return msgspec.structs.replace(job, open_runs=open_runs, unnoted=unnoted, moot=job.moot - {run_id})
+
+
+def _not_missed(job: BatchJob, run_id: str) -> BatchJob:
+    if run_id not in job.missed:
+        return job
+    return msgspec.structs.replace(job, missed=job.missed.delete(run_id))
 
 
 def _tried_again(job: BatchJob, run_id: str | None) -> BatchJob:

@@ -1,13 +1,14 @@
 """APScheduler, held to what we want of it: it tells us that a nominal time has come, and nothing else.
 
-Three of its parts are replaced. The trigger, because its cron is not Unix cron. The executor, because the
+Four of its parts are replaced. The trigger, because its cron is not Unix cron. The executor, because the
 stock one calls a job without saying for which time it is due, drops what is late and counts running
 instances. The timer, because one long sleep on the monotonic clock would come late after the wall clock is
-set forward or the machine wakes from suspension.
+set forward or the machine wakes from suspension. And the look at what is due, which is not taken where the
+clock has jumped since the last: what lies between, nobody has watched, or it comes again.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from apscheduler.executors.asyncio import AsyncIOExecutor
@@ -15,6 +16,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 LONGEST_SLEEP_SECONDS = 30.0
+
+_MOST_AT_ONCE = timedelta(minutes=1)
+"""So far the wall clock may be set forward or back, or the process be held up, as if nothing was: a firing
+that is less late was not missed."""
 
 
 class Schedule(Protocol):
@@ -56,7 +61,28 @@ class NominalTimeExecutor(AsyncIOExecutor):  # type: ignore[misc]
 
 
 class WallClockScheduler(AsyncIOScheduler):  # type: ignore[misc]
-    """Looks at the wall clock at least every `LONGEST_SLEEP_SECONDS`."""
+    """Looks at the wall clock at least every `LONGEST_SLEEP_SECONDS`.
+
+    Where that has jumped it tells how far, and does nothing any more.
+    """
+
+    def __init__(self, on_jump: Callable[[timedelta], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._on_jump = on_jump
+        self._looked_at: datetime | None = None
+        self._has_jumped = False
+
+    def _process_jobs(self) -> float | None:
+        now = datetime.now(UTC)
+        passed = timedelta() if self._looked_at is None else now - self._looked_at
+        self._looked_at = now
+        if not -_MOST_AT_ONCE <= passed <= _MOST_AT_ONCE + timedelta(seconds=LONGEST_SLEEP_SECONDS):
+            self._has_jumped = True
+            self._on_jump(passed)
+        if self._has_jumped:
+            return None
+        seconds: float | None = super()._process_jobs()
+        return seconds
 
     def _start_timer(self, wait_seconds: float | None) -> None:
         super()._start_timer(None if wait_seconds is None else min(wait_seconds, LONGEST_SLEEP_SECONDS))

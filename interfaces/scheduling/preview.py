@@ -81,7 +81,7 @@ def _tried_out(
     told = [
         PlannedFiring(each, each, "miss", unseen(each))
         for each in passed.missed
-        if state is None or not state.is_known(run_id(definition.name, each), each)
+        if state is None or not state.has_come(run_id(definition.name, each), each, now=now)
     ]
     for nominal_at in passed.fired:
         for event in fire(state, definition, nominal_at, now=now):

@@ -32,6 +32,7 @@ class JobScheduler:
         self._backoff = backoff
         self._scheduler: WallClockScheduler | None = None
         self._firings = Firings(fire, backoff)
+        self._jumped = asyncio.Event()
         self._log = structlog.get_logger(__name__)
 
     @property
@@ -58,6 +59,11 @@ class JobScheduler:
         oldest = min([*ahead, *([failed.nominal_time] if failed else [])], default=now)
         return now - oldest <= _LATE
 
+    async def jump(self) -> None:
+        """Return once the clock has jumped since the start: nothing is fired any more, until it is started
+        anew with what has passed."""
+        await self._jumped.wait()
+
     async def start(
         self,
         since: Mapping[str, datetime] = MappingProxyType({}),
@@ -70,6 +76,7 @@ class JobScheduler:
         if self._scheduler is not None:
             raise RuntimeError("the scheduler is running already")
         self._firings = Firings(self._fire, self._backoff)
+        self._jumped.clear()
         for job, times in overdue.items():
             for nominal_at in times:
                 self._firings.begin(job, nominal_at)
@@ -94,6 +101,7 @@ class JobScheduler:
     def _engine(self, firings: Firings, since: Mapping[str, datetime]) -> WallClockScheduler:
         """No grace time, no coalescing and no limit of instances: each of them would drop a firing."""
         engine = WallClockScheduler(
+            self._note_jump,
             timezone=UTC,
             executors={"default": NominalTimeExecutor(firings.begin)},
             job_defaults={"misfire_grace_time": None, "coalesce": False, "max_instances": sys.maxsize},
@@ -101,6 +109,10 @@ class JobScheduler:
         for job, schedule in self._schedules.items():
             engine.add_job(_never_called, ScheduleTrigger(schedule, since.get(job)), id=job, name=job)
         return engine
+
+    def _note_jump(self, by: timedelta) -> None:
+        self._log.warning("clock_jumped", seconds=round(by.total_seconds()))
+        self._jumped.set()
 
 
 def _never_called() -> None:

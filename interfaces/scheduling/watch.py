@@ -1,10 +1,11 @@
 """Cron as a part of the service that one instance at a time does."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from application.jobs import Jobs
 from application.ports import Clock
@@ -21,6 +22,11 @@ NAME = "scheduler"
 
 DRAIN_SECONDS = 2.0
 """How long a stop, or the loss of the lease, waits for firings in hand. The rest is made up for."""
+
+_AHEAD = timedelta(minutes=1)
+"""So far a firing's time may be ahead without a word: clocks of instances differ."""
+
+log = structlog.get_logger(__name__)
 
 Miss = Callable[[str, Sequence[datetime]], Awaitable[object]]
 """Keeps that a job's nominal times passed unseen. Safe to repeat."""
@@ -62,14 +68,23 @@ class CronWatch:
         """Nothing: what is to be made up for is known when it runs."""
 
     async def run(self, lease: Lease) -> None:
-        """Watch the clock until :meth:`stop`.
+        """Watch the clock until :meth:`stop`. Where it has jumped, what lies between is told apart as after a
+        time in which nobody watched it.
 
         Raises:
             LeaseLost: another instance watches it.
         """
         self._lease = lease
+        while not self._stopping.is_set():
+            await self._watch(lease)
+
+    async def _watch(self, lease: Lease) -> None:
+        """Watch the clock until :meth:`stop`, or until it jumps."""
         now = self._clock.now()
-        passed = await self.passed(await self._marks.since(now, lease), now)
+        since = await self._marks.since(now, lease)
+        if (latest := max(since.values(), default=now)) > now + _AHEAD:
+            log.warning("clock_was_set_back", watched_until=latest.isoformat(), now=now.isoformat())
+        passed = await self.passed(since, now)
         for job, times in passed.items():
             if times.missed:
                 await self._miss(job, times.missed)
@@ -82,6 +97,7 @@ class CronWatch:
             async with anyio.create_task_group() as tasks:
                 if self._heartbeat is not None:
                     tasks.start_soon(self._heartbeat.run, self._is_well, name="heartbeat")
+                tasks.start_soon(self._until_a_jump, tasks.cancel_scope)
                 await self._stopping.wait()
                 tasks.cancel_scope.cancel()
         finally:
@@ -98,6 +114,10 @@ class CronWatch:
             }
 
         return await anyio.to_thread.run_sync(look)
+
+    async def _until_a_jump(self, watching: anyio.CancelScope) -> None:
+        await self.scheduler.jump()
+        watching.cancel()
 
     def stop(self) -> None:
         """Ask :meth:`run` to return."""

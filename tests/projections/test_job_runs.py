@@ -135,6 +135,12 @@ def test_what_is_skipped_or_missed_says_why_and_when() -> None:
     }
 
 
+def test_one_that_was_missed_by_a_clock_that_was_ahead_and_fires_after_all_is_as_if_it_never_was() -> None:
+    missed = JobRunMissed(job=JOB, run_id="run-1", nominal_at=NOW, noticed_at=after(hours=1), reason="nobody")
+    run = shown(missed, fired())
+    assert run == {**shown(fired()), "scheduledAt": run["scheduledAt"]}
+
+
 def test_a_run_that_nobody_reported_says_so_and_when_it_is_tried_again() -> None:
     assert part(shown(fired(), TIMED_OUT), "status", "timedOutAt", "reason", "retryAt") == {
         "status": "timed_out",

@@ -57,6 +57,14 @@ def test_a_firing_of_which_something_has_come_already_stays_as_it_is() -> None:
         given(*past).when(fire(FIRST, at=THIRD)).then_nothing()
 
 
+def test_what_was_missed_by_a_clock_that_was_ahead_fires_when_its_time_comes_and_then_once() -> None:
+    for singly in (2, 0):
+        missed = job.miss(None, JOB, [FIRST, SECOND], now=THIRD, most_told_singly=singly)
+        given(*missed).when(fire(FIRST, at=FIRST)).then(cron_run(FIRST))
+        given(*missed, cron_run(FIRST)).when(fire(FIRST, at=FIRST)).then_nothing()
+        given(*missed).when(fire(FIRST, at=THIRD)).then_nothing()
+
+
 def test_a_job_that_allows_it_runs_beside_itself() -> None:
     given(cron_run(FIRST)).when(fire(SECOND)).then(cron_run(SECOND))
 
