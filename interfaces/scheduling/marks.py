@@ -1,6 +1,7 @@
 """How far each job's clock has been watched: what passed while nobody watched is not forgotten."""
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from domain.lease import Lease, Unrivalled
@@ -10,12 +11,15 @@ from projections.ports import Checkpoints
 
 _FOLLOWER = "scheduler"
 _OFF = "off"
+_WATCHED = "(watched)"
+"""In the place of a job: no name has brackets."""
 
 
 class Marks:
     """Keeps one a job, with the schedule that it was watched by.
 
-    Another schedule owes nothing for the past, and nor does a job that is switched off.
+    Another schedule owes nothing for the past, and nor does a job that is switched off, or that the settings
+    did not name: beside the marks it is kept which jobs were watched last.
     """
 
     def __init__(
@@ -33,7 +37,13 @@ class Marks:
         """
         for job in self._switched_off:
             await self._positions.save(_FOLLOWER, job, f"{timestamp(now)} {_OFF}", lease)
-        return {job: await self._since(job, now, lease) for job in self._schedules}
+        saved = await self._positions.load(_FOLLOWER, _WATCHED, lease)
+        watched = self._schedules if saved is None else json.loads(saved)
+        since = {
+            job: await self._since(job, now, lease, was_watched=job in watched) for job in self._schedules
+        }
+        await self._note_watched(list(self._schedules), lease)
+        return since
 
     async def move(self, job: str, nominal_at: datetime, lease: Lease) -> None:
         """Everything up to a nominal time has been fired.
@@ -55,12 +65,16 @@ class Marks:
         Raises:
             LeaseLost: another instance watches the clock.
         """
+        await self._note_watched([], lease)
         await self._positions.forget(_FOLLOWER, [*self._schedules, *self._switched_off], lease)
 
-    async def _since(self, job: str, now: datetime, lease: Lease) -> datetime:
+    async def _note_watched(self, jobs: Sequence[str], lease: Lease) -> None:
+        await self._positions.save(_FOLLOWER, _WATCHED, json.dumps(jobs), lease)
+
+    async def _since(self, job: str, now: datetime, lease: Lease, *, was_watched: bool) -> datetime:
         saved = await self._positions.load(_FOLLOWER, job, lease)
         moment, _, rule = (saved or "").partition(" ")
-        if rule != self._rule(job):
+        if not was_watched or rule != self._rule(job):
             await self.move(job, now, lease)
             return now
         return datetime.fromisoformat(moment)

@@ -97,6 +97,23 @@ async def test_a_job_that_was_off_owes_nothing_when_it_is_on_again(instances: In
     assert await instances.became() == [(JobFired, *hours(17))]
 
 
+async def test_a_job_that_the_settings_did_not_name_owes_nothing_when_it_is_put_back(
+    instances: Instances,
+) -> None:
+    await instances.one_comes_and_goes(hourly())
+    instances.clock.advance(hours=2)
+    await instances.one_comes_and_goes(hourly())
+    assert await instances.became() == [(JobFired, each) for each in hours(13, 14)]
+    for _ in range(2):
+        await instances.one_comes_and_goes(definition("another", "0 * * * *"))
+        instances.clock.advance(hours=1)
+    await instances.one_comes_and_goes(hourly())
+    assert await instances.became() == [(JobFired, each) for each in hours(13, 14)]
+    instances.clock.advance(hours=1)
+    await instances.one_comes_and_goes(hourly())
+    assert await instances.became() == [(JobFired, each) for each in hours(13, 14, 17)]
+
+
 async def test_a_pause_outlives_the_instance_and_what_it_kept_back_is_skipped(instances: Instances) -> None:
     simulation = instances.with_settings(hourly())
     await instances.one_comes_and_goes(hourly())

@@ -86,6 +86,22 @@ async def test_a_job_that_is_switched_off_owes_nothing_when_it_is_switched_on_ag
     assert await Marks(positions, schedules).since(later, LEASE) == {JOB: later}
 
 
+async def test_a_job_that_was_taken_out_while_cron_was_off_owes_nothing(positions: MemoryCheckpoints) -> None:
+    schedules = every_minute()
+    marks = Marks(positions, schedules)
+    await marks.since(NOON - timedelta(hours=1), LEASE)
+    await CronOff(Marks(positions, {})).take_over(LEASE)
+    assert await marks.since(NOON, LEASE) == {JOB: NOON}
+
+
+async def test_marks_of_a_release_that_did_not_keep_which_jobs_were_watched_are_believed(
+    positions: MemoryCheckpoints,
+) -> None:
+    marks = Marks(positions, every_minute())
+    await marks.move(JOB, NOON - timedelta(hours=1), LEASE)
+    assert await marks.since(NOON, LEASE) == {JOB: NOON - timedelta(hours=1)}
+
+
 async def test_a_look_at_the_mark_leaves_it_where_it_is(positions: MemoryCheckpoints) -> None:
     marks = Marks(positions, every_minute())
     assert await marks.peek(JOB) is None
