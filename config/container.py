@@ -36,6 +36,7 @@ from config.audit import build_anchoring, build_trail, signer_of
 from config.console import build_console
 from config.definitions import platform_wire_types, shipped_definitions
 from config.http_steps import HttpStepBuilder
+from config.logs import lost_lines
 from config.masking import masked_values
 from config.origins import told_origins
 from config.parts import Parts, build_parts
@@ -239,6 +240,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     metrics.watch_followers(parts.statuses)
     metrics.watch_leases(parts.held)
     metrics.watch_partitions(stores.event_store.fullest)
+    metrics.watch_log(lost_lines)
     if (health := parts.job_health) is not None:
         metrics.watch_jobs(JobMetrics(jobs, schedules, lambda: health.standings, clock))
     if anchoring is not None:

@@ -22,12 +22,13 @@ class Lines:
     and, while a store's thread is at work, the interpreter's lock. What a process that is killed takes with
     it is the good news of its last moments.
 
-    Lines that cannot be written, to a full disk or a pipe that nobody reads, are lost and nobody is told:
-    whoever logs has work to do that does not hang on it.
+    Lines that cannot be written, to a full disk or a pipe that nobody reads, are ``lost``, and whoever logs
+    goes on: he has work to do that does not hang on it. They are counted.
     """
 
     def __init__(self, file: Destination) -> None:
         self._file = file
+        self.lost = 0
         self._waiting: list[bytes] = []
         self._lock = Lock()
         self._is_due = False
@@ -60,12 +61,23 @@ class Lines:
     def flush(self) -> None:
         """Write what waits."""
         with self._lock:
-            lines, self._waiting = b"".join(self._waiting), []
-            try:
-                while lines:
-                    lines = lines[self._file.write(lines) or len(lines) :]
-            except (OSError, ValueError):
-                return
+            lines, self._waiting = self._waiting, []
+            left = self._left_of(b"".join(lines))
+            while left > 0:
+                left -= len(lines.pop())
+                self.lost += 1
+
+    def _left_of(self, text: bytes) -> int:
+        """Write as much as goes; how many bytes did not."""
+        try:
+            while text:
+                taken = self._file.write(text)
+                if not taken:
+                    break
+                text = text[taken:]
+        except (OSError, ValueError):
+            pass
+        return len(text)
 
     def _add(self, line: bytes) -> None:
         with self._lock:

@@ -61,6 +61,12 @@ def configure_logs(settings: Logging, context: Mapping[str, str]) -> None:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
+def lost_lines() -> int:
+    """How many lines of this process's log could not be written."""
+    lines = structlog.get_config()["logger_factory"]
+    return lines.lost if isinstance(lines, Lines) else 0
+
+
 def _in_order(context: Mapping[str, str]) -> structlog.typing.Processor:
     """What a reader looks for first, first; then what every line of this process has."""
 

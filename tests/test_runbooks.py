@@ -98,6 +98,7 @@ def test_every_metric_exists(runbook: str, metric: str) -> None:
     metrics.watch_followers(list)
     metrics.watch_leases(dict)
     metrics.watch_partitions(lambda: Fill(1, 1, 2))
+    metrics.watch_log(lambda: 0)
     metrics.watch_anchoring(Anchored(0, NOW))
     names = {family.name for family in text_string_to_metric_families(metrics.exposition().decode())}
     assert metric.removesuffix("_total") in names

@@ -139,6 +139,10 @@ class Metrics:
         """Show how full the log's fullest partition is, at each scrape."""
         self.registry.register(_Partitions(fullest))
 
+    def watch_log(self, lost_lines: Callable[[], int]) -> None:
+        """Show how many lines of the process's log are lost, at each scrape."""
+        self.registry.register(_Lines(lost_lines))
+
     def watch_jobs(self, jobs: Collector) -> None:
         """Show how each job fares, at each scrape."""
         self.registry.register(jobs)
@@ -179,6 +183,18 @@ class _Partitions(Collector):
         size.add_metric([], fullest.bytes)
         events.add_metric([], fullest.events)
         return (share, size, events)
+
+
+class _Lines(Collector):
+    def __init__(self, lost: Callable[[], int]) -> None:
+        self._lost = lost
+
+    def collect(self) -> Iterable[Metric]:
+        lost = CounterMetricFamily(
+            "log_lines_lost", "Lines of the process's log that could not be written, since start."
+        )
+        lost.add_metric([], self._lost())
+        return (lost,)
 
 
 class _Anchoring(Collector):

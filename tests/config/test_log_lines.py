@@ -8,8 +8,10 @@ from pathlib import Path
 
 import anyio
 import pytest
+import structlog
 
 from config.log_lines import FLUSH_SECONDS, Lines
+from config.logs import lost_lines
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +82,38 @@ async def test_lines_that_cannot_be_written_are_lost_and_whoever_logs_goes_on(ra
     raw.is_full = False
     lines.error(b"there is room again")
     assert raw.written == b"there is room again\n"
+    assert lines.lost == 2
+
+
+@pytest.mark.parametrize(("room", "lost"), [(0, 3), (5, 3), (6, 2), (15, 1), (18, 0)])
+async def test_a_line_of_which_a_part_was_written_is_lost(
+    raw: Raw, lines: Lines, room: int, lost: int
+) -> None:
+    """A pipe that does not block takes what it has room for, and then nothing."""
+
+    def write(data: bytes) -> int | None:
+        taken = data[: room - len(raw.written)]
+        raw.written += taken
+        return len(taken) or None
+
+    raw.write = write  # type: ignore[method-assign, assignment]
+    for number in range(2):
+        lines.info(b"line%d" % number)
+    lines.error(b"line2")
+    assert (len(raw.written), lines.lost) == (room, lost)
+
+
+def test_the_process_counts_what_its_log_has_lost() -> None:
+    before = structlog.get_config()
+    try:
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory())
+        assert lost_lines() == 0
+        structlog.configure(logger_factory=(lines := Lines(full := Raw())))
+        full.is_full = True
+        lines.error(b"trouble")
+        assert lost_lines() == 1
+    finally:
+        structlog.configure(**before)
 
 
 PROGRAM = """
