@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import structlog
 
 from application.commands import Command
 from application.dispatcher import Dispatcher
+from application.leadership import seconds_passed
 from application.ports import Clock, Timer, Timers
 from domain.errors import DirectoryUnavailable, Failure, Refusal, StoreUnavailable
 from domain.lease import Lease
@@ -19,6 +20,9 @@ _POSTPONED = timedelta(minutes=1)
 
 _AWAY = timedelta(seconds=15)
 """The same where the tenant's log alone is away: each try may take seconds, and holds up other commands."""
+
+_SET = timedelta(minutes=1)
+"""By so much a clock may be put right without a word."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +49,7 @@ class DueTimers:
         self._dispatch = dispatch
         self._commands = commands
         self._tenants_fail_apart = tenants_fail_apart
+        self._ahead: timedelta | None = None
 
     async def fire(self, lease: Lease) -> int:
         """Fire what is due now and return how many there were.
@@ -53,6 +58,7 @@ class DueTimers:
             StoreUnavailable: the rest stays due.
             LeaseLost: the rest is for another instance.
         """
+        self._tell_of_a_clock_that_was_set()
         fired = 0
         while due := await self._timers.due(self._clock.now(), _BATCH):
             outcomes = await asyncio.gather(
@@ -67,6 +73,13 @@ class DueTimers:
                 if isinstance(outcome, BaseException):
                     raise outcome
         return fired
+
+    def _tell_of_a_clock_that_was_set(self) -> None:
+        """What comes due by that comes in bulk, or not for long. A suspended machine is no case of it."""
+        ahead = self._clock.now() - datetime.fromtimestamp(seconds_passed(), UTC)
+        if self._ahead is not None and abs(by := ahead - self._ahead) > _SET:
+            log.warning("clock_set", seconds=round(by.total_seconds()), what="timers go by it")
+        self._ahead = ahead
 
     async def _fire(self, timer: Timer, lease: Lease) -> Timer | None:
         """Give a timer's command; the timer in its place, if there is to be one."""

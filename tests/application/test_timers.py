@@ -122,6 +122,20 @@ async def test_a_timer_whose_command_is_refused_is_logged_and_forgotten(service:
     assert await service.due_timers.fire(LEASE) == 0
 
 
+@pytest.mark.parametrize("hours", [3, -3])
+async def test_a_clock_that_is_set_is_told(service: Service, hours: int) -> None:
+    with capture_logs() as logs:
+        for _ in range(2):
+            await service.due_timers.fire(LEASE)
+            service.clock.advance(seconds=30)
+        assert logs == []
+        service.clock.advance(hours=hours)
+        for _ in range(2):
+            await service.due_timers.fire(LEASE)
+    (told,) = logs
+    assert (told["event"], round(told["seconds"] / 3600, 1)) == ("clock_set", hours)
+
+
 async def test_a_refused_timer_does_not_keep_the_others_from_firing(service: Service) -> None:
     await service.start_workflow()
     await service.timers.change(set=[timer("lost", workflow="w-2", minutes=-1)], cancel=(), lease=LEASE)
