@@ -3,26 +3,30 @@
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from threading import Event
 
 import anyio
 import pytest
 from anyio.to_thread import run_sync
 
+from application.event_log import Place
 from application.event_store import EventStore
 from application.joint_part import JointPart
 from application.shared_reads import SharedReads
+from infrastructure.cosmos import recorder as module
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from projections.follower import Follower
-from tests.application.logs import OpenLogs, cosmos_settings, open_logs
+from tests.application.logs import UNVERIFIED, OpenLogs, cosmos_settings, open_logs
 from tests.application.test_event_store import OTHER_STREAM, append
 from tests.builders import LEASE, OTHER_TENANT, TENANT, SettableClock
 from tests.cosmos import Account
 from tests.cosmos_gate import Gate, Refusal, gate_before
 from tests.infrastructure.cosmos_places import place_in
+from tests.infrastructure.test_cosmos_segments import event, recorder_of
 from tests.projections.fakes import Remembering
 from tests.projections.following import until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.cosmos]
+pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, UNVERIFIED]
 
 SEVERAL = 4
 
@@ -136,3 +140,25 @@ async def test_nobody_stands_in_line_for_one_that_was_refused_a_moment_ago(at: S
         with anyio.fail_after(9):
             while {runs[-1] for runs in at.runs()} != {"z4"}:
                 await anyio.sleep(0.01)
+
+
+def test_one_that_gives_no_answer_is_not_waited_for_beside_others(
+    cosmos: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.5)
+    with open_logs(cosmos_settings(cosmos)) as logs:
+        recorder = recorder_of(logs.open())
+        for tenant in (TENANT, OTHER_TENANT):
+            recorder.insert_events([event("a", 1, tenant)])
+        at, answer = recorder._at, Event()
+
+        def hanging(partition: str, id: int) -> Place | None:
+            if partition == TENANT:
+                answer.wait(20)
+            return at(partition, id)
+
+        monkeypatch.setattr(recorder, "_at", hanging)
+        found = dict(recorder.at_each({TENANT: 1, OTHER_TENANT: 1}))
+        answer.set()
+    assert "no answer in time" in str(found.pop(TENANT))
+    assert found == {OTHER_TENANT: (1, f"{OTHER_TENANT}/job/a", 1)}
