@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import structlog
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -25,6 +26,7 @@ from interfaces.rest.answers import (
     list_body,
     stored_json,
 )
+from interfaces.rest.arriving import ArrivingBody
 from interfaces.rest.as_of import AsOf, document_as_of
 from interfaces.rest.audit import audit_event
 from interfaces.rest.decoding import DecodedBody, Decoding
@@ -249,6 +251,7 @@ class _Door:
         self.authenticate = authenticate
         self.places = places
         self.decoding = Decoding()
+        self.arriving = WaitingPlaces(places)
         self._waiting = WaitingPlaces(_WAITING_TO_A_PLACE * places)
 
     @contextmanager
@@ -274,8 +277,8 @@ class _Answering:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request = Request(scope, receive, send)
-        caller = self._door.authenticate(request.headers)
+        caller = self._door.authenticate(Headers(scope=scope))
+        request = Request(scope, ArrivingBody(receive, self._door.arriving, caller.tenant), send)
         request.state.tenant = caller.tenant
         if may_be_forged(request):
             raise ApiError(403, "CROSS_SITE", "a page of another site may not give this command")

@@ -105,7 +105,7 @@ def test_each_route_of_the_api_tells_of_tenant_identity_and_failures(operation: 
     if "{" in operation.path:
         assert "404" in operation.responses()
     if "requestBody" in operation.definition:
-        assert {"413", "415"} <= set(operation.responses())
+        assert {"408", "413", "415"} <= set(operation.responses())
     if "If-Match" in operation.parameters("header"):
         assert {"409", "412"} <= set(operation.responses())
 
