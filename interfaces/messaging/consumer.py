@@ -15,7 +15,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from application.commands import Command, RequestRun
 from application.dispatcher import Dispatcher
 from application.triggers import Triggers, runs_for
-from domain.errors import Failure, Refusal, TooMuchAtOnce
+from domain.errors import Failure, JobNotFound, Refusal, TooMuchAtOnce
 from domain.values import is_uuid
 from interfaces.messaging.envelope import Delivery, Envelope, Unreadable, read_envelope
 from interfaces.messaging.messages import CONSUMED, command_for, reply_in
@@ -129,7 +129,8 @@ class MessageConsumer:
         try:
             committed = await self._patience.until_done(partial(self._dispatch, command), may_pass=_may_pass)
         except Refusal as refusal:
-            log.info("message_refused", code=refusal.code, reason=refusal.message)
+            tell = log.warning if isinstance(refusal, JobNotFound) else log.info
+            tell("message_refused", code=refusal.code, reason=refusal.message)
             return "ignored"
         return "handled" if committed.new else "without_effect"
 

@@ -218,14 +218,21 @@ class RecommendationFailed(_ReplyFailed):
         return _failure(self, envelope, "recommendation")
 
 
+_FAILED = frozenset(("failed", "failure", "error", "timed_out"))
+
+
 class JobCompleted(WireModel):
-    """``workflow.job.completed``."""
+    """``workflow.job.completed``: that the job is over. Where its ``status`` says that it failed, it did."""
 
     job: Id
+    status: Any = None
+    error: Any = None
     completed_at: Annotated[Moment | None, Decoration] = None
 
     def command(self, envelope: Envelope) -> Command:
         """Close the run that it belongs to, or the job's newest open one."""
+        if isinstance(self.status, str) and self.status.strip().lower() in _FAILED:
+            return _failed_job(envelope, self.job, self.error, self.completed_at)
         return CompleteJobRun(
             meta=envelope.caused_by(SYSTEM_TENANT),
             job=self.job,
@@ -243,13 +250,7 @@ class JobFailed(WireModel):
 
     def command(self, envelope: Envelope) -> Command:
         """Close the run that it belongs to, or the job's newest open one."""
-        return FailJobRun(
-            meta=envelope.caused_by(SYSTEM_TENANT),
-            job=self.job,
-            reference=envelope.correlation_id,
-            error=_error_text(self.error),
-            failed_at=self.failed_at,
-        )
+        return _failed_job(envelope, self.job, self.error, self.failed_at)
 
 
 CONSUMED: Mapping[str, type[WireModel]] = {
@@ -334,6 +335,16 @@ def _failure(message: _ReplyFailed, envelope: Envelope, step_type: str) -> FailS
         workflow_id=message.workflow_id,
         step=step_type,
         error=_error_text(message.error),
+    )
+
+
+def _failed_job(envelope: Envelope, job: str, error: object, failed_at: datetime | None) -> Command:
+    return FailJobRun(
+        meta=envelope.caused_by(SYSTEM_TENANT),
+        job=job,
+        reference=envelope.correlation_id,
+        error=_error_text(error),
+        failed_at=failed_at,
     )
 
 

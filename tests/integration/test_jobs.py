@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from eventsourcing.persistence import IntegrityError
+from structlog.testing import capture_logs
 
 from application.event_log import Append, Ids
 from interfaces.scheduling.firing import CronFirings
@@ -108,13 +109,15 @@ async def test_a_report_closes_the_newest_open_run(
 async def test_reports_that_nobody_waits_for_are_acknowledged_and_kept(
     orchestrator: Service, crm: Neighbour
 ) -> None:
-    for job in (JOB, "no-such-job"):
-        await crm.send("workflow.job.completed", {"job": job, "status": "success"}, tenant=SYSTEM_TENANT)
-
     async def kept() -> list[dict[str, Any]]:
         return await runs(orchestrator, status="completed")
 
-    (stray,) = await eventually(kept)
+    with capture_logs() as logs:
+        for job in ("no-such-job", JOB):
+            await crm.send("workflow.job.completed", {"job": job, "status": "success"}, tenant=SYSTEM_TENANT)
+        (stray,) = await eventually(kept)
+    refused = [each for each in logs if each["event"] == "message_refused"]
+    assert [(each["log_level"], each["code"]) for each in refused] == [("warning", "JOB_NOT_FOUND")]
     assert stray["triggeredBy"] == "unknown"
     assert "somebody else" in stray["reason"]
     run = await triggered(orchestrator)

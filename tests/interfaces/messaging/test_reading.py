@@ -1,6 +1,7 @@
 """What a message stands for, and what is made of odd ones."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -199,6 +200,22 @@ def test_a_jobs_report_belongs_to_the_system_whatever_tenant_it_names() -> None:
     found = command(message("workflow.job.completed", {"job": "outcome-sync"}, tenantId=None))
     assert found is not None
     assert found.meta.tenant == SYSTEM_TENANT
+
+
+@pytest.mark.parametrize("status", ["failed", "Failure", "error", " timed_out"])
+def test_a_job_that_is_over_and_has_failed_has_failed(status: str) -> None:
+    when = "2026-11-23T01:00:00Z"
+    over = {"job": "outcome-sync", "status": status, "completedAt": when, "error": "disk full"}
+    found = command(message("workflow.job.completed", over))
+    assert isinstance(found, FailJobRun)
+    assert (found.job, found.error) == ("outcome-sync", "disk full")
+    assert found.failed_at == datetime(2026, 11, 23, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("status", ["success", "ok", "sucess", None, 7, {"failed": 1}])
+def test_any_other_status_of_a_job_that_is_over_is_success(status: Any) -> None:
+    over = {"job": "outcome-sync", "status": status}
+    assert isinstance(command(message("workflow.job.completed", over)), CompleteJobRun)
 
 
 def test_a_repeated_message_stands_for_the_same_command() -> None:
