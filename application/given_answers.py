@@ -1,7 +1,7 @@
 """Answers that were given in time and are still on their way to the step that waits for them.
 
 People, workers and child workflows answer in streams of their own, and a policy passes that on. Where that is
-late, since its process was away, the step's deadline is no reason to take what was given for nothing.
+late, since its process was away, a deadline is no reason to take what was given for nothing.
 """
 
 from collections.abc import Callable, Mapping

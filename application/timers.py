@@ -1,7 +1,7 @@
 """Due timers become commands."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -24,6 +24,9 @@ _AWAY = timedelta(seconds=15)
 _SET = timedelta(minutes=1)
 """By so much a clock may be put right without a word."""
 
+Held = Callable[[Timer], Awaitable[Timer | None]]
+"""Tells the timer that takes the place of one that is not to be fired yet."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -31,8 +34,9 @@ class DueTimers:
     """Gives the commands of the timers that are due, side by side, then forgets the timers.
 
     A crash in between gives the command twice; the aggregate takes it once. A timer whose command breaks
-    comes again later, so that it does not keep the others waiting, and so does one that is to be repeated.
-    ``tenants_fail_apart`` where each has a log of its own: then so does one whose tenant's log is away.
+    comes again later, so that it does not keep the others waiting, and so does one that is to be repeated, or
+    that is ``held``. ``tenants_fail_apart`` where each has a log of its own: then so does one whose tenant's
+    log is away.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class DueTimers:
         clock: Clock,
         dispatch: Dispatcher,
         commands: Mapping[str, Callable[[Timer], Command]],
+        held: Held | None = None,
         *,
         tenants_fail_apart: bool = False,
     ) -> None:
@@ -48,6 +53,7 @@ class DueTimers:
         self._clock = clock
         self._dispatch = dispatch
         self._commands = commands
+        self._held = held
         self._tenants_fail_apart = tenants_fail_apart
         self._ahead: timedelta | None = None
 
@@ -85,6 +91,8 @@ class DueTimers:
         """Give a timer's command; the timer in its place, if there is to be one."""
         lease.check()
         try:
+            if self._held is not None and (again := await self._held(timer)) is not None:
+                return again
             await self._dispatch(self._commands[timer.kind](timer))
         except Refusal as refusal:
             log.warning("timer_refused", timer=timer.id, kind=timer.kind, reason=refusal.message)

@@ -26,7 +26,6 @@ from application.commands import (
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
-from application.given_answers import is_given
 from application.inputs import refuse_bad_input
 from application.ports import Clock
 from application.starters import starter_of
@@ -68,7 +67,6 @@ class WorkflowHandlers:
             QueueWorkflow: self.queue_workflow,
             **{command: self._handler(decide) for command, decide in _DECISIONS.items()},
             RetryWorkflow: self.retry_workflow,
-            TimeOutStep: self.time_out_step,
         }
 
     async def queue_workflow(self, command: QueueWorkflow) -> Committed:
@@ -145,7 +143,7 @@ class WorkflowHandlers:
         state = (await self._store.present(stream, workflow.evolve)).state
         return state is not None and state.status != "pending"
 
-    async def _leave_as_it_is(self, command: StartWorkflow | TimeOutStep) -> Committed:
+    async def _leave_as_it_is(self, command: StartWorkflow) -> Committed:
         return await self._store.execute(
             workflow_stream(command.meta.tenant, command.workflow_id),
             evolve=workflow.evolve,
@@ -205,20 +203,6 @@ class WorkflowHandlers:
                     may_do_all=command.may_do_all,
                 )
         return await self._handler(_DECISIONS[RetryWorkflow])(command)
-
-    async def time_out_step(self, command: TimeOutStep) -> Committed:
-        """Give up on a step, unless its answer is there and only on its way.
-
-        Raises:
-            WorkflowNotFound: there is no such workflow.
-        """
-        stream = workflow_stream(command.meta.tenant, command.workflow_id)
-        state: Workflow | None = (await self._store.present(stream, workflow.evolve)).state
-        step = state.step(command.step) if state is not None else None
-        is_waited_for = step is not None and step.status == "running" and step.attempt == command.attempt
-        if step is not None and is_waited_for and await is_given(self._store, command.meta.tenant, step):
-            return await self._leave_as_it_is(command)
-        return await self._handler(_DECISIONS[TimeOutStep])(command)
 
     async def _refuse_other_input(self, command: RetryWorkflow, state: Workflow) -> None:
         """By the version that the workflow runs; where that is retired, its steps say what does not suit."""

@@ -229,6 +229,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         projections.all(),
         dispatch=dispatch,
         publisher=transport.publisher,
+        is_taken_in=transport.is_taken_in,
         http_steps=http_steps,
         jobs=jobs,
         schedules=schedules,

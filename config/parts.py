@@ -1,6 +1,6 @@
 """What one instance at a time does, as far as it is among this process's roles."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -8,6 +8,7 @@ from application.audit.anchoring import Anchoring
 from application.audit.indexing import INDEXED_AT_ONCE, Indexing, IndexPosition, LogAsStored
 from application.audit.ports import Index
 from application.dispatcher import Dispatcher
+from application.held_deadlines import HeldDeadlines
 from application.jobs import Jobs
 from application.joint_part import JointPart
 from application.leadership import Leadership, Part, PassingPart
@@ -26,7 +27,7 @@ from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher, Timers
 from application.shared_reads import SharedReads
-from application.timers import DueTimers
+from application.timers import DueTimers, Held
 from config.definitions import platform_wire_types
 from config.http_steps import HttpStepBuilder
 from config.roles import POLICIES, PROJECTOR, PUBLISHER, TIMERS
@@ -142,6 +143,7 @@ def build_parts(
     *,
     dispatch: Dispatcher,
     publisher: Publisher,
+    is_taken_in: Callable[[], Awaitable[bool]],
     http_steps: HttpStepBuilder,
     jobs: Jobs,
     schedules: dict[str, UnixCron],
@@ -155,7 +157,8 @@ def build_parts(
     Without a key to sign with there is no ``anchoring``.
     """
     roles = settings.service.roles
-    builder = _ShareBuilder(settings, stores, log, projections, dispatch, publisher, http_steps, clock)
+    held = HeldDeadlines(stores.event_store, clock, is_taken_in).held
+    builder = _ShareBuilder(settings, stores, log, projections, dispatch, publisher, http_steps, clock, held)
     shares = [builder.build(each) for each in stores.shares]
     indexing: list[Follower] = []
     alone: list[Part] = []
@@ -210,6 +213,7 @@ class _ShareBuilder:
         publisher: Publisher,
         http_steps: HttpStepBuilder,
         clock: Clock,
+        held: Held,
     ) -> None:
         self._settings = settings
         self._stores = stores
@@ -219,6 +223,7 @@ class _ShareBuilder:
         self._publisher = publisher
         self._http_steps = http_steps
         self._clock = clock
+        self._held = held
 
     def build(self, stores: ShareStores) -> PartsOfShare:
         """The parts of this process's roles for a share."""
@@ -243,7 +248,7 @@ class _ShareBuilder:
             loops.append(http_steps.loop)
         if "scheduler" in roles:
             deciding += [self._follower(each, stores.share) for each in self._policies(stores.timers)]
-            timers.append(_timers(self._settings, stores, self._dispatch, self._clock))
+            timers.append(_timers(self._settings, stores, self._dispatch, self._clock, self._held))
             loops += timers
         followers = [*materializing, *following, *deciding]
         return PartsOfShare(stores.share, materializing, publishing, deciding, timers, followers, loops)
@@ -312,7 +317,9 @@ def _cron(
     return CronWatch(jobs, watched, firings.fire, firings.miss, marks, clock, heartbeat)
 
 
-def _timers(settings: Settings, stores: ShareStores, dispatch: Dispatcher, clock: Clock) -> TimerLoop:
+def _timers(
+    settings: Settings, stores: ShareStores, dispatch: Dispatcher, clock: Clock, held: Held
+) -> TimerLoop:
     commands = {
         **workflow_timers.COMMANDS,
         **runs.COMMANDS,
@@ -321,5 +328,7 @@ def _timers(settings: Settings, stores: ShareStores, dispatch: Dispatcher, clock
         **job_timers.COMMANDS,
         wait_steps.TIMER_KIND: wait_steps.wait_is_over,
     }
-    due = DueTimers(stores.timers, clock, dispatch, commands, tenants_fail_apart=not stores.share.is_whole)
+    due = DueTimers(
+        stores.timers, clock, dispatch, commands, held, tenants_fail_apart=not stores.share.is_whole
+    )
     return TimerLoop(due.fire, poll_seconds=settings.followers.poll_seconds)

@@ -8,6 +8,7 @@ from application.integration import Source
 from application.parked import ParkedMessages
 from config.sections import Settings
 from infrastructure.rabbit.connection import RabbitConnection
+from infrastructure.rabbit.own_queue import OwnQueue
 from infrastructure.rabbit.parked import RabbitParkedMessages
 from infrastructure.rabbit.publisher import RabbitPublisher
 from infrastructure.rabbit.topology import PlainQueue, RabbitNames, topic_exchange
@@ -60,6 +61,7 @@ class RabbitTransport:
             count=metrics.message_published,
         )
         self.parked: ParkedMessages = RabbitParkedMessages(url, self.names, source.service)
+        self._own_queue = OwnQueue(url, rabbit.queue, source.service)
         self._subscription = RabbitSubscription(
             self._incoming.broker,
             consumer,
@@ -95,6 +97,10 @@ class RabbitTransport:
             if not connection.is_up:
                 return Check("down", f"{connection.purpose}: {connection.error}")
         return Check("up") if connections else Check("off", "neither consumer nor publisher is a role here")
+
+    async def is_taken_in(self) -> bool:
+        """Whether no message waits in the own queue; of a broker that is away, nobody knows."""
+        return await self._own_queue.is_empty()
 
 
 def bindings_of(aliases: Mapping[str, str], more: Iterable[str]) -> list[str]:

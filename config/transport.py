@@ -49,6 +49,10 @@ class Transport(Protocol):
         """How the broker fares."""
         ...
 
+    async def is_taken_in(self) -> bool:
+        """Whether no message is known to wait, or may wait, for being taken in."""
+        ...
+
 
 def build_transport(
     settings: Settings,
@@ -90,8 +94,8 @@ class InProcessTransport:
         self.bus = InProcessBus(source, count=metrics.message_published)
         self.publisher: Publisher = self.bus
         self._consumer = consumer
-        queue = self.bus.subscribe(source.service, message_types, self._receive, at_once=at_once)
-        self._kept = InProcessParkedMessages(queue.put)
+        self._queue = self.bus.subscribe(source.service, message_types, self._receive, at_once=at_once)
+        self._kept = InProcessParkedMessages(self._queue.put)
         self.parked: ParkedMessages = self._kept
 
     def start(self, tasks: TaskGroup) -> None:
@@ -110,6 +114,10 @@ class InProcessTransport:
     async def check(self) -> Check:
         """The bus is off the wire by configuration."""
         return Check("off", "rabbitmq.url is not set: messages stay within this process")
+
+    async def is_taken_in(self) -> bool:
+        """Whether no message waits in the bus."""
+        return self._queue.is_empty
 
     async def _receive(self, message_type: str, body: bytes) -> None:
         await self._consumer.consume(Delivery(body=body, routing_key=message_type), self._park)

@@ -66,6 +66,11 @@ class InProcessQueue:
         self._at_once = at_once
         self._send, self._receive = anyio.create_memory_object_stream[tuple[str, bytes]](_QUEUE_SIZE)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no message waits to be delivered."""
+        return self._receive.statistics().current_buffer_used == 0
+
     async def put(self, message_type: str, body: bytes) -> None:
         """Queue a message, waiting while the queue is full; a closed queue takes nothing."""
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):

@@ -16,6 +16,7 @@ from application.deciders import Committed
 from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
+from application.held_deadlines import HeldDeadlines
 from application.policies import approval_timers, wait_steps, workflow_timers
 from application.policies.approval_steps import ApprovalSteps
 from application.policies.approval_timers import ApprovalTimers
@@ -72,7 +73,9 @@ class Engine:
             **approval_timers.COMMANDS,
             wait_steps.TIMER_KIND: wait_steps.wait_is_over,
         }
-        self._due = DueTimers(timers, self.clock, self.dispatch, commands)
+        self.is_taken_in = True
+        held = HeldDeadlines(store, self.clock, self._all_is_taken_in).held
+        self._due = DueTimers(timers, self.clock, self.dispatch, commands, held)
         self._position: str | None = None
 
     async def start(self, definition: str, input: dict[str, Any] | None = None, **more: Any) -> str:
@@ -101,6 +104,9 @@ class Engine:
         self.clock.advance(**delta)
         await self._due.fire(LEASE)
         await self.settle()
+
+    async def _all_is_taken_in(self) -> bool:
+        return self.is_taken_in
 
     async def settle(self) -> None:
         """Hand every new event to every policy, twice."""

@@ -9,6 +9,7 @@ import pytest
 
 from tests.chaos.conftest import Launch
 from tests.chaos.decisions import Answered, get, in_thread, start_workflow, until_ready
+from tests.chaos.proxy import proxy
 from tests.harness import ServiceProcess, eventually
 from tests.neighbours import Neighbour
 
@@ -77,3 +78,78 @@ async def test_a_deadline_that_passes_while_it_is_down_fails_the_workflow_after_
     await until_ready(service)
     for message_type in ("workflow.opportunity.analysis.failed", "workflow.recommendation.requested"):
         assert len({each["id"] for each in crm.messages(message_type)}) == 1
+
+
+IN_SECONDS = 3
+FORESEEN = {
+    "name": "foreseen",
+    "version": 1,
+    "deadline": IN_SECONDS,
+    "steps": [
+        {
+            "stepType": "forecast",
+            "kind": "event",
+            "timeout": "none",
+            "parameters": {
+                "request": "workflow.forecast.requested",
+                "replies": [{"type": "forecast.completed"}],
+            },
+        }
+    ],
+}
+
+
+async def asked(service: ServiceProcess, crm: Neighbour, count: int) -> list[str]:
+    """Workflows that must have their answer in :data:`IN_SECONDS`, and have asked for it."""
+    async with service.async_client() as client:
+        put = await client.put("/api/v1/workflow-definitions/foreseen", json=FORESEEN)
+        assert put.is_success, put.text
+        body = {"definition": "foreseen", "opportunityId": "opp-1"}
+        starts = [await client.post("/api/v1/workflows", json=body) for _ in range(count)]
+    await crm.expect("workflow.forecast.requested", count)
+    return [each.json()["workflowId"] for each in starts]
+
+
+async def in_time_told(crm: Neighbour, workflow_ids: list[str]) -> None:
+    """The neighbour answers at once; then the deadline passes by far."""
+    for workflow_id in workflow_ids:
+        await crm.send("forecast.completed", {"workflowId": workflow_id, "opportunityId": "opp-1"})
+    await anyio.sleep(IN_SECONDS + 2)
+
+
+async def ends(service: ServiceProcess, workflow_ids: list[str]) -> list[str]:
+    """How each has ended."""
+
+    async def all_ended() -> list[str] | None:
+        found = [(await get(service, f"/workflows/{each}"))["status"] for each in workflow_ids]
+        return found if "running" not in found else None
+
+    ended: list[str] = await eventually(all_ended)
+    return ended
+
+
+async def test_what_was_answered_in_time_while_the_process_was_away_counts(
+    processes: Launch, rabbitmq_url: str, crm: Neighbour
+) -> None:
+    service = processes(RABBITMQ_URL=rabbitmq_url)
+    await in_thread(service.start)
+    *answered, forgotten = await asked(service, crm, 20)
+    service.kill()
+    await in_time_told(crm, answered)
+    await in_thread(service.start)
+    assert set(await ends(service, answered)) == {"completed"}
+    assert await ends(service, [forgotten]) == ["failed"], "a deadline passes in the end"
+
+
+async def test_what_was_answered_in_time_while_the_broker_was_away_counts(
+    processes: Launch, rabbitmq_url: str, crm: Neighbour
+) -> None:
+    with proxy(rabbitmq_url) as between:
+        service = processes(RABBITMQ_URL=between.url())
+        await in_thread(service.start)
+        answered = await asked(service, crm, 20)
+        between.cut()
+        await in_time_told(crm, answered)
+        assert {(await get(service, f"/workflows/{each}"))["status"] for each in answered} == {"running"}
+        between.open()
+        assert set(await ends(service, answered)) == {"completed"}
