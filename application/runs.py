@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from application.commands import Command, EndRun, PassDebounce, QueueWorkflow, RequestRun, StartWorkflow
 from application.deciders import Committed
 from application.dispatcher import Handler
@@ -20,8 +22,12 @@ from domain.concurrency import (
     group_of,
 )
 from domain.definition import WorkflowDefinition
+from domain.errors import ThingArchived
 from domain.event import Recorded
-from domain.workflow import workflow_stream
+from domain.values import derived_id
+from domain.workflow import Workflow, workflow_stream
+
+ACTOR = "system:runs"
 
 
 class RunHandlers:
@@ -112,6 +118,7 @@ class RunHandlers:
         return committed
 
     async def _request(self, command: RequestRun, definition: WorkflowDefinition, group: str) -> Committed:
+        await self._free(command, group)
         now = self._clock.now()
         rule = definition.concurrency
         start = Start(
@@ -145,6 +152,30 @@ class RunHandlers:
             meta=command.meta,
             now=now,
         )
+
+    async def _free(self, command: RequestRun, group: str) -> None:
+        """End a run that will never tell its end here: a version of old granted a group what was a run of
+        another, or over already, and that group has waited since. One that is yet to begin is waited for.
+        """
+        tenant = command.meta.tenant
+        found: ConcurrencyGroup | None = (
+            await self._store.present(concurrency_stream(tenant, group), concurrency.evolve)
+        ).state
+        if found is None or found.running is None:
+            return
+        if await self._may_tell_its_end(tenant, found.running, group):
+            return
+        command_id = derived_id("free", command.meta.command_id, found.running)
+        meta = msgspec.structs.replace(command.meta, actor=ACTOR, command_id=command_id, request_digest=None)
+        await self.end_run(EndRun(meta=meta, group=group, workflow_id=found.running))
+
+    async def _may_tell_its_end(self, tenant: str, workflow_id: str, group: str) -> bool:
+        stream = workflow_stream(tenant, workflow_id)
+        try:
+            there: Workflow | None = (await self._store.present(stream, workflow.evolve)).state
+        except ThingArchived:
+            return False
+        return there is None or there.status == "pending" or there.will_make_room_in(group)
 
 
 def _asked(command: RequestRun) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from application.dispatcher import Dispatcher
 from application.policies.giving_up import GivingUp
 from application.policies.reaction import because_of
 from application.ports import Timer, Timers
+from application.runs import ACTOR
 from domain.concurrency import (
     RunReplaced,
     Start,
@@ -39,13 +40,11 @@ from domain.workflow import (
 )
 
 DEBOUNCE = "debounce"
-ACTOR = "system:runs"
 AT_ONCE = 32
 """So many streams' events are acted on side by side; their appends share commits."""
 
 _Decided = StartGranted | StartQueued | StartDebounced | StartWithdrawn | RunReplaced
 _Ended = WorkflowCompleted | WorkflowFailed | WorkflowCancelled | WorkflowCompensated | CompensationFailed
-_AT_AN_END = ("completed", "failed", "cancelled", "compensated", "compensation_failed")
 
 log = structlog.get_logger(__name__)
 
@@ -144,7 +143,7 @@ class Runs:
         if start.policy == "allow":
             return
         there: Workflow = committed.past.state
-        if there.concurrency_group != event.group or there.status in _AT_AN_END:
+        if not there.will_make_room_in(event.group):
             await self._end(recorded, event.group, start.workflow_id)
 
     async def _give_up_start(self, recorded: Recorded, event: StartGranted, reason: str) -> None:

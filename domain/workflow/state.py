@@ -26,6 +26,8 @@ WorkflowStatus = Literal[
 UNDER_WAY = ("running", "paused")
 """The workflow may still come to its end by itself."""
 
+_AT_AN_END = ("completed", "failed", "cancelled", "compensated", "compensation_failed")
+
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules need to know of a workflow.
@@ -71,6 +73,10 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     def planned(self) -> Iterator[tuple[StepDefinition, Step]]:
         """The steps of the plan, in its order."""
         return ((each, self.steps[each.step_type]) for each in self.plan)
+
+    def will_make_room_in(self, group: str) -> bool:
+        """Whether a concurrency group is told of its end, once that has come."""
+        return self.concurrency_group == group and self.status not in _AT_AN_END
 
     @property
     def children_breadth(self) -> int:

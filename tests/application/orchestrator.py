@@ -1,6 +1,6 @@
 """What runs of workflows need, on a real log: the commands, the policy, the timers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from application.commands import Command, CompleteStep, RequestRun
@@ -51,12 +51,19 @@ class Orchestrator:
     """What runs need, on files below a folder. ``twice`` repeats whatever may be repeated."""
 
     def __init__(
-        self, store: EventStore, timers: SqliteTimers, clock: SettableClock, pace: StartPace, *, twice: bool
+        self,
+        store: EventStore,
+        timers: SqliteTimers,
+        clock: SettableClock,
+        pace: StartPace,
+        more: Iterable[WorkflowDefinition] = (),
+        *,
+        twice: bool,
     ) -> None:
         self.store = store
         self.clock = clock
         self.twice = twice
-        self.definitions = ShippedDefinitions(DEFINITIONS)
+        self.definitions = ShippedDefinitions([*DEFINITIONS, *more])
         workflows = WorkflowHandlers(store, clock, self.definitions)
         self.dispatch = Dispatcher(
             workflows.handlers(), RunHandlers(store, clock, workflows, pace).handlers()
@@ -94,6 +101,11 @@ class Orchestrator:
         """Let the policy follow the log to its end, and what is due fire."""
         while await self._follow() or await self._fire():
             pass
+
+    async def pass_over(self) -> None:
+        """Let the policy come past what is in the log without acting on it: a version of old has."""
+        await self._read()
+        self._unfollowed.clear()
 
     async def statuses(self, tenant: str = TENANT) -> dict[str, str]:
         """Each workflow that there is, in the order of their beginnings, and its status."""
