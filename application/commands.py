@@ -37,7 +37,8 @@ class RequestRun(Command, frozen=True, kw_only=True):
     """Ask for a run of a definition, as its concurrency allows.
 
     An ``explicit`` one is asked for by somebody who goes by its ``workflow_id``; another may be coalesced
-    with what already waits.
+    with what already waits. ``chain`` names the definitions of the workflows that led to it by what they
+    told.
     """
 
     workflow_id: str
@@ -46,6 +47,7 @@ class RequestRun(Command, frozen=True, kw_only=True):
     version: int | None = None
     input: Mapping[str, Any] | None = None
     explicit: bool = False
+    chain: tuple[str, ...] = ()
 
 
 class PassDebounce(Command, frozen=True, kw_only=True):
@@ -67,7 +69,8 @@ class StartWorkflow(Command, frozen=True, kw_only=True):
     """Run a definition, its newest version if none is named; for an opportunity, where it needs one.
 
     For a ``parent``'s step, ``depth`` counts how far down it is, ``breadth`` how many may stand beside it.
-    ``begun_by`` is the workflow whose step it is, also where that does not wait for it.
+    ``begun_by`` is the workflow whose step it is, also where that does not wait for it; ``chain``
+    names the definitions of those that led to one by what they told.
     """
 
     workflow_id: str
@@ -80,6 +83,7 @@ class StartWorkflow(Command, frozen=True, kw_only=True):
     depth: int = 0
     breadth: int = 1
     begun_by: str | None = None
+    chain: tuple[str, ...] = ()
 
 
 class CompleteStep(Command, frozen=True, kw_only=True):

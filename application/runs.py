@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from application.chains import refuse_too_long
 from application.commands import Command, EndRun, PassDebounce, QueueWorkflow, RequestRun, StartWorkflow
 from application.deciders import Committed
 from application.dispatcher import Handler
@@ -52,7 +53,9 @@ class RunHandlers:
             OpportunityRequired: it is for opportunities, and none is named.
             BadInput: the definition's concurrency key does not fit the input.
             WorkflowAlreadyRunning, TooManyWaiting: an explicit start is not to be.
+            TooLongAChain: workflows start each other by what they tell, and would for ever.
         """
+        refuse_too_long(command.chain, command.definition)
         definition = await self._workflows.definition_for(command)
         if command.explicit:
             return await self._request_explicitly(command, definition)
@@ -132,6 +135,7 @@ class RunHandlers:
             actor=command.meta.actor,
             correlation_id=command.meta.correlation_id,
             causation_id=command.meta.causation_id,
+            chain=command.chain,
         )
         not_before = self._pace.next(command.meta.tenant, now)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from application.chains import chain_before
 from application.commands import (
     CancelWorkflow,
     Command,
@@ -111,9 +112,10 @@ class WorkflowHandlers:
             if await self._has_begun(command):
                 return await self._leave_as_it_is(command)
             raise
-        now, starter = self._clock.now(), None
+        now, starter, chain = self._clock.now(), None, command.chain
         if command.begun_by is not None:
             starter = await starter_of(self._store, command.meta.tenant, command.begun_by)
+            chain = await chain_before(self._store, command.meta.tenant, command.begun_by)
         return await self._store.execute(
             workflow_stream(command.meta.tenant, command.workflow_id),
             evolve=workflow.evolve,
@@ -131,6 +133,7 @@ class WorkflowHandlers:
                     depth=command.depth,
                     breadth=command.breadth,
                     started_by=starter,
+                    chain=chain,
                 )
             ),
             meta=command.meta,

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from application.approvals import ApprovalHandlers
 from application.audit import indexing as audit
 from application.backfills import BackfillHandlers
+from application.chains import Chains
 from application.definitions import Catalogue, ShippedDefinitions
 from application.delegations import DelegationHandlers
 from application.dispatcher import Dispatcher
@@ -195,6 +196,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             stores.documents,
             projections.definitions.container,
         ),
+        chains=Chains(stores.event_store, settings.service.name),
         at_once=settings.rabbitmq.at_once,
         opportunity_shard_types=settings.workflows.opportunity_shard_types,
         documented_type={alias: documented for documented, alias in aliases.items()},

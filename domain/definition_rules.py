@@ -28,6 +28,7 @@ KindRules = Callable[[Mapping[str, Any], Collection[str]], Iterable[Fault]]
 
 def definition_faults(definition: WorkflowDefinition, kinds: Mapping[str, KindRules]) -> list[Fault]:
     """Everything that keeps a definition from being run; ``kinds`` are the kinds of steps that there are."""
+    said = _said_by_each_run(definition)
     return [
         *_naming(definition),
         *_numbers(definition),
@@ -35,7 +36,7 @@ def definition_faults(definition: WorkflowDefinition, kinds: Mapping[str, KindRu
         *(
             fault
             for number, trigger in enumerate(definition.triggers)
-            for fault in within(f"triggers[{number}]", _trigger(trigger, definition.announcements))
+            for fault in within(f"triggers[{number}]", _trigger(trigger, said))
         ),
         *(
             fault
@@ -92,14 +93,24 @@ def _duration(field: str, seconds: float) -> Iterator[Fault]:
         yield Fault(field, "is more than nothing, and at most 366 days")
 
 
-def _trigger(trigger: Trigger, announcements: Announcements) -> Iterator[Fault]:
+def _said_by_each_run(definition: WorkflowDefinition) -> Mapping[str, str]:
+    """The messages that each run sends, as far as it comes, and by what."""
+    asked = {
+        str(step.parameters.get("request")): "asks for"
+        for step in definition.steps
+        if step.kind == "event" and step.when is None
+    }
+    return {**asked, **dict.fromkeys(_told(definition.announcements).values(), "announces")}
+
+
+def _trigger(trigger: Trigger, said: Mapping[str, str]) -> Iterator[Fault]:
     if not MESSAGE_TYPE.fullmatch(trigger.message_type):
         yield Fault("messageType", "is a message's type, such as contract.signed")
-    elif trigger.filter is None and trigger.message_type in _told(announcements).values():
+    elif trigger.filter is None and trigger.message_type in said:
         yield Fault(
             "messageType",
-            "is what the definition announces itself, and each run would start the next, for ever: give the"
-            " trigger a filter",
+            f"is what the definition {said[trigger.message_type]} itself, and each run would start the next,"
+            " for ever: give the trigger a filter",
         )
     if trigger.filter is not None:
         yield from expression_faults("filter", trigger.filter)

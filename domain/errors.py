@@ -9,7 +9,7 @@
       Conflict                   the thing's state does not allow it now
         ApprovalNotPending, ApprovalUndecidable, DecidedOtherwise, FactsChanged, StageNotOpen,
         ApprovalClaimedByAnother, TooManyComments, DelegationMakesCycle, TooManyDelegations,
-        NothingFailed, StepNotOpen, TooManyWaiting, WorkflowAlreadyRunning,
+        NothingFailed, StepNotOpen, TooManyWaiting, TooLongAChain, WorkflowAlreadyRunning,
         WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone,
         TaskNotOffered, TaskLeaseLost, TaskEnded,
         TooManyBackfills, BackfillHasEnded, ParkedMessagesHeld,
@@ -157,6 +157,10 @@ class WorkflowAlreadyRunning(Conflict):
 
 class TooManyWaiting(Conflict):
     code = "TOO_MANY_WAITING"
+
+
+class TooLongAChain(Conflict):
+    code = "TOO_LONG_A_CHAIN"
 
 
 class StepNotOpen(Conflict):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from domain.definition import OPPORTUNITY_ANALYSIS, Announcements, MapOver, Retry, StepDefinition, Work
+from domain.definition import Announcements, MapOver, Retry, StepDefinition, Work
 from domain.event import Event, Metadata, Recorded, event_id
 from domain.privacy import ErasureCarriedOut
 from domain.workflow import (
@@ -26,15 +26,13 @@ from domain.workflow import (
 from tests.builders import CAUSE, CORRELATION, NOW, TENANT, USER, after
 from tests.samples_approvals import (
     APPROVAL_EVENTS,
-    APPROVALS_FROM_VERSION_1,
-    APPROVALS_FROM_VERSION_2,
     STEP,
 )
 from tests.samples_backfills import BACKFILL_EVENTS
 from tests.samples_concurrency import EVENTS as CONCURRENCY_EVENTS
 from tests.samples_concurrency import GROUP
 from tests.samples_definitions import DEFINITION_EVENTS
-from tests.samples_jobs import JOB_EVENTS, JOBS_AS_READ_FROM_VERSION_1
+from tests.samples_jobs import JOB_EVENTS
 from tests.samples_tasks import TASK_EVENTS
 
 STREAM = f"{TENANT}/sample/s-1"
@@ -43,7 +41,7 @@ META = Metadata(
     tenant=TENANT, actor=USER, correlation_id=CORRELATION, causation_id=CAUSE, command_id="command-1"
 )
 
-_STARTED = WorkflowStarted(
+STARTED = WorkflowStarted(
     workflow_id="w-1",
     opportunity_id="opp-1",
     concurrency_group=GROUP,
@@ -101,7 +99,7 @@ _STARTED = WorkflowStarted(
 )
 
 _EVENTS: tuple[Event, ...] = (
-    msgspec.structs.replace(_STARTED, started_by="starter-1"),
+    msgspec.structs.replace(STARTED, started_by="starter-1", chain=("deal-import", "deal-review")),
     StepDispatched(
         workflow_id="w-1",
         opportunity_id="opp-1",
@@ -257,139 +255,3 @@ SAMPLES: dict[str, Recorded] = {
 """Recorded examples by topic."""
 
 SAMPLE_EVENT_ID = event_id(STREAM, 3)
-
-_AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
-    StepCompleted(
-        workflow_id="w-1",
-        execution_id="execution-1",
-        step_id="step-1",
-        step_type="forecast",
-        attempt=1,
-        result={"forecastId": "f-1", "revenueForecast": 125_000, "confidence": 0.6, "parts": [{"q": 1}]},
-        completed_at=after(minutes=1),
-    ),
-    WorkflowStarted(
-        workflow_id="w-1",
-        opportunity_id="opp-1",
-        definition="opportunity-analysis",
-        definition_version=1,
-        execution_id="execution-1",
-        steps=(
-            StepDefinition(
-                step_type="forecast",
-                parameters={"request": "workflow.forecast.requested"},
-                result_key="forecast",
-                critical=True,
-                timeout_seconds=900.0,
-            ),
-        ),
-        started_at=NOW,
-        input={"reason": "won"},
-        announcements=OPPORTUNITY_ANALYSIS.announcements,
-    ),
-    StepDispatched(
-        workflow_id="w-1",
-        opportunity_id="opp-1",
-        execution_id="execution-1",
-        step_id="step-1",
-        step_type="forecast",
-        kind="event",
-        parameters={"request": "workflow.forecast.requested"},
-        attempt=1,
-        dispatched_at=NOW,
-        deadline_at=after(minutes=15),
-    ),
-    StepFailed(
-        workflow_id="w-1",
-        execution_id="execution-1",
-        step_id="step-1",
-        step_type="forecast",
-        attempt=2,
-        error="no answer within 900 s",
-        reason="timed_out",
-        failed_at=after(minutes=16),
-    ),
-    WorkflowCompleted(
-        workflow_id="w-1",
-        opportunity_id="opp-1",
-        execution_id="execution-1",
-        results={"forecast": {"forecastId": "f-1"}},
-        completed_at=after(minutes=2),
-        announced_as="workflow.opportunity.analysis.completed",
-    ),
-    WorkflowFailed(
-        workflow_id="w-1",
-        opportunity_id="opp-1",
-        execution_id="execution-1",
-        error="no data",
-        failed_step="forecast",
-        failed_at=after(minutes=3),
-        announced_as="workflow.opportunity.analysis.failed",
-    ),
-    StepMapped(
-        workflow_id="w-1",
-        execution_id="execution-1",
-        step_id="step-2",
-        step_type="each_contact",
-        elements=("ann", {"name": "bob"}, 3),
-        attempt=1,
-        mapped_at=NOW,
-        deadline_at=after(minutes=60),
-    ),
-    WorkflowResumed(workflow_id="w-1", execution_id="execution-1", resumed_at=after(minutes=4)),
-    WorkflowRetried(
-        workflow_id="w-1",
-        execution_id="execution-2",
-        previous_execution_id="execution-1",
-        attempt=2,
-        retried_at=after(minutes=20),
-    ),
-)
-
-_AS_READ_FROM_VERSION_2: tuple[Event, ...] = (
-    _STARTED,
-    StepDispatched(
-        workflow_id="w-1",
-        opportunity_id="opp-1",
-        execution_id="execution-1",
-        step_id="step-1",
-        step_type="each_contact[1]",
-        kind="task",
-        parameters={"queue": "calls"},
-        input={"contact": "bob"},
-        attempt=1,
-        dispatched_at=NOW,
-        deadline_at=after(minutes=15),
-        item=1,
-        depth=2,
-        breadth=40,
-    ),
-    WorkflowRetried(
-        workflow_id="w-1",
-        execution_id="execution-2",
-        previous_execution_id="execution-1",
-        attempt=2,
-        retried_at=after(minutes=20),
-        again=("forecast", "each_contact"),
-        input={"reason": "lost"},
-        deadline_at=after(minutes=60),
-        compensates=True,
-    ),
-)
-
-_AS_READ_FROM_VERSION_3: tuple[Event, ...] = tuple(
-    msgspec.structs.replace(each, reason="the line was busy")
-    for each in _AS_READ_FROM_VERSION_2
-    if isinstance(each, StepDispatched)
-)
-
-OLDER: dict[tuple[str, int], Event] = {
-    (event.TOPIC, version): event
-    for version, events in [
-        (1, (*_AS_READ_FROM_VERSION_1, *APPROVALS_FROM_VERSION_1, *JOBS_AS_READ_FROM_VERSION_1)),
-        (2, (*_AS_READ_FROM_VERSION_2, *APPROVALS_FROM_VERSION_2)),
-        (3, _AS_READ_FROM_VERSION_3),
-    ]
-    for event in events
-}
-"""What an entry of a former schema version is read as today, by topic and version."""

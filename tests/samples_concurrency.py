@@ -1,5 +1,7 @@
 """One example of every event of concurrency groups, and of workflows that wait for theirs."""
 
+import msgspec
+
 from domain.concurrency import (
     RunEnded,
     RunReplaced,
@@ -28,10 +30,22 @@ START = Start(
     causation_id=CAUSE,
 )
 
+_LED_TO = msgspec.structs.replace(START, chain=("deal-import", "deal-review"))
+
+
+def _starts(start: Start) -> tuple[Event, ...]:
+    return (
+        StartGranted(group=GROUP, start=start, granted_at=NOW),
+        StartQueued(group=GROUP, start=start, queued_at=NOW),
+        StartDebounced(group=GROUP, start=start, since=NOW, due_at=after(seconds=30)),
+    )
+
+
+RUNS_FROM_VERSION_1 = _starts(START)
+"""Before a start knew what had led to it."""
+
 EVENTS: tuple[Event, ...] = (
-    StartGranted(group=GROUP, start=START, granted_at=NOW),
-    StartQueued(group=GROUP, start=START, queued_at=NOW),
-    StartDebounced(group=GROUP, start=START, since=NOW, due_at=after(seconds=30)),
+    *_starts(_LED_TO),
     StartWithdrawn(group=GROUP, workflow_id="w-1", explicit=True, withdrawn_at=NOW),
     RunReplaced(group=GROUP, workflow_id="w-1", by="w-2", replaced_at=NOW),
     RunEnded(group=GROUP, workflow_id="w-1", ended_at=after(minutes=3)),

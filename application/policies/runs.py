@@ -133,6 +133,7 @@ class Runs:
                     definition=start.definition,
                     version=start.version,
                     input=start.input,
+                    chain=start.chain,
                     concurrency_group=None if start.policy == "allow" else event.group,
                 )
             )

@@ -12,6 +12,7 @@ class Start(Part, frozen=True, kw_only=True, omit_defaults=True):
     """A start that is asked for, and on whose behalf: who makes room for it need not be who asked.
 
     ``explicit`` ones are asked for by somebody who was told the workflow's id; each is a run of its own.
+    ``chain`` names the definitions of the workflows that led to it by what they told.
     """
 
     workflow_id: str
@@ -24,6 +25,7 @@ class Start(Part, frozen=True, kw_only=True, omit_defaults=True):
     actor: str
     correlation_id: str
     causation_id: str | None = None
+    chain: tuple[str, ...] = ()
 
     def asks_the_same(self, other: "Start") -> bool:
         """Whether a run of the one is as good as a run of the other."""
@@ -35,7 +37,7 @@ class Start(Part, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-@stored_as("concurrency.start_granted")
+@stored_as("concurrency.start_granted", version=2, upcasters={1: lambda stored: stored})
 class StartGranted(Event, frozen=True, kw_only=True, omit_defaults=True):
     """The workflow is to be started now."""
 
@@ -44,7 +46,7 @@ class StartGranted(Event, frozen=True, kw_only=True, omit_defaults=True):
     granted_at: datetime
 
 
-@stored_as("concurrency.start_queued")
+@stored_as("concurrency.start_queued", version=2, upcasters={1: lambda stored: stored})
 class StartQueued(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A start waits for the run under way to end; it may have waited before, with other input."""
 
@@ -53,7 +55,7 @@ class StartQueued(Event, frozen=True, kw_only=True, omit_defaults=True):
     queued_at: datetime
 
 
-@stored_as("concurrency.start_debounced")
+@stored_as("concurrency.start_debounced", version=2, upcasters={1: lambda stored: stored})
 class StartDebounced(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A start waits until ``due_at``; ``since`` the first of those that it stands for was asked for."""
 

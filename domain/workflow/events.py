@@ -53,13 +53,18 @@ class WorkflowQueued(Event, frozen=True, kw_only=True, omit_defaults=True):
     concurrency_group: str | None = None
 
 
-@stored_as("workflow.started", version=3, upcasters={1: _started_2, 2: lambda stored: stored})
+@stored_as(
+    "workflow.started",
+    version=4,
+    upcasters={1: _started_2, 2: lambda stored: stored, 3: lambda stored: stored},
+)
 class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A workflow began, with the plan that it keeps whatever becomes of the definition.
 
     It may do so for a step of a ``parent``; ``depth`` counts how far down it is, and ``breadth`` how many
     there may be of its kind: see :attr:`Workflow.breadth`. ``started_by`` is the person who started the one
-    whose step began it, whether or not that waits for it.
+    whose step began it, whether or not that waits for it. ``chain`` names the definitions of the workflows
+    that led to it by what they told, the earliest first.
     """
 
     workflow_id: str
@@ -78,6 +83,7 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     depth: int = 0
     breadth: int = 1
     started_by: str | None = None
+    chain: tuple[str, ...] = ()
 
 
 @stored_as(

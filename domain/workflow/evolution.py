@@ -115,6 +115,7 @@ def _started(event: WorkflowStarted) -> Workflow:
         parent=event.parent,
         depth=event.depth,
         breadth=event.breadth,
+        chain=event.chain,
     )
 
 

@@ -49,6 +49,7 @@ def start(
     depth: int = 0,
     breadth: int = 1,
     started_by: str | None = None,
+    chain: tuple[str, ...] = (),
 ) -> tuple[Event, ...]:
     """Begin a workflow: the steps that wait for no other go out together."""
     deadline = definition.deadline_seconds
@@ -69,5 +70,6 @@ def start(
         depth=depth,
         breadth=breadth,
         started_by=started_by,
+        chain=chain,
     )
     return (started, *Turn(evolve(None, started), now).go_on().events)

@@ -37,6 +37,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     may be for, where these are told apart by more than the workflow: see :attr:`Step.expects`. ``done`` are
     the steps of the plan that were ever completed, in the order in which they last were.
 
+    ``chain`` are the definitions of the workflows that led to it by what they told.
+
     ``breadth`` is how many workflows may stand beside it: children of its parent, and of those beside that.
     """
 
@@ -61,6 +63,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     breadth: int = 1
     failure: str | None = None
     concurrency_group: str | None = None
+    chain: tuple[str, ...] = ()
 
     def step(self, step_type: str) -> Step | None:
         """The step of that type, or of that id."""

@@ -9,13 +9,15 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
+import msgspec
 import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
+from application.chains import Chains
 from application.commands import Command, RequestRun
 from application.dispatcher import Dispatcher
 from application.triggers import Triggers, runs_for
-from domain.errors import Failure, JobNotFound, Refusal, TooMuchAtOnce
+from domain.errors import Failure, JobNotFound, Refusal, TooLongAChain, TooMuchAtOnce
 from domain.values import is_uuid
 from interfaces.messaging.envelope import Delivery, Envelope, Unreadable, read_envelope
 from interfaces.messaging.messages import CONSUMED, command_for, reply_in
@@ -40,8 +42,9 @@ class MessageConsumer:
     """Turns deliveries into commands and says what became of each.
 
     ``at_once`` messages are handled at once, those of the tenants in turns. ``triggers`` are the definitions'
-    own; ``opportunity_shard_types`` are the shards whose change starts an analysis; ``documented_type`` turns
-    an alias on the wire into the documented type; ``count`` is told each delivery's type and outcome.
+    own, and ``chains`` tell what led to what they start; ``opportunity_shard_types`` are the shards whose
+    change starts an analysis; ``documented_type`` turns an alias on the wire into the documented type;
+    ``count`` is told each delivery's type and outcome.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class MessageConsumer:
         dispatch: Dispatcher,
         *,
         triggers: Triggers,
+        chains: Chains,
         at_once: int,
         opportunity_shard_types: Collection[str],
         documented_type: Mapping[str, str],
@@ -56,6 +60,7 @@ class MessageConsumer:
     ) -> None:
         self._dispatch = dispatch
         self._triggers = triggers
+        self._chains = chains
         self._turns = TenantTurns(at_once)
         self._opportunity_shard_types = opportunity_shard_types
         self._documented_type = documented_type
@@ -123,11 +128,18 @@ class MessageConsumer:
             return ()
         meta = envelope.caused_by(envelope.require_tenant())
         find = partial(runs_for, self._triggers, envelope.as_context(), meta)
-        return await self._patience.until_done(find, may_pass=_may_pass)
+        runs = await self._patience.until_done(find, may_pass=_may_pass)
+        if not runs:
+            return ()
+        look = partial(self._chains.up_to, meta.tenant, envelope.service, envelope.data)
+        chain = await self._patience.until_done(look, may_pass=_may_pass)
+        return [msgspec.structs.replace(run, chain=chain) for run in runs]
 
     async def _outcome(self, command: Command) -> Outcome:
         try:
             committed = await self._patience.until_done(partial(self._dispatch, command), may_pass=_may_pass)
+        except TooLongAChain as endless:
+            raise Unreadable(endless.message) from endless
         except Refusal as refusal:
             tell = log.warning if isinstance(refusal, JobNotFound) else log.info
             tell("message_refused", code=refusal.code, reason=refusal.message)

@@ -101,7 +101,7 @@ class Envelope(WireModel):
         """Who and what a command out of this message is traced back to."""
         return Metadata(
             tenant=tenant,
-            actor=self.user or f"service:{self._service}",
+            actor=self.user or f"service:{self.service}",
             correlation_id=self.correlation_id,
             causation_id=self.message_id,
             command_id=self.message_id,
@@ -121,7 +121,8 @@ class Envelope(WireModel):
         return self.metadata if isinstance(self.metadata, Mapping) else {}
 
     @property
-    def _service(self) -> str:
+    def service(self) -> str:
+        """Who says to have sent it."""
         name = self.source.get("service") if isinstance(self.source, Mapping) else self.source
         return name[:255] if isinstance(name, str) and name else "unknown"
 

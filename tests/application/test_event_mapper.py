@@ -16,7 +16,8 @@ from domain.job import JobRunFailed
 from domain.values import is_uuid
 from tests.application.golden import Golden, entry_of, load
 from tests.builders import NOW, metadata, recorded
-from tests.samples import META, OLDER, SAMPLE_EVENT_ID, SAMPLES, STREAM
+from tests.samples import META, SAMPLE_EVENT_ID, SAMPLES, STREAM
+from tests.samples_older import OLDER
 
 GOLDEN = load()
 CURRENT = [each for each in GOLDEN if each.version == type_registry[each.topic].SCHEMA_VERSION]

@@ -21,7 +21,8 @@ from domain.values import derived_id, is_uuid
 from domain.workflow import WorkflowStarted
 from tests.builders import CAUSE, CORRELATION, NOW, TENANT, USER, metadata, recorded
 from tests.jobs import fired
-from tests.samples import OLDER, SAMPLE_EVENT_ID, SAMPLES, STREAM
+from tests.samples import SAMPLE_EVENT_ID, SAMPLES, STREAM
+from tests.samples_older import OLDER
 
 SOURCE = Source("workflow-orchestrator", "workflow-orchestrator-7-1790000000000")
 

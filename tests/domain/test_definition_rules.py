@@ -164,6 +164,19 @@ def test_no_definition_starts_itself_for_ever(told: str) -> None:
     found = faults(plan(a_step("a"), triggers=triggers, announcements=announcements))
     assert list(found) == ["triggers[1].messageType"]
     assert "is what the definition announces itself" in found["triggers[1].messageType"]
+
+
+def test_no_definition_starts_itself_by_what_it_always_asks_for() -> None:
+    triggers = (
+        Trigger(message_type="deal.check.wanted"),
+        Trigger(message_type="deal.check.wanted", filter="data.again"),
+    )
+    always = a_step("a", parameters={"request": "deal.check.wanted"})
+    found = faults(plan(always, triggers=triggers))
+    assert list(found) == ["triggers[0].messageType"]
+    assert "is what the definition asks for itself" in found["triggers[0].messageType"]
+    sometimes = a_step("a", when="input.again", parameters={"request": "deal.check.wanted"})
+    assert not faults(plan(sometimes, triggers=triggers))
     assert faults(plan(a_step("a"), triggers=triggers)) == {}
 
 

@@ -43,6 +43,13 @@ class Door:
         return Committed()
 
 
+class NoChains:
+    """Nothing has led to any message."""
+
+    async def up_to(self, tenant: str, service: str, data: object) -> tuple[str, ...]:
+        return ()
+
+
 def consumer(door: Door, *names: str, message_type: str = "forecast.completed") -> MessageConsumer:
     step = StepDefinition(step_type="work", result_key="work")
     trigger = Trigger(message_type=message_type)
@@ -52,6 +59,7 @@ def consumer(door: Door, *names: str, message_type: str = "forecast.completed") 
     return MessageConsumer(
         door,  # type: ignore[arg-type]
         triggers=ShippedTriggers(definitions),
+        chains=NoChains(),  # type: ignore[arg-type]
         at_once=4,
         opportunity_shard_types=["opportunity"],
         documented_type={},

@@ -1,0 +1,82 @@
+"""Chains: what a workflow tells starts another, which tells something in its turn.
+
+Whether that comes to an end lies in filters and conditions of several definitions, which nobody can foresee
+as they are published. So each workflow knows what led to it, and no chain is longer than so many.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from application.event_store import EventStore
+from domain import approval, workflow
+from domain.approval import approval_stream
+from domain.errors import ThingArchived, TooLongAChain
+from domain.workflow import Workflow, workflow_stream
+
+MOST_IN_A_CHAIN = 16
+"""So many workflows may have led to one. Where each starts two, 65,000 come of the first, which at a tenant's
+pace of starts is three quarters of an hour; a plan that is meant is seldom longer than a few."""
+
+
+class Chains:
+    """Tells by a message which workflows led to what it starts. Only messages of the service's own count: who
+    answers us decides for himself."""
+
+    def __init__(self, store: EventStore, service: str) -> None:
+        self._store = store
+        self._service = service
+
+    async def up_to(self, tenant: str, service: str, data: Mapping[str, Any]) -> tuple[str, ...]:
+        """The definitions that led to a message of a service, the earliest first.
+
+        Raises:
+            StoreUnavailable: the store is away.
+        """
+        workflow_id = data.get("workflowId") or await self._asker(tenant, data.get("approvalId"))
+        if service != self._service or not isinstance(workflow_id, str):
+            return ()
+        state = await _present(self._store, tenant, workflow_id)
+        return () if state is None else (*state.chain, state.definition_name)
+
+    async def _asker(self, tenant: str, approval_id: Any) -> str | None:
+        """The workflow that has asked for an approval."""
+        if not isinstance(approval_id, str):
+            return None
+        try:
+            asked = (await self._store.present(approval_stream(tenant, approval_id), approval.evolve)).state
+        except ThingArchived:
+            return None
+        return None if asked is None or asked.step is None else asked.step.workflow_id
+
+
+async def chain_before(store: EventStore, tenant: str, workflow_id: str) -> tuple[str, ...]:
+    """The chain that a workflow is in, and so its children are.
+
+    Raises:
+        StoreUnavailable: the store is away.
+    """
+    state = await _present(store, tenant, workflow_id)
+    return () if state is None else state.chain
+
+
+def refuse_too_long(chain: tuple[str, ...], definition: str) -> None:
+    """Let no workflow be led to by more than :data:`MOST_IN_A_CHAIN`.
+
+    Raises:
+        TooLongAChain: it would be.
+    """
+    if len(chain) > MOST_IN_A_CHAIN:
+        raise TooLongAChain(
+            f"{definition} is not started: {len(chain)} workflows have each started the next by what they"
+            f" told, and {MOST_IN_A_CHAIN} may: {' > '.join((*chain, definition))}"
+        )
+
+
+async def _present(store: EventStore, tenant: str, workflow_id: str) -> Workflow | None:
+    try:
+        state: Workflow | None = (
+            await store.present(workflow_stream(tenant, workflow_id), workflow.evolve)
+        ).state
+    except ThingArchived:
+        return None
+    return state

@@ -1,0 +1,56 @@
+"""Which workflows led to a message of ours, and which start is refused for that."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from application.chains import MOST_IN_A_CHAIN, Chains, refuse_too_long
+from domain.approval import approval_id_of
+from domain.errors import TooLongAChain
+from tests.application.engine import Engine, engine_of
+from tests.application.test_step_kinds import definition
+from tests.builders import OTHER_TENANT, TENANT
+from tests.domain.plans import step
+
+pytestmark = pytest.mark.anyio
+
+CHAIN = ("first", "second")
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    asks = definition("asks", step("ask", kind="approval"))
+    async with engine_of(tmp_path, asks) as engine:
+        yield engine
+
+
+async def test_a_message_tells_its_workflow_and_that_what_led_to_it(engine: Engine) -> None:
+    workflow_id = await engine.start("asks", chain=CHAIN)
+    chains = Chains(engine.store, "orchestrator")
+    assert await chains.up_to(TENANT, "orchestrator", {"workflowId": workflow_id}) == (*CHAIN, "asks")
+    approval_id = approval_id_of((await engine.workflow(workflow_id)).steps["ask"].step_id, 1)
+    assert await chains.up_to(TENANT, "orchestrator", {"approvalId": approval_id}) == (*CHAIN, "asks")
+
+
+@pytest.mark.parametrize(
+    ("tenant", "service"),
+    [(TENANT, "a-neighbour"), (OTHER_TENANT, "orchestrator")],
+    ids=["service", "tenant"],
+)
+async def test_what_others_say_begins_a_chain(engine: Engine, tenant: str, service: str) -> None:
+    workflow_id = await engine.start("asks", chain=CHAIN)
+    assert (
+        await Chains(engine.store, "orchestrator").up_to(tenant, service, {"workflowId": workflow_id}) == ()
+    )
+
+
+@pytest.mark.parametrize("data", [{}, {"workflowId": 5}, {"workflowId": "lost"}, {"approvalId": "lost"}])
+async def test_a_message_of_no_workflow_begins_a_chain(engine: Engine, data: dict[str, object]) -> None:
+    assert await Chains(engine.store, "orchestrator").up_to(TENANT, "orchestrator", data) == ()
+
+
+def test_a_chain_ends_where_it_has_become_too_long() -> None:
+    refuse_too_long(("a",) * MOST_IN_A_CHAIN, "b")
+    with pytest.raises(TooLongAChain, match=r"b is not started: .* may: a > .* > a > b$"):
+        refuse_too_long(("a",) * (MOST_IN_A_CHAIN + 1), "b")
