@@ -135,6 +135,7 @@ def _dispatched(state: Workflow, event: StepDispatched) -> Workflow:
         key=_key(step, event),
         is_left_out=False,
         is_unanswered=False,
+        is_outrun=False,
     )
     after = _put(state, running)
     if before is not None:
@@ -217,10 +218,13 @@ def _completed(state: Workflow, event: StepCompleted) -> Workflow:
         is_unanswered=False,
     )
     if state.definition(event.step_type) is None:
-        return after
+        ended = after.steps[event.step_type]
+        return _put(after, _anew(ended)) if ended.is_outrun else after
     undone = state.steps.get(event.step_type + COMPENSATION)
     if undone is not None and undone.status in ("completed", "skipped"):
         after = _put(after, _anew(undone))
+    elif undone is not None and undone.status == "running":
+        after = _put(after, msgspec.structs.replace(undone, is_outrun=True))
     done = tuple(each for each in state.done if each != event.step_type)
     return msgspec.structs.replace(after, done=(*done, event.step_type))
 
@@ -269,6 +273,7 @@ def _anew(step: Step) -> Step:
         result_bytes=0,
         error=None,
         is_left_out=False,
+        is_outrun=False,
     )
 
 

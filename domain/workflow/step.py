@@ -43,7 +43,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     the size of an item's result. ``key`` is what replies to its last dispatch are told by, where that is more
     than the workflow. One that ``is_left_out`` was skipped by an operator. Of one that ``is_unanswered``
     nobody waits any more for what was asked for: it may be done all the same. Of one of the plan that is done
-    again, ``earlier_result`` is what it found before.
+    again, ``earlier_result`` is what it found before. A compensation that ``is_outrun`` has been asked for
+    before its step was completed once more, and has to be done again for that.
     """
 
     step_id: str
@@ -61,6 +62,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     is_left_out: bool = False
     is_unanswered: bool = False
+    is_outrun: bool = False
     items: Items | None = None
     item: int | None = None
     item_of: str | None = None

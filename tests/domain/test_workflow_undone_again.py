@@ -7,7 +7,7 @@ import pytest
 from domain import workflow
 from domain.definition import StepDefinition, Work
 from domain.workflow import StepDispatched
-from tests.domain.plans import Run, step
+from tests.domain.plans import ONCE_MORE, Run, step
 
 UNDO = Work(input={"what": "results.reserve.number", "price": "results.price.amount"})
 
@@ -81,6 +81,24 @@ def test_an_answer_that_comes_after_what_was_done_before_is_undone_is_undone_too
     run = run.completed("reserve", number=8)
     assert (run.state.status, undone(run)) == ("compensating", [(7, 5), (8, 5)])
     assert run.completed("reserve.compensation").state.status == "compensated"
+
+
+def test_an_answer_that_comes_while_what_was_done_before_is_undone_is_undone_after_it() -> None:
+    run = cancelled(again(completed_once(), "reserve"))
+    run = run.completed("reserve", number=8)
+    assert undone(run) == [(7, 5)]
+    run = run.completed("reserve.compensation")
+    assert (run.state.status, undone(run)) == ("compensating", [(7, 5), (8, 5)])
+    assert run.completed("reserve.compensation").state.status == "compensated"
+
+
+def test_where_the_undoing_fails_its_next_try_is_for_that_answer() -> None:
+    undo = Work(input={"what": "results.reserve.number", "price": "`5`"}, retry=ONCE_MORE)
+    run = Run.of(step("reserve", compensation=undo), step("pay", critical=True))
+    run = cancelled(again(run.completed("reserve", number=7).completed("pay"), "reserve"))
+    run = run.completed("reserve", number=8).failed("reserve.compensation")
+    run = run.so(run.tried_again("reserve.compensation", minutes=4)).completed("reserve.compensation")
+    assert (run.state.status, undone(run)) == ("compensated", [(7, 5), (8, 5)])
 
 
 def test_it_is_undone_in_the_order_in_which_it_was_last_done() -> None:
