@@ -16,11 +16,19 @@ from tests.definitions import Document, document, runnable_definitions, step
 
 
 class WithoutAliases(yaml.SafeDumper):
-    """Writes each value where it stands."""
+    """Writes each value where it stands, and line breaks of Unicode as escapes: PyYAML would fold them."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """Always."""
         return True
+
+    def represent_str(self, data: str) -> yaml.Node:
+        """In double quotes where that is the only way."""
+        style = '"' if any(each in data for each in "\x85\u2028\u2029") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+WithoutAliases.add_representer(str, WithoutAliases.represent_str)
 
 
 def fields(faulty: Document) -> list[str]:
