@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from eventsourcing.persistence import IntegrityError
 
-from application.event_log import Append, EventLog, Ids, failures_translated, position_of, size_of
+from application.event_log import Append, EventLog, Ids, failures_translated, position_of
+from application.log_batches import size_of
 from application.pasts import Events, Evolve, Past, Pasts
 from domain.errors import IdempotencyKeyReused, StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded

@@ -1,7 +1,7 @@
 """The event log: our ``eventsourcing`` application, what it must be able to do, and positions in it."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol, cast
@@ -116,7 +116,8 @@ class LogRecorder(Protocol):
         ...
 
     def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
-        """The next events of a partition after an id, in its order."""
+        """The next events of a partition after an id, in its order, up to a full batch: see
+        :mod:`application.log_batches`."""
         ...
 
     def newest(self, partition: str) -> Place | None:
@@ -170,10 +171,6 @@ class OneOrder(ApplicationRecorder):
     def partition_of(self, stream: str) -> str:
         """The one."""
         return PARTITION
-
-    def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
-        """The next events after an id."""
-        return self.select_notifications(after, limit, inclusive_of_start=False)
 
     def newest(self, partition: str) -> Place | None:
         """The last event of all."""
@@ -303,11 +300,6 @@ class EventLog(Application[str]):
     def head_for(self, stream: str) -> str:
         """The position after the last event of the partition in which a stream is."""
         return self.head(self.ours.partition_of(stream))
-
-
-def size_of(stored: Iterable[StoredEvent]) -> int:
-    """How many bytes some stored events are."""
-    return sum(len(each.state) for each in stored)
 
 
 def place_of(found: Notification) -> Place:

@@ -11,7 +11,6 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
-import msgspec
 import structlog
 from eventsourcing.persistence import StoredEvent
 
@@ -23,8 +22,8 @@ from application.event_log import (
     failures_translated,
     number_of,
     place_of,
-    size_of,
 )
+from application.log_batches import LogBatch, is_full_of, size_of
 from application.log_copy import Entry
 from application.pasts import Events, Evolve, Past, Pasts
 from application.snapshots import Snapshots, SnapshotStore
@@ -48,17 +47,6 @@ _TURN_SECONDS = 3.0
 _PATIENCE_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
-
-
-class LogBatch(msgspec.Struct, frozen=True):
-    """Events of one partition in log order, and the opaque position after the last of them."""
-
-    events: Events
-    position: str
-    passed: int
-    """How many events the position leads past, those among them that nobody wanted."""
-    size: int = 0
-    """How many bytes of the events are stored."""
 
 
 class EventStore:
@@ -181,7 +169,7 @@ class EventStore:
         return self._appends[partition] + self._wakes
 
     async def read(self, partition: str, after: str | None, limit: int) -> LogBatch | None:
-        """The next events of a partition after a position, or nothing when there are none."""
+        """The next events of a partition after a position, up to a full batch, or nothing where none are."""
         return await self.read_part(partition, after, limit)
 
     async def read_part(
@@ -198,6 +186,7 @@ class EventStore:
         def select() -> LogBatch | None:
             self._log.look_for_erasures()
             found = self._log.ours.select_after(partition, number_of(after) or 0, limit)
+            is_cut = is_full_of(found, limit)
             if until is not None:
                 found = [each for each in found if each.id <= until]
             if not found:
@@ -208,7 +197,7 @@ class EventStore:
                 else [each for each in found if wants(str(each.originator_id), each.topic)]
             )
             events, position = self._log.all_recorded(wanted), place_of(found[-1]).position
-            return LogBatch(events, position, len(found), size_of(wanted))
+            return LogBatch(events, position, len(found), size_of(wanted), is_cut)
 
         return await self._read(select)
 

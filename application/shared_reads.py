@@ -21,7 +21,8 @@ import msgspec
 from application.away import Away
 from application.deciders import Committed
 from application.event_log import Compared, number_of, weight_of
-from application.event_store import EventStore, LogBatch
+from application.event_store import EventStore
+from application.log_batches import LogBatch, is_full
 from application.subscription import Subscription, Wants
 from domain.errors import StoreUnavailable
 
@@ -64,9 +65,9 @@ class SharedReads:
     async def read(self, partition: str, after: str | None, limit: int) -> LogBatch | None:
         """The next events of a partition after a position, or nothing when there are none.
 
-        They are fewer than twice ``limit``; fewer than ``limit`` tell that the end was reached. That may be
-        as old as the store allows, but never older than this process's last append; what another process
-        appends meanwhile is found at the next wake-up.
+        They are less than two full batches; where they are not cut, the end was reached. That may be as old
+        as the store allows, but never older than this process's last append; what another process appends
+        meanwhile is found at the next wake-up.
 
         Raises:
             StoreUnavailable: the partition is away, or was a moment ago.
@@ -81,7 +82,7 @@ class SharedReads:
                 if not self._is_enough(partition, after, known, limit):
                     await self._refuse_while_away(partition)
                     known += await self._read(partition, _end(after, known), limit)
-        return _joined(known)
+        return _joined(known, limit)
 
     async def _refuse_while_away(self, partition: str) -> None:
         """Whoever has other partitions to go on with does not stand in line for one that fails."""
@@ -98,7 +99,7 @@ class SharedReads:
             return [] if batch is None else [batch]
         if batch is not None:
             self._keep((partition, after, limit), batch)
-        if batch is None or batch.passed < limit:
+        if batch is None or not batch.is_cut:
             self._note_end(partition, _End(after if batch is None else batch.position, appends, began))
         return [] if batch is None else [batch]
 
@@ -130,9 +131,11 @@ class SharedReads:
         position = end.position
         if unread:
             position = unread[-1].position
-            batch = LogBatch(events, position, len(events), sum(each.size for each in unread))
+            size = sum(each.size for each in unread)
             for limit in self._limits:
                 if len(events) <= limit:
+                    is_cut = is_full(len(events), size, limit)
+                    batch = LogBatch(events, position, len(events), size, is_cut)
                     self._keep((partition, end.position, limit), batch)
         self._ends[partition] = _End(position, self._store.appends(partition), end.began)
 
@@ -183,15 +186,13 @@ class SharedReads:
 
     def _known_after(self, partition: str, after: str | None, limit: int) -> list[LogBatch]:
         known: list[LogBatch] = []
-        passed = 0
-        while passed < limit and (batch := self._batches.get((partition, after, limit))):
+        while not _is_full(known, limit) and (batch := self._batches.get((partition, after, limit))):
             known.append(batch)
-            passed += batch.passed
             after = batch.position
         return known
 
     def _is_enough(self, partition: str, after: str | None, known: Sequence[LogBatch], limit: int) -> bool:
-        return _passed(known) >= limit or self._is_known_to_be_empty(partition, _end(after, known))
+        return _is_full(known, limit) or self._is_known_to_be_empty(partition, _end(after, known))
 
     def _keep(self, key: _Key, batch: LogBatch) -> None:
         if former := self._batches.pop(key, None):
@@ -245,6 +246,14 @@ def _passed(batches: Sequence[LogBatch]) -> int:
     return sum(batch.passed for batch in batches)
 
 
+def _size(batches: Sequence[LogBatch]) -> int:
+    return sum(batch.size for batch in batches)
+
+
+def _is_full(batches: Sequence[LogBatch], limit: int) -> bool:
+    return is_full(_passed(batches), _size(batches), limit)
+
+
 def _weight(batch: LogBatch) -> int:
     return weight_of(len(batch.events), batch.size)
 
@@ -253,8 +262,9 @@ def _end(after: str | None, batches: Sequence[LogBatch]) -> str | None:
     return batches[-1].position if batches else after
 
 
-def _joined(batches: Sequence[LogBatch]) -> LogBatch | None:
+def _joined(batches: Sequence[LogBatch], limit: int) -> LogBatch | None:
     if len(batches) < 2:
         return batches[0] if batches else None
     events = tuple(chain.from_iterable(batch.events for batch in batches))
-    return LogBatch(events, batches[-1].position, _passed(batches), sum(batch.size for batch in batches))
+    is_cut = _is_full(batches, limit)
+    return LogBatch(events, batches[-1].position, _passed(batches), _size(batches), is_cut)

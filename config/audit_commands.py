@@ -24,6 +24,7 @@ from application.audit.verify_export import NoExport, verify_export
 from application.audit.verify_store import verify_store
 from application.event_log import is_position, number_of, position_of
 from application.event_mapper import EventMapper, read_around, read_with
+from application.log_batches import all_of
 from application.log_copy import Entry
 from config.audit import anchor_file_of, signer_of
 from config.audit_report import tell
@@ -273,7 +274,7 @@ def _moment(option: str, text: str | None) -> datetime | None:
 async def _knows(log: StoredLog, tenant: str, position: str) -> bool:
     if not (number := number_of(position)):
         return True
-    found = (await log.at(log.partition_of(tenant), [number])).get(number)
+    found = (await all_of(log.at(log.partition_of(tenant), [number]))).get(number)
     return found is not None and position_of(found.id, found.stream, found.version) == position
 
 

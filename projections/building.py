@@ -107,7 +107,7 @@ class Builder:
 
     async def catch_up_by(self, folders: Sequence[Folding], *, until: Mapping[str, int]) -> int:
         """The same by others, who have all shares among them. The log holds ``until`` already: so each of
-        them finds the same batches."""
+        them finds the same batches, as long as no archive takes events."""
         handled = await self._built_by(folders, until)
         self._folder.expect_built()
         return handled
@@ -141,12 +141,16 @@ class Builder:
         self, folders: Sequence[Folding], until: Mapping[str, int] | None
     ) -> AsyncGenerator[Sequence[Folded]]:
         """What all shares make of each batch, one partition after the other. They are at the next one by
-        then, unless there is something to be ``remade`` first."""
+        then, unless there is something to be ``remade`` first.
+
+        Where an archive takes events' bytes out of the log between two readings of a batch, one goes further
+        than the other: all go on behind the shorter, and what comes again changes nothing.
+        """
         for partition in await self._log.partitions() if until is None else until:
             last = None if until is None else until[partition]
             asked = self._asked(folders, partition, last)
             try:
-                while folded := [part for part in await asked if part is not None]:
+                while folded := sorted(filter(None, await asked), key=lambda part: part.passed):
                     self._positions[partition] = folded[0].position
                     self._handled += folded[0].passed
                     if folded[0].has_erasures:

@@ -26,6 +26,10 @@ UNWRITTEN = 2
 _KEPT = 5_000
 """Documents of a container that are kept decoded, twice over: some 10 KB each."""
 
+_LARGE_BYTES = 16 * 1024
+_KEPT_BYTES = 8 * 1024 * 1024
+"""Of documents that are large, as they are stored: decoded they may take seven times that."""
+
 Watch = Callable[[str, Key, State], None]
 """Told of a container, a key, and the state that a document has come to."""
 
@@ -198,11 +202,13 @@ class _Fold:
         self._before: dict[Key, State] = {}
         self._batches = 0
         """Those of which all documents are in ``_recent``."""
+        self._large_bytes = 0
+        """Of the large ones in ``_recent``, each as often as it was made or read."""
 
     def forget(self) -> None:
         """Have nothing in mind: all of it may be there, and further than we know."""
         self._may_be_there = True
-        self._recent, self._before = {}, {}
+        self._recent, self._before, self._large_bytes = {}, {}, 0
 
     async def over(
         self, events: Sequence[Recorded], archived: Sequence[ArchivedEvent], watch: Watch | None
@@ -230,7 +236,10 @@ class _Fold:
         for key in changed:
             version, body = self._recent[key]
             try:
-                made.append(Document(*key, version, encoded_within_limit(body)))
+                encoded = encoded_within_limit(body)
+                made.append(Document(*key, version, encoded))
+                if len(encoded) > _LARGE_BYTES:
+                    self._large_bytes += len(encoded)
             except MemoryError:
                 raise
             except Exception:
@@ -272,12 +281,15 @@ class _Fold:
                 await self._built.get_many(self._projection.container, list(missing))
             ).items():
                 self._recent[key] = (document.version, decoded(document.body))
+                if len(document.body) > _LARGE_BYTES:
+                    self._large_bytes += len(document.body)
 
     def _let_go(self) -> None:
         self._batches += 1
-        if len(self._recent) > _KEPT and self._batches >= UNWRITTEN:
+        is_much = len(self._recent) > _KEPT or self._large_bytes > _KEPT_BYTES
+        if is_much and self._batches >= UNWRITTEN:
             self._may_be_there = True
-            self._before, self._recent, self._batches = self._recent, {}, 0
+            self._before, self._recent, self._batches, self._large_bytes = self._recent, {}, 0, 0
 
     def _leave_behind(self, what: str, version: int) -> None:
         """As a follower would: the document stays as it is, and the others go on."""

@@ -9,7 +9,7 @@ position repeats a batch, or the batches of a second where nobody would notice.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import anyio
 import structlog
@@ -50,6 +50,13 @@ class Handler(Protocol):
     async def start_over(self) -> None:
         """Undo what was made out of another log; the events of this one come from the first."""
         ...
+
+
+class _Round(NamedTuple):
+    """What came of a look at the partitions: whether there was anything, and may be more at once."""
+
+    is_handled: bool = False
+    is_cut: bool = False
 
 
 class Follower:
@@ -202,12 +209,12 @@ class Follower:
         with suppress(Stopped):
             while not self._patience.is_stopped:
                 self._alarm.reset()
-                most = await self._patience.until_done(
+                done = await self._patience.until_done(
                     lambda: self._get_on(lease),
                     may_pass=lambda error, _: not isinstance(error, LeaseLost),
                     on_failure=self._note_failure,
                 )
-                if most < self._batch_size:
+                if not done.is_cut:
                     await anyio.sleep(_REST_SECONDS)
                     await self._alarm.wait(self._troubles.seconds(self._poll_seconds))
         with suppress(Failure):
@@ -232,31 +239,33 @@ class Follower:
         A partition that fails does not keep the others back; its failure comes through at the end.
         """
         failed: dict[str, Exception] = {}
-        while await self._take_turns(lease, set(failed), failed):
+        while (await self._take_turns(lease, set(failed), failed)).is_handled:
             pass
         for error in failed.values():
             raise error
 
-    async def _get_on(self, lease: Lease) -> int:
-        """A round of turns, besides the partitions that are not to be tried again yet; of its largest batch,
-        how many events there were."""
+    async def _get_on(self, lease: Lease) -> _Round:
+        """A round of turns, besides the partitions that are not to be tried again yet."""
         failed: dict[str, Exception] = {}
-        most = await self._take_turns(lease, self._troubles.waiting, failed)
+        done = await self._take_turns(lease, self._troubles.waiting, failed)
         for partition, error in failed.items():
             self._troubles.note(partition, error)
             self._count_failure(error)
-        return most
+        return done
 
-    async def _take_turns(self, lease: Lease, besides: Collection[str], failed: dict[str, Exception]) -> int:
+    async def _take_turns(
+        self, lease: Lease, besides: Collection[str], failed: dict[str, Exception]
+    ) -> _Round:
         """A batch of each partition in turn: whoever has much keeps nobody waiting but himself."""
-        most, has_read = 0, False
+        done, has_read = _Round(), False
         for partition in await self._log.partitions():
             if self._patience.is_stopped:
-                return 0
+                return _Round()
             if partition in besides:
                 continue
             try:
-                most = max(most, await self._take_turn(partition, lease))
+                turn = await self._take_turn(partition, lease)
+                done = _Round(done.is_handled or turn.is_handled, done.is_cut or turn.is_cut)
                 self._troubles.settle(partition)
                 has_read = True
             except LeaseLost:
@@ -266,16 +275,16 @@ class Follower:
         if not failed and self._troubles.error is None:
             self._error = None
             self._note_work()
-            if self._state != "starting" or most < self._batch_size:
+            if self._state != "starting" or not done.is_cut:
                 self._state = "running"
         elif has_read and not self._fails_to_handle:
             self._failing_since = None
         elif failed:
             self._note_no_work()
-        return most
+        return done
 
-    async def _take_turn(self, partition: str, lease: Lease) -> int:
-        """Handle the next batch of a partition; of how many events."""
+    async def _take_turn(self, partition: str, lease: Lease) -> _Round:
+        """Handle the next batch of a partition, if there is any."""
         if partition not in self._positions:
             self._positions[partition] = await self._begun_at(partition, lease)
         batch = await self._log.read(partition, self._positions[partition], self._batch_size)
@@ -283,7 +292,7 @@ class Follower:
         if batch is not None:
             await self._handle(partition, batch, lease)
         await self._save_what_is_due(lease)
-        return 0 if batch is None else len(batch.events)
+        return _Round() if batch is None else _Round(is_handled=True, is_cut=batch.is_cut)
 
     async def _begun_at(self, partition: str, lease: Lease) -> str | None:
         """The saved position in a partition that was not compared with the log as it was taken over."""

@@ -191,6 +191,11 @@ class Batch(Protocol):
         """Where to go on."""
         ...
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether there may be more behind it at once: else it leads to the end, however many there are."""
+        ...
+
 
 class Alarm(Protocol):
     """Wakes a follower."""
@@ -234,7 +239,7 @@ class Log(Protocol):
         ...
 
     async def read(self, partition: str, after: str | None, limit: int) -> Batch | None:
-        """The next events after a position, or nothing."""
+        """The next events after a position, ``limit`` at most and fewer where they are large, or nothing."""
         ...
 
     async def compare(self, positions: Mapping[str, str]) -> Compared:

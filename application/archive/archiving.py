@@ -21,6 +21,7 @@ from application.audit.anchors import PublicKey
 from application.audit.chain import leaf_of
 from application.audit.ports import IndexReader, StoredLog, microseconds
 from application.event_log import number_of
+from application.log_batches import all_of
 from application.log_copy import Entry
 from domain.archived import Moved
 from domain.values import timestamp
@@ -143,7 +144,7 @@ class Archiving:
         things = _by_stream(archive_file.entries_in(file))
         for some in _lots([[thing] for thing in things.values()], self._archive.at_once):
             entries = [entry for family in some for thing in family for entry in thing]
-            here = await self._log.at(partition, [entry.id for entry in entries])
+            here = await all_of(self._log.at(partition, [entry.id for entry in entries]))
             places = [(entry, await self._place(entry, here.get(entry.id))) for entry in entries]
             replacements = [
                 Replacement(place, entry.state)
@@ -179,7 +180,7 @@ class Archiving:
             self.held_back_by = "the audit index" if handled is None else handled[1]
             return False
         for thing in family:
-            entries = await self._log.at(partition, thing.positions)
+            entries = await all_of(self._log.at(partition, thing.positions))
             events = [entries[position] for position in thing.positions if position in entries]
             whole = [entry.version for entry in events] == list(range(1, len(thing.positions) + 1))
             if not whole or not self._finished(events):

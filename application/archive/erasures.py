@@ -66,10 +66,9 @@ class Erasures:
         reached = number_of(await self._index.reached(partition)) or 0
         wanted, beyond = Wanted(tenant=tenant, topic=ErasureCarriedOut.TOPIC, before_position=reached + 1), 0
         while rows := await self._index.page(wanted, beyond=beyond, limit=_AT_ONCE):
-            entries = await self._log.at(partition, [row.position for row in rows])
-            for row in rows:
-                if row.position in entries:
-                    yield entries[row.position]
+            async for part in self._log.at(partition, [row.position for row in rows]):
+                for entry in part.entries.values():
+                    yield entry
             beyond = rows[-1].position
         while some := await self._log.read(partition, reached, _AT_ONCE):
             for entry in some:

@@ -88,11 +88,11 @@ async def _above(partition: str, things: Mapping[str, Thing], log: StoredLog) ->
     """The stream of the workflow that each is for; what is archived already is left out."""
     above: dict[str, str | None] = {}
     for some in _parts(list(things.values())):
-        entries = await log.at(partition, [thing.positions[0] for thing in some])
-        for thing in some:
-            entry = entries.get(thing.positions[0])
-            if entry is not None and entry.stream == thing.stream and not is_archived(entry.state):
-                above[thing.stream] = _above_of(entry)
+        first = {thing.positions[0]: thing.stream for thing in some}
+        async for part in log.at(partition, first):
+            for position, entry in part.entries.items():
+                if entry.stream == first[position] and not is_archived(entry.state):
+                    above[entry.stream] = _above_of(entry)
     return above
 
 

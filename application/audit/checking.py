@@ -18,7 +18,7 @@ from application.audit.ports import Indexed, IndexReader, StoredLog, Wanted
 from application.log_copy import Entry
 
 AT_ONCE = 1_000
-"""Events whose bytes are held at a time."""
+"""Events that the index is asked for; their bytes are held a full batch at a time."""
 
 
 class NoSuchPlace(LookupError):
@@ -66,9 +66,10 @@ class Checking:
             rows = await self._index.page(Wanted(tenant=tenant), beyond=beyond, limit=asked)
             if not rows:
                 break
-            entries = await self._log.at(partition, [row.position for row in rows])
-            flaws += await run_sync(_flaws, (number, chain), rows, entries, anchor)
-            number, chain, beyond = rows[-1].number, rows[-1].chain, rows[-1].position
+            async for part in self._log.at(partition, [row.position for row in rows]):
+                some, rows = rows[: len(part.ids)], rows[len(part.ids) :]
+                flaws += await run_sync(_flaws, (number, chain), some, part.entries, anchor)
+                number, chain, beyond = some[-1].number, some[-1].chain, some[-1].position
         more = await self._index.page(Wanted(tenant=tenant), beyond=beyond, limit=1)
         if not more and anchor is not None and anchor.number > number:
             flaws.append(Flaw("truncated", anchor.number))

@@ -5,6 +5,7 @@ costs the same memory however much there is, and holds nothing of the store whil
 """
 
 import base64
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -65,9 +66,9 @@ class Export:
         everything = Wanted(tenant=wanted.tenant, before_position=head.position + 1)
         beyond = head.position if first is None else first.position - 1
         while rows := await self._index.page(everything, beyond=beyond, limit=AT_ONCE):
-            asked = [row.position for row in rows if _is_asked(row, wanted)]
-            entries: Mapping[int, Entry] = await self._log.at(partition, asked) if asked else {}
-            yield await run_sync(self._lines, rows, set(asked), entries)
+            asked = {row.position for row in rows if _is_asked(row, wanted)}
+            async for lines in self._some(partition, rows, asked):
+                yield lines
             beyond = rows[-1].position
         yield _line({"kind": "head", **self._told(head)})
 
@@ -85,8 +86,8 @@ class Export:
         beyond = first.position - 1
         while rows := await self._index.page(wanted, beyond=beyond, limit=AT_ONCE):
             asked = {row.position for row in rows}.intersection(positions)
-            entries: Mapping[int, Entry] = await self._log.at(partition, asked) if asked else {}
-            yield await run_sync(self._lines, rows, asked, entries)
+            async for lines in self._some(partition, rows, asked):
+                yield lines
             beyond = rows[-1].position
         head = Head(tenant=tenant, number=last.number, position=last.position, chain=last.chain)
         yield _line({"kind": "head", **self._told(head)})
@@ -112,6 +113,17 @@ class Export:
             return None, head.chain
         before = await self._index.preceding(wanted.tenant, rows[0].position)
         return rows[0], genesis_of(wanted.tenant) if before is None else before.chain
+
+    async def _some(
+        self, partition: str, rows: Sequence[Indexed], asked: set[int]
+    ) -> AsyncGenerator[bytes, None]:
+        """The lines of some rows, in their order."""
+        async for part in self._log.at(partition, asked):
+            until = bisect_right(rows, part.ids[-1], key=lambda row: row.position)
+            some, rows = rows[:until], rows[until:]
+            yield await run_sync(self._lines, some, asked, part.entries)
+        if rows:
+            yield await run_sync(self._lines, rows, asked, {})
 
     def _lines(self, rows: Sequence[Indexed], asked: set[int], entries: Mapping[int, Entry]) -> bytes:
         return b"".join(

@@ -15,6 +15,7 @@ from application.audit.ports import Index, IndexReader, Noted, StoredLog
 from application.audit.rows import noted
 from application.event_log import Compared, number_of, position_of
 from application.event_store import EventStore
+from application.log_batches import is_full_of
 from application.subscription import Subscription
 from domain.event import Event, Metadata, Recorded
 from domain.lease import Lease
@@ -43,6 +44,8 @@ class Batch(msgspec.Struct, frozen=True):
 
     events: Sequence[Recorded]
     position: str
+    is_cut: bool
+    """Whether there may be more behind it at once."""
 
 
 class LogAsStored:
@@ -63,13 +66,14 @@ class LogAsStored:
         if now < self._rests_until.get(partition, 0.0):
             return None
         entries = await self._stored.read(partition, number_of(after) or 0, limit)
-        if len(entries) < limit:
+        is_cut = is_full_of(entries, limit)
+        if not is_cut:
             self._rests_until[partition] = now + LOOK_EVERY_SECONDS
         if not entries:
             return None
         newest = entries[-1]
         position = position_of(newest.id, newest.stream, newest.version)
-        return Batch([_as_recorded(partition, noted(entry)) for entry in entries], position)
+        return Batch([_as_recorded(partition, noted(entry)) for entry in entries], position, is_cut)
 
     async def compare(self, positions: Mapping[str, str]) -> Compared:
         """Whether the position in each of some partitions is of this log."""

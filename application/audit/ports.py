@@ -1,12 +1,13 @@
 """What asking and proving need of the world, as protocols."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import msgspec
 
 from application.audit.chain import Head
+from application.log_batches import Part
 from application.log_copy import Entry
 from domain.lease import Lease
 
@@ -81,11 +82,11 @@ class StoredLog(Protocol):
         ...
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
-        """The next events of a partition after an id, in the order of the ids."""
+        """The next events of a partition after an id, in the order of the ids, up to a full batch."""
         ...
 
-    async def at(self, partition: str, ids: Collection[int]) -> Mapping[int, Entry]:
-        """Those of some ids that there are."""
+    def at(self, partition: str, ids: Collection[int]) -> AsyncIterator[Part]:
+        """What there is at some ids, in their order, a full batch at a time."""
         ...
 
     async def find(self, stream: str, version: int) -> Entry | None:

@@ -9,6 +9,7 @@ from application.audit.anchors import Anchor, AnchorBook
 from application.audit.chain import Head, leaf_in_log
 from application.audit.ports import Indexed, IndexReader, StoredLog, Wanted
 from application.event_log import BEGINNING, position_of
+from application.log_batches import all_of
 from application.log_copy import Entry
 from domain.event import Recorded, event_id
 
@@ -125,7 +126,7 @@ class Trail:
 
     async def _found(self, tenant: str, rows: Sequence[Indexed]) -> list[Found]:
         partition = self._log.partition_of(tenant)
-        entries = await self._log.at(partition, [row.position for row in rows]) if rows else {}
+        entries = await all_of(self._log.at(partition, [row.position for row in rows]))
 
         def read() -> list[Found]:
             return [_found(row, entries.get(row.position), self._reads) for row in rows]

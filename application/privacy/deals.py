@@ -61,8 +61,9 @@ async def _begun(
     for topic in topics:
         wanted, beyond = Wanted(tenant=tenant, topic=topic, before_position=reached + 1), 0
         while rows := await index.page(wanted, beyond=beyond, limit=_PAGE):
-            for entry in (await log.at(partition, [row.position for row in rows])).values():
-                yield entry, _payload_of(entry)
+            async for part in log.at(partition, [row.position for row in rows]):
+                for entry in part.entries.values():
+                    yield entry, _payload_of(entry)
             beyond = rows[-1].position
     while entries := await log.read(partition, reached, _PAGE):
         for entry in entries:

@@ -110,9 +110,10 @@ class Erasing:
         wanted = Wanted(tenant=tenant, aggregate_id=stream.split("/", 2)[2])
         partition, beyond, found = self._log.partition_of(tenant), 0, set[str]()
         while rows := await self._index.page(wanted, beyond=beyond, limit=_PAGE):
-            for entry in (await self._log.at(partition, [row.position for row in rows])).values():
-                sealed = _sealed_in(entry.state)
-                found.update(str(place.at[-1]) for place in sealed if place.key == key_id)
+            async for part in self._log.at(partition, [row.position for row in rows]):
+                for entry in part.entries.values():
+                    sealed = _sealed_in(entry.state)
+                    found.update(str(place.at[-1]) for place in sealed if place.key == key_id)
             beyond = rows[-1].position
         return found
 

@@ -3,7 +3,7 @@
 A query without a partition key crosses all of them silently: slow, dear, and other tenants' documents.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from azure.core import MatchConditions
@@ -14,6 +14,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
+from application.log_batches import taken_as_they_come
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.failures import tells_absence
 
@@ -26,6 +27,11 @@ AS_MANY_AS_GO = -1
 
 Operation = tuple[str, tuple[Any, ...], dict[str, Any]]
 """One of a batch, as the SDK takes it."""
+
+
+def nothing(row: Any) -> int:
+    """The size of a row where there is room for all."""
+    return 0
 
 
 def as_sent(operations: Sequence[Operation]) -> list[Operation]:
@@ -154,16 +160,26 @@ class Items:
         return await self._database.call(self._name, "batch", batch)
 
     async def query(
-        self, tenant: str, statement: str, parameters: Mapping[str, object], *, operation: str = "query"
+        self,
+        tenant: str,
+        statement: str,
+        parameters: Mapping[str, object],
+        *,
+        operation: str = "query",
+        size: Callable[[Any], int] = nothing,
+        room: int = 1,
     ) -> list[Any]:
-        """Every row of a query over one tenant's items; ``parameters`` by name, with their ``@``."""
+        """The rows of a query over one tenant's items; ``parameters`` by name, with their ``@``. All of them,
+        or, where their ``size`` counts, up to the one that fills the ``room``: answers come 4 MB at a time,
+        and what lies behind it is not asked for.
+        """
         named = [{"name": name, "value": value} for name, value in parameters.items()]
 
         async def query() -> list[Any]:
             rows = self._container.query_items(
                 statement, parameters=named, partition_key=tenant, max_item_count=AS_MANY_AS_GO
             )
-            return [row async for row in rows]
+            return await taken_as_they_come(rows, size, room)
 
         return await self._database.call(self._name, operation, query)
 

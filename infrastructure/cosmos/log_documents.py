@@ -150,6 +150,11 @@ def notification(item: Item) -> Notification:
     )
 
 
+def bytes_of_state(item: Item) -> int:
+    """How many an event is, and a mark is none."""
+    return len(_state(item)) if "state" in item or "bytes" in item else 0
+
+
 def _size(item: Item) -> int:
     """Its bytes as it is stored, without the indexes."""
     return len(json.dumps(item, ensure_ascii=False).encode()) + _BYTES_OF_THE_SYSTEM

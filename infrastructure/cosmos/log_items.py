@@ -1,11 +1,11 @@
 """A tenant's items in the log's container, over all segments of the tenant's log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.ends import ORDER_ID, End, partition_name
-from infrastructure.cosmos.items import Item, Items
+from infrastructure.cosmos.items import Item, Items, nothing
 from infrastructure.cosmos.log_documents import TENANTS
 from infrastructure.cosmos.segments import Segments
 
@@ -69,16 +69,21 @@ class LogItems:
         limit: int,
         where: tuple[str, Mapping[str, Any]] = ("", {}),
         newest_first: bool = False,
+        size: Callable[[Item], int] = nothing,
+        room: int = 1,
     ) -> Sequence[Item]:
         """Up to ``limit`` events after a number and up to another that meet a condition, in the order, or
-        against it."""
+        against it; where their ``size`` counts, up to the one that fills the ``room``."""
         found: list[Item] = []
         stretches = await self.stretches(tenant, after, until)
         for stretch in reversed(stretches) if newest_first else stretches:
-            if len(found) == limit:
+            if len(found) == limit or room <= 0:
                 break
             order = f"ORDER BY c.position{' DESC' if newest_first else ''}"
-            found += await self._rows(stretch, f"TOP {limit - len(found)} {fields}", where, order)
+            columns = f"TOP {limit - len(found)} {fields}"
+            rows = await self._rows(stretch, columns, where, order, size=size, room=room)
+            room -= sum(map(size, rows))
+            found += rows
         return found
 
     async def count(self, tenant: str, *, after: int, until: int | None, where: tuple[str, Any]) -> int:
@@ -98,10 +103,18 @@ class LogItems:
         return None
 
     async def _rows(
-        self, stretch: Stretch, columns: str, where: tuple[str, Mapping[str, Any]], order: str = ""
+        self,
+        stretch: Stretch,
+        columns: str,
+        where: tuple[str, Mapping[str, Any]],
+        order: str = "",
+        *,
+        size: Callable[[Item], int] = nothing,
+        room: int = 1,
     ) -> list[Any]:
         condition, given = where
         matching = f"c.position > @after AND c.position <= @until{condition and f' AND {condition}'}"
         bounds = {"@after": stretch.after, "@until": stretch.until}
         statement = f"SELECT {columns} FROM c WHERE {matching} {order}"  # noqa: S608  names, never values
-        return await self.items.query(stretch.partition, statement, {**bounds, **given})
+        values = {**bounds, **given}
+        return await self.items.query(stretch.partition, statement, values, size=size, room=room)

@@ -22,12 +22,19 @@ from eventsourcing.persistence import (
 
 from application.audit.chain import tenant_of
 from application.event_log import Append, Fill, Ids, Place
+from application.log_batches import BATCH_BYTES, is_full_of, size_of
 from domain.errors import StoreUnavailable, TooMuchAtOnce
 from infrastructure.cosmos.appends import Appends
 from infrastructure.cosmos.ends import partition_name
 from infrastructure.cosmos.items import Item
 from infrastructure.cosmos.log_container import LogContainer
-from infrastructure.cosmos.log_documents import TENANTS, is_event, notification, stored_event
+from infrastructure.cosmos.log_documents import (
+    TENANTS,
+    bytes_of_state,
+    is_event,
+    notification,
+    stored_event,
+)
 from infrastructure.cosmos.observing import Observe
 
 T = TypeVar("T")
@@ -128,13 +135,18 @@ class CosmosLogRecorder(ApplicationRecorder):
         return [event for events in found for event in events]
 
     def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
-        """The next events of a tenant after a number, in its order."""
+        """The next events of a tenant after a number, in its order, up to a full batch."""
         found: list[Notification] = []
-        while len(found) < limit:
+        while not is_full_of(found, limit):
             segment = self._holding(partition, after)
             matching = "FROM c WHERE c.position > @after ORDER BY c.position"
             rows = self._container.query(
-                partition_name(partition, segment), matching, {"@after": after}, limit - len(found)
+                partition_name(partition, segment),
+                matching,
+                {"@after": after},
+                limit - len(found),
+                size=bytes_of_state,
+                room=BATCH_BYTES - size_of(found),
             )
             found += [notification(row) for row in rows if is_event(row)]
             if found:

@@ -1,13 +1,16 @@
 """The events of a log in Cosmos DB as they are stored."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from functools import partial
+from typing import Any
 
 from application.audit.chain import tenant_of
+from application.log_batches import BATCH_BYTES, Part, in_parts
 from application.log_copy import Entry
 from domain.event import event_id
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.ends import End
-from infrastructure.cosmos.log_documents import entry_of, is_event
+from infrastructure.cosmos.log_documents import bytes_of_state, entry_of, is_event
 from infrastructure.cosmos.log_items import LogItems
 
 _EVENT = "c.position, c.stream, c.version, c.topic, c.state, c.bytes"
@@ -34,26 +37,26 @@ class CosmosStoredLog:
         return await self._items.end(partition)
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
-        """The next events of a tenant after a number, in its order."""
-        return [
-            entry_of(item) for item in await self._items.select(partition, _EVENT, after=after, limit=limit)
-        ]
+        """The next events of a tenant after a number, in its order, up to a full batch."""
+        return await self._entries(partition, after=after, limit=limit)
 
-    async def at(self, partition: str, ids: Collection[int]) -> Mapping[int, Entry]:
-        """Those of some numbers that there are."""
-        wanted, found = sorted(ids), dict[int, Entry]()
+    async def at(self, partition: str, ids: Collection[int]) -> AsyncIterator[Part]:
+        """What there is at some numbers, a full batch at a time."""
+        wanted = sorted(ids)
         for begin in range(0, len(wanted), _IDS_A_QUERY):
-            some = wanted[begin : begin + _IDS_A_QUERY]
-            given = {f"@p{id}": id for id in some}
-            where = f"c.position IN ({', '.join(given)})", given
-            items = await self._items.select(
-                partition, _EVENT, after=some[0] - 1, until=some[-1], limit=len(some), where=where
-            )
-            for item in items:
-                found[item["position"]] = entry_of(item)
-        return found
+            async for part in in_parts(wanted[begin : begin + _IDS_A_QUERY], partial(self._at, partition)):
+                yield part
 
     async def find(self, stream: str, version: int) -> Entry | None:
         """The event at a version of a stream."""
         item = await self._items.find(tenant_of(stream), event_id(stream, version))
         return None if item is None or not is_event(item) else entry_of(item)
+
+    async def _at(self, partition: str, ids: Sequence[int]) -> Sequence[Entry]:
+        given = {f"@p{id}": id for id in ids}
+        where = f"c.position IN ({', '.join(given)})", given
+        return await self._entries(partition, after=ids[0] - 1, until=ids[-1], limit=len(ids), where=where)
+
+    async def _entries(self, partition: str, **which: Any) -> Sequence[Entry]:
+        items = await self._items.select(partition, _EVENT, size=bytes_of_state, room=BATCH_BYTES, **which)
+        return [entry_of(item) for item in items]

@@ -23,6 +23,7 @@ from requests import Session
 from requests.adapters import HTTPAdapter
 from tenacity import Retrying, retry_if_exception, stop_before_delay
 
+from application.log_batches import taken
 from infrastructure.cosmos.containers import Policy
 from infrastructure.cosmos.database import Unusable
 from infrastructure.cosmos.failures import (
@@ -31,7 +32,7 @@ from infrastructure.cosmos.failures import (
     may_pass,
     tells_absence,
 )
-from infrastructure.cosmos.items import AS_MANY_AS_GO, PARTITION_KEY, Item, Operation, as_sent
+from infrastructure.cosmos.items import AS_MANY_AS_GO, PARTITION_KEY, Item, Operation, as_sent, nothing
 from infrastructure.cosmos.observing import Observe, note_charge, told, unobserved
 
 T = TypeVar("T")
@@ -142,8 +143,11 @@ class ThreadedContainer:
         limit: int | None = None,
         *,
         fields: str = "*",
+        size: Callable[[Item], int] = nothing,
+        room: int = 1,
     ) -> list[Item]:
-        """The items of one partition that match (``FROM c …``), up to ``limit``, or some fields of them."""
+        """The items of one partition that match (``FROM c …``), up to ``limit``, or some fields of them;
+        where their ``size`` counts, up to the one that fills the ``room``."""
         named = [{"name": name, "value": value} for name, value in parameters.items()]
         statement = f"SELECT {'' if limit is None else f'TOP {limit} '}{fields} {matching}"
 
@@ -151,7 +155,7 @@ class ThreadedContainer:
             rows = self._container.query_items(
                 statement, parameters=named, partition_key=partition, max_item_count=AS_MANY_AS_GO
             )
-            return list(rows)
+            return taken(rows, size, room)
 
         return self._call("query", query)
 

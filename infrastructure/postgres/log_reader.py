@@ -7,15 +7,23 @@ from typing import Any
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import TupleRow
 
+from application.log_batches import BATCH_BYTES
 from application.log_copy import Entry, FollowerPosition, KeptAnchor, entries_of, step_calls_of, timers_of
 from application.ports import StepCall, Timer
+from infrastructure.postgres.batches import batch_where
 from infrastructure.postgres.held_log import failures_at, held_log, place_of, refuse_while_a_service_runs
 
 _BATCH = 500
 
+_EVENTS_AFTER = batch_where(
+    "notification_id > %s", "notification_id, originator_id, originator_version, topic, state"
+).encode()
+_BEFORE_ALL = -(2**63)
+"""Somebody may have put an event before the first."""
+
 
 class PostgresLogReader:
-    """What a connection's transaction sees, fetched by cursors on the server's side."""
+    """What a connection's transaction sees; but for events, fetched by cursors on the server's side."""
 
     def __init__(self, connection: AsyncConnection[TupleRow]) -> None:
         self._connection = connection
@@ -31,13 +39,10 @@ class PostgresLogReader:
 
     async def events(self) -> AsyncGenerator[Sequence[Entry], None]:
         """Every event, in the order of the ids."""
-        statement = (
-            "SELECT notification_id, originator_id, originator_version, topic, state"
-            " FROM public.workflow_orchestrator_events ORDER BY notification_id"
-        )
-        async with aclosing(self._batches(statement)) as batches:
-            async for rows in batches:
-                yield entries_of(rows, place_of(self._connection))
+        after = _BEFORE_ALL
+        while rows := await self._events_after(after):
+            yield entries_of(rows, place_of(self._connection))
+            after = rows[-1][0]
 
     async def positions(self) -> Sequence[FollowerPosition]:
         """Every position, in the order of follower and partition."""
@@ -73,6 +78,12 @@ class PostgresLogReader:
 
     async def finish(self) -> None:
         """Nothing: one transaction has read it all, and nobody could append meanwhile."""
+
+    async def _events_after(self, id: int) -> list[TupleRow]:
+        with failures_at(self._connection):
+            async with self._connection.cursor(binary=True) as cursor:
+                await cursor.execute(_EVENTS_AFTER, (id, _BATCH, BATCH_BYTES))
+                return await cursor.fetchall()
 
     async def _batches(self, statement: str) -> AsyncGenerator[list[tuple[Any, ...]], None]:
         with failures_at(self._connection):

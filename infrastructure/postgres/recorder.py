@@ -7,13 +7,14 @@ know how long it is worth: a request is answered 503 at once, messages and follo
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from itertools import accumulate
+from itertools import accumulate, starmap
 from threading import Lock
 from typing import Any
 
 from eventsourcing.persistence import (
     IntegrityError,
     InterfaceError,
+    Notification,
     NotSupportedError,
     OperationalError,
     PersistenceError,
@@ -26,6 +27,8 @@ from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from psycopg.rows import tuple_row
 
 from application.event_log import Append, Ids, OneOrder
+from application.log_batches import BATCH_BYTES
+from infrastructure.postgres.batches import batch_where
 from infrastructure.postgres.timelines import Timelines
 
 RECONNECT_SECONDS = 3.0
@@ -36,6 +39,10 @@ _TAKES_NOTHING = (ReadOnlySqlTransaction, InsufficientPrivilege)
 to be appended, and it passes."""
 
 _APPEND = "SELECT * FROM public.workflow_orchestrator_append(%s, %s)"
+
+_SELECT_AFTER = batch_where(
+    "notification_id > %s", "originator_id, originator_version, topic, state, notification_id"
+)
 
 _SELECT_STREAMS = (
     "SELECT event.* FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream, version) CROSS JOIN LATERAL ("
@@ -121,6 +128,16 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
         if keywords:
             raise NotSupportedError(f"this recorder does not keep {', '.join(keywords)}")
         return self._append([stored_events])[0] if stored_events else None
+
+    @_hastier
+    def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
+        """The next events after an id, up to a full batch, in one round trip."""
+        with (
+            self.datastore.get_connection() as connection,
+            connection.cursor(row_factory=tuple_row, binary=True) as cursor,
+        ):
+            cursor.execute(_SELECT_AFTER, (after, limit, BATCH_BYTES), prepare=True)
+            return list(starmap(Notification, cursor.fetchall()))
 
     @_hastier
     def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:

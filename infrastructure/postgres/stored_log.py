@@ -1,16 +1,18 @@
 """The events of a log in PostgreSQL as they are stored."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
 from application.event_log import PARTITION
+from application.log_batches import BATCH_BYTES, Part, in_parts
 from application.log_copy import Entry
+from infrastructure.postgres.batches import batch_where
 from infrastructure.postgres.database import PostgresDatabase
 
-_EVENT = (
-    b"SELECT notification_id, originator_id, originator_version, topic, state"
-    b" FROM public.workflow_orchestrator_events "
-)
+_COLUMNS = "notification_id, originator_id, originator_version, topic, state"
+_AFTER = batch_where("notification_id > %s", _COLUMNS).encode()
+_AT = batch_where("notification_id = ANY(%s)", _COLUMNS).encode()
+_FIND = batch_where("originator_id = %s AND originator_version = %s", _COLUMNS).encode()
 
 
 class PostgresStoredLog:
@@ -28,27 +30,25 @@ class PostgresStoredLog:
         return PARTITION
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
-        """The next events after an id, in the order of the ids."""
-        return await self._entries(
-            b"WHERE notification_id > %s ORDER BY notification_id LIMIT %s", (after, limit)
-        )
+        """The next events after an id, in the order of the ids, up to a full batch."""
+        return await self._entries(_AFTER, (after, limit, BATCH_BYTES))
 
-    async def at(self, partition: str, ids: Collection[int]) -> Mapping[int, Entry]:
-        """Those of some ids that there are."""
-        found = await self._entries(b"WHERE notification_id = ANY(%s)", (list(ids),))
-        return {entry.id: entry for entry in found}
+    def at(self, partition: str, ids: Collection[int]) -> AsyncIterator[Part]:
+        """What there is at some ids, a full batch at a time."""
+        return in_parts(ids, self._at)
 
     async def find(self, stream: str, version: int) -> Entry | None:
         """The event at a version of a stream."""
-        found = await self._entries(
-            b"WHERE originator_id = %s AND originator_version = %s", (stream, version)
-        )
+        found = await self._entries(_FIND, (stream, version, 1, BATCH_BYTES))
         return found[0] if found else None
 
-    async def _entries(self, condition: bytes, values: tuple[Any, ...]) -> list[Entry]:
+    async def _at(self, ids: Sequence[int]) -> Sequence[Entry]:
+        return await self._entries(_AT, (list(ids), len(ids), BATCH_BYTES))
+
+    async def _entries(self, statement: bytes, values: tuple[Any, ...]) -> list[Entry]:
         async with self._database.connection() as connection:
             cursor = connection.cursor(binary=True)
-            await cursor.execute(_EVENT + condition, values)
+            await cursor.execute(statement, values)
             rows = await cursor.fetchall()
         return [
             Entry(id, stream, version, topic or "", bytes(state or b""))

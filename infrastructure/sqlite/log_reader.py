@@ -3,12 +3,14 @@
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager, closing, contextmanager
+from itertools import islice
 from os.path import isfile
 from pathlib import Path
 from typing import Any, TypeVar
 
 from anyio.to_thread import run_sync
 
+from application.log_batches import BATCH_BYTES, taken
 from application.log_copy import (
     CannotCopy,
     Entry,
@@ -91,12 +93,17 @@ class SqliteLogReader:
         self, connection: sqlite3.Connection, statement: str
     ) -> AsyncGenerator[list[tuple[Any, ...]], None]:
         cursor = await self._run(lambda: connection.execute(statement))
-        while rows := await self._run(lambda: cursor.fetchmany(_BATCH)):
+        while rows := await self._run(lambda: taken(islice(cursor, _BATCH), _size, BATCH_BYTES)):
             yield rows
 
     async def _run(self, work: Callable[[], T]) -> T:
         with failures_at(self._path):
             return await run_sync(work)
+
+
+def _size(row: tuple[Any, ...]) -> int:
+    """That of what a row is about, which comes last; what is there may be damaged."""
+    return len(row[-1]) if isinstance(row[-1], bytes | str) else 0
 
 
 @asynccontextmanager

@@ -1,13 +1,15 @@
 """The library's recorder, and several streams at once."""
 
 from collections.abc import Mapping, Sequence
+from itertools import starmap
 
 import msgspec
-from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder
 from eventsourcing.utils import get_topic
 
 from application.event_log import Append, Ids, OneOrder
+from application.log_batches import BATCH_BYTES, bytes_of, taken
 
 _SELECT_STREAMS = (
     "SELECT originator_id, originator_version, topic, state"
@@ -17,8 +19,20 @@ _SELECT_STREAMS = (
 )
 
 
+_SELECT_AFTER = (
+    "SELECT originator_id, originator_version, topic, state, rowid FROM stored_events"
+    " WHERE rowid > ? ORDER BY rowid LIMIT ?"
+)
+
+
 class LogRecorder(OneOrder, SQLiteApplicationRecorder):
     """Each append is a transaction of its own, or one together with others."""
+
+    def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
+        """The next events after an id. SQLite makes a row when it is asked for it."""
+        with self.datastore.transaction(commit=False) as cursor:
+            cursor.execute(_SELECT_AFTER, (after, limit))
+            return taken(starmap(Notification, cursor.sqlite_cursor), bytes_of, BATCH_BYTES)
 
     def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:
         """The events of each stream after a version, from one snapshot."""

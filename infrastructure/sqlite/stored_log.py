@@ -1,12 +1,13 @@
 """The events of a log in SQLite as they are stored."""
 
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
 import msgspec
 
 from application.event_log import PARTITION
+from application.log_batches import BATCH_BYTES, Part, bytes_of, in_parts, taken
 from application.log_copy import Entry
 from infrastructure.sqlite.database import SqliteDatabase
 
@@ -28,14 +29,12 @@ class SqliteStoredLog:
         return PARTITION
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
-        """The next events after an id, in the order of the ids."""
+        """The next events after an id, in the order of the ids, up to a full batch."""
         return await self._entries(f"{_EVENT} WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
 
-    async def at(self, partition: str, ids: Collection[int]) -> Mapping[int, Entry]:
-        """Those of some ids that there are."""
-        wanted = msgspec.json.encode(list(ids)).decode()
-        found = await self._entries(f"{_EVENT} WHERE rowid IN (SELECT value FROM json_each(?))", (wanted,))
-        return {entry.id: entry for entry in found}
+    def at(self, partition: str, ids: Collection[int]) -> AsyncIterator[Part]:
+        """What there is at some ids, a full batch at a time."""
+        return in_parts(ids, self._at)
 
     async def find(self, stream: str, version: int) -> Entry | None:
         """The event at a version of a stream."""
@@ -44,9 +43,13 @@ class SqliteStoredLog:
         )
         return found[0] if found else None
 
+    async def _at(self, ids: Sequence[int]) -> Sequence[Entry]:
+        statement = f"{_EVENT} WHERE rowid IN (SELECT value FROM json_each(?)) ORDER BY rowid"
+        return await self._entries(statement, (msgspec.json.encode(ids).decode(),))
+
     async def _entries(self, statement: str, values: tuple[Any, ...]) -> list[Entry]:
         def select(connection: sqlite3.Connection) -> list[Entry]:
-            return [_entry(row) for row in connection.execute(statement, values)]
+            return taken(map(_entry, connection.execute(statement, values)), bytes_of, BATCH_BYTES)
 
         return await self._database.read(select)
 

@@ -10,7 +10,8 @@ from azure.core.exceptions import ServiceResponseError
 from eventsourcing.persistence import OperationalError
 
 from application.event_log import EventLog
-from application.event_store import EventStore, LogBatch
+from application.event_store import EventStore
+from application.log_batches import LogBatch
 from infrastructure.cosmos.event_store import cosmos_log_settings
 from infrastructure.cosmos.log_container import SEGMENT_BYTES
 from infrastructure.cosmos.threaded import ThreadedContainer

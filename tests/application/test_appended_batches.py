@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from application.deciders import Committed, Decider
-from application.event_store import EventStore, LogBatch
+from application.event_store import EventStore
+from application.log_batches import LogBatch
 from application.shared_reads import SharedReads
 from domain import job
 from domain.errors import StoreUnavailable

@@ -11,7 +11,8 @@ from immutables import Map
 
 from application.deciders import Committed
 from application.event_log import EventLog
-from application.event_store import EventStore, LogBatch
+from application.event_store import EventStore
+from application.log_batches import LogBatch
 from domain import job
 from domain.errors import ApprovalNotPending, StoreUnavailable, VersionMismatch
 from domain.event import Event, Metadata, Recorded

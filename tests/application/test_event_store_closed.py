@@ -22,7 +22,7 @@ async def test_no_connection_is_closed_under_a_thread_that_is_at_it(tmp_path: Pa
     store = EventStore(log)
     await append(store, "one")
     closed, found = threading.Event(), []
-    select, close = log.recorder.select_notifications, log.close
+    select, close = log.ours.select_after, log.close
     goes_on = threading.Event()
 
     def slow(*what: Any, **how: Any) -> Any:
@@ -33,7 +33,7 @@ async def test_no_connection_is_closed_under_a_thread_that_is_at_it(tmp_path: Pa
         closed.set()
         close()
 
-    log.recorder.select_notifications, log.close = slow, closing  # type: ignore[method-assign]
+    log.ours.select_after, log.close = slow, closing  # type: ignore[method-assign]
     with anyio.move_on_after(0.05):
         await store.read("log", None, 10)
     began = time.monotonic()
@@ -44,6 +44,6 @@ async def test_no_connection_is_closed_under_a_thread_that_is_at_it(tmp_path: Pa
     assert took < 2.5
     while not found:
         await anyio.sleep(0.01)
-    ((was_closed, notifications),) = found
-    assert (was_closed, len(notifications)) == (False, 1)
+    ((was_closed, events),) = found
+    assert (was_closed, len(events)) == (False, 1)
     close()

@@ -8,7 +8,8 @@ import pytest
 
 from application import shared_reads
 from application.event_log import Compared
-from application.event_store import EventStore, LogBatch
+from application.event_store import EventStore
+from application.log_batches import LogBatch
 from application.shared_reads import SharedReads
 from domain import job
 from domain.job import JobFired

@@ -8,7 +8,8 @@ from structlog.testing import capture_logs
 
 from application import away
 from application.audit.chain import tenant_of
-from application.event_store import EventStore, LogBatch
+from application.event_store import EventStore
+from application.log_batches import LogBatch
 from application.shared_reads import SharedReads
 from application.tail import Tail
 from domain.errors import StoreUnavailable

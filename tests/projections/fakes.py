@@ -19,6 +19,7 @@ class Slice(msgspec.Struct, frozen=True):
 
     events: Sequence[Recorded]
     position: str
+    is_cut: bool = False
 
 
 class PartitionedLog:
@@ -30,6 +31,8 @@ class PartitionedLog:
         self.error: Exception | None = None
         self.away: dict[str, StoreUnavailable] = {}
         self.reads: list[tuple[str, str | None]] = []
+        self.room = 1_000_000
+        """Events that go into a batch by their size, however many are asked for."""
         self._wakeups: set[Subscription] = set()
 
     def append(self, partition: str, *runs: str, unwanted: bool = False) -> None:
@@ -60,8 +63,9 @@ class PartitionedLog:
         if error := self.away.get(partition, self.error):
             raise error
         start = self._index(partition, after)
-        events = self.events[partition][start : start + limit]
-        return Slice(events, f"{partition}/{events[-1].event_id}") if events else None
+        most = min(limit, self.room)
+        events = self.events[partition][start : start + most]
+        return Slice(events, f"{partition}/{events[-1].event_id}", len(events) == most) if events else None
 
     async def compare(self, positions: Mapping[str, str]) -> Compared:
         untold = {each: self.away[each] for each in positions if each in self.away}

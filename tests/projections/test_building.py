@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import cycle
 from typing import cast
 
 import anyio
@@ -26,6 +27,7 @@ class Batch(msgspec.Struct, frozen=True):
     events: Sequence[Recorded]
     position: str
     passed: int
+    is_cut: bool = False
 
 
 class ListLog:
@@ -52,6 +54,24 @@ class ListLog:
 
     async def count_after(self, partition: str, after: str | None) -> int:
         return len(self.events) - int(after or 0)
+
+
+class CutLog(ListLog):
+    """Its batches are cut here and there, as where something is archived between two readings."""
+
+    def __init__(self, events: Sequence[Recorded], sizes: Sequence[int]) -> None:
+        super().__init__(events)
+        self._sizes = cycle(sizes)
+
+    async def read_part(
+        self,
+        partition: str,
+        after: str | None,
+        limit: int,
+        until: int | None,
+        wants: Callable[[str, str], bool],
+    ) -> Batch | None:
+        return await super().read_part(partition, after, min(limit, next(self._sizes)), until, wants)
 
 
 class PartitionedLog(ListLog):
@@ -189,6 +209,31 @@ def test_several_who_take_a_share_each_make_what_one_makes(
     async def build() -> None:
         assert await one.catch_up_by(folders, until={"log": half}) == half
         assert await one.catch_up() == len(log) - half
+
+    anyio.run(build)
+    assert of(site) == alive(log)
+
+
+@given(logs(), st.lists(st.lists(st.integers(1, 9), min_size=1), min_size=2, max_size=4))
+def test_those_whose_batches_end_in_different_places_leave_nothing_out(
+    log: list[Recorded], sizes: list[list[int]]
+) -> None:
+    site = MemorySite()
+    one = builder(ListLog(log), site)
+    folders = [
+        Folder(
+            PROJECTIONS,
+            cast(StreamedLog, CutLog(log, each)),
+            built=site,
+            live=MemoryDocuments(),
+            share=Share(number, len(sizes)),
+            may_be_there=False,
+        )
+        for number, each in enumerate(sizes)
+    ]
+
+    async def build() -> None:
+        assert await one.catch_up_by(folders, until={"log": len(log)}) == len(log)
 
     anyio.run(build)
     assert of(site) == alive(log)

@@ -313,3 +313,17 @@ async def test_it_is_starting_until_it_has_been_at_the_end_once(at: Setting, log
         second.set()
         await until(lambda: at.follower.status.state == "running")
         assert at.handler.runs == list("abcdefg")
+
+
+async def test_behind_a_batch_that_was_cut_it_reads_on_at_once_however_few_there_were(
+    at: Setting, log: PartitionedLog
+) -> None:
+    log.room = 2
+    log.append("one", "a", "b", "c", "d", "e")
+    at.handler.gate = anyio.Event()
+    async with running(at.follower):
+        await until(lambda: at.handler.entered.is_set())
+        assert at.follower.status.state == "starting"
+        at.handler.gate.set()
+        await until(lambda: at.follower.status.state == "running")
+        assert at.handler.batches == [["a", "b"], ["c", "d"], ["e"]]

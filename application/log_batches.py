@@ -1,0 +1,119 @@
+"""How much of the log is read at once: so many events, or so many bytes of them, whichever is there first.
+
+A batch is full with the event that brings it to either. So one event passes however large it is, and who gets
+less than a full batch has come to the log's end: the number of events alone does not tell that (ADR 39).
+"""
+
+from bisect import bisect_right
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from typing import NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from application.log_copy import Entry
+from domain.event import Recorded
+
+T = TypeVar("T")
+
+BATCH_BYTES = 4 * 1024 * 1024
+"""As events are stored; in memory they may be seven times as large. 5,000 ordinary ones are less, so that
+they are cut by their number alone."""
+
+
+class LogBatch(msgspec.Struct, frozen=True):
+    """Events of one partition in log order, and the opaque position after the last of them."""
+
+    events: tuple[Recorded, ...]
+    position: str
+    passed: int
+    """How many events the position leads past, those among them that nobody wanted."""
+    size: int = 0
+    """How many bytes of the events are stored."""
+    is_cut: bool = False
+    """Whether it was full, so that there may be more behind it at once; else it leads to the log's end."""
+
+
+class Stored(Protocol):
+    """An event as it is stored."""
+
+    @property
+    def state(self) -> bytes:
+        """Its bytes."""
+        ...
+
+
+def is_full(events: int, size: int, limit: int) -> bool:
+    """Whether behind so many events, of so many bytes together, there may be more at once."""
+    return events >= limit or size >= BATCH_BYTES
+
+
+def is_full_of(stored: Sequence[Stored], limit: int) -> bool:
+    """The same of events that were read."""
+    return len(stored) >= limit or size_of(stored) >= BATCH_BYTES
+
+
+def bytes_of(stored: Stored) -> int:
+    """How many bytes an event is."""
+    return len(stored.state)
+
+
+def size_of(stored: Iterable[Stored]) -> int:
+    """How many some are together."""
+    return sum(len(each.state) for each in stored)
+
+
+def taken(rows: Iterable[T], size: Callable[[T], int], room: int) -> list[T]:
+    """Rows up to the one that fills the room in bytes; those behind it are not asked for."""
+    found: list[T] = []
+    for row in rows:
+        found.append(row)
+        room -= size(row)
+        if room <= 0:
+            break
+    return found
+
+
+async def taken_as_they_come(rows: AsyncIterable[T], size: Callable[[T], int], room: int) -> list[T]:
+    """The same of rows that are waited for."""
+    found: list[T] = []
+    async for row in rows:
+        found.append(row)
+        room -= size(row)
+        if room <= 0:
+            break
+    return found
+
+
+class Part(NamedTuple):
+    """Some of the ids that were asked about, the lowest that are left, and what there is at them."""
+
+    ids: Sequence[int]
+    entries: Mapping[int, Entry]
+
+
+async def in_parts(
+    ids: Collection[int], read: Callable[[Sequence[int]], Awaitable[Sequence[Entry]]]
+) -> AsyncIterator[Part]:
+    """What there is at some ids, in their order; ``read`` gives a full batch at most of what it is asked."""
+    left = sorted(ids)
+    while left:
+        found = await read(left)
+        asked = left
+        if size_of(found) >= BATCH_BYTES:
+            asked = left[: bisect_right(left, found[-1].id)]
+        yield Part(asked, {entry.id: entry for entry in found})
+        left = left[len(asked) :]
+
+
+async def all_of(parts: AsyncIterator[Part]) -> dict[int, Entry]:
+    """All that there is, at once."""
+    return {id: entry async for part in parts for id, entry in part.entries.items()}

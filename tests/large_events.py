@@ -1,0 +1,39 @@
+"""Logs of events that are as large as a request may be."""
+
+from application.event_log import EventLog
+from application.event_store import EventStore
+from application.log_batches import BATCH_BYTES, LogBatch
+from domain.approval import ApprovalRequested, approval_stream
+from tests.builders import NOW, TENANT, recorded
+
+MIB = 1024 * 1024
+
+A_BATCH = BATCH_BYTES // MIB
+"""Large events that fill one: each is a little more than a mebibyte."""
+
+
+def append_large(log: EventLog, count: int, *, size: int = MIB) -> None:
+    """So many approvals that were asked for with as large a payload, each in an append of its own."""
+    for number in range(count):
+        id = f"00000000-0000-4000-8000-{number:012d}"
+        asked = ApprovalRequested(
+            approval_id=id,
+            opportunity_id=id,
+            risk_score=1,
+            amount=1,
+            requested_at=NOW,
+            payload={"rows": "x" * size},
+        )
+        log.recorder.insert_events(
+            [log.stored(each) for each in recorded(approval_stream(TENANT, id), [asked])]
+        )
+
+
+async def batches_of(store: EventStore, limit: int) -> list[LogBatch]:
+    """All that a store reads of a log, from the beginning."""
+    found: list[LogBatch] = []
+    after = None
+    while batch := await store.read(store.partition_of(TENANT), after, limit):
+        found.append(batch)
+        after = batch.position
+    return found
