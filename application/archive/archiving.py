@@ -21,13 +21,16 @@ from application.audit.anchors import PublicKey
 from application.audit.chain import leaf_of
 from application.audit.ports import IndexReader, StoredLog, microseconds
 from application.event_log import number_of
-from application.log_batches import all_of
+from application.log_batches import BATCH_BYTES, all_of, size_of
 from application.log_copy import Entry
 from domain.archived import Moved
 from domain.values import timestamp
 
 MOST_IN_A_FILE = 50_000
 """Events; a family is not split. Those of one file are in memory while they give way, some 100 MB."""
+
+MOST_BYTES_IN_A_FILE = 64 * 1024 * 1024
+"""Of them as they are stored, where they are larger than most."""
 
 Lines = Callable[[str, Collection[int]], AsyncIterator[bytes]]
 """An export of a tenant's events at some positions."""
@@ -93,14 +96,16 @@ class Archiving:
                 places[partition] = await self._until(order, partition)
             named = await self._erasures.of(head.tenant, until=places[partition])
             chosen: list[Family] = []
-            events = 0
+            events, held = 0, 0
             async for family in families_of(head.tenant, self._index, self._log, until=places[partition]):
-                if await self._may_go(partition, family, order.before, named):
+                size = await self._size_if_it_may_go(partition, family, order.before, named)
+                if size is not None:
                     chosen.append(family)
                     events += sum(len(thing.positions) for thing in family)
-                if events >= MOST_IN_A_FILE:
+                    held += size
+                if events >= MOST_IN_A_FILE or held >= MOST_BYTES_IN_A_FILE:
                     yield head.tenant, chosen
-                    chosen, events = [], 0
+                    chosen, events, held = [], 0, 0
             if chosen:
                 yield head.tenant, chosen
 
@@ -172,20 +177,25 @@ class Archiving:
             self.held_back_by = handled[1]
         return handled[0]
 
-    async def _may_go(self, partition: str, family: Family, before: datetime, named: Named) -> bool:
+    async def _size_if_it_may_go(
+        self, partition: str, family: Family, before: datetime, named: Named
+    ) -> int | None:
+        """How many bytes its events have, if it is finished and everybody is done with it."""
         if any(thing.latest_at >= microseconds(before) for thing in family):
-            return False
+            return None
         if any(thing.stream in named.open for thing in family):
             handled = await self._archive.handled_until(partition)
             self.held_back_by = "the audit index" if handled is None else handled[1]
-            return False
+            return None
+        size = 0
         for thing in family:
             entries = await all_of(self._log.at(partition, thing.positions))
             events = [entries[position] for position in thing.positions if position in entries]
             whole = [entry.version for entry in events] == list(range(1, len(thing.positions) + 1))
             if not whole or not self._finished(events):
-                return False
-        return True
+                return None
+            size += size_of(events)
+        return size
 
     async def _finish(self, path: Path, order: Order) -> Told:
         """Let what is in a file give way in the log; what is no more as it was in the file stays."""
@@ -263,13 +273,15 @@ def _lots(
 ) -> Iterator[Sequence[Sequence[Sequence[Entry]]]]:
     """Families for a transaction each."""
     some: list[Sequence[Sequence[Entry]]] = []
-    events = 0
+    events, held = 0, 0
     for family in families:
-        size = sum(map(len, family)) + len(family)
-        if some and events + size > at_once:
+        count = sum(map(len, family)) + len(family)
+        size = sum(map(size_of, family))
+        if some and (events + count > at_once or held + size > BATCH_BYTES):
             yield some
-            some, events = [], 0
+            some, events, held = [], 0, 0
         some.append(family)
-        events += size
+        events += count
+        held += size
     if some:
         yield some

@@ -1,18 +1,21 @@
 """Archives of several tenants: one that cannot go does not hold up the others, and all come back at once."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 from anyio import to_thread
 from click.testing import CliRunner
 
+from application.archive import archiving
 from application.archive.archive_file import free
+from application.archive.ports import Replacement
 from application.archived_state import archived_leaf
 from application.log_copy import Entry
 from config.archive_commands import archive
 from config.main import CommandLineActions
 from config.start import CannotStart
+from infrastructure.sqlite.archive_log import SqliteArchiveLog
 from interfaces.cli import command_line
 from tests.audit_trail import AuditedLog, audited_log
 from tests.builders import OTHER_TENANT, TENANT
@@ -109,3 +112,32 @@ async def test_no_archive_is_written_over_another(log: AuditedLog, tmp_path: Pat
     for kept in (first, first.with_name(f"{first.name}.pending")):
         first.rename(kept)
         assert free(first).name == first.name.replace(".ndjson.gz", "-2.ndjson.gz")
+
+
+async def test_large_things_go_into_several_files(
+    log: AuditedLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archiving, "MOST_BYTES_IN_A_FILE", 1)
+    out = tmp_path / "archives"
+    await archive_all(log, out)
+    assert len(list(out.iterdir())) == 4
+    assert archived_of(await log.entries()) == {FIRST, LAST}
+
+
+async def test_large_things_give_way_one_by_one(
+    log: AuditedLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    things: list[int] = []
+    replace = SqliteArchiveLog.replace
+
+    async def counted(
+        archive: SqliteArchiveLog, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]
+    ) -> bool:
+        things.append(len(ends))
+        return await replace(archive, replacements, ends)
+
+    monkeypatch.setattr(SqliteArchiveLog, "replace", counted)
+    monkeypatch.setattr(archiving, "BATCH_BYTES", 1)
+    await archive_all(log, tmp_path / "archives")
+    assert things == [1, 1, 1, 1]
+    assert archived_of(await log.entries()) == {FIRST, LAST}
