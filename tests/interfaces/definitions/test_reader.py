@@ -22,7 +22,7 @@ class WithoutAliases(yaml.SafeDumper):
         """Always."""
         return True
 
-    def represent_str(self, data: str) -> yaml.Node:
+    def represent_str(self, data: str) -> yaml.ScalarNode:
         """In double quotes where that is the only way."""
         style = '"' if any(each in data for each in "\x85\u2028\u2029") else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
