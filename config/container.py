@@ -24,6 +24,7 @@ from application.jobs import JobHandlers, Jobs
 from application.pacing import StartPace
 from application.people import PeopleLookup
 from application.publishing import DefinitionHandlers
+from application.requests import RequestHandlers
 from application.runs import RunHandlers
 from application.shared_reads import SharedReads
 from application.task_claims import TaskClaims
@@ -181,6 +182,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     dispatch = Dispatcher(
         ApprovalHandlers(stores.event_store, clock, people, approvals.terms).handlers(),
         DelegationHandlers(stores.event_store, clock, people).handlers(),
+        RequestHandlers(stores.event_store, clock).handlers(),
         workflows.handlers(),
         RunHandlers(stores.event_store, clock, workflows, pace).handlers(),
         DefinitionHandlers(stores.event_store, clock, shipped, wire_types=wire_types).handlers(),

@@ -33,6 +33,7 @@ from tests.samples_concurrency import EVENTS as CONCURRENCY_EVENTS
 from tests.samples_concurrency import GROUP
 from tests.samples_definitions import DEFINITION_EVENTS
 from tests.samples_jobs import JOB_EVENTS
+from tests.samples_requests import REQUEST_EVENTS
 from tests.samples_tasks import TASK_EVENTS
 
 STREAM = f"{TENANT}/sample/s-1"
@@ -241,6 +242,7 @@ SAMPLES: dict[str, Recorded] = {
         *DEFINITION_EVENTS,
         *TASK_EVENTS,
         *JOB_EVENTS,
+        *REQUEST_EVENTS,
         *BACKFILL_EVENTS,
         ErasureCarriedOut(
             key_id="0123456789abcdef0123456789abcdef",

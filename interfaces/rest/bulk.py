@@ -10,10 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from application.commands import CancelWorkflow, Command, RetryWorkflow
+from application.requests import AcceptRequest
 from domain.errors import Refusal, TooMuchAtOnce
 from domain.event import Metadata
+from domain.request import RequestAccepted
 from domain.values import derived_id, timestamp
 from interfaces.rest.answers import json_response
+from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import BulkFilter, BulkRequest
 from interfaces.rest.requests import caused_by, read_body
@@ -45,22 +48,32 @@ class BulkRoutes:
     async def order(self, request: Request, caller: Caller) -> Response:
         """Give the order to each that is found; with ``dryRun``, only tell what would come of it."""
         body = await read_body(request, BulkRequest)
+        meta = caused_by(request, caller)
         page = await self._service.documents.query(
             self._workflows.container, caller.tenant, _query(body.filter)
         )
-        meta = caused_by(request, caller)
+        found, total = tuple(document.id for document in page.documents), page.total
+        if not body.dry_run and idempotency_key(request) is not None:
+            found, total = await self._accepted(id_to_make(request, caller), found, total, meta)
         order = self._try_out if body.dry_run else self._give
-        commands = [_command(document.id, body, meta) for document in page.documents]
-        outcomes = await _each(commands, order)
+        outcomes = await _each([_command(each, body, meta) for each in found], order)
         position = await self._service.head(caller)
         return json_response(
-            {"total": page.total, "dryRun": body.dry_run, "outcomes": outcomes},
+            {"total": total, "dryRun": body.dry_run, "outcomes": outcomes},
             headers={"X-Position": position} if position else None,
         )
 
+    async def _accepted(
+        self, request_id: str, found: tuple[str, ...], total: int, meta: Metadata
+    ) -> tuple[tuple[str, ...], int]:
+        """Which workflows the order is for: those of the first time, whatever the filter finds by now."""
+        accept = AcceptRequest(meta=meta, request_id=request_id, things=found, total=total)
+        accepted: RequestAccepted = (await self._service.dispatch(accept)).past.state
+        return accepted.things, accepted.total
+
     async def _give(self, command: Command) -> str:
         committed = await self._service.dispatch(command)
-        return "done" if committed.new else "unchanged"
+        return "done" if command.meta.command_id in committed.past.commands else "unchanged"
 
     async def _try_out(self, command: Command) -> str:
         return "would_be_ordered" if await self._would_do(command) else "unchanged"

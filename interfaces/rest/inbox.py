@@ -13,6 +13,7 @@ from application.approval_commands import ApproveApproval, RejectApproval
 from application.event_log import BEGINNING, number_of
 from application.people import PeopleLookup
 from application.ports import Clock
+from application.requests import AcceptRequest
 from domain.approval import ANYONE
 from domain.errors import Failure, Refusal, TooMuchAtOnce
 from domain.event import Metadata
@@ -21,6 +22,7 @@ from interfaces.rest.answers import json_response
 from interfaces.rest.approval_models import ApprovalFilters, DecisionsRequest, InboxOf, OneDecision
 from interfaces.rest.approvals import PREFIX, ballot_of, missing
 from interfaces.rest.errors import ApiError, status_of, unavailable
+from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller
 from interfaces.rest.requests import caused_by, read_body, read_query
 from interfaces.rest.service import Service, command_headers
@@ -89,6 +91,12 @@ class InboxRoutes:
         """
         body = await read_body(request, DecisionsRequest)
         meta = caused_by(request, caller)
+        if idempotency_key(request) is not None:
+            things = tuple(decision.approval_id for decision in body.decisions)
+            request_id = id_to_make(request, caller)
+            await self._service.dispatch(
+                AcceptRequest(meta=meta, request_id=request_id, things=things, total=len(things))
+            )
         places, positions = asyncio.Semaphore(_AT_ONCE), [BEGINNING]
 
         async def outcome(number: int, decision: OneDecision) -> Mapping[str, Any]:

@@ -177,6 +177,7 @@ def test_every_event_is_either_told_or_deliberately_not() -> None:
         "job.run_timed_out",
         "job.runs_missed",
         "privacy.erasure_carried_out",
+        "request.accepted",
         "task.claimed",
         "task.completed",
         "task.failed",

@@ -28,7 +28,7 @@ FIRST, SECOND = derived_id("execution", "w-1", "1"), derived_id("execution", "w-
 UNSEEN = {
     *(topic for topic in type_registry if topic.startswith("concurrency.")),
     *("job.backfill_cancelled", "job.paused", "job.resumed", "backfill.admitted", "backfill.left"),
-    "privacy.erasure_carried_out",
+    *("privacy.erasure_carried_out", "request.accepted"),
 }
 """A group has no document: what it decides shows in its workflows'. Nor has a job: its runs and its backfills
 have."""
