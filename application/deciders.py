@@ -58,7 +58,9 @@ class Decider(msgspec.Struct, frozen=True):
         """
         if self.meta.command_id in past.commands:
             if self.meta.request_digest != past.digests.get(self.meta.command_id):
-                raise IdempotencyKeyReused("the Idempotency-Key has been used for another request")
+                raise IdempotencyKeyReused(
+                    "the Idempotency-Key has been used for another request, or by somebody else"
+                )
             return ()
         if past.version and self.expected_version not in (None, past.version):
             raise VersionMismatch(

@@ -206,7 +206,7 @@ class ParkedMessagesHeld(Conflict):
 
 
 class IdempotencyKeyReused(Conflict):
-    """Something else was asked before under the same ``Idempotency-Key``."""
+    """Something else was asked before under the same ``Idempotency-Key``, or by somebody else."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
 

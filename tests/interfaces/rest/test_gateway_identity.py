@@ -59,6 +59,7 @@ async def test_a_key_is_of_who_has_used_it(behind_gateway: Service) -> None:
         other = await client.post(PATH, json=DEAL, headers={"X-User-ID": "ada"})
     assert made.json() == again.json()
     assert (other.status_code, other.json()["error"]["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
+    assert "by somebody else" in other.json()["error"]["message"]
 
 
 async def test_who_asked_for_a_bare_approval_does_not_see_to_it(behind_gateway: Service) -> None:
