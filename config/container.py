@@ -37,6 +37,7 @@ from config.approvals import ApprovalParts, build_approvals
 from config.audit import build_anchoring, build_trail, signer_of
 from config.console import build_console
 from config.definitions import platform_wire_types, shipped_definitions
+from config.erasures import build_completing
 from config.http_steps import HttpStepBuilder
 from config.logs import lost_lines
 from config.masking import masked_values
@@ -241,6 +242,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         holder=f"{socket.gethostname()}-{source.instance}-{uuid4().hex[:8]}",
         count_heartbeat=metrics.heartbeat,
         anchoring=anchoring,
+        completing=build_completing(settings, stores, clock),
     )
     metrics.watch_followers(parts.statuses)
     metrics.watch_leases(parts.held)

@@ -8,14 +8,13 @@ import click
 from application.privacy.erasing import Erasing, Told, UnderKey
 from config.audit_stores import open_audit_for_reading
 from config.erased_documents import ErasedDocuments
+from config.erasures import MARGIN_SECONDS
 from config.privacy import open_personal
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from config.stores import open_log_beside, require_log
 from domain.errors import StoreUnavailable
 from infrastructure.clock import SystemClock
-
-_MARGIN_SECONDS = 0.5
 
 
 async def erase(
@@ -36,7 +35,7 @@ async def erase(
         raise CannotStart("--tenant and --subject say whom to erase; or --again, to repeat every erasure")
 
     async def wait() -> None:
-        await anyio.sleep(settings.privacy.fresh_seconds + _MARGIN_SECONDS)
+        await anyio.sleep(settings.privacy.fresh_seconds + MARGIN_SECONDS)
 
     async with AsyncExitStack() as stack:
         try:

@@ -26,6 +26,7 @@ from application.policies.tasks import TaskSteps
 from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher, Timers
+from application.privacy.completing import Completing
 from application.shared_reads import SharedReads
 from application.timers import DueTimers, Held
 from config.definitions import platform_wire_types
@@ -151,6 +152,7 @@ def build_parts(
     holder: str,
     count_heartbeat: Callable[[bool], None],
     anchoring: Anchoring | None,
+    completing: Completing,
 ) -> Parts:
     """The parts of this process's roles; ``holder`` is what it holds their leases as.
 
@@ -167,6 +169,8 @@ def build_parts(
     if "projector" in roles and (made_index := stores.audit.made_index) is not None:
         indexing.append(_indexing(settings, stores, made_index, clock))
         alone += indexing
+    if "projector" in roles:
+        alone.append(completing)
     if "publisher" in roles and anchoring is not None:
         alone.append(anchoring)
     if "scheduler" in roles:

@@ -1,10 +1,10 @@
 """Erasing: a key is destroyed, every process lets go of it, and the log tells what is to be made again.
 
 In this order, each step of which may be repeated, so that whoever is killed in between leaves something
-behind that the next erasure completes: the key goes and a note of it comes in one transaction; then it is
-waited until nobody can have the key at hand; then the streams are looked up that it sealed values in, which
-are all by now; then events name them, their documents are made again as far as they are at hand, and last
-the note is done with.
+behind that a service, or the next erasure, completes: the key goes, of a deal all keys at once, and a note of
+it comes in one transaction; then it is waited until nobody can have the key at hand; then the streams are
+looked up that it sealed values in, which are all by now; then events name them, their documents are made
+again as far as they are at hand, and last the note is done with.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -118,12 +118,13 @@ class Erasing:
         return found
 
     async def erase(self, tenant: str, subject: str, reason: str | None) -> list[Told]:
-        """Destroy a subject's key, of a deal those of its streams before, and complete what was left undone:
-        as long as a key of the subject is there, all of it has to be asked for again.
+        """Destroy a subject's key, of a deal those of its streams with it, and complete what was left undone.
+        Where the store takes several transactions for them, the subject's key goes last: as long as it is
+        there, all of it has to be asked for again.
         """
-        for each in reversed(await self._subjects(tenant, subject)):
-            await run_sync(self._keys.destroy, tenant, each, reason, self._clock.now())
-        return await self._complete()
+        subjects = [*reversed(await self._subjects(tenant, subject))]
+        await run_sync(self._keys.destroy, tenant, subjects, reason, self._clock.now())
+        return await self._go_on()
 
     async def erase_again(self) -> list[Told]:
         """Destroy every key once more that the log says is destroyed: a backup may have brought it back."""
@@ -139,12 +140,22 @@ class Erasing:
                 if entry.topic == ErasureCarriedOut.TOPIC:
                     tenant, _, key_id = entry.stream.split("/", 2)
                     await run_sync(self._keys.destroy_again, tenant, [key_id], self._clock.now())
-        return await self._complete()
+        return await self._go_on()
 
-    async def _complete(self) -> list[Told]:
+    async def complete(self) -> list[Told]:
+        """Complete what somebody else has begun, unless they do while it is waited."""
+        if not await run_sync(self._keys.untold):
+            return []
+        await self._wait()
+        return await self._tell_of(await run_sync(self._keys.untold))
+
+    async def _go_on(self) -> list[Told]:
         if not (untold := await run_sync(self._keys.untold)):
             return []
         await self._wait()
+        return await self._tell_of(untold)
+
+    async def _tell_of(self, untold: Sequence[Erasure]) -> list[Told]:
         told = []
         for erasure in untold:
             streams = await self._streams(erasure.tenant, erasure.key_id)

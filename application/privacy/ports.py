@@ -60,8 +60,10 @@ class PersonalKeys(Protocol):
         """How often a key was destroyed: another number means that cached keys are to be forgotten."""
         ...
 
-    def destroy(self, tenant: str, subject: str, reason: str | None, now: datetime) -> bool:
-        """Destroy a subject's key and note it, at once; whether there was one."""
+    def destroy(self, tenant: str, subjects: Sequence[str], reason: str | None, now: datetime) -> int:
+        """Destroy the keys of subjects and note it, all at once; how many there were. A store whose
+        transactions are bounded takes several, in the order of the subjects.
+        """
         ...
 
     def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:

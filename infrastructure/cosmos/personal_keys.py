@@ -23,6 +23,9 @@ _COUNT_ID = "erasures"
 _IDS_A_QUERY = 500
 _KEYS_A_BATCH = 100
 """A batch takes no more operations, and a key has some 500 bytes."""
+_DESTROYED_A_BATCH = 49
+"""Each is deleted and noted, and the count is replaced: no batch takes more than 100 operations."""
+
 _MOST_RACES = 10
 
 
@@ -98,14 +101,14 @@ class CosmosPersonalKeys:
         """How often a key was destroyed."""
         return _counted(self._container.read(_PARTITION, _COUNT_ID))
 
-    def destroy(self, tenant: str, subject: str, reason: str | None, now: datetime) -> bool:
-        """Destroy a subject's key and note it, at once; whether there was one."""
-        return self._destroyed(_id(tenant, subject), reason, now)
+    def destroy(self, tenant: str, subjects: Sequence[str], reason: str | None, now: datetime) -> int:
+        """Destroy the keys of subjects and note it, a batch at once, in their order; how many there were."""
+        return self._destroyed([_id(tenant, each) for each in subjects], reason, now)
 
     def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:
         """The same for keys that a backup has brought back; how many."""
         found = [item["id"] for item in self._named(ids) if item["tenant"] == tenant]
-        return sum(self._destroyed(id, None, now) for id in found)
+        return self._destroyed(found, None, now)
 
     def untold(self) -> Sequence[Erasure]:
         """Erasures that the log does not tell of yet."""
@@ -135,27 +138,40 @@ class CosmosPersonalKeys:
             found += self._container.query(_PARTITION, matching, given)
         return found
 
-    def _destroyed(self, id: str, reason: str | None, now: datetime) -> bool:
-        """Whether there was one; none also where the answer to a first try was lost, and the key with it."""
+    def _destroyed(self, ids: Sequence[str], reason: str | None, now: datetime) -> int:
+        """How many there were; fewer where the answer to a first try was lost, and the keys with it."""
+        begins = range(0, len(ids), _DESTROYED_A_BATCH)
+        return sum(self._destroyed_at_once(ids[at : at + _DESTROYED_A_BATCH], reason, now) for at in begins)
+
+    def _destroyed_at_once(self, ids: Sequence[str], reason: str | None, now: datetime) -> int:
         for _ in range(_MOST_RACES):
-            key = self._container.read(_PARTITION, id)
-            if key is None:
-                return False
+            keys = [key for id in ids if (key := self._container.read(_PARTITION, id)) is not None]
+            if not keys:
+                return 0
             count = self._container.read(_PARTITION, _COUNT_ID)
             try:
-                self._container.batch(_PARTITION, _destroying(key, count, reason, now))
+                self._container.batch(_PARTITION, _destroying(keys, count, reason, now))
             except Refused:
                 continue
-            return True
+            return len(keys)
         raise StoreUnavailable("the personal keys are too busy for one to be destroyed")
 
 
-def _destroying(key: Item, count: Item | None, reason: str | None, now: datetime) -> list[Operation]:
-    number = _counted(count) + 1
-    counted: Item = {"id": _COUNT_ID, PARTITION_KEY: _PARTITION, "count": number}
+def _destroying(
+    keys: Sequence[Item], count: Item | None, reason: str | None, now: datetime
+) -> list[Operation]:
+    before = _counted(count)
+    counted: Item = {"id": _COUNT_ID, PARTITION_KEY: _PARTITION, "count": before + len(keys)}
     counting: Operation = ("create", (counted,), {})
     if count is not None:
         counting = ("replace", (_COUNT_ID, counted), {"if_match_etag": count["_etag"]})
+    operations = [counting]
+    for number, key in enumerate(keys, start=before + 1):
+        operations += _destroying_one(key, number, reason, now)
+    return operations
+
+
+def _destroying_one(key: Item, number: int, reason: str | None, now: datetime) -> list[Operation]:
     note: Item = {
         "id": _erasure_id(number),
         PARTITION_KEY: _PARTITION,
@@ -167,7 +183,7 @@ def _destroying(key: Item, count: Item | None, reason: str | None, now: datetime
         "isTold": False,
     }
     deleting: Operation = ("delete", (key["id"],), {"if_match_etag": key["_etag"]})
-    return [counting, deleting, ("create", (note,), {})]
+    return [deleting, ("create", (note,), {})]
 
 
 def _item(id: str, tenant: str, subject: str, wrapped: bytes) -> Item:

@@ -111,9 +111,9 @@ class PostgresPersonalKeys:
         """How often a key was destroyed."""
         return int(self._rows("SELECT coalesce(max(number), 0) FROM public.personal_erasures")[0][0])
 
-    def destroy(self, tenant: str, subject: str, reason: str | None, now: datetime) -> bool:
-        """Destroy a subject's key and note it, at once; whether there was one."""
-        return bool(self._destroyed("tenant = %s AND subject = %s", tenant, subject, reason, now))
+    def destroy(self, tenant: str, subjects: Sequence[str], reason: str | None, now: datetime) -> int:
+        """Destroy the keys of subjects and note it, all at once; how many there were."""
+        return self._destroyed("tenant = %s AND subject = ANY(%s)", tenant, list(subjects), reason, now)
 
     def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:
         """The same for keys that a backup has brought back; how many."""

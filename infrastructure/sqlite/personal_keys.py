@@ -98,11 +98,11 @@ class SqlitePersonalKeys:
         statement = "SELECT coalesce(max(number), 0) FROM personal_erasures"
         return self._read(lambda connection: int(connection.execute(statement).fetchone()[0]))
 
-    def destroy(self, tenant: str, subject: str, reason: str | None, now: datetime) -> bool:
-        """Destroy a subject's key and note it, at once; whether there was one."""
+    def destroy(self, tenant: str, subjects: Sequence[str], reason: str | None, now: datetime) -> int:
+        """Destroy the keys of subjects and note it, all at once; how many there were."""
         with self._transaction() as connection:
-            found = _of(connection, tenant, subject)
-            return found is not None and bool(_destroy(connection, tenant, [found[0]], reason, now))
+            found = [key[0] for each in subjects if (key := _of(connection, tenant, each))]
+            return _destroy(connection, tenant, found, reason, now)
 
     def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:
         """The same for keys that a backup has brought back; how many."""

@@ -73,7 +73,7 @@ async def test_a_key_that_is_destroyed_meanwhile_does_not_come_back(
     rewrap = SqlitePersonalKeys.rewrap
 
     def destroying(self: SqlitePersonalKeys, wanted: Any) -> int:
-        self.destroy(TENANT, "k1", None, NOW)
+        self.destroy(TENANT, ["k1"], None, NOW)
         return rewrap(self, wanted)
 
     monkeypatch.setattr(SqlitePersonalKeys, "rewrap", destroying)

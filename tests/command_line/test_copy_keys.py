@@ -70,7 +70,7 @@ def test_what_is_sealed_reads_in_the_new_store_as_in_the_old_one(
     tmp_path: Path, postgres_store_url: str
 ) -> None:
     with sealed_log(tmp_path) as (source, keys):
-        keys.destroy(OTHER_TENANT, USER, None, NOW)
+        keys.destroy(OTHER_TENANT, [USER], None, NOW)
         (erasure,) = keys.untold()
         refused = run_command("copy-log", "--from", source, "--to", postgres_store_url, timeout=60)
         assert refused.returncode == 1
@@ -112,7 +112,7 @@ def test_an_erasure_that_comes_meanwhile_is_not_undone_by_the_copy(
 
         def erased_meanwhile(self: SqlitePersonalKeys, some: Any) -> None:
             add(self, some)
-            keys.destroy(OTHER_TENANT, USER, None, NOW)
+            keys.destroy(OTHER_TENANT, [USER], None, NOW)
 
         monkeypatch.setattr(SqlitePersonalKeys, "add", erased_meanwhile)
         with pytest.raises(CannotStart, match="somebody was erased meanwhile"):

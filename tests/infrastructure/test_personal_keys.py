@@ -65,7 +65,7 @@ def test_where_nothing_was_kept_there_is_nothing(keys: PersonalKeys) -> None:
     assert keys.named(["k1", "k2"]) == {}
     assert keys.named([]) == {}
     assert (keys.erasures(), list(keys.untold())) == (0, [])
-    assert not keys.destroy(TENANT, "ada", "asked to", NOW)
+    assert not keys.destroy(TENANT, ["ada"], "asked to", NOW)
     assert keys.destroy_again(TENANT, ["k1"], NOW) == 0
     assert keys.erasures() == 0
 
@@ -106,9 +106,9 @@ def test_those_that_are_added_go_in_batches(cosmos: Account) -> None:
 def test_what_is_destroyed_is_gone_and_is_noted_until_the_log_tells_of_it(keys: PersonalKeys) -> None:
     for subject in ("ada", "bob"):
         keys.put(TENANT, subject, f"of {subject}", b"key")
-    assert keys.destroy(TENANT, "ada", "asked to", NOW)
-    assert not keys.destroy(TENANT, "ada", "asked to", NOW)
-    assert keys.destroy(TENANT, "bob", None, after(seconds=1))
+    assert keys.destroy(TENANT, ["ada"], "asked to", NOW)
+    assert not keys.destroy(TENANT, ["ada"], "asked to", NOW)
+    assert keys.destroy(TENANT, ["bob"], None, after(seconds=1))
     assert keys.of(TENANT, "ada") is None
     assert keys.named(["of ada", "of bob"]) == {}
     first, second = [
@@ -122,11 +122,21 @@ def test_what_is_destroyed_is_gone_and_is_noted_until_the_log_tells_of_it(keys: 
     assert keys.erasures() == 2
 
 
+def test_keys_of_many_subjects_are_destroyed_in_their_order(keys: PersonalKeys) -> None:
+    subjects = [f"subject-{number}" for number in range(60)]
+    for subject in subjects:
+        keys.put(TENANT, subject, f"of {subject}", b"key")
+    assert keys.destroy(TENANT, [*subjects, "nobody"], "asked to", NOW) == 60
+    assert sorted(each.key_id for each in keys.untold()) == sorted(f"of {each}" for each in subjects)
+    assert [each.number for each in keys.untold()] == [*range(1, 61)]
+    assert keys.erasures() == 60
+
+
 def test_a_subject_that_comes_again_has_another_key(keys: PersonalKeys) -> None:
     keys.put(TENANT, "ada", "k1", b"one")
-    assert keys.destroy(TENANT, "ada", None, NOW)
+    assert keys.destroy(TENANT, ["ada"], None, NOW)
     assert keys.put(TENANT, "ada", "k2", b"two") == ("k2", b"two")
-    assert keys.destroy(TENANT, "ada", None, NOW)
+    assert keys.destroy(TENANT, ["ada"], None, NOW)
     assert [erasure.key_id for erasure in keys.untold()] == ["k1", "k2"]
 
 
@@ -142,7 +152,7 @@ def test_keys_are_told_page_by_page(keys: PersonalKeys) -> None:
     ids = sorted(f"{number:x}f" for number in range(16))
     for id in reversed(ids):
         keys.put(TENANT, f"of {id}", id, id.encode())
-    keys.destroy(TENANT, f"of {ids[3]}", None, NOW)
+    keys.destroy(TENANT, [f"of {ids[3]}"], None, NOW)
     found, after = list[tuple[str, bytes]](), ""
     while page := keys.page(after, 4):
         assert len(page) <= 4
@@ -154,7 +164,7 @@ def test_keys_are_told_page_by_page(keys: PersonalKeys) -> None:
 def test_a_key_is_wrapped_anew_in_place_of_what_it_was_alone(keys: PersonalKeys) -> None:
     for id in ("k1", "k2", "k3"):
         keys.put(TENANT, f"of {id}", id, b"was")
-    keys.destroy(TENANT, "of k2", None, NOW)
+    keys.destroy(TENANT, ["of k2"], None, NOW)
     wanted = [
         Rewrapped("k1", b"was", b"\x00is"),
         Rewrapped("k2", b"was", b"is"),
@@ -170,7 +180,7 @@ def test_another_process_sees_the_keys_and_the_count(opened: Callable[[], Person
     here, there = opened(), opened()
     here.put(TENANT, "ada", "k1", b"one")
     assert there.of(TENANT, "ada") == ("k1", b"one")
-    assert there.destroy(TENANT, "ada", None, NOW)
+    assert there.destroy(TENANT, ["ada"], None, NOW)
     assert here.of(TENANT, "ada") is None
     assert here.erasures() == 1
 
@@ -182,7 +192,7 @@ def test_of_many_at_once_each_is_destroyed_once_and_counted(opened: Callable[[],
         processes[0].put(TENANT, subject, f"of {subject}", b"key")
     with ThreadPoolExecutor(4) as threads:
         asked = [(keys, subject) for subject in subjects for keys in processes]
-        done = list(threads.map(lambda each: each[0].destroy(TENANT, each[1], None, NOW), asked))
+        done = list(threads.map(lambda each: each[0].destroy(TENANT, [each[1]], None, NOW), asked))
     assert sum(done) == len(subjects)
     assert processes[0].erasures() == len(subjects)
     assert {erasure.key_id for erasure in processes[1].untold()} == {f"of {each}" for each in subjects}
@@ -197,7 +207,7 @@ def test_a_key_whose_destruction_was_not_answered_is_destroyed_and_noted_once(co
     timed_out = CosmosHttpResponseError(408, "Request timed out")  # type: ignore[no-untyped-call]
     lost = LostAnswer(container, timed_out)
     lost.arm()
-    keys.destroy(TENANT, "ada", "asked to", NOW)
+    keys.destroy(TENANT, ["ada"], "asked to", NOW)
     assert lost.lost == 1
     assert keys.of(TENANT, "ada") is None
     assert [(erasure.number, erasure.key_id) for erasure in keys.untold()] == [(1, "k1")]

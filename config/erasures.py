@@ -1,0 +1,36 @@
+"""The part of a service that completes erasures which were killed."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from application.ports import Clock
+from application.privacy.completing import Completing
+from application.privacy.erasing import Erasing
+from config.sections import Settings
+from config.stores import Stores
+
+MARGIN_SECONDS = 0.5
+"""On top of the time after which no process has a destroyed key at hand."""
+
+
+def build_completing(settings: Settings, stores: Stores, clock: Clock) -> Completing:
+    """Documents are made again by the followers that read of an erasure."""
+
+    async def wait() -> None:
+        await anyio.sleep(settings.privacy.fresh_seconds + MARGIN_SECONDS)
+
+    async def leave_it_to_followers(streams: Sequence[str]) -> None:
+        """Nothing is done here."""
+
+    return Completing(
+        Erasing(
+            stores.event_store,
+            stores.audit.log,
+            stores.audit.index,
+            stores.personal.keys,
+            clock,
+            wait=wait,
+            remake=leave_it_to_followers,
+        )
+    )
