@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from domain.values import SYSTEM_TENANT
 from tests.browser.asking import commented
@@ -79,6 +79,26 @@ def test_a_backfill_is_seen_as_it_was(browser: Browser, service: ServiceProcess)
     page.get_by_role("heading", name="propagation").wait_for()
     ada = signed_in(browser, service, "ada")
     assert ada.request.get(f"{service.url}{AUDIT}/backfill/{made}").status == 404
+
+
+def test_a_slider_that_is_moved_before_its_script_is_there_is_followed(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    facts = {"opportunityId": "opp-1", "riskScore": 0.8, "amount": 5}
+    id = asked(service, "POST", "/hitl/approvals", facts)["id"]
+    commented(service, id, ("note 1", "note 2"))
+    page, held = signed_in(browser, service, "ada"), list[Route]()
+    scripts = "**/static/past.js*"
+    page.route(scripts, lambda route: held.append(route))
+    page.goto(f"{service.url}{AUDIT}/approval/{id}", wait_until="commit")
+    page.get_by_label("As of version").press("Home")
+    expect(page.locator("#which")).to_contain_text("Version 3 of 3")
+    while not held:
+        page.wait_for_timeout(10)
+    held.pop().continue_()
+    page.unroute(scripts)
+    expect(page.locator("#which")).to_contain_text("Version 1 of 3")
+    assert page.url.endswith("?version=1")
 
 
 def test_a_moment_is_found_however_long_ago_it_was(browser: Browser, service: ServiceProcess) -> None:

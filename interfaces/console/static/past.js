@@ -11,7 +11,7 @@ async function pageOf(address) {
   } catch { return null; }
 }
 
-slider?.addEventListener("input", async () => {
+async function show() {
   const address = wanted = `?version=${slider.value}`;
   const page = await pageOf(address);
   if (address !== wanted) return;
@@ -25,4 +25,10 @@ slider?.addEventListener("input", async () => {
     if (each.value === Number(slider.value)) each.setAttribute("aria-current", "true"); else each.removeAttribute("aria-current");
   }
   history.replaceState(null, "", address);
+}
+
+// Somebody may have moved it before this was loaded. A slider has no place for version 0, of before it all, and stands at 1 then.
+document.addEventListener("DOMContentLoaded", () => {
+  slider?.addEventListener("input", show);
+  if (slider && slider.valueAsNumber !== Math.max(slider.min, slider.defaultValue)) show();
 });
