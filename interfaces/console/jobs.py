@@ -21,6 +21,9 @@ from interfaces.console.api import Api, Refused
 from interfaces.console.calendar_strip import plot_of, strip_of
 from interfaces.console.input_form import Field, fields_of, input_of
 
+MOST_JOBS = 200
+"""On the page of all; no list gives more at once."""
+
 _RUNS = 50
 _BACKFILLS = 20
 _IN_FORCE = ("running", "cancelling")
@@ -52,7 +55,7 @@ def in_words(cron: str) -> str:
 
 async def every(api: Api) -> Mapping[str, Any]:
     """Each job: its schedule in words, its last run, and the days around now."""
-    jobs = (await api.get("/jobs"))["jobs"]
+    jobs = (await api.get("/jobs", limit=MOST_JOBS))["jobs"]
     return {"jobs": [{"job": job, **await _around_now(api, job, _RUNS)} for job in jobs]}
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from domain.values import is_uuid
 from interfaces.console.api import Api, Refused
-from interfaces.console.jobs import is_name
+from interfaces.console.jobs import MOST_JOBS, is_name
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ async def _job_of(api: Api, backfill_id: str) -> str:
         raise _none()
     if (data := events[0]["data"]) and is_name(data["plan"]["job"]):
         return str(data["plan"]["job"])
-    for each in (await api.get("/jobs"))["jobs"]:
+    for each in (await api.get("/jobs", limit=MOST_JOBS))["jobs"]:
         try:
             await api.get(f"/jobs/{each['job']}/backfills/{backfill_id}")
         except Refused as refused:

@@ -1,6 +1,6 @@
 """``/jobs``: the platform's batch jobs. The tenant is the system tenant."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,15 +17,14 @@ from application.ports import Clock
 from domain import job
 from domain.job import BatchJob, JobDefinition, job_stream
 from domain.values import is_uuid, timestamp
-from interfaces.rest.answers import json_response, stored_json
+from interfaces.rest.answers import BadCursor, decode_cursor, encode_cursor, json_response, stored_json
 from interfaces.rest.as_of import AsOf, asked_as_of, document_as_of, events_until
-from interfaces.rest.errors import ApiError
+from interfaces.rest.errors import ApiError, fault, invalid
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
 from interfaces.rest.job_description import described, last_run_of
 from interfaces.rest.jobs_named import JobsNamed
 from interfaces.rest.models import (
-    NoQuery,
     NothingToSayRequest,
     Paging,
     PreviewQuery,
@@ -87,10 +86,18 @@ class JobRoutes:
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
-        """The jobs, in the order of the contract."""
-        read_query(request, NoQuery)
-        jobs = [await self._describe(each, caller) for each in self._jobs.by_name.values()]
-        return json_response({"jobs": jobs, "total": len(jobs)})
+        """The jobs, in the order of the settings."""
+        paging = read_query(request, Paging)
+        names = list(self._jobs.by_name)
+        begin = _place_after(paging.cursor, names)
+        shown = names[begin : begin + paging.limit]
+        page: dict[str, Any] = {
+            "jobs": [await self._describe(self._jobs.by_name[name], caller) for name in shown],
+            "total": len(names),
+        }
+        if begin + len(shown) < len(names):
+            page["nextCursor"] = encode_cursor([shown[-1]])
+        return json_response(page)
 
     async def get(self, request: Request, caller: Caller) -> Response:
         """One job, as it is or as it once was."""
@@ -276,3 +283,20 @@ def _shown(planned: PlannedFiring) -> dict[str, str]:
         "action": planned.action,
         **reason,
     }
+
+
+def _place_after(cursor: str | None, names: Sequence[str]) -> int:
+    """Where the page begins that follows on the job that a cursor names.
+
+    Raises:
+        ApiError: 400, it names none.
+    """
+    if cursor is None:
+        return 0
+    try:
+        (name,) = decode_cursor(cursor, 1)
+        return names.index(name) + 1
+    except BadCursor as error:
+        raise invalid([fault("cursor", str(error))]) from None
+    except ValueError:
+        raise invalid([fault("cursor", "names a job that there is no more")]) from None
