@@ -26,6 +26,7 @@ PARTS = {
     "child-workflows",
     "wait-steps",
     "audit",
+    "erasures",
     "runs",
     "backfills",
     "workflow-timers",

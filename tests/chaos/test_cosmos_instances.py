@@ -30,7 +30,7 @@ SHARES_OF = {role: {share.lease(role) for share in shares(SHARES)} for role in R
 def parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done for tenants is done in shares; nobody makes an index of the log: it is one itself."""
     for module in (cases, instances):
-        monkeypatch.setattr(module, "PARTS", {"scheduler"}.union(*SHARES_OF.values()))
+        monkeypatch.setattr(module, "PARTS", {"scheduler", "erasures"}.union(*SHARES_OF.values()))
 
 
 async def until_divided(services: Sequence[ServiceProcess]) -> None:
