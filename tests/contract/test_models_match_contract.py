@@ -78,7 +78,7 @@ QUERIES: dict[str, type[Query]] = {
     "getBackfill": AsOfQuery,
     "listApprovalEvents": Paging,
     "listDelegations": DelegationFilters,
-    "listJobs": NoQuery,
+    "listJobs": Paging,
     "previewJob": PreviewQuery,
     "listJobRuns": RunFilters,
     "listBackfills": BackfillFilters,
