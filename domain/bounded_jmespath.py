@@ -5,11 +5,13 @@ the universe is wide once it is written out; before that it is small, each list 
 So all that an expression makes is weighed as if it were written out.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
 from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
 from jmespath.parser import ParsedResult
 from jmespath.visitor import TreeInterpreter
 
@@ -29,14 +31,38 @@ _READ_AT_ONCE = 8
 
 _MAKES = frozenset(
     (
-        *("multi_select_list", "multi_select_dict", "flatten", "slice", "function_expression"),
+        *("multi_select_list", "multi_select_dict", "flatten", "slice", "function_expression", "literal"),
         *("projection", "value_projection", "filter_projection"),
     )
 )
 
 
+_LARGEST = int(sys.float_info.max)
+"""Beyond it a whole number is none for who reads JSON's numbers as most do."""
+
+_OF_EXPRESSIONS = frozenset(
+    name
+    for name, known in Functions.FUNCTION_TABLE.items()
+    if any("expref" in each["types"] for each in known["signature"])
+)
+"""The functions that take one (``&name``); to others it is no value, though some take it for one."""
+
+
 class TooMuch(JMESPathError):
     """An expression that would go on for too long, or whose value would be too large."""
+
+
+class NoValue(JMESPathError):
+    """An expression that makes what JSON has no value for."""
+
+
+def without_value(value: Any) -> str | None:
+    """Why JSON has no value for a number; None if it has, or what it is no number."""
+    if isinstance(value, float) and not isfinite(value):
+        return "is no number"
+    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        return "is too large a number"
+    return None
 
 
 def search(expression: ParsedResult, context: Mapping[str, Any]) -> Any:
@@ -44,6 +70,7 @@ def search(expression: ParsedResult, context: Mapping[str, Any]) -> Any:
 
     Raises:
         TooMuch: it is too much work, or too large.
+        NoValue: it makes a number that is none, or treats an expression as a value.
         JMESPathError: it does not fit what is there.
     """
     return _Interpreter().visit(expression.parsed, context)
@@ -89,6 +116,10 @@ class _Interpreter(TreeInterpreter):
 
     def visit_function_expression(self, node: Any, value: Any) -> Any:
         """As the library does; what a function is given it may read to its end."""
+        if node["value"] not in _OF_EXPRESSIONS and any(
+            each["type"] == "expref" for each in node["children"]
+        ):
+            raise NoValue(f"{node['value']} is given an expression, and takes a value: leave out the &")
         given = [self.visit(child, value) for child in node["children"]]
         for each in given:
             self._charge(each)
@@ -126,9 +157,9 @@ class _Interpreter(TreeInterpreter):
     def _size(self, value: Any) -> "_Size":
         if isinstance(value, str):
             return _Size(1 + len(value) // _CHARACTERS, 0)
-        if isinstance(value, float) and not isfinite(value):
-            raise TooMuch("what the expression makes is no number")
         if not isinstance(value, list | dict):
+            if why := without_value(value):
+                raise NoValue(f"what the expression makes {why}")
             return _ONE
         known = self._sizes.get(id(value))
         if known is not None:

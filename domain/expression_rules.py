@@ -4,11 +4,13 @@ JMESPath itself looks for a function only when it calls it: an expression with a
 fails each time that it comes to that.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jmespath.functions import Functions
 
+from domain.bounded_jmespath import without_value
 from domain.expressions import BadExpression, compiled
 from domain.faults import Fault, shortened
 
@@ -52,6 +54,23 @@ def _faults_of(node: _Node) -> Iterator[str]:
             yield from _faults_of_call(name, _SIGNATURES[name], arguments)
         case {"type": "slice", "children": [_, _, 0]}:
             yield "goes through a list by steps of 0"
+        case {"type": "literal", "value": literal}:
+            for value in _values_in(literal):
+                if why := without_value(value):
+                    yield f"holds what {why}: {json.dumps(value)}"
+
+
+def _values_in(literal: Any) -> Iterator[Any]:
+    """Every value that is neither a list nor an object, from left to right."""
+    left: list[Any] = [literal]
+    while left:
+        match left.pop():
+            case list(parts):
+                left += reversed(parts)
+            case dict(parts):
+                left += reversed(parts.values())
+            case value:
+                yield value
 
 
 def _faults_of_call(
@@ -65,6 +84,6 @@ def _faults_of_call(
         return
     for number, (wanted, argument) in enumerate(zip(signature, arguments, strict=False), start=1):
         is_one = argument["type"] == _EXPRESSION
-        if wanted["types"] and is_one != (_EXPRESSION in wanted["types"]):
+        if is_one != (_EXPRESSION in wanted["types"]):
             kind = "a value, without &" if is_one else "an expression, with & before it"
             yield f"argument {number} of {name} is {kind}"

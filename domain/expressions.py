@@ -49,9 +49,9 @@ def found(expression: str, context: Mapping[str, Any]) -> Any:
     except BadExpression:
         raise
     except _UNFIT as error:
-        raise BadExpression(f"{expression}: {_in_one_line(error)}") from None
+        raise BadExpression(f"{shortened(expression)}: {_in_one_line(error)}") from None
     if size > MOST_BYTES:
-        raise BadExpression(f"{expression}: finds {size} bytes of JSON, and may find {MOST_BYTES}")
+        raise BadExpression(f"{shortened(expression)}: finds {size} bytes of JSON, and may find {MOST_BYTES}")
     return value
 
 
