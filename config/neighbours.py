@@ -17,6 +17,9 @@ from interfaces.neighbours import REQUESTS, SIMULATED, reply_to
 
 THINKING_SECONDS = 0.15
 
+_FORGOTTEN_SECONDS = 600
+"""For so long their queue outlives the stand-ins: a broken connection loses nothing that waits in it."""
+
 log = structlog.get_logger(SIMULATED)
 
 
@@ -92,5 +95,5 @@ async def _as_it_is(message: RabbitMessage) -> RabbitMessage:
 
 def _queue(settings: Settings) -> PlainQueue:
     queue = PlainQueue(f"{settings.rabbitmq.exchange}.simulated_neighbours", routing_key=REQUESTS[0])
-    queue.auto_delete = True
+    queue.arguments = {"x-expires": 1000 * _FORGOTTEN_SECONDS}
     return queue
