@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from application.kinds.task import A_QUEUE_IS, LONGEST_QUEUE, QUEUE
 from domain.approval import LONGEST_SUBJECT
 from domain.backfill import MOST_ACTIVE, Form
 from domain.values import LONGEST_ID, MAX_NUMBER, in_utc, is_amount
@@ -96,6 +97,13 @@ def _date_or_moment(value: object) -> EndOfRange:
         return EndOfRange(datetime.fromisoformat(value).replace(tzinfo=UTC), "dates")
     except ValueError:
         raise PydanticCustomError("date", "Input should be a date that exists") from None
+
+
+def _queue(name: str) -> str:
+    """A name that a definition's tasks can have: of another a worker would wait for work for ever."""
+    if len(name) > LONGEST_QUEUE or not re.fullmatch(QUEUE, name, re.ASCII):
+        raise PydanticCustomError("queue", "Input should be {words}", {"words": A_QUEUE_IS})
+    return name
 
 
 def _flag(value: object) -> object:
@@ -182,6 +190,11 @@ def _json_fault(path: str, what: str) -> PydanticCustomError:
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=_NO_CONTROL_CHARACTERS)]
 DefinitionName = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=_NO_CONTROL_CHARACTERS)
+]
+QueueName = Annotated[
+    str,
+    AfterValidator(_queue),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_QUEUE, "pattern": QUEUE}),
 ]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(as_integer)]
 VersionInQuery = Annotated[int, Field(ge=1, le=999_999_999), BeforeValidator(_whole_number)]

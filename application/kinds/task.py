@@ -2,11 +2,15 @@
 
 from application.kinds.kind import StepKind, parameters
 
+QUEUE = r"^[a-z0-9]+([._-][a-z0-9]+)*$"
+LONGEST_QUEUE = 128
+A_QUEUE_IS = f"lower-case letters and digits, joined by . _ or -, {LONGEST_QUEUE} characters at most"
+
 TASK = StepKind(
     name="task",
     schema=parameters(
-        {"queue": {"type": "string", "maxLength": 128, "pattern": r"^[a-z0-9]+([._-][a-z0-9]+)*$"}},
+        {"queue": {"type": "string", "maxLength": LONGEST_QUEUE, "pattern": QUEUE}},
         required=["queue"],
     ),
-    looks={"queue": "is lower-case letters and digits, joined by . _ or -, 128 characters at most"},
+    looks={"queue": f"is {A_QUEUE_IS}"},
 )

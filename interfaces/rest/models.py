@@ -26,6 +26,7 @@ from interfaces.fields import (
     LeaseSeconds,
     Limit,
     PreviewCount,
+    QueueName,
     Reason,
     Silent,
     Version,
@@ -142,7 +143,7 @@ class TriggerJobRequest(ApiModel):
 class ClaimTasksRequest(ApiModel):
     """The body of ``POST /tasks/claim``; without ``wait_seconds`` it answers at once."""
 
-    queue: Id
+    queue: QueueName
     worker_id: Id
     max: ClaimedAtOnce = 1
     lease_seconds: LeaseSeconds = 60
@@ -227,7 +228,7 @@ class PreviewQuery(Query):
 class TaskFilters(Paging):
     """The query of ``GET /tasks``."""
 
-    queue: Silent[Id] = None
+    queue: Silent[QueueName] = None
     status: Silent[TaskStatus] = None
 
 

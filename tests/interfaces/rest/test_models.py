@@ -7,10 +7,12 @@ from pydantic import ValidationError
 
 from interfaces.rest.approval_models import CreateApprovalRequest
 from interfaces.rest.models import (
+    ClaimTasksRequest,
     Fault,
     NoQuery,
     Paging,
     StartWorkflowRequest,
+    TaskFilters,
     TriggerJobRequest,
     WorkflowFilters,
     faults,
@@ -126,3 +128,14 @@ def test_where_nothing_is_asked_for_every_parameter_is_refused() -> None:
     assert NoQuery.read([]) == NoQuery()
     with pytest.raises(ValidationError):
         NoQuery.read([("limit", "1")])
+
+
+@pytest.mark.parametrize("name", ["Calls!", "Calls", "calls.", "calls\n", "", "q" * 129])
+def test_a_queue_has_a_name_that_a_definition_can_give_it(name: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        ClaimTasksRequest.model_validate({"queue": name, "workerId": "w1"})
+    words = "lower-case letters and digits, joined by . _ or -, 128 characters at most"
+    assert faults_of(refused) == {"queue": f"Input should be {words}"}
+    with pytest.raises(ValidationError) as refused:
+        TaskFilters.read([("queue", name)])
+    assert set(faults_of(refused)) == {"queue"}
