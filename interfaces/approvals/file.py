@@ -37,6 +37,7 @@ from interfaces.approvals.faults import raise_faults
 from interfaces.approvals.policy import PolicyDocument, PolicyName
 from interfaces.definitions.yaml_reader import InvalidYaml, read_yaml
 from interfaces.fields import Id, Number, Silent
+from interfaces.findings import findings
 from interfaces.rest.models import ApiModel
 from interfaces.suggestions import did_you_mean
 
@@ -187,15 +188,11 @@ def read_approvals(raw: bytes) -> dict[str, LaidDown]:
     try:
         document = ApprovalsDocument.model_validate(given)
     except ValidationError as error:
-        raise BadApprovals([*_told(error), *rest][:MOST_FAULTS]) from None
+        told = [Fault(path_of(place), message) for place, message in findings(error, ApprovalsDocument)]
+        raise BadApprovals([*told, *rest][:MOST_FAULTS]) from None
     if rest:
         raise BadApprovals(rest[:MOST_FAULTS])
     return {name.lower(): each.laid_down() for name, each in document.tenants.items()}
-
-
-def _told(error: ValidationError) -> Iterator[Fault]:
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
-        yield Fault(path_of(part for part in each["loc"] if part != "[key]"), each["msg"])
 
 
 def _tenants_named_twice(given: Mapping[str, Any]) -> Iterator[Fault]:

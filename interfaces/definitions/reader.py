@@ -14,8 +14,7 @@ from application.definitions import faults_of
 from domain.definition import WorkflowDefinition
 from domain.faults import Fault, path_of
 from interfaces.definitions.document import DefinitionDocument
-
-Place = tuple[str | int, ...]
+from interfaces.findings import Place, findings
 
 MOST_BYTES = 256 * 1024
 """A document may be so long."""
@@ -76,9 +75,8 @@ def _all_faults(document: dict[str, Any], error: ValidationError, wire_types: Co
     broken: set[Place] = set()
     trial = deepcopy(document)
     for _ in range(_MOST_REPAIRS):
-        for each in error.errors(include_url=False, include_context=False, include_input=False):
-            place = tuple(part for part in each["loc"] if part != "[key]")
-            faults[Fault(path_of(place) or "body", each["msg"])] = None
+        for place, message in findings(error, DefinitionDocument):
+            faults[Fault(path_of(place) or "body", message)] = None
             broken.add(_mendable(place))
         if len(faults) > MOST_FAULTS:
             break

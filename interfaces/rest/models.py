@@ -5,6 +5,7 @@ models: they are the projections' own, and tests hold them against the contract 
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Literal, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -33,6 +34,7 @@ from interfaces.fields import (
     VersionInQuery,
     WaitSeconds,
 )
+from interfaces.findings import findings
 
 MOST_FAULTS = 100
 """So many are told of a request."""
@@ -47,16 +49,15 @@ class Fault(TypedDict):
     message: str
 
 
-def faults(error: ValidationError) -> list[Fault]:
-    """Every fault that was found, without repeating what was sent. Of many the first are told; of so many
-    that to list them would keep everybody waiting, their number."""
+def faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
+    """Every fault that was found in what should be a ``model``, without repeating what was sent. Of many the
+    first are told; of so many that to list them would keep everybody waiting, their number."""
     count = error.error_count()
     if count > 10 * MOST_FAULTS:
         return [Fault(field="body", message=f"has {count} faults, such as unknown members")]
-    found = error.errors(include_url=False, include_context=False, include_input=False)
     told = [
-        Fault(field=shortened(".".join(map(str, each["loc"]))) or "body", message=each["msg"])
-        for each in found[:MOST_FAULTS]
+        Fault(field=shortened(".".join(map(str, place))) or "body", message=message)
+        for place, message in islice(findings(error, model), MOST_FAULTS)
     ]
     more = count - len(told)
     return [*told, Fault(field="body", message=f"has {more} more faults")] if more else told

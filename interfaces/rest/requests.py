@@ -50,14 +50,14 @@ async def read_body(request: Request, model: type[M], *, optional: bool = False)
         request.state.body = json_object(raw)
         return model.model_validate(request.state.body)
     except ValidationError as error:
-        raise invalid(faults(error)) from None
+        raise invalid(faults(error, model)) from None
 
 
 def _nothing_as(model: type[M], *, optional: bool) -> M:
     try:
         nothing = model.model_validate({})
     except ValidationError as error:
-        raise invalid(faults(error)) from None
+        raise invalid(faults(error, model)) from None
     if not optional:
         raise invalid([fault("body", "is required")])
     return nothing
@@ -108,7 +108,7 @@ def read_query(request: Request, model: type[Q]) -> Q:
     try:
         return model.read(request.query_params.multi_items())
     except ValidationError as error:
-        raise invalid(faults(error)) from None
+        raise invalid(faults(error, model)) from None
 
 
 def expected_version(request: Request) -> int | None:

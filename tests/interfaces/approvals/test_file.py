@@ -70,7 +70,7 @@ def test_a_file_may_name_nobody() -> None:
         ("tenants: {'*': {}, '*': {}}", "not taken: the key '*' twice in line 1"),
         (f"# {'x' * MOST_BYTES}", f"it is longer than {MOST_BYTES} bytes"),
         ("{}", "tenants: Field required"),
-        ("tenants:", "tenants: Input should be a valid dictionary"),
+        ("tenants:", "tenants: Input should be an object"),
     ],
 )
 def test_what_is_no_file_of_approvals_is_told_in_a_line(text: str, told: str) -> None:

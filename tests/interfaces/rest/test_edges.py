@@ -32,6 +32,25 @@ async def test_all_faults_are_told_at_once(behind_gateway: Service) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "field", "message"),
+    [
+        ("workflows", {"defintion": "x"}, "defintion", "permitted; did you mean definition?"),
+        ("workflows", {"colour": "red"}, "colour", "Extra inputs are not permitted"),
+        ("workflows", {"input": [1]}, "input", "Input should be an object"),
+        ("hitl/approvals/decisions", {"decisions": {}}, "decisions", "Input should be an array"),
+        ("workflows/bulk", {"filter": {"statuss": "failed"}}, "filter.statuss", "; did you mean status?"),
+    ],
+)
+async def test_a_fault_is_told_in_the_words_of_json_and_with_what_may_have_been_meant(
+    behind_gateway: Service, path: str, body: Any, field: str, message: str
+) -> None:
+    async with behind_gateway.client() as client:
+        answer = await client.post(f"/api/v1/{path}", json=body)
+    told = {fault["field"]: fault["message"] for fault in answer.json()["error"]["details"]}
+    assert told[field].endswith(message)
+
+
+@pytest.mark.parametrize(
     ("unknown", "told"),
     [
         (99, 99),

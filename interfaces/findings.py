@@ -1,0 +1,77 @@
+"""pydantic's findings, in the words of who sends JSON and knows nothing of Python."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from interfaces.suggestions import did_you_mean
+
+Place = tuple[str | int, ...]
+
+_TYPES = {
+    "dict_type": "Input should be an object",
+    "model_type": "Input should be an object",
+    "list_type": "Input should be an array",
+}
+_SIZED = {"List ": "Array ", "Dictionary ": "Object "}
+_KEY = "[key]"
+"""Stands for the name of a member, where that is at fault."""
+
+
+class Finding(NamedTuple):
+    """One fault, and where it is: names and positions, from the outermost on."""
+
+    place: Place
+    message: str
+
+
+def findings(error: ValidationError, model: type[BaseModel]) -> Iterator[Finding]:
+    """All that was found wrong with what should be a ``model``, without repeating what was sent."""
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        place = tuple(part for part in each["loc"] if part != _KEY)
+        yield Finding(place, _worded(each["type"], each["msg"]) + _meant(each["type"], place, model))
+
+
+def _worded(kind: str, message: str) -> str:
+    for ours, of_json in _SIZED.items():
+        if kind in ("too_long", "too_short") and message.startswith(ours):
+            return of_json + message.removeprefix(ours)
+    return _TYPES.get(kind, message)
+
+
+def _meant(kind: str, place: Place, model: type[BaseModel]) -> str:
+    """The member with the name nearest to one that there is not."""
+    return did_you_mean(str(place[-1]), _members_at(model, place[:-1])) if kind == "extra_forbidden" else ""
+
+
+def _members_at(model: type[BaseModel], place: Place) -> list[str]:
+    """What the members of the object at a place are called."""
+    kinds: list[Any] = [model]
+    for part in place:
+        kinds = [inner for kind in kinds for inner in _inside(kind, part)]
+    models = [each for kind in kinds for each in _alternatives(kind) if _is_model(each)]
+    return [field.alias or name for each in models for name, field in each.model_fields.items()]
+
+
+def _inside(kind: Any, part: str | int) -> Iterator[Any]:
+    """The types that a member or an element of a type may have."""
+    for each in _alternatives(kind):
+        if _is_model(each):
+            yield from (
+                field.annotation for name, field in each.model_fields.items() if part == (field.alias or name)
+            )
+        elif get_origin(each) in (list, dict):
+            yield get_args(each)[-1]
+
+
+def _alternatives(kind: Any) -> Iterator[Any]:
+    """A type itself, or those that a union or an annotated type is made of."""
+    if get_origin(kind) in (None, list, dict):
+        yield kind
+    else:
+        yield from (inner for each in get_args(kind) for inner in _alternatives(each))
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
