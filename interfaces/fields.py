@@ -72,9 +72,15 @@ def _number(value: object) -> object:
 
 
 def _instant(value: object) -> datetime:
-    """The moment in UTC; where UTC's calendar ends, its first or last moment."""
+    return _moment(value)
+
+
+def _moment(value: object, otherwise: str = "") -> datetime:
+    """The moment in UTC; where UTC's calendar ends, its first or last moment. ``otherwise`` tells what else
+    the value might have been."""
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
-        raise PydanticCustomError("instant", "Input should be an RFC 3339 time with an offset")
+        message = "Input should be an RFC 3339 time with an offset{otherwise}"
+        raise PydanticCustomError("instant", message, {"otherwise": otherwise})
     try:
         moment = datetime.fromisoformat(value.upper())
     except ValueError:
@@ -91,7 +97,7 @@ class EndOfRange(NamedTuple):
 
 def _date_or_moment(value: object) -> EndOfRange:
     if not isinstance(value, str) or not _DATE.fullmatch(value):
-        moment = _instant(value)
+        moment = _moment(value, ", or a date")
         return EndOfRange(moment.replace(microsecond=moment.microsecond // 1000 * 1000), "moments")
     try:
         return EndOfRange(datetime.fromisoformat(value).replace(tzinfo=UTC), "dates")
@@ -117,14 +123,14 @@ def _moment_or_version(value: object) -> object:
     """A version in digits, or a moment."""
     if isinstance(value, str) and re.fullmatch(_VERSION, value, re.ASCII):
         return int(value)
-    return _instant(value)
+    return _moment(value, ", or a version (1 or more)")
 
 
 def _moment_or_position(value: object) -> datetime | str:
     """A position of the log as an opaque text, or a moment."""
     if isinstance(value, str) and re.fullmatch(_POSITION, value, re.ASCII):
         return value
-    return _instant(value)
+    return _moment(value, ", or a position of the log (as X-Position has it)")
 
 
 def as_integer(value: object) -> object:

@@ -6,8 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from interfaces.rest.approval_models import CreateApprovalRequest
+from interfaces.rest.audit_models import TrailFilters
+from interfaces.rest.backfill_models import StartBackfillRequest
 from interfaces.rest.models import (
     ApiModel,
+    AsOfQuery,
     ClaimTasksRequest,
     Fault,
     NoQuery,
@@ -142,3 +145,21 @@ def test_a_queue_has_a_name_that_a_definition_can_give_it(name: str) -> None:
     with pytest.raises(ValidationError) as refused:
         TaskFilters.read([("queue", name)])
     assert set(faults_of(refused)) == {"queue"}
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "otherwise"),
+    [
+        (AsOfQuery, "asOf", ", or a version (1 or more)"),
+        (TrailFilters, "after", ", or a position of the log (as X-Position has it)"),
+        (TrailFilters, "before", ", or a position of the log (as X-Position has it)"),
+        (StartBackfillRequest, "from", ", or a date"),
+        (WorkflowFilters, "createdAfter", ""),
+    ],
+)
+def test_where_something_else_than_a_time_may_be_given_that_is_told(
+    model: type[ApiModel], name: str, otherwise: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate({name: "0"})
+    assert faults_of(refused)[name] == f"Input should be an RFC 3339 time with an offset{otherwise}"
