@@ -17,6 +17,7 @@ from application.commands import (
 )
 from domain.errors import StepNotFound
 from domain.values import is_uuid
+from domain.workflow import Workflow, evolve, workflow_stream
 from interfaces.rest.answers import stored_json
 from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import CompleteStepRequest, OptionalReasonRequest, ReasonRequest
@@ -46,7 +47,7 @@ class WorkflowOrderRoutes:
             f"{_WORKFLOW}/cancel": _cancel,
             f"{_WORKFLOW}/pause": _pause,
             f"{_WORKFLOW}/resume": _resume,
-            f"{_STEP}/retry": _retry_step,
+            f"{_STEP}/retry": self._retry_step,
             f"{_STEP}/skip": self._skip_step,
             f"{_STEP}/complete": self._complete_step,
         }
@@ -73,7 +74,7 @@ class WorkflowOrderRoutes:
             meta=caused_by(request, caller),
             expected_version=expected_version(request),
             workflow_id=workflow_id,
-            step_id=_step_id(request),
+            step_id=await self._step_id(request, caller, workflow_id),
             reason=body.reason,
             may_do_all=self._operators.has(caller),
         )
@@ -84,9 +85,36 @@ class WorkflowOrderRoutes:
             meta=caused_by(request, caller),
             expected_version=expected_version(request),
             workflow_id=workflow_id,
-            step_id=_step_id(request),
+            step_id=await self._step_id(request, caller, workflow_id),
             result=body.result,
             may_do_all=self._operators.has(caller),
+        )
+
+    async def _retry_step(self, request: Request, caller: Caller, workflow_id: str) -> Command:
+        body = await read_body(request, OptionalReasonRequest, optional=True)
+        return RetryStep(
+            meta=caused_by(request, caller),
+            expected_version=expected_version(request),
+            workflow_id=workflow_id,
+            step_id=await self._step_id(request, caller, workflow_id),
+            reason=body.reason,
+        )
+
+    async def _step_id(self, request: Request, caller: Caller, workflow_id: str) -> str:
+        """The id in the path; where it is a step's name instead, that is told with the step's id."""
+        given: str = request.path_params["stepId"]
+        if is_uuid(given):
+            return given.lower()
+        stream = workflow_stream(caller.tenant, workflow_id)
+        state: Workflow | None = (await self._service.store.present(stream, evolve)).state
+        if state is None:
+            raise missing_workflow(workflow_id)
+        step = state.step(given)
+        if step is None:
+            raise StepNotFound(f"the workflow has no step {given}; the path names one by its stepId, a UUID")
+        raise StepNotFound(
+            f"the path names a step by its stepId: that of {given} is {step.step_id}",
+            {"stepId": step.step_id},
         )
 
 
@@ -118,21 +146,3 @@ async def _resume(request: Request, caller: Caller, workflow_id: str) -> Command
         workflow_id=workflow_id,
         reason=body.reason,
     )
-
-
-async def _retry_step(request: Request, caller: Caller, workflow_id: str) -> Command:
-    body = await read_body(request, OptionalReasonRequest, optional=True)
-    return RetryStep(
-        meta=caused_by(request, caller),
-        expected_version=expected_version(request),
-        workflow_id=workflow_id,
-        step_id=_step_id(request),
-        reason=body.reason,
-    )
-
-
-def _step_id(request: Request) -> str:
-    step_id: str = request.path_params["stepId"]
-    if not is_uuid(step_id):
-        raise StepNotFound(f"the workflow has no step {step_id}")
-    return step_id.lower()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import UNKNOWN_ID, USER, Service, eventually
+from tests.harness import OTHER_TENANT, UNKNOWN_ID, USER, Service, eventually
 from tests.integration.test_workflow_routes import PATH, started
 from tests.neighbours import Neighbour
 
@@ -172,6 +172,22 @@ async def test_a_step_that_there_is_not_is_not_found(orchestrator: Service, step
     workflow = await started(orchestrator)
     answer = await order(orchestrator, workflow, f"steps/{step}/skip", {"reason": "x"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "STEP_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("what", "body"), [("skip", {"reason": "x"}), ("retry", {}), ("complete", {"result": {}})]
+)
+async def test_a_step_that_is_named_by_its_type_is_told_its_id(
+    orchestrator: Service, what: str, body: dict[str, Any]
+) -> None:
+    workflow = await started(orchestrator)
+    id = step_of(workflow, "forecast")["stepId"]
+    error = (await order(orchestrator, workflow, f"steps/forecast/{what}", body)).json()["error"]
+    assert (error["code"], error["details"]) == ("STEP_NOT_FOUND", {"stepId": id})
+    assert error["message"] == f"the path names a step by its stepId: that of forecast is {id}"
+    async with orchestrator.client(OTHER_TENANT) as stranger:
+        theirs = await stranger.post(f"{PATH}/{workflow['workflowId']}/steps/forecast/{what}", json=body)
+    assert (theirs.status_code, theirs.json()["error"]["code"]) == (404, "WORKFLOW_NOT_FOUND")
 
 
 async def test_an_order_on_an_older_version_is_refused(orchestrator: Service) -> None:
