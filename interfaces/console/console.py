@@ -104,7 +104,7 @@ class Console:
             try:
                 return await handler(visit)
             except (ApiError, Refused) as refused:
-                return visit.told(refused.status, refused.message)
+                return visit.told(refused.status, refused.message, refused.code)
 
         return answer
 

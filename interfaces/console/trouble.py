@@ -49,6 +49,15 @@ _TOLD: Mapping[int, _Told] = {
     504: _NOT_NOW,
 }
 
+_TOLD_OF: Mapping[str, _Told] = {
+    "SYSTEM_TENANT_ONLY": _Told(
+        "Not allowed",
+        "You are here for a tenant of your own. What is the platform's is seen and done for its tenant, by "
+        "whom it lets in; your roles do not change that.",
+    ),
+}
+"""By the code of the refusal, where the status alone would tell something else."""
+
 
 def address_of(request: Request) -> str:
     """The page that somebody is at, or whose form they send."""
@@ -56,9 +65,9 @@ def address_of(request: Request) -> str:
     return f"{request.url.path}?{query}" if query else request.url.path
 
 
-def trouble(request: Request, status: int, message: str) -> Mapping[str, Any]:
+def trouble(request: Request, status: int, message: str, code: str = "") -> Mapping[str, Any]:
     """What the page says of it, for its template; a bare name of the status is no message."""
-    told = _TOLD.get(status, _OTHER)
+    told = _TOLD_OF.get(code) or _TOLD.get(status, _OTHER)
     if told.message and message in ("", HTTPStatus(status).phrase):
         message = told.message
     was_sent = request.method == "POST"

@@ -69,9 +69,9 @@ class Visit:
         status = refused.status if refused else 200
         return self._pages.page(template, {**self._frame(), **context, "refused": refused}, status=status)
 
-    def told(self, status: int, message: str) -> Response:
+    def told(self, status: int, message: str, code: str = "") -> Response:
         """A page that only says what is the matter."""
-        context = {**self._frame(), **trouble(self.request, status, message)}
+        context = {**self._frame(), **trouble(self.request, status, message, code)}
         return self._pages.page("error.html", context, status=status)
 
     def goes_to(self, address: str) -> Response:

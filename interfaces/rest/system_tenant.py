@@ -14,7 +14,8 @@ def for_the_system_tenant(endpoint: Endpoint) -> Endpoint:
 
     async def guarded(request: Request, caller: Caller) -> Response:
         if caller.tenant != SYSTEM_TENANT:
-            raise ApiError(403, "SYSTEM_TENANT_ONLY", "this belongs to the system tenant")
+            message = f"this belongs to the system tenant: X-Tenant-ID must be {SYSTEM_TENANT}"
+            raise ApiError(403, "SYSTEM_TENANT_ONLY", message)
         return await endpoint(request, caller)
 
     return guarded

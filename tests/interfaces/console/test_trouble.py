@@ -11,7 +11,7 @@ import pytest
 from domain.errors import StoreUnavailable
 from interfaces.console import inbox
 from interfaces.console.api import Api
-from tests.harness import OTHER_TENANT, TENANT, UNKNOWN_ID, Service, service, settings_in
+from tests.harness import OTHER_TENANT, SYSTEM_TENANT, TENANT, UNKNOWN_ID, Service, service, settings_in
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +64,19 @@ async def test_what_is_not_there_is_told_by_a_page(
         answer = await ada.request(method, f"/console/{path}".rstrip("/"))
     is_page(answer, status, words, '<nav aria-label="Console">', ">ada</span>", 'href="/console"')
     assert ("allow" in answer.headers) == (status == 405)
+
+
+@pytest.mark.parametrize("path", ["jobs", "jobs/nope"])
+async def test_what_is_of_the_system_tenant_is_told_with_its_id_and_not_as_a_matter_of_roles(
+    running: Service, path: str
+) -> None:
+    async with visitor(running) as ada:
+        answer = await ada.get(f"/console/{path}")
+        told = (await ada.get(f"/api/v1/{path}")).json()["error"]
+    message = f"this belongs to the system tenant: X-Tenant-ID must be {SYSTEM_TENANT}"
+    assert (told["code"], told["message"]) == ("SYSTEM_TENANT_ONLY", message)
+    is_page(answer, 403, "Not allowed", message, "for a tenant of your own")
+    assert "your roles say" not in answer.text
 
 
 async def test_whom_nobody_knows_is_told_so_too_and_the_api_answers_in_its_own_shape(
