@@ -58,6 +58,7 @@ from interfaces.rest.approvals import ApprovalRoutes
 from interfaces.rest.audit_events import AuditRoutes
 from interfaces.rest.backfills import BackfillRoutes
 from interfaces.rest.bulk import BulkRoutes
+from interfaces.rest.definition_names import DefinitionNames
 from interfaces.rest.definitions import DefinitionRoutes
 from interfaces.rest.delegations import DelegationRoutes
 from interfaces.rest.docs import docs_routes
@@ -306,16 +307,24 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     candidates = TaskCandidates(stores.documents, projections.tasks)
     claims = TaskClaims(dispatch, candidates, task_news, clock, secrets.token_urlsafe)
     operators = Operators(settings.approvals.operator_roles)
+    names = DefinitionNames(service, projections.definitions.container, catalogue.shipped.by_name)
     routes, shown = [*root.routes(), *docs_routes()], masked_values(settings)
     if "api" in settings.service.roles:
         routes += [
             *WorkflowRoutes(
-                service, projections.workflows, projections.steps, projections.executions, operators
+                service,
+                projections.workflows,
+                projections.steps,
+                projections.executions,
+                operators,
+                names,
             ).routes(),
             *BulkRoutes(service, projections.workflows, workflows.would_do).routes(),
             *WorkflowOrderRoutes(service, projections.workflows, operators).routes(),
             *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
-            *DefinitionRoutes(service, projections.definitions, catalogue, wire_types=wire_types).routes(),
+            *DefinitionRoutes(
+                service, projections.definitions, catalogue, names, wire_types=wire_types
+            ).routes(),
             *StreamRoutes(service, watches, streams).routes(),
             *InboxRoutes(service, projections.approvals, people, clock).routes(),
             *ApprovalRoutes(service, projections.approvals, operators).routes(),

@@ -22,6 +22,7 @@ from interfaces.definitions.yaml_reader import InvalidYaml, read_yaml
 from interfaces.rest.answers import JSON, etag, json_response, stored_json
 from interfaces.rest.decoding import decoded_body
 from interfaces.rest.definition_list import definition_page
+from interfaces.rest.definition_names import DefinitionNames
 from interfaces.rest.errors import fault, invalid
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import NoQuery, Paging, WhichVersion
@@ -51,28 +52,30 @@ class DefinitionRoutes:
         service: Service,
         definitions: Definitions,
         catalogue: Catalogue,
+        names: DefinitionNames,
         *,
         wire_types: Collection[str] = (),
     ) -> None:
         self._read = partial(read_definition, wire_types=wire_types)
         self._faults_in = partial(faults_in, wire_types=wire_types)
         self._service = service
+        self._names = names
         self._definitions = definitions
         self._catalogue = catalogue
         self._shipped = catalogue.shipped.by_name
 
     def routes(self) -> list[Route]:
         """Every route, with its method."""
-        route = self._service.route
+        route, telling = self._service.route, self._names.told_by
         return [
             route(PREFIX, self.list, "GET"),
             route(PREFIX, self.create, "POST"),
             route(f"{PREFIX}/validate", self.validate, "POST"),
-            route(f"{PREFIX}/{{name}}", self.get, "GET"),
+            route(f"{PREFIX}/{{name}}", telling(self.get), "GET"),
             route(f"{PREFIX}/{{name}}", self.put, "PUT"),
-            route(f"{PREFIX}/{{name}}", self.retire, "DELETE"),
-            route(f"{PREFIX}/{{name}}/graph", self.graph, "GET"),
-            route(f"{PREFIX}/{{name}}/events", self.events, "GET", reads=[]),
+            route(f"{PREFIX}/{{name}}", telling(self.retire), "DELETE"),
+            route(f"{PREFIX}/{{name}}/graph", telling(self.graph), "GET"),
+            route(f"{PREFIX}/{{name}}/events", telling(self.events), "GET", reads=[]),
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:

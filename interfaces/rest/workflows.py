@@ -10,11 +10,12 @@ from starlette.routing import Route
 
 from application.commands import RequestRun, RetryWorkflow
 from application.deciders import Committed
-from domain.errors import WorkflowNotFound
+from domain.errors import DefinitionNotFound, WorkflowNotFound
 from domain.values import is_uuid, timestamp
 from domain.workflow import workflow_stream
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.as_of import asked_as_of
+from interfaces.rest.definition_names import DefinitionNames
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import Paging, RetryRequest, StartWorkflowRequest, WorkflowFilters
@@ -42,7 +43,9 @@ class WorkflowRoutes:
         steps: Steps,
         executions: Executions,
         operators: Operators,
+        definitions: DefinitionNames,
     ) -> None:
+        self._definitions = definitions
         self._service = service
         self._operators = operators
         self._workflows = workflows
@@ -77,17 +80,19 @@ class WorkflowRoutes:
         """Begin a workflow, or let it wait for those that it may not overlap with."""
         body = await read_body(request, StartWorkflowRequest)
         workflow_id = id_to_make(request, caller)
-        committed = await self._service.dispatch(
-            RequestRun(
-                meta=caused_by(request, caller),
-                workflow_id=workflow_id,
-                opportunity_id=body.opportunity_id,
-                definition=body.definition,
-                version=body.version,
-                input=body.input,
-                explicit=True,
-            )
+        command = RequestRun(
+            meta=caused_by(request, caller),
+            workflow_id=workflow_id,
+            opportunity_id=body.opportunity_id,
+            definition=body.definition,
+            version=body.version,
+            input=body.input,
+            explicit=True,
         )
+        try:
+            committed = await self._service.dispatch(command)
+        except DefinitionNotFound as unknown:
+            raise await self._definitions.instead(unknown, caller, body.definition) from None
         headers = command_headers(committed.version, committed.position)
         headers["Location"] = f"{PREFIX}/{workflow_id}"
         return stored_json(await self._document(workflow_id, committed), status=202, headers=headers)
