@@ -11,8 +11,9 @@ from starlette.routing import Route
 from application.commands import RequestRun, RetryWorkflow
 from application.deciders import Committed
 from domain.errors import DefinitionNotFound, WorkflowNotFound
+from domain.event import Recorded
 from domain.values import is_uuid, timestamp
-from domain.workflow import workflow_stream
+from domain.workflow import WorkflowRetried, workflow_stream
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.as_of import asked_as_of
 from interfaces.rest.definition_names import DefinitionNames
@@ -29,6 +30,9 @@ from projections.steps import Steps
 from projections.workflows import Workflows
 
 PREFIX = "/api/v1/workflows"
+
+_NAMED = 10
+"""Of the steps that are done again, so many are named."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -159,13 +163,14 @@ class WorkflowRoutes:
                 may_do_all=self._operators.has(caller),
             )
         )
-        workflow = msgspec.json.decode(await self._document(workflow_id, committed))
+        events = await self._service.store.events_of(committed)
+        workflow = msgspec.json.decode(document_of(self._workflows, workflow_id, events))
         return json_response(
             {
                 "workflowId": workflow_id,
                 "executionId": workflow["executionId"],
                 "status": workflow["status"],
-                "message": "the failed steps are dispatched again; the completed ones are kept",
+                "message": _what_is_done_again(events),
             },
             headers=command_headers(committed.version, committed.position),
         )
@@ -203,6 +208,18 @@ class WorkflowRoutes:
     async def _document(self, workflow_id: str, committed: Committed) -> bytes:
         events = await self._service.store.events_of(committed)
         return document_of(self._workflows, workflow_id, events)
+
+
+def _what_is_done_again(events: Sequence[Recorded]) -> str:
+    """What the last retry among a workflow's events began."""
+    retried = next(each.event for each in reversed(events) if isinstance(each.event, WorkflowRetried))
+    if retried.compensates:
+        return "the compensation that had failed is tried again"
+    if not retried.again:
+        return "no step is done again; those that had not begun are done"
+    named, more = ", ".join(retried.again[:_NAMED]), len(retried.again) - _NAMED
+    steps = f"{named} and {more} more" if more > 0 else named
+    return f"done again: {steps}; the results of other steps are kept"
 
 
 def missing_workflow(workflow_id: str) -> WorkflowNotFound:
