@@ -101,7 +101,9 @@ def reassign(
     told |= {"approver_id": to.user, "recipient_id": to.user}
     if state.opening is None:
         _refuse_barred(to, barred_now(state, around))
-        _refuse_nobody(to, state, around)
+        nobody = _nobody_in(to, barred_now(state, around), around)
+        if nobody is not None:
+            raise ApprovalUndecidable(nobody, {"reason": nobody})
         addressed = f"user:{state.approver_id}" if state.approver_id is not None else None
         if to.key == next(iter(state.waits_for), addressed):
             return ()
@@ -117,6 +119,7 @@ def reassign(
     after = evolve(state, reassigned)
     why = undecidable(after, around)
     if why is not None and part.instead_of is not None and undecidable(state, around) is None:
+        why = _nobody_in(to, standing.barred, around) or why
         raise ApprovalUndecidable(why, {"reason": why})
     waits_for = Standing(after, around).waits_for_with(state.votes)
     return (msgspec.structs.replace(reassigned, waits_for=waits_for), *news_of(after, around))
@@ -206,13 +209,14 @@ def _has_already(
     return False
 
 
-def _refuse_nobody(to: Approver, state: Approval, around: Circumstances) -> None:
+def _nobody_in(to: Approver, barred: frozenset[str], around: Circumstances) -> str | None:
+    """What to say of a group in which nobody is known who could decide; a misspelt one is such a group."""
     if to.group is None or not around.people.reached:
-        return
+        return None
     around.people.know([to.group])
-    if not around.people.members_of(to.group) - barred_now(state, around):
-        reason = f"in group {to.group} there is nobody who could decide it"
-        raise ApprovalUndecidable(reason, {"reason": reason})
+    if around.people.members_of(to.group) - barred:
+        return None
+    return f"in group {to.group} there is nobody who could decide it"
 
 
 def _refuse_barred(to: Approver, barred: frozenset[str]) -> None:

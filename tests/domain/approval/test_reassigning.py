@@ -230,7 +230,8 @@ def test_who_may_not_approve_it_does_not_choose_who_does() -> None:
 def test_a_part_is_not_handed_on_where_too_few_could_agree_afterwards() -> None:
     refusal = asked(BOTH).when(reassign("ada", user("bob"))).then_refused(ApprovalUndecidable)
     assert refusal.details == {"reason": "in stage only there are not enough people who could agree"}
-    asked(BOTH).when(reassign("ada", group("nobody"))).then_refused(ApprovalUndecidable)
+    refusal = asked(BOTH).when(reassign("ada", group("nobody"))).then_refused(ApprovalUndecidable)
+    assert refusal.message == "in group nobody there is nobody who could decide it"
     heard = asked(BOTH).when(approve("bob")).and_so()
     heard.when(reassign("ada", user("bob"))).then_refused(ApprovalUndecidable)
 
