@@ -94,7 +94,7 @@ async def test_steps_executions_and_events_are_shown(orchestrator: Service, crm:
     oldest = events["events"][-1]
     assert oldest["type"] == "workflow.started"
     assert oldest["actor"] == USER
-    assert oldest["schemaVersion"] == 3
+    assert oldest["schemaVersion"] == 4
     assert oldest["data"]["opportunityId"] == "opp-1"
     assert oldest["data"]["startedAt"] == workflow["startedAt"]
     assert oldest["data"]["steps"][0]["stepType"] == "risk_analysis"
