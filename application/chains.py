@@ -32,8 +32,10 @@ class Chains:
         Raises:
             StoreUnavailable: the store is away.
         """
+        if service != self._service:
+            return ()
         workflow_id = data.get("workflowId") or await self._asker(tenant, data.get("approvalId"))
-        if service != self._service or not isinstance(workflow_id, str):
+        if not isinstance(workflow_id, str):
             return ()
         state = await _present(self._store, tenant, workflow_id)
         return () if state is None else (*state.chain, state.definition_name)

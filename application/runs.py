@@ -31,6 +31,14 @@ from domain.workflow import Workflow, workflow_stream
 ACTOR = "system:runs"
 
 
+class _Occupied(Exception):
+    """A group has a run under way, of which is to be known first whether it will tell its end."""
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(workflow_id)
+        self.workflow_id = workflow_id
+
+
 class RunHandlers:
     """Everything that can be asked of concurrency groups."""
 
@@ -121,7 +129,7 @@ class RunHandlers:
         return committed
 
     async def _request(self, command: RequestRun, definition: WorkflowDefinition, group: str) -> Committed:
-        await self._free(command, group)
+        looked_at: str | None = None
         now = self._clock.now()
         rule = definition.concurrency
         start = Start(
@@ -140,6 +148,8 @@ class RunHandlers:
         not_before = self._pace.next(command.meta.tenant, now)
 
         def decide(state: ConcurrencyGroup | None) -> Any:
+            if state is not None and state.running not in (None, looked_at):
+                raise _Occupied(state.running)
             return concurrency.request_start(
                 state,
                 start,
@@ -149,29 +159,28 @@ class RunHandlers:
                 not_before=not_before,
             )
 
-        return await self._store.execute(
-            concurrency_stream(command.meta.tenant, group),
-            evolve=concurrency.evolve,
-            decide=decide,
-            meta=command.meta,
-            now=now,
-        )
+        while True:
+            try:
+                return await self._store.execute(
+                    concurrency_stream(command.meta.tenant, group),
+                    evolve=concurrency.evolve,
+                    decide=decide,
+                    meta=command.meta,
+                    now=now,
+                )
+            except _Occupied as occupied:
+                looked_at = occupied.workflow_id
+                await self._free(command, group, looked_at)
 
-    async def _free(self, command: RequestRun, group: str) -> None:
+    async def _free(self, command: RequestRun, group: str, running: str) -> None:
         """End a run that will never tell its end here: a version of old granted a group what was a run of
         another, or over already, and that group has waited since. One that is yet to begin is waited for.
         """
-        tenant = command.meta.tenant
-        found: ConcurrencyGroup | None = (
-            await self._store.present(concurrency_stream(tenant, group), concurrency.evolve)
-        ).state
-        if found is None or found.running is None:
+        if await self._may_tell_its_end(command.meta.tenant, running, group):
             return
-        if await self._may_tell_its_end(tenant, found.running, group):
-            return
-        command_id = derived_id("free", command.meta.command_id, found.running)
+        command_id = derived_id("free", command.meta.command_id, running)
         meta = msgspec.structs.replace(command.meta, actor=ACTOR, command_id=command_id, request_digest=None)
-        await self.end_run(EndRun(meta=meta, group=group, workflow_id=found.running))
+        await self.end_run(EndRun(meta=meta, group=group, workflow_id=running))
 
     async def _may_tell_its_end(self, tenant: str, workflow_id: str, group: str) -> bool:
         stream = workflow_stream(tenant, workflow_id)
