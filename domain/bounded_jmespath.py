@@ -37,8 +37,16 @@ _MAKES = frozenset(
 )
 
 
+LARGEST_MADE = 2**53 - 1
+"""Beyond it readers of JSON disagree on which number was meant, and a request may hold none. What is given,
+such as a neighbour's id, may be larger, and is passed on.
+"""
+
 _LARGEST = int(sys.float_info.max)
 """Beyond it a whole number is none for who reads JSON's numbers as most do."""
+
+_RECKON = frozenset(("abs", "avg", "ceil", "floor", "sum", "to_number"))
+"""The functions that make a number; others find one of those that they are given."""
 
 _OF_EXPRESSIONS = frozenset(
     name
@@ -62,6 +70,15 @@ def without_value(value: Any) -> str | None:
         return "is no number"
     if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
         return "is too large a number"
+    return None
+
+
+def not_to_be_made(value: Any) -> str | None:
+    """Why an expression may not make a number, as in :func:`without_value`."""
+    if why := without_value(value):
+        return why
+    if isinstance(value, int | float) and not -LARGEST_MADE <= value <= LARGEST_MADE:
+        return f"is too large a number: it may lie within ±{LARGEST_MADE}"
     return None
 
 
@@ -123,7 +140,11 @@ class _Interpreter(TreeInterpreter):
         given = [self.visit(child, value) for child in node["children"]]
         for each in given:
             self._charge(each)
-        return self._functions.call_function(node["value"], given)  # type: ignore[attr-defined]
+        value = self._functions.call_function(node["value"], given)  # type: ignore[attr-defined]
+        makes_it = node["value"] in _RECKON and not any(value is each for each in given)
+        if makes_it and (why := not_to_be_made(value)):
+            raise NoValue(f"what {node['value']} makes {why}")
+        return value
 
     def _reading(self, compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         """Two long lists are compared to their ends."""

@@ -5,12 +5,12 @@ fails each time that it comes to that.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jmespath.functions import Functions
 
-from domain.bounded_jmespath import without_value
+from domain.bounded_jmespath import not_to_be_made, without_value
 from domain.expressions import BadExpression, compiled
 from domain.faults import Fault, shortened
 
@@ -31,6 +31,7 @@ def expression_faults(field: str, expression: str) -> Iterator[Fault]:
         return
     nodes = list(_nodes(parsed))
     faults = [fault for node in nodes for fault in _faults_of(node)]
+    faults += [fault for node in _found(parsed) for fault in _faults_of_literal(node, not_to_be_made)]
     called = dict.fromkeys(node["value"] for node in nodes if node["type"] == _CALL)
     if unknown := ", ".join(name for name in called if name not in _SIGNATURES):
         faults.append(f"there is no function {unknown}; there are {', '.join(sorted(_SIGNATURES))}")
@@ -54,10 +55,28 @@ def _faults_of(node: _Node) -> Iterator[str]:
             yield from _faults_of_call(name, _SIGNATURES[name], arguments)
         case {"type": "slice", "children": [_, _, 0]}:
             yield "goes through a list by steps of 0"
-        case {"type": "literal", "value": literal}:
-            for value in _values_in(literal):
-                if why := without_value(value):
-                    yield f"holds what {why}: {json.dumps(value)}"
+        case {"type": "literal"}:
+            yield from _faults_of_literal(node, without_value)
+
+
+def _found(parsed: _Node) -> Iterator[_Node]:
+    """The literals that are found as they stand. One to compare with may be as large as a neighbour's id."""
+    left = [parsed]
+    while left:
+        node = left.pop()
+        match node["type"]:
+            case "literal":
+                yield node
+            case "multi_select_list" | "multi_select_dict" | "key_val_pair" | "or_expression":
+                left += reversed(node["children"])
+            case "pipe":
+                left.append(node["children"][-1])
+
+
+def _faults_of_literal(node: _Node, what_is_wrong: Callable[[Any], str | None]) -> Iterator[str]:
+    for value in _values_in(node["value"]):
+        if why := what_is_wrong(value):
+            yield f"holds what {why}: {json.dumps(value)}"
 
 
 def _values_in(literal: Any) -> Iterator[Any]:

@@ -35,6 +35,8 @@ def compiled(expression: str) -> ParsedResult:
         return jmespath.compile(expression)
     except (JMESPathError, RecursionError) as error:
         raise BadExpression(shortened(_in_one_line(error))) from None
+    except ValueError:
+        raise BadExpression("a number in it has too many digits") from None
 
 
 def found(expression: str, context: Mapping[str, Any]) -> Any:

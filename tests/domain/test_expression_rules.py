@@ -43,10 +43,25 @@ def test_what_can_only_fail_is_told_with_all_that_it_fails_by(expression: str) -
         found(expression, CONTEXT)
 
 
+@pytest.mark.parametrize("expression", ["`9007199254740992`", "{a: n || [n, `[1e300]`]}", "n | `-1e16`"])
+def test_what_a_request_may_not_hold_is_told_where_it_is_found_as_it_stands(expression: str) -> None:
+    ((_, message),) = expression_faults("f", expression)
+    assert message.startswith("holds what is too large a number: it may lie within ±9007199254740991: ")
+
+
 @pytest.mark.parametrize(
     "expression",
     [
-        *("sort_by(list, &a)[0].a", "map(&a, list)", "length(list)", "list[::-1]", "list[1:]", "list[0]"),
+        *("n == `9007199254740993`", "contains(list, `9007199254740993`)", "list[?a < `1e300`]"),
+        *(
+            "`9007199254740991`",
+            "sort_by(list, &a)[0].a",
+            "map(&a, list)",
+            "length(list)",
+            "list[::-1]",
+            "list[1:]",
+            "list[0]",
+        ),
         *("not_null(x, y, n)", "merge(list[0], list[0], list[0])", "contains(text, 't')", "to_string(@)"),
         *("max_by(list, &a).a", '`{"type": "slice", "children": [0, 0, 0]}`', "'size(list)'", "size"),
     ],

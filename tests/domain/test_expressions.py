@@ -26,7 +26,12 @@ def test_what_is_no_json_or_does_not_fit_is_refused(expression: str) -> None:
         ("a.'b", "Unclosed ' delimiter: a.'b"),
         ("abs('a\nb')", "invalid type for value: a b, expected one of: ['number'], received: \"string\""),
         ("x" * 1000 + "[", 'Incomplete expression: "xxx'),
-        (f"to_number('{'9' * 1000}')", "what the expression makes is too large a number"),
+        (f"to_number('{'9' * 1000}')", "what to_number makes is too large a number"),
+        (f"to_number('{'9' * 5000}')", "what to_number makes is no number"),
+        ("ceil(`1e300`)", "what ceil makes is too large a number: it may lie within ±9007199254740991"),
+        ("{a: sum(`[9007199254740991, 1]`)}", "what sum makes is too large a number"),
+        ("to_number('-9007199254740992') > `0`", "what to_number makes is too large a number"),
+        (f"a[{'9' * 5000}]", "a number in it has too many digits"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line_with_the_expression(expression: str, told: str) -> None:
@@ -34,6 +39,13 @@ def test_what_is_wrong_is_told_in_one_line_with_the_expression(expression: str, 
         found(expression, {})
     assert told in str(raised.value)
     assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "expression", ["id", "[id][0]", "to_number(id)", "max([id, `1`])", "not_null(x, id)"]
+)
+def test_a_number_that_was_given_is_passed_on_however_large(expression: str) -> None:
+    assert found(expression, {"id": 2**62 + 1}) == 2**62 + 1
 
 
 def test_what_is_not_there_is_nothing() -> None:
