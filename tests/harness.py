@@ -32,6 +32,9 @@ UNKNOWN_ID = "9e5b8a34-0c1d-4f6e-b7a2-4d3c2b1a0f9e"
 
 PATIENCE_SECONDS = 30.0
 
+_IDLE_SECONDS = 2.0
+"""Less than uvicorn keeps a connection on which nothing comes: a request would meet its end."""
+
 
 def settings_in(folder: Path, *, overlay: Mapping[str, Any] | None = None, **environ: str) -> Settings:
     """Settings with everything below ``folder``, the given variables, and a YAML overlay."""
@@ -225,7 +228,13 @@ class ServiceProcess:
 
     def client(self, tenant: str = TENANT) -> httpx.Client:
         """A client of a tenant."""
-        return httpx.Client(base_url=self.url, headers={"X-Tenant-ID": tenant}, timeout=10, verify=NO_TLS)
+        return httpx.Client(
+            base_url=self.url,
+            headers={"X-Tenant-ID": tenant},
+            timeout=10,
+            verify=NO_TLS,
+            limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
+        )
 
     def async_client(self, tenant: str = TENANT, **headers: str) -> httpx.AsyncClient:
         """A client of a tenant, for requests side by side."""
@@ -234,7 +243,7 @@ class ServiceProcess:
             headers={"X-Tenant-ID": tenant, **headers},
             timeout=30,
             verify=NO_TLS,
-            limits=httpx.Limits(max_connections=32),
+            limits=httpx.Limits(max_connections=32, keepalive_expiry=_IDLE_SECONDS),
         )
 
 
