@@ -78,8 +78,8 @@ def _all_faults(document: dict[str, Any], error: ValidationError, wire_types: Co
         for place, message in findings(error, DefinitionDocument):
             faults[Fault(path_of(place) or "body", message)] = None
             broken.add(_mendable(place))
-        if len(faults) > MOST_FAULTS:
-            break
+            if len(faults) > MOST_FAULTS:
+                return list(faults)
         for place in sorted(broken, key=len, reverse=True):
             _mend(trial, place)
         try:
