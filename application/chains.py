@@ -11,6 +11,7 @@ from application.event_store import EventStore
 from domain import approval, workflow
 from domain.approval import approval_stream
 from domain.errors import ThingArchived, TooLongAChain
+from domain.values import is_uuid
 from domain.workflow import Workflow, workflow_stream
 
 MOST_IN_A_CHAIN = 16
@@ -35,17 +36,18 @@ class Chains:
         if service != self._service:
             return ()
         workflow_id = data.get("workflowId") or await self._asker(tenant, data.get("approvalId"))
-        if not isinstance(workflow_id, str):
+        if not isinstance(workflow_id, str) or not is_uuid(workflow_id):
             return ()
-        state = await _present(self._store, tenant, workflow_id)
+        state = await _present(self._store, tenant, workflow_id.lower())
         return () if state is None else (*state.chain, state.definition_name)
 
     async def _asker(self, tenant: str, approval_id: Any) -> str | None:
         """The workflow that has asked for an approval."""
-        if not isinstance(approval_id, str):
+        if not isinstance(approval_id, str) or not is_uuid(approval_id):
             return None
+        stream = approval_stream(tenant, approval_id.lower())
         try:
-            asked = (await self._store.present(approval_stream(tenant, approval_id), approval.evolve)).state
+            asked = (await self._store.present(stream, approval.evolve)).state
         except ThingArchived:
             return None
         return None if asked is None or asked.step is None else asked.step.workflow_id

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from application.chains import MOST_IN_A_CHAIN, Chains, refuse_too_long
+from application.event_store import EventStore
 from domain.approval import approval_id_of
 from domain.errors import TooLongAChain
 from tests.application.engine import Engine, engine_of
 from tests.application.test_step_kinds import definition
 from tests.builders import OTHER_TENANT, TENANT
 from tests.domain.plans import step
+from tests.harness import UNKNOWN_ID
 
 pytestmark = pytest.mark.anyio
 
@@ -45,9 +47,18 @@ async def test_what_others_say_begins_a_chain(engine: Engine, tenant: str, servi
     )
 
 
-@pytest.mark.parametrize("data", [{}, {"workflowId": 5}, {"workflowId": "lost"}, {"approvalId": "lost"}])
+@pytest.mark.parametrize("data", [{}, {"workflowId": UNKNOWN_ID}, {"approvalId": UNKNOWN_ID}])
 async def test_a_message_of_no_workflow_begins_a_chain(engine: Engine, data: dict[str, object]) -> None:
     assert await Chains(engine.store, "orchestrator").up_to(TENANT, "orchestrator", data) == ()
+
+
+@pytest.mark.parametrize("name", ["workflowId", "approvalId"])
+@pytest.mark.parametrize("id", [5, ["x"], "", "lost", "../other", "#?\\\0", "x" * 100_000])
+async def test_what_is_no_id_is_looked_up_nowhere(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, name: str, id: object
+) -> None:
+    monkeypatch.delattr(EventStore, "present")
+    assert await Chains(engine.store, "orchestrator").up_to(TENANT, "orchestrator", {name: id}) == ()
 
 
 def test_a_chain_ends_where_it_has_become_too_long() -> None:
