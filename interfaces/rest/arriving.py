@@ -9,7 +9,7 @@ from interfaces.rest.errors import ApiError
 from interfaces.rest.places import WaitingPlaces
 
 BODY_SECONDS = 30.0
-"""For a whole body, of 1 MiB at most: 36 kB a second."""
+"""For a whole body, of 1 MiB at most: 35 kB a second."""
 
 
 class ArrivingBody:

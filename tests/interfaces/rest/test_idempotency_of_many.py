@@ -7,7 +7,7 @@ import pytest
 
 from application.deciders import Committed
 from domain.errors import TooMuchAtOnce
-from tests.harness import Service
+from tests.harness import OTHER_TENANT, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -79,6 +79,22 @@ async def test_another_order_to_many_under_a_used_key_is_refused(behind_gateway:
         assert_reused(await client.post(f"{WORKFLOWS}/bulk", json=another, headers=UNDER_KEY))
         await behind_gateway.caught_up()
         assert await status(client, WORKFLOWS, other) == "running"
+
+
+async def test_a_key_that_another_tenant_has_used_is_a_new_one(behind_gateway: Service) -> None:
+    async with behind_gateway.client() as ours, behind_gateway.client(OTHER_TENANT) as theirs:
+        mine = await started(behind_gateway, ours, "opp-1")
+        assert (await ours.post(f"{WORKFLOWS}/bulk", json=CANCEL, headers=UNDER_KEY)).status_code == 200
+        answer = await theirs.post(f"{WORKFLOWS}/bulk", json=CANCEL, headers=UNDER_KEY)
+        assert (answer.status_code, answer.json()["total"], mine in answer.text) == (200, 0, False)
+        approval, other = await asked(ours, 1), await asked(theirs, 2)
+        path = f"{APPROVALS}/decisions"
+        assert (await ours.post(path, json=approving(approval), headers=UNDER_KEY)).status_code == 200
+        decided = await theirs.post(path, json=approving(approval, other), headers=UNDER_KEY)
+        assert decided.status_code == 200
+        await behind_gateway.caught_up()
+        assert (await ours.get(f"{APPROVALS}/{approval}/events")).json()["total"] == 2
+        assert await status(theirs, APPROVALS, other) == "approved"
 
 
 async def test_what_is_too_much_at_once_is_told_of_the_one_that_it_is(
