@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from domain.event import Metadata
 from domain.values import derived_id, is_uuid
+from interfaces.findings import findings
 from interfaces.json_reader import InvalidJson, read_json_of_neighbours
 
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
@@ -153,11 +154,12 @@ def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Env
     try:
         return Envelope.model_validate(content)
     except ValidationError as error:
-        raise Unreadable(faults(error)) from error
+        raise Unreadable(faults(error, Envelope)) from error
 
 
-def faults(error: ValidationError, prefix: str = "") -> str:
+def faults(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """Every fault of a model on one line, each with its field. Values are left out: they may be secret."""
     return "; ".join(
-        f"{prefix}{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()
+        f"{prefix}{'.'.join(map(str, place)) or 'body'}: {message}"
+        for place, message in findings(error, model)
     )

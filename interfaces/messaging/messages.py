@@ -281,7 +281,7 @@ def command_for(envelope: Envelope, opportunity_shard_types: Collection[str]) ->
     try:
         message: Any = model.model_validate(envelope.data)
     except ValidationError as error:
-        raise Unreadable(faults(error, "data.")) from error
+        raise Unreadable(faults(error, model, "data.")) from error
     command: Command = message.command(envelope)
     return command
 

@@ -100,6 +100,11 @@ def test_what_is_not_for_this_service_stands_for_nothing(message_type: str, data
         ("forecast.completed", {"workflowId": WORKFLOW}, ["data.forecastId", "data.confidence"]),
         ("shard.updated", {"shardTypeName": "opportunity", "shardId": 0.5}, ["data.shardId"]),
         ("workflow.job.completed", {}, ["data.job"]),
+        (
+            "recommendation.generation.completed",
+            {"workflowId": WORKFLOW, "recommendationId": "r", "recommendations": {}},
+            ["data.recommendations: Input should be an array"],
+        ),
     ],
 )
 def test_what_does_not_validate_is_unreadable_and_names_the_fields(
