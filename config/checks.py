@@ -10,8 +10,8 @@ from application.integration import JOB_TRIGGER, PUBLISHED_TYPES
 from config.faults import Fault
 from config.kinds import ROLES
 from config.sections import Settings
+from domain.suggestions import did_you_mean
 from interfaces.messaging.messages import CONSUMED
-from interfaces.suggestions import did_you_mean
 
 DOCUMENTED = frozenset((*CONSUMED, *PUBLISHED_TYPES))
 """The message types of the wire contract (section 1): what a type alias may stand for."""

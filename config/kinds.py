@@ -18,8 +18,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from application.approval_terms import APPROVAL_ID
 from config.urls import MASK, SecretPathUrl, SecretUrl, mask_path, mask_url, require_url
 from domain.json_schema import schema_faults
+from domain.suggestions import did_you_mean
 from interfaces.scheduling.cron import InvalidCron, UnixCron
-from interfaces.suggestions import did_you_mean
 from interfaces.time_zones import require_time_zone
 
 _LONGEST_SHOWN = 80

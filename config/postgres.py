@@ -17,9 +17,9 @@ from tenacity import (
 
 from config.sections import Settings
 from config.start import CannotStart, first_line
+from domain.suggestions import did_you_mean
 from infrastructure.postgres.conninfo import conninfo
 from infrastructure.postgres.schema import MIGRATIONS, WrongSchema, migrate, require_newest
-from interfaces.suggestions import did_you_mean
 
 log = structlog.get_logger(__name__)
 

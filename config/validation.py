@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from config.faults import Fault, Path, dotted
 from config.kinds import Allowed
 from config.sections import Section, Settings
-from interfaces.suggestions import did_you_mean
+from domain.suggestions import did_you_mean
 
 _KEY = "[key]"
 

@@ -1,7 +1,6 @@
 """What makes a definition one that can be run. Every fault is told at once, with the field that it is in."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from domain.expression_rules import expression_faults
 from domain.expressions import BadExpression, compiled
 from domain.faults import Fault, within
 from domain.json_schema import schema_faults
+from domain.order_rules import order_faults
 
 MOST_STEPS = 200
 LONGEST_SECONDS = 366 * 24 * 3600.0
@@ -43,7 +43,7 @@ def definition_faults(definition: WorkflowDefinition, kinds: Mapping[str, KindRu
             for number, step in enumerate(definition.steps)
             for fault in within(f"steps[{number}]", _step(step, kinds))
         ),
-        *_order(definition.steps),
+        *order_faults(definition.steps),
         *within("inputSchema", schema_faults(definition.input_schema or {})),
     ]
 
@@ -176,57 +176,3 @@ def _condition(expression: str) -> Iterator[Fault]:
 def _expressions(field: str, expressions: Mapping[str, str]) -> Iterator[Fault]:
     for name, expression in expressions.items():
         yield from expression_faults(f"{field}.{name}", expression)
-
-
-def _order(steps: Collection[StepDefinition]) -> Iterator[Fault]:
-    """Steps that wait for one that there is not, for each other, or for who waits for each other."""
-    after: dict[str, tuple[str, ...]] = {}
-    for step in steps:
-        after.setdefault(step.step_type, step.after)
-    for number, step in enumerate(steps):
-        times = Counter(step.after)
-        for place, before in enumerate(step.after):
-            field = f"steps[{number}].after[{place}]"
-            if before not in after:
-                yield Fault(field, f"there is no step {before}")
-            elif times[before] > 1 and before in step.after[:place]:
-                yield Fault(field, f"{before} is there already")
-    waiting = _never_due(after)
-    rings = {name: ring for ring in _rings(after, waiting) for name in ring}
-    told: set[str] = set()
-    for number, step in enumerate(steps):
-        name = step.step_type
-        if name in rings and name not in told:
-            ring = rings[name]
-            told |= set(ring)
-            yield Fault(f"steps[{number}].after", f"goes round in a circle: {' -> '.join((*ring, ring[0]))}")
-        elif name in waiting and name not in rings:
-            yield Fault(f"steps[{number}].after", "comes after a circle, so that the step is unreachable")
-
-
-def _never_due(after: Mapping[str, Collection[str]]) -> set[str]:
-    """The steps that are left when, again and again, those are taken away that wait for no other."""
-    left = dict(after)
-    while due := [name for name in left if not any(before in left for before in left[name])]:
-        for name in due:
-            del left[name]
-    return set(left)
-
-
-def _rings(after: Mapping[str, Collection[str]], waiting: Collection[str]) -> Iterator[tuple[str, ...]]:
-    """The circles among steps that wait for ever, in the order in which each waits for the next.
-
-    A walk from each of them, always to the first that it waits for, ends in one.
-    """
-    known: set[str] = set()
-    for start in after:
-        if start not in waiting:
-            continue
-        walk: dict[str, int] = {}
-        name = start
-        while name not in walk and name not in known:
-            walk[name] = len(walk)
-            name = next(before for before in after[name] if before in waiting)
-        if name in walk:
-            yield tuple(walk)[walk[name] :]
-        known |= set(walk)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from interfaces.suggestions import did_you_mean
+from domain.suggestions import did_you_mean
 
 Place = tuple[str | int, ...]
 

@@ -2,7 +2,7 @@
 
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from interfaces.suggestions import did_you_mean
+from domain.suggestions import did_you_mean
 
 
 def require_time_zone(name: str) -> str:

@@ -31,6 +31,7 @@ from application.approval_terms import Terms
 from domain.approval import Policy, Rule
 from domain.business_time import ALWAYS
 from domain.faults import Fault, path_of
+from domain.suggestions import did_you_mean
 from domain.values import is_uuid
 from interfaces.approvals.business_time import CalendarDocument
 from interfaces.approvals.faults import raise_faults
@@ -39,7 +40,6 @@ from interfaces.definitions.yaml_reader import InvalidYaml, read_yaml
 from interfaces.fields import Id, Number, Silent
 from interfaces.findings import findings
 from interfaces.rest.models import ApiModel
-from interfaces.suggestions import did_you_mean
 
 EVERYONE_ELSE = "*"
 """The name of every tenant that is not named."""

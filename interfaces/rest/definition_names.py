@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from domain.errors import DefinitionNotFound, Failure
+from domain.suggestions import did_you_mean, nearest
 from interfaces.rest.identity import Caller
 from interfaces.rest.service import Endpoint, Service
-from interfaces.suggestions import did_you_mean, nearest
 from projections.ports import Container, Query
 
 MOST_TOLD = 10

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from domain.suggestions import did_you_mean
 from interfaces.approvals.file import ApprovalsDocument
 from interfaces.definitions.document import DefinitionDocument
 from interfaces.findings import findings
 from interfaces.rest.approval_models import CreateApprovalRequest, DecisionsRequest
 from interfaces.rest.models import BulkRequest, WorkflowFilters
-from interfaces.suggestions import did_you_mean
 
 
 def told(model: type[BaseModel], document: Any) -> dict[str, str]:
