@@ -27,6 +27,7 @@ from domain.concurrency.group import (
     pass_debounce,
     request_start,
 )
+from domain.contexts import key_context
 from domain.definition import WorkflowDefinition
 from domain.errors import BadInput
 from domain.expressions import BadExpression, found
@@ -40,7 +41,7 @@ def group_of(definition: WorkflowDefinition, opportunity_id: str | None, input: 
     Raises:
         BadInput: the key does not fit the input.
     """
-    context = {"input": input or {}, "opportunityId": opportunity_id}
+    context = key_context(input=input or {}, opportunity_id=opportunity_id)
     try:
         key = found(definition.concurrency.key, context)
     except BadExpression as error:

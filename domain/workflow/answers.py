@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from domain.contexts import reply_context
 from domain.definition import FailureReason, Work
 from domain.event import Event
 from domain.expressions import BadExpression, mapped
@@ -74,7 +75,7 @@ def take_reply(
         told = str(reason or "the service gave no reason")
         return fail_step(state, step_type=step.step_type, error=told, now=now)
     try:
-        result = mapped(reply["result"], {"data": data}) if "result" in reply else data
+        result = mapped(reply["result"], reply_context(data)) if "result" in reply else data
     except BadExpression as bad:
         return fail_step(state, step_type=step.step_type, error=str(bad), reason="rejected", now=now)
     return complete_step(state, step_type=step.step_type, result=result, now=now)

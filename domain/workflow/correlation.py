@@ -11,6 +11,7 @@ from typing import Any
 
 from immutables import Map
 
+from domain.contexts import reply_context
 from domain.definition import Work
 from domain.expressions import BadExpression, mapped
 from domain.values import with_one_kind_of_number
@@ -24,7 +25,7 @@ def expected_key(name: str, work: Work, input: Mapping[str, Any]) -> str:
 def message_key(name: str, work: Work, data: Mapping[str, Any]) -> str | None:
     """What a message is about; nothing where it does not say, or where that cannot be read."""
     try:
-        values = mapped(work.correlation, {"data": data})
+        values = mapped(work.correlation, reply_context(data))
     except BadExpression:
         return None
     return None if None in values.values() else _key(name, values)

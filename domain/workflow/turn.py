@@ -7,6 +7,7 @@ its events is applied before the next is thought of.
 from datetime import datetime, timedelta
 from typing import Any
 
+from domain.contexts import Context, item_context, step_context
 from domain.definition import MAP, FailureReason, StepDefinition, Work
 from domain.event import Event
 from domain.expressions import BadExpression, holds, mapped
@@ -330,22 +331,20 @@ class Turn:
             )
         )
 
-    def context(self, step: Step) -> dict[str, Any]:
+    def context(self, step: Step) -> Context:
         """What expressions can speak of: see ``docs/workflows.md``."""
-        context: dict[str, Any] = {
-            "input": self.state.input or {},
-            "results": self.state.last_results if step.undoes else self.state.results,
-            "steps": {
-                each.step_type: {"status": known.status, "error": known.error}
-                for each, known in self.state.planned()
-            },
-            "workflow": {"id": self.state.workflow_id, "opportunityId": self.state.opportunity_id},
-        }
-        if step.item_of is not None and step.item is not None:
-            items = self.state.steps[step.item_of].items
-            assert items is not None
-            context |= {"item": items.elements[step.item], "index": step.item}
-        return context
+        context = step_context(
+            input=self.state.input or {},
+            results=self.state.last_results if step.undoes else self.state.results,
+            steps=((each.step_type, known.status, known.error) for each, known in self.state.planned()),
+            workflow_id=self.state.workflow_id,
+            opportunity_id=self.state.opportunity_id,
+        )
+        if step.item_of is None or step.item is None:
+            return context
+        items = self.state.steps[step.item_of].items
+        assert items is not None
+        return item_context(context, element=items.elements[step.item], index=step.item)
 
     def deadline(self, work: Work) -> datetime | None:
         """When what is begun now has to be answered."""

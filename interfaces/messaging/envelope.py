@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from domain.contexts import message_context
 from domain.event import Metadata
 from domain.values import derived_id, is_uuid
 from interfaces.findings import findings
@@ -110,12 +111,9 @@ class Envelope(WireModel):
 
     def as_context(self) -> Mapping[str, Any]:
         """What the expressions of triggers speak of."""
-        return {
-            "type": self.type,
-            "data": self.data,
-            "metadata": dict(self._metadata),
-            "tenantId": self.tenant,
-        }
+        return message_context(
+            message_type=self.type, data=self.data, metadata=dict(self._metadata), tenant=self.tenant
+        )
 
     @property
     def _metadata(self) -> Mapping[str, Any]:
