@@ -1,7 +1,7 @@
 """Where workflow definitions are found: those that come with the service, and tenants' own."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from application.event_store import EventStore
 from application.kinds import KINDS
@@ -20,13 +20,19 @@ _AsOf = tuple[int, int]
 
 
 def faults_of(
-    definition: WorkflowDefinition, *, shipped: bool = False, wire_types: Collection[str] = ()
-) -> list[Fault]:
+    definition: WorkflowDefinition,
+    *,
+    shipped: bool = False,
+    wire_types: Collection[str] = (),
+    steps_are_known: bool = True,
+) -> Iterator[Fault]:
     """Everything that keeps a definition from being run, with the kinds of steps that there are; one that is
     ``shipped`` may send the platform's own messages, of which ``wire_types`` are further types.
     """
-    faults = definition_faults(definition, {name: kind.faults for name, kind in KINDS.items()})
-    return faults if shipped else [*faults, *platform_faults(definition, wire_types)]
+    kinds = {name: kind.faults for name, kind in KINDS.items()}
+    yield from definition_faults(definition, kinds, steps_are_known=steps_are_known)
+    if not shipped:
+        yield from platform_faults(definition, wire_types)
 
 
 class ShippedDefinitions:

@@ -50,7 +50,7 @@ class DefinitionHandlers:
             DefinitionNotFound: there is none yet, and the caller has seen a version of it.
         """
         definition = command.definition
-        faults = await anyio.to_thread.run_sync(self._faults_of, definition)
+        faults = await anyio.to_thread.run_sync(lambda: list(self._faults_of(definition)))
         if faults:
             raise BadInput("the workflow definition has faults", [each._asdict() for each in faults])
         self._refuse_shipped(definition.name)

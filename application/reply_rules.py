@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from application.kinds.kind import EXPRESSION, MESSAGE_TYPE, NAME, Parameters, parameters
 from domain.expression_rules import expression_faults
 from domain.faults import Fault
+from domain.scopes import OF_A_REPLY
 
 _REPLY = parameters(
     {
@@ -47,7 +48,7 @@ def reply_faults(parameters: Parameters, input_names: Collection[str]) -> Iterat
         if reply.get("failed") and "result" in reply:
             yield Fault(f"{field}.result", "is for a reply that has not failed")
         for name, expression in reply.get("result", {}).items():
-            yield from expression_faults(f"{field}.result.{name}", expression)
+            yield from expression_faults(f"{field}.result.{name}", expression, OF_A_REPLY)
     yield from correlation_faults(parameters, input_names)
 
 
@@ -57,4 +58,4 @@ def correlation_faults(parameters: Parameters, input_names: Collection[str]) -> 
         field = f"correlation.{name}"
         if name not in input_names:
             yield Fault(field, f"{name} is not in the step's input")
-        yield from expression_faults(field, expression)
+        yield from expression_faults(field, expression, OF_A_REPLY)

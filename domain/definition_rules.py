@@ -10,6 +10,7 @@ from domain.expressions import BadExpression, compiled
 from domain.faults import Fault, within
 from domain.json_schema import schema_faults
 from domain.order_rules import order_faults
+from domain.scopes import Scope, Scopes
 
 MOST_STEPS = 200
 LONGEST_SECONDS = 366 * 24 * 3600.0
@@ -26,26 +27,24 @@ KindRules = Callable[[Mapping[str, Any], Collection[str]], Iterable[Fault]]
 """The faults of a kind's parameters, given also the names of the step's input."""
 
 
-def definition_faults(definition: WorkflowDefinition, kinds: Mapping[str, KindRules]) -> list[Fault]:
-    """Everything that keeps a definition from being run; ``kinds`` are the kinds of steps that there are."""
+def definition_faults(
+    definition: WorkflowDefinition, kinds: Mapping[str, KindRules], *, steps_are_known: bool = True
+) -> Iterator[Fault]:
+    """Everything that keeps a definition from being run; ``kinds`` are the kinds of steps that there are.
+
+    Where not all of its steps are known, no name is held against theirs.
+    """
     said = _said_by_each_run(definition)
-    return [
-        *_naming(definition),
-        *_numbers(definition),
-        *expression_faults("concurrency.key", definition.concurrency.key),
-        *(
-            fault
-            for number, trigger in enumerate(definition.triggers)
-            for fault in within(f"triggers[{number}]", _trigger(trigger, said))
-        ),
-        *(
-            fault
-            for number, step in enumerate(definition.steps)
-            for fault in within(f"steps[{number}]", _step(step, kinds))
-        ),
-        *order_faults(definition.steps),
-        *within("inputSchema", schema_faults(definition.input_schema or {})),
-    ]
+    scopes = Scopes(definition, steps_are_known=steps_are_known)
+    yield from _naming(definition)
+    yield from _numbers(definition)
+    yield from expression_faults("concurrency.key", definition.concurrency.key, scopes.of_key)
+    for number, trigger in enumerate(definition.triggers):
+        yield from within(f"triggers[{number}]", _trigger(trigger, said, scopes.of_message))
+    for number, step in enumerate(definition.steps):
+        yield from within(f"steps[{number}]", _step(step, kinds, scopes))
+    yield from order_faults(definition.steps)
+    yield from within("inputSchema", schema_faults(definition.input_schema or {}))
 
 
 def _naming(definition: WorkflowDefinition) -> Iterator[Fault]:
@@ -103,7 +102,7 @@ def _said_by_each_run(definition: WorkflowDefinition) -> Mapping[str, str]:
     return {**asked, **dict.fromkeys(_told(definition.announcements).values(), "announces")}
 
 
-def _trigger(trigger: Trigger, said: Mapping[str, str]) -> Iterator[Fault]:
+def _trigger(trigger: Trigger, said: Mapping[str, str], scope: Scope) -> Iterator[Fault]:
     if not MESSAGE_TYPE.fullmatch(trigger.message_type):
         yield Fault("messageType", "is a message's type, such as contract.signed")
     elif trigger.filter is None and trigger.message_type in said:
@@ -113,44 +112,47 @@ def _trigger(trigger: Trigger, said: Mapping[str, str]) -> Iterator[Fault]:
             " for ever: give the trigger a filter",
         )
     if trigger.filter is not None:
-        yield from expression_faults("filter", trigger.filter)
-    yield from expression_faults("opportunityId", trigger.opportunity_id)
-    yield from _expressions("input", trigger.input)
+        yield from expression_faults("filter", trigger.filter, scope)
+    yield from expression_faults("opportunityId", trigger.opportunity_id, scope)
+    yield from _expressions("input", trigger.input, scope)
 
 
-def _step(step: StepDefinition, kinds: Mapping[str, KindRules]) -> Iterator[Fault]:
+def _step(step: StepDefinition, kinds: Mapping[str, KindRules], scopes: Scopes) -> Iterator[Fault]:
+    scope = scopes.of_step(step)
     if not STEP_TYPE.fullmatch(step.step_type):
         yield Fault("stepType", "is lower-case letters, digits and _, beginning with a letter")
     if step.result_key != step.step_type and not RESULT_KEY.fullmatch(step.result_key):
         yield Fault("resultKey", "is letters, digits and _, beginning with a letter")
     if step.when is not None:
-        yield from _condition(step.when)
-    yield from _work(step, kinds)
+        yield from _condition(step.when, scope)
+    yield from _work(step, kinds, scope)
     if step.map is not None:
-        yield from expression_faults("map.over", step.map.over)
-        yield from within("map.each", _part(step.map.each, kinds, "each element's work"))
+        yield from expression_faults("map.over", step.map.over, scope)
+        of_item = scopes.of_item(step)
+        yield from within("map.each", _part(step.map.each, kinds, of_item, "each element's work"))
         if step.kind != MAP:
             yield Fault("map", f"is for steps of kind map, and this one is of kind {step.kind}")
     elif step.kind == MAP:
         yield Fault("map", "is missing: a step of kind map says what it does for each element")
     if step.compensation is not None:
-        yield from within("compensation", _part(step.compensation, kinds, "a compensation"))
+        undoing = _part(step.compensation, kinds, scopes.of_compensation, "a compensation")
+        yield from within("compensation", undoing)
 
 
-def _part(work: Work, kinds: Mapping[str, KindRules], what: str) -> Iterator[Fault]:
+def _part(work: Work, kinds: Mapping[str, KindRules], scope: Scope, what: str) -> Iterator[Fault]:
     if work.kind == MAP:
         yield Fault("kind", f"{what} cannot be of kind map")
     else:
-        yield from _work(work, kinds)
+        yield from _work(work, kinds, scope)
 
 
-def _work(work: Work, kinds: Mapping[str, KindRules]) -> Iterator[Fault]:
+def _work(work: Work, kinds: Mapping[str, KindRules], scope: Scope) -> Iterator[Fault]:
     rules = kinds.get(work.kind)
     if rules is None:
         yield Fault("kind", f"{work.kind} is no kind of step; there are {', '.join(sorted(kinds))}")
     else:
         yield from within("parameters", rules(work.parameters, frozenset(work.input)))
-    yield from _expressions("input", work.input)
+    yield from _expressions("input", work.input, scope)
     if work.timeout_seconds is not None:
         yield from _duration("timeout", work.timeout_seconds)
     if work.retry.most_seconds < work.retry.delay_seconds:
@@ -162,8 +164,8 @@ def _work(work: Work, kinds: Mapping[str, KindRules]) -> Iterator[Fault]:
     )
 
 
-def _condition(expression: str) -> Iterator[Fault]:
-    yield from expression_faults("when", expression)
+def _condition(expression: str, scope: Scope) -> Iterator[Fault]:
+    yield from expression_faults("when", expression, scope)
     try:
         parsed = compiled(expression).parsed
     except BadExpression:
@@ -173,6 +175,6 @@ def _condition(expression: str) -> Iterator[Fault]:
         yield Fault("when", "never holds, so that the step is unreachable")
 
 
-def _expressions(field: str, expressions: Mapping[str, str]) -> Iterator[Fault]:
+def _expressions(field: str, expressions: Mapping[str, str], scope: Scope) -> Iterator[Fault]:
     for name, expression in expressions.items():
-        yield from expression_faults(f"{field}.{name}", expression)
+        yield from expression_faults(f"{field}.{name}", expression, scope)

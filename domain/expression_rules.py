@@ -1,7 +1,7 @@
-"""What is wrong with an expression whatever it is applied to.
+"""What is wrong with an expression whatever it finds where it stands.
 
 JMESPath itself looks for a function only when it calls it: an expression with a misspelt one can be read, and
-fails each time that it comes to that.
+fails each time that it comes to that. One with a misspelt name finds nothing, each time.
 """
 
 import json
@@ -13,6 +13,8 @@ from jmespath.functions import Functions
 from domain.bounded_jmespath import not_to_be_made, without_value
 from domain.expressions import BadExpression, compiled
 from domain.faults import Fault, shortened
+from domain.name_rules import unknown_names
+from domain.scopes import Scope
 
 _SIGNATURES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     name: known["signature"] for name, known in Functions.FUNCTION_TABLE.items()
@@ -22,8 +24,10 @@ _EXPRESSION = "expref"
 _Node = Mapping[str, Any]
 
 
-def expression_faults(field: str, expression: str) -> Iterator[Fault]:
-    """The fault of an expression that cannot be read, or that can only fail; with all that it fails by."""
+def expression_faults(field: str, expression: str, scope: Scope) -> Iterator[Fault]:
+    """The fault of an expression that cannot be read, that can only fail, or that speaks of what is never
+    there; with all that is wrong with it.
+    """
     try:
         parsed = compiled(expression).parsed
     except BadExpression as error:
@@ -35,6 +39,7 @@ def expression_faults(field: str, expression: str) -> Iterator[Fault]:
     called = dict.fromkeys(node["value"] for node in nodes if node["type"] == _CALL)
     if unknown := ", ".join(name for name in called if name not in _SIGNATURES):
         faults.append(f"there is no function {unknown}; there are {', '.join(sorted(_SIGNATURES))}")
+    faults += unknown_names(parsed, scope)
     if faults:
         yield Fault(field, shortened("; ".join(dict.fromkeys(faults))))
 

@@ -37,13 +37,18 @@ def step(step_type: str, *after: str, **members: Any) -> Document:
 _names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 _message_types = st.from_regex(r"[a-z_]{1,6}(\.[a-z_]{1,6}){0,2}", fullmatch=True)
 _announced_types = _message_types.map(lambda message_type: f"announced.{message_type}")
-_expressions = st.sampled_from(
-    ["input.amount", "results.score.risk > `0.7`", "@", "`true`", "a || b", "length(items)", "'ü \"<&'"]
-)
+_everywhere = ("@", "`true`", "'ü \"<&'")
+_over_input = st.sampled_from([*_everywhere, "input.amount", "input.a || input.b", "length(input.items)"])
+_over_messages = st.sampled_from([*_everywhere, "data.amount > `0.7`", "data.a || data.b", "length(type)"])
 _durations = st.one_of(
     st.integers(1, 86_400).map(float), st.floats(0.001, 1000).map(lambda seconds: round(seconds, 3))
 )
-_inputs = st.dictionaries(st.text("abcXYZ_-.", min_size=1, max_size=6), _expressions, max_size=3)
+
+
+def _inputs(expressions: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, str]]:
+    return st.dictionaries(st.text("abcXYZ_-.", min_size=1, max_size=6), expressions, max_size=3)
+
+
 _parameters: st.SearchStrategy[tuple[str, Document]] = st.sampled_from(
     [
         ("event", {"request": "deal.check.requested"}),
@@ -88,7 +93,7 @@ def _works(draw: st.DrawFn) -> Work:
     return Work(
         kind=kind,
         parameters=parameters,
-        input=draw(_inputs),
+        input=draw(_inputs(_over_input)),
         timeout_seconds=draw(st.none() | _durations),
         retry=draw(st.just(Retry()) | _retries()),
     )
@@ -100,20 +105,21 @@ def _steps(draw: st.DrawFn) -> tuple[StepDefinition, ...]:
     made: list[StepDefinition] = []
     for name in draw(st.lists(_names, min_size=1, max_size=3, unique=True)):
         over = draw(
-            st.none() | st.builds(MapOver, over=_expressions, each=_works(), at_once=st.integers(1, 9))
+            st.none() | st.builds(MapOver, over=_over_input, each=_works(), at_once=st.integers(1, 9))
         )
         work = (
             draw(_works()) if over is None else Work(kind="map", timeout_seconds=draw(st.none() | _durations))
         )
         fields = {field: getattr(work, field) for field in Work.__struct_fields__}
         before = [each.step_type for each in made]
+        over_results = st.sampled_from(["@", *(f"results.{each.result_key}.risk > `0.7`" for each in made)])
         made.append(
             StepDefinition(
                 **fields,
                 step_type=name,
                 after=tuple(draw(st.lists(st.sampled_from(before), unique=True))) if before else (),
                 critical=draw(st.booleans()),
-                when=draw(st.none() | _expressions),
+                when=draw(st.none() | _over_input | over_results),
                 result_key=draw(st.sampled_from([name, f"{name}Result"])),
                 map=over,
                 compensation=draw(st.none() | _works()),
@@ -141,7 +147,7 @@ def runnable_definitions(draw: st.DrawFn) -> WorkflowDefinition:
             st.builds(
                 Concurrency,
                 policy=st.sampled_from(["allow", "skip", "replace", "queue"]),
-                key=_expressions,
+                key=_over_input,
                 debounce_seconds=st.just(0.0) | _durations,
             )
         ),
@@ -151,9 +157,9 @@ def runnable_definitions(draw: st.DrawFn) -> WorkflowDefinition:
                     st.builds(
                         Trigger,
                         message_type=_message_types,
-                        filter=st.none() | _expressions,
-                        opportunity_id=_expressions,
-                        input=_inputs,
+                        filter=st.none() | _over_messages,
+                        opportunity_id=_over_messages,
+                        input=_inputs(_over_messages),
                     ),
                     max_size=2,
                 )

@@ -6,6 +6,7 @@ nobody has anything against, and what the rules say of it is not told.
 
 from collections.abc import Collection, Iterable, Sequence
 from copy import deepcopy
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from application.definitions import faults_of
 from domain.definition import WorkflowDefinition
 from domain.faults import Fault, path_of
-from interfaces.definitions.document import DefinitionDocument
+from interfaces.definitions.document import DefinitionDocument, StepDocument
 from interfaces.findings import Place, findings
 
 MOST_BYTES = 256 * 1024
@@ -22,9 +23,16 @@ MOST_BYTES = 256 * 1024
 MOST_FAULTS = 500
 _MOST_REPAIRS = 20
 
+_NAMES_NONE = frozenset(
+    field.alias or name
+    for name, field in StepDocument.model_fields.items()
+    if name not in ("step_type", "result_key")
+)
+"""The members of a step that are no name of it. Another may be a misspelt one."""
+
 
 class BadDocument(ValueError):
-    """A document that is no definition, with all its faults."""
+    """A document that is no definition, with all its faults, or the first of very many."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("; ".join(f"{field}: {message}" for field, message in faults))
@@ -44,8 +52,9 @@ def read_definition(
         definition = DefinitionDocument.model_validate(document).read()
     except ValidationError as error:
         raise BadDocument(_all_faults(document, error, wire_types)) from None
-    if faults := faults_of(definition, shipped=shipped, wire_types=wire_types):
-        raise BadDocument(faults)
+    faults = faults_of(definition, shipped=shipped, wire_types=wire_types)
+    if told := list(islice(faults, MOST_FAULTS)):
+        raise BadDocument(told)
     return definition
 
 
@@ -87,9 +96,15 @@ def _all_faults(document: dict[str, Any], error: ValidationError, wire_types: Co
         except ValidationError as again:
             error = again
         else:
-            untouched = _untouched(faults_of(definition, wire_types=wire_types), broken)
-            return list(faults | dict.fromkeys(untouched))
+            known = not any(map(_may_name_a_step, broken))
+            others = faults_of(definition, wire_types=wire_types, steps_are_known=known)
+            return list(faults | dict.fromkeys(islice(_untouched(others, broken), MOST_FAULTS)))
     return list(faults)
+
+
+def _may_name_a_step(place: Place) -> bool:
+    """Whether what was left out there may say what other steps call a step, or its result."""
+    return place[:1] == ("steps",) and len(place) <= 3 and place[-1] not in _NAMES_NONE
 
 
 def _mendable(place: Place) -> Place:

@@ -13,6 +13,7 @@ from application.definitions import Catalogue, ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.publishing import DefinitionHandlers
 from application.workflows import WorkflowHandlers
+from domain import published_definition
 from domain.definition import OPPORTUNITY_ANALYSIS, StepDefinition, WorkflowDefinition
 from domain.errors import (
     BadInput,
@@ -23,6 +24,7 @@ from domain.errors import (
     OpportunityRequired,
     VersionMismatch,
 )
+from domain.published_definition import definition_stream
 from domain.workflow import WorkflowStarted
 from tests.application.logs import OpenLogs, open_logs, sqlite_settings
 from tests.builders import OTHER_TENANT, TENANT, SettableClock, metadata
@@ -124,6 +126,23 @@ async def test_a_definition_with_faults_is_not_published_whoever_asks(world: Wor
     with pytest.raises(BadInput) as refused:
         await world.publish(bad)
     assert {fault["field"] for fault in refused.value.details} == {"steps[0].kind", "steps[0].after[0]"}
+
+
+async def test_what_was_published_before_a_rule_starts_as_it_did(logs: OpenLogs, world: World) -> None:
+    """Of a name that there is not: its condition holds as little as ever."""
+    before = msgspec.structs.replace(PLAN, steps=(msgspec.structs.replace(STEP, when="inptu.amount"),))
+    now = SettableClock().now()
+    await logs.store().execute(
+        definition_stream(TENANT, PLAN.name),
+        evolve=published_definition.evolve,
+        decide=lambda state: published_definition.publish(state, before, as_new=True, now=now),
+        meta=metadata(),
+        now=now,
+    )
+    assert (await world.start()).definition_version == 1
+    with pytest.raises(BadInput) as refused:
+        await world.publish(before)
+    assert [fault["field"] for fault in refused.value.details] == ["steps[0].when"]
 
 
 async def test_another_tenants_definition_is_not_there(world: World) -> None:

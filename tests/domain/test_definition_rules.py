@@ -14,7 +14,7 @@ from domain.definition import (
     Work,
     WorkflowDefinition,
 )
-from domain.definition_rules import definition_faults
+from domain.definition_rules import KindRules, definition_faults
 from domain.faults import Fault
 
 
@@ -28,14 +28,12 @@ def plan(*steps: StepDefinition, **fields: object) -> WorkflowDefinition:
 
 def faults(definition: WorkflowDefinition) -> dict[str, str]:
     """By their fields; each kind refuses the parameter ``bad``."""
-    found = definition_faults(
-        definition,
-        {
-            "event": lambda parameters, names: [Fault("bad", "is bad")] if "bad" in parameters else [],
-            "http": lambda parameters, names: [] if "id" in names else [Fault("", "wants an id")],
-            "map": lambda parameters, names: [],
-        },
-    )
+    kinds: dict[str, KindRules] = {
+        "event": lambda parameters, names: [Fault("bad", "is bad")] if "bad" in parameters else [],
+        "http": lambda parameters, names: [] if "id" in names else [Fault("", "wants an id")],
+        "map": lambda parameters, names: [],
+    }
+    found = list(definition_faults(definition, kinds))
     assert len({fault.field for fault in found}) == len(found)
     return dict(found)
 
@@ -117,7 +115,7 @@ def test_a_condition_that_never_holds_makes_a_step_unreachable(never: str) -> No
 def test_every_expression_is_read() -> None:
     bad = "a =="
     definition = plan(
-        a_step("a", when=bad, input={"x": "y", "z": bad}),
+        a_step("a", when=bad, input={"x": "input.y", "z": bad}),
         a_step("b", kind="map", map=MapOver(over=bad, each=Work(input={"x": bad}))),
         a_step("c", compensation=Work(input={"x": bad})),
         concurrency=Concurrency(key=bad),

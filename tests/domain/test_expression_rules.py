@@ -4,6 +4,7 @@ import pytest
 
 from domain.expression_rules import expression_faults
 from domain.expressions import BadExpression, found
+from domain.scopes import Scope, Sort
 
 FUNCTIONS = (
     "abs, avg, ceil, contains, ends_with, floor, join, keys, length, map, max, max_by, merge, min, min_by, "
@@ -11,6 +12,7 @@ FUNCTIONS = (
 )
 
 CONTEXT = {"list": [{"a": 1}], "n": 1, "text": "t"}
+ANYWHERE = Scope(dict.fromkeys((*CONTEXT, "a", "x", "y", "size"), Sort.ANYTHING))
 
 FAILING = {
     "size(list)": f"there is no function size; there are {FUNCTIONS}",
@@ -38,14 +40,14 @@ FAILING = {
 
 @pytest.mark.parametrize("expression", FAILING)
 def test_what_can_only_fail_is_told_with_all_that_it_fails_by(expression: str) -> None:
-    assert list(expression_faults("f", expression)) == [("f", FAILING[expression])]
+    assert list(expression_faults("f", expression, ANYWHERE)) == [("f", FAILING[expression])]
     with pytest.raises(BadExpression):
         found(expression, CONTEXT)
 
 
 @pytest.mark.parametrize("expression", ["`9007199254740992`", "{a: n || [n, `[1e300]`]}", "n | `-1e16`"])
 def test_what_a_request_may_not_hold_is_told_where_it_is_found_as_it_stands(expression: str) -> None:
-    ((_, message),) = expression_faults("f", expression)
+    ((_, message),) = expression_faults("f", expression, ANYWHERE)
     assert message.startswith("holds what is too large a number: it may lie within ±9007199254740991: ")
 
 
@@ -67,11 +69,11 @@ def test_what_a_request_may_not_hold_is_told_where_it_is_found_as_it_stands(expr
     ],
 )
 def test_what_may_find_something_has_no_fault(expression: str) -> None:
-    assert list(expression_faults("f", expression)) == []
+    assert list(expression_faults("f", expression, ANYWHERE)) == []
     found(expression, CONTEXT)
 
 
 def test_a_fault_is_told_in_bearable_length() -> None:
     expression = "[" + ", ".join(f"f{number}(a)" for number in range(300)) + "]"
-    ((_, message),) = expression_faults("f", expression)
+    ((_, message),) = expression_faults("f", expression, ANYWHERE)
     assert len(message) < 350

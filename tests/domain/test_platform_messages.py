@@ -41,7 +41,7 @@ def test_wherever_a_definition_would_send_one_that_is_told() -> None:
 
 
 def test_what_is_shipped_may_send_them() -> None:
-    assert faults_of(OPPORTUNITY_ANALYSIS, shipped=True) == []
+    assert list(faults_of(OPPORTUNITY_ANALYSIS, shipped=True)) == []
     assert {fault.field for fault in faults_of(OPPORTUNITY_ANALYSIS)} == {
         "announcements.started",
         "announcements.completed",

@@ -1,5 +1,6 @@
 """Documents: what they stand for, and every fault of those that stand for nothing."""
 
+import time
 from typing import Any
 
 import msgspec
@@ -167,6 +168,9 @@ def test_every_fault_is_told_at_once_of_shape_and_of_sense() -> None:
         (document(step("a", input={"x": 5})), ["steps[0].input.x"]),
         (document(step("a", when=None)), ["steps[0].when"]),
         (document(triggers=[1]), ["triggers[0]"]),
+        (document(step("a", resultKey=5), step("b", when="results.c || steps.d")), ["steps[0].resultKey"]),
+        (document(step("a", resultkey="c"), step("b", when="results.c")), ["steps[0].resultkey"]),
+        (document(7, step("b", when="results.c.x")), ["steps[0]"]),  # type: ignore[arg-type]
     ],
 )
 def test_a_part_that_cannot_be_read_is_one_fault_and_draws_no_others_after_it(
@@ -179,6 +183,25 @@ def test_a_part_that_cannot_be_read_is_one_fault_and_draws_no_others_after_it(
 def test_a_document_has_at_most_two_hundred_steps() -> None:
     assert fields(document(*(step(f"s{number}") for number in range(200)))) == []
     assert fields(document(*(step(f"s{number}") for number in range(201)))) == ["steps"]
+
+
+def test_what_is_no_name_of_a_step_may_be_broken_and_names_are_told_all_the_same() -> None:
+    broken = document(step("a", timeout="soon", retry={"attempts": 0}), step("b", when="results.c || inptu"))
+    assert messages(broken)["steps[1].when"] == (
+        "there is no results.c; there is a; there is no inptu; did you mean input?"
+    )
+    nameless = document(step("a", resultKey=5), step("b", when="results.c || inptu"))
+    assert messages(nameless)["steps[1].when"] == "there is no inptu; did you mean input?"
+
+
+def test_a_document_full_of_unknown_names_is_told_so_without_all_of_them_and_soon() -> None:
+    inputs = ({f"x{it}": f"results.step_numbr_{number}{it}" for it in range(60)} for number in range(200))
+    full = document(*(step(f"step_number_{number}", input=each) for number, each in enumerate(inputs)))
+    began = time.process_time()
+    found = faults_in(full)
+    assert time.process_time() - began < 0.5, "0.02 s where nobody else works"
+    assert len(found) == MOST_FAULTS
+    assert "did you mean" in found[0].message
 
 
 def test_a_document_full_of_faults_is_told_so_without_all_of_them() -> None:

@@ -16,9 +16,12 @@ from application.commands import (
     RequestRun,
 )
 from application.job_commands import CompleteJobRun, FailJobRun
+from domain.definition import OPPORTUNITY_ANALYSIS
+from domain.scopes import Scopes
 from domain.values import SYSTEM_TENANT, derived_id, is_uuid
 from interfaces.messaging.envelope import Delivery, Unreadable, read_envelope
 from interfaces.messaging.messages import command_for
+from tests.domain.test_scopes import misfits
 from tests.harness import TENANT
 
 SHARDS = ("opportunity", "c_opportunity")
@@ -300,3 +303,9 @@ def test_the_recommendations_are_counted() -> None:
     found = command(message("recommendation.generation.completed", data))
     assert isinstance(found, CompleteStep)
     assert found.result == {"recommendationId": "r", "recommendations": [1, 2, 3], "count": 3}
+
+
+@pytest.mark.parametrize("changes", [{}, {"metadata": None}, {"metadata": "x", "tenantId": None}])
+def test_a_trigger_speaks_of_what_is_known_beforehand(changes: dict[str, Any]) -> None:
+    given = read_envelope(message("contract.signed", {"x": 1}, **changes), {}).as_context()
+    assert list(misfits(Scopes(OPPORTUNITY_ANALYSIS).of_message.context, given)) == []

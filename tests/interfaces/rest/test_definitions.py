@@ -128,6 +128,18 @@ async def test_every_fault_of_a_definition_is_told_and_nothing_is_published(behi
         refused(await client.get(f"{PATH}/deal-check"), 404, "DEFINITION_NOT_FOUND")
 
 
+async def test_a_name_that_is_never_there_is_told_where_it_stands(behind_gateway: Service) -> None:
+    bad = document(step("a", input={"x": "inptu.amount", "y": '"\\ud800".x'}))
+    async with behind_gateway.client() as client:
+        answer = await client.put(f"{PATH}/deal-check", json=bad)
+        refused(answer, 400, "VALIDATION_ERROR")
+    names = "there are input, results, steps, workflow"
+    assert answer.json()["error"]["details"] == [
+        {"field": "steps[0].input.x", "message": "there is no inptu; did you mean input?"},
+        {"field": "steps[0].input.y", "message": f'there is no "\\ud800"; {names}'},
+    ]
+
+
 async def test_a_definition_can_be_checked_without_being_published(behind_gateway: Service) -> None:
     async with behind_gateway.client() as client:
         good = await client.post(f"{PATH}/validate", json=document())

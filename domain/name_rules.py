@@ -1,0 +1,74 @@
+"""The names in an expression that are never there where it stands.
+
+JMESPath finds nothing by a name that there is not, and a condition is then false in silence. So an expression
+is walked through with what is known of its context beforehand: as far as that tells what the present node is,
+and what members that has.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from domain.scopes import Path, Scope, Sort
+
+_Node = Mapping[str, Any]
+_Then = tuple[_Node, "_Then"] | None
+"""The nodes that what is found goes through after that, the next first."""
+
+_MOST_LISTED = 10
+_UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+_SAME = ("current", "identity")
+_ONE_AFTER_THE_OTHER = ("subexpression", "index_expression", "pipe")
+_OVER_EACH = ("projection", "value_projection", "filter_projection", "flatten")
+"""What they go through with each element of their first child is not known."""
+_WITHOUT = ("literal", "index", "slice", "expref")
+"""They speak of nothing, or of what is not known."""
+
+
+def unknown_names(parsed: _Node, scope: Scope) -> Iterator[str]:
+    """What is wrong with each of the names, from left to right; without recursion, for a long expression is a
+    deep one.
+    """
+    left: list[tuple[_Node, Path, Any, _Then]] = [(parsed, (), scope.context, None)]
+    while left:
+        node, path, present, then = left.pop()
+        if present is Sort.ANYTHING:
+            continue
+        kind, children = node["type"], node["children"]
+        if kind == "field":
+            path = (*path, node["value"])
+            if not isinstance(present, dict) or node["value"] not in present:
+                yield _told(path, present, scope)
+            elif then is not None:
+                left.append((then[0], path, present[node["value"]], then[1]))
+        elif kind in _SAME:
+            if then is not None:
+                left.append((then[0], path, present, then[1]))
+        elif kind in _ONE_AFTER_THE_OTHER:
+            for child in reversed(children[1:]):
+                then = child, then
+            left.append((children[0], path, present, then))
+        elif kind in _OVER_EACH:
+            left.append((children[0], path, present, None))
+        elif kind not in _WITHOUT:
+            left += [(child, path, present, None) for child in reversed(children)]
+
+
+def _told(path: Path, present: Any, scope: Scope) -> str:
+    what = f"there is no {_written(path)}"
+    if isinstance(present, Sort):
+        return f"{what}: {_written(path[:-1])} is {present.value}"
+    return what + (scope.hints.get(path) or scope.suggest(path[-1], present) or _listed(present))
+
+
+def _written(path: Path) -> str:
+    """As an expression has it. In quotes it may be what is no name, and not even text: half a surrogate."""
+    return ".".join(name if _UNQUOTED.fullmatch(name) else json.dumps(name) for name in path)
+
+
+def _listed(present: Mapping[str, Any]) -> str:
+    if not 1 <= len(present) <= _MOST_LISTED:
+        return ""
+    return f"; there {'is' if len(present) == 1 else 'are'} {', '.join(present)}"

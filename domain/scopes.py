@@ -1,0 +1,99 @@
+"""What is known beforehand of what expressions can speak of, place by place in a definition."""
+
+from collections import ChainMap, Counter
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import NamedTuple
+
+from domain.contexts import Context, item_context, key_context, message_context, reply_context, step_context
+from domain.definition import StepDefinition, WorkflowDefinition
+from domain.suggestions import Suggestions, did_you_mean
+
+Path = tuple[str, ...]
+
+
+class Sort(Enum):
+    """A value of which no more is known. A text and a number may be nothing as well, and have no members."""
+
+    ANYTHING = "anything"
+    TEXT = "a text"
+    NUMBER = "a number"
+
+
+class Scope(NamedTuple):
+    """What the expressions of a place can speak of: a context with a :class:`Sort` for each value.
+
+    An object in it has these members and no others, ever. ``hints`` tell of some that are not there what to
+    say of them, ``suggest`` of all others what may have been meant.
+    """
+
+    context: Context
+    hints: Mapping[Path, str] = {}
+    suggest: Callable[[str, Iterable[str]], str] = did_you_mean
+
+
+OF_A_REPLY = Scope(reply_context(Sort.ANYTHING))
+
+
+class Scopes:
+    """The scopes of a definition. Where not all of its steps are known, each name of a step may be one's."""
+
+    def __init__(self, definition: WorkflowDefinition, *, steps_are_known: bool = True) -> None:
+        self._steps_are_known = steps_are_known
+        self._suggest = Suggestions().did_you_mean
+        self.of_key = Scope(key_context(input=Sort.ANYTHING, opportunity_id=Sort.TEXT), suggest=self._suggest)
+        self.of_message = Scope(
+            message_context(
+                message_type=Sort.TEXT, data=Sort.ANYTHING, metadata=Sort.ANYTHING, tenant=Sort.TEXT
+            ),
+            suggest=self._suggest,
+        )
+        self._keys = Counter(step.result_key for step in definition.steps)
+        self._context = step_context(
+            input=Sort.ANYTHING,
+            results=dict.fromkeys(self._keys, Sort.ANYTHING),
+            steps=((step.step_type, Sort.TEXT, Sort.TEXT) for step in definition.steps),
+            workflow_id=Sort.TEXT,
+            opportunity_id=Sort.TEXT,
+        )
+        self._of_items: dict[Path, str] = {("opportunityId",): "; did you mean workflow.opportunityId?"}
+        if steps_are_known:
+            self._of_items |= _hints_of_steps(definition.steps)
+        else:
+            self._context |= dict.fromkeys(("results", "steps"), Sort.ANYTHING)
+        self._of_steps = self._of_items | dict.fromkeys(
+            (("item",), ("index",)), "; it is there in map.each alone"
+        )
+        self.of_compensation = Scope(self._context, self._of_steps, self._suggest)
+
+    def of_step(self, step: StepDefinition) -> Scope:
+        """For a step itself: its own result is not there before it has ended, also where it is done again."""
+        return self._before_its_end(step, self._of_steps)
+
+    def of_item(self, step: StepDefinition) -> Scope:
+        """For what a ``map`` step does for each element."""
+        whole = self._before_its_end(step, self._of_items)
+        context = item_context(whole.context, element=Sort.ANYTHING, index=Sort.NUMBER)
+        return whole._replace(context=context)
+
+    def _before_its_end(self, step: StepDefinition, hints: dict[Path, str]) -> Scope:
+        if not self._steps_are_known or self._keys[step.result_key] > 1:
+            return Scope(self._context, hints, self._suggest)
+        others = dict.fromkeys((key for key in self._keys if key != step.result_key), Sort.ANYTHING)
+        own: dict[Path, str] = dict.fromkeys(
+            (("results", step.result_key), ("results", step.step_type)),
+            "; it is the step's own, which has not ended yet",
+        )
+        return Scope({**self._context, "results": others}, ChainMap(own, hints), self._suggest)
+
+
+def _hints_of_steps(steps: Iterable[StepDefinition]) -> dict[Path, str]:
+    """A step's type in the place of its result's key, or the other way round, or either without a root."""
+    hints: dict[Path, str] = {}
+    for step in steps:
+        result = f"; did you mean results.{step.result_key}?"
+        for name in (step.step_type, step.result_key):
+            hints.setdefault((name,), result)
+        hints.setdefault(("results", step.step_type), result)
+        hints.setdefault(("steps", step.result_key), f"; did you mean steps.{step.step_type}?")
+    return hints
