@@ -1,6 +1,6 @@
 """PostgreSQL at a start: waited for while it is away, migrated, and refused on another schema than ours."""
 
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import click
 import psycopg
@@ -103,7 +103,8 @@ async def wait_for_postgres(url: str, timeout_seconds: float) -> None:
 def why_not_understood(url: str) -> str:
     """Why PostgreSQL's library refuses a URL, in our words: its own quote the URL with its password."""
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
-    for name, _ in parse_qsl(urlsplit(url).query):
+    query = url.partition("#")[0].partition("?")[2]  # urlsplit fails at hosts that it does not understand
+    for name, _ in parse_qsl(query):
         if name not in known:
             return f"PostgreSQL knows no parameter {name}{did_you_mean(name, known)}"
     return "PostgreSQL does not understand its host, or what is behind the ?"
