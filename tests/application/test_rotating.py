@@ -1,7 +1,8 @@
 """Another master key over all personal keys: whoever is killed repeats it, and nothing sealed is lost."""
 
 import base64
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> SqlitePersonalKeys:
-    return SqlitePersonalKeys(tmp_path / "keys.db")
+def keys(tmp_path: Path) -> Iterator[SqlitePersonalKeys]:
+    with closing(SqlitePersonalKeys(tmp_path / "keys.db")) as keys:
+        yield keys
 
 
 def dies_at(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,20 +111,12 @@ async def embedded(tmp_path: Path) -> Settings:
     return settings
 
 
-class opened:
+@asynccontextmanager
+async def opened(settings: Settings, *, makes_one: bool = False) -> AsyncIterator[PersonalParts]:
     """The keys as a process opens them."""
-
-    def __init__(self, settings: Settings, *, makes_one: bool = False) -> None:
-        self._settings = settings
-        self._makes_one = makes_one
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> PersonalParts:
-        self._settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
-        return await open_personal(self._settings, self._stack, as_they_are=not self._makes_one)
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+    settings.storage.data_dir.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        yield await open_personal(settings, stack, as_they_are=not makes_one)
 
 
 async def plain_keys(settings: Settings) -> dict[str, bytes]:
