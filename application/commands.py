@@ -13,6 +13,7 @@ import msgspec
 from domain.definition import FailureReason, WorkflowDefinition
 from domain.event import Metadata
 from domain.values import StepRef
+from domain.workflow import PlatformAnswer
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,11 +107,13 @@ class FailStep(Command, frozen=True, kw_only=True):
 
 
 class TakeReply(Command, frozen=True, kw_only=True):
-    """Take a message of a type that a workflow's definition names as a reply to one of its requests."""
+    """Take a message for the ``answer`` that the wire contract knows it for, or for a reply to a request, as
+    the workflow's definition names it."""
 
     workflow_id: str
     message_type: str
     data: Mapping[str, Any]
+    answer: PlatformAnswer | None = None
 
 
 class TimeOutStep(Command, frozen=True, kw_only=True):

@@ -251,7 +251,7 @@ _DECISIONS: Mapping[type[Command], Decide] = {
         now=now,
     ),
     TakeReply: lambda state, command, now: workflow.take_reply(
-        state, message_type=command.message_type, data=command.data, now=now
+        state, message_type=command.message_type, data=command.data, now=now, answer=command.answer
     ),
     # A clock that was set back since does not save what was due: hence the later of the two
     TimeOutStep: lambda state, command, now: workflow.time_out_step(

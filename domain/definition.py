@@ -74,6 +74,12 @@ class Work(Part, frozen=True, kw_only=True, omit_defaults=True):
         return self.parameters.get("replies", ()) if self.kind in ("event", "http") else ()
 
     @property
+    def takes_platform_answers(self) -> bool:
+        """Whether the neighbours' answers of the wire contract end it, where it is called as they say: not
+        what people, workers or services decide, nor what names replies of its own."""
+        return self.kind == "event" and not self.replies
+
+    @property
     def correlation(self) -> Mapping[str, str]:
         """What a reply must have in common with the input, besides the workflow."""
         return self.parameters.get("correlation", {}) if self.kind in _ENDED_BY_MESSAGES else {}

@@ -10,6 +10,7 @@ that, ``turn`` what follows from it; ``starting``, ``answers`` and ``orders`` ar
 
 from domain.values import StreamName
 from domain.workflow.answers import (
+    PlatformAnswer,
     complete_step,
     fail_step,
     pass_deadline,
@@ -74,6 +75,7 @@ __all__ = [
     "CompensationBegan",
     "CompensationFailed",
     "Items",
+    "PlatformAnswer",
     "Step",
     "StepCancelled",
     "StepCompleted",

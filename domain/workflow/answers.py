@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from domain.contexts import reply_context
 from domain.definition import FailureReason, Work
 from domain.event import Event
@@ -55,16 +57,32 @@ def fail_step(
     return turn.go_on(step).events
 
 
+class PlatformAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of the wire contract's answers says, of the step of that type: a result, or else an error."""
+
+    step_type: str
+    result: Any = None
+    error: str | None = None
+
+
 def take_reply(
-    state: Workflow, *, message_type: str, data: Mapping[str, Any], now: datetime
+    state: Workflow,
+    *,
+    message_type: str,
+    data: Mapping[str, Any],
+    now: datetime,
+    answer: PlatformAnswer | None = None,
 ) -> tuple[Event, ...]:
-    """Take a message that the plan names as a reply to a request, by the rule that stands there, or that a
-    step waits for.
+    """Take a message as the ``answer`` that the wire contract knows it for, where a step waits for that; else
+    as one that the plan names as a reply to a request, by the rule that stands there, or that a step waits
+    for.
 
     ``stepId`` in the data, in either case, tells which step it answers, or the definition's ``correlation``
     does; without them (an empty ``stepId`` says nothing), the first of the plan that waits for such a
     message. An item of a ``map`` step has to be told.
     """
+    if answer is not None and (events := _take_answer(state, answer, data, now)):
+        return events
     step = _addressed(state, message_type, data)
     reply = _reply_of(step.work, message_type) if step is not None else None
     if step is None or reply is None:
@@ -81,13 +99,30 @@ def take_reply(
     return complete_step(state, step_type=step.step_type, result=result, now=now)
 
 
+def _take_answer(
+    state: Workflow, answer: PlatformAnswer, data: Mapping[str, Any], now: datetime
+) -> tuple[Event, ...]:
+    step = state.step(answer.step_type)
+    if step is None or not step.work.takes_platform_answers or _step_id(data) not in (None, step.step_id):
+        return ()
+    if answer.error is not None:
+        return fail_step(state, step_type=answer.step_type, error=answer.error, now=now)
+    return complete_step(state, step_type=answer.step_type, result=answer.result, now=now)
+
+
+def _step_id(data: Mapping[str, Any]) -> str | None:
+    """The step that a message says to answer."""
+    step_id = data.get("stepId")
+    return step_id.lower() if isinstance(step_id, str) and step_id else None
+
+
 def _addressed(state: Workflow, message_type: str, data: Mapping[str, Any]) -> Step | None:
     """The step that a message answers: the first that waits, for its answer rather than for its next try;
     else the first whose late answer is undone.
     """
-    step_id = data.get("stepId")
-    if isinstance(step_id, str) and step_id:
-        return _waiting(state, step_id.lower(), None)
+    step_id = _step_id(data)
+    if step_id is not None:
+        return _waiting(state, step_id, None)
     waiting: Sequence[Callable[[Step], bool]] = (
         lambda step: step.status == "running",
         lambda step: step.is_awaited,

@@ -14,7 +14,7 @@ import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from application.chains import Chains
-from application.commands import Command, RequestRun
+from application.commands import Command, RequestRun, TakeReply
 from application.dispatcher import Dispatcher
 from application.triggers import Triggers, runs_for
 from domain.errors import Failure, JobNotFound, Refusal, TooLongAChain, TooMuchAtOnce
@@ -109,12 +109,14 @@ class MessageConsumer:
     async def _handle(self, envelope: Envelope) -> Outcome:
         outcomes: list[Outcome] = []
         unreadable: Unreadable | None = None
+        command: Command | None = None
         try:
             command = command_for(envelope, self._opportunity_shard_types)
             outcomes += [await self._outcome(command)] if command is not None else []
         except Unreadable as error:
             unreadable = error
-        if "handled" not in outcomes and is_uuid(envelope.tenant):
+        is_over = "handled" in outcomes or isinstance(command, TakeReply)
+        if not is_over and is_uuid(envelope.tenant):
             reply = reply_in(envelope)
             outcomes += [await self._outcome(reply)] if reply is not None else []
         outcomes += [await self._outcome(run) for run in await self._triggered(envelope)]

@@ -17,16 +17,11 @@ from pydantic import (
 )
 
 from application.approval_commands import RequestApproval
-from application.commands import (
-    Command,
-    CompleteStep,
-    FailStep,
-    RequestRun,
-    TakeReply,
-)
+from application.commands import Command, RequestRun, TakeReply
 from application.job_commands import CompleteJobRun, FailJobRun
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.values import SYSTEM_TENANT, derived_id, in_utc, is_uuid
+from domain.workflow import PlatformAnswer
 from interfaces import fields
 from interfaces.fields import Number, WebAddress
 from interfaces.messaging.envelope import Envelope, OfNumber, Unreadable, WireModel, faults
@@ -289,14 +284,7 @@ def command_for(envelope: Envelope, opportunity_shard_types: Collection[str]) ->
 def reply_in(envelope: Envelope) -> TakeReply | None:
     """A message as the reply that some definition may take it for: it says to which workflow."""
     workflow_id = envelope.data.get("workflowId")
-    if not isinstance(workflow_id, str) or not is_uuid(workflow_id):
-        return None
-    return TakeReply(
-        meta=envelope.caused_by(envelope.require_tenant()),
-        workflow_id=workflow_id.lower(),
-        message_type=envelope.type,
-        data=envelope.data,
-    )
+    return _reply(envelope, workflow_id) if isinstance(workflow_id, str) and is_uuid(workflow_id) else None
 
 
 def _is_for_others(
@@ -318,23 +306,24 @@ def _analysis(envelope: Envelope, opportunity_id: str) -> RequestRun:
     )
 
 
-def _completion(message: _Reply, envelope: Envelope, step_type: str, *fields: str) -> CompleteStep:
+def _completion(message: _Reply, envelope: Envelope, step_type: str, *fields: str) -> TakeReply:
     alias = WireModel.model_config["alias_generator"]
     result = {alias(field): getattr(message, field) for field in fields}  # type: ignore[operator, misc]
-    return CompleteStep(
-        meta=envelope.caused_by(envelope.require_tenant()),
-        workflow_id=message.workflow_id,
-        step=step_type,
-        result=result,
-    )
+    return _reply(envelope, message.workflow_id, PlatformAnswer(step_type=step_type, result=result))
 
 
-def _failure(message: _ReplyFailed, envelope: Envelope, step_type: str) -> FailStep:
-    return FailStep(
+def _failure(message: _ReplyFailed, envelope: Envelope, step_type: str) -> TakeReply:
+    answer = PlatformAnswer(step_type=step_type, error=_error_text(message.error))
+    return _reply(envelope, message.workflow_id, answer)
+
+
+def _reply(envelope: Envelope, workflow_id: str, answer: PlatformAnswer | None = None) -> TakeReply:
+    return TakeReply(
         meta=envelope.caused_by(envelope.require_tenant()),
-        workflow_id=message.workflow_id,
-        step=step_type,
-        error=_error_text(message.error),
+        workflow_id=workflow_id.lower(),
+        message_type=envelope.type,
+        data=envelope.data,
+        answer=answer,
     )
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from domain import workflow
 from domain.definition import Retry, StepDefinition, Work
-from domain.workflow import StepFailed
+from domain.workflow import PlatformAnswer, StepFailed
 from tests.domain.plans import Run, map_step, step
 
 REPLIES = [
@@ -183,3 +183,44 @@ def test_who_expects_what_is_kept_for_those_alone_that_a_reply_may_be_for() -> N
         ]
     run = run.so(run.ordered(workflow.cancel, reason="off"))
     assert not run.state.expected
+
+
+FORECAST = PlatformAnswer(step_type="forecast", result={"confidence": 1})
+FAILED_FORECAST = PlatformAnswer(step_type="forecast", error="no data")
+
+
+def forecast(run: Run, answer: PlatformAnswer = FORECAST, **data: Any) -> Any:
+    return run.ordered(workflow.take_reply, message_type="forecast.completed", data=data, answer=answer)
+
+
+def test_an_answer_of_the_contract_ends_the_step_that_is_called_so() -> None:
+    run = Run.of(step("forecast"))
+    assert run.so(forecast(run)).state.results == {"forecast": {"confidence": 1}}
+    (failed, *_) = forecast(run, FAILED_FORECAST).happened()
+    assert (failed.step_type, failed.error, failed.reason) == ("forecast", "no data", "reported")
+
+
+def test_what_others_decide_is_ended_by_no_answer_of_the_contract_whatever_it_is_called() -> None:
+    for kind in ("approval", "task", "http", "workflow"):
+        run = Run.of(step("forecast", kind=kind))
+        forecast(run).then_nothing()
+        forecast(run, FAILED_FORECAST).then_nothing()
+
+
+def test_replies_that_a_definition_names_go_before_what_the_contract_knows() -> None:
+    named = {"request": "a.b", "replies": [{"type": "forecast.completed", "result": {"of": "data.of"}}]}
+    run = Run.of(step("forecast", parameters=named), step("other", parameters=named))
+    run = run.so(forecast(run, of="the first"))
+    assert run.state.results == {"forecast": {"of": "the first"}}
+    elsewhere = Run.of(step("forecast", kind="approval"), step("asked", parameters=named))
+    assert elsewhere.so(forecast(elsewhere, of=7)).state.results == {"asked": {"of": 7}}
+    asking_else = Run.of(step("forecast", parameters={"request": "a.b", "replies": [{"type": "b.c"}]}))
+    forecast(asking_else).then_nothing()
+
+
+def test_an_answer_that_names_another_step_is_for_that_one_alone() -> None:
+    run = Run.of(step("forecast"), step("other", parameters={"request": "a.b", "replies": REPLIES}))
+    forecast(run, stepId=run.state.steps["other"].step_id).then_nothing()
+    forecast(run, stepId="").and_so()
+    mine = run.state.steps["forecast"].step_id.upper()
+    assert run.so(forecast(run, stepId=mine)).statuses == {"forecast": "completed", "other": "running"}

@@ -9,16 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from application.approval_commands import RequestApproval
-from application.commands import (
-    Command,
-    CompleteStep,
-    FailStep,
-    RequestRun,
-)
+from application.commands import Command, RequestRun, TakeReply
 from application.job_commands import CompleteJobRun, FailJobRun
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.scopes import Scopes
 from domain.values import SYSTEM_TENANT, derived_id, is_uuid
+from domain.workflow import PlatformAnswer
 from interfaces.messaging.envelope import Delivery, Unreadable, read_envelope
 from interfaces.messaging.messages import command_for
 from tests.domain.test_scopes import misfits
@@ -60,10 +56,10 @@ def command(delivery: Delivery, aliases: dict[str, str] | None = None) -> Comman
         (
             "risk.evaluation.completed",
             {"workflowId": WORKFLOW, "evaluationId": "e", "riskScore": 1, "detectedRisks": []},
-            CompleteStep,
+            TakeReply,
         ),
-        ("risk.evaluation.failed", {"workflowId": WORKFLOW}, FailStep),
-        ("recommendation.generation.failed", {"workflowId": WORKFLOW, "error": {"code": 7}}, FailStep),
+        ("risk.evaluation.failed", {"workflowId": WORKFLOW}, TakeReply),
+        ("recommendation.generation.failed", {"workflowId": WORKFLOW, "error": {"code": 7}}, TakeReply),
         ("workflow.job.completed", {"job": "outcome-sync", "status": "success"}, CompleteJobRun),
         ("workflow.job.failed", {"job": "outcome-sync", "error": "x"}, FailJobRun),
     ],
@@ -152,8 +148,9 @@ def test_an_id_may_be_a_number() -> None:
 
 def test_a_reply_is_to_its_workflow_in_either_case() -> None:
     made = command(message("risk.evaluation.failed", {"workflowId": WORKFLOW.upper()}))
-    assert isinstance(made, FailStep)
+    assert isinstance(made, TakeReply)
     assert made.workflow_id == WORKFLOW
+    assert made.answer == PlatformAnswer(step_type="risk_analysis", error="the service gave no reason")
 
 
 def test_a_text_that_was_cut_within_a_character_costs_no_message() -> None:
@@ -301,8 +298,9 @@ def test_an_alias_is_taken_as_the_documented_type() -> None:
 def test_the_recommendations_are_counted() -> None:
     data = {"workflowId": WORKFLOW, "recommendationId": "r", "recommendations": [1, 2, 3], "extra": 1}
     found = command(message("recommendation.generation.completed", data))
-    assert isinstance(found, CompleteStep)
-    assert found.result == {"recommendationId": "r", "recommendations": [1, 2, 3], "count": 3}
+    assert isinstance(found, TakeReply)
+    assert found.answer is not None
+    assert found.answer.result == {"recommendationId": "r", "recommendations": [1, 2, 3], "count": 3}
 
 
 @pytest.mark.parametrize("changes", [{}, {"metadata": None}, {"metadata": "x", "tenantId": None}])

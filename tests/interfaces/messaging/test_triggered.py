@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from application.commands import Command, CompleteStep, RequestRun
+from application.commands import Command, RequestRun, TakeReply
 from application.triggers import ShippedTriggers
 from domain.definition import StepDefinition, Trigger, WorkflowDefinition
 from domain.errors import OpportunityRequired, TooMuchAtOnce
@@ -81,7 +81,7 @@ async def outcome(
 async def test_a_message_may_answer_a_step_and_start_workflows() -> None:
     door = Door()
     assert await outcome(consumer(door, "d", "e"), FORECAST) == "handled"
-    assert [type(each) for each in door.commands] == [CompleteStep, RequestRun, RequestRun]
+    assert [type(each) for each in door.commands] == [TakeReply, RequestRun, RequestRun]
 
 
 async def test_a_message_that_is_not_for_the_service_itself_may_still_start_a_workflow() -> None:
