@@ -120,7 +120,8 @@ class EventStreams:
     ) -> None:
         """Send what ``write`` writes, until it returns, the client is gone or slow, or all are stopped.
 
-        What may not end anywhere is cut off when it is stopped, so that nobody takes it for the whole.
+        Who asks for the head alone has it at once: the next request comes on the same connection. What may
+        not end anywhere is cut off when it is stopped, so that nobody takes it for the whole.
 
         Raises:
             ApiError: there are too many streams, of the tenant or of all.
@@ -128,6 +129,9 @@ class EventStreams:
         with self._place(tenant) as ending:
             headers = [(b"content-type", media_type.encode()), *_HEADERS]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
+            if scope["method"] == "HEAD":
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
             is_slow = is_gone = is_whole = False
             with ending:
                 async with anyio.create_task_group() as tasks:

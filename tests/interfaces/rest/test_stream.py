@@ -289,3 +289,19 @@ async def test_a_client_that_is_gone_frees_its_place(served: Served) -> None:
         return served.container.streams.open == 0
 
     await eventually(none_open)
+
+
+async def test_who_asks_for_the_head_alone_goes_on_over_the_same_connection_and_takes_no_place(
+    served: Served,
+) -> None:
+    workflow_id = await started(served)
+    one_connection = httpx.Limits(max_connections=1)
+    async with httpx.AsyncClient(
+        base_url=served.url, headers={"X-Tenant-ID": TENANT}, verify=NO_TLS, timeout=5, limits=one_connection
+    ) as client:
+        for path in (f"{WORKFLOWS}/{workflow_id}/stream", "/api/v1/audit/export"):
+            for _ in range(5):
+                head = await client.head(path)
+                assert (head.status_code, head.content) == (200, b"")
+            assert (await client.get(f"{WORKFLOWS}/{workflow_id}")).status_code == 200
+    assert served.container.streams.open == 0
