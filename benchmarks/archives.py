@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from uuid import UUID
 
@@ -108,7 +108,7 @@ def _size(folder: Path, url: str | None) -> int:
 
 def _states(folder: Path, url: str | None) -> int:
     if url is None:
-        with sqlite3.connect(folder / "data" / "events.db") as file:
+        with closing(sqlite3.connect(folder / "data" / "events.db")) as file, file:
             return int(file.execute("SELECT sum(length(state)) FROM stored_events").fetchone()[0])
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT sum(length(state)) FROM workflow_orchestrator_events").fetchone()

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def _reference_server(ids: Sequence[str], bodies: Sequence[bytes]) -> Iterator[t
     """The port and process id of the reference, over a file of these documents."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         path, port = Path(folder, "documents.db"), free_port()
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute(TABLE)
             rows = zip([TENANT] * len(ids), ids, bodies, strict=True)
             connection.executemany("INSERT INTO documents VALUES (?, ?, ?)", rows)

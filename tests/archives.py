@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ async def _until(client: httpx.AsyncClient, workflow_id: str, status: str) -> No
 
 def documents_in(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Every document, as it is stored."""
-    with sqlite3.connect(f"file:{data_dir / 'documents.db'}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{data_dir / 'documents.db'}?mode=ro", uri=True)) as connection:
         return {
             name: connection.execute(
                 f'SELECT tenant, id, version, CAST(body AS BLOB) FROM "{name}" ORDER BY tenant, id'

@@ -3,6 +3,7 @@
 import queue
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -76,7 +77,10 @@ class SqliteDatabase:
 
         def snapshot() -> T:
             self._check_open()
-            connection = self._readers.get_nowait()
+            try:
+                connection = self._readers.get_nowait()
+            except queue.Empty:
+                raise self._is_closed() from None
             try:
                 with failures_translated(self._path):
                     connection.execute("BEGIN")
@@ -86,6 +90,8 @@ class SqliteDatabase:
                         connection.execute("COMMIT")
             finally:
                 self._readers.put(connection)
+                if self._closed:
+                    self._close_readers()
 
         return await run_sync(snapshot, limiter=self._reader_turn)
 
@@ -110,14 +116,22 @@ class SqliteDatabase:
     def close(self) -> None:
         """Close every connection."""
         self._closed = True
-        while not self._readers.empty():
-            self._readers.get_nowait().close()
+        self._close_readers()
         self._here.close()
         self._writer.close()
 
+    def _close_readers(self) -> None:
+        """Those that are at rest; whoever reads meanwhile does it behind them."""
+        with suppress(queue.Empty):
+            while True:
+                self._readers.get_nowait().close()
+
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreUnavailable(f"{self._path} is closed")
+            raise self._is_closed()
+
+    def _is_closed(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self._path} is closed")
 
     def _connect(self) -> sqlite3.Connection:
         with failures_translated(self._path):
@@ -131,9 +145,13 @@ class SqliteDatabase:
             )
             if self._read_only:
                 return connection
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute(f"PRAGMA synchronous={self._synchronous}")
-            connection.execute("PRAGMA secure_delete=ON")
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute(f"PRAGMA synchronous={self._synchronous}")
+                connection.execute("PRAGMA secure_delete=ON")
+            except sqlite3.Error:
+                connection.close()
+                raise
         return connection
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +285,7 @@ def test_the_chain_is_verified_and_who_changes_the_store_is_found_out(
             "Events 1 to 3 are in the log as they were chained"
         )
         assert page.get_by_text("It is not anchored").is_visible()
-        with sqlite3.connect(service.data_dir / "events.db") as log:
+        with closing(sqlite3.connect(service.data_dir / "events.db")) as log, log:
             log.execute("UPDATE stored_events SET state = replace(state, 'bob', 'eve') WHERE rowid = 3")
         page.reload()
         expect(page.locator("h1 .badge")).to_have_text("does not hold")

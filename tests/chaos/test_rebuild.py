@@ -46,7 +46,7 @@ CALL_BACK = {
 
 def dump(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every container, as it is stored."""
-    with sqlite3.connect(f"file:{data_dir / 'documents.db'}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{data_dir / 'documents.db'}?mode=ro", uri=True)) as connection:
         return {
             name: connection.execute(
                 f'SELECT tenant, id, version, CAST(body AS BLOB) FROM "{name}" ORDER BY tenant, id'

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
 import anyio
@@ -295,7 +295,7 @@ class TestSqliteDocuments(LastingDocumentsCases):
             await documents.put(THINGS, [thing(str(n), kind="a" if n % 2 else "b") for n in range(7)])
             await documents.put(THINGS, [thing("x", tenant=OTHER_TENANT, kind="a")])
         for file in tmp_path.glob("*.db"):
-            with sqlite3.connect(file) as connection:
+            with closing(sqlite3.connect(file)) as connection, connection:
                 connection.execute("DROP TABLE things_counts")
                 connection.execute("CREATE TABLE document_counts (container, tenant, field, value, number)")
                 for (name,) in connection.execute(
@@ -351,7 +351,7 @@ class TestSqliteDocuments(LastingDocumentsCases):
         async with self.opened(tmp_path):
             pass
         keys = msgspec.json.encode([(TENANT, str(number)) for number in range(200)]).decode()
-        with sqlite3.connect(tmp_path / "documents.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "documents.db")) as connection, connection:
             plan = connection.execute(f"EXPLAIN QUERY PLAN {by_keys(THINGS)}", [keys]).fetchall()
         steps = [row[3] for row in plan]
         assert any(step.startswith("SEARCH document USING INDEX") and "id=?" in step for step in steps), steps

@@ -338,7 +338,7 @@ async def test_what_the_documents_of_the_folder_do_not_have_yet_stays(
     archives: Archives, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await past_in(settings)
-    with sqlite3.connect(settings.storage.data_dir / "documents.db") as documents:
+    with closing(sqlite3.connect(settings.storage.data_dir / "documents.db")) as documents, documents:
         first = position_of(1, f"{TENANT}/approval/a", 1)
         documents.execute(
             "UPDATE follower_positions SET position = ? WHERE follower = 'hitl_approvals'", (first,)
