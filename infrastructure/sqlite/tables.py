@@ -33,7 +33,8 @@ def make_table(connection: sqlite3.Connection, container: Container) -> None:
     columns = {row[1] for row in connection.execute(f'PRAGMA table_xinfo("{name}")')}
     for field in container.below_fields:
         if f"$.{field}" not in columns:
-            value = f"GENERATED ALWAYS AS (json_extract(body, '$.{field}')) VIRTUAL"
+            text = f"CASE WHEN json_type(body, '$.{field}') = 'text' THEN {_extracted(field)} END"
+            value = f"GENERATED ALWAYS AS ({text}) VIRTUAL"
             connection.execute(f'ALTER TABLE "{name}" ADD COLUMN {column_of(field)} {value}')
 
 
@@ -86,8 +87,9 @@ def _known_indexes(connection: sqlite3.Connection, table: str) -> dict[str, tupl
 def _indexes(container: Container) -> dict[str, str]:
     """The columns of each index, by its kind: one for each order.
 
-    At their ends are the fields that are asked for by less, which an index gives only if they are columns:
-    whoever is late among all that wait is found without a look at any document.
+    At their ends are the fields that are asked for by less, which an index gives only if they are columns,
+    from SQLite 3.45 on only such as are no plain ``json_extract``: whoever is late among all that wait is
+    found without a look at any document. Columns that an earlier release has made are left as they are.
     """
     sort = _extracted(container.sort_field)
     filters = [*((field,) for field in container.filter_fields), *container.filters_together]
