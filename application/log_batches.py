@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from application.event_log import weight_of
 from application.log_copy import Entry
 from domain.event import Recorded
 
@@ -40,6 +41,11 @@ class LogBatch(msgspec.Struct, frozen=True):
     """How many bytes of the events are stored."""
     is_cut: bool = False
     """Whether it was full, so that there may be more behind it at once; else it leads to the log's end."""
+
+    @property
+    def weight(self) -> int:
+        """What it costs to remember the events, in ordinary ones."""
+        return weight_of(len(self.events), self.size)
 
 
 class Stored(Protocol):

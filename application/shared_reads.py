@@ -20,7 +20,7 @@ import msgspec
 
 from application.away import Away
 from application.deciders import Committed
-from application.event_log import Compared, number_of, weight_of
+from application.event_log import Compared, number_of
 from application.event_store import EventStore
 from application.log_batches import LogBatch, is_full
 from application.subscription import Subscription, Wants
@@ -57,6 +57,11 @@ class SharedReads:
         self._away = Away(rest_for_a_second=_REST_FOR_A_SECOND)
         self._epoch = store.epoch
         store.tell_of_appends(self._keep_appended)
+
+    @property
+    def epoch(self) -> int:
+        """Who remembers what events say forgets it when this has changed."""
+        return self._store.epoch
 
     async def partitions(self) -> Sequence[str]:
         """The partitions of the log."""
@@ -196,12 +201,12 @@ class SharedReads:
 
     def _keep(self, key: _Key, batch: LogBatch) -> None:
         if former := self._batches.pop(key, None):
-            self._kept -= _weight(former)
+            self._kept -= former.weight
         self._batches[key] = batch
-        self._kept += _weight(batch)
+        self._kept += batch.weight
         while self._kept > _KEPT_EVENTS and len(self._batches) > 1:
             _, oldest = self._batches.popitem(last=False)
-            self._kept -= _weight(oldest)
+            self._kept -= oldest.weight
 
     def _forget_what_is_past(self) -> None:
         """A key was destroyed, or the log is another."""
@@ -252,10 +257,6 @@ def _size(batches: Sequence[LogBatch]) -> int:
 
 def _is_full(batches: Sequence[LogBatch], limit: int) -> bool:
     return is_full(_passed(batches), _size(batches), limit)
-
-
-def _weight(batch: LogBatch) -> int:
-    return weight_of(len(batch.events), batch.size)
 
 
 def _end(after: str | None, batches: Sequence[LogBatch]) -> str | None:

@@ -251,7 +251,7 @@ class _ShareBuilder:
             following += [outbox, noting]
             loops.append(http_steps.loop)
         if "scheduler" in roles:
-            deciding += [self._follower(each, stores.share) for each in self._policies(stores.timers)]
+            deciding += [self._deciding(each, stores.share) for each in self._policies(stores.timers)]
             timers.append(_timers(self._settings, stores, self._dispatch, self._clock, self._held))
             loops += timers
         followers = [*materializing, *following, *deciding]
@@ -277,7 +277,20 @@ class _ShareBuilder:
         handler = Materializer(projection, documents, remaker, is_alone=share.is_whole)
         return self._follower(handler, share, self._stores.document_positions)
 
-    def _follower(self, handler: Handler, share: Share, positions: Checkpoints | None = None) -> Follower:
+    def _deciding(self, handler: Handler, share: Share) -> Follower:
+        """Who acts on events one by one, which takes a while, has the tenants of one order take turns."""
+        return self._follower(
+            handler, share, in_turns=share.is_whole and isinstance(handler, Reaction | Runs)
+        )
+
+    def _follower(
+        self,
+        handler: Handler,
+        share: Share,
+        positions: Checkpoints | None = None,
+        *,
+        in_turns: bool = False,
+    ) -> Follower:
         return Follower(
             handler,
             self._log if share.is_whole else ShareOfLog(self._log, share),
@@ -285,6 +298,7 @@ class _ShareBuilder:
             now=self._clock.now,
             poll_seconds=self._settings.followers.poll_seconds,
             batch_size=self._settings.followers.batch_size,
+            in_turns=in_turns,
         )
 
 

@@ -192,6 +192,11 @@ class Batch(Protocol):
         ...
 
     @property
+    def weight(self) -> int:
+        """What it costs to remember them, in ordinary events: large ones count for several."""
+        ...
+
+    @property
     def is_cut(self) -> bool:
         """Whether there may be more behind it at once: else it leads to the end, however many there are."""
         ...
@@ -233,6 +238,11 @@ class Compared(Protocol):
 
 class Log(Protocol):
     """The event log, read by partition. There is no order between partitions."""
+
+    @property
+    def epoch(self) -> int:
+        """Who remembers what events say forgets it when this has changed."""
+        ...
 
     async def partitions(self) -> Sequence[str]:
         """The partitions there are now."""

@@ -16,6 +16,11 @@ class ShareOfLog:
         self._all: Sequence[str] = []
         self._ours: Sequence[str] = []
 
+    @property
+    def epoch(self) -> int:
+        """Who remembers what events say forgets it when this has changed."""
+        return self._log.epoch
+
     async def partitions(self) -> Sequence[str]:
         """Those of the share that there are now, worked out anew when there are others: each follower of each
         share asks all the time, however many tenants there are."""

@@ -13,9 +13,9 @@ import structlog
 
 from application.audit.ports import Index, IndexReader, Noted, StoredLog
 from application.audit.rows import noted
-from application.event_log import Compared, number_of, position_of
+from application.event_log import Compared, number_of, position_of, weight_of
 from application.event_store import EventStore
-from application.log_batches import is_full_of
+from application.log_batches import is_full_of, size_of
 from application.subscription import Subscription
 from domain.event import Event, Metadata, Recorded
 from domain.lease import Lease
@@ -46,6 +46,8 @@ class Batch(msgspec.Struct, frozen=True):
     position: str
     is_cut: bool
     """Whether there may be more behind it at once."""
+    weight: int
+    """What it costs to remember them, in ordinary events."""
 
 
 class LogAsStored:
@@ -55,6 +57,11 @@ class LogAsStored:
         self._store = store
         self._stored = stored
         self._rests_until: dict[str, float] = {}
+
+    @property
+    def epoch(self) -> int:
+        """Nothing is remembered of what events say."""
+        return 0
 
     async def partitions(self) -> Sequence[str]:
         """The partitions of the log."""
@@ -73,7 +80,8 @@ class LogAsStored:
             return None
         newest = entries[-1]
         position = position_of(newest.id, newest.stream, newest.version)
-        return Batch([_as_recorded(partition, noted(entry)) for entry in entries], position, is_cut)
+        events = [_as_recorded(partition, noted(entry)) for entry in entries]
+        return Batch(events, position, is_cut, weight_of(len(entries), size_of(entries)))
 
     async def compare(self, positions: Mapping[str, str]) -> Compared:
         """Whether the position in each of some partitions is of this log."""

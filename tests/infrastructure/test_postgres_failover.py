@@ -91,6 +91,8 @@ async def runs_in(store: EventStore) -> list[str]:
 class Made:
     """What was made of the log: messages that are out, or documents that can be made anew."""
 
+    takes_turns = False
+
     def __init__(self, name: str, *, may_repeat_unnoticed: bool) -> None:
         self.name = name
         self.may_repeat_unnoticed = may_repeat_unnoticed

@@ -21,6 +21,10 @@ class Slice(msgspec.Struct, frozen=True):
     position: str
     is_cut: bool = False
 
+    @property
+    def weight(self) -> int:
+        return len(self.events)
+
 
 class PartitionedLog:
     """A log with a partition a tenant, as on Cosmos DB; a position names its event and nothing else."""
@@ -31,18 +35,19 @@ class PartitionedLog:
         self.error: Exception | None = None
         self.away: dict[str, StoreUnavailable] = {}
         self.reads: list[tuple[str, str | None]] = []
+        self.epoch = 0
         self.room = 1_000_000
         """Events that go into a batch by their size, however many are asked for."""
         self._wakeups: set[Subscription] = set()
 
-    def append(self, partition: str, *runs: str, unwanted: bool = False) -> None:
+    def append(self, partition: str, *runs: str, unwanted: bool = False, tenant: str = TENANT) -> None:
         """Append a firing for each run, or something that the handler below does not want."""
         for run in runs:
             event: Event = JobFired(job="j", run_id=run, triggered_by="manual", fired_at=NOW, metadata={})
             if unwanted:
                 event = JobRunCompleted(job="j", run_id=run, completed_at=NOW)
             kept = self.events.setdefault(partition, [])
-            kept += recorded(f"{TENANT}/job/{partition}", [event], first_version=len(kept) + 1)
+            kept += recorded(f"{tenant}/job/{partition}", [event], first_version=len(kept) + 1)
             self._places[f"{partition}/{kept[-1].event_id}"] = len(kept)
             for wakeup in self._wakeups:
                 wakeup.wake_for([event])
