@@ -70,8 +70,9 @@ class Timers(Protocol):
         """
         ...
 
-    async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
-        """Up to ``limit`` timers due by ``now``, the oldest first."""
+    async def due(self, now: datetime, limit: int, besides: Collection[str] = ()) -> Sequence[Timer]:
+        """Up to ``limit`` timers due by ``now``, the oldest first, besides those of some tenants: to pass
+        over these takes the longer the more they have."""
         ...
 
 

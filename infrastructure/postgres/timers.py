@@ -1,6 +1,6 @@
 """Durable timers in PostgreSQL, beside the log."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,6 +18,14 @@ set AS (
     ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, timer = excluded.timer
 )
 SELECT 1 FROM held
+"""
+
+_DUE = "SELECT timer FROM public.timers WHERE due_at <= %(now)s ORDER BY due_at, id LIMIT %(limit)s"
+_DUE_BESIDES = """
+SELECT timer FROM public.timers
+WHERE due_at <= %(now)s
+AND convert_from(timer, 'UTF8')::json -> 'meta' ->> 'tenant' <> ALL(%(besides)s)
+ORDER BY due_at, id LIMIT %(limit)s
 """
 
 _timer = msgspec.json.Decoder(Timer)
@@ -48,12 +56,10 @@ class PostgresTimers:
             may_be_lost=not set,
         )
 
-    async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
-        """Up to ``limit`` timers due by ``now``, the oldest first."""
+    async def due(self, now: datetime, limit: int, besides: Collection[str] = ()) -> Sequence[Timer]:
+        """Up to ``limit`` timers due by ``now``, the oldest first, besides those of some tenants."""
+        given = {"now": now, "limit": limit, "besides": list(besides)}
         async with self._database.connection() as connection:
-            cursor = await connection.execute(
-                "SELECT timer FROM public.timers WHERE due_at <= %s ORDER BY due_at, id LIMIT %s",
-                (now, limit),
-            )
+            cursor = await connection.execute(_DUE_BESIDES if besides else _DUE, given)
             rows = await cursor.fetchall()
         return [_timer.decode(row[0]) for row in rows]

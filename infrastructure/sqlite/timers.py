@@ -1,7 +1,7 @@
 """Durable timers in SQLite."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -14,6 +14,14 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS timers (id TEXT PRIMARY KEY, due_at TEXT NOT NULL, timer BLOB NOT NULL)",
     "CREATE INDEX IF NOT EXISTS timers_due ON timers (due_at)",
 )
+
+_DUE = "SELECT timer FROM timers WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?3"
+_DUE_BESIDES = """
+SELECT timer FROM timers
+WHERE due_at <= ?1
+AND json_extract(CAST(timer AS TEXT), '$.meta.tenant') NOT IN (SELECT value FROM json_each(?2))
+ORDER BY due_at, id LIMIT ?3
+"""
 
 _timer = msgspec.json.Decoder(Timer)
 
@@ -38,14 +46,12 @@ class SqliteTimers:
 
         await self._database.write(write)
 
-    async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
-        """Up to ``limit`` timers due by ``now``, the oldest first."""
+    async def due(self, now: datetime, limit: int, besides: Collection[str] = ()) -> Sequence[Timer]:
+        """Up to ``limit`` timers due by ``now``, the oldest first, besides those of some tenants."""
+        given = (sortable(now), msgspec.json.encode(list(besides)).decode(), limit)
 
         def select(connection: sqlite3.Connection) -> list[Timer]:
-            rows = connection.execute(
-                "SELECT timer FROM timers WHERE due_at <= ? ORDER BY due_at, id LIMIT ?",
-                (sortable(now), limit),
-            )
+            rows = connection.execute(_DUE_BESIDES if besides else _DUE, given)
             return [_timer.decode(row[0]) for row in rows]
 
         return await self._database.read(select)

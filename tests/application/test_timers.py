@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from application import timers as timers_module
 from application.commands import Command, CompleteStep, StartWorkflow, TimeOutStep
 from application.deciders import Committed
 from application.definitions import ShippedDefinitions
@@ -16,7 +17,7 @@ from application.ports import Timer
 from application.timers import DueTimers
 from application.workflows import WorkflowHandlers
 from domain.definition import OPPORTUNITY_ANALYSIS
-from domain.errors import StoreUnavailable, TooMuchAtOnce
+from domain.errors import StoreUnavailable, TooMuchAtOnce, WorkflowNotFound
 from domain.event import Recorded
 from domain.workflow import StepFailed, WorkflowFailed, workflow_stream
 from infrastructure.sqlite.database import SqliteDatabase
@@ -73,13 +74,15 @@ async def service(tmp_path: Path, clock: SettableClock) -> AsyncIterator[Service
         database.close()
 
 
-def timer(id: str, workflow: str = "w-1", step: str = "forecast", minutes: float = 15) -> Timer:
+def timer(
+    id: str, workflow: str = "w-1", step: str = "forecast", minutes: float = 15, tenant: str = TENANT
+) -> Timer:
     return Timer(
         id=id,
         due_at=after(minutes=minutes),
         kind=STEP_DEADLINE,
         payload={"workflow_id": workflow, "step_type": step, "attempt": 1},
-        meta=metadata(command_id=id),
+        meta=metadata(command_id=id, tenant=tenant),
     )
 
 
@@ -241,6 +244,34 @@ async def test_more_timers_than_one_look_takes_all_fire(service: Service) -> Non
     )
     with capture_logs():
         assert await service.due_timers.fire(LEASE) == 230
+
+
+@pytest.mark.parametrize("rest", [0.0, 1_000_000.0])
+async def test_masses_of_some_tenants_keep_no_other_waiting(
+    service: Service, monkeypatch: pytest.MonkeyPatch, rest: float
+) -> None:
+    """Neither what is behind them, nor, but for a rest, what comes behind them while they are fired."""
+    monkeypatch.setattr(timers_module, "_REST_FOR_A_SECOND", rest)
+    tenants = [f"mass-{number}" for number in range(3)]
+    masses = [timer(f"{tenant} {number}", tenant=tenant) for tenant in tenants for number in range(400)]
+    last = timer("last", minutes=16, tenant="a-few")
+    await service.timers.change(set=[*masses, last], cancel=(), lease=LEASE)
+    fired: list[str] = []
+
+    async def dispatch(command: Command) -> Committed:
+        fired.append(command.meta.command_id)
+        if command.meta.command_id == "mass-1 30":
+            late = [timer("late", tenant="another", minutes=17)]
+            await service.timers.change(set=late, cancel=(), lease=LEASE)
+        raise WorkflowNotFound("none of them is there")
+
+    due_timers = DueTimers(service.timers, service.clock, dispatch, COMMANDS)  # type: ignore[arg-type]
+    service.clock.advance(hours=1)
+    with capture_logs():
+        assert await due_timers.fire(LEASE) == 1_202
+    assert len(set(fired)) == len(fired) == 1_202
+    assert fired.index("last") < 200
+    assert (fired.index("late") == 1_201) == (rest > 0), "to look past a mass takes a while"
 
 
 async def test_a_deadline_between_two_milliseconds_is_not_fired_too_early_and_lost(service: Service) -> None:

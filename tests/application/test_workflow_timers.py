@@ -1,6 +1,6 @@
 """One timer for each dispatch that waits for its answer, and none for what has ended."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import pytest
@@ -46,7 +46,7 @@ class KeptTimers:
         for id in cancel:
             self.kept.pop(id, None)
 
-    async def due(self, now: datetime, limit: int) -> Sequence[Timer]:
+    async def due(self, now: datetime, limit: int, besides: Collection[str] = ()) -> Sequence[Timer]:
         raise AssertionError("the policy only sets and cancels")
 
 

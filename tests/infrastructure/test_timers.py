@@ -20,7 +20,7 @@ from infrastructure.sqlite import database as sqlite_database
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.timers import SqliteTimers
 from tests.application.logs import UNVERIFIED
-from tests.builders import LEASE, NOW, Held, after, metadata
+from tests.builders import LEASE, NOW, OTHER_TENANT, TENANT, Held, after, metadata
 from tests.cosmos import Account
 from tests.infrastructure.cosmos_places import COORDINATION, Place, opened_in, place_in
 from tests.postgres import away
@@ -28,13 +28,13 @@ from tests.postgres import away
 pytestmark = pytest.mark.anyio
 
 
-def timer(id: str, due_at: datetime = NOW, attempt: int = 1) -> Timer:
+def timer(id: str, due_at: datetime = NOW, attempt: int = 1, tenant: str = TENANT) -> Timer:
     return Timer(
         id=id,
         due_at=due_at,
         kind="step-deadline",
         payload={"workflow_id": "w-1", "step_type": "forecast", "attempt": attempt},
-        meta=metadata(command_id=id),
+        meta=metadata(command_id=id, tenant=tenant),
     )
 
 
@@ -88,6 +88,29 @@ class TimersCases:
         assert await self.due(timers, after(hours=1)) == ["a", "b", "c", "d"]
         assert await self.due(timers, after(hours=1), limit=2) == ["a", "b"]
         assert await self.due(timers, after(seconds=3)) == ["a", "b", "c"]
+
+    async def test_those_of_some_tenants_are_left_out(self, timers: Timers) -> None:
+        owners = {"a": TENANT, "b": 'ten"ant', "c": OTHER_TENANT, "d": TENANT, "e": OTHER_TENANT}
+        await timers.change(
+            set=[
+                timer(id, after(seconds=second), tenant=tenant)
+                for second, (id, tenant) in enumerate(owners.items())
+            ],
+            cancel=(),
+            lease=LEASE,
+        )
+        for besides, left in (
+            ([TENANT], ["b", "c", "e"]),
+            (["nobody"], ["a", "b", "c", "d", "e"]),
+            ([TENANT, 'ten"ant'], ["c", "e"]),
+            ([TENANT, OTHER_TENANT, 'ten"ant'], []),
+        ):
+            found = await timers.due(after(hours=1), 10, besides=besides)
+            assert [each.id for each in found] == left
+        assert [each.id for each in await timers.due(after(hours=1), 2, besides=[TENANT])] == ["b", "c"]
+        assert await timers.due(after(seconds=3), 10, besides=[TENANT, 'ten"ant']) == [
+            timer("c", after(seconds=2), tenant=OTHER_TENANT)
+        ]
 
     async def test_a_cancelled_timer_does_not_come_due(self, timers: Timers) -> None:
         await timers.change(set=[timer("a"), timer("b"), timer("c")], cancel=(), lease=LEASE)
