@@ -55,6 +55,7 @@ class DueTimers:
         held: Held | None = None,
         *,
         tenants_fail_apart: bool = False,
+        count_set_back: Callable[[], None] = lambda: None,
     ) -> None:
         self._timers = timers
         self._clock = clock
@@ -62,6 +63,7 @@ class DueTimers:
         self._commands = commands
         self._held = held
         self._tenants_fail_apart = tenants_fail_apart
+        self._count_set_back = count_set_back
         self._ahead: timedelta | None = None
         self._rests_until = 0.0
 
@@ -106,10 +108,17 @@ class DueTimers:
         return list(due.values())
 
     def _tell_of_a_clock_that_was_set(self) -> None:
-        """What comes due by that comes in bulk, or not for long. A suspended machine is no case of it."""
+        """What comes due by that comes in bulk, or not for long. What began while it was ahead keeps its
+        moment (ADR 5), so that somebody has to look. A suspended machine is no case of it.
+        """
         ahead = self._clock.now() - datetime.fromtimestamp(seconds_passed(), UTC)
         if self._ahead is not None and abs(by := ahead - self._ahead) > _SET:
-            log.warning("clock_set", seconds=round(by.total_seconds()), what="timers go by it")
+            seconds = round(by.total_seconds())
+            if seconds < 0:
+                self._count_set_back()
+                log.error("clock_set", seconds=seconds, what="what began before comes due that much late")
+            else:
+                log.warning("clock_set", seconds=seconds, what="timers go by it")
         self._ahead = ahead
 
     async def _fire(self, timer: Timer, lease: Lease) -> Timer | None:

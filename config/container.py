@@ -242,6 +242,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         clock=clock,
         holder=f"{socket.gethostname()}-{source.instance}-{uuid4().hex[:8]}",
         count_heartbeat=metrics.heartbeat,
+        count_set_back=metrics.clock_set_back,
         anchoring=anchoring,
         completing=build_completing(settings, stores, clock),
     )

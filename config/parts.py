@@ -151,6 +151,7 @@ def build_parts(
     clock: Clock,
     holder: str,
     count_heartbeat: Callable[[bool], None],
+    count_set_back: Callable[[], None],
     anchoring: Anchoring | None,
     completing: Completing,
 ) -> Parts:
@@ -160,7 +161,9 @@ def build_parts(
     """
     roles = settings.service.roles
     held = HeldDeadlines(stores.event_store, clock, is_taken_in).held
-    builder = _ShareBuilder(settings, stores, log, projections, dispatch, publisher, http_steps, clock, held)
+    builder = _ShareBuilder(
+        settings, stores, log, projections, dispatch, publisher, http_steps, clock, held, count_set_back
+    )
     shares = [builder.build(each) for each in stores.shares]
     indexing: list[Follower] = []
     alone: list[Part] = []
@@ -218,6 +221,7 @@ class _ShareBuilder:
         http_steps: HttpStepBuilder,
         clock: Clock,
         held: Held,
+        count_set_back: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._stores = stores
@@ -228,6 +232,7 @@ class _ShareBuilder:
         self._http_steps = http_steps
         self._clock = clock
         self._held = held
+        self._count_set_back = count_set_back
 
     def build(self, stores: ShareStores) -> PartsOfShare:
         """The parts of this process's roles for a share."""
@@ -252,7 +257,7 @@ class _ShareBuilder:
             loops.append(http_steps.loop)
         if "scheduler" in roles:
             deciding += [self._deciding(each, stores.share) for each in self._policies(stores.timers)]
-            timers.append(_timers(self._settings, stores, self._dispatch, self._clock, self._held))
+            timers.append(self._timers(stores))
             loops += timers
         followers = [*materializing, *following, *deciding]
         return PartsOfShare(stores.share, materializing, publishing, deciding, timers, followers, loops)
@@ -270,6 +275,26 @@ class _ShareBuilder:
             Reaction(Backfills(), self._dispatch),
             ApprovalTimers(timers, look_again_seconds=self._settings.approvals.look_again_seconds),
         ]
+
+    def _timers(self, stores: ShareStores) -> TimerLoop:
+        commands = {
+            **workflow_timers.COMMANDS,
+            **runs.COMMANDS,
+            **task_leases.COMMANDS,
+            **approval_timers.COMMANDS,
+            **job_timers.COMMANDS,
+            wait_steps.TIMER_KIND: wait_steps.wait_is_over,
+        }
+        due = DueTimers(
+            stores.timers,
+            self._clock,
+            self._dispatch,
+            commands,
+            self._held,
+            tenants_fail_apart=not stores.share.is_whole,
+            count_set_back=self._count_set_back,
+        )
+        return TimerLoop(due.fire, poll_seconds=self._settings.followers.poll_seconds)
 
     def _materializer(self, projection: Projection, share: Share) -> Follower:
         documents = self._stores.documents
@@ -333,20 +358,3 @@ def _cron(
         ping = stores.event_store.ping
         heartbeat = Heartbeat(url, ping, count_heartbeat, user_agent=settings.service.name)
     return CronWatch(jobs, watched, firings.fire, firings.miss, marks, clock, heartbeat)
-
-
-def _timers(
-    settings: Settings, stores: ShareStores, dispatch: Dispatcher, clock: Clock, held: Held
-) -> TimerLoop:
-    commands = {
-        **workflow_timers.COMMANDS,
-        **runs.COMMANDS,
-        **task_leases.COMMANDS,
-        **approval_timers.COMMANDS,
-        **job_timers.COMMANDS,
-        wait_steps.TIMER_KIND: wait_steps.wait_is_over,
-    }
-    due = DueTimers(
-        stores.timers, clock, dispatch, commands, held, tenants_fail_apart=not stores.share.is_whole
-    )
-    return TimerLoop(due.fire, poll_seconds=settings.followers.poll_seconds)

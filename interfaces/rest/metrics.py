@@ -76,6 +76,9 @@ class Metrics:
             ("service",),
             registry=self.registry,
         )
+        self._set_back = Counter(
+            "clock_set_back", "Times that a clock by which timers go was set back.", registry=self.registry
+        )
         self._heartbeats = Counter(
             "scheduler_heartbeats",
             "Heartbeats of the scheduler, by whether they were answered.",
@@ -108,6 +111,10 @@ class Metrics:
         """Count a heartbeat; of both kinds there is a number from the first on, so that a rise is seen."""
         for outcome in ("answered", "failed"):
             self._heartbeats.labels(outcome).inc(was_answered == (outcome == "answered"))
+
+    def clock_set_back(self) -> None:
+        """Count that the clock was set back while timers went by it."""
+        self._set_back.inc()
 
     def message_consumed(self, message_type: str, outcome: str) -> None:
         """Count a message taken in."""

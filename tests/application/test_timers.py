@@ -127,6 +127,14 @@ async def test_a_timer_whose_command_is_refused_is_logged_and_forgotten(service:
 
 @pytest.mark.parametrize("hours", [3, -3])
 async def test_a_clock_that_is_set_is_told(service: Service, hours: int) -> None:
+    told_back: list[None] = []
+    service.due_timers = DueTimers(
+        service.timers,
+        service.clock,
+        service.dispatch,
+        COMMANDS,
+        count_set_back=lambda: told_back.append(None),
+    )
     with capture_logs() as logs:
         for _ in range(2):
             await service.due_timers.fire(LEASE)
@@ -137,6 +145,8 @@ async def test_a_clock_that_is_set_is_told(service: Service, hours: int) -> None
             await service.due_timers.fire(LEASE)
     (told,) = logs
     assert (told["event"], round(told["seconds"] / 3600, 1)) == ("clock_set", hours)
+    assert told["log_level"] == ("warning" if hours > 0 else "error"), "somebody has to look"
+    assert len(told_back) == (hours < 0)
 
 
 async def test_a_refused_timer_does_not_keep_the_others_from_firing(service: Service) -> None:
