@@ -1,11 +1,12 @@
 """kill -9 while a tenant's mass of children begins in turn with another's: each begins once, none is lost.
 
-What was done ahead of the position comes again after each kill, and finds itself done.
+What was done ahead of the position comes again after a kill, or in another instance, and finds itself done.
 """
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import anyio
 import httpx
 import pytest
 
+from tests.chaos.conftest import Launch
 from tests.chaos.decisions import in_thread
 from tests.harness import OTHER_TENANT, TENANT, ServiceProcess, eventually
 from tests.integration.test_tenants_turns import PARENT
@@ -27,24 +29,31 @@ CHILD = {
 }
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[ServiceProcess]:
-    process = ServiceProcess(tmp_path)
-    yield process
-    process.stop()
+@pytest.fixture(
+    params=[
+        "one, SQLite",
+        pytest.param("two, PostgreSQL", marks=[pytest.mark.postgres, pytest.mark.rabbitmq]),
+    ]
+)
+def services(request: pytest.FixtureRequest, tmp_path: Path, processes: Launch) -> Sequence[ServiceProcess]:
+    if request.param == "one, SQLite":
+        return [processes()]
+    fixture = request.getfixturevalue
+    stores = {"EVENT_STORE_URL": fixture("postgres_store_url"), "RABBITMQ_URL": fixture("rabbitmq_url")}
+    return [processes(**stores, DATA_DIR=str(tmp_path / name)) for name in ("a", "b")]
 
 
 class Tenant:
     """One that starts parents, and asks again what nobody has answered."""
 
-    def __init__(self, service: ServiceProcess, name: str) -> None:
+    def __init__(self, services: Sequence[ServiceProcess], name: str) -> None:
         self.parents: list[str] = []
-        self._service = service
+        self._services = services
         self._name = name
 
     async def ask(self, method: str, path: str, **what: Any) -> Any:
         """Ask until there is an answer, whoever is killed meanwhile."""
-        return await insist(self._service, method, path, tenant=self._name, **what)
+        return await insist(self._services, method, path, tenant=self._name, **what)
 
     async def start(self, parents: int, children: int, pause: float = 0.0) -> None:
         """Start parents, each once."""
@@ -71,8 +80,13 @@ class Tenant:
             assert len(ids) == children
 
 
-async def insist(service: ServiceProcess, method: str, path: str, *, tenant: str, **what: Any) -> Any:
+async def insist(
+    services: Sequence[ServiceProcess], method: str, path: str, *, tenant: str, **what: Any
+) -> Any:
+    turn = cycle(services)
+
     async def answer() -> Any:
+        service = next(turn)
         try:
             async with service.async_client(tenant) as client:
                 found = await client.request(method, f"/api/v1/{path}", **what)
@@ -85,17 +99,18 @@ async def insist(service: ServiceProcess, method: str, path: str, *, tenant: str
 
 
 @pytest.mark.timeout(300)
-async def test_each_child_of_both_begins_once(service: ServiceProcess) -> None:
+async def test_each_child_of_both_begins_once(services: Sequence[ServiceProcess]) -> None:
     chance = random.Random(11)
-    await in_thread(service.start)
-    many, few = Tenant(service, TENANT), Tenant(service, OTHER_TENANT)
+    for service in services:
+        await in_thread(service.start)
+    many, few = Tenant(services, TENANT), Tenant(services, OTHER_TENANT)
     for tenant in (many, few):
         for definition in (CHILD, PARENT):
             await tenant.ask("PUT", f"workflow-definitions/{definition['name']}", json=definition)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(many.start, PARENTS, EACH)
         tasks.start_soon(few.start, 20, 1, 0.2)
-        for _ in range(KILLS):
+        for _, service in zip(range(KILLS), cycle(services), strict=False):
             await anyio.sleep(chance.uniform(0.5, 1.5))
             await in_thread(service.kill)
             await in_thread(service.start)
