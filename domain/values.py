@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -116,3 +116,13 @@ def in_utc(moment: datetime) -> datetime:
 def timestamp(moment: datetime) -> str:
     """A moment as the platform writes it: UTC with milliseconds and ``Z``. One event tells it many times."""
     return in_utc(moment).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def timestamp_from(moment: datetime) -> str:
+    """The first time in the platform's form that is not before a moment: of times in milliseconds, those at
+    the moment or after are those from this one on. Where the calendar ends, its last one."""
+    rest = -moment.microsecond % 1000
+    try:
+        return timestamp(moment + timedelta(microseconds=rest))
+    except OverflowError:
+        return timestamp(moment)

@@ -20,7 +20,7 @@ from interfaces.fields import (
     Subject,
     WebAddress,
 )
-from interfaces.rest.models import ApiModel, Paging, Query
+from interfaces.rest.models import ApiModel, CreatedWithin, Paging, Query
 
 
 class CreateApprovalRequest(ApiModel):
@@ -118,15 +118,13 @@ class DelegateRequest(ApiModel):
     reason: Silent[Reason] = None
 
 
-class ApprovalFilters(Paging):
-    """The query of ``GET /hitl/approvals``; times are in UTC."""
+class ApprovalFilters(CreatedWithin, Paging):
+    """The query of ``GET /hitl/approvals``."""
 
     status: Silent[Status] = None
     opportunity_id: Silent[Id] = None
     assignee: Silent[Id] = None
     overdue: Silent[Flag] = None
-    created_after: Silent[Instant] = None
-    created_before: Silent[Instant] = None
 
 
 class InboxOf(Query):

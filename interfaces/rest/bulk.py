@@ -14,7 +14,7 @@ from application.requests import AcceptRequest
 from domain.errors import Refusal, TooMuchAtOnce
 from domain.event import Metadata
 from domain.request import RequestAccepted
-from domain.values import derived_id, timestamp
+from domain.values import derived_id
 from interfaces.rest.answers import json_response
 from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller
@@ -110,7 +110,6 @@ def _query(filter: BulkFilter) -> Query:
     }
     return Query(
         equal={field: value for field, value in equal.items() if value is not None},
-        sort_from=timestamp(filter.created_after) if filter.created_after else None,
-        sort_before=timestamp(filter.created_before) if filter.created_before else None,
         limit=MOST,
+        **filter.sort_range,
     )

@@ -66,8 +66,7 @@ class InboxRoutes:
             filters,
             equal={"opportunityId": filters.opportunity_id, "status": status},
             below={"dueAt": timestamp(self._clock.now())} if filters.overdue else None,
-            sort_from=timestamp(filters.created_after) if filters.created_after else None,
-            sort_before=timestamp(filters.created_before) if filters.created_before else None,
+            **filters.sort_range,
             **waiting,
         )
 

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from domain.faults import shortened
 from domain.job import RunStatus
+from domain.values import timestamp_from
 from domain.workflow.state import WorkflowStatus
 from interfaces.fields import (
     AsOf,
@@ -108,16 +109,37 @@ class CompleteStepRequest(ApiModel):
     result: JsonObject
 
 
-class BulkFilter(ApiModel):
-    """Which workflows a bulk order is for, never just all; times are in UTC."""
+class SortRange(TypedDict):
+    """The ends of what a query of documents is to find, in the form that they have their times in."""
+
+    sort_from: str | None
+    sort_before: str | None
+
+
+class CreatedWithin(ApiModel):
+    """When something was created; times are in UTC."""
+
+    created_after: Silent[Instant] = None
+    created_before: Silent[Instant] = None
+
+    @property
+    def sort_range(self) -> SortRange:
+        """The same for a query of documents that are sorted by it."""
+        after, before = self.created_after, self.created_before
+        return SortRange(
+            sort_from=None if after is None else timestamp_from(after),
+            sort_before=None if before is None else timestamp_from(before),
+        )
+
+
+class BulkFilter(CreatedWithin):
+    """Which workflows a bulk order is for, never just all."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     opportunity_id: Silent[Id] = None
     status: Silent[WorkflowStatus] = None
     definition: Silent[DefinitionName] = None
-    created_after: Silent[Instant] = None
-    created_before: Silent[Instant] = None
 
     @model_validator(mode="after")
     def _narrows(self) -> Self:
@@ -202,14 +224,12 @@ class Paging(Query):
     cursor: Silent[Cursor] = None
 
 
-class WorkflowFilters(Paging):
-    """The query of ``GET /workflows``; times are in UTC."""
+class WorkflowFilters(CreatedWithin, Paging):
+    """The query of ``GET /workflows``."""
 
     opportunity_id: Silent[Id] = None
     status: Silent[WorkflowStatus] = None
     definition: Silent[DefinitionName] = None
-    created_after: Silent[Instant] = None
-    created_before: Silent[Instant] = None
 
 
 class RunFilters(Paging):

@@ -12,7 +12,7 @@ from application.commands import RequestRun, RetryWorkflow
 from application.deciders import Committed
 from domain.errors import DefinitionNotFound, WorkflowNotFound
 from domain.event import Recorded
-from domain.values import is_uuid, timestamp
+from domain.values import is_uuid
 from domain.workflow import WorkflowRetried, workflow_stream
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.as_of import asked_as_of
@@ -114,8 +114,7 @@ class WorkflowRoutes:
                 "status": filters.status,
                 "definition": filters.definition,
             },
-            sort_from=timestamp(filters.created_after) if filters.created_after else None,
-            sort_before=timestamp(filters.created_before) if filters.created_before else None,
+            **filters.sort_range,
         )
 
     async def get(self, request: Request, caller: Caller) -> Response:
