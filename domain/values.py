@@ -18,6 +18,8 @@ _IDS = Namespace("urn:workflow-orchestrator:id")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+
 
 LONGEST_ID = 255
 """Characters of an id that another service has given."""
@@ -92,9 +94,11 @@ def is_uuid(text: object) -> bool:
 
 def with_one_kind_of_number(value: Any) -> Any:
     """What digests and keys of JSON are made of: it has but one kind of number, ``1.0`` is the integer 1."""
+    if type(value) in _AS_THEY_ARE:
+        return value
     match value:
-        case float() if value.is_integer():
-            return int(value)
+        case float():
+            return int(value) if value.is_integer() else value
         case Mapping():
             return {name: with_one_kind_of_number(each) for name, each in value.items()}
         case list() | tuple():

@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 from starlette.requests import Request
 
-from domain.values import derived_id
+from domain.values import derived_id, with_one_kind_of_number
 from interfaces.ids import new_id
 from interfaces.rest.errors import fault, invalid
 from interfaces.rest.identity import Caller
@@ -57,7 +57,8 @@ def command_id(request: Request, caller: Caller, part: str) -> str:
 
 def digest_of(request: Request, caller: Caller) -> str:
     """What was asked, and by whom: the body, however it was written, and the query string."""
-    asked = [getattr(request.state, "body", {}), request.url.query, caller.actor]
+    body = with_one_kind_of_number(getattr(request.state, "body", {}))
+    asked = [body, request.url.query, caller.actor]
     written = json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str)
     return blake2b(written.encode(), digest_size=_DIGEST_BYTES).hexdigest()
 

@@ -95,6 +95,14 @@ async def test_a_body_is_the_same_however_it_is_written(behind_gateway: Service)
     assert told(again) == told(first)
 
 
+async def test_one_and_1_0_are_the_same_number_under_a_key(behind_gateway: Service) -> None:
+    async with behind_gateway.client() as client:
+        first = await client.post(APPROVALS, json={**DEAL, "riskScore": 1}, headers=under("k"))
+        again = await client.post(APPROVALS, json={**DEAL, "riskScore": 1.0}, headers=under("k"))
+        assert told(again) == told(first)
+        assert_reused(await client.post(APPROVALS, json={**DEAL, "riskScore": 1.5}, headers=under("k")))
+
+
 async def test_a_key_is_of_one_tenant_and_one_route(behind_gateway: Service) -> None:
     async with behind_gateway.client() as client, behind_gateway.client(OTHER_TENANT) as other:
         mine = await client.post(APPROVALS, json=DEAL, headers=under("k"))
