@@ -23,7 +23,7 @@ from application.event_store import EventStore
 from application.jobs import Jobs
 from application.ports import Clock
 from domain import backfill
-from domain.backfill import Backfill, Form, Plan, admissions_stream, backfill_stream
+from domain.backfill import Backfill, BackfillAdmitted, Form, Plan, admissions_stream, backfill_stream
 from domain.backfill.plan import require_sound
 from domain.errors import BadInput
 from domain.event import Event, Metadata
@@ -87,20 +87,29 @@ class BackfillHandlers:
         raise BadInput("what the windows would tell the worker does not suit the job", told)
 
     async def request_backfill(self, command: RequestBackfill) -> Committed:
-        """Take a place among the job's backfills, and begin.
+        """Take a place among the job's backfills, and begin; a command that comes again is of the one that
+        had its place.
 
         A crash in between leaves a backfill with a place, and the policy begins it: by the same command, so
         that it is begun once.
         """
         plan, now = await self.planned(command), self._clock.now()
-        await self._store.execute(
+        committed = await self._store.execute(
             admissions_stream(plan.job),
             evolve=backfill.evolve_admissions,
             decide=lambda state: backfill.admit(state, plan, now=now),
             meta=command.meta,
             now=now,
         )
+        if not committed.new and command.meta.command_id in committed.past.commands:
+            plan = await self._admitted_before(committed)
         return await self.begin_backfill(BeginBackfill(meta=command.meta, plan=plan))
+
+    async def _admitted_before(self, committed: Committed) -> Plan:
+        """What a command got a place for when it came first."""
+        (newest,), _ = await self._store.history(committed.stream, before=committed.version + 1, limit=1)
+        assert isinstance(newest.event, BackfillAdmitted)
+        return newest.event.plan
 
     async def begin_backfill(self, command: BeginBackfill) -> Committed:
         """Begin one that has a place."""

@@ -92,6 +92,11 @@ def is_uuid(text: object) -> bool:
     return isinstance(text, str) and _CANONICAL_UUID.fullmatch(text) is not None
 
 
+def canonical_id(text: str) -> str:
+    """An id as it is kept: a UUID, which is taken in either case, in lower case; another stays as it is."""
+    return text.lower() if is_uuid(text) else text
+
+
 def with_one_kind_of_number(value: Any) -> Any:
     """What digests and keys of JSON are made of: it has but one kind of number, ``1.0`` is the integer 1."""
     if type(value) in _AS_THEY_ARE:

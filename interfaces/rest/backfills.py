@@ -14,7 +14,7 @@ from application.deciders import Committed
 from application.jobs import Jobs
 from domain.backfill import Form, Plan, backfill_stream
 from domain.errors import BackfillNotFound
-from domain.values import is_uuid
+from domain.values import StreamName, is_uuid
 from interfaces.fields import EndOfRange
 from interfaces.rest.answers import etag, json_response, stored_json
 from interfaces.rest.as_of import asked_as_of
@@ -67,11 +67,10 @@ class BackfillRoutes:
     async def start(self, request: Request, caller: Caller) -> Response:
         """Begin one; with ``dryRun``, only tell which runs it would make."""
         body = await read_body(request, StartBackfillRequest)
-        backfill_id = id_to_make(request, caller)
         starts_at, ends_at, form = _range(body.start, body.end)
         command = RequestBackfill(
             meta=caused_by(request, caller),
-            backfill_id=backfill_id,
+            backfill_id=id_to_make(request, caller),
             job=self._named.configured(request).name,
             starts_at=starts_at,
             ends_at=ends_at,
@@ -84,6 +83,7 @@ class BackfillRoutes:
         if body.dry_run:
             return json_response(_told(await self._handlers.planned(command)))
         committed = await self._service.dispatch(command)
+        backfill_id = StreamName.parse(committed.stream).id
         response = await self._answer(committed, backfill_id, status=201)
         response.headers["Location"] = f"{PREFIX}/{command.job}/backfills/{backfill_id}"
         return response

@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 from starlette.requests import Request
 
-from domain.values import derived_id, with_one_kind_of_number
+from domain.values import canonical_id, derived_id, with_one_kind_of_number
 from interfaces.ids import new_id
 from interfaces.rest.errors import fault, invalid
 from interfaces.rest.identity import Caller
@@ -40,19 +40,24 @@ def idempotency_key(request: Request) -> str | None:
 def id_to_make(request: Request, caller: Caller) -> str:
     """The id of what the request makes: a new one, or under a key always the same.
 
+    The path's ids are taken in either case; a job's name is not. Releases before took it in either case too,
+    so a repeat may be of what they have made under another id: it is what the command that is repeated made.
+
     Raises:
         ApiError: 400, the key is of no use.
     """
-    return _id("made", request, caller)
+    path = "/".join(map(canonical_id, request.url.path.split("/")))
+    return _id("made", path, request, caller)
 
 
 def command_id(request: Request, caller: Caller, part: str) -> str:
-    """The id of the command that the request gives, or of ``part`` of it.
+    """The id of the command that the request gives, or of ``part`` of it. A stream knows its own by it: those
+    of jobs whose names differ in case alone never meet.
 
     Raises:
         ApiError: 400, the key is of no use.
     """
-    return _id("command", request, caller, part)
+    return _id("command", request.url.path.lower(), request, caller, part)
 
 
 def digest_of(request: Request, caller: Caller) -> str:
@@ -63,9 +68,8 @@ def digest_of(request: Request, caller: Caller) -> str:
     return blake2b(written.encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def _id(what: str, request: Request, caller: Caller, *parts: str) -> str:
+def _id(what: str, path: str, request: Request, caller: Caller, *parts: str) -> str:
     key = idempotency_key(request)
     if key is None:
         return new_id()
-    path = request.url.path.lower()
     return derived_id("idempotency-key", what, caller.tenant, request.method, path, key, *parts)

@@ -177,14 +177,13 @@ class JobRoutes:
         return await self._service.history_of(job_stream(await self._named.known(request)), paging)
 
     async def trigger(self, request: Request, caller: Caller) -> Response:
-        """Open a run by hand."""
+        """Open a run by hand; a request that comes again is told of the run that it opened."""
         body = await read_body(request, TriggerJobRequest, optional=True)
-        run_id = id_to_make(request, caller)
         committed = await self._service.dispatch(
             TriggerJob(
                 meta=caused_by(request, caller),
                 job=request.path_params["job"],
-                run_id=run_id,
+                run_id=id_to_make(request, caller),
                 metadata=body.metadata or {},
             )
         )
@@ -193,6 +192,7 @@ class JobRoutes:
             opened, _ = await self._service.store.history(
                 committed.stream, before=committed.version + 1, limit=1
             )
+        (run_id,) = self._runs.reads(opened[0].event)
         return stored_json(
             document_of(self._runs, run_id, opened),
             status=202,

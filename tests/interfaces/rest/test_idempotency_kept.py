@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from interfaces.rest.idempotency import digest_of
+from interfaces.rest.idempotency import command_id, digest_of, id_to_make
 from interfaces.rest.identity import Caller
 from tests.harness import TENANT, USER
 
@@ -44,3 +44,21 @@ def test_a_number_has_one_digest_however_it_is_written() -> None:
     for other in (1.5, "1", True, None):
         body = {"amount": 100, "payload": {"a": [other, {"b": -7}]}}
         assert digest_of(asked(APPROVE, body), CALLER) != whole
+
+
+def test_ids_are_those_of_before() -> None:
+    trigger = "/api/v1/jobs/outcome-sync/trigger"
+    for path, command, made in (
+        (APPROVE, "f460ad62-bad3-501e-a35b-394dfbb68f7c", "aac39527-cb56-5a34-80db-d360460be188"),
+        (trigger, "fa2ba874-2325-5a24-aa41-493841a46012", "6f555351-36fd-5cf8-9eb6-78f490fc104e"),
+    ):
+        assert command_id(asked(path), CALLER, "") == command
+        assert id_to_make(asked(path), CALLER) == made
+
+
+def test_the_case_of_an_id_in_the_path_says_nothing_and_that_of_a_name_does() -> None:
+    upper = asked(APPROVE.replace("0c6c2f0e", "0C6C2F0E"))
+    assert command_id(upper, CALLER, "") == command_id(asked(APPROVE), CALLER, "")
+    assert id_to_make(upper, CALLER) == id_to_make(asked(APPROVE), CALLER)
+    one, another = asked("/api/v1/jobs/Abc/trigger"), asked("/api/v1/jobs/abc/trigger")
+    assert id_to_make(one, CALLER) != id_to_make(another, CALLER)
