@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from application.kinds.task import A_QUEUE_IS, LONGEST_QUEUE, QUEUE
 from domain.approval import LONGEST_SUBJECT
 from domain.backfill import MOST_ACTIVE, Form
-from domain.values import LONGEST_ID, MAX_NUMBER, in_utc, is_amount
+from domain.values import LONGEST_ID, MAX_NUMBER, canonical_id, in_utc, is_amount
 
 MAX_VERSION = 2**31 - 1
 MAX_BACKFILL_DAYS = 36_500
@@ -194,6 +194,8 @@ def _json_fault(path: str, what: str) -> PydanticCustomError:
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=_NO_CONTROL_CHARACTERS)]
+OwnId = Annotated[Id, AfterValidator(canonical_id)]
+"""The id of a thing of ours, in either case, or a name that stands in its place."""
 DefinitionName = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=_NO_CONTROL_CHARACTERS)
 ]

@@ -58,7 +58,7 @@ class Export:
         ``after`` is where the export begins. Of what is not asked for otherwise the hashes alone are told, so
         that the chain is whole.
         """
-        head = await self._index.head(wanted.tenant)
+        head, spelled = await self._index.head(wanted.tenant), wanted.spelled
         first, previous = await self._first(wanted, head)
         begins = head.number + 1 if first is None else first.number
         yield self._header(wanted.tenant, begins, previous, head.number)
@@ -66,7 +66,7 @@ class Export:
         everything = Wanted(tenant=wanted.tenant, before_position=head.position + 1)
         beyond = head.position if first is None else first.position - 1
         while rows := await self._index.page(everything, beyond=beyond, limit=AT_ONCE):
-            asked = {row.position for row in rows if _is_asked(row, wanted)}
+            asked = {row.position for row in rows if any(_is_asked(row, each) for each in spelled)}
             async for lines in self._some(partition, rows, asked):
                 yield lines
             beyond = rows[-1].position

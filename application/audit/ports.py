@@ -10,6 +10,7 @@ from application.audit.chain import Head
 from application.log_batches import Part
 from application.log_copy import Entry
 from domain.lease import Lease
+from domain.values import canonical_id, is_uuid
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -65,6 +66,21 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     def is_all(self) -> bool:
         """Whether it is every event of the tenant."""
         return self == Wanted(tenant=self.tenant)
+
+    @property
+    def spelled(self) -> tuple["Wanted", ...]:
+        """The same, once for each form that its ids may be stored in; no event is wanted twice.
+
+        UUIDs are taken in either case. Things' ids are stored in lower case; correlation ids of messages were
+        stored by former releases as their senders wrote them: in upper case, if not in lower case.
+        """
+        aggregate_id = None if self.aggregate_id is None else canonical_id(self.aggregate_id)
+        given = self.correlation_id
+        forms = [given] if given is None or not is_uuid(given) else [given.lower(), given.upper(), given]
+        return tuple(
+            msgspec.structs.replace(self, aggregate_id=aggregate_id, correlation_id=each)
+            for each in dict.fromkeys(forms)
+        )
 
 
 class StoredLog(Protocol):

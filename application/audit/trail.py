@@ -1,6 +1,7 @@
 """Asking a tenant's events: pages of them, and what led to what."""
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import msgspec
 from anyio.to_thread import run_sync
@@ -76,12 +77,10 @@ class Trail:
     async def page(self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False) -> Page:
         """Up to ``limit`` events after a position; against the log's order, before it, or from the end on."""
         if newest_first:
-            rows = await self._index.page(
-                _up_to(wanted, beyond), beyond=0, limit=limit + 1, newest_first=True
-            )
+            rows = await self._rows(_up_to(wanted, beyond), beyond=0, limit=limit + 1, newest_first=True)
         else:
-            rows = await self._index.page(wanted, beyond=beyond, limit=limit + 1)
-        total = await self._index.count(wanted)
+            rows = await self._rows(wanted, beyond=beyond, limit=limit + 1)
+        total = await self._count(wanted)
         more = rows[limit - 1].position if len(rows) > limit else None
         return Page(await self._found(wanted.tenant, rows[:limit]), total, more)
 
@@ -91,8 +90,8 @@ class Trail:
         What was caused by a request or a message is a root, and so is an event whose cause is not among them.
         """
         wanted = Wanted(tenant=tenant, correlation_id=correlation_id)
-        rows = await self._index.page(wanted, beyond=0, limit=MOST_IN_A_TREE)
-        total = len(rows) if len(rows) < MOST_IN_A_TREE else await self._index.count(wanted)
+        rows = await self._rows(wanted, beyond=0, limit=MOST_IN_A_TREE)
+        total = len(rows) if len(rows) < MOST_IN_A_TREE else await self._count(wanted)
         branches = {
             event_id(found.indexed.stream, found.indexed.version): Branch(found, [])
             for found in await self._found(tenant, rows)
@@ -123,6 +122,20 @@ class Trail:
     async def anchor(self, tenant: str) -> Anchor | None:
         """The tenant's last anchor."""
         return await self._anchors.of(tenant)
+
+    async def _rows(
+        self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
+    ) -> Sequence[Indexed]:
+        """A page out of those of each spelling: a store that is asked for several values at once walks past
+        everything to keep the log's order."""
+        pages = [
+            await self._index.page(each, beyond=beyond, limit=limit, newest_first=newest_first)
+            for each in wanted.spelled
+        ]
+        return sorted(chain(*pages), key=lambda row: row.position, reverse=newest_first)[:limit]
+
+    async def _count(self, wanted: Wanted) -> int:
+        return sum([await self._index.count(each) for each in wanted.spelled])
 
     async def _found(self, tenant: str, rows: Sequence[Indexed]) -> list[Found]:
         partition = self._log.partition_of(tenant)

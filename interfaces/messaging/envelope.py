@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from domain.contexts import message_context
 from domain.event import Metadata
-from domain.values import derived_id, is_uuid
+from domain.values import canonical_id, derived_id, is_uuid
 from interfaces.findings import findings
 from interfaces.json_reader import InvalidJson, read_json_of_neighbours
 
@@ -73,7 +73,7 @@ class Envelope(WireModel):
     def message_id(self) -> str:
         """The message's id as a UUID; another form of id is turned into one, always the same."""
         assert self.id is not None
-        return self.id.lower() if is_uuid(self.id) else derived_id("message", self.id)
+        return canonical_id(self.id) if is_uuid(self.id) else derived_id("message", self.id)
 
     def require_tenant(self) -> str:
         """The tenant.
@@ -91,7 +91,7 @@ class Envelope(WireModel):
     def correlation_id(self) -> str:
         """What the message belongs to, as its metadata or its data say; else its own id."""
         candidates = (self._metadata.get("correlationId"), self.data.get("correlationId"))
-        return next((str(each) for each in candidates if is_uuid(each)), self.message_id)
+        return next((canonical_id(str(each)) for each in candidates if is_uuid(each)), self.message_id)
 
     @property
     def user(self) -> str | None:

@@ -19,6 +19,7 @@ from application.audit.trail import Branch, Found, Trail
 from application.event_log import is_position, number_of, position_of
 from domain.errors import Failure
 from domain.event import event_id
+from domain.values import canonical_id
 from interfaces.rest.answers import encode_cursor, json_response, list_body, stored_json
 from interfaces.rest.audit import shown_event
 from interfaces.rest.audit_models import CheckQuery, TrailFilters, TrailQuery
@@ -90,7 +91,7 @@ class AuditRoutes:
             raise ApiError(404, "CORRELATION_NOT_FOUND", "the tenant has no event under that correlation id")
         return json_response(
             {
-                "correlationId": correlation_id,
+                "correlationId": canonical_id(correlation_id),
                 "total": tree.total,
                 "shown": tree.shown,
                 "roots": _branches(tree.roots),

@@ -27,6 +27,7 @@ from interfaces.fields import (
     JsonObject,
     LeaseSeconds,
     Limit,
+    OwnId,
     PreviewCount,
     QueueName,
     Reason,
@@ -82,7 +83,7 @@ class StartWorkflowRequest(ApiModel):
 class RetryRequest(ApiModel):
     """The body of ``POST /workflows/{workflowId}/retry``; ``from_step`` is a step's type or id."""
 
-    from_step: Silent[Id] = None
+    from_step: Silent[OwnId] = None
     input: Silent[JsonObject] = None
     reason: Silent[Reason] = None
 
@@ -236,7 +237,7 @@ class RunFilters(Paging):
     """The query of ``GET /jobs/{job}/runs``."""
 
     status: Silent[RunStatus] = None
-    backfill_id: Silent[Id] = None
+    backfill_id: Silent[OwnId] = None
 
 
 class PreviewQuery(Query):

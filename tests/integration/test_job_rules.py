@@ -1,6 +1,6 @@
 """Jobs by settings alone, and their rules in real time on a real RabbitMQ: seen over REST and on the wire."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -120,15 +120,16 @@ async def test_a_new_job_needs_nothing_but_settings(orchestrator: Service, crm: 
     assert await ask(orchestrator, "GET", f"{INVOICES}/runs/{run['runId']}") == completed
 
 
+@pytest.mark.parametrize("in_case", [str.lower, str.upper])
 async def test_a_report_is_of_the_run_that_its_correlation_names(
-    orchestrator: Service, crm: Neighbour
+    orchestrator: Service, crm: Neighbour, in_case: Callable[[str], str]
 ) -> None:
     older, newer = await triggered(orchestrator, STUBBORN), await triggered(orchestrator, STUBBORN)
     first, second = await crm.expect("workflow.job.trigger", 2)
-    await report(crm, "completed", STUBBORN, first["metadata"]["correlationId"])
+    await report(crm, "completed", STUBBORN, in_case(first["metadata"]["correlationId"]))
     (completed,) = await until(orchestrator, STUBBORN, "completed")
     assert completed["runId"] == older["runId"]
-    await report(crm, "completed", STUBBORN, second["metadata"]["correlationId"])
+    await report(crm, "completed", STUBBORN, in_case(second["metadata"]["correlationId"]))
     assert [each["runId"] for each in await until(orchestrator, STUBBORN, "completed", 2)] == [
         newer["runId"],
         older["runId"],

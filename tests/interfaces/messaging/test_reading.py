@@ -266,6 +266,8 @@ def test_the_transports_id_stands_in_for_a_missing_one() -> None:
         ({"metadata": "odd"}, {}, None),
         ({"metadata": {"correlationId": TENANT}}, {}, TENANT),
         ({}, {"correlationId": TENANT}, TENANT),
+        ({"metadata": {"correlationId": TENANT.upper()}}, {}, TENANT),
+        ({}, {"correlationId": TENANT.upper()}, TENANT),
     ],
 )
 def test_odd_metadata_is_passed_over(changes: Any, data: Any, expected: str | None) -> None:
