@@ -149,7 +149,7 @@ APPROVAL_EVENTS: tuple[Event, ...] = (
     ),
     ApprovalApproved(**_APPROVED, step=STEP, on_behalf_of="zoe", digest=DIGEST),
     ApprovalRejected(**_REJECTED, step=STEP, on_behalf_of="zoe", digest=DIGEST),
-    ApprovalWithdrawn(**_WITHDRAWN, step=STEP),
+    ApprovalWithdrawn(**_WITHDRAWN, step=STEP, by="rita"),
     ApprovalAgreed(**_VOTE, missing=1),
     ApprovalObjected(**_VOTE),
     ApprovalStageOpened(approval_id="a-1", at=after(minutes=5), opening=OPENING),
@@ -208,5 +208,6 @@ APPROVALS_FROM_VERSION_2: tuple[Event, ...] = (
     ApprovalRequested(**_REQUESTED, step=STEP),
     ApprovalApproved(**_APPROVED, step=STEP),
     ApprovalRejected(**_REJECTED, step=STEP),
+    ApprovalWithdrawn(**_WITHDRAWN, step=STEP),
 )
-"""Before several people decided."""
+"""Before several people decided, and before who withdrew it was told with that."""

@@ -118,7 +118,7 @@ def _said_before(state: Approval, ballot: Ballot, *, approves: bool) -> bool:
         DecidedOtherwise: they have said the opposite, in the open stage.
     """
     if state.opening is None:
-        return state.decided_by == ballot.by and state.status == ("approved" if approves else "rejected")
+        return state.ended_by == ballot.by and state.status == ("approved" if approves else "rejected")
     mine = next((vote for vote in state.votes if _is_meant(state, vote, ballot)), None)
     if mine is None:
         earlier = (vote for vote in state.earlier if _is_meant(state, vote, ballot))

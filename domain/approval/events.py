@@ -276,15 +276,20 @@ class ApprovalBecameDecidable(Event, frozen=True, kw_only=True, omit_defaults=Tr
     at: datetime
 
 
-@stored_as("approval.withdrawn", version=2, upcasters={1: lambda stored: stored})
+@stored_as(
+    "approval.withdrawn",
+    version=3,
+    upcasters={1: lambda stored: stored, 2: lambda stored: stored},
+)
 class ApprovalWithdrawn(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Nobody waits for the decision any more."""
+    """Nobody waits for the decision any more. Earlier versions have stored who said so only beside it."""
 
     approval_id: str
     opportunity_id: str
     reason: str
     withdrawn_at: datetime
     step: StepRef | None = None
+    by: str | None = None
 
 
 ApprovalEvent = (

@@ -156,6 +156,7 @@ def withdraw(
             reason=reason,
             withdrawn_at=around.now,
             step=state.step,
+            by=by,
         ),
     )
 

@@ -14,22 +14,24 @@ def require_pending(state: Approval, now: datetime) -> None:
     """Nothing more can be done to what is decided, withdrawn or overdue.
 
     Raises:
-        ApprovalNotPending: with who decided what, and when.
+        ApprovalNotPending: with who decided or withdrew it, and when, or when it expired.
     """
-    if state.status == "pending":
-        if state.expires_at is not None and now >= state.expires_at:
-            expired_at = timestamp(state.expires_at)
-            raise ApprovalNotPending(
-                f"this approval has expired at {expired_at}",
-                {"status": "expired", "expiresAt": expired_at},
-            )
+    if state.status == "pending" and (state.expires_at is None or now < state.expires_at):
         return
-    if state.decided_by is None or state.decided_at is None:
-        raise ApprovalNotPending(f"this approval is {state.status}", {"status": state.status})
-    decided_at = timestamp(state.decided_at)
+    if state.status in ("pending", "expired"):
+        assert state.expires_at is not None
+        expired_at = timestamp(state.expires_at)
+        raise ApprovalNotPending(
+            f"this approval has expired at {expired_at}", {"status": "expired", "expiresAt": expired_at}
+        )
+    assert state.ended_at is not None
+    done, at = "withdrawn" if state.status == "withdrawn" else "decided", timestamp(state.ended_at)
+    details = {"status": state.status, f"{done}At": at}
+    if state.ended_by is None:
+        raise ApprovalNotPending(f"this approval was {state.status} at {at}", details)
     raise ApprovalNotPending(
-        f"{state.decided_by} has {state.status} this approval at {decided_at}",
-        {"status": state.status, "decidedBy": state.decided_by, "decidedAt": decided_at},
+        f"{state.ended_by} has {state.status} this approval at {at}",
+        {**details, f"{done}By": state.ended_by},
     )
 
 

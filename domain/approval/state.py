@@ -96,8 +96,8 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     claim: Claim | None = None
     undecidable: bool = False
     status: Status = "pending"
-    decided_by: str | None = None
-    decided_at: datetime | None = None
+    ended_by: str | None = None
+    ended_at: datetime | None = None
 
     @property
     def stage(self) -> Stage | None:
@@ -168,8 +168,8 @@ def _changes(state: Approval, event: ApprovalEvent) -> _Changes:
         case ApprovalApproved() | ApprovalRejected():
             return {
                 "status": _STATUS[type(event)],
-                "decided_by": event.decided_by,
-                "decided_at": event.decided_at,
+                "ended_by": event.decided_by,
+                "ended_at": event.decided_at,
             }
         case ApprovalAgreed() | ApprovalObjected():
             return {
@@ -204,9 +204,9 @@ def _changes(state: Approval, event: ApprovalEvent) -> _Changes:
         case ApprovalBecameDecidable():
             return {"undecidable": False}
         case ApprovalExpired():
-            return {"status": "expired", "decided_at": event.at}
+            return {"status": "expired", "ended_at": event.at}
         case ApprovalWithdrawn():
-            return {"status": "withdrawn"}
+            return {"status": "withdrawn", "ended_by": event.by, "ended_at": event.withdrawn_at}
     raise TypeError(f"{event!r} cannot follow {state!r}")
 
 

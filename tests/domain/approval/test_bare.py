@@ -41,13 +41,13 @@ def test_an_approval_of_before_there_were_policies_is_decided_as_it_was() -> Non
 
 def test_any_one_person_approves_a_pending_approval() -> None:
     after_it = asked().when(approve("ann", comment="fine")).then(approved("ann", comment="fine")).state
-    assert (after_it.status, after_it.decided_by) == ("approved", "ann")
-    assert after_it.decided_at == after(minutes=5)
+    assert (after_it.status, after_it.ended_by) == ("approved", "ann")
+    assert after_it.ended_at == after(minutes=5)
 
 
 def test_any_one_person_rejects_a_pending_approval_even_who_asked_for_it() -> None:
     after_it = asked().when(reject("ann", comment="no")).then(rejected("ann", comment="no")).state
-    assert (after_it.status, after_it.decided_by) == ("rejected", "ann")
+    assert (after_it.status, after_it.ended_by) == ("rejected", "ann")
     asked().when(reject("rita")).then(rejected("rita"))
 
 

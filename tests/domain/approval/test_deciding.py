@@ -134,7 +134,7 @@ def test_one_rejection_ends_it_in_whichever_stage() -> None:
     )
     second = first.when(approve("ada")).and_so()
     ended = second.when(reject("dora")).and_so()
-    assert (ended.state.status, ended.state.decided_by) == ("rejected", "dora")
+    assert (ended.state.status, ended.state.ended_by) == ("rejected", "dora")
 
 
 def test_so_many_rejections_end_it_as_the_stage_says() -> None:

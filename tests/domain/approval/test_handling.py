@@ -17,7 +17,7 @@ from domain.errors import (
     NotAnApprover,
     TooManyComments,
 )
-from domain.values import StepRef
+from domain.values import StepRef, timestamp
 from tests.builders import NOW, after
 from tests.domain.approval.asked import (
     REQUESTED,
@@ -131,7 +131,12 @@ def test_two_hundred_comments_are_enough() -> None:
 
 def withdrawn(**more: StepRef) -> ApprovalWithdrawn:
     return ApprovalWithdrawn(
-        approval_id="a-1", opportunity_id="opp-1", reason="off", withdrawn_at=after(minutes=5), **more
+        approval_id="a-1",
+        opportunity_id="opp-1",
+        reason="off",
+        withdrawn_at=after(minutes=5),
+        by="rita",
+        **more,
     )
 
 
@@ -139,9 +144,22 @@ def test_what_is_withdrawn_is_decided_by_nobody() -> None:
     off = asked(FINANCE).when(withdraw("rita")).then(withdrawn())
     assert off.state.status == "withdrawn"
     refusal = off.when(approve("ada")).then_refused(ApprovalNotPending)
-    assert (refusal.message, refusal.details) == ("this approval is withdrawn", {"status": "withdrawn"})
+    told = {"status": "withdrawn", "withdrawnBy": "rita", "withdrawnAt": timestamp(after(minutes=5))}
+    assert refusal.details == told
+    assert refusal.message == f"rita has withdrawn this approval at {told['withdrawnAt']}"
     off.when(withdraw("rita")).then_nothing()
     off.when(withdraw("otto")).then_nothing()
+
+
+def test_of_a_withdrawal_that_an_earlier_version_stored_it_is_told_when_it_was() -> None:
+    older = ApprovalWithdrawn(
+        approval_id="a-1", opportunity_id="opp-1", reason="off", withdrawn_at=after(minutes=5)
+    )
+    off = asked(FINANCE).when(lambda state: (older,)).and_so()
+    refusal = off.when(approve("ada")).then_refused(ApprovalNotPending)
+    told = {"status": "withdrawn", "withdrawnAt": timestamp(after(minutes=5))}
+    assert refusal.details == told
+    assert refusal.message == f"this approval was withdrawn at {told['withdrawnAt']}"
 
 
 def test_a_step_that_waits_for_it_is_named_when_it_is_withdrawn() -> None:
@@ -159,4 +177,5 @@ def test_what_has_expired_or_is_about_to_is_not_withdrawn() -> None:
     late = asked(policy(due_after_seconds=300.0))
     late.when(withdraw("rita")).then_refused(ApprovalNotPending)
     refusal = late.when(expire(after(minutes=5))).and_so().when(withdraw("rita"))
-    assert refusal.then_refused(ApprovalNotPending).message == "this approval is expired"
+    expired_at = timestamp(after(minutes=5))
+    assert refusal.then_refused(ApprovalNotPending).message == f"this approval has expired at {expired_at}"

@@ -14,7 +14,7 @@ from domain.approval import (
     Unknown,
 )
 from domain.errors import ApprovalNotPending, NotAnApprover
-from domain.values import StepRef
+from domain.values import StepRef, timestamp
 from tests.builders import after
 from tests.domain.approval.asked import (
     agreed,
@@ -183,10 +183,12 @@ def test_what_nobody_has_decided_in_time_has_expired_and_is_not_approved() -> No
         step=step,
     )
     over = story.when(expire(late)).then(expired)
-    assert (over.state.status, over.state.decided_by) == ("expired", None)
+    assert (over.state.status, over.state.ended_by) == ("expired", None)
     over.when(expire(late)).then_nothing()
     refusal = over.when(approve("bob")).then_refused(ApprovalNotPending)
-    assert (refusal.message, refusal.details) == ("this approval is expired", {"status": "expired"})
+    before = story.when(approve("bob", at=late)).then_refused(ApprovalNotPending)
+    assert (refusal.message, refusal.details) == (before.message, before.details)
+    assert refusal.details == {"status": "expired", "expiresAt": timestamp(after(minutes=10))}
 
 
 def test_what_has_no_due_date_never_expires() -> None:
