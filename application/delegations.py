@@ -45,7 +45,12 @@ class DelegationHandlers:
         return await self._do(
             command,
             lambda state: delegation.end(
-                state, command.delegation_id, by=command.by, may_do_all=command.may_do_all, now=now
+                state,
+                command.delegation_id,
+                by=command.by,
+                may_do_all=command.may_do_all,
+                now=now,
+                expected_version=command.expected_version,
             ),
         )
 

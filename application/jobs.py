@@ -24,7 +24,7 @@ from application.job_commands import (
 )
 from application.ports import Clock
 from domain import job
-from domain.errors import BadInput, JobNotFound
+from domain.errors import BadInput, JobNotFound, VersionMismatch
 from domain.event import Event
 from domain.job import BatchJob, JobDefinition, job_stream
 from domain.json_schema import value_faults
@@ -224,10 +224,16 @@ class JobHandlers:
         self, command: JobCommand, decide: Callable[[BatchJob | None, datetime], tuple[Event, ...]]
     ) -> Committed:
         now = self._clock.now()
+
+        def decide_now(state: BatchJob | None) -> tuple[Event, ...]:
+            if state is None and command.expected_version is not None:
+                raise VersionMismatch("nothing has happened to the job yet", {"version": 0})
+            return decide(state, now)
+
         return await self._store.execute(
             job_stream(command.job),
             evolve=job.evolve,
-            decide=lambda state: decide(state, now),
+            decide=decide_now,
             meta=command.meta,
             now=now,
             expected_version=command.expected_version,

@@ -11,6 +11,7 @@ from domain.errors import (
     DelegationNotFound,
     NotAllowed,
     TooManyDelegations,
+    VersionMismatch,
 )
 from domain.event import Event, stored_as
 from domain.values import StreamName
@@ -52,13 +53,14 @@ class DelegationEnded(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Delegation(msgspec.Struct, frozen=True, kw_only=True):
-    """One that has not been taken back."""
+    """One that has not been taken back, since the ``version`` of the stream that all of them share."""
 
     delegation_id: str
     by: str
     to: str
     starts_at: datetime
     ends_at: datetime
+    version: int = 1
 
     def holds(self, moment: datetime) -> bool:
         """Whether it is in force."""
@@ -73,6 +75,7 @@ class Delegations(msgspec.Struct, frozen=True):
     """A tenant's delegations that may still matter."""
 
     running: Mapping[str, Delegation] = {}
+    version: int = 0
 
     def principals_of(self, person: str, now: datetime) -> frozenset[str]:
         """For whom that person may decide now, also by way of others."""
@@ -107,22 +110,35 @@ def delegate(state: Delegations | None, made: DelegationMade) -> tuple[Event, ..
     if len(going_on) >= MOST_A_TENANT:
         raise TooManyDelegations(f"there are {MOST_A_TENANT} delegations that have not ended")
     from_now_on = max(made.starts_at, made.made_at)
-    _refuse_cycle(msgspec.structs.replace(_delegation(made), starts_at=from_now_on), running.values())
+    _refuse_cycle(msgspec.structs.replace(_delegation(made, 1), starts_at=from_now_on), running.values())
     return (made,)
 
 
 def end(
-    state: Delegations | None, delegation_id: str, *, by: str, may_do_all: bool, now: datetime
+    state: Delegations | None,
+    delegation_id: str,
+    *,
+    by: str,
+    may_do_all: bool,
+    now: datetime,
+    expected_version: int | None = None,
 ) -> tuple[Event, ...]:
-    """Take a delegation back. That is for whom it is of, or an operator.
+    """Take a delegation back. That is for whom it is of, or an operator. The ``expected_version`` is its own:
+    what becomes of others in the stream is no change of it.
 
     Raises:
         DelegationNotFound: there is none of that id, or it is over.
+        VersionMismatch: it is at another version.
         NotAllowed: it is another's.
     """
     found = (state or NONE).running.get(delegation_id)
     if found is None or found.ends_at <= now:
         raise DelegationNotFound(f"there is no delegation {delegation_id} that has not ended")
+    if expected_version not in (None, found.version):
+        raise VersionMismatch(
+            f"the present version is {found.version}, not the one that was expected",
+            {"version": found.version},
+        )
     if by != found.by and not may_do_all:
         raise NotAllowed(f"the delegation is {found.by}'s to take back")
     return (DelegationEnded(delegation_id=delegation_id, ended_at=now),)
@@ -130,19 +146,21 @@ def end(
 
 def evolve(state: Delegations | None, event: Event) -> Delegations:
     """The delegations after ``event``; those that are over by then are forgotten."""
-    running = (state or NONE).running
+    running, version = (state or NONE).running, (state or NONE).version + 1
     match event:
         case DelegationMade():
             left = {id: each for id, each in running.items() if each.ends_at > event.made_at}
-            return Delegations({**left, event.delegation_id: _delegation(event)})
+            return Delegations({**left, event.delegation_id: _delegation(event, version)}, version)
         case DelegationEnded():
-            return Delegations({id: each for id, each in running.items() if id != event.delegation_id})
+            left = {id: each for id, each in running.items() if id != event.delegation_id}
+            return Delegations(left, version)
     raise TypeError(f"{event!r} is of no delegation")
 
 
-def _delegation(made: DelegationMade) -> Delegation:
+def _delegation(made: DelegationMade, version: int) -> Delegation:
     return Delegation(
         delegation_id=made.delegation_id,
+        version=version,
         by=made.by,
         to=made.to,
         starts_at=made.starts_at,

@@ -57,14 +57,14 @@ class ApprovalRoutes:
             route(PREFIX, self.create, "POST"),
             route(one, self.get, "GET", reads=[self._approvals.container]),
             route(f"{one}/events", self.events, "GET", reads=[]),
-            route(f"{one}/approve", self.approve, "POST"),
-            route(f"{one}/reject", self.reject, "POST"),
-            route(f"{one}/withdraw", self.withdraw, "POST"),
-            route(f"{one}/reassign", self.reassign, "POST"),
-            route(f"{one}/revise", self.revise, "POST"),
-            route(f"{one}/claim", self.claim, "POST"),
-            route(f"{one}/release", self.release, "POST"),
-            route(f"{one}/comments", self.comment, "POST"),
+            route(f"{one}/approve", self.approve, "POST", versioned=True),
+            route(f"{one}/reject", self.reject, "POST", versioned=True),
+            route(f"{one}/withdraw", self.withdraw, "POST", versioned=True),
+            route(f"{one}/reassign", self.reassign, "POST", versioned=True),
+            route(f"{one}/revise", self.revise, "POST", versioned=True),
+            route(f"{one}/claim", self.claim, "POST", versioned=True),
+            route(f"{one}/release", self.release, "POST", versioned=True),
+            route(f"{one}/comments", self.comment, "POST", versioned=True),
         ]
 
     async def create(self, request: Request, caller: Caller) -> Response:

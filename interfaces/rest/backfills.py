@@ -50,7 +50,7 @@ class BackfillRoutes:
             self._route("", self.start, "POST"),
             self._route("/{id}", self.get, "GET"),
             self._route("/{id}/events", self.events, "GET"),
-            self._route("/{id}/cancel", self.cancel, "POST"),
+            self._route("/{id}/cancel", self.cancel, "POST", versioned=True),
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
@@ -145,12 +145,13 @@ class BackfillRoutes:
             headers=command_headers(committed.version, committed.position),
         )
 
-    def _route(self, path: str, endpoint: Endpoint, method: str) -> Route:
+    def _route(self, path: str, endpoint: Endpoint, method: str, *, versioned: bool = False) -> Route:
         return self._service.route(
             f"{PREFIX}/{{job}}/backfills{path}",
             for_the_system_tenant(endpoint),
             method,
             reads=[self._backfills.container],
+            versioned=versioned,
         )
 
 

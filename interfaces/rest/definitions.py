@@ -72,8 +72,8 @@ class DefinitionRoutes:
             route(PREFIX, self.create, "POST"),
             route(f"{PREFIX}/validate", self.validate, "POST"),
             route(f"{PREFIX}/{{name}}", telling(self.get), "GET"),
-            route(f"{PREFIX}/{{name}}", self.put, "PUT"),
-            route(f"{PREFIX}/{{name}}", telling(self.retire), "DELETE"),
+            route(f"{PREFIX}/{{name}}", self.put, "PUT", versioned=True),
+            route(f"{PREFIX}/{{name}}", telling(self.retire), "DELETE", versioned=True),
             route(f"{PREFIX}/{{name}}/graph", telling(self.graph), "GET"),
             route(f"{PREFIX}/{{name}}/events", telling(self.events), "GET", reads=[]),
         ]

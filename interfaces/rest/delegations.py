@@ -15,7 +15,7 @@ from interfaces.rest.audit import audit_event
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators, person_of
 from interfaces.rest.models import NoQuery, Paging
-from interfaces.rest.requests import caused_by, read_body, read_query
+from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
 from interfaces.rest.service import Service, before_version, command_headers
 from projections.delegations import Delegations
 from projections.projection import document_of
@@ -41,7 +41,7 @@ class DelegationRoutes:
             route(PREFIX, self.list, "GET", reads=reads),
             route(PREFIX, self.create, "POST"),
             route(f"{PREFIX}/{{id}}", self.get, "GET", reads=reads),
-            route(f"{PREFIX}/{{id}}", self.end, "DELETE"),
+            route(f"{PREFIX}/{{id}}", self.end, "DELETE", versioned=True),
             route(f"{PREFIX}/{{id}}/events", self.events, "GET", reads=[]),
         ]
 
@@ -110,6 +110,7 @@ class DelegationRoutes:
         command = EndDelegation(
             meta=caused_by(request, caller),
             delegation_id=delegation_id,
+            expected_version=expected_version(request),
             by=caller.actor,
             may_do_all=self._operators.has(caller),
         )

@@ -80,9 +80,9 @@ class JobRoutes:
             self._route("/{job}/runs/{runId}", self.run, "GET"),
             self._route("/{job}/preview", self.preview, "GET"),
             self._route("/{job}/events", self.events, "GET"),
-            self._route("/{job}/trigger", self.trigger, "POST"),
-            self._route("/{job}/pause", self.pause, "POST"),
-            self._route("/{job}/resume", self.resume, "POST"),
+            self._route("/{job}/trigger", self.trigger, "POST", versioned=True),
+            self._route("/{job}/pause", self.pause, "POST", versioned=True),
+            self._route("/{job}/resume", self.resume, "POST", versioned=True),
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:
@@ -185,6 +185,7 @@ class JobRoutes:
                 job=request.path_params["job"],
                 run_id=id_to_make(request, caller),
                 metadata=body.metadata or {},
+                expected_version=expected_version(request),
             )
         )
         opened = committed.new
@@ -238,9 +239,13 @@ class JobRoutes:
             headers=command_headers(committed.version, committed.position),
         )
 
-    def _route(self, path: str, endpoint: Endpoint, method: str) -> Route:
+    def _route(self, path: str, endpoint: Endpoint, method: str, *, versioned: bool = False) -> Route:
         return self._service.route(
-            PREFIX + path, for_the_system_tenant(endpoint), method, reads=[self._runs.container]
+            PREFIX + path,
+            for_the_system_tenant(endpoint),
+            method,
+            reads=[self._runs.container],
+            versioned=versioned,
         )
 
     async def _state(self, name: str) -> BatchJob | None:

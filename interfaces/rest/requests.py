@@ -126,6 +126,17 @@ def expected_version(request: Request) -> int | None:
     return int(match[1])
 
 
+def refuse_version(request: Request) -> None:
+    """``If-Match`` on a command that is about nothing with a version: who sends it believes it was checked.
+
+    Raises:
+        ApiError: 400, there is one, and not ``*``.
+    """
+    if request.headers.get("if-match", "*").strip() != "*":
+        why = "means nothing here: what this command makes, or is about, has no version yet or is many things"
+        raise invalid([fault("If-Match", why)])
+
+
 def caused_by(request: Request, caller: Caller, part: str = "") -> Metadata:
     """What a command out of this request is traced back to; call it once the body has been read.
 

@@ -36,6 +36,7 @@ from interfaces.rest.identity import Authenticator, Caller
 from interfaces.rest.models import Paging
 from interfaces.rest.origin import may_be_forged
 from interfaces.rest.places import WaitingPlaces
+from interfaces.rest.requests import refuse_version
 from projections.ports import Container, Document, Documents, Query
 from projections.projection import Projection, ProjectionGap, document_of
 
@@ -82,18 +83,26 @@ class Service:
         self._freshness = freshness
 
     def route(
-        self, path: str, endpoint: Endpoint, method: str, *, reads: Sequence["Named"] | None = None
+        self,
+        path: str,
+        endpoint: Endpoint,
+        method: str,
+        *,
+        reads: Sequence["Named"] | None = None,
+        versioned: bool = False,
     ) -> Route:
         """A route that knows its caller before its endpoint runs, and turns away what is too much at once.
 
         A query waits for ``X-Min-Position``: ``reads`` are the containers that it reads, or the audit index;
-        any container if that is not said, none if it reads the log itself.
+        any container if that is not said, none if it reads the log itself. A command whose endpoint heeds
+        ``If-Match`` is ``versioned``; any other refuses it.
         """
         fresh = None
         if method == "GET":
             names = None if reads is None else [each.name for each in reads]
             fresh = partial(self._freshness.require, projections=names)
-        return Route(path, _Answering(self._door, endpoint, fresh), methods=[method])
+        heeds_if_match = versioned or method == "GET"
+        return Route(path, _Answering(self._door, endpoint, fresh, heeds_if_match), methods=[method])
 
     @contextmanager
     def outside(self, tenant: str) -> Iterator[None]:
@@ -163,9 +172,10 @@ class Service:
             return found.body, found.version
         events = await self.store.load(stream)
         try:
-            return document_of(projection, id.lower(), events), len(events)
+            body = document_of(projection, id.lower(), events)
         except ProjectionGap:
             raise missing from None
+        return body, max(each.version for each in events if id.lower() in projection.reads(each.event))
 
     async def require(
         self, container: Container, caller: Caller, id: str, *, stream: str, missing: NotFound
@@ -269,11 +279,16 @@ class _Answering:
     """An endpoint as an ASGI application. Starlette would wrap a function in a second set of handlers."""
 
     def __init__(
-        self, door: _Door, endpoint: Endpoint, fresh: Callable[[Request, str], Awaitable[None]] | None
+        self,
+        door: _Door,
+        endpoint: Endpoint,
+        fresh: Callable[[Request, str], Awaitable[None]] | None,
+        heeds_if_match: bool,
     ) -> None:
         self._door = door
         self._endpoint = endpoint
         self._fresh = fresh
+        self._heeds_if_match = heeds_if_match
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -282,6 +297,8 @@ class _Answering:
         request.state.tenant = caller.tenant
         if may_be_forged(request):
             raise ApiError(403, "CROSS_SITE", "a page of another site may not give this command")
+        if not self._heeds_if_match:
+            refuse_version(request)
         if self._fresh is not None:
             await self._fresh(request, caller.tenant)
         if self._door.places <= 0:

@@ -54,10 +54,10 @@ class TaskRoutes:
             route(f"{PREFIX}/claim", self.claim, "POST"),
             route(f"{PREFIX}/{{taskId}}", self.get, "GET"),
             route(f"{PREFIX}/{{taskId}}/events", self.events, "GET", reads=[]),
-            route(f"{PREFIX}/{{taskId}}/heartbeat", self.heartbeat, "POST"),
-            route(f"{PREFIX}/{{taskId}}/complete", self.complete, "POST"),
-            route(f"{PREFIX}/{{taskId}}/fail", self.fail, "POST"),
-            route(f"{PREFIX}/{{taskId}}/release", self.release, "POST"),
+            route(f"{PREFIX}/{{taskId}}/heartbeat", self.heartbeat, "POST", versioned=True),
+            route(f"{PREFIX}/{{taskId}}/complete", self.complete, "POST", versioned=True),
+            route(f"{PREFIX}/{{taskId}}/fail", self.fail, "POST", versioned=True),
+            route(f"{PREFIX}/{{taskId}}/release", self.release, "POST", versioned=True),
         ]
 
     async def list(self, request: Request, caller: Caller) -> Response:

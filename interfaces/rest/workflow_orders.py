@@ -66,7 +66,7 @@ class WorkflowOrderRoutes:
                 headers=command_headers(committed.version, committed.position),
             )
 
-        return self._service.route(path, answer, "POST")
+        return self._service.route(path, answer, "POST", versioned=True)
 
     async def _skip_step(self, request: Request, caller: Caller, workflow_id: str) -> Command:
         body = await read_body(request, ReasonRequest)

@@ -77,7 +77,7 @@ class WorkflowRoutes:
                 reads=[workflows, self._executions.container],
             ),
             route(f"{PREFIX}/{{workflowId}}/events", self.events, "GET", reads=[]),
-            route(f"{PREFIX}/{{workflowId}}/retry", self.retry, "POST"),
+            route(f"{PREFIX}/{{workflowId}}/retry", self.retry, "POST", versioned=True),
         ]
 
     async def start(self, request: Request, caller: Caller) -> Response:

@@ -86,7 +86,8 @@ def delegated(links: Links) -> Delegations:
     """Delegations without an end: the first of each pair is away, the second decides."""
     bounds = {"starts_at": after(days=-1), "ends_at": after(days=300)}
     running = [
-        Delegation(delegation_id=f"{by}-{to}", by=by, to=to, **bounds) for by, to in dict.fromkeys(links)
+        Delegation(delegation_id=f"{by}-{to}", by=by, to=to, version=1, **bounds)
+        for by, to in dict.fromkeys(links)
     ]
     return Delegations({each.delegation_id: each for each in running})
 
