@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Literal, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -204,6 +204,13 @@ class ReleaseTaskRequest(ApiModel):
 
 class Query(ApiModel):
     """A query string. A parameter that is given twice is refused, whatever it says."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_given_once(cls, value: object) -> object:
+        if isinstance(value, list):
+            raise PydanticCustomError("repeated", "is given more than once")
+        return value
 
     @classmethod
     def read(cls, parameters: Iterable[tuple[str, str]]) -> Self:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from interfaces.rest.approval_models import CreateApprovalRequest
+from interfaces.rest.approval_models import ApprovalFilters, CreateApprovalRequest
 from interfaces.rest.audit_models import TrailFilters
 from interfaces.rest.backfill_models import StartBackfillRequest
 from interfaces.rest.models import (
@@ -15,9 +15,12 @@ from interfaces.rest.models import (
     Fault,
     NoQuery,
     Paging,
+    PreviewQuery,
+    Query,
     StartWorkflowRequest,
     TaskFilters,
     TriggerJobRequest,
+    WhichVersion,
     WorkflowFilters,
     faults,
 )
@@ -123,11 +126,20 @@ def test_a_limit_that_is_no_plain_number_within_bounds_is_refused(limit: str) ->
         Paging.read([("limit", limit)])
 
 
-@pytest.mark.parametrize("name", ["cursor", "status", "opportunityId"])
-def test_a_parameter_is_not_given_twice(name: str) -> None:
+EACH_PARAMETER = [
+    (model, field.alias or name)
+    for model in (WorkflowFilters, ApprovalFilters, TrailFilters, PreviewQuery, WhichVersion, AsOfQuery)
+    for name, field in model.model_fields.items()
+]
+
+
+@pytest.mark.parametrize(("model", "name"), EACH_PARAMETER)
+def test_a_parameter_that_is_given_twice_is_told_to_be(model: type[Query], name: str) -> None:
     with pytest.raises(ValidationError) as refused:
-        WorkflowFilters.read([(name, "failed"), (name, "failed")])
-    assert set(faults_of(refused)) == {name}
+        model.read([(name, "5"), (name, "5"), ("colour", "red"), ("colour", "blue")])
+    told = faults_of(refused, model)
+    assert told.pop("colour").startswith("Extra inputs are not permitted")
+    assert told == {name: "is given more than once"}
 
 
 def test_where_nothing_is_asked_for_every_parameter_is_refused() -> None:
