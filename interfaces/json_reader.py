@@ -7,6 +7,9 @@ import msgspec
 
 MAX_DEPTH = 64
 
+_MARK = b"\xef\xbb\xbf"
+"""Which some write before a text in UTF-8. RFC 8259 forbids to write it and lets readers ignore it."""
+
 
 class InvalidJson(ValueError):
     """The bytes are not JSON that we take; the message says why."""
@@ -18,6 +21,7 @@ def read_json(raw: bytes) -> Any:
     Raises:
         InvalidJson: not UTF-8, not JSON, a number beyond a double, or nested deeper than MAX_DEPTH.
     """
+    raw = raw.removeprefix(_MARK)
     if not raw or raw.isspace():
         raise InvalidJson("not JSON: the body is empty")
     try:

@@ -25,15 +25,14 @@ from interfaces.rest.definition_list import definition_page
 from interfaces.rest.definition_names import DefinitionNames
 from interfaces.rest.errors import fault, invalid
 from interfaces.rest.identity import Caller
+from interfaces.rest.media_types import media_type, require_readable
 from interfaces.rest.models import NoQuery, Paging, WhichVersion
 from interfaces.rest.requests import (
     caused_by,
     expected_version,
     json_object,
-    media_type,
     raw_body,
     read_query,
-    unsupported,
 )
 from interfaces.rest.service import Service, command_headers
 from projections.definitions import Definitions, shipped_document, version_document
@@ -209,11 +208,10 @@ async def _document(request: Request) -> dict[str, Any]:
 
 async def _read_document(request: Request) -> dict[str, Any]:
     raw = await raw_body(request, MOST_BYTES)
+    require_readable(request, raw, JSON, YAML)
     await decoded_body(request).enter(len(raw))
     if media_type(request) == JSON:
         return json_object(raw)
-    if media_type(request) != YAML:
-        raise unsupported(JSON, YAML)
     try:
         document = await anyio.to_thread.run_sync(read_yaml, raw)
     except InvalidYaml as error:

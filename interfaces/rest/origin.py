@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from interfaces.rest.requests import media_type
+from interfaces.rest.media_types import media_type
 
 _OF_FORMS = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
 """What a page may send to another site without the browser asking that site first."""

@@ -17,6 +17,7 @@ from interfaces.rest.decoding import decoded_body
 from interfaces.rest.errors import ApiError, fault, invalid
 from interfaces.rest.idempotency import command_id, digest_of, idempotency_key
 from interfaces.rest.identity import Caller
+from interfaces.rest.media_types import require_readable
 from interfaces.rest.models import NoQuery, Query, faults
 
 M = TypeVar("M", bound=BaseModel)
@@ -43,8 +44,7 @@ async def read_body(request: Request, model: type[M], *, optional: bool = False)
     request.state.body = {}
     if not raw:
         return _nothing_as(model, optional=optional)
-    if media_type(request) != JSON:
-        raise unsupported(JSON)
+    require_readable(request, raw, JSON)
     await decoded_body(request).enter(len(raw))
     try:
         request.state.body = json_object(raw)
@@ -87,16 +87,6 @@ def _containers_in(raw: bytes) -> int:
         return count
     without_texts = _TEXT.sub(b"", raw)
     return without_texts.count(b"[") + without_texts.count(b"{")
-
-
-def media_type(request: Request) -> str:
-    """What the body is said to be."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def unsupported(*media_types: str) -> ApiError:
-    """415: the body is none of those."""
-    return ApiError(415, "UNSUPPORTED_MEDIA_TYPE", f"the body must be {' or '.join(media_types)}")
 
 
 def read_query(request: Request, model: type[Q]) -> Q:

@@ -163,6 +163,13 @@ def test_a_text_that_was_cut_within_a_character_costs_no_message() -> None:
             command(Delivery(body=body))
 
 
+def test_a_mark_of_utf_8_at_the_beginning_costs_no_message() -> None:
+    delivery = message("integration.opportunity.updated", {"opportunityId": "o", "preview": "CUT"})
+    for body in (delivery.body, delivery.body.replace(b"CUT", b"deal \\uD83d")):
+        marked = Delivery(body=b"\xef\xbb\xbf" + body, routing_key=delivery.routing_key)
+        assert isinstance(command(marked), RequestRun)
+
+
 def test_a_shard_with_an_empty_id_of_its_own_is_the_one_of_the_other_name() -> None:
     made = command(message("shard.updated", {"shardTypeName": "opportunity", "shardId": "", "id": "o-1"}))
     assert isinstance(made, RequestRun)
