@@ -109,12 +109,12 @@ class JwtAuthenticator:
         )
 
     def _claims(self, authorization: str) -> dict[str, Any]:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        token = bearer_token(authorization)
+        if token is None:
             raise _unauthorized("a bearer token is required", error=None)
         try:
             claims: dict[str, Any] = jwt.decode(
-                token.strip(),
+                token,
                 self._secret,
                 algorithms=["HS256"],
                 issuer=self._issuer,
@@ -147,6 +147,12 @@ class GatewayAuthenticator:
         if roles is not None and len(roles) > _LONGEST_ROLES:
             raise invalid([fault("X-User-Roles", f"must have up to {_LONGEST_ROLES} characters")])
         return Caller(tenant_of(headers), user or ANONYMOUS, roles=_roles((roles or "").split(",")))
+
+
+def bearer_token(authorization: str) -> str | None:
+    """The token in an ``Authorization`` header; none where it is of another scheme. A scheme has no case."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def tenant_of(headers: Headers) -> str:

@@ -15,6 +15,7 @@ from domain.errors import Failure
 from domain.values import timestamp
 from interfaces.rest.answers import json_response
 from interfaces.rest.errors import ApiError
+from interfaces.rest.identity import bearer_token
 from interfaces.rest.metrics import CONTENT_TYPE, Metrics
 from projections.follower_status import FollowerStatus
 
@@ -84,8 +85,8 @@ class RootRoutes:
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text format, behind the configured token if there is one."""
         if self._metrics_token is not None:
-            given = request.headers.get("authorization", "").encode()
-            if not hmac.compare_digest(given, f"Bearer {self._metrics_token}".encode()):
+            given = bearer_token(request.headers.get("authorization", ""))
+            if given is None or not hmac.compare_digest(given.encode(), self._metrics_token.encode()):
                 raise ApiError(
                     401,
                     "UNAUTHORIZED",
