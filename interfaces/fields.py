@@ -37,7 +37,9 @@ _VERSION = r"[1-9][0-9]{0,8}"
 _POSITION = r"log-[0-9a-f-]{1,40}"
 _CURSOR = r"^[A-Za-z0-9_-]+$"
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_LOCAL_TIME = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?"
+_RFC_3339 = re.compile(rf"{_LOCAL_TIME}([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_PLUS_LOST = re.compile(rf"{_LOCAL_TIME} \d\d:\d\d", re.ASCII)
 
 T = TypeVar("T")
 
@@ -79,6 +81,8 @@ def _moment(value: object, otherwise: str = "") -> datetime:
     """The moment in UTC; where UTC's calendar ends, its first or last moment. ``otherwise`` tells what else
     the value might have been."""
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        if isinstance(value, str) and _PLUS_LOST.fullmatch(value):
+            otherwise += "; a + in a URL's query stands for a space: write it %2B"
         message = "Input should be an RFC 3339 time with an offset{otherwise}"
         raise PydanticCustomError("instant", message, {"otherwise": otherwise})
     try:

@@ -142,6 +142,30 @@ def test_a_parameter_that_is_given_twice_is_told_to_be(model: type[Query], name:
     assert told == {name: "is given more than once"}
 
 
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (WorkflowFilters, "createdAfter"),
+        (ApprovalFilters, "createdBefore"),
+        (TrailFilters, "after"),
+        (PreviewQuery, "from"),
+        (AsOfQuery, "asOf"),
+    ],
+)
+def test_a_plus_that_a_url_has_made_a_space_is_told(model: type[Query], name: str) -> None:
+    hint = "; a + in a URL's query stands for a space: write it %2B"
+    for text, is_told in {
+        "2026-11-29T00:00:00 01:00": True,
+        "2026-11-29t00:00:00.5 01:00": True,
+        "2026-11-29 00:00:00": False,
+        "2026-11-29T00:00:00 +01:00": False,
+        "yesterday 01:00": False,
+    }.items():
+        with pytest.raises(ValidationError) as refused:
+            model.read([(name, text)])
+        assert faults_of(refused, model)[name].endswith(hint) == is_told, text
+
+
 def test_where_nothing_is_asked_for_every_parameter_is_refused() -> None:
     assert NoQuery.read([]) == NoQuery()
     with pytest.raises(ValidationError):
