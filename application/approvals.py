@@ -28,8 +28,8 @@ from application.people import PeopleLookup
 from application.ports import Clock
 from application.starters import starter_of
 from domain import approval
-from domain.approval import Approval, ApprovalRequested, Circumstances, People, approval_stream
-from domain.errors import ApprovalNotFound
+from domain.approval import Approval, ApprovalRequested, Circumstances, People, Policy, approval_stream
+from domain.errors import ApprovalNotFound, BadInput
 from domain.event import Event
 
 Decide = Callable[[Approval, Circumstances], tuple[Event, ...]]
@@ -67,10 +67,7 @@ class ApprovalHandlers:
         now = self._clock.now()
         terms = self._terms.of(command.meta.tenant)
         requested = _requested(command, terms, await self._requester(command), now)
-        if command.policy is None:
-            policy = terms.by_rule(command.amount, command.risk_score)
-        else:
-            policy = terms.asked_for(command.policy)
+        policy = _policy(command, terms, requested, now)
 
         async def request(people: People) -> Committed:
             around = Circumstances(now, people, terms.calendar)
@@ -212,6 +209,21 @@ class ApprovalHandlers:
             )
 
         return await self._people.informed(command.meta.tenant, do)
+
+
+def _policy(command: RequestApproval, terms: Terms, requested: ApprovalRequested, now: datetime) -> Policy:
+    """The policy that a request chooses, or the tenant's rules.
+
+    Raises:
+        NotAllowed: the choice is not its own.
+        BadInput: there is no such policy; with whatever else is wrong with the request.
+    """
+    if command.policy is None:
+        return terms.by_rule(command.amount, command.risk_score)
+    try:
+        return terms.asked_for(command.policy)
+    except BadInput as unknown:
+        raise BadInput.together([unknown, *approval.faults_of(requested, now)]) from None
 
 
 def _requested(

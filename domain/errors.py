@@ -250,6 +250,12 @@ class BadInput(Refusal):
 
     code = "VALIDATION_ERROR"
 
+    @classmethod
+    def together(cls, found: Sequence["BadInput"]) -> "BadInput":
+        """All that was found, as one refusal."""
+        details = [fault for each in found for fault in each.details]
+        return cls("; ".join(each.message for each in found), details)
+
 
 class OpportunityRequired(BadInput):
     """The definition is for opportunities, and none was named."""

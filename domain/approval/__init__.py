@@ -4,7 +4,7 @@
 whether enough people agree or could; ``asking``, ``deciding``, ``handling`` and ``timing`` are the commands.
 """
 
-from domain.approval.asking import request, revise
+from domain.approval.asking import faults_of, request, revise
 from domain.approval.deciding import approve, reject
 from domain.approval.events import (
     ApprovalAgreed,
@@ -89,6 +89,7 @@ __all__ = [
     "escalate",
     "evolve",
     "expire",
+    "faults_of",
     "look_again",
     "reassign",
     "reject",

@@ -36,9 +36,8 @@ def request(
     """
     if state is not None:
         return ()
-    _check_payload(requested.payload)
-    if requested.due_at is not None and requested.due_at <= around.now:
-        raise BadInput("it is due already", [{"field": "dueAt", "message": "must be later than now"}])
+    if found := faults_of(requested, around.now):
+        raise BadInput.together(found)
     barred = barred_by(policy, requested.requested_by, requested.owner_id)
     due_at = requested.due_at or _due_after(policy, around)
     opened = msgspec.structs.replace(
@@ -53,6 +52,14 @@ def request(
     if refuse_undecidable:
         _require_decidable(after, around)
     return (opened, *news_of(after, around))
+
+
+def faults_of(requested: ApprovalRequested, now: datetime) -> list[BadInput]:
+    """What is wrong with a request, by whatever policy people would decide."""
+    found = _payload_faults(requested.payload)
+    if requested.due_at is not None and requested.due_at <= now:
+        found.append(BadInput("it is due already", [{"field": "dueAt", "message": "must be later than now"}]))
+    return found
 
 
 def revise(
@@ -77,7 +84,8 @@ def revise(
     """
     require_pending(state, around.now)
     require_asker(state, by, may_do_all=may_do_all)
-    _check_payload(payload)
+    if found := _payload_faults(payload):
+        raise BadInput.together(found)
     revised = ApprovalRevised(
         approval_id=state.approval_id,
         at=around.now,
@@ -140,7 +148,8 @@ def _expires_after(due_at: datetime | None, policy: Policy, around: Circumstance
     return around.calendar.after(due_at, policy.grace_seconds)
 
 
-def _check_payload(payload: Payload | None) -> None:
-    if payload is not None and len(canonical(payload)) > MOST_PAYLOAD_BYTES:
-        message = f"may have {MOST_PAYLOAD_BYTES} bytes as JSON"
-        raise BadInput("the payload is too large", [{"field": "payload", "message": message}])
+def _payload_faults(payload: Payload | None) -> list[BadInput]:
+    if payload is None or len(canonical(payload)) <= MOST_PAYLOAD_BYTES:
+        return []
+    message = f"may have {MOST_PAYLOAD_BYTES} bytes as JSON"
+    return [BadInput("the payload is too large", [{"field": "payload", "message": message}])]

@@ -23,15 +23,18 @@ from interfaces.rest.answers import JSON, etag, json_response, stored_json
 from interfaces.rest.decoding import decoded_body
 from interfaces.rest.definition_list import definition_page
 from interfaces.rest.definition_names import DefinitionNames
-from interfaces.rest.errors import fault, invalid
+from interfaces.rest.errors import ApiError, fault, invalid
 from interfaces.rest.identity import Caller
 from interfaces.rest.media_types import media_type, require_readable
 from interfaces.rest.models import NoQuery, Paging, WhichVersion
 from interfaces.rest.requests import (
+    beside,
     caused_by,
     expected_version,
+    head_faults,
     json_object,
     raw_body,
+    read_head,
     read_query,
 )
 from interfaces.rest.service import Service, command_headers
@@ -120,7 +123,7 @@ class DefinitionRoutes:
 
     async def retire(self, request: Request, caller: Caller) -> Response:
         """Let a definition, or a version of it, start no more workflows."""
-        version, name = read_query(request, WhichVersion).version, _name(request)
+        version, name = read_head(request, WhichVersion).version, _name(request)
         committed = await self._service.dispatch(
             RetireDefinition(
                 meta=caused_by(request, caller),
@@ -161,12 +164,17 @@ class DefinitionRoutes:
 
     async def _definition(self, request: Request) -> WorkflowDefinition:
         """The definition in the body. A thread reads it: nobody waits for another's long document."""
-        read_query(request, NoQuery)
-        document = await _document(request)
+        found = head_faults(request, NoQuery)
         try:
-            return await anyio.to_thread.run_sync(self._read, document)
+            document = await _document(request)
+            definition = await anyio.to_thread.run_sync(self._read, document)
         except BadDocument as bad:
-            raise invalid([fault(field or "body", message) for field, message in bad.faults]) from None
+            found += [fault(field or "body", message) for field, message in bad.faults]
+        except ApiError as error:
+            raise beside(found, error) from None
+        if found:
+            raise invalid(found)
+        return definition
 
     async def _publish(
         self, request: Request, caller: Caller, definition: WorkflowDefinition, *, as_new: bool

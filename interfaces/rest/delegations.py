@@ -15,7 +15,7 @@ from interfaces.rest.audit import audit_event
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators, person_of
 from interfaces.rest.models import NoQuery, Paging
-from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
+from interfaces.rest.requests import caused_by, expected_version, read_body, read_head, read_query
 from interfaces.rest.service import Service, before_version, command_headers
 from projections.delegations import Delegations
 from projections.projection import document_of
@@ -103,7 +103,7 @@ class DelegationRoutes:
 
     async def end(self, request: Request, caller: Caller) -> Response:
         """Take one back."""
-        read_query(request, NoQuery)
+        read_head(request, NoQuery)
         delegation_id = request.path_params["id"].lower()
         if not is_uuid(delegation_id):
             raise _missing(delegation_id)

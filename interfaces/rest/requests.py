@@ -4,6 +4,8 @@ Every fault of a request is told at once, each with the name of its field.
 """
 
 import re
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,7 +20,7 @@ from interfaces.rest.errors import ApiError, fault, invalid
 from interfaces.rest.idempotency import command_id, digest_of, idempotency_key
 from interfaces.rest.identity import Caller
 from interfaces.rest.media_types import require_readable
-from interfaces.rest.models import NoQuery, Query, faults
+from interfaces.rest.models import Fault, NoQuery, Query, faults
 
 M = TypeVar("M", bound=BaseModel)
 Q = TypeVar("Q", bound=Query)
@@ -33,21 +35,29 @@ _ETAG = re.compile(r'"([1-9][0-9]{0,8})"')
 
 
 async def read_body(request: Request, model: type[M], *, optional: bool = False) -> M:
-    """The JSON body as a model, beside no query string; an ``optional`` one may be missing altogether. Where
-    another is, that is told of each field that it has to have.
+    """The JSON body of a command as a model, beside no query string; an ``optional`` one may be missing
+    altogether. Where another is, that is told of each field that it has to have.
 
     Raises:
-        ApiError: 413, 415 or 400.
+        ApiError: 413, 415; or 400, with the faults of all that came.
     """
-    read_query(request, NoQuery)
-    raw = await raw_body(request)
-    request.state.body = {}
-    if not raw:
-        return _nothing_as(model, optional=optional)
+    found = head_faults(request, NoQuery)
+    try:
+        raw = await raw_body(request)
+        request.state.body = {}
+        body = await _read_as(model, request, raw) if raw else _nothing_as(model, optional=optional)
+    except ApiError as error:
+        raise beside(found, error) from None
+    if found:
+        raise invalid(found)
+    return body
+
+
+async def _read_as(model: type[M], request: Request, raw: bytes) -> M:
     require_readable(request, raw, JSON)
     await decoded_body(request).enter(len(raw))
+    request.state.body = json_object(raw)
     try:
-        request.state.body = json_object(raw)
         return model.model_validate(request.state.body)
     except ValidationError as error:
         raise invalid(faults(error, model)) from None
@@ -99,6 +109,35 @@ def read_query(request: Request, model: type[Q]) -> Q:
         return model.read(request.query_params.multi_items())
     except ValidationError as error:
         raise invalid(faults(error, model)) from None
+
+
+def read_head(request: Request, model: type[Q]) -> Q:
+    """The query string of a command that has no body.
+
+    Raises:
+        ApiError: 400, with the faults of its ``Idempotency-Key`` too.
+    """
+    if found := head_faults(request, model):
+        raise invalid(found)
+    return read_query(request, model)
+
+
+def head_faults(request: Request, model: type[Query]) -> list[Fault]:
+    """What is wrong with a command before its body: its query string, and its ``Idempotency-Key``."""
+    found: list[Fault] = []
+    for check in (partial(read_query, request, model), partial(idempotency_key, request)):
+        try:
+            check()
+        except ApiError as error:
+            found += error.details
+    return found
+
+
+def beside(found: Sequence[Fault], refusal: ApiError) -> ApiError:
+    """What is told of faults before the body and of its own; where it cannot be read, of those before it."""
+    if refusal.status == 400:
+        return invalid([*found, *refusal.details])
+    return invalid(found) if found and refusal.status == 415 else refusal
 
 
 def expected_version(request: Request) -> int | None:

@@ -28,4 +28,4 @@ async def test_a_parameter_that_there_is_not_is_told(running: Service, operation
         answer = await client.request(operation.method.upper(), path, params={"dryRun": "true"})
     assert answer.status_code == 400, answer.text
     fields = [detail["field"] for detail in answer.json()["error"]["details"]]
-    assert fields == ["dryRun"], "it is told before the body is looked at"
+    assert fields[0] == "dryRun", "what the body lacks is told after it"
