@@ -164,7 +164,7 @@ class PauseWorkflow(Command, frozen=True, kw_only=True):
     """Dispatch nothing more of a workflow."""
 
     workflow_id: str
-    reason: str
+    reason: str | None = None
 
 
 class ResumeWorkflow(Command, frozen=True, kw_only=True):

@@ -110,7 +110,7 @@ def _changed(workflow: Json, event: Event) -> Json:
         return ended(workflow, event)
     match event:
         case WorkflowPaused():
-            return workflow | {"status": "paused", "reason": event.reason}
+            return workflow | {"status": "paused"} | ({"reason": event.reason} if event.reason else {})
         case WorkflowResumed():
             return _without_reason(workflow) | {"status": "running"}
         case WorkflowRetried():

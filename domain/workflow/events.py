@@ -231,7 +231,9 @@ class WorkflowCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as("workflow.paused")
 class WorkflowPaused(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Nothing more is dispatched; what is under way goes on, and its answers are kept."""
+    """Nothing more is dispatched; what is under way goes on, and its answers are kept. An empty ``reason``
+    is none: every version has stored one.
+    """
 
     workflow_id: str
     execution_id: str

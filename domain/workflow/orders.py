@@ -117,7 +117,7 @@ def cancel(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
     return turn.events
 
 
-def pause(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
+def pause(state: Workflow, *, now: datetime, reason: str | None = None) -> tuple[Event, ...]:
     """Dispatch nothing more; what is under way goes on.
 
     Raises:
@@ -128,7 +128,7 @@ def pause(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
         return ()
     return (
         WorkflowPaused(
-            workflow_id=state.workflow_id, execution_id=state.execution_id, reason=reason, paused_at=now
+            workflow_id=state.workflow_id, execution_id=state.execution_id, reason=reason or "", paused_at=now
         ),
     )
 

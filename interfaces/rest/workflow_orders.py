@@ -129,7 +129,7 @@ async def _cancel(request: Request, caller: Caller, workflow_id: str) -> Command
 
 
 async def _pause(request: Request, caller: Caller, workflow_id: str) -> Command:
-    body = await read_body(request, ReasonRequest)
+    body = await read_body(request, OptionalReasonRequest, optional=True)
     return PauseWorkflow(
         meta=caused_by(request, caller),
         expected_version=expected_version(request),
