@@ -63,20 +63,26 @@ class ApprovalHandlers:
         }
 
     async def request_approval(self, command: RequestApproval) -> Committed:
-        """Open an approval; one that is already there is left as it is."""
+        """Open an approval; one that is already there is left as it is, whatever the terms say by then."""
         now = self._clock.now()
         terms = self._terms.of(command.meta.tenant)
         requested = _requested(command, terms, await self._requester(command), now)
-        policy = _policy(command, terms, requested, now)
 
         async def request(people: People) -> Committed:
             around = Circumstances(now, people, terms.calendar)
+
+            def decide(state: Approval | None) -> tuple[Event, ...]:
+                if state is not None:
+                    return ()
+                policy = _policy(command, terms, requested, now)
+                return approval.request(
+                    state, requested, policy, around, refuse_undecidable=not command.must_open
+                )
+
             return await self._store.execute(
                 approval_stream(command.meta.tenant, command.approval_id),
                 evolve=approval.evolve,
-                decide=lambda state: approval.request(
-                    state, requested, policy, around, refuse_undecidable=not command.must_open
-                ),
+                decide=decide,
                 meta=command.meta,
                 now=now,
             )

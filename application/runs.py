@@ -23,7 +23,7 @@ from domain.concurrency import (
     group_of,
 )
 from domain.definition import WorkflowDefinition
-from domain.errors import ThingArchived
+from domain.errors import Refusal, ThingArchived
 from domain.event import Recorded
 from domain.values import derived_id
 from domain.workflow import Workflow, workflow_stream
@@ -64,7 +64,12 @@ class RunHandlers:
             TooLongAChain: workflows start each other by what they tell, and would for ever.
         """
         refuse_too_long(command.chain, command.definition)
-        definition = await self._workflows.definition_for(command)
+        try:
+            definition = await self._workflows.definition_for(command)
+        except Refusal:
+            if command.explicit and await self._came_before(command):
+                return await self._workflows.start_workflow(StartWorkflow(**_asked(command)))
+            raise
         if command.explicit:
             return await self._request_explicitly(command, definition)
         return await self._request_quietly(command, definition)
@@ -111,7 +116,7 @@ class RunHandlers:
 
     async def _came_before(self, command: RequestRun) -> bool:
         """Whether there is a workflow under the ``Idempotency-Key`` that the command came with, of the same
-        request or of another: then no group is asked for it."""
+        request or of another: then neither its definition nor a group is asked for it."""
         if command.meta.request_digest is None:
             return False
         stream = workflow_stream(command.meta.tenant, command.workflow_id)

@@ -27,6 +27,7 @@ from application.commands import (
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
+from application.held_back import held_back
 from application.inputs import refuse_bad_input
 from application.ports import Clock
 from application.starters import starter_of
@@ -76,7 +77,7 @@ class WorkflowHandlers:
         Raises:
             DefinitionNotFound, OpportunityRequired: as for a start.
         """
-        definition = await self.definition_for(command)
+        definition = await held_back(self.definition_for(command))
         now = self._clock.now()
         return await self._store.execute(
             workflow_stream(command.meta.tenant, command.workflow_id),
@@ -85,7 +86,7 @@ class WorkflowHandlers:
                 ()
                 if state
                 else workflow.queue(
-                    definition,
+                    definition(),
                     workflow_id=command.workflow_id,
                     opportunity_id=command.opportunity_id,
                     input=command.input,
@@ -98,7 +99,7 @@ class WorkflowHandlers:
         )
 
     async def start_workflow(self, command: StartWorkflow) -> Committed:
-        """Begin a workflow; one that is already there is left as it is.
+        """Begin a workflow; one that is already there is left as it is, whatever its definition says now.
 
         Raises:
             DefinitionNotFound: there is no such definition.
@@ -106,12 +107,7 @@ class WorkflowHandlers:
             OpportunityRequired: it is for opportunities, and none is named.
             BadInput: the input is not as the definition says; with every fault.
         """
-        try:
-            definition = await self.definition_for(command)
-        except Refusal:
-            if await self._has_begun(command):
-                return await self._leave_as_it_is(command)
-            raise
+        definition = await held_back(self.definition_for(command))
         now, starter, chain = self._clock.now(), None, command.chain
         if command.begun_by is not None:
             starter = await starter_of(self._store, command.meta.tenant, command.begun_by)
@@ -123,7 +119,7 @@ class WorkflowHandlers:
                 ()
                 if state and state.status != "pending"
                 else workflow.start(
-                    definition,
+                    definition(),
                     workflow_id=command.workflow_id,
                     opportunity_id=command.opportunity_id,
                     concurrency_group=command.concurrency_group,
@@ -138,21 +134,6 @@ class WorkflowHandlers:
             ),
             meta=command.meta,
             now=now,
-        )
-
-    async def _has_begun(self, command: StartWorkflow) -> bool:
-        """A repeated start is one of what is there, whatever has become of its definition since."""
-        stream = workflow_stream(command.meta.tenant, command.workflow_id)
-        state = (await self._store.present(stream, workflow.evolve)).state
-        return state is not None and state.status != "pending"
-
-    async def _leave_as_it_is(self, command: StartWorkflow) -> Committed:
-        return await self._store.execute(
-            workflow_stream(command.meta.tenant, command.workflow_id),
-            evolve=workflow.evolve,
-            decide=lambda state: (),
-            meta=command.meta,
-            now=self._clock.now(),
         )
 
     async def definition_for(self, command: StartWorkflow | QueueWorkflow | RequestRun) -> WorkflowDefinition:
@@ -192,20 +173,30 @@ class WorkflowHandlers:
             NotAllowed: people are asked, and another than who started the workflow gives other input.
             Refusal: as :func:`domain.workflow.retry` says.
         """
+        require_input = await held_back(self._require_other_input(command))
+
+        def decide(state: Workflow, command: RetryWorkflow, now: datetime) -> tuple[Event, ...]:
+            require_input()
+            return _DECISIONS[RetryWorkflow](state, command, now)
+
+        return await self._handler(decide)(command)
+
+    async def _require_other_input(self, command: RetryWorkflow) -> None:
         meta = command.meta
-        if command.input is not None:
-            stream = workflow_stream(meta.tenant, command.workflow_id)
-            state = (await self._store.present(stream, workflow.evolve)).state
-            if state is not None:
-                await self._refuse_other_input(command, state)
-                starter = await starter_of(self._store, meta.tenant, command.workflow_id)
-                require_may_ask_with_other_input(
-                    state,
-                    command.input,
-                    by_its_starter=starter == meta.actor,
-                    may_do_all=command.may_do_all,
-                )
-        return await self._handler(_DECISIONS[RetryWorkflow])(command)
+        if command.input is None:
+            return
+        stream = workflow_stream(meta.tenant, command.workflow_id)
+        state = (await self._store.present(stream, workflow.evolve)).state
+        if state is None:
+            return
+        await self._refuse_other_input(command, state)
+        starter = await starter_of(self._store, meta.tenant, command.workflow_id)
+        require_may_ask_with_other_input(
+            state,
+            command.input,
+            by_its_starter=starter == meta.actor,
+            may_do_all=command.may_do_all,
+        )
 
     async def _refuse_other_input(self, command: RetryWorkflow, state: Workflow) -> None:
         """By the version that the workflow runs; where that is retired, its steps say what does not suit."""

@@ -77,6 +77,10 @@ class Backfilling:
         )
         self._due = DueTimers(self._timers, self.clock, self.dispatch, job_timers.COMMANDS)
 
+    def follow_anew(self) -> None:
+        """How far the policies had come was not saved."""
+        self._position = None
+
     async def request(self, backfill_id: str = "b-1", **changes: Any) -> Committed:
         """Ask for a backfill of five days; nothing that follows happens yet."""
         given: dict[str, Any] = {"starts_at": day(1), "ends_at": day(6), "form": "dates", "metadata": {}}

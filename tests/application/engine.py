@@ -54,6 +54,13 @@ class Engine:
         self.store = store
         self.clock = SettableClock()
         self.directory = KnownGroups()
+        self._timers = timers
+        self.is_taken_in = True
+        self.configure(*definitions, terms=terms)
+
+    def configure(self, *definitions: WorkflowDefinition, terms: Terms | None = None) -> None:
+        """Start anew, with these settings; how far the policies had come was not saved."""
+        store, timers = self.store, self._timers
         self.definitions = ShippedDefinitions(definitions)
         self.dispatch = Dispatcher(
             WorkflowHandlers(store, self.clock, self.definitions).handlers(),
@@ -73,7 +80,6 @@ class Engine:
             **approval_timers.COMMANDS,
             wait_steps.TIMER_KIND: wait_steps.wait_is_over,
         }
-        self.is_taken_in = True
         held = HeldDeadlines(store, self.clock, self._all_is_taken_in).held
         self._due = DueTimers(timers, self.clock, self.dispatch, commands, held)
         self._position: str | None = None
