@@ -20,6 +20,7 @@ from application.commands import Command
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
+from application.held_back import held_back
 from application.jobs import Jobs
 from application.ports import Clock
 from domain import backfill
@@ -88,28 +89,37 @@ class BackfillHandlers:
 
     async def request_backfill(self, command: RequestBackfill) -> Committed:
         """Take a place among the job's backfills, and begin; a command that comes again is of the one that
-        had its place.
+        had its place, whatever its id.
 
         A crash in between leaves a backfill with a place, and the policy begins it: by the same command, so
-        that it is begun once.
+        that it is begun once. One that has its place is begun as it was planned when it got it.
+
+        Raises:
+            JobNotFound, BadInput: as :meth:`planned` says.
+            TooManyBackfills: there is no place.
         """
-        plan, now = await self.planned(command), self._clock.now()
-        committed = await self._store.execute(
-            admissions_stream(plan.job),
+        planned, now = await held_back(self.planned(command)), self._clock.now()
+        admitted = await self._store.execute(
+            admissions_stream(command.job),
             evolve=backfill.evolve_admissions,
-            decide=lambda state: backfill.admit(state, plan, now=now),
+            decide=lambda state: backfill.admit(state, planned(), now=now),
             meta=command.meta,
             now=now,
         )
-        if not committed.new and command.meta.command_id in committed.past.commands:
-            plan = await self._admitted_before(committed)
+        plan = await self._plan_in(admitted, command.meta.command_id) or planned()
         return await self.begin_backfill(BeginBackfill(meta=command.meta, plan=plan))
 
-    async def _admitted_before(self, committed: Committed) -> Plan:
-        """What a command got a place for when it came first."""
-        (newest,), _ = await self._store.history(committed.stream, before=committed.version + 1, limit=1)
-        assert isinstance(newest.event, BackfillAdmitted)
-        return newest.event.plan
+    async def _plan_in(self, admitted: Committed, command_id: str) -> Plan | None:
+        """The plan that a command was admitted with, this time or an earlier one."""
+        if command_id not in admitted.past.commands:
+            return None
+        events = admitted.new or await self._store.read_stream(
+            admitted.stream, after=admitted.version - 1, limit=1
+        )
+        for event in (recorded.event for recorded in events):
+            if isinstance(event, BackfillAdmitted):
+                return event.plan
+        return None
 
     async def begin_backfill(self, command: BeginBackfill) -> Committed:
         """Begin one that has a place."""

@@ -7,6 +7,7 @@ from application.commands import Command
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
+from application.held_back import held_back
 from application.job_commands import (
     CompleteJobRun,
     FailJobRun,
@@ -100,27 +101,35 @@ class JobHandlers:
         )
 
     async def trigger_job(self, command: TriggerJob) -> Committed:
-        """Open a run by hand.
+        """Open a run by hand; one that is already there is left as it is, whatever the settings say by then.
 
         Raises:
+            JobNotFound: there is no such job.
             BadInput: the metadata is not what the job's schema asks for.
         """
-        definition = self._jobs.find(command.job)
-        faults = value_faults(definition.metadata_schema, command.metadata, "metadata")
-        if faults:
-            raise BadInput("the metadata does not suit the job", [each._asdict() for each in faults])
-        return await self._do(
-            command,
-            lambda state, definition, now: job.trigger(
+        definition = await held_back(self._definition_for(command))
+
+        def decide(state: BatchJob | None, now: datetime) -> tuple[Event, ...]:
+            if state is not None and state.is_known(command.run_id):
+                return ()
+            return job.trigger(
                 state,
-                definition,
+                definition(),
                 command.run_id,
                 command.metadata,
                 now=now,
                 correlation_id=command.meta.correlation_id,
                 backfill_id=command.backfill_id,
-            ),
-        )
+            )
+
+        return await self._execute(command, decide)
+
+    async def _definition_for(self, command: TriggerJob) -> JobDefinition:
+        definition = self._jobs.find(command.job)
+        faults = value_faults(definition.metadata_schema, command.metadata, "metadata")
+        if faults:
+            raise BadInput("the metadata does not suit the job", [each._asdict() for each in faults])
+        return definition
 
     async def release_job_run(self, command: ReleaseJobRun) -> Committed:
         """Let a trigger go out that was delayed."""

@@ -71,7 +71,7 @@ class BackfillRoutes:
         command = RequestBackfill(
             meta=caused_by(request, caller),
             backfill_id=id_to_make(request, caller),
-            job=self._named.configured(request).name,
+            job=await self._named.known(request),
             starts_at=starts_at,
             ends_at=ends_at,
             form=form,

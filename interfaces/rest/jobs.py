@@ -179,10 +179,11 @@ class JobRoutes:
     async def trigger(self, request: Request, caller: Caller) -> Response:
         """Open a run by hand; a request that comes again is told of the run that it opened."""
         body = await read_body(request, TriggerJobRequest, optional=True)
+        name = await self._named.known(request)
         committed = await self._service.dispatch(
             TriggerJob(
                 meta=caused_by(request, caller),
-                job=request.path_params["job"],
+                job=name,
                 run_id=id_to_make(request, caller),
                 metadata=body.metadata or {},
                 expected_version=expected_version(request),
@@ -199,7 +200,7 @@ class JobRoutes:
             status=202,
             headers={
                 **command_headers(committed.version, committed.position),
-                "Location": f"{PREFIX}/{request.path_params['job']}/runs/{run_id}",
+                "Location": f"{PREFIX}/{name}/runs/{run_id}",
             },
         )
 

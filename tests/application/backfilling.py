@@ -24,8 +24,16 @@ from application.policies.job_timers import JobTimers
 from application.policies.reaction import Reaction
 from application.timers import DueTimers
 from domain import job
-from domain.backfill import Backfill, backfill_stream, evolve
-from domain.event import Event
+from domain.backfill import (
+    Backfill,
+    Plan,
+    admissions_stream,
+    admit,
+    backfill_stream,
+    evolve,
+    evolve_admissions,
+)
+from domain.event import Event, Metadata
 from domain.job import BatchJob, JobDefinition, JobFired, Schedule, job_stream
 from domain.values import SYSTEM_TENANT
 from infrastructure.sqlite.database import SqliteDatabase
@@ -84,11 +92,22 @@ class Backfilling:
     async def request(self, backfill_id: str = "b-1", **changes: Any) -> Committed:
         """Ask for a backfill of five days; nothing that follows happens yet."""
         given: dict[str, Any] = {"starts_at": day(1), "ends_at": day(6), "form": "dates", "metadata": {}}
+        meta = metadata(tenant=SYSTEM_TENANT)
         return await self.dispatch(
             RequestBackfill(
-                meta=metadata(tenant=SYSTEM_TENANT),
-                **{"backfill_id": backfill_id, "job": JOB, "by": "ada", **given, **changes},
+                **{"meta": meta, "backfill_id": backfill_id, "job": JOB, "by": "ada", **given, **changes}
             )
+        )
+
+    async def admit(self, plan: Plan, meta: Metadata) -> None:
+        """Give one a place, as if whoever asks were killed before it begins."""
+        now = self.clock.now()
+        await self.store.execute(
+            admissions_stream(plan.job),
+            evolve=evolve_admissions,
+            decide=lambda state: admit(state, plan, now=now),
+            meta=meta,
+            now=now,
         )
 
     async def settle(self) -> None:

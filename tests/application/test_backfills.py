@@ -1,17 +1,19 @@
 """Backfills go on by themselves, and no run is opened twice, whatever is handed out again or killed."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from application.backfill_commands import BeginBackfill, CancelBackfill, CompleteWindow, LeaveBackfills
 from application.commands import Command
 from application.job_commands import FireJob, TriggerJob
-from domain.backfill import MOST_UNFINISHED, BackfillAdmitted, BackfillWindowFailed, backfill_stream
+from domain.backfill import MOST_UNFINISHED, BackfillWindowFailed, backfill_stream
 from domain.errors import BadInput, IdempotencyKeyReused, JobNotFound, TooManyBackfills
-from domain.job import JobPolicy, Retries
+from domain.job import JobDefinition, JobPolicy, Retries, Schedule
 from domain.values import SYSTEM_TENANT
 from tests.application.backfilling import Killed, backfilling
 from tests.builders import metadata
@@ -21,6 +23,12 @@ pytestmark = pytest.mark.anyio
 
 DATE = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
 DATES = {"type": "object", "properties": {"from": DATE, "to": DATE}}
+NEEDY = JobDefinition(
+    name=JOB,
+    schedule=Schedule(cron="0 1 * * 0", time_zone="UTC"),
+    metadata_schema={"type": "object", "required": ["tenantIds"]},
+)
+SINCE = [[NEEDY], []]
 RETRIED = JobPolicy(retries=Retries(attempts=3, delay_seconds=60))
 
 
@@ -161,15 +169,8 @@ async def test_the_place_of_one_that_has_ended_is_free_for_another(tmp_path: Pat
 
 async def test_one_that_was_admitted_begins_though_who_asked_was_killed_before(tmp_path: Path) -> None:
     async with backfilling(tmp_path) as running:
-        admitted = BackfillAdmitted(plan=plan(), admitted_at=running.clock.now())
         meta = metadata(tenant=SYSTEM_TENANT, command_id="asked", request_digest="what")
-        await running.store.execute(
-            f"{SYSTEM_TENANT}/backfills/{JOB}",
-            evolve=lambda state, event: None,
-            decide=lambda state: (admitted,),
-            meta=meta,
-            now=running.clock.now(),
-        )
+        await running.admit(plan(), meta)
         await running.finish()
         history = await running.store.load(backfill_stream("b-1"))
         assert (await running.backfill()).outcome == "completed"
@@ -283,6 +284,48 @@ async def test_a_backfill_of_a_job_that_there_is_not_is_refused(tmp_path: Path) 
     async with backfilling(tmp_path) as running:
         with pytest.raises(JobNotFound):
             await running.request(job="no-such-job")
+
+
+@pytest.mark.parametrize("since", SINCE, ids=["it needs more", "it is gone"])
+async def test_a_window_whose_run_is_open_is_not_refused_whatever_the_settings_say_since(
+    tmp_path: Path, since: Sequence[JobDefinition]
+) -> None:
+    async with backfilling(tmp_path) as running:
+        await running.request()
+        await running.settle()
+        running.configure(*since)
+        running.follow_anew()
+        await running.settle()
+        assert (await running.backfill()).failed == 0
+        assert [each.run_id for each in await running.fired()] == windows()[:1]
+
+
+@pytest.mark.parametrize("since", SINCE, ids=["it needs more", "it is gone"])
+async def test_a_request_is_answered_as_the_first_time_whatever_the_settings_say_since(
+    tmp_path: Path, since: Sequence[JobDefinition]
+) -> None:
+    meta = metadata(tenant=SYSTEM_TENANT, command_id="asked", request_digest="what")
+    async with backfilling(tmp_path) as running:
+        first = await running.request(meta=meta)
+        running.configure(*since)
+        again = await running.request(meta=meta)
+        assert (again.stream, again.version, again.new) == (first.stream, first.version, ())
+        with pytest.raises(IdempotencyKeyReused):
+            await running.request(meta=msgspec.structs.replace(meta, request_digest="else"))
+        with pytest.raises((BadInput, JobNotFound)):
+            await running.request("b-2")
+
+
+@pytest.mark.parametrize("since", SINCE, ids=["it needs more", "it is gone"])
+async def test_who_asks_again_for_one_that_was_admitted_is_told_that_it_begins_as_it_was_planned(
+    tmp_path: Path, since: Sequence[JobDefinition]
+) -> None:
+    meta = metadata(tenant=SYSTEM_TENANT, command_id="asked", request_digest="what")
+    async with backfilling(tmp_path) as running:
+        await running.admit(plan(form="moments"), meta)
+        running.configure(*since)
+        await running.request(meta=meta)
+        assert (await running.backfill()).plan == plan(form="moments")
 
 
 async def test_it_ends_though_the_settings_name_its_job_no_more(tmp_path: Path) -> None:

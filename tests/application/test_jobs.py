@@ -1,6 +1,6 @@
 """What the handlers of jobs add to the rules, on a real log; a trigger is noted however its sender ends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,16 @@ from application.job_commands import (
 )
 from application.jobs import JobHandlers, Jobs
 from application.outbox import Outbox
-from domain.errors import BadInput, JobNotFound, StoreUnavailable, VersionMismatch
+from domain.errors import (
+    BadInput,
+    IdempotencyKeyReused,
+    JobNotFound,
+    Refusal,
+    StoreUnavailable,
+    VersionMismatch,
+)
 from domain.job import (
+    JobDefinition,
     JobFired,
     JobPaused,
     JobReportUnmatched,
@@ -84,6 +92,10 @@ def trigger(run: str, **fields: Any) -> JobCommand:
     return command(TriggerJob, run_id=run, **{"metadata": {}, **fields})
 
 
+def needing(field: str) -> JobDefinition:
+    return msgspec.structs.replace(definition(), metadata_schema={"type": "object", "required": [field]})
+
+
 def events_of(committed: Committed) -> list[object]:
     return [recorded.event for recorded in committed.new]
 
@@ -118,6 +130,33 @@ async def test_metadata_is_held_against_the_jobs_schema(dispatch: Dispatcher) ->
         await dispatch(trigger("r-1", job="with-schema", metadata={"from": "yesterday"}))
     assert [each["field"] for each in refused.value.details] == ["metadata.from"]
     assert (await dispatch(trigger("r-1", job="with-schema", metadata={"from": "2026-01-01"}))).new
+
+
+@pytest.mark.parametrize(
+    ("since", "refusal"),
+    [([needing("region")], BadInput), ([], JobNotFound)],
+    ids=["it needs more", "it is gone"],
+)
+async def test_a_trigger_is_answered_as_the_first_time_whatever_the_settings_say_of_its_job_since(
+    store: EventStore,
+    clock: SettableClock,
+    dispatch: Dispatcher,
+    since: Sequence[JobDefinition],
+    refusal: type[Refusal],
+) -> None:
+    def asked(digest: str) -> JobCommand:
+        meta = metadata(tenant=SYSTEM_TENANT, command_id="chosen", request_digest=digest)
+        return trigger("r-1", meta=meta)
+
+    first = await dispatch(asked("this"))
+    later = Dispatcher(JobHandlers(store, clock, Jobs(since)).handlers())
+    again = await later(asked("this"))
+    assert (again.version, again.new) == (first.version, ())
+    with pytest.raises(IdempotencyKeyReused):
+        await later(asked("another"))
+    assert (await later(trigger("r-1"))).new == ()
+    with pytest.raises(refusal):
+        await later(trigger("r-2"))
 
 
 @pytest.mark.parametrize(
