@@ -3,8 +3,8 @@
 ``input`` gives ``riskScore`` and ``amount`` (0 where it does not), and may give ``opportunityId``,
 ``ownerId``, ``approverId``, ``recipientId``, ``approvalUrl``, ``requestedBy``, ``subject``, ``payload``,
 ``dueAt`` and the name of a ``policy``. The result tells the ``outcome``, ``approved``, ``rejected``,
-``expired`` or ``withdrawn``, so that conditions can lead on from there. A step that is out of time has
-failed, and nobody is asked any longer.
+``expired`` or ``withdrawn``, so that conditions can lead on from there. Once a step has failed, be it that it
+is out of time, nobody is asked any longer: no decision fails one.
 """
 
 import re
@@ -60,6 +60,8 @@ class ApprovalSteps:
                 return [self._ask_no_longer(recorded, event, "its step was cancelled")]
             case StepFailed(reason="timed_out"):
                 return [self._ask_no_longer(recorded, event, "it was not decided in time")]
+            case StepFailed():
+                return [self._ask_no_longer(recorded, event, "its step has failed")]
             case ApprovalWithdrawn() if recorded.meta.actor == self._own_name:
                 return []  # nobody's decision: the step has ended, and so it is asked no longer
             case ApprovalApproved() | ApprovalRejected() | ApprovalExpired() | ApprovalWithdrawn():

@@ -1,8 +1,8 @@
 """Steps of kind ``workflow``: a definition is run for the step, with the step's input as its own.
 
 With ``await`` (the default) the step waits for the child's end, and its result is what the child has found;
-without, it is completed once the child is to begin. A child whose parent's step is cancelled, or out of time,
-is cancelled. A step that is tried again gets a new child.
+without, it is completed once the child is to begin. A child whose parent's step is cancelled, or fails
+without it, is cancelled. A step that is tried again gets a new child.
 """
 
 from collections.abc import Sequence
@@ -57,6 +57,8 @@ class ChildWorkflows:
                 return [self._cancel(recorded, event, "its parent's step was cancelled")]
             case StepFailed(reason="timed_out"):
                 return [self._cancel(recorded, event, "it has not ended in its parent's time")]
+            case StepFailed() if not self._came_by_its_child(recorded, event):
+                return [self._cancel(recorded, event, "its parent's step has failed")]
             case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled() if event.parent is not None:
                 return [self._pass_on(recorded, event, event.parent)]
         return []
@@ -66,6 +68,10 @@ class ChildWorkflows:
         if isinstance(recorded.event, StepDispatched):
             return [self._fail(recorded, recorded.event, refusal.message, "refused")]
         return []
+
+    def _came_by_its_child(self, recorded: Recorded, event: StepFailed) -> bool:
+        """One that has failed may be tried again by then."""
+        return recorded.meta.actor == f"system:{self.name}" and event.reason == "reported"
 
     def _start(self, recorded: Recorded, event: StepDispatched) -> Sequence[Command]:
         if event.depth >= MOST_DEPTH:

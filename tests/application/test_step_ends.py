@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from application.approval_commands import ApproveApproval, WithdrawApproval
-from application.commands import CancelWorkflow, CompleteStep
+from application.commands import CancelWorkflow, CompleteStep, FailStep, RetryWorkflow
 from application.task_commands import ClaimTask, CompleteTask
 from domain.approval import Ballot, approval_id_of, approval_stream
-from domain.definition import Retry, Work
+from domain.definition import FailureReason, Retry, Work
 from domain.task import task_id_of, task_stream
 from domain.workflow import child_id_of, workflow_stream
 from tests.application.engine import Engine, engine_of
@@ -53,9 +53,14 @@ WAITING = [
 ]
 
 
+FAILS = definition("fails", step("work", critical=True))
+RUNS_IT = definition("runs-it", step("run", kind="workflow", parameters={"definition": "fails"}))
+ALL = (ASKS_TWICE, UNMADE, CHILD, *WAITING, FAILS, RUNS_IT)
+
+
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    async with engine_of(tmp_path, ASKS_TWICE, UNMADE, CHILD, *WAITING) as engine:
+    async with engine_of(tmp_path, *ALL) as engine:
         yield engine
 
 
@@ -129,3 +134,40 @@ async def test_what_was_not_answered_in_time_is_given_up(engine: Engine, kind: s
     workflow_id = await engine.start(f"waits-for-{kind}")
     await engine.pass_time(minutes=60)
     assert (await engine.workflow(workflow_id)).steps["ask"].status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("by", "reason"), [(USER, "reported"), ("system:approval-steps", "rejected")], ids=["told", "given up"]
+)
+async def test_nobody_is_asked_any_longer_once_the_step_has_failed(
+    engine: Engine, by: str, reason: FailureReason
+) -> None:
+    workflow_id = await engine.start("asks-twice")
+    meta = metadata(actor=by)
+    await engine.do(FailStep(meta=meta, workflow_id=workflow_id, step="sign_off", error="no", reason=reason))
+    assert await statuses(engine, workflow_id) == {"sign_off": "failed"}
+    assert (await approval_of(engine, workflow_id)).status == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("by", "reason"), [(USER, "reported"), ("system:child-workflows", "rejected")], ids=["told", "given up"]
+)
+async def test_a_child_is_cancelled_whose_step_has_failed_without_it(
+    engine: Engine, by: str, reason: FailureReason
+) -> None:
+    workflow_id = await engine.start("runs-it")
+    child_id = child_id_of((await engine.workflow(workflow_id)).steps["run"].step_id, 1)
+    meta = metadata(actor=by)
+    await engine.do(FailStep(meta=meta, workflow_id=workflow_id, step="run", error="no", reason=reason))
+    assert (await engine.workflow(child_id)).status == "cancelled"
+
+
+async def test_a_child_that_has_failed_and_is_tried_again_is_not_cancelled_for_it(engine: Engine) -> None:
+    workflow_id = await engine.start("runs-it")
+    child_id = child_id_of((await engine.workflow(workflow_id)).steps["run"].step_id, 1)
+    await engine.do(FailStep(meta=metadata(), workflow_id=child_id, step="work", error="no"))
+    assert await statuses(engine, workflow_id) == {"run": "failed"}
+    await engine.do(RetryWorkflow(meta=metadata(), workflow_id=child_id))
+    engine.configure(*ALL)
+    await engine.settle()
+    assert (await engine.workflow(child_id)).status == "running"
