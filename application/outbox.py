@@ -26,8 +26,11 @@ class Outbox:
     """A follower's handler. Confirmed messages of a batch that fails are not sent again by this process.
 
     After a crash they may be, or by an instance that takes over: a message carries the same id each time,
-    so that a receiver can tell. What a workflow would send under one of ``wire_types``, which mean something
-    else here, is not sent: an older definition may ask for it. A step fails by that.
+    so that a receiver can tell. What was confirmed is told by the whole message: after a failover that has
+    lost commits another event may be in the lost one's place, and have its id.
+
+    What a workflow would send under one of ``wire_types``, which mean something else here, is not sent: an
+    older definition may ask for it. A step fails by that.
     """
 
     name = "outbox"
@@ -40,7 +43,7 @@ class Outbox:
         self._wire_types = wire_types
         self._dispatch = dispatch
         self._giving_up = GivingUp(Outbox.name)
-        self._confirmed: set[str] = set()
+        self._confirmed: dict[str, PublicMessage] = {}
         self._unroutable: dict[str, str] = {}
 
     def wants(self, event: Event) -> bool:
@@ -64,7 +67,7 @@ class Outbox:
             message = public_message(recorded)
             if message is not None and self._is_refused(recorded, message):
                 refused.append(recorded)
-            elif message is not None and message.id not in self._confirmed:
+            elif message is not None and not self._is_confirmed(message):
                 by_stream.setdefault(recorded.stream, []).append(message)
         outcomes = await asyncio.gather(
             *(self._publish_in_order(messages, lease) for messages in by_stream.values()),
@@ -73,13 +76,16 @@ class Outbox:
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
-        if any(message.id not in self._confirmed for messages in by_stream.values() for message in messages):
+        if not all(self._is_confirmed(message) for messages in by_stream.values() for message in messages):
             raise BrokerUnavailable("a publication ended without its confirmation")
         fired = [recorded for recorded in events if isinstance(recorded.event, JobFired)]
         await self._giving_up.act_on_each(fired, self._note, self._fail_run, lease)
         await self._giving_up.act_on_each(refused, self._refuse, self._fail_step, lease)
         self._confirmed.clear()
         self._unroutable.clear()
+
+    def _is_confirmed(self, message: PublicMessage) -> bool:
+        return self._confirmed.get(message.id) == message
 
     def _is_refused(self, recorded: Recorded, message: PublicMessage) -> bool:
         return message.type in self._wire_types and not isinstance(recorded.event, JobFired)
@@ -124,7 +130,9 @@ class Outbox:
                 await self._publisher.publish(message, lease)
             except MessageUnroutable as error:
                 self._unroutable[message.id] = str(error)
-            self._confirmed.add(message.id)
+            else:
+                self._unroutable.pop(message.id, None)
+            self._confirmed[message.id] = message
 
 
 def _fired(recorded: Recorded) -> JobFired:

@@ -31,6 +31,11 @@ _MOST_CANDIDATES = 200
 _AT_ONCE = 50
 _REMEMBERED = 10_000
 
+_Version = tuple[int, int]
+"""Of a task, after how often the log was found to be another: what was had in a lost one says nothing."""
+
+_NONE: _Version = (0, 0)
+
 
 class Candidates(Protocol):
     """Where the tasks of a queue are found that may be had; it may lag behind the log."""
@@ -68,7 +73,8 @@ class TaskClaims:
     """Hands tasks out, to two workers never the same one.
 
     In this process no two claims try the same version of a task, and none one that was had since its document
-    was written. Another process may be faster: that shows when the append fails, and the next one is tried.
+    was written, unless the log has lost that: ``switches`` says how often it was found to be another. Another
+    process may be faster: that shows when the append fails, and the next one is tried.
     """
 
     def __init__(
@@ -78,13 +84,16 @@ class TaskClaims:
         news: TaskNews,
         clock: Clock,
         new_token: Callable[[], str],
+        *,
+        switches: Callable[[], int],
     ) -> None:
         self._dispatch = dispatch
         self._candidates = candidates
         self._news = news
         self._clock = clock
         self._new_token = new_token
-        self._tried: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._switches = switches
+        self._tried: OrderedDict[tuple[str, str], _Version] = OrderedDict()
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     def ear(self, wanted: Wanted) -> Ear:
@@ -169,15 +178,16 @@ class TaskClaims:
         chosen: list[str] = []
         while left and len(chosen) < most:
             task_id, version = left.popleft()
-            if version > self._tried.get((tenant, task_id), 0):
-                self._note(tenant, task_id, version)
+            offered = self._switches(), version
+            if offered > self._tried.get((tenant, task_id), _NONE):
+                self._note(tenant, task_id, offered)
                 chosen.append(task_id)
         return chosen
 
     async def _claim(self, wanted: Wanted, task_id: str) -> Claimed | None:
         """One task, or nothing if it cannot be had."""
         tenant = wanted.meta.tenant
-        token = self._new_token()
+        token, switches = self._new_token(), self._switches()
         command_id = derived_id("claim", wanted.meta.command_id, task_id, token)
         command = ClaimTask(
             meta=msgspec.structs.replace(wanted.meta, command_id=command_id),
@@ -194,13 +204,13 @@ class TaskClaims:
         except BaseException:
             self._tried.pop((tenant, task_id), None)
             raise
-        self._note(tenant, task_id, committed.version - 1)
+        self._note(tenant, task_id, (switches, committed.version - 1))
         return Claimed(task_id, token, committed)
 
-    def _note(self, tenant: str, task_id: str, version: int) -> None:
+    def _note(self, tenant: str, task_id: str, version: _Version) -> None:
         """A task is tried at that version, or had been changed after it."""
         key = (tenant, task_id)
-        self._tried[key] = max(version, self._tried.get(key, 0))
+        self._tried[key] = max(version, self._tried.get(key, _NONE))
         self._tried.move_to_end(key)
         if len(self._tried) > _REMEMBERED:
             self._tried.popitem(last=False)

@@ -306,7 +306,14 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     )
     task_news = TaskNews(stores.event_store, reads)
     candidates = TaskCandidates(stores.documents, projections.tasks)
-    claims = TaskClaims(dispatch, candidates, task_news, clock, secrets.token_urlsafe)
+    claims = TaskClaims(
+        dispatch,
+        candidates,
+        task_news,
+        clock,
+        secrets.token_urlsafe,
+        switches=lambda: stores.event_store.switches,
+    )
     operators = Operators(settings.approvals.operator_roles)
     names = DefinitionNames(service, projections.definitions.container, catalogue.shipped.by_name)
     routes, shown = [*root.routes(), *docs_routes()], masked_values(settings)

@@ -141,6 +141,32 @@ async def test_what_was_confirmed_before_the_failure_is_not_sent_again() -> None
     assert sorted(broker.confirmed) == ["a1", "a2", "b1", "b2"]
 
 
+async def test_what_came_in_place_of_a_lost_event_is_sent_though_the_lost_one_had_its_id() -> None:
+    broker, other = Broker(lose=["b"]), firings(OTHER, "b")
+    outbox = Outbox(broker, noted())
+    with pytest.raises(BrokerUnavailable):
+        await outbox.handle([*firings(ONE, "lost"), *other], LEASE)
+    broker.lose.clear()
+    await outbox.handle([*firings(ONE, "new"), *other], LEASE)
+    assert broker.confirmed == ["lost", "new", "b"]
+
+
+async def test_that_nobody_took_a_lost_trigger_is_not_said_of_what_came_in_its_place() -> None:
+    class NoQueueForTheLost(Broker):
+        async def publish(self, message: PublicMessage, lease: Lease) -> None:
+            await super().publish(message, lease)
+            if run_of(message) == "lost":
+                raise MessageUnroutable("no queue takes it")
+
+    notes, broker, other = Noted(), NoQueueForTheLost(lose=["b"]), firings(OTHER, "b")
+    outbox = Outbox(broker, noted(notes))
+    with pytest.raises(BrokerUnavailable):
+        await outbox.handle([*firings(ONE, "lost"), *other], LEASE)
+    broker.lose.clear()
+    await outbox.handle([*firings(ONE, "new"), *other], LEASE)
+    assert notes.runs == ["new", "b"]
+
+
 async def test_a_batch_that_comes_again_after_it_was_done_is_sent_again_under_the_same_ids() -> None:
     sent: list[str] = []
 

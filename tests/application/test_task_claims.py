@@ -58,7 +58,12 @@ class Instance:
         self.news = TaskNews(store, SharedReads(store))
         tokens = count()
         self.claims = TaskClaims(
-            self.dispatch, self.candidates, self.news, clock, lambda: f"{id(self)}-{next(tokens)}"
+            self.dispatch,
+            self.candidates,
+            self.news,
+            clock,
+            lambda: f"{id(self)}-{next(tokens)}",
+            switches=lambda: store.switches,
         )
 
     async def offer(self, *ids: str, tenant: str = TENANT, known: bool = True) -> None:

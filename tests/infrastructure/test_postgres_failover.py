@@ -28,7 +28,8 @@ from infrastructure.postgres.recorder import LogRecorder
 from infrastructure.postgres.schema import migrate
 from projections.follower import Follower
 from tests.application.logs import OpenLogs, open_logs, postgres_settings
-from tests.builders import NOW, TENANT, metadata
+from tests.application.test_task_claims import instance
+from tests.builders import NOW, TENANT, SettableClock, metadata
 from tests.harness import eventually
 from tests.services import PostgresNode, free_port, postgres_node
 
@@ -195,3 +196,29 @@ async def test_who_lives_on_goes_on_with_what_the_new_server_has(
         log = await runs_in(elsewhere)
         assert log == ["kept", "new", *(f"new {number}" for number in range(10)), "last", "after all"]
         assert one.sent.runs[handled:] == log[1:]
+
+
+async def test_a_task_whose_claim_was_lost_is_handed_out_by_whoever_had_handed_it_out(
+    nodes: tuple[PostgresNode, PostgresNode],
+) -> None:
+    primary, standby = nodes
+    with open_logs(postgres_settings(url_of(nodes))) as logs:
+        async with instance(logs, SettableClock()) as one:
+            await one.offer("a")
+            await anyio.sleep(0.5)  # the standby has it too
+            await run_sync(standby.stop, "fast")
+            assert await one.claim() == ["a"]
+            await run_sync(primary.stop)
+            await run_sync(standby.start_as_standby)
+            await run_sync(standby.promote)
+
+            async def is_handed_out() -> bool:
+                try:
+                    await one.store.ping()
+                    return await one.claim() == ["a"]
+                except Failure:
+                    return False
+
+            await eventually(is_handed_out, seconds=10)
+            assert one.store.switches
+            assert await one.claim() == []
