@@ -14,6 +14,7 @@ from domain.contexts import reply_context
 from domain.definition import FailureReason, Work
 from domain.event import Event
 from domain.expressions import BadExpression, mapped
+from domain.workflow import map_items
 from domain.workflow.correlation import message_key
 from domain.workflow.state import UNDER_WAY, Workflow
 from domain.workflow.step import COMPENSATION, Step
@@ -217,7 +218,9 @@ def _waiting(state: Workflow, step_type: str, attempt: int | None) -> Step | Non
 
 def _is_undone_late(state: Workflow, step: Step) -> bool:
     """Whether the answer is what would have to be undone, though nobody waits for it any more."""
-    definition = state.definition(step.step_type)
+    definition = state.definition(step.item_of or step.step_type)
     can_be_undone = definition is not None and definition.compensation is not None
+    if step.item_of is not None:
+        can_be_undone = can_be_undone and map_items.counts_late(state, step)
     is_over = state.status in (*_ENDED_BADLY, "compensating")
     return step.is_unanswered and can_be_undone and is_over

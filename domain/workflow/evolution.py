@@ -27,7 +27,7 @@ from domain.workflow.events import (
     WorkflowStarted,
 )
 from domain.workflow.sizes import size_of
-from domain.workflow.state import Workflow
+from domain.workflow.state import Workflow, done_items
 from domain.workflow.step import COMPENSATION, Items, Step, item_type, step_id_of
 
 
@@ -51,10 +51,11 @@ def evolve(state: Workflow | None, event: Event) -> Workflow:
             return _failed(state, event)
         case StepSkipped():
             ended: dict[str, Any] = {"status": "skipped", "deadline_at": None, "retry_at": None}
-            return _with(state, event.step_type, **ended, is_left_out=event.by_operator)
+            after = _with(state, event.step_type, **ended, is_left_out=event.by_operator)
+            return _undone(after, event.step_type)
         case StepCancelled():
-            ended = {"status": "cancelled", "deadline_at": None, "retry_at": None, "is_unanswered": True}
-            return _with(state, event.step_type, **ended)
+            ended = {"status": "cancelled", "deadline_at": None, "retry_at": None}
+            return _with(state, event.step_type, **ended, is_unanswered=_counts_late(state, event.step_type))
         case WorkflowCompleted():
             return replace(state, status="completed")
         case WorkflowFailed():
@@ -136,6 +137,7 @@ def _dispatched(state: Workflow, event: StepDispatched) -> Workflow:
         is_left_out=False,
         is_unanswered=False,
         is_outrun=False,
+        undoing=_items_to_undo(state, step),
     )
     after = _put(state, running)
     if before is not None:
@@ -204,29 +206,58 @@ def _tries(step: Step) -> int:
 
 
 def _completed(state: Workflow, event: StepCompleted) -> Workflow:
-    is_item = state.steps[event.step_type].item_of is not None
+    item_of = state.steps[event.step_type].item_of
     after = _with(
         state,
         event.step_type,
         status="completed",
         result=event.result,
-        result_bytes=size_of(event.result) if is_item else 0,
+        result_bytes=0 if item_of is None else size_of(event.result),
         earlier_result=None,
         deadline_at=None,
         retry_at=None,
         error=None,
         is_unanswered=False,
     )
+    if item_of is not None:
+        return _to_be_undone_again(after, item_of)
     if state.definition(event.step_type) is None:
+        after = _undone(after, event.step_type)
         ended = after.steps[event.step_type]
         return _put(after, _anew(ended)) if ended.is_outrun else after
-    undone = state.steps.get(event.step_type + COMPENSATION)
-    if undone is not None and undone.status in ("completed", "skipped"):
-        after = _put(after, _anew(undone))
-    elif undone is not None and undone.status == "running":
-        after = _put(after, msgspec.structs.replace(undone, is_outrun=True))
+    if state.steps[event.step_type].items is None:
+        after = _to_be_undone_again(after, event.step_type)
     done = tuple(each for each in state.done if each != event.step_type)
     return msgspec.structs.replace(after, done=(*done, event.step_type))
+
+
+def _to_be_undone_again(state: Workflow, step_type: str) -> Workflow:
+    """A step has done something once more: what undoes it does so once more. A ``map`` step does by its
+    items alone.
+    """
+    undone = state.steps.get(step_type + COMPENSATION)
+    if undone is not None and undone.status in ("completed", "skipped"):
+        return _put(state, _anew(undone))
+    if undone is not None and undone.status == "running":
+        return _put(state, msgspec.structs.replace(undone, is_outrun=True))
+    return state
+
+
+def _items_to_undo(state: Workflow, step: Step) -> tuple[int, ...]:
+    """The items for which a compensation is asked for now."""
+    whole = state.steps.get(step.step_type.removesuffix(COMPENSATION)) if step.undoes else None
+    if whole is None or whole.items is None:
+        return ()
+    before = set(step.undone)
+    return tuple(index for index, _ in done_items(state, whole) if index not in before)
+
+
+def _undone(state: Workflow, step_type: str) -> Workflow:
+    """What a compensation was asked for is undone, by it or by other means."""
+    step = state.steps[step_type]
+    if not step.undoing:
+        return state
+    return _put(state, msgspec.structs.replace(step, undone=(*step.undone, *step.undoing), undoing=()))
 
 
 def _failed(state: Workflow, event: StepFailed) -> Workflow:
@@ -237,8 +268,17 @@ def _failed(state: Workflow, event: StepFailed) -> Workflow:
         error=event.error,
         deadline_at=None,
         retry_at=event.retry_at,
-        is_unanswered=event.retry_at is None and event.reason == "timed_out",
+        is_unanswered=event.retry_at is None
+        and event.reason == "timed_out"
+        and _counts_late(state, event.step_type),
     )
+
+
+def _counts_late(state: Workflow, step_type: str) -> bool:
+    """Whether a late answer may count: one to an item only where its ``map`` step can be undone."""
+    whole = state.steps[step_type].item_of
+    definition = None if whole is None else state.definition(whole)
+    return definition is None or definition.compensation is not None
 
 
 def _retried(state: Workflow, event: WorkflowRetried) -> Workflow:

@@ -97,6 +97,38 @@ def go_on(turn: "Turn", step_type: str) -> bool:
     return False
 
 
+def leave(turn: "Turn", step_type: str) -> None:
+    """End a ``map`` step of a workflow that is undone, once none of its items is under way: no more begin."""
+    step = turn.state.steps[step_type]
+    if step.items is None or step.items.open or not step.is_awaited:
+        return
+    items = (_item(turn.state, step_type, index) for index in range(len(step.items.elements)))
+    if all(item.status in ("completed", "skipped") for item in items):
+        turn.complete(step, _results(turn.state, step_type, step.items))
+    else:
+        turn.cancel(step)
+
+
+def is_for_nothing(state: Workflow, item: Step) -> bool:
+    """Whether nobody needs to know, once all is undone, how an awaited item ends: it waits for its next
+    try only, or its ``map`` step has failed and is not undone.
+    """
+    return item.status == "retrying" or not _is_undone(state, item)
+
+
+def counts_late(state: Workflow, item: Step) -> bool:
+    """Whether what a late answer says that an item has done is undone with its ``map`` step."""
+    items = None if item.item_of is None else state.steps[item.item_of].items
+    is_one = items is not None and item.item is not None and item.item < len(items.elements)
+    return is_one and _is_undone(state, item)
+
+
+def _is_undone(state: Workflow, item: Step) -> bool:
+    assert item.item_of is not None
+    whole = state.steps[item.item_of]
+    return whole.is_awaited or whole.is_unanswered or whole.status == "completed"
+
+
 def _has_begun_much(turn: "Turn") -> bool:
     return turn.dispatched >= _MOST_IN_A_TURN or turn.dispatched_bytes >= _MOST_BYTES_IN_A_TURN
 

@@ -9,7 +9,7 @@ from immutables import Map
 
 from domain.definition import Announcements, StepDefinition
 from domain.values import StepRef
-from domain.workflow.step import Step
+from domain.workflow.step import COMPENSATION, Items, Step, item_type
 
 WorkflowStatus = Literal[
     "pending",
@@ -115,10 +115,47 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def last_results(self) -> dict[str, Any]:
         """The same, and of a step that is done again what it had found before, until it is completed anew:
-        what it has done then is still there.
+        what it has done then is still there. Of a ``map`` step, all that its items have done so far.
         """
         return {
-            each.result_key: step.result if step.status == "completed" else step.earlier_result
+            each.result_key: self._last_result(step)
             for each, step in self.planned()
-            if each.step_type in self.done
+            if each.step_type in self.done or has_done_in_part(self, step)
         }
+
+    def _last_result(self, step: Step) -> Any:
+        result = step.result if step.status == "completed" else step.earlier_result
+        return result if step.items is None else _result_to_undo(self, step, step.items, result)
+
+
+def done_items(state: Workflow, step: Step) -> Iterator[tuple[int, Any]]:
+    """The items of a ``map`` step that are completed, and what they found."""
+    for index in range(0 if step.items is None else len(step.items.elements)):
+        item = state.steps.get(item_type(step.step_type, index))
+        if item is not None and item.status == "completed":
+            yield index, item.result
+
+
+def has_done_in_part(state: Workflow, step: Step) -> bool:
+    """Whether a ``map`` step that nobody has seen the end of has done something, by its items. One that has
+    failed by them does not count: it may be tried again.
+    """
+    return (step.is_awaited or step.is_unanswered) and next(done_items(state, step), None) is not None
+
+
+def _result_to_undo(state: Workflow, step: Step, items: Items, result: Any) -> Any:
+    """What is undone next of a ``map`` step: ``null`` stands for what is undone already, or was not done.
+
+    A person may have given the step a result that is no list of its items'.
+    """
+    found = dict(done_items(state, step))
+    count = len(items.elements)
+    if step.status == "completed" and not (isinstance(result, list | tuple) and len(result) == count):
+        return result
+    if step.status == "completed":
+        found = {index: each for index, each in enumerate(result) if each is not None} | found
+    elif not has_done_in_part(state, step):
+        return result
+    undoes = state.steps.get(step.step_type + COMPENSATION)
+    undone = set() if undoes is None else set(undoes.undone)
+    return [None if index in undone else found.get(index) for index in range(count)]

@@ -44,7 +44,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     than the workflow. One that ``is_left_out`` was skipped by an operator. Of one that ``is_unanswered``
     nobody waits any more for what was asked for: it may be done all the same. Of one of the plan that is done
     again, ``earlier_result`` is what it found before. A compensation that ``is_outrun`` has been asked for
-    before its step was completed once more, and has to be done again for that.
+    before its step was completed once more, and has to be done again for that. Of what undoes a ``map`` step,
+    ``undoing`` are the items that it was last asked for, ``undone`` those that are undone.
     """
 
     step_id: str
@@ -63,6 +64,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     is_left_out: bool = False
     is_unanswered: bool = False
     is_outrun: bool = False
+    undoing: tuple[int, ...] = ()
+    undone: tuple[int, ...] = ()
     items: Items | None = None
     item: int | None = None
     item_of: str | None = None
@@ -79,8 +82,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def expects(self) -> str | None:
-        """The key of the replies that may still be for it; late ones to items are for nothing."""
-        return self.key if self.is_awaited or (self.is_unanswered and self.item_of is None) else None
+        """The key of the replies that may still be for it."""
+        return self.key if self.is_awaited or self.is_unanswered else None
 
     @property
     def has_ended(self) -> bool:

@@ -67,8 +67,12 @@ class Turn:
 
     def go_on(self, ended: Step | None = None) -> "Turn":
         """Do whatever is due now; ``ended`` is the step that has just ended, if one has."""
-        if ended is not None and ended.item_of is not None and not map_items.go_on(self, ended.item_of):
-            return self
+        if ended is not None and ended.item_of is not None:
+            if self.state.status in UNDER_WAY:
+                if not map_items.go_on(self, ended.item_of):
+                    return self
+            elif self.state.status != "failed":
+                map_items.leave(self, ended.item_of)
         if self.state.status == "compensating":
             self._compensate()
         elif self.state.status == "running":
@@ -203,8 +207,17 @@ class Turn:
         if compensations_left(self.state):
             for step in self.state.all_steps():
                 definition = self.state.definition(step.item_of or step.step_type)
-                if step.is_awaited and definition is not None and definition.compensation is None:
+                if (
+                    step.is_awaited
+                    and definition is not None
+                    and (
+                        definition.compensation is None
+                        or (step.item_of is not None and map_items.is_for_nothing(self.state, step))
+                    )
+                ):
                     self.cancel(step)
+            for _, step in self.state.planned():
+                map_items.leave(self, step.step_type)
             self._undo()
             self._compensate()
 
