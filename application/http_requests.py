@@ -52,18 +52,20 @@ def request_of(call: StepCall) -> HttpRequest:
         body=body,
         tenant=call.meta.tenant,
     )
-    return msgspec.structs.replace(request, headers=_headers(call, idempotency_key(call.step_id, request)))
+    return msgspec.structs.replace(request, headers=_headers(call, idempotency_key(call, request)))
 
 
-def idempotency_key(step_id: str, request: HttpRequest) -> str:
+def idempotency_key(call: StepCall, request: HttpRequest) -> str:
     """The same for every attempt at a step that sends the same request, in whatever execution.
 
     A step that an operator retries with changed input sends another one. Under the old key the neighbour
-    would refuse it, or give the old answer for it.
+    would refuse it, or give the old answer for it. So it would where a compensation is carried out once more,
+    since its step was.
     """
     sent = (request.method, request.path, request.query, (request.body or b"").decode())
     digest = hashlib.sha256("\x1f".join(sent).encode()).hexdigest()
-    return derived_id("idempotency-key", step_id, digest)
+    again = (str(call.done_again),) if call.done_again else ()
+    return derived_id("idempotency-key", call.step_id, digest, *again)
 
 
 def _headers(call: StepCall, key: str) -> Mapping[str, str]:

@@ -100,7 +100,8 @@ class StepCall(msgspec.Struct, frozen=True, kw_only=True):
     """A call to a neighbour that an attempt at an ``http`` step wants made.
 
     ``parameters`` and ``input`` are as they were dispatched; ``meta`` is for the command that tells what came
-    of it. Without ``deadline_at`` the step waits for as long as it takes.
+    of it. Without ``deadline_at`` the step waits for as long as it takes. ``done_again`` tells one undoing
+    from another: see :class:`domain.workflow.StepDispatched`.
     """
 
     id: str
@@ -114,6 +115,7 @@ class StepCall(msgspec.Struct, frozen=True, kw_only=True):
     dispatched_at: datetime
     deadline_at: datetime | None
     meta: Metadata
+    done_again: int = 0
 
 
 class StepCalls(Protocol):

@@ -118,6 +118,7 @@ _EVENTS: tuple[Event, ...] = (
         breadth=40,
         reason="the line was busy",
         void=True,
+        done_again=1,
     ),
     StepMapped(
         workflow_id="w-1",

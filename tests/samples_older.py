@@ -149,6 +149,12 @@ _AS_READ_FROM_VERSION_3: tuple[Event, ...] = (
     ),
 )
 
+_AS_READ_FROM_VERSION_4: tuple[Event, ...] = tuple(
+    msgspec.structs.replace(each, void=True)
+    for each in _AS_READ_FROM_VERSION_3
+    if isinstance(each, StepDispatched)
+)
+
 OLDER: dict[tuple[str, int], Event] = {
     (event.TOPIC, version): event
     for version, events in [
@@ -163,6 +169,7 @@ OLDER: dict[tuple[str, int], Event] = {
         ),
         (2, (*_AS_READ_FROM_VERSION_2, *APPROVALS_FROM_VERSION_2)),
         (3, _AS_READ_FROM_VERSION_3),
+        (4, _AS_READ_FROM_VERSION_4),
     ]
     for event in events
 }

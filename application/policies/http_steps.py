@@ -72,6 +72,7 @@ def _call(recorded: Recorded, event: StepDispatched) -> StepCall:
         input=event.input,
         dispatched_at=event.dispatched_at,
         deadline_at=event.deadline_at,
+        done_again=event.done_again,
         meta=Metadata(
             tenant=recorded.meta.tenant,
             actor=ACTOR,

@@ -88,14 +88,21 @@ class WorkflowStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 @stored_as(
     "workflow.step_dispatched",
-    version=4,
-    upcasters={1: _dispatched_2, 2: lambda stored: stored, 3: lambda stored: stored},
+    version=5,
+    upcasters={
+        1: _dispatched_2,
+        2: lambda stored: stored,
+        3: lambda stored: stored,
+        4: lambda stored: stored,
+    },
 )
 class StepDispatched(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A step is to be carried out as its ``kind`` says; without an answer it fails at ``deadline_at``.
 
     ``reason`` is why somebody has it tried again. Of a ``void`` one there is nothing to carry out: its input
-    could not be made, and it fails at once.
+    could not be made, and it fails at once. Of a compensation, ``done_again`` is how often its step was
+    completed once more since it was first asked for: what differs in that is to be carried out again, though
+    all else is the same.
     """
 
     workflow_id: str
@@ -114,6 +121,7 @@ class StepDispatched(Event, frozen=True, kw_only=True, omit_defaults=True):
     breadth: int = 1
     reason: str | None = None
     void: bool = False
+    done_again: int = 0
 
 
 @stored_as("workflow.step_mapped", version=2, upcasters={1: lambda stored: stored})

@@ -236,11 +236,12 @@ def _to_be_undone_again(state: Workflow, step_type: str) -> Workflow:
     items alone.
     """
     undone = state.steps.get(step_type + COMPENSATION)
-    if undone is not None and undone.status in ("completed", "skipped"):
-        return _put(state, _anew(undone))
-    if undone is not None and undone.status == "running":
-        return _put(state, msgspec.structs.replace(undone, is_outrun=True))
-    return state
+    if undone is None:
+        return state
+    undone = msgspec.structs.replace(
+        undone, done_again=undone.done_again + 1, is_outrun=undone.is_outrun or undone.is_awaited
+    )
+    return _put(state, _anew(undone) if undone.status in ("completed", "skipped") else undone)
 
 
 def _items_to_undo(state: Workflow, step: Step) -> tuple[int, ...]:

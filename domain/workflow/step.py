@@ -44,8 +44,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     than the workflow. One that ``is_left_out`` was skipped by an operator. Of one that ``is_unanswered``
     nobody waits any more for what was asked for: it may be done all the same. Of one of the plan that is done
     again, ``earlier_result`` is what it found before. A compensation that ``is_outrun`` has been asked for
-    before its step was completed once more, and has to be done again for that. Of what undoes a ``map`` step,
-    ``undoing`` are the items that it was last asked for, ``undone`` those that are undone.
+    before its step was completed once more, and has to be done again for that; ``done_again`` is how often it
+    was completed since. Of what undoes a ``map`` step, ``undoing`` are the items that it was last asked for,
+    ``undone`` those that are undone.
     """
 
     step_id: str
@@ -64,6 +65,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     is_left_out: bool = False
     is_unanswered: bool = False
     is_outrun: bool = False
+    done_again: int = 0
     undoing: tuple[int, ...] = ()
     undone: tuple[int, ...] = ()
     items: Items | None = None

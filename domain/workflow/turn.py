@@ -292,6 +292,7 @@ class Turn:
                 breadth=self.state.children_breadth if step.work.kind == CHILD else 1,
                 reason=reason,
                 void=void,
+                done_again=step.done_again,
             )
         )
 

@@ -169,3 +169,9 @@ def test_another_step_or_another_request_has_another_key() -> None:
     assert plain != key({}, {"a": "1", "b": 3})
     assert plain != key({}, {"a": "2", "b": 2})
     assert plain != key({"method": "PUT"}, {"a": "1", "b": 2})
+
+
+def test_what_is_undone_once_more_has_another_key_and_the_first_time_that_of_earlier_releases() -> None:
+    keys = [key({}, {"a": "1", "b": 2}, done_again=often) for often in (0, 1, 2)]
+    assert len(set(keys)) == 3
+    assert keys[0] == "40d73e43-12c4-59b8-af28-6d6568b431b5", "a call may be under way while it is upgraded"

@@ -4,12 +4,16 @@ from collections.abc import Collection, Sequence
 
 import pytest
 
+from application.http_requests import request_of
 from application.policies.http_steps import HttpSteps, call_id
 from application.ports import StepCall
+from domain import workflow
+from domain.definition import Work
 from domain.event import Event, Recorded
 from domain.lease import Lease
 from domain.workflow import StepCancelled, StepCompleted, StepDispatched, workflow_stream
 from tests.builders import CORRELATION, LEASE, NOW, TENANT, after, recorded
+from tests.domain.plans import Run, step
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +66,19 @@ def cancelled(*, attempt: int = 1, kind: str = "http", step: str = "step-1") -> 
 
 def events(*given: Event) -> tuple[Recorded, ...]:
     return recorded(STREAM, given)
+
+
+async def test_what_is_undone_once_more_is_another_request_for_the_service() -> None:
+    undo = Work(kind="http", parameters={"service": "stock", "method": "POST", "path": "/releases"})
+    run = Run.of(step("reserve", compensation=undo), step("other"))
+    run = run.completed("reserve", "other")
+    run = run.so(run.ordered(workflow.retry, from_step="reserve"))
+    run = run.so(run.ordered(workflow.cancel, reason="no")).completed("reserve", "reserve.compensation")
+    calls = KeptCalls()
+    steps = HttpSteps(calls)
+    await steps.handle([each for each in events(*run.events) if steps.wants(each.event)], LEASE)
+    keys = [request_of(call).headers["Idempotency-Key"] for call in calls.kept.values()]
+    assert (len(keys), len(set(keys))) == (2, 2)
 
 
 async def test_a_dispatch_is_noted_with_all_that_the_call_needs() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain import workflow
-from domain.definition import StepDefinition, Work
+from domain.definition import Retry, StepDefinition, Work
 from domain.workflow import StepDispatched
 from tests.domain.plans import ONCE_MORE, Run, step
 
@@ -99,6 +99,27 @@ def test_where_the_undoing_fails_its_next_try_is_for_that_answer() -> None:
     run = run.completed("reserve", number=8).failed("reserve.compensation")
     run = run.so(run.tried_again("reserve.compensation", minutes=4)).completed("reserve.compensation")
     assert (run.state.status, undone(run)) == ("compensated", [(7, 5), (8, 5)])
+
+
+def test_an_answer_to_the_try_before_does_not_undo_what_was_done_since() -> None:
+    undo = Work(input={"what": "results.reserve.number", "price": "`5`"}, retry=ONCE_MORE)
+    run = Run.of(step("reserve", compensation=undo), step("pay", critical=True))
+    run = cancelled(again(run.completed("reserve", number=7).completed("pay"), "reserve"))
+    run = run.failed("reserve.compensation", reason="timed_out").completed("reserve", number=8)
+    run = run.completed("reserve.compensation")
+    assert (run.state.status, undone(run)) == ("compensating", [(7, 5), (8, 5)])
+
+
+def test_what_is_asked_for_once_more_is_told_from_what_was_asked_before_and_its_tries_are_not() -> None:
+    undo = Work(input={"what": "`7`", "price": "`5`"}, retry=Retry(attempts=9, delay_seconds=60, jitter=0))
+    run = Run.of(step("reserve", compensation=undo), step("pay", critical=True))
+    run = cancelled(again(run.completed("reserve").completed("pay"), "reserve"))
+    run = run.failed("reserve.compensation")
+    run = run.so(run.tried_again("reserve.compensation", minutes=4)).completed("reserve")
+    run = run.completed("reserve.compensation").failed("reserve.compensation")
+    run = run.so(run.tried_again("reserve.compensation", attempt=3, minutes=9))
+    sent = [each for each in run.events if isinstance(each, StepDispatched) and "comp" in each.step_type]
+    assert [each.done_again for each in sent] == [0, 0, 1, 1]
 
 
 def test_it_is_undone_in_the_order_in_which_it_was_last_done() -> None:
