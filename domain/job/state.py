@@ -27,7 +27,7 @@ from domain.job.events import (
 RunStatus = Literal["scheduled", "published", "completed", "failed", "timed_out", "missed", "skipped"]
 
 _MOST_LATE = 1000
-"""Runs that have timed out, or wait for another try, are known for so long."""
+"""So many that have ended badly are known, the latest; those that wait for another try are, however many."""
 
 
 _CLOCKS_DIFFER = timedelta(seconds=10)
@@ -218,9 +218,13 @@ def _succeeded(job: BatchJob, run_id: str) -> BatchJob:
 def _ended_badly(job: BatchJob, event: JobRunFailed | JobRunTimedOut) -> BatchJob:
     run = job.open_run(event.run_id)
     kept = run is not None and not event.moot
-    ended = (*job.ended_badly, run.fired)[-_MOST_LATE:] if run is not None and kept else job.ended_badly
-    known = frozenset(each.run_id for each in ended)
+    ended = (*job.ended_badly, run.fired) if run is not None and kept else job.ended_badly
     to_retry = job.to_retry if event.retry_at is None else job.to_retry | {event.run_id}
+    too_many = len(ended) - _MOST_LATE
+    if too_many > 0:
+        over = [each.run_id for each in ended if each.run_id not in to_retry][:too_many]
+        ended = tuple(each for each in ended if each.run_id not in over)
+    known = frozenset(each.run_id for each in ended)
     return msgspec.structs.replace(
         _closed(job, event.run_id),
         ended_badly=ended,

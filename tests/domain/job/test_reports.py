@@ -203,6 +203,15 @@ def test_the_tries_of_a_backfills_run_are_the_backfills() -> None:
     story.when(try_again("run-1", RETRYING, at=retry_at)).then(again(2, "run-1", retry_at, first))
 
 
+def test_a_retry_that_was_promised_is_made_however_many_runs_have_ended_badly_since() -> None:
+    retry_at = after(hours=24)
+    first = fired(backfill_id="b-1")
+    others = [each for n in range(2, 1_100) for each in (fired(f"run-{n}"), failed(f"run-{n}"))]
+    story = given(first, failed("run-1", retry_at=retry_at, backfill_id="b-1"), *others)
+    story.when(try_again("run-1", RETRYING, at=retry_at)).then(again(2, "run-1", retry_at, first))
+    assert len(story.state.ended_badly) == 1_000
+
+
 FIRST, SECOND = NOW, after(minutes=30)
 RUN = run_id(JOB, FIRST)
 RETRY = retry_id(RUN, 2)
