@@ -17,7 +17,7 @@ from domain.task import (
     TaskReleased,
     TaskRevoked,
 )
-from domain.values import derived_id, timestamp
+from domain.values import derived_id, in_utc
 
 TASK_LEASE = "task-lease"
 
@@ -56,7 +56,8 @@ class TaskLeaseTimers(TimerKeeper):
 
 
 def _timer_id(task_id: str, until: datetime) -> str:
-    return derived_id(TASK_LEASE, task_id, timestamp(until))
+    """Leases of a moment may follow each other within a millisecond."""
+    return derived_id(TASK_LEASE, task_id, in_utc(until).isoformat(timespec="microseconds"))
 
 
 def _expired(timer: Timer) -> Command:

@@ -296,3 +296,8 @@ async def test_a_lease_that_ends_takes_its_timer_with_it() -> None:
 async def test_the_next_lease_has_a_timer_of_its_own() -> None:
     (timer,) = (await timers_after([claimed()], [released(60), claimed(100)])).values()
     assert timer.due_at == after(seconds=100)
+
+
+async def test_so_it_has_where_the_lease_before_would_have_ended_in_the_same_millisecond() -> None:
+    (timer,) = (await timers_after([claimed(), released(60), claimed(60.0003)])).values()
+    assert timer.due_at == after(seconds=60.0003)
