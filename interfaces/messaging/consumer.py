@@ -115,8 +115,7 @@ class MessageConsumer:
             outcomes += [await self._outcome(command)] if command is not None else []
         except Unreadable as error:
             unreadable = error
-        is_over = "handled" in outcomes or isinstance(command, TakeReply)
-        if not is_over and is_uuid(envelope.tenant):
+        if not isinstance(command, TakeReply) and is_uuid(envelope.tenant):
             reply = reply_in(envelope)
             outcomes += [await self._outcome(reply)] if reply is not None else []
         outcomes += [await self._outcome(run) for run in await self._triggered(envelope)]

@@ -43,6 +43,16 @@ class Door:
         return Committed()
 
 
+class SeenBefore(Door):
+    """What the service itself makes of a message has been taken; this is the second time that it comes."""
+
+    async def __call__(self, command: Command) -> Any:
+        committed = await super().__call__(command)
+        if not isinstance(command, TakeReply):
+            committed.new = ()
+        return committed
+
+
 class NoChains:
     """Nothing has led to any message."""
 
@@ -82,6 +92,26 @@ async def test_a_message_may_answer_a_step_and_start_workflows() -> None:
     door = Door()
     assert await outcome(consumer(door, "d", "e"), FORECAST) == "handled"
     assert [type(each) for each in door.commands] == [TakeReply, RequestRun, RequestRun]
+
+
+@pytest.mark.parametrize(
+    ("message_type", "data"),
+    [
+        ("integration.opportunity.updated", {"opportunityId": "o-1"}),
+        ("hitl.approval.requested", {"opportunityId": "o-1", "riskScore": 1, "amount": 1}),
+        ("workflow.job.completed", {"job": "model-training"}),
+    ],
+)
+async def test_a_message_that_the_service_knows_may_be_a_reply_too_however_often_it_comes(
+    message_type: str, data: dict[str, Any]
+) -> None:
+    given = []
+    for door in (Door(), SeenBefore()):
+        about = {**data, "workflowId": FORECAST["workflowId"]}
+        assert await outcome(consumer(door), about, message_type) == "handled"
+        given.append([type(each) for each in door.commands])
+    assert given[0] == given[1]
+    assert given[0][1:] == [TakeReply]
 
 
 async def test_a_message_that_is_not_for_the_service_itself_may_still_start_a_workflow() -> None:
