@@ -12,6 +12,7 @@ from domain.workflow import (
     StepCompleted,
     StepDispatched,
     StepFailed,
+    StepHeldBack,
     StepMapped,
     StepSkipped,
     WorkflowCancelled,
@@ -152,6 +153,14 @@ _EVENTS: tuple[Event, ...] = (
         failed_at=after(minutes=16),
         retry_at=after(minutes=17),
         kind="http",
+    ),
+    StepHeldBack(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        step_id="step-1",
+        step_type="forecast",
+        attempt=2,
+        held_back_at=after(minutes=17),
     ),
     StepSkipped(
         workflow_id="w-1",

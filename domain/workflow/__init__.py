@@ -25,6 +25,7 @@ from domain.workflow.events import (
     StepCompleted,
     StepDispatched,
     StepFailed,
+    StepHeldBack,
     StepMapped,
     StepSkipped,
     WorkflowCancelled,
@@ -50,6 +51,7 @@ WorkflowEvent = (
     | StepMapped
     | StepCompleted
     | StepFailed
+    | StepHeldBack
     | StepSkipped
     | StepCancelled
     | WorkflowCompleted
@@ -81,6 +83,7 @@ __all__ = [
     "StepCompleted",
     "StepDispatched",
     "StepFailed",
+    "StepHeldBack",
     "StepMapped",
     "StepSkipped",
     "Workflow",

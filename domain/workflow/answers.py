@@ -180,20 +180,28 @@ def time_out_step(state: Workflow, *, step_type: str, attempt: int, now: datetim
 
 
 def try_step_again(state: Workflow, *, step_type: str, attempt: int, now: datetime) -> tuple[Event, ...]:
-    """The pause after that failed ``attempt`` is over. While the workflow is paused, nothing goes out."""
+    """The pause after that failed ``attempt`` is over: the step goes out, or is held back where nothing does.
+
+    That is an event of its own since the timer is forgotten after this, and whoever lets the step out later
+    can tell neither by a clock of his own nor by what was read here whether it has come: clocks differ, and
+    his append may be on its way just now. Of two appends one fails and is decided again. So a step that waits
+    has a timer or was held back, and the rules that let steps out, :meth:`Turn.let_out`, take these up.
+
+    Nothing happens where nothing waits for it any more, and that it stays: no attempt comes twice, and a
+    workflow that is undone, or is being, lets out nothing again.
+    """
     step = state.step(step_type)
-    if (
-        step is None
-        or step.status != "retrying"
-        or step.attempt != attempt
-        or step.retry_at is None
-        or now < step.retry_at
-        or not state.lets_out(step)
-    ):
+    if step is None or step.status != "retrying" or step.attempt != attempt:
+        return ()
+    if step.retry_at is None or now < step.retry_at:
         return ()
     turn = Turn(state, now)
-    turn.dispatch(step)
-    return turn.go_on(step).events
+    if state.lets_out(step):
+        turn.dispatch(step)
+        return turn.go_on(step).events
+    if state.may_let_out_later:
+        turn.hold_back(step)
+    return turn.events
 
 
 def pass_deadline(state: Workflow, *, execution_id: str, now: datetime) -> tuple[Event, ...]:

@@ -169,6 +169,18 @@ class StepFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     kind: str = "event"
 
 
+@stored_as("workflow.step_held_back")
+class StepHeldBack(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The pause before a step's next try is over while nothing goes out: it does with what lets it out."""
+
+    workflow_id: str
+    execution_id: str
+    step_id: str
+    step_type: str
+    attempt: int
+    held_back_at: datetime
+
+
 @stored_as("workflow.step_skipped")
 class StepSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A step is left out: its condition does not hold, or an operator says so."""

@@ -14,6 +14,7 @@ from domain.workflow.events import (
     StepCompleted,
     StepDispatched,
     StepFailed,
+    StepHeldBack,
     StepMapped,
     StepSkipped,
     WorkflowCancelled,
@@ -49,6 +50,8 @@ def evolve(state: Workflow | None, event: Event) -> Workflow:
             return _completed(state, event)
         case StepFailed():
             return _failed(state, event)
+        case StepHeldBack():
+            return _with(state, event.step_type, retry_at=None)
         case StepSkipped():
             ended: dict[str, Any] = {"status": "skipped", "deadline_at": None, "retry_at": None}
             after = _with(state, event.step_type, **ended, is_left_out=event.by_operator)

@@ -50,16 +50,8 @@ def begin(turn: "Turn", step: Step, definition: StepDefinition, reason: str | No
     if error:
         turn.fail(turn.state.steps[step.step_type], error, "rejected")
     else:
-        _try_again_what_is_due(turn, step.step_type, len(elements))
+        turn.let_out(items_of=step.step_type)
         go_on(turn, step.step_type)
-
-
-def _try_again_what_is_due(turn: "Turn", step_type: str, count: int) -> None:
-    """Nothing went out at the end of pauses that were over while the ``map`` step did not run."""
-    for index in range(count):
-        item = turn.state.steps.get(item_type(step_type, index))
-        if item is not None and item.status == "retrying" and item.retry_at and item.retry_at <= turn.now:
-            turn.dispatch(item)
 
 
 def go_on(turn: "Turn", step_type: str) -> bool:

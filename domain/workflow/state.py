@@ -108,6 +108,12 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
         return self.status == "running" and (map_step is None or map_step.status == "running")
 
     @property
+    def may_let_out_later(self) -> bool:
+        """Whether steps that wait for their next try may yet go out, by a resumption, a retry, or a ``map``
+        step that is begun again."""
+        return self.status in (*UNDER_WAY, "failed")
+
+    @property
     def results(self) -> dict[str, Any]:
         """What the completed steps have found, by their result keys."""
         return {each.result_key: step.result for each, step in self.planned() if step.status == "completed"}

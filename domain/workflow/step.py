@@ -41,7 +41,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     ``attempt`` counts all its dispatches, ``tries`` those since it was last begun anew; ``result_bytes`` is
     the size of an item's result. ``key`` is what replies to its last dispatch are told by, where that is more
-    than the workflow. One that ``is_left_out`` was skipped by an operator. Of one that ``is_unanswered``
+    than the workflow. One that is ``retrying`` without a ``retry_at`` was held back when its pause was over.
+    One that ``is_left_out`` was skipped by an operator. Of one that ``is_unanswered``
     nobody waits any more for what was asked for: it may be done all the same. Of one of the plan that is done
     again, ``earlier_result`` is what it found before. A compensation that ``is_outrun`` has been asked for
     before its step was completed once more, and has to be done again for that; ``done_again`` is how often it
@@ -81,6 +82,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     def is_awaited(self) -> bool:
         """Whether it waits for its answer, or for its next try."""
         return self.status in ("running", "retrying")
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether the pause before its next try is over: by the clock, or since a timer has said so."""
+        return self.status == "retrying" and (self.retry_at is None or self.retry_at <= now)
 
     @property
     def expects(self) -> str | None:

@@ -20,6 +20,7 @@ from domain.workflow.events import (
     StepCompleted,
     StepDispatched,
     StepFailed,
+    StepHeldBack,
     StepSkipped,
     WorkflowCompensated,
     WorkflowCompleted,
@@ -83,13 +84,16 @@ class Turn:
         """Do what became due while nothing was dispatched: tries whose pause is over, then the next items,
         and the ends of ``map`` steps that come by those tries.
         """
-        for step in self.state.all_steps():
-            is_due = step.retry_at is not None and step.retry_at <= self.now
-            if step.status == "retrying" and is_due and self.state.lets_out(step):
-                self.dispatch(step)
+        self.let_out()
         for _, step in self.state.planned():
             if step.items is not None and step.status == "running":
                 map_items.go_on(self, step.step_type)
+
+    def let_out(self, *, items_of: str | None = None) -> None:
+        """Hand out again what is due and may go out; or, of that, the items of one step."""
+        for step in self.state.all_steps():
+            if items_of in (None, step.item_of) and step.is_due(self.now) and self.state.lets_out(step):
+                self.dispatch(step)
 
     def complete(self, step: Step, result: Any) -> None:
         """A step is completed."""
@@ -125,6 +129,19 @@ class Turn:
                 failed_at=self.now,
                 retry_at=retry_at or self._next_try(step, reason),
                 kind=step.work.kind,
+            )
+        )
+
+    def hold_back(self, step: Step) -> None:
+        """The pause before a step's next try is over, and nothing goes out."""
+        self.happened(
+            StepHeldBack(
+                workflow_id=self.state.workflow_id,
+                execution_id=self.state.execution_id,
+                step_id=step.step_id,
+                step_type=step.step_type,
+                attempt=step.attempt,
+                held_back_at=self.now,
             )
         )
 

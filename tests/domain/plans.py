@@ -6,7 +6,7 @@ from typing import Any
 from domain import workflow
 from domain.definition import MapOver, Retry, StepDefinition, Work, WorkflowDefinition
 from domain.event import Event
-from domain.workflow import StepCancelled, StepDispatched, StepSkipped, Workflow
+from domain.workflow import StepCancelled, StepDispatched, StepHeldBack, StepSkipped, Workflow
 from tests.builders import NOW, after
 from tests.domain.scenario import Given, When
 
@@ -78,6 +78,14 @@ class Run(Given[Workflow]):
                 state, step_type=step, attempt=attempt, now=after(minutes=minutes)
             )
         )
+
+    def held_back(self, step: str, attempt: int = 1, minutes: float = 2) -> "Run":
+        """The timer of its next try comes, nothing goes out, and that is kept."""
+        turn = self.tried_again(step, attempt=attempt, minutes=minutes)
+        (event,) = turn.happened()
+        assert isinstance(event, StepHeldBack), event
+        assert (event.step_type, event.attempt, event.held_back_at) == (step, attempt, after(minutes=minutes))
+        return self.so(turn)
 
     def ordered(self, order: Any, minutes: float = 5, **what: Any) -> When[Workflow]:
         return self.when(lambda state: order(state, now=after(minutes=minutes), **what))

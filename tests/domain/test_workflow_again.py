@@ -27,7 +27,7 @@ def test_an_item_whose_pause_was_over_while_its_map_step_paused_is_tried_again_w
     run = run.failed("m[1]", "m[0]")
     run = run.so(run.tried_again("m[0]", minutes=2)).failed("m[0]", minutes=2)
     assert (run.status("m"), run.status("m[1]")) == ("retrying", "retrying")
-    run.tried_again("m[1]", minutes=3).then_nothing()
+    run = run.held_back("m[1]", minutes=3)
     run = run.so(run.tried_again("m", minutes=15))
     assert run.under_way == ["m", "m[0]", "m[1]"]
     assert run.completed("m[0]", "m[1]", minutes=16).state.status == "completed"

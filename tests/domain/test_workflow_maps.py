@@ -114,7 +114,7 @@ def test_a_pause_that_was_over_while_the_workflow_had_failed_is_made_up_for() ->
     patient = Work(retry=ONCE_MORE)
     run = Run.of(map_step("m", each=patient), step("a", critical=True), input={"deals": [1]})
     run = run.failed("m[0]", "a")
-    run.tried_again("m[0]", minutes=3).then_nothing()
+    run = run.held_back("m[0]", minutes=3)
     assert dispatched(run.ordered(workflow.retry).happened()) == [("m[0]", 2), ("a", 2)]
 
 
@@ -296,6 +296,6 @@ def test_while_the_workflow_is_paused_the_rest_of_such_items_wait() -> None:
     run = Run.of(length_of_each(tolerate=300), input={"deals": [5] * 300})
     run = run.so(run.ordered(workflow.pause, reason="x", minutes=0))
     (item,) = [each for each in run.state.steps.values() if each.status == "retrying"]
-    run.tried_again(item.step_type, attempt=item.attempt, minutes=0).then_nothing()
+    run = run.held_back(item.step_type, attempt=item.attempt, minutes=0)
     run = run.so(run.ordered(workflow.resume, minutes=0))
     assert gone_on(run)[0].state.status == "completed"

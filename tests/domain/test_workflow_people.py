@@ -63,8 +63,8 @@ def test_while_paused_nothing_is_dispatched_and_answers_are_kept() -> None:
 def test_a_pause_that_is_over_while_paused_is_made_up_for_when_it_goes_on() -> None:
     run = Run.of(step("a", retry=ONCE_MORE)).failed("a")
     run = run.so(run.ordered(workflow.pause, reason="audit"))
-    run.tried_again("a", minutes=3).then_nothing()
-    assert dispatched(run.ordered(workflow.resume).happened()) == [("a", 2)]
+    held_back = run.held_back("a", minutes=3)
+    assert dispatched(held_back.ordered(workflow.resume).happened()) == [("a", 2)]
     early = run.ordered(workflow.resume, minutes=1.5)
     assert dispatched(early.happened()) == []
     assert dispatched(run.so(early).tried_again("a").happened()) == [("a", 2)]
