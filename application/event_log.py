@@ -128,6 +128,10 @@ class LogRecorder(Protocol):
         """The event that has an id in each of some partitions; of one that cannot be asked, why."""
         ...
 
+    def catch_up(self, partition: str) -> None:
+        """Have each later look at a partition find all that was committed there until now."""
+        ...
+
     def fullest(self) -> Fill | None:
         """The fullest partition of those that were looked at, without asking the store; none where
         a partition has no limit of its own."""
@@ -181,6 +185,9 @@ class OneOrder(ApplicationRecorder):
         """The event that has an id, or the first one behind where there is none."""
         found = {partition: self.select_notifications(id, 1) for partition, id in ids.items()}
         return {partition: place_of(each[0]) if each else None for partition, each in found.items()}
+
+    def catch_up(self, partition: str) -> None:
+        """Nothing: each look does."""
 
     def fullest(self) -> Fill | None:
         """The disk's limit is everybody's."""

@@ -138,6 +138,14 @@ class EventStore:
             raise past
         return past
 
+    async def catch_up(self, tenant: str) -> None:
+        """Have each later look find all that was committed of a tenant until now.
+
+        Raises:
+            StoreUnavailable: that cannot be told.
+        """
+        await self._look(lambda: self._log.ours.catch_up(self.partition_of(tenant)))
+
     async def history(
         self, stream: str, *, before: int | None, limit: int
     ) -> tuple[tuple[Recorded, ...], int]:

@@ -57,6 +57,8 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     meta: Metadata
     every_seconds: float | None = None
     """After how long it comes again, until its command is refused."""
+    version: int = 0
+    """Of the event that it began with, in the stream that its command is for; 0 where that was not kept."""
 
 
 class Timers(Protocol):

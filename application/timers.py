@@ -1,4 +1,13 @@
-"""Due timers become commands."""
+"""Due timers become commands.
+
+A timer is forgotten after its command, also where that changed nothing or was refused. So a command may do so
+only where nothing waits for the timer, and never will again: then it does no harm that the look at the log is
+older than what is being appended just now. Where something may wait for it yet, the command appends that the
+time has come. See ADR 41.
+
+It does harm that a look is older than the event with which the timer began: who does not know of an attempt
+takes it for over. Where a log has replicas, one may lag so.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,7 +21,7 @@ from application.commands import Command
 from application.dispatcher import Dispatcher
 from application.leadership import seconds_passed
 from application.ports import Clock, Timer, Timers
-from domain.errors import DirectoryUnavailable, Failure, Refusal, StoreUnavailable
+from domain.errors import DirectoryUnavailable, Failure, NotFound, Refusal, StoreUnavailable
 from domain.lease import Lease
 
 _BATCH = 50
@@ -33,6 +42,9 @@ _SET = timedelta(minutes=1)
 Held = Callable[[Timer], Awaitable[Timer | None]]
 """Tells the timer that takes the place of one that is not to be fired yet."""
 
+CatchUp = Callable[[str], Awaitable[None]]
+"""Has each later look find all that was committed of a tenant until now."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -43,7 +55,7 @@ class DueTimers:
     A crash in between gives the command twice; the aggregate takes it once. A timer whose command breaks
     comes again later, so that it does not keep the others waiting, and so does one that is to be repeated, or
     that is ``held``. ``tenants_fail_apart`` where each has a log of its own: then so does one whose tenant's
-    log is away.
+    log is away. Where a look at the log may lag behind, it can ``catch_up``.
     """
 
     def __init__(
@@ -54,6 +66,7 @@ class DueTimers:
         commands: Mapping[str, Callable[[Timer], Command]],
         held: Held | None = None,
         *,
+        catch_up: CatchUp | None = None,
         tenants_fail_apart: bool = False,
         count_set_back: Callable[[], None] = lambda: None,
     ) -> None:
@@ -62,6 +75,7 @@ class DueTimers:
         self._dispatch = dispatch
         self._commands = commands
         self._held = held
+        self._catch_up = catch_up
         self._tenants_fail_apart = tenants_fail_apart
         self._count_set_back = count_set_back
         self._ahead: timedelta | None = None
@@ -125,9 +139,7 @@ class DueTimers:
         """Give a timer's command; the timer in its place, if there is to be one."""
         lease.check()
         try:
-            if self._held is not None and (again := await self._held(timer)) is not None:
-                return again
-            await self._dispatch(self._commands[timer.kind](timer))
+            return await self._give(timer, self._catch_up)
         except Refusal as refusal:
             log.warning("timer_refused", timer=timer.id, kind=timer.kind, reason=refusal.message)
             return None
@@ -142,6 +154,22 @@ class DueTimers:
         except Exception:
             log.exception("timer_broke", timer=timer.id, kind=timer.kind)
             return self._later(timer, _POSTPONED)
+
+    async def _give(self, timer: Timer, catch_up: CatchUp | None) -> Timer | None:
+        """Give a timer's command, and once more where that came of a look older than the timer. If that is so
+        again, the log is another than the one that the timer is of.
+        """
+        if self._held is not None and (again := await self._held(timer)) is not None:
+            return again
+        try:
+            known = (await self._dispatch(self._commands[timer.kind](timer))).past.version
+        except NotFound:
+            if catch_up is None or not timer.version:
+                raise
+            known = 0
+        if catch_up is not None and known < timer.version:
+            await catch_up(timer.meta.tenant)
+            return await self._give(timer, None)
         if timer.every_seconds is None:
             return None
         return self._later(timer, timedelta(seconds=timer.every_seconds))

@@ -285,13 +285,15 @@ class _ShareBuilder:
             **job_timers.COMMANDS,
             wait_steps.TIMER_KIND: wait_steps.wait_is_over,
         }
+        has_partitions = not stores.share.is_whole
         due = DueTimers(
             stores.timers,
             self._clock,
             self._dispatch,
             commands,
             self._held,
-            tenants_fail_apart=not stores.share.is_whole,
+            catch_up=self._stores.event_store.catch_up if has_partitions else None,
+            tenants_fail_apart=has_partitions,
             count_set_back=self._count_set_back,
         )
         return TimerLoop(due.fire, poll_seconds=self._settings.followers.poll_seconds)

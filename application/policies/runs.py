@@ -225,7 +225,8 @@ def _timer(recorded: Recorded, event: StartDebounced) -> Timer:
         command_id=id,
     )
     payload: dict[str, str | int] = {"group": event.group, "workflow_id": workflow_id}
-    return Timer(id=id, due_at=event.due_at, kind=DEBOUNCE, payload=payload, meta=meta)
+    version = recorded.version
+    return Timer(id=id, due_at=event.due_at, kind=DEBOUNCE, payload=payload, meta=meta, version=version)
 
 
 def _debounced(timer: Timer) -> Command:

@@ -59,4 +59,5 @@ def timer_of(
         causation_id=recorded.event_id,
         command_id=id,
     )
-    return Timer(id=id, due_at=due_at, kind=kind, payload=dict(payload), meta=meta)
+    version = recorded.version
+    return Timer(id=id, due_at=due_at, kind=kind, payload=dict(payload), meta=meta, version=version)

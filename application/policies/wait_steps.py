@@ -107,6 +107,7 @@ def _timer(recorded: Recorded, event: StepDispatched, due_at: datetime) -> Timer
         kind=TIMER_KIND,
         payload={"workflow_id": event.workflow_id, "step_id": event.step_id, "attempt": event.attempt},
         meta=because_of(recorded, WaitSteps.name),
+        version=recorded.version,
     )
 
 

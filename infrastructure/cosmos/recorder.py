@@ -197,6 +197,14 @@ class CosmosLogRecorder(ApplicationRecorder):
             self._container.catch_up(segment)
             caught_up = holding
 
+    def catch_up(self, partition: str) -> None:
+        """Have each later look at a tenant's log find all that was committed there until now; by writes, in
+        the last segment and in those that are found behind it then."""
+        caught_up: int | None = None
+        while (last := self._container.end(partition).segment) != caught_up:
+            self._container.catch_up(partition_name(partition, last))
+            caught_up = last
+
     def fullest(self) -> Fill | None:
         """The fullest partition of those that were looked at: each is, once a minute (``wakeups.py``)."""
         return self._container.fills.fullest()

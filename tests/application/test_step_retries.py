@@ -1,7 +1,7 @@
 """The next try of a step comes, whoever resumes the workflow when and by whichever clock: on real logs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -9,63 +9,22 @@ from typing import Any
 
 import pytest
 
-from application.commands import Command, FailStep, PauseWorkflow, ResumeWorkflow, StartWorkflow
-from application.definitions import ShippedDefinitions
-from application.dispatcher import Dispatcher
+from application.commands import PauseWorkflow, ResumeWorkflow
 from application.event_log import EventLog
-from application.event_store import EventStore
-from application.policies.workflow_timers import COMMANDS, WorkflowTimers
-from application.timers import DueTimers
-from application.workflows import WorkflowHandlers
-from domain.definition import WorkflowDefinition
-from domain.event import Recorded
-from domain.workflow import StepDispatched, StepHeldBack, Workflow, evolve, workflow_stream
-from infrastructure.sqlite.database import SqliteDatabase
-from infrastructure.sqlite.timers import SqliteTimers
+from domain.workflow import StepDispatched, StepHeldBack
+from tests.application.instances import NEXT_TRY, STREAM, Instance, failed, started, two_instances
 from tests.application.logs import (
     UNVERIFIED,
-    OpenLogs,
     Settings,
     cosmos_settings,
-    open_logs,
     postgres_settings,
     sqlite_settings,
 )
-from tests.builders import LEASE, TENANT, SettableClock, after, metadata
-from tests.domain.plans import ONCE_MORE, step
+from tests.builders import after, metadata
 
 pytestmark = [pytest.mark.anyio, UNVERIFIED]
 
-PLAN = WorkflowDefinition(name="plan", version=1, steps=(step("a", retry=ONCE_MORE),))
-STREAM = workflow_stream(TENANT, "w-1")
-NEXT_TRY = after(minutes=1)
 MOMENT = timedelta(milliseconds=20)
-
-
-class Instance:
-    """A process with a clock of its own, on the log and the timers of all."""
-
-    def __init__(self, log: EventLog, timers: SqliteTimers) -> None:
-        self.log = log
-        self.store = EventStore(log)
-        self.clock = SettableClock()
-        self._timers = timers
-        workflows = WorkflowHandlers(self.store, self.clock, ShippedDefinitions([PLAN]))
-        self._dispatch = Dispatcher(workflows.handlers())
-        self._due = DueTimers(timers, self.clock, self._dispatch, COMMANDS)
-
-    async def give(self, command: Command) -> Sequence[Recorded]:
-        committed = await self._dispatch(command)
-        policy = WorkflowTimers(self._timers)
-        await policy.handle([each for each in committed.new if policy.wants(each.event)], LEASE)
-        return committed.new
-
-    async def fire(self) -> int:
-        return await self._due.fire(LEASE)
-
-    async def state(self) -> Workflow:
-        state: Workflow = (await self.store.present(STREAM, evolve)).state
-        return state
 
 
 @pytest.fixture(params=["sqlite", "postgres", pytest.param("cosmos", marks=pytest.mark.cosmos)])
@@ -80,27 +39,12 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def instances(settings: Settings, tmp_path: Path) -> AsyncIterator[tuple[Instance, Instance]]:
-    """One that takes commands, and one that gives those of timers. A step waits, the workflow is paused."""
-    database = SqliteDatabase(tmp_path / "timers.db", synchronous="NORMAL")
-    timers = SqliteTimers(database)
-    await timers.create()
-    with open_logs(settings) as logs:
-        ordering, firing = opened(logs, timers), opened(logs, timers)
-        for command in (
-            StartWorkflow(meta=metadata(), workflow_id="w-1", opportunity_id=None, definition="plan"),
-            FailStep(meta=metadata(), workflow_id="w-1", step="a", error="no"),
-            PauseWorkflow(meta=metadata(), workflow_id="w-1", reason="x"),
-        ):
+    """A step of theirs waits for its next try, and the workflow is paused."""
+    async with two_instances(settings, tmp_path) as (ordering, firing):
+        for command in (started(), failed(), PauseWorkflow(meta=metadata(), workflow_id="w-1", reason="x")):
             await ordering.give(command)
         assert (await firing.state()).steps["a"].retry_at == NEXT_TRY
         yield ordering, firing
-        for each in (ordering, firing):
-            each.store.close()
-    database.close()
-
-
-def opened(logs: OpenLogs, timers: SqliteTimers) -> Instance:
-    return Instance(logs.open(), timers)
 
 
 def resume() -> ResumeWorkflow:
@@ -151,7 +95,7 @@ async def test_a_step_is_held_back_once_and_then_no_timer_comes_again(
     firing.clock.moment = NEXT_TRY
     assert [await firing.fire(), await firing.fire()] == [1, 0]
     events = await firing.store.load(STREAM)
-    await WorkflowTimers(firing._timers).handle(events, LEASE)
+    await firing.keep_timers(events)
     firing.clock.moment = after(days=400)
     assert [await firing.fire(), await firing.fire()] == [1, 0]
     events = await firing.store.load(STREAM)
@@ -159,13 +103,16 @@ async def test_a_step_is_held_back_once_and_then_no_timer_comes_again(
 
 
 @contextmanager
-def before_the_next_append(log: EventLog, do: Any) -> Any:
+def before_the_next_append(log: EventLog, do: Callable[[], Awaitable[Any]]) -> Iterator[None]:
     """Something else is done when an append is decided, and not made."""
     loop, real = asyncio.get_running_loop(), log.ours.append_together
 
+    async def done() -> None:
+        await do()
+
     def append(*arguments: Any) -> Any:
         log.recorder.append_together = real  # type: ignore[attr-defined]
-        asyncio.run_coroutine_threadsafe(do(), loop).result()
+        asyncio.run_coroutine_threadsafe(done(), loop).result()
         return real(*arguments)
 
     log.recorder.append_together = append  # type: ignore[attr-defined]
