@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -61,11 +61,31 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     """Of the event that it began with, in the stream that its command is for; 0 where that was not kept."""
 
 
+class Settled(NamedTuple):
+    """A timer as it was found due, and the one that takes its place, if there is to be one."""
+
+    found: Timer
+    again: Timer | None
+
+
 class Timers(Protocol):
-    """Durable timers. They are derived from the log, so setting or cancelling twice is harmless."""
+    """Durable timers. They are derived from the log, so setting or cancelling twice is harmless.
+
+    Whoever follows the log changes them, and whoever gives the commands of those that are due settles these:
+    two who do not wait for each other.
+    """
 
     async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
         """Set and cancel timers, all or none.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing was changed.
+        """
+        ...
+
+    async def settle(self, handled: Sequence[Settled], lease: Lease) -> None:
+        """Take away what was found due, or put it off. What was set to another time meanwhile, or cancelled,
+        stays as it is.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was changed.

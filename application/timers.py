@@ -20,7 +20,7 @@ import structlog
 from application.commands import Command
 from application.dispatcher import Dispatcher
 from application.leadership import seconds_passed
-from application.ports import Clock, Timer, Timers
+from application.ports import Clock, Settled, Timer, Timers
 from domain.errors import DirectoryUnavailable, Failure, NotFound, Refusal, StoreUnavailable
 from domain.lease import Lease
 
@@ -94,11 +94,14 @@ class DueTimers:
             outcomes = await asyncio.gather(
                 *(self._fire(timer, lease) for timer in due), return_exceptions=True
             )
-            again = [outcome for outcome in outcomes if isinstance(outcome, Timer)]
-            done = [timer.id for timer, outcome in zip(due, outcomes, strict=True) if outcome is None]
-            if done or again:
-                await self._timers.change(set=again, cancel=done, lease=lease)
-                fired += len(done)
+            handled = [
+                Settled(timer, outcome)
+                for timer, outcome in zip(due, outcomes, strict=True)
+                if not isinstance(outcome, BaseException)
+            ]
+            if handled:
+                await self._timers.settle(handled, lease)
+                fired += sum(each.again is None for each in handled)
             for outcome in outcomes:
                 if isinstance(outcome, BaseException):
                     raise outcome

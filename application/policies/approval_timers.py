@@ -93,11 +93,11 @@ def _of_stage(opening: Opening, approval_id: str, recorded: Recorded) -> Sequenc
 
 
 def _expiry(event: ApprovalRequested | ApprovalRevised, at: datetime, recorded: Recorded) -> Timer:
-    """A revision's has an id of its own: the one before may be firing, and is forgotten by its id."""
+    """A revision's has an id of its own: one before it to the same moment may be firing just now."""
     timer = _timer(EXPIRY, at, event.approval_id, recorded)
     if isinstance(event, ApprovalRequested):
         return timer
-    id = derived_id(timer.id, timestamp(at))
+    id = derived_id(timer.id, recorded.event_id)
     return msgspec.structs.replace(timer, id=id, meta=msgspec.structs.replace(timer.meta, command_id=id))
 
 

@@ -28,8 +28,7 @@ _Event = TaskClaimed | TaskLeaseExtended | _Ended
 class TaskLeaseTimers(TimerKeeper):
     """Keeps a timer for the end of each lease.
 
-    A lease that is extended gets another timer, under an id of its own: the old one may be firing just now,
-    and whoever fires it forgets it by its id.
+    A lease that is extended gets another timer, under an id of its own: the old one may be firing just now.
     """
 
     name = "task-lease-timers"

@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from application.audit.ports import microseconds
-from application.ports import Timer
+from application.ports import Settled, Timer
 from domain.lease import Lease
 from domain.values import derived_id
 from infrastructure.cosmos.coordination import MOST_OPERATIONS, change
@@ -46,14 +46,25 @@ class CosmosTimers:
         Raises:
             LeaseLost: the lease has passed on; nothing was changed.
         """
-        if lease.name == self._setter:
-            put = [timer_item(self._setter, timer) for timer in set]
-            await change(self._items, self._setter, lease, put=put, remove=[_id(id) for id in cancel])
-            return
-        if lease.name != self._clock:
-            raise ValueError(f"nobody looks for timers under the lease for {lease.name}")
+        _require_name(lease, self._setter)
+        put = [timer_item(self._setter, timer) for timer in set]
+        await change(self._items, self._setter, lease, put=put, remove=[_id(id) for id in cancel])
+
+    async def settle(self, handled: Sequence[Settled], lease: Lease) -> None:
+        """Take away what was found due last, or put it off, as far as it still is as it was found.
+
+        Raises:
+            LeaseLost: the lease has passed on; nothing was changed.
+        """
+        _require_name(lease, self._clock)
         await require(lease, self._items)
-        await self._settle({timer.id: timer for timer in set} | dict.fromkeys(cancel))
+        operations = [
+            self._settling(found.id, again, self._due[found.id])
+            for found, again in handled
+            if found.id in self._due
+        ]
+        for begin in range(0, len(operations), MOST_OPERATIONS):
+            await self._do_what_can_be(operations[begin : begin + MOST_OPERATIONS])
 
     async def due(self, now: datetime, limit: int, besides: Collection[str] = ()) -> Sequence[Timer]:
         """Up to ``limit`` timers due by ``now``, the oldest first, besides those of some tenants."""
@@ -66,14 +77,6 @@ class CosmosTimers:
         found = await self._items.query(self._setter, statement, given)
         self._due |= {item["key"]: item["_etag"] for item in found}
         return [timer_in(item) for item in found]
-
-    async def _settle(self, handled: dict[str, Timer | None]) -> None:
-        """Put off or take away what was found due last, as far as it still is as it was found."""
-        operations = [
-            self._settling(id, timer, self._due[id]) for id, timer in handled.items() if id in self._due
-        ]
-        for begin in range(0, len(operations), MOST_OPERATIONS):
-            await self._do_what_can_be(operations[begin : begin + MOST_OPERATIONS])
 
     async def _do_what_can_be(self, operations: list[Operation]) -> None:
         while operations and (refused := await self._items.batch(self._setter, operations)) is not None:
@@ -101,6 +104,11 @@ def timer_item(partition: str, timer: Timer) -> Item:
         "tenant": timer.meta.tenant,
         "timer": msgspec.json.encode(timer).decode(),
     }
+
+
+def _require_name(lease: Lease, name: str) -> None:
+    if lease.name != name:
+        raise ValueError(f"that is done under the lease for {name}, not for {lease.name}")
 
 
 def _id(id: str) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from application.ports import Timer
+from application.ports import Settled, Timer
 from domain.lease import Lease
 from infrastructure.sqlite.database import SqliteDatabase
 
@@ -43,6 +43,23 @@ class SqliteTimers:
         def write(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT OR REPLACE INTO timers (id, due_at, timer) VALUES (?, ?, ?)", rows)
             connection.executemany("DELETE FROM timers WHERE id = ?", [(id,) for id in cancel])
+
+        await self._database.write(write)
+
+    async def settle(self, handled: Sequence[Settled], lease: Lease) -> None:
+        """Take away what was found due, or put it off, unless it was set to another time or cancelled."""
+        gone = [(found.id, sortable(found.due_at)) for found, again in handled if again is None]
+        put_off = [
+            (sortable(again.due_at), msgspec.json.encode(again), found.id, sortable(found.due_at))
+            for found, again in handled
+            if again is not None
+        ]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM timers WHERE id = ? AND due_at = ?", gone)
+            connection.executemany(
+                "UPDATE timers SET due_at = ?, timer = ? WHERE id = ? AND due_at = ?", put_off
+            )
 
         await self._database.write(write)
 

@@ -9,6 +9,7 @@ import pytest
 
 from application.approval_commands import ApproveApproval, RequestApproval, WithdrawApproval
 from application.approval_terms import Terms
+from application.policies.approval_timers import EXPIRY, ApprovalTimers
 from domain.approval import (
     ApprovalApproved,
     ApprovalBecameDecidable,
@@ -16,6 +17,7 @@ from domain.approval import (
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalReminded,
+    ApprovalRevised,
     Approver,
     Ballot,
     Escalation,
@@ -25,7 +27,9 @@ from domain.approval import (
 )
 from domain.event import Event
 from tests.application.engine import Engine, engine_of
-from tests.builders import TENANT, metadata
+from tests.application.test_workflow_timers import KeptTimers
+from tests.builders import TENANT, metadata, recorded
+from tests.samples import SAMPLES
 
 pytestmark = pytest.mark.anyio
 
@@ -183,3 +187,13 @@ async def test_what_is_opened_while_the_directory_is_away_is_looked_at_soon(engi
     engine.directory.away = False
     await engine.pass_time(minutes=1)
     assert len(await events(engine, approval_id, ApprovalBecameUndecidable)) == 1
+
+
+async def test_each_revision_has_a_timer_of_its_own_for_its_expiry() -> None:
+    """One to the same moment, from before another revision, may be firing just now, to be taken away then."""
+    revised = [each.event for each in SAMPLES.values() if isinstance(each.event, ApprovalRevised)]
+    keeper = ApprovalTimers(KeptTimers(), look_again_seconds=HOUR)
+    begun = [keeper.begun(each)[0] for each in recorded(approval_stream(TENANT, "a"), revised * 2)]
+    assert [each.kind for each in begun] == [EXPIRY, EXPIRY]
+    assert begun[0].due_at == begun[1].due_at
+    assert len({each.id for each in begun}) == len({each.meta.command_id for each in begun}) == 2

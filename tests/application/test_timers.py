@@ -226,6 +226,26 @@ async def test_a_crash_after_the_command_and_before_the_forgetting_has_no_second
     assert len(await service.store.load(STREAM)) == version
 
 
+async def test_a_timer_that_is_set_anew_while_its_command_is_given_is_not_forgotten_with_it(
+    service: Service,
+) -> None:
+    """As the look at who is left to approve is by a revision."""
+    await service.start_workflow()
+    await service.timers.change(set=[timer("t", workflow="w-2", minutes=1)], cancel=(), lease=LEASE)
+    anew = timer("t", minutes=20)
+    working = service.dispatch
+
+    async def dispatch(command: Command) -> Committed:
+        await service.timers.change(set=[anew], cancel=(), lease=LEASE)
+        return await working(command)
+
+    due_timers = DueTimers(service.timers, service.clock, dispatch, COMMANDS)  # type: ignore[arg-type]
+    service.clock.advance(minutes=1)
+    with capture_logs():
+        await due_timers.fire(LEASE)
+    assert [each for each in await service.timers.due(after(hours=1), 10) if each.id == "t"] == [anew]
+
+
 async def test_timers_that_came_due_while_nobody_ran_fire_at_the_next_start(
     service: Service, tmp_path: Path
 ) -> None:

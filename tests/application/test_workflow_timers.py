@@ -8,7 +8,7 @@ import pytest
 from application.commands import TimeOutStep
 from application.policies.timer_keeper import ACTOR
 from application.policies.workflow_timers import COMMANDS, STEP_DEADLINE, WorkflowTimers
-from application.ports import Timer
+from application.ports import Settled, Timer
 from domain import workflow
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.event import Event, Recorded, type_registry
@@ -47,6 +47,9 @@ class KeptTimers:
             self.kept.pop(id, None)
 
     async def due(self, now: datetime, limit: int, besides: Collection[str] = ()) -> Sequence[Timer]:
+        raise AssertionError("the policy only sets and cancels")
+
+    async def settle(self, handled: Sequence[Settled], lease: Lease) -> None:
         raise AssertionError("the policy only sets and cancels")
 
 

@@ -7,7 +7,7 @@ import anyio
 import psycopg
 import pytest
 
-from application.ports import Timer
+from application.ports import Settled, Timer
 from domain.errors import LeaseLost, StoreUnavailable
 from domain.lease import Lease
 from infrastructure.memory.leases import LocalLeases
@@ -157,6 +157,8 @@ async def test_timers_are_not_changed_under_a_lease_that_has_passed_on(
     await timers.change(set=[timer], cancel=(), lease=present)
     with pytest.raises(LeaseLost, match="timers"):
         await timers.change(set=(), cancel=["t"], lease=former)
+    with pytest.raises(LeaseLost, match="timers"):
+        await timers.settle([Settled(timer, None)], former)
     assert await timers.due(NOW, 10) == [timer]
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from application.ports import Timer, Timers
+from application.ports import Settled, Timer, Timers
 from domain.errors import LeaseLost, StoreUnavailable
-from domain.lease import Lease
+from domain.lease import Lease, Unrivalled
 from infrastructure.cosmos.leases import CosmosLeases
 from infrastructure.cosmos.timers import CosmosTimers
 from infrastructure.postgres.database import PostgresDatabase
@@ -26,6 +26,9 @@ from tests.infrastructure.cosmos_places import COORDINATION, Place, opened_in, p
 from tests.postgres import away
 
 pytestmark = pytest.mark.anyio
+
+CLOCK = Unrivalled("timers")
+"""The lease under which the commands of timers are given."""
 
 
 def timer(id: str, due_at: datetime = NOW, attempt: int = 1, tenant: str = TENANT) -> Timer:
@@ -134,6 +137,27 @@ class TimersCases:
         await timers.change(set=[timer("b")], cancel=["a"], lease=LEASE)
         assert await self.due(timers) == ["b"]
 
+    async def test_what_was_due_is_taken_away_or_put_off(self, timers: Timers) -> None:
+        await timers.change(set=[timer(id) for id in "abcd"], cancel=(), lease=LEASE)
+        a, _, c, d = await timers.due(NOW, 10)
+        again = timer("d", after(hours=1))
+        await timers.settle([Settled(a, None), Settled(c, None), Settled(d, again)], CLOCK)
+        assert await self.due(timers) == ["b"]
+        assert await timers.due(after(hours=1), 10) == [timer("b"), again]
+
+    async def test_what_was_set_anew_or_cancelled_since_it_was_found_due_is_left_alone(
+        self, timers: Timers
+    ) -> None:
+        await timers.change(set=[timer(id) for id in "abcdef"], cancel=(), lease=LEASE)
+        a, b, c, d, e, f = await timers.due(NOW, 10)
+        anew = [timer(id, after(minutes=5), attempt=2) for id in "bf"]
+        await timers.change(set=anew, cancel=["c", "e"], lease=LEASE)
+        put_off = [Settled(each, timer(each.id, after(hours=1))) for each in (d, e, f)]
+        await timers.settle([Settled(a, None), Settled(b, None), Settled(c, None), *put_off], CLOCK)
+        assert await self.due(timers) == []
+        assert await timers.due(after(minutes=5), 10) == anew
+        assert await self.due(timers, after(hours=1)) == ["b", "f", "d"]
+
     async def test_a_change_is_made_whole_or_not_at_all(self, timers: Timers) -> None:
         broken = timer("b", None)  # type: ignore[arg-type]
         with pytest.raises(Exception, match=r".+"):
@@ -227,7 +251,7 @@ class TestCosmosTimers(TimersCases):
     async def opened(self, place: str) -> AsyncIterator[Timers]:
         async with opened_in(self.where) as database:
             await CosmosLeases(database, COORDINATION).create()
-            yield CosmosTimers(database, COORDINATION, setter=LEASE.name, clock="timers")
+            yield CosmosTimers(database, COORDINATION, setter=LEASE.name, clock=CLOCK.name)
 
     @asynccontextmanager
     async def held(self, *names: str) -> AsyncIterator[list[Lease]]:
@@ -245,37 +269,17 @@ class TestCosmosTimers(TimersCases):
                 await timers.change(set=[timer("a")], cancel=(), lease=forgotten)
 
     async def test_who_has_lost_the_lease_changes_nothing(self, timers: Timers) -> None:
-        async with self.held(LEASE.name, "timers") as (waits, clock):
+        async with self.held(LEASE.name, CLOCK.name) as (waits, clock):
             await timers.change(set=[timer("a")], cancel=(), lease=waits)
-            assert await self.due(timers) == ["a"]
-        for lease in (waits, clock):
+            (found,) = await timers.due(NOW, 10)
+        for again in (timer("a", after(hours=1)), None):
             with pytest.raises(LeaseLost):
-                await timers.change(set=[timer("a", after(hours=1))], cancel=(), lease=lease)
-            with pytest.raises(LeaseLost):
-                await timers.change(set=(), cancel=["a"], lease=lease)
+                await timers.settle([Settled(found, again)], clock)
+        with pytest.raises(LeaseLost):
+            await timers.change(set=[timer("a", after(hours=1))], cancel=(), lease=waits)
+        with pytest.raises(LeaseLost):
+            await timers.change(set=(), cancel=["a"], lease=waits)
         assert await timers.due(NOW, 10) == [timer("a")]
-
-    async def test_the_clock_takes_away_and_puts_off_what_it_has_found_due(self, timers: Timers) -> None:
-        async with self.held(LEASE.name, "timers") as (waits, clock):
-            await timers.change(set=[timer(id) for id in "abcd"], cancel=(), lease=waits)
-            assert await self.due(timers) == ["a", "b", "c", "d"]
-            again = timer("d", after(hours=1))
-            await timers.change(set=[again], cancel=["a", "c"], lease=clock)
-            assert await self.due(timers) == ["b"]
-            assert await self.due(timers, after(hours=1)) == ["b", "d"]
-
-    async def test_the_clock_leaves_alone_what_was_set_anew_or_cancelled_meanwhile(
-        self, timers: Timers
-    ) -> None:
-        async with self.held(LEASE.name, "timers") as (waits, clock):
-            await timers.change(set=[timer(id) for id in "abcd"], cancel=(), lease=waits)
-            assert await self.due(timers) == ["a", "b", "c", "d"]
-            anew = timer("b", after(minutes=5), attempt=2)
-            await timers.change(set=[anew], cancel=["c"], lease=waits)
-            await timers.change(set=[timer("d", after(hours=1))], cancel=["a", "b", "c"], lease=clock)
-            assert await self.due(timers) == []
-            assert await timers.due(after(minutes=5), 10) == [anew]
-            assert await self.due(timers, after(hours=1)) == ["b", "d"]
 
 
 @pytest.mark.postgres
