@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from application.commands import Command
 from application.deciders import Committed
@@ -27,8 +28,11 @@ from application.ports import Clock
 from domain import job
 from domain.errors import BadInput, JobNotFound, VersionMismatch
 from domain.event import Event
-from domain.job import BatchJob, JobDefinition, job_stream
+from domain.job import BatchJob, JobDefinition, JobFired, MetadataLeftOut, job_stream
 from domain.json_schema import value_faults
+
+_LOOKED_AT = 50
+"""Events at a time where one is looked for, at most."""
 
 Decide = Callable[[BatchJob | None, JobDefinition, datetime], tuple[Event, ...]]
 DecideOfRuns = Callable[[BatchJob, JobDefinition, datetime], tuple[Event, ...]]
@@ -147,10 +151,10 @@ class JobHandlers:
 
     async def retry_job_run(self, command: RetryJobRun) -> Committed:
         """Open another run in place of one that has failed."""
-        return await self._go_on(
-            command,
-            lambda state, definition, now: job.try_again(state, definition, command.run_id, now=now),
-        )
+        try:
+            return await self._try_again(command)
+        except MetadataLeftOut:
+            return await self._try_again(command, await self._metadata_of(command.job, command.run_id))
 
     async def time_out_job_run(self, command: TimeOutJobRun) -> Committed:
         """Give up on a run."""
@@ -209,6 +213,26 @@ class JobHandlers:
         return await self._do(
             command, lambda state, _, now: job.resume(state, job=command.job, by=command.by, now=now)
         )
+
+    async def _try_again(self, command: RetryJobRun, metadata: Mapping[str, Any] | None = None) -> Committed:
+        return await self._go_on(
+            command,
+            lambda state, definition, now: job.try_again(
+                state, definition, command.run_id, now=now, metadata=metadata
+            ),
+        )
+
+    async def _metadata_of(self, name: str, run_id: str) -> Mapping[str, Any]:
+        """With what a run was opened, looked for from the stream's end."""
+        events, _ = await self._store.history(job_stream(name), before=None, limit=_LOOKED_AT)
+        while events:
+            for recorded in events:
+                if isinstance(recorded.event, JobFired) and recorded.event.run_id == run_id:
+                    return recorded.event.metadata
+            events, _ = await self._store.history(
+                job_stream(name), before=events[-1].version, limit=_LOOKED_AT
+            )
+        raise LookupError(f"nothing tells how run {run_id} of {name} was opened")
 
     async def _do(self, command: JobCommand, decide: Decide) -> Committed:
         definition = self._jobs.find(command.job)

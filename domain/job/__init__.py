@@ -24,7 +24,7 @@ from domain.job.events import (
     retry_id,
     run_id,
 )
-from domain.job.firing import fire, miss, publish, release, trigger, try_again, unseen
+from domain.job.firing import MetadataLeftOut, fire, miss, publish, release, trigger, try_again, unseen
 from domain.job.pausing import pause, paused, resume
 from domain.job.policy import (
     CatchUp,
@@ -58,6 +58,7 @@ __all__ = [
     "JobRunSkipped",
     "JobRunTimedOut",
     "JobRunsMissed",
+    "MetadataLeftOut",
     "OpenRun",
     "Overlap",
     "Pause",

@@ -133,11 +133,26 @@ def next_in_line(state: BatchJob, definition: JobDefinition, *, now: datetime) -
     return (_after_waiting(definition, queued, now) if held is None else _skipped(queued, held, now),)
 
 
-def try_again(state: BatchJob, definition: JobDefinition, run: str, *, now: datetime) -> tuple[Event, ...]:
-    """Open another run in place of one that has failed, with the same metadata.
+class MetadataLeftOut(LookupError):
+    """A run is to be tried again with metadata that are not kept: they stand with its :class:`JobFired`."""
+
+
+def try_again(
+    state: BatchJob,
+    definition: JobDefinition,
+    run: str,
+    *,
+    now: datetime,
+    metadata: Mapping[str, Any] | None = None,
+) -> tuple[Event, ...]:
+    """Open another run in place of one that has failed, with the same ``metadata``, which are to be given
+    where they are not kept.
 
     One of cron's minds the overlap and the pause as a firing does; one by hand, or of a backfill, as little
     as that. Where the job is configured no more, nobody would know how: nothing becomes of any.
+
+    Raises:
+        MetadataLeftOut: they are not kept, and were not given.
     """
     failed = state.ended(run)
     if failed is None:
@@ -146,6 +161,10 @@ def try_again(state: BatchJob, definition: JobDefinition, run: str, *, now: date
     again = retry_id(run, attempt)
     if state.is_known(again):
         return ()
+    if run in state.left_out:
+        if metadata is None:
+            raise MetadataLeftOut(run)
+        failed = msgspec.structs.replace(failed, metadata=metadata)
     if failed.nominal_at is not None:
         planned = JobRunScheduled(
             job=definition.name,

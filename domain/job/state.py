@@ -29,6 +29,8 @@ RunStatus = Literal["scheduled", "published", "completed", "failed", "timed_out"
 _MOST_LATE = 1000
 """So many that have ended badly are known, the latest; those that wait for another try are, however many."""
 
+MOST_KEPT_BYTES = 4 * 1024
+"""Of a run's metadata, as JSON. They are wanted again for another try alone: larger ones stay in the log."""
 
 _CLOCKS_DIFFER = timedelta(seconds=10)
 """Those of instances, at most."""
@@ -57,7 +59,8 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     first; one is ``moot`` whose earlier attempt has succeeded after all. Of those that ``ended_badly`` of
     late a report may still come, or another try, of those ``to_retry``; none of ``cancelled`` backfills.
     Each of the ``missed`` was noticed at some time, as was what was missed ``missed_until`` and told as one.
-    ``unnoted`` ended before it was noted that the broker had their trigger: a worker may be that quick.
+    ``unnoted`` ended before it was noted that the broker had their trigger: a worker may be that quick. The
+    metadata of those ``left_out`` is not kept here.
     """
 
     runs: Map[str, str] = Map()
@@ -73,6 +76,7 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
     missed_noticed_at: datetime | None = None
     unmatched: int = 0
     pause: Pause | None = None
+    left_out: frozenset[str] = frozenset()
 
     def in_the_way(self, now: datetime) -> tuple[JobFired, ...]:
         """The open runs that cron minds: not a backfill's, nor those that nobody waits for any more."""
@@ -145,11 +149,14 @@ def evolve(state: BatchJob | None, event: Event) -> BatchJob:
         case JobFired():
             job = _not_missed(_tried_again(job, event.retry_of), event.run_id)
             waiting = tuple(each for each in job.waiting if each.run_id != event.run_id)
-            open_runs = (*job.open_runs, OpenRun(event))
             runs = job.runs.set(event.run_id, event.run_id)
             if event.correlation_id is not None:
                 runs = runs.set(event.correlation_id, event.run_id)
-            return replace(job, runs=runs, waiting=waiting, open_runs=open_runs)
+            left_out = job.left_out
+            if len(msgspec.json.encode(event.metadata)) > MOST_KEPT_BYTES:
+                event, left_out = replace(event, metadata={}), left_out | {event.run_id}
+            open_runs = (*job.open_runs, OpenRun(event))
+            return replace(job, runs=runs, waiting=waiting, open_runs=open_runs, left_out=left_out)
         case JobRunPublished():
             open_runs = tuple(
                 OpenRun(each.fired, True, event.deadline_at) if each.fired.run_id == event.run_id else each
@@ -207,11 +214,13 @@ def _succeeded(job: BatchJob, run_id: str) -> BatchJob:
     later = job.attempts_after(run_id)
     over = later | {run_id}
     job = _closed(job, run_id)
-    return msgspec.structs.replace(
-        job,
-        ended_badly=tuple(each for each in job.ended_badly if each.run_id not in over),
-        to_retry=job.to_retry - over,
-        moot=job.moot | {each.fired.run_id for each in job.open_runs if each.fired.run_id in later},
+    return _without_unknown(
+        msgspec.structs.replace(
+            job,
+            ended_badly=tuple(each for each in job.ended_badly if each.run_id not in over),
+            to_retry=job.to_retry - over,
+            moot=job.moot | {each.fired.run_id for each in job.open_runs if each.fired.run_id in later},
+        )
     )
 
 
@@ -225,8 +234,18 @@ def _ended_badly(job: BatchJob, event: JobRunFailed | JobRunTimedOut) -> BatchJo
         over = [each.run_id for each in ended if each.run_id not in to_retry][:too_many]
         ended = tuple(each for each in ended if each.run_id not in over)
     known = frozenset(each.run_id for each in ended)
-    return msgspec.structs.replace(
-        _closed(job, event.run_id),
-        ended_badly=ended,
-        to_retry=to_retry & known,
+    return _without_unknown(
+        msgspec.structs.replace(
+            _closed(job, event.run_id),
+            ended_badly=ended,
+            to_retry=to_retry & known,
+        )
     )
+
+
+def _without_unknown(job: BatchJob) -> BatchJob:
+    """Of what is left out of which runs only those count that may be tried again."""
+    if not job.left_out:
+        return job
+    known = {each.fired.run_id for each in job.open_runs} | {each.run_id for each in job.ended_badly}
+    return msgspec.structs.replace(job, left_out=job.left_out & known)

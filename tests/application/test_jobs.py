@@ -18,6 +18,7 @@ from application.job_commands import (
     NoteJobPublished,
     PauseJob,
     ResumeJob,
+    RetryJobRun,
     TimeOutJobRun,
     TriggerJob,
 )
@@ -40,9 +41,11 @@ from domain.job import (
     JobRunCompleted,
     JobRunFailed,
     JobRunTimedOut,
+    Retries,
     job_stream,
     run_id,
 )
+from domain.job.state import MOST_KEPT_BYTES
 from domain.values import SYSTEM_TENANT
 from tests.application.logs import OpenLogs, open_logs, sqlite_settings
 from tests.builders import CORRELATION, LEASE, NOW, SettableClock, after, metadata
@@ -98,6 +101,23 @@ def needing(field: str) -> JobDefinition:
 
 def events_of(committed: Committed) -> list[object]:
     return [recorded.event for recorded in committed.new]
+
+
+async def test_a_run_is_tried_again_with_its_metadata_however_large_these_are(
+    logs: OpenLogs, clock: SettableClock
+) -> None:
+    store = logs.store()
+    retrying = definition(retries=Retries(attempts=2, delay_seconds=60))
+    dispatch = Dispatcher(JobHandlers(store, clock, Jobs([retrying])).handlers())
+    for number in range(60):
+        await dispatch(trigger(f"r-{number}", metadata={"rows": [number] * MOST_KEPT_BYTES}))
+    for run in ("r-7", "r-59"):
+        await dispatch(command(FailJobRun, reference=run, error="no disk"))
+    for number in (7, 59):
+        (opened,) = events_of(await dispatch(command(RetryJobRun, run_id=f"r-{number}")))
+        assert isinstance(opened, JobFired)
+        assert (opened.retry_of, opened.metadata["rows"][0]) == (f"r-{number}", number)
+        assert events_of(await dispatch(command(RetryJobRun, run_id=f"r-{number}"))) == []
 
 
 async def test_a_firing_of_several_instances_is_one_run_with_its_schedule(

@@ -1,8 +1,9 @@
 """Which run a worker's report is of, and what happens when there is none."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from domain import job
@@ -13,11 +14,13 @@ from domain.job import (
     JobRunCompleted,
     JobRunFailed,
     JobRunTimedOut,
+    MetadataLeftOut,
     Retries,
     retry_id,
     run_id,
 )
 from domain.job.events import report_id
+from domain.job.state import MOST_KEPT_BYTES
 from tests.builders import NOW, after
 from tests.domain.job.stories import (
     PLAIN,
@@ -171,6 +174,34 @@ def test_a_failed_run_is_tried_again_with_longer_and_longer_pauses_and_then_no_m
     third = again(3, second.run_id, third_at, first)
     story = story.when(try_again(second.run_id, RETRYING, at=third_at)).then(third)
     story.when(fail(third.run_id, RETRYING, at=third_at)).then(failed(third.run_id, third_at, attempt=3))
+
+
+def test_metadata_that_are_large_are_not_kept_and_are_wanted_for_another_try() -> None:
+    large = fired(metadata={"rows": "x" * MOST_KEPT_BYTES})
+    retry_at, third_at = after(hours=1, minutes=1), after(hours=2, minutes=4)
+    story = given(large).when(fail("run-1", RETRYING)).then(failed("run-1", retry_at=retry_at))
+    assert len(msgspec.json.encode(story.state.ended_badly)) < MOST_KEPT_BYTES
+    with pytest.raises(MetadataLeftOut):
+        try_again("run-1", RETRYING, at=retry_at)(story.state)
+    second = again(2, "run-1", retry_at, large)
+    story = story.when(
+        lambda state: job.try_again(state, RETRYING, "run-1", now=retry_at, metadata=large.metadata)
+    ).then(second)
+    story.when(try_again("run-1", RETRYING, at=retry_at)).then_nothing()
+    at = third_at - timedelta(minutes=3)
+    story = story.when(fail(second.run_id, RETRYING, at=at)).then(
+        failed(second.run_id, at, retry_at=third_at, attempt=2)
+    )
+    with pytest.raises(MetadataLeftOut):
+        try_again(second.run_id, RETRYING, at=third_at)(story.state)
+    story = story.when(complete("run-1", RETRYING, at=at)).then(completed("run-1", at, late=True))
+    assert story.state.left_out == frozenset(), "nothing is left to be tried again"
+    story.when(try_again(second.run_id, RETRYING, at=third_at)).then_nothing()
+
+
+def test_metadata_that_are_not_large_are_kept() -> None:
+    small = fired(metadata={"rows": "x" * (MOST_KEPT_BYTES - 100)})
+    assert given(small).state.open_runs[0].fired == small
 
 
 def test_a_run_that_timed_out_is_tried_again_too_unless_it_is_reported_late() -> None:
