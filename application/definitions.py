@@ -106,9 +106,9 @@ class Catalogue:
 
     async def _read(self, stream: str) -> PublishedDefinition:
         state = PublishedDefinition()
-        events = await self._store.load(stream)
-        for recorded in events:
-            state = published_definition.evolve(state, recorded.event)
+        async for events in self._store.parts_of(stream):
+            for recorded in events:
+                state = published_definition.evolve(state, recorded.event)
         return state
 
 

@@ -23,6 +23,7 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import Environment
 
 from application.event_mapper import EventMapper
+from application.log_batches import BATCH_EVENTS, streams_in_parts
 from application.privacy.sealing import Sealing
 from domain.errors import StoreUnavailable
 from domain.event import Recorded, event_id
@@ -53,6 +54,9 @@ def weight_of(events: int, size: int) -> int:
     """What it costs to remember some events of ``size`` bytes, in ordinary events."""
     return max(events, size // ORDINARY_BYTES)
 
+
+MAX_VERSION = 2**63 - 1
+"""Above that of each event."""
 
 Ids = Sequence[int]
 """Those of appended events, in their order; in a partition ids and commits come in one order."""
@@ -137,8 +141,14 @@ class LogRecorder(Protocol):
         a partition has no limit of its own."""
         ...
 
-    def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:
-        """The events of each stream after a version; those of a stream in the order of their versions."""
+    def select_streams(self, streams: Mapping[str, int], limit: int = BATCH_EVENTS) -> Sequence[StoredEvent]:
+        """The next events of each stream after a version, in the order of the streams and of their versions,
+        up to a full batch of all together."""
+        ...
+
+    def select_before(self, stream: str, before: int | None, limit: int) -> Sequence[StoredEvent]:
+        """The events of a stream before a version, or its last ones, the newest first, up to a full page: see
+        :data:`application.log_batches.PAGE_BYTES`."""
         ...
 
     def append_together(
@@ -285,6 +295,11 @@ class EventLog(Application[str]):
     def stored_between(self, stream: str, after: int, until: int) -> Sequence[StoredEvent]:
         """The events of a stream after a version, and up to another, as they are stored."""
         return self.recorder.select_events(stream, gt=after, lte=until)
+
+    def in_parts(self, streams: Mapping[str, int]) -> Iterator[Sequence[StoredEvent]]:
+        """The events of each stream after a version, a full batch at a time, in the order of the streams and
+        of their versions."""
+        return streams_in_parts(streams, self.ours.select_streams)
 
     def compare(self, positions: Mapping[str, str]) -> Compared:
         """Whether the position in each of some partitions is of this log."""

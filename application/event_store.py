@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from eventsourcing.persistence import StoredEvent
@@ -19,17 +19,23 @@ from application.event_log import (
     Compared,
     EventLog,
     Fill,
-    failures_translated,
     number_of,
     place_of,
 )
 from application.log_batches import LogBatch, is_full_of, size_of
 from application.log_copy import Entry
-from application.pasts import Events, Evolve, Past, Pasts
+from application.pasts import Pasts
 from application.snapshots import Snapshots, SnapshotStore
+from application.streams import (
+    MOST_WAITING,
+    PATIENCE_SECONDS,
+    TURN_SECONDS,
+    Streams,
+    asking_threads,
+    translating,
+)
 from application.subscription import Subscription, Wants
-from application.workers import Workers, one_by_one
-from domain.archived import refuse_archived
+from application.workers import Workers
 from domain.event import Event, Metadata, Recorded
 from domain.values import SYSTEM_TENANT
 
@@ -40,16 +46,13 @@ OTHER_THREADS = 3
 """One for the readers of the log, who must not wait behind commands; one for who looks into a stream; one
 for the ping."""
 
-_MOST_WAITING = 256
 _MOST_REMEMBERED = 10_000
 _CLOSING_SECONDS = 2.0
-_TURN_SECONDS = 3.0
-_PATIENCE_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
 
-class EventStore:
+class EventStore(Streams):
     """The log, used from one event loop.
 
     ``threads`` is how many batches of commands may be at it at once, ``at_once`` how many commands are in
@@ -59,21 +62,19 @@ class EventStore:
     def __init__(
         self, log: EventLog, *, threads: int = 1, at_once: int = 100, snapshots: SnapshotStore | None = None
     ) -> None:
-        self._log = log
         self._snapshots = None if snapshots is None else Snapshots(snapshots, log)
-        self._pasts = Pasts(log, most=_MOST_REMEMBERED, snapshots=self._snapshots)
+        super().__init__(log, Pasts(log, most=_MOST_REMEMBERED, snapshots=self._snapshots))
         self._commanding = Workers(
             partial(decide_together, log, self._pasts),
             size=threads,
             at_once=at_once,
-            most_waiting=_MOST_WAITING,
-            turn_seconds=_TURN_SECONDS,
-            patience_seconds=_PATIENCE_SECONDS,
+            most_waiting=MOST_WAITING,
+            turn_seconds=TURN_SECONDS,
+            patience_seconds=PATIENCE_SECONDS,
             on_answers=self._note_answers,
         )
-        self._looking = _threads(log.ours.reads_at_once, _MOST_WAITING)
-        self._reading = _threads(log.ours.reads_at_once, _MOST_WAITING)
-        self._pinging = _threads(1, 0)
+        self._reading = asking_threads(log.ours.reads_at_once, MOST_WAITING)
+        self._pinging = asking_threads(1, 0)
         self._subscriptions: set[Subscription] = set()
         self._tell_of_appends: list[Callable[[str, Sequence[Committed], int], None]] = []
         self.newest: dict[str, int] = {}
@@ -108,36 +109,6 @@ class EventStore:
         """
         return await self._commanding(Decider(stream, evolve, decide, meta, now, expected_version))
 
-    async def events_of(self, committed: Committed) -> Events:
-        """All events of the stream up to those that a command has left behind."""
-        events = committed.past.events
-        return (await self.load(committed.stream) if events is None else events)[: committed.version]
-
-    async def load(self, stream: str) -> tuple[Recorded, ...]:
-        """All events of a stream, the oldest first; none if there is no such stream.
-
-        Raises:
-            ThingArchived: they were moved to an archive.
-        """
-        events = await self.load_left(stream)
-        refuse_archived(events)
-        return events
-
-    async def load_left(self, stream: str) -> tuple[Recorded, ...]:
-        """The same, or what is left of them in the log."""
-        return await self._look(lambda: self._select(stream))
-
-    async def read_stream(self, stream: str, *, after: int, limit: int) -> Events:
-        """Up to ``limit`` events of a stream after a version, the oldest first."""
-        return await self._look(lambda: self._select(stream, gt=after, limit=limit))
-
-    async def present(self, stream: str, evolve: Evolve) -> Past:
-        """What a stream has come to, at version 0 if there is none; it costs the same however long it is."""
-        past = await self._look(lambda: self._pasts.read({stream: evolve})[stream])
-        if isinstance(past, Exception):
-            raise past
-        return past
-
     async def catch_up(self, tenant: str) -> None:
         """Have each later look find all that was committed of a tenant until now.
 
@@ -145,20 +116,6 @@ class EventStore:
             StoreUnavailable: that cannot be told.
         """
         await self._look(lambda: self._log.ours.catch_up(self.partition_of(tenant)))
-
-    async def history(
-        self, stream: str, *, before: int | None, limit: int
-    ) -> tuple[tuple[Recorded, ...], int]:
-        """Up to ``limit`` events below version ``before``, the newest first, and the stream's version."""
-
-        def select() -> tuple[tuple[Recorded, ...], int]:
-            newest = self._select(stream, desc=True, limit=1)
-            if not newest:
-                return (), 0
-            lte = None if before is None else before - 1
-            return self._select(stream, lte=lte, desc=True, limit=limit), newest[0].version
-
-        return await self._look(select)
 
     async def partitions(self) -> Sequence[str]:
         """The partitions of the log that are known now, each with an order of its own."""
@@ -235,7 +192,7 @@ class EventStore:
         Raises:
             StoreUnavailable: it gave none.
         """
-        await self._pinging(_translating(lambda: self._log.head(self.partition_of(SYSTEM_TENANT))))
+        await self._pinging(translating(lambda: self._log.head(self.partition_of(SYSTEM_TENANT))))
 
     def subscribe(self, wants: Wants = lambda event: True) -> Subscription:
         """Be woken when this process appends, and when :meth:`notice` tells of another's append."""
@@ -303,18 +260,6 @@ class EventStore:
         else:
             log.warning("event_store_left_open", why="it gave no answer")
 
-    def _select(
-        self,
-        stream: str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> Events:
-        stored = self._log.recorder.select_events(stream, gt=gt, lte=lte, desc=desc, limit=limit)
-        return self._log.all_recorded(stored)
-
     def _note_answers(self, commands: Sequence[Decider], answers: Sequence[Committed | Exception]) -> None:
         """Wake who wants what is new, once for all; where nothing seems to be, a commit may have been lost
         sight of, and where something is left out, it is another process's."""
@@ -359,29 +304,6 @@ class EventStore:
         for subscription in self._subscriptions:
             subscription.wake()
 
-    async def _look(self, work: Callable[[], R]) -> R:
-        found: R = await self._looking(_translating(work))
-        return found
-
     async def _read(self, work: Callable[[], R]) -> R:
-        found: R = await self._reading(_translating(work))
+        found: R = await self._reading(translating(work))
         return found
-
-
-def _threads(size: int, most_waiting: int) -> Workers[Callable[[], Any], Any]:
-    return Workers(
-        one_by_one,
-        size=size,
-        at_once=1,
-        most_waiting=most_waiting,
-        turn_seconds=_TURN_SECONDS,
-        patience_seconds=_PATIENCE_SECONDS,
-    )
-
-
-def _translating(work: Callable[[], R]) -> Callable[[], R]:
-    def translated() -> R:
-        with failures_translated():
-            return work()
-
-    return translated

@@ -12,12 +12,14 @@ from collections.abc import (
     Callable,
     Collection,
     Iterable,
+    Iterator,
     Mapping,
     Sequence,
 )
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
+from eventsourcing.persistence import StoredEvent
 
 from application.event_log import weight_of
 from application.log_copy import Entry
@@ -28,6 +30,12 @@ T = TypeVar("T")
 BATCH_BYTES = 4 * 1024 * 1024
 """As events are stored; in memory they may be seven times as large. 5,000 ordinary ones are less, so that
 they are cut by their number alone."""
+
+PAGE_BYTES = 2 * 1024 * 1024
+"""Of events, or documents, that somebody is shown at once. 200 ordinary ones are less."""
+
+BATCH_EVENTS = 5_000
+"""Of streams that are read from some version on."""
 
 
 class LogBatch(msgspec.Struct, frozen=True):
@@ -97,6 +105,22 @@ async def taken_as_they_come(rows: AsyncIterable[T], size: Callable[[T], int], r
         if room <= 0:
             break
     return found
+
+
+def streams_in_parts(
+    streams: Mapping[str, int], read: Callable[[Mapping[str, int]], Sequence[StoredEvent]]
+) -> Iterator[Sequence[StoredEvent]]:
+    """The events of streams after versions; ``read`` gives a full batch at most of what it is asked, in the
+    order of the streams and of their versions."""
+    while streams:
+        found = read(streams)
+        is_cut = is_full_of(found, BATCH_EVENTS)
+        yield found
+        if not is_cut:
+            break
+        stream, version = str(found[-1].originator_id), found[-1].originator_version
+        unread = list(streams)[list(streams).index(stream) :]
+        streams = {**{each: streams[each] for each in unread}, stream: version}
 
 
 class Part(NamedTuple):

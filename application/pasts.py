@@ -5,7 +5,9 @@ what it came to. That another writer has gone on with the stream shows when the 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from operator import attrgetter
 from threading import Lock
 from typing import Any
 
@@ -15,7 +17,7 @@ from immutables import Map
 
 from application.audit.chain import leaf_of
 from application.event_log import EventLog, weight_of
-from application.log_batches import size_of
+from application.log_batches import BATCH_BYTES, size_of
 from application.snapshots import Kept, Snapshots
 from domain.archived import refuse_archived
 from domain.event import Event, Recorded
@@ -24,15 +26,16 @@ Events = tuple[Recorded, ...]
 Evolve = Callable[[Any, Event], Any]
 
 SHORT = 100
-"""A stream of up to so many events is remembered with them, for who answers with their fold."""
+"""A stream of up to so many events is remembered with them, for who answers with their fold; none that has
+more bytes than a batch."""
 
 
 class Past(msgspec.Struct, frozen=True):
     """A stream up to a version: the state that it has come to, and the ids of the commands that led there,
     each with the version that it left.
 
-    ``events`` are all of them, or nothing where they are too many to keep. ``digests`` tell what was asked,
-    of those commands whose ids were chosen by the caller.
+    ``events`` are all of them, or nothing where they are too many, or too large, to keep. ``digests`` tell
+    what was asked, of those commands whose ids were chosen by the caller.
     """
 
     version: int = 0
@@ -116,17 +119,20 @@ class Pasts:
         if self._snapshots is not None:
             for stream, (kept, leaf) in self._snapshots.of(wanted.keys() - known.keys()).items():
                 known[stream], leaves[stream] = self._past_of(kept), leaf
-        stored: dict[str, list[StoredEvent]] = {stream: [] for stream in wanted}
-        for each in self._log.ours.select_streams(
-            {stream: max(0, known.get(stream, nothing).version - 1) for stream in wanted}
-        ):
-            stored[str(each.originator_id)].append(each)
-        return {
-            stream: self._continued(
-                stream, known.get(stream, nothing), stored[stream], evolve, leaves.get(stream)
-            )
+        readings = {
+            stream: _Reading(self._log, known.get(stream, nothing), evolve, leaves.get(stream))
             for stream, evolve in wanted.items()
         }
+        switches, parts = self._log.ours.switches, 0
+        for part in self._log.in_parts(
+            {stream: max(0, reading.known.version - 1) for stream, reading in readings.items()}
+        ):
+            parts += 1
+            for stream, stored in groupby(part, attrgetter("originator_id")):
+                readings[stream].take(list(stored))
+        if parts > 1 and switches != self._log.ours.switches:
+            return self.read(wanted)
+        return {stream: self._read_to_its_end(stream, reading) for stream, reading in readings.items()}
 
     def remember(self, stream: str, past: Past) -> None:
         """Keep what a stream has come to, and forget what was not used for longest."""
@@ -134,7 +140,7 @@ class Pasts:
             self._snapshots.offer(
                 stream, Kept(past.version, past.state, past.commands, past.digests, past.epoch)
             )
-        if past.events is not None and len(past.events) > SHORT:
+        if past.events is not None and (len(past.events) > SHORT or past.size > BATCH_BYTES):
             past = msgspec.structs.replace(past, events=None)
         with self._guard:
             before = self._remembered.get(stream, Past())
@@ -153,33 +159,53 @@ class Pasts:
         with self._guard:
             self._weight -= self._remembered.pop(stream, Past()).weight
 
-    def _continued(
-        self,
-        stream: str,
-        known: Past,
-        stored: Sequence[StoredEvent],
-        evolve: Evolve,
-        leaf: bytes | None,
-    ) -> Past | Exception:
-        """``leaf`` is the hash of the event that a snapshot ends with, where ``known`` is one."""
+    def _read_to_its_end(self, stream: str, reading: "_Reading") -> Past | Exception:
+        if reading.error is not None:
+            return reading.error
+        if not reading.is_of_this_log:
+            self._forget(stream)
+            if self._snapshots is not None:
+                self._snapshots.distrust(stream)
+            return self.read({stream: reading.evolve})[stream]
+        if reading.past.version:
+            self.remember(stream, reading.past)
+        return reading.past
+
+
+class _Reading:
+    """What a stream comes to, while it is read. ``leaf`` is the hash of the event that a snapshot ends with,
+    where ``known`` is one."""
+
+    def __init__(self, log: EventLog, known: Past, evolve: Evolve, leaf: bytes | None) -> None:
+        self.known = self.past = known
+        self.evolve = evolve
+        self.error: Exception | None = None
+        self.is_of_this_log = not known.version
+        """Whether the log has the event that the known past ends with; it is the first that is read."""
+        self._log = log
+        self._leaf = leaf
+
+    def take(self, stored: list[StoredEvent]) -> None:
+        """Go on with the next events; with none where it cannot be told what the stream has come to."""
+        if self.error is not None:
+            return
         try:
-            events = self._log.all_recorded(stored)
-            refuse_archived(events)
-            if known.version:
-                if not events or not known.ends_with(events[0]) or leaf not in (None, _leaf(stored[0])):
-                    self._forget(stream)
-                    if self._snapshots is not None:
-                        self._snapshots.distrust(stream)
-                    return self.read({stream: evolve})[stream]
-                events = events[1:]
-                stored = stored[1:]
-            size = known.size + size_of(stored)
-            past = msgspec.structs.replace(known.then(events, evolve), size=size)
+            self._go_on(stored)
         except Exception as error:
-            return error
-        if past.version:
-            self.remember(stream, past)
-        return past
+            self.error = error
+
+    def _go_on(self, stored: list[StoredEvent]) -> None:
+        events = self._log.all_recorded(stored)
+        refuse_archived(events)
+        if self.past is self.known and self.known.version:
+            if not self.known.ends_with(events[0]) or self._leaf not in (None, _leaf(stored[0])):
+                return
+            self.is_of_this_log = True
+            events, stored = events[1:], stored[1:]
+        past = self.past.then(events, self.evolve)
+        size = self.past.size + size_of(stored)
+        kept = None if size > BATCH_BYTES else past.events
+        self.past = msgspec.structs.replace(past, size=size, events=kept)
 
 
 def _leaf(event: StoredEvent) -> bytes:

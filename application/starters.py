@@ -15,9 +15,9 @@ async def starter_of(store: EventStore, tenant: str, workflow_id: str) -> str | 
     """
     for _ in range(_MOST_ABOVE):
         begun = await store.read_stream(workflow_stream(tenant, workflow_id), after=0, limit=1)
-        if not begun:
+        if not begun.events:
             return None
-        first = begun[0]
+        first = begun.events[0]
         if is_person(first.meta.actor):
             return first.meta.actor
         if not isinstance(first.event, WorkflowStarted):

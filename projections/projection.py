@@ -184,14 +184,40 @@ def document_of(projection: Projection, id: str, events: Iterable[Recorded]) -> 
     Raises:
         ProjectionGap: the events do not make that document.
     """
-    documents: dict[str, Json] = {}
-    for recorded in events:
-        if ids := projection.reads(recorded.event):
-            known = {key: documents[key] for key in ids if key in documents}
-            documents.update(projection.apply(known, recorded))
-    if id not in documents:
-        raise ProjectionGap(f"no event made {projection.container.name} {id}")
-    return _encode(documents[id])
+    fold = DocumentFold(projection, id)
+    fold.take(events)
+    return fold.body()
+
+
+class DocumentFold:
+    """The same of events that come one part after the other."""
+
+    def __init__(self, projection: Projection, id: str) -> None:
+        self._projection = projection
+        self._id = id
+        self._documents: dict[str, Json] = {}
+        self.version = 0
+        """Of the last event that the document was made of."""
+
+    def take(self, events: Iterable[Recorded]) -> None:
+        """Go on with the next events of the stream."""
+        projection, documents = self._projection, self._documents
+        for recorded in events:
+            if ids := projection.reads(recorded.event):
+                known = {key: documents[key] for key in ids if key in documents}
+                documents.update(projection.apply(known, recorded))
+                if self._id in ids:
+                    self.version = recorded.version
+
+    def body(self) -> bytes:
+        """The document.
+
+        Raises:
+            ProjectionGap: the events do not make it.
+        """
+        if self._id not in self._documents:
+            raise ProjectionGap(f"no event made {self._projection.container.name} {self._id}")
+        return _encode(self._documents[self._id])
 
 
 def existing(documents: Mapping[str, Json], id: str) -> Json:

@@ -4,7 +4,10 @@ from application.event_log import EventLog
 from application.event_store import EventStore
 from application.log_batches import BATCH_BYTES, LogBatch
 from domain.approval import ApprovalRequested, approval_stream
-from tests.builders import NOW, TENANT, recorded
+from domain.event import Recorded
+from domain.job import JobFired, job_stream
+from domain.values import SYSTEM_TENANT
+from tests.builders import NOW, TENANT, metadata, recorded
 
 MIB = 1024 * 1024
 
@@ -15,7 +18,7 @@ A_BATCH = BATCH_BYTES // MIB
 def append_large(log: EventLog, count: int, *, size: int = MIB) -> None:
     """So many approvals that were asked for with as large a payload, each in an append of its own."""
     for number in range(count):
-        id = f"00000000-0000-4000-8000-{number:012d}"
+        id = id_of(number)
         asked = ApprovalRequested(
             approval_id=id,
             opportunity_id=id,
@@ -27,6 +30,29 @@ def append_large(log: EventLog, count: int, *, size: int = MIB) -> None:
         log.recorder.insert_events(
             [log.stored(each) for each in recorded(approval_stream(TENANT, id), [asked])]
         )
+
+
+def append_large_runs(log: EventLog, job: str, count: int) -> None:
+    """So many runs of a job, each with a mebibyte of metadata that are small objects: in memory they are nine
+    times as large."""
+    rows = [{"id": number, "name": "abc", "v": 1.5} for number in range(MIB // 36)]
+    for number in range(count):
+        fired = JobFired(
+            job=job, run_id=id_of(number), triggered_by="manual", fired_at=NOW, metadata={"rows": rows}
+        )
+        each = Recorded(
+            stream=job_stream(job),
+            version=number + 1,
+            timestamp=NOW,
+            meta=metadata(tenant=SYSTEM_TENANT),
+            event=fired,
+        )
+        log.recorder.insert_events([log.stored(each)])
+
+
+def id_of(number: int) -> str:
+    """A UUID."""
+    return f"00000000-0000-4000-8000-{number:012d}"
 
 
 async def batches_of(store: EventStore, limit: int) -> list[LogBatch]:

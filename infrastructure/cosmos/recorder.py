@@ -8,8 +8,10 @@ such a loss: the caller finds its command's id in the stream. An event is stored
 in its stream, so a log that has lost commits in a failover gets no gaps.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from eventsourcing.persistence import (
@@ -22,20 +24,19 @@ from eventsourcing.persistence import (
 
 from application.audit.chain import tenant_of
 from application.event_log import Append, Fill, Ids, Place
-from application.log_batches import BATCH_BYTES, is_full_of, size_of
+from application.log_batches import BATCH_BYTES, BATCH_EVENTS, bytes_of, is_full_of, size_of, taken
 from domain.errors import StoreUnavailable, TooMuchAtOnce
 from infrastructure.cosmos.appends import Appends
 from infrastructure.cosmos.ends import partition_name
-from infrastructure.cosmos.items import Item
 from infrastructure.cosmos.log_container import LogContainer
 from infrastructure.cosmos.log_documents import (
     TENANTS,
     bytes_of_state,
     is_event,
     notification,
-    stored_event,
 )
 from infrastructure.cosmos.observing import Observe
+from infrastructure.cosmos.streams import Streams
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,6 +62,7 @@ class CosmosLogRecorder(ApplicationRecorder):
 
     def __init__(self, container: LogContainer) -> None:
         self._container = container
+        self._streams = Streams(container)
         self._threads = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="cosmos log")
         self._tenants: dict[str, None] = {}
         self._appends = Appends(container)
@@ -123,16 +125,23 @@ class CosmosLogRecorder(ApplicationRecorder):
     ) -> Sequence[StoredEvent]:
         """Events of one stream."""
         segments = self._container.segments_of(tenant_of(str(originator_id)))
-        return self._events_in(segments, originator_id, gt, lte, desc=desc, limit=limit)
+        return self._streams.all_of(segments, str(originator_id), gt, lte, desc=desc, limit=limit)
 
-    def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:
-        """The events of each stream after a version; a query each, side by side."""
+    def select_streams(self, streams: Mapping[str, int], limit: int = BATCH_EVENTS) -> Sequence[StoredEvent]:
+        """The next events of each stream after a version, up to a full batch; a query each, side by side, and
+        none that has not begun once those before it fill the batch."""
         tenants = list(dict.fromkeys(map(tenant_of, streams)))
         segments = dict(zip(tenants, self._side_by_side(self._container.segments_of, tenants), strict=True))
-        found = self._side_by_side(
-            lambda wanted: self._events_in(segments[tenant_of(wanted[0])], *wanted), list(streams.items())
-        )
-        return [event for events in found for event in events]
+
+        def look(wanted: tuple[str, int]) -> Sequence[StoredEvent]:
+            return self._streams.next_of(segments[tenant_of(wanted[0])], *wanted, limit)
+
+        with closing(self._as_they_come(look, list(streams.items()))) as looks:
+            return taken(islice(chain.from_iterable(looks), limit), bytes_of, BATCH_BYTES)
+
+    def select_before(self, stream: str, before: int | None, limit: int) -> Sequence[StoredEvent]:
+        """The events of a stream before a version, or its last ones, the newest first, up to a full page."""
+        return self._streams.last_of(self._container.segments_of(tenant_of(stream)), stream, before, limit)
 
     def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
         """The next events of a tenant after a number, in its order, up to a full batch."""
@@ -262,61 +271,11 @@ class CosmosLogRecorder(ApplicationRecorder):
             self._container.end(tenant)
         return segment < self._container.segments.last(tenant)
 
-    def _events_in(
-        self,
-        segments: Sequence[str],
-        stream: object,
-        gt: int | None = None,
-        lte: int | None = None,
-        *,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
-        """A stream's events, in whichever segments they are."""
-        if len(segments) == 1:
-            found = self._of_stream(segments[0], stream, gt, lte, desc=desc, limit=limit)
-            return [stored_event(item) for item in found]
-        after = gt or 0
-        if limit is not None and not desc:
-            lte = after + limit if lte is None else min(lte, after + limit)
-        found = self._over_segments(segments, stream, after, lte, limit)
-        return [stored_event(item) for item in (found if desc else reversed(found))]
-
-    def _over_segments(
-        self, segments: Sequence[str], stream: object, after: int, until: int | None, limit: int | None
-    ) -> list[Item]:
-        """A stream's events, the newest first. Versions have no gaps, so one that is reached ends the search:
-        the event ``after`` is asked for as well, and what is before it need not be looked at."""
-        found: list[Item] = []
-        for segment in reversed(segments):
-            found += self._of_stream(segment, stream, after - 1, until, desc=True, limit=limit)
-            if found:
-                until = found[-1]["version"] - 1
-                if until <= after or (limit is not None and len(found) >= limit):
-                    break
-        return [item for item in found if item["version"] > after][:limit]
-
-    def _of_stream(
-        self,
-        partition: str,
-        stream: object,
-        gt: int | None,
-        lte: int | None,
-        *,
-        desc: bool,
-        limit: int | None,
-    ) -> list[Item]:
-        """A stream's events in one segment."""
-        conditions, parameters = ["c.stream = @stream"], {"@stream": stream}
-        for name, sign, bound in (("@gt", ">", gt), ("@lte", "<=", lte)):
-            if bound is not None:
-                conditions.append(f"c.version {sign} {name}")
-                parameters[name] = bound
-        way = "DESC" if desc else "ASC"
-        matching = f"FROM c WHERE {' AND '.join(conditions)} ORDER BY c.stream {way}, c.version {way}"
-        return self._container.query(partition, matching, parameters, limit)
-
     def _side_by_side(self, work: Callable[[T], R], given: Sequence[T]) -> list[R]:
+        return list(self._as_they_come(work, given))
+
+    def _as_they_come(self, work: Callable[[T], R], given: Sequence[T]) -> Generator[R, None, None]:
         if len(given) == 1:
-            return [work(given[0])]
-        return list(self._threads.map(work, given))
+            yield work(given[0])
+        else:
+            yield from self._threads.map(work, given)

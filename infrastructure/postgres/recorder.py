@@ -26,9 +26,9 @@ from psycopg import Connection
 from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from psycopg.rows import tuple_row
 
-from application.event_log import Append, Ids, OneOrder
-from application.log_batches import BATCH_BYTES
-from infrastructure.postgres.batches import batch_where
+from application.event_log import MAX_VERSION, Append, Ids, OneOrder
+from application.log_batches import BATCH_BYTES, BATCH_EVENTS, PAGE_BYTES
+from infrastructure.postgres.batches import batch_of_streams, batch_where
 from infrastructure.postgres.timelines import Timelines
 
 RECONNECT_SECONDS = 3.0
@@ -44,15 +44,18 @@ _SELECT_AFTER = batch_where(
     "notification_id > %s", "originator_id, originator_version, topic, state, notification_id"
 )
 
-_SELECT_STREAMS = (
-    "SELECT event.* FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream, version) CROSS JOIN LATERAL ("
-    "SELECT originator_id, originator_version, topic, state FROM public.workflow_orchestrator_events"
-    " WHERE originator_id = wanted.stream AND originator_version > wanted.version"
-    " ORDER BY originator_version OFFSET 0"
-    ") AS event ORDER BY originator_id, originator_version"
+_OF_STREAM = "originator_id, originator_version, topic, state"
+
+_SELECT_STREAM = batch_where(
+    "originator_id = %s AND originator_version > %s", _OF_STREAM, order="originator_version"
 )
-"""Each stream by its key, whatever PostgreSQL believes of the table: OFFSET 0 makes a question a stream of
-it. A join would be planned as one with all of a log that has not been analyzed yet, and read all of it."""
+"""Of one stream: it takes half the time of a question for several."""
+
+_SELECT_BEFORE = batch_where(
+    "originator_id = %s AND originator_version < %s", _OF_STREAM, order="originator_version DESC"
+)
+
+_SELECT_STREAMS = batch_of_streams(_OF_STREAM)
 
 
 def _hastier(method: Any) -> Callable[..., Any]:
@@ -140,14 +143,30 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
             return list(starmap(Notification, cursor.fetchall()))
 
     @_hastier
-    def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:
-        """The events of each stream after a version, in one round trip."""
+    def select_streams(self, streams: Mapping[str, int], limit: int = BATCH_EVENTS) -> Sequence[StoredEvent]:
+        """The next events of each stream after a version, up to a full batch, in one round trip."""
         with (
             self.datastore.get_connection() as connection,
-            connection.cursor(row_factory=tuple_row) as cursor,
+            connection.cursor(row_factory=tuple_row, binary=True) as cursor,
         ):
-            cursor.execute(_SELECT_STREAMS, (list(streams), list(streams.values())), prepare=True)
-            return [StoredEvent(*row) for row in cursor.fetchall()]
+            names, versions = list(streams), list(streams.values())
+            if len(names) == 1:
+                given = names[0], versions[0], limit, BATCH_BYTES
+                cursor.execute(_SELECT_STREAM, given, prepare=True)
+            else:
+                cursor.execute(_SELECT_STREAMS, (names, versions, limit, BATCH_BYTES, limit), prepare=True)
+            return list(starmap(StoredEvent, cursor.fetchall()))
+
+    @_hastier
+    def select_before(self, stream: str, before: int | None, limit: int) -> Sequence[StoredEvent]:
+        """The events of a stream before a version, or its last ones, the newest first, up to a full page."""
+        with (
+            self.datastore.get_connection() as connection,
+            connection.cursor(row_factory=tuple_row, binary=True) as cursor,
+        ):
+            version = MAX_VERSION if before is None else before
+            cursor.execute(_SELECT_BEFORE, (stream, version, limit, PAGE_BYTES), prepare=True)
+            return list(starmap(StoredEvent, cursor.fetchall()))
 
     def append_together(
         self, appends: Sequence[Append], switches: int | None = None

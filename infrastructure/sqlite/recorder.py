@@ -3,21 +3,22 @@
 from collections.abc import Mapping, Sequence
 from itertools import starmap
 
-import msgspec
 from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder
 from eventsourcing.utils import get_topic
 
-from application.event_log import Append, Ids, OneOrder
-from application.log_batches import BATCH_BYTES, bytes_of, taken
+from application.event_log import MAX_VERSION, Append, Ids, OneOrder
+from application.log_batches import BATCH_BYTES, BATCH_EVENTS, PAGE_BYTES, bytes_of, taken
 
-_SELECT_STREAMS = (
-    "SELECT originator_id, originator_version, topic, state"
-    " FROM json_each(?) AS wanted CROSS JOIN stored_events"
-    " ON originator_id = wanted.key AND originator_version > wanted.value"
-    " ORDER BY originator_id, originator_version"
+_SELECT_STREAM = (
+    "SELECT originator_version, topic, state FROM stored_events"
+    " WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version"
 )
 
+_SELECT_BEFORE = (
+    "SELECT originator_id, originator_version, topic, state FROM stored_events"
+    " WHERE originator_id = ? AND originator_version < ? ORDER BY originator_version DESC LIMIT ?"
+)
 
 _SELECT_AFTER = (
     "SELECT originator_id, originator_version, topic, state, rowid FROM stored_events"
@@ -34,11 +35,29 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
             cursor.execute(_SELECT_AFTER, (after, limit))
             return taken(starmap(Notification, cursor.sqlite_cursor), bytes_of, BATCH_BYTES)
 
-    def select_streams(self, streams: Mapping[str, int]) -> Sequence[StoredEvent]:
-        """The events of each stream after a version, from one snapshot."""
+    def select_streams(self, streams: Mapping[str, int], limit: int = BATCH_EVENTS) -> Sequence[StoredEvent]:
+        """The next events of each stream after a version, up to a full batch, from one snapshot.
+
+        A question for each: what one asked for all would be sorted, and no row be had before all are made.
+        """
+        found: list[StoredEvent] = []
+        size = 0
         with self.datastore.transaction(commit=False) as cursor:
-            cursor.execute(_SELECT_STREAMS, [msgspec.json.encode(streams).decode()])
-            return [StoredEvent(*row) for row in cursor.fetchall()]
+            rows = cursor.sqlite_cursor
+            rows.row_factory = None
+            for stream, after in streams.items():
+                for version, topic, state in rows.execute(_SELECT_STREAM, (stream, after)):
+                    found.append(StoredEvent(stream, version, topic, state))
+                    size += len(state)
+                    if size >= BATCH_BYTES or len(found) == limit:
+                        return found
+        return found
+
+    def select_before(self, stream: str, before: int | None, limit: int) -> Sequence[StoredEvent]:
+        """The events of a stream before a version, or its last ones, the newest first, up to a full page."""
+        with self.datastore.transaction(commit=False) as cursor:
+            cursor.execute(_SELECT_BEFORE, (stream, MAX_VERSION if before is None else before, limit))
+            return taken(starmap(StoredEvent, cursor.sqlite_cursor), bytes_of, PAGE_BYTES)
 
     def append_together(
         self, appends: Sequence[Append], switches: int | None = None

@@ -31,13 +31,13 @@ from interfaces.rest.approval_models import (
 )
 from interfaces.rest.as_of import asked_as_of
 from interfaces.rest.errors import ApiError
+from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators, person_of
 from interfaces.rest.models import NothingToSayRequest, Paging, ReasonRequest
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
 from interfaces.rest.service import Service, command_headers
 from projections.approvals import Approvals
-from projections.projection import document_of
 
 PREFIX = "/api/v1/hitl/approvals"
 
@@ -196,9 +196,8 @@ class ApprovalRoutes:
 
     async def _answer(self, command: ApprovalCommand, *, status: int = 200) -> Response:
         committed = await self._service.dispatch(command)
-        events = await self._service.store.events_of(committed)
         return stored_json(
-            document_of(self._approvals, command.approval_id, events),
+            await document_after(self._service.store, self._approvals, command.approval_id, committed),
             status=status,
             headers=command_headers(committed.version, committed.position),
         )

@@ -1,22 +1,21 @@
 """Things as they once were: the fold of the first events of their stream."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime
 from itertools import takewhile
 
-from anyio.to_thread import run_sync
 from starlette.requests import Request
 
 from application.event_store import EventStore
-from domain.event import Recorded
+from application.pasts import Events
+from interfaces.rest.folded import folded
 from interfaces.rest.models import AsOfQuery
 from interfaces.rest.requests import read_query
-from projections.projection import Projection, ProjectionGap, document_of
+from projections.projection import Projection, ProjectionGap
 
 AsOf = datetime | int
 """A moment, or a version."""
-
-_FEW_EVENTS = 200
-"""Folded here; more would keep everybody waiting, and are a thread's."""
 
 
 def asked_as_of(request: Request) -> AsOf | None:
@@ -28,15 +27,22 @@ def asked_as_of(request: Request) -> AsOf | None:
     return read_query(request, AsOfQuery).as_of if request.query_params else None
 
 
-async def events_until(store: EventStore, stream: str, as_of: AsOf) -> tuple[Recorded, ...]:
-    """A stream's events up to a version, or up to the first that came after a moment.
+async def parts_until(store: EventStore, stream: str, as_of: AsOf) -> AsyncGenerator[Events, None]:
+    """A stream's events up to a version, or up to the first that came after a moment, in parts.
 
     What an instance whose clock is behind appended after that one came after it too.
     """
-    events = await store.load(stream)
     if isinstance(as_of, int):
-        return events[:as_of]
-    return tuple(takewhile(lambda recorded: recorded.timestamp <= as_of, events))
+        async with aclosing(store.parts_of(stream, as_of)) as parts:
+            async for part in parts:
+                yield part
+        return
+    async with aclosing(store.parts_of(stream)) as parts:
+        async for part in parts:
+            before = tuple(takewhile(lambda recorded: recorded.timestamp <= as_of, part))
+            yield before
+            if len(before) < len(part):
+                break
 
 
 async def document_as_of(
@@ -47,10 +53,8 @@ async def document_as_of(
     Raises:
         Exception: ``missing``, where there was no such thing.
     """
-    events = await events_until(store, stream, as_of)
     try:
-        if len(events) <= _FEW_EVENTS:
-            return document_of(projection, id, events), len(events)
-        return await run_sync(document_of, projection, id, events), len(events)
+        made = await folded(projection, id, parts_until(store, stream, as_of))
     except ProjectionGap:
         raise missing from None
+    return made.body, made.reached

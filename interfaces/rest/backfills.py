@@ -20,6 +20,7 @@ from interfaces.rest.answers import etag, json_response, stored_json
 from interfaces.rest.as_of import asked_as_of
 from interfaces.rest.backfill_models import BackfillFilters, StartBackfillRequest
 from interfaces.rest.errors import fault, invalid
+from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
 from interfaces.rest.jobs import PREFIX
@@ -29,7 +30,6 @@ from interfaces.rest.requests import caused_by, expected_version, read_body, rea
 from interfaces.rest.service import Endpoint, Service, command_headers
 from interfaces.rest.system_tenant import for_the_system_tenant
 from projections.backfills import Backfills, window_json
-from projections.projection import document_of
 
 
 class BackfillRoutes:
@@ -138,9 +138,8 @@ class BackfillRoutes:
         return body, version
 
     async def _answer(self, committed: Committed, backfill_id: str, *, status: int = 200) -> Response:
-        events = await self._service.store.events_of(committed)
         return stored_json(
-            document_of(self._backfills, backfill_id, events),
+            await document_after(self._service.store, self._backfills, backfill_id, committed),
             status=status,
             headers=command_headers(committed.version, committed.position),
         )

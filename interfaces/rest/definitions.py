@@ -24,6 +24,7 @@ from interfaces.rest.decoding import decoded_body
 from interfaces.rest.definition_list import definition_page
 from interfaces.rest.definition_names import DefinitionNames
 from interfaces.rest.errors import ApiError, fault, invalid
+from interfaces.rest.folded import document_after, folded
 from interfaces.rest.identity import Caller
 from interfaces.rest.media_types import media_type, require_readable
 from interfaces.rest.models import NoQuery, Paging, WhichVersion
@@ -39,7 +40,6 @@ from interfaces.rest.requests import (
 )
 from interfaces.rest.service import Service, command_headers
 from projections.definitions import Definitions, shipped_document, version_document
-from projections.projection import document_of
 
 PREFIX = "/api/v1/workflow-definitions"
 YAML = "application/yaml"
@@ -115,11 +115,11 @@ class DefinitionRoutes:
         published = await self._catalogue.published(caller.tenant, name)
         if published is None or (version is not None and published.version(version) is None):
             raise not_found(name, version)
-        events = await self._service.store.load(definition_stream(caller.tenant, name))
-        body = document_of(self._definitions, name, events)
+        parts = self._service.store.parts_of(definition_stream(caller.tenant, name))
+        body, _, at = await folded(self._definitions, name, parts)
         if version is not None:
             body = msgspec.json.encode(version_document(msgspec.json.decode(body), published, version))
-        return stored_json(body, headers={"ETag": etag(len(events))})
+        return stored_json(body, headers={"ETag": etag(at)})
 
     async def retire(self, request: Request, caller: Caller) -> Response:
         """Let a definition, or a version of it, start no more workflows."""
@@ -192,8 +192,8 @@ class DefinitionRoutes:
         headers = command_headers(committed.version, committed.position)
         if status == 201:
             headers["Location"] = f"{PREFIX}/{name}"
-        events = await self._service.store.events_of(committed)
-        return stored_json(document_of(self._definitions, name, events), status=status, headers=headers)
+        body = await document_after(self._service.store, self._definitions, name, committed)
+        return stored_json(body, status=status, headers=headers)
 
 
 def _name(request: Request) -> str:

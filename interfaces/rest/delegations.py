@@ -12,13 +12,13 @@ from domain.values import is_uuid
 from interfaces.rest.answers import encode_cursor, list_body, stored_json
 from interfaces.rest.approval_models import DelegateRequest, DelegationFilters
 from interfaces.rest.audit import audit_event
+from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators, person_of
 from interfaces.rest.models import NoQuery, Paging
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_head, read_query
 from interfaces.rest.service import Service, before_version, command_headers
 from projections.delegations import Delegations
-from projections.projection import document_of
 
 PREFIX = "/api/v1/hitl/delegations"
 
@@ -120,9 +120,8 @@ class DelegationRoutes:
         self, command: Delegate | EndDelegation, delegation_id: str, *, status: int = 200
     ) -> Response:
         committed = await self._service.dispatch(command)
-        events = await self._service.store.events_of(committed)
         return stored_json(
-            document_of(self._delegations, delegation_id, events),
+            await document_after(self._service.store, self._delegations, delegation_id, committed),
             status=status,
             headers=command_headers(committed.version, committed.position),
         )

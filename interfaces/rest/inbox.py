@@ -22,13 +22,13 @@ from interfaces.rest.answers import json_response
 from interfaces.rest.approval_models import ApprovalFilters, DecisionsRequest, InboxOf, OneDecision
 from interfaces.rest.approvals import PREFIX, ballot_of, missing
 from interfaces.rest.errors import ApiError, status_of, unavailable
+from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller
 from interfaces.rest.requests import caused_by, read_body, read_query
 from interfaces.rest.service import Service, command_headers
 from projections.approvals import Approvals
 from projections.ports import Query
-from projections.projection import document_of
 
 _AT_ONCE = 16
 _STATUSES = ("pending", "approved", "rejected", "withdrawn", "expired")
@@ -132,12 +132,12 @@ class InboxRoutes:
         committed = await self._service.dispatch(
             kind(meta=meta, approval_id=approval_id, ballot=ballot_of(decision, caller))
         )
-        events = await self._service.store.events_of(committed)
+        document = await document_after(self._service.store, self._approvals, approval_id, committed)
         told = {
             "approvalId": approval_id,
             "status": 200,
             "etag": command_headers(committed.version, committed.position)["ETag"],
-            "approval": msgspec.Raw(document_of(self._approvals, approval_id, events)),
+            "approval": msgspec.Raw(document),
         }
         return told, committed.position
 

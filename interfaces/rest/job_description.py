@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from domain import job
 from domain.event import Recorded
 from domain.job import BatchJob, JobDefinition
 from domain.values import timestamp
@@ -55,14 +56,32 @@ def described(
     return told
 
 
-def last_run_of(runs: JobRuns, events: Sequence[Recorded]) -> bytes | None:
-    """The newest run in a job's events, as the list of its runs would show it first."""
-    began: dict[str, str] = {}
-    for recorded in events:
-        for run_id in runs.reads(recorded.event):
-            began.setdefault(run_id, timestamp(recorded.timestamp))
-    if not began:
-        return None
-    newest = max(began, key=lambda run_id: (began[run_id], run_id))
-    of_it = [recorded for recorded in events if newest in runs.reads(recorded.event)]
-    return document_of(runs, newest, of_it)
+class JobAsOf:
+    """A job as it once was, folded out of its events part by part."""
+
+    def __init__(self, runs: JobRuns) -> None:
+        self.state: BatchJob | None = None
+        self.at: datetime | None = None
+        """When the last of its events came."""
+        self._runs = runs
+        self._known: set[str] = set()
+        self._newest = "", ""
+        """When the newest run began, and its id: the list of the job's runs would show it first."""
+        self._of_newest: list[Recorded] = []
+
+    def take(self, events: Sequence[Recorded]) -> None:
+        """Go on with the next events of the job."""
+        for recorded in events:
+            self.state = job.evolve(self.state, recorded.event)
+            self.at = recorded.timestamp
+            for run_id in self._runs.reads(recorded.event):
+                began = timestamp(recorded.timestamp), run_id
+                if run_id not in self._known and began > self._newest:
+                    self._newest, self._of_newest = began, []
+                self._known.add(run_id)
+                if run_id == self._newest[1]:
+                    self._of_newest.append(recorded)
+
+    def last_run(self) -> bytes | None:
+        """The newest run."""
+        return document_of(self._runs, self._newest[1], self._of_newest) if self._of_newest else None

@@ -18,11 +18,11 @@ from domain import job
 from domain.job import BatchJob, JobDefinition, job_stream
 from domain.values import is_uuid, timestamp
 from interfaces.rest.answers import BadCursor, decode_cursor, encode_cursor, json_response, stored_json
-from interfaces.rest.as_of import AsOf, asked_as_of, document_as_of, events_until
+from interfaces.rest.as_of import AsOf, asked_as_of, parts_until
 from interfaces.rest.errors import ApiError, fault, invalid
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
-from interfaces.rest.job_description import described, last_run_of
+from interfaces.rest.job_description import JobAsOf, described
 from interfaces.rest.jobs_named import JobsNamed
 from interfaces.rest.models import (
     NothingToSayRequest,
@@ -40,7 +40,7 @@ from interfaces.scheduling.marks import Marks
 from interfaces.scheduling.preview import PlannedFiring, previewed
 from projections.job_runs import JobRuns
 from projections.ports import Query
-from projections.projection import ProjectionGap, document_of
+from projections.projection import DocumentFold, ProjectionGap, document_of
 
 PREFIX = "/api/v1/jobs"
 
@@ -129,15 +129,10 @@ class JobRoutes:
             raise missing
         as_of = asked_as_of(request)
         if as_of is not None:
-            body, _ = await document_as_of(
-                self._service.store,
-                self._runs,
-                run_id.lower(),
-                as_of,
-                stream=job_stream(name),
-                missing=missing,
-            )
-            return stored_json(body)
+            try:
+                return stored_json(await self._run_as_of(name, run_id.lower(), as_of))
+            except ProjectionGap:
+                raise missing from None
         found = await self._service.documents.get(self._runs.container, caller.tenant, run_id.lower())
         try:
             body = await self._just_opened(name, run_id.lower()) if found is None else found.body
@@ -216,6 +211,17 @@ class JobRoutes:
         await read_body(request, NothingToSayRequest, optional=True)
         return await self._ordered(ResumeJob(**self._order(request, caller), by=caller.actor), caller)
 
+    async def _run_as_of(self, name: str, run_id: str, as_of: AsOf) -> bytes:
+        """A run as it was then, out of the events of all runs.
+
+        Raises:
+            ProjectionGap: there was none.
+        """
+        fold = DocumentFold(self._runs, run_id)
+        async for events in parts_until(self._service.store, job_stream(name), as_of):
+            fold.take(each for each in events if run_id in self._runs.reads(each.event))
+        return fold.body()
+
     async def _just_opened(self, name: str, run_id: str) -> bytes:
         """A run that the projection has not written yet: what has opened it is among the newest events.
 
@@ -269,16 +275,12 @@ class JobRoutes:
 
     async def _describe_as_of(self, definition: JobDefinition, as_of: AsOf) -> dict[str, Any]:
         name = definition.name
-        events = await events_until(self._service.store, job_stream(name), as_of)
-        then = as_of if isinstance(as_of, datetime) else events[-1].timestamp if events else self._clock.now()
-
-        def fold() -> dict[str, Any]:
-            state: BatchJob | None = None
-            for recorded in events:
-                state = job.evolve(state, recorded.event)
-            return described(definition, self._schedules[name], state, last_run_of(self._runs, events), then)
-
-        return await anyio.to_thread.run_sync(fold)
+        then = JobAsOf(self._runs)
+        async for events in parts_until(self._service.store, job_stream(name), as_of):
+            await anyio.to_thread.run_sync(then.take, events)
+        moment = as_of if isinstance(as_of, datetime) else then.at or self._clock.now()
+        tell = partial(described, definition, self._schedules[name], then.state, then.last_run(), moment)
+        return await anyio.to_thread.run_sync(tell)
 
 
 def _shown(planned: PlannedFiring) -> dict[str, str]:

@@ -16,6 +16,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
+from domain.archived import refuse_archived
 from domain.errors import Failure, NotFound
 from domain.values import is_uuid
 from interfaces.rest.answers import (
@@ -31,6 +32,7 @@ from interfaces.rest.as_of import AsOf, document_as_of
 from interfaces.rest.audit import audit_event
 from interfaces.rest.decoding import DecodedBody, Decoding
 from interfaces.rest.errors import ApiError, fault, invalid, overloaded
+from interfaces.rest.folded import folded
 from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, Caller
 from interfaces.rest.models import Paging
@@ -38,7 +40,7 @@ from interfaces.rest.origin import may_be_forged
 from interfaces.rest.places import WaitingPlaces
 from interfaces.rest.requests import refuse_version
 from projections.ports import Container, Document, Documents, Query
-from projections.projection import Projection, ProjectionGap, document_of
+from projections.projection import Projection, ProjectionGap
 
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 
@@ -170,12 +172,11 @@ class Service:
         found = await self.documents.get(projection.container, caller.tenant, id.lower())
         if found is not None:
             return found.body, found.version
-        events = await self.store.load(stream)
         try:
-            body = document_of(projection, id.lower(), events)
+            made = await folded(projection, id.lower(), self.store.parts_of(stream))
         except ProjectionGap:
             raise missing from None
-        return body, max(each.version for each in events if id.lower() in projection.reads(each.event))
+        return made.body, made.version
 
     async def require(
         self, container: Container, caller: Caller, id: str, *, stream: str, missing: NotFound
@@ -188,8 +189,11 @@ class Service:
         if not is_uuid(id):
             raise missing
         known = await self.documents.get(container, caller.tenant, id.lower())
-        if known is None and not await self.store.load(stream):
-            raise missing
+        if known is None:
+            begun = await self.store.read_stream(stream, after=0, limit=1)
+            refuse_archived(begun.events)
+            if not begun.events:
+                raise missing
 
     async def page(
         self,

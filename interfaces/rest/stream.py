@@ -92,7 +92,7 @@ class _Changes:
 
     async def next(self) -> tuple[Recorded, ...]:
         """Some more; none if there are none now."""
-        events = await self._store.read_stream(self.stream, after=self._after, limit=PAGE)
+        events = (await self._store.read_stream(self.stream, after=self._after, limit=PAGE)).events
         for recorded in events:
             self._ended = _ended_by(recorded.event, self._ended)
         if events:

@@ -19,6 +19,7 @@ from domain.task import digest_of, task_stream
 from domain.values import is_uuid
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.decoding import decoded_body
+from interfaces.rest.folded import document_after
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import (
     ClaimTasksRequest,
@@ -32,7 +33,6 @@ from interfaces.rest.models import (
 )
 from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
 from interfaces.rest.service import Service, command_headers
-from projections.projection import document_of
 from projections.tasks import Tasks
 
 PREFIX = "/api/v1/tasks"
@@ -187,7 +187,7 @@ class TaskRoutes:
         return {**document, "leaseToken": claimed.lease_token}
 
     async def _document(self, task_id: str, committed: Committed) -> bytes:
-        return document_of(self._tasks, task_id, await self._service.store.events_of(committed))
+        return await document_after(self._service.store, self._tasks, task_id, committed)
 
 
 async def _leave_when_gone(request: Request, ear: Ear) -> None:

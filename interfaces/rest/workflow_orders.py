@@ -19,12 +19,12 @@ from domain.errors import StepNotFound
 from domain.values import is_uuid
 from domain.workflow import Workflow, evolve, workflow_stream
 from interfaces.rest.answers import stored_json
+from interfaces.rest.folded import document_after
 from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import CompleteStepRequest, OptionalReasonRequest, ReasonRequest
 from interfaces.rest.requests import caused_by, expected_version, read_body
 from interfaces.rest.service import Service, command_headers
 from interfaces.rest.workflows import PREFIX, missing_workflow
-from projections.projection import document_of
 from projections.workflows import Workflows
 
 _WORKFLOW = f"{PREFIX}/{{workflowId}}"
@@ -60,9 +60,8 @@ class WorkflowOrderRoutes:
                 raise missing_workflow(workflow_id)
             command = await order(request, caller, workflow_id.lower())
             committed = await self._service.dispatch(command)
-            events = await self._service.store.events_of(committed)
             return stored_json(
-                document_of(self._workflows, workflow_id.lower(), events),
+                await document_after(self._service.store, self._workflows, workflow_id.lower(), committed),
                 headers=command_headers(committed.version, committed.position),
             )
 

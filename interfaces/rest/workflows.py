@@ -17,6 +17,7 @@ from domain.workflow import WorkflowRetried, workflow_stream
 from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.as_of import asked_as_of
 from interfaces.rest.definition_names import DefinitionNames
+from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import Paging, RetryRequest, StartWorkflowRequest, WorkflowFilters
@@ -25,7 +26,7 @@ from interfaces.rest.service import Service, Shown, command_headers
 from projections.executions import Executions
 from projections.map_items import is_outdated, map_step_named
 from projections.ports import Container, Document
-from projections.projection import decoded, document_of
+from projections.projection import DocumentFold, decoded
 from projections.steps import Steps
 from projections.workflows import Workflows
 
@@ -162,14 +163,18 @@ class WorkflowRoutes:
                 may_do_all=self._operators.has(caller),
             )
         )
-        events = await self._service.store.events_of(committed)
-        workflow = msgspec.json.decode(document_of(self._workflows, workflow_id, events))
+        fold, retried = DocumentFold(self._workflows, workflow_id), None
+        async for events in self._service.store.parts_left_by(committed):
+            fold.take(events)
+            retried = _last_retry(events) or retried
+        assert retried is not None
+        workflow = msgspec.json.decode(fold.body())
         return json_response(
             {
                 "workflowId": workflow_id,
                 "executionId": workflow["executionId"],
                 "status": workflow["status"],
-                "message": _what_is_done_again(events),
+                "message": _what_is_done_again(retried),
             },
             headers=command_headers(committed.version, committed.position),
         )
@@ -205,13 +210,16 @@ class WorkflowRoutes:
         )
 
     async def _document(self, workflow_id: str, committed: Committed) -> bytes:
-        events = await self._service.store.events_of(committed)
-        return document_of(self._workflows, workflow_id, events)
+        return await document_after(self._service.store, self._workflows, workflow_id, committed)
 
 
-def _what_is_done_again(events: Sequence[Recorded]) -> str:
-    """What the last retry among a workflow's events began."""
-    retried = next(each.event for each in reversed(events) if isinstance(each.event, WorkflowRetried))
+def _last_retry(events: Sequence[Recorded]) -> WorkflowRetried | None:
+    found = (each.event for each in reversed(events) if isinstance(each.event, WorkflowRetried))
+    return next(found, None)
+
+
+def _what_is_done_again(retried: WorkflowRetried) -> str:
+    """What a retry began."""
     if retried.compensates:
         return "the compensation that had failed is tried again"
     if not retried.again:

@@ -90,13 +90,13 @@ class JobHealthLoop:
         for stream, job in self._streams.items():
             fold = self._folds[stream]
             while True:
-                events = await self._store.read_stream(stream, after=fold.known_after, limit=self._batch_size)
-                new = fold.take(events)
+                part = await self._store.read_stream(stream, after=fold.known_after, limit=self._batch_size)
+                new = fold.take(part.events)
                 if new is None:
                     self._folds[stream] = fold = _Fold()
                     continue
                 self._handled += new
-                if len(events) < self._batch_size:
+                if not part.is_cut:
                     break
             self._standings[job] = JobStanding(fold.health, await self._watched_until(job))
 

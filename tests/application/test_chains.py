@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from application.chains import MOST_IN_A_CHAIN, Chains, refuse_too_long
-from application.event_store import EventStore
+from application.streams import Streams
 from domain.approval import approval_id_of
 from domain.errors import TooLongAChain
 from tests.application.engine import Engine, engine_of
@@ -57,7 +57,7 @@ async def test_a_message_of_no_workflow_begins_a_chain(engine: Engine, data: dic
 async def test_what_is_no_id_is_looked_up_nowhere(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, name: str, id: object
 ) -> None:
-    monkeypatch.delattr(EventStore, "present")
+    monkeypatch.delattr(Streams, "present")
     assert await Chains(engine.store, "orchestrator").up_to(TENANT, "orchestrator", {name: id}) == ()
 
 

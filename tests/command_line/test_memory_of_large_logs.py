@@ -4,13 +4,17 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from application.event_log import EventLog
+from domain.values import SYSTEM_TENANT
 from tests.application.logs import Settings, postgres_settings, sqlite_settings
+from tests.builders import USER
 from tests.chaos.decisions import until_ready
+from tests.cosmos import Account, fresh_database
 from tests.harness import ServiceProcess, start_command
-from tests.large_events import append_large
+from tests.large_events import append_large, append_large_runs, id_of
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +71,45 @@ async def test_a_service_that_follows_has_a_few_large_events_in_memory_at_a_time
     try:
         service.start()
         await until_ready(service, 60)
+        assert peak_mib(service.pid) < MOST_MIB
+    finally:
+        service.stop()
+
+
+RUNS = 64
+"""Of a mebibyte of small objects each: all at once they take 580 MiB."""
+
+JOB = "outcome-sync"
+
+
+@pytest.mark.cosmos
+@pytest.mark.postgres
+@pytest.mark.rabbitmq
+async def test_who_answers_has_a_few_large_events_of_a_stream_in_memory_at_a_time(
+    tmp_path: Path, postgres_store_url: str, rabbitmq_url: str, plain_cosmos: Account
+) -> None:
+    service = ServiceProcess(
+        tmp_path,
+        overlay=None,
+        module="config.main",
+        SERVICE_ROLES="api",
+        EVENT_STORE_URL=postgres_store_url,
+        RABBITMQ_URL=rabbitmq_url,
+        **plain_cosmos.environ(fresh_database()),
+    )
+    log = EventLog(postgres_settings(postgres_store_url))
+    append_large_runs(log, JOB, RUNS)
+    log.close()
+    try:
+        service.start()
+        headers = {"X-Tenant-ID": SYSTEM_TENANT, "X-User-ID": USER}
+        async with httpx.AsyncClient(base_url=f"{service.url}/api/v1/jobs", headers=headers) as client:
+            triggered = await client.post(f"{JOB}/trigger", json={})
+            assert (triggered.status_code, triggered.headers["ETag"]) == (202, f'"{RUNS + 1}"')
+            then = await client.get(JOB, params={"asOf": str(RUNS)})
+            assert (then.status_code, then.json()["openRuns"]) == (200, RUNS)
+            run = await client.get(f"{JOB}/runs/{id_of(3)}", params={"asOf": str(RUNS)})
+            assert (run.status_code, run.json()["runId"]) == (200, id_of(3))
         assert peak_mib(service.pid) < MOST_MIB
     finally:
         service.stop()

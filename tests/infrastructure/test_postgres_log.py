@@ -23,7 +23,7 @@ from eventsourcing.persistence import (
 from psycopg.pq import Trace
 
 from application.event_log import EventLog
-from infrastructure.postgres.recorder import _SELECT_STREAMS, LogRecorder
+from infrastructure.postgres.recorder import _SELECT_BEFORE, _SELECT_STREAM, _SELECT_STREAMS, LogRecorder
 from infrastructure.postgres.timelines import Timelines
 from tests.application.logs import open_logs, postgres_settings
 
@@ -209,18 +209,28 @@ def test_a_lock_that_is_not_given_back_is_told_to_all_who_come_together(
 def test_the_streams_that_are_asked_for_come_in_one_look(recorder: LogRecorder) -> None:
     recorder.append_together([events("a", 1, 2), events("b", 1), events("c", 1)])
     found = recorder.select_streams({"c": 0, "nowhere": 0, "a": 1})
-    assert [(each.originator_id, each.originator_version) for each in found] == [("a", 2), ("c", 1)]
+    assert [(each.originator_id, each.originator_version) for each in found] == [("c", 1), ("a", 2)]
 
 
+QUESTIONS = {
+    "several": (_SELECT_STREAMS, ("ARRAY['s0', 'nowhere']", "ARRAY[0, 0]", "5000", "4194304", "5000")),
+    "one": (_SELECT_STREAM, ("'s0'", "0", "5000", "4194304")),
+    "its end": (_SELECT_BEFORE, ("'s0'", "9", "50", "4194304")),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("streams", [1, 2_000])
 def test_streams_are_found_by_their_keys_in_a_log_that_was_never_analyzed(
-    recorder: LogRecorder, streams: int
+    recorder: LogRecorder, streams: int, question: str
 ) -> None:
+    statement, given = QUESTIONS[question]
+    named = tuple(f"${number}" for number in range(1, len(given) + 1))
     recorder.append_together([events(f"s{number}", *range(1, 13)) for number in range(streams)])
     with recorder.datastore.get_connection() as connection, connection.cursor() as cursor:
         cursor.execute("SET plan_cache_mode = force_generic_plan")
-        cursor.execute(f"PREPARE asked AS {_SELECT_STREAMS % ('$1', '$2')}".encode())
-        cursor.execute("EXPLAIN (FORMAT JSON) EXECUTE asked (ARRAY['s0', 'nowhere'], ARRAY[0, 0])")
+        cursor.execute(f"PREPARE asked AS {statement % named}".encode())
+        cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE asked ({', '.join(given)})".encode())
         plan = json.dumps(cursor.fetchall(), default=str)
     assert "workflow_orchestrator_events_pkey" in plan
     assert "Seq Scan" not in plan

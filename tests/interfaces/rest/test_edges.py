@@ -276,13 +276,13 @@ async def test_more_requests_at_once_than_the_settings_allow_are_turned_away(
 ) -> None:
     async with service(settings_in(tmp_path, MAX_REQUESTS="2", BATCH_JOBS_ENABLED="false")) as running:
         store, go_on = running.container.stores.event_store, anyio.Event()
-        load = store.load
+        read_stream = store.read_stream
 
-        async def slow(stream: str) -> object:
+        async def slow(stream: str, **which: Any) -> object:
             await go_on.wait()
-            return await load(stream)
+            return await read_stream(stream, **which)
 
-        monkeypatch.setattr(store, "load", slow)
+        monkeypatch.setattr(store, "read_stream", slow)
         async with running.client() as client, anyio.create_task_group() as group:
             missing = f"{PATH}/{uuid4()}"
             for _ in range(2):

@@ -1,0 +1,44 @@
+"""Documents as their streams tell them, folded part by part: a stream may be larger than memory."""
+
+from collections.abc import AsyncIterable, Sequence
+from typing import NamedTuple
+
+from anyio.to_thread import run_sync
+
+from application.deciders import Committed
+from application.event_store import EventStore
+from domain.event import Recorded
+from projections.projection import DocumentFold, Projection
+
+_FEW_EVENTS = 200
+"""Folded here; more would keep everybody waiting, and are a thread's."""
+
+
+class Folded(NamedTuple):
+    """A document, the ``version`` of the last event that it was made of, and ``reached``, that of the last event
+    that was looked at: others in the stream may be about other documents."""
+
+    body: bytes
+    version: int
+    reached: int
+
+
+async def folded(projection: Projection, id: str, parts: AsyncIterable[Sequence[Recorded]]) -> Folded:
+    """A document as it stands after events that come in parts.
+
+    Raises:
+        ProjectionGap: the events do not make that document.
+    """
+    fold, reached = DocumentFold(projection, id), 0
+    async for events in parts:
+        if len(events) <= _FEW_EVENTS:
+            fold.take(events)
+        else:
+            await run_sync(fold.take, events)
+        reached = events[-1].version if events else reached
+    return Folded(fold.body(), fold.version, reached)
+
+
+async def document_after(store: EventStore, projection: Projection, id: str, committed: Committed) -> bytes:
+    """A document as a command has left it."""
+    return (await folded(projection, id, store.parts_left_by(committed))).body
