@@ -6,6 +6,7 @@ less than a full batch has come to the log's end: the number of events alone doe
 
 from bisect import bisect_right
 from collections.abc import (
+    AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
     Awaitable,
@@ -96,15 +97,33 @@ def taken(rows: Iterable[T], size: Callable[[T], int], room: int) -> list[T]:
     return found
 
 
-async def taken_as_they_come(rows: AsyncIterable[T], size: Callable[[T], int], room: int) -> list[T]:
-    """The same of rows that are waited for."""
+async def taken_as_they_come(
+    rows: AsyncIterable[T], size: Callable[[T], int], room: int, *, one_more: bool = False
+) -> list[T]:
+    """The same of rows that are waited for, or ``one_more``, which tells that there are more."""
     found: list[T] = []
     async for row in rows:
         found.append(row)
-        room -= size(row)
         if room <= 0:
             break
+        room -= size(row)
+        if room <= 0 and not one_more:
+            break
     return found
+
+
+def page_of(
+    rows: Iterable[T], limit: int, size: Callable[[T], int], room: int | None
+) -> tuple[list[T], bool]:
+    """Rows up to the one that makes a page full, and whether there are more: one more is asked for."""
+    shown: list[T] = []
+    for row in rows:
+        if len(shown) == limit or (room is not None and room <= 0):
+            return shown, True
+        shown.append(row)
+        if room is not None:
+            room -= size(row)
+    return shown, False
 
 
 def streams_in_parts(
@@ -132,7 +151,7 @@ class Part(NamedTuple):
 
 async def in_parts(
     ids: Collection[int], read: Callable[[Sequence[int]], Awaitable[Sequence[Entry]]]
-) -> AsyncIterator[Part]:
+) -> AsyncGenerator[Part, None]:
     """What there is at some ids, in their order; ``read`` gives a full batch at most of what it is asked."""
     left = sorted(ids)
     while left:

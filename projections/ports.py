@@ -47,7 +47,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     ``any_of`` names list fields that hold at least one of some texts, ``none_of`` list fields that do not
     hold one; ``below`` are fields that there are, with less in them. ``after`` is the (sort value, id) of the
-    last document of the page before. Where nobody asks how many there are, they need not be ``counted``.
+    last document of the page before. Where nobody asks how many there are, they need not be ``counted``. A
+    page is full with the document that brings it to ``limit``, or to ``room``, in bytes.
     """
 
     equal: Mapping[str, str] = {}
@@ -58,6 +59,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     sort_before: str | None = None
     after: tuple[str, str] | None = None
     limit: int = 50
+    room: int | None = None
     oldest_first: bool = False
     counted: bool = True
 

@@ -1,6 +1,6 @@
 """What asking and proving need of the world, as protocols."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -101,7 +101,7 @@ class StoredLog(Protocol):
         """The next events of a partition after an id, in the order of the ids, up to a full batch."""
         ...
 
-    def at(self, partition: str, ids: Collection[int]) -> AsyncIterator[Part]:
+    def at(self, partition: str, ids: Collection[int]) -> AsyncGenerator[Part, None]:
         """What there is at some ids, in their order, a full batch at a time."""
         ...
 

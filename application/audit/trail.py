@@ -1,6 +1,8 @@
 """Asking a tenant's events: pages of them, and what led to what."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from itertools import chain
 
 import msgspec
@@ -10,7 +12,7 @@ from application.audit.anchors import Anchor, AnchorBook
 from application.audit.chain import Head, leaf_in_log
 from application.audit.ports import Indexed, IndexReader, StoredLog, Wanted
 from application.event_log import BEGINNING, position_of
-from application.log_batches import all_of
+from application.log_batches import PAGE_BYTES
 from application.log_copy import Entry
 from domain.event import Recorded, event_id
 
@@ -18,6 +20,8 @@ Reads = Callable[[Entry], Recorded]
 """Reads a stored event, in the payload's present version."""
 
 MOST_IN_A_TREE = 1_000
+"""Events, or as many as go into a page."""
+
 DEEPEST = 100
 """Beyond it a branch is cut: readers of JSON do not go any depth."""
 
@@ -75,14 +79,15 @@ class Trail:
         self._reads = reads
 
     async def page(self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False) -> Page:
-        """Up to ``limit`` events after a position; against the log's order, before it, or from the end on."""
+        """Up to ``limit`` events after a position, or a full page; against the log's order, before it, or
+        from the end on."""
         if newest_first:
             rows = await self._rows(_up_to(wanted, beyond), beyond=0, limit=limit + 1, newest_first=True)
         else:
             rows = await self._rows(wanted, beyond=beyond, limit=limit + 1)
         total = await self._count(wanted)
-        more = rows[limit - 1].position if len(rows) > limit else None
-        return Page(await self._found(wanted.tenant, rows[:limit]), total, more)
+        found = await self._found(wanted.tenant, rows[:limit], newest_first=newest_first)
+        return Page(found, total, found[-1].indexed.position if len(found) < len(rows) else None)
 
     async def tree(self, tenant: str, correlation_id: str) -> Tree:
         """The events of a correlation id, each below the one that caused it.
@@ -137,14 +142,35 @@ class Trail:
     async def _count(self, wanted: Wanted) -> int:
         return sum([await self._index.count(each) for each in wanted.spelled])
 
-    async def _found(self, tenant: str, rows: Sequence[Indexed]) -> list[Found]:
+    async def _found(
+        self, tenant: str, rows: Sequence[Indexed], *, newest_first: bool = False
+    ) -> list[Found]:
+        """The first of them, up to the one that makes a page full. The log is read in its own order: of a
+        page against it the last are kept."""
         partition = self._log.partition_of(tenant)
-        entries = await all_of(self._log.at(partition, [row.position for row in rows]))
+        entries = OrderedDict[int, Entry | None]()
+        size = 0
+        async with aclosing(self._log.at(partition, [row.position for row in rows])) as parts:
+            async for part in parts:
+                for id in part.ids:
+                    if not newest_first and size >= PAGE_BYTES:
+                        break
+                    entries[id] = entry = part.entries.get(id)
+                    size += _bytes(entry)
+                    while newest_first and size - _bytes(next(iter(entries.values()))) >= PAGE_BYTES:
+                        size -= _bytes(entries.popitem(last=False)[1])
+                if not newest_first and size >= PAGE_BYTES:
+                    break
 
         def read() -> list[Found]:
-            return [_found(row, entries.get(row.position), self._reads) for row in rows]
+            shown = [row for row in rows if row.position in entries]
+            return [_found(row, entries[row.position], self._reads) for row in shown]
 
         return await run_sync(read)
+
+
+def _bytes(entry: Entry | None) -> int:
+    return 0 if entry is None else len(entry.state)
 
 
 def _up_to(wanted: Wanted, position: int) -> Wanted:

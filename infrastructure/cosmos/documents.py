@@ -8,12 +8,13 @@ import msgspec
 import structlog
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
+from application.log_batches import page_of
 from domain.errors import StoreUnavailable
 from domain.values import SYSTEM_TENANT
 from infrastructure.cosmos.containers import CosmosContainers, policy_of
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.failures import first_line
-from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
+from infrastructure.cosmos.items import PARTITION_KEY, Item, Items, nothing
 from projections.ports import Container, Document, Page, Query
 
 VERSION = "streamVersion"
@@ -110,8 +111,11 @@ class CosmosDocuments:
             tenant,
             f"SELECT TOP {query.limit + 1:d} * FROM c {_where(page)} ORDER BY {_order(container, query)}",
             page_parameters,
+            size=nothing if query.room is None else _size,
+            room=query.room or 1,
+            one_more=True,
         )
-        shown, more = rows[: query.limit], len(rows) > query.limit
+        shown, more = page_of(rows, query.limit, _size, query.room)
         total = len(shown)
         if query.counted and (more or query.after is not None):
             counted = await items.query(
@@ -256,3 +260,7 @@ def _where(conditions: Sequence[str]) -> str:
 
 def _field(name: str) -> str:
     return f'c["{name}"]'
+
+
+def _size(item: Item) -> int:
+    return len(_encode(item))

@@ -168,10 +168,11 @@ class Items:
         operation: str = "query",
         size: Callable[[Any], int] = nothing,
         room: int = 1,
+        one_more: bool = False,
     ) -> list[Any]:
         """The rows of a query over one tenant's items; ``parameters`` by name, with their ``@``. All of them,
-        or, where their ``size`` counts, up to the one that fills the ``room``: answers come 4 MB at a time,
-        and what lies behind it is not asked for.
+        or, where their ``size`` counts, up to the one that fills the ``room``, or ``one_more``: answers come
+        4 MB at a time, and what lies behind it is not asked for.
         """
         named = [{"name": name, "value": value} for name, value in parameters.items()]
 
@@ -179,7 +180,7 @@ class Items:
             rows = self._container.query_items(
                 statement, parameters=named, partition_key=tenant, max_item_count=AS_MANY_AS_GO
             )
-            return await taken_as_they_come(rows, size, room)
+            return await taken_as_they_come(rows, size, room, one_more=one_more)
 
         return await self._database.call(self._name, operation, query)
 

@@ -1,6 +1,6 @@
 """The events of a log in Cosmos DB as they are stored."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,7 +40,7 @@ class CosmosStoredLog:
         """The next events of a tenant after a number, in its order, up to a full batch."""
         return await self._entries(partition, after=after, limit=limit)
 
-    async def at(self, partition: str, ids: Collection[int]) -> AsyncIterator[Part]:
+    async def at(self, partition: str, ids: Collection[int]) -> AsyncGenerator[Part, None]:
         """What there is at some numbers, a full batch at a time."""
         wanted = sorted(ids)
         for begin in range(0, len(wanted), _IDS_A_QUERY):

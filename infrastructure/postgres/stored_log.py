@@ -1,6 +1,6 @@
 """The events of a log in PostgreSQL as they are stored."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any
 
 from application.event_log import PARTITION
@@ -33,7 +33,7 @@ class PostgresStoredLog:
         """The next events after an id, in the order of the ids, up to a full batch."""
         return await self._entries(_AFTER, (after, limit, BATCH_BYTES))
 
-    def at(self, partition: str, ids: Collection[int]) -> AsyncIterator[Part]:
+    def at(self, partition: str, ids: Collection[int]) -> AsyncGenerator[Part, None]:
         """What there is at some ids, a full batch at a time."""
         return in_parts(ids, self._at)
 

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
 
+from application.log_batches import page_of
 from infrastructure.sqlite.counts import drop_counts, forget_common_counts, keep_counts
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.lists import drop_lists, keep_lists
-from infrastructure.sqlite.pages import page_of
+from infrastructure.sqlite.pages import Row, rows_of
 from infrastructure.sqlite.tables import keep_table
 from infrastructure.sqlite.totals import total_of
 from projections.ports import Container, Document, Page, Query, Replacement
@@ -103,12 +104,12 @@ class SqliteDocuments:
 
         def select(connection: sqlite3.Connection) -> Page:
             total = total_of(connection, container, tenant, query) if query.counted else 0
-            rows = page_of(connection, container, tenant, query)
-            shown = rows[: query.limit]
+            rows = rows_of(connection, container, tenant, query)
+            shown, more = page_of(rows, query.limit, _size, query.room)
             return Page(
                 tuple(Document(tenant, row[0], row[1], row[2]) for row in shown),
                 total if query.counted else len(shown),
-                (shown[-1][3], shown[-1][0]) if len(rows) > query.limit else None,
+                (shown[-1][3], shown[-1][0]) if more else None,
             )
 
         return await self._database.read(select)
@@ -155,3 +156,7 @@ def by_keys(container: Container) -> str:
         f' CROSS JOIN "{container.name}" AS document'
         " ON document.tenant = key.value ->> 0 AND document.id = key.value ->> 1"
     )
+
+
+def _size(row: Row) -> int:
+    return len(row[2])

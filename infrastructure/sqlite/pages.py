@@ -1,6 +1,7 @@
 """Pages of documents: along an index of theirs, or for each text along the rows of the list that holds it."""
 
 import sqlite3
+from collections.abc import Iterator
 
 import msgspec
 
@@ -13,19 +14,18 @@ Row = tuple[str, int, bytes, str]
 """Id, version, body and sort value."""
 
 
-def page_of(connection: sqlite3.Connection, container: Container, tenant: str, query: Query) -> list[Row]:
-    """The documents of a page, and one more if there is one."""
+def rows_of(connection: sqlite3.Connection, container: Container, tenant: str, query: Query) -> Iterator[Row]:
+    """The documents of a page in its order, and one more if there is one, each made when it is asked for."""
     conditions = Conditions(container, tenant, query)
     most = query.limit + 1
     if not conditions.held:
         walk = along_documents(container, query, conditions)
-        return connection.execute(walk, conditions.parameters | {"most": most}).fetchall()
+        return connection.execute(walk, conditions.parameters | {"most": most})
     walk, places = along_list(container, query, conditions), set[tuple[str, str]]()
     for text in conditions.held[0].texts:
         places.update(connection.execute(walk, conditions.parameters | {"most": most, "text": text}))
     shown = sorted(places, reverse=not query.oldest_first)[:most]
-    rows = connection.execute(at_places(container), [tenant, msgspec.json.encode(shown).decode()]).fetchall()
-    return sorted(rows, key=lambda row: (row[3], row[0]), reverse=not query.oldest_first)
+    return connection.execute(at_places(container), [tenant, msgspec.json.encode(shown).decode()])
 
 
 def along_documents(container: Container, query: Query, conditions: Conditions) -> str:
@@ -60,7 +60,8 @@ def along_list(container: Container, query: Query, conditions: Conditions) -> st
 
 
 def at_places(container: Container) -> str:
-    """The statement that looks up the document at each (sort value, id) in turn."""
+    """The statement that looks up the document at each (sort value, id) in turn: a cross join goes by its
+    left side, and to sort what it finds would be to have it all at once."""
     return (
         "SELECT document.id, version, CAST(body AS BLOB), place.value ->> 0 FROM json_each(?2) AS place"
         f' CROSS JOIN "{container.name}" AS document'

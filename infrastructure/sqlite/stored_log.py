@@ -1,7 +1,7 @@
 """The events of a log in SQLite as they are stored."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -32,7 +32,7 @@ class SqliteStoredLog:
         """The next events after an id, in the order of the ids, up to a full batch."""
         return await self._entries(f"{_EVENT} WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
 
-    def at(self, partition: str, ids: Collection[int]) -> AsyncIterator[Part]:
+    def at(self, partition: str, ids: Collection[int]) -> AsyncGenerator[Part, None]:
         """What there is at some ids, a full batch at a time."""
         return in_parts(ids, self._at)
 

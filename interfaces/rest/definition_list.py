@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
+from application.log_batches import PAGE_BYTES
 from interfaces.rest.answers import BadCursor, decode_cursor, encode_cursor, list_body, stored_json
 from interfaces.rest.errors import fault, invalid
 from interfaces.rest.identity import Caller
@@ -24,7 +25,7 @@ async def definition_page(
     page = await service.documents.query(
         container,
         caller.tenant,
-        Query(after=None, limit=1) if own_ended else Query(after=after, limit=paging.limit),
+        Query(after=None, limit=1) if own_ended else Query(after=after, limit=paging.limit, room=PAGE_BYTES),
     )
     bodies = [] if own_ended else [document.body for document in page.documents]
     next_after = page.next_after

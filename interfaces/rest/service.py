@@ -16,6 +16,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
+from application.log_batches import PAGE_BYTES
 from domain.archived import refuse_archived
 from domain.errors import Failure, NotFound
 from domain.values import is_uuid
@@ -224,6 +225,7 @@ class Service:
                 sort_before=sort_before,
                 after=(after[0], after[1]) if after else None,
                 limit=paging.limit,
+                room=PAGE_BYTES,
             ),
         )
         next_cursor = encode_cursor(page.next_after) if page.next_after else None

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from application.audit.indexing import LogAsStored
+from application.audit.ports import Wanted
+from application.audit.trail import Trail
 from application.event_store import EventStore
-from application.log_batches import BATCH_BYTES, all_of
+from application.log_batches import BATCH_BYTES, PAGE_BYTES, all_of
 from application.log_copy import Entry
 from application.shared_reads import SharedReads
 from infrastructure.sqlite.event_store import followers_file
@@ -18,6 +20,8 @@ from tests.large_events import A_BATCH, MIB, append_large, batches_of
 from tests.moved_logs import file_of, kind_of, opened, reading
 
 pytestmark = pytest.mark.anyio
+
+A_PAGE = PAGE_BYTES // MIB
 
 STORES = [
     "sqlite",
@@ -99,6 +103,29 @@ async def test_readers_share_batches_that_are_cut_and_each_comes_to_the_end(kept
             after, is_cut = batch.position, batch.is_cut
         assert seen == list(range(2 * A_BATCH + 1))
         assert await shared.read(partition, after, 500) is None
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_a_page_of_the_trail_is_full_with_the_event_that_brings_it_to_its_bytes(
+    kept: AuditedLog, newest_first: bool
+) -> None:
+    count = 2 * A_BATCH + 1
+    append_large(kept.log, count)
+    if kept.stores.made_index is not None:
+        await kept.index()
+    trail = Trail(kept.stores.log, kept.stores.index, kept.stores.anchors, kept.store.recorded)
+    seen: list[int] = []
+    beyond: int | None = 0
+    while beyond is not None:
+        page = await trail.page(Wanted(tenant=TENANT), beyond=beyond, limit=200, newest_first=newest_first)
+        assert page.total == count
+        assert all(found.is_intact for found in page.events)
+        beyond = page.beyond
+        assert len(page.events) == (1 if beyond is None else A_PAGE)
+        seen += [int(found.indexed.stream[-12:]) for found in page.events]
+    assert seen == sorted(range(count), reverse=newest_first)
+    tree = await trail.tree(TENANT, page.events[0].indexed.correlation_id)
+    assert tree.shown >= 1
 
 
 ONE_ORDER = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]

@@ -110,6 +110,11 @@ async def test_who_answers_has_a_few_large_events_of_a_stream_in_memory_at_a_tim
             assert (then.status_code, then.json()["openRuns"]) == (200, RUNS)
             run = await client.get(f"{JOB}/runs/{id_of(3)}", params={"asOf": str(RUNS)})
             assert (run.status_code, run.json()["runId"]) == (200, id_of(3))
+            for _ in range(3):
+                page = (await client.get(f"{JOB}/events", params={"limit": "200"})).json()
+                assert page["total"] == RUNS + 1
+                assert len(page["events"]) < RUNS
+                assert page["nextCursor"]
         assert peak_mib(service.pid) < MOST_MIB
     finally:
         service.stop()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import pytest
 
 from projections.ports import Document, Documents, Query
 from tests.builders import OTHER_TENANT, TENANT
@@ -41,6 +42,31 @@ class ListCases:
         assert await self.found(documents, any_of={"asked": []}) == []
         both = {"asked": ["user:ada", "user:bob"], "done": ["user:ada", "user:bob"]}
         assert await self.found(documents, any_of=both) == ["c"]
+
+    @pytest.mark.parametrize("asked", [{}, {"any_of": {"asked": ["ada", "bob"]}}], ids=["all", "by a list"])
+    @pytest.mark.parametrize("oldest_first", [False, True])
+    async def test_a_page_is_full_with_the_document_that_brings_it_to_its_bytes(
+        self, documents: Documents, asked: dict[str, Any], oldest_first: bool
+    ) -> None:
+        rows = [
+            thing(f"t{number}", at=f"2026-01-0{number}", asked=["ada"], text="x" * 1_000)
+            for number in range(1, 8)
+        ]
+        await documents.put(THINGS, rows)
+        wanted = [row.id for row in rows] if oldest_first else [row.id for row in reversed(rows)]
+        how = {**asked, "oldest_first": oldest_first}
+        for room, sizes in ((2_000, [2, 2, 2, 1]), (1, [1] * 7), (3_000, [3, 3, 1]), (100_000, [7])):
+            pages = await all_pages(documents, limit=50, room=room, **how)
+            assert [len(page.documents) for page in pages] == sizes
+            assert [id for page in pages for id in ids(page)] == wanted
+            assert {page.total for page in pages} == {7}
+        assert [len(page.documents) for page in await all_pages(documents, limit=3, room=100_000, **how)] == [
+            3,
+            3,
+            1,
+        ]
+        whole = await documents.query(THINGS, TENANT, Query(limit=7, room=1_000_000, **how))
+        assert whole.next_after is None
 
     async def test_a_list_does_not_hold_a_text_and_one_that_is_missing_holds_nothing(
         self, documents: Documents

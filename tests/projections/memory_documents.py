@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from application.log_batches import page_of
 from projections.ports import Container, Document, Json, Page, Query
 
 Key = tuple[str, str]
@@ -51,11 +52,11 @@ class MemoryDocuments:
                 matching.append((place, document))
         matching.sort(key=lambda each: each[0], reverse=not query.oldest_first)
         rest = [each for each in matching if query.after is None or _is_beyond(each[0], query)]
-        shown = rest[: query.limit]
+        shown, more = page_of(rest, query.limit, lambda each: len(each[1].body), query.room)
         return Page(
             tuple(document for _, document in shown),
             len(matching) if query.counted else len(shown),
-            shown[-1][0] if len(rest) > query.limit else None,
+            shown[-1][0] if more else None,
         )
 
     async def scan(self, container: Container, tenants: Sequence[str]) -> AsyncIterator[Sequence[Document]]:
