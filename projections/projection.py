@@ -11,6 +11,7 @@ from domain.event import Event, Recorded
 from domain.lease import Lease
 from domain.privacy import ErasureCarriedOut
 from projections.ports import Container, Document, Documents, Json
+from projections.reach import Reach, Wanted
 from projections.size_limit import encoded_within_limit
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Materializer:
         self.name = projection.container.name
         self._projection = projection
         self._documents = documents
+        self._reach = Reach()
         self._gaps: dict[str, tuple[int, int]] = {}
         """Of each stream the event that found its document missing, and how often one has."""
 
@@ -135,10 +137,11 @@ class Materializer:
 
     async def _follow(self, events: Sequence[Recorded], lease: Lease) -> None:
         wanted = [(recorded, tuple(self._projection.reads(recorded.event))) for recorded in events]
-        if not wanted:
-            return
+        for part, keys in self._reach.parts(wanted):
+            await self._follow_about(keys, part, lease)
+
+    async def _follow_about(self, keys: Mapping[Key, None], wanted: Sequence[Wanted], lease: Lease) -> None:
         container = self._projection.container
-        keys = {(recorded.meta.tenant, id): None for recorded, ids in wanted for id in ids}
         stored = await self._documents.get_many(container, list(keys))
         current = {key: (document.version, decoded(document.body)) for key, document in stored.items()}
         based_on = {key: version for key, (version, _) in current.items()}
@@ -152,6 +155,7 @@ class Materializer:
             with self._left_behind(f"{key[0]}/{key[1]}", version=version):
                 document = Document(*key, version, encoded_within_limit(body), based_on.get(key, 0))
                 documents.append(document)
+        self._reach.note([len(each.body) for each in documents or stored.values()])
         lease.check()
         await self._documents.put(container, documents)
 
