@@ -113,13 +113,12 @@ class BackfillHandlers:
         """The plan that a command was admitted with, this time or an earlier one."""
         if command_id not in admitted.past.commands:
             return None
-        events = admitted.new or await self._store.read_stream(
-            admitted.stream, after=admitted.version - 1, limit=1
-        )
-        for event in (recorded.event for recorded in events):
-            if isinstance(event, BackfillAdmitted):
-                return event.plan
-        return None
+        events = admitted.new
+        if not events:
+            before = admitted.version - 1
+            events = (await self._store.read_stream(admitted.stream, after=before, limit=1)).events
+        plans = (each.event.plan for each in events if isinstance(each.event, BackfillAdmitted))
+        return next(plans, None)
 
     async def begin_backfill(self, command: BeginBackfill) -> Committed:
         """Begin one that has a place."""

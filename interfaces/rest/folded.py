@@ -15,8 +15,8 @@ _FEW_EVENTS = 200
 
 
 class Folded(NamedTuple):
-    """A document, the ``version`` of the last event that it was made of, and ``reached``, that of the last event
-    that was looked at: others in the stream may be about other documents."""
+    """A document, the ``version`` of the last event that it was made of, and ``reached``, that of the last
+    event that was looked at: others in the stream may be about other documents."""
 
     body: bytes
     version: int
