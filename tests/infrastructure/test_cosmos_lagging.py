@@ -122,6 +122,23 @@ def test_an_event_is_found_in_a_segment_of_which_no_replica_has_told(cosmos: Acc
         assert there.at_each({TENANT: 4}) == {TENANT: None}
 
 
+def test_who_catches_up_finds_what_was_appended_behind_segments_of_which_no_replica_has_told(
+    cosmos: Account,
+) -> None:
+    with open_logs(cosmos_settings(cosmos, segment_bytes=NO_ROOM)) as logs:
+        here, there = recorder_of(logs.open()), recorder_of(logs.open())
+        stream = str(event("a", 1).originator_id)
+        here.insert_events([event("a", 1)])
+        there.newest(TENANT)
+        replica = Lagging(there._container, TENANT)
+        for version in (2, 3):
+            here.insert_events([event("a", version)])
+        assert len(there.select_streams({stream: 0})) == 1, "the replica lags"
+        there.catch_up(TENANT)
+        assert len(there.select_streams({stream: 0})) == 3
+        assert replica.written == [TENANT, f"{TENANT}~1", f"{TENANT}~2"]
+
+
 async def test_a_position_of_another_process_is_one_of_this_log(logs: OpenLogs) -> None:
     """A share that is taken over would begin anew otherwise, and publish everything again."""
     here, there = logs.store(), logs.open()
