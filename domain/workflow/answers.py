@@ -229,6 +229,6 @@ def _is_undone_late(state: Workflow, step: Step) -> bool:
     definition = state.definition(step.item_of or step.step_type)
     can_be_undone = definition is not None and definition.compensation is not None
     if step.item_of is not None:
-        can_be_undone = can_be_undone and map_items.counts_late(state, step)
+        can_be_undone = can_be_undone and map_items.is_for_an_element(state, step)
     is_over = state.status in (*_ENDED_BADLY, "compensating")
     return step.is_unanswered and can_be_undone and is_over

@@ -1,26 +1,24 @@
 """What undoes a workflow's completed steps."""
 
-from domain.workflow.state import Workflow, has_done_in_part
+from domain.workflow.state import Workflow, done_items
 from domain.workflow.step import COMPENSATION, Step, step_id_of
+
+_UNDONE = ("compensating", "compensated", "compensation_failed")
 
 
 def compensations_left(state: Workflow) -> list[Step]:
     """What undoes the steps that were completed, the latest first, as far as it is not done.
 
     What a step did is there also while it is done again, and where it is not completed again; so is what the
-    items of a ``map`` step did that has not come to its end.
+    items of a ``map`` step did, whatever became of it. Where nothing else is undone, one that its items have
+    failed is not either: the workflow may be retried, and then it does those again.
     """
-    unfinished = [
-        step.step_type
-        for definition, step in state.planned()
-        if definition.compensation is not None
-        and step.step_type not in state.done
-        and has_done_in_part(state, step)
-    ]
     left = []
-    for step_type in reversed((*state.done, *unfinished)):
+    is_undone = state.status in _UNDONE
+    for step_type in reversed(state.done):
         definition = state.definition(step_type)
-        if definition is None or definition.compensation is None:
+        done = state.steps[step_type]
+        if definition is None or definition.compensation is None or not _has_done(state, done):
             continue
         name = step_type + COMPENSATION
         step = state.steps.get(name) or Step(
@@ -28,4 +26,18 @@ def compensations_left(state: Workflow) -> list[Step]:
         )
         if step.status not in ("completed", "skipped"):
             left.append(step)
-    return left
+            is_undone = is_undone or not _may_be_gone_on_with(done)
+    return left if is_undone else []
+
+
+def _has_done(state: Workflow, step: Step) -> bool:
+    """Items that are begun anew for other elements take what they did before along."""
+    if step.items is None or step.status == "completed" or step.earlier_result is not None:
+        return True
+    return next(done_items(state, step), None) is not None
+
+
+def _may_be_gone_on_with(step: Step) -> bool:
+    """Whether a ``map`` step that was never completed has failed by its items, or is to be done again."""
+    has_failed = step.status in ("failed", "pending") and not step.is_unanswered
+    return step.items is not None and has_failed and step.earlier_result is None

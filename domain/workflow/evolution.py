@@ -223,15 +223,22 @@ def _completed(state: Workflow, event: StepCompleted) -> Workflow:
         is_unanswered=False,
     )
     if item_of is not None:
-        return _to_be_undone_again(after, item_of)
+        definition = state.definition(item_of)
+        is_undoable = definition is not None and definition.compensation is not None
+        return _to_be_undone_again(_done(after, item_of), item_of) if is_undoable else after
     if state.definition(event.step_type) is None:
         after = _undone(after, event.step_type)
         ended = after.steps[event.step_type]
         return _put(after, _anew(ended)) if ended.is_outrun else after
     if state.steps[event.step_type].items is None:
         after = _to_be_undone_again(after, event.step_type)
-    done = tuple(each for each in state.done if each != event.step_type)
-    return msgspec.structs.replace(after, done=(*done, event.step_type))
+    return _done(after, event.step_type)
+
+
+def _done(state: Workflow, step_type: str) -> Workflow:
+    """A step, or an item of a ``map`` step, is the last so far that was completed."""
+    done = tuple(each for each in state.done if each != step_type)
+    return msgspec.structs.replace(state, done=(*done, step_type))
 
 
 def _to_be_undone_again(state: Workflow, step_type: str) -> Workflow:

@@ -101,24 +101,10 @@ def leave(turn: "Turn", step_type: str) -> None:
         turn.cancel(step)
 
 
-def is_for_nothing(state: Workflow, item: Step) -> bool:
-    """Whether nobody needs to know, once all is undone, how an awaited item ends: it waits for its next
-    try only, or its ``map`` step has failed and is not undone.
-    """
-    return item.status == "retrying" or not _is_undone(state, item)
-
-
-def counts_late(state: Workflow, item: Step) -> bool:
-    """Whether what a late answer says that an item has done is undone with its ``map`` step."""
+def is_for_an_element(state: Workflow, item: Step) -> bool:
+    """Whether a ``map`` step has the element of an item still: it may have been begun anew for fewer."""
     items = None if item.item_of is None else state.steps[item.item_of].items
-    is_one = items is not None and item.item is not None and item.item < len(items.elements)
-    return is_one and _is_undone(state, item)
-
-
-def _is_undone(state: Workflow, item: Step) -> bool:
-    assert item.item_of is not None
-    whole = state.steps[item.item_of]
-    return whole.is_awaited or whole.is_unanswered or whole.status == "completed"
+    return items is not None and item.item is not None and item.item < len(items.elements)
 
 
 def _has_begun_much(turn: "Turn") -> bool:

@@ -35,7 +35,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     ``steps`` holds those of the plan, and, by names of their own, the items of ``map`` steps and the
     compensations; ``types`` tells their names by their ids, ``expected`` those of the steps that a reply
     may be for, where these are told apart by more than the workflow: see :attr:`Step.expects`. ``done`` are
-    the steps of the plan that were ever completed, in the order in which they last were.
+    the steps of the plan that were ever completed, in the order in which they last were; a ``map`` step that
+    can be undone is among them with the first of its items.
 
     ``chain`` are the definitions of the workflows that led to it by what they told.
 
@@ -126,7 +127,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
         return {
             each.result_key: self._last_result(step)
             for each, step in self.planned()
-            if each.step_type in self.done or has_done_in_part(self, step)
+            if each.step_type in self.done
         }
 
     def _last_result(self, step: Step) -> Any:
@@ -142,13 +143,6 @@ def done_items(state: Workflow, step: Step) -> Iterator[tuple[int, Any]]:
             yield index, item.result
 
 
-def has_done_in_part(state: Workflow, step: Step) -> bool:
-    """Whether a ``map`` step that nobody has seen the end of has done something, by its items. One that has
-    failed by them does not count: it may be tried again.
-    """
-    return (step.is_awaited or step.is_unanswered) and next(done_items(state, step), None) is not None
-
-
 def _result_to_undo(state: Workflow, step: Step, items: Items, result: Any) -> Any:
     """What is undone next of a ``map`` step: ``null`` stands for what is undone already, or was not done.
 
@@ -160,7 +154,7 @@ def _result_to_undo(state: Workflow, step: Step, items: Items, result: Any) -> A
         return result
     if step.status == "completed":
         found = {index: each for index, each in enumerate(result) if each is not None} | found
-    elif not has_done_in_part(state, step):
+    elif not found:
         return result
     undoes = state.steps.get(step.step_type + COMPENSATION)
     undone = set() if undoes is None else set(undoes.undone)

@@ -229,7 +229,7 @@ class Turn:
                     and definition is not None
                     and (
                         definition.compensation is None
-                        or (step.item_of is not None and map_items.is_for_nothing(self.state, step))
+                        or (step.item_of is not None and step.status == "retrying")
                     )
                 ):
                     self.cancel(step)

@@ -133,15 +133,27 @@ def test_an_item_whose_time_was_up_is_undone_though_the_map_was_completed_withou
     assert (run.state.status, undone(run)) == ("compensated", [["m[0]", "m[2]"], ["m[1]"]])
 
 
-def test_nobody_is_asked_any_more_for_items_that_would_not_be_undone() -> None:
-    undoable = step("a", compensation=Work(input={"all": "['a']"}))
-    run = Run.of(undoable, reserve_all(each={"retry": ONCE_MORE}), step("c", critical=True), input=THREE)
+A = step("a", compensation=Work(input={"all": "['a']"}))
+
+
+def test_nobody_is_asked_any_more_for_an_item_whose_next_try_does_not_come() -> None:
+    run = Run.of(A, reserve_all(each={"retry": ONCE_MORE}), step("c", critical=True), input=THREE)
     turn = run.completed("a").failed("m[0]").failing("c")
-    assert cancelled(turn.happened()) == ["m[0]"], "it waited for a try that does not come"
-    run = Run.of(undoable, reserve_all(critical=True), input=THREE).completed("a", "m[1]")
-    turn = run.failing("m[0]")
-    assert cancelled(turn.happened()) == ["m[2]"], "a step that has failed is not undone"
-    assert undone(run.so(turn)) == [["a"]]
+    assert cancelled(turn.happened()) == ["m[0]"]
+
+
+def test_what_a_map_has_done_that_its_items_have_failed_is_undone_with_the_rest() -> None:
+    run = Run.of(A, reserve_all(critical=True), input=THREE).completed("a", "m[1]").failed("m[0]")
+    assert (run.state.status, run.status("m"), undone(run)) == ("compensating", "failed", [["m[1]"]])
+    run = run.completed("m[2]", "m.compensation", "m.compensation", "a.compensation")
+    assert (run.state.status, undone(run)) == ("compensated", [["m[1]"], ["m[2]"], ["a"]])
+
+
+def test_it_is_undone_after_what_was_done_since() -> None:
+    late = step("late", after=["m"], compensation=Work(input={"all": "['late']"}))
+    run = Run.of(reserve_all(), late, step("c", critical=True), input=THREE).completed("m[1]").failed("m[0]")
+    run = run.completed("late").failed("c").completed("late.compensation")
+    assert undone(run) == [["late"], ["m[1]"]]
 
 
 def test_while_nothing_is_undone_a_failed_workflow_may_go_on_with_its_items() -> None:
@@ -151,7 +163,7 @@ def test_while_nothing_is_undone_a_failed_workflow_may_go_on_with_its_items() ->
     assert run.completed("c", "m[0]", "m[1]", "m[2]").state.status == "completed"
 
 
-def test_a_map_whose_items_have_failed_is_not_undone_and_may_be_tried_again() -> None:
+def test_where_nothing_else_is_undone_a_map_that_its_items_have_failed_may_be_tried_again() -> None:
     run = Run.of(reserve_all(critical=True), input=THREE).completed("m[0]").failed("m[1]")
     assert (run.state.status, undone(run)) == ("failed", [])
     assert any(isinstance(each, WorkflowFailed) for each in run.events)
