@@ -45,16 +45,6 @@ _POSITION = re.compile(rf"{BEGINNING}|{_PREFIX}-[1-9][0-9]{{0,17}}-[0-9a-f]{{{_I
 Append = Sequence[StoredEvent]
 """New events of one stream."""
 
-ORDINARY_BYTES = 1_600
-"""Of an event as it is stored. What is remembered is bounded by a number of such events: a larger one counts
-for several. In memory an event is up to seven times as large, where it is many small objects."""
-
-
-def weight_of(events: int, size: int) -> int:
-    """What it costs to remember some events of ``size`` bytes, in ordinary events."""
-    return max(events, size // ORDINARY_BYTES)
-
-
 MAX_VERSION = 2**63 - 1
 """Above that of each event."""
 

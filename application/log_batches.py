@@ -22,7 +22,6 @@ from typing import NamedTuple, Protocol, TypeVar
 import msgspec
 from eventsourcing.persistence import StoredEvent
 
-from application.event_log import weight_of
 from application.log_copy import Entry
 from domain.event import Recorded
 
@@ -37,6 +36,15 @@ PAGE_BYTES = 2 * 1024 * 1024
 
 BATCH_EVENTS = 5_000
 """Of streams that are read from some version on."""
+
+ORDINARY_BYTES = 1_600
+"""Of an event as it is stored. What is remembered is bounded by a number of such events: a larger one counts
+for several. In memory an event is up to seven times as large, where it is many small objects."""
+
+
+def weight_of(events: int, size: int) -> int:
+    """What it costs to remember some events of ``size`` bytes, in ordinary events."""
+    return max(events, size // ORDINARY_BYTES)
 
 
 class LogBatch(msgspec.Struct, frozen=True):

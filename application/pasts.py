@@ -16,8 +16,8 @@ from eventsourcing.persistence import StoredEvent
 from immutables import Map
 
 from application.audit.chain import leaf_of
-from application.event_log import EventLog, weight_of
-from application.log_batches import BATCH_BYTES, size_of
+from application.event_log import EventLog
+from application.log_batches import BATCH_BYTES, size_of, weight_of
 from application.snapshots import Kept, Snapshots
 from domain.archived import refuse_archived
 from domain.event import Event, Recorded

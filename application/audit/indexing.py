@@ -13,9 +13,9 @@ import structlog
 
 from application.audit.ports import Index, IndexReader, Noted, StoredLog
 from application.audit.rows import noted
-from application.event_log import Compared, number_of, position_of, weight_of
+from application.event_log import Compared, number_of, position_of
 from application.event_store import EventStore
-from application.log_batches import is_full_of, size_of
+from application.log_batches import is_full_of, size_of, weight_of
 from application.subscription import Subscription
 from domain.event import Event, Metadata, Recorded
 from domain.lease import Lease

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from application.event_log import ORDINARY_BYTES
 from application.event_store import EventStore
+from application.log_batches import ORDINARY_BYTES
 from application.pasts import Pasts
 from application.shared_reads import SharedReads
 from domain.event import Event
