@@ -19,6 +19,7 @@ from tests.application.test_task_claims import Instance, listening
 from tests.application.test_watching import is_woken, running, until_it_follows
 from tests.builders import NOW, OTHER_TENANT, TENANT, SettableClock
 from tests.cosmos import Account
+from tests.harness import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, UNVERIFIED]
 
@@ -80,9 +81,7 @@ async def test_a_partition_whose_end_cannot_be_told_is_begun_once_it_can(store: 
     await append(store, "y", stream=OTHER_STREAM)
     assert runs_of(await tail.next()) == ["y"]
     store.away = frozenset()
-    assert await tail.turn_to(BOTH) == frozenset(), "it is left alone for a moment"
-    await anyio.sleep(0.1)
-    assert await tail.turn_to(BOTH) == {TENANT}
+    assert await eventually(lambda: tail.turn_to(BOTH)) == {TENANT}
     await append(store, "b")
     assert runs_of(await tail.next()) == ["b"]
 
@@ -97,9 +96,8 @@ async def test_what_is_read_beside_a_partition_that_is_away_is_told_and_its_own_
     store.away = frozenset({away})
     assert runs_of(await tail.next()) == [theirs]
     store.away = frozenset()
-    await anyio.sleep(0.1)
     assert await tail.turn_to(BOTH) == frozenset()
-    assert runs_of(await tail.next()) == [its]
+    assert runs_of(await eventually(tail.next)) == [its]
 
 
 async def test_a_failure_that_takes_long_is_not_waited_for_again_soon(store: Patchy, tail: Tail) -> None:

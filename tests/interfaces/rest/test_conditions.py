@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.contract.contract import operations, validate_answer
-from tests.harness import SYSTEM_TENANT, Service
+from tests.harness import SYSTEM_TENANT, Service, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -20,6 +20,10 @@ async def delegated(client: httpx.AsyncClient, to: str) -> httpx.Response:
     made = await client.post(PATH, json={"to": to, "endsAt": ends_at})
     assert made.status_code == 201, made.text
     return made
+
+
+async def is_published(client: httpx.AsyncClient, run: str) -> bool:
+    return bool((await client.get(run)).json()["status"] == "published")
 
 
 async def test_a_delegation_is_ended_at_the_version_that_it_is_at(behind_gateway: Service) -> None:
@@ -45,6 +49,8 @@ async def test_a_job_is_triggered_at_the_version_that_was_seen(behind_gateway: S
     async with behind_gateway.client(SYSTEM_TENANT, **{"X-User-ID": "ada"}) as client:
         never = await client.post(TRIGGER, headers={"If-Match": '"1"'})
         first = await client.post(TRIGGER)
+        run = first.headers["location"]
+        await eventually(lambda: is_published(client, run))  # which is a version too
         stale = await client.post(TRIGGER, headers={"If-Match": '"55"'})
         paused = await client.post(TRIGGER.replace("trigger", "pause"), json={"reason": "slow"})
         seen = {"If-Match": paused.headers["etag"], "Idempotency-Key": "again"}
