@@ -76,8 +76,9 @@ class Work(Part, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def takes_platform_answers(self) -> bool:
         """Whether the neighbours' answers of the wire contract end it, where it is called as they say: not
-        what people, workers or services decide, nor what names replies of its own."""
-        return self.kind == "event" and not self.replies
+        what people or workers decide, what a call itself is answered, nor what names replies of its own."""
+        waits = self.kind == "event" or (self.kind == "http" and self.parameters.get("accepted", False))
+        return waits and not self.replies
 
     @property
     def correlation(self) -> Mapping[str, str]:

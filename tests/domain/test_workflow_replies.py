@@ -205,6 +205,8 @@ def test_what_others_decide_is_ended_by_no_answer_of_the_contract_whatever_it_is
         run = Run.of(step("forecast", kind=kind))
         forecast(run).then_nothing()
         forecast(run, FAILED_FORECAST).then_nothing()
+    called = Run.of(step("forecast", kind="http", parameters={"accepted": True}))
+    assert called.so(forecast(called)).statuses == {"forecast": "completed"}
 
 
 def test_replies_that_a_definition_names_go_before_what_the_contract_knows() -> None:

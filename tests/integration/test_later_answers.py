@@ -50,7 +50,7 @@ async def test_a_step_that_was_accepted_waits_for_its_answer_and_is_not_called_a
 async def test_an_accepted_step_without_replies_is_ended_by_hand_and_by_no_message_but_the_platforms_own(
     orchestrator: Orchestrator, neighbour: Neighbour
 ) -> None:
-    """As ``docs/step-kinds.md`` says: the neighbours' answers go by the step's type, whatever its kind."""
+    """As ``docs/step-kinds.md`` says: the neighbours' answers go by the step's type, unless by its id."""
     accepted = {"accepted": True}
     workflow_id = await orchestrator.start(
         calling("/accepted/call/{workflowId}", parameters=accepted),
@@ -60,12 +60,13 @@ async def test_an_accepted_step_without_replies_is_ended_by_hand_and_by_no_messa
         await eventually(partial(was_asked, neighbour, f"/accepted/{step_type}/{workflow_id}"))
     headers = neighbour.seen(f"/accepted/call/{workflow_id}")[0]["headers"]
     answer = {"forecastId": "f-1", "revenueForecast": 7, "confidence": 1}
-    data = {"workflowId": workflow_id, "stepId": headers["x-step-id"], **answer}
-    message = {"id": str(uuid4()), "type": "forecast.completed", "tenantId": TENANT, "data": data}
-    outcome = await orchestrator.service.container.consumer.consume(
-        Delivery(body=json.dumps(message).encode()), _park_nothing
-    )
-    assert outcome == "handled"
+    outcomes = []
+    for step_id in ({"stepId": headers["x-step-id"]}, {}):
+        data = {"workflowId": workflow_id, **step_id, **answer}
+        message = {"id": str(uuid4()), "type": "forecast.completed", "tenantId": TENANT, "data": data}
+        delivery = Delivery(body=json.dumps(message).encode())
+        outcomes.append(await orchestrator.service.container.consumer.consume(delivery, _park_nothing))
+    assert outcomes == ["without_effect", "handled"]
     state = await orchestrator.state(workflow_id)
     assert [state.step(each).status for each in ("call", "forecast")] == ["running", "completed"]
     assert state.results == {"forecast": answer}
