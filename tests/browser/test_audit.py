@@ -225,6 +225,15 @@ def test_a_job_and_a_workflow_have_their_past_too(browser: Browser, service: Ser
     expect(page.locator("#which")).to_contain_text("Version 1 of")
 
 
+def effects_shown(page: Page) -> None:
+    """Look again until what policies have made of the first events is there too."""
+    for _ in range(100):
+        if page.locator(".tree ul li").count():
+            return
+        page.wait_for_timeout(100)
+        page.reload()
+
+
 def test_cause_and_effect_are_a_tree(browser: Browser, service: ServiceProcess) -> None:
     begun = post(
         service, "/workflows", {"opportunityId": "opp-8", "definition": "deal-review", "input": {"amount": 9}}
@@ -232,6 +241,7 @@ def test_cause_and_effect_are_a_tree(browser: Browser, service: ServiceProcess) 
     page = signed_in(browser, service, "ada")
     page.goto(f"{service.url}/console/audit/workflow/{begun['workflowId']}")
     page.get_by_role("link", name="Cause and effect").first.click()
+    effects_shown(page)
     assert page.locator(".tree > li").count() >= 1
     expect(page.locator(".tree ul li").first).to_contain_text("workflow.")
     assert serious(page) == []

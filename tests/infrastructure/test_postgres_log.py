@@ -281,6 +281,7 @@ def test_what_a_url_says_of_a_connection_holds_for_the_logs_connections(postgres
                 rows = connection.execute(
                     "SELECT application_name FROM pg_stat_activity"
                     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    " AND backend_type = 'client backend'"
                 ).fetchall()
         return {row[0] for row in rows}
 
