@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.harness import SYSTEM_TENANT, Service, eventually
+from tests.harness import OTHER_TENANT, SYSTEM_TENANT, Service, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +45,12 @@ async def test_the_audit_trail_is_asked_in_either_case(
             assert [json.loads(line)["kind"] for line in export] == ["header", "event", "head"]
         tree = (await answer(client, f"correlations/{correlation_id}", asked)).json()
         assert (tree["correlationId"], tree["total"]) == (CORRELATION, 1)
+    async with behind_gateway.client(OTHER_TENANT) as another:
+        for query in ({"correlationId": correlation_id}, {"aggregateId": id}):
+            assert (await answer(another, "events", asked, **query)).json()["total"] == 0
+            export = (await answer(another, "export", asked, **query)).text.splitlines()
+            assert [json.loads(line)["kind"] for line in export] == ["header", "head"]
+        assert (await another.get(f"{AUDIT}/correlations/{correlation_id}")).status_code == 404
 
 
 async def test_runs_are_filtered_by_a_backfills_id_in_either_case(behind_gateway: Service) -> None:

@@ -304,4 +304,8 @@ async def test_who_asks_for_the_head_alone_goes_on_over_the_same_connection_and_
                 head = await client.head(path)
                 assert (head.status_code, head.content) == (200, b"")
             assert (await client.get(f"{WORKFLOWS}/{workflow_id}")).status_code == 200
+        of_another = await client.head(
+            f"{WORKFLOWS}/{workflow_id}/stream", headers={"X-Tenant-ID": OTHER_TENANT}
+        )
+        assert of_another.status_code == 404
     assert served.container.streams.open == 0
