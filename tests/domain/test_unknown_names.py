@@ -1,7 +1,5 @@
 """Names that expressions speak of, and that are never there where they stand."""
 
-import time
-
 import pytest
 
 from domain.definition import Concurrency, MapOver, StepDefinition, Trigger, Work, WorkflowDefinition
@@ -155,11 +153,9 @@ def test_of_two_steps_with_one_key_each_may_mean_the_other() -> None:
     assert list(faults(step("a"), step("b", result_key="a", when="results.a"))) == ["steps[1].resultKey"]
 
 
-def test_very_many_unknown_names_do_not_take_long() -> None:
+def test_of_very_many_unknown_names_what_may_be_meant_is_looked_for_in_a_few() -> None:
     expressions = {f"x{number}": f"results.{'ab' * 29}{number:05}" for number in range(60)}
     steps = [step(f"{'ba' * 30}_{number:03}", input=expressions) for number in range(200)]
-    began = time.process_time()
     found = faults(*steps)
     assert len(found) == 12_000
-    assert time.process_time() - began < 3
-    assert [message for message in found.values() if "did you mean" in message]
+    assert 0 < sum("did you mean" in message for message in found.values()) < 50

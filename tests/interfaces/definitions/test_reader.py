@@ -1,6 +1,5 @@
 """Documents: what they stand for, and every fault of those that stand for nothing."""
 
-import time
 from typing import Any
 
 import msgspec
@@ -194,14 +193,14 @@ def test_what_is_no_name_of_a_step_may_be_broken_and_names_are_told_all_the_same
     assert messages(nameless)["steps[1].when"] == "there is no inptu; did you mean input?"
 
 
-def test_a_document_full_of_unknown_names_is_told_so_without_all_of_them_and_soon() -> None:
+def test_of_a_document_full_of_unknown_names_the_first_are_told_and_what_may_be_meant_of_a_few() -> None:
+    """To look for that in all of them would keep everybody waiting."""
     inputs = ({f"x{it}": f"results.step_numbr_{number}{it}" for it in range(60)} for number in range(200))
     full = document(*(step(f"step_number_{number}", input=each) for number, each in enumerate(inputs)))
-    began = time.process_time()
     found = faults_in(full)
-    assert time.process_time() - began < 0.5, "0.02 s where nobody else works"
     assert len(found) == MOST_FAULTS
     assert "did you mean" in found[0].message
+    assert sum("did you mean" in each.message for each in found) < 50
 
 
 def test_a_document_full_of_faults_is_told_so_without_all_of_them() -> None:
