@@ -51,14 +51,28 @@ NO_ROOM = 1
 
 UNVERIFIED = pytest.mark.filterwarnings("ignore:Unverified HTTPS")
 
+POSTGRES = pytest.param("postgres", marks=pytest.mark.postgres)
+
 ONE_PARTITION_AND_MANY = ["sqlite", pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED])]
 """For who reads logs: one order over all tenants, and one a tenant."""
 
 
+STORES = [ONE_PARTITION_AND_MANY[0], POSTGRES, *ONE_PARTITION_AND_MANY[1:]]
+"""Each of them."""
+
+SEGMENTS = pytest.param("segments", marks=[pytest.mark.cosmos, UNVERIFIED])
+"""In Cosmos DB, where each append begins a segment."""
+
+
 def settings_of(kind: str, request: pytest.FixtureRequest) -> Settings:
     """The settings of one of these, in a place of the test's own."""
-    if kind == "cosmos":
-        return cosmos_settings(request.getfixturevalue("cosmos"))
+    match kind:
+        case "postgres":
+            return postgres_settings(request.getfixturevalue("postgres_store_url"))
+        case "cosmos":
+            return cosmos_settings(request.getfixturevalue("cosmos"))
+        case "segments":
+            return cosmos_settings(request.getfixturevalue("cosmos"), segment_bytes=NO_ROOM)
     return sqlite_settings(request.getfixturevalue("tmp_path"))
 
 

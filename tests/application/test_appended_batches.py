@@ -1,7 +1,6 @@
 """What a process appends itself is followed without being read, wherever nothing can lie between."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import anyio
 import msgspec
@@ -15,11 +14,10 @@ from domain import job
 from domain.errors import StoreUnavailable
 from domain.job import JobFired
 from tests.application.logs import (
-    UNVERIFIED,
+    STORES,
     CountingStore,
     OpenLogs,
     open_logs,
-    postgres_settings,
     settings_of,
 )
 from tests.application.test_shared_reads import runs_of
@@ -27,20 +25,10 @@ from tests.builders import NOW, TENANT, metadata
 
 pytestmark = pytest.mark.anyio
 
-STORES = [
-    "sqlite",
-    pytest.param("postgres", marks=pytest.mark.postgres),
-    pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED]),
-]
-
 
 @pytest.fixture(params=STORES)
-def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLogs]:
-    if request.param == "postgres":
-        settings = postgres_settings(request.getfixturevalue("postgres_store_url"))
-    else:
-        settings = settings_of(request.param, request)
-    with open_logs(settings) as logs:
+def logs(request: pytest.FixtureRequest) -> Iterator[OpenLogs]:
+    with open_logs(settings_of(request.param, request)) as logs:
         yield logs
 
 

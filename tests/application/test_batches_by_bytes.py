@@ -13,7 +13,7 @@ from application.log_batches import BATCH_BYTES, PAGE_BYTES, all_of
 from application.log_copy import Entry
 from application.shared_reads import SharedReads
 from infrastructure.sqlite.event_store import followers_file
-from tests.application.logs import UNVERIFIED
+from tests.application.logs import STORES
 from tests.audit_trail import AuditedLog, audited_log
 from tests.builders import TENANT
 from tests.large_events import A_BATCH, MIB, append_large, batches_of
@@ -22,12 +22,6 @@ from tests.moved_logs import file_of, kind_of, opened, reading
 pytestmark = pytest.mark.anyio
 
 A_PAGE = PAGE_BYTES // MIB
-
-STORES = [
-    "sqlite",
-    pytest.param("postgres", marks=pytest.mark.postgres),
-    pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED]),
-]
 
 
 @pytest.fixture(params=STORES)

@@ -14,44 +14,20 @@ from application.pasts import Past, Pasts
 from domain.event import Event
 from domain.job import JobFired
 from infrastructure.sqlite.recorder import LogRecorder
-from tests.application.logs import (
-    NO_ROOM,
-    UNVERIFIED,
-    OpenLogs,
-    cosmos_settings,
-    open_logs,
-    postgres_settings,
-    sqlite_settings,
-)
+from tests.application.logs import SEGMENTS, STORES, OpenLogs, open_logs, settings_of, sqlite_settings
 from tests.builders import NOW, TENANT, metadata, recorded
 from tests.large_events import A_BATCH, MIB
 
 pytestmark = pytest.mark.anyio
 
-STORES = [
-    "sqlite",
-    pytest.param("postgres", marks=pytest.mark.postgres),
-    pytest.param("cosmos", marks=[pytest.mark.cosmos, UNVERIFIED]),
-    pytest.param("segments", marks=[pytest.mark.cosmos, UNVERIFIED]),
-]
-
 A_PAGE = PAGE_BYTES // MIB
 EVENTS = 2 * A_BATCH + 1
 
 
-@pytest.fixture(params=STORES)
-def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLogs]:
+@pytest.fixture(params=[*STORES, SEGMENTS])
+def logs(request: pytest.FixtureRequest) -> Iterator[OpenLogs]:
     """A log on each store; in Cosmos DB also one in which each append begins a segment."""
-    match request.param:
-        case "sqlite":
-            settings = sqlite_settings(tmp_path)
-        case "postgres":
-            settings = postgres_settings(request.getfixturevalue("postgres_store_url"))
-        case "cosmos":
-            settings = cosmos_settings(request.getfixturevalue("cosmos"))
-        case _:
-            settings = cosmos_settings(request.getfixturevalue("cosmos"), segment_bytes=NO_ROOM)
-    with open_logs(settings) as logs:
+    with open_logs(settings_of(request.param, request)) as logs:
         yield logs
 
 
