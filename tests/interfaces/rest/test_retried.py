@@ -35,7 +35,8 @@ class Work:
         """A worker does these tasks one after the other, or fails at them for good."""
         for queue in step_types:
             await self._running.caught_up()
-            claimed = await self._ask("/api/v1/tasks/claim", {"queue": queue, "workerId": "w1"})
+            asking = {"queue": queue, "workerId": "w1", "waitSeconds": 10}
+            claimed = await self._ask("/api/v1/tasks/claim", asking)
             (given,) = claimed["tasks"]
             how = "complete" if error is None else "fail"
             failure = {} if error is None else {"error": error, "retryable": False}
