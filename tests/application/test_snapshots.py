@@ -314,7 +314,7 @@ async def sealed_place(folder: Path) -> AsyncIterator[tuple[Place, Path]]:
 async def test_what_is_sealed_in_the_log_is_in_no_snapshot(tmp_path: Path) -> None:
     async with sealed_place(tmp_path) as (place, path):
         store = place.store
-        paused = JobPaused(job="j", by="ada", reason="the disk of Ann is full", paused_at=NOW)
+        paused = JobPaused(job="j", by="ada", reason="the disk of Zebedee is full", paused_at=NOW)
         place.append([*runs(1, 10), paused])
         assert place.read() == place.read_all()
         assert place.read().state.pause.reason == paused.reason
@@ -322,7 +322,7 @@ async def test_what_is_sealed_in_the_log_is_in_no_snapshot(tmp_path: Path) -> No
         place.append([JobResumed(job="j", by="ada", resumed_at=NOW), *runs(11, 20)], after=31)
         assert place.read() == place.read_all()
         assert store.versions() == {STREAM: 62}
-        assert b"Ann" not in snapshots_file(path).read_bytes()
+        assert b"Zebedee" not in snapshots_file(path).read_bytes()
 
 
 async def test_one_that_somebody_forged_is_not_used_where_there_is_a_master_key(tmp_path: Path) -> None:

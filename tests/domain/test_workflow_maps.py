@@ -182,7 +182,7 @@ def test_a_step_costs_the_same_however_many_are_done() -> None:
     early, late = 1_000, MOST_ELEMENTS - 100
     profiles = {early: cProfile.Profile(), late: cProfile.Profile()}
     for number in range(MOST_ELEMENTS):
-        with profiles.get(number, nullcontext()), uninterrupted():
+        with uninterrupted(), profiles.get(number, nullcontext()):
             for event in workflow.complete_step(
                 state, step_type=f"calls[{number}]", result=number, now=after(minutes=1)
             ):

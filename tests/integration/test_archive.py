@@ -304,34 +304,34 @@ async def test_an_erasure_finds_what_is_archived_and_leaves_none_of_it(
         id = (await posted(client, "/hitl/approvals", {"opportunityId": "o", "riskScore": 1, "amount": 1}))[
             "id"
         ]
-        await posted(client, f"/hitl/approvals/{id}/reject", {"decidedBy": USER, "comment": "Ann says no"})
+        await posted(client, f"/hitl/approvals/{id}/reject", {"decidedBy": USER, "comment": "says Zebedee"})
         await running.caught_up()
     await archives.archive()
     (file,) = archives.files
-    assert b"Ann" not in gzip.decompress(file.read_bytes())
+    assert b"Zebedee" not in gzip.decompress(file.read_bytes())
     async with _index(settings) as index:
         await index.clear()
     async with service(settings) as running, running.client() as client:
         await running.caught_up()
         gone = f"{API}/hitl/approvals/{id}"
-        assert (await client.get(gone)).json()["comment"] == "Ann says no"
+        assert (await client.get(gone)).json()["comment"] == "says Zebedee"
         await erase(settings, TENANT, USER, None, dry_run=False, again=False)
 
         async def is_gone() -> bool:
             return (await client.get(gone)).status_code == 410
 
         await eventually(is_gone)
-    assert not told_of_ann(settings)
+    assert not told_of_zebedee(settings)
     await rebuild(settings, ())
-    assert not told_of_ann(settings)
+    assert not told_of_zebedee(settings)
     await verify(settings, ())
     assert kinds(await verified_store(settings, archives.key)) == []
 
 
-def told_of_ann(settings: Settings) -> list[Any]:
-    """The documents that have her name."""
+def told_of_zebedee(settings: Settings) -> list[Any]:
+    """The documents that have his name."""
     rows = [row for each in documents_in(settings.storage.data_dir).values() for row in each]
-    return [row for row in rows if b"Ann" in row[3]]
+    return [row for row in rows if b"Zebedee" in row[3]]
 
 
 async def test_what_the_documents_of_the_folder_do_not_have_yet_stays(
