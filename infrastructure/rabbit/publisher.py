@@ -1,13 +1,15 @@
 """Public messages to RabbitMQ, persistent and confirmed.
 
 FastStream connects and declares; a message is handed to the channel on which it did, because the layers above
-take half as long again for each (``python -m benchmarks publish``).
+take half as long again for each (``python -m benchmarks publish``). It waits for the confirmation and not for
+the socket to have taken it as well: that would let one message at a time through, each in a write of its own.
 """
 
 import asyncio
 from collections.abc import Callable
 
 from aio_pika.abc import AbstractChannel, DeliveryMode
+from aiormq.channel import Channel
 from faststream.rabbit import RabbitBroker
 from pamqp.commands import Basic
 
@@ -87,12 +89,14 @@ class RabbitPublisher:
         lease.check()
         async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
             channel = await self._channel.get_underlay_channel()
+            assert isinstance(channel, Channel), "aio-pika stands on aiormq"
             confirmation = await channel.basic_publish(
                 body,
                 exchange=self._names.exchange,
                 routing_key=wire_type,
                 properties=properties,
                 mandatory=message.mandatory,
+                wait=False,
             )
         return isinstance(confirmation, Basic.Ack)
 

@@ -93,7 +93,7 @@ class RabbitSubscription:
             await self._return(message)
         else:
             with _unless_it_comes_again():
-                await message.ack()
+                await _acknowledge(message)
 
     async def _return(self, message: AbstractIncomingMessage) -> None:
         await self._consumer.pause()
@@ -144,6 +144,12 @@ def _unless_it_comes_again() -> Iterator[None]:
         yield
     except (AMQPError, OSError, RuntimeError) as error:
         log.info("message_comes_again", reason=repr(error))
+
+
+async def _acknowledge(message: AbstractIncomingMessage) -> None:
+    """Say that it is done with, without waiting until the socket has taken that."""
+    assert message.delivery_tag is not None, "a queue has numbered what it delivered"
+    await message.channel.basic_ack(message.delivery_tag, wait=False)
 
 
 def _routing_key(message: AbstractIncomingMessage) -> str:
