@@ -1,17 +1,18 @@
 """``opportunity-analysis`` from its event to its completion, four replies each, 64 at once.
 
-Over RabbitMQ, on an SQLite log and on a PostgreSQL log: stand-ins in this process answer each step's request
-at once, and begin the next workflow when one has completed, which they know from the message on the wire. And
-on the in-process bus, with stand-ins in the service's process. The reference is DBOS on a PostgreSQL of this
-machine: workflows of four steps that do nothing, as many at once, in one process. DBOS keeps what each step
-returned; the service keeps requests and answers, tells its neighbours of them and derives documents.
+Over RabbitMQ, on an SQLite log and on a PostgreSQL log, there in one process and with the roles in two:
+stand-ins in this process answer each step's request at once, and begin the next workflow when one has
+completed, which they know from the message on the wire. And on the in-process bus, with stand-ins in the
+service's process. The reference is DBOS on a PostgreSQL of this machine: workflows of four steps that do
+nothing, as many at once, in as many processes. DBOS keeps what each step returned; the service keeps requests
+and answers, tells its neighbours of them and derives documents.
 """
 
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
@@ -31,11 +32,16 @@ UNPACED = {"WORKFLOW_STARTS_PER_SECOND": "100000", "WORKFLOW_STARTS_AT_ONCE": "6
 DBOS_HOME = Path(tempfile.gettempdir(), "dbos-venv")
 DBOS_WANTED = "dbos==3.4.*"
 
+IN_TWO = ("consumer,scheduler", "api,projector,publisher")
+"""Of the ways to part the roles that were tried, the one that gives both processes as much to do."""
+
 OURS = {
-    "workflows.rabbitmq.sqlite": ("Workflows over RabbitMQ, SQLite log", 250),
-    "workflows.rabbitmq.postgresql": ("Workflows over RabbitMQ, PostgreSQL log", 250),
-    "workflows.in-process": ("Workflows in process, SQLite log", 500),
+    "workflows.rabbitmq.sqlite": ("Workflows over RabbitMQ, SQLite log", 250, 1),
+    "workflows.rabbitmq.postgresql": ("Workflows over RabbitMQ, PostgreSQL log", 250, 1),
+    "workflows.rabbitmq.two-processes": ("Workflows over RabbitMQ, PostgreSQL log, two processes", 250, 2),
+    "workflows.in-process": ("Workflows in process, SQLite log", 500, 1),
 }
+"""Of each a title, an aim, and how many processes it and its reference have."""
 
 
 def run(options: Options) -> list[Measurement]:
@@ -43,17 +49,24 @@ def run(options: Options) -> list[Measurement]:
     total = options.pick(64, 600, 6_000)
     with ExitStack() as stack:
         server = stack.enter_context(postgres_server())
-        log_url = stack.enter_context(migrated_database(server, options.service_root))
+
+        def log() -> str:
+            return stack.enter_context(migrated_database(server, options.service_root))
+
+        in_two = _over_rabbitmq(stack, options, total, roles=IN_TWO, EVENT_STORE_URL=log())
         sides: dict[str, Callable[[], float]] = {
             "workflows.rabbitmq.sqlite": _over_rabbitmq(stack, options, total),
-            "workflows.rabbitmq.postgresql": _over_rabbitmq(stack, options, total, EVENT_STORE_URL=log_url),
+            "workflows.rabbitmq.postgresql": _over_rabbitmq(stack, options, total, EVENT_STORE_URL=log()),
+            "workflows.rabbitmq.two-processes": in_two,
             "workflows.in-process": partial(_in_process, options.service_root, total),
         }
-        reference = None
+        references: dict[int, str] = {}
         if options.with_references:
-            reference = f"DBOS {_dbos_version()} on PostgreSQL"
-            database = stack.enter_context(fresh_database(server))
-            sides[reference] = partial(_dbos, database, options.pick(64, 300, 2_000))
+            name = f"DBOS {_dbos_version()} on PostgreSQL"
+            references = {1: name, 2: f"{name}, two processes"}
+            for processes, reference in references.items():
+                databases = [stack.enter_context(fresh_database(server)) for _ in range(processes)]
+                sides[reference] = partial(_dbos, databases, options.pick(64, 300, 2_000))
         found = in_turns(options.rounds, sides)
     return [
         Measurement(
@@ -61,30 +74,36 @@ def run(options: Options) -> list[Measurement]:
             title,
             "workflows/s",
             found[work],
-            {reference: found[reference]} if reference else {},
+            {references[processes]: found[references[processes]]} if references else {},
             [Aim("at least", aim)],
             notes=[f"{total} workflows a round, {AT_ONCE} at once; each completed once, with four results"],
         )
-        for work, (title, aim) in OURS.items()
+        for work, (title, aim, processes) in OURS.items()
     ]
 
 
-def _over_rabbitmq(stack: ExitStack, options: Options, total: int, **environ: str) -> Callable[[], float]:
+def _over_rabbitmq(
+    stack: ExitStack, options: Options, total: int, *, roles: Sequence[str | None] = (None,), **environ: str
+) -> Callable[[], float]:
+    """A round on a service of its own, in a process for each of ``roles``."""
     url, names = stack.enter_context(broker())
-    service = stack.enter_context(
-        running_service(
-            options.service_root, {"RABBITMQ_URL": url, **UNPACED, **environ}, overlay=names.overlay()
+    settings = {"RABBITMQ_URL": url, **UNPACED, **environ}
+    services = [
+        stack.enter_context(
+            running_service(options.service_root, settings, overlay=names.overlay(), roles=each)
         )
-    )
-    _measure(url, names, service, AT_ONCE)
-    return partial(_measure, url, names, service, total)
+        for each in roles
+    ]
+    _measure(url, names, services, AT_ONCE)
+    return partial(_measure, url, names, services, total)
 
 
-def _measure(url: str, names: Names, service: RunningService, total: int) -> float:
+def _measure(url: str, names: Names, services: Sequence[RunningService], total: int) -> float:
     try:
         return anyio.run(workflows_a_second, url, names, total, AT_ONCE, backend_options={"use_uvloop": True})
     except TimeoutError as error:
-        raise RuntimeError(f"{error}; the service's log ends:\n{service.log.read_text()[-2000:]}") from error
+        logs = "\n\n".join(service.log.read_text()[-2000:] for service in services)
+        raise RuntimeError(f"{error}; the service's log ends:\n{logs}") from error
 
 
 def _in_process(root: Path, total: int) -> float:
@@ -106,16 +125,23 @@ def _in_process(root: Path, total: int) -> float:
     return float(done.stdout.splitlines()[-1])
 
 
-def _dbos(url: str, total: int) -> float:
-    """The better of DBOS' two ways to write a workflow."""
+def _dbos(urls: Sequence[str], total: int) -> float:
+    """The better of DBOS' two ways to write a workflow; a process for each database, side by side."""
     program = str(Path(__file__).with_name("dbos_workflows.py"))
-    done = subprocess.run(
-        [str(_dbos_python()), program, url, str(total), str(AT_ONCE)], capture_output=True, text=True
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"DBOS failed:\n{done.stderr[-3000:]}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    return float(max(found["threads"], found["coroutines"]))
+    begun = [
+        subprocess.Popen(
+            [str(_dbos_python()), program, url, str(total // len(urls)), str(AT_ONCE // len(urls))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for url in urls
+    ]
+    told = [process.communicate() for process in begun]
+    if any(process.returncode != 0 for process in begun):
+        raise RuntimeError("DBOS failed:\n" + "\n".join(errors[-3000:] for _, errors in told))
+    found = [json.loads(output.splitlines()[-1]) for output, _ in told]
+    return float(max(sum(each[way] for each in found) for way in ("threads", "coroutines")))
 
 
 @cache
