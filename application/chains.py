@@ -38,7 +38,7 @@ class Chains:
         workflow_id = data.get("workflowId") or await self._asker(tenant, data.get("approvalId"))
         if not isinstance(workflow_id, str) or not is_uuid(workflow_id):
             return ()
-        state = await _present(self._store, tenant, workflow_id.lower())
+        state = await present_workflow(self._store, tenant, workflow_id.lower())
         return () if state is None else (*state.chain, state.definition_name)
 
     async def _asker(self, tenant: str, approval_id: Any) -> str | None:
@@ -59,7 +59,7 @@ async def chain_before(store: EventStore, tenant: str, workflow_id: str) -> tupl
     Raises:
         StoreUnavailable: the store is away.
     """
-    state = await _present(store, tenant, workflow_id)
+    state = await present_workflow(store, tenant, workflow_id)
     return () if state is None else state.chain
 
 
@@ -76,7 +76,12 @@ def refuse_too_long(chain: tuple[str, ...], definition: str) -> None:
         )
 
 
-async def _present(store: EventStore, tenant: str, workflow_id: str) -> Workflow | None:
+async def present_workflow(store: EventStore, tenant: str, workflow_id: str) -> Workflow | None:
+    """A workflow as it is; nothing if there is none, or it is archived.
+
+    Raises:
+        StoreUnavailable: the store is away.
+    """
     try:
         state: Workflow | None = (
             await store.present(workflow_stream(tenant, workflow_id), workflow.evolve)

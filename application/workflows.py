@@ -1,10 +1,10 @@
 """Workflows: load, decide, append."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from application.chains import chain_before
+from application.chains import chain_before, present_workflow
 from application.commands import (
     CancelWorkflow,
     Command,
@@ -29,14 +29,20 @@ from application.dispatcher import Handler
 from application.event_store import EventStore
 from application.held_back import held_back
 from application.inputs import refuse_bad_input
+from application.lineage import is_let_go, workflows_above
 from application.ports import Clock
 from application.starters import starter_of
 from domain import workflow
 from domain.definition import WorkflowDefinition
-from domain.errors import OpportunityRequired, Refusal, WorkflowNotFound
+from domain.errors import NotAllowed, OpportunityRequired, Refusal, WorkflowNotFound
 from domain.event import Event
+from domain.values import is_same_json
 from domain.workflow import Workflow, workflow_stream
-from domain.workflow.rights import require_may_ask_with_other_input
+from domain.workflow.rights import (
+    require_may_ask_with_other_input,
+    require_nobody_asked_above,
+    require_none_asked_above,
+)
 
 Decide = Callable[[Workflow, Any, datetime], tuple[Event, ...]]
 
@@ -69,6 +75,8 @@ class WorkflowHandlers:
             QueueWorkflow: self.queue_workflow,
             **{command: self._handler(decide) for command, decide in _DECISIONS.items()},
             RetryWorkflow: self.retry_workflow,
+            SkipStep: self.settle_step,
+            CompleteStepByHand: self.settle_step,
         }
 
     async def queue_workflow(self, command: QueueWorkflow) -> Committed:
@@ -170,33 +178,54 @@ class WorkflowHandlers:
 
         Raises:
             BadInput: other input is given, and not as the definition says; with every fault.
-            NotAllowed: people are asked, and another than who started the workflow gives other input.
+            NotAllowed: people are asked, and another than who started the workflow gives other input; or a
+                step that this caller may not give it for has given it.
             Refusal: as :func:`domain.workflow.retry` says.
         """
-        require_input = await held_back(self._require_other_input(command))
+        return await self._decided_after(self._require_other_input(command), command)
 
-        def decide(state: Workflow, command: RetryWorkflow, now: datetime) -> tuple[Event, ...]:
-            require_input()
-            return _DECISIONS[RetryWorkflow](state, command, now)
+    async def settle_step(self, command: SkipStep | CompleteStepByHand) -> Committed:
+        """Skip a step, or complete it by hand.
+
+        Raises:
+            NotAllowed: people are asked in this workflow, or in one above it, and this is no operator.
+            Refusal: as :func:`domain.workflow.skip_step` and :func:`domain.workflow.complete_by_hand` say.
+        """
+        return await self._decided_after(self._require_none_asked_above(command), command)
+
+    async def _decided_after(self, requiring: Awaitable[None], command: Command) -> Committed:
+        """Decide as the rule of a command says, after what is required besides."""
+        require = await held_back(requiring)
+
+        def decide(state: Workflow, command: Command, now: datetime) -> tuple[Event, ...]:
+            require()
+            return _DECISIONS[type(command)](state, command, now)
 
         return await self._handler(decide)(command)
 
-    async def _require_other_input(self, command: RetryWorkflow) -> None:
-        meta = command.meta
-        if command.input is None:
+    async def _require_none_asked_above(self, command: SkipStep | CompleteStepByHand) -> None:
+        tenant = command.meta.tenant
+        state = await present_workflow(self._store, tenant, command.workflow_id)
+        step = state.step(command.step_id) if state is not None else None
+        if state is None or step is None or command.may_do_all:
             return
-        stream = workflow_stream(meta.tenant, command.workflow_id)
-        state = (await self._store.present(stream, workflow.evolve)).state
-        if state is None:
+        if isinstance(command, CompleteStepByHand) and step.work.parameters.get("accepted"):
+            return
+        require_none_asked_above(await workflows_above(self._store, tenant, state))
+
+    async def _require_other_input(self, command: RetryWorkflow) -> None:
+        tenant, input = command.meta.tenant, command.input
+        state = await present_workflow(self._store, tenant, command.workflow_id)
+        if state is None or input is None:
             return
         await self._refuse_other_input(command, state)
-        starter = await starter_of(self._store, meta.tenant, command.workflow_id)
-        require_may_ask_with_other_input(
-            state,
-            command.input,
-            by_its_starter=starter == meta.actor,
-            may_do_all=command.may_do_all,
-        )
+        if command.may_do_all or is_same_json(input, state.input):
+            return
+        require_nobody_asked_above(await workflows_above(self._store, tenant, state))
+        if await is_let_go(self._store, tenant, state):
+            raise NotAllowed("a step that did not wait has given its input: an operator may change it")
+        starter = await starter_of(self._store, tenant, command.workflow_id)
+        require_may_ask_with_other_input(state, by_its_starter=starter == command.meta.actor)
 
     async def _refuse_other_input(self, command: RetryWorkflow, state: Workflow) -> None:
         """By the version that the workflow runs; where that is retired, its steps say what does not suit."""

@@ -1,5 +1,6 @@
 """Ids, stream names and times that more than one aggregate speaks of."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -109,6 +110,18 @@ def with_one_kind_of_number(value: Any) -> Any:
         case list() | tuple():
             return [with_one_kind_of_number(each) for each in value]
     return value
+
+
+def canonical(value: Any) -> bytes:
+    """One form for all that is the same JSON: names in order, no white space, ``1.0`` as ``1``."""
+    plain = with_one_kind_of_number(value)
+    written = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return written.encode("utf-8", "surrogatepass")
+
+
+def is_same_json(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON: ``1`` and ``1.0`` are; ``1`` and ``true`` are to Python alone."""
+    return bool(one == other) and canonical(one) == canonical(other)
 
 
 def in_utc(moment: datetime) -> datetime:

@@ -9,8 +9,7 @@ import re
 from collections import Counter
 from hashlib import blake2b
 
-import msgspec
-
+from domain.values import canonical
 from domain.workflow import (
     StepCancelled,
     StepCompleted,
@@ -56,7 +55,7 @@ def map_step_named(workflow_id: str, step_type: str) -> str | None:
 
 def mapped(step: Json, event: StepMapped) -> Json:
     """A ``map`` step that has found its elements."""
-    digest = blake2b(msgspec.json.encode(event.elements), digest_size=8).hexdigest()
+    digest = blake2b(canonical(event.elements), digest_size=8).hexdigest()
     states = "p" * len(event.elements)
     if step.get("elementsDigest") == digest:
         states = "".join(each if each in _KEPT else "p" for each in _expanded(step["itemStates"]))

@@ -8,6 +8,7 @@ without it, is cancelled. A step that is tried again gets a new child.
 from collections.abc import Sequence
 
 from application.commands import CancelWorkflow, Command, CompleteStep, FailStep, StartWorkflow
+from application.lineage import CHILD_POLICY
 from application.policies.reaction import because_of
 from domain.errors import Refusal
 from domain.event import Event, Recorded
@@ -35,7 +36,7 @@ _Ending = WorkflowCompleted | WorkflowFailed | WorkflowCancelled
 class ChildWorkflows:
     """Starts workflows for steps, and tells the steps how they ended."""
 
-    name = "child-workflows"
+    name = CHILD_POLICY
 
     def wants(self, event: Event) -> bool:
         """Steps of this kind, and ends of workflows that a step waits for."""

@@ -15,14 +15,14 @@ from application.ports import Timer, Timers
 from domain.event import Event, Recorded
 from domain.lease import Lease
 from domain.values import derived_id, in_utc
-from domain.workflow import StepCancelled, StepDispatched
+from domain.workflow import StepCancelled, StepDispatched, StepFailed
 
 KIND = "wait"
 TIMER_KIND = "wait-is-over"
 
 
 class WaitSteps:
-    """A follower's handler: keeps a timer for each step that waits."""
+    """A follower's handler: keeps a timer for each step that waits, until it is over or has failed."""
 
     name = "wait-steps"
     may_repeat_unnoticed = True
@@ -36,7 +36,7 @@ class WaitSteps:
         """Steps of this kind."""
         if isinstance(event, StepDispatched):
             return event.kind == KIND and not event.void
-        return isinstance(event, StepCancelled) and event.kind == KIND
+        return isinstance(event, StepCancelled | StepFailed) and event.kind == KIND
 
     async def start_over(self) -> None:
         """A timer of another log is refused by its workflow when it is due."""
@@ -59,7 +59,7 @@ class WaitSteps:
                         endless.append(recorded)
                     else:
                         wanted[_timer_id(event)] = _timer(recorded, event, due_at)
-                case StepCancelled():
+                case StepCancelled() | StepFailed():
                     ended.add(_timer_id(event))
         running = [timer for timer_id, timer in wanted.items() if timer_id not in ended]
         if running or ended:
@@ -111,5 +111,5 @@ def _timer(recorded: Recorded, event: StepDispatched, due_at: datetime) -> Timer
     )
 
 
-def _timer_id(event: StepDispatched | StepCancelled) -> str:
+def _timer_id(event: StepDispatched | StepCancelled | StepFailed) -> str:
     return derived_id(TIMER_KIND, event.step_id, str(event.attempt))

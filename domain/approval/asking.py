@@ -9,11 +9,12 @@ from domain.approval.events import ApprovalRequested, ApprovalRevised, Number, O
 from domain.approval.notices import news_of
 from domain.approval.policy import BARE, Policy
 from domain.approval.rights import require_asker, require_pending
-from domain.approval.seen import MOST_PAYLOAD_BYTES, Payload, canonical
+from domain.approval.seen import MOST_PAYLOAD_BYTES, Payload
 from domain.approval.standing import Circumstances, opening, undecidable
 from domain.approval.state import Approval, barred_by, evolve
 from domain.errors import ApprovalUndecidable, BadInput, NotAllowed
 from domain.event import Event
+from domain.values import canonical
 
 
 def request(

@@ -4,12 +4,11 @@ The amount, the risk and the deal always count; of the payload, the places that 
 of it. The form that is digested never changes: the digests stand in the log as proof.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from domain.values import with_one_kind_of_number
+from domain.values import canonical
 
 Payload = Mapping[str, Any]
 
@@ -37,13 +36,6 @@ def digest_of(
         "payload": matters,
     }
     return f"sha256:{sha256(canonical(facts)).hexdigest()}"
-
-
-def canonical(value: Any) -> bytes:
-    """One form for all that is the same JSON: names in order, no white space, ``1.0`` as ``1``."""
-    plain = with_one_kind_of_number(value)
-    written = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return written.encode("utf-8", "surrogatepass")
 
 
 def _at(payload: Payload | None, place: str) -> Any:

@@ -18,6 +18,7 @@ from domain.task.events import (
     TaskReleased,
     TaskRevoked,
 )
+from domain.values import is_same_json
 
 Status = Literal["offered", "claimed", "completed", "failed", "revoked"]
 
@@ -145,7 +146,7 @@ def complete(state: Task, *, lease_digest: str, output: Any, now: datetime) -> t
         TaskEnded: it has ended otherwise.
     """
     lease = _lease_of_holder(state, lease_digest)
-    if state.status == "completed" and state.outcome == output:
+    if state.status == "completed" and is_same_json(state.outcome, output):
         return ()
     _require_open(state)
     offered = state.offered

@@ -6,6 +6,7 @@ import msgspec
 from immutables import Map
 
 from domain.event import Event
+from domain.values import is_same_json
 from domain.workflow.correlation import expected_key, told_apart
 from domain.workflow.events import (
     CompensationBegan,
@@ -181,13 +182,13 @@ def _mapped(state: Workflow, event: StepMapped) -> Workflow:
     """The same elements as before: what their items have completed is kept, and who is at one goes on."""
     before = state.steps[event.step_type].items
     if before is not None:
-        same = before.elements == event.elements
+        same = is_same_json(before.elements, event.elements)
         for item in range(len(before.elements)):
             known = state.steps.get(item_type(event.step_type, item))
             if known is not None and not (same and known.status in _KEPT_ITEMS):
                 state = _put(state, _anew(known))
     items = state.steps[event.step_type].items
-    if items is None or items.elements != event.elements:
+    if items is None or not is_same_json(items.elements, event.elements):
         items = Items(elements=event.elements)
     return _with(
         state,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from domain.definition import StepDefinition
 from domain.expressions import BadExpression, found
+from domain.values import is_same_json
 from domain.workflow.events import StepMapped
 from domain.workflow.sizes import MOST_RESULT_BYTES, fault_of_size
 from domain.workflow.state import UNDER_WAY, Workflow
@@ -31,7 +32,7 @@ def begin(turn: "Turn", step: Step, definition: StepDefinition, reason: str | No
         error = _fault_of_elements(elements)
     except BadExpression as bad:
         elements, error = [], str(bad)
-    if step.items is not None and (error or step.items.elements != tuple(elements)):
+    if step.items is not None and (error or not is_same_json(step.items.elements, tuple(elements))):
         turn.cancel_open_steps(items_of=step.step_type)
         step = turn.state.steps[step.step_type]
     turn.happened(

@@ -14,6 +14,7 @@ from domain.errors import (
     WorkflowUndone,
 )
 from domain.event import Event
+from domain.values import is_same_json
 from domain.workflow.events import (
     WorkflowCancelled,
     WorkflowPaused,
@@ -65,7 +66,7 @@ def retry(
     unfinished = any(step.status == "pending" for _, step in state.planned())
     if not again and not compensates and not unfinished:
         raise NothingFailed("no step of the workflow has failed", {"status": state.status})
-    if input is not None and input != state.input:
+    if input is not None and not is_same_json(input, state.input):
         require_may_give_other_input(state, again, may_do_all=may_do_all)
     deadline = state.deadline_seconds
     turn = Turn(state, now)

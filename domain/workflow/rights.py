@@ -4,8 +4,8 @@ A step that waits for its later answer (``accepted``) is completed by the servic
 no operator.
 """
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from domain.definition import StepDefinition, Work, depending_on
 from domain.errors import NotAllowed, StepIsForPeople
@@ -14,6 +14,13 @@ from domain.workflow.step import APPROVAL, CHILD, Step
 
 _ASKING = (APPROVAL, CHILD)
 """What another workflow asks of people is not known here."""
+
+
+class Above(NamedTuple):
+    """A workflow that another one was begun by, and its step that waits for that one."""
+
+    state: Workflow
+    step: Step
 
 
 def require_may_skip(state: Workflow, step: Step, *, may_do_all: bool) -> None:
@@ -56,21 +63,52 @@ def require_may_give_other_input(state: Workflow, again: Collection[str], *, may
         raise NotAllowed(f"people have decided {asked[0]} on other input: an operator may change it")
 
 
-def require_may_ask_with_other_input(
-    state: Workflow, input: Mapping[str, Any], *, by_its_starter: bool, may_do_all: bool
-) -> None:
+def require_may_ask_with_other_input(state: Workflow, *, by_its_starter: bool) -> None:
     """Who started the workflow asks people, and does not decide; another who gives the input could.
 
     Raises:
-        NotAllowed: people are asked, and this is neither who started it, nor an operator.
+        NotAllowed: people are asked, and this is not who started it.
     """
-    if by_its_starter or may_do_all or input == state.input:
-        return
     asked = next((each.step_type for each in state.plan if _asks(each)), None)
-    if asked is not None:
+    if asked is not None and not by_its_starter:
         raise NotAllowed(
             f"people are asked in {asked}: other input is given by who started the workflow, or an operator"
         )
+
+
+def require_none_asked_above(above: Sequence[Above]) -> None:
+    """What comes of a child may be what people are asked about above it, or whether they are.
+
+    Raises:
+        NotAllowed: they are asked after a step that waits for it.
+    """
+    for state, step in above:
+        after = depending_on(state.plan, [step.item_of or step.step_type])
+        asked = _asked_besides(step, [each for each in state.plan if each.step_type in after])
+        if asked is not None:
+            raise NotAllowed(
+                f"people decide {asked} of {state.workflow_id} on what comes of it: an operator may do this"
+            )
+
+
+def require_nobody_asked_above(above: Sequence[Above]) -> None:
+    """A child has its input from the workflow above it, on which people may have decided.
+
+    Raises:
+        NotAllowed: they are asked there.
+    """
+    for state, step in above:
+        asked = _asked_besides(step, state.plan)
+        if asked is not None:
+            raise NotAllowed(
+                f"people decide {asked} of {state.workflow_id} on what it is given: an operator may change it"
+            )
+
+
+def _asked_besides(step: Step, plan: Sequence[StepDefinition]) -> str | None:
+    """The first step in which people are asked, other than this one."""
+    own = step.item_of or step.step_type
+    return next((each.step_type for each in plan if each.step_type != own and _asks(each)), None)
 
 
 def _leads_to_people(state: Workflow, step: Step) -> bool:

@@ -90,8 +90,10 @@ class Turn:
                 map_items.go_on(self, step.step_type)
 
     def let_out(self, *, items_of: str | None = None) -> None:
-        """Hand out again what is due and may go out; or, of that, the items of one step."""
-        for step in self.state.all_steps():
+        """Hand out again what is due and may go out; or, of that, the items of one step. A ``map`` step lets
+        out its own."""
+        for known in self.state.all_steps():
+            step = self.state.steps[known.step_type]
             if items_of in (None, step.item_of) and step.is_due(self.now) and self.state.lets_out(step):
                 self.dispatch(step)
 

@@ -53,6 +53,17 @@ PAUSES = definition(
     step("rest", kind="wait", parameters={"seconds": 60}, timeout_seconds=None),
     step("then", after=["rest"]),
 )
+HURRIED = definition(
+    "hurried",
+    step(
+        "rest",
+        kind="wait",
+        parameters={"seconds": 60},
+        timeout_seconds=1,
+        critical=True,
+        retry=Retry(attempts=2, delay_seconds=10, jitter=0),
+    ),
+)
 UNTIL = definition(
     "until",
     step("rest", kind="wait", parameters={"until": "at"}, input={"at": "input.at"}, timeout_seconds=None),
@@ -115,6 +126,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
         REVIEW,
         ELSEWHERE,
         PAUSES,
+        HURRIED,
         UNTIL,
         CHILD,
         PARENT,
@@ -207,6 +219,19 @@ async def test_a_wait_of_a_cancelled_workflow_wakes_nobody(engine: Engine) -> No
     before = len(await engine.events(workflow_id))
     await engine.pass_time(hours=1)
     assert len(await engine.events(workflow_id)) == before
+
+
+async def test_a_wait_that_was_out_of_time_is_not_over_later(engine: Engine) -> None:
+    workflow_id = await engine.start("hurried")
+    await engine.pass_time(seconds=1)
+    assert await statuses(engine, workflow_id) == {"rest": "retrying"}
+    await engine.pass_time(seconds=10)
+    assert await statuses(engine, workflow_id) == {"rest": "running"}
+    await engine.pass_time(seconds=1)
+    before = await engine.events(workflow_id)
+    assert (await engine.workflow(workflow_id)).status == "failed"
+    await engine.pass_time(hours=1)
+    assert await engine.events(workflow_id) == before
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,13 @@ def test_of_updates_with_different_input_the_latest_wins() -> None:
     story.when(over("w-1")).then(ended("w-1"), granted(again))
 
 
+def test_a_truth_for_a_number_is_different_input() -> None:
+    story = given(granted(asked("w-1")), queued(asked("w-2", input={"flag": 1})))
+    again = asked("w-3", input={"flag": True})
+    story.when(wanted(again)).then(queued(msgspec.structs.replace(again, workflow_id="w-2")))
+    story.when(wanted(asked("w-3", input={"flag": 1.0}))).then_nothing()
+
+
 def test_the_end_of_the_last_run_leaves_nothing_to_do() -> None:
     story = given(granted(asked("w-1")), queued(asked("w-2"))).when(over("w-1")).and_so()
     story = story.when(over("w-2")).then(ended("w-2"))

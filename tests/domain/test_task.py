@@ -262,6 +262,9 @@ def test_to_release_twice_changes_nothing_until_another_has_it() -> None:
 def test_the_same_result_again_changes_nothing_and_another_is_refused() -> None:
     story = given(claimed(), completed(9, {"pages": 3}))
     story.when(complete(at=10, output={"pages": 3})).then_nothing()
+    story.when(complete(at=10, output={"pages": 3.0})).then_nothing()
+    one = given(claimed(), completed(9, {"ok": 1}))
+    one.when(complete(at=10, output={"ok": True})).then_refused(TaskEnded)
     refusal = story.when(complete(at=10, output={"pages": 4})).then_refused(TaskEnded)
     assert refusal.details == {"status": "completed"}
     for ask in (heartbeat, release, fail):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.values import StreamName, derived_id, is_uuid, timestamp
+from domain.values import StreamName, derived_id, is_same_json, is_uuid, timestamp
 
 CANONICAL = "7d0f3f2e-6a51-4b0c-9a53-1b2f5a1c9e10"
 
@@ -55,6 +55,24 @@ def test_derived_ids_never_change_because_stored_ones_would_be_orphaned() -> Non
     assert derived_id("firing", "outcome-sync", "2026-11-22T01:00:00.000Z") == (
         "5ca8cecc-69f0-5d17-9ea6-cf949c26b0f0"
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"a": 1, "b": [2]}, {"b": [2.0], "a": 1.0}, True),
+        ({"a": 1}, {"a": True}, False),
+        ([0, 1], [False, 1], False),
+        ((1, {"n": 2}), (1, {"n": 3}), False),
+        (None, {}, False),
+        (True, True, True),
+    ],
+)
+def test_the_same_json_has_one_kind_of_number_and_a_truth_is_none(
+    one: object, other: object, same: bool
+) -> None:
+    assert is_same_json(one, other) is same
+    assert is_same_json(other, one) is same
 
 
 @given(st.uuids().map(str), st.sampled_from(["approval", "workflow", "job"]), st.text(min_size=1))

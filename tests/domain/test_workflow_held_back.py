@@ -107,3 +107,15 @@ def test_nothing_is_kept_of_it_once_everything_is_being_undone() -> None:
     run = run.completed("done").failed("a").failed("z")
     assert (run.state.status, run.status("a")) == ("compensating", "retrying")
     run.tried_again("a").then_nothing()
+
+
+def test_items_that_go_out_again_with_their_map_step_go_out_once() -> None:
+    each = Work(input={"deal": "item"}, retry=ONCE_MORE)
+    run = Run.of(map_step("m", each=each, retry=ONCE_MORE, tolerate=0), input={"deals": ["one", "two"]})
+    run = run.failed("m[0]").so(run.failed("m[0]").tried_again("m[0]"))
+    run = paused(run, minutes=2.1).failed("m[0]", minutes=2.2).failed("m[1]", minutes=2.3)
+    assert (run.status("m"), run.status("m[1]")) == ("retrying", "retrying")
+    run = run.held_back("m", minutes=4).held_back("m[1]", minutes=4)
+    events = run.ordered(workflow.resume, minutes=5).happened()
+    assert sorted(dispatched(events)) == [("m[0]", 3), ("m[1]", 2)]
+    assert run.so(run.ordered(workflow.resume, minutes=5)).state.steps["m[1]"].tries == 2

@@ -8,6 +8,7 @@ from domain import workflow
 from domain.definition import StepDefinition, Work
 from domain.errors import NotAllowed, StepIsForPeople
 from domain.workflow import Workflow
+from domain.workflow.rights import Above, require_nobody_asked_above, require_none_asked_above
 from tests.domain.plans import Run, map_step, step
 from tests.domain.scenario import When
 
@@ -89,3 +90,36 @@ def test_an_operator_alone_has_another_input_take_the_place_of_the_one_that_was_
     assert run.ordered(workflow.retry, **other, may_do_all=True).happened()
     assert run.ordered(workflow.retry, from_step="release", input={"amount": 1}).happened()
     assert run.ordered(workflow.retry, from_step="decided", input={"amount": 2}).happened(), "they are asked"
+
+
+def test_a_truth_for_a_number_is_another_input() -> None:
+    run = Run.of(step("scored"), DECIDED, step("release", after=["decided"]), input={"waived": 1})
+    run = run.completed("scored", "decided", "release")
+    other: dict[str, Any] = {"from_step": "release", "input": {"waived": True}}
+    run.ordered(workflow.retry, **other).then_refused(NotAllowed)
+    assert run.ordered(workflow.retry, from_step="release", input={"waived": 1.0}).happened()
+
+
+@ASKING
+def test_what_a_child_comes_to_is_an_operators_to_settle_where_people_are_asked_after_it(
+    asking: StepDefinition,
+) -> None:
+    run = Run.of(step("scored", kind="workflow"), asking, step("besides", kind="workflow"))
+    with pytest.raises(NotAllowed, match="decided of w-1"):
+        require_none_asked_above([above(run, "scored")])
+    require_none_asked_above([above(run, "besides")])
+    with pytest.raises(NotAllowed, match="decided of w-1"):
+        require_none_asked_above([above(run, "besides"), above(run, "scored")])
+
+
+def test_what_a_child_is_given_is_an_operators_to_change_where_people_are_asked_beside_it() -> None:
+    for release in (step("release", kind="workflow", after=["decided"]), step("release", kind="workflow")):
+        run = Run.of(step("scored"), DECIDED, release)
+        with pytest.raises(NotAllowed, match="decided of w-1"):
+            require_nobody_asked_above([above(run, "release")])
+    alone = Run.of(step("scored"), map_step("release", each=Work(kind="workflow")), input={"deals": [1]})
+    require_nobody_asked_above([above(alone, "release[0]")])
+
+
+def above(run: Run, name: str) -> Above:
+    return Above(run.state, run.state.steps[name])

@@ -151,6 +151,23 @@ def test_a_retry_keeps_what_is_done_where_the_elements_are_the_same(
     assert counts.items() >= expected.items()
 
 
+@pytest.mark.parametrize(
+    ("elements", "done"),
+    [([1.0, {"b": 2, "a": 1}, 3], 2), ([True, {"a": 1, "b": 2}, 3], 0), ([1, {"a": True, "b": 2}, 3], 0)],
+)
+def test_elements_are_the_same_to_the_documents_where_they_are_to_the_rules(
+    elements: list[Any], done: int
+) -> None:
+    events = began(1, {"a": 1, "b": 2}, 3)
+    for move, item in (("complete", 0), ("complete", 1), ("cancel", 0)):
+        events += moved(events, move, item)
+    state = fold(workflow.evolve, events)
+    events += workflow.retry(state, from_step="each", input={"list": elements}, now=after(days=1))
+    counts = item_counts(steps_of([recorded(STREAM, events)], MemoryDocuments()))
+    assert counts == truth(fold(workflow.evolve, events))
+    assert counts["completed"] == done
+
+
 class HalfWritten(MemoryDocuments):
     """A store without transactions: of the first batch of several documents only the items' are written."""
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.approval.seen import canonical, digest_of
+from domain.approval.seen import digest_of
+from domain.values import canonical
 
 texts = st.text(st.characters(codec="utf-8"), max_size=6)
 numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
