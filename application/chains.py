@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from application.event_store import EventStore
+from application.starters import starter_of
 from domain import approval, workflow
 from domain.approval import approval_stream
 from domain.errors import ThingArchived, TooLongAChain
@@ -33,13 +34,24 @@ class Chains:
         Raises:
             StoreUnavailable: the store is away.
         """
-        if service != self._service:
-            return ()
-        workflow_id = data.get("workflowId") or await self._asker(tenant, data.get("approvalId"))
-        if not isinstance(workflow_id, str) or not is_uuid(workflow_id):
-            return ()
-        state = await present_workflow(self._store, tenant, workflow_id.lower())
+        workflow_id = await self._teller(tenant, service, data)
+        state = await present_workflow(self._store, tenant, workflow_id) if workflow_id else None
         return () if state is None else (*state.chain, state.definition_name)
+
+    async def starter_of(self, tenant: str, service: str, data: Mapping[str, Any]) -> str | None:
+        """Who started the workflow that a message tells of: what that sets off is theirs too.
+
+        Raises:
+            StoreUnavailable: the store is away.
+        """
+        workflow_id = await self._teller(tenant, service, data)
+        return await starter_of(self._store, tenant, workflow_id) if workflow_id else None
+
+    async def _teller(self, tenant: str, service: str, data: Mapping[str, Any]) -> str | None:
+        if service != self._service:
+            return None
+        workflow_id = data.get("workflowId") or await self._asker(tenant, data.get("approvalId"))
+        return workflow_id.lower() if isinstance(workflow_id, str) and is_uuid(workflow_id) else None
 
     async def _asker(self, tenant: str, approval_id: Any) -> str | None:
         """The workflow that has asked for an approval."""

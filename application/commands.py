@@ -154,10 +154,11 @@ class RetryWorkflow(Command, frozen=True, kw_only=True):
 
 
 class CancelWorkflow(Command, frozen=True, kw_only=True):
-    """End a workflow, and undo what can be undone."""
+    """End a workflow, and undo what can be undone. ``may_do_all``: an operator, or the service itself."""
 
     workflow_id: str
     reason: str
+    may_do_all: bool = False
 
 
 class PauseWorkflow(Command, frozen=True, kw_only=True):

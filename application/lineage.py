@@ -30,12 +30,10 @@ async def workflows_above(store: EventStore, tenant: str, state: Workflow) -> Se
 
 
 async def is_let_go(store: EventStore, tenant: str, state: Workflow) -> bool:
-    """Whether a step began a workflow and does not wait for it.
+    """Whether a step began a workflow that no other waits for.
 
     Raises:
         StoreUnavailable: the store is away.
     """
-    if state.parent is not None:
-        return False
     begun = await store.read_stream(workflow_stream(tenant, state.workflow_id), after=0, limit=1)
     return any(each.meta.actor == f"system:{CHILD_POLICY}" for each in begun.events)

@@ -40,6 +40,7 @@ from domain.values import is_same_json
 from domain.workflow import Workflow, workflow_stream
 from domain.workflow.rights import (
     require_may_ask_with_other_input,
+    require_may_cancel_below,
     require_nobody_asked_above,
     require_none_asked_above,
 )
@@ -75,6 +76,7 @@ class WorkflowHandlers:
             QueueWorkflow: self.queue_workflow,
             **{command: self._handler(decide) for command, decide in _DECISIONS.items()},
             RetryWorkflow: self.retry_workflow,
+            CancelWorkflow: self.cancel_workflow,
             SkipStep: self.settle_step,
             CompleteStepByHand: self.settle_step,
         }
@@ -171,6 +173,8 @@ class WorkflowHandlers:
         state = (await self._store.present(stream, workflow.evolve)).state
         if state is None:
             raise WorkflowNotFound(f"there is no workflow {workflow_id}")
+        if isinstance(command, CancelWorkflow):
+            await self._require_may_cancel(command)
         return bool(_DECISIONS[type(command)](state, command, self._clock.now()))
 
     async def retry_workflow(self, command: RetryWorkflow) -> Committed:
@@ -183,6 +187,20 @@ class WorkflowHandlers:
             Refusal: as :func:`domain.workflow.retry` says.
         """
         return await self._decided_after(self._require_other_input(command), command)
+
+    async def cancel_workflow(self, command: CancelWorkflow) -> Committed:
+        """End a workflow.
+
+        Raises:
+            NotAllowed: a workflow that waits for it could go on without people, and this is no operator.
+            Refusal: as :func:`domain.workflow.cancel` says.
+        """
+        return await self._decided_after(self._require_may_cancel(command), command)
+
+    async def _require_may_cancel(self, command: CancelWorkflow) -> None:
+        state = await present_workflow(self._store, command.meta.tenant, command.workflow_id)
+        if state is not None and not command.may_do_all:
+            require_may_cancel_below(state, await workflows_above(self._store, command.meta.tenant, state))
 
     async def settle_step(self, command: SkipStep | CompleteStepByHand) -> Committed:
         """Skip a step, or complete it by hand.
@@ -221,8 +239,9 @@ class WorkflowHandlers:
         await self._refuse_other_input(command, state)
         if command.may_do_all or is_same_json(input, state.input):
             return
-        require_nobody_asked_above(await workflows_above(self._store, tenant, state))
-        if await is_let_go(self._store, tenant, state):
+        above = await workflows_above(self._store, tenant, state)
+        require_nobody_asked_above(above)
+        if await is_let_go(self._store, tenant, above[-1].state if above else state):
             raise NotAllowed("a step that did not wait has given its input: an operator may change it")
         starter = await starter_of(self._store, tenant, command.workflow_id)
         require_may_ask_with_other_input(state, by_its_starter=starter == command.meta.actor)

@@ -327,7 +327,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
                 operators,
                 names,
             ).routes(),
-            *BulkRoutes(service, projections.workflows, workflows.would_do).routes(),
+            *BulkRoutes(service, projections.workflows, operators, workflows.would_do).routes(),
             *WorkflowOrderRoutes(service, projections.workflows, operators).routes(),
             *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
             *DefinitionRoutes(

@@ -114,6 +114,7 @@ class ChildWorkflows:
             meta=because_of(recorded, self.name),
             workflow_id=child_id_of(event.step_id, event.attempt),
             reason=reason,
+            may_do_all=True,
         )
 
     def _pass_on(self, recorded: Recorded, event: _Ending, parent: StepRef) -> Command:

@@ -168,7 +168,9 @@ class Runs:
     async def _cancel(self, recorded: Recorded, workflow_id: str, reason: str) -> None:
         """One that has ended meanwhile, or never began, is left as it is."""
         meta = because_of(recorded, Runs.name, "cancel")
-        await self._unless_refused(CancelWorkflow(meta=meta, workflow_id=workflow_id, reason=reason))
+        await self._unless_refused(
+            CancelWorkflow(meta=meta, workflow_id=workflow_id, reason=reason, may_do_all=True)
+        )
 
     async def _end(self, recorded: Recorded, group: str, workflow_id: str) -> None:
         meta = because_of(recorded, Runs.name, "end")

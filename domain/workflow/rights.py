@@ -76,6 +76,20 @@ def require_may_ask_with_other_input(state: Workflow, *, by_its_starter: bool) -
         )
 
 
+def require_may_cancel_below(state: Workflow, above: Sequence[Above]) -> None:
+    """Without a child its step has failed, and the one above may go on as though nobody were to be asked.
+
+    Raises:
+        NotAllowed: people are asked in it, or after a step that waits for it.
+    """
+    asked = next((each.step_type for each in state.plan if _asks(each)), None)
+    if above and asked is not None:
+        raise NotAllowed(
+            f"people decide {asked} for {above[0].state.workflow_id}: cancel that, or let an operator do this"
+        )
+    require_none_asked_above(above)
+
+
 def require_none_asked_above(above: Sequence[Above]) -> None:
     """What comes of a child may be what people are asked about above it, or whether they are.
 

@@ -132,9 +132,17 @@ class MessageConsumer:
         runs = await self._patience.until_done(find, may_pass=_may_pass)
         if not runs:
             return ()
-        look = partial(self._chains.up_to, meta.tenant, envelope.service, envelope.data)
-        chain = await self._patience.until_done(look, may_pass=_may_pass)
-        return [msgspec.structs.replace(run, chain=chain) for run in runs]
+        told_by = meta.tenant, envelope.service, envelope.data
+        chain = await self._patience.until_done(partial(self._chains.up_to, *told_by), may_pass=_may_pass)
+        starter = await self._patience.until_done(
+            partial(self._chains.starter_of, *told_by), may_pass=_may_pass
+        )
+        return [
+            msgspec.structs.replace(
+                run, chain=chain, meta=msgspec.structs.replace(run.meta, actor=starter or run.meta.actor)
+            )
+            for run in runs
+        ]
 
     async def _outcome(self, command: Command) -> Outcome:
         try:

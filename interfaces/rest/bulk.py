@@ -17,7 +17,7 @@ from domain.request import RequestAccepted
 from domain.values import derived_id
 from interfaces.rest.answers import json_response
 from interfaces.rest.idempotency import id_to_make, idempotency_key
-from interfaces.rest.identity import Caller
+from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import BulkFilter, BulkRequest
 from interfaces.rest.requests import caused_by, read_body
 from interfaces.rest.service import Service
@@ -35,10 +35,15 @@ class BulkRoutes:
     """Retry or cancel many. ``would_do`` tells whether a command would change anything."""
 
     def __init__(
-        self, service: Service, workflows: Workflows, would_do: Callable[[Command], Awaitable[bool]]
+        self,
+        service: Service,
+        workflows: Workflows,
+        operators: Operators,
+        would_do: Callable[[Command], Awaitable[bool]],
     ) -> None:
         self._service = service
         self._workflows = workflows
+        self._operators = operators
         self._would_do = would_do
 
     def routes(self) -> list[Route]:
@@ -56,7 +61,8 @@ class BulkRoutes:
         if not body.dry_run and idempotency_key(request) is not None:
             found, total = await self._accepted(id_to_make(request, caller), found, total, meta)
         order = self._try_out if body.dry_run else self._give
-        outcomes = await _each([_command(each, body, meta) for each in found], order)
+        may_do_all = self._operators.has(caller)
+        outcomes = await _each([_command(each, body, meta, may_do_all) for each in found], order)
         position = await self._service.head(caller)
         return json_response(
             {"total": total, "dryRun": body.dry_run, "outcomes": outcomes},
@@ -95,10 +101,12 @@ async def _each(
     return await asyncio.gather(*map(outcome, commands))
 
 
-def _command(workflow_id: str, body: BulkRequest, meta: Metadata) -> CancelWorkflow | RetryWorkflow:
+def _command(
+    workflow_id: str, body: BulkRequest, meta: Metadata, may_do_all: bool
+) -> CancelWorkflow | RetryWorkflow:
     own = msgspec.structs.replace(meta, command_id=derived_id("bulk", meta.command_id, workflow_id))
     if body.action == "cancel":
-        return CancelWorkflow(meta=own, workflow_id=workflow_id, reason=body.reason)
+        return CancelWorkflow(meta=own, workflow_id=workflow_id, reason=body.reason, may_do_all=may_do_all)
     return RetryWorkflow(meta=own, workflow_id=workflow_id, reason=body.reason)
 
 

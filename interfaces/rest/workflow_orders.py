@@ -44,7 +44,7 @@ class WorkflowOrderRoutes:
     def routes(self) -> list[Route]:
         """Every route, with its method."""
         orders: dict[str, Order] = {
-            f"{_WORKFLOW}/cancel": _cancel,
+            f"{_WORKFLOW}/cancel": self._cancel,
             f"{_WORKFLOW}/pause": _pause,
             f"{_WORKFLOW}/resume": _resume,
             f"{_STEP}/retry": self._retry_step,
@@ -66,6 +66,16 @@ class WorkflowOrderRoutes:
             )
 
         return self._service.route(path, answer, "POST", versioned=True)
+
+    async def _cancel(self, request: Request, caller: Caller, workflow_id: str) -> Command:
+        body = await read_body(request, ReasonRequest)
+        return CancelWorkflow(
+            meta=caused_by(request, caller),
+            expected_version=expected_version(request),
+            workflow_id=workflow_id,
+            reason=body.reason,
+            may_do_all=self._operators.has(caller),
+        )
 
     async def _skip_step(self, request: Request, caller: Caller, workflow_id: str) -> Command:
         body = await read_body(request, ReasonRequest)
@@ -115,16 +125,6 @@ class WorkflowOrderRoutes:
             f"the path names a step by its stepId: that of {given} is {step.step_id}",
             {"stepId": step.step_id},
         )
-
-
-async def _cancel(request: Request, caller: Caller, workflow_id: str) -> Command:
-    body = await read_body(request, ReasonRequest)
-    return CancelWorkflow(
-        meta=caused_by(request, caller),
-        expected_version=expected_version(request),
-        workflow_id=workflow_id,
-        reason=body.reason,
-    )
 
 
 async def _pause(request: Request, caller: Caller, workflow_id: str) -> Command:

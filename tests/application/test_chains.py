@@ -11,7 +11,7 @@ from domain.approval import approval_id_of
 from domain.errors import TooLongAChain
 from tests.application.engine import Engine, engine_of
 from tests.application.test_step_kinds import definition
-from tests.builders import OTHER_TENANT, TENANT
+from tests.builders import OTHER_TENANT, TENANT, USER
 from tests.domain.plans import step
 from tests.harness import UNKNOWN_ID
 
@@ -33,6 +33,14 @@ async def test_a_message_tells_its_workflow_and_that_what_led_to_it(engine: Engi
     assert await chains.up_to(TENANT, "orchestrator", {"workflowId": workflow_id}) == (*CHAIN, "asks")
     approval_id = approval_id_of((await engine.workflow(workflow_id)).steps["ask"].step_id, 1)
     assert await chains.up_to(TENANT, "orchestrator", {"approvalId": approval_id}) == (*CHAIN, "asks")
+
+
+async def test_a_message_is_told_for_who_started_its_workflow(engine: Engine) -> None:
+    workflow_id = await engine.start("asks")
+    chains, about = Chains(engine.store, "orchestrator"), {"workflowId": workflow_id}
+    assert await chains.starter_of(TENANT, "orchestrator", about) == USER
+    assert await chains.starter_of(TENANT, "a-neighbour", about) is None
+    assert await chains.starter_of(OTHER_TENANT, "orchestrator", about) is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from application.commands import Command, CompleteStepByHand, FailStep, RetryWorkflow, SkipStep
+from application.commands import (
+    CancelWorkflow,
+    Command,
+    CompleteStepByHand,
+    FailStep,
+    RetryWorkflow,
+    SkipStep,
+)
 from domain.definition import Work, WorkflowDefinition
 from domain.errors import NotAllowed
 from domain.workflow import child_id_of
@@ -39,8 +46,13 @@ ASKS_AFTER_MANY = definition(
     map_step("run", each=Work(**RUN_CHILD)),
     step("ask", kind="approval", after=["run"]),
 )
+ASKS = definition("asks", step("ask", kind="approval"))
+RUNS_WHO_ASKS = definition("runs-who-asks", step("run", kind="workflow", parameters={"definition": "asks"}))
 ASKS_BESIDE = definition("asks-beside", step("run", **RUN_CHILD), step("ask", kind="approval"))
 ASKS_NOBODY = definition("asks-nobody", step("run", **RUN_CHILD), step("z"))
+FORGETS_TWO = definition(
+    "forgets-two", step("run", kind="workflow", parameters={"definition": "between", "await": False})
+)
 FORGETS = definition(
     "forgets", step("run", kind="workflow", parameters={"definition": "child", "await": False})
 )
@@ -50,8 +62,8 @@ BEFORE_PEOPLE = pytest.mark.parametrize("parent", ["asks-after", "asks-further-u
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    parents = [ASKS_AFTER, ASKS_FURTHER_UP, ASKS_AFTER_MANY, ASKS_BESIDE, ASKS_NOBODY, FORGETS]
-    async with engine_of(tmp_path, CHILD, BETWEEN, *parents) as engine:
+    parents = [ASKS_AFTER, ASKS_FURTHER_UP, ASKS_AFTER_MANY, ASKS_BESIDE, ASKS_NOBODY, FORGETS, FORGETS_TWO]
+    async with engine_of(tmp_path, CHILD, BETWEEN, ASKS, RUNS_WHO_ASKS, *parents) as engine:
         yield engine
 
 
@@ -61,7 +73,7 @@ async def child_of(engine: Engine, parent: str) -> str:
     step_type = "run[0]" if parent == "asks-after-many" else "run"
     while True:
         state = await engine.workflow(workflow_id)
-        if state.definition_name == "child":
+        if state.definition_name in ("child", "asks"):
             return workflow_id
         workflow_id = child_id_of(state.steps[step_type].step_id, 1)
         step_type = "run"
@@ -126,7 +138,7 @@ async def with_other_input(engine: Engine, child: str, *, may_do_all: bool = Fal
     )
 
 
-@pytest.mark.parametrize("parent", ["asks-after", "asks-further-up", "asks-beside", "forgets"])
+@pytest.mark.parametrize("parent", ["asks-after", "asks-further-up", "asks-beside", "forgets", "forgets-two"])
 async def test_a_childs_input_is_an_operators_to_change_where_people_decide_on_it(
     engine: Engine, parent: str
 ) -> None:
@@ -149,3 +161,31 @@ async def test_the_same_input_is_no_other(engine: Engine) -> None:
     await engine.do(FailStep(meta=metadata(), workflow_id=child, step="score", attempt=1, error="no"))
     await engine.do(RetryWorkflow(meta=metadata(), workflow_id=child, from_step="score", input=given))
     assert (await engine.workflow(child)).attempt == 2
+
+
+@pytest.mark.parametrize("parent", ["asks-after", "asks-further-up", "asks-after-many", "runs-who-asks"])
+async def test_a_child_is_an_operators_to_cancel_where_people_would_not_be_asked(
+    engine: Engine, parent: str
+) -> None:
+    child = await child_of(engine, parent)
+    with pytest.raises(NotAllowed):
+        await engine.do(CancelWorkflow(meta=metadata(), workflow_id=child, reason="no need"))
+    await engine.do(CancelWorkflow(meta=metadata(), workflow_id=child, reason="no need", may_do_all=True))
+    assert (await engine.workflow(child)).status == "cancelled"
+
+
+@pytest.mark.parametrize("parent", ["asks-beside", "asks-nobody", "forgets", "asks"])
+async def test_a_workflow_is_anybodys_to_cancel_where_no_other_goes_on_without_people(
+    engine: Engine, parent: str
+) -> None:
+    child = await child_of(engine, parent)
+    await engine.do(CancelWorkflow(meta=metadata(), workflow_id=child, reason="no need"))
+    assert (await engine.workflow(child)).status == "cancelled"
+
+
+async def test_the_whole_of_it_is_anybodys_to_cancel(engine: Engine) -> None:
+    child = await child_of(engine, "asks-after")
+    parent = (await engine.workflow(child)).parent
+    assert parent is not None
+    await engine.do(CancelWorkflow(meta=metadata(), workflow_id=parent.workflow_id, reason="no need"))
+    assert (await engine.workflow(child)).status == "cancelled"

@@ -87,3 +87,27 @@ async def test_workflows_that_start_each_other_come_to_an_end(
         await anyio.sleep(0.5)
         await world.caught_up()
         assert await started_of(world) == before
+
+
+async def test_what_a_workflow_tells_sets_off_what_its_starter_asks_for_and_does_not_decide(
+    world: Service,
+) -> None:
+    pays = plan("pays", "ping.done", steps=[{"stepType": "sign", "kind": "approval", "timeout": 60}])
+    tells = plan("tells", "never.told", announcements={"completed": "ping.done"})
+    async with world.client(**{"X-User-ID": "bob"}) as bob:
+        for made in (pays, tells):
+            answer = await bob.post("/api/v1/workflow-definitions", json=made)
+            assert answer.status_code == 201, answer.text
+        await anyio.sleep(0.1)
+        await bob.post("/api/v1/workflows", json={"definition": "tells", "opportunityId": "opp-1"})
+
+        async def asked() -> dict[str, Any] | None:
+            found = (await bob.get("/api/v1/hitl/approvals")).json()["approvals"]
+            return found[0] if found else None
+
+        approval = await eventually(asked)
+        assert approval["requestedBy"] == "bob"
+        refused = await bob.post(
+            f"/api/v1/hitl/approvals/{approval['id']}/approve", json={"decidedBy": "bob"}
+        )
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "HITL_SEPARATION_OF_DUTIES")

@@ -59,6 +59,9 @@ class NoChains:
     async def up_to(self, tenant: str, service: str, data: object) -> tuple[str, ...]:
         return ()
 
+    async def starter_of(self, tenant: str, service: str, data: object) -> None:
+        return None
+
 
 def consumer(door: Door, *names: str, message_type: str = "forecast.completed") -> MessageConsumer:
     step = StepDefinition(step_type="work", result_key="work")
