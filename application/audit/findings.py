@@ -118,7 +118,8 @@ class Anchored:
         )
         self._next = 0
         self._report = report
-        self._confirmed = begins_after
+        self._begins_after = begins_after
+        self._held: list[Anchor] = []
         self._contradicted: list[Anchor] = []
 
     def walk(self, number: int, chain: bytes) -> None:
@@ -129,7 +130,7 @@ class Anchored:
             if anchor.number < number:
                 continue
             if anchor.hash == chain.hex():
-                self._confirmed = number
+                self._held.append(anchor)
                 self._report.anchors += 1
             else:
                 self._contradicted.append(anchor)
@@ -138,28 +139,42 @@ class Anchored:
         """The chain has ended at a number."""
         if self._contradicted:
             first = self._contradicted[0]
+            begin = self._confirmed_before(first) + 1
             more = f", and {len(self._contradicted) - 1} later ones" if self._contradicted[1:] else ""
             self._report.add(
                 Finding(
                     kind="anchor_contradicted",
                     what=f"the anchor {first.sequence} of {first.anchored_at} says that the chain after event"
-                    f" {first.number} is {first.hash}{more}; it is not. From event {self._confirmed + 1} to"
+                    f" {first.number} is {first.hash}{more}; it is not. From event {begin} to"
                     f" {first.number} something was edited, deleted, inserted or reordered, and the hashes"
                     " were made to fit",
                     tenant_id=self._tenant,
-                    number=self._confirmed + 1,
+                    number=begin,
                 )
             )
         beyond = [anchor for anchor in self._anchors if anchor.number > number]
         if beyond:
             last = beyond[-1]
-            gone = f"{last.number - number} of the events behind event {self._confirmed} are gone"
+            confirmed = self._confirmed_before(last)
+            gone = f"{last.number - number} of the events behind event {confirmed} are gone"
             self._report.add(
                 Finding(
                     kind="truncated",
                     what=f"it ends after event {number}; the anchor {last.sequence} of {last.anchored_at}"
                     f" says that there were {last.number}: {gone}, at the end or before",
                     tenant_id=self._tenant,
-                    number=self._confirmed + 1,
+                    number=confirmed + 1,
                 )
             )
+
+    def _confirmed_before(self, anchor: Anchor) -> int:
+        """The last event of which an anchor from before this one says that it is as it was.
+
+        One from after it may have been made of what was changed, or put back, in between.
+        """
+        confirmed = (
+            held.number
+            for held in self._held
+            if held.sequence < anchor.sequence and held.number < anchor.number
+        )
+        return max(confirmed, default=self._begins_after)

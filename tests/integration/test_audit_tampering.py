@@ -151,6 +151,38 @@ async def test_where_the_index_was_made_to_fit_the_anchors_alone_tell(log: Audit
     assert told["findings"][0]["number"] == 19, "the first half was anchored before"
 
 
+@pytest.mark.parametrize(("version", "first", "last"), [(2, 1, 18), (8, 19, 36)])
+async def test_anchors_made_after_the_change_do_not_move_the_place_where_it_was(
+    log: AuditedLog, version: int, first: int, last: int
+) -> None:
+    log.sql(f"UPDATE EVENTS SET topic = 'approval.claimed' {OF_IT} = {version}", EDITED)
+    await make_the_index_anew(log)
+    log.append((f"{TENANT}/7", 3))
+    await log.anchor()
+    told = await log.verify()
+    found = [each for each in told["findings"] if "the chain after event" in each["what"]]
+    assert [each["number"] for each in found] == [first]
+    assert f"From event {first} to {last} something was edited" in found[0]["what"]
+
+
+async def test_anchors_made_after_a_restore_do_not_move_the_place_where_it_was(log: AuditedLog) -> None:
+    """The log was put back to its 50th event, and other events came in the place of those that were gone."""
+    log.sql("DELETE FROM EVENTS WHERE ID > 50")
+    await make_the_index_anew(log)
+    left = (await log.stores.index.head(TENANT)).number
+    for version in (1, 2):
+        log.append((f"{TENANT}/7", 1), first_version=version)
+        await log.anchor()
+    told = await log.verify()
+    ends = [each for each in told["findings"] if "it ends after event 28" in each["what"]]
+    assert (left, [each["number"] for each in ends]) == (26, [19])
+    assert "8 of the events behind event 18 are gone" in ends[0]["what"]
+    log.append((f"{TENANT}/7", 20), first_version=3)
+    await log.anchor()
+    found = [each for each in (await log.verify())["findings"] if "the chain after event" in each["what"]]
+    assert [each["number"] for each in found] == [19]
+
+
 async def test_a_swap_made_to_fit_is_told_by_the_anchors(log: AuditedLog) -> None:
     one, other = await log.stores.log.find(EDITED, 8), await log.stores.log.find(OTHER, 9)
     assert one is not None
