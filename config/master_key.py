@@ -30,7 +30,7 @@ def master_key_of(settings: Settings, *, makes_one: bool) -> MasterKey | None:
     """
     key, other = _first_of(settings, makes_one=makes_one), _other_of(settings)
     if key is None:
-        if other is not None:
+        if other is not None and embedded_key_file_of(settings) is None:
             raise CannotStart("privacy.other_master_key is set, and privacy.master_key is not")
         return None
     return MasterKey(key) if other is None else MasterKey(key, other)

@@ -12,7 +12,7 @@ from application.privacy.ciphers import MasterKey, WrongMasterKey
 from application.privacy.keyring import Keyring
 from application.privacy.ports import PersonalKeys
 from application.privacy.sealing import PersonalNames, Sealing
-from config.master_key import master_key_of
+from config.master_key import embedded_key_file_of, master_key_file_of, master_key_of
 from config.sections import Settings
 from config.start import CannotStart
 from infrastructure.cosmos.observing import Observe, unobserved
@@ -50,8 +50,8 @@ async def open_personal(
     as_they_are: bool = False,
     observe_cosmos: Observe = unobserved,
 ) -> PersonalParts:
-    """Those of the configured store; ``as_they_are``: no master key is made. ``observe_cosmos`` is told of
-    each call to Cosmos DB.
+    """Those of the configured store; ``as_they_are``: no master key is made, nor is one where there are
+    personal keys, which it would not open. ``observe_cosmos`` is told of each call to Cosmos DB.
 
     Raises:
         CannotStart: the master key cannot be read, is none, or is another than that of the keys.
@@ -65,21 +65,32 @@ async def open_personal(
         keys = await open_cosmos_keys(settings, stack, observe_cosmos)
     else:
         keys = await _keys_beside(settings, url, stack)
-    master = master_key_of(settings, makes_one=not as_they_are)
     tried = await run_sync(keys.any)
+    master = master_key_of(settings, makes_one=tried is None and not as_they_are)
     if master is None:
         if tried is not None:
-            raise CannotStart(
-                "there are personal keys, and neither privacy.master_key nor privacy.master_key_file is set"
-            )
+            raise CannotStart(_without_a_master_key(settings))
         return PersonalParts(keys, None)
     if tried is not None:
         try:
             master.unwrap(*tried)
         except WrongMasterKey as error:
-            raise CannotStart(f"privacy.master_key is not the one that was used before: {error}") from error
+            file = master_key_file_of(settings)
+            which = "privacy.master_key" if file is None else f"the master key in {file}"
+            raise CannotStart(f"{which} is not the one that was used before: {error}") from error
     keyring = Keyring(keys, master, fresh_seconds=settings.privacy.fresh_seconds)
     return PersonalParts(keys, Sealing(keyring, PersonalNames(settings.privacy.personal_fields)), master)
+
+
+def _without_a_master_key(settings: Settings) -> str:
+    unset = "neither privacy.master_key nor privacy.master_key_file is set"
+    file = embedded_key_file_of(settings)
+    if file is None:
+        return f"there are personal keys, and {unset}"
+    return (
+        f"{file} is missing, and there are personal keys, which no other master key opens: put it back from"
+        f" where it was kept ({unset}); no new one is made in its place"
+    )
 
 
 async def _keys_beside(settings: Settings, url: str, stack: AsyncExitStack) -> PersonalKeys:

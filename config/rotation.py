@@ -26,7 +26,8 @@ async def rotate_master_key(settings: Settings) -> None:
     """Wrap every personal key with the master key.
 
     Raises:
-        CannotStart: a store is of no use, there is no other key, or a personal key opens with neither.
+        CannotStart: a store is of no use, there is no other key, or a personal key opens with neither. Where
+            an embedded store's own is missing or another, that is told before anything is changed.
     """
     async with AsyncExitStack() as stack:
         try:
@@ -34,6 +35,7 @@ async def rotate_master_key(settings: Settings) -> None:
             file = embedded_key_file_of(settings)
             if file is not None:
                 _claim_all(settings, stack)
+                await open_personal(settings, stack, as_they_are=True)
                 _change(file)
             elif not _names_another(settings):
                 raise CannotStart(

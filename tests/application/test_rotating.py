@@ -217,3 +217,43 @@ async def test_beside_a_service_an_embedded_key_is_not_changed(embedded: Setting
         with pytest.raises(CannotStart, match="in use"):
             await rotate_master_key(embedded)
     assert not former_key_file_of(embedded.storage.data_dir / MASTER_KEY_FILE).exists()
+
+
+@pytest.mark.parametrize("is_rotating", [False, True])
+async def test_in_the_place_of_a_lost_master_key_none_is_made(embedded: Settings, is_rotating: bool) -> None:
+    """Not in a start, a command, or a rotation: a backup would take a worthless key over the good one."""
+    file, before = embedded.storage.data_dir / MASTER_KEY_FILE, await plain_keys(embedded)
+    if is_rotating:
+        former_key_file_of(file).hardlink_to(file)
+    kept, there = file.rename(embedded.storage.data_dir.parent / "kept"), set(file.parent.iterdir())
+    missing = f"{file} is missing, and there are personal keys"
+    for makes_one in (True, False):
+        with pytest.raises(CannotStart, match=missing):
+            async with opened(embedded, makes_one=makes_one):
+                pass
+    with pytest.raises(CannotStart, match=missing):
+        await rotate_master_key(embedded)
+    assert set(file.parent.iterdir()) - {file.parent / ".lock"} == there
+    kept.rename(file)
+    assert await plain_keys(embedded) == before
+
+
+async def test_a_master_key_is_made_where_every_personal_key_was_destroyed(embedded: Settings) -> None:
+    async with opened(embedded) as personal:
+        personal.keys.destroy(TENANT, SUBJECTS, None, NOW)
+    (embedded.storage.data_dir / MASTER_KEY_FILE).unlink()
+    async with opened(embedded, makes_one=True) as personal:
+        assert personal.sealing is not None
+
+
+async def test_a_wrong_master_key_is_told_by_its_file_and_a_rotation_leaves_it_alone(
+    embedded: Settings,
+) -> None:
+    file = embedded.storage.data_dir / MASTER_KEY_FILE
+    file.write_bytes(wrong := base64.b64encode(new_key()))
+    told = f"the master key in {file} is not the one that was used before"
+    with pytest.raises(CannotStart, match=told):
+        await plain_keys(embedded)
+    with pytest.raises(CannotStart, match=told):
+        await rotate_master_key(embedded)
+    assert (file.read_bytes(), former_key_file_of(file).exists()) == (wrong, False)
