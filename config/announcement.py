@@ -6,7 +6,7 @@ import structlog
 
 from application.integration import JOB_TRIGGER
 from config.approvals import ApprovalParts
-from config.audit import anchor_file_of
+from config.audit import NO_SIGNING_KEY, anchor_file_of
 from config.container import Container
 from config.kinds import ROLES
 from config.master_key import master_key_file_of
@@ -157,8 +157,8 @@ def _way_of(settings: Settings, job: JobDefinition) -> dict[str, str]:
 def _announce_audit(container: Container) -> None:
     settings, signer = container.settings, container.signer
     if signer is None:
-        why = "neither audit.signing_key nor audit.signing_key_file is set"
-        log.warning("audit", chain="on", anchors=f"off: {why}, and only a signed head proves anything")
+        off = f"off: {NO_SIGNING_KEY}, and only a signed head proves anything"
+        log.warning("audit", chain="on", anchors=off)
         return
     log.info(
         "audit",

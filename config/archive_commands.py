@@ -20,7 +20,7 @@ from application.audit.anchors import PublicKey
 from application.audit.export import Export
 from application.event_mapper import read_with
 from application.log_copy import Entry
-from config.audit import signer_of
+from config.audit import NO_SIGNING_KEY, signer_of
 from config.audit_commands import public_keys_in
 from config.audit_stores import AuditSources, open_audit_for_reading
 from config.container import Projections
@@ -43,6 +43,11 @@ from interfaces.definitions.durations import seconds_of
 from interfaces.rest.audit import shown_event
 from projections.projection import Projection
 
+_UNSIGNED = (
+    f"WARNING: ARCHIVES ARE NOT SIGNED: {NO_SIGNING_KEY}. `audit verify --export` with a public key finds"
+    " such files UNSIGNED, and nothing else has these payloads any more: give this command the service's key"
+)
+
 
 async def archive(
     settings: Settings,
@@ -55,6 +60,9 @@ async def archive(
     public_keys: Sequence[Path] = (),
 ) -> None:
     """Move the finished things whose last event is older than that to files in a folder.
+
+    Without a signing key the files are written all the same, so that a cron job goes on that was set up so;
+    but that is told first, since nothing else has what is in them.
 
     Raises:
         CannotStart: a store or the folder is of no use, a file is not what was written, or a tenant's
@@ -73,6 +81,8 @@ async def archive(
     )
     async with AsyncExitStack() as stack:
         archiving = await _opened(settings, stack, public_keys, alone=not dry_run)
+        if signer_of(settings) is None:
+            click.echo(_UNSIGNED, err=True)
         try:
             if dry_run:
                 await _tell_plan(archiving, order)

@@ -17,6 +17,9 @@ from interfaces.rest.audit import shown_event
 
 ANCHORS = "audit-anchors.ndjson"
 
+NO_SIGNING_KEY = "neither audit.signing_key nor audit.signing_key_file is set"
+"""Why nothing is signed."""
+
 
 def signer_of(settings: Settings) -> Ed25519Signer | None:
     """The key that is configured, if one is.

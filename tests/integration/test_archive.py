@@ -29,7 +29,7 @@ from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.event_store import followers_file
 from tests.archives import API, Made, a_past, documents_in, posted, signing_settings
 from tests.audit_trail import kinds, verified_store, verify_file
-from tests.harness import OTHER_TENANT, TENANT, USER, Service, eventually, service
+from tests.harness import OTHER_TENANT, TENANT, USER, Service, eventually, service, settings_in
 from tests.neighbours import Names
 
 pytestmark = pytest.mark.anyio
@@ -347,6 +347,28 @@ async def test_what_the_documents_of_the_folder_do_not_have_yet_stays(
     told = capsys.readouterr().out
     assert "nothing is to be archived" in told
     assert "what hitl_approvals has not handled yet was left out" in told
+
+
+async def test_that_files_are_not_signed_is_told_before_there_is_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what was written so is put back without the key, and written again with it."""
+    signed = signing_settings(tmp_path)
+    await past_in(signed)
+    archives = Archives(settings_in(tmp_path), tmp_path)
+    for dry_run in (True, False):
+        await archives.archive(dry_run=dry_run)
+        told = capsys.readouterr()
+        assert told.err.startswith("WARNING: ARCHIVES ARE NOT SIGNED: neither audit.signing_key nor")
+        assert told.out.startswith(f"{TENANT}: 9 things")
+    (file,) = archives.files
+    assert kinds(verify_file(file, [archives.key])) == ["unsigned"]
+    await restore(archives.settings, [file], ())
+    file.unlink()
+    again = Archives(signed, tmp_path)
+    await again.archive()
+    assert capsys.readouterr().err == ""
+    assert verify_file(again.files[0], [archives.key])["sound"]
 
 
 async def test_an_age_from_before_the_calendar_is_refused(tmp_path: Path) -> None:
