@@ -44,7 +44,7 @@ class MessageConsumer:
     ``at_once`` messages are handled at once, those of the tenants in turns. ``triggers`` are the definitions'
     own, and ``chains`` tell what led to what they start; ``opportunity_shard_types`` are the shards whose
     change starts an analysis; ``documented_type`` turns an alias on the wire into the documented type;
-    ``count`` is told each delivery's type and outcome.
+    ``count`` is told each delivery's type and outcome: that of its routing key, where it cannot be read.
     """
 
     def __init__(
@@ -75,10 +75,11 @@ class MessageConsumer:
             Failure: the message could not be parked.
                 In both cases it is not to be acknowledged: the broker delivers it again.
         """
-        counted_type = "other"
+        key = delivery.routing_key
+        counted_type = _counted(self._documented_type.get(key, key))
         try:
             envelope = read_envelope(delivery, self._documented_type)
-            counted_type = envelope.type if envelope.type in CONSUMED else "other"
+            counted_type = _counted(envelope.type)
             before = bind_contextvars(
                 message_id=envelope.message_id,
                 message_type=envelope.type,
@@ -161,6 +162,11 @@ class MessageConsumer:
         await park(delivery, reason)
         log.warning("message_parked", reason=reason, exc_info=None if expected else error)
         return "parked"
+
+
+def _counted(message_type: str) -> str:
+    """What a type is counted as: those that others may think of are no bounded number."""
+    return message_type if message_type in CONSUMED else "other"
 
 
 def _may_pass(error: Exception, tries: int) -> bool:

@@ -22,7 +22,7 @@ async def shown(service: Service, metric: str) -> None:
 async def test_a_dead_letter_queue_that_is_gone_is_made_again(orchestrator: Service, crm: Neighbour) -> None:
     await crm.channel.queue_delete(crm.names.dead_letter_queue)
     await crm.send_raw("hitl.approval.requested", b"not json")
-    await shown(orchestrator, 'messages_consumed_total{outcome="parked",type="other"} 1.0')
+    await shown(orchestrator, 'messages_consumed_total{outcome="parked",type="hitl.approval.requested"} 1.0')
     parked = await crm.take(crm.names.dead_letter_queue)
     assert parked.body == b"not json"
     assert str(parked.headers["x-reason"]).startswith("not JSON")

@@ -1,5 +1,6 @@
 """What the consumer makes of a message that definitions wait for: its own command, and their runs."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -63,7 +64,12 @@ class NoChains:
         return None
 
 
-def consumer(door: Door, *names: str, message_type: str = "forecast.completed") -> MessageConsumer:
+def consumer(
+    door: Door,
+    *names: str,
+    message_type: str = "forecast.completed",
+    count: Callable[[str, str], None] = lambda message_type, outcome: None,
+) -> MessageConsumer:
     step = StepDefinition(step_type="work", result_key="work")
     trigger = Trigger(message_type=message_type)
     definitions = [
@@ -75,8 +81,8 @@ def consumer(door: Door, *names: str, message_type: str = "forecast.completed") 
         chains=NoChains(),  # type: ignore[arg-type]
         at_once=4,
         opportunity_shard_types=["opportunity"],
-        documented_type={},
-        count=lambda message_type, outcome: None,
+        documented_type={"opportunity.changed": "integration.opportunity.updated"},
+        count=count,
     )
 
 
@@ -146,6 +152,30 @@ async def test_what_is_too_much_for_the_store_is_parked_and_not_forgotten() -> N
     delivery = Delivery(body=msgspec.json.encode(body))
     assert await consumer(Door(), "much").consume(delivery, park) == "parked"
     assert parked == ["TooMuchAtOnce: 100 events"]
+
+
+@pytest.mark.parametrize("body", [b"{broken", b'{"id": {}, "type": 7}', b"[]"])
+@pytest.mark.parametrize(
+    ("routing_key", "counted"),
+    [
+        ("hitl.approval.requested", "hitl.approval.requested"),
+        ("opportunity.changed", "integration.opportunity.updated"),
+        ("somebody.elses", "other"),
+        ("", "other"),
+    ],
+)
+async def test_what_cannot_be_read_is_counted_by_its_routing_key(
+    body: bytes, routing_key: str, counted: str
+) -> None:
+    """The runbook and the alert name what was parked by its type."""
+    told: list[tuple[str, str]] = []
+
+    async def park(delivery: Delivery, reason: str) -> None:
+        assert told == []
+
+    counting = consumer(Door(), count=lambda message_type, outcome: told.append((message_type, outcome)))
+    await counting.consume(Delivery(body=body, routing_key=routing_key), park)
+    assert told == [(counted, "parked")]
 
 
 @pytest.mark.parametrize("tenant", ["", "no-uuid"])
