@@ -11,7 +11,7 @@ from application.commands import RequestRun
 from domain.definition import Trigger, WorkflowDefinition
 from domain.event import Metadata
 from domain.expressions import BadExpression, found, holds, mapped
-from domain.values import derived_id, is_id
+from domain.values import derived_id, id_of, is_id
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +76,7 @@ def _run_for(
     trigger = triggered.trigger
     if trigger.filter is not None and not holds(trigger.filter, message):
         return None
-    opportunity_id = _id_of(found(trigger.opportunity_id, message))
+    opportunity_id = id_of(found(trigger.opportunity_id, message))
     if opportunity_id is not None and not is_id(opportunity_id):
         raise BadExpression(f"{trigger.opportunity_id}: finds no id of an opportunity")
     cause = meta.causation_id or meta.command_id
@@ -91,8 +91,3 @@ def _run_for(
         definition=triggered.definition,
         input=mapped(trigger.input, message) or None,
     )
-
-
-def _id_of(value: Any) -> Any:
-    """An id may be a whole number where it comes from."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

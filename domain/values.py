@@ -98,6 +98,14 @@ def canonical_id(text: str) -> str:
     return text.lower() if is_uuid(text) else text
 
 
+def id_of(value: Any) -> Any:
+    """An id may be a whole number where it comes from: its digits, whether 7 or 7.0 is written. What is no
+    number stays as it is."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def with_one_kind_of_number(value: Any) -> Any:
     """What digests and keys of JSON are made of: it has but one kind of number, ``1.0`` is the integer 1."""
     if type(value) in _AS_THEY_ARE:

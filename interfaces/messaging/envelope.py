@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from domain.contexts import message_context
 from domain.event import Metadata
-from domain.values import canonical_id, derived_id, is_uuid
+from domain.values import canonical_id, derived_id, id_of, is_uuid
 from interfaces.findings import findings
 from interfaces.json_reader import InvalidJson, read_json_of_neighbours
 
@@ -39,11 +39,7 @@ class WireModel(BaseModel):
     )
 
 
-def _text_of_number(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-OfNumber = BeforeValidator(_text_of_number)
+OfNumber = BeforeValidator(id_of)
 """An id may be a number where it comes from."""
 
 

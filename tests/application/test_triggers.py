@@ -61,12 +61,14 @@ async def test_the_mapping_gives_the_input() -> None:
     assert run.opportunity_id is None
 
 
-async def test_an_opportunity_s_id_may_be_a_whole_number() -> None:
-    (run,) = await runs(plan("d", trigger()), message={**WON, "data": {"opportunityId": 42}})
+@pytest.mark.parametrize("number", [42, 42.0])
+async def test_an_opportunity_s_id_may_be_a_whole_number(number: float) -> None:
+    """To JSON 42 and 42.0 are one."""
+    (run,) = await runs(plan("d", trigger()), message={**WON, "data": {"opportunityId": number}})
     assert run.opportunity_id == "42"
 
 
-@pytest.mark.parametrize("odd", [True, 4.5, 10**300, "", ["opp-1"], {"id": "opp-1"}])
+@pytest.mark.parametrize("odd", [True, 4.5, 10**300, 1e300, float("inf"), "", ["opp-1"], {"id": "opp-1"}])
 async def test_what_is_no_id_starts_nothing(odd: Any) -> None:
     assert await runs(plan("d", trigger()), message={**WON, "data": {"opportunityId": odd}}) == []
 

@@ -141,9 +141,17 @@ def test_a_shard_of_another_type_may_have_any_tenant() -> None:
 
 
 def test_an_id_may_be_a_number() -> None:
+    """Of which JSON has but one kind."""
     made = command(message("hitl.approval.requested", {**ASKED, "opportunityId": 815, "ownerId": 7}, id=12))
     assert isinstance(made, RequestApproval)
     assert (made.opportunity_id, made.owner_id) == ("815", "7")
+    same = {**ASKED, "opportunityId": 815.0, "ownerId": 7.0}
+    assert command(message("hitl.approval.requested", same, id=12.0)) == made
+
+
+def test_half_a_number_is_no_id() -> None:
+    with pytest.raises(Unreadable, match=r"data\.opportunityId"):
+        command(message("hitl.approval.requested", {**ASKED, "opportunityId": 7.5}))
 
 
 def test_a_reply_is_to_its_workflow_in_either_case() -> None:
