@@ -15,6 +15,7 @@ from application.privacy import ciphers
 from application.privacy.keyring import Keyring
 from domain.event import Recorded
 from domain.privacy import DECISION, ERASED, FREE_FORM, SAID, SAID_IN_DECISIONS, is_person
+from domain.values import id_of
 
 Path = tuple[str | int, ...]
 
@@ -161,9 +162,9 @@ def _said_in(value: Mapping[str, Any]) -> dict[str, str]:
 def _named(member: str, around: Sequence[Mapping[str, Any]]) -> str | None:
     """The nearest member of that name, if it is an id."""
     for each in around:
-        found = each.get(member)
-        if isinstance(found, str | int) and not isinstance(found, bool) and found != "":
-            return str(found)
+        found = id_of(each.get(member))
+        if isinstance(found, str) and found:
+            return found
     return None
 
 

@@ -150,6 +150,18 @@ def test_what_people_said_in_decisions_is_sealed_wherever_it_was_passed_on_to(
     assert mapper(keys).to_domain_event(stored).event == left.event
 
 
+@pytest.mark.parametrize(
+    ("id", "subject"), [("c-9", "c-9"), (7, "7"), (7.0, "7"), (7.5, "c-1"), (True, "c-1"), ("", "c-1")]
+)
+def test_an_id_that_is_a_whole_number_names_whose_a_value_is_however_it_is_written(
+    id: object, subject: str
+) -> None:
+    """An erasure of 7 would not reach what stood beside 7.0. What is no id is looked for further up."""
+    keys = Keys()
+    mapper(keys).to_stored_event(completed({"personId": "c-1", "deal": {"personId": id, "name": "Zebedee"}}))
+    assert keys.by_subject.keys() == {(TENANT, subject)}
+
+
 def test_what_the_service_decided_by_itself_is_nobodys() -> None:
     keys = Keys()
     stored = mapper(keys).to_stored_event(completed({"sign_off": APPROVED | {"decidedBy": "system:x"}}))
