@@ -15,7 +15,7 @@ from config.rebuild import chosen_projections, delete_database
 from config.sections import Settings
 from config.start import CannotStart
 from config.stores import SharedStores, open_beside
-from domain.errors import Failure
+from domain.errors import Failure, StoreUnavailable
 from domain.lease import Unrivalled
 from infrastructure.clock import SystemClock
 from infrastructure.sqlite.scratch import SqliteScratch
@@ -42,9 +42,9 @@ async def verify(settings: Settings, names: Sequence[str]) -> None:
         claim(settings.storage.data_dir, "storage.data_dir", stack, to=REBUILD)
         containers = [each.container for each in chosen]
         stores = await open_beside(settings, containers, stack, as_they_are=True)
-        scratch = scratch_in(settings.storage.data_dir / SCRATCH_FILE, stack)
         stack.enter_context(without_collections())
         try:
+            scratch = scratch_in(settings.storage.data_dir / SCRATCH_FILE, stack)
             found = await _compare(settings, chosen, stores, scratch)
         except Failure as failure:
             raise CannotStart(f"given up half-way, verify again: {failure}") from failure
@@ -53,8 +53,15 @@ async def verify(settings: Settings, names: Sequence[str]) -> None:
 
 
 def scratch_in(path: Path, stack: AsyncExitStack) -> SqliteScratch:
-    """A file for documents that nobody asks for; what a killed command left there is thrown away."""
-    delete_database(path)
+    """A file for documents that nobody asks for; what a killed command left there is thrown away.
+
+    Raises:
+        StoreUnavailable: it cannot be made.
+    """
+    try:
+        delete_database(path)
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: {error.strerror}") from error
     stack.callback(delete_database, path)
     scratch = SqliteScratch(path)
     stack.callback(scratch.close)
