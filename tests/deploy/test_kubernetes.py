@@ -189,15 +189,6 @@ def test_the_service_leads_to_the_api_alone() -> None:
     assert (port["port"], port["targetPort"]) == (PORT, "http")
 
 
-def test_all_pods_of_a_rollout_together_stay_below_the_connections_of_postgresql() -> None:
-    pods = 0
-    for name in DEPLOYMENTS:
-        spec = named("Deployment", name)["spec"]
-        pods += spec["replicas"] + spec["strategy"]["rollingUpdate"]["maxSurge"]
-    of_one = int(config_map()["EVENT_STORE_POOL_SIZE"]) + 5
-    assert pods * of_one + 1 <= 100 - 3
-
-
 def test_the_job_ends_and_has_rights_of_its_own() -> None:
     job = named("Job", JOB)["spec"]
     assert job["template"]["spec"]["restartPolicy"] == "Never"

@@ -19,7 +19,7 @@ from domain.values import SYSTEM_TENANT
 from infrastructure.clock import SystemClock
 from infrastructure.signatures import new_key
 from tests.builders import metadata
-from tests.deploy.files import ROOT
+from tests.deploy.files import DEPLOY, ROOT
 from tests.deploy.promql import ALERTS, DASHBOARD, RULES, Asked, asked, expressions, grouped_by, panels
 from tests.harness import eventually, service, settings_in
 from tests.services import missing
@@ -107,6 +107,12 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(rule: dict[str, Any]) -> Non
     assert (ROOT / rule["annotations"]["runbook"]).is_file()
     told = " ".join(rule["annotations"].values())
     assert set(re.findall(r"\$labels\.(\w+)", told)) <= grouped_by(rule["expr"])
+
+
+def test_the_table_of_alerts_has_each_of_them_and_no_other() -> None:
+    table = (DEPLOY / "README.md").read_text().partition("| alert | when |")[2].partition("\n\n")[0]
+    named = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split(" | ")[0])]
+    assert sorted(named) == sorted(rule["alert"] for rule in RULES)
 
 
 @pytest.mark.anyio
