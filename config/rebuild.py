@@ -21,7 +21,7 @@ from config.progress import ProgressLine
 from config.sections import Settings
 from config.start import CannotStart
 from config.stores import SharedStores, open_beside
-from domain.errors import Failure
+from domain.errors import Failure, StoreFull
 from domain.lease import Unrivalled
 from infrastructure.clock import SystemClock
 from infrastructure.sqlite.builds import SqliteBuilds
@@ -63,12 +63,31 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
                 site = SqliteBuilds(stores.file)
                 stack.callback(site.close)
                 said = await _build_beside(settings, chosen, stores, site)
+        except StoreFull as failure:
+            raise CannotStart(_no_room(settings, failure)) from failure
         except Failure as failure:
             raise CannotStart(
                 f"given up half-way; rebuild again, it goes on from there: {failure}"
             ) from failure
     for line in said:
         click.echo(line)
+
+
+def _no_room(settings: Settings, failure: StoreFull) -> str:
+    """To rebuild again is of no use before there is room, or without another place."""
+    again = f"given up half-way: {failure}. Make room and rebuild again, it goes on from there"
+    if not settings.cosmos_db.endpoint:
+        return again
+    return f"{again}; or delete that file, with its -wal and -shm, and {another_folder(settings)}"
+
+
+def another_folder(settings: Settings) -> str:
+    """Where a scratch file may be for which the service's own folder has no room. A log that is in there
+    stays there: in a new folder an empty one would be made."""
+    given = "give this command alone another DATA_DIR, with room for all documents"
+    if settings.storage.is_shared:
+        return given
+    return f"{given}, and EVENT_STORE_URL and PRIVACY_MASTER_KEY_FILE with the files of now"
 
 
 def delete_database(path: Path) -> None:

@@ -11,11 +11,11 @@ from config.folders import REBUILD, claim
 from config.folding_processes import build_in_shares
 from config.garbage_collection import without_collections
 from config.progress import ProgressLine
-from config.rebuild import chosen_projections, delete_database
+from config.rebuild import another_folder, chosen_projections, delete_database
 from config.sections import Settings
 from config.start import CannotStart
 from config.stores import SharedStores, open_beside
-from domain.errors import Failure, StoreUnavailable
+from domain.errors import Failure, StoreFull, StoreUnavailable
 from domain.lease import Unrivalled
 from infrastructure.clock import SystemClock
 from infrastructure.sqlite.scratch import SqliteScratch
@@ -46,10 +46,17 @@ async def verify(settings: Settings, names: Sequence[str]) -> None:
         try:
             scratch = scratch_in(settings.storage.data_dir / SCRATCH_FILE, stack)
             found = await _compare(settings, chosen, stores, scratch)
+        except StoreFull as failure:
+            raise CannotStart(_no_room(settings, failure)) from failure
         except Failure as failure:
             raise CannotStart(f"given up half-way, verify again: {failure}") from failure
     if found:
         raise Differs(f"{found} documents are not what the log makes; rebuild these projections")
+
+
+def _no_room(settings: Settings, failure: StoreFull) -> str:
+    said = f"given up half-way, and the file is deleted: {failure}. Make room"
+    return f"{said}, or {another_folder(settings)}" if settings.cosmos_db.endpoint else said
 
 
 def scratch_in(path: Path, stack: AsyncExitStack) -> SqliteScratch:

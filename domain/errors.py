@@ -23,6 +23,7 @@
       VersionMismatch            the caller decided on an older version
     Failure                      the world is in the way; trying again later may work
       StoreUnavailable
+        StoreFull                there is no room for more on its disk
       BrokerUnavailable
         MessageUnroutable        the broker is there, and no queue takes the message
       AnchorFileUnavailable
@@ -273,6 +274,10 @@ class Failure(Exception):
 
 class StoreUnavailable(Failure):
     """The event store or the documents cannot be reached."""
+
+
+class StoreFull(StoreUnavailable):
+    """The disk of a file is full: waiting alone makes no room."""
 
 
 class BrokerUnavailable(Failure):

@@ -159,7 +159,7 @@ class Builder:
                     if not folded[0].has_erasures:
                         yield folded
             finally:
-                asked.cancel()
+                await _let_go(asked)
 
     def _asked(
         self, folders: Sequence[Folding], partition: str, last: int | None
@@ -192,6 +192,14 @@ class Builder:
         for partition in await self._log.partitions():
             left += await self._log.count_after(partition, self._positions.get(partition))
         return left
+
+
+async def _let_go(asked: asyncio.Future[list[Folded | None]]) -> None:
+    """Want no answer any more. It is waited for all the same, also by who is cancelled: of what ends with
+    nobody to look at it, asyncio writes a traceback into whatever the command says."""
+    asked.cancel()
+    with anyio.CancelScope(shield=True):
+        await asyncio.gather(asked, return_exceptions=True)
 
 
 def together(parts: Sequence[Made]) -> Mapping[str, Sequence[Document]]:

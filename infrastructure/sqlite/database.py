@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 
-from domain.errors import StoreUnavailable
+from domain.errors import StoreFull, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -21,6 +21,9 @@ _LOCK_TIMEOUT_SECONDS = 5.0
 
 _AWAY = (sqlite3.OperationalError, sqlite3.InterfaceError, sqlite3.InternalError)
 """The file cannot be used now. So says plain ``DatabaseError`` too: it is damaged, or no database."""
+
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+"""The second where not even the index of the write-ahead log finds room."""
 
 
 class SqliteDatabase:
@@ -166,4 +169,6 @@ class failures_translated:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, _AWAY) or type(error) is sqlite3.DatabaseError:
-            raise StoreUnavailable(f"{self._path}: {error}") from error
+            is_full = getattr(error, "sqlite_errorcode", None) in _FULL
+            kind_of_failure = StoreFull if is_full else StoreUnavailable
+            raise kind_of_failure(f"{self._path}: {error}") from error

@@ -98,12 +98,13 @@ def replicas() -> dict[str, int]:
 
 
 def workloads() -> dict[str, Manifest]:
-    """Each pod's template by the name of its Deployment or Job."""
-    return {
-        each["metadata"]["name"]: each["spec"]["template"]["spec"]
-        for _, each in manifests("base", "migrate")
-        if each["kind"] in ("Deployment", "Job")
-    }
+    """Each pod's template by the name of its Deployment, Job or CronJob."""
+    found = {}
+    for _, each in manifests("base", "migrate", "optional"):
+        if each["kind"] in ("Deployment", "Job", "CronJob"):
+            of = each["spec"]["jobTemplate"] if each["kind"] == "CronJob" else each
+            found[each["metadata"]["name"]] = of["spec"]["template"]["spec"]
+    return found
 
 
 def example_secrets() -> dict[str, dict[str, str]]:

@@ -40,7 +40,7 @@ def test_it_keeps_to_the_compose_specification() -> None:
 
 def test_the_service_has_its_name_on_the_platform_and_runs_twice() -> None:
     assert SERVICES["workflow-orchestrator"]["deploy"]["replicas"] == 2
-    assert set(OURS) == {"workflow-orchestrator", "migrate", "neighbours"}
+    assert set(OURS) == {"workflow-orchestrator", "migrate", "rebuild", "neighbours"}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -54,7 +54,9 @@ def test_each_runs_a_command_of_the_service_with_variables_that_it_knows(name: s
 def test_the_service_takes_each_ones_settings(name: str) -> None:
     settings = load_settings(None, compose_environment(name, GIVEN))
     assert settings.server.port == PORT
-    assert settings.effective_auth_mode == ("jwt" if name == "workflow-orchestrator" else "gateway")
+    assert settings.effective_auth_mode == (
+        "jwt" if name in ("workflow-orchestrator", "rebuild") else "gateway"
+    )
 
 
 def test_it_does_not_start_with_too_short_a_secret() -> None:
@@ -87,9 +89,17 @@ def test_what_is_ours_may_do_nothing_that_it_does_not_need(name: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_its_user_can_write_to_its_folders(name: str) -> None:
     mounts = dict(mount.split(":", 1) for mount in SERVICES[name]["tmpfs"])
-    assert mounts.keys() == {"/data", "/tmp"}
-    assert f"uid={image_user()}" in mounts["/data"]
+    assert mounts.keys() == ({"/tmp"} if name == "rebuild" else {"/data", "/tmp"})
+    assert f"uid={image_user()}" in mounts.get("/data", f"uid={image_user()}")
     assert "mode=1777" in mounts["/tmp"]
+
+
+def test_a_rebuild_has_the_settings_of_the_service_and_a_volume_to_build_in_when_it_is_asked_for() -> None:
+    rebuild = SERVICES["rebuild"]
+    assert rebuild["environment"] == SERVICES["workflow-orchestrator"]["environment"]
+    assert rebuild["volumes"] == ["rebuild:/data"]
+    assert "rebuild" in compose()["volumes"]
+    assert rebuild["profiles"] == ["rebuild"]
 
 
 @pytest.mark.parametrize("name", SERVICES)

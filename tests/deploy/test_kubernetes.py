@@ -35,6 +35,7 @@ OLDEST, NEWEST = "1.27", "1.37"
 STARTUP_SECONDS = 60.0
 DEPLOYMENTS = ("workflow-orchestrator-api", "workflow-orchestrator-worker")
 JOB = "workflow-orchestrator-migrate"
+REBUILD = "workflow-orchestrator-rebuild"
 REPLACED = {
     "JWT_SECRET": GIVEN["JWT_SECRET"],
     "COSMOS_DB_KEY": "YW55IGtleSB3aWxsIGRv",
@@ -70,17 +71,17 @@ def test_the_schemas_would_say_something() -> None:
         kubernetes_validate.validate(misspelt, NEWEST, strict=True)
 
 
-@pytest.mark.parametrize("name", [*DEPLOYMENTS, JOB])
+@pytest.mark.parametrize("name", [*DEPLOYMENTS, JOB, REBUILD])
 def test_each_runs_a_command_of_the_service_with_variables_that_it_knows(name: str) -> None:
     one = container(name)
-    assert one["args"] == ["migrate" if name == JOB else "serve"]
+    assert one["args"] == [{JOB: "migrate", REBUILD: "rebuild"}.get(name, "serve")]
     assert COMMANDS.issuperset(one["args"])
     assert "command" not in one, "the image's entrypoint is the service"
     assert pod_environment(name).keys() <= KNOWN
     assert one["image"].startswith(f"{IMAGE}:")
 
 
-@pytest.mark.parametrize("name", [*DEPLOYMENTS, JOB])
+@pytest.mark.parametrize("name", [*DEPLOYMENTS, JOB, REBUILD])
 def test_the_service_takes_each_ones_settings(name: str) -> None:
     settings = load_settings(None, {**pod_environment(name), **(REPLACED if name != JOB else {})})
     assert settings.server.port == PORT
@@ -110,7 +111,7 @@ def test_no_secret_stands_in_the_configuration() -> None:
     assert not [path for path, each in OBJECTS if each["kind"] == "Secret" and path.parent != KUBERNETES]
 
 
-@pytest.mark.parametrize("name", [*DEPLOYMENTS, JOB])
+@pytest.mark.parametrize("name", [*DEPLOYMENTS, JOB, REBUILD])
 def test_each_pod_keeps_to_the_restricted_profile_and_writes_to_its_volumes_alone(name: str) -> None:
     pod, one = workloads()[name], container(name)
     assert pod["automountServiceAccountToken"] is False
@@ -128,7 +129,8 @@ def test_each_pod_keeps_to_the_restricted_profile_and_writes_to_its_volumes_alon
         "capabilities": {"drop": ["ALL"]},
     }
     assert {each["mountPath"] for each in one["volumeMounts"]} == {image_environment()["DATA_DIR"], "/tmp"}
-    assert all("emptyDir" in volume for volume in pod["volumes"])
+    lasting = [volume["name"] for volume in pod["volumes"] if "emptyDir" not in volume]
+    assert lasting == (["data"] if name == REBUILD else [])
     assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
     assert one["resources"]["requests"].keys() == one["resources"]["limits"].keys() == {"cpu", "memory"}
 
@@ -196,6 +198,25 @@ def test_the_job_ends_and_has_rights_of_its_own() -> None:
     migrates, serves = (example_secrets()[name]["EVENT_STORE_URL"] for name in (JOB, "workflow-orchestrator"))
     assert migrates.partition("@")[0] != serves.partition("@")[0]
     assert migrates.partition("@")[2] == serves.partition("@")[2]
+
+
+def test_a_rebuild_is_made_when_it_is_asked_for_and_has_a_volume_of_its_own_to_build_in() -> None:
+    never_fires = named("CronJob", REBUILD)["spec"]
+    assert never_fires["suspend"] is True
+    job = never_fires["jobTemplate"]["spec"]
+    assert (job["backoffLimit"], job["template"]["spec"]["restartPolicy"]) == (0, "Never")
+    (data,) = [each for each in workloads()[REBUILD]["volumes"] if each["name"] == "data"]
+    claim = data["ephemeral"]["volumeClaimTemplate"]["spec"]
+    assert claim["resources"]["requests"]["storage"] == "10Gi"
+    serves = {source.popitem()[1]["name"] for source in container(DEPLOYMENTS[1])["envFrom"]}
+    assert {source.popitem()[1]["name"] for source in container(REBUILD)["envFrom"]} == serves
+    labels = job["template"]["metadata"]["labels"]
+    policy = named("NetworkPolicy", REBUILD)["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert not any(
+        named("NetworkPolicy", name)["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+        for name in (*DEPLOYMENTS, JOB)
+    )
 
 
 def test_who_carries_out_steps_may_call_every_service_that_they_may_call() -> None:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -69,6 +70,23 @@ def test_a_change_of_the_configuration_is_a_rollout(kubectl: str) -> None:
         if "configMapRef" in source
     ]
     assert read == [name, name]
+
+
+def test_a_rebuild_in_an_overlay_reads_the_configuration_of_its_release(kubectl: str, tmp_path: Path) -> None:
+    """As this kubectl takes no folder as a resource, in a copy of the base instead of an overlay."""
+    copied = tmp_path / "base"
+    shutil.copytree(KUBERNETES / "base", copied)
+    shutil.copy(KUBERNETES / "optional" / "rebuild.yaml", copied)
+    kustomization = document_in(copied / "kustomization.yaml")
+    kustomization["resources"].append("rebuild.yaml")
+    kustomization["images"] = [{"name": "workflow-orchestrator", "newTag": "0.2.0"}]
+    (copied / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    objects = rendered(kubectl, str(copied))
+    (made,) = [each["metadata"]["name"] for each in objects if each["kind"] == "ConfigMap"]
+    (rebuild,) = [each for each in objects if each["kind"] == "CronJob"]
+    (container,) = rebuild["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["envFrom"][0] == {"configMapRef": {"name": made}}
+    assert container["image"] == "workflow-orchestrator:0.2.0"
 
 
 def test_the_migration_is_a_step_of_its_own(kubectl: str) -> None:

@@ -1,5 +1,7 @@
 """However a build is cut into batches, and wherever it is killed, it makes what a follower makes."""
 
+import asyncio
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -8,9 +10,11 @@ from typing import cast
 
 import anyio
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.errors import StoreFull
 from domain.event import Recorded
 from domain.privacy import ErasureCarriedOut
 from projections import folding
@@ -19,7 +23,7 @@ from projections.folding import Folder, Share, StreamedLog
 from projections.ports import Container, Document
 from tests.builders import NOW, TENANT
 from tests.projections.memory_documents import Key, MemoryDocuments
-from tests.projections.stories import PROJECTIONS, approval_story, logs
+from tests.projections.stories import PROJECTIONS, approval_story, logs, workflow_story
 from tests.projections.test_materializer import materialized
 
 
@@ -97,6 +101,29 @@ class PartitionedLog(ListLog):
         return ListLog([each for each in self.events if Share(int(partition), 3).wants(each.stream, "")])
 
 
+class StuckLog(ListLog):
+    """Its third batch never comes."""
+
+    def __init__(self, events: Sequence[Recorded]) -> None:
+        super().__init__(events)
+        self.reads = 0
+        self.is_stuck = anyio.Event()
+
+    async def read_part(
+        self,
+        partition: str,
+        after: str | None,
+        limit: int,
+        until: int | None,
+        wants: Callable[[str, str], bool],
+    ) -> Batch | None:
+        self.reads += 1
+        if self.reads == 3:
+            self.is_stuck.set()
+            await anyio.sleep_forever()
+        return await super().read_part(partition, after, limit, until, wants)
+
+
 class MemorySite:
     """A place to build in that fails at a given write, with nothing of it written."""
 
@@ -125,6 +152,23 @@ class MemorySite:
         for projection in PROJECTIONS:
             await self.documents.put(projection.container, made[projection.container.name])
         self.progress = progress
+
+
+class FullSite(MemorySite):
+    """It fails while a batch is ready to be written and the next one is asked for."""
+
+    def __init__(self, log: StuckLog) -> None:
+        super().__init__()
+        self._log = log
+
+    async def write(
+        self,
+        made: Mapping[str, Sequence[Document]],
+        progress: Progress,
+        remade: Mapping[str, Sequence[Document]],
+    ) -> None:
+        await self._log.is_stuck.wait()
+        raise StoreFull("no room")
 
 
 def builder(log: ListLog, site: MemorySite, batch_size: int = 100) -> Builder:
@@ -237,6 +281,20 @@ def test_those_whose_batches_end_in_different_places_leave_nothing_out(
 
     anyio.run(build)
     assert of(site) == alive(log)
+
+
+def test_what_was_asked_for_when_a_write_fails_is_not_told_of_by_asyncio() -> None:
+    told: list[str] = []
+
+    async def build() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: told.append(what["message"]))
+        log = StuckLog(workflow_story(("answer", "risk_analysis"), ("answer", "forecast")))
+        with pytest.raises(StoreFull):
+            await builder(log, FullSite(log), batch_size=1).catch_up()
+        gc.collect()
+
+    anyio.run(build)
+    assert told == []
 
 
 @given(st.text(min_size=1), st.integers(1, 9))
