@@ -34,6 +34,8 @@ from domain.job import (
 
 T = TypeVar("T")
 
+_Firing = JobRunScheduled | JobFired | JobRunMissed | JobRunsMissed | JobRunSkipped
+
 Outcome = Literal["completed", "failed", "timed_out", "missed", "skipped"]
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -107,26 +109,28 @@ def evolve(health: JobHealth, recorded: Recorded) -> JobHealth:
     match event:
         case JobRunScheduled():
             waiting = health.waiting.set(event.run_id, event.scheduled_at)
-            return replace(_firing(health, recorded), waiting=waiting)
+            return replace(_firing(health, recorded, event), waiting=waiting)
         case JobFired():
             return _fired(health, recorded, event)
         case JobRunPublished() if event.run_id in health.open_runs:
             published = OpenRun(health.open_runs[event.run_id].since, event.deadline_at)
             return replace(health, open_runs=health.open_runs.set(event.run_id, published))
         case JobRunCompleted():
-            health = _ended(health, "completed", recorded, event, event.completed_at)
-            return health if event.backfill_id else _succeeded(health, event.completed_at, recorded)
+            at = recorded.timestamp if event.late else event.completed_at
+            health = _ended(health, "completed", recorded, event, at)
+            return health if event.backfill_id else _succeeded(health, at, recorded)
         case JobRunFailed():
             return _ended(health, "failed", recorded, event, event.failed_at)
         case JobRunTimedOut():
             return _ended(health, "timed_out", recorded, event, event.timed_out_at)
         case JobRunMissed():
-            return _counted(_firing(health, recorded), "missed", event.noticed_at)
+            return _counted(_firing(health, recorded, event), "missed", event.noticed_at)
         case JobRunsMissed():
-            return _counted(_firing(health, recorded), "missed", event.noticed_at, event.number)
+            return _counted(_firing(health, recorded, event), "missed", event.noticed_at, event.number)
         case JobRunSkipped():
             health = replace(health, waiting=_without(health.waiting, event.run_id))
-            return _counted(_firing(health, recorded), "skipped", event.skipped_at)
+            skipped_at = None if event.backfill_id else event.skipped_at
+            return _counted(_firing(health, recorded, event), "skipped", skipped_at)
         case JobReportUnmatched():
             number = health.unmatched.get(event.outcome, 0) + 1
             health = replace(health, unmatched=health.unmatched.set(event.outcome, number))
@@ -153,11 +157,13 @@ def _fired(health: JobHealth, recorded: Recorded, event: JobFired) -> JobHealth:
     if event.triggered_by != "scheduler" or event.nominal_at is None or event.attempt > 1:
         return health
     late = health.lateness.with_one(max(0.0, (event.fired_at - event.nominal_at).total_seconds()))
-    return msgspec.structs.replace(_firing(health, recorded), lateness=late)
+    return msgspec.structs.replace(_firing(health, recorded, event), lateness=late)
 
 
-def _firing(health: JobHealth, recorded: Recorded) -> JobHealth:
-    if health.firing_since is not None:
+def _firing(health: JobHealth, recorded: Recorded, event: _Firing) -> JobHealth:
+    """A firing of cron is to be followed by a success. A retry is none, also one that does not go out."""
+    is_retry = not isinstance(event, JobRunMissed | JobRunsMissed) and event.retry_of is not None
+    if health.firing_since is not None or is_retry:
         return health
     return msgspec.structs.replace(health, firing_since=recorded.timestamp)
 

@@ -26,6 +26,7 @@ from domain.values import timestamp
 MOST_TOLD_ONE_BY_ONE = 1000
 
 _REMOVED = "the settings name the job no more"
+_SWITCHED_OFF = "the job is switched off"
 
 
 def fire(
@@ -266,6 +267,8 @@ def _held(job: BatchJob, definition: JobDefinition) -> str | None:
     """Why nothing of cron's goes out, whatever else is open."""
     if definition.removed:
         return _REMOVED
+    if not definition.enabled:
+        return _SWITCHED_OFF
     return None if job.pause is None else paused(job.pause)
 
 

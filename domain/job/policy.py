@@ -94,7 +94,8 @@ def removed_job(name: str) -> JobDefinition:
 
 def made_up_for(policy: JobPolicy, missed: Sequence[datetime], *, now: datetime) -> frozenset[datetime]:
     """Which of the times that have passed unseen are fired late, the oldest first in ``missed``."""
-    recent = [each for each in missed if now - each <= timedelta(seconds=policy.catch_up_seconds)]
+    within = max(timedelta(seconds=policy.catch_up_seconds), ON_TIME)
+    recent = [each for each in missed if now - each <= within]
     match policy.catch_up:
         case "all":
             return frozenset(recent)

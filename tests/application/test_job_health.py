@@ -64,8 +64,8 @@ def missed(run: str = "run-1") -> JobRunMissed:
     return JobRunMissed(job=JOB, run_id=run, nominal_at=after(days=-1), noticed_at=NOW, reason="nobody")
 
 
-def skipped(run: str = "run-1") -> JobRunSkipped:
-    return JobRunSkipped(job=JOB, run_id=run, nominal_at=NOW, skipped_at=NOW, reason="paused")
+def skipped(run: str = "run-1", **of: str) -> JobRunSkipped:
+    return JobRunSkipped(job=JOB, run_id=run, nominal_at=NOW, skipped_at=NOW, reason="paused", **of)  # type: ignore[arg-type]
 
 
 def scheduled(run: str = "run-1") -> JobRunScheduled:
@@ -159,6 +159,27 @@ def test_a_firing_waits_for_a_success_from_its_first_word_on(firing: Event) -> N
 
 def test_what_nobody_fired_by_cron_waits_for_none() -> None:
     assert health(by_hand(), fired("2", backfill="b"), fired("3", attempt=2)).firing_since is None
+
+
+def test_a_retry_that_does_not_go_out_is_no_firing_and_one_of_a_backfill_says_nothing_of_the_last_run() -> (
+    None
+):
+    done = (fired(), completed())
+    again = JobRunScheduled(
+        job=JOB, run_id="2", nominal_at=NOW, scheduled_at=NOW, metadata={}, waits_for="jitter", retry_of="1"
+    )
+    left_out = skipped("2", retry_of="run-1")
+    assert health(*done, again).firing_since is None
+    assert health(*done, left_out).firing_since is None
+    assert dict(health(left_out).last) == {"skipped": NOW}
+    of_backfill = health(*done, skipped("3", retry_of="2", backfill_id="b"))
+    assert (of_backfill.firing_since, dict(of_backfill.last)) == (None, {"completed": NOW})
+
+
+def test_a_success_that_is_told_late_comes_after_the_time_out_that_it_takes_back() -> None:
+    late = JobRunCompleted(job=JOB, run_id="run-1", completed_at=after(minutes=-3), late=True)
+    found = health(fired(), timed_out(), late)
+    assert found.last_success_at == found.last["completed"] >= found.last["timed_out"]
 
 
 def test_after_a_pause_the_job_owes_nothing_for_before() -> None:

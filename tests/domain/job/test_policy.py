@@ -1,6 +1,7 @@
 """Jitter, the pauses between tries, and what is made up for; misses are told."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given as over
@@ -57,6 +58,12 @@ def test_the_pauses_between_tries_grow_up_to_a_day() -> None:
 )
 def test_what_is_made_up_for(policy: JobPolicy, made_up: list[datetime]) -> None:
     assert made_up_for(policy, HOURS, now=NOW) == frozenset(made_up)
+
+
+@pytest.mark.parametrize("catch_up", ["all", "latest", "none"])
+def test_the_minute_that_a_handover_takes_is_made_up_for_whatever_the_rule(catch_up: Any) -> None:
+    policy = JobPolicy(catch_up=catch_up, catch_up_seconds=1)
+    assert made_up_for(policy, [after(seconds=-61), after(seconds=-59)], now=NOW) == {after(seconds=-59)}
 
 
 def test_a_firing_that_is_a_moment_late_is_no_missed_one() -> None:
