@@ -13,7 +13,7 @@ from tests.application.logs import Settings, postgres_settings, sqlite_settings
 from tests.builders import USER
 from tests.chaos.decisions import until_ready
 from tests.cosmos import Account, fresh_database
-from tests.harness import ServiceProcess, start_command
+from tests.harness import PATIENCE_SECONDS, ServiceProcess, start_command
 from tests.large_events import append_large, append_large_runs, id_of
 
 pytestmark = pytest.mark.anyio
@@ -103,7 +103,8 @@ async def test_who_answers_has_a_few_large_events_of_a_stream_in_memory_at_a_tim
     try:
         service.start()
         headers = {"X-Tenant-ID": SYSTEM_TENANT, "X-User-ID": USER}
-        async with httpx.AsyncClient(base_url=f"{service.url}/api/v1/jobs", headers=headers) as client:
+        base_url = f"{service.url}/api/v1/jobs"
+        async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=PATIENCE_SECONDS) as client:
             triggered = await client.post(f"{JOB}/trigger", json={})
             assert (triggered.status_code, triggered.headers["ETag"]) == (202, f'"{RUNS + 1}"')
             then = await client.get(JOB, params={"asOf": str(RUNS)})
