@@ -1,6 +1,6 @@
 """Workflows: load, decide, append."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -74,11 +74,7 @@ class WorkflowHandlers:
         return {
             StartWorkflow: self.start_workflow,
             QueueWorkflow: self.queue_workflow,
-            **{command: self._handler(decide) for command, decide in _DECISIONS.items()},
-            RetryWorkflow: self.retry_workflow,
-            CancelWorkflow: self.cancel_workflow,
-            SkipStep: self.settle_step,
-            CompleteStepByHand: self.settle_step,
+            **dict.fromkeys(_DECISIONS, self.decide_existing),
         }
 
     async def queue_workflow(self, command: QueueWorkflow) -> Committed:
@@ -173,53 +169,54 @@ class WorkflowHandlers:
         state = (await self._store.present(stream, workflow.evolve)).state
         if state is None:
             raise WorkflowNotFound(f"there is no workflow {workflow_id}")
-        if isinstance(command, CancelWorkflow):
-            await self._require_may_cancel(command)
+        await self._required(command)
         return bool(_DECISIONS[type(command)](state, command, self._clock.now()))
 
-    async def retry_workflow(self, command: RetryWorkflow) -> Committed:
-        """Open a workflow's next execution.
+    async def decide_existing(self, command: Any) -> Committed:
+        """What is asked of a workflow that is there, by the rule that decides on it.
 
         Raises:
-            BadInput: other input is given, and not as the definition says; with every fault.
-            NotAllowed: people are asked, and another than who started the workflow gives other input; or a
-                step that this caller may not give it for has given it.
-            Refusal: as :func:`domain.workflow.retry` says.
+            WorkflowNotFound: there is none.
+            BadInput: a retry gives other input, and not as the definition says; with every fault.
+            NotAllowed: people decide on it, in this workflow or in one above it, and this is no operator.
+            Refusal: as the rule in :mod:`domain.workflow` says.
         """
-        return await self._decided_after(self._require_other_input(command), command)
+        require = await held_back(self._required(command))
+        now = self._clock.now()
 
-    async def cancel_workflow(self, command: CancelWorkflow) -> Committed:
-        """End a workflow.
+        def decide(state: Workflow | None) -> tuple[Event, ...]:
+            if state is None:
+                raise WorkflowNotFound(f"there is no workflow {command.workflow_id}")
+            require()
+            return _DECISIONS[type(command)](state, command, now)
+
+        return await self._store.execute(
+            workflow_stream(command.meta.tenant, command.workflow_id),
+            evolve=workflow.evolve,
+            decide=decide,
+            meta=command.meta,
+            now=now,
+            expected_version=command.expected_version,
+        )
+
+    async def _required(self, command: Command) -> None:
+        """What depends on more than the workflow's own stream.
 
         Raises:
-            NotAllowed: a workflow that waits for it could go on without people, and this is no operator.
-            Refusal: as :func:`domain.workflow.cancel` says.
+            BadInput, NotAllowed: as above.
         """
-        return await self._decided_after(self._require_may_cancel(command), command)
+        match command:
+            case RetryWorkflow():
+                await self._require_other_input(command)
+            case CancelWorkflow():
+                await self._require_may_cancel(command)
+            case SkipStep() | CompleteStepByHand():
+                await self._require_none_asked_above(command)
 
     async def _require_may_cancel(self, command: CancelWorkflow) -> None:
         state = await present_workflow(self._store, command.meta.tenant, command.workflow_id)
         if state is not None and not command.may_do_all:
             require_may_cancel_below(state, await workflows_above(self._store, command.meta.tenant, state))
-
-    async def settle_step(self, command: SkipStep | CompleteStepByHand) -> Committed:
-        """Skip a step, or complete it by hand.
-
-        Raises:
-            NotAllowed: people are asked in this workflow, or in one above it, and this is no operator.
-            Refusal: as :func:`domain.workflow.skip_step` and :func:`domain.workflow.complete_by_hand` say.
-        """
-        return await self._decided_after(self._require_none_asked_above(command), command)
-
-    async def _decided_after(self, requiring: Awaitable[None], command: Command) -> Committed:
-        """Decide as the rule of a command says, after what is required besides."""
-        require = await held_back(requiring)
-
-        def decide(state: Workflow, command: Command, now: datetime) -> tuple[Event, ...]:
-            require()
-            return _DECISIONS[type(command)](state, command, now)
-
-        return await self._handler(decide)(command)
 
     async def _require_none_asked_above(self, command: SkipStep | CompleteStepByHand) -> None:
         tenant = command.meta.tenant
@@ -255,26 +252,6 @@ class WorkflowHandlers:
         except Refusal:
             return
         await refuse_bad_input(definition, command.input)
-
-    def _handler(self, decide: Decide) -> Handler:
-        async def handle(command: Any) -> Committed:
-            now = self._clock.now()
-
-            def decide_existing(state: Workflow | None) -> tuple[Event, ...]:
-                if state is None:
-                    raise WorkflowNotFound(f"there is no workflow {command.workflow_id}")
-                return decide(state, command, now)
-
-            return await self._store.execute(
-                workflow_stream(command.meta.tenant, command.workflow_id),
-                evolve=workflow.evolve,
-                decide=decide_existing,
-                meta=command.meta,
-                now=now,
-                expected_version=command.expected_version,
-            )
-
-        return handle
 
 
 _DECISIONS: Mapping[type[Command], Decide] = {

@@ -181,14 +181,13 @@ _KEPT_ITEMS = ("completed", "skipped", "running", "retrying")
 def _mapped(state: Workflow, event: StepMapped) -> Workflow:
     """The same elements as before: what their items have completed is kept, and who is at one goes on."""
     before = state.steps[event.step_type].items
-    if before is not None:
-        same = is_same_json(before.elements, event.elements)
-        for item in range(len(before.elements)):
-            known = state.steps.get(item_type(event.step_type, item))
-            if known is not None and not (same and known.status in _KEPT_ITEMS):
-                state = _put(state, _anew(known))
+    same = before is not None and is_same_json(before.elements, event.elements)
+    for item in range(0 if before is None else len(before.elements)):
+        known = state.steps.get(item_type(event.step_type, item))
+        if known is not None and not (same and known.status in _KEPT_ITEMS):
+            state = _put(state, _anew(known))
     items = state.steps[event.step_type].items
-    if items is None or not is_same_json(items.elements, event.elements):
+    if items is None or not same:
         items = Items(elements=event.elements)
     return _with(
         state,
