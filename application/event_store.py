@@ -34,9 +34,10 @@ from application.streams import (
     asking_threads,
     translating,
 )
-from application.subscription import Subscription, Wants
+from application.subscription import Subscription
 from application.workers import Workers
 from domain.event import Event, Metadata, Recorded
+from domain.interest import EVERYTHING, Interest
 from domain.values import SYSTEM_TENANT
 
 S = TypeVar("S")
@@ -194,7 +195,7 @@ class EventStore(Streams):
         """
         await self._pinging(translating(lambda: self._log.head(self.partition_of(SYSTEM_TENANT))))
 
-    def subscribe(self, wants: Wants = lambda event: True) -> Subscription:
+    def subscribe(self, wants: Interest = EVERYTHING) -> Subscription:
         """Be woken when this process appends, and when :meth:`notice` tells of another's append."""
         return Subscription(self._subscriptions, wants)
 

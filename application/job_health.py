@@ -17,7 +17,6 @@ from immutables import Map
 
 from domain.event import Recorded
 from domain.job import (
-    JobEvent,
     JobFired,
     JobPaused,
     JobReportUnmatched,
@@ -141,11 +140,6 @@ def evolve(health: JobHealth, recorded: Recorded) -> JobHealth:
         case JobResumed():
             return replace(health, paused=False, resumed_at=event.resumed_at, firing_since=None)
     return health
-
-
-def is_of_a_job(event: object) -> bool:
-    """Whether an event has to do with how a job fares."""
-    return isinstance(event, JobEvent)
 
 
 def _fired(health: JobHealth, recorded: Recorded, event: JobFired) -> JobHealth:

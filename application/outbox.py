@@ -13,7 +13,8 @@ from application.policies.giving_up import GivingUp
 from application.policies.reaction import because_of, error_within, refusal_of, rejected
 from application.ports import PublicMessage, Publisher
 from domain.errors import BrokerUnavailable, MessageUnroutable
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import Interest
 from domain.job import JobFired
 from domain.lease import Lease
 from domain.platform_messages import own_message
@@ -34,6 +35,8 @@ class Outbox:
     """
 
     name = "outbox"
+    wants = Interest(*PUBLISHED_EVENTS)
+    """What the neighbours are told of."""
     may_repeat_unnoticed = False
 
     def __init__(
@@ -45,10 +48,6 @@ class Outbox:
         self._giving_up = GivingUp(Outbox.name)
         self._confirmed: dict[str, PublicMessage] = {}
         self._unroutable: dict[str, str] = {}
-
-    def wants(self, event: Event) -> bool:
-        """Whether the neighbours are told of such an event."""
-        return isinstance(event, PUBLISHED_EVENTS)
 
     async def start_over(self) -> None:
         """What was published stays published."""

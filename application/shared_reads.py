@@ -23,8 +23,9 @@ from application.deciders import Committed
 from application.event_log import Compared, number_of
 from application.event_store import EventStore
 from application.log_batches import LogBatch, is_full
-from application.subscription import Subscription, Wants
+from application.subscription import Subscription
 from domain.errors import StoreUnavailable
+from domain.interest import Interest
 
 _KEPT_EVENTS = 8_000
 """Ordinary ones, of the last batches: many small ones of many partitions, or some large ones."""
@@ -170,7 +171,7 @@ class SharedReads:
         """About how many events follow a position."""
         return await self._store.count_after(partition, after)
 
-    def subscribe(self, wants: Wants) -> Subscription:
+    def subscribe(self, wants: Interest) -> Subscription:
         """Be woken by appends."""
         return self._store.subscribe(wants)
 

@@ -1,12 +1,11 @@
 """Being woken by appends."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import anyio
 
 from domain.event import Event
-
-Wants = Callable[[Event], bool]
+from domain.interest import EVERYTHING, Interest
 
 
 class Subscription:
@@ -15,7 +14,7 @@ class Subscription:
     Most followers want few kinds of events, and to be woken for nothing costs as much as for something.
     """
 
-    def __init__(self, everybody: "set[Subscription]", wants: Wants = lambda event: True) -> None:
+    def __init__(self, everybody: "set[Subscription]", wants: Interest = EVERYTHING) -> None:
         self._everybody = everybody
         self._wants = wants
         self._woken = anyio.Event()
@@ -38,7 +37,7 @@ class Subscription:
 
     def wake_for(self, events: Iterable[Event]) -> None:
         """End a wait if one of the events is wanted."""
-        if any(map(self._wants, events)):
+        if self._wants.in_any(events):
             self.wake()
 
     def close(self) -> None:

@@ -18,7 +18,8 @@ from application.event_store import EventStore
 from application.shared_reads import SharedReads
 from application.tail import Tail
 from domain.errors import Failure
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import Interest
 from domain.task import TaskLeaseExpired, TaskOffered, TaskReleased
 
 _POLL_SECONDS = 1.0
@@ -100,7 +101,7 @@ class TaskNews:
     def __init__(self, store: EventStore, reads: SharedReads) -> None:
         self._store = store
         self._reads = reads
-        self._alarm = reads.subscribe(_is_available)
+        self._alarm = reads.subscribe(Interest(_Available))
         self._ears: dict[_Queue, deque[Ear]] = {}
         self._somebody_waits = asyncio.Event()
         self.is_closed = False
@@ -172,7 +173,3 @@ class TaskNews:
         event = recorded.event
         if isinstance(event, _Available):
             self.tell((recorded.meta.tenant, event.queue), (event.task_id, recorded.version))
-
-
-def _is_available(event: Event) -> bool:
-    return isinstance(event, _Available)

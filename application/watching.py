@@ -17,6 +17,7 @@ from application.shared_reads import SharedReads
 from application.subscription import Subscription
 from application.tail import Tail
 from domain.errors import Failure
+from domain.interest import EVERYTHING
 
 _LOOK_SECONDS = 1.0
 """Between two looks at the log while nothing wakes us: a word of another process may be lost."""
@@ -34,7 +35,7 @@ class Watches:
         self._store = store
         self._reads = reads
         self._batch_size = batch_size
-        self._alarm = reads.subscribe(lambda event: True)
+        self._alarm = reads.subscribe(EVERYTHING)
         self._watchers: dict[str, set[Subscription]] = {}
         self._somebody_came = anyio.Event()
 

@@ -5,7 +5,6 @@ import secrets
 import socket
 import time
 from contextlib import AsyncExitStack
-from functools import partial
 from importlib.metadata import version
 from uuid import uuid4
 
@@ -86,7 +85,7 @@ from projections.definitions import Definitions
 from projections.delegations import Delegations
 from projections.executions import Executions
 from projections.job_runs import JobRuns
-from projections.projection import Projection, wants
+from projections.projection import Projection, interest_of
 from projections.steps import Steps
 from projections.tasks import TaskCandidates, Tasks
 from projections.workflows import Workflows
@@ -275,7 +274,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             audit.NAME: audit.IndexPosition(stores.audit.index),
         },
         reads=reads,
-        wants={each.container.name: partial(wants, each) for each in projections.all()},
+        wants={each.container.name: interest_of(each) for each in projections.all()},
         projections=[each.name for each in containers],
         most_waiting=settings.server.max_requests,
     )

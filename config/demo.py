@@ -21,7 +21,8 @@ from config.sections import Settings
 from config.signals import listening, unless_told_to_stop
 from config.start import DemoFailed
 from config.transport import InProcessTransport
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import EVERYTHING
 from domain.lease import Lease, Unrivalled
 from domain.values import SYSTEM_TENANT, timestamp
 from infrastructure.clock import SystemClock
@@ -217,10 +218,8 @@ class _Printer:
     """Shows each event as it is stored."""
 
     name = "printer"
+    wants = EVERYTHING
     may_repeat_unnoticed = False
-
-    def wants(self, event: Event) -> bool:
-        return True
 
     async def start_over(self) -> None:
         """What was printed stays."""

@@ -54,6 +54,7 @@ class Approvals:
     """The fold of ``hitl_approvals``."""
 
     category = "approval"
+    kinds = ApprovalEvent
 
     def __init__(self, name: str = "hitl_approvals") -> None:
         self.container = Container(

@@ -29,6 +29,7 @@ class Backfills:
     """The fold of ``workflow_backfills``."""
 
     category = "backfill"
+    kinds = BackfillEvent
 
     def __init__(self, name: str = "workflow_backfills") -> None:
         self.container = Container(

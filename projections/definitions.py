@@ -21,6 +21,7 @@ class Definitions:
     """The fold of ``workflow_definitions``."""
 
     category = "definition"
+    kinds = DefinitionPublished | DefinitionRetired
 
     def __init__(self, name: str = "workflow_definitions") -> None:
         self.container = Container(name, sort_field="createdAt")

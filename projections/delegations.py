@@ -13,6 +13,7 @@ class Delegations:
     """The fold of ``hitl_delegations``."""
 
     category = "delegations"
+    kinds = DelegationMade | DelegationEnded
 
     def __init__(self, name: str = "hitl_delegations") -> None:
         self.container = Container(name, sort_field="createdAt", filter_fields=("by", "to"))

@@ -17,7 +17,6 @@ from domain.workflow import (
 from projections.ports import Container, Json
 from projections.projection import existing
 from projections.steps import (
-    WORKFLOW_EVENTS,
     StepEvent,
     changed_steps,
     is_of_the_plan,
@@ -31,14 +30,13 @@ class Executions:
     """The fold of ``workflow_executions``."""
 
     category = "workflow"
+    kinds = WorkflowEvent
 
     def __init__(self, name: str = "workflow_executions") -> None:
         self.container = Container(name, sort_field="startedAt", filter_fields=("workflowId", "status"))
 
     def reads(self, event: Event) -> Sequence[str]:
         """The execution that an event belongs to; a retry also reads the one before."""
-        if type(event) not in WORKFLOW_EVENTS:
-            return ()
         if isinstance(event, WorkflowRetried):
             return [event.execution_id, event.previous_execution_id]
         if isinstance(event, WorkflowQueued) or (isinstance(event, StepEvent) and not is_of_the_plan(event)):

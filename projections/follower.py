@@ -15,7 +15,8 @@ import anyio
 import structlog
 
 from domain.errors import Failure, LeaseLost
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import Interest
 from domain.lease import Lease
 from projections.follower_status import FollowerStatus, State
 from projections.patience import Patience, Stopped
@@ -37,12 +38,10 @@ class Handler(Protocol):
     """What a follower does with events; safe to repeat."""
 
     name: str
+    wants: Interest
+    """The events that are for this handler; the others are passed over."""
     may_repeat_unnoticed: bool
     """Whether nobody is told anything twice. Then the position need not be saved after each batch."""
-
-    def wants(self, event: Event) -> bool:
-        """Whether such an event is for this handler; the others are passed over."""
-        ...
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         """Handle a batch, all of it or none that counts: after an exception it comes again."""
@@ -241,7 +240,7 @@ class Follower:
             if partition in self._troubles:
                 continue
             batch = await self._log.read(partition, position, self._batch_size)
-            if batch is not None and not any(self._handler.wants(each.event) for each in batch.events):
+            if batch is not None and not self._handler.wants.among(batch.events):
                 await self._handle(partition, batch, lease)
 
     async def catch_up(self, lease: Lease) -> None:
@@ -318,7 +317,7 @@ class Follower:
         return position
 
     async def _handle(self, partition: str, batch: Portion, lease: Lease) -> None:
-        wanted = [recorded for recorded in batch.events if self._handler.wants(recorded.event)]
+        wanted = self._handler.wants.among(batch.events)
         if wanted:
             self._waiting_since[partition] = min(each.timestamp for each in wanted)
             lease.check()

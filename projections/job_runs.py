@@ -41,6 +41,7 @@ class JobRuns:
     """
 
     category = "job"
+    kinds = _OfARun | JobRunsMissed
 
     def __init__(self, name: str = "workflow_job_runs") -> None:
         self.container = Container(

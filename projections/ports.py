@@ -1,12 +1,13 @@
 """What projections and followers need of the world, as protocols."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from domain.errors import StoreUnavailable
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import Interest
 from domain.lease import Lease
 
 
@@ -263,7 +264,7 @@ class Log(Protocol):
         """About how many events follow a position."""
         ...
 
-    def subscribe(self, wants: Callable[[Event], bool]) -> Alarm:
+    def subscribe(self, wants: Interest) -> Alarm:
         """Be woken by appends of what is wanted, or at least by those."""
         ...
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from types import UnionType
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import structlog
 
 from domain.event import Event, Recorded
+from domain.interest import Interest
 from domain.lease import Lease
 from domain.privacy import ErasureCarriedOut
 from projections.ports import Container, Document, Documents, Json
@@ -35,6 +37,11 @@ class Projection(Protocol):
     @property
     def category(self) -> str:
         """That of the streams."""
+        ...
+
+    @property
+    def kinds(self) -> UnionType:
+        """The events that it may read; no others need be shown to it."""
         ...
 
     def reads(self, event: Event) -> Sequence[str]:
@@ -79,9 +86,9 @@ def follow(
     return changed
 
 
-def wants(projection: Projection, event: Event) -> bool:
-    """Whether a projection reads such an event, or it tells of an erasure."""
-    return isinstance(event, ErasureCarriedOut) or bool(projection.reads(event))
+def interest_of(projection: Projection) -> Interest:
+    """The events that a projection reads, and those that tell of an erasure."""
+    return Interest(projection.kinds, where=projection.reads) | Interest(ErasureCarriedOut)
 
 
 class Materializer:
@@ -106,15 +113,12 @@ class Materializer:
         self._is_alone = is_alone
         self._remaker = remaker
         self.name = projection.container.name
+        self.wants = interest_of(projection)
         self._projection = projection
         self._documents = documents
         self._reach = Reach()
         self._gaps: dict[str, tuple[int, int]] = {}
         """Of each stream the event that found its document missing, and how often one has."""
-
-    def wants(self, event: Event) -> bool:
-        """Whether the projection reads such an event, or it tells of an erasure."""
-        return wants(self._projection, event)
 
     async def start_over(self) -> None:
         """Throw the documents away; where others make some of them, a rebuild is to do that."""

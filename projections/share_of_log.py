@@ -1,8 +1,8 @@
 """The log as a follower sees it that has a share of the tenants."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from domain.event import Event
+from domain.interest import Interest
 from domain.share import Share
 from projections.ports import Alarm, Batch, Compared, Log
 
@@ -41,6 +41,6 @@ class ShareOfLog:
         """About how many events follow a position."""
         return await self._log.count_after(partition, after)
 
-    def subscribe(self, wants: Callable[[Event], bool]) -> Alarm:
+    def subscribe(self, wants: Interest) -> Alarm:
         """Be woken by appends of what is wanted, in other shares too."""
         return self._log.subscribe(wants)

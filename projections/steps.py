@@ -4,7 +4,6 @@ The step's own fields are written here alone; workflows and executions hold the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import get_args
 
 from domain.approval import approval_id_of
 from domain.definition import StepDefinition
@@ -33,23 +32,18 @@ from projections.projection import existing
 StepEvent = StepDispatched | StepMapped | StepCompleted | StepFailed | StepSkipped | StepCancelled
 """What happens to one step."""
 
-WORKFLOW_EVENTS = frozenset[type](get_args(WorkflowEvent))
-"""All events of a workflow. Many events are of something else, and nine projections look at each: a look into
-a set costs a thirtieth of one along a union."""
-
 
 class Steps:
     """The fold of ``workflow_steps``."""
 
     category = "workflow"
+    kinds = WorkflowEvent
 
     def __init__(self, name: str = "workflow_steps") -> None:
         self.container = Container(name, sort_field="createdAt", filter_fields=("workflowId",))
 
     def reads(self, event: Event) -> Sequence[str]:
         """The steps that an event is about; an item's also changes what its ``map`` step knows of it."""
-        if type(event) not in WORKFLOW_EVENTS:
-            return ()
         match event:
             case WorkflowStarted():
                 return [step_id_of(event.workflow_id, plan.step_type) for plan in event.steps]

@@ -24,6 +24,7 @@ class Tasks:
     """The fold of ``workflow_tasks``."""
 
     category = "task"
+    kinds = TaskEvent
 
     def __init__(self, name: str = "workflow_tasks") -> None:
         self.container = Container(

@@ -10,12 +10,13 @@ it comes back to the log by itself, from where it left off.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import Interest
 from projections.ports import Batch, Log
 
 PORTION = 64
@@ -91,7 +92,7 @@ class InOrder:
 class InTurns:
     """In each tenant's order, portion by portion."""
 
-    def __init__(self, log: Log, wants: Callable[[Event], bool]) -> None:
+    def __init__(self, log: Log, wants: Interest) -> None:
         self._log = log
         self._wants = wants
         self._epoch = log.epoch
@@ -173,7 +174,7 @@ class _Lane:
 class _Ahead:
     """What was read of a partition behind the position up to which all is handled."""
 
-    def __init__(self, log: Log, wants: Callable[[Event], bool], partition: str, settled: str | None) -> None:
+    def __init__(self, log: Log, wants: Interest, partition: str, settled: str | None) -> None:
         self.settled = settled
         self._log = log
         self._wants = wants

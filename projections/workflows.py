@@ -21,7 +21,6 @@ from domain.workflow import (
 from projections.ports import Container, Json
 from projections.projection import existing
 from projections.steps import (
-    WORKFLOW_EVENTS,
     StepEvent,
     changed_steps,
     is_of_the_plan,
@@ -36,6 +35,7 @@ class Workflows:
     """The fold of ``workflow_workflows``."""
 
     category = "workflow"
+    kinds = WorkflowEvent
 
     def __init__(self, name: str = "workflow_workflows") -> None:
         self.container = Container(
@@ -49,8 +49,6 @@ class Workflows:
         """The workflow that an event is about. Those of an item, and of a compensation, change nothing in it
         but its version, which a command may demand.
         """
-        if type(event) not in WORKFLOW_EVENTS:
-            return ()
         return [event.workflow_id] if isinstance(event, WorkflowEvent) else ()
 
     def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:

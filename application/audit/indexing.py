@@ -18,6 +18,7 @@ from application.event_store import EventStore
 from application.log_batches import is_full_of, size_of, weight_of
 from application.subscription import Subscription
 from domain.event import Event, Metadata, Recorded
+from domain.interest import EVERYTHING, Interest
 from domain.lease import Lease
 
 NAME = "audit"
@@ -91,7 +92,7 @@ class LogAsStored:
         """About how many events follow a position."""
         return await self._store.count_after(partition, after)
 
-    def subscribe(self, wants: Callable[[Event], bool]) -> "_Unhurried":
+    def subscribe(self, wants: Interest) -> "_Unhurried":
         """Be woken now and then while something is appended."""
         return _Unhurried(self._store.subscribe(), self._hurry)
 
@@ -103,14 +104,11 @@ class Indexing:
     """A follower's handler: adds what was appended to the index."""
 
     name = NAME
+    wants = EVERYTHING
     may_repeat_unnoticed = True
 
     def __init__(self, index: Index) -> None:
         self._index = index
-
-    def wants(self, event: Event) -> bool:
-        """Whatever happened."""
-        return True
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
         """Add them, and the position after them, all or nothing."""

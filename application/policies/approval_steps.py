@@ -24,7 +24,8 @@ from domain.approval import (
     approval_id_of,
 )
 from domain.errors import Refusal
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import Interest
 from domain.privacy import is_person
 from domain.values import LONGEST_ID, MAX_NUMBER, StepRef, in_utc, is_amount, is_id, timestamp
 from domain.workflow import StepCancelled, StepDispatched, StepFailed
@@ -39,17 +40,15 @@ class ApprovalSteps:
     """Opens approvals for steps, and tells the steps how they ended."""
 
     name = "approval-steps"
-
-    def wants(self, event: Event) -> bool:
-        """Steps of this kind, and decisions that a step waits for."""
-        match event:
-            case StepDispatched():
-                return event.kind == APPROVAL and not event.void
-            case StepCancelled() | StepFailed():
-                return event.kind == APPROVAL
-            case ApprovalApproved() | ApprovalRejected() | ApprovalExpired() | ApprovalWithdrawn():
-                return event.step is not None
-        return False
+    wants = (
+        Interest(StepDispatched, where=lambda event: event.kind == APPROVAL and not event.void)
+        | Interest(StepCancelled | StepFailed, where=lambda event: event.kind == APPROVAL)
+        | Interest(
+            ApprovalApproved | ApprovalRejected | ApprovalExpired | ApprovalWithdrawn,
+            where=lambda event: event.step is not None,
+        )
+    )
+    """Steps of this kind, and decisions that a step waits for."""
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:
         """Ask, ask no longer, or pass the decision on."""

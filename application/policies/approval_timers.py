@@ -25,6 +25,7 @@ from domain.approval import (
     Opening,
 )
 from domain.event import Event, Recorded
+from domain.interest import Interest
 from domain.values import derived_id, timestamp
 
 EXPIRY = "approval-expiry"
@@ -44,17 +45,14 @@ class ApprovalTimers(TimerKeeper):
     """
 
     name = "approval-timers"
+    wants = Interest(
+        ApprovalRequested | ApprovalRevised,
+        where=lambda event: event.opening is not None or event.expires_at is not None,
+    ) | Interest(ApprovalStageOpened | _Ended)
 
     def __init__(self, timers: Timers, *, look_again_seconds: float) -> None:
         super().__init__(timers)
         self._look_again_seconds = look_again_seconds
-
-    def wants(self, event: Event) -> bool:
-        """Whether timers begin or end with such an event."""
-        match event:
-            case ApprovalRequested() | ApprovalRevised():
-                return event.opening is not None or event.expires_at is not None
-        return isinstance(event, ApprovalStageOpened | _Ended)
 
     def ended(self, event: Event) -> Sequence[str]:
         """The expiry of what has ended, and the look at who is left."""

@@ -18,7 +18,8 @@ from application.job_commands import StopRetries, TriggerJob
 from application.policies.reaction import because_of
 from domain.backfill import BackfillAdmitted, BackfillCancelled, BackfillEnded, BackfillWindowStarted
 from domain.errors import Refusal
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import Interest
 from domain.job import JobFired, JobRunCompleted, JobRunFailed, JobRunSkipped, JobRunTimedOut
 from domain.values import timestamp
 
@@ -27,17 +28,16 @@ class Backfills:
     """Leads from a window to its run and back."""
 
     name = "backfills"
-
-    def wants(self, event: Event) -> bool:
-        """What backfills decide, and what becomes of their runs. A run that is tried again is not over."""
-        match event:
-            case JobFired():
-                return event.backfill_id is not None and event.retry_of is not None
-            case JobRunFailed() | JobRunTimedOut():
-                return event.backfill_id is not None and event.retry_at is None
-            case JobRunCompleted() | JobRunSkipped():
-                return event.backfill_id is not None
-        return isinstance(event, BackfillAdmitted | BackfillWindowStarted | BackfillCancelled | BackfillEnded)
+    wants = (
+        Interest(JobFired, where=lambda event: event.backfill_id is not None and event.retry_of is not None)
+        | Interest(
+            JobRunFailed | JobRunTimedOut,
+            where=lambda event: event.backfill_id is not None and event.retry_at is None,
+        )
+        | Interest(JobRunCompleted | JobRunSkipped, where=lambda event: event.backfill_id is not None)
+        | Interest(BackfillAdmitted | BackfillWindowStarted | BackfillCancelled | BackfillEnded)
+    )
+    """What backfills decide, and what becomes of their runs. A run that is tried again is not over."""
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:
         """Begin, open a run, tell what became of one, or make room."""

@@ -11,7 +11,8 @@ from application.commands import CancelWorkflow, Command, CompleteStep, FailStep
 from application.lineage import CHILD_POLICY
 from application.policies.reaction import because_of
 from domain.errors import Refusal
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import Interest
 from domain.values import StepRef, is_id
 from domain.workflow import (
     CHILD,
@@ -37,17 +38,15 @@ class ChildWorkflows:
     """Starts workflows for steps, and tells the steps how they ended."""
 
     name = CHILD_POLICY
-
-    def wants(self, event: Event) -> bool:
-        """Steps of this kind, and ends of workflows that a step waits for."""
-        match event:
-            case StepDispatched():
-                return event.kind == CHILD and not event.void
-            case StepCancelled() | StepFailed():
-                return event.kind == CHILD
-            case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
-                return event.parent is not None
-        return False
+    wants = (
+        Interest(StepDispatched, where=lambda event: event.kind == CHILD and not event.void)
+        | Interest(StepCancelled | StepFailed, where=lambda event: event.kind == CHILD)
+        | Interest(
+            WorkflowCompleted | WorkflowFailed | WorkflowCancelled,
+            where=lambda event: event.parent is not None,
+        )
+    )
+    """Steps of this kind, and ends of workflows that a step waits for."""
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:
         """Start, cancel, or pass the end on."""

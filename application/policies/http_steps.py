@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from application.ports import StepCall, StepCalls
-from domain.event import Event, Metadata, Recorded
+from domain.event import Metadata, Recorded
+from domain.interest import Interest
 from domain.lease import Lease
 from domain.values import derived_id
 from domain.workflow import StepCancelled, StepDispatched
@@ -20,6 +21,10 @@ class HttpSteps:
     """
 
     name = "http-steps"
+    wants = Interest(StepDispatched, where=lambda event: event.kind == HTTP and not event.void) | Interest(
+        StepCancelled, where=lambda event: event.kind == HTTP
+    )
+    """The events by which a call is begotten, or struck out."""
     may_repeat_unnoticed = False
 
     def __init__(
@@ -27,12 +32,6 @@ class HttpSteps:
     ) -> None:
         self._calls = calls
         self._on_change = on_change
-
-    def wants(self, event: Event) -> bool:
-        """Whether a call is begotten, or struck out, by such an event."""
-        if isinstance(event, StepDispatched):
-            return event.kind == HTTP and not event.void
-        return isinstance(event, StepCancelled) and event.kind == HTTP
 
     async def start_over(self) -> None:
         """A call that was noted for another log is not made: no step of this one waits for it."""

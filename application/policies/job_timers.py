@@ -8,6 +8,7 @@ from application.job_commands import ReleaseJobRun, RetryJobRun, TimeOutJobRun
 from application.policies.timer_keeper import TimerKeeper, timer_of
 from application.ports import Timer
 from domain.event import Event, Recorded
+from domain.interest import Interest
 from domain.job import JobRunCompleted, JobRunFailed, JobRunPublished, JobRunScheduled, JobRunTimedOut
 from domain.values import derived_id
 
@@ -15,17 +16,12 @@ RELEASE = "job-release"
 DEADLINE = "job-deadline"
 RETRY = "job-retry"
 
-_Event = JobRunScheduled | JobRunPublished | JobRunCompleted | JobRunFailed | JobRunTimedOut
-
 
 class JobTimers(TimerKeeper):
     """Keeps the timers of runs."""
 
     name = "job-timers"
-
-    def wants(self, event: Event) -> bool:
-        """Whether a timer begins or ends with such an event."""
-        return isinstance(event, _Event)
+    wants = Interest(JobRunScheduled | JobRunPublished | JobRunCompleted | JobRunFailed | JobRunTimedOut)
 
     def begun(self, recorded: Recorded) -> Sequence[Timer]:
         """The end of a delay, a deadline, the next try."""

@@ -12,6 +12,7 @@ from application.policies.giving_up import GivingUp
 from domain.approval import ApprovalApproved, ApprovalExpired, ApprovalRejected, ApprovalWithdrawn
 from domain.errors import Refusal
 from domain.event import Event, Metadata, Recorded
+from domain.interest import Interest
 from domain.lease import Lease
 from domain.task import TaskCompleted, TaskFailed
 from domain.values import StepRef, derived_id
@@ -26,10 +27,8 @@ class Policy(Protocol):
     """A rule without a memory. Its commands' ids come from the event, so that a repeat is harmless."""
 
     name: str
-
-    def wants(self, event: Event) -> bool:
-        """Whether such an event leads to anything."""
-        ...
+    wants: Interest
+    """The events that lead to anything."""
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:
         """What follows from the event."""
@@ -51,13 +50,10 @@ class Reaction:
 
     def __init__(self, policy: Policy, dispatch: Dispatcher) -> None:
         self.name = policy.name
+        self.wants = policy.wants
         self._policy = policy
         self._dispatch = dispatch
         self._giving_up = GivingUp(policy.name)
-
-    def wants(self, event: Event) -> bool:
-        """Whether the policy does."""
-        return self._policy.wants(event)
 
     async def start_over(self) -> None:
         """What was commanded stays so; the same commands again change nothing."""

@@ -27,7 +27,8 @@ from domain.concurrency import (
     StartWithdrawn,
 )
 from domain.errors import Refusal
-from domain.event import Event, Metadata, Recorded
+from domain.event import Metadata, Recorded
+from domain.interest import Interest
 from domain.lease import Lease
 from domain.values import derived_id
 from domain.workflow import (
@@ -53,18 +54,14 @@ class Runs:
     """A follower's handler. What it does is derived from the events, and nothing where it is done already."""
 
     name = "runs"
+    wants = Interest(_Decided) | Interest(_Ended, where=lambda event: event.concurrency_group is not None)
+    """What a group has decided, and the ends of workflows of a group."""
     may_repeat_unnoticed = True
 
     def __init__(self, dispatch: Dispatcher, timers: Timers) -> None:
         self._dispatch = dispatch
         self._timers = timers
         self._giving_up = GivingUp(Runs.name)
-
-    def wants(self, event: Event) -> bool:
-        """Whether a group has decided something, or a workflow of a group has ended."""
-        if isinstance(event, _Ended):
-            return event.concurrency_group is not None
-        return isinstance(event, _Decided)
 
     async def start_over(self) -> None:
         """What was started stays started."""

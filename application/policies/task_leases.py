@@ -8,6 +8,7 @@ from application.policies.timer_keeper import TimerKeeper, timer_of
 from application.ports import Timer
 from application.task_commands import ExpireTaskLease
 from domain.event import Event, Recorded
+from domain.interest import Interest
 from domain.task import (
     TaskClaimed,
     TaskCompleted,
@@ -22,7 +23,6 @@ from domain.values import derived_id, in_utc
 TASK_LEASE = "task-lease"
 
 _Ended = TaskReleased | TaskLeaseExpired | TaskCompleted | TaskFailed | TaskRevoked
-_Event = TaskClaimed | TaskLeaseExtended | _Ended
 
 
 class TaskLeaseTimers(TimerKeeper):
@@ -32,10 +32,7 @@ class TaskLeaseTimers(TimerKeeper):
     """
 
     name = "task-lease-timers"
-
-    def wants(self, event: Event) -> bool:
-        """Whether a lease begins, moves or ends with such an event."""
-        return isinstance(event, _Event)
+    wants = Interest(TaskClaimed | TaskLeaseExtended | _Ended)
 
     def begun(self, recorded: Recorded) -> Sequence[Timer]:
         """The end of a lease that begins, or moves."""

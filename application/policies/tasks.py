@@ -6,7 +6,8 @@ from application.commands import Command, CompleteStep, FailStep
 from application.policies.reaction import because_of
 from application.task_commands import OfferTask, RevokeTask
 from domain.errors import Refusal
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import Interest
 from domain.task import TaskCompleted, TaskFailed, task_id_of
 from domain.workflow import StepCancelled, StepCompleted, StepDispatched, StepFailed
 from domain.workflow.step import TASK
@@ -18,15 +19,12 @@ class TaskSteps:
     """Leads from a step to its task and back."""
 
     name = "task-steps"
-
-    def wants(self, event: Event) -> bool:
-        """Steps of this kind, and what workers say."""
-        match event:
-            case StepDispatched():
-                return event.kind == TASK and not event.void
-            case StepCancelled() | StepCompleted() | StepFailed():
-                return event.kind == TASK
-        return isinstance(event, TaskCompleted | TaskFailed)
+    wants = (
+        Interest(StepDispatched, where=lambda event: event.kind == TASK and not event.void)
+        | Interest(StepCancelled | StepCompleted | StepFailed, where=lambda event: event.kind == TASK)
+        | Interest(TaskCompleted | TaskFailed)
+    )
+    """Steps of this kind, and what workers say."""
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:
         """Offer a task, withdraw it, or pass on what the worker says.

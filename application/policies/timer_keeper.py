@@ -6,6 +6,7 @@ from datetime import datetime
 
 from application.ports import Timer, Timers
 from domain.event import Event, Metadata, Recorded
+from domain.interest import Interest
 from domain.lease import Lease
 
 ACTOR = "system:timers"
@@ -15,14 +16,12 @@ class TimerKeeper(ABC):
     """A follower's handler: keeps a timer for whatever is to happen unless something else does first."""
 
     name: str
+    wants: Interest
+    """The events with which a timer begins or ends."""
     may_repeat_unnoticed = True
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
-
-    @abstractmethod
-    def wants(self, event: Event) -> bool:
-        """Whether a timer begins or ends with such an event."""
 
     @abstractmethod
     def begun(self, recorded: Recorded) -> Sequence[Timer]:

@@ -12,7 +12,8 @@ from application.dispatcher import Dispatcher
 from application.policies.giving_up import GivingUp
 from application.policies.reaction import because_of, error_within, refusal_of, rejected
 from application.ports import Timer, Timers
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import Interest
 from domain.lease import Lease
 from domain.values import derived_id, in_utc
 from domain.workflow import StepCancelled, StepDispatched, StepFailed
@@ -25,18 +26,16 @@ class WaitSteps:
     """A follower's handler: keeps a timer for each step that waits, until it is over or has failed."""
 
     name = "wait-steps"
+    wants = Interest(StepDispatched, where=lambda event: event.kind == KIND and not event.void) | Interest(
+        StepCancelled | StepFailed, where=lambda event: event.kind == KIND
+    )
+    """Steps of this kind."""
     may_repeat_unnoticed = True
 
     def __init__(self, timers: Timers, dispatch: Dispatcher) -> None:
         self._timers = timers
         self._dispatch = dispatch
         self._giving_up = GivingUp(WaitSteps.name)
-
-    def wants(self, event: Event) -> bool:
-        """Steps of this kind."""
-        if isinstance(event, StepDispatched):
-            return event.kind == KIND and not event.void
-        return isinstance(event, StepCancelled | StepFailed) and event.kind == KIND
 
     async def start_over(self) -> None:
         """A timer of another log is refused by its workflow when it is due."""

@@ -7,6 +7,7 @@ from application.commands import Command, PassDeadline, TimeOutStep, TryStepAgai
 from application.policies.timer_keeper import TimerKeeper, timer_of
 from application.ports import Timer
 from domain.event import Event, Recorded
+from domain.interest import Interest
 from domain.values import derived_id
 from domain.workflow import (
     StepCancelled,
@@ -35,10 +36,7 @@ class WorkflowTimers(TimerKeeper):
     """Keeps the timers of workflows and of their steps."""
 
     name = "workflow-timers"
-
-    def wants(self, event: Event) -> bool:
-        """Whether a timer begins or ends with such an event."""
-        return isinstance(event, _Dated | _StepEnded | _Begun | _Ended)
+    wants = Interest(_Dated | _StepEnded | _Begun | _Ended)
 
     def begun(self, recorded: Recorded) -> Sequence[Timer]:
         """Deadlines, and the next tries."""

@@ -18,8 +18,7 @@ from starlette.requests import Request
 from application.event_log import is_position, number_of
 from application.event_store import EventStore
 from application.shared_reads import SharedReads
-from application.subscription import Wants
-from domain.event import Event
+from domain.interest import EVERYTHING, Interest
 from domain.lease import Unrivalled
 from interfaces.rest.errors import ApiError, fault, invalid
 from interfaces.rest.places import WaitingPlaces
@@ -59,7 +58,7 @@ class Freshness:
         saved: Mapping[str, Checkpoints],
         *,
         reads: SharedReads,
-        wants: Mapping[str, Wants],
+        wants: Mapping[str, Interest],
         projections: Sequence[str],
         most_waiting: int,
     ) -> None:
@@ -125,10 +124,10 @@ class Freshness:
 
     async def _passes_by(self, name: str, goal: "_Goal", after: str | None) -> bool:
         """Whether nothing between is for who is asked about, as far as one cares to look."""
-        wants = self._wants.get(name, _whatever)
+        wants = self._wants.get(name, EVERYTHING)
         for _ in range(_MOST_LOOKS):
             batch = await self._reads.read(goal.partition, after, _LOOK_AT)
-            if batch is None or any(map(wants, (each.event for each in batch.events))):
+            if batch is None or wants.among(batch.events):
                 return False
             after = batch.position
             if (number_of(after) or 0) >= goal.number:
@@ -143,10 +142,6 @@ class Freshness:
         follower.look_again()
         with anyio.move_on_after(min(seconds, _LOOK_AGAIN_SECONDS)):
             await follower.has_moved()
-
-
-def _whatever(event: Event) -> bool:
-    return True
 
 
 class _Goal(NamedTuple):

@@ -13,9 +13,10 @@ import anyio
 import msgspec
 
 from application.event_store import EventStore
-from application.job_health import JobHealth, evolve, is_of_a_job
+from application.job_health import JobHealth, evolve
 from domain.event import Recorded
-from domain.job import job_stream
+from domain.interest import Interest
+from domain.job import JobEvent, job_stream
 from projections.follower_status import FollowerStatus, State
 from projections.patience import Patience, Stopped
 
@@ -69,7 +70,7 @@ class JobHealthLoop:
     async def run(self) -> None:
         """Read on until cancelled, whatever happens to the store meanwhile."""
         self._state = "starting"
-        alarm = self._store.subscribe(is_of_a_job)
+        alarm = self._store.subscribe(Interest(JobEvent))
         try:
             with suppress(Stopped):
                 while True:

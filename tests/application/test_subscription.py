@@ -10,7 +10,8 @@ from application.event_store import EventStore
 from domain import job
 from domain.errors import JobNotFound
 from domain.event import Event
-from domain.job import BatchJob, JobFired
+from domain.interest import Interest
+from domain.job import BatchJob, JobEvent, JobFired
 from tests.application.logs import OpenLogs, open_logs, sqlite_settings
 from tests.builders import NOW, TENANT, metadata
 
@@ -93,8 +94,8 @@ async def test_who_has_closed_its_alarm_is_not_woken_any_more(store: EventStore)
 
 
 async def test_who_does_not_want_what_is_appended_sleeps_on(store: EventStore) -> None:
-    wanting = store.subscribe(lambda event: isinstance(event, JobFired))
-    others = store.subscribe(lambda event: not isinstance(event, JobFired))
+    wanting = store.subscribe(Interest(JobFired))
+    others = store.subscribe(Interest(JobEvent, where=lambda event: not isinstance(event, JobFired)))
     await append(store)
     with anyio.fail_after(5):
         await wanting.wait(60)
@@ -107,14 +108,14 @@ async def test_an_append_that_is_answered_without_an_event_wakes_everybody(store
     def nothing(state: BatchJob | None) -> list[Event]:
         return []
 
-    nobody = store.subscribe(lambda event: False)
+    nobody = store.subscribe(Interest())
     await store.execute(f"{TENANT}/job/j", evolve=job.evolve, decide=nothing, meta=metadata(), now=NOW)
     with anyio.fail_after(5):
         await nobody.wait(60)
 
 
 async def test_what_another_process_appended_wakes_everybody(store: EventStore) -> None:
-    nobody = store.subscribe(lambda event: False)
+    nobody = store.subscribe(Interest())
     store.notice(1_000)
     with anyio.fail_after(5):
         await nobody.wait(60)
@@ -124,7 +125,7 @@ async def test_what_another_process_appended_before_this_one_wakes_everybody(log
     """The other's own notice may come later, and then says nothing new."""
     store, other = logs.store(), logs.store()
     await append(store)
-    nobody = store.subscribe(lambda event: False)
+    nobody = store.subscribe(Interest())
     await append(store)
     with anyio.move_on_after(0.05) as scope:
         await nobody.wait(60)

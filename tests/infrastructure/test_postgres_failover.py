@@ -17,6 +17,7 @@ from application.shared_reads import SharedReads
 from application.watching import Watches
 from domain.errors import Failure
 from domain.event import Event, Recorded
+from domain.interest import EVERYTHING
 from domain.job import JobFired
 from domain.lease import Lease
 from infrastructure.memory.checkpoints import MemoryCheckpoints
@@ -92,15 +93,12 @@ async def runs_in(store: EventStore) -> list[str]:
 class Made:
     """What was made of the log: messages that are out, or documents that can be made anew."""
 
-    takes_turns = False
+    wants = EVERYTHING
 
     def __init__(self, name: str, *, may_repeat_unnoticed: bool) -> None:
         self.name = name
         self.may_repeat_unnoticed = may_repeat_unnoticed
         self.runs: list[str] = []
-
-    def wants(self, event: Event) -> bool:
-        return True
 
     async def start_over(self) -> None:
         assert self.may_repeat_unnoticed, "every message would go out again"

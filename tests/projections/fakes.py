@@ -6,9 +6,10 @@ import anyio
 import msgspec
 
 from application.event_log import Compared
-from application.subscription import Subscription, Wants
+from application.subscription import Subscription
 from domain.errors import StoreUnavailable
 from domain.event import Event, Recorded
+from domain.interest import Interest
 from domain.job import JobFired, JobRunCompleted
 from domain.lease import Lease
 from tests.builders import NOW, TENANT, recorded
@@ -85,7 +86,7 @@ class PartitionedLog:
     async def count_after(self, partition: str, after: str | None) -> int:
         return len(self.events[partition]) - self._index(partition, after)
 
-    def subscribe(self, wants: Wants) -> Subscription:
+    def subscribe(self, wants: Interest) -> Subscription:
         return Subscription(self._wakeups, wants)
 
 
@@ -93,6 +94,7 @@ class Remembering:
     """A handler that remembers the runs it was given, batch by batch, and fails as often as told."""
 
     name = "remembering"
+    wants = Interest(JobFired)
     may_repeat_unnoticed = False
 
     def __init__(self, *, failures: int = 0, error: Exception | None = None) -> None:
@@ -107,9 +109,6 @@ class Remembering:
     def runs(self) -> list[str]:
         """All runs that were handled, in order."""
         return [run for batch in self.batches for run in batch]
-
-    def wants(self, event: Event) -> bool:
-        return isinstance(event, JobFired)
 
     async def start_over(self) -> None:
         self.batches.clear()

@@ -13,7 +13,7 @@ from domain.workflow import StepFailed, fail_step, workflow_stream
 from projections.approvals import Approvals
 from projections.executions import Executions
 from projections.job_runs import JobRuns
-from projections.projection import Projection, ProjectionGap, document_of
+from projections.projection import Projection, ProjectionGap, document_of, interest_of
 from projections.steps import Steps
 from projections.workflows import Workflows
 from tests.builders import CORRELATION, NOW, TENANT, USER, after, metadata, recorded
@@ -331,6 +331,13 @@ def test_absent_members_are_absent_and_never_null(projection: Projection) -> Non
 @pytest.mark.parametrize("topic", sorted(topic for topic in type_registry if topic not in UNSEEN))
 def test_every_event_shows_in_some_document(topic: str) -> None:
     assert any(projection.reads(SAMPLES[topic].event) for projection in PROJECTIONS)
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda each: each.container.name)
+def test_whatever_a_projection_reads_is_of_the_kinds_that_it_is_shown(projection: Projection) -> None:
+    read = [each.event for each in SAMPLES.values() if projection.reads(each.event)]
+    assert read
+    assert all(interest_of(projection)(each) for each in read)
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda each: each.container.name)

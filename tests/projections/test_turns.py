@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from domain.event import Event, Recorded
+from domain.event import Recorded
+from domain.interest import Interest
 from domain.job import JobFired
 from domain.lease import Lease
 from infrastructure.memory.checkpoints import MemoryCheckpoints
@@ -44,10 +45,6 @@ def log() -> PartitionedLog:
 def follower_of(handler: Remembering, log: PartitionedLog, positions: MemoryCheckpoints) -> Follower:
     now = SettableClock().now
     return Follower(handler, log, positions, now=now, poll_seconds=60, batch_size=50, in_turns=True)
-
-
-def wants(event: Event) -> bool:
-    return isinstance(event, JobFired)
 
 
 def runs_of(portion: Portion | None) -> list[str]:
@@ -164,7 +161,7 @@ async def test_what_is_ahead_in_memory_has_its_bounds(log: PartitionedLog) -> No
     log.append("log", *(f"a{number}" for number in range(20_000)), tenant="a")
     for tenant in range(2 * MOST_APART):
         log.append("log", *(f"{tenant}-{number}" for number in range(1_000)), tenant=f"t{tenant}")
-    reading, position, most_apart = InTurns(log, wants), None, 0
+    reading, position, most_apart = InTurns(log, Interest(JobFired)), None, 0
     for _ in range(200):
         portion = await reading.read("log", position, 500)
         assert portion is not None
@@ -178,7 +175,7 @@ async def test_what_is_ahead_in_memory_has_its_bounds(log: PartitionedLog) -> No
 
 async def test_the_position_moves_up_to_what_is_not_handled(log: PartitionedLog) -> None:
     log.append("log", *(f"a{number}" for number in range(2 * PORTION)), tenant="a")
-    reading = InTurns(log, wants)
+    reading = InTurns(log, Interest(JobFired))
     first = await reading.read("log", None, PORTION // 2)
     assert first is not None
     assert first.position == f"log/{log.events['log'][PORTION - 1].event_id}"
@@ -192,7 +189,7 @@ async def test_who_reads_on_by_itself_goes_on_though_that_yields_nothing(log: Pa
     log.append("log", *(f"a{number}" for number in range(2 * LONG_LANE)), tenant="a")
     log.append("log", *(f"z{number}" for number in range(500)), tenant="z", unwanted=True)
     log.append("log", "last", tenant="a")
-    reading, position, found = InTurns(log, wants), None, list[str]()
+    reading, position, found = InTurns(log, Interest(JobFired)), None, list[str]()
     while (portion := await reading.read("log", position, 50)) is not None:
         found += runs_of(portion)
         position = portion.position
@@ -227,7 +224,7 @@ async def test_what_a_log_does_not_tell_for_a_moment_is_not_passed_by(
 
 async def test_after_an_erasure_what_was_ahead_is_read_again(log: PartitionedLog) -> None:
     log.append("log", *(f"a{number}" for number in range(200)), tenant="a")
-    reading = InTurns(log, wants)
+    reading = InTurns(log, Interest(JobFired))
     first = runs_of(await reading.read("log", None, 500))
     log.reads.clear()
     assert runs_of(await reading.read("log", None, 500)) == first
@@ -242,7 +239,7 @@ async def test_whoever_begins_anew_has_handled_nothing_behind_the_position(log: 
     log.append("log", "b0", *(f"a{number}" for number in range(2 * PORTION)), tenant="a")
     log.append("log", "c0", tenant="c")
     for anew in (InTurns.forget, lambda reading: None):
-        reading = InTurns(log, wants)
+        reading = InTurns(log, Interest(JobFired))
         assert "c0" in runs_of(await reading.read("log", None, 50))
         reading.settle("log")
         position = f"log/{log.events['log'][0].event_id}"
@@ -250,7 +247,7 @@ async def test_whoever_begins_anew_has_handled_nothing_behind_the_position(log: 
         again = runs_of(await reading.read("log", position, 50))
         assert again[0] == "a0"
         assert "c0" in again
-    reading = InTurns(log, wants)
+    reading = InTurns(log, Interest(JobFired))
     first = runs_of(await reading.read("log", None, 500))
     reading.settle("log")
     reading.forget()

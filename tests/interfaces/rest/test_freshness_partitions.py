@@ -7,8 +7,7 @@ from starlette.requests import Request
 
 from application.event_store import EventStore
 from application.shared_reads import SharedReads
-from application.subscription import Wants
-from domain.event import Event
+from domain.interest import EVERYTHING, Interest
 from domain.job import JobFired
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from interfaces.rest import freshness
@@ -35,7 +34,7 @@ def freshness_of(
     store: EventStore,
     positions: MemoryCheckpoints,
     followers: Sequence[Follower] = (),
-    wants: Wants = lambda event: True,
+    wants: Interest = EVERYTHING,
 ) -> Freshness:
     def follower(name: str, partition: str) -> Follower | None:
         return next(iter(followers), None)
@@ -114,9 +113,7 @@ async def test_what_a_projection_only_passes_by_it_need_not_have_reached(
     positions = MemoryCheckpoints()
     passed = await append(store, *"bcdef")
 
-    def wants(event: Event) -> bool:
-        return isinstance(event, JobFired) and event.run_id == "a"
-
+    wants = Interest(JobFired, where=lambda event: event.run_id == "a")
     fresh = freshness_of(store, positions, wants=wants)
     assert await answer(fresh, TENANT, passed.position) == "NOT_YET", "the first event is wanted"
     await positions.save(NAME, store.partition_of(TENANT), wanted.position, LEASE)
