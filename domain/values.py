@@ -17,7 +17,8 @@ SYSTEM_TENANT = "00000000-0000-0000-0000-000000000001"
 _IDS = Namespace("urn:workflow-orchestrator:id")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_HEX = "[0-9a-fA-F]"
+_CANONICAL_UUID = re.compile("-".join(f"{_HEX}{{{digits}}}" for digits in (8, 4, 4, 4, 12)))
 
 _AS_THEY_ARE = frozenset({str, int, bool, type(None)})
 

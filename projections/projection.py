@@ -1,7 +1,6 @@
 """From events to documents: what a projection is, and how a batch of events is applied to its container."""
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from types import UnionType
 from typing import TYPE_CHECKING, Protocol
 
@@ -73,9 +72,15 @@ def follow(
     comparisons all come by here, so that what they make is the same byte for byte.
     """
     tenant = recorded.meta.tenant
-    if all((tenant, id) in current and current[tenant, id][0] >= recorded.version for id in ids):
+    known: dict[str, Json] = {}
+    is_past = True
+    for id in ids:
+        state = current.get((tenant, id))
+        is_past = is_past and state is not None and state[0] >= recorded.version
+        if state is not None:
+            known[id] = state[1]
+    if is_past:
         return []
-    known = {id: current[(tenant, id)][1] for id in ids if (tenant, id) in current}
     changed = []
     for id, body in projection.apply(known, recorded).items():
         key = (tenant, id)
@@ -151,37 +156,40 @@ class Materializer:
         based_on = {key: version for key, (version, _) in current.items()}
         changed: dict[Key, None] = {}
         for recorded, ids in wanted:
-            with self._left_behind(recorded.stream, version=recorded.version):
+            try:
                 changed.update(dict.fromkeys(follow(self._projection, current, recorded, ids)))
+                self._close_gap(recorded)
+            except Exception as error:
+                self._leave_behind(recorded.stream, recorded.version, error)
         documents = []
         for key in changed:
             version, body = current[key]
-            with self._left_behind(f"{key[0]}/{key[1]}", version=version):
-                document = Document(*key, version, encoded_within_limit(body), based_on.get(key, 0))
-                documents.append(document)
+            try:
+                encoded = encoded_within_limit(body)
+                documents.append(Document(*key, version, encoded, based_on.get(key, 0)))
+            except Exception as error:
+                self._leave_behind(f"{key[0]}/{key[1]}", version, error)
         self._reach.note([len(each.body) for each in documents or stored.values()])
         lease.check()
         await self._documents.put(container, documents)
 
-    @contextmanager
-    def _left_behind(self, what: str, *, version: int) -> Iterator[None]:
+    def _leave_behind(self, what: str, version: int, error: Exception) -> None:
         """Leave a document as it is where it cannot be made: it would fail each time, and all would wait.
 
         One that is missing may be there in a moment: a replica may lag behind what another process wrote.
         """
-        try:
-            yield
-            if what in self._gaps and self._gaps[what][0] == version:
-                del self._gaps[what]
-        except MemoryError:
-            raise
-        except Exception as error:
-            if isinstance(error, ProjectionGap):
-                _, tries = self._gaps.get(what, (version, 0))
-                self._gaps[what] = (version, tries + 1)
-                if tries + 1 < GAP_TRIES:
-                    raise
-            log.exception("document_left_behind", projection=self.name, what=what, version=version)
+        if isinstance(error, MemoryError):
+            raise error
+        if isinstance(error, ProjectionGap):
+            _, tries = self._gaps.get(what, (version, 0))
+            self._gaps[what] = (version, tries + 1)
+            if tries + 1 < GAP_TRIES:
+                raise error
+        log.error("document_left_behind", projection=self.name, what=what, version=version, exc_info=error)
+
+    def _close_gap(self, recorded: Recorded) -> None:
+        if recorded.stream in self._gaps and self._gaps[recorded.stream][0] == recorded.version:
+            del self._gaps[recorded.stream]
 
 
 def document_of(projection: Projection, id: str, events: Iterable[Recorded]) -> bytes:

@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any
 
+import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -17,10 +19,8 @@ MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 """Four of them make a workflow's results, which go out as one message; RabbitMQ 4 takes 16 MiB."""
 
 
-class Delivery(BaseModel):
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """A message as the transport hands it over."""
-
-    model_config = ConfigDict(frozen=True)
 
     body: bytes
     routing_key: str = ""
@@ -48,7 +48,8 @@ def _object(value: object) -> object:
 
 
 class Envelope(WireModel):
-    """The parts of an envelope that matter to us; all else may be missing or odd."""
+    """The parts of an envelope that matter to us; all else may be missing or odd. What it says of itself is
+    asked for many times, and read once."""
 
     type: str = Field(min_length=1, max_length=255)
     data: Annotated[dict[str, Any], BeforeValidator(_object)] = {}
@@ -57,7 +58,7 @@ class Envelope(WireModel):
     metadata: Any = None
     source: Any = None
 
-    @property
+    @cached_property
     def tenant(self) -> str | None:
         """The tenant of the envelope, or of the data where the envelope has none."""
         for candidate in (self.tenant_id, self.data.get("tenantId")):
@@ -65,7 +66,7 @@ class Envelope(WireModel):
                 return candidate.lower()
         return None
 
-    @property
+    @cached_property
     def message_id(self) -> str:
         """The message's id as a UUID; another form of id is turned into one, always the same."""
         assert self.id is not None
@@ -83,7 +84,7 @@ class Envelope(WireModel):
         assert tenant is not None
         return tenant
 
-    @property
+    @cached_property
     def correlation_id(self) -> str:
         """What the message belongs to, as its metadata or its data say; else its own id."""
         candidates = (self._metadata.get("correlationId"), self.data.get("correlationId"))
@@ -111,7 +112,7 @@ class Envelope(WireModel):
             message_type=self.type, data=self.data, metadata=dict(self._metadata), tenant=self.tenant
         )
 
-    @property
+    @cached_property
     def _metadata(self) -> Mapping[str, Any]:
         return self.metadata if isinstance(self.metadata, Mapping) else {}
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -266,8 +267,8 @@ def test_a_message_without_a_uuid_has_a_stable_one_derived(identifier: str | Non
 
 def test_the_transports_id_stands_in_for_a_missing_one() -> None:
     identifier = str(uuid4())
-    delivery = message("hitl.approval.requested", ASKED, id=None).model_copy(
-        update={"message_id": identifier}
+    delivery = msgspec.structs.replace(
+        message("hitl.approval.requested", ASKED, id=None), message_id=identifier
     )
     found = command(delivery)
     assert found is not None
