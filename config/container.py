@@ -63,7 +63,13 @@ from interfaces.rest.delegations import DelegationRoutes
 from interfaces.rest.docs import docs_routes
 from interfaces.rest.event_streams import EventStreams
 from interfaces.rest.freshness import Freshness
-from interfaces.rest.identity import Authenticator, GatewayAuthenticator, JwtAuthenticator, Operators
+from interfaces.rest.identity import (
+    Authenticator,
+    GatewayAuthenticator,
+    JwtAuthenticator,
+    Operators,
+    Publishers,
+)
 from interfaces.rest.inbox import InboxRoutes
 from interfaces.rest.job_metrics import JobMetrics
 from interfaces.rest.jobs import JobRoutes
@@ -314,6 +320,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
         switches=lambda: stores.event_store.switches,
     )
     operators = Operators(settings.approvals.operator_roles)
+    publishers = Publishers(settings.workflows.publisher_roles, settings.approvals.operator_roles)
     names = DefinitionNames(service, projections.definitions.container, catalogue.shipped.by_name)
     routes, shown = [*root.routes(), *docs_routes()], masked_values(settings)
     if "api" in settings.service.roles:
@@ -330,7 +337,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *WorkflowOrderRoutes(service, projections.workflows, operators).routes(),
             *ProgressRoutes(service, projections.workflows, projections.steps, clock).routes(),
             *DefinitionRoutes(
-                service, projections.definitions, catalogue, names, wire_types=wire_types
+                service, projections.definitions, catalogue, names, publishers, wire_types=wire_types
             ).routes(),
             *StreamRoutes(service, watches, streams).routes(),
             *InboxRoutes(service, projections.approvals, people, clock).routes(),

@@ -276,9 +276,10 @@ class BatchJobs(Section):
 
 
 class Workflows(Section):
-    """What starts a workflow, how fast, and how long a step may stay unanswered."""
+    """What starts a workflow, how fast, who lays down its steps, and how long one may stay unanswered."""
 
     opportunity_shard_types: Annotated[tuple[Text, ...], Field(min_length=1), Allowed("one or more types")]
+    publisher_roles: Annotated[tuple[Text, ...], Field(), Allowed("a list of roles")]
     starts_per_second: PerSecond
     starts_at_once: Count
     step_timeout_seconds: Seconds

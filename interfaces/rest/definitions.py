@@ -25,7 +25,7 @@ from interfaces.rest.definition_list import definition_page
 from interfaces.rest.definition_names import DefinitionNames
 from interfaces.rest.errors import ApiError, fault, invalid
 from interfaces.rest.folded import document_after, folded
-from interfaces.rest.identity import Caller
+from interfaces.rest.identity import Caller, Publishers
 from interfaces.rest.media_types import media_type, require_readable
 from interfaces.rest.models import NoQuery, Paging, WhichVersion
 from interfaces.rest.requests import (
@@ -55,6 +55,7 @@ class DefinitionRoutes:
         definitions: Definitions,
         catalogue: Catalogue,
         names: DefinitionNames,
+        publishers: Publishers,
         *,
         wire_types: Collection[str] = (),
     ) -> None:
@@ -62,6 +63,7 @@ class DefinitionRoutes:
         self._faults_in = partial(faults_in, wire_types=wire_types)
         self._service = service
         self._names = names
+        self._publishers = publishers
         self._definitions = definitions
         self._catalogue = catalogue
         self._shipped = catalogue.shipped.by_name
@@ -88,12 +90,14 @@ class DefinitionRoutes:
 
     async def create(self, request: Request, caller: Caller) -> Response:
         """Publish a definition of a new name."""
+        self._publishers.require(caller)
         definition = await self._definition(request)
         committed = await self._publish(request, caller, definition, as_new=True)
         return await self._published(definition.name, committed, status=201 if committed.new else 200)
 
     async def put(self, request: Request, caller: Caller) -> Response:
         """Publish a definition's next version, or its first."""
+        self._publishers.require(caller)
         definition = await self._definition(request)
         name = request.path_params["name"]
         if definition.name != name:
@@ -123,6 +127,7 @@ class DefinitionRoutes:
 
     async def retire(self, request: Request, caller: Caller) -> Response:
         """Let a definition, or a version of it, start no more workflows."""
+        self._publishers.require(caller)
         version, name = read_head(request, WhichVersion).version, _name(request)
         committed = await self._service.dispatch(
             RetireDefinition(

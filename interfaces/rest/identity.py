@@ -1,7 +1,7 @@
 """Who calls, and for which tenant: a signed token, or a gateway that has checked one."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ import jwt
 import msgspec
 from starlette.datastructures import Headers
 
+from domain.errors import NotAllowed
 from domain.values import LONGEST_ID, NOT_PERSONS, is_id, is_person, is_uuid
 from interfaces.rest.errors import ApiError, fault, invalid
 
@@ -48,6 +49,25 @@ class Operators:
     def has(self, caller: Caller) -> bool:
         """Whether a caller is one of them."""
         return caller.person is None or not self._roles.isdisjoint(caller.roles)
+
+
+class Publishers:
+    """Who may publish and retire definitions: where ``roles`` are named, who bears one of them or of the
+    ``operators'``, and a gateway that speaks for itself; else every caller.
+    """
+
+    def __init__(self, roles: Sequence[str], operators: Iterable[str]) -> None:
+        self._roles = roles
+        self._named = Operators({*roles, *operators})
+
+    def require(self, caller: Caller) -> None:
+        """Let a caller pass who is one of them.
+
+        Raises:
+            NotAllowed: it is none of them.
+        """
+        if self._roles and not self._named.has(caller):
+            raise NotAllowed(f"definitions are published and retired by: {', '.join(self._roles)}")
 
 
 def person_of(caller: Caller) -> str:
