@@ -6,6 +6,7 @@ who keep the directory. What people have said is, and what members of free-form 
 
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 
 import msgspec
 
@@ -14,6 +15,17 @@ from domain.values import NOT_PERSONS, StreamName
 
 ERASED = "[erased]"
 """What a personal field reads as once its key is destroyed, whatever its type was."""
+
+LONGEST_SUBJECT = 1_000
+"""Bytes: an index of PostgreSQL takes 2,704, with the tenant."""
+
+
+def kept_subject(subject: str) -> str:
+    """A subject as its key is kept under it: what not every store's index takes, by its digest."""
+    written = subject.encode("utf-8", "surrogatepass")
+    if len(written) <= LONGEST_SUBJECT and "\0" not in subject:
+        return subject
+    return f"sha256:{sha256(written).hexdigest()}"
 
 
 class Said(msgspec.Struct, frozen=True):

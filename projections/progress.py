@@ -31,9 +31,9 @@ def progress_of(
     """
     plan = workflow["steps"]
     counts = Counter(step["status"] for step in plan)
-    ended = workflow["status"] in ENDED
+    ended_at = workflow.get("completedAt") if workflow["status"] in ENDED else None
     began = datetime.fromisoformat(workflow["startedAt"]) if "startedAt" in workflow else now
-    until = datetime.fromisoformat(workflow["completedAt"]) if ended else now
+    until = datetime.fromisoformat(ended_at) if ended_at else now
     elapsed = max(timedelta(0), until - began)
     progress: Json = {
         "workflowId": workflow["workflowId"],
@@ -54,8 +54,8 @@ def progress_of(
             }
             for step in mapped
         ]
-    if ended:
-        progress["completedAt"] = workflow["completedAt"]
+    if ended_at:
+        progress["completedAt"] = ended_at
     elif typical is not None and workflow["status"] == "running":
         progress["estimatedRemainingMs"] = _milliseconds(max(timedelta(0), typical - elapsed))
     return progress

@@ -29,6 +29,10 @@ class _State(msgspec.Struct, frozen=True):
     sealed: tuple[_Sealed, ...] = ()
 
 
+_LONGEST = 500
+"""Characters of what can be asked for: PostgreSQL has an index that takes 2,704 bytes, which may be four a
+character."""
+
 _NOTHING = _State(datetime(1970, 1, 1, tzinfo=UTC), _Meta())
 
 _decoder = msgspec.json.Decoder(_State)
@@ -47,7 +51,19 @@ def noted(entry: Entry) -> Noted:
     at = state.at if state.at.tzinfo is not None else state.at.replace(tzinfo=UTC)
     meta = state.meta
     keys = tuple({each.key for each in state.sealed})
-    return Noted(entry, meta.actor, meta.correlation_id, meta.causation_id, microseconds(at), keys)
+    return Noted(
+        entry,
+        _askable(meta.actor),
+        _askable(meta.correlation_id),
+        None if meta.causation_id is None else _askable(meta.causation_id),
+        microseconds(at),
+        keys,
+    )
+
+
+def _askable(text: str) -> str:
+    """A text as every store's index takes it: what somebody has sent must not stop the others' trail."""
+    return text[:_LONGEST].replace("\0", "\ufffd")
 
 
 def sealed_in(events: Iterable[Noted]) -> set[tuple[str, str]]:

@@ -21,7 +21,7 @@ from application.ports import Clock
 from application.privacy.deals import streams_of
 from application.privacy.ports import Erasure, PersonalKeys
 from domain.event import Event, Metadata
-from domain.privacy import ErasureCarriedOut, erasure_stream, evolve
+from domain.privacy import ErasureCarriedOut, erasure_stream, evolve, kept_subject
 from domain.values import derived_id
 
 STREAMS_AN_EVENT = 500
@@ -99,11 +99,11 @@ class Erasing:
                 members |= await self._members(tenant, stream, key_id)
         if not keys:
             return None
-        also = tuple(each for each in keys if each != subject)
+        also = tuple(each for each in keys if each != kept_subject(subject))
         return UnderKey(streams=len(streams), members=sorted(members), also=also)
 
     async def _subjects(self, tenant: str, subject: str) -> list[str]:
-        return [subject, *await streams_of(subject, tenant, self._index, self._log)]
+        return [kept_subject(subject), *await streams_of(subject, tenant, self._index, self._log)]
 
     async def _members(self, tenant: str, stream: str, key_id: str) -> set[str]:
         """The names of what stands under a key in a stream."""

@@ -14,6 +14,7 @@ from typing import TypeVar
 from application.privacy.ciphers import MasterKey, WrongMasterKey, new_id, new_key
 from application.privacy.ports import PersonalKeys
 from domain.errors import StoreUnavailable
+from domain.privacy import kept_subject
 
 _MOST_KEYS = 10_000
 
@@ -84,6 +85,7 @@ class Keyring:
             StoreUnavailable: it cannot be had.
         """
         self.look()
+        subject = kept_subject(subject)
         erasures, owner = self.erasures, (tenant, subject)
         with self._guard:
             id = self._by_subject.get(owner)

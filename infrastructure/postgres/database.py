@@ -10,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from domain.errors import StoreUnavailable
 from infrastructure.postgres.conninfo import conninfo
+from infrastructure.postgres.failures import AWAY, may_pass
 from infrastructure.postgres.recorder import RECONNECT_SECONDS
 from infrastructure.postgres.timelines import Timelines
 
@@ -20,13 +21,6 @@ _CLOSE_SECONDS = 1.0
 
 _LEFT_OPEN = "SET idle_in_transaction_session_timeout = '2s'"
 """An instance that is paused within a transaction keeps its locks, on a lease for one, which others want."""
-
-_AWAY = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.InternalError,
-    psycopg.errors.InsufficientPrivilege,
-)
 
 
 class PostgresDatabase:
@@ -85,7 +79,9 @@ class PostgresDatabase:
         except psycopg.errors.ReadOnlySqlTransaction as error:
             await self._pool.drain()
             raise StoreUnavailable(str(error)) from error
-        except (PoolTimeout, *_AWAY) as error:
+        except AWAY as error:
+            if not may_pass(error):
+                raise
             raise StoreUnavailable(str(error)) from error
 
     @asynccontextmanager

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 
 from application.privacy.ports import Erasure, Rewrapped
 from domain.errors import StoreUnavailable
 from infrastructure.postgres.conninfo import conninfo
+from infrastructure.postgres.failures import AWAY, may_pass
 from infrastructure.postgres.recorder import RECONNECT_SECONDS
 
 T = TypeVar("T")
@@ -19,13 +20,6 @@ T = TypeVar("T")
 _SIZE = 2
 _TIMEOUT_SECONDS = 2.0
 _CLOSE_SECONDS = 0.1
-
-_AWAY = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.InternalError,
-    psycopg.errors.InsufficientPrivilege,
-)
 
 _OF = "SELECT id, wrapped FROM public.personal_keys WHERE tenant = %s AND subject = %s"
 _DESTROY = (
@@ -154,7 +148,9 @@ class PostgresPersonalKeys:
         except psycopg.errors.ReadOnlySqlTransaction as error:
             self._pool.drain()
             raise StoreUnavailable(str(error)) from error
-        except (PoolTimeout, *_AWAY) as error:
+        except AWAY as error:
+            if not may_pass(error):
+                raise
             raise StoreUnavailable(str(error)) from error
 
 

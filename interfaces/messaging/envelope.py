@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from domain.contexts import message_context
 from domain.event import Metadata
-from domain.values import canonical_id, derived_id, id_of, is_uuid
+from domain.values import LONGEST_ID, canonical, canonical_id, derived_id, id_of, is_id, is_uuid
 from interfaces.findings import findings
 from interfaces.json_reader import InvalidJson, read_json_of_neighbours
 
@@ -53,7 +53,7 @@ class Envelope(WireModel):
 
     type: str = Field(min_length=1, max_length=255)
     data: Annotated[dict[str, Any], BeforeValidator(_object)] = {}
-    id: Annotated[str | None, OfNumber] = Field(default=None, min_length=1, max_length=255)
+    id: str
     tenant_id: Any = None
     metadata: Any = None
     source: Any = None
@@ -69,7 +69,6 @@ class Envelope(WireModel):
     @cached_property
     def message_id(self) -> str:
         """The message's id as a UUID; another form of id is turned into one, always the same."""
-        assert self.id is not None
         return canonical_id(self.id) if is_uuid(self.id) else derived_id("message", self.id)
 
     def require_tenant(self) -> str:
@@ -92,9 +91,9 @@ class Envelope(WireModel):
 
     @property
     def user(self) -> str | None:
-        """The person who caused the message, if it says so."""
+        """The person who caused the message, if it says so. What can be no id names nobody."""
         user = self._metadata.get("userId")
-        return user if isinstance(user, str) and user else None
+        return user if is_id(user) else None
 
     def caused_by(self, tenant: str) -> Metadata:
         """Who and what a command out of this message is traced back to."""
@@ -120,7 +119,8 @@ class Envelope(WireModel):
     def service(self) -> str:
         """Who says to have sent it."""
         name = self.source.get("service") if isinstance(self.source, Mapping) else self.source
-        return name[:255] if isinstance(name, str) and name else "unknown"
+        name = name[:LONGEST_ID] if isinstance(name, str) else None
+        return name if name and is_id(name) else "unknown"
 
 
 def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Envelope:
@@ -139,8 +139,9 @@ def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Env
         raise Unreadable(str(error)) from error
     if not isinstance(content, dict):
         raise Unreadable("the body must be a JSON object")
-    if content.get("id") in (None, ""):
-        content["id"] = delivery.message_id or hashlib.sha256(delivery.body).hexdigest()
+    content["id"] = (
+        _told_id(content.get("id")) or delivery.message_id or hashlib.sha256(delivery.body).hexdigest()
+    )
     if content.get("type") in (None, ""):
         content["type"] = delivery.routing_key
     wire_type = content["type"]
@@ -150,6 +151,14 @@ def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Env
         return Envelope.model_validate(content)
     except ValidationError as error:
         raise Unreadable(faults(error, Envelope)) from error
+
+
+def _told_id(identifier: Any) -> str | None:
+    """An id of whatever form as a text, the same for the same."""
+    identifier = id_of(identifier)
+    if identifier is None or isinstance(identifier, str):
+        return identifier
+    return canonical(identifier).decode("utf-8", "replace")
 
 
 def faults(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:

@@ -1,5 +1,6 @@
 """Each consumed type: what its ``data`` must hold, and the command that it stands for."""
 
+import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -213,6 +214,9 @@ class RecommendationFailed(_ReplyFailed):
         return _failure(self, envelope, "recommendation")
 
 
+_LONGEST_ERROR = 4_000
+"""Characters of what a neighbour says went wrong."""
+
 _FAILED = frozenset(("failed", "failure", "error", "timed_out"))
 
 
@@ -338,7 +342,10 @@ def _failed_job(envelope: Envelope, job: str, error: object, failed_at: datetime
 
 
 def _error_text(error: object) -> str:
-    """What a neighbour says went wrong: a text, or the message of an error object."""
+    """What a neighbour says went wrong: a text, or the message of an error object; without one all of it."""
     if isinstance(error, Mapping):
-        error = error.get("message", error)
-    return str(error)[:4000] if error else "the service gave no reason"
+        error = error.get("message") or error
+    if not error:
+        return "the service gave no reason"
+    text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
+    return text[:_LONGEST_ERROR]

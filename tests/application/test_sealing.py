@@ -18,7 +18,7 @@ from application.privacy.keyring import Keyring
 from application.privacy.ports import PersonalKeys
 from application.privacy.sealing import PersonalNames, Sealing
 from domain.event import Recorded
-from domain.privacy import ERASED
+from domain.privacy import ERASED, kept_subject
 from domain.workflow import WorkflowCompleted
 from infrastructure.sqlite.recorder import LogRecorder
 from tests.application.logs import sqlite_settings
@@ -160,6 +160,15 @@ def test_an_id_that_is_a_whole_number_names_whose_a_value_is_however_it_is_writt
     keys = Keys()
     mapper(keys).to_stored_event(completed({"personId": "c-1", "deal": {"personId": id, "name": "Zebedee"}}))
     assert keys.by_subject.keys() == {(TENANT, subject)}
+
+
+def test_a_key_is_kept_under_an_id_that_is_too_long_for_a_store_by_its_digest() -> None:
+    keys = Keys()
+    mapper(keys).to_stored_event(completed({"personId": "p" * 1_001, "name": "Zebedee"}))
+    ((tenant, subject),) = keys.by_subject
+    assert (tenant, subject) == (TENANT, kept_subject("p" * 1_001))
+    assert subject.startswith("sha256:")
+    assert len(subject) < 100
 
 
 def test_what_the_service_decided_by_itself_is_nobodys() -> None:

@@ -177,7 +177,6 @@ def test_what_the_document_is_liberal_with_is_taken(
         (ASKED, _without("data")),
         (ASKED, _set("data", to=[])),
         (ASKED, _set("type", to=7)),
-        (ASKED, _set("id", to="x" * 256)),
         (ASKED, _without("tenantId")),
         *[(ASKED, _set("tenantId", to=to)) for to in ("", None, 7, "acme", TENANT.replace("-", ""))],
         *[(ASKED, _without("data", name)) for name in ("opportunityId", "riskScore", "amount")],

@@ -5,9 +5,11 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from eventsourcing.persistence import StoredEvent
 
@@ -24,7 +26,7 @@ from infrastructure.postgres.leases import PostgresLeases
 from infrastructure.sqlite.audit_index import SqliteAuditIndex
 from infrastructure.sqlite.database import SqliteDatabase
 from tests.application.logs import NO_ROOM, UNVERIFIED
-from tests.audit_trail import AuditedLog, approval_id, audited_log
+from tests.audit_trail import AuditedLog, approval_id, audited_log, comment
 from tests.builders import LEASE, NOW, OTHER_TENANT, TENANT, USER, Held, after
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +76,23 @@ async def test_it_holds_each_event_of_the_log_once_and_in_order(log: AuditedLog)
     assert await log.rows() == await all_rows(log)
     for partition in await log.store.partitions():
         assert await log.stores.index.reached(partition) == await log.store.head(partition)
+
+
+@pytest.mark.parametrize(
+    "odd", ["ann\x00", token_hex(20_000), "größer\x00" * 1_000], ids=["NUL", "long", "both"]
+)
+async def test_an_actor_that_no_index_takes_does_not_stop_the_trail(log: AuditedLog, odd: str) -> None:
+    """Such events were stored before such names were refused; all tenants' trail stood still behind them."""
+    first = comment(TENANT, 0, 1, "why")
+    by = msgspec.structs.replace(first, meta=msgspec.structs.replace(first.meta, actor=odd))
+    log.log.recorder.insert_events([log.log.stored(by)])
+    log.append((f"{OTHER_TENANT}/0", 2))
+    await log.index()
+    assert await log.rows() == await all_rows(log)
+    (kept,) = (row for row in await log.rows() if row.tenant == TENANT)
+    assert odd[:3] == kept.actor[:3]
+    found = await log.stores.index.page(Wanted(tenant=TENANT, actor=kept.actor), beyond=0, limit=5)
+    assert [row.position for row in found] == [kept.position]
 
 
 async def test_an_index_of_nothing_is_at_the_beginning(log: AuditedLog) -> None:

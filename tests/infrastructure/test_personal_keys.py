@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
+from psycopg.errors import ProgramLimitExceeded
 
 from application.privacy.ports import Erasure, PersonalKeys, Rewrapped
+from domain.privacy import kept_subject
 from infrastructure.cosmos.personal_keys import POLICY, CosmosPersonalKeys
 from infrastructure.cosmos.threaded import ThreadedContainer
 from infrastructure.postgres.personal_keys import PostgresPersonalKeys
@@ -78,6 +81,26 @@ def test_a_subject_of_a_tenant_has_one_key(keys: PersonalKeys) -> None:
     assert keys.of(OTHER_TENANT, "ada/#?") == ("k3", b"three")
     assert keys.named(["k1", "k2", "k3"]) == {"k1": b"\x00one", "k3": b"three"}
     assert keys.any() in [("k1", b"\x00one"), ("k3", b"three")]
+
+
+@pytest.mark.parametrize(
+    "subject", ["ada\x00", "x" * 1_000, token_hex(20_000)], ids=["NUL", "long", "longer"]
+)
+def test_a_subject_of_any_form_has_a_key(keys: PersonalKeys, subject: str) -> None:
+    """Whoever names it in a message must not have it taken for an outage."""
+    kept = kept_subject(subject)
+    assert keys.put(TENANT, kept, "k1", b"one") == ("k1", b"one")
+    assert keys.of(TENANT, kept_subject(subject)) == ("k1", b"one")
+    assert keys.of(TENANT, kept_subject(f"{subject}.")) is None
+    assert keys.destroy(TENANT, [kept], None, NOW) == 1
+
+
+@pytest.mark.postgres
+def test_what_no_index_of_postgresql_takes_is_no_outage(postgres_store_url: str) -> None:
+    with closing(PostgresPersonalKeys(postgres_store_url)) as keys:
+        with pytest.raises(ProgramLimitExceeded):
+            keys.put(TENANT, token_hex(20_000), "k1", b"one")
+        assert keys.put(TENANT, "ada", "k2", b"two") == ("k2", b"two")
 
 
 def test_many_are_added_whose_subjects_have_none(opened: Callable[[], Keys]) -> None:

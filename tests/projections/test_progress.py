@@ -264,3 +264,11 @@ def test_one_that_has_not_begun_has_done_nothing(status: str) -> None:
     waiting = {"workflowId": "w", "status": status, "steps": [], "completedAt": NOW.isoformat()}
     progress = progress_of(waiting, {}, NOW)
     assert (progress["percent"], progress["steps"]["total"], progress["elapsedMs"]) == (0, 0, 0)
+
+
+def test_of_one_of_the_service_before_that_does_not_say_when_it_ended_the_rest_is_told() -> None:
+    """The wire contract leaves ``completedAt`` open."""
+    left = {"workflowId": "w", "status": "failed", "steps": [], "startedAt": NOW.isoformat()}
+    progress = progress_of(left, {}, after(seconds=2))
+    assert (progress["status"], progress["elapsedMs"]) == ("failed", 2000)
+    assert "completedAt" not in progress

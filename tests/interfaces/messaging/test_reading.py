@@ -162,6 +162,23 @@ def test_a_reply_is_to_its_workflow_in_either_case() -> None:
     assert made.answer == PlatformAnswer(step_type="risk_analysis", error="the service gave no reason")
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ({"message": "no model", "code": 5}, "no model"),
+        ({"message": "", "code": 5}, '{"message": "", "code": 5}'),
+        (["a", {"b": 1}], '["a", {"b": 1}]'),
+        ("größer", "größer"),
+        ({}, "the service gave no reason"),
+    ],
+)
+def test_what_went_wrong_is_told_in_whatever_form(error: object, told: str) -> None:
+    made = command(message("risk.evaluation.failed", {"workflowId": WORKFLOW, "error": error}))
+    assert isinstance(made, TakeReply)
+    assert made.answer is not None
+    assert made.answer.error == told
+
+
 def test_a_text_that_was_cut_within_a_character_costs_no_message() -> None:
     delivery = message("integration.opportunity.updated", {"opportunityId": "o", "preview": "CUT", "n": 1.5})
     cut = Delivery(body=delivery.body.replace(b"CUT", b"deal \\uD83d"), routing_key=delivery.routing_key)
@@ -263,6 +280,35 @@ def test_a_message_without_a_uuid_has_a_stable_one_derived(identifier: str | Non
     assert first == second
     if identifier:
         assert first.meta.command_id == derived_id("message", identifier)
+
+
+@pytest.mark.parametrize("identifier", [{"b": 1, "a": [2.0]}, ["m"], 0.5, True, "m" * 300])
+def test_an_id_of_another_form_tells_a_repeat_too(identifier: object) -> None:
+    first, again = (command(message("hitl.approval.requested", ASKED, id=identifier)) for _ in range(2))
+    other = command(message("hitl.approval.requested", ASKED, id="another"))
+    assert first is not None
+    assert first == again != other
+
+
+@pytest.mark.parametrize("odd", ["ann\x00", "a\nb", "u" * 256, 7, None, ""])
+def test_what_can_be_no_persons_id_names_nobody(odd: object) -> None:
+    found = command(message("hitl.approval.requested", ASKED, metadata={"userId": odd}))
+    assert isinstance(found, RequestApproval)
+    assert (found.meta.actor, found.requested_by) == ("service:a-neighbour", None)
+
+
+@pytest.mark.parametrize(
+    ("said", "actor"),
+    [
+        ("risk\x00analytics", "service:unknown"),
+        ("s" * 300, f"service:{'s' * 255}"),
+        (None, "service:unknown"),
+    ],
+)
+def test_a_service_that_says_odd_things_of_itself_costs_no_message(said: object, actor: str) -> None:
+    found = command(message("hitl.approval.requested", ASKED, source={"service": said}))
+    assert found is not None
+    assert found.meta.actor == actor
 
 
 def test_the_transports_id_stands_in_for_a_missing_one() -> None:
