@@ -48,6 +48,8 @@ class Decider(msgspec.Struct, frozen=True):
     meta: Metadata
     now: datetime
     expected_version: int | None
+    keeps_correlation: bool = False
+    """Whether what names none belongs to what the stream belongs to."""
 
     def decide_after(self, past: Past) -> Events:
         """The events to append to a past.
@@ -67,8 +69,11 @@ class Decider(msgspec.Struct, frozen=True):
                 f"the present version is {past.version}, not the one that was expected",
                 {"version": past.version},
             )
+        meta = self.meta
+        if self.keeps_correlation and meta.names_no_correlation and past.correlation_id:
+            meta = msgspec.structs.replace(meta, correlation_id=past.correlation_id)
         return tuple(
-            Recorded(stream=self.stream, version=version, timestamp=self.now, meta=self.meta, event=event)
+            Recorded(stream=self.stream, version=version, timestamp=self.now, meta=meta, event=event)
             for version, event in enumerate(self.decide(past.state), start=past.version + 1)
         )
 

@@ -97,18 +97,21 @@ class EventStore(Streams):
         meta: Metadata,
         now: datetime,
         expected_version: int | None = None,
+        keeps_correlation: bool = False,
     ) -> Committed:
         """Load a stream, decide, append; the answer tells the stream as it then stands.
 
         A command whose id the stream already holds has been handled: nothing is decided again, and it is
-        answered as it was. Another writer's append in between means a fresh load and a fresh decision.
+        answered as it was. Another writer's append in between means a fresh load and a fresh decision. If the
+        stream ``keeps_correlation``, what comes by a message that names none has that of its first event.
 
         Raises:
             Refusal: ``decide`` refused, ``expected_version`` is not the present one, or something else was
                 asked under the same id.
             StoreUnavailable: the store is away; nothing is known to be appended.
         """
-        return await self._commanding(Decider(stream, evolve, decide, meta, now, expected_version))
+        decider = Decider(stream, evolve, decide, meta, now, expected_version, keeps_correlation)
+        return await self._commanding(decider)
 
     async def catch_up(self, tenant: str) -> None:
         """Have each later look find all that was committed of a tenant until now.

@@ -47,6 +47,8 @@ class Past(msgspec.Struct, frozen=True):
     """The log's when it was read: what is older is not remembered."""
     size: int = 0
     """How many bytes of it are stored, as far as that is known."""
+    correlation_id: str = ""
+    """Of its first event: what the stream belongs to."""
 
     def then(self, new: Events, evolve: Evolve) -> "Past":
         """The past after one command's, or any, new events."""
@@ -60,7 +62,8 @@ class Past(msgspec.Struct, frozen=True):
             if meta.request_digest is not None:
                 digests = digests.set(meta.command_id, meta.request_digest)
         events = None if self.events is None else self.events + new
-        return Past(new[-1].version, state, commands, events, digests, self.epoch, self.size)
+        correlation_id = self.correlation_id or new[0].meta.correlation_id
+        return Past(new[-1].version, state, commands, events, digests, self.epoch, self.size, correlation_id)
 
     def ends_with(self, newest: Recorded) -> bool:
         """Whether the log still has the event that this ends with. One that was restored may not."""
@@ -138,7 +141,8 @@ class Pasts:
         """Keep what a stream has come to, and forget what was not used for longest."""
         if self._snapshots is not None:
             self._snapshots.offer(
-                stream, Kept(past.version, past.state, past.commands, past.digests, past.epoch)
+                stream,
+                Kept(past.version, past.state, past.commands, past.digests, past.correlation_id, past.epoch),
             )
         if past.events is not None and (len(past.events) > SHORT or past.size > BATCH_BYTES):
             past = msgspec.structs.replace(past, events=None)
@@ -153,7 +157,15 @@ class Pasts:
                 self._weight -= self._remembered.popitem(last=False)[1].weight
 
     def _past_of(self, kept: Kept) -> Past:
-        return Past(kept.version, kept.state, kept.commands, None, kept.digests, self._epoch)
+        return Past(
+            version=kept.version,
+            state=kept.state,
+            commands=kept.commands,
+            events=None,
+            digests=kept.digests,
+            epoch=self._epoch,
+            correlation_id=kept.correlation_id,
+        )
 
     def _forget(self, stream: str) -> None:
         with self._guard:

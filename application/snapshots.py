@@ -98,6 +98,7 @@ class Kept(msgspec.Struct, frozen=True):
     state: Any
     commands: Map[str, int]
     digests: Map[str, str]
+    correlation_id: str
     epoch: int = 0
     """The log's when the process read the stream; not kept."""
 
@@ -215,7 +216,7 @@ class Snapshots:
 
     def _make(self, stream: str, kept: Kept) -> None:
         try:
-            body = to_bytes((kept.state, kept.commands, kept.digests))
+            body = to_bytes((kept.state, kept.commands, kept.digests, kept.correlation_id))
             newest = self._log.stored_between(stream, kept.version - 1, kept.version)
             if not newest or self._tells_what_is_sealed(stream, kept, body):
                 return
@@ -257,8 +258,8 @@ class Snapshots:
         if not compare_digest(snapshot.digest, self._log.tag(snapshot.tagged)):
             return None
         try:
-            state, commands, digests = from_bytes(snapshot.body)
-            return Kept(snapshot.version, state, commands, digests)
+            state, commands, digests, correlation_id = from_bytes(snapshot.body)
+            return Kept(snapshot.version, state, commands, digests, correlation_id)
         except (Unreadable, TypeError, ValueError):
             return None
 

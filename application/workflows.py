@@ -197,6 +197,7 @@ class WorkflowHandlers:
             meta=command.meta,
             now=now,
             expected_version=command.expected_version,
+            keeps_correlation=True,
         )
 
     async def _required(self, command: Command) -> None:

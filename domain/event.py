@@ -71,6 +71,11 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     causation_id: str | None = None
     request_digest: str | None = None
 
+    @property
+    def names_no_correlation(self) -> bool:
+        """Whether it is of a message that belongs to nothing but itself, as far as it says."""
+        return self.correlation_id == self.causation_id == self.command_id
+
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """An event at its place: ``version`` counts from 1 within ``stream``."""

@@ -130,7 +130,7 @@ def _difference(snapshot: Snapshot, past: Past) -> str | None:
         kept = from_bytes(snapshot.body)
     except Unreadable as error:
         return f"cannot be read ({error})"
-    folded = Kept(past.version, past.state, past.commands, past.digests)
+    folded = Kept(past.version, past.state, past.commands, past.digests, past.correlation_id)
     try:
         is_right = Kept(snapshot.version, *kept) == folded
     except (TypeError, ValueError):

@@ -199,3 +199,27 @@ async def test_a_reply_of_another_tenant_does_not_reach_a_workflow(
     (completed,) = await crm.expect("workflow.step.completed")
     assert completed["data"]["stepType"] == "risk_scoring"
     assert await crm.queued(crm.names.dead_letter_queue) == 0
+
+
+async def test_what_comes_of_replies_that_name_no_correlation_belongs_to_what_the_change_belonged_to(
+    orchestrator: Service, crm: Neighbour
+) -> None:
+    correlation, own = str(uuid4()), str(uuid4())
+    changed = {"opportunityId": "opp-1", "correlationId": correlation}
+    await crm.send("integration.opportunity.updated", changed)
+    (message,) = await crm.expect("workflow.opportunity.analysis.started")
+    workflow_id = message["data"]["workflowId"]
+    await crm.expect("workflow.recommendation.requested")
+    named, *silent = REPLIES
+    await crm.send(named, {"workflowId": workflow_id, **REPLIES[named]}, metadata={"correlationId": own})
+    for reply_type in silent:
+        await reply(crm, workflow_id, reply_type)
+    await crm.expect("workflow.opportunity.analysis.completed")
+    told = [
+        (message["type"], message["metadata"]["correlationId"])
+        for message in crm.messages()
+        if message["data"].get("workflowId") == workflow_id
+    ]
+    assert [each for _, each in told].count(own) == 1, "a reply that names one is taken at its word"
+    assert {each for _, each in told} == {correlation, own}
+    assert ("workflow.opportunity.analysis.completed", correlation) in told
