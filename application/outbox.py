@@ -1,7 +1,8 @@
 """The outbox: publishes what the log says, in order within an aggregate, side by side across them."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 
 import structlog
 
@@ -24,7 +25,8 @@ log = structlog.get_logger(__name__)
 
 
 class Outbox:
-    """A follower's handler. Confirmed messages of a batch that fails are not sent again by this process.
+    """A follower's handler. Confirmed messages of a batch that fails are not sent again by this process, also
+    where those of other partitions are handled before it comes again.
 
     After a crash they may be, or by an instance that takes over: a message carries the same id each time,
     so that a receiver can tell. What was confirmed is told by the whole message: after a failover that has
@@ -66,7 +68,7 @@ class Outbox:
             message = public_message(recorded)
             if message is not None and self._is_refused(recorded, message):
                 refused.append(recorded)
-            elif message is not None and not self._is_confirmed(message):
+            elif message is not None:
                 by_stream.setdefault(recorded.stream, []).append(message)
         outcomes = await asyncio.gather(
             *(self._publish_in_order(messages, lease) for messages in by_stream.values()),
@@ -75,13 +77,14 @@ class Outbox:
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
-        if not all(self._is_confirmed(message) for messages in by_stream.values() for message in messages):
+        if not all(self._is_confirmed(message) for message in _all(by_stream)):
             raise BrokerUnavailable("a publication ended without its confirmation")
         fired = [recorded for recorded in events if isinstance(recorded.event, JobFired)]
         await self._giving_up.act_on_each(fired, self._note, self._fail_run, lease)
         await self._giving_up.act_on_each(refused, self._refuse, self._fail_step, lease)
-        self._confirmed.clear()
-        self._unroutable.clear()
+        for message in _all(by_stream):
+            self._confirmed.pop(message.id, None)
+            self._unroutable.pop(message.id, None)
 
     def _is_confirmed(self, message: PublicMessage) -> bool:
         return self._confirmed.get(message.id) == message
@@ -125,6 +128,8 @@ class Outbox:
 
     async def _publish_in_order(self, messages: Sequence[PublicMessage], lease: Lease) -> None:
         for message in messages:
+            if self._is_confirmed(message):
+                continue
             try:
                 await self._publisher.publish(message, lease)
             except MessageUnroutable as error:
@@ -132,6 +137,10 @@ class Outbox:
             else:
                 self._unroutable.pop(message.id, None)
             self._confirmed[message.id] = message
+
+
+def _all(by_stream: Mapping[str, Sequence[PublicMessage]]) -> Iterator[PublicMessage]:
+    return chain.from_iterable(by_stream.values())
 
 
 def _fired(recorded: Recorded) -> JobFired:

@@ -141,6 +141,18 @@ async def test_what_was_confirmed_before_the_failure_is_not_sent_again() -> None
     assert sorted(broker.confirmed) == ["a1", "a2", "b1", "b2"]
 
 
+async def test_what_was_confirmed_of_a_batch_is_kept_while_other_partitions_are_handled() -> None:
+    broker = Broker(lose=["a2"])
+    failing, other = firings(ONE, "a1", "a2"), firings(OTHER, "b1")
+    outbox = Outbox(broker, noted())
+    with pytest.raises(BrokerUnavailable):
+        await outbox.handle(failing, LEASE)
+    await outbox.handle(other, LEASE)
+    broker.lose.clear()
+    await outbox.handle(failing, LEASE)
+    assert broker.confirmed == ["a1", "b1", "a2"]
+
+
 async def test_what_came_in_place_of_a_lost_event_is_sent_though_the_lost_one_had_its_id() -> None:
     broker, other = Broker(lose=["b"]), firings(OTHER, "b")
     outbox = Outbox(broker, noted())
