@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-import anyio
-
 from application.leadership import PassingPart
-from domain.errors import LeaseLost
+from application.side_by_side import all_of
 from domain.lease import Lease
 
 
@@ -32,13 +30,7 @@ class JointPart:
         Raises:
             LeaseLost: another instance does them now.
         """
-        try:
-            async with anyio.create_task_group() as tasks:
-                for part in self._parts:
-                    tasks.start_soon(part.run, lease)
-        except BaseExceptionGroup as group:
-            errors = _leaves(group)
-            raise next((each for each in errors if isinstance(each, LeaseLost)), errors[0]) from None
+        await all_of(lambda part: part.run(lease), self._parts)
 
     def stop(self) -> None:
         """Ask :meth:`run` to return, for good."""
@@ -49,10 +41,3 @@ class JointPart:
         """The same, until it is run again."""
         for part in self._parts:
             part.leave()
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

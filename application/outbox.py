@@ -1,7 +1,6 @@
 """The outbox: publishes what the log says, in order within an aggregate, side by side across them."""
 
-import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 
 import structlog
@@ -13,7 +12,8 @@ from application.job_commands import FailJobRun, NoteJobPublished
 from application.policies.giving_up import GivingUp
 from application.policies.reaction import because_of, error_within, refusal_of, rejected
 from application.ports import PublicMessage, Publisher
-from domain.errors import BrokerUnavailable, MessageUnroutable
+from application.side_by_side import outcomes_of, raise_first
+from domain.errors import MessageUnroutable
 from domain.event import Recorded
 from domain.interest import Interest
 from domain.job import JobFired
@@ -59,6 +59,7 @@ class Outbox:
 
         Raises:
             BrokerUnavailable: some are not confirmed; the batch is to be handled again.
+            CutShort: the same.
             LeaseLost: the rest is for another instance to publish.
             StoreUnavailable: what came of a job's trigger is not kept yet; the batch comes again.
         """
@@ -70,19 +71,17 @@ class Outbox:
                 refused.append(recorded)
             elif message is not None:
                 by_stream.setdefault(recorded.stream, []).append(message)
-        outcomes = await asyncio.gather(
-            *(self._publish_in_order(messages, lease) for messages in by_stream.values()),
-            return_exceptions=True,
-        )
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
-        if not all(self._is_confirmed(message) for message in _all(by_stream)):
-            raise BrokerUnavailable("a publication ended without its confirmation")
+
+        async def publish_in_order(messages: Sequence[PublicMessage]) -> None:
+            for message in messages:
+                if not self._is_confirmed(message):
+                    await self._publish(message, lease)
+
+        raise_first(await outcomes_of(publish_in_order, by_stream.values()))
         fired = [recorded for recorded in events if isinstance(recorded.event, JobFired)]
         await self._giving_up.act_on_each(fired, self._note, self._fail_run, lease)
         await self._giving_up.act_on_each(refused, self._refuse, self._fail_step, lease)
-        for message in _all(by_stream):
+        for message in chain.from_iterable(by_stream.values()):
             self._confirmed.pop(message.id, None)
             self._unroutable.pop(message.id, None)
 
@@ -126,21 +125,14 @@ class Outbox:
     async def _give(self, command: Command) -> None:
         await refusal_of(self._dispatch, command, self.name)
 
-    async def _publish_in_order(self, messages: Sequence[PublicMessage], lease: Lease) -> None:
-        for message in messages:
-            if self._is_confirmed(message):
-                continue
-            try:
-                await self._publisher.publish(message, lease)
-            except MessageUnroutable as error:
-                self._unroutable[message.id] = str(error)
-            else:
-                self._unroutable.pop(message.id, None)
-            self._confirmed[message.id] = message
-
-
-def _all(by_stream: Mapping[str, Sequence[PublicMessage]]) -> Iterator[PublicMessage]:
-    return chain.from_iterable(by_stream.values())
+    async def _publish(self, message: PublicMessage, lease: Lease) -> None:
+        try:
+            await self._publisher.publish(message, lease)
+        except MessageUnroutable as error:
+            self._unroutable[message.id] = str(error)
+        else:
+            self._unroutable.pop(message.id, None)
+        self._confirmed[message.id] = message
 
 
 def _fired(recorded: Recorded) -> JobFired:

@@ -12,6 +12,7 @@ import msgspec
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.ports import Clock
+from application.side_by_side import outcomes_of, raise_first
 from application.task_commands import ClaimTask
 from application.task_news import Candidate, Ear, TaskNews
 from domain.errors import Refusal, StoreUnavailable
@@ -162,14 +163,11 @@ class TaskClaims:
         claimed: list[Claimed] = []
         left = deque(candidates)
         while chosen := self._chosen(wanted.meta.tenant, left, most - len(claimed)):
-            outcomes = await asyncio.gather(
-                *(self._claim(wanted, task_id) for task_id in chosen), return_exceptions=True
-            )
+            outcomes = await outcomes_of(lambda task_id: self._claim(wanted, task_id), chosen)
             claimed += [outcome for outcome in outcomes if isinstance(outcome, Claimed)]
-            failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-            if failures and not claimed:
-                raise failures[0]
-            if failures:
+            if not claimed:
+                raise_first(outcomes)
+            if any(isinstance(outcome, Exception) for outcome in outcomes):
                 break
         return claimed
 

@@ -9,7 +9,6 @@ It does harm that a look is older than the event with which the timer began: who
 takes it for over. Where a log has replicas, one may lag so.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -21,6 +20,7 @@ from application.commands import Command
 from application.dispatcher import Dispatcher
 from application.leadership import seconds_passed
 from application.ports import Clock, Settled, Timer, Timers
+from application.side_by_side import outcomes_of, raise_first
 from domain.errors import DirectoryUnavailable, Failure, NotFound, Refusal, StoreUnavailable
 from domain.lease import Lease
 
@@ -91,20 +91,16 @@ class DueTimers:
         self._tell_of_a_clock_that_was_set()
         fired = 0
         while due := await self._due():
-            outcomes = await asyncio.gather(
-                *(self._fire(timer, lease) for timer in due), return_exceptions=True
-            )
+            outcomes = await outcomes_of(lambda timer: self._fire(timer, lease), due)
             handled = [
                 Settled(timer, outcome)
                 for timer, outcome in zip(due, outcomes, strict=True)
-                if not isinstance(outcome, BaseException)
+                if not isinstance(outcome, Exception)
             ]
             if handled:
                 await self._timers.settle(handled, lease)
                 fired += sum(each.again is None for each in handled)
-            for outcome in outcomes:
-                if isinstance(outcome, BaseException):
-                    raise outcome
+            raise_first(outcomes)
         return fired
 
     async def _due(self) -> Sequence[Timer]:

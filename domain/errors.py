@@ -28,11 +28,12 @@
         MessageUnroutable        the broker is there, and no queue takes the message
       AnchorFileUnavailable
       DirectoryUnavailable
+      CutShort                 the work was cancelled by what it worked with
       LeaseLost                another instance does now what this one did
     TooMuchAtOnce                neither: it would be the same again, and yet nobody has said no
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 Details = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -296,6 +297,13 @@ class DirectoryUnavailable(Failure):
     """Who belongs to which group is not known now."""
 
 
+class CutShort(Failure):
+    """Work was cancelled from within, as a connection that breaks may do: what came of it is not known."""
+
+    def __init__(self) -> None:
+        super().__init__("it was cut short, and what came of it is not known")
+
+
 class LeaseLost(Failure):
     """Another instance has taken over, or may have; whatever is written now could undo what it does."""
 
@@ -312,3 +320,19 @@ class TooMuchAtOnce(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+def first_of(failed: Iterable[BaseException]) -> BaseException:
+    """Of what failed side by side, what is to be told: the first, but for a lease that is lost, after which
+    nothing is to be tried again. Groups are looked into.
+    """
+    alone = list(_alone(failed))
+    return next((each for each in alone if isinstance(each, LeaseLost)), alone[0])
+
+
+def _alone(failed: Iterable[BaseException]) -> Iterator[BaseException]:
+    for each in failed:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _alone(each.exceptions)
+        else:
+            yield each

@@ -15,6 +15,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
+from domain.errors import first_of
 from projections.folding import Folded, Folder, Folding, Kept, Made, Share, StreamedLog, Stretch, Watch
 from projections.ports import Document
 from projections.projection import Projection
@@ -118,7 +119,7 @@ class Builder:
             async with anyio.create_task_group() as writing:
                 await self._follow(writing, folders, until)
         except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+            raise first_of(failed.exceptions) from None
         return self._handled - before
 
     async def _follow(

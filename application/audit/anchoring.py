@@ -5,7 +5,6 @@ next of its tenant is not made before it is out. So whatever dies in between, th
 need be twice, and never another in its place.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -20,7 +19,8 @@ from application.audit.ports import IndexReader
 from application.event_log import number_of
 from application.event_store import EventStore
 from application.ports import Clock, Publisher
-from domain.errors import AnchorFileUnavailable, BrokerUnavailable, LeaseLost
+from application.side_by_side import outcomes_of, raise_first
+from domain.errors import AnchorFileUnavailable, LeaseLost
 from domain.lease import Lease
 from domain.values import timestamp
 
@@ -175,14 +175,7 @@ class Anchoring:
                 await self._add_to_file(some)
             except AnchorFileUnavailable as error:
                 without_file = error
-            outcomes = await asyncio.gather(
-                *(self._publish(anchor, lease) for anchor in some), return_exceptions=True
-            )
-            for outcome in outcomes:
-                if isinstance(outcome, Exception):
-                    raise outcome
-            if not all(anchor.id in self._published for anchor in some):
-                raise BrokerUnavailable("a publication ended without its confirmation")
+            raise_first(await outcomes_of(lambda anchor: self._publish(anchor, lease), some))
             if without_file is None:
                 await self._book.note_out(some, lease)
         if without_file is not None:

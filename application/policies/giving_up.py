@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from application.side_by_side import raise_first
 from domain.errors import Failure
 from domain.event import Recorded
 from domain.lease import Lease
@@ -61,8 +62,7 @@ class GivingUp:
                 await self.act(recorded, act, instead)
             except Exception as error:
                 failures.append(error)
-        if failures:
-            raise failures[0]
+        raise_first(failures)
 
     async def _do_instead(self, recorded: Recorded, instead: Act) -> None:
         try:

@@ -1,6 +1,5 @@
 """When this event, then those commands: what the policies that are no more than that have in common."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -9,6 +8,7 @@ import structlog
 from application.commands import Command, FailStep
 from application.dispatcher import Dispatcher
 from application.policies.giving_up import GivingUp
+from application.side_by_side import outcomes_of, raise_first
 from domain.approval import ApprovalApproved, ApprovalExpired, ApprovalRejected, ApprovalWithdrawn
 from domain.errors import Refusal
 from domain.event import Event, Metadata, Recorded
@@ -69,18 +69,13 @@ class Reaction:
         for recorded in events:
             about = getattr(recorded.event, "step_id", recorded.stream)
             histories.setdefault((recorded.meta.tenant, about), []).append(recorded)
-        places = asyncio.Semaphore(_AT_ONCE)
 
         async def react(history: Sequence[Recorded]) -> None:
-            async with places:
-                for recorded in history:
-                    lease.check()
-                    await self._giving_up.act(recorded, self._react, self._give_up)
+            for recorded in history:
+                lease.check()
+                await self._giving_up.act(recorded, self._react, self._give_up)
 
-        outcomes = await asyncio.gather(*map(react, histories.values()), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        raise_first(await outcomes_of(react, histories.values(), at_once=_AT_ONCE))
 
     async def _react(self, recorded: Recorded) -> None:
         for command in self._policy.commands(recorded):

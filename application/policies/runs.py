@@ -1,6 +1,5 @@
 """What concurrency groups decide is done: workflows start, wait, make way, and let the next one start."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
@@ -18,6 +17,7 @@ from application.policies.giving_up import GivingUp
 from application.policies.reaction import because_of
 from application.ports import Timer, Timers
 from application.runs import ACTOR
+from application.side_by_side import outcomes_of, raise_first
 from domain.concurrency import (
     RunReplaced,
     Start,
@@ -76,22 +76,13 @@ class Runs:
         timers = [_timer(each, each.event) for each in events if isinstance(each.event, StartDebounced)]
         if timers:
             await self._timers.change(set=timers, cancel=(), lease=lease)
-        streams = in_turns(events)
-        failures: list[Exception] = []
-        await asyncio.gather(*(self._act_on(streams, failures, lease) for _ in range(AT_ONCE)))
-        if failures:
-            raise failures[0]
 
-    async def _act_on(
-        self, streams: Iterator[Sequence[Recorded]], failures: list[Exception], lease: Lease
-    ) -> None:
-        for events in streams:
-            try:
-                for recorded in events:
-                    lease.check()
-                    await self._giving_up.act(recorded, self._act, self._make_way)
-            except Exception as error:
-                failures.append(error)
+        async def act_on(history: Sequence[Recorded]) -> None:
+            for recorded in history:
+                lease.check()
+                await self._giving_up.act(recorded, self._act, self._make_way)
+
+        raise_first(await outcomes_of(act_on, in_turns(events), at_once=AT_ONCE))
 
     async def _act(self, recorded: Recorded) -> None:
         event = recorded.event

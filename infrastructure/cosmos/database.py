@@ -13,6 +13,7 @@ from azure.cosmos.exceptions import (
 )
 from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay
 
+from application.side_by_side import all_of
 from domain.errors import StoreUnavailable
 from infrastructure.cosmos.failures import asked_to_wait, failures_translated, first_line, may_pass
 from infrastructure.cosmos.observing import Observe, note_charge, told
@@ -125,9 +126,4 @@ class CosmosDatabase:
             async with self._in_hand:
                 await work(item)
 
-        try:
-            async with anyio.create_task_group() as group:
-                for item in items:
-                    group.start_soon(one, item)
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+        await all_of(one, items, at_once=_IN_HAND)
