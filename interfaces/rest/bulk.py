@@ -1,7 +1,6 @@
 """``POST /workflows/bulk``: one order for all workflows that a filter finds, each with its own outcome."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,14 +10,15 @@ from starlette.routing import Route
 
 from application.commands import CancelWorkflow, Command, RetryWorkflow
 from application.requests import AcceptRequest
-from domain.errors import Refusal, TooMuchAtOnce
 from domain.event import Metadata
 from domain.request import RequestAccepted
 from domain.values import derived_id
 from interfaces.rest.answers import json_response
+from interfaces.rest.errors import ApiError
 from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import BulkFilter, BulkRequest
+from interfaces.rest.outcomes import error_of, tried
 from interfaces.rest.requests import caused_by, read_body
 from interfaces.rest.service import Service
 from interfaces.rest.workflows import PREFIX
@@ -27,8 +27,6 @@ from projections.workflows import Workflows
 
 MOST = 200
 """So many workflows are taken at once; ``total`` tells how many there are."""
-
-_AT_ONCE = 16
 
 
 class BulkRoutes:
@@ -62,10 +60,11 @@ class BulkRoutes:
             found, total = await self._accepted(id_to_make(request, caller), found, total, meta)
         order = self._try_out if body.dry_run else self._give
         may_do_all = self._operators.has(caller)
-        outcomes = await _each([_command(each, body, meta, may_do_all) for each in found], order)
+        outcomes = await tried(order, [_command(each, body, meta, may_do_all) for each in found])
         position = await self._service.head(caller)
+        told = [_told(*each) for each in zip(found, outcomes, strict=True)]
         return json_response(
-            {"total": total, "dryRun": body.dry_run, "outcomes": outcomes},
+            {"total": total, "dryRun": body.dry_run, "outcomes": told},
             headers={"X-Position": position} if position else None,
         )
 
@@ -85,20 +84,11 @@ class BulkRoutes:
         return "would_be_ordered" if await self._would_do(command) else "unchanged"
 
 
-async def _each(
-    commands: Sequence[CancelWorkflow | RetryWorkflow], order: Callable[[Command], Awaitable[str]]
-) -> Sequence[Mapping[str, Any]]:
-    places = asyncio.Semaphore(_AT_ONCE)
-
-    async def outcome(command: CancelWorkflow | RetryWorkflow) -> Mapping[str, Any]:
-        async with places:
-            try:
-                return {"workflowId": command.workflow_id, "outcome": await order(command)}
-            except (Refusal, TooMuchAtOnce) as refusal:
-                told = {"code": refusal.code, "message": refusal.message}
-                return {"workflowId": command.workflow_id, "outcome": "refused", "error": told}
-
-    return await asyncio.gather(*map(outcome, commands))
+def _told(workflow_id: str, outcome: str | ApiError) -> Mapping[str, Any]:
+    if not isinstance(outcome, ApiError):
+        return {"workflowId": workflow_id, "outcome": outcome}
+    word = "refused" if outcome.status < 500 else "failed"
+    return {"workflowId": workflow_id, "outcome": word, "error": error_of(outcome)}
 
 
 def _command(

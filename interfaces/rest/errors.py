@@ -108,6 +108,29 @@ def unavailable(failure: Failure) -> ApiError:
     )
 
 
+def refused(refusal: Refusal | TooMuchAtOnce) -> ApiError:
+    """A business rule's no, or the store's."""
+    return ApiError(status_of(refusal), refusal.code, refusal.message, details=refusal.details)
+
+
+def broken() -> ApiError:
+    """500: what broke, and on what, only the log is told."""
+    return ApiError(500, "INTERNAL_ERROR", "something went wrong on our side")
+
+
+def refusal_of(error: Exception) -> ApiError:
+    """What a request is answered with that ends by an error."""
+    match error:
+        case ApiError():
+            return error
+        case Refusal() | TooMuchAtOnce():
+            return refused(error)
+        case Failure():
+            return unavailable(error)
+    log.error("request_failed", exc_info=error)
+    return broken()
+
+
 def error_response(
     request: Request,
     status: int,
@@ -139,7 +162,7 @@ async def on_api_error(request: Request, error: Exception) -> Response:
 async def on_refusal(request: Request, error: Exception) -> Response:
     """A business rule's no, or the store's."""
     assert isinstance(error, Refusal | TooMuchAtOnce)
-    return error_response(request, status_of(error), error.code, error.message, details=error.details)
+    return await on_api_error(request, refused(error))
 
 
 async def on_failure(request: Request, error: Exception) -> Response:

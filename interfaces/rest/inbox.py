@@ -1,6 +1,5 @@
 """The inbox: which approvals there are, which wait for whom, how many, and decisions on several at once."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,23 +13,26 @@ from application.event_log import BEGINNING, number_of
 from application.people import PeopleLookup
 from application.ports import Clock
 from application.requests import AcceptRequest
+from application.side_by_side import all_of
 from domain.approval import ANYONE
-from domain.errors import Failure, Refusal, TooMuchAtOnce
 from domain.event import Metadata
 from domain.values import derived_id, is_uuid, timestamp
 from interfaces.rest.answers import json_response
 from interfaces.rest.approval_models import ApprovalFilters, DecisionsRequest, InboxOf, OneDecision
 from interfaces.rest.approvals import PREFIX, ballot_of, missing
-from interfaces.rest.errors import ApiError, status_of, unavailable
+from interfaces.rest.errors import ApiError
 from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller
+from interfaces.rest.outcomes import error_of, tried
 from interfaces.rest.requests import caused_by, read_body, read_query
 from interfaces.rest.service import Service, command_headers
 from projections.approvals import Approvals
 from projections.ports import Query
 
-_AT_ONCE = 16
+_ASKED_AT_ONCE = 16
+"""Of so many people it is asked at a time which groups they are in."""
+
 _STATUSES = ("pending", "approved", "rejected", "withdrawn", "expired")
 
 
@@ -96,30 +98,21 @@ class InboxRoutes:
             await self._service.dispatch(
                 AcceptRequest(meta=meta, request_id=request_id, things=things, total=len(things))
             )
-        places, positions = asyncio.Semaphore(_AT_ONCE), [BEGINNING]
+        positions = [BEGINNING]
 
-        async def outcome(number: int, decision: OneDecision) -> Mapping[str, Any]:
-            async with places:
-                try:
-                    own = derived_id("decision", meta.command_id, str(number))
-                    told, position = await self._decided(
-                        msgspec.structs.replace(meta, command_id=own), caller, decision
-                    )
-                    positions.append(position)
-                    return told
-                except (Refusal, TooMuchAtOnce) as refusal:
-                    return _refused(decision, status_of(refusal), refusal)
-                except Failure as failure:
-                    away = unavailable(failure)
-                    return _refused(decision, away.status, away)
-                except ApiError as error:
-                    return _refused(decision, error.status, error)
+        async def decide(numbered: tuple[int, OneDecision]) -> Mapping[str, Any]:
+            number, decision = numbered
+            own = derived_id("decision", meta.command_id, str(number))
+            told, position = await self._decided(
+                msgspec.structs.replace(meta, command_id=own), caller, decision
+            )
+            positions.append(position)
+            return told
 
-        outcomes = await asyncio.gather(
-            *(outcome(number, decision) for number, decision in enumerate(body.decisions))
-        )
+        outcomes = await tried(decide, enumerate(body.decisions))
         position = await self._service.head(caller) or max(positions, key=lambda each: number_of(each) or 0)
-        return json_response({"outcomes": outcomes}, headers={"X-Position": position})
+        told = [_told(*each) for each in zip(body.decisions, outcomes, strict=True)]
+        return json_response({"outcomes": told}, headers={"X-Position": position})
 
     async def _decided(
         self, meta: Metadata, caller: Caller, decision: OneDecision
@@ -147,13 +140,10 @@ class InboxRoutes:
         """
         tenant = caller.tenant
         principals = await self._people.principals_of(tenant, person, self._clock.now())
-        everybody, places = (person, *principals), asyncio.Semaphore(_AT_ONCE)
-
-        async def groups_of(each: str) -> frozenset[str]:
-            async with places:
-                return await self._people.groups_of(tenant, each)
-
-        groups = await asyncio.gather(*map(groups_of, everybody))
+        everybody = (person, *principals)
+        groups = await all_of(
+            lambda each: self._people.groups_of(tenant, each), everybody, at_once=_ASKED_AT_ONCE
+        )
         keys = {ANYONE, *(f"user:{each}" for each in everybody)}
         keys.update(f"group:{group}" for theirs in groups for group in theirs)
         if person == caller.person:
@@ -166,10 +156,7 @@ class InboxRoutes:
         return page.total
 
 
-def _refused(
-    decision: OneDecision, status: int, error: Refusal | TooMuchAtOnce | ApiError
-) -> Mapping[str, Any]:
-    told = {"code": error.code, "message": error.message}
-    if error.details is not None:
-        told["details"] = error.details
-    return {"approvalId": decision.approval_id, "status": status, "error": told}
+def _told(decision: OneDecision, outcome: Mapping[str, Any] | ApiError) -> Mapping[str, Any]:
+    if not isinstance(outcome, ApiError):
+        return outcome
+    return {"approvalId": decision.approval_id, "status": outcome.status, "error": error_of(outcome)}

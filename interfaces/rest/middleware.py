@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from domain.values import is_uuid
 from interfaces.ids import new_id
-from interfaces.rest.errors import Teller, error_response
+from interfaces.rest.errors import Teller, broken, on_api_error
 from interfaces.rest.metrics import Metrics
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -63,9 +63,7 @@ class RequestMiddleware:
             self._log.exception("request_failed", method=scope["method"], path=scope["path"])
             if status:
                 raise
-            response = error_response(
-                Request(scope), 500, "INTERNAL_ERROR", "something went wrong on our side"
-            )
+            response = await on_api_error(Request(scope), broken())
             await response(scope, receive, send_marked)
         finally:
             seconds = time.perf_counter() - began

@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 import yaml
 
+from application.people import PeopleLookup
+from domain.errors import DirectoryUnavailable
 from domain.values import timestamp
 from tests.harness import OTHER_TENANT, Service, eventually, service, settings_in
 
@@ -154,3 +157,30 @@ async def test_a_stand_in_for_one_part_has_it_no_longer_once_anybody_may_decide(
             False,
         )
         assert await desk.has_it("rita", "zoe", "hugo") == ["zoe", "hugo"]
+
+
+async def test_nobodys_groups_are_asked_for_once_the_directory_has_failed(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = list[str](), list[str]()
+
+    async def principals_of(*_: Any) -> frozenset[str]:
+        return frozenset(f"principal {number}" for number in range(100))
+
+    async def groups_of(people: PeopleLookup, tenant: str, person: str) -> frozenset[str]:
+        begun.append(person)
+        try:
+            if person != "ada":
+                await anyio.sleep_forever()
+            await anyio.sleep(0)
+        finally:
+            ended.append(person)
+        raise DirectoryUnavailable("timed out")
+
+    monkeypatch.setattr(PeopleLookup, "principals_of", principals_of)
+    monkeypatch.setattr(PeopleLookup, "groups_of", groups_of)
+    async with running.client() as client:
+        answer = await client.get(PATH, params={"assignee": "ada"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "DIRECTORY_UNAVAILABLE")
+    assert len(begun) == 16
+    assert sorted(ended) == sorted(begun), "nothing is asked on behind the answer"
