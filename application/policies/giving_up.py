@@ -47,6 +47,9 @@ class GivingUp:
                 "event_given_up", policy=self._policy, stream=recorded.stream, version=recorded.version
             )
             await self._do_instead(recorded, instead)
+        else:
+            if self._broken:
+                self._broken.pop(recorded.event_id, None)
 
     async def act_on_each(self, events: Sequence[Recorded], act: Act, instead: Act, lease: Lease) -> None:
         """Act on events one after the other; what fails does not keep the rest back.

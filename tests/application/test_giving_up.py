@@ -141,6 +141,20 @@ async def test_a_failure_while_it_is_given_up_brings_it_again() -> None:
     assert [type(each) for each in dispatch.given] == [FailStep]
 
 
+async def test_what_has_worked_meanwhile_is_tried_as_often_again() -> None:
+    dispatch = Breaks(lambda command: isinstance(command, OfferTask))
+    task_steps = reaction(dispatch)
+    batch = recorded(workflow_stream(TENANT, "w-1"), [dispatched("s-1")])
+    for _ in range(2):
+        for _ in range(TRIES - 1):
+            with pytest.raises(TypeError):
+                await task_steps.handle(batch, LEASE)
+        breaks, dispatch.on = dispatch.on, lambda command: False
+        await task_steps.handle(batch, LEASE)
+        dispatch.on = breaks
+    assert [type(each) for each in dispatch.given] == [OfferTask, OfferTask]
+
+
 async def test_a_start_that_breaks_makes_way_for_the_next_of_its_group() -> None:
     dispatch = Breaks(lambda command: isinstance(command, StartWorkflow))
     granted = StartGranted(group="d/1", start=START, granted_at=NOW)
