@@ -20,7 +20,7 @@ from application.approval_commands import (
     WithdrawApproval,
 )
 from application.approval_terms import ApprovalTerms, Terms
-from application.commands import Command
+from application.commands import Command, moment_of
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
@@ -166,9 +166,8 @@ class ApprovalHandlers:
 
     async def expire_approval(self, command: ExpireApproval) -> Committed:
         """Nobody has decided in time."""
-        # A clock that was set back since does not save what was due: hence the later of the two
         return await self._do(
-            command, lambda state, around: approval.expire(state, now=max(around.now, command.due_at))
+            command, lambda state, around: approval.expire(state, now=moment_of(command, around.now))
         )
 
     async def remind_of_approval(self, command: RemindOfApproval) -> Committed:

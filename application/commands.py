@@ -6,7 +6,7 @@ command harmless. ``expected_version`` is the version the caller has seen (``If-
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,6 +21,22 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     meta: Metadata
     expected_version: int | None = None
+
+
+class ComesDue(Protocol):
+    """A command whose time comes."""
+
+    @property
+    def due_at(self) -> datetime:
+        """When that is."""
+        ...
+
+
+def moment_of(command: ComesDue, now: datetime) -> datetime:
+    """When a command is carried out whose time has come, by ``now``: a clock that was set back since does not
+    save what was due, nor hold it back.
+    """
+    return max(now, command.due_at)
 
 
 class QueueWorkflow(Command, frozen=True, kw_only=True):

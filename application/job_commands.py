@@ -54,7 +54,7 @@ class RetryJobRun(JobCommand, frozen=True, kw_only=True):
 
 
 class TimeOutJobRun(JobCommand, frozen=True, kw_only=True):
-    """Give up on a run that nobody has reported in time; a clock that was set back does not save it."""
+    """Give up on a run that nobody has reported by ``due_at``."""
 
     run_id: str
     due_at: datetime

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from application.commands import Command
+from application.commands import Command, moment_of
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
@@ -161,7 +161,7 @@ class JobHandlers:
         return await self._go_on(
             command,
             lambda state, definition, now: job.time_out(
-                state, definition, command.run_id, now=max(now, command.due_at)
+                state, definition, command.run_id, now=moment_of(command, now)
             ),
         )
 

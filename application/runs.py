@@ -6,7 +6,15 @@ from typing import Any
 import msgspec
 
 from application.chains import refuse_too_long
-from application.commands import Command, EndRun, PassDebounce, QueueWorkflow, RequestRun, StartWorkflow
+from application.commands import (
+    Command,
+    EndRun,
+    PassDebounce,
+    QueueWorkflow,
+    RequestRun,
+    StartWorkflow,
+    moment_of,
+)
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
@@ -76,8 +84,7 @@ class RunHandlers:
 
     async def pass_debounce(self, command: PassDebounce) -> Committed:
         """Let a start begin that has waited for its time."""
-        # A clock that was set back since does not hold back what was due: hence the later of the two
-        now = max(self._clock.now(), command.due_at)
+        now = moment_of(command, self._clock.now())
         return await self._store.execute(
             concurrency_stream(command.meta.tenant, command.group),
             evolve=concurrency.evolve,

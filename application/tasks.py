@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from application.commands import Command
+from application.commands import Command, moment_of
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
@@ -114,7 +114,6 @@ _DECISIONS: Mapping[type[Command], Decide] = {
         retryable=command.retryable,
         now=now,
     ),
-    # A clock that was set back since does not keep a lease alive: hence the later of the two
-    ExpireTaskLease: lambda state, command, now: task.expire(state, now=max(now, command.due_at)),
+    ExpireTaskLease: lambda state, command, now: task.expire(state, now=moment_of(command, now)),
 }
 """What is asked of a task that is there, and the rule that decides on it."""

@@ -23,6 +23,7 @@ from application.commands import (
     TakeReply,
     TimeOutStep,
     TryStepAgain,
+    moment_of,
 )
 from application.deciders import Committed
 from application.dispatcher import Handler
@@ -270,15 +271,14 @@ _DECISIONS: Mapping[type[Command], Decide] = {
     TakeReply: lambda state, command, now: workflow.take_reply(
         state, message_type=command.message_type, data=command.data, now=now, answer=command.answer
     ),
-    # A clock that was set back since does not save what was due: hence the later of the two
     TimeOutStep: lambda state, command, now: workflow.time_out_step(
-        state, step_type=command.step, attempt=command.attempt, now=max(now, command.due_at)
+        state, step_type=command.step, attempt=command.attempt, now=moment_of(command, now)
     ),
     TryStepAgain: lambda state, command, now: workflow.try_step_again(
-        state, step_type=command.step, attempt=command.attempt, now=max(now, command.due_at)
+        state, step_type=command.step, attempt=command.attempt, now=moment_of(command, now)
     ),
     PassDeadline: lambda state, command, now: workflow.pass_deadline(
-        state, execution_id=command.execution_id, now=max(now, command.due_at)
+        state, execution_id=command.execution_id, now=moment_of(command, now)
     ),
     RetryWorkflow: lambda state, command, now: workflow.retry(
         state,
