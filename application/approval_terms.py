@@ -8,6 +8,7 @@ import msgspec
 from domain.approval import Policy, Rule, chosen
 from domain.business_time import ALWAYS, Calendar
 from domain.errors import BadInput, NotAllowed
+from domain.faults import Fault
 
 InRequests = Literal["any", "named", "none"]
 """Which policy a request may choose for itself: any that it describes, one of the tenant's, or none."""
@@ -46,7 +47,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         if policy not in self.policies:
             known = ", ".join(sorted(self.policies)) or "none"
             message = f"there is no policy of that name; there are: {known}"
-            raise BadInput("the policy is not known", [{"field": "policy", "message": message}])
+            raise BadInput("the policy is not known", [Fault("policy", message)])
         return self._at_least(self.policies[policy])
 
     def url_of(self, approval_id: str) -> str | None:

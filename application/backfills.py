@@ -84,8 +84,7 @@ class BackfillHandlers:
         for plan, found in zip(plans, faults, strict=True):
             if not found:
                 return plan
-        told = [each._asdict() for each in faults[0]]
-        raise BadInput("what the windows would tell the worker does not suit the job", told)
+        raise BadInput("what the windows would tell the worker does not suit the job", faults[0])
 
     async def request_backfill(self, command: RequestBackfill) -> Committed:
         """Take a place among the job's backfills, and begin; a command that comes again is of the one that

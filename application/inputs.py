@@ -27,4 +27,4 @@ async def refuse_bad_input(definition: WorkflowDefinition, input: Mapping[str, A
     if faults is None:
         faults = await anyio.to_thread.run_sync(value_faults, *what, limiter=_LONG_AT_ONCE)
     if faults:
-        raise BadInput(f"the input is none for {definition.name}", [each._asdict() for each in faults])
+        raise BadInput(f"the input is none for {definition.name}", faults)

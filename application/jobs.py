@@ -132,7 +132,7 @@ class JobHandlers:
         definition = self._jobs.find(command.job)
         faults = value_faults(definition.metadata_schema, command.metadata, "metadata")
         if faults:
-            raise BadInput("the metadata does not suit the job", [each._asdict() for each in faults])
+            raise BadInput("the metadata does not suit the job", faults)
         return definition
 
     async def release_job_run(self, command: ReleaseJobRun) -> Committed:

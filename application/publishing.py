@@ -52,7 +52,7 @@ class DefinitionHandlers:
         definition = command.definition
         faults = await anyio.to_thread.run_sync(lambda: list(self._faults_of(definition)))
         if faults:
-            raise BadInput("the workflow definition has faults", [each._asdict() for each in faults])
+            raise BadInput("the workflow definition has faults", faults)
         self._refuse_shipped(definition.name)
         now = self._clock.now()
 

@@ -37,6 +37,7 @@ from domain import workflow
 from domain.definition import WorkflowDefinition
 from domain.errors import NotAllowed, OpportunityRequired, Refusal, WorkflowNotFound
 from domain.event import Event
+from domain.faults import Fault
 from domain.values import is_same_json
 from domain.workflow import Workflow, workflow_stream
 from domain.workflow.rights import (
@@ -155,7 +156,7 @@ class WorkflowHandlers:
         definition = await self._definitions.find(command.meta.tenant, command.definition, command.version)
         if definition.needs_opportunity and command.opportunity_id is None:
             message = f"{definition.name} needs an opportunity"
-            raise OpportunityRequired(message, [{"field": "opportunityId", "message": message}])
+            raise OpportunityRequired(message, [Fault("opportunityId", message)])
         await refuse_bad_input(definition, command.input)
         return definition
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from application.integration import JOB_TRIGGER, PUBLISHED_TYPES
-from config.faults import Fault
+from config.faults import SettingFault
 from config.kinds import ROLES
 from config.sections import Settings
 from domain.suggestions import did_you_mean
@@ -23,7 +23,7 @@ _MODE, _SECRET, _HOST = ("auth", "mode"), ("jwt", "secret"), ("server", "host")
 _TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
-def check(settings: Settings) -> Iterator[Fault]:
+def check(settings: Settings) -> Iterator[SettingFault]:
     """Every fault of settings that are each fine by themselves."""
     for one in _CHECKS:
         yield from one(settings)
@@ -38,15 +38,17 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback
 
 
-def _jwt_mode_needs_a_secret(settings: Settings) -> Iterator[Fault]:
+def _jwt_mode_needs_a_secret(settings: Settings) -> Iterator[SettingFault]:
     if settings.auth.mode == "jwt" and not settings.jwt.secret.get_secret_value():
-        yield Fault(_MODE, "tokens cannot be checked without a secret: set JWT_SECRET", about=(_SECRET,))
+        yield SettingFault(
+            _MODE, "tokens cannot be checked without a secret: set JWT_SECRET", about=(_SECRET,)
+        )
 
 
-def _strangers_are_kept_out(settings: Settings) -> Iterator[Fault]:
+def _strangers_are_kept_out(settings: Settings) -> Iterator[SettingFault]:
     trusting = not settings.auth.mode and not settings.jwt.secret.get_secret_value()
     if trusting and not is_loopback(settings.server.host):
-        yield Fault(
+        yield SettingFault(
             _HOST,
             "without JWT_SECRET every caller would be believed: set JWT_SECRET, or AUTH_MODE=gateway if a "
             "gateway in front checks the tokens, or serve on a loopback address such as 127.0.0.1",
@@ -54,95 +56,97 @@ def _strangers_are_kept_out(settings: Settings) -> Iterator[Fault]:
         )
 
 
-def _visitors_are_believed_on_this_machine_alone(settings: Settings) -> Iterator[Fault]:
+def _visitors_are_believed_on_this_machine_alone(settings: Settings) -> Iterator[SettingFault]:
     believed = settings.console.trusts_visitors and settings.effective_auth_mode == "gateway"
     if believed and not is_loopback(settings.server.host):
-        yield Fault(
+        yield SettingFault(
             ("console", "trusts_visitors"),
             "whoever reaches this address could be anybody: it is for a loopback address such as 127.0.0.1",
             about=(_HOST,),
         )
 
 
-def _secret_is_long_enough(settings: Settings) -> Iterator[Fault]:
+def _secret_is_long_enough(settings: Settings) -> Iterator[SettingFault]:
     size = len(settings.jwt.secret.get_secret_value().encode())
     if 0 < size < SHORTEST_SECRET_BYTES:
-        yield Fault(
+        yield SettingFault(
             _SECRET,
             "it is shorter than HS256 needs (RFC 7518, 3.2)",
             f"at least {SHORTEST_SECRET_BYTES} bytes, or empty",
         )
 
 
-def _a_token_guards_the_metrics(settings: Settings) -> Iterator[Fault]:
+def _a_token_guards_the_metrics(settings: Settings) -> Iterator[SettingFault]:
     token = ("metrics", "bearer_token")
     if settings.metrics.require_auth and not settings.metrics.bearer_token.get_secret_value():
-        yield Fault(
+        yield SettingFault(
             ("metrics", "require_auth"),
             "nobody could read the metrics: set METRICS_BEARER_TOKEN",
             about=(token,),
         )
     if settings.metrics.bearer_token.get_secret_value() and not settings.metrics.require_auth:
-        yield Fault(
+        yield SettingFault(
             token,
             "it protects nothing: set METRICS_REQUIRE_AUTH=true, or take the token away",
             about=(("metrics", "require_auth"),),
         )
 
 
-def _cosmos_has_endpoint_and_key(settings: Settings) -> Iterator[Fault]:
+def _cosmos_has_endpoint_and_key(settings: Settings) -> Iterator[SettingFault]:
     endpoint, key = ("cosmos_db", "endpoint"), ("cosmos_db", "key")
     if settings.cosmos_db.endpoint and not settings.cosmos_db.key.get_secret_value():
-        yield Fault(endpoint, "it is set without a key: set COSMOS_DB_KEY", about=(key,))
+        yield SettingFault(endpoint, "it is set without a key: set COSMOS_DB_KEY", about=(key,))
     if settings.cosmos_db.key.get_secret_value() and not settings.cosmos_db.endpoint:
-        yield Fault(key, "it is set without an endpoint: set COSMOS_DB_ENDPOINT", about=(endpoint,))
+        yield SettingFault(key, "it is set without an endpoint: set COSMOS_DB_ENDPOINT", about=(endpoint,))
 
 
-def _cosmos_key_can_sign(settings: Settings) -> Iterator[Fault]:
+def _cosmos_key_can_sign(settings: Settings) -> Iterator[SettingFault]:
     key = settings.cosmos_db.key.get_secret_value() if settings.cosmos_db.endpoint else ""
     try:
         base64.b64decode(key, validate=True)
     except ValueError:
-        yield Fault(("cosmos_db", "key"), "no request could be signed with it", "an account's key, in base64")
+        yield SettingFault(
+            ("cosmos_db", "key"), "no request could be signed with it", "an account's key, in base64"
+        )
 
 
-def _containers_are_apart(settings: Settings) -> Iterator[Fault]:
+def _containers_are_apart(settings: Settings) -> Iterator[SettingFault]:
     yield from _apart(("cosmos_db", "containers"), settings.cosmos_db.containers.model_dump())
 
 
-def _queues_are_apart(settings: Settings) -> Iterator[Fault]:
+def _queues_are_apart(settings: Settings) -> Iterator[SettingFault]:
     names = settings.rabbitmq.model_dump(include={"queue", "job_queue", "dead_letter_queue"})
     yield from _apart(("rabbitmq",), names)
 
 
-def _apart(section: tuple[str, ...], names: dict[str, str]) -> Iterator[Fault]:
+def _apart(section: tuple[str, ...], names: dict[str, str]) -> Iterator[SettingFault]:
     used: dict[str, str] = {}
     for key, name in names.items():
         first = used.setdefault(name, key)
         if first != key:
-            yield Fault((*section, key), f"{first} has the same name", about=((*section, first),))
+            yield SettingFault((*section, key), f"{first} has the same name", about=((*section, first),))
 
 
-def _roles_find_what_they_need(settings: Settings) -> Iterator[Fault]:
+def _roles_find_what_they_need(settings: Settings) -> Iterator[SettingFault]:
     """A process does without a role only where another can have it on the same stores."""
     roles = settings.service.roles
     left_out = ", ".join(role for role in ROLES if role not in roles)
     path, log, broker = ("service", "roles"), ("storage", "event_store_url"), ("rabbitmq", "url")
     if left_out and not settings.storage.is_shared:
-        yield Fault(
+        yield SettingFault(
             path,
             f"no other process can be {left_out} on an event store in SQLite: set EVENT_STORE_URL to"
             " PostgreSQL or cosmos://, or leave out none",
             about=(log,),
         )
     elif left_out and not settings.rabbitmq.url.get_secret_value():
-        yield Fault(
+        yield SettingFault(
             path,
             f"no other process can be {left_out} on a bus in this one: set RABBITMQ_URL, or leave out none",
             about=(broker,),
         )
     elif ("api" in roles) != ("projector" in roles) and not settings.cosmos_db.endpoint:
-        yield Fault(
+        yield SettingFault(
             path,
             "api and projector belong together while the documents lie in this process's DATA_DIR: set"
             " COSMOS_DB_ENDPOINT, or take both or neither",
@@ -150,42 +154,44 @@ def _roles_find_what_they_need(settings: Settings) -> Iterator[Fault]:
         )
 
 
-def _a_log_in_cosmos_has_an_account(settings: Settings) -> Iterator[Fault]:
+def _a_log_in_cosmos_has_an_account(settings: Settings) -> Iterator[SettingFault]:
     if settings.storage.is_in_cosmos and not settings.cosmos_db.endpoint:
-        yield Fault(
+        yield SettingFault(
             ("storage", "event_store_url"),
             "cosmos:// is the account of the documents, and there is none: set COSMOS_DB_ENDPOINT",
             about=(("cosmos_db", "endpoint"),),
         )
 
 
-def _aliases_are_unmistakable(settings: Settings) -> Iterator[Fault]:
+def _aliases_are_unmistakable(settings: Settings) -> Iterator[SettingFault]:
     aliases = settings.rabbitmq.type_aliases
     counted = Counter(aliases.values())
     for documented, alias in aliases.items():
         path = ("rabbitmq", "type_aliases", documented)
         if documented not in DOCUMENTED:
-            yield Fault(path, "no such type in the wire contract" + did_you_mean(documented, DOCUMENTED))
+            yield SettingFault(
+                path, "no such type in the wire contract" + did_you_mean(documented, DOCUMENTED)
+            )
         if not _TYPE.fullmatch(alias) or len(alias) > 255:
-            yield Fault(path, allowed="a type: letters, digits, _ and -, in parts joined by dots")
+            yield SettingFault(path, allowed="a type: letters, digits, _ and -, in parts joined by dots")
         elif counted[alias] > 1:
-            yield Fault(path, "another type has the same alias, and what comes in could be either")
+            yield SettingFault(path, "another type has the same alias, and what comes in could be either")
         elif alias in DOCUMENTED and alias != documented:
-            yield Fault(path, "that is a documented type itself, and what comes in could be either")
+            yield SettingFault(path, "that is a documented type itself, and what comes in could be either")
 
 
-def _each_job_fires_at_some_time(settings: Settings) -> Iterator[Fault]:
+def _each_job_fires_at_some_time(settings: Settings) -> Iterator[SettingFault]:
     known = settings.batch_jobs.crons
     for job in settings.batch_jobs.jobs:
         if job not in known:
-            yield Fault(
+            yield SettingFault(
                 ("batch_jobs", "jobs", job),
                 f"it has no cron, and is none of the platform's{did_you_mean(job, known)}",
                 about=(("batch_jobs", "jobs", job, "cron"),),
             )
 
 
-def _job_queues_are_reached_by_one_type_each(settings: Settings) -> Iterator[Fault]:
+def _job_queues_are_reached_by_one_type_each(settings: Settings) -> Iterator[SettingFault]:
     """What goes to a worker's own queue must not be what all the other jobs go by."""
     own = settings.rabbitmq
     taken = {own.queue, own.job_queue, own.dead_letter_queue}
@@ -194,26 +200,26 @@ def _job_queues_are_reached_by_one_type_each(settings: Settings) -> Iterator[Fau
         path = ("batch_jobs", "jobs", job)
         if rules.message_type == JOB_TRIGGER:
             if rules.queue is not None:
-                yield Fault(
+                yield SettingFault(
                     (*path, "queue"), f"{JOB_TRIGGER} goes to {own.job_queue}: give it a message_type too"
                 )
             continue
         if not _TYPE.fullmatch(rules.message_type) or len(rules.message_type) > 255:
-            yield Fault(
+            yield SettingFault(
                 (*path, "message_type"), allowed="a type: letters, digits, _ and -, in parts joined by dots"
             )
         elif rules.message_type in {*DOCUMENTED, *own.type_aliases.values()}:
-            yield Fault((*path, "message_type"), "that type means something else already")
+            yield SettingFault((*path, "message_type"), "that type means something else already")
         if rules.queue in taken:
-            yield Fault((*path, "queue"), "this service uses that queue itself")
+            yield SettingFault((*path, "queue"), "this service uses that queue itself")
         elif rules.queue is not None and rules.queue.startswith("amq."):
-            yield Fault((*path, "queue"), "names that begin with amq. are the broker's own")
+            yield SettingFault((*path, "queue"), "names that begin with amq. are the broker's own")
         other, queue = first.setdefault(rules.message_type, (job, rules.queue))
         if queue != rules.queue:
-            yield Fault((*path, "queue"), f"{other} sends the same message_type elsewhere")
+            yield SettingFault((*path, "queue"), f"{other} sends the same message_type elsewhere")
 
 
-_CHECKS: tuple[Callable[[Settings], Iterator[Fault]], ...] = (
+_CHECKS: tuple[Callable[[Settings], Iterator[SettingFault]], ...] = (
     _jwt_mode_needs_a_secret,
     _strangers_are_kept_out,
     _visitors_are_believed_on_this_machine_alone,

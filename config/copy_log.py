@@ -16,7 +16,7 @@ from application.log_copy import CannotCopy, LogReader, LogWriter, copy, what_is
 from application.log_orders import InOneOrder, InTenantsOrders, TenantDigests
 from application.outbox import Outbox
 from config.copy_report import bar, tell
-from config.faults import Fault
+from config.faults import SettingFault
 from config.folders import claim
 from config.kinds import COSMOS_URL, StoreUrl, masked_url
 from config.postgres import require_postgres, why_not_understood
@@ -111,13 +111,13 @@ def _sides(settings: Settings, source_url: str | None, target_url: str | None) -
 
 def _side(option: str, url: str | None) -> Side:
     if not url:
-        raise CannotStart(Fault((option,), "it is missing", _ALLOWED).line())
+        raise CannotStart(SettingFault((option,), "it is missing", _ALLOWED).line())
     try:
         return Side(option, _url.validate_python(url))
     except ValidationError as error:
         (finding,) = error.errors(include_url=False, include_input=False)
         raise CannotStart(
-            Fault((option,), str(finding["ctx"]["error"]), _ALLOWED).line(value=masked_url(url))
+            SettingFault((option,), str(finding["ctx"]["error"]), _ALLOWED).line(value=masked_url(url))
         ) from None
 
 

@@ -7,7 +7,7 @@ looked at again: a password with `${` in it stays what it is.
 import re
 from collections.abc import Mapping
 
-from config.faults import Fault, Path
+from config.faults import Path, SettingFault
 from config.sources import Node, Scalar, Tree
 
 _REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}")
@@ -17,13 +17,13 @@ class _Unfilled(Exception):
     """Why a text could not be filled."""
 
 
-def fill(tree: Tree, environ: Mapping[str, str]) -> tuple[Tree, list[Fault]]:
+def fill(tree: Tree, environ: Mapping[str, str]) -> tuple[Tree, list[SettingFault]]:
     """The tree with its references filled, and a fault for each text that could not be and is left out."""
-    faults: list[Fault] = []
+    faults: list[SettingFault] = []
     return {key: _filled(value, (key,), environ, faults) for key, value in tree.items()}, faults
 
 
-def _filled(node: Node, path: Path, environ: Mapping[str, str], faults: list[Fault]) -> Node:
+def _filled(node: Node, path: Path, environ: Mapping[str, str], faults: list[SettingFault]) -> Node:
     if isinstance(node, dict):
         return {key: _filled(value, (*path, key), environ, faults) for key, value in node.items()}
     if isinstance(node, list):
@@ -33,7 +33,7 @@ def _filled(node: Node, path: Path, environ: Mapping[str, str], faults: list[Fau
     try:
         return _filled_scalar(node.text, environ)
     except _Unfilled as error:
-        faults.append(Fault(path, str(error)))
+        faults.append(SettingFault(path, str(error)))
         return None
 
 

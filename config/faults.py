@@ -16,7 +16,7 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.lines))
 
 
-class Fault(msgspec.Struct, frozen=True):
+class SettingFault(msgspec.Struct, frozen=True):
     """One thing to put right at one setting."""
 
     path: Path

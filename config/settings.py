@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from config.checks import check
 from config.environment import fill
-from config.faults import Fault, SettingsError
+from config.faults import SettingFault, SettingsError
 from config.masking import masked
 from config.origins import origins_of
 from config.sections import Settings
@@ -50,7 +50,7 @@ def load_settings(
     return settings.coming_from(origins_of(filled, file, ordered))
 
 
-def _validated(tree: Tree, sound: Tree) -> tuple[Settings, list[Fault]]:
+def _validated(tree: Tree, sound: Tree) -> tuple[Settings, list[SettingFault]]:
     """The settings, those at fault as their defaults, and the faults."""
     try:
         return Settings.model_validate(plain(tree)), []
@@ -60,7 +60,7 @@ def _validated(tree: Tree, sound: Tree) -> tuple[Settings, list[Fault]]:
     return Settings.model_validate(plain(mended)), faults
 
 
-def _lines(faults: Iterable[Fault], tree: Tree) -> Iterable[str]:
+def _lines(faults: Iterable[SettingFault], tree: Tree) -> Iterable[str]:
     for fault in faults:
         node = at(tree, fault.path)
         if isinstance(node, Scalar):

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from config.faults import Fault, Path, dotted
+from config.faults import Path, SettingFault, dotted
 from config.kinds import Allowed
 from config.sections import Section, Settings
 from domain.suggestions import did_you_mean
@@ -14,7 +14,7 @@ from domain.suggestions import did_you_mean
 _KEY = "[key]"
 
 
-def faults_of(error: ValidationError) -> list[Fault]:
+def faults_of(error: ValidationError) -> list[SettingFault]:
     """One fault for each finding."""
     return [_fault(finding) for finding in error.errors(include_url=False, include_input=False)]
 
@@ -34,18 +34,18 @@ def shown(path: Path, text: str) -> str | None:
     return allowed.show(text) if allowed else None
 
 
-def _fault(finding: Any) -> Fault:
+def _fault(finding: Any) -> SettingFault:
     path: Path = tuple(str(part) for part in finding["loc"] if part != _KEY)
     if finding["type"] == "extra_forbidden":
-        return Fault(path, "unknown setting" + _near(path))
+        return SettingFault(path, "unknown setting" + _near(path))
     if finding["loc"][-1] == _KEY:
         names = _names_at(path) if _is_section(path) else allowed_at(path)
-        return Fault(path, "it cannot be called that", names.words if names else "")
+        return SettingFault(path, "it cannot be called that", names.words if names else "")
     if _is_section(path):
-        return Fault(path, "it must be a section with " + ", ".join(_section_at(path).model_fields))
+        return SettingFault(path, "it must be a section with " + ", ".join(_section_at(path).model_fields))
     reason = str(finding["ctx"]["error"]) if finding["type"] == "value_error" else ""
     allowed = allowed_at(path)
-    return Fault(path, reason, allowed.words if allowed else str(finding["msg"]))
+    return SettingFault(path, reason, allowed.words if allowed else str(finding["msg"]))
 
 
 def _near(path: Path) -> str:

@@ -14,6 +14,7 @@ from domain.errors import (
     VersionMismatch,
 )
 from domain.event import Event, stored_as
+from domain.faults import Fault
 from domain.values import StreamName
 
 LONGEST = timedelta(days=366)
@@ -171,11 +172,11 @@ def _delegation(made: DelegationMade, version: int) -> Delegation:
 def _check(made: DelegationMade) -> None:
     faults = []
     if made.by == made.to:
-        faults.append({"field": "to", "message": "must be somebody else than who is away"})
+        faults.append(Fault("to", "must be somebody else than who is away"))
     if made.ends_at <= max(made.starts_at, made.made_at):
-        faults.append({"field": "endsAt", "message": "must be later than startsAt, and than now"})
+        faults.append(Fault("endsAt", "must be later than startsAt, and than now"))
     elif made.ends_at - made.starts_at > LONGEST:
-        faults.append({"field": "endsAt", "message": f"must be at most {LONGEST.days} days after startsAt"})
+        faults.append(Fault("endsAt", f"must be at most {LONGEST.days} days after startsAt"))
     if faults:
         raise BadInput("the delegation cannot be made", faults)
 

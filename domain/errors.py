@@ -36,6 +36,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from domain.faults import Fault, listed
+
 Details = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """What else there is to know; or, of bad input, each fault as ``{field, message}``."""
 
@@ -248,15 +250,19 @@ class DutiesNotSeparate(NotAllowed):
 
 
 class BadInput(Refusal):
-    """What was given does not suit what it is for. ``details`` may list the faults."""
+    """What was given does not suit what it is for; with the faults that are in fields of it."""
 
     code = "VALIDATION_ERROR"
+
+    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(message, listed(faults) or None)
+        self.faults = faults
 
     @classmethod
     def together(cls, found: Sequence["BadInput"]) -> "BadInput":
         """All that was found, as one refusal."""
-        details = [fault for each in found for fault in each.details]
-        return cls("; ".join(each.message for each in found), details)
+        faults = [fault for each in found for fault in each.faults]
+        return cls("; ".join(each.message for each in found), faults)
 
 
 class OpportunityRequired(BadInput):

@@ -13,6 +13,11 @@ class Fault(NamedTuple):
     message: str
 
 
+def listed(faults: Iterable[Fault]) -> list[dict[str, str]]:
+    """Faults as they are told outside, each as ``{field, message}``."""
+    return [fault._asdict() for fault in faults]
+
+
 def path_of(parts: Iterable[str | int]) -> str:
     """The path of a field: names after dots, positions in brackets."""
     path = ""

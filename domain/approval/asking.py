@@ -14,6 +14,7 @@ from domain.approval.standing import Circumstances, opening, undecidable
 from domain.approval.state import Approval, barred_by, evolve
 from domain.errors import ApprovalUndecidable, BadInput, NotAllowed
 from domain.event import Event
+from domain.faults import Fault
 from domain.values import canonical
 
 
@@ -59,7 +60,7 @@ def faults_of(requested: ApprovalRequested, now: datetime) -> list[BadInput]:
     """What is wrong with a request, by whatever policy people would decide."""
     found = _payload_faults(requested.payload)
     if requested.due_at is not None and requested.due_at <= now:
-        found.append(BadInput("it is due already", [{"field": "dueAt", "message": "must be later than now"}]))
+        found.append(BadInput("it is due already", [Fault("dueAt", "must be later than now")]))
     return found
 
 
@@ -153,4 +154,4 @@ def _payload_faults(payload: Payload | None) -> list[BadInput]:
     if payload is None or len(canonical(payload)) <= MOST_PAYLOAD_BYTES:
         return []
     message = f"may have {MOST_PAYLOAD_BYTES} bytes as JSON"
-    return [BadInput("the payload is too large", [{"field": "payload", "message": message}])]
+    return [BadInput("the payload is too large", [Fault("payload", message)])]

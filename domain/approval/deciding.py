@@ -30,6 +30,7 @@ from domain.errors import (
     StageNotOpen,
 )
 from domain.event import Event
+from domain.faults import Fault
 from domain.values import timestamp
 
 
@@ -86,9 +87,7 @@ def reject(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Even
         return ()
     _require_current(state, ballot, around)
     if state.policy.reason_on_rejection and not (ballot.comment or "").strip():
-        raise BadInput(
-            "a rejection needs a reason", [{"field": "comment", "message": "must say why it is rejected"}]
-        )
+        raise BadInput("a rejection needs a reason", [Fault("comment", "must say why it is rejected")])
     if state.opening is None:
         _named_principal(ballot, around)
         return (_decision(ApprovalRejected, state, ballot, ballot.on_behalf_of, around),)

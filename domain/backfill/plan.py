@@ -99,7 +99,7 @@ def require_sound(plan: Plan) -> None:
     """
     faults = list(_faults(plan))
     if faults:
-        raise BadInput("the backfill cannot be made", [each._asdict() for each in faults])
+        raise BadInput("the backfill cannot be made", faults)
 
 
 def _faults(plan: Plan) -> list[Fault]:

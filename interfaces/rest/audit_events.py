@@ -19,11 +19,12 @@ from application.audit.trail import Branch, Found, Trail
 from application.event_log import is_position, number_of, position_of
 from domain.errors import Failure
 from domain.event import event_id
+from domain.faults import Fault
 from domain.values import canonical_id
 from interfaces.rest.answers import encode_cursor, json_response, list_body, stored_json
 from interfaces.rest.audit import shown_event
 from interfaces.rest.audit_models import CheckQuery, TrailFilters, TrailQuery
-from interfaces.rest.errors import ApiError, fault, invalid
+from interfaces.rest.errors import ApiError, Invalid
 from interfaces.rest.event_streams import CutOff, EventStreams, Writer
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import NoQuery, Paging
@@ -179,7 +180,7 @@ def _beyond(paging: Paging) -> int:
 
 
 def _not_a_cursor() -> ApiError:
-    return invalid([fault("cursor", "is not a cursor of this list")])
+    return Invalid([Fault("cursor", "is not a cursor of this list")])
 
 
 def _told(stretch: Stretch) -> dict[str, Any]:
@@ -217,7 +218,7 @@ async def wanted_by(query: TrailFilters, caller: Caller, service: Service) -> Wa
             moments[name] = given
         elif given is not None:
             if not is_position(given) or not await service.store.knows(partition, given):
-                raise invalid([fault(name, "is not a position that this log has been at")])
+                raise Invalid([Fault(name, "is not a position that this log has been at")])
             places[name] = number_of(given)
     return Wanted(
         tenant=caller.tenant,

@@ -14,12 +14,13 @@ from application.deciders import Committed
 from application.jobs import Jobs
 from domain.backfill import Form, Plan, backfill_stream
 from domain.errors import BackfillNotFound
+from domain.faults import Fault
 from domain.values import StreamName, is_uuid
 from interfaces.fields import EndOfRange
 from interfaces.rest.answers import etag, json_response, stored_json
 from interfaces.rest.as_of import asked_as_of
 from interfaces.rest.backfill_models import BackfillFilters, StartBackfillRequest
-from interfaces.rest.errors import fault, invalid
+from interfaces.rest.errors import Invalid
 from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
@@ -156,7 +157,7 @@ class BackfillRoutes:
 
 def _range(start: EndOfRange, end: EndOfRange) -> tuple[datetime, datetime, Form]:
     if start.form != end.form:
-        raise invalid([fault("to", "should be a date where from is one, and a moment where from is one")])
+        raise Invalid([Fault("to", "should be a date where from is one, and a moment where from is one")])
     return start.moment, end.moment, start.form
 
 

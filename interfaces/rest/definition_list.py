@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from application.log_batches import PAGE_BYTES
+from domain.faults import Fault
 from interfaces.rest.answers import BadCursor, decode_cursor, encode_cursor, list_body, stored_json
-from interfaces.rest.errors import fault, invalid
+from interfaces.rest.errors import Invalid
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import Paging
 from interfaces.rest.service import Service
@@ -46,5 +47,5 @@ def _after(paging: Paging) -> tuple[str, str] | None:
     try:
         first, second = decode_cursor(paging.cursor, 2)
     except BadCursor as error:
-        raise invalid([fault("cursor", str(error))]) from None
+        raise Invalid([Fault("cursor", str(error))]) from None
     return first, second

@@ -15,6 +15,7 @@ from application.deciders import Committed
 from application.definitions import Catalogue, not_found
 from domain.definition import WorkflowDefinition
 from domain.definition_rules import NAME
+from domain.faults import Fault, listed
 from domain.published_definition import definition_stream
 from interfaces.definitions.graph import mermaid
 from interfaces.definitions.reader import MOST_BYTES, BadDocument, faults_in, read_definition
@@ -23,7 +24,7 @@ from interfaces.rest.answers import JSON, etag, json_response, stored_json
 from interfaces.rest.decoding import decoded_body
 from interfaces.rest.definition_list import definition_page
 from interfaces.rest.definition_names import DefinitionNames
-from interfaces.rest.errors import ApiError, fault, invalid
+from interfaces.rest.errors import ApiError, Invalid
 from interfaces.rest.folded import document_after, folded
 from interfaces.rest.identity import Caller, Publishers
 from interfaces.rest.media_types import media_type, require_readable
@@ -101,7 +102,7 @@ class DefinitionRoutes:
         definition = await self._definition(request)
         name = request.path_params["name"]
         if definition.name != name:
-            raise invalid([fault("name", f"is not {name}, the name in the path")])
+            raise Invalid([Fault("name", f"is not {name}, the name in the path")])
         committed = await self._publish(request, caller, definition, as_new=False)
         created = committed.new and committed.version == 1
         return await self._published(name, committed, status=201 if created else 200)
@@ -143,7 +144,7 @@ class DefinitionRoutes:
         """Every fault of a document, whatever it holds."""
         read_query(request, NoQuery)
         found = await anyio.to_thread.run_sync(self._faults_in, await _document(request))
-        return json_response({"valid": not found, "faults": [each._asdict() for each in found]})
+        return json_response({"valid": not found, "faults": listed(found)})
 
     async def graph(self, request: Request, caller: Caller) -> Response:
         """A definition's steps as a Mermaid flow chart."""
@@ -174,11 +175,11 @@ class DefinitionRoutes:
             document = await _document(request)
             definition = await anyio.to_thread.run_sync(self._read, document)
         except BadDocument as bad:
-            found += [fault(field or "body", message) for field, message in bad.faults]
+            found += [Fault(field or "body", message) for field, message in bad.faults]
         except ApiError as error:
             raise beside(found, error) from None
         if found:
-            raise invalid(found)
+            raise Invalid(found)
         return definition
 
     async def _publish(
@@ -228,7 +229,7 @@ async def _read_document(request: Request) -> dict[str, Any]:
     try:
         document = await anyio.to_thread.run_sync(read_yaml, raw)
     except InvalidYaml as error:
-        raise invalid([fault("body", str(error))]) from None
+        raise Invalid([Fault("body", str(error))]) from None
     if not isinstance(document, dict):
-        raise invalid([fault("body", "must be a mapping")])
+        raise Invalid([Fault("body", "must be a mapping")])
     return document

@@ -21,8 +21,8 @@ from domain.errors import (
     TooMuchAtOnce,
     VersionMismatch,
 )
+from domain.faults import Fault, listed
 from interfaces.rest.answers import json_response
-from interfaces.rest.models import Fault
 
 STATUS_OF: Mapping[type[Refusal | TooMuchAtOnce], int] = {
     NotAllowed: 403,
@@ -68,15 +68,13 @@ class ApiError(Exception):
         self.headers = headers
 
 
-def fault(field: str, message: str) -> Fault:
-    """What is wrong with one field."""
-    return Fault(field=field, message=message)
-
-
-def invalid(faults: Sequence[Fault]) -> ApiError:
+class Invalid(ApiError):
     """400 with every fault at once."""
-    summary = "; ".join(f"{each['field']}: {each['message']}" for each in faults)
-    return ApiError(400, "VALIDATION_ERROR", summary, details=list(faults))
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        summary = "; ".join(f"{each.field}: {each.message}" for each in faults)
+        super().__init__(400, "VALIDATION_ERROR", summary, details=listed(faults))
+        self.faults = faults
 
 
 def overloaded() -> ApiError:

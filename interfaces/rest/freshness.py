@@ -18,9 +18,10 @@ from starlette.requests import Request
 from application.event_log import is_position, number_of
 from application.event_store import EventStore
 from application.shared_reads import SharedReads
+from domain.faults import Fault
 from domain.interest import EVERYTHING, Interest
 from domain.lease import Unrivalled
-from interfaces.rest.errors import ApiError, fault, invalid
+from interfaces.rest.errors import ApiError, Invalid
 from interfaces.rest.places import WaitingPlaces
 from projections.follower import Follower
 from projections.ports import Checkpoints
@@ -84,7 +85,7 @@ class Freshness:
         position = request.headers[HEADER].strip()
         partition = self._store.partition_of(tenant)
         if not is_position(position) or not await self._store.knows(partition, position):
-            raise invalid([fault(HEADER, "is not a position that this log has been at")])
+            raise Invalid([Fault(HEADER, "is not a position that this log has been at")])
         names = self._projections if projections is None else projections
         goal = _Goal(names, partition, number_of(position) or 0)
         if names and not await self._reached(goal, tenant, wait_of(request)):

@@ -11,9 +11,10 @@ from hashlib import blake2b
 
 from starlette.requests import Request
 
+from domain.faults import Fault
 from domain.values import canonical_id, derived_id, with_one_kind_of_number
 from interfaces.ids import new_id
-from interfaces.rest.errors import fault, invalid
+from interfaces.rest.errors import Invalid
 from interfaces.rest.identity import Caller
 
 HEADER = "Idempotency-Key"
@@ -33,7 +34,7 @@ def idempotency_key(request: Request) -> str | None:
         return None
     key = given[0].strip()
     if len(given) > 1 or not _KEY.fullmatch(key):
-        raise invalid([fault(HEADER, "must be given once, as 1 to 255 visible ASCII characters")])
+        raise Invalid([Fault(HEADER, "must be given once, as 1 to 255 visible ASCII characters")])
     return key
 
 

@@ -10,8 +10,9 @@ import msgspec
 from starlette.datastructures import Headers
 
 from domain.errors import NotAllowed
+from domain.faults import Fault
 from domain.values import LONGEST_ID, NOT_PERSONS, is_id, is_person, is_uuid
-from interfaces.rest.errors import ApiError, fault, invalid
+from interfaces.rest.errors import ApiError, Invalid
 
 ANONYMOUS = "gateway:anonymous"
 
@@ -77,7 +78,7 @@ def person_of(caller: Caller) -> str:
         ApiError: 400, it is only known that the gateway does.
     """
     if caller.person is None:
-        raise invalid([fault("X-User-ID", "must say who does this")])
+        raise Invalid([Fault("X-User-ID", "must say who does this")])
     return caller.person
 
 
@@ -155,9 +156,9 @@ class GatewayAuthenticator:
         """The caller that the gateway names."""
         user, roles = _told(headers, "X-User-ID"), _told(headers, "X-User-Roles")
         if user is not None and not _is_user_id(user):
-            raise invalid(
+            raise Invalid(
                 [
-                    fault(
+                    Fault(
                         "X-User-ID",
                         f"must have 1 to {_LONGEST_USER_ID} characters, no control ones, and be no"
                         f" {', '.join(NOT_PERSONS)}…",
@@ -165,7 +166,7 @@ class GatewayAuthenticator:
                 ]
             )
         if roles is not None and len(roles) > _LONGEST_ROLES:
-            raise invalid([fault("X-User-Roles", f"must have up to {_LONGEST_ROLES} characters")])
+            raise Invalid([Fault("X-User-Roles", f"must have up to {_LONGEST_ROLES} characters")])
         return Caller(tenant_of(headers), user or ANONYMOUS, roles=_roles((roles or "").split(",")))
 
 
@@ -202,11 +203,11 @@ def _told(headers: Headers, name: str) -> str | None:
     if not given:
         return None
     if len(given) > 1:
-        raise invalid([fault(name, "must be given once")])
+        raise Invalid([Fault(name, "must be given once")])
     try:
         return given[0].encode("latin-1").decode().strip()
     except UnicodeError:
-        raise invalid([fault(name, "must be UTF-8")]) from None
+        raise Invalid([Fault(name, "must be UTF-8")]) from None
 
 
 def _is_user_id(text: object) -> bool:

@@ -15,11 +15,12 @@ from application.job_commands import JobCommand, PauseJob, ResumeJob, TriggerJob
 from application.jobs import Jobs
 from application.ports import Clock
 from domain import job
+from domain.faults import Fault
 from domain.job import BatchJob, JobDefinition, job_stream
 from domain.values import is_uuid, timestamp
 from interfaces.rest.answers import BadCursor, decode_cursor, encode_cursor, json_response, stored_json
 from interfaces.rest.as_of import AsOf, asked_as_of, parts_until
-from interfaces.rest.errors import ApiError, fault, invalid
+from interfaces.rest.errors import ApiError, Invalid
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
 from interfaces.rest.job_description import JobAsOf, described
@@ -305,6 +306,6 @@ def _place_after(cursor: str | None, names: Sequence[str]) -> int:
         (name,) = decode_cursor(cursor, 1)
         return names.index(name) + 1
     except BadCursor as error:
-        raise invalid([fault("cursor", str(error))]) from None
+        raise Invalid([Fault("cursor", str(error))]) from None
     except ValueError:
-        raise invalid([fault("cursor", "names a job that there is no more")]) from None
+        raise Invalid([Fault("cursor", "names a job that there is no more")]) from None

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from domain.faults import shortened
+from domain.faults import Fault, shortened
 from domain.job import RunStatus
 from domain.values import timestamp_from
 from domain.workflow.state import WorkflowStatus
@@ -44,25 +44,18 @@ MOST_FAULTS = 100
 TaskStatus = Literal["offered", "claimed", "completed", "failed", "revoked"]
 
 
-class Fault(TypedDict):
-    """One fault of a request, as an error's ``details`` list it."""
-
-    field: str
-    message: str
-
-
 def faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     """Every fault that was found in what should be a ``model``, without repeating what was sent. Of many the
     first are told; of so many that to list them would keep everybody waiting, their number."""
     count = error.error_count()
     if count > 10 * MOST_FAULTS:
-        return [Fault(field="body", message=f"has {count} faults, such as unknown members")]
+        return [Fault("body", f"has {count} faults, such as unknown members")]
     told = [
-        Fault(field=shortened(".".join(map(str, place))) or "body", message=message)
+        Fault(shortened(".".join(map(str, place))) or "body", message)
         for place, message in islice(findings(error, model), MOST_FAULTS)
     ]
     more = count - len(told)
-    return [*told, Fault(field="body", message=f"has {more} more faults")] if more else told
+    return [*told, Fault("body", f"has {more} more faults")] if more else told
 
 
 class ApiModel(BaseModel):

@@ -13,14 +13,15 @@ from starlette.requests import Request
 
 from domain.errors import VersionMismatch
 from domain.event import Metadata
+from domain.faults import Fault
 from interfaces.json_reader import InvalidJson, read_json
 from interfaces.rest.answers import JSON
 from interfaces.rest.decoding import decoded_body
-from interfaces.rest.errors import ApiError, fault, invalid
+from interfaces.rest.errors import ApiError, Invalid
 from interfaces.rest.idempotency import command_id, digest_of, idempotency_key
 from interfaces.rest.identity import Caller
 from interfaces.rest.media_types import require_readable
-from interfaces.rest.models import Fault, NoQuery, Query, faults
+from interfaces.rest.models import NoQuery, Query, faults
 
 M = TypeVar("M", bound=BaseModel)
 Q = TypeVar("Q", bound=Query)
@@ -49,7 +50,7 @@ async def read_body(request: Request, model: type[M], *, optional: bool = False)
     except ApiError as error:
         raise beside(found, error) from None
     if found:
-        raise invalid(found)
+        raise Invalid(found)
     return body
 
 
@@ -60,16 +61,16 @@ async def _read_as(model: type[M], request: Request, raw: bytes) -> M:
     try:
         return model.model_validate(request.state.body)
     except ValidationError as error:
-        raise invalid(faults(error, model)) from None
+        raise Invalid(faults(error, model)) from None
 
 
 def _nothing_as(model: type[M], *, optional: bool) -> M:
     try:
         nothing = model.model_validate({})
     except ValidationError as error:
-        raise invalid(faults(error, model)) from None
+        raise Invalid(faults(error, model)) from None
     if not optional:
-        raise invalid([fault("body", "is required")])
+        raise Invalid([Fault("body", "is required")])
     return nothing
 
 
@@ -80,13 +81,13 @@ def json_object(raw: bytes) -> dict[str, Any]:
         ApiError: 400.
     """
     if _containers_in(raw) > MAX_CONTAINERS:
-        raise invalid([fault("body", f"may hold {MAX_CONTAINERS} objects and arrays")])
+        raise Invalid([Fault("body", f"may hold {MAX_CONTAINERS} objects and arrays")])
     try:
         content = read_json(raw)
     except InvalidJson as error:
-        raise invalid([fault("body", str(error))]) from None
+        raise Invalid([Fault("body", str(error))]) from None
     if not isinstance(content, dict):
-        raise invalid([fault("body", "must be a JSON object")])
+        raise Invalid([Fault("body", "must be a JSON object")])
     return content
 
 
@@ -108,7 +109,7 @@ def read_query(request: Request, model: type[Q]) -> Q:
     try:
         return model.read(request.query_params.multi_items())
     except ValidationError as error:
-        raise invalid(faults(error, model)) from None
+        raise Invalid(faults(error, model)) from None
 
 
 def read_head(request: Request, model: type[Q]) -> Q:
@@ -118,7 +119,7 @@ def read_head(request: Request, model: type[Q]) -> Q:
         ApiError: 400, with the faults of its ``Idempotency-Key`` too.
     """
     if found := head_faults(request, model):
-        raise invalid(found)
+        raise Invalid(found)
     return read_query(request, model)
 
 
@@ -128,16 +129,16 @@ def head_faults(request: Request, model: type[Query]) -> list[Fault]:
     for check in (partial(read_query, request, model), partial(idempotency_key, request)):
         try:
             check()
-        except ApiError as error:
-            found += error.details
+        except Invalid as error:
+            found += error.faults
     return found
 
 
 def beside(found: Sequence[Fault], refusal: ApiError) -> ApiError:
     """What is told of faults before the body and of its own; where it cannot be read, of those before it."""
-    if refusal.status == 400:
-        return invalid([*found, *refusal.details])
-    return invalid(found) if found and refusal.status == 415 else refusal
+    if isinstance(refusal, Invalid):
+        return Invalid([*found, *refusal.faults])
+    return Invalid(found) if found and refusal.status == 415 else refusal
 
 
 def expected_version(request: Request) -> int | None:
@@ -163,7 +164,7 @@ def refuse_version(request: Request) -> None:
     """
     if request.headers.get("if-match", "*").strip() != "*":
         why = "means nothing here: what this command makes, or is about, has no version yet or is many things"
-        raise invalid([fault("If-Match", why)])
+        raise Invalid([Fault("If-Match", why)])
 
 
 def caused_by(request: Request, caller: Caller, part: str = "") -> Metadata:

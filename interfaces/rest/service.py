@@ -19,6 +19,7 @@ from application.event_store import EventStore
 from application.log_batches import PAGE_BYTES
 from domain.archived import refuse_archived
 from domain.errors import Failure, NotFound
+from domain.faults import Fault
 from domain.values import is_uuid
 from interfaces.rest.answers import (
     BadCursor,
@@ -32,7 +33,7 @@ from interfaces.rest.arriving import ArrivingBody
 from interfaces.rest.as_of import AsOf, document_as_of
 from interfaces.rest.audit import audit_event
 from interfaces.rest.decoding import DecodedBody, Decoding
-from interfaces.rest.errors import ApiError, fault, invalid, overloaded
+from interfaces.rest.errors import ApiError, Invalid, overloaded
 from interfaces.rest.folded import folded
 from interfaces.rest.freshness import Freshness
 from interfaces.rest.identity import Authenticator, Caller
@@ -333,7 +334,7 @@ def before_version(paging: Paging) -> int | None:
     """
     cursor = cursor_of(paging, 1)
     if cursor and not _VERSION.fullmatch(cursor[0]):
-        raise invalid([fault("cursor", "is not a cursor of this list")])
+        raise Invalid([Fault("cursor", "is not a cursor of this list")])
     return int(cursor[0]) if cursor else None
 
 
@@ -353,4 +354,4 @@ def cursor_of(paging: Paging, length: int) -> tuple[str, ...] | None:
     try:
         return decode_cursor(paging.cursor, length)
     except BadCursor as error:
-        raise invalid([fault("cursor", str(error))]) from None
+        raise Invalid([Fault("cursor", str(error))]) from None

@@ -18,6 +18,7 @@ from domain import workflow
 from domain.archived import refuse_archived
 from domain.errors import WorkflowNotFound
 from domain.event import Event, Recorded
+from domain.faults import Fault
 from domain.values import is_uuid
 from domain.workflow import (
     CompensationBegan,
@@ -27,7 +28,7 @@ from domain.workflow import (
     workflow_stream,
 )
 from interfaces.rest.audit import audit_event
-from interfaces.rest.errors import fault, invalid
+from interfaces.rest.errors import Invalid
 from interfaces.rest.event_streams import EventStreams, Writer
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import NoQuery
@@ -148,4 +149,4 @@ def _ended_by(event: Event, before: bool | None) -> bool | None:
 
 
 def _no_event() -> Exception:
-    return invalid([fault("Last-Event-ID", "is not the id of an event of this workflow")])
+    return Invalid([Fault("Last-Event-ID", "is not the id of an event of this workflow")])

@@ -24,7 +24,7 @@ def read(document: Json) -> Calendar:
 def told(document: Json) -> dict[str, str]:
     with pytest.raises(ValidationError) as refused:
         read(document)
-    return {each["field"]: each["message"] for each in faults(refused.value, CalendarDocument)}
+    return {each.field: each.message for each in faults(refused.value, CalendarDocument)}
 
 
 def test_all_that_a_calendar_may_say() -> None:

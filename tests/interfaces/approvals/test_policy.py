@@ -38,7 +38,7 @@ def told(document: Any) -> dict[str, str]:
     """The faults of a policy in a request, by their places."""
     with pytest.raises(ValidationError) as refused:
         Body.model_validate({"policy": document})
-    return {each["field"]: each["message"] for each in faults(refused.value, Body)}
+    return {each.field: each.message for each in faults(refused.value, Body)}
 
 
 def test_all_that_a_policy_may_say() -> None:

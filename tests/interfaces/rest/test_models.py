@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
+from domain.faults import Fault
 from interfaces.rest.approval_models import ApprovalFilters, CreateApprovalRequest
 from interfaces.rest.audit_models import TrailFilters
 from interfaces.rest.backfill_models import StartBackfillRequest
@@ -12,7 +13,6 @@ from interfaces.rest.models import (
     ApiModel,
     AsOfQuery,
     ClaimTasksRequest,
-    Fault,
     NoQuery,
     Paging,
     PreviewQuery,
@@ -31,7 +31,7 @@ APPROVAL = {"opportunityId": "opp-1", "riskScore": 1, "amount": 0.5}
 def faults_of(
     error: pytest.ExceptionInfo[ValidationError], model: type[ApiModel] = NoQuery
 ) -> dict[str, str]:
-    return {fault["field"]: fault["message"] for fault in faults(error.value, model)}
+    return {fault.field: fault.message for fault in faults(error.value, model)}
 
 
 def test_every_fault_of_a_body_is_told_at_once_by_its_name_on_the_wire() -> None:
@@ -57,7 +57,7 @@ def test_a_fault_deep_in_free_json_is_told_with_its_place() -> None:
     with pytest.raises(ValidationError) as refused:
         TriggerJobRequest.model_validate({"metadata": {"a": [0, {"b": 2**60}]}})
     (fault,) = faults(refused.value, TriggerJobRequest)
-    assert fault == Fault(field="metadata", message="a.1.b: a number should lie within ±9007199254740991")
+    assert fault == Fault("metadata", "a.1.b: a number should lie within ±9007199254740991")
 
 
 def test_whole_numbers_stay_whole() -> None:
