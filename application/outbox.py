@@ -1,6 +1,6 @@
 """The outbox: publishes what the log says, in order within an aggregate, side by side across them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 
 import structlog
@@ -50,6 +50,8 @@ class Outbox:
         self._giving_up = GivingUp(Outbox.name)
         self._confirmed: dict[str, PublicMessage] = {}
         self._unroutable: dict[str, str] = {}
+        self._under: Lease | None = None
+        self._confirmed_before: Collection[str] = ()
 
     async def start_over(self) -> None:
         """What was published stays published."""
@@ -63,6 +65,7 @@ class Outbox:
             LeaseLost: the rest is for another instance to publish.
             StoreUnavailable: what came of a job's trigger is not kept yet; the batch comes again.
         """
+        self._go_on_under(lease)
         by_stream: dict[str, list[PublicMessage]] = {}
         refused: list[Recorded] = []
         for recorded in events:
@@ -81,9 +84,19 @@ class Outbox:
         fired = [recorded for recorded in events if isinstance(recorded.event, JobFired)]
         await self._giving_up.act_on_each(fired, self._note, self._fail_run, lease)
         await self._giving_up.act_on_each(refused, self._refuse, self._fail_step, lease)
-        for message in chain.from_iterable(by_stream.values()):
-            self._confirmed.pop(message.id, None)
-            self._unroutable.pop(message.id, None)
+        self._forget(message.id for message in chain.from_iterable(by_stream.values()))
+
+    def _go_on_under(self, lease: Lease) -> None:
+        """What was confirmed under the lease before the last is forgotten: its batch never comes again where
+        another instance has handled it."""
+        if lease is not self._under:
+            self._forget(self._confirmed_before)
+            self._under, self._confirmed_before = lease, tuple(self._confirmed)
+
+    def _forget(self, ids: Iterable[str]) -> None:
+        for id in ids:
+            self._confirmed.pop(id, None)
+            self._unroutable.pop(id, None)
 
     def _is_confirmed(self, message: PublicMessage) -> bool:
         return self._confirmed.get(message.id) == message

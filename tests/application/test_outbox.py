@@ -17,7 +17,7 @@ from application.ports import PublicMessage
 from domain.errors import BrokerUnavailable, CutShort, MessageUnroutable, StoreUnavailable, WorkflowNotFound
 from domain.event import Recorded
 from domain.job import JobFired, JobRunCompleted
-from domain.lease import Lease
+from domain.lease import Lease, Unrivalled
 from domain.values import StepRef
 from domain.workflow import StepDispatched, WorkflowCompleted
 from tests.builders import LEASE, NOW, TENANT, recorded
@@ -151,6 +151,19 @@ async def test_what_was_confirmed_of_a_batch_is_kept_while_other_partitions_are_
     broker.lose.clear()
     await outbox.handle(failing, LEASE)
     assert broker.confirmed == ["a1", "b1", "a2"]
+
+
+async def test_what_was_confirmed_is_kept_through_one_change_of_the_lease_and_not_for_ever() -> None:
+    broker = Broker(lose=["a2"])
+    batch, leases = firings(ONE, "a1", "a2"), [Unrivalled("outbox") for _ in range(3)]
+    outbox = Outbox(broker, noted())
+    for lease in leases[:2]:
+        with pytest.raises(BrokerUnavailable):
+            await outbox.handle(batch, lease)
+    assert broker.confirmed == ["a1"]
+    with pytest.raises(BrokerUnavailable):
+        await outbox.handle(batch, leases[2])
+    assert broker.confirmed == ["a1", "a1"]
 
 
 async def test_what_came_in_place_of_a_lost_event_is_sent_though_the_lost_one_had_its_id() -> None:
