@@ -1,15 +1,14 @@
 """What has to be looked up of people before something can be decided about an approval."""
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from time import monotonic
 from typing import TypeVar
 
 import msgspec
 import structlog
 
 from application.event_store import EventStore
+from application.kept import Kept
 from application.ports import Directory
 from domain import delegation
 from domain.approval import People, Unknown
@@ -18,9 +17,9 @@ from domain.errors import DirectoryUnavailable, NotAllowed
 
 KEPT_SECONDS = 1.0
 """For how long delegations are taken to be as they were: who is made or ceases to be a delegate on another
-instance is so within a second."""
+instance is so within a second, and at once on the one that was asked to."""
 
-_MOST_KEPT = 1024
+_MOST_TENANTS = 1024
 _MOST_ROUNDS = 100
 
 T = TypeVar("T")
@@ -34,7 +33,7 @@ class PeopleLookup:
     def __init__(self, store: EventStore, directory: Directory) -> None:
         self._store = store
         self._directory = directory
-        self._kept: OrderedDict[str, tuple[float, Delegations]] = OrderedDict()
+        self._delegations = Kept(self._read, seconds=KEPT_SECONDS, most=_MOST_TENANTS)
 
     async def informed(self, tenant: str, do: Callable[[People], Awaitable[T]]) -> T:
         """Do something; what turns out to be unknown is looked up, and it is done again.
@@ -44,7 +43,7 @@ class PeopleLookup:
         Raises:
             DirectoryUnavailable: who is in a group cannot be told now.
         """
-        at_hand = self._at_hand(tenant)
+        at_hand = self._delegations.at_hand(tenant)
         people = People(delegations=at_hand)
         for _ in range(_MOST_ROUNDS):
             try:
@@ -56,7 +55,7 @@ class PeopleLookup:
                     raise
                 self.forget(tenant)
                 at_hand = None
-                people = msgspec.structs.replace(people, delegations=await self._delegations(tenant))
+                people = msgspec.structs.replace(people, delegations=await self._delegations.get(tenant))
         raise RuntimeError("what has to be known of people never comes to an end")
 
     async def informed_or_not(self, tenant: str, do: Callable[[People], Awaitable[T]]) -> T:
@@ -77,31 +76,19 @@ class PeopleLookup:
 
     async def principals_of(self, tenant: str, person: str, now: datetime) -> frozenset[str]:
         """For whom somebody may decide now."""
-        return (await self._delegations(tenant)).principals_of(person, now)
+        return (await self._delegations.get(tenant)).principals_of(person, now)
 
     def forget(self, tenant: str) -> None:
         """Look a tenant's delegations up again next time."""
-        self._kept.pop(tenant, None)
+        self._delegations.forget(tenant)
 
     async def _completed(self, tenant: str, people: People, gap: Unknown) -> People:
         members = dict(people.members)
         for group in sorted(gap.groups):
             members[group] = await self._directory.members_of(tenant, group)
-        known = await self._delegations(tenant) if gap.delegations else people.delegations
+        known = await self._delegations.get(tenant) if gap.delegations else people.delegations
         return msgspec.structs.replace(people, members=members, delegations=known)
 
-    def _at_hand(self, tenant: str) -> Delegations | None:
-        until, known = self._kept.get(tenant, (0.0, None))
-        return known if monotonic() < until else None
-
-    async def _delegations(self, tenant: str) -> Delegations:
-        at_hand = self._at_hand(tenant)
-        if at_hand is not None:
-            return at_hand
+    async def _read(self, tenant: str) -> Delegations:
         past = await self._store.present(delegations_stream(tenant), delegation.evolve)
-        known: Delegations = past.state or NONE
-        self._kept[tenant] = (monotonic() + KEPT_SECONDS, known)
-        self._kept.move_to_end(tenant)
-        if len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
-        return known
+        return past.state or NONE

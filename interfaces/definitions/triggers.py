@@ -1,12 +1,11 @@
 """The triggers of tenants' own definitions, beside those that come with the service."""
 
-import time
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import msgspec
 import structlog
 
+from application.kept import Kept
 from application.triggers import Triggered, Triggers
 from interfaces.definitions.reader import BadDocument, read_stored_definition
 from projections.ports import Container, Documents, Query
@@ -27,7 +26,7 @@ class TenantTriggers:
         self._shipped = shipped
         self._documents = documents
         self._definitions = definitions
-        self._kept: OrderedDict[str, tuple[float, Sequence[Triggered]]] = OrderedDict()
+        self._own = Kept(self._read, seconds=KEPT_SECONDS, most=MOST_TENANTS)
 
     async def for_message(self, tenant: str, message_type: str) -> Sequence[Triggered]:
         """Those that messages of a type may set off for a tenant.
@@ -35,18 +34,8 @@ class TenantTriggers:
         Raises:
             StoreUnavailable: the documents are away.
         """
-        own = [each for each in await self._own(tenant) if each.trigger.message_type == message_type]
+        own = [each for each in await self._own.get(tenant) if each.trigger.message_type == message_type]
         return [*await self._shipped.for_message(tenant, message_type), *own]
-
-    async def _own(self, tenant: str) -> Sequence[Triggered]:
-        read_at, known = self._kept.get(tenant, (float("-inf"), ()))
-        if time.monotonic() - read_at > KEPT_SECONDS:
-            known = await self._read(tenant)
-            self._kept[tenant] = time.monotonic(), known
-        self._kept.move_to_end(tenant)
-        if len(self._kept) > MOST_TENANTS:
-            self._kept.popitem(last=False)
-        return known
 
     async def _read(self, tenant: str) -> Sequence[Triggered]:
         found: list[Triggered] = []

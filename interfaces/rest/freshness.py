@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import anyio
-import msgspec
 from starlette.requests import Request
 
 from application.event_log import is_position, number_of
 from application.event_store import EventStore
+from application.kept import Kept
 from application.shared_reads import SharedReads
 from domain.faults import Fault
 from domain.interest import EVERYTHING, Interest
@@ -65,7 +65,8 @@ class Freshness:
     ) -> None:
         self._store = store
         self._follower = follower
-        self._saved = _SavedPositions(saved)
+        self._checkpoints = saved
+        self._saved = Kept(self._load, seconds=_ASK_AGAIN_SECONDS, most=_MOST_SEEN)
         self._reads = reads
         self._wants = wants
         self._projections = projections
@@ -120,8 +121,13 @@ class Freshness:
         follower = self._follower(name, goal.partition)
         if follower is not None and follower.is_following:
             return (number_of(follower.positions.get(goal.partition)) or 0) >= goal.number
-        saved = await self._saved.position(name, goal.partition)
+        saved = await self._saved.get((name, goal.partition))
         return (number_of(saved) or 0) >= goal.number or await self._passes_by(name, goal, saved)
+
+    async def _load(self, of: tuple[str, str]) -> str | None:
+        """What is saved of the follower of another process, under a name and in a partition."""
+        name, partition = of
+        return await self._checkpoints[name].load(name, partition, Unrivalled(name))
 
     async def _passes_by(self, name: str, goal: "_Goal", after: str | None) -> bool:
         """Whether nothing between is for who is asked about, as far as one cares to look."""
@@ -151,38 +157,6 @@ class _Goal(NamedTuple):
     names: Sequence[str]
     partition: str
     number: int
-
-
-class _Seen(msgspec.Struct):
-    """A saved position as it was when it was looked at last."""
-
-    turn: anyio.Lock
-    at: float = float("-inf")
-    position: str | None = None
-
-
-class _SavedPositions:
-    """What is saved of the followers of other processes, asked for once for all who wait."""
-
-    def __init__(self, checkpoints: Mapping[str, Checkpoints]) -> None:
-        self._checkpoints = checkpoints
-        self._seen: dict[tuple[str, str], _Seen] = {}
-
-    async def position(self, name: str, partition: str) -> str | None:
-        """Up to where a projection is known to have come in a partition."""
-        asked_at = anyio.current_time()
-        if len(self._seen) >= _MOST_SEEN:
-            self._forget(before=asked_at - _ASK_AGAIN_SECONDS)
-        seen = self._seen.setdefault((name, partition), _Seen(anyio.Lock()))
-        async with seen.turn:
-            if seen.at <= asked_at - _ASK_AGAIN_SECONDS:
-                looked_at = anyio.current_time()
-                seen.position = await self._checkpoints[name].load(name, partition, Unrivalled(name))
-                seen.at = looked_at
-            return seen.position
-
-    def _forget(self, *, before: float) -> None:
-        self._seen = {key: seen for key, seen in self._seen.items() if seen.at > before}
 
 
 def wait_of(request: Request) -> float:

@@ -1,14 +1,13 @@
 """``/workflows/{workflowId}/progress``: how far a workflow is, and how much longer it may take."""
 
-from collections import OrderedDict
 from datetime import datetime, timedelta
 from statistics import median
 
-import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from application.kept import Kept
 from application.ports import Clock
 from domain.errors import WorkflowNotFound
 from domain.workflow import execution_id_of, workflow_stream
@@ -82,29 +81,14 @@ class PastRuns:
     def __init__(self, documents: Documents, workflows: Container) -> None:
         self._documents = documents
         self._workflows = workflows
-        self._turn = anyio.Lock()
-        self._kept: OrderedDict[tuple[str, str, int], tuple[float, timedelta | None]] = OrderedDict()
+        self._known = Kept(self._look, seconds=self.KEPT_SECONDS, most=self.MOST_KEPT)
 
     async def typical(self, tenant: str, definition: str, version: int) -> timedelta | None:
         """What may be expected, if there is anything to expect it by."""
-        key = (tenant, definition, version)
-        if (known := self._known(key)) is not None:
-            return known[1]
-        async with self._turn:
-            if (known := self._known(key)) is not None:
-                return known[1]
-            found = await self._look(*key)
-            self._kept[key] = anyio.current_time(), found
-            self._kept.move_to_end(key)
-            if len(self._kept) > self.MOST_KEPT:
-                self._kept.popitem(last=False)
-            return found
+        return await self._known.get((tenant, definition, version))
 
-    def _known(self, key: tuple[str, str, int]) -> tuple[float, timedelta | None] | None:
-        known = self._kept.get(key)
-        return known if known and anyio.current_time() - known[0] < self.KEPT_SECONDS else None
-
-    async def _look(self, tenant: str, definition: str, version: int) -> timedelta | None:
+    async def _look(self, asked: tuple[str, str, int]) -> timedelta | None:
+        tenant, definition, version = asked
         completed = Query(equal={"definition": definition, "status": "completed"}, limit=self.LOOKED_AT)
         page = await self._documents.query(self._workflows, tenant, completed)
         workflows = [decoded(document.body) for document in page.documents]

@@ -1,5 +1,6 @@
-"""The triggers of definitions that were published under other rules."""
+"""The triggers of tenants' own definitions: those published under other rules, and how they are read."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -7,12 +8,16 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from application.triggers import ShippedTriggers
 from domain import published_definition
 from domain.definition import StepDefinition, Trigger, WorkflowDefinition
 from domain.published_definition import definition_stream
+from interfaces.definitions.triggers import TenantTriggers
 from interfaces.messaging.envelope import Delivery
+from projections.definitions import Definitions
 from tests.builders import metadata
 from tests.harness import TENANT, service, settings_in
+from tests.interfaces.slow_documents import HeldQueries
 
 pytestmark = pytest.mark.anyio
 
@@ -50,3 +55,17 @@ async def test_a_definition_s_good_triggers_count_whatever_new_rules_have_agains
         await running.caught_up()
         async with running.client(TENANT) as client:
             assert (await client.get("/api/v1/workflows?definition=of-before")).json()["total"] == 1
+
+
+async def test_messages_that_come_at_once_look_into_the_definitions_once() -> None:
+    documents = HeldQueries(TENANT)
+    triggers = TenantTriggers(
+        ShippedTriggers([]),
+        documents,  # type: ignore[arg-type]
+        Definitions().container,
+    )
+    waiting = [asyncio.create_task(triggers.for_message(TENANT, "deal.was.won")) for _ in range(50)]
+    await documents.is_asked.wait()
+    documents.released.set()
+    assert await asyncio.gather(*waiting) == [[]] * 50
+    assert documents.queries[TENANT] == 1

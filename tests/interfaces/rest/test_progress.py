@@ -1,5 +1,6 @@
 """``/workflows/{workflowId}/progress``: how far a workflow is, and what past runs say of the rest."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -8,9 +9,11 @@ import pytest
 
 from application.commands import CompleteStep, FailStep, RetryWorkflow
 from interfaces.rest.progress import PastRuns
+from projections.workflows import Workflows
 from tests.builders import metadata
 from tests.contract.contract import validate_document
 from tests.harness import OTHER_TENANT, TENANT, UNKNOWN_ID, Service
+from tests.interfaces.slow_documents import HeldQueries
 
 pytestmark = pytest.mark.anyio
 
@@ -90,10 +93,14 @@ async def test_a_query_is_refused(behind_gateway: Service) -> None:
     assert answer.status_code == 400
 
 
-async def test_the_rest_is_estimated_by_three_runs_of_the_tenants_own(
-    behind_gateway: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def past_runs_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a service that is made afterwards."""
     monkeypatch.setattr(PastRuns, "KEPT_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("past_runs_are_not_kept")
+async def test_the_rest_is_estimated_by_three_runs_of_the_tenants_own(behind_gateway: Service) -> None:
     async with behind_gateway.client() as client, behind_gateway.client(OTHER_TENANT) as other:
         for _ in range(2):
             await answered(behind_gateway, await started(client), *STEPS)
@@ -112,3 +119,18 @@ async def test_the_rest_is_estimated_by_three_runs_of_the_tenants_own(
         await answered(behind_gateway, await started(client), *STEPS)
         await behind_gateway.caught_up()
         assert (await progress_of(client, watched))["estimatedRemainingMs"] >= 0
+
+
+async def test_one_tenants_past_runs_are_told_while_anothers_are_looked_up() -> None:
+    documents = HeldQueries(OTHER_TENANT)
+    past_runs = PastRuns(
+        documents,  # type: ignore[arg-type]
+        Workflows().container,
+    )
+    slow = asyncio.create_task(past_runs.typical(OTHER_TENANT, "d", 1))
+    await documents.is_asked.wait()
+    async with asyncio.timeout(2):
+        assert await past_runs.typical(TENANT, "d", 1) is None
+    assert not slow.done()
+    documents.released.set()
+    assert await slow is None
