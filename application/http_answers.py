@@ -5,13 +5,12 @@ from typing import Any, Literal
 import msgspec
 
 from application.ports import BadAnswer, HttpAnswer, NoAnswer
+from domain.json_text import InvalidJson, TooDeep, read_json_of_neighbours
 
 ACCEPTED = 202
 _PERHAPS_LATER = (408, 425, 429)
 _ABSENT = (502, 503, 504)
 _LONGEST_ERROR = 500
-_DEEPEST = 64
-"""How deep a result may be nested: what reads it later goes down level by level."""
 
 
 class Succeeded(msgspec.Struct, frozen=True):
@@ -67,28 +66,11 @@ def _result(body: bytes, service: str) -> Verdict:
     if not body.strip():
         return Succeeded(None)
     try:
-        result = msgspec.json.decode(body)
-        if not _too_deep(result):
-            return Succeeded(result)
-    except RecursionError:
-        pass
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return Succeeded(read_json_of_neighbours(body))
+    except TooDeep as error:
+        return Failed("rejected", f"{service} answered what is {error}")
+    except InvalidJson:
         return Failed("rejected", f"{service} answered what is not JSON{_quoted(body)}")
-    return Failed("rejected", f"{service} answered what is nested deeper than {_DEEPEST} levels")
-
-
-def _too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [
-            child
-            for each in level
-            if isinstance(each, dict | list)
-            for child in (each.values() if isinstance(each, dict) else each)
-        ]
-        if not level:
-            return False
-    return any(isinstance(each, dict | list) for each in level)
 
 
 def _quoted(body: bytes) -> str:
@@ -105,8 +87,8 @@ def _shown(text: str) -> str:
 
 def _message(body: bytes) -> str:
     try:
-        said = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        said = read_json_of_neighbours(body)
+    except InvalidJson:
         return body[: 4 * _LONGEST_ERROR].decode(errors="replace")
     for _ in range(2):
         if isinstance(said, dict):

@@ -15,14 +15,13 @@ from jmespath.functions import Functions
 from jmespath.parser import ParsedResult
 from jmespath.visitor import TreeInterpreter
 
+from domain.json_text import MOST_DEPTH
+
 MOST_WORK = 300_000
 """Nodes visited and values weighed: a third of a second or so."""
 
 MOST_WEIGHT = 250_000
 """A value weighs one for each number, word, list and object in it, and one more for each 64 characters."""
-
-MOST_DEPTH = 64
-"""Lists and objects within each other, as in what comes in."""
 
 _CHARACTERS = 64
 

@@ -12,6 +12,7 @@ import structlog
 
 from application.ports import BadAnswer, HttpAnswer, HttpRequest, NoAnswer, StepCaller
 from domain.errors import DirectoryUnavailable
+from domain.json_text import InvalidJson, read_json
 from domain.values import LONGEST_ID
 from infrastructure.directory.known import Asked, Known, KnownNames
 
@@ -42,10 +43,6 @@ class _Members(msgspec.Struct):
 
 class _Groups(msgspec.Struct):
     groups: _Names
-
-
-_members = msgspec.json.Decoder(_Members)
-_groups = msgspec.json.Decoder(_Groups)
 
 
 class HttpDirectory:
@@ -142,8 +139,9 @@ def _read(asked: Asked, answer: HttpAnswer | NoAnswer | BadAnswer) -> frozenset[
     if answer.status != 200:
         return f"it answered {answer.status}"
     try:
+        said = read_json(answer.body)
         if asked.among == _GROUPS:
-            return frozenset(_members.decode(answer.body).members)
-        return frozenset(_groups.decode(answer.body).groups)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return frozenset(msgspec.convert(said, _Members).members)
+        return frozenset(msgspec.convert(said, _Groups).groups)
+    except (InvalidJson, msgspec.ValidationError):
         return f"its answer is no list of at most {MOST_NAMES} names"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from domain.json_text import InvalidJson, read_json
 from interfaces.console import prints
 from interfaces.console.api import Refused
-from interfaces.json_reader import InvalidJson, read_json
 
 FACTS = ("amount", "riskScore", "subject", "payload")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
+from domain.json_text import InvalidJson, read_json
 from interfaces.console.api import Refused
 from interfaces.console.prints import changed_in
-from interfaces.json_reader import InvalidJson, read_json
 
 PREFIX = "input."
 

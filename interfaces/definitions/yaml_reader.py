@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from interfaces.json_reader import MAX_DEPTH
+from domain.json_text import MOST_DEPTH
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
@@ -26,7 +26,7 @@ def read_yaml(raw: bytes) -> Any:
     """What the one document in ``raw`` holds: as from JSON.
 
     Raises:
-        InvalidYaml: not UTF-8, not YAML, more than one document, nested deeper than MAX_DEPTH, or with what
+        InvalidYaml: not UTF-8, not YAML, more than one document, nested deeper than MOST_DEPTH, or with what
             is refused.
     """
     try:
@@ -75,8 +75,8 @@ class _Builder:
         elif isinstance(event, yaml.ScalarEvent):
             self._add(_scalar(event), event)
         elif isinstance(event, yaml.CollectionStartEvent):
-            if len(self._open) == MAX_DEPTH:
-                raise _refused(event, f"deeper than {MAX_DEPTH} levels")
+            if len(self._open) == MOST_DEPTH:
+                raise _refused(event, f"deeper than {MOST_DEPTH} levels")
             opened = _Open({} if isinstance(event, yaml.MappingStartEvent) else [])
             self._add(opened.value, event)
             self._open.append(opened)

@@ -11,9 +11,9 @@ from pydantic.alias_generators import to_camel
 
 from domain.contexts import message_context
 from domain.event import Metadata
+from domain.json_text import InvalidJson, read_json_of_neighbours
 from domain.values import LONGEST_ID, canonical, canonical_id, derived_id, id_of, is_id, is_uuid
 from interfaces.findings import findings
-from interfaces.json_reader import InvalidJson, read_json_of_neighbours
 
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 """Four of them make a workflow's results, which go out as one message; RabbitMQ 4 takes 16 MiB."""

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from domain.errors import VersionMismatch
 from domain.event import Metadata
 from domain.faults import Fault
-from interfaces.json_reader import InvalidJson, read_json
+from domain.json_text import InvalidJson, read_json
 from interfaces.rest.answers import JSON
 from interfaces.rest.decoding import decoded_body
 from interfaces.rest.errors import ApiError, Invalid

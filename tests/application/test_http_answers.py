@@ -34,13 +34,31 @@ def test_a_202_is_the_end_unless_the_definition_says_that_it_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html></html>", b'{"a":', b"\xff", b"NaN", b"1e999", b"{} {}", b"[" * 70_000, b'"\\ud800"']
+    "body", [b"<html></html>", b'{"a":', b"\xff", b"NaN", b"1e999", b"{} {}", b"[" * 70_000]
 )
 def test_a_success_that_is_not_json_is_rejected(body: bytes) -> None:
     found = verdict(200, body)
     assert isinstance(found, Failed)
     assert found.reason == "rejected"
     assert len(found.error) < 600
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b'{"summary": "cut within \\ud83d"}', {"summary": "cut within \ufffd"}),
+        (b'"\\ud83d\\ude00"', "\U0001f600"),
+    ],
+    ids=["byte order mark", "half a character", "a whole one"],
+)
+def test_a_result_is_read_as_a_message_is(body: bytes, result: Any) -> None:
+    assert verdict(200, body) == Succeeded(result)
+
+
+def test_an_errors_message_is_read_as_a_message_is() -> None:
+    said = b'\xef\xbb\xbf{"message": "cut within \\uD83D"}'
+    assert verdict(404, said) == Failed("rejected", "forecasting answered 404: cut within \ufffd")
 
 
 def test_a_result_is_not_nested_deeper_than_others_can_read() -> None:

@@ -208,6 +208,7 @@ BAD_ANSWERS: dict[str, dict[str, Any]] = {
     "a name that is too long": {"body": {"members": [SECRETIVE, "x" * 256]}},
     "a name of two lines": {"body": {"members": [f"{SECRETIVE}\n"]}},
     "too many names": {"body": {"members": [f"{SECRETIVE}{n}" for n in range(MOST_NAMES + 1)]}},
+    "half a character": {"raw": answering(b'{"members": ["%s\\ud83d"]}' % SECRETIVE.encode())},
     "no UTF-8": {"raw": answering(b'{"members": ["\xff"]}')},
     "too deep": {"raw": answering(b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")},
     "too long": {"raw": answering(b" " * (1024 * 1024 + 1))},
@@ -230,6 +231,13 @@ async def test_a_bad_answer_is_none_and_nothing_of_it_is_shown(
         await directory.members_of(TENANT, "finance")
     assert "finance cannot be told now: user-management: " in str(unavailable.value)
     assert SECRETIVE not in f"{unavailable.value} {logs}"
+
+
+async def test_a_byte_order_mark_before_an_answer_is_passed_over(
+    service: UserManagement, directory: HttpDirectory
+) -> None:
+    service.raw = answering(b'\xef\xbb\xbf{"members": ["ada"]}')
+    assert await directory.members_of(TENANT, "finance") == {"ada"}
 
 
 async def test_as_many_names_as_there_may_be_are_taken(

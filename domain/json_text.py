@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-MAX_DEPTH = 64
+MOST_DEPTH = 64
+"""Lists and objects within each other: what reads them later goes down level by level."""
 
 _MARK = b"\xef\xbb\xbf"
 """Which some write before a text in UTF-8. RFC 8259 forbids to write it and lets readers ignore it."""
@@ -15,11 +16,19 @@ class InvalidJson(ValueError):
     """The bytes are not JSON that we take; the message says why."""
 
 
+class TooDeep(InvalidJson):
+    """It is JSON, perhaps, of more than :data:`MOST_DEPTH` levels."""
+
+    def __init__(self) -> None:
+        super().__init__(f"nested deeper than {MOST_DEPTH} levels")
+
+
 def read_json(raw: bytes) -> Any:
     """What ``raw`` holds.
 
     Raises:
-        InvalidJson: not UTF-8, not JSON, a number beyond a double, or nested deeper than MAX_DEPTH.
+        InvalidJson: not UTF-8, not JSON, or a number beyond a double.
+        TooDeep: it is nested deeper than MOST_DEPTH.
     """
     raw = raw.removeprefix(_MARK)
     if not raw or raw.isspace():
@@ -29,9 +38,9 @@ def read_json(raw: bytes) -> Any:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidJson(f"not JSON: {error}") from error
     except RecursionError:
-        raise InvalidJson(f"nested deeper than {MAX_DEPTH} levels") from None
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
-        raise InvalidJson(f"nested deeper than {MAX_DEPTH} levels")
+        raise TooDeep from None
+    if raw.count(b"{") + raw.count(b"[") > MOST_DEPTH and _is_too_deep(value):
+        raise TooDeep
     return value
 
 
@@ -45,6 +54,8 @@ def read_json_of_neighbours(raw: bytes) -> Any:
     """
     try:
         return read_json(raw)
+    except TooDeep:
+        raise
     except InvalidJson:
         if b"\\ud" not in raw.lower():
             raise
@@ -59,9 +70,9 @@ def _without_halves(raw: bytes) -> bytes:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
-def _depth_exceeds(value: Any, limit: int) -> bool:
+def _is_too_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(limit):
+    for _ in range(MOST_DEPTH):
         level = [
             child
             for each in level
