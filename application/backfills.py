@@ -1,6 +1,5 @@
 """Backfills: load, decide, append."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -21,6 +20,7 @@ from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
 from application.held_back import held_back
+from application.inputs import first_faults
 from application.jobs import Jobs
 from application.ports import Clock
 from domain import backfill
@@ -29,12 +29,8 @@ from domain.backfill.plan import require_sound
 from domain.errors import BadInput
 from domain.event import Event, Metadata
 from domain.faults import Fault
-from domain.job import JobDefinition
-from domain.json_schema import value_faults
 
 _FORMS: tuple[Form, ...] = ("dates", "moments")
-_AT_A_STRETCH = 20
-"""So many windows are held against the job's schema before others have their turn."""
 
 
 class BackfillHandlers:
@@ -80,11 +76,14 @@ class BackfillHandlers:
         dates_would_do = backfill.is_midnight(given.starts_at) and backfill.is_midnight(given.ends_at)
         others = [form for form in _FORMS if form != given.form and (form == "moments" or dates_would_do)]
         plans = [given, *(msgspec.structs.replace(given, form=form) for form in others)]
-        faults = [await _metadata_faults(definition, plan) for plan in plans]
-        for plan, found in zip(plans, faults, strict=True):
-            if not found:
+        told: list[Fault] = []
+        for plan in plans:
+            windows = (window.metadata for window in plan.windows())
+            faults = await first_faults(definition.metadata_schema, windows, "metadata")
+            if not faults:
                 return plan
-        raise BadInput("what the windows would tell the worker does not suit the job", faults[0])
+            told = told or faults
+        raise BadInput("what the windows would tell the worker does not suit the job", told)
 
     async def request_backfill(self, command: RequestBackfill) -> Committed:
         """Take a place among the job's backfills, and begin; a command that comes again is of the one that
@@ -207,14 +206,3 @@ class BackfillHandlers:
             now=now,
             expected_version=expected_version,
         )
-
-
-async def _metadata_faults(definition: JobDefinition, plan: Plan) -> list[Fault]:
-    """What the job's schema has against the first window that it has anything against."""
-    for window in plan.windows():
-        if window.number % _AT_A_STRETCH == 0:
-            await asyncio.sleep(0)
-        found = value_faults(definition.metadata_schema, window.metadata, "metadata")
-        if found:
-            return found
-    return []

@@ -1,30 +1,58 @@
-"""What a workflow is given to begin with, held against what its definition asks for."""
+"""What comes with a request, held against the schema that there is for it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from time import monotonic
 from typing import Any
 
 import anyio
-import anyio.to_thread
+from anyio import to_thread
 
 from domain.definition import WorkflowDefinition
 from domain.errors import BadInput
+from domain.faults import Fault
 from domain.json_schema import quick_faults, value_faults
 
 _LONG_AT_ONCE = anyio.CapacityLimiter(2)
+"""What takes long is done by one of so many threads: nobody waits for it who has less to check."""
+
+_TURN_SECONDS = 0.05
+"""After that a thread goes on with what others have to check."""
+
+
+async def faults_of(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault]:
+    """Where a value departs from a schema; ``field`` is what the value is called."""
+    faults = quick_faults(schema, value, field)
+    if faults is None:
+        faults = await to_thread.run_sync(value_faults, schema, value, field, limiter=_LONG_AT_ONCE)
+    return faults
+
+
+async def first_faults(schema: Mapping[str, Any], values: Iterable[Any], field: str) -> list[Fault]:
+    """Where the first of many values departs from a schema that does so; ``values`` are made in threads."""
+    left = iter(values)
+    faults = None
+    while faults is None:
+        faults = await to_thread.run_sync(_in_one_turn, schema, left, field, limiter=_LONG_AT_ONCE)
+    return faults
+
+
+def _in_one_turn(schema: Mapping[str, Any], left: Iterator[Any], field: str) -> list[Fault] | None:
+    """The first faults, none being there; nothing is said while there may be more to check."""
+    ends = monotonic() + _TURN_SECONDS
+    for value in left:
+        faults = value_faults(schema, value, field)
+        if faults or monotonic() >= ends:
+            return faults or None
+    return []
 
 
 async def refuse_bad_input(definition: WorkflowDefinition, input: Mapping[str, Any] | None) -> None:
-    """Check a workflow's input, none being empty. What takes long is done by one of two threads: nobody
-    waits for it who has less to check.
+    """Check a workflow's input, none being empty.
 
     Raises:
         BadInput: it is not as the definition's schema says; with every fault.
     """
     if definition.input_schema is None:
         return
-    what = definition.input_schema, input or {}, "input"
-    faults = quick_faults(*what)
-    if faults is None:
-        faults = await anyio.to_thread.run_sync(value_faults, *what, limiter=_LONG_AT_ONCE)
-    if faults:
+    if faults := await faults_of(definition.input_schema, input or {}, "input"):
         raise BadInput(f"the input is none for {definition.name}", faults)

@@ -9,6 +9,7 @@ from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
 from application.held_back import held_back
+from application.inputs import faults_of
 from application.job_commands import (
     CompleteJobRun,
     FailJobRun,
@@ -29,7 +30,6 @@ from domain import job
 from domain.errors import BadInput, JobNotFound, VersionMismatch
 from domain.event import Event
 from domain.job import BatchJob, JobDefinition, JobFired, MetadataLeftOut, job_stream
-from domain.json_schema import value_faults
 
 _LOOKED_AT = 50
 """Events at a time where one is looked for, at most."""
@@ -130,8 +130,7 @@ class JobHandlers:
 
     async def _definition_for(self, command: TriggerJob) -> JobDefinition:
         definition = self._jobs.find(command.job)
-        faults = value_faults(definition.metadata_schema, command.metadata, "metadata")
-        if faults:
+        if faults := await faults_of(definition.metadata_schema, command.metadata, "metadata"):
             raise BadInput("the metadata does not suit the job", faults)
         return definition
 
