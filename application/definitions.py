@@ -1,7 +1,8 @@
 """Where workflow definitions are found: those that come with the service, and tenants' own."""
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from cachetools import LRUCache
 
 from application.event_store import EventStore
 from application.kinds import KINDS
@@ -61,7 +62,7 @@ class Catalogue:
     def __init__(self, shipped: ShippedDefinitions, store: EventStore) -> None:
         self.shipped = shipped
         self._store = store
-        self._remembered: OrderedDict[str, tuple[_AsOf, PublishedDefinition]] = OrderedDict()
+        self._remembered: LRUCache[str, tuple[_AsOf, PublishedDefinition]] = LRUCache(_MOST_REMEMBERED)
 
     async def find(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
         """A definition to start, in its newest version that is not retired if none is named.
@@ -97,11 +98,7 @@ class Catalogue:
         known = self._remembered.get(stream)
         as_of = version, self._store.epoch
         if known is None or known[0] != as_of:
-            known = as_of, await self._read(stream)
-        self._remembered[stream] = known
-        self._remembered.move_to_end(stream)
-        if len(self._remembered) > _MOST_REMEMBERED:
-            self._remembered.popitem(last=False)
+            known = self._remembered[stream] = as_of, await self._read(stream)
         return known[1]
 
     async def _read(self, stream: str) -> PublishedDefinition:

@@ -19,7 +19,7 @@ _TURN_SECONDS = 0.05
 """After that a thread goes on with what others have to check."""
 
 
-async def faults_of(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault]:
+async def faults_in(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault]:
     """Where a value departs from a schema; ``field`` is what the value is called."""
     faults = quick_faults(schema, value, field)
     if faults is None:
@@ -54,5 +54,5 @@ async def refuse_bad_input(definition: WorkflowDefinition, input: Mapping[str, A
     """
     if definition.input_schema is None:
         return
-    if faults := await faults_of(definition.input_schema, input or {}, "input"):
+    if faults := await faults_in(definition.input_schema, input or {}, "input"):
         raise BadInput(f"the input is none for {definition.name}", faults)

@@ -9,7 +9,7 @@ from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
 from application.held_back import held_back
-from application.inputs import faults_of
+from application.inputs import faults_in
 from application.job_commands import (
     CompleteJobRun,
     FailJobRun,
@@ -130,7 +130,7 @@ class JobHandlers:
 
     async def _definition_for(self, command: TriggerJob) -> JobDefinition:
         definition = self._jobs.find(command.job)
-        if faults := await faults_of(definition.metadata_schema, command.metadata, "metadata"):
+        if faults := await faults_in(definition.metadata_schema, command.metadata, "metadata"):
             raise BadInput("the metadata does not suit the job", faults)
         return definition
 

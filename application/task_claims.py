@@ -1,13 +1,14 @@
 """Claims: candidates are looked for in the documents, or told by the log; an append decides who gets one."""
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, aclosing
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
+from cachetools import LRUCache
 
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
@@ -94,7 +95,7 @@ class TaskClaims:
         self._clock = clock
         self._new_token = new_token
         self._switches = switches
-        self._tried: OrderedDict[tuple[str, str], _Version] = OrderedDict()
+        self._tried: LRUCache[tuple[str, str], _Version] = LRUCache(_REMEMBERED)
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     def ear(self, wanted: Wanted) -> Ear:
@@ -209,9 +210,6 @@ class TaskClaims:
         """A task is tried at that version, or had been changed after it."""
         key = (tenant, task_id)
         self._tried[key] = max(version, self._tried.get(key, _NONE))
-        self._tried.move_to_end(key)
-        if len(self._tried) > _REMEMBERED:
-            self._tried.popitem(last=False)
 
 
 def _looks() -> Iterator[float]:

@@ -4,17 +4,17 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 import structlog
+from cachetools import LRUCache
 
 from application.ports import BadAnswer, HttpAnswer, HttpRequest, NoAnswer, StepCaller
 from domain.errors import DirectoryUnavailable
 from domain.json_text import InvalidJson, read_json
 from domain.values import LONGEST_ID
-from infrastructure.directory.known import Asked, Known, KnownNames
 
 SERVICE = "user_management"
 """What the service is called among those that the caller knows."""
@@ -28,6 +28,12 @@ STALE_SECONDS = 300.0
 AGAIN_SECONDS = 5.0
 """Meanwhile it is asked again only so often: else everybody would wait for what does not come."""
 
+MOST_KEPT = 500_000
+"""Names in all answers that are kept, those that were of use last; some of them may be long."""
+
+_AN_ANSWER = 50
+"""So many names are as large as an answer without any."""
+
 _GROUPS, _USERS = "groups", "users"
 _DOTS = re.compile(r"(\A|[/\\])\.{1,2}([/\\]|\Z)")
 
@@ -35,6 +41,27 @@ _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID, pattern
 _Names = Annotated[list[_Name], msgspec.Meta(max_length=MOST_NAMES)]
 
 log = structlog.get_logger(__name__)
+
+
+class Asked(NamedTuple):
+    """What was asked: of a tenant's ``groups`` who is in one, or of its ``users`` which groups one is in."""
+
+    tenant: str
+    among: str
+    name: str
+
+
+class Known(NamedTuple):
+    """An answer, from when it is, and when to ask again."""
+
+    names: frozenset[str]
+    since: float
+    again_at: float
+
+    @property
+    def weight(self) -> int:
+        """What it costs to keep it, in names."""
+        return _AN_ANSWER + len(self.names)
 
 
 class _Members(msgspec.Struct):
@@ -58,13 +85,14 @@ class HttpDirectory:
         *,
         kept_seconds: float,
         timeout_seconds: float,
+        most_kept: int = MOST_KEPT,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._caller = caller
         self._kept_seconds = kept_seconds
         self._timeout_seconds = timeout_seconds
         self._now = now
-        self._known = KnownNames()
+        self._known: LRUCache[Asked, Known] = LRUCache(most_kept, getsizeof=lambda known: known.weight)
         self._calls: dict[Asked, asyncio.Task[frozenset[str] | str]] = {}
 
     async def members_of(self, tenant: str, group: str) -> frozenset[str]:
@@ -105,14 +133,14 @@ class HttpDirectory:
         answer = await self._caller.call(_request(asked), self._timeout_seconds)
         found = _read(asked, answer)
         if not isinstance(found, str):
-            self._known.keep(asked, Known(found, began, began + self._kept_seconds))
+            self._known[asked] = Known(found, began, began + self._kept_seconds)
             return found
         known, now = self._known.get(asked), self._now()
         if known is None or now > known.since + STALE_SECONDS:
             return found
         log.warning("directory_answer_is_old", seconds=round(now - known.since), reason=found)
         again_at = min(now + AGAIN_SECONDS, known.since + STALE_SECONDS)
-        self._known.keep(asked, known._replace(again_at=again_at))
+        self._known[asked] = known._replace(again_at=again_at)
         return known.names
 
 

@@ -8,10 +8,11 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from pamqp.common import FieldTable
 
+from application.kept import Kept
 from infrastructure.rabbit.connection import BROKER_ERRORS, CONNECT_TIMEOUT_SECONDS, lost_connection_raised
 
 _KEPT_SECONDS = 1.0
-_KEPT_AFTER_FAILURE_SECONDS = 10.0
+_REST_SECONDS = 10.0
 _ANSWER_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
@@ -25,30 +26,26 @@ class OwnQueue:
         self._url = url
         self._queue = queue
         self._app_id = app_id
-        self._looking = asyncio.Lock()
-        self._is_empty = False
-        self._kept_until = 0.0
+        self._waiting = Kept(self._look, seconds=_KEPT_SECONDS, most=1)
+        self._again_at = 0.0
 
     async def is_empty(self) -> bool:
         """Whether no message waits there. What is delivered and not acknowledged does not count; of a broker
         that cannot be asked, it is not so."""
-        async with self._looking:
-            if time.monotonic() >= self._kept_until:
-                waiting = await self._waiting()
-                self._is_empty = waiting == 0
-                kept = _KEPT_AFTER_FAILURE_SECONDS if waiting is None else _KEPT_SECONDS
-                self._kept_until = time.monotonic() + kept
-            return self._is_empty
+        return await self._waiting.get(self._queue) == 0
 
-    async def _waiting(self) -> int | None:
+    async def _look(self, queue_name: str) -> int | None:
+        if time.monotonic() < self._again_at:
+            return None
         try:
             with lost_connection_raised():
                 async with asyncio.timeout(_ANSWER_SECONDS), await self._connected() as connection:
                     channel = await connection.channel()
-                    queue = await channel.declare_queue(self._queue, passive=True)
+                    queue = await channel.declare_queue(queue_name, passive=True)
                     return queue.declaration_result.message_count
         except BROKER_ERRORS as error:
-            log.info("own_queue_unknown", queue=self._queue, error=repr(error))
+            log.info("own_queue_unknown", queue=queue_name, error=repr(error))
+            self._again_at = time.monotonic() + _REST_SECONDS
             return None
 
     async def _connected(self) -> AbstractConnection:

@@ -1,9 +1,9 @@
 """The service's own tokens, as the neighbours check them (wire contract, section 3)."""
 
 import time
-from collections import OrderedDict
 
 import jwt
+from cachetools import LRUCache
 
 TOKEN_SECONDS = 300
 _RENEWED_BEFORE_SECONDS = 60
@@ -17,7 +17,7 @@ class ServiceTokens:
         self._secret = secret
         self._issuer = issuer
         self._service = service
-        self._kept: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._kept: LRUCache[str, tuple[float, str]] = LRUCache(_MOST_KEPT)
 
     def for_tenant(self, tenant: str) -> str | None:
         """A token of the tenant; none without a secret to sign with."""
@@ -28,8 +28,6 @@ class ServiceTokens:
         if not 0 <= now - issued_at < TOKEN_SECONDS - _RENEWED_BEFORE_SECONDS:
             token = self._sign(tenant, int(now))
             self._kept[tenant] = (now, token)
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
         return token
 
     def _sign(self, tenant: str, now: int) -> str:

@@ -11,10 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain.errors import DirectoryUnavailable
-from infrastructure.directory.known import Asked, Known, KnownNames
 from infrastructure.directory.listed import ListedDirectory
 from infrastructure.directory.remote import (
     AGAIN_SECONDS,
+    MOST_KEPT,
     MOST_NAMES,
     SERVICE,
     STALE_SECONDS,
@@ -60,11 +60,17 @@ def watch() -> Watch:
 
 
 def directory_at(
-    url: str, watch: Watch, *, secret: str = SECRET, timeout_seconds: float = 5
+    url: str, watch: Watch, *, secret: str = SECRET, timeout_seconds: float = 5, most_kept: int = MOST_KEPT
 ) -> HttpDirectory:
     tokens = ServiceTokens(secret, issuer="coder", service="workflow-orchestrator")
     caller = HttpCaller({SERVICE: url}, tokens, user_agent="tests")
-    return HttpDirectory(caller, kept_seconds=KEPT_SECONDS, timeout_seconds=timeout_seconds, now=watch)
+    return HttpDirectory(
+        caller,
+        kept_seconds=KEPT_SECONDS,
+        timeout_seconds=timeout_seconds,
+        most_kept=most_kept,
+        now=watch,
+    )
 
 
 @pytest.fixture
@@ -309,22 +315,25 @@ async def test_meanwhile_it_is_asked_again_only_so_often(
     assert len(service.asked) == 3
 
 
-def test_only_so_many_answers_are_kept_and_those_of_no_use_give_way() -> None:
-    known = KnownNames(most_entries=2)
-    first, second, third = (Asked(TENANT, "groups", name) for name in "abc")
-    answer = Known(FINANCE, 0, 30)
-    known.keep(first, answer)
-    known.keep(second, answer)
-    assert known.get(first) == answer
-    known.keep(third, answer)
-    assert (known.get(first), known.get(second), known.get(third)) == (answer, None, answer)
+async def groups_asked_for(service: UserManagement, directory: HttpDirectory, *groups: str) -> list[str]:
+    """Those of some groups that are not at hand when their members are wanted."""
+    before = len(service.paths)
+    for group in groups:
+        await directory.members_of(TENANT, group)
+    return [path.split("/")[-2] for path in service.paths[before:]]
 
 
-def test_only_so_many_names_are_kept_in_all() -> None:
-    known = KnownNames(most_names=5)
-    first, second, third = (Asked(TENANT, "groups", name) for name in "abc")
-    for asked in (first, first, second):
-        known.keep(asked, Known(FINANCE, 0, 30))
-    assert known.get(first) is not None
-    known.keep(third, Known(frozenset({"ada", "bob", "cy"}), 0, 30))
-    assert [known.get(asked) is not None for asked in (first, second, third)] == [True, False, True]
+async def test_only_so_many_answers_are_kept_and_those_of_no_use_give_way(
+    service: UserManagement, watch: Watch
+) -> None:
+    service.groups[TENANT] = {"a": ["ada"], "b": ["bob"], "c": ["cy"]}
+    directory = directory_at(service.url, watch, most_kept=110)
+    assert await groups_asked_for(service, directory, *"abac") == ["a", "b", "c"]
+    assert await groups_asked_for(service, directory, *"acb") == ["b"]
+
+
+async def test_a_large_answer_takes_the_room_of_several(service: UserManagement, watch: Watch) -> None:
+    service.groups[TENANT] = {"a": ["ada"], "b": ["bob"], "all": [f"person-{n}" for n in range(100)]}
+    directory = directory_at(service.url, watch, most_kept=160)
+    assert await groups_asked_for(service, directory, "a", "b", "all") == ["a", "b", "all"]
+    assert await groups_asked_for(service, directory, "all", "b", "a") == ["b", "a"]
