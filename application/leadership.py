@@ -16,7 +16,6 @@ from typing import Protocol, runtime_checkable
 
 import anyio
 import structlog
-from anyio.abc import TaskStatus
 
 from application.ports import Leases
 from domain.errors import Failure, LeaseLost
@@ -216,13 +215,15 @@ class _Post:
     def note_ended(self) -> bool:
         """The term has ended; whether because it was left."""
         self.has_left, self.leaving_since = self.leaving_since is not None, None
-        self.term = None
+        self.term = self._begun_at = None
         return self.has_left
 
     def stop(self) -> None:
-        """End the part, or the waiting for its lease."""
+        """End the part, or the waiting for its lease; one that is only taken over is broken off."""
         self.is_stopping = True
         self.part.stop()
+        if self.term is not None and self._begun_at is None:
+            self.term.scope.cancel()
         self._tell()
 
     def _tell(self) -> None:
@@ -244,6 +245,7 @@ class Leadership:
         self._switches = switches
         self._posts = {part.name: _Post(part, switches) for part in parts}
         self._away: str | None = None
+        self._asked = anyio.Event()
         self._all_ended = anyio.Event()
         self._released = anyio.Event()
 
@@ -257,18 +259,14 @@ class Leadership:
         """Why the leases could not be asked for the last time; none if they could."""
         return self._away
 
-    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Ask for the leases and do what they allow, until :meth:`finish` has ended every part.
-
-        It counts as started when the parts that were free have been taken over.
-        """
+    async def run(self) -> None:
+        """Ask for the leases and do what they allow, until :meth:`finish` has ended every part."""
         try:
             async with anyio.create_task_group() as tasks:
                 for post in self._posts.values():
                     tasks.start_soon(self._serve, post, name=f"part {post.part.name}")
                 await self._ask()
-                await self._until_taken_over()
-                task_status.started()
+                self._asked.set()
                 if elsewhere := [name for name, held in self.held.items() if not held]:
                     log.info("standby", parts=elsewhere)
                 while self._open():
@@ -281,6 +279,15 @@ class Leadership:
             with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
                 await self._give_back(list(self._posts))
             self._released.set()
+
+    async def taken_over(self) -> None:
+        """Wait until the parts that were free have been taken over, for some seconds at most: then the
+        service counts as started."""
+        with anyio.move_on_after(_TAKE_OVER_SECONDS):
+            await self._asked.wait()
+            for post in self._posts.values():
+                if post.term is not None:
+                    await post.taken_over.wait()
 
     async def finish(self) -> None:
         """End every part, and give the leases back. Twice is harmless."""
@@ -343,12 +350,6 @@ class Leadership:
                 self._posts[name].note_held(held[name], seconds, asked_at, asked_in)
             else:
                 self._posts[name].note_lost()
-
-    async def _until_taken_over(self) -> None:
-        with anyio.move_on_after(_TAKE_OVER_SECONDS):
-            for post in self._posts.values():
-                if post.term is not None:
-                    await post.taken_over.wait()
 
     async def _serve(self, post: _Post) -> None:
         name = post.part.name

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+import anyio
 import msgspec
 
 from application.audit.anchoring import Anchoring
@@ -110,14 +111,20 @@ class Parts(msgspec.Struct, frozen=True):
         late = cron.scheduler.last_error
         return Check("up", f"{late.job} of {late.nominal_time}: {late.error}" if late else None)
 
+    async def taken_over(self) -> None:
+        """Wait until this instance does what was free, for some seconds at most; all of them are running."""
+        for leadership in self.leaderships:
+            await leadership.taken_over()
+
     async def finish_clockwork(self) -> None:
         """Let no new firing or timer begin; those in hand are finished."""
         await self.leadership_of_clockwork.finish()
 
     async def finish(self) -> None:
-        """Let the followers finish the batch in hand, and give every lease back."""
-        for leadership in self.leaderships:
-            await leadership.finish()
+        """Let the followers finish the batch in hand, all at the same time, and give every lease back."""
+        async with anyio.create_task_group() as tasks:
+            for leadership in self.leaderships:
+                tasks.start_soon(leadership.finish)
 
 
 class PartsOfShare(msgspec.Struct, frozen=True):

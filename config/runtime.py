@@ -55,19 +55,25 @@ async def run(container: Container, listener: socket.socket, orders: Orders) -> 
         timeout_graceful_shutdown=HTTP_DRAIN_SECONDS,
     )
     server = _Server(config, container)
-    async with working(container) as stop, anyio.create_task_group() as tasks:
-        announce(container, listener)
-        leave_alone_what_is_here_to_stay()
+    stop = Stop(container.settings.server.shutdown_seconds)
+    async with anyio.create_task_group() as tasks:
         tasks.start_soon(_obey, orders, server, stop)
-        await server.serve([listener])
+        async with working(container, stop):
+            if not stop.has_begun:
+                announce(container, listener)
+                leave_alone_what_is_here_to_stay()
+                await server.serve([listener])
         tasks.cancel_scope.cancel()
     log.info("stopped")
 
 
 @asynccontextmanager
-async def working(container: Container) -> AsyncIterator["Stop"]:
-    """Everything at work but the HTTP server; on leaving, it is stopped in an order that loses nothing."""
-    stop = Stop(container.settings.server.shutdown_seconds)
+async def working(container: Container, stop: "Stop | None" = None) -> AsyncIterator[None]:
+    """Everything at work but the HTTP server; on leaving, it is stopped in an order that loses nothing.
+
+    Where ``stop`` begins while the parts are taken over, that is waited for no longer.
+    """
+    stop = stop or Stop(container.settings.server.shutdown_seconds)
     async with anyio.create_task_group() as tasks:
         if container.stores.wakeups is not None:
             tasks.start_soon(container.stores.wakeups.run, name="wakeups")
@@ -77,9 +83,11 @@ async def working(container: Container) -> AsyncIterator["Stop"]:
             tasks.start_soon(container.parts.job_health.run, name="job health")
         container.transport.start(tasks)
         for leadership in container.parts.leaderships:
-            await tasks.start(leadership.run, name="leadership")
+            tasks.start_soon(leadership.run, name="leadership")
         try:
-            yield stop
+            with stop.before:
+                await container.parts.taken_over()
+            yield
         finally:
             with anyio.CancelScope(deadline=stop.begin() - LAST_SECONDS, shield=True) as scope:
                 await _stop_taking_in(container)
@@ -94,12 +102,20 @@ class Stop:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.before = anyio.CancelScope()
+        """What is done in it is broken off as the stop begins."""
         self._end: float | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether somebody has told the service to stop."""
+        return self._end is not None
 
     def begin(self) -> float:
         """Begin, if it has not begun, and tell when the time will be up."""
         if self._end is None:
             self._end = anyio.current_time() + self.seconds
+            self.before.cancel()
         return self._end
 
     def begin_for_good(self) -> None:

@@ -100,7 +100,8 @@ def leases() -> SharedLeases:
 @asynccontextmanager
 async def leading(leadership: Leadership) -> AsyncIterator[Leadership]:
     async with anyio.create_task_group() as group:
-        await group.start(leadership.run)
+        group.start_soon(leadership.run)
+        await leadership.taken_over()
         yield leadership
         with anyio.fail_after(5):
             await leadership.finish()
@@ -120,6 +121,26 @@ async def test_a_part_that_nobody_does_is_taken_over_before_the_service_counts_a
         assert part.calls[0] == "take_over"
         await until(lambda: part.is_done)
         assert leadership.held == {"part": True}
+
+
+async def test_a_take_over_may_last_longer_than_a_lease_and_a_stop_breaks_it_off(
+    leases: SharedLeases,
+) -> None:
+    class Slow(Doing):
+        async def take_over(self, lease: Lease) -> None:
+            await super().take_over(lease)
+            await anyio.sleep_forever()
+
+    part = Slow()
+    async with anyio.create_task_group() as group:
+        leadership = Leadership(leases, "a", [part])
+        group.start_soon(leadership.run)
+        await anyio.sleep(2 * leases.seconds)
+        assert part.calls == ["take_over"]
+        with anyio.fail_after(5):
+            await leadership.finish()
+            await leadership.taken_over()
+    assert leases.rows["part"][2] == 0.0, "it is given back"
 
 
 async def test_one_of_two_does_it_and_the_other_waits(leases: SharedLeases) -> None:
@@ -276,7 +297,7 @@ async def test_an_instance_without_parts_ends_like_any_other(leases: SharedLease
 async def test_a_cancelled_instance_gives_its_leases_back(leases: SharedLeases) -> None:
     part = Doing()
     async with anyio.create_task_group() as group:
-        await group.start(Leadership(leases, "a", [part]).run)
+        group.start_soon(Leadership(leases, "a", [part]).run)
         await until(lambda: part.is_done)
         group.cancel_scope.cancel()
     assert leases.rows["part"][2] == 0.0

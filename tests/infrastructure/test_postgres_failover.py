@@ -135,7 +135,8 @@ class Instance:
         ]
         async with anyio.create_task_group() as tasks:
             for leadership in leaderships:
-                await tasks.start(leadership.run)
+                tasks.start_soon(leadership.run)
+                await leadership.taken_over()
             tasks.start_soon(self.watches.run)
             yield
             for leadership in leaderships:
