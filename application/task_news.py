@@ -11,13 +11,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TypeVar
 
-import structlog
 from anyio import move_on_after
 
 from application.event_store import EventStore
 from application.shared_reads import SharedReads
+from application.supervised import Supervised
 from application.tail import Tail
-from domain.errors import Failure
 from domain.event import Recorded
 from domain.interest import Interest
 from domain.task import TaskLeaseExpired, TaskOffered, TaskReleased
@@ -34,8 +33,6 @@ _Queue = tuple[str, str]
 """Tenant and name."""
 
 _Available = TaskOffered | TaskReleased | TaskLeaseExpired
-
-log = structlog.get_logger(__name__)
 
 
 class Ear:
@@ -104,6 +101,7 @@ class TaskNews:
         self._alarm = reads.subscribe(Interest(_Available))
         self._ears: dict[_Queue, deque[Ear]] = {}
         self._somebody_waits = asyncio.Event()
+        self._supervised = Supervised("task news")
         self.is_closed = False
 
     @property
@@ -152,11 +150,7 @@ class TaskNews:
         """
         while not self.is_closed:
             await self._somebody_waits.wait()
-            try:
-                await self._follow()
-            except Exception as error:
-                level = log.warning if isinstance(error, Failure) else log.exception
-                level("task_news_away", error=f"{type(error).__name__}: {error}")
+            if not await self._supervised.has_done(self._follow):
                 await self._alarm.wait(_POLL_SECONDS)
 
     async def _follow(self) -> None:
@@ -164,6 +158,7 @@ class TaskNews:
         while self._ears and not self.is_closed:
             await tail.turn_to({self._store.partition_of(tenant) for tenant, _ in self._ears})
             events = await tail.next()
+            self._supervised.note_progress()
             for recorded in events:
                 self._hear(recorded)
             if not events:

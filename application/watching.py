@@ -9,14 +9,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import anyio
-import structlog
 
 from application.audit.chain import tenant_of
 from application.event_store import EventStore
 from application.shared_reads import SharedReads
 from application.subscription import Subscription
+from application.supervised import Supervised
 from application.tail import Tail
-from domain.errors import Failure
 from domain.interest import EVERYTHING
 
 _LOOK_SECONDS = 1.0
@@ -24,8 +23,6 @@ _LOOK_SECONDS = 1.0
 
 _REST_SECONDS = 0.01
 _PAUSE_AFTER_A_FAILURE_SECONDS = 1.0
-
-log = structlog.get_logger(__name__)
 
 
 class Watches:
@@ -38,6 +35,7 @@ class Watches:
         self._alarm = reads.subscribe(EVERYTHING)
         self._watchers: dict[str, set[Subscription]] = {}
         self._somebody_came = anyio.Event()
+        self._supervised = Supervised("watching")
 
     @contextmanager
     def of(self, stream: str) -> Iterator[Subscription]:
@@ -59,11 +57,7 @@ class Watches:
         while True:
             await self._somebody_came.wait()
             self._somebody_came = anyio.Event()
-            try:
-                await self._follow()
-            except Exception as error:
-                level = log.warning if isinstance(error, Failure) else log.exception
-                level("watching_interrupted", error=f"{type(error).__name__}: {error}")
+            if not await self._supervised.has_done(self._follow):
                 await anyio.sleep(_PAUSE_AFTER_A_FAILURE_SECONDS)
                 self._somebody_came.set()
 
@@ -74,6 +68,7 @@ class Watches:
             begun = await tail.turn_to(set(map(self._partition_of, self._watchers)))
             self._wake(stream for stream in self._watchers if self._partition_of(stream) in begun)
             events = await tail.next()
+            self._supervised.note_progress()
             self._wake({recorded.stream for recorded in events})
             if not events:
                 await self._alarm.wait(_LOOK_SECONDS)

@@ -114,7 +114,7 @@ def test_every_variable_is_a_setting(runbook: str, variable: str) -> None:
 @pytest.mark.parametrize(
     ("runbook", "event"),
     named(
-        r"\b(follower_starts_over|broker_[a-z]+|lease[s]?_(?:taken|lost|away)|partition_fills|firing_[a-z_]+|wakeups_[a-z]+|store_unavailable"
+        r"\b(follower_starts_over|broker_[a-z]+|lease[s]?_(?:taken|lost|away)|partition_fills|firing_[a-z_]+|goes_on|store_unavailable"
         r"|message_parked)\b"
     ),
 )

@@ -15,6 +15,7 @@ from anyio.to_thread import run_sync
 
 from application.event_log import number_of
 from application.event_store import EventStore
+from application.supervised import Supervised
 from domain.errors import StoreUnavailable
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
@@ -54,42 +55,34 @@ class CosmosWakeups:
         self._told: dict[str, int] = {}
         self._told_at: dict[str, float] = {}
         self._seen: dict[str, tuple[str, float]] = {}
-        self._is_lost = False
+        self._telling = Supervised("telling others of appends")
+        self._hearing = Supervised("hearing of others' appends")
+        self._looking = Supervised("looking at every partition's end")
         self._unseen: set[str] = set()
         """The partitions whose ends could not be told, though the account is there."""
 
     async def run(self) -> None:
         """Do so until cancelled, whatever happens to the account meanwhile."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._tell_what_comes)
+            tasks.start_soon(self._again_and_again, self._hearing, self._hear)
+            tasks.start_soon(self._again_and_again, self._looking, self._look_at_all)
+
+    async def _again_and_again(self, supervised: Supervised, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await supervised.has_done(work)
+            await anyio.sleep(_HEAR_SECONDS)
+
+    async def _tell_what_comes(self) -> None:
         alarm = self._store.subscribe()
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._again_and_again, self._hear, _HEAR_SECONDS)
-                tasks.start_soon(self._again_and_again, self._look_at_all, _HEAR_SECONDS)
-                while True:
-                    await alarm.wait(_LONGEST_WAIT_SECONDS)
-                    if not await self._is_done(self._tell):
-                        alarm.wake()
-                    await anyio.sleep(_TELL_SECONDS)
+            while True:
+                await alarm.wait(_LONGEST_WAIT_SECONDS)
+                if not await self._telling.has_done(self._tell):
+                    alarm.wake()
+                await anyio.sleep(_TELL_SECONDS)
         finally:
             alarm.close()
-
-    async def _again_and_again(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
-        while True:
-            await self._is_done(work)
-            await anyio.sleep(seconds)
-
-    async def _is_done(self, work: Callable[[], Awaitable[None]]) -> bool:
-        try:
-            await work()
-        except StoreUnavailable as error:
-            if not self._is_lost:
-                log.warning("wakeups_lost", error=str(error))
-            self._is_lost = True
-            return False
-        if self._is_lost:
-            log.info("wakeups_back")
-        self._is_lost = False
-        return True
 
     async def _tell(self) -> None:
         """Write down what has been appended to since the last time, and a while before."""
@@ -141,7 +134,7 @@ class CosmosWakeups:
         try:
             newest = number_of(await self._store.head(partition))
         except StoreUnavailable as error:
-            if not self._is_lost and partition not in self._unseen:
+            if not self._hearing.is_failing and partition not in self._unseen:
                 log.warning("partition_not_looked_at", partition=partition, error=str(error))
                 self._unseen.add(partition)
             return

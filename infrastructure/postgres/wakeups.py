@@ -10,9 +10,10 @@ from collections.abc import Callable, Container
 
 import anyio
 import psycopg
-import structlog
 from psycopg import AsyncConnection
 
+from application.supervised import Supervised
+from domain.errors import StoreUnavailable
 from infrastructure.postgres.conninfo import conninfo
 
 CHANNEL = "workflow_orchestrator_events"
@@ -21,8 +22,6 @@ _SILENCE_SECONDS = 30.0
 _ANSWER_SECONDS = 5.0
 _SHORTEST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
-
-log = structlog.get_logger(__name__)
 
 
 class PostgresWakeups:
@@ -37,34 +36,31 @@ class PostgresWakeups:
         self._notice = notice
         self._own = own
         self._pause = _SHORTEST_PAUSE_SECONDS
-        self._is_lost = False
+        self._supervised = Supervised("wakeups")
 
     async def run(self) -> None:
         """Listen until cancelled, on one connection after the other."""
         while True:
-            try:
-                async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
-                    await self._listen(connection)
-            except (psycopg.Error, TimeoutError) as error:
-                self._note_loss(error)
+            await self._supervised.has_done(self._listen)
             await anyio.sleep(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
 
-    async def _listen(self, connection: AsyncConnection) -> None:
-        await connection.execute(f"LISTEN {CHANNEL}")
-        if self._is_lost:
-            log.info("wakeups_back")
-        self._is_lost = False
-        self._pause = _SHORTEST_PAUSE_SECONDS
-        self._notice(None)
-        while True:
-            async for notification in connection.notifies(timeout=_SILENCE_SECONDS):
-                if notification.pid not in self._own:
-                    self._notice(int(notification.payload) if notification.payload.isdigit() else None)
-            with anyio.fail_after(_ANSWER_SECONDS):
-                await connection.execute("SELECT 1")
+    async def _listen(self) -> None:
+        try:
+            async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
+                await connection.execute(f"LISTEN {CHANNEL}")
+                self._supervised.note_progress()
+                self._pause = _SHORTEST_PAUSE_SECONDS
+                self._notice(None)
+                while True:
+                    await self._pass_on(connection)
+        except (psycopg.Error, TimeoutError) as error:
+            raise StoreUnavailable(str(error).strip() or type(error).__name__) from error
 
-    def _note_loss(self, error: Exception) -> None:
-        if not self._is_lost:
-            log.warning("wakeups_lost", error=str(error).strip() or type(error).__name__)
-        self._is_lost = True
+    async def _pass_on(self, connection: AsyncConnection) -> None:
+        """What comes until it has been silent for long; then see that it is there."""
+        async for notification in connection.notifies(timeout=_SILENCE_SECONDS):
+            if notification.pid not in self._own:
+                self._notice(int(notification.payload) if notification.payload.isdigit() else None)
+        with anyio.fail_after(_ANSWER_SECONDS):
+            await connection.execute("SELECT 1")

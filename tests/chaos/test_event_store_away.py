@@ -194,7 +194,7 @@ async def test_an_address_that_leads_to_a_standby_for_a_while_ends_and_parks_not
         assert_told_once_in_order(crm, answered)
 
         async def wakes_again() -> bool:
-            return "wakeups_back" in service.log
+            return '"event":"goes_on","what":"wakeups"' in service.log
 
         await eventually(wakes_again, seconds=15)
         service.kill()

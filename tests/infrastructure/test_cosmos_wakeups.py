@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
+from azure.cosmos.exceptions import CosmosHttpResponseError
 from structlog.testing import capture_logs
 
 from application.event_store import EventStore
@@ -26,6 +27,8 @@ from tests.cosmos import Account
 from tests.infrastructure.cosmos_places import COORDINATION, opened_in, place_in
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, UNVERIFIED]
+
+_REFUSED = CosmosHttpResponseError(400, "Bad request")  # type: ignore[no-untyped-call]
 
 
 class Process:
@@ -168,11 +171,14 @@ async def test_a_tenant_whose_log_is_broken_keeps_nobody_from_being_found(
     assert [(each["event"], each["partition"]) for each in told] == [("partition_not_looked_at", TENANT)]
 
 
-async def test_an_account_that_is_away_costs_a_moment(at: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), _REFUSED], ids=["away", "unthought of"])
+async def test_an_account_that_does_not_answer_costs_a_moment(
+    at: Setting, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     put, query = Items.put, Items.query
 
     async def away(*arguments: Any, **keywords: Any) -> Any:
-        raise StoreUnavailable("away")
+        raise error
 
     async with at.running(at.here, at.there):
         for name in ("put", "query"):

@@ -147,6 +147,22 @@ async def test_a_server_that_is_away_is_tried_until_it_is_back(
         await eventually(listens_again, seconds=10)
 
 
+async def test_an_error_that_nobody_has_thought_of_costs_a_moment(
+    here: EventStore, postgres_store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(newest: int | None) -> None:
+        monkeypatch.undo()
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(here, "notice", broken)
+    async with listening(postgres_store_url, here) as told:
+
+        async def listens_again() -> bool:
+            return told.ids == [None, None]
+
+        await eventually(listens_again, seconds=5)
+
+
 async def test_a_silent_connection_is_looked_at_and_goes_on(
     here: EventStore, elsewhere: EventStore, postgres_store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
