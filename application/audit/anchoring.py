@@ -18,9 +18,10 @@ from application.audit.numbers import numbered
 from application.audit.ports import IndexReader
 from application.event_log import number_of
 from application.event_store import EventStore
+from application.periodic_part import PeriodicPart
 from application.ports import Clock, Publisher
 from application.side_by_side import outcomes_of, raise_first
-from domain.errors import AnchorFileUnavailable, LeaseLost
+from domain.errors import AnchorFileUnavailable
 from domain.lease import Lease
 from domain.values import timestamp
 
@@ -36,7 +37,7 @@ _LOOK_AGAIN_SECONDS = 0.1
 log = structlog.get_logger(__name__)
 
 
-class Anchoring:
+class Anchoring(PeriodicPart):
     """A part of the service that needs its lease."""
 
     name = "audit_anchors"
@@ -53,6 +54,7 @@ class Anchoring:
         *,
         every_seconds: float,
     ) -> None:
+        super().__init__(every_seconds=every_seconds)
         self._store = store
         self._index = index
         self._book = book
@@ -60,21 +62,13 @@ class Anchoring:
         self._publisher = publisher
         self._signer = signer
         self._clock = clock
-        self._every_seconds = every_seconds
-        self._stopping = anyio.Event()
         self._in_file: set[str] = set()
         self._published: set[str] = set()
-        self._failing_since: float | None = None
         self.lost_heads = 0
         """How many anchored heads the log no longer had when their tenants' next ones were, since start."""
 
         self.due_at: datetime | None = None
         """By when all heads are to be anchored again; past where that fails, or another instance does it."""
-
-    @property
-    def failing_seconds(self) -> float:
-        """For how long no anchor has gone out that should have."""
-        return 0.0 if self._failing_since is None else anyio.current_time() - self._failing_since
 
     async def take_over(self, lease: Lease) -> None:
         """Learn of anchors that the file has and the store has not: it may be a restored backup."""
@@ -89,30 +83,14 @@ class Anchoring:
             for some in _parts(unknown):
                 await self._book.keep(some, lease)
 
-    async def run(self, lease: Lease) -> None:
-        """Anchor at once, and then every so often, until :meth:`stop`."""
+    async def do(self, lease: Lease) -> None:
+        """Anchor, and move on by when that is to be done again."""
         self.due_at = self.due_at or self._next_due()
-        while not self._stopping.is_set():
-            try:
-                await self.anchor(lease)
-            except LeaseLost:
-                self._failing_since = None
-                raise
-            except Exception:
-                if self._failing_since is None:
-                    self._failing_since = anyio.current_time()
-                raise
-            self._failing_since = None
-            self.due_at = self._next_due()
-            with anyio.move_on_after(self._every_seconds):
-                await self._stopping.wait()
-
-    def stop(self) -> None:
-        """Ask :meth:`run` to return."""
-        self._stopping.set()
+        await self.anchor(lease)
+        self.due_at = self._next_due()
 
     def _next_due(self) -> datetime:
-        return self._clock.now() + _LATE_INTERVALS * timedelta(seconds=self._every_seconds)
+        return self._clock.now() + _LATE_INTERVALS * timedelta(seconds=self.every_seconds)
 
     async def anchor(self, lease: Lease) -> None:
         """Anchor each head that has moved since its last anchor, up to what the log holds now.
@@ -136,7 +114,7 @@ class Anchoring:
     async def _index_has_come_to(self, partition: str, position: str) -> bool:
         """Wait for it: a head that is being made again is not the tenant's."""
         while (number_of(await self._index.reached(partition)) or 0) < (number_of(position) or 0):
-            if self._stopping.is_set():
+            if self.is_stopping:
                 return False
             await anyio.sleep(_LOOK_AGAIN_SECONDS)
         return True
