@@ -4,17 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
-import structlog
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    stop_after_delay,
-    wait_exponential_jitter,
-)
-
 from config.sections import Settings
 from config.start import CannotStart, first_line
+from config.start_wait import once_it_is_there
 from domain.errors import StoreUnavailable
 from infrastructure.cosmos.checkpoints import CosmosCheckpoints
 from infrastructure.cosmos.containers import CosmosContainers
@@ -33,8 +25,6 @@ _FORMER_PLACE = "outbox"
 """Before tenants were divided into shares, each follower's positions lay under its own name."""
 
 T = TypeVar("T")
-
-log = structlog.get_logger(__name__)
 
 
 async def open_cosmos(
@@ -118,30 +108,13 @@ async def refuse_a_former_layout(database: CosmosDatabase) -> None:
 
 
 async def _waiting(settings: Settings, attempt: Callable[[], Awaitable[T]]) -> T:
-    timeout_seconds = settings.storage.startup_timeout_seconds
-
-    def note(state: RetryCallState) -> None:
-        log.warning(
-            "documents_away",
-            attempt=state.attempt_number,
-            waited_seconds=round(state.seconds_since_start or 0.0, 1),
-            gives_up_after_seconds=timeout_seconds,
-            error=str(state.outcome.exception() if state.outcome else None),
-        )
-
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(StoreUnavailable),
-        stop=stop_after_delay(timeout_seconds),
-        wait=wait_exponential_jitter(multiplier=0.5, max=5, jitter=0.5),
-        before_sleep=note,
-        reraise=True,
-    )
+    seconds = settings.storage.startup_timeout_seconds
     try:
-        return await retrying(attempt)
+        return await once_it_is_there("documents", attempt, away=StoreUnavailable, seconds=seconds)
     except Unusable as error:
         raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
     except StoreUnavailable as error:
-        raise StoreUnavailable(f"the documents stayed away for {timeout_seconds:g} s: {error}") from error
+        raise StoreUnavailable(f"the documents stayed away for {seconds:g} s: {error}") from error
 
 
 async def open_database(

@@ -1,27 +1,19 @@
 """PostgreSQL at a start: waited for while it is away, migrated, and refused on another schema than ours."""
 
+from functools import partial
 from urllib.parse import parse_qsl
 
 import click
 import psycopg
-import structlog
 from anyio.to_thread import run_sync
 from psycopg.pq import Conninfo
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    stop_after_delay,
-    wait_exponential_jitter,
-)
 
 from config.sections import Settings
 from config.start import CannotStart, first_line
+from config.start_wait import once_it_is_there
 from domain.suggestions import did_you_mean
 from infrastructure.postgres.conninfo import conninfo
 from infrastructure.postgres.schema import MIGRATIONS, WrongSchema, migrate, require_newest
-
-log = structlog.get_logger(__name__)
 
 
 async def migrate_event_store(settings: Settings) -> None:
@@ -70,26 +62,10 @@ async def wait_for_postgres(url: str, timeout_seconds: float) -> None:
     Raises:
         CannotStart: it stayed away for as long as that, or the URL is of no use.
     """
-
-    def note(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        log.warning(
-            "event_store_away",
-            attempt=state.attempt_number,
-            waited_seconds=round(state.seconds_since_start or 0.0, 1),
-            gives_up_after_seconds=timeout_seconds,
-            error=first_line(error),
-        )
-
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(psycopg.OperationalError),
-        stop=stop_after_delay(timeout_seconds),
-        wait=wait_exponential_jitter(multiplier=0.5, max=5, jitter=0.5),
-        before_sleep=note,
-        reraise=True,
-    )
     try:
-        await retrying(_probe, url)
+        await once_it_is_there(
+            "event store", partial(_probe, url), away=psycopg.OperationalError, seconds=timeout_seconds
+        )
     except psycopg.OperationalError as error:
         raise CannotStart(
             f"the event store stayed away for {timeout_seconds:g} s: {first_line(error)}"

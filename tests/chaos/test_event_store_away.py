@@ -118,7 +118,7 @@ async def test_an_event_store_that_stays_away_at_start_ends_it_with_one_clear_li
     assert code not in (0, None)
     assert 3 <= time.monotonic() - began < 12
     lines = service.log.strip().splitlines()
-    tries = [line for line in lines if "event_store_away" in line]
+    tries = [line for line in lines if "store_away" in line]
     assert len(tries) >= 2
     assert all("Connection refused" in line for line in tries)
     assert lines[:-1] == tries
@@ -139,7 +139,7 @@ async def test_an_event_store_that_comes_in_time_lets_it_start(
     service.launch()
 
     async def has_tried() -> bool:
-        return "event_store_away" in service.log
+        return "store_away" in service.log
 
     await eventually(has_tried)
     late.open()
@@ -194,7 +194,7 @@ async def test_an_address_that_leads_to_a_standby_for_a_while_ends_and_parks_not
         assert_told_once_in_order(crm, answered)
 
         async def wakes_again() -> bool:
-            return '"event":"goes_on","what":"wakeups"' in service.log
+            return any('"goes_on"' in line and '"wakeups"' in line for line in service.log.splitlines())
 
         await eventually(wakes_again, seconds=15)
         service.kill()

@@ -57,6 +57,6 @@ def test_a_command_that_waits_is_ended_by_a_signal_that_process_1_would_not_hear
         text=True,
     ) as running:
         assert running.stderr is not None
-        assert "event_store_away" in running.stderr.readline()
+        assert "store_away" in running.stderr.readline()
         running.terminate()
         assert running.wait(20) == 128 + signal.SIGTERM

@@ -103,7 +103,7 @@ def test_told_to_stop_while_it_waits_for_its_store_it_ends(
     command = image.entrypoint(data=data, PORT=str(port), JWT_SECRET=JWT_SECRET, EVENT_STORE_URL=away)
     with running(command, tmp_path / "log") as process:
         deadline = time.monotonic() + 30
-        while "event_store_away" not in process.log:
+        while "store_away" not in process.log:
             assert process.is_running, process.log
             assert time.monotonic() < deadline, process.log
             time.sleep(0.05)

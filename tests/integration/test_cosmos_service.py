@@ -192,7 +192,7 @@ async def test_a_start_waits_for_cosmos_with_a_line_a_try_and_gives_up_with_one(
     *tries, last = ended.stderr.strip().splitlines()
     assert ended.returncode == 1
     assert tries
-    assert all('"event":"documents_away"' in line for line in tries)
+    assert all('"event":"store_away"' in line and '"store":"documents"' in line for line in tries)
     assert "the documents stayed away for 2 s" in last
     assert "Traceback" not in ended.stderr
 
@@ -205,7 +205,7 @@ async def test_a_start_goes_on_once_cosmos_is_there(tmp_path: Path, plain_cosmos
         process.launch()
 
         async def has_tried() -> bool:
-            return "documents_away" in process.log
+            return "store_away" in process.log
 
         await eventually(has_tried)
         async with dropped_afterwards(plain_cosmos, database), gate_before(plain_cosmos, port):
