@@ -4,7 +4,6 @@ A batch sees one segment (``segments.py``). What was closed does not change: so 
 of it is looked at before, and only where the event before is not in the last segment, or there can be none.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from random import uniform
 from time import monotonic, sleep
@@ -19,12 +18,7 @@ from domain.event import event_id
 from infrastructure.cosmos.ends import End, end_of
 from infrastructure.cosmos.log_container import LogContainer, Lost
 from infrastructure.cosmos.log_documents import following, is_event, tenant_note
-
-MOST_OPERATIONS = 100
-"""Of a transactional batch: one ends the order, one a stream looks for the event before, the others store."""
-
-MOST_BYTES = 1_900_000
-"""A batch takes 2 MB as it is sent, with what is said about each operation."""
+from infrastructure.cosmos.transactions import MOST_BYTES, MOST_OPERATIONS, size_of
 
 _FEWEST_RACES = 10
 _RACING_SECONDS = 2.0
@@ -158,13 +152,14 @@ def _id_before(event: StoredEvent) -> str:
 
 
 def _refuse_what_no_batch_takes(after: Sequence[str], items: Sequence[Mapping[str, Any]]) -> None:
+    """One operation ends the order, one a stream looks for the event before, the others store."""
     operations = 1 + len(after) + len(items)
     if operations > MOST_OPERATIONS:
         raise TooMuchAtOnce(
             f"{len(items)} events at once are more than one transaction of Cosmos DB takes, which has"
             f" {MOST_OPERATIONS} operations"
         )
-    size = len(json.dumps(items))
+    size = size_of(items)
     if size > MOST_BYTES:
         raise TooMuchAtOnce(
             f"{size:,} bytes of events at once are more than one transaction of Cosmos DB takes,"

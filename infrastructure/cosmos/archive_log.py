@@ -16,12 +16,13 @@ from application.snapshots import EVERY, SnapshotStore
 from domain.errors import StoreUnavailable
 from domain.lease import Unrivalled
 from infrastructure.cosmos.database import CosmosDatabase
-from infrastructure.cosmos.ended_streams import MOST_OPERATIONS, Change, Found, Stream, batches_of, streams_of
+from infrastructure.cosmos.ended_streams import GATE_OPERATIONS, Change, Found, Stream, batches_of, streams_of
 from infrastructure.cosmos.ends import GATE_ID, gate
 from infrastructure.cosmos.items import Item, Operation
 from infrastructure.cosmos.log_items import LogItems
 from infrastructure.cosmos.patience import patient
 from infrastructure.cosmos.positions import CosmosPositions
+from infrastructure.cosmos.transactions import MOST_OPERATIONS
 
 _SELECT = "SELECT * FROM c WHERE c.id IN ({})"
 _IDS_A_QUERY = 200
@@ -32,7 +33,7 @@ _MOST_TRIES = 10
 class CosmosArchiveLog:
     """``followers`` are those whose positions there may be."""
 
-    at_once = MOST_OPERATIONS
+    at_once = MOST_OPERATIONS - GATE_OPERATIONS
 
     def __init__(
         self,

@@ -9,12 +9,11 @@ from infrastructure.cosmos.containers import CosmosContainers, indexing_policy
 from infrastructure.cosmos.coordination import PASSED_SECONDS
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Items, Operation
+from infrastructure.cosmos.transactions import MOST_OPERATIONS
 
 _AMONG = "SELECT * FROM c WHERE c.id IN ({})"
 
 _MOST_RACES = 20
-_AT_ONCE = 90
-"""Of the hundred operations that a batch takes."""
 
 
 class CosmosCheckpoints:
@@ -116,8 +115,8 @@ class CosmosCheckpoints:
     ) -> None:
         """Put what ``changed`` makes of the items that are there in their place, in batches of one question
         and one write; nothing of those of which that is none."""
-        for begin in range(0, len(partitions), _AT_ONCE):
-            part = partitions[begin : begin + _AT_ONCE]
+        for begin in range(0, len(partitions), MOST_OPERATIONS):
+            part = partitions[begin : begin + MOST_OPERATIONS]
             for _ in range(_MOST_RACES):
                 there = await self._there(follower, part, lease)
                 new = {partition: changed(partition, there.get(partition)) for partition in part}

@@ -4,22 +4,20 @@ A batch takes so many operations and bytes. What is more goes in several, each u
 was made in part comes again as a whole, since whoever asks for it derives it from the log.
 """
 
-import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from domain.errors import StoreUnavailable
 from domain.lease import Lease
 from infrastructure.cosmos.items import Item, Items, Operation
 from infrastructure.cosmos.leases import change_under
-
-MOST_OPERATIONS = 99
-"""Of a batch, beside that on the fence."""
-
-MOST_BYTES = 1_900_000
+from infrastructure.cosmos.transactions import parts
 
 PASSED_SECONDS = 10.0
 """How often positions are saved up to which a follower has only passed by: else each event of a tenant would
 be twenty of them, some 10 RU each."""
+
+_FENCE_OPERATIONS = 1
+"""Beside the others in a batch under a lease."""
 
 _IDS_A_QUERY = 500
 _MOST_TRIES = 5
@@ -55,7 +53,7 @@ async def change(
 
 
 async def _are_done(items: Items, partition: str, lease: Lease, operations: Sequence[Operation]) -> bool:
-    for part in _parts(operations):
+    for part in parts(operations, beside=_FENCE_OPERATIONS):
         if await done_in(items, partition, lease, part) is not None:
             return False
     return True
@@ -81,17 +79,3 @@ async def _there(items: Items, partition: str, ids: Sequence[str]) -> set[str]:
         statement = f"SELECT VALUE c.id FROM c WHERE c.id IN ({', '.join(given)})"
         found.update(await items.query(partition, statement, given))
     return found
-
-
-def _parts(operations: Sequence[Operation]) -> Iterator[Sequence[Operation]]:
-    part: list[Operation] = []
-    size = 0
-    for operation in operations:
-        more = len(json.dumps(operation[1]))
-        if part and (len(part) == MOST_OPERATIONS or size + more > MOST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(operation)
-        size += more
-    if part:
-        yield part

@@ -10,10 +10,9 @@ first, in the last segment; whoever would append meanwhile is told to try again.
 archived until its first event is back, which is the last thing that is done.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,10 +22,10 @@ from application.audit.chain import tenant_of
 from domain.event import event_id
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Operation
 from infrastructure.cosmos.log_documents import end_mark, entry_of, is_event, with_state
+from infrastructure.cosmos.transactions import size_of, takes
 
-MOST_OPERATIONS = 99
-MOST_BYTES = 1_900_000
-"""Of a batch, beside the gate."""
+GATE_OPERATIONS = 1
+"""Beside the others in a batch: through the gate."""
 
 
 class Change(NamedTuple):
@@ -180,9 +179,9 @@ def batches_of(groups: Sequence[Sequence[Change]]) -> Iterator[Sequence[Change]]
     for group in groups:
         for partition, together in groupby(group, key=lambda change: change.partition):
             part = list(together)
-            more = sum(map(_size, part))
-            is_full = len(batch) + len(part) > MOST_OPERATIONS or size + more > MOST_BYTES
-            if batch and (is_full or batch[0].partition != partition):
+            more = sum(size_of(change.operation[1]) for change in part)
+            has_room = takes(len(batch) + len(part), size + more, beside=GATE_OPERATIONS)
+            if batch and (not has_room or batch[0].partition != partition):
                 yield batch
                 batch, size = [], 0
             batch += part
@@ -212,8 +211,3 @@ def _is_done(item: Item, each: Replacement) -> bool:
 
 def _is_archived(item: Item) -> bool:
     return is_event(item) and left_of(entry_of(item).state) is not None
-
-
-def _size(change: Change) -> int:
-    body: Any = change.operation[1]
-    return len(json.dumps(body))

@@ -15,16 +15,15 @@ from domain.values import derived_id
 from infrastructure.cosmos.containers import Policy, indexing_policy
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Operation
 from infrastructure.cosmos.threaded import Refused, ThreadedContainer
+from infrastructure.cosmos.transactions import MOST_OPERATIONS
 
 POLICY: Policy = indexing_policy(("keyId", "number", "isTold"))
 
 _PARTITION = "keys"
 _COUNT_ID = "erasures"
 _IDS_A_QUERY = 500
-_KEYS_A_BATCH = 100
-"""A batch takes no more operations, and a key has some 500 bytes."""
-_DESTROYED_A_BATCH = 49
-"""Each is deleted and noted, and the count is replaced: no batch takes more than 100 operations."""
+_DESTROYED_A_BATCH = (MOST_OPERATIONS - 1) // 2
+"""Each is deleted and noted, and the count is replaced."""
 
 _MOST_RACES = 10
 
@@ -59,8 +58,8 @@ class CosmosPersonalKeys:
 
     def add(self, keys: Sequence[tuple[str, str, str, bytes]]) -> None:
         """Keep those, as :meth:`all` gives them, whose subjects have none; a batch at a time."""
-        for begin in range(0, len(keys), _KEYS_A_BATCH):
-            some = keys[begin : begin + _KEYS_A_BATCH]
+        for begin in range(0, len(keys), MOST_OPERATIONS):  # of some 500 bytes each
+            some = keys[begin : begin + MOST_OPERATIONS]
             operations: list[Operation] = [("create", (_item(*key),), {}) for key in some]
             try:
                 self._container.batch(_PARTITION, operations)

@@ -4,7 +4,6 @@ What is stored of a tenant is always the beginning of its order. So whoever come
 passes over as many events as there are, and sees by the hash chain that they are these.
 """
 
-import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,14 +14,15 @@ from application.archived_state import left_of
 from application.audit.chain import Head, beginning_of
 from application.audit.rows import noted, rows_after
 from application.log_copy import CannotCopy, Entry
-from infrastructure.cosmos.appends import MOST_BYTES, MOST_OPERATIONS
 from infrastructure.cosmos.ends import End, end_of
 from infrastructure.cosmos.items import Item
 from infrastructure.cosmos.log_container import LogContainer, Lost
 from infrastructure.cosmos.log_documents import end_mark, following, tenant_note
+from infrastructure.cosmos.transactions import MOST_BYTES, MOST_OPERATIONS, size_of, takes
 
-_MOST_EVENTS = MOST_OPERATIONS - 1
-"""Beside the document that ends the order. The event before need not be looked for: we have stored it."""
+_END_OPERATIONS = 1
+"""Beside the others: the document that ends the order. The event before need not be looked for: we have
+stored it."""
 
 
 class _Archived(NamedTuple):
@@ -78,7 +78,7 @@ class TenantWriter:
 
     def _store(self, entries: Sequence[Entry], end: End) -> int:
         """Store as many as go into one transaction behind the end of the order; how many."""
-        count = min(len(entries), _MOST_EVENTS)
+        count = min(len(entries), MOST_OPERATIONS - _END_OPERATIONS)
         while True:
             order, items = following(end, [_event(entry) for entry in entries[:count]])
             ended, ending = self._marked(entries[:count])
@@ -86,9 +86,9 @@ class TenantWriter:
             if count == 1 or _goes_at_once(items, marks):
                 break
             count //= 2
-        if _size(items) > MOST_BYTES:
+        if (size := size_of(items)) > MOST_BYTES:
             raise CannotCopy(
-                f"event {entries[0].version} of {entries[0].stream} has {_size(items):,} bytes, and a"
+                f"event {entries[0].version} of {entries[0].stream} has {size:,} bytes, and a"
                 f" transaction of Cosmos DB takes {MOST_BYTES:,}"
             )
         stored = end_of(self._tenant, order | {"_etag": ""}, end)
@@ -125,8 +125,4 @@ def _event(entry: Entry) -> StoredEvent:
 
 
 def _goes_at_once(items: Sequence[Item], marks: Sequence[Item]) -> bool:
-    return len(items) + len(marks) <= _MOST_EVENTS and _size([*items, *marks]) <= MOST_BYTES
-
-
-def _size(items: Sequence[Item]) -> int:
-    return len(json.dumps(items))
+    return takes(len(items) + len(marks), size_of([*items, *marks]), beside=_END_OPERATIONS)

@@ -15,10 +15,11 @@ from application.audit.ports import microseconds
 from application.ports import Settled, Timer
 from domain.lease import Lease
 from domain.values import derived_id
-from infrastructure.cosmos.coordination import MOST_OPERATIONS, change
+from infrastructure.cosmos.coordination import change
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.items import PARTITION_KEY, Item, Items, Operation
 from infrastructure.cosmos.leases import require
+from infrastructure.cosmos.transactions import parts
 
 KIND = "timer"
 
@@ -63,8 +64,8 @@ class CosmosTimers:
             for found, again in handled
             if found.id in self._due
         ]
-        for begin in range(0, len(operations), MOST_OPERATIONS):
-            await self._do_what_can_be(operations[begin : begin + MOST_OPERATIONS])
+        for part in parts(operations, beside=0):
+            await self._do_what_can_be(part)
 
     async def due(self, now: datetime, limit: int, besides: Collection[str] = ()) -> Sequence[Timer]:
         """Up to ``limit`` timers due by ``now``, the oldest first, besides those of some tenants."""

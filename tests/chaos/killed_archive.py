@@ -10,7 +10,7 @@ from typing import Any
 
 from application.archive import archive_file
 from config import main
-from infrastructure.cosmos import ended_streams
+from infrastructure.cosmos import transactions
 from infrastructure.cosmos.archive_log import CosmosArchiveLog
 from infrastructure.postgres.archive_log import PostgresArchiveLog
 from infrastructure.sqlite.archive_log import SqliteArchiveLog
@@ -47,7 +47,7 @@ def die_after_a_batch() -> None:
         await batch(self, *arguments)
         die()
 
-    vars(ended_streams)["MOST_OPERATIONS"] = 50
+    vars(transactions)["MOST_OPERATIONS"] = 50
     setattr(CosmosArchiveLog, "_batch", batch_and_die)  # noqa: B010
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from application.ports import StepCall, StepCalls
 from domain.errors import LeaseLost
-from infrastructure.cosmos.coordination import MOST_OPERATIONS
 from infrastructure.cosmos.leases import CosmosLeases
 from infrastructure.cosmos.step_calls import CosmosStepCalls
+from infrastructure.cosmos.transactions import MOST_OPERATIONS
 from infrastructure.postgres.database import PostgresDatabase
 from infrastructure.postgres.leases import PostgresLeases
 from infrastructure.postgres.step_calls import _WAITING, PostgresStepCalls

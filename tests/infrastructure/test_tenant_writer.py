@@ -43,7 +43,7 @@ def put(log: EventLog, monkeypatch: pytest.MonkeyPatch, *, lost: int) -> int:
 
     with monkeypatch.context() as patch:
         patch.setattr(LogContainer, "batch", and_lost)
-        patch.setattr("infrastructure.cosmos.tenant_writer._MOST_EVENTS", 1)
+        patch.setattr("infrastructure.cosmos.tenant_writer.MOST_OPERATIONS", 2)
         try:
             writer.put(ENTRIES)
         except StoreUnavailable:

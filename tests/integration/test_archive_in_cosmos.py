@@ -26,6 +26,7 @@ from domain.archived import ArchivedEvent
 from domain.event import Event, Recorded
 from domain.workflow import workflow_stream
 from infrastructure.cosmos.archive_log import CosmosArchiveLog
+from infrastructure.cosmos.ended_streams import GATE_OPERATIONS
 from infrastructure.cosmos.event_store import cosmos_log_settings
 from tests.archives import API, a_past, signing_settings
 from tests.audit_trail import approval_id, kinds, verified_store, verify_file
@@ -177,7 +178,7 @@ async def test_who_goes_on_with_one_of_a_large_family_keeps_all_of_it(
     place: Place, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its marks come in several batches, and go again; nobody is refused then."""
-    monkeypatch.setattr("infrastructure.cosmos.ended_streams.MOST_OPERATIONS", 4)
+    monkeypatch.setattr("infrastructure.cosmos.transactions.MOST_OPERATIONS", 4 + GATE_OPERATIONS)
     monkeypatch.setattr(
         "application.archive.archiving.together", lambda firsts: [[each.stream for each in firsts]]
     )

@@ -15,6 +15,7 @@ from config.archive_commands import restore
 from config.copy_log import copy_log
 from config.settings import Settings
 from infrastructure.cosmos.archive_log import CosmosArchiveLog
+from infrastructure.cosmos.ended_streams import GATE_OPERATIONS
 from infrastructure.cosmos.log_container import SEGMENT_BYTES, LogContainer
 from infrastructure.cosmos.recorder import CosmosLogRecorder
 from tests.application.logs import NO_ROOM, UNVERIFIED, cosmos_settings
@@ -60,7 +61,7 @@ def log(request: pytest.FixtureRequest, place: Place) -> Iterator[EventLog]:
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infrastructure.cosmos.ended_streams.MOST_OPERATIONS", 3)
+    monkeypatch.setattr("infrastructure.cosmos.transactions.MOST_OPERATIONS", 3 + GATE_OPERATIONS)
 
 
 def appended(log: EventLog, number: int) -> str:
@@ -214,7 +215,7 @@ async def moved_and_back(
     async with place_in(account) as other:
         moved = signing_settings(tmp_path / "moved", **environ_of(other))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("infrastructure.cosmos.tenant_writer._MOST_EVENTS", 1)
+            patch.setattr("infrastructure.cosmos.tenant_writer.MOST_OPERATIONS", 2)
             patch.setattr(LogContainer, "is_full", lambda self, end: True)
             await copy_log(moved, f"sqlite:///{target}", "cosmos://")
         assert await stored(moved) == after

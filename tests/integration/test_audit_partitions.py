@@ -14,9 +14,9 @@ from application.audit.verify_store import verify_store
 from domain.errors import BrokerUnavailable, LeaseLost
 from domain.event import event_id
 from infrastructure.cosmos.audit_index import CosmosAuditIndex
-from infrastructure.cosmos.coordination import MOST_OPERATIONS
 from infrastructure.cosmos.ends import ORDER_ID
 from infrastructure.cosmos.leases import CosmosLeases
+from infrastructure.cosmos.transactions import MOST_OPERATIONS
 from tests.application.logs import UNVERIFIED
 from tests.audit_trail import AuditedLog, audited_log, lines_of, stream
 from tests.builders import LEASE, OTHER_TENANT, TENANT, Held
