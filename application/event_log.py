@@ -294,7 +294,7 @@ class EventLog(Application[str]):
     def compare(self, positions: Mapping[str, str]) -> Compared:
         """Whether the position in each of some partitions is of this log."""
         asked = {
-            partition: number_of(position) or 0
+            partition: number_of(position)
             for partition, position in positions.items()
             if position != BEGINNING
         }
@@ -331,9 +331,9 @@ def is_position(text: str) -> bool:
     return _POSITION.fullmatch(text) is not None
 
 
-def number_of(position: str | None) -> int | None:
-    """The id of the event that a position stands behind; 0 at the beginning."""
-    return None if position is None else int(position.split("-")[1])
+def number_of(position: str | None) -> int:
+    """The id of the event that a position stands behind; 0 at the beginning, where there may be none."""
+    return 0 if position is None else int(position.split("-")[1])
 
 
 @contextmanager

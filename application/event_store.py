@@ -154,7 +154,7 @@ class EventStore(Streams):
 
         def select() -> LogBatch | None:
             self._log.look_for_erasures()
-            found = self._log.ours.select_after(partition, number_of(after) or 0, limit)
+            found = self._log.ours.select_after(partition, number_of(after), limit)
             is_cut = is_full_of(found, limit)
             if until is not None:
                 found = [each for each in found if each.id <= until]
@@ -173,7 +173,7 @@ class EventStore(Streams):
     async def count_after(self, partition: str, after: str | None) -> int:
         """About how many events follow a position: for progress bars, not for decisions."""
         newest = await self._read(lambda: self._log.ours.newest(partition))
-        return max(0, (newest.id if newest else 0) - (number_of(after) or 0))
+        return max(0, (newest.id if newest else 0) - number_of(after))
 
     async def knows(self, partition: str, position: str) -> bool:
         """Whether a position is one of this log: not of another, nor of a later state of it."""

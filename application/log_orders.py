@@ -98,12 +98,12 @@ class InTenantsOrders(_InAnyOrder[LogReader]):
         saved = await self._log.positions()
         self._last, self._positions = {}, [each for each in saved if not _is_in_one_order(each)]
         moving = [each for each in saved if _is_in_one_order(each) and each.position != BEGINNING]
-        waiting = sorted(moving, key=lambda each: number_of(each.position) or 0, reverse=True)
+        waiting = sorted(moving, key=lambda each: number_of(each.position), reverse=True)
         async for batch in self._log.events():
             numbered: list[Entry] = []
             for entry in batch:
                 numbered.append(self._numbered(entry))
-                while waiting and (number_of(waiting[-1].position) or 0) <= entry.id:
+                while waiting and number_of(waiting[-1].position) <= entry.id:
                     self._move(waiting.pop(), entry)
             yield numbered
         for each in waiting:
@@ -191,7 +191,7 @@ class InOneOrder(_InAnyOrder[TenantsLogReader]):
         return self._laid
 
     async def _cut(self, saved: FollowerPosition) -> int:
-        number = number_of(saved.position) or 0
+        number = number_of(saved.position)
         end = (await self._log.ends()).get(saved.partition)
         if end is None or number > end.id:
             raise _is_of_another_log(saved)

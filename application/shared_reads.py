@@ -245,7 +245,7 @@ class _End(msgspec.Struct, frozen=True):
     @property
     def id(self) -> int:
         """The one of the last event before it."""
-        return number_of(self.position) or 0
+        return number_of(self.position)
 
 
 def _passed(batches: Sequence[LogBatch]) -> int:

@@ -24,9 +24,10 @@ from config.sections import Settings
 from config.start import CannotStart
 from config.stores import SharedStores, open_beside
 from domain.errors import Failure, StoreUnavailable
+from domain.share import Share
 from infrastructure.sqlite.builds import SqliteBuilds, SqliteBuilt
 from projections.building import Builder
-from projections.folding import Folded, Folder, Made, Share, Stretch
+from projections.folding import Folded, Folder, Made, Stretch
 from projections.ports import Container, Document
 from projections.projection import Projection
 
@@ -134,7 +135,7 @@ async def build_in_shares(
     if processes < 2:
         return
     ends = await heads(stores.event_store) if until is None else until
-    at = {partition: number_of(position) or 0 for partition, position in builder.positions.items()}
+    at = {partition: number_of(position) for partition, position in builder.positions.items()}
     if sum(max(0, end - at.get(partition, 0)) for partition, end in ends.items()) < WORTH_EVENTS:
         return
     names = [each.container.name for each in chosen]
@@ -154,7 +155,7 @@ async def build_in_shares(
 async def heads(event_store: EventStore) -> Mapping[str, int]:
     """The id of the last event of each partition that has one."""
     ends = {
-        partition: number_of(await event_store.head(partition)) or 0
+        partition: number_of(await event_store.head(partition))
         for partition in await event_store.partitions()
     }
     return {partition: end for partition, end in ends.items() if end}

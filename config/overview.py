@@ -93,7 +93,7 @@ async def standings_of(
     for projection in chosen:
         name = projection.container.name
         places, status = positions[name], said.get(name, {})
-        handled = sum(map(_number, places.values())) - sum(map(_number, before[name].values()))
+        handled = sum(map(number_of, places.values())) - sum(map(number_of, before[name].values()))
         standings.append(
             Standing(
                 name,
@@ -117,10 +117,6 @@ async def _positions(names: Sequence[str], stores: SharedStores) -> dict[str, di
     """Of each, in each partition of the log."""
     load, partitions = stores.document_positions.load, await stores.event_store.partitions()
     return {name: {each: await load(name, each, Unrivalled(name)) for each in partitions} for name in names}
-
-
-def _number(position: str | None) -> int:
-    return number_of(position) or 0
 
 
 async def _lag(

@@ -185,7 +185,7 @@ async def until_followed(chosen: Sequence[Projection], stores: SharedStores) -> 
             while True:
                 lease = Unrivalled(name)
                 saved = await stores.document_positions.load(name, partition, lease)
-                if (number_of(saved) or 0) >= end:
+                if number_of(saved) >= end:
                     break
                 await anyio.sleep(_LOOK_AGAIN_SECONDS)
     await anyio.sleep(_LOOK_AGAIN_SECONDS)
@@ -216,14 +216,10 @@ def earliest(found: Sequence[Progress | None]) -> Progress | None:
     return msgspec.structs.replace(
         min(begun, key=lambda progress: progress.handled),
         positions={
-            partition: min((progress.positions[partition] for progress in begun), key=_number)
+            partition: min((progress.positions[partition] for progress in begun), key=number_of)
             for partition in everywhere
         },
     )
-
-
-def _number(position: str) -> int:
-    return number_of(position) or 0
 
 
 def recipe_now() -> str:

@@ -122,4 +122,4 @@ async def _reached_in(partition: str, name: str, stores: SharedStores) -> int:
         return 0
     if not await stores.event_store.knows(partition, position):
         raise CannotStart(f"the documents follow another log: it has no position {position}")
-    return number_of(position) or 0
+    return number_of(position)

@@ -16,7 +16,8 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from domain.errors import first_of
-from projections.folding import Folded, Folder, Folding, Kept, Made, Share, StreamedLog, Stretch, Watch
+from domain.share import WHOLE
+from projections.folding import Folded, Folder, Folding, Kept, Made, StreamedLog, Stretch, Watch
 from projections.ports import Document
 from projections.projection import Projection
 
@@ -74,7 +75,7 @@ class Builder:
         batch_size: int = BATCH,
     ) -> None:
         self._folder = Folder(
-            projections, log, built=site, live=live, share=Share(), may_be_there=begun is not None
+            projections, log, built=site, live=live, share=WHOLE, may_be_there=begun is not None
         )
         self._log = log
         self._site = site

@@ -5,8 +5,8 @@ documents whole, and several can each take a share of the streams, wherever they
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
-from zlib import crc32
 
 import msgspec
 import structlog
@@ -14,6 +14,7 @@ import structlog
 from domain.archived import ArchivedEvent, documents_left, was_erased_before
 from domain.event import Recorded
 from domain.privacy import ErasureCarriedOut
+from domain.share import Share
 from domain.values import category_of
 from projections.ports import Batch, Container, Document, Log
 from projections.projection import Key, Projection, State, decoded, follow
@@ -37,19 +38,6 @@ Made = Mapping[str, Sequence[Document]]
 """Documents by the name of their container."""
 
 log = structlog.get_logger(__name__)
-
-
-class Share(msgspec.Struct, frozen=True):
-    """One of several parts of the streams, by a number that everybody derives alike from a stream's name."""
-
-    number: int = 0
-    of: int = 1
-
-    def wants(self, stream: str, topic: str) -> bool:
-        """Whether an event is for this share: an erasure is for each."""
-        if self.of == 1 or topic == ErasureCarriedOut.TOPIC:
-            return True
-        return crc32(stream.encode()) % self.of == self.number
 
 
 class Stretch(msgspec.Struct, frozen=True):
@@ -121,6 +109,11 @@ class Folding(Protocol):
         ...
 
 
+def wants(share: Share, stream: str, topic: str) -> bool:
+    """Whether an event is for a share of the streams: an erasure is for each."""
+    return share.is_whole or topic == ErasureCarriedOut.TOPIC or share.has(stream)
+
+
 class Folder:
     """Folds a share in this process.
 
@@ -154,7 +147,7 @@ class Folder:
     async def fold(self, stretch: Stretch) -> Folded | None:
         """The next batch of the share; nothing where the log has no more events."""
         batch = await self._log.read_part(
-            stretch.partition, stretch.after, stretch.limit, stretch.until, self._share.wants
+            stretch.partition, stretch.after, stretch.limit, stretch.until, partial(wants, self._share)
         )
         if batch is None:
             return None
@@ -171,7 +164,7 @@ class Folder:
         for recorded in events:
             if isinstance(erasure := recorded.event, ErasureCarriedOut):
                 has_erasures = True
-                named = [stream for stream in erasure.streams if self._share.wants(stream, "")]
+                named = [stream for stream in erasure.streams if self._share.has(stream)]
                 self._erased += [(stream, erasure.key_id, recorded.version) for stream in named]
         return Folded(made, batch.position, batch.passed, has_erasures=has_erasures)
 

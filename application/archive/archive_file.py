@@ -158,10 +158,9 @@ def sha256_of(file: Path) -> str:
 
 
 def _entry(file: Path, line: Line, text: bytes) -> Entry:
-    state, id = state_of(line), number_of(_position.decode(text).position)
-    if state is None or id is None:
+    if (state := state_of(line)) is None:
         raise NoArchive(f"{file}: event {line.number} is not whole")
-    return Entry(id, line.stream, line.version, line.topic, state)
+    return Entry(number_of(_position.decode(text).position), line.stream, line.version, line.topic, state)
 
 
 def _named(path: Path, suffix: str) -> Path:

@@ -18,7 +18,7 @@ from application.archive.families import Family, families_of, together
 from application.archive.ports import ArchiveLog, Documents, Finished, Replacement
 from application.archived_state import SUFFIX, archived_leaf, archived_state, file_of
 from application.audit.anchors import PublicKey
-from application.audit.chain import leaf_of
+from application.audit.chain import leaf_of_entry
 from application.audit.ports import IndexReader, StoredLog, microseconds
 from application.event_log import number_of
 from application.log_batches import BATCH_BYTES, all_of, size_of
@@ -154,7 +154,7 @@ class Archiving:
             replacements = [
                 Replacement(place, entry.state)
                 for entry, place in places
-                if place is not None and archived_leaf(place.state) == _leaf(entry)
+                if place is not None and archived_leaf(place.state) == leaf_of_entry(entry)
             ]
             if replacements and await self._archive.replace(replacements, ()):
                 restored += len(replacements)
@@ -168,7 +168,7 @@ class Archiving:
 
     async def _until(self, order: Order, partition: str) -> int:
         """Up to where everybody has handled what happened in a partition, and the index has it."""
-        reached = number_of(await self._index.reached(partition)) or 0
+        reached = number_of(await self._index.reached(partition))
         handled = await self._archive.handled_until(partition)
         if handled is None or handled[0] >= reached:
             return reached
@@ -250,15 +250,14 @@ def _replacements(thing: Sequence[Entry], archive: str, note: Moved) -> list[Rep
         Replacement(
             entry,
             archived_state(
-                entry.state, leaf=_leaf(entry), archive=archive, moved=note if entry.version == 1 else None
+                entry.state,
+                leaf=leaf_of_entry(entry),
+                archive=archive,
+                moved=note if entry.version == 1 else None,
             ),
         )
         for entry in thing
     ]
-
-
-def _leaf(entry: Entry) -> bytes:
-    return leaf_of(entry.stream, entry.version, entry.topic, entry.state)
 
 
 def _by_stream(entries: Iterator[Entry]) -> dict[str, list[Entry]]:

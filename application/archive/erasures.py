@@ -63,7 +63,7 @@ class Erasures:
     async def _told(self, tenant: str) -> AsyncIterator[Entry]:
         """Its events, by the index, and what it had not come to when it was first asked."""
         partition = self._log.partition_of(tenant)
-        reached = number_of(await self._index.reached(partition)) or 0
+        reached = number_of(await self._index.reached(partition))
         wanted, beyond = Wanted(tenant=tenant, topic=ErasureCarriedOut.TOPIC, before_position=reached + 1), 0
         while rows := await self._index.page(wanted, beyond=beyond, limit=_AT_ONCE):
             async for part in self._log.at(partition, [row.position for row in rows]):

@@ -113,7 +113,7 @@ class Anchoring(PeriodicPart):
 
     async def _index_has_come_to(self, partition: str, position: str) -> bool:
         """Wait for it: a head that is being made again is not the tenant's."""
-        while (number_of(await self._index.reached(partition)) or 0) < (number_of(position) or 0):
+        while number_of(await self._index.reached(partition)) < number_of(position):
             if self.is_stopping:
                 return False
             await anyio.sleep(_LOOK_AGAIN_SECONDS)

@@ -200,3 +200,11 @@ class AnchorFile(Protocol):
 
 def _lines(*parts: str | int) -> bytes:
     return "".join(f"{part}\n" for part in parts).encode()
+
+
+def bytes_in(digits: str) -> bytes:
+    """What hexadecimal digits stand for; nothing where it is no such text."""
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        return b""

@@ -59,10 +59,15 @@ def leaf_of(stream: str, version: int, topic: str, state: bytes) -> bytes:
     ).digest()
 
 
+def leaf_of_entry(entry: Entry) -> bytes:
+    """The hash of what an entry is now."""
+    return leaf_of(entry.stream, entry.version, entry.topic, entry.state)
+
+
 def leaf_in_log(event: Entry) -> bytes:
     """The hash of what an event is, or was before it was moved to an archive."""
     archived = archived_leaf(event.state)
-    return leaf_of(event.stream, event.version, event.topic, event.state) if archived is None else archived
+    return leaf_of_entry(event) if archived is None else archived
 
 
 def genesis_of(tenant: str) -> bytes:

@@ -120,11 +120,3 @@ def named(line: Line) -> str:
     if line.kind in ("header", "head"):
         return f"the {line.kind}"
     return f"event {line.number}" + (f" ({line.stream} {line.version})" if line.kind == "event" else "")
-
-
-def hash_of(text: str) -> bytes:
-    """The bytes of a hash; none where it is no such text."""
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        return b""

@@ -73,7 +73,7 @@ class LogAsStored:
         now = anyio.current_time()
         if now < self._rests_until.get(partition, 0.0):
             return None
-        entries = await self._stored.read(partition, number_of(after) or 0, limit)
+        entries = await self._stored.read(partition, number_of(after), limit)
         is_cut = is_full_of(entries, limit)
         if not is_cut:
             self._rests_until[partition] = now + LOOK_EVERY_SECONDS

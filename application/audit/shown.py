@@ -63,8 +63,7 @@ def place_of(line: Line) -> int | None:
     if not isinstance(line.position, str) or not is_position(line.position):
         return None
     number = number_of(line.position)
-    is_its_own = number is not None and line.position == position_of(number, line.stream, line.version)
-    return number if is_its_own else None
+    return number if line.position == position_of(number, line.stream, line.version) else None
 
 
 def _of_another_release(members: dict[str, Any], expected: dict[str, Any]) -> Compared:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import msgspec
 
-from application.audit.anchors import Anchor, PublicKey
+from application.audit.anchors import Anchor, PublicKey, bytes_in
 from application.audit.findings import Finding, Kind, Report
 
 _anchor = msgspec.json.Decoder(Anchor)
@@ -56,18 +56,10 @@ def _is_signed(anchor: Anchor, keys: Mapping[str, PublicKey], report: Report) ->
             _of(anchor, "unknown_key", f"is signed by {anchor.key_id}, of which no public key is given")
         )
         return False
-    if not key.verifies(anchor.text, signature_of(anchor.signature)):
+    if not key.verifies(anchor.text, bytes_in(anchor.signature)):
         report.add(_of(anchor, "bad_signature", "has a signature that is not of what it says"))
         return False
     return True
-
-
-def signature_of(text: str) -> bytes:
-    """The bytes of a signature; none where it is no such text."""
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        return b""
 
 
 def _take(anchor: Anchor, found: dict[int, Anchor], report: Report) -> None:

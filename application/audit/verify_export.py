@@ -10,12 +10,12 @@ from hashlib import sha256
 
 import msgspec
 
-from application.audit.anchors import PublicKey, Signed
+from application.audit.anchors import PublicKey, Signed, bytes_in
 from application.audit.chain import FORMAT, genesis_of, leaf_of, linked
-from application.audit.export_lines import Line, doubtful_members, hash_of, named, read_line, state_of
+from application.audit.export_lines import Line, doubtful_members, named, read_line, state_of
 from application.audit.findings import Anchored, Finding, Kind, Report
 from application.audit.shown import Rereads, compared, place_of
-from application.audit.verify_anchors import check_anchors, signature_of
+from application.audit.verify_anchors import check_anchors
 from application.log_copy import Entry
 from application.privacy import proving
 
@@ -75,7 +75,7 @@ class _Walk:
         self._tenant = header.tenant_id
         self._keys = keys
         self._report = report
-        self._chain = hash_of(header.previous)
+        self._chain = bytes_in(header.previous)
         self._stated = header.number
         self._has_ended = False
         self._anchored: Anchored | None = None
@@ -146,14 +146,14 @@ class _Walk:
         leaf, is_sound = self._leaf_of(line)
         if is_sound:
             self._check_place(line)
-        if self._chain and is_sound and linked(self._chain, leaf) != hash_of(line.hash):
+        if self._chain and is_sound and linked(self._chain, leaf) != bytes_in(line.hash):
             self._add(
                 "chain_broken",
                 f"{named(line)} does not follow from event {self.number}: it or the hashes were altered, or"
                 " something was taken out or put in before it, and the rest numbered anew",
                 line,
             )
-        self._go_on(line.number, hash_of(line.hash))
+        self._go_on(line.number, bytes_in(line.hash))
 
     def _is_out_of_place(self, line: Line, expected: int, following: int | None) -> bool:
         """Whether a line that does not come next was moved or put in; else those before it are missing.
@@ -196,7 +196,7 @@ class _Walk:
 
     def _leaf_of(self, line: Line) -> tuple[bytes, bool]:
         """The hash of what the line holds, as it is stated, and whether it is sound."""
-        stated = hash_of(line.leaf)
+        stated = bytes_in(line.leaf)
         if line.kind == "leaf":
             self._report.withheld += 1
             if line.archive is not None:
@@ -259,7 +259,7 @@ class _Walk:
                 f"there are events behind number {line.number}, where the chain ends by what the head says",
                 number=line.number + 1,
             )
-        elif hash_of(line.hash) != self._chain:
+        elif bytes_in(line.hash) != self._chain:
             self._add(
                 "chain_broken", f"the head's hash is not that of event {self.number}", number=self.number
             )
@@ -282,7 +282,7 @@ class _Walk:
             self._add(
                 "unknown_key", f"its head is signed by {signed.key_id}, of which no public key is given"
             )
-        elif not key.verifies(signed.text, signature_of(signed.signature)):
+        elif not key.verifies(signed.text, bytes_in(signed.signature)):
             self._add("bad_signature", "the signature under its head is not of what the head says")
 
     def _add(self, kind: Kind, what: str, line: Line | None = None, *, number: int | None = None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from application.archived_state import is_archived
-from application.audit.chain import leaf_of, tenant_of
+from application.audit.chain import leaf_of_entry, tenant_of
 from application.audit.findings import Finding, Report
 from application.log_copy import Entry
 from application.pasts import Evolve, Past
@@ -110,7 +110,7 @@ class SnapshotCheck:
             self._wanted[entry.stream] = snapshot.version
         elif snapshot.recipe != recipe():
             self._done(entry.stream, "release")
-        elif snapshot.version < past.version or snapshot.leaf != _leaf(entry):
+        elif snapshot.version < past.version or snapshot.leaf != leaf_of_entry(entry):
             self._done(entry.stream, "log")
         else:
             self._done(entry.stream, "compared")
@@ -136,7 +136,3 @@ def _difference(snapshot: Snapshot, past: Past) -> str | None:
     except (TypeError, ValueError):
         is_right = False
     return None if is_right else "is not what the stream comes to there"
-
-
-def _leaf(entry: Entry) -> bytes:
-    return leaf_of(entry.stream, entry.version, entry.topic, entry.state)

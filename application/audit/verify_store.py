@@ -42,7 +42,7 @@ async def verify_store(
 ) -> None:
     """Put into the report what is found in a store; in its ``snapshots`` too, if they are given."""
     partitions = await log.partitions()
-    reached = {partition: number_of(await index.reached(partition)) for partition in partitions}
+    reached = {partition: await _reached(index, partition) for partition in partitions}
     if not any(until is not None for until in reached.values()):
         report.notes.append("there is no index beside the log: what was changed is told by anchors alone")
     sealed = SealedCheck(index)
@@ -53,6 +53,12 @@ async def verify_store(
         snapshots.end(report)
     await sealed.end(report)
     await comparison.end({head.tenant: head for head in await index.heads() if _was_read(head, log, reached)})
+
+
+async def _reached(index: IndexReader, partition: str) -> int | None:
+    """The id of the last event that is in the index; none where there is no index."""
+    position = await index.reached(partition)
+    return None if position is None else number_of(position)
 
 
 def _was_read(head: Head, log: StoredLog, reached: Mapping[str, int | None]) -> bool:

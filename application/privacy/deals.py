@@ -57,7 +57,7 @@ async def _begun(
 ) -> AsyncIterator[tuple[Entry, _Payload]]:
     """The events of some types, by the index, and what it had not come to when it was first asked."""
     partition = log.partition_of(tenant)
-    reached = number_of(await index.reached(partition)) or 0
+    reached = number_of(await index.reached(partition))
     for topic in topics:
         wanted, beyond = Wanted(tenant=tenant, topic=topic, before_position=reached + 1), 0
         while rows := await index.page(wanted, beyond=beyond, limit=_PAGE):

@@ -203,7 +203,7 @@ class Erasing:
 
     async def _reached(self, partition: str) -> int:
         """Up to where the index is complete."""
-        return number_of(await self._index.reached(partition)) or 0
+        return number_of(await self._index.reached(partition))
 
     async def _beyond(self, partition: str, after: int) -> AsyncIterator[Entry]:
         """The events of the log after an id."""

@@ -60,7 +60,7 @@ class CosmosArchiveLog:
             found = {follower: await self._positions_of(follower, tenants) for follower in self._followers}
             self._saved = {follower: saved for follower, saved in found.items() if any(saved.values())}
         return min(
-            ((number_of(saved.get(partition)) or 0, follower) for follower, saved in self._saved.items()),
+            ((number_of(saved.get(partition)), follower) for follower, saved in self._saved.items()),
             default=None,
         )
 

@@ -74,7 +74,7 @@ class PostgresAuditIndex:
             LeaseLost: the lease has passed on; nothing was added.
         """
         async with transaction_under(lease, self._database) as connection:
-            done = number_of(await _reached(connection)) or 0
+            done = number_of(await _reached(connection))
             fresh = [event for event in events if event.entry.id > done]
             if not fresh:
                 return

@@ -37,7 +37,7 @@ class SqliteFollowers:
             return connection.execute(select, (partition,)).fetchall()
 
         found = [row for file in self._files for row in await file.read(select)]
-        return min(((number_of(position) or 0, follower) for position, follower in found), default=None)
+        return min(((number_of(position), follower) for position, follower in found), default=None)
 
 
 class SqliteArchiveLog:

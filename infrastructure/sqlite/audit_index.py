@@ -83,7 +83,7 @@ class SqliteAuditIndex:
         """Add events that follow those that it has; those that it has are passed over."""
 
         def write(connection: sqlite3.Connection) -> None:
-            done = number_of(_reached(connection)) or 0
+            done = number_of(_reached(connection))
             fresh = [event for event in events if event.entry.id > done]
             tenants = {event.entry.stream.partition("/")[0] for event in fresh}
             heads, _ = _known(connection, tenants)

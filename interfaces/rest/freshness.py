@@ -88,7 +88,7 @@ class Freshness:
         if not is_position(position) or not await self._store.knows(partition, position):
             raise Invalid([Fault(HEADER, "is not a position that this log has been at")])
         names = self._projections if projections is None else projections
-        goal = _Goal(names, partition, number_of(position) or 0)
+        goal = _Goal(names, partition, number_of(position))
         if names and not await self._reached(goal, tenant, wait_of(request)):
             message = "what is read has not followed the log up to X-Min-Position yet; try again"
             raise ApiError(503, "NOT_YET", message, headers={"Retry-After": "1"})
@@ -120,9 +120,9 @@ class Freshness:
     async def _has_reached(self, name: str, goal: "_Goal") -> bool:
         follower = self._follower(name, goal.partition)
         if follower is not None and follower.is_following:
-            return (number_of(follower.positions.get(goal.partition)) or 0) >= goal.number
+            return number_of(follower.positions.get(goal.partition)) >= goal.number
         saved = await self._saved.get((name, goal.partition))
-        return (number_of(saved) or 0) >= goal.number or await self._passes_by(name, goal, saved)
+        return number_of(saved) >= goal.number or await self._passes_by(name, goal, saved)
 
     async def _load(self, of: tuple[str, str]) -> str | None:
         """What is saved of the follower of another process, under a name and in a partition."""
@@ -137,7 +137,7 @@ class Freshness:
             if batch is None or wants.among(batch.events):
                 return False
             after = batch.position
-            if (number_of(after) or 0) >= goal.number:
+            if number_of(after) >= goal.number:
                 return True
         return False
 

@@ -110,7 +110,7 @@ class InboxRoutes:
             return told
 
         outcomes = await tried(decide, enumerate(body.decisions))
-        position = await self._service.head(caller) or max(positions, key=lambda each: number_of(each) or 0)
+        position = await self._service.head(caller) or max(positions, key=number_of)
         told = [_told(*each) for each in zip(body.decisions, outcomes, strict=True)]
         return json_response({"outcomes": told}, headers={"X-Position": position})
 

@@ -104,7 +104,7 @@ class TaskRoutes:
         else:
             claimed = await self._claims.claim(wanted)
         positions = [each.committed.position for each in claimed]
-        position = max(positions, key=lambda each: number_of(each) or 0, default=None)
+        position = max(positions, key=number_of, default=None)
         position = position or await self._service.head(caller)
         return json_response(
             {"tasks": [await self._handed_out(each) for each in claimed]},

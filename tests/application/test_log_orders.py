@@ -63,7 +63,7 @@ async def in_one_order(log: TenantsLog, first: str = "outbox") -> MemoryLog:
 
 
 def told(positions: Sequence[FollowerPosition]) -> dict[tuple[str, str], int]:
-    return {(each.follower, each.partition): number_of(each.position) or 0 for each in positions}
+    return {(each.follower, each.partition): number_of(each.position) for each in positions}
 
 
 async def test_each_tenants_events_get_the_numbers_of_its_own_order() -> None:
@@ -126,7 +126,7 @@ async def test_there_and_back_every_tenants_order_stays_and_no_follower_skips_an
         assert [_name(each) for each in home.entries if each.stream[0] == tenant] == [
             _name(each) for each in entries if each.stream[0] == tenant
         ]
-    positions = {each.follower: number_of(each.position) or 0 for each in home.kept_positions}
+    positions = {each.follower: number_of(each.position) for each in home.kept_positions}
     for name in cuts:
         passed = {_name(each) for each in home.entries[: positions.get(name, 0)]}
         assert passed <= handled[name], "it would skip what it has not handled"
@@ -139,9 +139,7 @@ def _name(entry: Entry) -> tuple[str, int]:
 
 def _handled(log: TenantsLog, follower: str) -> set[tuple[str, int]]:
     positions = {
-        each.partition: number_of(each.position) or 0
-        for each in log.kept_positions
-        if each.follower == follower
+        each.partition: number_of(each.position) for each in log.kept_positions if each.follower == follower
     }
     return {_name(each) for each in log.entries if each.id <= positions.get(each.stream[0], 0)}
 
@@ -149,7 +147,7 @@ def _handled(log: TenantsLog, follower: str) -> set[tuple[str, int]]:
 def _put_back(log: TenantsLog, tenant: str, less: int) -> None:
     for number, each in enumerate(log.kept_positions):
         if (each.follower, each.partition) == ("outbox", tenant):
-            entry_id = (number_of(each.position) or 0) - less
+            entry_id = number_of(each.position) - less
             found = [one for one in log.entries if one.stream[0] == tenant and one.id == entry_id]
             log.kept_positions[number : number + 1] = [behind("outbox", one, tenant) for one in found]
             return

@@ -8,7 +8,7 @@ import pytest
 
 from application.archive.archive_file import entries_in
 from application.archived_state import archived_leaf
-from application.audit.chain import leaf_of
+from application.audit.chain import leaf_of_entry
 from application.log_copy import Entry
 from config.archive_commands import archive, restore
 from domain.approval import ApprovalRejected, ApprovalRequested, approval_stream
@@ -89,7 +89,7 @@ async def test_killed_at_any_moment_nothing_is_lost_and_another_run_finishes(
         (file,) = out.iterdir()
         after = await stored(log)
         assert [archived_leaf(entry.state) for entry in after] == [
-            leaf(entry) if entry.stream.startswith(TENANT) else None for entry in before
+            leaf_of_entry(entry) if entry.stream.startswith(TENANT) else None for entry in before
         ]
         assert await lost(log, before, out) == []
         assert (await verified_store(log.settings, log.public_key))["sound"]
@@ -107,9 +107,5 @@ async def lost(log: AuditedLog, before: Sequence[Entry], out: Path) -> list[Any]
         entry
         for entry in before
         if now[entry.id] != entry
-        and not (entry in kept and archived_leaf(now[entry.id].state) == leaf(entry))
+        and not (entry in kept and archived_leaf(now[entry.id].state) == leaf_of_entry(entry))
     ]
-
-
-def leaf(entry: Entry) -> bytes:
-    return leaf_of(entry.stream, entry.version, entry.topic, entry.state)

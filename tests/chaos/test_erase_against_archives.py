@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from application.archived_state import archived_leaf
-from application.audit.chain import leaf_of
+from application.audit.chain import leaf_of_entry
 from application.log_copy import Entry
 from application.privacy.ports import PersonalKeys
 from config.privacy import open_personal
@@ -219,7 +219,7 @@ async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 def merged(entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes]]:
     """Each with its hash, also of one that is in an archive."""
     for entry in entries:
-        leaf = leaf_of(entry.stream, entry.version, entry.topic, entry.state)
+        leaf = leaf_of_entry(entry)
         yield entry, archived_leaf(entry.state) or leaf
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from application.audit.chain import genesis_of, leaf_of, linked
+from application.audit.chain import genesis_of, leaf_of_entry, linked
 from application.privacy.ciphers import MasterKey, new_key
 from application.privacy.keyring import Keyring
 from application.privacy.sealing import PersonalNames, Sealing
@@ -243,7 +243,7 @@ async def test_the_chain_is_what_the_documentation_says_it_is(log: AuditedLog) -
     chain = genesis_of(TENANT)
     for entry in await log.entries():
         if entry.stream.startswith(TENANT):
-            chain = linked(chain, leaf_of(entry.stream, entry.version, entry.topic, entry.state))
+            chain = linked(chain, leaf_of_entry(entry))
     assert (await log.stores.index.head(TENANT)).chain == chain
 
 
