@@ -289,12 +289,6 @@ class Workflows(Section):
         Allowed("seconds above 0 for risk_analysis, risk_scoring, forecast or recommendation"),
     ]
 
-    def timeout_of(self, step_type: str) -> float:
-        """Seconds after which a step of this type has failed."""
-        return {str(step): seconds for step, seconds in self.step_timeouts.items()}.get(
-            step_type, self.step_timeout_seconds
-        )
-
 
 class Approvals(Section):
     """Who decides, and what holds of it for every tenant; what each has laid down stands in ``file``."""

@@ -101,14 +101,10 @@ class RabbitConnection:
         self._graceful_seconds = graceful_seconds
         self._hurried = False
         self._changed = anyio.Event()
-        self._up = anyio.Event()
+        self.is_up = False
+        """Whether the broker is connected and set up."""
         self._error: str | None = "not connected yet"
         self._patience = Patience(f"broker, to {purpose}", longest_wait_seconds=LONGEST_WAIT_SECONDS)
-
-    @property
-    def is_up(self) -> bool:
-        """Whether the broker is connected and set up."""
-        return self._up.is_set()
 
     @property
     def error(self) -> str | None:
@@ -162,7 +158,7 @@ class RabbitConnection:
         if not await _is_done_within(self._graceful_seconds + _GIVE_UP_SECONDS, self.broker.stop()):
             log.warning("broker_left_in_haste", purpose=self.purpose)
         await self.broker.let_go()
-        self._up = anyio.Event()
+        self.is_up = False
 
     async def _connect_once(self, set_up: Callable[[RabbitBroker], Awaitable[None]]) -> None:
         try:
@@ -174,7 +170,7 @@ class RabbitConnection:
             await self.broker.let_go()
             raise
         self._error = None
-        self._up.set()
+        self.is_up = True
         self._tell()
         log.info("broker_connected", purpose=self.purpose)
 
@@ -188,13 +184,13 @@ class RabbitConnection:
     def _note_lost(self, _connection: object, error: BaseException | None = None) -> None:
         if self._patience.is_stopped or not self.is_up:
             return
-        self._up = anyio.Event()
+        self.is_up = False
         self._error = f"connection lost: {str(error or '') or 'no sign of life from the broker'}"
         log.warning("broker_lost", purpose=self.purpose, error=self._error)
 
     def _note_back(self, _connection: object) -> None:
         self._error = None
-        self._up.set()
+        self.is_up = True
         self._tell()
         log.info("broker_back", purpose=self.purpose)
 

@@ -21,6 +21,8 @@ HEADER = "Idempotency-Key"
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _DIGEST_BYTES = 16
+_OF_ALL_OF_IT = ""
+"""Ids of commands have always been derived with the name of a part of the request, and there are no parts."""
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -51,14 +53,14 @@ def id_to_make(request: Request, caller: Caller) -> str:
     return _id("made", path, request, caller)
 
 
-def command_id(request: Request, caller: Caller, part: str) -> str:
-    """The id of the command that the request gives, or of ``part`` of it. A stream knows its own by it: those
-    of jobs whose names differ in case alone never meet.
+def command_id(request: Request, caller: Caller) -> str:
+    """The id of the command that the request gives. A stream knows its own by it: those of jobs whose names
+    differ in case alone never meet.
 
     Raises:
         ApiError: 400, the key is of no use.
     """
-    return _id("command", request.url.path.lower(), request, caller, part)
+    return _id("command", request.url.path.lower(), request, caller, _OF_ALL_OF_IT)
 
 
 def digest_of(request: Request, caller: Caller) -> str:
@@ -69,8 +71,8 @@ def digest_of(request: Request, caller: Caller) -> str:
     return blake2b(written.encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def _id(what: str, path: str, request: Request, caller: Caller, *parts: str) -> str:
+def _id(what: str, path: str, request: Request, caller: Caller, *ending: str) -> str:
     key = idempotency_key(request)
     if key is None:
         return new_id()
-    return derived_id("idempotency-key", what, caller.tenant, request.method, path, key, *parts)
+    return derived_id("idempotency-key", what, caller.tenant, request.method, path, key, *ending)

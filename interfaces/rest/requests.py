@@ -167,11 +167,10 @@ def refuse_version(request: Request) -> None:
         raise Invalid([Fault("If-Match", why)])
 
 
-def caused_by(request: Request, caller: Caller, part: str = "") -> Metadata:
+def caused_by(request: Request, caller: Caller) -> Metadata:
     """What a command out of this request is traced back to; call it once the body has been read.
 
-    Under an ``Idempotency-Key`` the command has the same id whenever the request comes. ``part`` tells
-    several commands to one stream apart.
+    Under an ``Idempotency-Key`` the command has the same id whenever the request comes.
 
     Raises:
         ApiError: 400, the key is of no use.
@@ -180,7 +179,7 @@ def caused_by(request: Request, caller: Caller, part: str = "") -> Metadata:
         tenant=caller.tenant,
         actor=caller.actor,
         correlation_id=request.state.correlation_id,
-        command_id=command_id(request, caller, part),
+        command_id=command_id(request, caller),
         request_digest=digest_of(request, caller) if idempotency_key(request) is not None else None,
     )
 

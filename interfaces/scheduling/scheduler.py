@@ -45,11 +45,6 @@ class JobScheduler:
         """The newest failed firing, until a later firing of the same job succeeds."""
         return self._firings.last_error
 
-    @property
-    def in_hand(self) -> int:
-        """How many firings are due and not yet stored."""
-        return len(self._firings)
-
     def keeps_up(self, now: datetime) -> bool:
         """Whether nominal times are being watched, and none waits that came more than a minute ago."""
         if self._scheduler is None:

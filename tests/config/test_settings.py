@@ -153,13 +153,6 @@ def test_events_are_kept_below_the_data_directory_unless_told_otherwise() -> Non
     assert url(DATA_DIR="/var/x", EVENT_STORE_URL="postgresql:///wo") == "postgresql:///wo"
 
 
-def test_a_step_has_its_own_timeout_or_that_of_all(tmp_path: Path) -> None:
-    file = tmp_path / "mine.yaml"
-    file.write_text("workflows: {step_timeouts: {forecast: 5}}")
-    workflows = load_settings(file, {}).workflows
-    assert (workflows.timeout_of("forecast"), workflows.timeout_of("risk_scoring")) == (5.0, 900.0)
-
-
 @pytest.mark.parametrize(
     ("variable", "text", "line"),
     [

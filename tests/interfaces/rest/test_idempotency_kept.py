@@ -52,13 +52,13 @@ def test_ids_are_those_of_before() -> None:
         (APPROVE, "f460ad62-bad3-501e-a35b-394dfbb68f7c", "aac39527-cb56-5a34-80db-d360460be188"),
         (trigger, "fa2ba874-2325-5a24-aa41-493841a46012", "6f555351-36fd-5cf8-9eb6-78f490fc104e"),
     ):
-        assert command_id(asked(path), CALLER, "") == command
+        assert command_id(asked(path), CALLER) == command
         assert id_to_make(asked(path), CALLER) == made
 
 
 def test_the_case_of_an_id_in_the_path_says_nothing_and_that_of_a_name_does() -> None:
     upper = asked(APPROVE.replace("0c6c2f0e", "0C6C2F0E"))
-    assert command_id(upper, CALLER, "") == command_id(asked(APPROVE), CALLER, "")
+    assert command_id(upper, CALLER) == command_id(asked(APPROVE), CALLER)
     assert id_to_make(upper, CALLER) == id_to_make(asked(APPROVE), CALLER)
     one, another = asked("/api/v1/jobs/Abc/trigger"), asked("/api/v1/jobs/abc/trigger")
     assert id_to_make(one, CALLER) != id_to_make(another, CALLER)
