@@ -9,7 +9,7 @@
       Conflict                   the thing's state does not allow it now
         ApprovalNotPending, ApprovalUndecidable, DecidedOtherwise, FactsChanged, StageNotOpen,
         ApprovalClaimedByAnother, TooManyComments, DelegationMakesCycle, TooManyDelegations,
-        NothingFailed, StepNotOpen, TooManyWaiting, TooLongAChain, WorkflowAlreadyRunning,
+        NothingFailed, StepNotOpen, StepIsForPeople, TooManyWaiting, TooLongAChain, WorkflowAlreadyRunning,
         WorkflowNotEnded, WorkflowNotRunning, WorkflowUndone,
         TaskNotOffered, TaskLeaseLost, TaskEnded,
         TooManyBackfills, BackfillHasEnded, ParkedMessagesHeld,

@@ -26,7 +26,11 @@ class HalfCopy:
         return await self._items.read(_PARTITION, _ID) is not None
 
     async def mark(self, copier: str) -> None:
-        """Make the mark, or make it ours; ``copier`` is nobody else's name."""
+        """Make the mark, or make it ours; ``copier`` is nobody else's name.
+
+        Raises:
+            StoreUnavailable: others make it theirs again and again.
+        """
         for _ in range(_MOST_RACES):
             there = await self._items.read(_PARTITION, _ID)
             item: Item = {"id": _ID, PARTITION_KEY: _PARTITION, "first": "", **(there or {}), "by": copier}

@@ -60,7 +60,11 @@ class CosmosLogReader:
         return sum(end.id for end in (await self.ends()).values())
 
     async def events(self) -> AsyncGenerator[Sequence[Entry], None]:
-        """Every event, tenant by tenant, each with its number in the tenant's order."""
+        """Every event, tenant by tenant, each with its number in the tenant's order.
+
+        Raises:
+            CannotCopy: one is missing.
+        """
         for tenant, end in sorted((await self.ends()).items()):
             async with aclosing(self.events_between(tenant, 0, end.id)) as batches:
                 async for batch in batches:
@@ -69,7 +73,11 @@ class CosmosLogReader:
     async def events_between(
         self, tenant: str, after: int, until: int
     ) -> AsyncGenerator[Sequence[Entry], None]:
-        """Those of a tenant after a number and up to another."""
+        """Those of a tenant after a number and up to another.
+
+        Raises:
+            CannotCopy: one is missing.
+        """
         while after < until:
             batch = await self._read(tenant, after, min(_BATCH, until - after))
             if not batch or batch[-1].id > until:
@@ -87,7 +95,11 @@ class CosmosLogReader:
         return sorted(found, key=lambda each: (each.follower, each.partition))
 
     async def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
-        """Every timer, in the order of the ids, whoever has set it."""
+        """Every timer, in the order of the ids, whoever has set it.
+
+        Raises:
+            CannotCopy: one is damaged.
+        """
         places = self._beside.places(self._beside.setter)
         each = [self._all_of(place, timers.KIND, timers.timer_in) for place in places]
         async with aclosing(_in_order(each)) as batches:
@@ -95,7 +107,11 @@ class CosmosLogReader:
                 yield batch
 
     async def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
-        """Every call that a step still wants made, in the order of the ids."""
+        """Every call that a step still wants made, in the order of the ids.
+
+        Raises:
+            CannotCopy: one is damaged.
+        """
         places = self._beside.places(self._beside.caller)
         each = [self._all_of(place, step_calls.KIND, step_calls.call_in) for place in places]
         async with aclosing(_in_order(each)) as batches:
@@ -103,7 +119,11 @@ class CosmosLogReader:
                 yield batch
 
     async def anchors(self) -> Sequence[KeptAnchor]:
-        """The last anchor of each tenant, in the order of the tenants."""
+        """The last anchor of each tenant, in the order of the tenants.
+
+        Raises:
+            CannotCopy: one is damaged.
+        """
         items = await self._beside_log(self._beside.anchorer, _ALL, anchor_book.KIND)
         try:
             return sorted(map(anchor_book.kept_anchor, items), key=lambda each: each.tenant)
@@ -111,7 +131,11 @@ class CosmosLogReader:
             raise CannotCopy(f"{self._place}: an anchor is damaged: {error}") from error
 
     async def finish(self) -> None:
-        """See that nobody has appended since :meth:`ends` was asked, and no service has begun."""
+        """See that nobody has appended since :meth:`ends` was asked, and no service has begun.
+
+        Raises:
+            CannotCopy: somebody has, or one has.
+        """
         if await self._present_ends() != await self.ends():
             raise CannotCopy(f"{self._place}: a service has appended to it meanwhile; stop it first")
         await self._leaseholders.refuse_who_came()

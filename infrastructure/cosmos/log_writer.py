@@ -82,7 +82,11 @@ class CosmosLogWriter:
         return 0
 
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
-        """Write events under their numbers in their tenant's order, passing over those that are there."""
+        """Write events under their numbers in their tenant's order, passing over those that are there.
+
+        Raises:
+            CannotCopy: others are there, or somebody else is at it.
+        """
         window: dict[str, list[Entry]] = {}
         size = 0
         async for batch in batches:
@@ -97,7 +101,11 @@ class CosmosLogWriter:
         await self._write(window)
 
     async def put_positions(self, saved: Sequence[FollowerPosition]) -> None:
-        """Write positions in place of those that are there."""
+        """Write positions in place of those that are there.
+
+        Raises:
+            CannotCopy: one is of a follower that is not known here, or another copy has gone on.
+        """
         await self._require_our_mark()
         items: dict[str, list[Item]] = {place: [] for place in self._beside.all_places()}
         for each in saved:
@@ -111,7 +119,11 @@ class CosmosLogWriter:
             await self._put(place, put)
 
     async def put_timers(self, batches: AsyncIterator[Sequence[Timer]]) -> None:
-        """Write timers in place of those that are there, each where who sets it looks for it."""
+        """Write timers in place of those that are there, each where who sets it looks for it.
+
+        Raises:
+            CannotCopy: one is of a kind that is not known here, or another copy has gone on.
+        """
         await self._require_our_mark()
         for place in self._beside.places(self._beside.setter):
             await self._clear(place, timers.KIND)
@@ -126,7 +138,11 @@ class CosmosLogWriter:
                 await self._put(place, put)
 
     async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
-        """Write steps' calls in place of those that are there."""
+        """Write steps' calls in place of those that are there.
+
+        Raises:
+            CannotCopy: another copy has gone on in place of this one.
+        """
         await self._require_our_mark()
         for place in self._beside.places(self._beside.caller):
             await self._clear(place, step_calls.KIND)
@@ -139,7 +155,11 @@ class CosmosLogWriter:
                 await self._put(place, put)
 
     async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
-        """Write anchors in place of those that are there."""
+        """Write anchors in place of those that are there.
+
+        Raises:
+            CannotCopy: another copy has gone on in place of this one.
+        """
         await self._require_our_mark()
         partition = self._beside.anchorer
         await self._clear(partition, anchor_book.KIND)
@@ -152,12 +172,20 @@ class CosmosLogWriter:
         )
 
     async def finish(self) -> None:
-        """See that nobody else has been at it."""
+        """See that nobody else has been at it.
+
+        Raises:
+            CannotCopy: another copy or a service has.
+        """
         await self._require_our_mark()
         await self._leaseholders.refuse_who_came()
 
     async def end(self) -> None:
-        """From now on the copy is a log."""
+        """From now on the copy is a log.
+
+        Raises:
+            CannotCopy: another copy has gone on in place of this one.
+        """
         if not await patient(self._half_copy.take_away):
             raise CannotCopy(f"{self._place}: another copy has gone on in place of this one")
 

@@ -48,7 +48,11 @@ class CosmosPersonalKeys:
         return None if item is None else _key(item)
 
     def put(self, tenant: str, subject: str, id: str, wrapped: bytes) -> tuple[str, bytes]:
-        """Keep a key, unless the subject has one meanwhile; the one that it has."""
+        """Keep a key, unless the subject has one meanwhile; the one that it has.
+
+        Raises:
+            StoreUnavailable: it had one, which was destroyed meanwhile.
+        """
         if self._container.put_in_place_of(None, _item(id, tenant, subject, wrapped)):
             return id, wrapped
         found = self.of(tenant, subject)

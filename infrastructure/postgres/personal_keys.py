@@ -58,7 +58,11 @@ class PostgresPersonalKeys:
         return _first(self._rows(_OF, tenant, subject))
 
     def put(self, tenant: str, subject: str, id: str, wrapped: bytes) -> tuple[str, bytes]:
-        """Keep a key, unless the subject has one meanwhile; the one that it has."""
+        """Keep a key, unless the subject has one meanwhile; the one that it has.
+
+        Raises:
+            StoreUnavailable: it had one, which was destroyed meanwhile.
+        """
 
         def insert(connection: Connection[TupleRow]) -> tuple[str, bytes]:
             connection.execute(

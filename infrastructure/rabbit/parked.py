@@ -63,7 +63,11 @@ class RabbitParkedMessages:
             return found, message.body
 
     async def requeue(self, id: str, note: Callable[[ParkedMessage], None]) -> ParkedMessage:
-        """Put one on the own queue, and take it from here once the broker has confirmed that."""
+        """Put one on the own queue, and take it from here once the broker has confirmed that.
+
+        Raises:
+            MessageUnroutable: there is no such queue.
+        """
         async with self._desk() as desk:
             found, message = await _the(id, desk)
             note(found)

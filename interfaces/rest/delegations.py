@@ -57,7 +57,11 @@ class DelegationRoutes:
         )
 
     async def create(self, request: Request, caller: Caller) -> Response:
-        """Let somebody decide for oneself; an operator may say so for another."""
+        """Let somebody decide for oneself; an operator may say so for another.
+
+        Raises:
+            NotAllowed: it is another's, and this is no operator.
+        """
         body = await read_body(request, DelegateRequest)
         by = person_of(caller) if body.by is None else body.by
         if by != caller.person and not self._operators.has(caller):

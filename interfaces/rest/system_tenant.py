@@ -10,7 +10,10 @@ from interfaces.rest.service import Endpoint
 
 
 def for_the_system_tenant(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, for the system tenant's callers alone: 403 for the others."""
+    """The endpoint, for the system tenant's callers alone.
+
+    To the others it raises ApiError: 403.
+    """
 
     async def guarded(request: Request, caller: Caller) -> Response:
         if caller.tenant != SYSTEM_TENANT:
@@ -22,7 +25,10 @@ def for_the_system_tenant(endpoint: Endpoint) -> Endpoint:
 
 
 def for_system_operators(endpoint: Endpoint, operators: Operators) -> Endpoint:
-    """The endpoint, for those of the system tenant's callers who are operators: 403 for the others."""
+    """The endpoint, for those of the system tenant's callers who are operators.
+
+    To the others it raises ApiError: 403.
+    """
 
     async def guarded(request: Request, caller: Caller) -> Response:
         if not operators.has(caller):

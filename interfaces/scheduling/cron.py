@@ -57,14 +57,23 @@ class UnixCron:
         return f"UnixCron({self.expression!r}, {self.time_zone.key!r})"
 
     def next_after(self, moment: datetime) -> datetime:
-        """The first firing strictly after an aware moment, in UTC. A naive moment is a `ValueError`."""
+        """The first firing strictly after an aware moment, in UTC.
+
+        Raises:
+            ValueError: the moment is naive.
+            OverflowError: time ends before, in 9999.
+        """
         if moment.tzinfo is None:
             raise ValueError(f"a moment must carry its time zone: {moment.isoformat()}")
         moment = moment.astimezone(UTC)
         return self._next_by_wildcards(moment) if self._of_wildcards else self._next_fixed(moment)
 
     def upcoming(self, moment: datetime, count: int) -> tuple[datetime, ...]:
-        """The next `count` firings strictly after an aware moment, in UTC; fewer where time ends, in 9999."""
+        """The next `count` firings strictly after an aware moment, in UTC; fewer where time ends, in 9999.
+
+        Raises:
+            ValueError: the moment is naive.
+        """
         return tuple(islice(self._after(moment), count))
 
     def _after(self, moment: datetime) -> Iterator[datetime]:
