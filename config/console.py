@@ -2,6 +2,7 @@
 
 from starlette.types import ASGIApp
 
+from application.ports import Clock
 from config.sections import Settings
 from interfaces.console.console import Console
 from interfaces.console.session import GatewaySession, NameSession, TokenSession
@@ -9,12 +10,12 @@ from interfaces.rest.identity import Authenticator, Operators
 
 
 def build_console(
-    settings: Settings, api: ASGIApp, authenticate: Authenticator, operators: Operators
+    settings: Settings, api: ASGIApp, authenticate: Authenticator, operators: Operators, clock: Clock
 ) -> Console | None:
     """Pages over the API; none where they are switched off, or the API is another process's."""
     if not settings.console.enabled or "api" not in settings.service.roles:
         return None
-    return Console(api, authenticate, operators, _session(settings))
+    return Console(api, authenticate, operators, _session(settings), clock)
 
 
 def _session(settings: Settings) -> TokenSession | NameSession | GatewaySession:

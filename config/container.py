@@ -214,7 +214,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
     name = settings.service.name
     source = Source(name, f"{name}-{os.getpid()}-{time.time_ns() // 1_000_000}")
     message_types = {each for definition in shipped.by_name.values() for each in definition.message_types}
-    transport = build_transport(settings, source, consumer, metrics, message_types)
+    transport = build_transport(settings, source, consumer, metrics, message_types, clock)
 
     reads = SharedReads(stores.event_store)
     watches = Watches(stores.event_store, reads, batch_size=settings.followers.batch_size)
@@ -359,7 +359,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Container:
             *AuditRoutes(service, *build_trail(stores, signer, clock), exports).routes(),
         ]
     app = Application(routes, metrics)
-    if console := build_console(settings, app, authenticate, operators):
+    if console := build_console(settings, app, authenticate, operators, clock):
         app = Application([*routes, *console.routes()], metrics, console.tell)
     return Container(
         settings,

@@ -6,6 +6,7 @@ from anyio.abc import TaskGroup
 
 from application.integration import Source
 from application.parked import ParkedMessages
+from application.ports import Clock
 from config.sections import Settings
 from infrastructure.rabbit.connection import RabbitConnection
 from infrastructure.rabbit.own_queue import OwnQueue
@@ -31,6 +32,7 @@ class RabbitTransport:
         consumer: MessageConsumer,
         metrics: Metrics,
         message_types: Iterable[str],
+        clock: Clock,
     ) -> None:
         rabbit = settings.rabbitmq
         self._roles = settings.service.roles
@@ -69,6 +71,7 @@ class RabbitTransport:
             queue=PlainQueue(rabbit.queue, routing_key=self.names.bindings[0]),
             dead_letter_queue=PlainQueue(rabbit.dead_letter_queue),
             bindings=self.names.bindings,
+            clock=clock,
         )
 
     def start(self, tasks: TaskGroup) -> None:

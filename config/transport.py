@@ -1,14 +1,13 @@
 """How messages come and go: RabbitMQ where it is configured, else a bus within the process."""
 
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime
 from typing import Protocol
 
 from anyio.abc import TaskGroup
 
 from application.integration import Source
 from application.parked import ParkedMessages, parked
-from application.ports import Publisher
+from application.ports import Clock, Publisher
 from config.sections import Settings
 from config.start import CannotStart
 from infrastructure.memory.bus import InProcessBus
@@ -60,6 +59,7 @@ def build_transport(
     consumer: MessageConsumer,
     metrics: Metrics,
     message_types: Iterable[str],
+    clock: Clock,
 ) -> Transport:
     """The transport that the settings ask for; ``message_types`` are those that definitions speak of.
 
@@ -69,14 +69,14 @@ def build_transport(
     if settings.rabbitmq.url.get_secret_value():
         from config.rabbit_transport import RabbitTransport
 
-        return RabbitTransport(settings, source, consumer, metrics, message_types)
+        return RabbitTransport(settings, source, consumer, metrics, message_types, clock)
     if settings.storage.is_shared:
         raise CannotStart(
             "rabbitmq.url is not set, and what all instances on the event store publish would stay within"
             " this process: set RABBITMQ_URL"
         )
     types = {*CONSUMED, *message_types, *settings.rabbitmq.message_types}
-    return InProcessTransport(source, consumer, metrics, types, at_once=settings.rabbitmq.prefetch)
+    return InProcessTransport(source, consumer, metrics, types, clock, at_once=settings.rabbitmq.prefetch)
 
 
 class InProcessTransport:
@@ -88,12 +88,14 @@ class InProcessTransport:
         consumer: MessageConsumer,
         metrics: Metrics,
         message_types: Collection[str],
+        clock: Clock,
         *,
         at_once: int,
     ) -> None:
         self.bus = InProcessBus(source, count=metrics.message_published)
         self.publisher: Publisher = self.bus
         self._consumer = consumer
+        self._clock = clock
         self._queue = self.bus.subscribe(source.service, message_types, self._receive, at_once=at_once)
         self._kept = InProcessParkedMessages(self._queue.put)
         self.parked: ParkedMessages = self._kept
@@ -129,6 +131,6 @@ class InProcessTransport:
             message_id=delivery.message_id or "",
             reason=reason,
             routing_key=delivery.routing_key,
-            parked_at=datetime.now(UTC),
+            parked_at=self._clock.now(),
         )
         self._kept.park(message, delivery.body)

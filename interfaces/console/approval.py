@@ -1,7 +1,7 @@
 """One approval as people see it: what it asks for, what has changed, who is still pending, what happened."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from interfaces.console.api import Api, Document, Refused
@@ -13,7 +13,7 @@ _APPROVALS = "/hitl/approvals"
 _EVENTS = 100
 
 
-async def one(api: Api, id: str, person: str, *, is_operator: bool) -> Mapping[str, Any]:
+async def one(api: Api, id: str, person: str, now: datetime, *, is_operator: bool) -> Mapping[str, Any]:
     """An approval, and what of its facts has changed since somebody last agreed, or since it was asked."""
     path = f"{_APPROVALS}/{id}"
     found = await api.get(path)
@@ -33,10 +33,10 @@ async def one(api: Api, id: str, person: str, *, is_operator: bool) -> Mapping[s
         "since": "the last agreement" if agreed else "it was asked for",
         "stage": open_stage_of(found),
         "stages": [_stage(each, found) for each in stages],
-        "is_overdue": is_pending and bool(due) and datetime.fromisoformat(due) < datetime.now(UTC),
+        "is_overdue": is_pending and bool(due) and datetime.fromisoformat(due) < now,
         "history": [told(each, [stage["name"] for stage in stages]) for each in page["events"]],
         "has_more": page["nextCursor"] is not None,
-        "principals": await principals_of(api, person) if is_pending else (),
+        "principals": await principals_of(api, person, now) if is_pending else (),
         "is_askers": is_pending and (is_operator or person in (found["requestedBy"], found["ownerId"])),
         "seen": seen_of(found),
     }

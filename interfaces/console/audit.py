@@ -1,7 +1,7 @@
 """The trail of a tenant: what happened, and what proves it, out of the API's answers."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,11 +18,11 @@ _FOUND = 100
 _NOT_MANY_AGO = (("hour", timedelta(hours=1)), ("day", timedelta(days=1)), ("week", timedelta(days=7)))
 
 
-async def trail(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
+async def trail(api: Api, query: Mapping[str, str], now: datetime) -> Mapping[str, Any]:
     """A page of the events that filters leave, the newest first or in the log's order, and where the chain
     ends."""
     filters, order = filters_of(query, FILTERS), filters_of(query, ("order",))
-    place, now = place_of(query, {**filters, **order}), datetime.now(UTC)
+    place = place_of(query, {**filters, **order})
     asked = {**_NEWEST_FIRST, **order, **filters, **place.asked}
     page = await api.get("/audit/events", limit=_PAGE, **asked)
     return {

@@ -15,11 +15,11 @@ _ALL = f"{HOME}/audit"
 async def show(visit: Visit) -> Response:
     """The events that the filters in the address leave; those that the API does not take are still there."""
     try:
-        context = await audit.trail(visit.api, visit.query)
+        context = await audit.trail(visit.api, visit.query, visit.now)
     except Refused as refused:
         shown = shown_of(filters_of(visit.query, audit.FILTERS))
         context = {
-            **await audit.trail(visit.api, {}),
+            **await audit.trail(visit.api, {}, visit.now),
             "events": (),
             "total": 0,
             "pages": None,

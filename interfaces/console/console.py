@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from application.ports import Clock
 from domain.values import SYSTEM_TENANT
 from interfaces.console import (
     audit_pages,
@@ -50,11 +51,13 @@ class Console:
         authenticate: Authenticator,
         operators: Operators,
         session: TokenSession | NameSession | GatewaySession,
+        clock: Clock,
     ) -> None:
         self._app = app
         self._authenticate = authenticate
         self._operators = operators
         self._session = session
+        self._clock = clock
         self._pages = Pages()
 
     def routes(self) -> list[Route]:
@@ -167,7 +170,15 @@ class Console:
 
     def _visit(self, request: Request, api: Api, caller: Caller) -> Visit:
         is_operator, signs_in = self._operators.has(caller), self._session.asks_for is not None
-        return Visit(request, api, caller, self._pages, is_operator=is_operator, signs_in=signs_in)
+        return Visit(
+            request,
+            api,
+            caller,
+            self._pages,
+            now=self._clock.now(),
+            is_operator=is_operator,
+            signs_in=signs_in,
+        )
 
 
 async def _home(request: Request) -> Response:

@@ -1,7 +1,7 @@
 """Who decides for whom while they are away, out of the API's answers."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,20 +16,20 @@ _FIELDS = ("by", "to", "startsAt", "endsAt", "reason")
 _TIMES = ("startsAt", "endsAt")
 
 
-async def of_somebody(api: Api, person: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+async def of_somebody(api: Api, person: str, query: Mapping[str, str], now: datetime) -> Mapping[str, Any]:
     """What a person has delegated, and what was delegated to them; of nobody, all that there is."""
     if not person:
-        return {"whose": "", "given": await _page(api, query, "given"), "taken": None}
+        return {"whose": "", "given": await _page(api, query, now, "given"), "taken": None}
     return {
         "whose": person,
-        "given": await _page(api, query, "given", by=person),
-        "taken": await _page(api, query, "taken", to=person),
+        "given": await _page(api, query, now, "given", by=person),
+        "taken": await _page(api, query, now, "taken", to=person),
     }
 
 
-async def principals_of(api: Api, person: str) -> Sequence[str]:
-    """For whom a person may decide now, also by way of others, as far as their newest delegations tell."""
-    now, found, pending = datetime.now(UTC), set[str](), [person] if person else []
+async def principals_of(api: Api, person: str, now: datetime) -> Sequence[str]:
+    """For whom a person may decide, also by way of others, as far as their newest delegations tell."""
+    found, pending = set[str](), [person] if person else []
     while pending:
         to = pending.pop()
         for each in (await api.get(_DELEGATIONS, to=to, limit=_LOOKED_AT))["delegations"]:
@@ -59,11 +59,11 @@ async def act(api: Api, form: Mapping[str, str]) -> None:
     await api.settle(_DELEGATIONS, limit=1)
 
 
-async def _page(api: Api, query: Mapping[str, str], name: str, **whose: str) -> Document:
+async def _page(api: Api, query: Mapping[str, str], now: datetime, name: str, **whose: str) -> Document:
     """A page of one of the lists, each with a place of its own in the address."""
     cursor = {"cursor": query[name]} if query.get(name) else {}
     page = await api.get(_DELEGATIONS, limit=_SHOWN, **whose, **cursor)
-    now, following = datetime.now(UTC), page["nextCursor"]
+    following = page["nextCursor"]
     others = {each: value for each, value in query.items() if each != name}
     return Document(
         delegations=[Document(each, state=_state_of(each, now)) for each in page["delegations"]],

@@ -17,7 +17,7 @@ async def show(
 ) -> Response:
     """Those of whoever asks, or of whom the address names."""
     whose = visit.query.get("of", "").strip() or visit.person
-    context = await delegations.of_somebody(visit.api, whose, visit.query)
+    context = await delegations.of_somebody(visit.api, whose, visit.query, visit.now)
     filled = {"filled": Document(form or {}), "is_operator": visit.is_operator}
     return visit.page("inbox/delegations.html", {**context, **filled}, refused)
 

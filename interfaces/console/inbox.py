@@ -1,7 +1,7 @@
 """Which approvals wait for somebody, and which others there are, out of the API's answers."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,7 +23,7 @@ _LOOKS = 10
 Rows = Sequence[Mapping[str, Any]]
 
 
-async def found(api: Api, person: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+async def found(api: Api, person: str, query: Mapping[str, str], now: datetime) -> Mapping[str, Any]:
     """A page of what waits for a person, or of what the filters leave; of a gateway of its own, for anybody.
 
     Of what is pending the overdue come first, however many they are, and then the others, the newest first,
@@ -35,13 +35,16 @@ async def found(api: Api, person: str, query: Mapping[str, str]) -> Mapping[str,
     if filters["opportunityId"]:
         asked["opportunityId"] = filters["opportunityId"]
     is_pending = status in (None, "pending")
-    rows, total, following = await (_pending if is_pending else _newest)(api, asked, query)
+    if is_pending:
+        rows, total, following = await _pending(api, asked, query, now)
+    else:
+        rows, total, following = await _newest(api, asked, query)
     return {
         **nothing(query),
         "approvals": [Document(each, openStage=open_stage_of(each)) for each in rows],
         "total": total,
         "following": urlencode({**filters, **following}) if following else None,
-        "principals": await principals_of(api, person) if is_pending and rows else (),
+        "principals": await principals_of(api, person, now) if is_pending and rows else (),
     }
 
 
@@ -79,7 +82,7 @@ async def _newest(
 
 
 async def _pending(
-    api: Api, asked: Mapping[str, str], query: Mapping[str, str]
+    api: Api, asked: Mapping[str, str], query: Mapping[str, str], now: datetime
 ) -> tuple[Rows, int, Mapping[str, str]]:
     cursor = query.get("cursor")
     overdue: Rows = ()
@@ -90,7 +93,7 @@ async def _pending(
         if page["nextCursor"]:
             total = (await api.get(_APPROVALS, limit=1, **asked))["total"]
             return overdue, total, {"late": page["nextCursor"]}
-    now, others = datetime.now(UTC), list[Mapping[str, Any]]()
+    others: list[Mapping[str, Any]] = []
     for _ in range(_LOOKS):
         page = await api.get(_APPROVALS, limit=_SHOWN, **asked, **_place(cursor))
         others = [each for each in page["approvals"] if not _is_overdue(each, now)]

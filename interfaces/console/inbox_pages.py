@@ -18,7 +18,7 @@ async def show(
     """What waits for whoever asks, or what the filters leave, and what came of decisions on several."""
     outcomes = await deciding.told(visit.api, visit.request.query_params.getlist("came"))
     try:
-        context = await inbox.found(visit.api, visit.person, visit.query)
+        context = await inbox.found(visit.api, visit.person, visit.query, visit.now)
     except Refused as unfit:
         if unfit.status >= 500:
             raise
@@ -44,7 +44,7 @@ async def show_one(
 ) -> Response:
     """One approval."""
     context = await approval.one(
-        visit.api, visit.id_of("approval"), visit.person, is_operator=visit.is_operator
+        visit.api, visit.id_of("approval"), visit.person, visit.now, is_operator=visit.is_operator
     )
     return visit.page("inbox/approval.html", {**context, "filled": Document(form or {})}, refused)
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, get_args
 from urllib.parse import urlencode
 
@@ -53,19 +53,19 @@ def in_words(cron: str) -> str:
     return cron
 
 
-async def every(api: Api) -> Mapping[str, Any]:
+async def every(api: Api, now: datetime) -> Mapping[str, Any]:
     """Each job: its schedule in words, its last run, and the days around now."""
     jobs = (await api.get("/jobs", limit=MOST_JOBS))["jobs"]
-    return {"jobs": [{"job": job, **await _around_now(api, job, _RUNS)} for job in jobs]}
+    return {"jobs": [{"job": job, **await _around_now(api, job, _RUNS, now)} for job in jobs]}
 
 
-async def one(api: Api, name: str) -> Mapping[str, Any]:
+async def one(api: Api, name: str, now: datetime) -> Mapping[str, Any]:
     """A job: its rules, its days, what its runs came to, and its backfills."""
     job = await api.get(f"/jobs/{name}")
     backfills = (await api.get(f"/jobs/{name}/backfills", limit=_BACKFILLS))["backfills"]
     return {
         "job": job,
-        **await _around_now(api, job, _RUNS),
+        **await _around_now(api, job, _RUNS, now),
         "fields": _fields_of(job),
         "backfills": backfills,
         "goes_on": any(each["status"] in _IN_FORCE for each in backfills) or job["openRuns"] > 0,
@@ -125,10 +125,9 @@ async def act(api: Api, name: str, form: Mapping[str, str]) -> Mapping[str, Any]
     return None
 
 
-async def _around_now(api: Api, job: Mapping[str, Any], limit: int) -> Mapping[str, Any]:
+async def _around_now(api: Api, job: Mapping[str, Any], limit: int, now: datetime) -> Mapping[str, Any]:
     runs = (await api.get(f"/jobs/{job['job']}/runs", limit=limit))["runs"]
     planned = (await api.get(f"/jobs/{job['job']}/preview", count=_COMING))["firings"]
-    now = datetime.now(UTC)
     return {
         "words": in_words(job["cron"]),
         "runs": runs,

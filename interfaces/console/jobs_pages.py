@@ -15,7 +15,7 @@ _ONE = f"{_ALL}/{{job}}"
 
 async def show(visit: Visit) -> Response:
     """Every job."""
-    return visit.page("jobs/list.html", await jobs.every(visit.api))
+    return visit.page("jobs/list.html", await jobs.every(visit.api, visit.now))
 
 
 async def show_one(visit: Visit) -> Response:
@@ -53,7 +53,7 @@ async def _page_of(
     plan: Mapping[str, Any] | None = None,
     refused: Refused | None = None,
 ) -> Response:
-    context = {**await jobs.one(visit.api, name), "given": Document(form or {}), "plan": plan}
+    context = {**await jobs.one(visit.api, name, visit.now), "given": Document(form or {}), "plan": plan}
     return visit.page("jobs/one.html", context, refused)
 
 

@@ -1,12 +1,13 @@
 """Pages out of templates, with the headers that every page has, and the files that they load."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -69,9 +70,10 @@ def _when(moment: str) -> Markup:
     return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(moment, shown)
 
 
-def _left(moment: str) -> str:
-    """How long there is until then, or has been since, in its largest unit."""
-    seconds = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+@pass_context
+def _left(context: Context, moment: str) -> str:
+    """How long there is until then from the page's ``now``, or has been since, in its largest unit."""
+    seconds = (datetime.fromisoformat(moment) - context["now"]).total_seconds()
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if abs(seconds) >= size:
             return f"{abs(seconds) // size:.0f} {unit} {'left' if seconds > 0 else 'late'}"

@@ -1,6 +1,7 @@
 """A request of somebody who is known, and what a page has to answer it."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -21,7 +22,8 @@ _MOST_FORM_BYTES = 256 * 1024
 
 
 class Visit:
-    """Somebody asks for a page, or sends a form; ``api`` answers as to them.
+    """Somebody asks for a page, or sends a form; ``api`` answers as to them. For all that a page tells of
+    times it is ``now``.
 
     By ``is_operator`` a page tells what it offers; what may be done, the API says.
     """
@@ -33,11 +35,13 @@ class Visit:
         caller: Caller,
         pages: Pages,
         *,
+        now: datetime,
         is_operator: bool,
         signs_in: bool,
     ) -> None:
         self.request = request
         self.api = api
+        self.now = now
         self.person = caller.person or ""
         self.is_operator = is_operator
         self._tenant = caller.tenant
@@ -79,12 +83,9 @@ class Visit:
         return RedirectResponse(address, status_code=303)
 
     def _frame(self) -> Mapping[str, Any]:
-        return frame_of(
-            self.person,
-            signs_in=self._signs_in,
-            path=self.request.url.path,
-            tenant=self._tenant,
-        )
+        path = self.request.url.path
+        frame = frame_of(self.person, signs_in=self._signs_in, path=path, tenant=self._tenant)
+        return {**frame, "now": self.now}
 
 
 Handler = Callable[[Visit], Awaitable[Response]]

@@ -7,7 +7,6 @@ take as long again for each (``python -m benchmarks consume``).
 import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import structlog
 from aio_pika.abc import AbstractIncomingMessage
@@ -16,6 +15,7 @@ from anyio import move_on_after
 from faststream.rabbit import RabbitBroker, RabbitExchange, RabbitQueue
 from pamqp.commands import Basic
 
+from application.ports import Clock
 from domain.errors import BrokerUnavailable, Failure
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.messaging.envelope import Delivery
@@ -41,6 +41,7 @@ class RabbitSubscription:
         queue: RabbitQueue,
         dead_letter_queue: RabbitQueue,
         bindings: Iterable[str],
+        clock: Clock,
     ) -> None:
         self._broker = broker
         self._consumer = consumer
@@ -48,6 +49,7 @@ class RabbitSubscription:
         self._queue = queue
         self._dead_letter_queue = dead_letter_queue
         self._bindings = tuple(bindings)
+        self._clock = clock
         self._in_hand = 0
         self._is_stopped = False
         self._has_none_in_hand = asyncio.Event()
@@ -120,7 +122,7 @@ class RabbitSubscription:
                 persist=True,
                 timeout=_PARK_TIMEOUT_SECONDS,
                 message_id=message_id if fits else None,
-                timestamp=datetime.now(UTC),
+                timestamp=self._clock.now(),
                 headers={
                     "x-reason": reason[:_REASON_LENGTH],
                     "x-original-message-id": message_id[:_REASON_LENGTH],

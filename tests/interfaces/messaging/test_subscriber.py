@@ -6,6 +6,7 @@ from typing import cast
 import anyio
 import pytest
 
+from infrastructure.clock import SystemClock
 from infrastructure.rabbit.connection import RabbitConnection
 from infrastructure.rabbit.topology import PlainQueue, topic_exchange
 from interfaces.messaging.consumer import MessageConsumer, Outcome, Park
@@ -55,6 +56,7 @@ class Taking:
             queue=PlainQueue(names.queue, routing_key=KEY),
             dead_letter_queue=PlainQueue(names.dead_letter_queue),
             bindings=[KEY],
+            clock=SystemClock(),
         )
 
     async def begin(self) -> None:
