@@ -23,10 +23,10 @@ from application.log_copy import Entry
 from config.audit import NO_SIGNING_KEY, signer_of
 from config.audit_commands import public_keys_in
 from config.audit_stores import AuditSources, open_audit_for_reading
-from config.container import Projections
 from config.cosmos_archives import open_cosmos_archive_log
 from config.folders import claim
 from config.postgres import require_postgres
+from config.projections import Projections
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from config.stores import DOCUMENTS_FILE

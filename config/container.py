@@ -43,6 +43,7 @@ from config.masking import masked_values
 from config.origins import told_origins
 from config.parts import Parts, build_parts
 from config.progress import shown_build
+from config.projections import Projections
 from config.sections import Settings
 from config.settings import DISTRIBUTION
 from config.stores import Stores, open_stores
@@ -85,60 +86,8 @@ from interfaces.rest.workflow_orders import WorkflowOrderRoutes
 from interfaces.rest.workflows import WorkflowRoutes
 from interfaces.scheduling.cron import UnixCron, schedule_of
 from interfaces.scheduling.marks import Marks
-from projections.approvals import Approvals
-from projections.backfills import Backfills
-from projections.definitions import Definitions
-from projections.delegations import Delegations
-from projections.executions import Executions
-from projections.job_runs import JobRuns
-from projections.projection import Projection, interest_of
-from projections.steps import Steps
-from projections.tasks import TaskCandidates, Tasks
-from projections.workflows import Workflows
-
-
-class Projections(msgspec.Struct, frozen=True):
-    """Every projection; a new one is a line here."""
-
-    workflows: Workflows
-    steps: Steps
-    executions: Executions
-    approvals: Approvals
-    delegations: Delegations
-    job_runs: JobRuns
-    backfills: Backfills
-    tasks: Tasks
-    definitions: Definitions
-
-    @classmethod
-    def named_by(cls, settings: Settings) -> "Projections":
-        """The projections under the containers' configured names."""
-        names = settings.cosmos_db.containers
-        return cls(
-            Workflows(names.workflows),
-            Steps(names.steps),
-            Executions(names.executions),
-            Approvals(names.approvals),
-            Delegations(names.delegations),
-            JobRuns(names.job_runs),
-            Backfills(names.backfills),
-            Tasks(names.tasks),
-            Definitions(names.definitions),
-        )
-
-    def all(self) -> tuple[Projection, ...]:
-        """All of them."""
-        return (
-            self.workflows,
-            self.steps,
-            self.executions,
-            self.approvals,
-            self.delegations,
-            self.job_runs,
-            self.backfills,
-            self.definitions,
-            self.tasks,
-        )
+from projections.projection import interest_of
+from projections.tasks import TaskCandidates
 
 
 class Container(msgspec.Struct, frozen=True):

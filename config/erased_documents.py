@@ -11,8 +11,8 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from application.event_store import EventStore
-from config.container import Projections
 from config.folders import REBUILD, claim
+from config.projections import Projections
 from config.rebuild import SCRATCH_FILE as REBUILT_FILE
 from config.rebuild import delete_database
 from config.sections import Settings

@@ -17,9 +17,9 @@ from anyio.to_thread import run_sync
 
 from application.event_log import number_of
 from application.event_store import EventStore
-from config.container import Projections
 from config.garbage_collection import without_collections
 from config.logs import configure_logs
+from config.projections import Projections
 from config.sections import Settings
 from config.start import CannotStart
 from config.stores import SharedStores, open_beside

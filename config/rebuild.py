@@ -13,11 +13,11 @@ import domain
 import projections
 from application.event_log import number_of
 from application.recipe import recipe_of
-from config.container import Projections
 from config.folders import REBUILD, claim
 from config.folding_processes import build_in_shares, heads
 from config.garbage_collection import without_collections
 from config.progress import ProgressLine
+from config.projections import Projections
 from config.sections import Settings
 from config.start import CannotStart
 from config.stores import SharedStores, open_beside

@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from config import overview, rebuild
-from config.container import Projections
 from config.overview import standings_of
+from config.projections import Projections
 from config.rebuild import until_followed
 from config.stores import SharedStores
 from infrastructure.memory.checkpoints import MemoryCheckpoints

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from application.commands import CompleteStep
-from config.container import Projections
+from config.projections import Projections
 from config.rebuild import rebuild
 from config.settings import Settings
 from tests.builders import metadata
