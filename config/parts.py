@@ -1,6 +1,8 @@
 """What one instance at a time does, as far as it is among this process's roles."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import socket
+from collections.abc import Sequence
+from uuid import uuid4
 
 import anyio
 import msgspec
@@ -10,7 +12,6 @@ from application.audit.indexing import INDEXED_AT_ONCE, Indexing, IndexPosition,
 from application.audit.ports import Index
 from application.dispatcher import Dispatcher
 from application.held_deadlines import HeldDeadlines
-from application.jobs import Jobs
 from application.joint_part import JointPart
 from application.leadership import Leadership, Part, PassingPart
 from application.outbox import Outbox
@@ -27,17 +28,17 @@ from application.policies.tasks import TaskSteps
 from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher, Timers
-from application.privacy.completing import Completing
-from application.shared_reads import SharedReads
 from application.timers import DueTimers, Held
 from config.definitions import platform_wire_types
+from config.erasures import build_completing
+from config.foundation import Foundation
 from config.http_steps import HttpStepBuilder
 from config.roles import POLICIES, PROJECTOR, PUBLISHER, TIMERS
 from config.sections import Settings
 from config.stores import ShareStores, Stores
+from config.transport import Transport
 from domain.share import Share
 from interfaces.rest.root import Check
-from interfaces.scheduling.cron import UnixCron
 from interfaces.scheduling.firing import CronFirings
 from interfaces.scheduling.heartbeat import Heartbeat
 from interfaces.scheduling.job_health import JobHealthLoop
@@ -144,33 +145,17 @@ class PartsOfShare(msgspec.Struct, frozen=True):
 
 
 def build_parts(
-    settings: Settings,
-    stores: Stores,
-    log: SharedReads,
-    projections: Sequence[Projection],
-    *,
+    foundation: Foundation,
     dispatch: Dispatcher,
-    publisher: Publisher,
-    is_taken_in: Callable[[], Awaitable[bool]],
+    transport: Transport,
     http_steps: HttpStepBuilder,
-    jobs: Jobs,
-    schedules: dict[str, UnixCron],
-    clock: Clock,
-    holder: str,
-    count_heartbeat: Callable[[bool], None],
-    count_set_back: Callable[[], None],
     anchoring: Anchoring | None,
-    completing: Completing,
 ) -> Parts:
-    """The parts of this process's roles; ``holder`` is what it holds their leases as.
-
-    Without a key to sign with there is no ``anchoring``.
-    """
+    """The parts of this process's roles; without a key to sign with there is no ``anchoring``."""
+    settings, stores, clock = foundation.settings, foundation.stores, foundation.clock
     roles = settings.service.roles
-    held = HeldDeadlines(stores.event_store, clock, is_taken_in).held
-    builder = _ShareBuilder(
-        settings, stores, log, projections, dispatch, publisher, http_steps, clock, held, count_set_back
-    )
+    held = HeldDeadlines(stores.event_store, clock, transport.is_taken_in).held
+    builder = _ShareBuilder(foundation, dispatch, transport.publisher, http_steps, held)
     shares = [builder.build(each) for each in stores.shares]
     indexing: list[Follower] = []
     alone: list[Part] = []
@@ -180,15 +165,15 @@ def build_parts(
         indexing.append(_indexing(settings, stores, made_index, clock))
         alone += indexing
     if "projector" in roles:
-        alone.append(completing)
+        alone.append(build_completing(settings, stores, clock))
     if "publisher" in roles and anchoring is not None:
         alone.append(anchoring)
     if "scheduler" in roles:
-        cron = _cron(settings, stores, dispatch, jobs, schedules, clock, count_heartbeat)
+        cron = _cron(foundation, dispatch)
         job_health = JobHealthLoop(
             stores.event_store,
-            list(jobs.by_name),
-            Marks(stores.log_positions, schedules).peek,
+            list(foundation.jobs.by_name),
+            Marks(stores.log_positions, foundation.schedules).peek,
             batch_size=settings.followers.batch_size,
         )
     documents = [part for each in shares for part in each.leased(PROJECTOR, each.materializing)]
@@ -198,6 +183,7 @@ def build_parts(
         for part in (*each.leased(PUBLISHER, each.publishing), *each.leased(POLICIES, each.deciding))
     ]
     clockwork = [part for each in shares for part in each.leased(TIMERS, each.timers)]
+    holder = f"{socket.gethostname()}-{foundation.source.instance}-{uuid4().hex[:8]}"
     return Parts(
         shares,
         indexing,
@@ -219,27 +205,19 @@ class _ShareBuilder:
 
     def __init__(
         self,
-        settings: Settings,
-        stores: Stores,
-        log: SharedReads,
-        projections: Sequence[Projection],
+        foundation: Foundation,
         dispatch: Dispatcher,
         publisher: Publisher,
         http_steps: HttpStepBuilder,
-        clock: Clock,
         held: Held,
-        count_set_back: Callable[[], None],
     ) -> None:
-        self._settings = settings
-        self._stores = stores
-        self._log = log
-        self._projections = projections
+        self._foundation = foundation
+        self._settings = foundation.settings
+        self._stores = foundation.stores
         self._dispatch = dispatch
         self._publisher = publisher
         self._http_steps = http_steps
-        self._clock = clock
         self._held = held
-        self._count_set_back = count_set_back
 
     def build(self, stores: ShareStores) -> PartsOfShare:
         """The parts of this process's roles for a share."""
@@ -251,7 +229,9 @@ class _ShareBuilder:
         following: list[Follower] = []
         loops: list[StepCallLoop | TimerLoop] = []
         if "projector" in roles:
-            materializing += [self._materializer(each, stores.share) for each in self._projections]
+            materializing += [
+                self._materializer(each, stores.share) for each in self._foundation.projections.all()
+            ]
         if "publisher" in roles:
             http_steps = self._http_steps.of(stores)
             outbox = self._follower(
@@ -295,13 +275,13 @@ class _ShareBuilder:
         has_partitions = not stores.share.is_whole
         due = DueTimers(
             stores.timers,
-            self._clock,
+            self._foundation.clock,
             self._dispatch,
             commands,
             self._held,
             catch_up=self._stores.event_store.catch_up if has_partitions else None,
             tenants_fail_apart=has_partitions,
-            count_set_back=self._count_set_back,
+            count_set_back=self._foundation.metrics.clock_set_back,
         )
         return TimerLoop(due.fire, poll_seconds=self._settings.followers.poll_seconds)
 
@@ -325,11 +305,12 @@ class _ShareBuilder:
         *,
         in_turns: bool = False,
     ) -> Follower:
+        log = self._foundation.reads
         return Follower(
             handler,
-            self._log if share.is_whole else ShareOfLog(self._log, share),
+            log if share.is_whole else ShareOfLog(log, share),
             positions or self._stores.log_positions,
-            now=self._clock.now,
+            now=self._foundation.clock.now,
             poll_seconds=self._settings.followers.poll_seconds,
             batch_size=self._settings.followers.batch_size,
             in_turns=in_turns,
@@ -348,15 +329,9 @@ def _indexing(settings: Settings, stores: Stores, index: Index, clock: Clock) ->
     )
 
 
-def _cron(
-    settings: Settings,
-    stores: Stores,
-    dispatch: Dispatcher,
-    jobs: Jobs,
-    schedules: dict[str, UnixCron],
-    clock: Clock,
-    count_heartbeat: Callable[[bool], None],
-) -> CronWatch | CronOff:
+def _cron(foundation: Foundation, dispatch: Dispatcher) -> CronWatch | CronOff:
+    settings, stores, jobs = foundation.settings, foundation.stores, foundation.jobs
+    schedules = foundation.schedules
     watched = {job: schedule for job, schedule in schedules.items() if jobs.find(job).enabled}
     marks = Marks(stores.log_positions, watched, switched_off=schedules.keys() - watched.keys())
     if not settings.batch_jobs.enabled:
@@ -365,5 +340,5 @@ def _cron(
     heartbeat: Heartbeat | None = None
     if url := settings.batch_jobs.heartbeat_url.get_secret_value():
         ping = stores.event_store.ping
-        heartbeat = Heartbeat(url, ping, count_heartbeat, user_agent=settings.service.name)
-    return CronWatch(jobs, watched, firings.fire, firings.miss, marks, clock, heartbeat)
+        heartbeat = Heartbeat(url, ping, foundation.metrics.heartbeat, user_agent=settings.service.name)
+    return CronWatch(jobs, watched, firings.fire, firings.miss, marks, foundation.clock, heartbeat)

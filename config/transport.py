@@ -1,17 +1,21 @@
 """How messages come and go: RabbitMQ where it is configured, else a bus within the process."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Protocol
 
 from anyio.abc import TaskGroup
 
+from application.chains import Chains
+from application.dispatcher import Dispatcher
 from application.integration import Source
 from application.parked import ParkedMessages, parked
 from application.ports import Clock, Publisher
-from config.sections import Settings
+from application.triggers import ShippedTriggers
+from config.foundation import Foundation
 from config.start import CannotStart
 from infrastructure.memory.bus import InProcessBus
 from infrastructure.memory.parked import InProcessParkedMessages
+from interfaces.definitions.triggers import TenantTriggers
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.messaging.envelope import Delivery
 from interfaces.messaging.messages import CONSUMED
@@ -53,30 +57,46 @@ class Transport(Protocol):
         ...
 
 
-def build_transport(
-    settings: Settings,
-    source: Source,
-    consumer: MessageConsumer,
-    metrics: Metrics,
-    message_types: Iterable[str],
-    clock: Clock,
-) -> Transport:
-    """The transport that the settings ask for; ``message_types`` are those that definitions speak of.
+def build_consumer(foundation: Foundation, dispatch: Dispatcher) -> MessageConsumer:
+    """What is done with each message that comes in."""
+    settings, stores = foundation.settings, foundation.stores
+    return MessageConsumer(
+        dispatch,
+        triggers=TenantTriggers(
+            ShippedTriggers(list(foundation.shipped.by_name.values())),
+            stores.documents,
+            foundation.projections.definitions.container,
+        ),
+        chains=Chains(stores.event_store, settings.service.name),
+        at_once=settings.rabbitmq.at_once,
+        opportunity_shard_types=settings.workflows.opportunity_shard_types,
+        documented_type={alias: documented for documented, alias in settings.rabbitmq.type_aliases.items()},
+        count=foundation.metrics.message_consumed,
+    )
+
+
+def build_transport(foundation: Foundation, consumer: MessageConsumer) -> Transport:
+    """The transport that the settings ask for.
 
     Raises:
         CannotStart: there is none, and other instances may count on this one to publish for them.
     """
+    settings, source, metrics = foundation.settings, foundation.source, foundation.metrics
+    definitions = foundation.shipped.by_name.values()
+    message_types = {each for definition in definitions for each in definition.message_types}
     if settings.rabbitmq.url.get_secret_value():
         from config.rabbit_transport import RabbitTransport
 
-        return RabbitTransport(settings, source, consumer, metrics, message_types, clock)
+        return RabbitTransport(settings, source, consumer, metrics, message_types, foundation.clock)
     if settings.storage.is_shared:
         raise CannotStart(
             "rabbitmq.url is not set, and what all instances on the event store publish would stay within"
             " this process: set RABBITMQ_URL"
         )
     types = {*CONSUMED, *message_types, *settings.rabbitmq.message_types}
-    return InProcessTransport(source, consumer, metrics, types, clock, at_once=settings.rabbitmq.prefetch)
+    return InProcessTransport(
+        source, consumer, metrics, types, foundation.clock, at_once=settings.rabbitmq.prefetch
+    )
 
 
 class InProcessTransport:

@@ -53,8 +53,8 @@ class WithTasks(ShippedDefinitions):
 
 
 if __name__ == "__main__":
-    from config import container
+    from config import foundation
     from config.main import main
 
-    vars(container)["ShippedDefinitions"] = WithTasks
+    vars(foundation)["ShippedDefinitions"] = WithTasks
     main()

@@ -9,7 +9,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from config import container, main
+from config import foundation, main
 from domain.job import JobDefinition
 
 JOB = "propagation"
@@ -58,5 +58,5 @@ def fast(definition: JobDefinition) -> FastCron:
 
 
 if __name__ == "__main__":
-    vars(container)["schedule_of"] = fast
+    vars(foundation)["schedule_of"] = fast
     main.main()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from application import task_claims, task_news
-from config import container as composition
+from config import foundation
 from domain.event import Event
 from domain.task import TaskLeaseExtended, TaskRevoked, task_stream
 from tests.contract.contract import validate_document
@@ -31,7 +31,7 @@ async def running(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Service]:
     """A service that knows workflows of tasks, on either event store."""
-    monkeypatch.setattr(composition, "ShippedDefinitions", WithTasks)
+    monkeypatch.setattr(foundation, "ShippedDefinitions", WithTasks)
     if request.param == "embedded":
         async with service(settings_in(tmp_path)) as running:
             yield running
