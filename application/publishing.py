@@ -5,9 +5,9 @@ from functools import partial
 
 import anyio.to_thread
 
+from application.catalogue import ShippedDefinitions, faults_of, not_found
 from application.commands import Command, PublishDefinition, RetireDefinition
 from application.deciders import Committed
-from application.definitions import ShippedDefinitions, faults_of, not_found
 from application.dispatcher import Handler
 from application.event_store import EventStore
 from application.ports import Clock

@@ -6,7 +6,7 @@ import msgspec
 from starlette.applications import Starlette
 
 from application.audit.anchoring import Anchoring
-from application.definitions import ShippedDefinitions
+from application.catalogue import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.jobs import Jobs
 from application.task_news import TaskNews

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from application.definitions import ShippedDefinitions
+from application.catalogue import ShippedDefinitions
 from application.integration import Source
 from application.jobs import Jobs
 from application.ports import Clock

@@ -4,7 +4,7 @@ import msgspec
 
 from application.approvals import ApprovalHandlers
 from application.backfills import BackfillHandlers
-from application.definitions import Catalogue
+from application.catalogue import Catalogue
 from application.delegations import DelegationHandlers
 from application.dispatcher import Dispatcher
 from application.jobs import JobHandlers

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from application.definitions import ShippedDefinitions
+from application.catalogue import ShippedDefinitions
 from domain.definition import Retry, StepDefinition, WorkflowDefinition
 
 QUEUE = "reports"

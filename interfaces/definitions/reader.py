@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from application.definitions import faults_of
+from application.catalogue import faults_of
 from domain.definition import WorkflowDefinition
 from domain.faults import Fault, path_of
 from interfaces.definitions.document import DefinitionDocument, StepDocument

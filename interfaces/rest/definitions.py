@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from application.catalogue import Catalogue, not_found
 from application.commands import PublishDefinition, RetireDefinition
 from application.deciders import Committed
-from application.definitions import Catalogue, not_found
 from domain.definition import WorkflowDefinition
 from domain.definition_rules import NAME
 from domain.faults import Fault, listed

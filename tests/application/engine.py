@@ -11,9 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 from application.approval_terms import Terms
+from application.catalogue import ShippedDefinitions
 from application.commands import Command, StartWorkflow
 from application.deciders import Committed
-from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.held_deadlines import HeldDeadlines

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from application.catalogue import ShippedDefinitions
 from application.commands import Command, FailStep, StartWorkflow
-from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_log import EventLog
 from application.event_store import EventStore

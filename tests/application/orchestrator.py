@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from application.catalogue import ShippedDefinitions
 from application.commands import Command, CompleteStep, RequestRun
 from application.deciders import Committed
-from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.pacing import StartPace

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from application.catalogue import Catalogue, ShippedDefinitions
 from application.commands import PublishDefinition, RetireDefinition, StartWorkflow
 from application.deciders import Committed
-from application.definitions import Catalogue, ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.publishing import DefinitionHandlers
 from application.workflows import WorkflowHandlers

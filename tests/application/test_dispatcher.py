@@ -6,9 +6,9 @@ import pytest
 
 from application import approval_commands, commands, job_commands, task_commands
 from application.approval_commands import ApprovalCommand
+from application.catalogue import ShippedDefinitions
 from application.commands import Command
 from application.deciders import Committed
-from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_log import EventLog
 from application.event_store import EventStore

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from application.approval_commands import ApproveApproval, RejectApproval, RequestApproval
+from application.catalogue import ShippedDefinitions
 from application.commands import (
     CompleteStep,
     FailStep,
@@ -16,7 +17,6 @@ from application.commands import (
     TimeOutStep,
 )
 from application.deciders import Committed
-from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.workflows import WorkflowHandlers
 from domain.approval import ApprovalRejected, ApprovalRequested, Ballot, digest_of

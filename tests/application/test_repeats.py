@@ -9,8 +9,8 @@ import pytest
 
 from application.approval_commands import RequestApproval
 from application.approval_terms import Terms
+from application.catalogue import ShippedDefinitions
 from application.commands import FailStep, RetryWorkflow, StartWorkflow
-from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.workflows import WorkflowHandlers

@@ -7,9 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from application import timers as timers_module
+from application.catalogue import ShippedDefinitions
 from application.commands import Command, CompleteStep, StartWorkflow, TimeOutStep
 from application.deciders import Committed
-from application.definitions import ShippedDefinitions
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.policies.workflow_timers import COMMANDS, STEP_DEADLINE, WorkflowTimers

@@ -2,7 +2,7 @@
 
 import pytest
 
-from application.definitions import faults_of
+from application.catalogue import faults_of
 from application.integration import PUBLISHED_TYPES
 from domain.definition import OPPORTUNITY_ANALYSIS, Announcements, Work
 from domain.platform_messages import REQUESTS, is_the_platforms, platform_faults

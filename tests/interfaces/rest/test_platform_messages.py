@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from application.catalogue import ShippedDefinitions
 from application.commands import PublishDefinition
-from application.definitions import ShippedDefinitions
 from application.publishing import DefinitionHandlers
 from infrastructure.clock import SystemClock
 from interfaces.definitions.reader import read_definition
