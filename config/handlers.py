@@ -5,12 +5,12 @@ import msgspec
 from application.approvals import ApprovalHandlers
 from application.backfills import BackfillHandlers
 from application.catalogue import Catalogue
+from application.definitions import DefinitionHandlers
 from application.delegations import DelegationHandlers
 from application.dispatcher import Dispatcher
 from application.jobs import JobHandlers
 from application.pacing import StartPace
 from application.people import PeopleLookup
-from application.publishing import DefinitionHandlers
 from application.requests import RequestHandlers
 from application.runs import RunHandlers
 from application.tasks import TaskHandlers

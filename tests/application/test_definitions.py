@@ -10,8 +10,8 @@ import pytest
 from application.catalogue import Catalogue, ShippedDefinitions
 from application.commands import PublishDefinition, RetireDefinition, StartWorkflow
 from application.deciders import Committed
+from application.definitions import DefinitionHandlers
 from application.dispatcher import Dispatcher
-from application.publishing import DefinitionHandlers
 from application.workflows import WorkflowHandlers
 from domain import published_definition
 from domain.definition import OPPORTUNITY_ANALYSIS, StepDefinition, WorkflowDefinition

@@ -9,6 +9,7 @@ from application.approval_commands import ApprovalCommand
 from application.catalogue import ShippedDefinitions
 from application.commands import Command
 from application.deciders import Committed
+from application.definitions import DefinitionHandlers
 from application.dispatcher import Dispatcher
 from application.event_log import EventLog
 from application.event_store import EventStore
@@ -16,7 +17,6 @@ from application.job_commands import FireJob, JobCommand, TriggerJob
 from application.jobs import JobHandlers
 from application.pacing import StartPace
 from application.pasts import Past
-from application.publishing import DefinitionHandlers
 from application.runs import RunHandlers
 from application.task_commands import TaskCommand
 from application.tasks import TaskHandlers

@@ -8,7 +8,7 @@ import pytest
 
 from application.catalogue import ShippedDefinitions
 from application.commands import PublishDefinition
-from application.publishing import DefinitionHandlers
+from application.definitions import DefinitionHandlers
 from infrastructure.clock import SystemClock
 from interfaces.definitions.reader import read_definition
 from tests.builders import metadata
