@@ -1,10 +1,10 @@
-"""What can be asked of approvals and delegations."""
+"""What can be asked of approvals."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from application.commands import Command
+from application.command import Command
 from domain.approval import Approver, Ballot, Number, Policy
 from domain.values import StepRef
 
@@ -125,22 +125,3 @@ class EscalateApproval(ApprovalCommand, frozen=True, kw_only=True):
 
 class LookAgainAtApproval(ApprovalCommand, frozen=True, kw_only=True):
     """See whether there are still enough people who could agree."""
-
-
-class Delegate(Command, frozen=True, kw_only=True):
-    """Let ``to`` decide for ``by`` for some time."""
-
-    delegation_id: str
-    by: str
-    to: str
-    starts_at: datetime
-    ends_at: datetime
-    reason: str | None = None
-
-
-class EndDelegation(Command, frozen=True, kw_only=True):
-    """Take a delegation back; only ``by`` whom it is of, unless they ``may_do_all``."""
-
-    delegation_id: str
-    by: str
-    may_do_all: bool

@@ -20,7 +20,7 @@ from application.approval_commands import (
     WithdrawApproval,
 )
 from application.approval_terms import ApprovalTerms, Terms
-from application.commands import Command, moment_of
+from application.command import Command, moment_of
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore

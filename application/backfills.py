@@ -15,7 +15,7 @@ from application.backfill_commands import (
     RequestBackfill,
     TryWindowAgain,
 )
-from application.commands import Command
+from application.command import Command
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore

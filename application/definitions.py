@@ -6,8 +6,9 @@ from functools import partial
 import anyio.to_thread
 
 from application.catalogue import ShippedDefinitions, faults_of, not_found
-from application.commands import Command, PublishDefinition, RetireDefinition
+from application.command import Command
 from application.deciders import Committed
+from application.definition_commands import PublishDefinition, RetireDefinition
 from application.dispatcher import Handler
 from application.event_store import EventStore
 from application.ports import Clock

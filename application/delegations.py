@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from application.approval_commands import Delegate, EndDelegation
-from application.commands import Command
+from application.command import Command
 from application.deciders import Committed
+from application.delegation_commands import Delegate, EndDelegation
 from application.dispatcher import Handler
 from application.event_store import EventStore
 from application.people import PeopleLookup

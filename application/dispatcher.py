@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from application.commands import Command
+from application.command import Command
 from application.deciders import Committed
 
 Handler = Callable[[Any], Awaitable[Committed]]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from application.commands import Command
+from application.command import Command
 
 
 class JobCommand(Command, frozen=True, kw_only=True):

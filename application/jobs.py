@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from application.commands import Command, moment_of
+from application.command import Command, moment_of
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore

@@ -5,7 +5,7 @@ from itertools import chain
 
 import structlog
 
-from application.commands import Command
+from application.command import Command
 from application.dispatcher import Dispatcher
 from application.integration import PUBLISHED_EVENTS, public_message
 from application.job_commands import FailJobRun, NoteJobPublished

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from application.commands import Command
+from application.command import Command
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore

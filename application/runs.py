@@ -6,20 +6,13 @@ from typing import Any
 import msgspec
 
 from application.chains import refuse_too_long
-from application.commands import (
-    Command,
-    EndRun,
-    PassDebounce,
-    QueueWorkflow,
-    RequestRun,
-    StartWorkflow,
-    moment_of,
-)
+from application.command import Command, moment_of
 from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
 from application.pacing import StartPace
 from application.ports import Clock
+from application.workflow_commands import EndRun, PassDebounce, QueueWorkflow, RequestRun, StartWorkflow
 from application.workflows import WorkflowHandlers
 from domain import concurrency, workflow
 from domain.concurrency import (

@@ -7,11 +7,12 @@ from datetime import timedelta
 import structlog
 
 from application.circuit_breaker import Circuits
-from application.commands import Command, CompleteStep, FailStep
+from application.command import Command
 from application.event_store import EventStore
 from application.http_answers import Failed, StillAtIt, Succeeded, Verdict, is_there, verdict_on
 from application.http_requests import BadRequest, request_of
 from application.ports import Clock, NoAnswer, StepCall, StepCaller
+from application.workflow_commands import CompleteStep, FailStep
 from domain import workflow
 from domain.values import timestamp
 from domain.workflow import Workflow, workflow_stream

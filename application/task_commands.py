@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from application.commands import Command
+from application.command import Command
 
 
 class TaskCommand(Command, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from time import monotonic
 import msgspec
 import structlog
 
-from application.commands import Command
+from application.command import Command
 from application.dispatcher import Dispatcher
 from application.leadership import seconds_passed
 from application.ports import Clock, Settled, Timer, Timers

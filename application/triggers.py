@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
-from application.commands import RequestRun
+from application.workflow_commands import RequestRun
 from domain.definition import Trigger, WorkflowDefinition
 from domain.event import Metadata
 from domain.expressions import BadExpression, found, holds, mapped

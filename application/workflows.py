@@ -5,9 +5,17 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from application.chains import chain_before, present_workflow
-from application.commands import (
+from application.command import Command, moment_of
+from application.deciders import Committed
+from application.dispatcher import Handler
+from application.event_store import EventStore
+from application.held_back import held_back
+from application.inputs import refuse_bad_input
+from application.lineage import is_let_go, workflows_above
+from application.ports import Clock
+from application.starters import starter_of
+from application.workflow_commands import (
     CancelWorkflow,
-    Command,
     CompleteStep,
     CompleteStepByHand,
     FailStep,
@@ -23,16 +31,7 @@ from application.commands import (
     TakeReply,
     TimeOutStep,
     TryStepAgain,
-    moment_of,
 )
-from application.deciders import Committed
-from application.dispatcher import Handler
-from application.event_store import EventStore
-from application.held_back import held_back
-from application.inputs import refuse_bad_input
-from application.lineage import is_let_go, workflows_above
-from application.ports import Clock
-from application.starters import starter_of
 from domain import workflow
 from domain.definition import WorkflowDefinition
 from domain.errors import NotAllowed, OpportunityRequired, Refusal, WorkflowNotFound

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from application.approval_terms import Terms
 from application.approvals import ApprovalHandlers
-from application.commands import Command
+from application.command import Command
 from application.delegations import DelegationHandlers
 from application.dispatcher import Handler
 from application.event_store import EventStore

@@ -8,7 +8,7 @@ from typing import Any
 
 import config.container
 import config.runtime
-from application.commands import StartWorkflow
+from application.workflow_commands import StartWorkflow
 from config.container import Container
 from config.main import main
 from config.sections import Settings

@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from application.approval_commands import RequestApproval, WithdrawApproval
-from application.commands import Command, CompleteStep, FailStep
+from application.command import Command
 from application.policies.reaction import because_of, text_of
+from application.workflow_commands import CompleteStep, FailStep
 from domain.approval import (
     LONGEST_SUBJECT,
     ApprovalApproved,

@@ -11,7 +11,7 @@ from application.approval_commands import (
     LookAgainAtApproval,
     RemindOfApproval,
 )
-from application.commands import Command
+from application.command import Command
 from application.policies.timer_keeper import TimerKeeper, timer_of
 from application.ports import Timer, Timers
 from domain.approval import (

@@ -13,7 +13,7 @@ from application.backfill_commands import (
     LeaveBackfills,
     TryWindowAgain,
 )
-from application.commands import Command
+from application.command import Command
 from application.job_commands import StopRetries, TriggerJob
 from application.policies.reaction import because_of
 from domain.backfill import BackfillAdmitted, BackfillCancelled, BackfillEnded, BackfillWindowStarted

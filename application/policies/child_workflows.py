@@ -7,9 +7,10 @@ without it, is cancelled. A step that is tried again gets a new child.
 
 from collections.abc import Sequence
 
-from application.commands import CancelWorkflow, Command, CompleteStep, FailStep, StartWorkflow
+from application.command import Command
 from application.lineage import CHILD_POLICY
 from application.policies.reaction import because_of
+from application.workflow_commands import CancelWorkflow, CompleteStep, FailStep, StartWorkflow
 from domain.errors import Refusal
 from domain.event import Recorded
 from domain.interest import Interest

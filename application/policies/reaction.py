@@ -5,10 +5,11 @@ from typing import Protocol
 
 import structlog
 
-from application.commands import Command, FailStep
+from application.command import Command
 from application.dispatcher import Dispatcher
 from application.policies.giving_up import GivingUp
 from application.side_by_side import outcomes_of, raise_first
+from application.workflow_commands import FailStep
 from domain.approval import ApprovalApproved, ApprovalExpired, ApprovalRejected, ApprovalWithdrawn
 from domain.errors import Refusal
 from domain.event import Event, Metadata, Recorded

@@ -4,20 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 
-from application.commands import (
-    CancelWorkflow,
-    Command,
-    EndRun,
-    PassDebounce,
-    QueueWorkflow,
-    StartWorkflow,
-)
+from application.command import Command
 from application.dispatcher import Dispatcher
 from application.policies.giving_up import GivingUp
 from application.policies.reaction import because_of
 from application.ports import Timer, Timers
 from application.runs import ACTOR
 from application.side_by_side import outcomes_of, raise_first
+from application.workflow_commands import CancelWorkflow, EndRun, PassDebounce, QueueWorkflow, StartWorkflow
 from domain.concurrency import (
     RunReplaced,
     Start,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from application.commands import Command
+from application.command import Command
 from application.policies.timer_keeper import TimerKeeper, timer_of
 from application.ports import Timer
 from application.task_commands import ExpireTaskLease

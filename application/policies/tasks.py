@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from application.commands import Command, CompleteStep, FailStep
+from application.command import Command
 from application.policies.reaction import because_of
 from application.task_commands import OfferTask, RevokeTask
+from application.workflow_commands import CompleteStep, FailStep
 from domain.errors import Refusal
 from domain.event import Recorded
 from domain.interest import Interest

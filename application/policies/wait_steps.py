@@ -7,11 +7,12 @@ passed already is over at once. Who waits for an ``event`` is answered by that m
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from application.commands import Command, CompleteStep
+from application.command import Command
 from application.dispatcher import Dispatcher
 from application.policies.giving_up import GivingUp
 from application.policies.reaction import because_of, error_within, refusal_of, rejected
 from application.ports import Timer, Timers
+from application.workflow_commands import CompleteStep
 from domain.event import Recorded
 from domain.interest import Interest
 from domain.lease import Lease

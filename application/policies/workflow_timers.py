@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from application.commands import Command, PassDeadline, TimeOutStep, TryStepAgain
+from application.command import Command
 from application.policies.timer_keeper import TimerKeeper, timer_of
 from application.ports import Timer
+from application.workflow_commands import PassDeadline, TimeOutStep, TryStepAgain
 from domain.event import Event, Recorded
 from domain.interest import Interest
 from domain.values import derived_id

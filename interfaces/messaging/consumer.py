@@ -14,9 +14,10 @@ import structlog
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from application.chains import Chains
-from application.commands import Command, RequestRun, TakeReply
+from application.command import Command
 from application.dispatcher import Dispatcher
 from application.triggers import Triggers, runs_for
+from application.workflow_commands import RequestRun, TakeReply
 from domain.errors import Failure, JobNotFound, Refusal, TooLongAChain, TooMuchAtOnce
 from domain.values import is_uuid
 from interfaces.messaging.envelope import Delivery, Envelope, Unreadable, read_envelope

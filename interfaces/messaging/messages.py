@@ -18,8 +18,9 @@ from pydantic import (
 )
 
 from application.approval_commands import RequestApproval
-from application.commands import Command, RequestRun, TakeReply
+from application.command import Command
 from application.job_commands import CompleteJobRun, FailJobRun
+from application.workflow_commands import RequestRun, TakeReply
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.values import SYSTEM_TENANT, derived_id, in_utc, is_uuid
 from domain.workflow import PlatformAnswer

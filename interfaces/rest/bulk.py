@@ -8,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from application.commands import CancelWorkflow, Command, RetryWorkflow
+from application.command import Command
 from application.requests import AcceptRequest
+from application.workflow_commands import CancelWorkflow, RetryWorkflow
 from domain.event import Metadata
 from domain.request import RequestAccepted
 from domain.values import derived_id

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from application.catalogue import Catalogue, not_found
-from application.commands import PublishDefinition, RetireDefinition
 from application.deciders import Committed
+from application.definition_commands import PublishDefinition, RetireDefinition
 from domain.definition import WorkflowDefinition
 from domain.definition_rules import NAME
 from domain.faults import Fault, listed

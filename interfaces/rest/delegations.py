@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from application.approval_commands import Delegate, EndDelegation
+from application.delegation_commands import Delegate, EndDelegation
 from application.ports import Clock
 from domain.delegation import delegations_stream
 from domain.errors import DelegationNotFound, NotAllowed

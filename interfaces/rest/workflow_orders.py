@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from application.commands import (
+from application.command import Command
+from application.workflow_commands import (
     CancelWorkflow,
-    Command,
     CompleteStepByHand,
     PauseWorkflow,
     ResumeWorkflow,

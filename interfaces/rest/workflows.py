@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from application.commands import RequestRun, RetryWorkflow
 from application.deciders import Committed
+from application.workflow_commands import RequestRun, RetryWorkflow
 from domain.errors import DefinitionNotFound, WorkflowNotFound
 from domain.event import Recorded
 from domain.values import is_uuid

@@ -8,7 +8,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from application.call_lanes import Lanes
-from application.commands import Command
+from application.command import Command
 from application.dispatcher import Dispatcher
 from application.ports import StepCall, StepCalls
 from application.step_calls import StepCallMaker, failed

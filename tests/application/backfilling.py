@@ -11,7 +11,7 @@ from typing import Any
 
 from application.backfill_commands import RequestBackfill
 from application.backfills import BackfillHandlers
-from application.commands import Command
+from application.command import Command
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from application.approval_terms import Terms
 from application.catalogue import ShippedDefinitions
-from application.commands import Command, StartWorkflow
+from application.command import Command
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
@@ -27,6 +27,7 @@ from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
 from application.tasks import TaskHandlers
 from application.timers import DueTimers
+from application.workflow_commands import StartWorkflow
 from application.workflows import WorkflowHandlers
 from domain import workflow
 from domain.definition import WorkflowDefinition

@@ -5,12 +5,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from application.catalogue import ShippedDefinitions
-from application.commands import Command, FailStep, StartWorkflow
+from application.command import Command
 from application.dispatcher import Dispatcher
 from application.event_log import EventLog
 from application.event_store import EventStore
 from application.policies.workflow_timers import COMMANDS, WorkflowTimers
 from application.timers import DueTimers
+from application.workflow_commands import FailStep, StartWorkflow
 from application.workflows import WorkflowHandlers
 from domain.definition import WorkflowDefinition
 from domain.event import Recorded

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from application.catalogue import ShippedDefinitions
-from application.commands import Command, CompleteStep, RequestRun
+from application.command import Command
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
@@ -12,6 +12,7 @@ from application.pacing import StartPace
 from application.policies.runs import COMMANDS, Runs
 from application.runs import RunHandlers
 from application.timers import DueTimers
+from application.workflow_commands import CompleteStep, RequestRun
 from application.workflows import WorkflowHandlers
 from domain.concurrency import concurrency_stream, group_of
 from domain.definition import OPPORTUNITY_ANALYSIS, Concurrency, StepDefinition, Work, WorkflowDefinition

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from application.backfill_commands import BeginBackfill, CancelBackfill, CompleteWindow, LeaveBackfills
-from application.commands import Command
+from application.command import Command
 from application.job_commands import FireJob, TriggerJob
 from domain.backfill import MOST_UNFINISHED, BackfillWindowFailed, backfill_stream
 from domain.errors import BadInput, IdempotencyKeyReused, JobNotFound, TooManyBackfills

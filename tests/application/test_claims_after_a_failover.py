@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from application.commands import Command
+from application.command import Command
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.pasts import Past

@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from application.catalogue import Catalogue, ShippedDefinitions
-from application.commands import PublishDefinition, RetireDefinition, StartWorkflow
 from application.deciders import Committed
+from application.definition_commands import PublishDefinition, RetireDefinition
 from application.definitions import DefinitionHandlers
 from application.dispatcher import Dispatcher
+from application.workflow_commands import StartWorkflow
 from application.workflows import WorkflowHandlers
 from domain import published_definition
 from domain.definition import OPPORTUNITY_ANALYSIS, StepDefinition, WorkflowDefinition

@@ -4,10 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from application import approval_commands, commands, job_commands, task_commands
+from application import (
+    approval_commands,
+    definition_commands,
+    delegation_commands,
+    job_commands,
+    task_commands,
+    workflow_commands,
+)
 from application.approval_commands import ApprovalCommand
 from application.catalogue import ShippedDefinitions
-from application.commands import Command
+from application.command import Command
 from application.deciders import Committed
 from application.definitions import DefinitionHandlers
 from application.dispatcher import Dispatcher
@@ -90,13 +97,21 @@ async def test_a_refusal_comes_through_the_door(handled: Dispatcher) -> None:
         await handled(trigger("no-such-job"))
 
 
+_COMMANDS = (
+    approval_commands,
+    definition_commands,
+    delegation_commands,
+    job_commands,
+    task_commands,
+    workflow_commands,
+)
 _BASES = (Command, TaskCommand, ApprovalCommand, JobCommand)
 
 
 def test_every_command_has_one_handler(handled: Dispatcher) -> None:
     every = {
         each
-        for module in (commands, task_commands, approval_commands, job_commands)
+        for module in _COMMANDS
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Command) and each not in _BASES
     }

@@ -8,8 +8,15 @@ from typing import Any
 import pytest
 
 from application.approval_commands import ExpireApproval, RequestApproval
-from application.commands import (
-    Command,
+from application.catalogue import ShippedDefinitions
+from application.command import Command
+from application.deciders import Committed
+from application.dispatcher import Dispatcher
+from application.pacing import StartPace
+from application.runs import RunHandlers
+from application.task_commands import ClaimTask, ExpireTaskLease, OfferTask
+from application.tasks import TaskHandlers
+from application.workflow_commands import (
     FailStep,
     PassDeadline,
     PassDebounce,
@@ -17,13 +24,6 @@ from application.commands import (
     StartWorkflow,
     TryStepAgain,
 )
-from application.deciders import Committed
-from application.definitions import ShippedDefinitions
-from application.dispatcher import Dispatcher
-from application.pacing import StartPace
-from application.runs import RunHandlers
-from application.task_commands import ClaimTask, ExpireTaskLease, OfferTask
-from application.tasks import TaskHandlers
 from application.workflows import WorkflowHandlers
 from domain.approval import ApprovalExpired
 from domain.concurrency import StartDebounced, StartGranted

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from application.commands import Command, CompleteStep, FailStep, StartWorkflow
+from application.command import Command
 from application.deciders import Committed
 from application.job_commands import FailJobRun, NoteJobPublished
 from application.outbox import Outbox
@@ -19,6 +19,7 @@ from application.policies.tasks import TaskSteps
 from application.policies.wait_steps import WaitSteps
 from application.ports import PublicMessage, Timer
 from application.task_commands import OfferTask
+from application.workflow_commands import CompleteStep, FailStep, StartWorkflow
 from domain.concurrency import StartGranted
 from domain.errors import JobNotFound, StoreUnavailable, WorkflowNotFound
 from domain.event import Event, Recorded

@@ -9,15 +9,9 @@ import pytest
 
 from application.approval_commands import ApproveApproval, RejectApproval, RequestApproval
 from application.catalogue import ShippedDefinitions
-from application.commands import (
-    CompleteStep,
-    FailStep,
-    RetryWorkflow,
-    StartWorkflow,
-    TimeOutStep,
-)
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
+from application.workflow_commands import CompleteStep, FailStep, RetryWorkflow, StartWorkflow, TimeOutStep
 from application.workflows import WorkflowHandlers
 from domain.approval import ApprovalRejected, ApprovalRequested, Ballot, digest_of
 from domain.definition import OPPORTUNITY_ANALYSIS

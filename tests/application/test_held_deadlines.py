@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from application.approval_commands import ApproveApproval
-from application.commands import Command, CompleteStep
+from application.command import Command
 from application.held_deadlines import LONGEST_HOLD
 from application.task_commands import ClaimTask, CompleteTask
+from application.workflow_commands import CompleteStep
 from domain.approval import Ballot, approval_id_of
 from domain.definition import MapOver, StepDefinition, Work, WorkflowDefinition
 from domain.task import task_id_of

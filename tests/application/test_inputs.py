@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from application.commands import Command
+from application.command import Command
 from application.inputs import first_faults
 from application.job_commands import TriggerJob
 from domain.errors import BadInput

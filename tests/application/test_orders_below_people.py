@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from application.commands import (
+from application.command import Command
+from application.workflow_commands import (
     CancelWorkflow,
-    Command,
     CompleteStepByHand,
     FailStep,
     RetryWorkflow,

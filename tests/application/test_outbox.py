@@ -7,13 +7,14 @@ import anyio
 import msgspec
 import pytest
 
-from application.commands import Command, FailStep
+from application.command import Command
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.job_commands import FailJobRun, NoteJobPublished
 from application.outbox import Outbox
 from application.pasts import Past
 from application.ports import PublicMessage
+from application.workflow_commands import FailStep
 from domain.errors import BrokerUnavailable, CutShort, MessageUnroutable, StoreUnavailable, WorkflowNotFound
 from domain.event import Recorded
 from domain.job import JobFired, JobRunCompleted

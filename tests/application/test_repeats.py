@@ -10,9 +10,9 @@ import pytest
 from application.approval_commands import RequestApproval
 from application.approval_terms import Terms
 from application.catalogue import ShippedDefinitions
-from application.commands import FailStep, RetryWorkflow, StartWorkflow
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
+from application.workflow_commands import FailStep, RetryWorkflow, StartWorkflow
 from application.workflows import WorkflowHandlers
 from domain.approval import Approver, Policy, Stage
 from domain.errors import BadInput, IdempotencyKeyReused, NotAllowed, Refusal

@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from application.commands import QueueWorkflow, RequestRun, StartWorkflow
 from application.deciders import Committed
 from application.pacing import StartPace
 from application.runs import RunHandlers
+from application.workflow_commands import QueueWorkflow, RequestRun, StartWorkflow
 from application.workflows import WorkflowHandlers
 from domain.definition import WorkflowDefinition
 from domain.errors import DefinitionIsRetired, IdempotencyKeyReused, StoreUnavailable

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from application.commands import CancelWorkflow, FailStep, RetryWorkflow
 from application.deciders import Committed
 from application.pacing import StartPace
 from application.pasts import Past
 from application.policies.runs import AT_ONCE, Runs, in_turns
+from application.workflow_commands import CancelWorkflow, FailStep, RetryWorkflow
 from domain.concurrency import StartGranted
 from domain.definition import OPPORTUNITY_ANALYSIS, WorkflowDefinition
 from domain.errors import (

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from application.approval_commands import ApproveApproval, WithdrawApproval
-from application.commands import CancelWorkflow, CompleteStep, FailStep, RetryWorkflow
 from application.task_commands import ClaimTask, CompleteTask
+from application.workflow_commands import CancelWorkflow, CompleteStep, FailStep, RetryWorkflow
 from domain.approval import Ballot, approval_id_of, approval_stream
 from domain.definition import FailureReason, Retry, Work
 from domain.task import task_id_of, task_stream

@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 
 from application.approval_commands import ApproveApproval, RejectApproval
-from application.commands import (
-    CancelWorkflow,
-    CompleteStep,
-    FailStep,
-    RetryWorkflow,
-    StartWorkflow,
-)
 from application.policies.child_workflows import MOST_DEPTH
+from application.workflow_commands import CancelWorkflow, CompleteStep, FailStep, RetryWorkflow, StartWorkflow
 from domain import approval
 from domain.approval import Approval, Ballot, approval_id_of, approval_stream
 from domain.definition import Retry, Work, WorkflowDefinition

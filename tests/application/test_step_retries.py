@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from application.commands import PauseWorkflow, ResumeWorkflow
 from application.event_log import EventLog
+from application.workflow_commands import PauseWorkflow, ResumeWorkflow
 from domain.workflow import StepDispatched, StepHeldBack
 from tests.application.instances import NEXT_TRY, STREAM, Instance, failed, started, two_instances
 from tests.application.logs import (

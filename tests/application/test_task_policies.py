@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from application.commands import Command, CompleteStep, FailStep
+from application.command import Command
 from application.deciders import Committed
 from application.pasts import Past
 from application.policies.reaction import Reaction
@@ -13,6 +13,7 @@ from application.policies.task_leases import COMMANDS, TASK_LEASE, TaskLeaseTime
 from application.policies.tasks import TaskSteps
 from application.ports import Timer
 from application.task_commands import ExpireTaskLease, OfferTask, RevokeTask
+from application.workflow_commands import CompleteStep, FailStep
 from domain.errors import LeaseLost, StoreUnavailable, WorkflowNotFound
 from domain.event import Event, Recorded
 from domain.lease import Lease

@@ -8,13 +8,14 @@ from structlog.testing import capture_logs
 
 from application import timers as timers_module
 from application.catalogue import ShippedDefinitions
-from application.commands import Command, CompleteStep, StartWorkflow, TimeOutStep
+from application.command import Command
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.policies.workflow_timers import COMMANDS, STEP_DEADLINE, WorkflowTimers
 from application.ports import Timer
 from application.timers import DueTimers
+from application.workflow_commands import CompleteStep, StartWorkflow, TimeOutStep
 from application.workflows import WorkflowHandlers
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.errors import StoreUnavailable, TooMuchAtOnce, WorkflowNotFound

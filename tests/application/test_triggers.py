@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from application.commands import RequestRun
 from application.triggers import ShippedTriggers, Triggers, runs_for
+from application.workflow_commands import RequestRun
 from domain.definition import StepDefinition, Trigger, WorkflowDefinition
 from tests.builders import OTHER_TENANT, TENANT, metadata
 

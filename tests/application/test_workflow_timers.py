@@ -5,10 +5,10 @@ from datetime import datetime
 
 import pytest
 
-from application.commands import TimeOutStep
 from application.policies.timer_keeper import ACTOR
 from application.policies.workflow_timers import COMMANDS, STEP_DEADLINE, WorkflowTimers
 from application.ports import Settled, Timer
+from application.workflow_commands import TimeOutStep
 from domain import workflow
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.event import Event, Recorded, type_registry

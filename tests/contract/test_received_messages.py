@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from pydantic.alias_generators import to_camel
 
-from application.commands import TakeReply
+from application.workflow_commands import TakeReply
 from interfaces.messaging.envelope import Delivery, Envelope, Unreadable, read_envelope
 from interfaces.messaging.messages import CONSUMED, command_for, reply_in
 from interfaces.neighbours import REQUESTS, message, reply_to

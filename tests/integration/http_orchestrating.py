@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from application.commands import StartWorkflow
+from application.workflow_commands import StartWorkflow
 from domain import workflow
 from domain.definition import StepDefinition
 from domain.event import Recorded

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from application.commands import CompleteStep
+from application.workflow_commands import CompleteStep
 from config.projections import Projections
 from config.rebuild import rebuild
 from config.settings import Settings

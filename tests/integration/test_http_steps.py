@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from application.commands import CancelWorkflow, RetryWorkflow
+from application.workflow_commands import CancelWorkflow, RetryWorkflow
 from domain.definition import MapOver, Retry, StepDefinition, Work
 from interfaces.scheduling.step_calls import StepCallLoop
 from tests.application.test_http_requests import call

@@ -9,7 +9,7 @@ from uuid import uuid4
 import anyio
 import pytest
 
-from application.commands import CompleteStep
+from application.workflow_commands import CompleteStep
 from domain.definition import Retry
 from interfaces.messaging.envelope import Delivery
 from tests.builders import OTHER_TENANT, TENANT, metadata

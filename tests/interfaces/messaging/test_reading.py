@@ -10,8 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from application.approval_commands import RequestApproval
-from application.commands import Command, RequestRun, TakeReply
+from application.command import Command
 from application.job_commands import CompleteJobRun, FailJobRun
+from application.workflow_commands import RequestRun, TakeReply
 from domain.definition import OPPORTUNITY_ANALYSIS
 from domain.scopes import Scopes
 from domain.values import SYSTEM_TENANT, derived_id, is_uuid

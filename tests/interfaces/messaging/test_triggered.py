@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from application.commands import Command, RequestRun, TakeReply
+from application.command import Command
 from application.triggers import ShippedTriggers
+from application.workflow_commands import RequestRun, TakeReply
 from domain.definition import StepDefinition, Trigger, WorkflowDefinition
 from domain.errors import OpportunityRequired, TooMuchAtOnce
 from interfaces.messaging.consumer import MessageConsumer

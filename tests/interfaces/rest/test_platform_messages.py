@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from application.catalogue import ShippedDefinitions
-from application.commands import PublishDefinition
+from application.definition_commands import PublishDefinition
 from application.definitions import DefinitionHandlers
 from infrastructure.clock import SystemClock
 from interfaces.definitions.reader import read_definition

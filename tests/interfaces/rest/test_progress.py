@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from application.commands import CompleteStep, FailStep, RetryWorkflow
+from application.workflow_commands import CompleteStep, FailStep, RetryWorkflow
 from interfaces.rest.progress import PastRuns
 from projections.workflows import Workflows
 from tests.builders import metadata

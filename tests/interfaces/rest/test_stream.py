@@ -13,7 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
-from application.commands import CompleteStep
+from application.workflow_commands import CompleteStep
 from config.runtime import bind
 from domain import workflow
 from domain.event import Event

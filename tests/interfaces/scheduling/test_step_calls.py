@@ -8,13 +8,14 @@ import anyio
 import pytest
 
 from application.circuit_breaker import Circuits
-from application.commands import Command, CompleteStep, FailStep, StartWorkflow
+from application.command import Command
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.policies.http_steps import HttpSteps
 from application.ports import BadAnswer, HttpAnswer, HttpRequest, NoAnswer, StepCall
 from application.step_calls import StepCallMaker
+from application.workflow_commands import CompleteStep, FailStep, StartWorkflow
 from application.workflows import WorkflowHandlers
 from domain import workflow
 from domain.errors import LeaseLost, StoreUnavailable, TooMuchAtOnce

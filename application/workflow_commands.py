@@ -1,42 +1,13 @@
-"""Everything that the service can be asked to do, in imperative names.
-
-``meta`` says who asks, for which tenant and through what; its ``command_id`` makes a repeated
-command harmless. ``expected_version`` is the version the caller has seen (``If-Match``).
-"""
+"""What can be asked of workflows and of their runs."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
-
-from domain.definition import FailureReason, WorkflowDefinition
-from domain.event import Metadata
+from application.command import Command
+from domain.definition import FailureReason
 from domain.values import StepRef
 from domain.workflow import PlatformAnswer
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """What all commands carry."""
-
-    meta: Metadata
-    expected_version: int | None = None
-
-
-class ComesDue(Protocol):
-    """A command whose time comes."""
-
-    @property
-    def due_at(self) -> datetime:
-        """When that is."""
-        ...
-
-
-def moment_of(command: ComesDue, now: datetime) -> datetime:
-    """When a command is carried out whose time has come, by ``now``: a clock that was set back since does not
-    save what was due, nor hold it back.
-    """
-    return max(now, command.due_at)
 
 
 class QueueWorkflow(Command, frozen=True, kw_only=True):
@@ -215,17 +186,3 @@ class RetryStep(Command, frozen=True, kw_only=True):
     workflow_id: str
     step_id: str
     reason: str | None = None
-
-
-class PublishDefinition(Command, frozen=True, kw_only=True):
-    """Publish the next version of a tenant's own definition; ``as_new`` if there should be none yet."""
-
-    definition: WorkflowDefinition
-    as_new: bool = False
-
-
-class RetireDefinition(Command, frozen=True, kw_only=True):
-    """Let a tenant's own definition start no more workflows: all its versions if none is named."""
-
-    name: str
-    version: int | None = None
