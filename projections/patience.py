@@ -1,24 +1,22 @@
 """Trying again until it works: one way for followers, messages, timers and connections.
 
-Tenacity does the trying again; this adds what all of them need: to be stopped in the middle of a wait, and
-to be woken early. What works at once never meets it: it would take as long as a message does.
+A loop of ours and not tenacity's: there each answer to a failure is a callback, a stop within a wait is one
+more, and what works at once, as each message does, takes 0.1 ms in place of 1 µs.
 """
 
 from collections.abc import Awaitable, Callable
+from random import uniform
 from typing import TypeVar
 
 import anyio
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
 
 T = TypeVar("T")
 
 FIRST_WAIT_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
-
-
-LONGEST_WAIT_SECONDS = 30.0
 
 
 def wait_after(tries: int) -> float:
@@ -81,59 +79,31 @@ class Patience:
         Raises:
             Stopped: it was told to stop; the last failure is its cause.
         """
+        tries = 0
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                tries += 1
+                if not may_pass(error, tries):
+                    raise
+                if not self.is_stopped:
+                    on_failure(error)
+                    await self._wait(error, tries)
+                if self.is_stopped:
+                    raise Stopped(f"{self._what}: {error}") from error
 
-        try:
-            return await work()
-        except Exception as error:
-            failed: Exception | None = error
-        waited_for: Exception | None = None
-
-        def worth_waiting(state: RetryCallState) -> bool:
-            error = state.outcome.exception() if state.outcome else None
-            return isinstance(error, Exception) and may_pass(error, state.attempt_number)
-
-        def note(state: RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome else None
-            if not isinstance(error, Exception):
-                return
-            nonlocal waited_for
-            waited_for = error
-            on_failure(error)
-            log.warning(
-                "trying_again",
-                what=self._what,
-                attempt=state.attempt_number,
-                in_seconds=round(state.upcoming_sleep, 2),
-                error=f"{type(error).__name__}: {error}",
-            )
-
-        async def attempt() -> T:
-            nonlocal failed
-            if failed is not None:
-                first, failed = failed, None
-                raise first
-            return await work()
-
-        async def wait(seconds: float) -> None:
-            await self.sleep(seconds)
-            if self.is_stopped:
-                raise Stopped(f"{self._what}: {waited_for}") from waited_for
-
-        def give_up(state: RetryCallState) -> T:
-            error = state.outcome.exception() if state.outcome else None
-            raise Stopped(f"{self._what}: {error}") from error
-
-        retrying = AsyncRetrying(
-            retry=worth_waiting,
-            stop=lambda _: self.is_stopped,
-            wait=wait_exponential_jitter(
-                multiplier=FIRST_WAIT_SECONDS, max=self._longest_wait_seconds, jitter=FIRST_WAIT_SECONDS
-            ),
-            sleep=wait,
-            before_sleep=note,
-            retry_error_callback=give_up,
+    async def _wait(self, error: Exception, tries: int) -> None:
+        """With jitter: who lost the same store does not come back to it in step."""
+        seconds = min(self._longest_wait_seconds, wait_after(tries) + uniform(0.0, FIRST_WAIT_SECONDS))
+        log.warning(
+            "trying_again",
+            what=self._what,
+            attempt=tries,
+            in_seconds=round(seconds, 2),
+            error=f"{type(error).__name__}: {error}",
         )
-        return await retrying(attempt)
+        await self.sleep(seconds)
 
     async def sleep(self, seconds: float) -> None:
         """Wait, or return at once when stopped."""
