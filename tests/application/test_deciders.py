@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from eventsourcing.persistence import DataError, OperationalError, StoredEvent
 
@@ -17,7 +16,7 @@ from domain.errors import ApprovalNotPending, IdempotencyKeyReused, StoreUnavail
 from domain.event import Event, Metadata, Recorded
 from tests.application.logs import OpenLogs, open_logs, postgres_settings, sqlite_settings
 from tests.approvals import around
-from tests.builders import CORRELATION, NOW, TENANT, metadata
+from tests.builders import NOW, TENANT, metadata
 
 Decide = Callable[[Approval | None], Sequence[Event]]
 
@@ -54,10 +53,6 @@ def approve(name: str, by: str, **how: Any) -> Decider:
         return approval.approve(state, Ballot(by=by), around())
 
     return decider(name, decide, **how)
-
-
-SAYS_NOTHING = metadata(command_id="m-1", causation_id="m-1", correlation_id="m-1")
-"""Of a message that belongs to nothing but itself."""
 
 
 def committed(answer: Answer) -> Committed:
@@ -105,29 +100,6 @@ class DeciderCases:
     @pytest.fixture
     def pasts(self, log: EventLog) -> Pasts:
         return Pasts(log, most=100)
-
-    @pytest.mark.parametrize(
-        ("meta", "keeps", "belongs_to"),
-        [
-            (SAYS_NOTHING, True, CORRELATION),
-            (SAYS_NOTHING, False, "m-1"),
-            (msgspec.structs.replace(SAYS_NOTHING, correlation_id="deal-7"), True, "deal-7"),
-            (msgspec.structs.replace(SAYS_NOTHING, causation_id=None), True, "m-1"),
-        ],
-        ids=["says nothing", "of a stream of many things", "says it", "is no message"],
-    )
-    @pytest.mark.parametrize("remembered", [True, False])
-    def test_what_names_no_correlation_may_belong_to_what_its_stream_belongs_to(
-        self, log: EventLog, pasts: Pasts, meta: Metadata, keeps: bool, belongs_to: str, remembered: bool
-    ) -> None:
-        committed(decide_together(log, pasts, [request("a")])[0])
-        theirs = pasts if remembered else Pasts(log, most=100)
-        later = msgspec.structs.replace(approve("a", "bob", meta=meta), keeps_correlation=keeps)
-        (recorded,) = committed(decide_together(log, theirs, [later])[0]).new
-        assert recorded.meta.correlation_id == belongs_to
-        if keeps:
-            first = msgspec.structs.replace(request("b", meta=meta), keeps_correlation=True)
-            assert committed(decide_together(log, theirs, [first])[0]).new[0].meta == meta
 
     @pytest.fixture
     def counting(self, log: EventLog) -> Counting:
