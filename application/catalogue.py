@@ -51,6 +51,10 @@ class ShippedDefinitions:
             raise not_found(name, version)
         return definition
 
+    async def accepted(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
+        """A definition in its one version, whichever that was when the start was accepted."""
+        return await self.find(tenant, name, None)
+
 
 class Catalogue:
     """All that a tenant can start: what is shipped, and what it has published.
@@ -86,6 +90,18 @@ class Catalogue:
         if version in published.retired:
             raise DefinitionIsRetired(f"version {version} of the workflow definition {name} is retired")
         return definition
+
+    async def accepted(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
+        """A definition for a start that was accepted earlier, in the version of then though it is retired.
+
+        Raises:
+            DefinitionNotFound, DefinitionIsRetired: as above, but for that version.
+        """
+        if name in self.shipped.by_name:
+            return await self.shipped.accepted(tenant, name, version)
+        published = None if version is None else await self.published(tenant, name)
+        kept = None if published is None or version is None else published.version(version)
+        return kept or await self.find(tenant, name, version)
 
     async def published(self, tenant: str, name: str) -> PublishedDefinition | None:
         """A definition of the tenant's own as the log has it now, with every version."""

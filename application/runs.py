@@ -55,7 +55,8 @@ class RunHandlers:
 
     async def request_run(self, command: RequestRun) -> Committed:
         """Ask for a run. What is asked for explicitly is answered with the workflow, started or pending;
-        what a message asks for, with the group, whose policy starts it.
+        what a message asks for, with the group, whose policy starts it. It is a run of the version that it
+        was held against here, however long it waits.
 
         Raises:
             DefinitionNotFound: there is no such definition.
@@ -71,6 +72,7 @@ class RunHandlers:
             if command.explicit and await self._came_before(command):
                 return await self._workflows.start_workflow(StartWorkflow(**_asked(command)))
             raise
+        command = msgspec.structs.replace(command, version=definition.version)
         if command.explicit:
             return await self._request_explicitly(command, definition)
         return await self._request_quietly(command, definition)

@@ -11,7 +11,7 @@ from domain.workflow import PlatformAnswer
 
 
 class QueueWorkflow(Command, frozen=True, kw_only=True):
-    """Let a workflow wait until the runs of its group let it start."""
+    """Let a workflow wait until the runs of its group let it start; ``accepted`` as for a start."""
 
     workflow_id: str
     opportunity_id: str | None = None
@@ -19,6 +19,7 @@ class QueueWorkflow(Command, frozen=True, kw_only=True):
     version: int | None = None
     input: Mapping[str, Any] | None = None
     concurrency_group: str
+    accepted: bool = False
 
 
 class RequestRun(Command, frozen=True, kw_only=True):
@@ -56,6 +57,7 @@ class EndRun(Command, frozen=True, kw_only=True):
 class StartWorkflow(Command, frozen=True, kw_only=True):
     """Run a definition, its newest version if none is named; for an opportunity, where it needs one.
 
+    One that was ``accepted`` before, and waited, begins in the version of then, though that is retired since.
     For a ``parent``'s step, ``depth`` counts how far down it is, ``breadth`` how many may stand beside it.
     ``begun_by`` is the workflow whose step it is, also where that does not wait for it; ``chain``
     names the definitions of those that led to one by what they told.
@@ -72,6 +74,7 @@ class StartWorkflow(Command, frozen=True, kw_only=True):
     breadth: int = 1
     begun_by: str | None = None
     chain: tuple[str, ...] = ()
+    accepted: bool = False
 
 
 class CompleteStep(Command, frozen=True, kw_only=True):

@@ -61,6 +61,16 @@ class Definitions(Protocol):
         """
         ...
 
+    async def accepted(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
+        """The same for a start that was accepted earlier: the version of then, though it is retired since. Of
+        what comes with the service there is no other than the present one.
+
+        Raises:
+            DefinitionNotFound: the tenant has none of that name, or not that version of it.
+            DefinitionIsRetired: no version is named, and none starts workflows.
+        """
+        ...
+
 
 class WorkflowHandlers:
     """Everything that can be asked of workflows."""
@@ -152,7 +162,9 @@ class WorkflowHandlers:
             OpportunityRequired: it is for opportunities, and none is named.
             BadInput: the input is not as the definition says; with every fault.
         """
-        definition = await self._definitions.find(command.meta.tenant, command.definition, command.version)
+        waited = not isinstance(command, RequestRun) and command.accepted
+        find = self._definitions.accepted if waited else self._definitions.find
+        definition = await find(command.meta.tenant, command.definition, command.version)
         if definition.needs_opportunity and command.opportunity_id is None:
             message = f"{definition.name} needs an opportunity"
             raise OpportunityRequired(message, [Fault("opportunityId", message)])

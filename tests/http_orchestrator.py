@@ -63,6 +63,10 @@ class Plans:
             return plan(name, calling(f"/slow/{seconds}/{{workflowId}}", retry=AGAIN_AT_ONCE))
         return self._plans[name]
 
+    async def accepted(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
+        """A definition; there is but one version of each."""
+        return await self.find(tenant, name, version)
+
 
 def with_plans(container: Container, plans: Plans) -> None:
     """Let a built service start workflows by these."""

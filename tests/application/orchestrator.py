@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from application.catalogue import ShippedDefinitions
+from application.catalogue import Catalogue, ShippedDefinitions
 from application.command import Command
 from application.deciders import Committed
+from application.definitions import DefinitionHandlers
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.pacing import StartPace
@@ -64,10 +65,13 @@ class Orchestrator:
         self.store = store
         self.clock = clock
         self.twice = twice
-        self.definitions = ShippedDefinitions([*DEFINITIONS, *more])
+        shipped = ShippedDefinitions([*DEFINITIONS, *more])
+        self.definitions = Catalogue(shipped, store)
         workflows = WorkflowHandlers(store, clock, self.definitions)
         self.dispatch = Dispatcher(
-            workflows.handlers(), RunHandlers(store, clock, workflows, pace).handlers()
+            workflows.handlers(),
+            RunHandlers(store, clock, workflows, pace).handlers(),
+            DefinitionHandlers(store, clock, shipped).handlers(),
         )
         self.runs = Runs(self.dispatch, timers)
         self.timers = timers

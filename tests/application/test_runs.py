@@ -123,18 +123,19 @@ async def test_where_the_definition_has_gone_the_next_is_not_kept_waiting(servic
     await service.ask("w-3")
     await service.settle()
     assert await service.statuses() == {"w-1": "running", "w-2": "pending"}
-    find = service.definitions.find
+    shipped = service.definitions.shipped
+    find = shipped.find
 
     async def gone_once(tenant: str, name: str, version: int | None) -> WorkflowDefinition:
-        service.definitions.find = find if not service.twice else gone_again  # type: ignore[method-assign]
+        shipped.find = find if not service.twice else gone_again  # type: ignore[method-assign]
         return await find(tenant, "gone", version)
 
     async def gone_again(tenant: str, name: str, version: int | None) -> WorkflowDefinition:
-        service.definitions.find = find  # type: ignore[method-assign]
+        shipped.find = find  # type: ignore[method-assign]
         return await find(tenant, "gone", version)
 
     await service.complete("w-1")
-    service.definitions.find = gone_once  # type: ignore[method-assign]
+    shipped.find = gone_once  # type: ignore[method-assign]
     await service.settle()
     assert await service.statuses() == {"w-1": "completed", "w-2": "cancelled", "w-3": "running"}
 
