@@ -140,7 +140,7 @@ class DueTimers:
         try:
             return await self._give(timer, self._catch_up)
         except Refusal as refusal:
-            log.warning("timer_refused", timer=timer.id, kind=timer.kind, reason=refusal.message)
+            log.warning("timer_refused", timer=timer.id, kind=timer.kind, reason=refusal.in_a_line)
             return None
         except DirectoryUnavailable as error:
             return self._postponed(timer, _POSTPONED, error)

@@ -42,6 +42,10 @@ Details = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """What else there is to know; or, of bad input, each fault as ``{field, message}``."""
 
 
+LONGEST_LINE = 1_000
+"""So many characters of a refusal's faults are told in one line."""
+
+
 class Refusal(Exception):
     """A business rule's no. ``code`` is what the REST contract answers with."""
 
@@ -51,6 +55,11 @@ class Refusal(Exception):
         super().__init__(message)
         self.message = message
         self.details: Any = details
+
+    @property
+    def in_a_line(self) -> str:
+        """All that is told of it where there is room for a line."""
+        return self.message
 
 
 class NotFound(Refusal):
@@ -257,6 +266,19 @@ class BadInput(Refusal):
     def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
         super().__init__(message, listed(faults) or None)
         self.faults = faults
+
+    @property
+    def in_a_line(self) -> str:
+        """The message and each fault that it does not tell itself, as far as a line holds them."""
+        faults = [fault for fault in self.faults if fault.message not in self.message]
+        line, told = self.message, 0
+        for fault in faults:
+            further = f"{'; ' if told else ': '}{fault.field}: {fault.message}"
+            if len(line) + len(further) > LONGEST_LINE:
+                break
+            line, told = line + further, told + 1
+        more = len(faults) - told
+        return f"{line} (and {more} more)" if more else line
 
     @classmethod
     def together(cls, found: Sequence["BadInput"]) -> "BadInput":

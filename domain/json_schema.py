@@ -80,7 +80,7 @@ def _value_faults(schema: Mapping[str, Any], value: Any, field: str, most_steps:
     left = _steps_left.set([most_steps])
     try:
         errors = islice(_Validator(schema, registry=Registry()).iter_errors(value), MOST_FAULTS)
-        faults = [_fault(error) for error in errors]
+        faults = [_value_fault(error) for error in errors]
     except RecursionError:
         faults = [Fault("", "is nested too deep")]
     finally:
@@ -102,6 +102,20 @@ def _objects(schema: Any) -> int:
 
 def _fault(error: ValidationError) -> Fault:
     return Fault(path_of(error.absolute_path), shortened(error.message))
+
+
+def _value_fault(error: ValidationError) -> Fault:
+    """The rule that a value departs from, and never the value: what is refused is told in logs and in events,
+    where what is personal of it would not be sealed. A name that does not suit is told.
+    """
+    message = error.message
+    if error.validator is None:
+        message = "is not allowed"
+    elif error.validator == "items":
+        message = "has more elements than it may have"
+    elif "propertyNames" not in error.absolute_schema_path:
+        message = message.removeprefix(f"{error.instance!r} ")
+    return Fault(path_of(error.absolute_path), shortened(message))
 
 
 def _walked(schema: Any) -> Iterator[Fault]:

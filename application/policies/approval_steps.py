@@ -71,7 +71,7 @@ class ApprovalSteps:
     def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
         """A step whose approval cannot be asked for has failed; all else is no reason to stop."""
         event = recorded.event
-        return [self._fail(recorded, event, refusal.message)] if isinstance(event, StepDispatched) else []
+        return [self._fail(recorded, event, refusal.in_a_line)] if isinstance(event, StepDispatched) else []
 
     @property
     def _own_name(self) -> str:

@@ -120,7 +120,7 @@ class Backfills:
                 backfill_id=event.backfill_id,
                 run_id=event.run_id,
                 reason="refused",
-                error=refusal.message,
+                error=refusal.in_a_line,
             )
         ]
 

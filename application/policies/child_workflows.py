@@ -67,7 +67,7 @@ class ChildWorkflows:
     def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
         """A child that cannot be started fails its step; one that has ended need not be cancelled."""
         if isinstance(recorded.event, StepDispatched):
-            return [self._fail(recorded, recorded.event, refusal.message, "refused")]
+            return [self._fail(recorded, recorded.event, refusal.in_a_line, "refused")]
         return []
 
     def _came_by_its_child(self, recorded: Recorded, event: StepFailed) -> bool:

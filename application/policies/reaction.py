@@ -129,7 +129,7 @@ async def refusal_of(dispatch: Dispatcher, command: Command, policy: str) -> Ref
     try:
         await dispatch(command)
     except Refusal as refusal:
-        log.info("policy_refused", policy=policy, code=refusal.code, reason=refusal.message)
+        log.info("policy_refused", policy=policy, code=refusal.code, reason=refusal.in_a_line)
         return refusal
     return None
 

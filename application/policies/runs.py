@@ -117,11 +117,12 @@ class Runs:
                     input=start.input,
                     chain=start.chain,
                     concurrency_group=None if start.policy == "allow" else event.group,
+                    accepted=True,
                 )
             )
         except Refusal as refusal:
-            log.warning("run_refused", workflow=start.workflow_id, reason=refusal.message)
-            await self._give_up_start(recorded, event, refusal.message)
+            log.warning("run_refused", workflow=start.workflow_id, reason=refusal.in_a_line)
+            await self._give_up_start(recorded, event, refusal.in_a_line)
             return
         if start.policy == "allow":
             return
@@ -144,6 +145,7 @@ class Runs:
                 version=start.version,
                 input=start.input,
                 concurrency_group=event.group,
+                accepted=True,
             )
         )
 
@@ -162,7 +164,7 @@ class Runs:
         try:
             await self._dispatch(command)
         except Refusal as refusal:
-            log.info("run_left_as_it_is", command=type(command).__name__, reason=refusal.message)
+            log.info("run_left_as_it_is", command=type(command).__name__, reason=refusal.in_a_line)
 
 
 def in_turns(events: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:

@@ -153,7 +153,7 @@ class MessageConsumer:
             raise Unreadable(endless.message) from endless
         except Refusal as refusal:
             tell = log.warning if isinstance(refusal, JobNotFound) else log.info
-            tell("message_refused", code=refusal.code, reason=refusal.message)
+            tell("message_refused", code=refusal.code, reason=refusal.in_a_line)
             return "ignored"
         return "handled" if committed.new else "without_effect"
 

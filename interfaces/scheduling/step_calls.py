@@ -189,7 +189,7 @@ class StepCallLoop:
         try:
             await self._patience.until_done(lambda: self._dispatch(command), may_pass=_is_away)
         except Refusal as refusal:
-            log.warning("http_step_refused", workflow=call.workflow_id, reason=refusal.message)
+            log.warning("http_step_refused", workflow=call.workflow_id, reason=refusal.in_a_line)
         except (LeaseLost, Stopped):
             raise
         except Exception as error:

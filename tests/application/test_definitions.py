@@ -206,8 +206,8 @@ async def test_an_input_that_is_not_as_the_definition_says_starts_nothing(world:
     with pytest.raises(BadInput) as refused:
         await world.start(input={"amount": "much", "note": 5})
     assert refused.value.details == [
-        {"field": "input.amount", "message": "'much' is not of type 'number'"},
-        {"field": "input.note", "message": "5 is not of type 'string'"},
+        {"field": "input.amount", "message": "is not of type 'number'"},
+        {"field": "input.note", "message": "is not of type 'string'"},
     ]
     with pytest.raises(BadInput) as refused:
         await world.start(input=None)

@@ -10,7 +10,7 @@ import pytest
 from application.definition_commands import PublishDefinition, RetireDefinition
 from application.pacing import StartPace
 from domain.definition import Concurrency, WorkflowDefinition
-from domain.workflow import WorkflowQueued, WorkflowStarted, workflow_stream
+from domain.workflow import WorkflowCancelled, WorkflowQueued, WorkflowStarted, workflow_stream
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.timers import SqliteTimers
 from tests.application.logs import open_logs, sqlite_settings
@@ -118,3 +118,16 @@ async def test_what_comes_with_the_service_begins_in_the_version_there_is(servic
     await service.complete("w-1")
     await service.settle()
     assert (await started(service, "w-2")).definition_version == 2
+
+
+async def test_one_that_is_given_up_says_what_does_not_suit(service: Orchestrator) -> None:
+    await service.ask("w-1", explicit=True)
+    await service.ask("w-2", explicit=True)
+    shipped = service.definitions.shipped
+    stricter = msgspec.structs.replace(shipped.by_name["queueing"], input_schema=STRICTER.input_schema)
+    shipped.by_name = {**shipped.by_name, "queueing": stricter}
+    await service.complete("w-1")
+    await service.settle()
+    *_, cancelled = await service.store.load(workflow_stream(TENANT, "w-2"))
+    assert isinstance(cancelled.event, WorkflowCancelled)
+    assert cancelled.event.reason == "the input is none for queueing: input.amount: is missing"

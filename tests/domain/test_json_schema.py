@@ -43,6 +43,32 @@ def test_a_value_that_is_wrong_as_a_whole_is_named_by_its_own_name() -> None:
     assert list(faults({"type": "object", "minProperties": 1}, {})) == ["input"]
 
 
+ANN = "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "told"),
+    [
+        ({"type": "number"}, ANN, "is not of type 'number'"),
+        ({"enum": ["a", "b"]}, ANN, "is not one of ['a', 'b']"),
+        ({"const": "a"}, ANN, "'a' was expected"),
+        ({"maxLength": 3}, ANN, "is too long"),
+        ({"not": {"type": "string"}}, ANN, "should not be valid under {'type': 'string'}"),
+        ({"properties": {"email": False}}, {"email": ANN}, "is not allowed"),
+        ({"prefixItems": [True], "items": False}, [1, ANN], "has more elements than it may have"),
+        ({"contains": {"type": "number"}}, [ANN], "does not contain items matching the given schema"),
+        ({"minProperties": 2}, {"email": ANN}, "does not have enough properties"),
+        ({"anyOf": [{"type": "number"}]}, ANN, "is not valid under any of the given schemas"),
+        ({"propertyNames": {"maxLength": 3}}, {"email": ANN}, "'email' is too long"),
+    ],
+    ids=lambda each: str(each)[:20],
+)
+def test_what_is_wrong_is_told_and_not_the_value_that_may_be_personal(
+    schema: Json, value: Any, told: str
+) -> None:
+    assert list(faults(schema, value).values()) == [told]
+
+
 def test_not_more_faults_are_told_than_anybody_reads() -> None:
     assert len(value_faults({"items": {"type": "string"}}, list(range(10_000)), "input")) == MOST_FAULTS
 

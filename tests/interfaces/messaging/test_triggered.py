@@ -1,16 +1,20 @@
 """What the consumer makes of a message that definitions wait for: its own command, and their runs."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from application.command import Command
 from application.triggers import ShippedTriggers
 from application.workflow_commands import RequestRun, TakeReply
 from domain.definition import StepDefinition, Trigger, WorkflowDefinition
-from domain.errors import OpportunityRequired, TooMuchAtOnce
+from domain.errors import BadInput, TooMuchAtOnce
+from domain.faults import Fault
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.messaging.envelope import Delivery
 from tests.builders import TENANT
@@ -34,7 +38,7 @@ class Door:
 
     async def __call__(self, command: Command) -> Any:
         if isinstance(command, RequestRun) and command.definition == "refused":
-            raise OpportunityRequired("needs an opportunity")
+            raise BadInput("the input is none", [Fault("input.who", "is missing")])
         if isinstance(command, RequestRun) and command.definition == "much":
             raise TooMuchAtOnce("100 events")
         self.commands.append(command)
@@ -184,3 +188,12 @@ async def test_without_a_tenant_nobody_s_triggers_are_set_off(tenant: str) -> No
     door = Door()
     assert await outcome(consumer(door, "d"), {}, tenantId=tenant) == "ignored"
     assert door.commands == []
+
+
+async def test_a_message_that_is_refused_is_told_in_the_log_with_every_fault() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    with capture_logs() as logs:
+        await outcome(consumer(Door(), "refused"), FORECAST)
+    assert [each["reason"] for each in logs if each["event"] == "message_refused"] == [
+        "the input is none: input.who: is missing"
+    ]
