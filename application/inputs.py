@@ -10,7 +10,10 @@ from anyio import to_thread
 from domain.definition import WorkflowDefinition
 from domain.errors import BadInput
 from domain.faults import Fault
-from domain.json_schema import quick_faults, value_faults
+from domain.json_schema import knows_member, quick_faults, value_faults
+
+OPPORTUNITY = "opportunityId"
+"""A child's opportunity, in the input of the step that runs it."""
 
 _LONG_AT_ONCE = anyio.CapacityLimiter(2)
 """What takes long is done by one of so many threads: nobody waits for it who has less to check."""
@@ -44,6 +47,20 @@ def _in_one_turn(schema: Mapping[str, Any], left: Iterator[Any], field: str) -> 
         if faults or monotonic() >= ends:
             return faults or None
     return []
+
+
+def input_of_child(
+    definition: WorkflowDefinition, given: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """A child's input, of what its parent's step gives: a deal of its own can be named there alone, and is no
+    part of the input of a definition whose schema has no such member. Elsewhere expressions may speak of it.
+    """
+    schema = definition.input_schema
+    if schema is None or not given or OPPORTUNITY not in given:
+        return given
+    if knows_member(schema, OPPORTUNITY, given[OPPORTUNITY]):
+        return given
+    return {name: value for name, value in given.items() if name != OPPORTUNITY}
 
 
 async def refuse_bad_input(definition: WorkflowDefinition, input: Mapping[str, Any] | None) -> None:

@@ -10,7 +10,7 @@ from application.deciders import Committed
 from application.dispatcher import Handler
 from application.event_store import EventStore
 from application.held_back import held_back
-from application.inputs import refuse_bad_input
+from application.inputs import input_of_child, refuse_bad_input
 from application.lineage import is_let_go, workflows_above
 from application.ports import Clock
 from application.starters import starter_of
@@ -140,7 +140,7 @@ class WorkflowHandlers:
                     workflow_id=command.workflow_id,
                     opportunity_id=command.opportunity_id,
                     concurrency_group=command.concurrency_group,
-                    input=command.input,
+                    input=_input_of(command, definition()),
                     now=now,
                     parent=command.parent,
                     depth=command.depth,
@@ -168,7 +168,7 @@ class WorkflowHandlers:
         if definition.needs_opportunity and command.opportunity_id is None:
             message = f"{definition.name} needs an opportunity"
             raise OpportunityRequired(message, [Fault("opportunityId", message)])
-        await refuse_bad_input(definition, command.input)
+        await refuse_bad_input(definition, _input_of(command, definition))
         return definition
 
     async def would_do(self, command: Command) -> bool:
@@ -266,6 +266,13 @@ class WorkflowHandlers:
         except Refusal:
             return
         await refuse_bad_input(definition, command.input)
+
+
+def _input_of(
+    command: StartWorkflow | QueueWorkflow | RequestRun, definition: WorkflowDefinition
+) -> Mapping[str, Any] | None:
+    begun_by = command.begun_by if isinstance(command, StartWorkflow) else None
+    return command.input if begun_by is None else input_of_child(definition, command.input)
 
 
 _DECISIONS: Mapping[type[Command], Decide] = {

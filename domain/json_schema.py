@@ -41,6 +41,7 @@ _PLAIN = (
     *("$schema", "$comment", "title", "description", "default", "examples", "format"),
     *("deprecated", "readOnly", "writeOnly"),
 )
+_NOT_KNOWN = "is not known"
 KEYWORDS = frozenset((*_IN_A_MAP, *_IN_A_LIST, *_ALONE, *_PLAIN))
 """What a schema may say. What is left out costs without bound, or means something elsewhere."""
 
@@ -74,6 +75,11 @@ def quick_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Faul
         return _value_faults(schema, value, field, QUICK_STEPS)
     except _TooMuch:
         return None
+
+
+def knows_member(schema: Mapping[str, Any], name: str, value: Any) -> bool:
+    """Whether an object that a schema describes may have a member of that name, whatever is right for it."""
+    return Fault(name, _NOT_KNOWN) not in value_faults(schema, {name: value}, "")
 
 
 def _value_faults(schema: Mapping[str, Any], value: Any, field: str, most_steps: int) -> list[Fault]:
@@ -234,7 +240,7 @@ def _additional_properties(
         if name in known or any(matches(pattern, name) for pattern in patterns):
             continue
         if subschema is False:
-            yield ValidationError("is not known", path=[name])
+            yield ValidationError(_NOT_KNOWN, path=[name])
         else:
             yield from validator.descend(member, subschema, path=name)
 

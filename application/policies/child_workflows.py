@@ -8,6 +8,7 @@ without it, is cancelled. A step that is tried again gets a new child.
 from collections.abc import Sequence
 
 from application.command import Command
+from application.inputs import OPPORTUNITY
 from application.lineage import CHILD_POLICY
 from application.policies.reaction import because_of
 from application.workflow_commands import CancelWorkflow, CompleteStep, FailStep, StartWorkflow
@@ -80,9 +81,9 @@ class ChildWorkflows:
         if event.breadth > MOST_BREADTH:
             error = f"it and those beside it would start {event.breadth} workflows, and may {MOST_BREADTH}"
             return [self._fail(recorded, event, error)]
-        opportunity_id = event.input.get("opportunityId")
+        opportunity_id = event.input.get(OPPORTUNITY)
         if opportunity_id and not is_id(opportunity_id):
-            return [self._fail(recorded, event, "opportunityId: is no id of an opportunity")]
+            return [self._fail(recorded, event, f"{OPPORTUNITY}: is no id of an opportunity")]
         child_id = child_id_of(event.step_id, event.attempt)
         parent = StepRef(workflow_id=event.workflow_id, step_id=event.step_id, attempt=event.attempt)
         awaited = event.parameters.get("await", True)
