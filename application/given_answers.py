@@ -21,7 +21,7 @@ _Id = Callable[[str, int], str]
 _ASKED: Mapping[str, tuple[_Stream, _Id, Evolve, tuple[str, ...]]] = {
     APPROVAL: (approval_stream, approval_id_of, approval.evolve, ("pending",)),
     TASK: (task_stream, task_id_of, task.evolve, ("offered", "claimed")),
-    CHILD: (workflow_stream, child_id_of, workflow.evolve, ("pending", "running", "paused")),
+    CHILD: (workflow_stream, child_id_of, workflow.evolve, ("pending", "running", "paused", "compensating")),
 }
 """By the kind of a step: where its answer is given, and in which states it has not been."""
 

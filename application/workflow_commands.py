@@ -87,13 +87,16 @@ class CompleteStep(Command, frozen=True, kw_only=True):
 
 
 class FailStep(Command, frozen=True, kw_only=True):
-    """Take the report that a step failed; ``attempt`` tells at which dispatch, if known."""
+    """Take the report that a step failed; ``attempt`` tells at which dispatch, if known. Of one that is a
+    workflow of its own there may be ``left_undone`` what that had done.
+    """
 
     workflow_id: str
     step: str
     error: str
     reason: FailureReason = "reported"
     attempt: int | None = None
+    left_undone: bool = False
 
 
 class TakeReply(Command, frozen=True, kw_only=True):

@@ -285,6 +285,7 @@ _DECISIONS: Mapping[type[Command], Decide] = {
         error=command.error,
         reason=command.reason,
         attempt=command.attempt,
+        left_undone=command.left_undone,
         now=now,
     ),
     TakeReply: lambda state, command, now: workflow.take_reply(

@@ -17,6 +17,7 @@ from domain.workflow import (
     StepDispatched,
     StepFailed,
     StepMapped,
+    StepSettled,
     StepSkipped,
     WorkflowEvent,
     WorkflowRetried,
@@ -29,7 +30,9 @@ from projections.map_items import map_step_of, mapped, with_item
 from projections.ports import Container, Json
 from projections.projection import existing
 
-StepEvent = StepDispatched | StepMapped | StepCompleted | StepFailed | StepSkipped | StepCancelled
+StepEvent = (
+    StepDispatched | StepMapped | StepCompleted | StepFailed | StepSkipped | StepCancelled | StepSettled
+)
 """What happens to one step."""
 
 
@@ -49,7 +52,7 @@ class Steps:
                 return [step_id_of(event.workflow_id, plan.step_type) for plan in event.steps]
             case WorkflowRetried():
                 return [step_id_of(event.workflow_id, step_type) for step_type in event.again]
-            case StepMapped():
+            case StepMapped() | StepSettled():
                 return [event.step_id]
             case StepDispatched() | StepCompleted() | StepFailed() | StepSkipped() | StepCancelled():
                 map_step = map_step_of(event)
@@ -68,6 +71,8 @@ class Steps:
         assert isinstance(event, StepEvent)
         if isinstance(event, StepMapped):
             return {event.step_id: mapped(changed_step(existing(documents, event.step_id), event), event)}
+        if isinstance(event, StepSettled):
+            return {event.step_id: changed_step(existing(documents, event.step_id), event)}
         if isinstance(event, StepDispatched) and event.step_id not in documents:
             step = {"id": event.step_id, **created, **_unplanned_step(event)}
         else:
@@ -108,6 +113,8 @@ def _unplanned_step(event: StepDispatched) -> Json:
 
 def changed_step(step: Json, event: StepEvent) -> Json:
     """A step after an event about it."""
+    if isinstance(event, StepSettled):
+        return step if event.error is None else step | {"error": event.error}
     step = {name: step[name] for name in step if name not in ("retryAt", "reason")}
     match event:
         case StepDispatched() | StepMapped():

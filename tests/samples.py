@@ -14,6 +14,7 @@ from domain.workflow import (
     StepFailed,
     StepHeldBack,
     StepMapped,
+    StepSettled,
     StepSkipped,
     WorkflowCancelled,
     WorkflowCompensated,
@@ -153,6 +154,7 @@ _EVENTS: tuple[Event, ...] = (
         failed_at=after(minutes=16),
         retry_at=after(minutes=17),
         kind="http",
+        unsettled=True,
     ),
     StepHeldBack(
         workflow_id="w-1",
@@ -179,6 +181,19 @@ _EVENTS: tuple[Event, ...] = (
         kind="http",
         attempt=2,
         cancelled_at=after(minutes=2),
+        unsettled=True,
+    ),
+    StepSettled(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        step_id="step-1",
+        step_type="forecast",
+        attempt=2,
+        settled_at=after(minutes=3),
+        error="workflow w-2: no data; what it did is not undone: book.compensation: no",
+        concurrency_group=GROUP,
+        parent=STEP,
+        failure="no data",
     ),
     WorkflowCompleted(
         workflow_id="w-1",
@@ -232,6 +247,9 @@ _EVENTS: tuple[Event, ...] = (
         execution_id="execution-1",
         compensated_at=after(minutes=6),
         concurrency_group=GROUP,
+        parent=STEP,
+        failure="no data",
+        failed_step="forecast",
     ),
     CompensationFailed(
         workflow_id="w-1",
@@ -240,6 +258,8 @@ _EVENTS: tuple[Event, ...] = (
         error="no",
         failed_at=after(minutes=6),
         concurrency_group=GROUP,
+        parent=STEP,
+        failure="no data",
     ),
 )
 

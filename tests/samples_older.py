@@ -5,10 +5,13 @@ import msgspec
 from domain.definition import OPPORTUNITY_ANALYSIS, StepDefinition
 from domain.event import Event
 from domain.workflow import (
+    CompensationFailed,
+    StepCancelled,
     StepCompleted,
     StepDispatched,
     StepFailed,
     StepMapped,
+    WorkflowCompensated,
     WorkflowCompleted,
     WorkflowFailed,
     WorkflowResumed,
@@ -18,7 +21,7 @@ from domain.workflow import (
 from tests.builders import NOW, after
 from tests.samples import STARTED
 from tests.samples_approvals import APPROVALS_FROM_VERSION_1, APPROVALS_FROM_VERSION_2
-from tests.samples_concurrency import RUNS_FROM_VERSION_1
+from tests.samples_concurrency import GROUP, RUNS_FROM_VERSION_1
 from tests.samples_jobs import JOBS_AS_READ_FROM_VERSION_1
 
 _AS_READ_FROM_VERSION_1: tuple[Event, ...] = (
@@ -138,6 +141,18 @@ _AS_READ_FROM_VERSION_2: tuple[Event, ...] = (
         deadline_at=after(minutes=60),
         compensates=True,
     ),
+    StepFailed(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        step_id="step-1",
+        step_type="forecast",
+        attempt=2,
+        error="503 Service Unavailable",
+        reason="unavailable",
+        failed_at=after(minutes=16),
+        retry_at=after(minutes=17),
+        kind="http",
+    ),
 )
 
 _AS_READ_FROM_VERSION_3: tuple[Event, ...] = (
@@ -155,6 +170,33 @@ _AS_READ_FROM_VERSION_4: tuple[Event, ...] = tuple(
     if isinstance(each, StepDispatched)
 )
 
+_ENDS_FROM_VERSION_1: tuple[Event, ...] = (
+    StepCancelled(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        step_id="step-1",
+        step_type="forecast",
+        kind="http",
+        attempt=2,
+        cancelled_at=after(minutes=2),
+    ),
+    WorkflowCompensated(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        compensated_at=after(minutes=6),
+        concurrency_group=GROUP,
+    ),
+    CompensationFailed(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        failed_step="forecast.compensation",
+        error="no",
+        failed_at=after(minutes=6),
+        concurrency_group=GROUP,
+    ),
+)
+"""Before a child's end came with the end of its undoing."""
+
 OLDER: dict[tuple[str, int], Event] = {
     (event.TOPIC, version): event
     for version, events in [
@@ -165,6 +207,7 @@ OLDER: dict[tuple[str, int], Event] = {
                 *APPROVALS_FROM_VERSION_1,
                 *JOBS_AS_READ_FROM_VERSION_1,
                 *RUNS_FROM_VERSION_1,
+                *_ENDS_FROM_VERSION_1,
             ),
         ),
         (2, (*_AS_READ_FROM_VERSION_2, *APPROVALS_FROM_VERSION_2)),

@@ -3,6 +3,9 @@
 With ``await`` (the default) the step waits for the child's end, and its result is what the child has found;
 without, it is completed once the child is to begin. A child whose parent's step is cancelled, or fails
 without it, is cancelled. A step that is tried again gets a new child.
+
+A child has ended once what it did is undone, as far as it can be; the step is told also where it does not
+wait any more (ADR 42).
 """
 
 from collections.abc import Sequence
@@ -12,16 +15,19 @@ from application.inputs import OPPORTUNITY
 from application.lineage import CHILD_POLICY
 from application.policies.reaction import because_of
 from application.workflow_commands import CancelWorkflow, CompleteStep, FailStep, StartWorkflow
-from domain.errors import Refusal
+from domain.errors import Refusal, WorkflowNotRunning
 from domain.event import Recorded
 from domain.interest import Interest
 from domain.values import StepRef, is_id
 from domain.workflow import (
     CHILD,
+    CompensationFailed,
     StepCancelled,
     StepDispatched,
     StepFailed,
+    StepSettled,
     WorkflowCancelled,
+    WorkflowCompensated,
     WorkflowCompleted,
     WorkflowFailed,
     child_id_of,
@@ -33,7 +39,14 @@ MOST_DEPTH = 8
 MOST_BREADTH = 20_000
 """So many workflows there may be at one depth, of one start: children that have children multiply."""
 
-_Ending = WorkflowCompleted | WorkflowFailed | WorkflowCancelled
+_Ending = (
+    WorkflowCompleted
+    | WorkflowFailed
+    | WorkflowCancelled
+    | WorkflowCompensated
+    | CompensationFailed
+    | StepSettled
+)
 
 
 class ChildWorkflows:
@@ -43,10 +56,7 @@ class ChildWorkflows:
     wants = (
         Interest(StepDispatched, where=lambda event: event.kind == CHILD and not event.void)
         | Interest(StepCancelled | StepFailed, where=lambda event: event.kind == CHILD)
-        | Interest(
-            WorkflowCompleted | WorkflowFailed | WorkflowCancelled,
-            where=lambda event: event.parent is not None,
-        )
+        | Interest(_Ending, where=lambda event: event.parent is not None)
     )
     """Steps of this kind, and ends of workflows that a step waits for."""
 
@@ -61,14 +71,19 @@ class ChildWorkflows:
                 return [self._cancel(recorded, event, "it has not ended in its parent's time")]
             case StepFailed() if not self._came_by_its_child(recorded, event):
                 return [self._cancel(recorded, event, "its parent's step has failed")]
-            case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled() if event.parent is not None:
-                return [self._pass_on(recorded, event, event.parent)]
+        if isinstance(event, _Ending) and event.parent is not None:
+            return [self._pass_on(recorded, event, event.parent)]
         return []
 
     def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
-        """A child that cannot be started fails its step; one that has ended need not be cancelled."""
-        if isinstance(recorded.event, StepDispatched):
-            return [self._fail(recorded, recorded.event, refusal.in_a_line, "refused")]
+        """A child that cannot be started fails its step. One that is not cancelled since it has ended tells
+        that itself; where there is none, or none any more, the step has nothing to wait for.
+        """
+        match event := recorded.event:
+            case StepDispatched():
+                return [self._fail(recorded, event, refusal.in_a_line, "refused")]
+            case StepCancelled() | StepFailed() if not isinstance(refusal, WorkflowNotRunning):
+                return [self._fail(recorded, event, refusal.in_a_line, "settled")]
         return []
 
     def _came_by_its_child(self, recorded: Recorded, event: StepFailed) -> bool:
@@ -127,16 +142,22 @@ class ChildWorkflows:
                 attempt=parent.attempt,
                 result={"workflowId": event.workflow_id, "results": event.results},
             )
-        error = event.error if isinstance(event, WorkflowFailed) else "it was cancelled"
         return FailStep(
             meta=because_of(recorded, self.name),
             workflow_id=parent.workflow_id,
             step=parent.step_id,
             attempt=parent.attempt,
-            error=f"workflow {event.workflow_id}: {error}",
+            error=f"workflow {event.workflow_id}: {_why(event)}",
+            left_undone=isinstance(event, CompensationFailed),
         )
 
-    def _fail(self, recorded: Recorded, event: StepDispatched, error: str, purpose: str = "") -> FailStep:
+    def _fail(
+        self,
+        recorded: Recorded,
+        event: StepDispatched | StepCancelled | StepFailed,
+        error: str,
+        purpose: str = "",
+    ) -> FailStep:
         return FailStep(
             meta=because_of(recorded, self.name, purpose),
             workflow_id=event.workflow_id,
@@ -145,3 +166,16 @@ class ChildWorkflows:
             error=error,
             reason="rejected",
         )
+
+
+def _why(
+    event: WorkflowFailed | WorkflowCancelled | WorkflowCompensated | CompensationFailed | StepSettled,
+) -> str:
+    """Why a child has ended badly."""
+    if isinstance(event, WorkflowFailed):
+        return event.error
+    failure = None if isinstance(event, WorkflowCancelled) else event.failure
+    why = failure or "it was cancelled"
+    if isinstance(event, CompensationFailed):
+        return f"{why}; what it did is not undone: {event.failed_step}: {event.error}"
+    return why

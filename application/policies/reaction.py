@@ -17,7 +17,15 @@ from domain.interest import Interest
 from domain.lease import Lease
 from domain.task import TaskCompleted, TaskFailed
 from domain.values import StepRef, derived_id
-from domain.workflow import StepDispatched, WorkflowCancelled, WorkflowCompleted, WorkflowFailed
+from domain.workflow import (
+    CompensationFailed,
+    StepDispatched,
+    StepSettled,
+    WorkflowCancelled,
+    WorkflowCompensated,
+    WorkflowCompleted,
+    WorkflowFailed,
+)
 
 _AT_ONCE = 32
 
@@ -106,6 +114,8 @@ def _step_of(event: Event) -> StepRef | None:
         case ApprovalApproved() | ApprovalRejected() | ApprovalExpired() | ApprovalWithdrawn():
             return event.step
         case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
+            return event.parent
+        case WorkflowCompensated() | CompensationFailed() | StepSettled():
             return event.parent
     return None
 

@@ -27,6 +27,7 @@ from domain.lease import Lease
 from domain.values import derived_id
 from domain.workflow import (
     CompensationFailed,
+    StepSettled,
     Workflow,
     WorkflowCancelled,
     WorkflowCompensated,
@@ -39,7 +40,14 @@ AT_ONCE = 32
 """So many streams' events are acted on side by side; their appends share commits."""
 
 _Decided = StartGranted | StartQueued | StartDebounced | StartWithdrawn | RunReplaced
-_Ended = WorkflowCompleted | WorkflowFailed | WorkflowCancelled | WorkflowCompensated | CompensationFailed
+_Ended = (
+    WorkflowCompleted
+    | WorkflowFailed
+    | WorkflowCancelled
+    | WorkflowCompensated
+    | CompensationFailed
+    | StepSettled
+)
 
 log = structlog.get_logger(__name__)
 

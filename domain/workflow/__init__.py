@@ -27,6 +27,7 @@ from domain.workflow.events import (
     StepFailed,
     StepHeldBack,
     StepMapped,
+    StepSettled,
     StepSkipped,
     WorkflowCancelled,
     WorkflowCompensated,
@@ -54,6 +55,7 @@ WorkflowEvent = (
     | StepHeldBack
     | StepSkipped
     | StepCancelled
+    | StepSettled
     | WorkflowCompleted
     | WorkflowFailed
     | WorkflowCancelled
@@ -85,6 +87,7 @@ __all__ = [
     "StepFailed",
     "StepHeldBack",
     "StepMapped",
+    "StepSettled",
     "StepSkipped",
     "Workflow",
     "WorkflowCancelled",

@@ -14,7 +14,7 @@ from domain.contexts import reply_context
 from domain.definition import FailureReason, Work
 from domain.event import Event
 from domain.expressions import BadExpression, mapped
-from domain.workflow import map_items
+from domain.workflow import map_items, undoing
 from domain.workflow.correlation import message_key
 from domain.workflow.state import UNDER_WAY, Workflow
 from domain.workflow.step import COMPENSATION, Step
@@ -32,11 +32,13 @@ def complete_step(
     """
     step = _waiting(state, step_type, attempt)
     if step is None:
-        return ()
+        return _settled(state, step_type, attempt, None, now)
     turn = Turn(state, now)
     turn.complete(step, result)
     if state.status in _ENDED_BADLY:
-        turn.begin_compensation()
+        undoing.begin(turn)
+    if step.is_unsettled and turn.state.status in ("failed", "cancelled"):
+        undoing.settle(turn, turn.state.steps[step.step_type])
     return turn.go_on(step).events
 
 
@@ -48,13 +50,19 @@ def fail_step(
     now: datetime,
     reason: FailureReason = "reported",
     attempt: int | None = None,
+    left_undone: bool = False,
 ) -> tuple[Event, ...]:
-    """Take the report of a step's failure; a critical step's fails the workflow, once no try is left."""
+    """Take the report of a step's failure; a critical step's fails the workflow, once no try is left.
+
+    A child's step may have ``left_undone`` what the child did: nothing is tried on top of that.
+    """
     step = _waiting(state, step_type, attempt)
     if step is None or step.status != "running":
-        return ()
+        return _settled(state, step_type, attempt, error if left_undone else None, now)
     turn = Turn(state, now)
-    turn.fail(step, error, reason)
+    turn.fail(step, error, reason, is_final=left_undone)
+    if left_undone and not step.undoes:
+        undoing.settle(turn, turn.state.steps[step.step_type], turn.state.steps[step.step_type].error)
     return turn.go_on(step).events
 
 
@@ -199,7 +207,7 @@ def try_step_again(state: Workflow, *, step_type: str, attempt: int, now: dateti
     if state.lets_out(step):
         turn.dispatch(step)
         return turn.go_on(step).events
-    if state.may_let_out_later:
+    if state.may_let_out_later or step.is_unsettled:
         turn.hold_back(step)
     return turn.events
 
@@ -214,6 +222,24 @@ def pass_deadline(state: Workflow, *, execution_id: str, now: datetime) -> tuple
     turn.cancel_open_steps()
     turn.end_as_failed(f"not at its end within {state.deadline_seconds:g} s", None)
     return turn.events
+
+
+def _settled(
+    state: Workflow, step_type: str, attempt: int | None, error: str | None, now: datetime
+) -> tuple[Event, ...]:
+    """Take the report that the child of a step for which nobody waits has ended, or that what it had left
+    undone is undone.
+    """
+    step = state.step(step_type)
+    if step is None or attempt != step.attempt:
+        return ()
+    is_news = step.is_unsettled or (error is None and step.step_type in state.left_undone)
+    if not is_news:
+        return ()
+    turn = Turn(state, now)
+    undoing.settle(turn, step, None if step.undoes else error)
+    turn.let_out_again(step.step_type)
+    return turn.go_on(step).events
 
 
 def _waiting(state: Workflow, step_type: str, attempt: int | None) -> Step | None:

@@ -12,9 +12,11 @@ def compensations_left(state: Workflow) -> list[Step]:
     What a step did is there also while it is done again, and where it is not completed again; so is what the
     items of a ``map`` step did, whatever became of it. Where nothing else is undone, one that its items have
     failed is not either: the workflow may be retried, and then it does those again.
+
+    Before all comes what children have left undone: that is theirs to undo, and the rest lies below it.
     """
-    left = []
-    is_undone = state.status in _UNDONE
+    left = [state.steps[step_type] for step_type in state.left_undone]
+    is_undone = bool(left) or state.status in _UNDONE
     for step_type in reversed(state.done):
         definition = state.definition(step_type)
         done = state.steps[step_type]

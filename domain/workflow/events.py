@@ -1,7 +1,8 @@
 """What happens to a workflow.
 
 ``concurrency_group`` is the group whose runs wait for each other; on an event that ends a workflow, the one
-in which it makes room by that.
+in which it makes room by that. So with the ``parent``, whose step waits for a workflow: on an event that ends
+it, the step that learns of it by that. Neither is told before what was done is undone, as far as it can be.
 """
 
 from collections.abc import Mapping
@@ -153,9 +154,11 @@ class StepCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
     kind: str = "event"
 
 
-@stored_as("workflow.step_failed", version=2, upcasters={1: lambda stored: stored})
+@stored_as("workflow.step_failed", version=3, upcasters={1: lambda stored: stored, 2: lambda stored: stored})
 class StepFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A step has failed; it is tried again at ``retry_at``, if that is said."""
+    """A step has failed; it is tried again at ``retry_at``, if that is said. Of an ``unsettled`` one a child
+    is under way still, and cancelled for that: a :class:`StepSettled` tells when it has ended.
+    """
 
     workflow_id: str
     execution_id: str
@@ -167,6 +170,7 @@ class StepFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     failed_at: datetime
     retry_at: datetime | None = None
     kind: str = "event"
+    unsettled: bool = False
 
 
 @stored_as("workflow.step_held_back")
@@ -194,9 +198,9 @@ class StepSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
     skipped_at: datetime
 
 
-@stored_as("workflow.step_cancelled")
+@stored_as("workflow.step_cancelled", version=2, upcasters={1: lambda stored: stored})
 class StepCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Nobody waits for a step any more; whoever is at it is told."""
+    """Nobody waits for a step any more; whoever is at it is told. ``unsettled`` as of a failure."""
 
     workflow_id: str
     execution_id: str
@@ -205,6 +209,27 @@ class StepCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
     attempt: int
     cancelled_at: datetime
+    unsettled: bool = False
+
+
+@stored_as("workflow.step_settled")
+class StepSettled(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A step's child has ended, and what it had done is undone; or, with an ``error``, is so in part.
+
+    The last that a workflow waited for which has failed, with this ``failure``, or was cancelled, is its end:
+    then it has the ``concurrency_group`` and the ``parent``.
+    """
+
+    workflow_id: str
+    execution_id: str
+    step_id: str
+    step_type: str
+    attempt: int
+    settled_at: datetime
+    error: str | None = None
+    concurrency_group: str | None = None
+    parent: StepRef | None = None
+    failure: str | None = None
 
 
 @stored_as("workflow.completed", version=2, upcasters={1: _told_2("completed")})
@@ -298,19 +323,24 @@ class CompensationBegan(Event, frozen=True, kw_only=True, omit_defaults=True):
     began_at: datetime
 
 
-@stored_as("workflow.compensated")
+@stored_as("workflow.compensated", version=2, upcasters={1: lambda stored: stored})
 class WorkflowCompensated(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """All of it is undone."""
+    """All of it is undone. ``failure`` is why it had failed, at ``failed_step``; a cancelled one has none."""
 
     workflow_id: str
     execution_id: str
     compensated_at: datetime
     concurrency_group: str | None = None
+    parent: StepRef | None = None
+    failure: str | None = None
+    failed_step: str | None = None
 
 
-@stored_as("workflow.compensation_failed")
+@stored_as("workflow.compensation_failed", version=2, upcasters={1: lambda stored: stored})
 class CompensationFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A compensation has failed: part of what was done is still there."""
+    """A compensation has failed, or that of a step's child: part of what was done is still there. ``failure``
+    is why the workflow had failed.
+    """
 
     workflow_id: str
     execution_id: str
@@ -318,3 +348,5 @@ class CompensationFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     error: str
     failed_at: datetime
     concurrency_group: str | None = None
+    parent: StepRef | None = None
+    failure: str | None = None

@@ -17,6 +17,7 @@ from domain.workflow.events import (
     StepFailed,
     StepHeldBack,
     StepMapped,
+    StepSettled,
     StepSkipped,
     WorkflowCancelled,
     WorkflowCompensated,
@@ -29,7 +30,7 @@ from domain.workflow.events import (
     WorkflowStarted,
 )
 from domain.workflow.sizes import size_of
-from domain.workflow.state import Workflow, done_items
+from domain.workflow.state import Workflow, done_items, unsettled_items
 from domain.workflow.step import COMPENSATION, Items, Step, item_type, step_id_of
 
 
@@ -56,14 +57,18 @@ def evolve(state: Workflow | None, event: Event) -> Workflow:
         case StepSkipped():
             ended: dict[str, Any] = {"status": "skipped", "deadline_at": None, "retry_at": None}
             after = _with(state, event.step_type, **ended, is_left_out=event.by_operator)
-            return _undone(after, event.step_type)
+            return _undone(after.with_left_undone(event.step_type, is_left=False), event.step_type)
         case StepCancelled():
             ended = {"status": "cancelled", "deadline_at": None, "retry_at": None}
-            return _with(state, event.step_type, **ended, is_unanswered=_counts_late(state, event.step_type))
+            ended |= {"is_unanswered": _counts_late(state, event.step_type)}
+            is_unsettled = event.unsettled or state.steps[event.step_type].is_unsettled
+            return _with(state, event.step_type, **ended, is_unsettled=is_unsettled)
+        case StepSettled():
+            return _settled(state, event)
         case WorkflowCompleted():
             return replace(state, status="completed")
         case WorkflowFailed():
-            return replace(state, status="failed", failure=event.error)
+            return replace(state, status="failed", failure=event.error, failed_step=event.failed_step)
         case WorkflowCancelled():
             return replace(state, status="cancelled")
         case WorkflowPaused():
@@ -141,9 +146,10 @@ def _dispatched(state: Workflow, event: StepDispatched) -> Workflow:
         is_left_out=False,
         is_unanswered=False,
         is_outrun=False,
+        is_unsettled=False,
         undoing=_items_to_undo(state, step),
     )
-    after = _put(state, running)
+    after = _put(state, running).with_left_undone(event.step_type, is_left=False)
     if before is not None:
         return after
     return msgspec.structs.replace(after, types=state.types.set(event.step_id, event.step_type))
@@ -188,7 +194,7 @@ def _mapped(state: Workflow, event: StepMapped) -> Workflow:
             state = _put(state, _anew(known))
     items = state.steps[event.step_type].items
     if items is None or not same:
-        items = Items(elements=event.elements)
+        items = Items(elements=event.elements, open=unsettled_items(state, event.step_type, before))
     return _with(
         state,
         event.step_type,
@@ -221,6 +227,7 @@ def _completed(state: Workflow, event: StepCompleted) -> Workflow:
         retry_at=None,
         error=None,
         is_unanswered=False,
+        is_unsettled=False,
     )
     if item_of is not None:
         definition = state.definition(item_of)
@@ -282,7 +289,14 @@ def _failed(state: Workflow, event: StepFailed) -> Workflow:
         is_unanswered=event.retry_at is None
         and event.reason == "timed_out"
         and _counts_late(state, event.step_type),
+        is_unsettled=event.unsettled,
     )
+
+
+def _settled(state: Workflow, event: StepSettled) -> Workflow:
+    error = {} if event.error is None else {"error": event.error}
+    after = _with(state, event.step_type, is_unsettled=False, **error)
+    return after.with_left_undone(event.step_type, is_left=event.error is not None)
 
 
 def _counts_late(state: Workflow, step_type: str) -> bool:
@@ -308,7 +322,8 @@ def _retried(state: Workflow, event: WorkflowRetried) -> Workflow:
         attempt=event.attempt,
         input=state.input if event.input is None else event.input,
         deadline_at=event.deadline_at,
-        failure=None,
+        failure=state.failure if event.compensates else None,
+        failed_step=state.failed_step if event.compensates else None,
     )
 
 
@@ -353,7 +368,9 @@ def _put(state: Workflow, step: Step) -> Workflow:
             - (0 if before is None else before.result_bytes),
         )
         steps = steps.set(step.item_of, msgspec.structs.replace(parent, items=items))
-    return msgspec.structs.replace(state, steps=steps.set(step.step_type, step), expected=expected)
+    unsettled = state.unsettled + step.is_unsettled - (before is not None and before.is_unsettled)
+    steps = steps.set(step.step_type, step)
+    return msgspec.structs.replace(state, steps=steps, expected=expected, unsettled=unsettled)
 
 
 def _first_not_begun(steps: Map[str, Step], step_type: str, items: Items) -> int:
@@ -368,7 +385,7 @@ def _first_not_begun(steps: Map[str, Step], step_type: str, items: Items) -> int
 
 
 def _is_open(step: Step | None) -> bool:
-    return step is not None and step.status in ("running", "retrying")
+    return step is not None and (step.status in ("running", "retrying") or step.is_unsettled)
 
 
 def _is_failed(step: Step | None) -> bool:

@@ -116,7 +116,7 @@ def _next_item(state: Workflow, step_type: str, items: Items) -> Step | None:
     """The next that is neither completed nor under way."""
     for index in range(items.next, len(items.elements)):
         item = _item(state, step_type, index)
-        if item.status in ("pending", "failed", "cancelled"):
+        if item.status in ("pending", "failed", "cancelled") and not item.is_unsettled:
             return item
     return None
 

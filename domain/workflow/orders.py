@@ -15,6 +15,7 @@ from domain.errors import (
 )
 from domain.event import Event
 from domain.values import is_same_json
+from domain.workflow import undoing
 from domain.workflow.events import (
     WorkflowCancelled,
     WorkflowPaused,
@@ -107,14 +108,13 @@ def cancel(state: Workflow, *, reason: str, now: datetime) -> tuple[Event, ...]:
         WorkflowCancelled(
             workflow_id=state.workflow_id,
             opportunity_id=state.opportunity_id,
-            concurrency_group=turn.room_in,
             execution_id=state.execution_id,
             reason=reason,
             cancelled_at=now,
-            parent=state.parent,
+            **undoing.told_by_the_end(turn.state),
         )
     )
-    turn.begin_compensation()
+    undoing.begin(turn)
     return turn.events
 
 
@@ -156,7 +156,8 @@ def resume(state: Workflow, *, now: datetime, reason: str | None = None) -> tupl
 def skip_step(
     state: Workflow, *, step_id: str, reason: str, now: datetime, may_do_all: bool = False
 ) -> tuple[Event, ...]:
-    """Leave a step out, and go on without its result. One that is under way is told that nobody waits.
+    """Leave a step out, and go on without its result. One that is under way is told that nobody waits. Where
+    the undoing has stopped at what a step's child had left undone, it goes on: that is undone by other means.
 
     Raises:
         StepNotFound: there is no such step.
@@ -169,11 +170,11 @@ def skip_step(
     if step.status == "skipped":
         return ()
     _require_open(state, step)
-    if step.status in ("completed", "cancelled"):
+    if step.status in ("completed", "cancelled") and step.step_type not in state.left_undone:
         raise StepNotOpen(f"the step is {step.status}", {"status": step.status})
     _require_wanted(state, step)
     turn = Turn(state, now)
-    turn.undo_further()
+    undoing.go_further(turn)
     _let_go(turn, step)
     turn.skip(step, reason, by_operator=True)
     return turn.go_on(turn.state.steps[step.step_type]).events
@@ -198,7 +199,7 @@ def complete_by_hand(
         raise StepNotOpen(f"the step is {step.status}", {"status": step.status})
     _require_wanted(state, step)
     turn = Turn(state, now)
-    turn.undo_further()
+    undoing.go_further(turn)
     _let_go(turn, step)
     turn.complete(step, result)
     return turn.go_on(turn.state.steps[step.step_type]).events
@@ -211,16 +212,18 @@ def retry_step(
 
     Raises:
         StepNotFound: there is no such step.
-        StepNotOpen: it has not failed, or the ``map`` step has ended whose item it is.
+        StepNotOpen: it has not failed, its child has not ended, or the ``map`` step has whose item it is.
         WorkflowNotRunning: the workflow has ended; the workflow itself is to be retried.
     """
     step = _require_step(state, step_id)
     _require_open(state, step)
     if step.status not in ("failed", "retrying"):
         raise StepNotOpen(f"the step is {step.status}, not failed", {"status": step.status})
+    if step.is_unsettled:
+        raise StepNotOpen("its child has not ended", {"status": step.status})
     _require_wanted(state, step)
     turn = Turn(state, now)
-    turn.undo_further()
+    undoing.go_further(turn)
     turn.dispatch(step, reason)
     return turn.go_on(turn.state.steps[step.step_type]).events
 
@@ -269,8 +272,13 @@ def _require_under_way(state: Workflow) -> None:
 
 
 def _require_open(state: Workflow, step: Step) -> None:
-    """A compensation is for people to settle while the workflow is undone, and where that has failed."""
-    if not (step.undoes and state.status in ("compensating", "compensation_failed")):
+    """A compensation is for people to settle while the workflow is undone, and where that has failed; so is a
+    step whose child has left something undone.
+    """
+    if not (
+        (step.undoes or step.step_type in state.left_undone)
+        and state.status in ("compensating", "compensation_failed")
+    ):
         _require_under_way(state)
 
 

@@ -22,3 +22,8 @@ def size_of(value: Any) -> int:
 def fault_of_size(what: str, size: int, most: int) -> str | None:
     """What is wrong with something of that size, if anything is."""
     return f"{what}: {size} bytes of JSON, where {most} may be" if size > most else None
+
+
+def beginning_of(error: str) -> str:
+    """As much of an error as is kept: it may quote what it is about."""
+    return error if len(error) <= LONGEST_ERROR else f"{error[:LONGEST_ERROR]}…"

@@ -38,6 +38,9 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     the steps of the plan that were ever completed, in the order in which they last were; a ``map`` step that
     can be undone is among them with the first of its items.
 
+    ``unsettled`` is how many of the steps have a child that is to end, and ``left_undone`` are those whose
+    child has, and not undone all that it had done. ``failure`` is why it has failed, at ``failed_step``.
+
     ``chain`` are the definitions of the workflows that led to it by what they told.
 
     ``breadth`` is how many workflows may stand beside it: children of its parent, and of those beside that.
@@ -63,6 +66,9 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 0
     breadth: int = 1
     failure: str | None = None
+    failed_step: str | None = None
+    unsettled: int = 0
+    left_undone: tuple[str, ...] = ()
     concurrency_group: str | None = None
     chain: tuple[str, ...] = ()
 
@@ -80,7 +86,17 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
     def will_make_room_in(self, group: str) -> bool:
         """Whether a concurrency group is told of its end, once that has come."""
-        return self.concurrency_group == group and self.status not in _AT_AN_END
+        is_over = self.status in _AT_AN_END and not (
+            self.unsettled and self.status in ("failed", "cancelled")
+        )
+        return self.concurrency_group == group and not is_over
+
+    def with_left_undone(self, step_type: str, *, is_left: bool) -> "Workflow":
+        """The workflow whose child for a step has left something undone, the latest first, or has not."""
+        if not is_left and step_type not in self.left_undone:
+            return self
+        others = tuple(each for each in self.left_undone if each != step_type)
+        return msgspec.structs.replace(self, left_undone=(step_type, *others) if is_left else others)
 
     @property
     def children_breadth(self) -> int:
@@ -102,7 +118,9 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
     def lets_out(self, step: Step) -> bool:
         """Whether such a step is dispatched now: while it is undone, only what undoes; items, for a map that
-        runs."""
+        runs; and none before a child of it has ended."""
+        if step.is_unsettled:
+            return False
         if self.status == "compensating":
             return step.undoes
         map_step = self.steps[step.item_of] if step.item_of is not None else None
@@ -141,6 +159,13 @@ def done_items(state: Workflow, step: Step) -> Iterator[tuple[int, Any]]:
         item = state.steps.get(item_type(step.step_type, index))
         if item is not None and item.status == "completed":
             yield index, item.result
+
+
+def unsettled_items(state: Workflow, step_type: str, items: Items | None) -> int:
+    """How many items of a ``map`` step have a child that is to end, whatever elements it is for by now."""
+    places = range(0 if items is None else len(items.elements))
+    known = (state.steps.get(item_type(step_type, item)) for item in places)
+    return sum(step is not None and step.is_unsettled for step in known)
 
 
 def _result_to_undo(state: Workflow, step: Step, items: Items, result: Any) -> Any:

@@ -42,12 +42,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     ``attempt`` counts all its dispatches, ``tries`` those since it was last begun anew; ``result_bytes`` is
     the size of an item's result. ``key`` is what replies to its last dispatch are told by, where that is more
     than the workflow. One that is ``retrying`` without a ``retry_at`` was held back when its pause was over.
-    One that ``is_left_out`` was skipped by an operator. Of one that ``is_unanswered``
-    nobody waits any more for what was asked for: it may be done all the same. Of one of the plan that is done
-    again, ``earlier_result`` is what it found before. A compensation that ``is_outrun`` has been asked for
-    before its step was completed once more, and has to be done again for that; ``done_again`` is how often it
-    was completed since. Of what undoes a ``map`` step, ``undoing`` are the items that it was last asked for,
-    ``undone`` those that are undone.
+    One that ``is_left_out`` was skipped by an operator. Of one that ``is_unanswered`` nobody waits any more
+    for what was asked for: it may be done all the same. One that ``is_unsettled`` has a child that is to end:
+    nothing is done on top of it, and nothing below it is undone, before it has. Of one of the plan that is
+    done again, ``earlier_result`` is what it found before. A compensation that ``is_outrun`` has been asked
+    for before its step was completed once more, and has to be done again for that; ``done_again`` is how
+    often it was completed since. Of what undoes a ``map`` step, ``undoing`` are the items that it was last
+    asked for, ``undone`` those that are undone.
     """
 
     step_id: str
@@ -65,6 +66,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     is_left_out: bool = False
     is_unanswered: bool = False
+    is_unsettled: bool = False
     is_outrun: bool = False
     done_again: int = 0
     undoing: tuple[int, ...] = ()
@@ -77,6 +79,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     def undoes(self) -> bool:
         """Whether it is a compensation."""
         return self.step_type.endswith(COMPENSATION)
+
+    @property
+    def has_child(self) -> bool:
+        """Whether a workflow is under way for it that tells it its end."""
+        waits = self.work.kind == CHILD and self.work.parameters.get("await", True)
+        return bool(waits) and self.status == "running"
 
     @property
     def is_awaited(self) -> bool:

@@ -11,26 +11,22 @@ from domain.contexts import Context, item_context, step_context
 from domain.definition import MAP, FailureReason, StepDefinition, Work
 from domain.event import Event
 from domain.expressions import BadExpression, holds, mapped
-from domain.workflow import map_items
-from domain.workflow.compensation import compensations_left
+from domain.workflow import map_items, undoing
 from domain.workflow.events import (
-    CompensationBegan,
-    CompensationFailed,
     StepCancelled,
     StepCompleted,
     StepDispatched,
     StepFailed,
     StepHeldBack,
     StepSkipped,
-    WorkflowCompensated,
     WorkflowCompleted,
     WorkflowFailed,
 )
 from domain.workflow.evolution import evolve
 from domain.workflow.sizes import (
-    LONGEST_ERROR,
     MOST_INPUT_BYTES,
     MOST_RESULT_BYTES,
+    beginning_of,
     fault_of_size,
     size_of,
 )
@@ -56,11 +52,6 @@ class Turn:
         """What has happened in this turn."""
         return tuple(self._events)
 
-    @property
-    def room_in(self) -> str | None:
-        """The group in which the workflow makes room by ending now: none while there is something to undo."""
-        return None if compensations_left(self.state) else self.state.concurrency_group
-
     def happened(self, event: Event) -> None:
         """Note an event, and what it changes."""
         self._events.append(event)
@@ -75,7 +66,7 @@ class Turn:
             elif self.state.status != "failed":
                 map_items.leave(self, ended.item_of)
         if self.state.status == "compensating":
-            self._compensate()
+            undoing.go_on(self)
         elif self.state.status == "running":
             self._advance()
         return self
@@ -93,9 +84,14 @@ class Turn:
         """Hand out again what is due and may go out; or, of that, the items of one step. A ``map`` step lets
         out its own."""
         for known in self.state.all_steps():
-            step = self.state.steps[known.step_type]
-            if items_of in (None, step.item_of) and step.is_due(self.now) and self.state.lets_out(step):
-                self.dispatch(step)
+            if items_of in (None, known.item_of):
+                self.let_out_again(known.step_type)
+
+    def let_out_again(self, step_type: str) -> None:
+        """Hand out one step again, if that is due and it may go out."""
+        step = self.state.steps[step_type]
+        if step.is_due(self.now) and self.state.lets_out(step):
+            self.dispatch(step)
 
     def complete(self, step: Step, result: Any) -> None:
         """A step is completed."""
@@ -113,9 +109,16 @@ class Turn:
         )
 
     def fail(
-        self, step: Step, error: str, reason: FailureReason, *, retry_at: datetime | None = None
+        self,
+        step: Step,
+        error: str,
+        reason: FailureReason,
+        *,
+        retry_at: datetime | None = None,
+        is_final: bool = False,
     ) -> None:
-        """A step has failed; it is tried again at ``retry_at``, or where its retry rule has a try left.
+        """A step has failed; it is tried again at ``retry_at``, or where that is not final and its retry rule
+        has a try left.
 
         Of a long error, which may quote what it is about, the beginning is kept.
         """
@@ -126,11 +129,12 @@ class Turn:
                 step_id=step.step_id,
                 step_type=step.step_type,
                 attempt=step.attempt,
-                error=error if len(error) <= LONGEST_ERROR else f"{error[:LONGEST_ERROR]}…",
+                error=beginning_of(error),
                 reason=reason,
                 failed_at=self.now,
-                retry_at=retry_at or self._next_try(step, reason),
+                retry_at=retry_at or (None if is_final else self._next_try(step, reason)),
                 kind=step.work.kind,
+                unsettled=step.has_child and reason == "timed_out",
             )
         )
 
@@ -172,6 +176,7 @@ class Turn:
                 kind=step.work.kind,
                 attempt=step.attempt,
                 cancelled_at=self.now,
+                unsettled=step.has_child,
             )
         )
 
@@ -208,51 +213,15 @@ class Turn:
             WorkflowFailed(
                 workflow_id=self.state.workflow_id,
                 opportunity_id=self.state.opportunity_id,
-                concurrency_group=self.room_in,
                 execution_id=self.state.execution_id,
                 error=error,
                 failed_step=failed_step,
                 failed_at=self.now,
                 announced_as=self.state.announcements.failed,
-                parent=self.state.parent,
+                **undoing.told_by_the_end(self.state),
             )
         )
-        self.begin_compensation()
-
-    def begin_compensation(self) -> None:
-        """Undo what has been done, where the plan says how. No retry comes after that: nobody waits any more
-        for what is under way, but for answers that would have to be undone as well.
-        """
-        if compensations_left(self.state):
-            for step in self.state.all_steps():
-                definition = self.state.definition(step.item_of or step.step_type)
-                if (
-                    step.is_awaited
-                    and definition is not None
-                    and (
-                        definition.compensation is None
-                        or (step.item_of is not None and step.status == "retrying")
-                    )
-                ):
-                    self.cancel(step)
-            for _, step in self.state.planned():
-                map_items.leave(self, step.step_type)
-            self._undo()
-            self._compensate()
-
-    def undo_further(self) -> None:
-        """Where a compensation has failed, the undoing goes on with what somebody orders of it."""
-        if self.state.status == "compensation_failed":
-            self._undo()
-
-    def _undo(self) -> None:
-        self.happened(
-            CompensationBegan(
-                workflow_id=self.state.workflow_id,
-                execution_id=self.state.execution_id,
-                began_at=self.now,
-            )
-        )
+        undoing.begin(self)
 
     def _advance(self) -> None:
         """Fail, dispatch, skip, complete: whatever the ends of the plan's steps allow.
@@ -266,7 +235,7 @@ class Turn:
                 if self._fails():
                     return
                 step = self.state.steps[definition.step_type]
-                if step.status == "pending" and self._is_due(definition):
+                if step.status == "pending" and not step.is_unsettled and self._is_due(definition):
                     self._begin(definition, step)
                     goes_round_again |= self.state.steps[definition.step_type].has_ended
         if not self._fails() and all(step.has_ended for _, step in self.state.planned()):
@@ -333,34 +302,6 @@ class Turn:
                 completed_at=self.now,
                 announced_as=self.state.announcements.completed,
                 parent=self.state.parent,
-            )
-        )
-
-    def _compensate(self) -> None:
-        """The next compensation, once the one before has ended well."""
-        while left := compensations_left(self.state):
-            if any(step.status in ("running", "retrying") for step in left):
-                return
-            step = left[0]
-            if step.status == "failed":
-                self.happened(
-                    CompensationFailed(
-                        workflow_id=self.state.workflow_id,
-                        execution_id=self.state.execution_id,
-                        failed_step=step.step_type,
-                        error=step.error or "the compensation failed",
-                        failed_at=self.now,
-                        concurrency_group=self.state.concurrency_group,
-                    )
-                )
-                return
-            self.dispatch(step)
-        self.happened(
-            WorkflowCompensated(
-                workflow_id=self.state.workflow_id,
-                execution_id=self.state.execution_id,
-                compensated_at=self.now,
-                concurrency_group=self.state.concurrency_group,
             )
         )
 

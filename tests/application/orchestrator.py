@@ -10,6 +10,8 @@ from application.definitions import DefinitionHandlers
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.pacing import StartPace
+from application.policies.child_workflows import ChildWorkflows
+from application.policies.reaction import Reaction
 from application.policies.runs import COMMANDS, Runs
 from application.runs import RunHandlers
 from application.timers import DueTimers
@@ -20,6 +22,7 @@ from domain.definition import OPPORTUNITY_ANALYSIS, Concurrency, StepDefinition,
 from domain.event import Recorded
 from domain.workflow import Workflow, evolve
 from infrastructure.sqlite.timers import SqliteTimers
+from projections.follower import Handler
 from tests.builders import LEASE, TENANT, SettableClock, metadata
 
 
@@ -41,6 +44,20 @@ def plan(name: str, **concurrency: Any) -> WorkflowDefinition:
 DEFINITIONS = [
     OPPORTUNITY_ANALYSIS,
     plan("allowing"),
+    WorkflowDefinition(
+        name="replacing-above",
+        version=1,
+        steps=(
+            StepDefinition(
+                step_type="run",
+                result_key="run",
+                kind="workflow",
+                parameters={"definition": "allowing"},
+                critical=True,
+            ),
+        ),
+        concurrency=Concurrency(policy="replace"),
+    ),
     plan("skipping", policy="skip"),
     plan("replacing", policy="replace"),
     plan("queueing", policy="queue"),
@@ -74,6 +91,7 @@ class Orchestrator:
             DefinitionHandlers(store, clock, shipped).handlers(),
         )
         self.runs = Runs(self.dispatch, timers)
+        self.handlers: list[Handler] = [self.runs, Reaction(ChildWorkflows(), self.dispatch)]
         self.timers = timers
         self.position: str | None = None
         self.log: list[Recorded] = []
@@ -140,10 +158,13 @@ class Orchestrator:
     async def _follow(self) -> bool:
         await self._read()
         new, self._unfollowed = self._unfollowed, []
-        wanted = [each for each in new if self.runs.wants(each.event)]
-        for _ in range(2 if self.twice else 1):
-            await self.runs.handle(wanted, LEASE)
-        return bool(wanted)
+        has_wanted = False
+        for handler in self.handlers:
+            wanted = [each for each in new if handler.wants(each.event)]
+            has_wanted = has_wanted or bool(wanted)
+            for _ in range(2 if self.twice else 1):
+                await handler.handle(wanted, LEASE)
+        return has_wanted
 
     async def _fire(self) -> bool:
         due = await self.timers.due(self.clock.now(), 100)
