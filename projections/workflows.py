@@ -117,7 +117,8 @@ def _changed(workflow: Json, event: Event) -> Json:
 
 
 def _retried(workflow: Json, event: WorkflowRetried) -> Json:
-    kept = {name: workflow[name] for name in workflow if name not in _OF_THE_EXECUTION_BEFORE}
+    over = _OF_THE_UNDOING_BEFORE if event.compensates else _OF_THE_EXECUTION_BEFORE
+    kept = {name: workflow[name] for name in workflow if name not in over}
     kept |= {
         "status": "compensating" if event.compensates else "running",
         "executionId": event.execution_id,
@@ -135,12 +136,16 @@ def _without_reason(workflow: Json) -> Json:
     return {name: workflow[name] for name in workflow if name != "reason"}
 
 
-_OF_THE_EXECUTION_BEFORE = ("results", "error", "failedStep", "reason", "completedAt", "deadlineAt")
+_OF_THE_UNDOING_BEFORE = ("error", "failedStep", "completedAt", "deadlineAt")
+_OF_THE_EXECUTION_BEFORE = ("results", "reason", *_OF_THE_UNDOING_BEFORE)
 
 
 def ended(document: Json, event: Ending | CompensationBegan) -> Json:
     """A workflow, or one of its executions, as it ended; while what it did is being undone it has not."""
-    kept = {name: value for name, value in document.items() if name != "completedAt"}
+    over = {"completedAt"}
+    if isinstance(event, WorkflowCompensated) and (event.failure is not None or "reason" in document):
+        over |= {"error", "failedStep"}  # those of a compensation: the event says why it had failed
+    kept = {name: value for name, value in document.items() if name not in over}
     return kept | _ending(event)
 
 
@@ -169,7 +174,9 @@ def _ending(event: Ending | CompensationBegan) -> Json:
         case CompensationBegan():
             return {"status": "compensating"}
         case WorkflowCompensated():
-            return {"status": "compensated", "completedAt": timestamp(event.compensated_at)}
+            failure = {"error": event.failure, "failedStep": event.failed_step}
+            why = {name: value for name, value in failure.items() if value is not None}
+            return {"status": "compensated", "completedAt": timestamp(event.compensated_at), **why}
         case CompensationFailed():
             return {
                 "status": "compensation_failed",
