@@ -62,6 +62,11 @@ def mapped(step: Json, event: StepMapped) -> Json:
     return step | {"elementsDigest": digest, "itemStates": _in_runs(states)}
 
 
+def items_anew(step: Json) -> Json:
+    """A ``map`` step all of whose items are done again, also where its elements are the same."""
+    return step | {"itemStates": _in_runs("p" * len(_expanded(step["itemStates"])))}
+
+
 def with_item(step: Json, event: ItemEvent) -> Json:
     """A ``map`` step after an event about one of its items."""
     item = int(event.step_type.rpartition("[")[2].removesuffix("]"))

@@ -26,7 +26,7 @@ from domain.workflow import (
     step_id_of,
 )
 from domain.workflow.step import APPROVAL, COMPENSATION, TASK
-from projections.map_items import map_step_of, mapped, with_item
+from projections.map_items import items_anew, map_step_of, mapped, with_item
 from projections.ports import Container, Json
 from projections.projection import existing
 
@@ -67,7 +67,11 @@ class Steps:
             planned = [planned_step(plan, event) for plan in event.steps]
             return {step["stepId"]: {"id": step["stepId"], **created, **step} for step in planned}
         if isinstance(event, WorkflowRetried):
-            return {id: _pending_again(existing(documents, id), event) for id in self.reads(event)}
+            again = steps_again([existing(documents, id) for id in self.reads(event)], event)
+            return {
+                step["id"]: items_anew(step) if step["stepType"] in event.items_again else step
+                for step in again
+            }
         assert isinstance(event, StepEvent)
         if isinstance(event, StepMapped):
             return {event.step_id: mapped(changed_step(existing(documents, event.step_id), event), event)}

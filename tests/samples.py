@@ -240,6 +240,7 @@ _EVENTS: tuple[Event, ...] = (
         deadline_at=after(minutes=60),
         compensates=True,
         reason="the CRM is back",
+        items_again=("each_contact",),
     ),
     CompensationBegan(workflow_id="w-1", execution_id="execution-1", began_at=after(minutes=5)),
     WorkflowCompensated(

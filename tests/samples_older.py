@@ -162,6 +162,11 @@ _AS_READ_FROM_VERSION_3: tuple[Event, ...] = (
         for each in _AS_READ_FROM_VERSION_2
         if isinstance(each, StepDispatched)
     ),
+    *(
+        msgspec.structs.replace(each, reason="the CRM is back")
+        for each in _AS_READ_FROM_VERSION_2
+        if isinstance(each, WorkflowRetried)
+    ),
 )
 
 _AS_READ_FROM_VERSION_4: tuple[Event, ...] = tuple(

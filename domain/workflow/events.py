@@ -296,10 +296,15 @@ class WorkflowResumed(Event, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
 
 
-@stored_as("workflow.retried", version=3, upcasters={1: lambda stored: stored, 2: lambda stored: stored})
+@stored_as(
+    "workflow.retried",
+    version=4,
+    upcasters={1: lambda stored: stored, 2: lambda stored: stored, 3: lambda stored: stored},
+)
 class WorkflowRetried(Event, frozen=True, kw_only=True, omit_defaults=True):
     """The next execution was opened, in which the steps of ``again`` begin anew; or, where it
-    ``compensates``, the compensations that have failed.
+    ``compensates``, the compensations that have failed. Of ``items_again``, the ``map`` steps among them from
+    which on, or after which, all is done again, so are all items; of others only those that lack.
     """
 
     workflow_id: str
@@ -312,6 +317,7 @@ class WorkflowRetried(Event, frozen=True, kw_only=True, omit_defaults=True):
     deadline_at: datetime | None = None
     compensates: bool = False
     reason: str | None = None
+    items_again: tuple[str, ...] = ()
 
 
 @stored_as("workflow.compensation_began")

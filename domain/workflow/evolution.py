@@ -1,5 +1,6 @@
 """How each event changes a workflow. Nothing is decided here."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -29,8 +30,9 @@ from domain.workflow.events import (
     WorkflowRetried,
     WorkflowStarted,
 )
+from domain.workflow.item_counts import counted
 from domain.workflow.sizes import size_of
-from domain.workflow.state import Workflow, done_items, unsettled_items
+from domain.workflow.state import Workflow, done_items, last_found, unsettled_items
 from domain.workflow.step import COMPENSATION, Items, Step, item_type, step_id_of
 
 
@@ -188,10 +190,7 @@ def _mapped(state: Workflow, event: StepMapped) -> Workflow:
     """The same elements as before: what their items have completed is kept, and who is at one goes on."""
     before = state.steps[event.step_type].items
     same = before is not None and is_same_json(before.elements, event.elements)
-    for item in range(0 if before is None else len(before.elements)):
-        known = state.steps.get(item_type(event.step_type, item))
-        if known is not None and not (same and known.status in _KEPT_ITEMS):
-            state = _put(state, _anew(known))
+    state = _items_anew(state, event.step_type, but=_KEPT_ITEMS if same else ())
     items = state.steps[event.step_type].items
     if items is None or not same:
         items = Items(elements=event.elements, open=unsettled_items(state, event.step_type, before))
@@ -207,6 +206,16 @@ def _mapped(state: Workflow, event: StepMapped) -> Workflow:
         is_unanswered=False,
         items=msgspec.structs.replace(items, next=0),
     )
+
+
+def _items_anew(state: Workflow, step_type: str, but: Collection[str] = ()) -> Workflow:
+    """The items of a ``map`` step as if they had not been tried, but those with these statuses."""
+    items = state.steps[step_type].items
+    for item in range(0 if items is None else len(items.elements)):
+        known = state.steps.get(item_type(step_type, item))
+        if known is not None and known.status not in but:
+            state = _put(state, _anew(known))
+    return state
 
 
 def _tries(step: Step) -> int:
@@ -232,7 +241,8 @@ def _completed(state: Workflow, event: StepCompleted) -> Workflow:
     if item_of is not None:
         definition = state.definition(item_of)
         is_undoable = definition is not None and definition.compensation is not None
-        return _to_be_undone_again(_done(after, item_of), item_of) if is_undoable else after
+        item = state.steps[event.step_type].item
+        return _to_be_undone_again(_done(after, item_of), item_of, item) if is_undoable else after
     if state.definition(event.step_type) is None:
         after = _undone(after, event.step_type)
         ended = after.steps[event.step_type]
@@ -248,15 +258,19 @@ def _done(state: Workflow, step_type: str) -> Workflow:
     return msgspec.structs.replace(state, done=(*done, step_type))
 
 
-def _to_be_undone_again(state: Workflow, step_type: str) -> Workflow:
+def _to_be_undone_again(state: Workflow, step_type: str, item: int | None = None) -> Workflow:
     """A step has done something once more: what undoes it does so once more. A ``map`` step does by its
-    items alone.
+    items alone, and what is undone of this one was what it had done before.
     """
     undone = state.steps.get(step_type + COMPENSATION)
     if undone is None:
         return state
     undone = msgspec.structs.replace(
-        undone, done_again=undone.done_again + 1, is_outrun=undone.is_outrun or undone.is_awaited
+        undone,
+        done_again=undone.done_again + 1,
+        is_outrun=undone.is_outrun or undone.is_awaited,
+        undoing=tuple(each for each in undone.undoing if each != item),
+        undone=tuple(each for each in undone.undone if each != item),
     )
     return _put(state, _anew(undone) if undone.status in ("completed", "skipped") else undone)
 
@@ -310,7 +324,14 @@ def _retried(state: Workflow, event: WorkflowRetried) -> Workflow:
     for step_type in event.again:
         step = state.steps[step_type]
         earlier = step.result if step.status == "completed" else step.earlier_result
+        found = last_found(state, step)
         state = _put(state, msgspec.structs.replace(_anew(step), earlier_result=earlier))
+        if step_type in event.items_again:
+            state = _items_anew(state, step_type)
+            items = state.steps[step_type].items
+            if items is not None:
+                items = msgspec.structs.replace(items, next=0, earlier=Map(found))
+                state = _with(state, step_type, items=items)
     if event.compensates:
         for step in state.all_steps():
             if step.step_type.endswith(COMPENSATION) and step.status == "failed":
@@ -358,35 +379,8 @@ def _put(state: Workflow, step: Step) -> Workflow:
         parent = steps[step.item_of]
         assert parent.items is not None
         steps = steps.set(step.step_type, step)
-        items = msgspec.structs.replace(
-            parent.items,
-            next=_first_not_begun(steps, step.item_of, parent.items),
-            open=parent.items.open + _is_open(step) - _is_open(before),
-            failed=parent.items.failed + _is_failed(step) - _is_failed(before),
-            result_bytes=parent.items.result_bytes
-            + step.result_bytes
-            - (0 if before is None else before.result_bytes),
-        )
+        items = counted(parent.items, before, step, steps)
         steps = steps.set(step.item_of, msgspec.structs.replace(parent, items=items))
     unsettled = state.unsettled + step.is_unsettled - (before is not None and before.is_unsettled)
     steps = steps.set(step.step_type, step)
     return msgspec.structs.replace(state, steps=steps, expected=expected, unsettled=unsettled)
-
-
-def _first_not_begun(steps: Map[str, Step], step_type: str, items: Items) -> int:
-    """Goes on from where it was: those below have been begun."""
-    index = items.next
-    while index < len(items.elements):
-        item = steps.get(item_type(step_type, index))
-        if item is None or item.status == "pending":
-            break
-        index += 1
-    return index
-
-
-def _is_open(step: Step | None) -> bool:
-    return step is not None and (step.status in ("running", "retrying") or step.is_unsettled)
-
-
-def _is_failed(step: Step | None) -> bool:
-    return step is not None and step.status == "failed"

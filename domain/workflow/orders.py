@@ -43,8 +43,9 @@ def retry(
 ) -> tuple[Event, ...]:
     """Open the next execution: what failed is done again, what is completed is kept.
 
-    From a named step on, that step and all that come after it are done again, with ``input`` in place of the
-    workflow's own. Where a compensation has failed, that compensation is tried again.
+    From a named step on, that step and all that come after it are done again, all items of ``map`` steps too,
+    with ``input`` in place of the workflow's own; and what has failed elsewhere, which would fail the next
+    execution at once. Where a compensation has failed, that compensation is tried again.
 
     Raises:
         WorkflowNotEnded: the present execution still runs.
@@ -58,12 +59,9 @@ def retry(
     if state.status == "compensated":
         raise WorkflowUndone("what the workflow did is undone; start a new one", {"status": state.status})
     compensates = state.status == "compensation_failed"
-    if compensates:
-        again: tuple[str, ...] = ()
-    elif from_step is not None:
-        again = _with_failed(state, _from(state, from_step))
-    else:
-        again = _failed_steps(state)
+    anew = frozenset() if compensates or from_step is None else _from(state, from_step)
+    wanted = frozenset() if compensates else anew | _failed_steps(state)
+    again = tuple(each.step_type for each in state.plan if each.step_type in wanted)
     unfinished = any(step.status == "pending" for _, step in state.planned())
     if not again and not compensates and not unfinished:
         raise NothingFailed("no step of the workflow has failed", {"status": state.status})
@@ -86,6 +84,7 @@ def retry(
             deadline_at=None if deadline is None else now + timedelta(seconds=deadline),
             compensates=compensates,
             reason=reason,
+            items_again=tuple(each for each in again if each in anew and state.steps[each].items is not None),
         )
     )
     turn.catch_up()
@@ -228,7 +227,7 @@ def retry_step(
     return turn.go_on(turn.state.steps[step.step_type]).events
 
 
-def _failed_steps(state: Workflow) -> tuple[str, ...]:
+def _failed_steps(state: Workflow) -> frozenset[str]:
     """Those of the plan that did not end well, and what was skipped because of how they ended."""
     failed = [
         each.step_type
@@ -236,7 +235,7 @@ def _failed_steps(state: Workflow) -> tuple[str, ...]:
         if step.status in ("failed", "cancelled", "retrying") or _fails_when_it_goes_on(each, step)
     ]
     later = depending_on(state.plan, failed)
-    return tuple(
+    return frozenset(
         each.step_type
         for each, step in state.planned()
         if each.step_type in failed
@@ -251,12 +250,11 @@ def _fails_when_it_goes_on(definition: StepDefinition, step: Step) -> bool:
     return step.items.failed > definition.map.tolerate
 
 
-def _from(state: Workflow, step: str) -> tuple[str, ...]:
+def _from(state: Workflow, step: str) -> frozenset[str]:
     found = state.step(step)
     if found is None or state.definition(found.step_type) is None:
         raise StepNotFound(f"the workflow has no step {step}")
-    later = depending_on(state.plan, [found.step_type])
-    return tuple(each.step_type for each in state.plan if each.step_type in later)
+    return depending_on(state.plan, [found.step_type])
 
 
 def _require_step(state: Workflow, step_id: str) -> Step:
@@ -301,9 +299,3 @@ def _let_go(turn: Turn, step: Step) -> None:
         turn.cancel(step)
     if step.items is not None:
         turn.cancel_open_steps(items_of=step.step_type)
-
-
-def _with_failed(state: Workflow, again: tuple[str, ...]) -> tuple[str, ...]:
-    """Those too that have failed elsewhere: one of them would fail the next execution at once."""
-    wanted = {*again, *_failed_steps(state)}
-    return tuple(each.step_type for each in state.plan if each.step_type in wanted)

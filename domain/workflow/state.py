@@ -154,11 +154,33 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def done_items(state: Workflow, step: Step) -> Iterator[tuple[int, Any]]:
-    """The items of a ``map`` step that are completed, and what they found."""
-    for index in range(0 if step.items is None else len(step.items.elements)):
+    """The items of a ``map`` step that are completed, or were before they were begun anew, and what they
+    found last.
+    """
+    items = step.items or Items(elements=())
+    for index in range(len(items.elements)):
         item = state.steps.get(item_type(step.step_type, index))
         if item is not None and item.status == "completed":
             yield index, item.result
+        elif index in items.earlier:
+            yield index, items.earlier[index]
+
+
+def last_found(state: Workflow, step: Step) -> dict[int, Any]:
+    """What the items of a ``map`` step found last, by their places. A person may have given the step a result
+    in their stead.
+    """
+    found = dict(done_items(state, step))
+    if step.items is None or not _is_list_of_its_items(step, step.items):
+        return found
+    given = {index: each for index, each in enumerate(step.result) if each is not None}
+    since = {index: each for index, each in found.items() if index not in step.items.earlier}
+    return found | given | since
+
+
+def _is_list_of_its_items(step: Step, items: Items) -> bool:
+    is_list = step.status == "completed" and isinstance(step.result, list | tuple)
+    return is_list and len(step.result) == len(items.elements)
 
 
 def unsettled_items(state: Workflow, step_type: str, items: Items | None) -> int:
@@ -173,14 +195,11 @@ def _result_to_undo(state: Workflow, step: Step, items: Items, result: Any) -> A
 
     A person may have given the step a result that is no list of its items'.
     """
-    found = dict(done_items(state, step))
-    count = len(items.elements)
-    if step.status == "completed" and not (isinstance(result, list | tuple) and len(result) == count):
+    if step.status == "completed" and not _is_list_of_its_items(step, items):
         return result
-    if step.status == "completed":
-        found = {index: each for index, each in enumerate(result) if each is not None} | found
-    elif not found:
+    found = last_found(state, step)
+    if step.status != "completed" and not found:
         return result
     undoes = state.steps.get(step.step_type + COMPENSATION)
     undone = set() if undoes is None else set(undoes.undone)
-    return [None if index in undone else found.get(index) for index in range(count)]
+    return [None if index in undone else found.get(index) for index in range(len(items.elements))]

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
+from immutables import Map
 
 from domain.definition import Work
 from domain.values import derived_id
@@ -27,13 +28,15 @@ TASK = "task"
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
     """How far a ``map`` step is with its elements. Those below ``next`` have been begun in this execution,
-    or were completed before; ``result_bytes`` is the size of all results so far."""
+    or were completed before; ``result_bytes`` is the size of all results so far. ``earlier`` is what those
+    had found that are done again for the same elements, and not completed anew so far."""
 
     elements: tuple[Any, ...]
     next: int = 0
     open: int = 0
     failed: int = 0
     result_bytes: int = 0
+    earlier: Map[int, Any] = Map()
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

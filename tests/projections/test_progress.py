@@ -83,7 +83,9 @@ def truth(state: Workflow) -> dict[str, int]:
 
 MOVES = st.lists(
     st.tuples(
-        st.sampled_from(["complete", "fail", "again", "skip", "cancel", "retry", "other", "retry step"]),
+        st.sampled_from(
+            ["complete", "fail", "again", "skip", "cancel", "retry", "all", "other", "retry step"]
+        ),
         st.integers(0, 5),
     ),
     max_size=40,
@@ -109,6 +111,8 @@ def moved(events: list[Event], move: str, item: int) -> Sequence[Event]:
                 return workflow.cancel(state, reason="no need", now=now)
             case "retry":
                 return workflow.retry(state, now=now)
+            case "all":
+                return workflow.retry(state, from_step="each", now=now)
             case "other":
                 return workflow.retry(state, from_step="each", input={"list": list("uvwxy")}, now=now)
             case "retry step" if step is not None:
@@ -136,9 +140,10 @@ def test_the_items_are_counted_as_the_rules_count_them_however_the_log_is_cut(
     [
         ("retry", {"completed": 1, "running": 3, "pending": 1}),
         ("other", {"completed": 0, "running": 3, "pending": 2}),
+        ("all", {"completed": 0, "running": 3, "pending": 2}),
     ],
 )
-def test_a_retry_keeps_what_is_done_where_the_elements_are_the_same(
+def test_a_plain_retry_keeps_what_is_done_where_the_elements_are_the_same(
     again: str, expected: dict[str, int]
 ) -> None:
     events = began(*"abcde")
@@ -162,7 +167,7 @@ def test_elements_are_the_same_to_the_documents_where_they_are_to_the_rules(
     for move, item in (("complete", 0), ("complete", 1), ("cancel", 0)):
         events += moved(events, move, item)
     state = fold(workflow.evolve, events)
-    events += workflow.retry(state, from_step="each", input={"list": elements}, now=after(days=1))
+    events += workflow.retry(state, input={"list": elements}, now=after(days=1))
     counts = item_counts(steps_of([recorded(STREAM, events)], MemoryDocuments()))
     assert counts == truth(fold(workflow.evolve, events))
     assert counts["completed"] == done
