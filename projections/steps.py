@@ -17,6 +17,7 @@ from domain.workflow import (
     StepDispatched,
     StepFailed,
     StepMapped,
+    StepReopened,
     StepSettled,
     StepSkipped,
     WorkflowEvent,
@@ -31,7 +32,14 @@ from projections.ports import Container, Json
 from projections.projection import existing
 
 StepEvent = (
-    StepDispatched | StepMapped | StepCompleted | StepFailed | StepSkipped | StepCancelled | StepSettled
+    StepDispatched
+    | StepMapped
+    | StepCompleted
+    | StepFailed
+    | StepSkipped
+    | StepReopened
+    | StepCancelled
+    | StepSettled
 )
 """What happens to one step."""
 
@@ -52,7 +60,7 @@ class Steps:
                 return [step_id_of(event.workflow_id, plan.step_type) for plan in event.steps]
             case WorkflowRetried():
                 return [step_id_of(event.workflow_id, step_type) for step_type in event.again]
-            case StepMapped() | StepSettled():
+            case StepMapped() | StepReopened() | StepSettled():
                 return [event.step_id]
             case StepDispatched() | StepCompleted() | StepFailed() | StepSkipped() | StepCancelled():
                 map_step = map_step_of(event)
@@ -75,7 +83,7 @@ class Steps:
         assert isinstance(event, StepEvent)
         if isinstance(event, StepMapped):
             return {event.step_id: mapped(changed_step(existing(documents, event.step_id), event), event)}
-        if isinstance(event, StepSettled):
+        if isinstance(event, StepReopened | StepSettled):
             return {event.step_id: changed_step(existing(documents, event.step_id), event)}
         if isinstance(event, StepDispatched) and event.step_id not in documents:
             step = {"id": event.step_id, **created, **_unplanned_step(event)}
@@ -149,6 +157,8 @@ def changed_step(step: Json, event: StepEvent) -> Json:
                 "reason": event.reason,
                 "completedAt": timestamp(event.skipped_at),
             }
+        case StepReopened():
+            return _pending_again(step, event)
         case StepCancelled():
             return step | {"status": "cancelled", "completedAt": timestamp(event.cancelled_at)}
 
@@ -210,6 +220,6 @@ def is_of_the_plan(event: StepEvent) -> bool:
     return not event.step_type.endswith(("]", COMPENSATION))
 
 
-def _pending_again(step: Json, event: WorkflowRetried) -> Json:
+def _pending_again(step: Json, event: WorkflowRetried | StepReopened) -> Json:
     kept = {name: step[name] for name in step if name not in (*_OF_THE_ATTEMPT_BEFORE, "startedAt", "reason")}
     return kept | {"status": "pending", "executionId": event.execution_id}

@@ -14,6 +14,7 @@ from domain.workflow import (
     StepFailed,
     StepHeldBack,
     StepMapped,
+    StepReopened,
     StepSettled,
     StepSkipped,
     WorkflowCancelled,
@@ -172,6 +173,13 @@ _EVENTS: tuple[Event, ...] = (
         reason="not needed",
         by_operator=True,
         skipped_at=after(minutes=2),
+    ),
+    StepReopened(
+        workflow_id="w-1",
+        execution_id="execution-1",
+        step_id="step-1",
+        step_type="forecast",
+        reopened_at=after(minutes=2),
     ),
     StepCancelled(
         workflow_id="w-1",

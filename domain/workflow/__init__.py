@@ -27,6 +27,7 @@ from domain.workflow.events import (
     StepFailed,
     StepHeldBack,
     StepMapped,
+    StepReopened,
     StepSettled,
     StepSkipped,
     WorkflowCancelled,
@@ -54,6 +55,7 @@ WorkflowEvent = (
     | StepFailed
     | StepHeldBack
     | StepSkipped
+    | StepReopened
     | StepCancelled
     | StepSettled
     | WorkflowCompleted
@@ -87,6 +89,7 @@ __all__ = [
     "StepFailed",
     "StepHeldBack",
     "StepMapped",
+    "StepReopened",
     "StepSettled",
     "StepSkipped",
     "Workflow",

@@ -198,6 +198,17 @@ class StepSkipped(Event, frozen=True, kw_only=True, omit_defaults=True):
     skipped_at: datetime
 
 
+@stored_as("workflow.step_reopened")
+class StepReopened(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A step whose condition did not hold is looked at again: one before it, that had failed, ends anew."""
+
+    workflow_id: str
+    execution_id: str
+    step_id: str
+    step_type: str
+    reopened_at: datetime
+
+
 @stored_as("workflow.step_cancelled", version=2, upcasters={1: lambda stored: stored})
 class StepCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
     """Nobody waits for a step any more; whoever is at it is told. ``unsettled`` as of a failure."""

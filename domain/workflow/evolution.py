@@ -18,6 +18,7 @@ from domain.workflow.events import (
     StepFailed,
     StepHeldBack,
     StepMapped,
+    StepReopened,
     StepSettled,
     StepSkipped,
     WorkflowCancelled,
@@ -60,6 +61,8 @@ def evolve(state: Workflow | None, event: Event) -> Workflow:
             ended: dict[str, Any] = {"status": "skipped", "deadline_at": None, "retry_at": None}
             after = _with(state, event.step_type, **ended, is_left_out=event.by_operator)
             return _undone(after.with_left_undone(event.step_type, is_left=False), event.step_type)
+        case StepReopened():
+            return _put(state, _anew(state.steps[event.step_type]))
         case StepCancelled():
             ended = {"status": "cancelled", "deadline_at": None, "retry_at": None}
             ended |= {"is_unanswered": _counts_late(state, event.step_type)}

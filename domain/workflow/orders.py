@@ -1,6 +1,6 @@
 """What people may order of a workflow. Each says no where the workflow's state does not allow it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from domain.event import Event
 from domain.values import is_same_json
 from domain.workflow import undoing
 from domain.workflow.events import (
+    StepReopened,
     WorkflowCancelled,
     WorkflowPaused,
     WorkflowResumed,
@@ -175,6 +176,7 @@ def skip_step(
     turn = Turn(state, now)
     undoing.go_further(turn)
     _let_go(turn, step)
+    _reopen_after(turn, step)
     turn.skip(step, reason, by_operator=True)
     return turn.go_on(turn.state.steps[step.step_type]).events
 
@@ -200,6 +202,7 @@ def complete_by_hand(
     turn = Turn(state, now)
     undoing.go_further(turn)
     _let_go(turn, step)
+    _reopen_after(turn, step)
     turn.complete(step, result)
     return turn.go_on(turn.state.steps[step.step_type]).events
 
@@ -208,6 +211,8 @@ def retry_step(
     state: Workflow, *, step_id: str, now: datetime, reason: str | None = None
 ) -> tuple[Event, ...]:
     """Try one failed step of a running workflow again, at once; or a compensation of one that is undone.
+
+    What was skipped because of its failure waits for it again.
 
     Raises:
         StepNotFound: there is no such step.
@@ -223,8 +228,33 @@ def retry_step(
     _require_wanted(state, step)
     turn = Turn(state, now)
     undoing.go_further(turn)
+    _reopen_after(turn, step)
     turn.dispatch(step, reason)
     return turn.go_on(turn.state.steps[step.step_type]).events
+
+
+def _reopen_after(turn: Turn, step: Step) -> None:
+    """A step that had failed ends anew: what was skipped because of how it ended is looked at again."""
+    for each in _skipped_after(turn.state, [step.step_type]):
+        turn.happened(
+            StepReopened(
+                workflow_id=turn.state.workflow_id,
+                execution_id=turn.state.execution_id,
+                step_id=each.step_id,
+                step_type=each.step_type,
+                reopened_at=turn.now,
+            )
+        )
+
+
+def _skipped_after(state: Workflow, step_types: Sequence[str]) -> list[Step]:
+    """What was skipped because of how these steps of the plan ended, and by no operator."""
+    later = depending_on(state.plan, step_types)
+    return [
+        step
+        for each, step in state.planned()
+        if each.step_type in later and step.status == "skipped" and not step.is_left_out
+    ]
 
 
 def _failed_steps(state: Workflow) -> frozenset[str]:
@@ -234,13 +264,7 @@ def _failed_steps(state: Workflow) -> frozenset[str]:
         for each, step in state.planned()
         if step.status in ("failed", "cancelled", "retrying") or _fails_when_it_goes_on(each, step)
     ]
-    later = depending_on(state.plan, failed)
-    return frozenset(
-        each.step_type
-        for each, step in state.planned()
-        if each.step_type in failed
-        or (each.step_type in later and step.status == "skipped" and not step.is_left_out)
-    )
+    return frozenset(failed).union(step.step_type for step in _skipped_after(state, failed))
 
 
 def _fails_when_it_goes_on(definition: StepDefinition, step: Step) -> bool:

@@ -198,6 +198,7 @@ def test_every_event_is_either_told_or_deliberately_not() -> None:
         "workflow.step_failed",
         "workflow.step_held_back",
         "workflow.step_mapped",
+        "workflow.step_reopened",
         "workflow.step_settled",
         "workflow.step_skipped",
     ]

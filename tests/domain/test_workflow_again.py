@@ -1,5 +1,7 @@
 """What a workflow does again, and what it leaves as it is: tries, retries, and what people left out."""
 
+from typing import Any
+
 import pytest
 
 from domain import workflow
@@ -79,6 +81,48 @@ def test_what_its_condition_has_left_out_is_looked_at_again() -> None:
     run = Run.of(step("a", critical=True), step("b", after=["a"], when="results.a"), step("c"))
     run = run.failed("a", "c")
     assert run.so(run.ordered(workflow.retry)).completed("a").status("b") == "running"
+
+
+SKIPPED_AFTER_A = (
+    step("a"),
+    step("b", after=["a"], when="steps.a.status != 'failed'", critical=True),
+    step("later", after=["b"], when="steps.b.status == 'completed'"),
+    step("c"),
+)
+
+
+@pytest.mark.parametrize(
+    ("order", "how"),
+    [
+        (workflow.retry_step, {}),
+        (workflow.complete_by_hand, {"result": 1}),
+        (workflow.skip_step, {"reason": "not needed"}),
+    ],
+)
+def test_so_it_is_where_a_step_that_had_failed_ends_anew(order: Any, how: dict[str, Any]) -> None:
+    run = Run.of(*SKIPPED_AFTER_A).failed("a")
+    assert run.statuses == {"a": "failed", "b": "skipped", "later": "skipped", "c": "running"}
+    run = run.so(run.ordered(order, step_id="a", **how))
+    if order is workflow.retry_step:
+        assert run.statuses == {"a": "running", "b": "pending", "later": "pending", "c": "running"}
+        run = run.completed("a")
+    assert run.statuses["b"] == "running"
+    assert run.completed("b", "later", "c").state.results.keys() >= {"b", "later", "c"}
+
+
+def test_what_an_operator_has_left_out_stays_so_where_a_step_before_it_ends_anew() -> None:
+    run = Run.of(step("a"), step("b", after=["a"]), step("c"))
+    run = run.so(run.ordered(workflow.skip_step, step_id="b", reason="gone")).failed("a")
+    run = run.so(run.ordered(workflow.retry_step, step_id="a")).completed("a")
+    assert run.statuses == {"a": "completed", "b": "skipped", "c": "running"}
+
+
+def test_in_a_paused_workflow_it_goes_out_with_the_resumption() -> None:
+    run = Run.of(*SKIPPED_AFTER_A).failed("a")
+    run = run.so(run.ordered(workflow.pause))
+    run = run.so(run.ordered(workflow.complete_by_hand, step_id="a", result=1))
+    assert run.status("b") == "pending"
+    assert run.so(run.ordered(workflow.resume)).status("b") == "running"
 
 
 def test_the_error_of_a_try_is_forgotten_with_the_next() -> None:

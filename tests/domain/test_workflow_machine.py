@@ -106,18 +106,39 @@ class Model:
 
     def skip(self, name: str) -> None:
         if self.status in ("running", "paused") and self.steps[name] in ("pending", *_OPEN, "failed"):
+            self.reopen_after({name})
             self.steps[name] = "skipped"
             self.left_out.add(name)
             self.settle()
+
+    def complete_by_hand(self, name: str) -> None:
+        if self.status in ("running", "paused") and self.steps[name] in ("pending", *_OPEN, "failed"):
+            self.reopen_after({name})
+            self.steps[name] = "completed"
+            self.settle()
+
+    def retry_step(self, name: str) -> None:
+        if self.status in ("running", "paused") and self.steps[name] in ("retrying", "failed"):
+            self.reopen_after({name})
+            self.tries[name] = self.tries[name] + 1 if self.steps[name] == "retrying" else 1
+            self.steps[name] = "running"
+            self.settle()
+
+    def reopen_after(self, names: set[str]) -> None:
+        """What was skipped after these, by no operator, is to be looked at again."""
+        again = {
+            name
+            for name in self.descendants(names)
+            if self.steps[name] == "skipped" and name not in self.left_out
+        }
+        self.steps |= dict.fromkeys(again, "pending")
 
     def retry(self) -> None:
         if self.status in ("running", "paused"):
             return
         again = {name for name, each in self.steps.items() if each in ("failed", "cancelled", "retrying")}
         if again or "pending" in self.steps.values():
-            for name in self.descendants(again):
-                if self.steps[name] == "skipped" and name not in self.left_out:
-                    again.add(name)
+            self.reopen_after(again)
             self.steps |= dict.fromkeys(again, "pending")
             self.status = "running"
             self.settle()
@@ -198,6 +219,16 @@ class WorkflowMachine(RuleBasedStateMachine):
     def skipped(self, number: int) -> None:
         self.take(workflow.skip_step, step_id=self.named(number), reason="x")
         self.model.skip(self.named(number))
+
+    @rule(number=st.integers(0, 4))
+    def completed_by_hand(self, number: int) -> None:
+        self.take(workflow.complete_by_hand, step_id=self.named(number), result=True)
+        self.model.complete_by_hand(self.named(number))
+
+    @rule(number=st.integers(0, 4))
+    def retried_by_itself(self, number: int) -> None:
+        self.take(workflow.retry_step, step_id=self.named(number))
+        self.model.retry_step(self.named(number))
 
     @rule()
     def retried(self) -> None:

@@ -9,7 +9,7 @@ from domain.approval import ApprovalRejected, ApprovalRequested, approval_stream
 from domain.event import Recorded, type_registry
 from domain.job import JobFired, job_stream, run_id
 from domain.values import derived_id
-from domain.workflow import StepFailed, fail_step, workflow_stream
+from domain.workflow import StepFailed, fail_step, retry_step, workflow_stream
 from projections.approvals import Approvals
 from projections.executions import Executions
 from projections.job_runs import JobRuns
@@ -198,6 +198,18 @@ def test_a_step_names_the_approval_or_the_task_that_it_waits_for(
         assert document(Steps(), step_id("run"), events)[name] == wanted
     rejected = recorded(workflow_stream(TENANT, "w-1"), run.failed("run", reason="rejected").events)
     assert (name in workflow(list(rejected))["steps"][0]) == is_there_when_rejected
+
+
+def test_a_step_that_is_looked_at_again_is_pending_as_it_was_before_it_was_skipped() -> None:
+    run = Run.of(step("a"), step("b", after=["a"], when="results.a"), step("c"))
+    before = document(Steps(), step_id("b"), list(recorded(workflow_stream(TENANT, "w-1"), run.events)))
+    run = run.failed("a")
+    run = run.so(run.ordered(retry_step, step_id="a"))
+    events = list(recorded(workflow_stream(TENANT, "w-1"), run.events))
+    assert document(Steps(), step_id("b"), events) == before
+    for container, id in ((Workflows(), "w-1"), (Executions(), before["executionId"])):
+        shown = document(container, id, events)["steps"]
+        assert [each["status"] for each in shown] == ["running", "pending", "running"]
 
 
 def test_each_execution_keeps_how_it_ended_and_the_steps_as_they_stood() -> None:
