@@ -149,7 +149,7 @@ def _whole_number(value: object) -> object:
     raise PydanticCustomError("whole_number", "Input should be a whole number in digits")
 
 
-def _json_object(value: dict[str, Any]) -> dict[str, Any]:
+def _json_value(value: T) -> T:
     """Refuse what a store would choke on or another JSON reader would change."""
     if _is_plain(value):
         return value
@@ -261,8 +261,9 @@ Subject = Annotated[
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 JsonObject = Annotated[
     dict[str, Any],
-    AfterValidator(_json_object),
+    AfterValidator(_json_value),
     WithJsonSchema({"type": "object", "x-component": "JsonObject"}),
 ]
+JsonValue = Annotated[Any, AfterValidator(_json_value), WithJsonSchema({"x-component": "JsonValue"})]
 Silent = Annotated[T | None, _NotNull()]
 """A member that may be left out."""

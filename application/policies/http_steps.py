@@ -8,8 +8,8 @@ from domain.interest import Interest
 from domain.lease import Lease
 from domain.values import derived_id
 from domain.workflow import StepCancelled, StepDispatched
+from domain.workflow.step import HTTP
 
-HTTP = "http"
 ACTOR = "system:http-steps"
 
 

@@ -1,9 +1,12 @@
 """A ``map`` step in a turn: it finds its elements, and begins with as many of its items as may be at once."""
 
+from collections.abc import Mapping
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from domain.definition import StepDefinition
 from domain.expressions import BadExpression, found
+from domain.faults import shortened
 from domain.values import is_same_json
 from domain.workflow.events import StepMapped
 from domain.workflow.sizes import MOST_RESULT_BYTES, fault_of_size
@@ -29,7 +32,7 @@ def begin(turn: "Turn", step: Step, definition: StepDefinition, reason: str | No
     assert definition.map is not None
     try:
         elements = found(definition.map.over, turn.context(step))
-        error = _fault_of_elements(elements)
+        error = _fault_of_elements(definition.map.over, elements)
     except BadExpression as bad:
         elements, error = [], str(bad)
     if step.items is not None and (error or not is_same_json(step.items.elements, tuple(elements))):
@@ -143,9 +146,17 @@ def _results(state: Workflow, step_type: str, items: Items) -> list[Any]:
     return [step.result if step.status == "completed" else None for step in steps]
 
 
-def _fault_of_elements(elements: Any) -> str | None:
+def _fault_of_elements(over: str, elements: Any) -> str | None:
     if not isinstance(elements, list):
-        return "what is to be mapped over is no list"
+        return f"{shortened(over)}: finds {_SORTS.get(type(elements), 'a number')}, and is to find a list"
     if len(elements) > MOST_ELEMENTS:
         return f"{len(elements)} elements are too many, {MOST_ELEMENTS} may be mapped over"
     return None
+
+
+_SORTS: Mapping[type, str] = {
+    NoneType: "nothing (null)",
+    bool: "true or false",
+    str: "a text",
+    dict: "an object",
+}

@@ -23,6 +23,7 @@ from domain.workflow.events import (
     WorkflowResumed,
     WorkflowRetried,
 )
+from domain.workflow.given_results import require_is_like_its_own
 from domain.workflow.rights import (
     require_may_complete,
     require_may_give_other_input,
@@ -188,6 +189,7 @@ def complete_by_hand(
 
     Raises:
         StepNotFound: there is no such step.
+        BadInput: the step comes to nothing like that result.
         StepIsForPeople: people decide it.
         NotAllowed: it is an operator's to complete, who ``may_do_all``.
         StepNotOpen: it has ended, other than by failing; or the ``map`` step has whose item it is.
@@ -199,6 +201,7 @@ def complete_by_hand(
     if step.status in ("completed", "cancelled", "skipped"):
         raise StepNotOpen(f"the step is {step.status}", {"status": step.status})
     _require_wanted(state, step)
+    require_is_like_its_own(step, result)
     turn = Turn(state, now)
     undoing.go_further(turn)
     _let_go(turn, step)

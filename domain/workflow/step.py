@@ -22,6 +22,9 @@ CHILD = "workflow"
 APPROVAL = "approval"
 """The kind of a step that people decide."""
 
+HTTP = "http"
+"""The kind of a step that calls a service."""
+
 TASK = "task"
 """The kind of a step that is handed out to workers."""
 

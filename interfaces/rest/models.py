@@ -25,6 +25,7 @@ from interfaces.fields import (
     Id,
     Instant,
     JsonObject,
+    JsonValue,
     LeaseSeconds,
     Limit,
     OwnId,
@@ -100,7 +101,7 @@ class NothingToSayRequest(ApiModel):
 class CompleteStepRequest(ApiModel):
     """The body of ``POST /workflows/{workflowId}/steps/{stepId}/complete``."""
 
-    result: JsonObject
+    result: JsonValue
 
 
 class SortRange(TypedDict):

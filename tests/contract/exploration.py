@@ -25,6 +25,7 @@ BEYOND_SCHEMAS = {
     _APPROVALS: r"dueAt|policy(\.(due|grace|stages\.\d+\.(name|agree|approvers(\.\d+)?"
     r"|remindAfter\.\d+|escalate\.\d+\.after)))?",
     f"{_APPROVALS}/{{id}}/reject": "comment",
+    "POST /api/v1/workflows/{workflowId}/steps/{stepId}/complete": "result",
     "POST /api/v1/jobs/{job}/trigger": r"metadata(\..*)?",
     "POST /api/v1/hitl/delegations": "X-User-ID|to|startsAt|endsAt",
     f"{_APPROVALS}/{{id}}/claim": "X-User-ID",
@@ -104,7 +105,7 @@ def is_a_failure(
 ) -> bool:
     """Not what is well refused though no schema can tell: a cursor or a position that this service has not
     given out, a start without what its definition needs, a definition or a policy of the right shape that
-    makes no sense, a moment that has passed.
+    makes no sense, a result that is none of the step's kind, a moment that has passed.
     """
     if not isinstance(failure, RejectedPositiveData) or response.status_code != 400:
         return True

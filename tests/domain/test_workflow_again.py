@@ -95,7 +95,7 @@ SKIPPED_AFTER_A = (
     ("order", "how"),
     [
         (workflow.retry_step, {}),
-        (workflow.complete_by_hand, {"result": 1}),
+        (workflow.complete_by_hand, {"result": {}}),
         (workflow.skip_step, {"reason": "not needed"}),
     ],
 )
@@ -120,7 +120,7 @@ def test_what_an_operator_has_left_out_stays_so_where_a_step_before_it_ends_anew
 def test_in_a_paused_workflow_it_goes_out_with_the_resumption() -> None:
     run = Run.of(*SKIPPED_AFTER_A).failed("a")
     run = run.so(run.ordered(workflow.pause))
-    run = run.so(run.ordered(workflow.complete_by_hand, step_id="a", result=1))
+    run = run.so(run.ordered(workflow.complete_by_hand, step_id="a", result={}))
     assert run.status("b") == "pending"
     assert run.so(run.ordered(workflow.resume)).status("b") == "running"
 
@@ -131,7 +131,7 @@ def test_the_error_of_a_try_is_forgotten_with_the_next() -> None:
     run = run.so(run.tried_again("a")).completed("a", minutes=3)
     assert run.status("b") == "running"
     by_hand = Run.of(step("a"), ended, step("z"))
-    by_hand = by_hand.so(by_hand.ordered(workflow.complete_by_hand, step_id="a", result=1))
+    by_hand = by_hand.so(by_hand.ordered(workflow.complete_by_hand, step_id="a", result={}))
     assert by_hand.status("b") == "running"
 
 

@@ -222,7 +222,7 @@ class WorkflowMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 4))
     def completed_by_hand(self, number: int) -> None:
-        self.take(workflow.complete_by_hand, step_id=self.named(number), result=True)
+        self.take(workflow.complete_by_hand, step_id=self.named(number), result={"of": self.named(number)})
         self.model.complete_by_hand(self.named(number))
 
     @rule(number=st.integers(0, 4))

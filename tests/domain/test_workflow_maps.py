@@ -53,12 +53,22 @@ def test_nothing_to_map_over_is_done_at_once() -> None:
     assert run.state.results == {"calls": []}
 
 
-@pytest.mark.parametrize("deals", [None, 5, "text", {"a": 1}, list(range(MOST_ELEMENTS + 1))])
-def test_what_cannot_be_mapped_over_fails_the_step(deals: object) -> None:
+@pytest.mark.parametrize(
+    ("deals", "said"),
+    [
+        (None, "input.deals: finds nothing (null), and is to find a list"),
+        (5, "input.deals: finds a number, and is to find a list"),
+        (True, "input.deals: finds true or false, and is to find a list"),
+        ("text", "input.deals: finds a text, and is to find a list"),
+        ({"a": 1}, "input.deals: finds an object, and is to find a list"),
+        (list(range(MOST_ELEMENTS + 1)), "10001 elements are too many, 10000 may be mapped over"),
+    ],
+)
+def test_what_cannot_be_mapped_over_fails_the_step(deals: object, said: str) -> None:
     run = Run.of(map_step("calls", critical=True), input={"deals": deals})
     assert run.state.status == "failed"
     (failed,) = [each for each in run.events if isinstance(each, StepFailed)]
-    assert failed.reason == "rejected"
+    assert (failed.reason, failed.error) == ("rejected", said)
 
 
 def test_a_failed_item_fails_the_step_once_more_have_than_it_tolerates() -> None:

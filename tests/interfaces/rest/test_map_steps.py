@@ -103,3 +103,19 @@ async def test_items_of_a_list_that_is_another_now_say_that_they_are_outdated(
     assert steps["calls[1]"]["result"] == {"n": 1}
     await calls.called(0)
     assert {name for name, step in (await calls.steps()).items() if "outdated" in step} == {"calls[2]"}
+
+
+async def test_a_person_gives_the_step_the_list_that_it_would_have_come_to(behind_gateway: Service) -> None:
+    calls = await begun(behind_gateway, "x", "y")
+    step = (await calls.steps())["calls"]
+    path = f"{calls.path}/steps/{step['stepId']}/complete"
+    async with behind_gateway.client(**{"X-User-ID": "ada"}) as client:
+        for refused in ({"v": 1}, [{"v": 1}], "x", None):
+            answer = await client.post(path, json={"result": refused})
+            assert (answer.status_code, answer.json()["error"]["details"][0]["field"]) == (400, "result")
+        large = (await client.post(path, json={"result": [2**60, None]})).json()
+        assert "within" in large["error"]["message"]
+        answer = await client.post(path, json={"result": [{"v": 1}, None]})
+    assert answer.status_code == 200, answer.text
+    workflow, _ = await calls.tells()
+    assert (workflow["status"], workflow["results"]) == ("completed", {"calls": [{"v": 1}, None]})
