@@ -30,7 +30,7 @@ from domain.workflow.rights import (
     require_may_skip,
 )
 from domain.workflow.state import UNDER_WAY, Workflow
-from domain.workflow.step import Step, execution_id_of
+from domain.workflow.step import COMPENSATION, Step, execution_id_of
 from domain.workflow.turn import Turn
 
 
@@ -60,6 +60,11 @@ def retry(
         raise WorkflowNotEnded("the workflow has not ended", {"status": state.status})
     if state.status == "compensated":
         raise WorkflowUndone("what the workflow did is undone; start a new one", {"status": state.status})
+    if not state.plan:
+        raise NothingFailed(
+            "the workflow was cancelled before it began: there is nothing to do again; start a new one",
+            {"status": state.status},
+        )
     compensates = state.status == "compensation_failed"
     anew = frozenset() if compensates or from_step is None else _from(state, from_step)
     wanted = frozenset() if compensates else anew | _failed_steps(state)
@@ -279,9 +284,17 @@ def _fails_when_it_goes_on(definition: StepDefinition, step: Step) -> bool:
 
 def _from(state: Workflow, step: str) -> frozenset[str]:
     found = state.step(step)
-    if found is None or state.definition(found.step_type) is None:
+    name = step if found is None else found.step_type
+    if state.definition(name) is not None:
+        return depending_on(state.plan, [name])
+    whole = name.partition("[")[0].removesuffix(COMPENSATION)
+    if state.definition(whole) is None:
         raise StepNotFound(f"the workflow has no step {step}")
-    return depending_on(state.plan, [found.step_type])
+    if name.endswith(COMPENSATION):
+        raise StepNotFound(f"{name} is no step of the plan: it undoes {whole}")
+    raise StepNotFound(
+        f"{name} is an item, and no step of the plan: name {whole}, all of whose items are done again then"
+    )
 
 
 def _require_step(state: Workflow, step_id: str) -> Step:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from domain import workflow
+from domain.definition import Work
 from domain.errors import NothingFailed, StepNotFound, StepNotOpen, WorkflowNotEnded, WorkflowNotRunning
 from domain.event import Event
 from domain.workflow import (
@@ -14,8 +15,10 @@ from domain.workflow import (
     WorkflowCancelled,
     WorkflowResumed,
     WorkflowRetried,
+    step_id_of,
 )
-from tests.domain.plans import ONCE_MORE, Run, cancelled, dispatched, map_step, step
+from tests.builders import NOW
+from tests.domain.plans import ONCE_MORE, Run, cancelled, dispatched, map_step, plan, step
 
 CHAIN = (step("a"), step("b", after=["a"]), step("c", after=["b"]))
 
@@ -172,7 +175,8 @@ def test_a_retry_from_a_step_does_it_and_all_after_it_again_with_other_input() -
 def test_a_completed_workflow_can_be_done_again_from_a_step() -> None:
     run = Run.of(*CHAIN).completed("a", "b", "c")
     run.ordered(workflow.retry).then_refused(NothingFailed)
-    run.ordered(workflow.retry, from_step="x").then_refused(StepNotFound)
+    refused = run.ordered(workflow.retry, from_step="x").then_refused(StepNotFound)
+    assert refused.message == "the workflow has no step x"
     run = run.so(run.ordered(workflow.retry, from_step=run.state.steps["c"].step_id))
     assert run.under_way == ["c"]
     run.ordered(workflow.retry, from_step="c").then_refused(WorkflowNotEnded)
@@ -199,3 +203,24 @@ def test_what_was_cancelled_between_two_steps_goes_on_from_there() -> None:
     run = run.so(run.ordered(workflow.pause, reason="audit")).completed("a")
     run = run.so(run.ordered(workflow.cancel, reason="off"))
     assert run.so(run.ordered(workflow.retry)).under_way == ["b"]
+
+
+@pytest.mark.parametrize("item", ["m[0]", "m[7]", step_id_of("w-1", "m[0]")])
+def test_from_an_item_on_nothing_is_done_again_and_its_map_step_is_named(item: str) -> None:
+    run = Run.of(map_step("m", compensation=Work()), input={"deals": [1]}).completed("m[0]")
+    refused = run.ordered(workflow.retry, from_step=item).then_refused(StepNotFound)
+    assert refused.message.endswith("no step of the plan: name m, all of whose items are done again then")
+    undoing = run.ordered(workflow.retry, from_step="m.compensation").then_refused(StepNotFound)
+    assert undoing.message == "m.compensation is no step of the plan: it undoes m"
+
+
+@pytest.mark.parametrize("from_step", [None, "a"])
+def test_what_was_cancelled_before_it_began_is_not_retried_but_started_anew(from_step: str | None) -> None:
+    queued = workflow.queue(
+        plan(step("a")), workflow_id="w-1", opportunity_id=None, input=None, now=NOW, concurrency_group="g"
+    )
+    run = Run(workflow.evolve, *queued)
+    run = run.so(run.ordered(workflow.cancel, reason="off"))
+    refused = run.ordered(workflow.retry, from_step=from_step).then_refused(NothingFailed)
+    assert "cancelled before it began" in refused.message
+    assert "start a new one" in refused.message
