@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from jmespath.parser import ParsedResult
-from jmespath.visitor import TreeInterpreter
+from jmespath.visitor import Options, TreeInterpreter
+
+from domain.jmespath_functions import COMPARATORS, JsonFunctions
 
 from domain.json_text import MOST_DEPTH
 
@@ -102,11 +104,10 @@ _ONE = _Size(1, 0)
 
 class _Interpreter(TreeInterpreter):
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(Options(custom_functions=JsonFunctions(self._charge)))
         self._work_left = MOST_WORK
-        known: Mapping[str, Callable[[Any, Any], Any]] = self.COMPARATOR_FUNC
-        equal = {name: self._reading(known[name]) for name in ("eq", "ne")}
-        self.COMPARATOR_FUNC = {**known, **equal}  # type: ignore[misc]
+        equal = {name: self._reading(compare) for name, compare in COMPARATORS.items()}
+        self.COMPARATOR_FUNC = {**TreeInterpreter.COMPARATOR_FUNC, **equal}  # type: ignore[misc]
         self._methods: dict[str, Callable[..., Any]] = {}
         self._sizes: dict[int, tuple[Any, _Size]] = {}
         """By identity; with the value, so that no other gets its identity meanwhile."""

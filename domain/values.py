@@ -22,6 +22,7 @@ _CANONICAL_UUID = re.compile("-".join(f"{_HEX}{{{digits}}}" for digits in (8, 4,
 
 _AS_THEY_ARE = frozenset({str, int, bool, type(None)})
 
+_WITHOUT_PARTS = _AS_THEY_ARE | {float}
 
 LONGEST_ID = 255
 """Characters of an id that another service has given."""
@@ -130,7 +131,19 @@ def canonical(value: Any) -> bytes:
 
 def is_same_json(one: Any, other: Any) -> bool:
     """Whether two values are the same JSON: ``1`` and ``1.0`` are; ``1`` and ``true`` are to Python alone."""
-    return bool(one == other) and canonical(one) == canonical(other)
+    return bool(one == other) and _are_truths_alike(one, other)
+
+
+def _are_truths_alike(one: Any, other: Any) -> bool:
+    """Whether of two values that are the same to Python one has ``true`` or ``false`` where the other has."""
+    sort = type(one)
+    if sort is bool or type(other) is bool:
+        return sort is type(other)
+    if sort in _WITHOUT_PARTS:
+        return True
+    if isinstance(one, Mapping):
+        return all(_are_truths_alike(each, other[name]) for name, each in one.items())
+    return all(map(_are_truths_alike, one, other))
 
 
 def in_utc(moment: datetime) -> datetime:

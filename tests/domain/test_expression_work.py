@@ -6,7 +6,7 @@ import pytest
 
 from domain.expressions import BadExpression, found
 
-LONG = {"l": [1] * 300_000, "m": [1] * 300_000}
+LONG = {"l": [1] * 300_000, "m": [1] * 300_000, "objects": [{"a": 1} for _ in range(100_000)]}
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,8 @@ LONG = {"l": [1] * 300_000, "m": [1] * 300_000}
         f"l|[{','.join(['sum(@)'] * 250)}]",
         f"l|[{','.join(['max(@)'] * 250)}]",
         f"[{','.join(['contains(l, `2`)'] * 100)}]",
+        f"[{','.join(['contains(l, `true`)'] * 250)}]",
+        "[" + ",".join(['contains(objects, `{"a": true}`)'] * 250) + "]",
         f"[{','.join(['l == m'] * 250)}]",
         f"[{','.join(['to_string(l)'] * 100)}]",
     ],

@@ -67,7 +67,6 @@ DOUBLED = {
     "of a large input": "[" + ", ".join(["large"] * 280) + "]",
     "nested": "|".join(["input"] + ["[@]"] * 200),
     "nested by and by": "[nested]",
-    "no number": "to_number('nan')",
     "endless": "to_number('1e999')",
     "twice a megabyte": "[large, large, large]",
 }
@@ -91,3 +90,50 @@ def test_what_grows_without_end_is_refused_before_it_has(how: str) -> None:
 )
 def test_a_long_list_is_not_too_much(expression: str, first: object) -> None:
     assert found(expression, {"list": [{"a": n, "b": {"c": n}} for n in range(10_000)]})[0] == first
+
+
+VALUES = {"list": [1, 2, 0], "truths": [True, False], "one": 1, "zero": 0, "false": False, "texts": ["a", ""]}
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("contains(list, `true`)", False),
+        ("contains(list, `false`)", False),
+        ("contains(list, `1.0`)", True),
+        ("contains(list, `3`)", False),
+        ("contains(truths, `1`)", False),
+        ("contains(truths, `false`)", True),
+        ("contains(texts, 'a')", True),
+        ("contains('abc', 'b')", True),
+        ("contains([list], `[1, 2, 0]`)", True),
+        ("contains([list], `[true, 2, false]`)", False),
+        ("list == `[true, 2, false]`", False),
+        ("list != `[true, 2, false]`", True),
+        ("list == `[1.0, 2, 0]`", True),
+        ('{a: one} == `{"a": true}`', False),
+        ('{a: [one]} == `{"a": [1]}`', True),
+        ("one == `true`", False),
+        ("false == zero", False),
+        ("list[?@ == `true`]", []),
+        ("truths[?@ == `1`]", []),
+    ],
+)
+def test_a_truth_is_no_number_wherever_it_stands(expression: str, value: object) -> None:
+    assert found(expression, VALUES) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["1_000", " 7 ", "٧", "nan", "inf", "0x10", "007", "+7", "1.", ".5", "1e", ""]
+)
+def test_what_is_no_number_of_jsons_is_none_to_an_expression(text: str) -> None:
+    assert found("to_number(text)", {"text": text}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("7", 7), ("-0", 0), ("1.5", 1.5), ("7e2", 700), ("-1.25E-2", -0.0125)]
+)
+def test_a_number_of_jsons_is_read(text: str, value: float) -> None:
+    assert found("to_number(text)", {"text": text}) == value
+    assert found("to_number(`true`)", {}) is None
+    assert found("to_number(`7`)", {}) == 7

@@ -66,6 +66,8 @@ def test_derived_ids_never_change_because_stored_ones_would_be_orphaned() -> Non
         ((1, {"n": 2}), (1, {"n": 3}), False),
         (None, {}, False),
         (True, True, True),
+        ({"a": [{"b": 0}]}, {"a": [{"b": False}]}, False),
+        ([0.0, None, "1"], [-0.0, None, "1"], True),
     ],
 )
 def test_the_same_json_has_one_kind_of_number_and_a_truth_is_none(

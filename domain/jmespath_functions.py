@@ -1,0 +1,64 @@
+"""Functions and comparisons of JMESPath that the library leaves to Python, as JSON has them.
+
+To Python ``True`` is 1, and ``1_000`` and Arabic digits are numbers. To JSON they are not: whoever writes
+``contains(list, `true`)`` asks for no 1.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jmespath.functions import Functions, signature
+
+from domain.values import is_same_json
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+"""A number of JSON's (RFC 8259, section 6), which ``to_number`` reads: jmespath.org/specification.html."""
+
+_LOOKED_AT = 2
+"""To look into each member takes so many times as long as to read it: 0.5 µs."""
+
+COMPARATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "eq": is_same_json,
+    "ne": lambda one, other: not is_same_json(one, other),
+}
+
+
+class JsonFunctions(Functions):
+    """The library's functions, and these in place of its own. ``reads`` counts a value that is read to its
+    end, besides the once that each is that a function is given.
+    """
+
+    def __init__(self, reads: Callable[[Any], None]) -> None:
+        self._reads = reads
+
+    @signature({"types": ["array", "string"]}, {"types": []})
+    def _func_contains(self, subject: list[Any] | str, search: Any) -> bool:
+        if search not in subject:
+            return False
+        if isinstance(search, str) or not _may_be_taken_for_another(search):
+            return True
+        for _ in range(_LOOKED_AT):
+            self._reads(subject)
+        return any(is_same_json(each, search) for each in subject)
+
+    @signature({"types": []})
+    def _func_to_number(self, given: Any) -> int | float | None:
+        if isinstance(given, str):
+            return _number(given)
+        return given if isinstance(given, int | float) and not isinstance(given, bool) else None
+
+
+def _may_be_taken_for_another(value: Any) -> bool:
+    """Whether Python may take it for what is other JSON."""
+    return isinstance(value, list | dict) or value in (0, 1)
+
+
+def _number(text: str) -> int | float | None:
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        return float(text) if found[1] or found[2] else int(text)
+    except ValueError:  # more digits than Python reads as a whole number
+        return float(text)
