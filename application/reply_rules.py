@@ -39,23 +39,29 @@ CORRELATION = {
 
 def reply_faults(parameters: Parameters, input_names: Collection[str]) -> Iterator[Fault]:
     """What is wrong with ``replies`` and ``correlation`` besides their form."""
-    types: set[str] = set()
-    for number, reply in enumerate(parameters.get("replies", ())):
+    types: set[str | None] = set()
+    for number, reply in enumerate(parameters.get("replies") or ()):
         field = f"replies[{number}]"
-        if reply["type"] in types:
-            yield Fault(f"{field}.type", f"there is a reply {reply['type']} already")
-        types.add(reply["type"])
+        told = reply.get("type")
+        if told is not None and told in types:
+            yield Fault(f"{field}.type", f"there is a reply {told} already")
+        types.add(told)
         if reply.get("failed") and "result" in reply:
             yield Fault(f"{field}.result", "is for a reply that has not failed")
-        for name, expression in reply.get("result", {}).items():
-            yield from expression_faults(f"{field}.result.{name}", expression, OF_A_REPLY)
+        for name, expression in (reply.get("result") or {}).items():
+            yield from _expression(f"{field}.result.{name}", expression)
     yield from correlation_faults(parameters, input_names)
 
 
 def correlation_faults(parameters: Parameters, input_names: Collection[str]) -> Iterator[Fault]:
     """What is wrong with a ``correlation`` besides its form."""
-    for name, expression in parameters.get("correlation", {}).items():
+    for name, expression in (parameters.get("correlation") or {}).items():
         field = f"correlation.{name}"
         if name not in input_names:
             yield Fault(field, f"{name} is not in the step's input")
+        yield from _expression(field, expression)
+
+
+def _expression(field: str, expression: str | None) -> Iterator[Fault]:
+    if expression is not None:
         yield from expression_faults(field, expression, OF_A_REPLY)

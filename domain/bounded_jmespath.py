@@ -16,7 +16,6 @@ from jmespath.parser import ParsedResult
 from jmespath.visitor import Options, TreeInterpreter
 
 from domain.jmespath_functions import COMPARATORS, JsonFunctions
-
 from domain.json_text import MOST_DEPTH
 
 MOST_WORK = 300_000

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from domain.definition import MAP, Announcements, StepDefinition, Trigger, Work, WorkflowDefinition
+from domain.definition import MAP, Announcements, Retry, StepDefinition, Trigger, Work, WorkflowDefinition
 from domain.expression_rules import expression_faults
 from domain.expressions import BadExpression, compiled
 from domain.faults import Fault, within
@@ -156,7 +156,9 @@ def _work(work: Work, kinds: Mapping[str, KindRules], scope: Scope) -> Iterator[
     if work.timeout_seconds is not None:
         yield from _duration("timeout", work.timeout_seconds)
     if work.retry.most_seconds < work.retry.delay_seconds:
-        yield Fault("retry.maxDelay", "is less than the delay before the first retry")
+        usual = Retry().most_seconds
+        unsaid = f" {usual / 60:g} min where nothing is said, and" if work.retry.most_seconds == usual else ""
+        yield Fault("retry.maxDelay", f"is{unsaid} less than the delay before the first retry")
     yield from (
         Fault(f"retry.retryable[{number}]", f"{reason} is there already")
         for number, reason in enumerate(work.retry.on)

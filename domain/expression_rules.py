@@ -11,6 +11,7 @@ from typing import Any
 from jmespath.functions import Functions
 
 from domain.bounded_jmespath import not_to_be_made, without_value
+from domain.expression_hints import hints_of_values
 from domain.expressions import BadExpression, compiled
 from domain.faults import Fault, shortened
 from domain.name_rules import unknown_names
@@ -39,7 +40,7 @@ def expression_faults(field: str, expression: str, scope: Scope) -> Iterator[Fau
     called = dict.fromkeys(node["value"] for node in nodes if node["type"] == _CALL)
     if unknown := ", ".join(name for name in called if name not in _SIGNATURES):
         faults.append(f"there is no function {unknown}; there are {', '.join(sorted(_SIGNATURES))}")
-    faults += unknown_names(parsed, scope)
+    faults += unknown_names(parsed, scope, hints_of_values(expression))
     if faults:
         yield Fault(field, shortened("; ".join(dict.fromkeys(faults))))
 

@@ -10,6 +10,7 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
 from domain.bounded_jmespath import search
+from domain.expression_hints import hint_of
 from domain.faults import shortened
 
 _UNFIT = (JMESPathError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError)
@@ -34,7 +35,7 @@ def compiled(expression: str) -> ParsedResult:
     try:
         return jmespath.compile(expression)
     except (JMESPathError, RecursionError) as error:
-        raise BadExpression(shortened(_in_one_line(error))) from None
+        raise BadExpression(shortened(_in_one_line(error)) + hint_of(expression, error)) from None
     except ValueError:
         raise BadExpression("a number in it has too many digits") from None
 

@@ -4,8 +4,9 @@ Nothing is fetched, no pattern runs away, and a schema that refers to its own pa
 stood where it is referred to. Formats are words, and are not checked.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from copy import deepcopy
 from itertools import islice
 from typing import Any
 
@@ -83,15 +84,49 @@ def knows_member(schema: Mapping[str, Any], name: str, value: Any) -> bool:
 
 
 def _value_faults(schema: Mapping[str, Any], value: Any, field: str, most_steps: int) -> list[Fault]:
-    left = _steps_left.set([most_steps])
     try:
-        errors = islice(_Validator(schema, registry=Registry()).iter_errors(value), MOST_FAULTS)
-        faults = [_value_fault(error) for error in errors]
+        faults = [_value_fault(error) for error in _errors(schema, value, most_steps)]
     except RecursionError:
         faults = [Fault("", "is nested too deep")]
+    return list(within(field, faults))
+
+
+def _errors(schema: Mapping[str, Any], value: Any, most_steps: int) -> list[ValidationError]:
+    left = _steps_left.set([most_steps])
+    try:
+        return list(islice(_Validator(schema, registry=Registry()).iter_errors(value), MOST_FAULTS))
     finally:
         _steps_left.reset(left)
-    return list(within(field, faults))
+
+
+def sound_parts(schema: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """An object with ``None`` for what departs from a schema of it, and the fields where that stands: members
+    with faults, and of a list with such an element the whole. What is missing is missing there as well.
+    """
+    kept, left_out = deepcopy(dict(value)), []
+    try:
+        errors = _errors(schema, value, MOST_STEPS)
+    except (_TooMuch, RecursionError):
+        return dict.fromkeys(value), list(value)
+    for error in errors:
+        path = list(error.absolute_path)
+        while path and isinstance(path[-1], int):
+            path.pop()
+        holder = _at(kept, path[:-1]) if path else None
+        if isinstance(holder, dict) and path[-1] in holder:
+            holder[path[-1]] = None
+            left_out.append(path_of(path))
+    return kept, left_out
+
+
+def _at(value: Any, path: Sequence[str | int]) -> Any:
+    """The part of a value that is there; nothing where it is not any more."""
+    for part in path:
+        known = range(len(value)) if isinstance(value, list) else value if isinstance(value, dict) else ()
+        if part not in known:
+            return None
+        value = value[part]
+    return value
 
 
 def _objects(schema: Any) -> int:

@@ -27,9 +27,9 @@ _WITHOUT = ("literal", "index", "slice", "expref")
 """They speak of nothing, or of what is not known."""
 
 
-def unknown_names(parsed: _Node, scope: Scope) -> Iterator[str]:
+def unknown_names(parsed: _Node, scope: Scope, hints: Mapping[Path, str]) -> Iterator[str]:
     """What is wrong with each of the names, from left to right; without recursion, for a long expression is a
-    deep one.
+    deep one. The ``hints`` are those of the expression itself, before the scope's.
     """
     left: list[tuple[_Node, Path, Any, _Then]] = [(parsed, (), scope.context, None)]
     while left:
@@ -40,7 +40,7 @@ def unknown_names(parsed: _Node, scope: Scope) -> Iterator[str]:
         if kind == "field":
             path = (*path, node["value"])
             if not isinstance(present, dict) or node["value"] not in present:
-                yield _told(path, present, scope)
+                yield _told(path, present, scope, hints)
             elif then is not None:
                 left.append((then[0], path, present[node["value"]], then[1]))
         elif kind in _SAME:
@@ -56,11 +56,12 @@ def unknown_names(parsed: _Node, scope: Scope) -> Iterator[str]:
             left += [(child, path, present, None) for child in reversed(children)]
 
 
-def _told(path: Path, present: Any, scope: Scope) -> str:
+def _told(path: Path, present: Any, scope: Scope, hints: Mapping[Path, str]) -> str:
     what = f"there is no {_written(path)}"
     if isinstance(present, Sort):
         return f"{what}: {_written(path[:-1])} is {present.value}"
-    return what + (scope.hints.get(path) or scope.suggest(path[-1], present) or _listed(present))
+    hint = hints.get(path) or scope.hints.get(path)
+    return what + (hint or scope.suggest(path[-1], present) or _listed(present))
 
 
 def _written(path: Path) -> str:

@@ -139,11 +139,11 @@ def _are_truths_alike(one: Any, other: Any) -> bool:
     sort = type(one)
     if sort is bool or type(other) is bool:
         return sort is type(other)
-    if sort in _WITHOUT_PARTS:
-        return True
-    if isinstance(one, Mapping):
+    if isinstance(one, list | tuple):
+        return all(map(_are_truths_alike, one, other))
+    if sort not in _WITHOUT_PARTS and isinstance(one, Mapping):
         return all(_are_truths_alike(each, other[name]) for name, each in one.items())
-    return all(map(_are_truths_alike, one, other))
+    return True
 
 
 def in_utc(moment: datetime) -> datetime:

@@ -37,7 +37,7 @@ _PATH_LOOKS = (
 
 def _more(parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
     return [
-        *_path(parameters["path"], input_names),
+        *_path(parameters.get("path") or "", input_names),
         *_names(parameters, input_names),
         *_later(parameters),
         *reply_faults(parameters, input_names),
@@ -45,7 +45,7 @@ def _more(parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
 
 
 def _later(parameters: Parameters) -> Iterator[Fault]:
-    if not parameters.get("accepted"):
+    if parameters.get("accepted", False) is False:
         for name in ("replies", "correlation"):
             if name in parameters:
                 yield Fault(name, "is for a call that may be answered later: accepted: true")
@@ -63,7 +63,7 @@ def _path(path: str, input_names: Collection[str]) -> Iterator[Fault]:
 
 
 def _names(parameters: Parameters, input_names: Collection[str]) -> Iterator[Fault]:
-    if parameters.get("body") and parameters["method"] == "GET":
+    if parameters.get("body") and parameters.get("method") == "GET":
         yield Fault("body", "a GET has none")
     for field in ("query", "body"):
         names = parameters.get(field, ())

@@ -8,13 +8,15 @@ from jsonschema import Draft202012Validator
 
 from domain.definition import DEFAULT_STEP_TIMEOUT_SECONDS
 from domain.faults import Fault
-from domain.json_schema import value_faults
+from domain.json_schema import sound_parts, value_faults
 
 Parameters = Mapping[str, Any]
 
 
 class MoreRules(Protocol):
-    """What a schema cannot say of parameters that keep to it."""
+    """What a schema cannot say of parameters. Of those that do not keep to it something may be missing, and
+    is ``None`` where it is of another sort.
+    """
 
     def __call__(self, parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
         """The faults, each with its field below ``parameters``."""
@@ -38,14 +40,26 @@ class StepKind(msgspec.Struct, frozen=True, kw_only=True):
     def faults(self, parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
         """What is wrong with a step's parameters; ``input_names`` are the names that its input maps."""
         faults = [self._told(fault, parameters) for fault in value_faults(self.schema, parameters, "")]
-        if not faults and self.more is not None:
-            faults = self.more(parameters, input_names)
-        return faults
+        if self.more is None:
+            return faults
+        if not faults:
+            return self.more(parameters, input_names)
+        sound, left_out = sound_parts(self.schema, parameters)
+        return faults + [
+            fault
+            for fault in self.more(sound, input_names)
+            if not any(_holds(fault, each) for each in left_out)
+        ]
 
     def _told(self, fault: Fault, parameters: Parameters) -> Fault:
         if fault.field not in self.looks or fault.field not in parameters:
             return fault
         return Fault(fault.field, self.looks[fault.field])
+
+
+def _holds(fault: Fault, field: str) -> bool:
+    """Whether a fault is of a field, or of something that it is a part of."""
+    return not fault.field or field == fault.field or field.startswith((f"{fault.field}.", f"{fault.field}["))
 
 
 def parameters(

@@ -15,8 +15,9 @@ def _more(parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
         return [Fault("", f"say one of {', '.join(_ONE_OF)}")]
     if "correlation" in parameters and "event" not in parameters:
         return [Fault("correlation", "is for an event")]
-    if "until" in parameters and parameters["until"] not in input_names:
-        return [Fault("until", f"{parameters['until']} is not in the step's input")]
+    until = parameters.get("until")
+    if until is not None and until not in input_names:
+        return [Fault("until", f"{until} is not in the step's input")]
     return list(correlation_faults(parameters, input_names))
 
 

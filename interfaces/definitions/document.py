@@ -3,9 +3,11 @@
 The models know shapes and bounds. What makes sense together is for :mod:`domain.definition_rules`.
 """
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from application.kinds import KINDS
 from domain.definition import (
@@ -26,6 +28,8 @@ from interfaces.rest.models import ApiModel
 
 _NO_NUL = r"^[^\x00]*$"
 
+_LONGEST_QUOTED = 40
+
 
 def _text(longest: int) -> Any:
     return StringConstraints(min_length=1, max_length=longest, pattern=_NO_NUL)
@@ -40,11 +44,22 @@ def _whole(least: int, most: int) -> tuple[Any, ...]:
     return Field(ge=least, le=most), BeforeValidator(as_integer)
 
 
+def _expression(value: object) -> object:
+    """A value that is written as it is stands in an expression between backticks."""
+    if isinstance(value, str):
+        return value
+    written = json.dumps(value) if isinstance(value, bool | int | float | None) else ""
+    such_as = f': "`{written}`"' if 0 < len(written) <= _LONGEST_QUOTED else ""
+    raise PydanticCustomError(
+        "expression", "Input should be an expression, which is a text{such_as}", {"such_as": such_as}
+    )
+
+
 DefinitionName = Annotated[str, _text(128), _worded(128, NAME.pattern)]
 StepType = Annotated[str, _text(64), _worded(64, STEP_TYPE.pattern)]
 ResultKey = Annotated[str, _text(64), _worded(64, RESULT_KEY.pattern)]
 MessageType = Annotated[str, _text(255), _worded(255, MESSAGE_TYPE.pattern)]
-Expression = Annotated[str, _text(2000)]
+Expression = Annotated[str, _text(2000), BeforeValidator(_expression)]
 Kind = Annotated[str, _text(64)]
 InputMapping = Annotated[
     dict[Annotated[str, _text(128)], Expression],

@@ -221,6 +221,15 @@ def test_times_and_retries_make_sense() -> None:
     }
 
 
+def test_of_a_longest_delay_that_nobody_wrote_it_is_told_what_it_is() -> None:
+    written, unsaid = Retry(delay_seconds=10, most_seconds=5), Retry(attempts=3, delay_seconds=600)
+    told = faults(plan(a_step("a", retry=written), a_step("b", retry=unsaid)))
+    assert list(told.values()) == [
+        "is less than the delay before the first retry",
+        "is 5 min where nothing is said, and less than the delay before the first retry",
+    ]
+
+
 def test_messages_have_types_of_the_platform() -> None:
     definition = msgspec.structs.replace(
         plan(a_step("a")),

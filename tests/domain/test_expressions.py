@@ -42,6 +42,39 @@ def test_what_is_wrong_is_told_in_one_line_with_the_expression(expression: str, 
 
 
 @pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("input.amount > 100", "a number goes in backticks: `100`"),
+        ("list[?x > -1.5]", "a number goes in backticks: `-1.5`"),
+        ("input.due < 2026-01-31", "a text goes in single quotes: '2026-01-31'"),
+        ("input.a-b > `1`", 'such a name goes in double quotes: input."a-b"'),
+        ("input.größe", 'such a name goes in double quotes: input."größe"'),
+        ("a-b.c", 'such a name goes in double quotes: "a-b".c'),
+        ("a." + "b-" * 50 + "b", "such a name goes in double quotes"),
+        ("input.a + input.b", "there is no arithmetic in expressions"),
+        ("input.a - input.b", "there is no arithmetic in expressions"),
+        ("input.a = 'x'", "to compare is =="),
+        ("input.a and input.b", "and is &&"),
+        ("{{ input.x }}", "an expression stands as it is, without $ or braces around it"),
+        ("${input.x}", "an expression stands as it is, without $ or braces around it"),
+    ],
+)
+def test_what_is_written_as_in_another_language_is_told_how_it_is_written(expression: str, hint: str) -> None:
+    with pytest.raises(BadExpression) as raised:
+        found(expression, {})
+    assert str(raised.value).endswith(f"; {hint}")
+
+
+@pytest.mark.parametrize(
+    "expression", ["a[", "{", "{a b}", "a b", "input.2x", "a.'b", "input..a", "x == 1_0"]
+)
+def test_where_nothing_is_known_to_be_meant_nothing_is_said(expression: str) -> None:
+    with pytest.raises(BadExpression) as raised:
+        found(expression, {})
+    assert "; " not in str(raised.value)
+
+
+@pytest.mark.parametrize(
     "expression", ["id", "[id][0]", "to_number(id)", "max([id, `1`])", "not_null(x, id)"]
 )
 def test_a_number_that_was_given_is_passed_on_however_large(expression: str) -> None:

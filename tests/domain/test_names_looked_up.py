@@ -87,7 +87,7 @@ _expressions = st.recursive(
 
 def told(expression: str) -> Iterator[str]:
     """The names that are told to be never there."""
-    for message in unknown_names(compiled(expression).parsed, SCOPE):
+    for message in unknown_names(compiled(expression).parsed, SCOPE, {}):
         found = re.match(r"there is no ([\w.]+)", message)
         assert found is not None
         yield found[1]

@@ -42,6 +42,19 @@ UNKNOWN = {
     "item.price": "there is no item; it is there in map.each alone",
     "index": "there is no index; it is there in map.each alone",
     "results.ask": "there is no results.ask; it is the step's own, which has not ended yet",
+    # A value that is written as in another language
+    "input.a == null": "there is no null; null goes in backticks: `null`",
+    "true == input.a || results.scored.ok != false": (
+        "there is no true; true goes in backticks: `true`;"
+        " there is no false; false goes in backticks: `false`"
+    ),
+    'input.a == "score"': (
+        "there is no score; in double quotes it is a name, and a text goes in single ones: 'score'"
+    ),
+    'contains(input.list, "New York")': (
+        "there is no \"New York\"; in double quotes it is a name, and a text goes in single ones: 'New York'"
+    ),
+    '"score".risk > `1`': "there is no score; did you mean results.scored?",
     # A text has no members
     "steps.score.error.message": "there is no steps.score.error.message: steps.score.error is a text",
     "workflow.id.x.y": "there is no workflow.id.x: workflow.id is a text",

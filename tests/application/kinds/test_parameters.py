@@ -78,6 +78,42 @@ def test_good_parameters(kind: str, parameters: Json) -> None:
             {"request": "a", "replies": [{"type": "b", "failed": True, "result": {}}]},
             ["replies[0].result"],
         ),
+        (
+            "event",
+            {
+                "request": "No Type",
+                "replies": [
+                    {"type": "B 1", "result": {"x": "a ==", "y": 5, "z.z": 5}, "failed": "no"},
+                    {"result": {"x": "a =="}},
+                    {"type": "b"},
+                    {"type": "b", "other": 1},
+                ],
+                "correlation": {"colour": "a ==", "amount": 5, "place": "b =="},
+            },
+            [
+                *("correlation.amount", "correlation.colour", "correlation.colour", "correlation.place"),
+                *("correlation.place", "replies[0].failed", "replies[0].result.x", "replies[0].result.y"),
+                *("replies[0].result.z.z", "replies[0].type", "replies[1].result.x", "replies[1].type"),
+                *("replies[3].other", "replies[3].type", "request"),
+            ],
+        ),
+        (
+            "event",
+            {"request": "a", "replies": ["a"], "correlation": {"colour": "data.x"}},
+            ["correlation.colour", "replies[0]"],
+        ),
+        ("wait", {"seconds": "5m"}, ["seconds"]),
+        ("wait", {"until": ["x"], "correlation": {"amount": "data.x"}}, ["correlation", "until"]),
+        (
+            "http",
+            HTTP | {"accepted": "yes", "replies": [{"type": "A"}, {}]},
+            ["accepted", "replies[0].type", "replies[1].type"],
+        ),
+        (
+            "http",
+            HTTP | {"path": 5, "body": ["nobody", 5], "query": ["nobody"]},
+            ["body", "path", "query[0]"],
+        ),
         ("http", {}, ["method", "path", "service"]),
         ("http", HTTP | {"service": "https://evil.example"}, ["service"]),
         ("http", HTTP | {"method": "CONNECT"}, ["method"]),

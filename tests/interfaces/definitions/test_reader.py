@@ -179,6 +179,31 @@ def test_a_part_that_cannot_be_read_is_one_fault_and_draws_no_others_after_it(
     assert [field for field in fields(whole) if field != "body"] == told
 
 
+@pytest.mark.parametrize(
+    ("written", "such_as"),
+    [
+        *((7, ': "`7`"'), (True, ': "`true`"'), (None, ': "`null`"'), (1.5, ': "`1.5`"')),
+        *(([1], ""), ({"a": "b"}, ""), (10**50, "")),
+    ],
+)
+def test_a_value_in_the_place_of_an_expression_is_told_how_one_is_written(written: Any, such_as: str) -> None:
+    told = {"steps[0].input.n": f"Input should be an expression, which is a text{such_as}"}
+    assert messages(document(step("a", input={"n": written}))) == told
+    if written is not None:
+        told = {"steps[0].when": f"Input should be an expression, which is a text{such_as}"}
+        assert messages(document(step("a", when=written))) == told
+
+
+def test_one_bad_reply_hides_neither_the_others_nor_what_tells_them_apart() -> None:
+    replies = [{"type": "B-1"}, {"type": "b", "result": {"x": "data.x > 5"}}]
+    asked = {"request": "a.asked", "replies": replies, "correlation": {"deal": "data.deal"}}
+    faulty = document(step("a", parameters=asked))
+    assert fields(faulty) == [
+        f"steps[0].parameters.{each}"
+        for each in ("replies[0].type", "replies[1].result.x", "correlation.deal")
+    ]
+
+
 def test_a_document_has_at_most_two_hundred_steps() -> None:
     assert fields(document(*(step(f"s{number}") for number in range(200)))) == []
     assert fields(document(*(step(f"s{number}") for number in range(201)))) == ["steps"]
