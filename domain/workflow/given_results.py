@@ -4,6 +4,7 @@ from typing import Any
 
 from domain.definition import MAP
 from domain.errors import BadInput
+from domain.faults import Fault
 from domain.workflow.step import HTTP, Step
 
 
@@ -34,4 +35,4 @@ def _elements_of(step: Step) -> int:
 
 
 def _bad(message: str) -> BadInput:
-    return BadInput(f"result: {message}", [{"field": "result", "message": message}])
+    return BadInput(f"result: {message}", [Fault("result", message)])
