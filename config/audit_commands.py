@@ -21,6 +21,7 @@ from application.audit.ports import StoredLog, Wanted
 from application.audit.shown import Reread
 from application.audit.verify_anchors import check_anchors
 from application.audit.verify_export import NoExport, verify_export
+from application.audit.verify_keys import KeyCheck
 from application.audit.verify_store import verify_store
 from application.event_log import is_position, number_of, position_of
 from application.event_mapper import EventMapper, read_around, read_with
@@ -29,7 +30,7 @@ from application.log_copy import Entry
 from config.audit import anchor_file_of, signer_of
 from config.audit_report import tell
 from config.audit_stores import open_audit_for_reading
-from config.privacy import open_personal
+from config.privacy import keys_as_they_are, open_personal
 from config.sections import Settings
 from config.snapshot_check import open_snapshot_check
 from config.start import CannotStart, first_line
@@ -90,7 +91,10 @@ async def verify_live(
             total = sum(head.number for head in await stores.index.heads())
             with _bar("verifying", max(1, total), hidden=as_json) as seen:
                 snapshots = await open_snapshot_check(settings, stores, report, stack)
-                await verify_store(stores.log, stores.index, known, report, seen, snapshots=snapshots)
+                personal = KeyCheck(stores.log, await keys_as_they_are(settings, stack))
+                await verify_store(
+                    stores.log, stores.index, known, report, seen, snapshots=snapshots, keys=personal
+                )
             if files:
                 report.warn_of_no_anchors(report.heads, known)
         except StoreUnavailable as error:

@@ -59,6 +59,20 @@ async def require_cosmos_log(settings: Settings) -> None:
         StoreUnavailable: the account stayed away longer than the settings allow.
         CannotStart: it does not let us in, or there is no log.
     """
+    if not await cosmos_log_exists(settings):
+        raise CannotStart(
+            f"there is no log in the database {settings.cosmos_db.database_id}: no service has been at work"
+            " there"
+        )
+
+
+async def cosmos_log_exists(settings: Settings) -> bool:
+    """Whether there is a log, in the database that has to be there.
+
+    Raises:
+        StoreUnavailable: the account stayed away longer than the settings allow.
+        CannotStart: it does not let us in, or the log is half a copy.
+    """
 
     async def attempt() -> bool:
         async with AsyncExitStack() as stack:
@@ -70,11 +84,7 @@ async def require_cosmos_log(settings: Settings) -> None:
                 await refuse_a_former_layout(database)
             return True
 
-    if not await _waiting(settings, attempt):
-        raise CannotStart(
-            f"there is no log in the database {settings.cosmos_db.database_id}: no service has been at work"
-            " there"
-        )
+    return await _waiting(settings, attempt)
 
 
 async def refuse_half_a_copy(database: CosmosDatabase) -> None:

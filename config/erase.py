@@ -25,14 +25,18 @@ async def erase(
     *,
     dry_run: bool,
     again: bool,
+    lost: bool = False,
 ) -> None:
-    """Erase a subject, or all that were erased once more, and complete what was left undone before.
+    """Erase a subject, or all that were erased once more, and complete what was left undone before; or tell
+    of ``lost`` keys as of destroyed ones.
 
     Raises:
         CannotStart: a store is of no use, or it is not said whom.
     """
-    if not again and not (tenant and subject):
-        raise CannotStart("--tenant and --subject say whom to erase; or --again, to repeat every erasure")
+    if not again and not lost and not (tenant and subject):
+        raise CannotStart(
+            "--tenant and --subject say whom to erase; or --again, to repeat every erasure, or --lost"
+        )
 
     async def wait() -> None:
         await anyio.sleep(settings.privacy.fresh_seconds + MARGIN_SECONDS)
@@ -55,6 +59,12 @@ async def erase(
             )
             if again:
                 told = await erasing.erase_again()
+            elif lost and dry_run:
+                for key in await erasing.lost():
+                    click.echo(f"lost: tenant {key.tenant}, key {key.id}")
+                return
+            elif lost:
+                told = await erasing.give_up(reason)
             elif dry_run:
                 found = await erasing.would_erase(str(tenant), str(subject))
                 for line in _would(found):

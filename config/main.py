@@ -52,6 +52,12 @@ class CommandLineActions:
 
         _run(partial(copy_log, _settings(config), source, target))
 
+    def backup(self, config: Path | None, folder: Path) -> None:
+        """Copy the files of an embedded store."""
+        from config.backup import backup
+
+        _run(partial(backup, _settings(config), folder))
+
     def rebuild(self, config: Path | None, projections: tuple[str, ...], *, verify: bool) -> None:
         """Derive documents again from the log, or compare them with it alone."""
         from config.rebuild import rebuild
@@ -74,12 +80,13 @@ class CommandLineActions:
         reason: str | None,
         dry_run: bool,
         again: bool,
+        lost: bool,
     ) -> None:
         """Destroy the key that somebody's personal fields are sealed under."""
         from config.erase import erase
 
         settings = _settings(config)
-        _run(partial(erase, settings, tenant, subject, reason, dry_run=dry_run, again=again))
+        _run(partial(erase, settings, tenant, subject, reason, dry_run=dry_run, again=again, lost=lost))
 
     def rotate_keys(self, config: Path | None) -> None:
         """Wrap every personal key with the present master key."""

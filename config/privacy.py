@@ -12,11 +12,14 @@ from application.privacy.ciphers import MasterKey, WrongMasterKey
 from application.privacy.keyring import Keyring
 from application.privacy.ports import PersonalKeys
 from application.privacy.sealing import PersonalNames, Sealing
+from config.lost_keys import refuse_or_tell_of_losses
 from config.master_key import embedded_key_file_of, master_key_file_of, master_key_of
 from config.sections import Settings
 from config.start import CannotStart
 from infrastructure.cosmos.observing import Observe, unobserved
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys, keys_file
+
+_SQLITE = "sqlite:///"
 
 
 class CopiedKeys(PersonalKeys, Protocol):
@@ -51,21 +54,18 @@ async def open_personal(
     observe_cosmos: Observe = unobserved,
 ) -> PersonalParts:
     """Those of the configured store; ``as_they_are``: no master key is made, nor is one where there are
-    personal keys, which it would not open. ``observe_cosmos`` is told of each call to Cosmos DB.
+    personal keys, which it would not open, and lost keys are nobody's concern. ``observe_cosmos`` is told of
+    each call to Cosmos DB.
 
     Raises:
-        CannotStart: the master key cannot be read, is none, or is another than that of the keys.
+        CannotStart: the master key cannot be read, is none, or is another than that of the keys; or there are
+            no keys, and values of the log that need some.
         StoreUnavailable: the keys cannot be reached.
     """
-    url = settings.storage.effective_event_store_url.get_secret_value()
-    keys: PersonalKeys
-    if settings.storage.is_in_cosmos:
-        from config.cosmos_stores import open_cosmos_keys
-
-        keys = await open_cosmos_keys(settings, stack, observe_cosmos)
-    else:
-        keys = await _keys_beside(settings, url, stack)
+    keys = await _keys_of(settings, stack, observe_cosmos)
     tried = await run_sync(keys.any)
+    if not as_they_are:
+        await refuse_or_tell_of_losses(settings, keys, has_keys=tried is not None)
     master = master_key_of(settings, makes_one=tried is None and not as_they_are)
     if master is None:
         if tried is not None:
@@ -80,6 +80,28 @@ async def open_personal(
             raise CannotStart(f"{which} is not the one that was used before: {error}") from error
     keyring = Keyring(keys, master, fresh_seconds=settings.privacy.fresh_seconds)
     return PersonalParts(keys, Sealing(keyring, PersonalNames(settings.privacy.personal_fields)), master)
+
+
+async def keys_as_they_are(settings: Settings, stack: AsyncExitStack) -> PersonalKeys | None:
+    """The keys alone, none of which is opened; nothing where their file is missing, which is not made.
+
+    Raises:
+        CannotStart, StoreUnavailable: they cannot be reached.
+    """
+    url = settings.storage.effective_event_store_url.get_secret_value()
+    if url.startswith(_SQLITE) and not keys_file(Path(url.removeprefix(_SQLITE))).is_file():
+        return None
+    return await _keys_of(settings, stack)
+
+
+async def _keys_of(
+    settings: Settings, stack: AsyncExitStack, observe_cosmos: Observe = unobserved
+) -> PersonalKeys:
+    if settings.storage.is_in_cosmos:
+        from config.cosmos_stores import open_cosmos_keys
+
+        return await open_cosmos_keys(settings, stack, observe_cosmos)
+    return await _keys_beside(settings, settings.storage.effective_event_store_url.get_secret_value(), stack)
 
 
 def _without_a_master_key(settings: Settings) -> str:
@@ -109,8 +131,8 @@ def open_keys(url: str) -> CopiedKeys:
     Raises:
         StoreUnavailable: they cannot be reached.
     """
-    if url.startswith("sqlite:///"):
-        return SqlitePersonalKeys(keys_file(Path(url.removeprefix("sqlite:///"))))
+    if url.startswith(_SQLITE):
+        return SqlitePersonalKeys(keys_file(Path(url.removeprefix(_SQLITE))))
     from infrastructure.postgres.personal_keys import PostgresPersonalKeys
 
     return PostgresPersonalKeys(url)

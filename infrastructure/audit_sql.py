@@ -32,6 +32,15 @@ class Statements:
             f"SELECT position FROM {schema}.audit_events WHERE tenant_id = {value('tenant_id')}"
             f" AND latest_at >= {value('moment')} ORDER BY latest_at, position LIMIT 1"
         )
+        sealed = f"FROM {schema}.audit_sealed"
+        self.sealed_keys = (
+            f"WITH RECURSIVE named (id, nth) AS (SELECT min(key_id), 1 {sealed} UNION ALL"
+            f" SELECT (SELECT min(key_id) {sealed} WHERE key_id > named.id), nth + 1 FROM named"
+            f" WHERE named.id IS NOT NULL AND nth < {value('most')})"
+            f" SELECT (SELECT min(stream) {sealed} WHERE key_id = named.id), named.id FROM named"
+            " WHERE named.id IS NOT NULL"
+        )
+        """From key to key along the index, however many streams each has."""
 
 
 def where(wanted: Wanted, value: Callable[[str], str], *, walked: bool) -> tuple[str, dict[str, Any]]:

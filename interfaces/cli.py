@@ -31,6 +31,10 @@ class Actions(Protocol):
         """Copy an event log with all that belongs to it from one store to another."""
         ...
 
+    def backup(self, config: Path | None, folder: Path) -> None:
+        """Copy the files of an embedded store."""
+        ...
+
     def rebuild(self, config: Path | None, projections: tuple[str, ...], *, verify: bool) -> None:
         """Derive documents again from the log, or compare them with it alone."""
         ...
@@ -56,6 +60,7 @@ class Actions(Protocol):
         reason: str | None,
         dry_run: bool,
         again: bool,
+        lost: bool,
     ) -> None:
         """Destroy the key that somebody's personal fields are sealed under."""
         ...
@@ -136,6 +141,17 @@ def command_line(actions: Actions, version: str) -> click.Group:
         _carry_out(lambda: actions.copy_log(config, source=source, target=target))
 
     @main.command()
+    @click.argument("folder", type=click.Path(path_type=Path))
+    @config_option
+    def backup(folder: Path, config: Path | None) -> None:
+        """Copy the files of an embedded store into a new folder, in the right order.
+
+        The service may go on meanwhile. The master key is not among them: keep it elsewhere. What each file
+        is, and how to go back to them, is told by docs/runbooks/backup.md.
+        """
+        _carry_out(lambda: actions.backup(config, folder))
+
+    @main.command()
     @click.argument("projections", nargs=-1)
     @click.option("--verify", is_flag=True, help="Compare alone: name what differs, and change nothing.")
     @config_option
@@ -154,6 +170,7 @@ def command_line(actions: Actions, version: str) -> click.Group:
     @click.option("--reason", help="Why, for the record; nothing personal.")
     @click.option("--dry-run", is_flag=True, help="Tell what it would be, and change nothing.")
     @click.option("--again", is_flag=True, help="Repeat every erasure, after a backup of keys was restored.")
+    @click.option("--lost", is_flag=True, help="Tell of keys that are lost for good as of destroyed ones.")
     @config_option
     def erase(
         tenant: str | None,
@@ -161,6 +178,7 @@ def command_line(actions: Actions, version: str) -> click.Group:
         reason: str | None,
         dry_run: bool,
         again: bool,
+        lost: bool,
         config: Path | None,
     ) -> None:
         """Destroy the key that somebody's personal fields are sealed under: see docs/erasure.md.
@@ -169,7 +187,7 @@ def command_line(actions: Actions, version: str) -> click.Group:
         """
         _carry_out(
             lambda: actions.erase(
-                config, tenant=tenant, subject=subject, reason=reason, dry_run=dry_run, again=again
+                config, tenant=tenant, subject=subject, reason=reason, dry_run=dry_run, again=again, lost=lost
             )
         )
 

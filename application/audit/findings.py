@@ -24,6 +24,7 @@ Kind = Literal[
     "unreadable",
     "shown_otherwise",
     "snapshot_altered",
+    "key_lost",
 ]
 
 MOST_NAMED = 1_000

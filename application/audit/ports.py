@@ -97,6 +97,10 @@ class StoredLog(Protocol):
         """In which of them a tenant's events are."""
         ...
 
+    async def last(self, partition: str) -> int:
+        """The id of the last event of a partition; 0 where there is none."""
+        ...
+
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
         """The next events of a partition after an id, in the order of the ids, up to a full batch."""
         ...
@@ -150,6 +154,11 @@ class IndexReader(Protocol):
 
     async def sealed_streams(self, tenant: str, key_id: str, after: str, limit: int) -> Sequence[str]:
         """Up to ``limit`` streams with values sealed under a tenant's key, in the order of their names."""
+        ...
+
+    async def sealed_keys(self, limit: int) -> Sequence[tuple[str, str]]:
+        """Up to ``limit`` keys of sealed values, each with its tenant, the first by their ids; none where the
+        log is its own index, which has no order of them."""
         ...
 
     async def reached(self, partition: str) -> str | None:

@@ -13,6 +13,7 @@ from application.audit.chain import Head, beginning_of, genesis_of, link_after, 
 from application.audit.findings import Anchored, Finding, Kind, Report
 from application.audit.ports import Indexed, IndexReader, StoredLog
 from application.audit.rows import noted
+from application.audit.verify_keys import KeyCheck
 from application.audit.verify_sealed import SealedCheck
 from application.audit.verify_snapshots import SnapshotCheck
 from application.event_log import number_of
@@ -39,8 +40,9 @@ async def verify_store(
     progress: Progress = lambda events: None,
     *,
     snapshots: SnapshotCheck | None = None,
+    keys: KeyCheck | None = None,
 ) -> None:
-    """Put into the report what is found in a store; in its ``snapshots`` too, if they are given."""
+    """Put into the report what is found in a store, its ``snapshots`` and ``keys`` too if they are given."""
     partitions = await log.partitions()
     reached = {partition: await _reached(index, partition) for partition in partitions}
     if not any(until is not None for until in reached.values()):
@@ -48,10 +50,12 @@ async def verify_store(
     sealed = SealedCheck(index)
     comparison = _Comparison(anchors, sealed, report)
     for partition, until in reached.items():
-        await _compare(comparison, log, index, partition, until, progress, snapshots)
+        await _compare(comparison, log, index, partition, until, progress, snapshots, keys)
     if snapshots is not None:
         snapshots.end(report)
     await sealed.end(report)
+    if keys is not None:
+        await keys.end(report)
     await comparison.end({head.tenant: head for head in await index.heads() if _was_read(head, log, reached)})
 
 
@@ -74,6 +78,7 @@ async def _compare(
     until: int | None,
     progress: Progress,
     snapshots: SnapshotCheck | None,
+    keys: KeyCheck | None,
 ) -> None:
     comparison.begin(is_indexed=until is not None)
     entries = _one_by_one(lambda after: log.read(partition, after, AT_ONCE), lambda entry: entry.id)
@@ -88,6 +93,8 @@ async def _compare(
         if entry is not None and is_entry:
             if snapshots is not None:
                 snapshots.take(entry)
+            if keys is not None:
+                keys.take(noted(entry))
             entry = await anext(entries, None)
             if not comparison.events % AT_ONCE:
                 progress(AT_ONCE)

@@ -19,6 +19,7 @@ from application.event_store import EventStore
 from application.log_copy import Entry
 from application.ports import Clock
 from application.privacy.deals import streams_of
+from application.privacy.losses import KeyName, keys_in, lost_of
 from application.privacy.ports import Erasure, PersonalKeys
 from domain.event import Event, Metadata
 from domain.privacy import ErasureCarriedOut, erasure_stream, evolve, kept_subject
@@ -142,6 +143,24 @@ class Erasing:
                     await run_sync(self._keys.destroy_again, tenant, [key_id], self._clock.now())
         return await self._go_on()
 
+    async def lost(self) -> list[KeyName]:
+        """Every key that the log's sealed values name and that is lost."""
+        named = set[KeyName]()
+        for partition in await self._log.partitions():
+            async for entry in self._beyond(partition, 0):
+                named |= keys_in(entry)
+        return await lost_of(named, self._keys, self._log)
+
+    async def give_up(self, reason: str | None) -> list[Told]:
+        """Tell of every lost key as of a destroyed one. One that is found later opens its values again."""
+        now = self._clock.now()
+        return [
+            await self._tell_one(
+                Erasure(number=0, tenant=key.tenant, key_id=key.id, reason=reason, erased_at=now)
+            )
+            for key in await self.lost()
+        ]
+
     async def complete(self) -> list[Told]:
         """Complete what somebody else has begun, unless they do while it is waited."""
         if not await run_sync(self._keys.untold):
@@ -158,12 +177,15 @@ class Erasing:
     async def _tell_of(self, untold: Sequence[Erasure]) -> list[Told]:
         told = []
         for erasure in untold:
-            streams = await self._streams(erasure.tenant, erasure.key_id)
-            await self._tell(erasure, streams)
-            await self._remake(streams)
+            told.append(await self._tell_one(erasure))
             await run_sync(self._keys.note_told, erasure.number)
-            told.append(Told(tenant=erasure.tenant, key_id=erasure.key_id, streams=len(streams)))
         return told
+
+    async def _tell_one(self, erasure: Erasure) -> Told:
+        streams = await self._streams(erasure.tenant, erasure.key_id)
+        await self._tell(erasure, streams)
+        await self._remake(streams)
+        return Told(tenant=erasure.tenant, key_id=erasure.key_id, streams=len(streams))
 
     async def _tell(self, erasure: Erasure, streams: Sequence[str]) -> None:
         """An event for every some streams. What was told before a kill is not told again."""

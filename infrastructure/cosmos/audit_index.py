@@ -100,6 +100,10 @@ class CosmosAuditIndex:
             found.update(await self._sealed_in(partition, key_id, after, limit))
         return sorted(found)[:limit]
 
+    async def sealed_keys(self, limit: int) -> Sequence[tuple[str, str]]:
+        """None: the log is the index."""
+        return ()
+
     async def _sealed_in(self, partition: str, key_id: str, after: str, limit: int) -> Sequence[str]:
         found: dict[str, None] = {}
         while len(found) < limit:

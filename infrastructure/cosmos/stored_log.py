@@ -36,6 +36,10 @@ class CosmosStoredLog:
         """The present end of a tenant's order."""
         return await self._items.end(partition)
 
+    async def last(self, partition: str) -> int:
+        """The number of a tenant's last event; 0 where there is none."""
+        return (await self.end(partition)).head.position
+
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
         """The next events of a tenant after a number, in its order, up to a full batch."""
         return await self._entries(partition, after=after, limit=limit)

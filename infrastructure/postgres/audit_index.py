@@ -7,7 +7,7 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from application.audit.chain import Head, beginning_of
+from application.audit.chain import Head, beginning_of, tenant_of
 from application.audit.ports import Indexed, Noted, Wanted, microseconds
 from application.audit.rows import rows_after, sealed_in
 from application.event_log import number_of
@@ -103,6 +103,12 @@ class PostgresAuditIndex:
         async with self._database.connection() as connection:
             cursor = await connection.execute(_SEALED_STREAMS, (key_id, after, limit))
             return [row[0] for row in await cursor.fetchall()]
+
+    async def sealed_keys(self, limit: int) -> Sequence[tuple[str, str]]:
+        """Up to ``limit`` keys of sealed values, each with its tenant, the first by their ids."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_sql.sealed_keys.encode(), {"most": limit})
+            return [(tenant_of(stream), key_id) for stream, key_id in await cursor.fetchall()]
 
     async def page(
         self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False

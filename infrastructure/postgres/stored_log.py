@@ -10,6 +10,7 @@ from infrastructure.postgres.batches import batch_where
 from infrastructure.postgres.database import PostgresDatabase
 
 _COLUMNS = "notification_id, originator_id, originator_version, topic, state"
+_LAST = "SELECT coalesce(max(notification_id), 0) FROM public.workflow_orchestrator_events"
 _AFTER = batch_where("notification_id > %s", _COLUMNS).encode()
 _AT = batch_where("notification_id = ANY(%s)", _COLUMNS).encode()
 _FIND = batch_where("originator_id = %s AND originator_version = %s", _COLUMNS).encode()
@@ -28,6 +29,12 @@ class PostgresStoredLog:
     def partition_of(self, tenant: str) -> str:
         """The one."""
         return PARTITION
+
+    async def last(self, partition: str) -> int:
+        """The id of the last event; 0 where there is none."""
+        async with self._database.connection() as connection:
+            row = await (await connection.execute(_LAST)).fetchone()
+        return int(row[0]) if row else 0
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
         """The next events after an id, in the order of the ids, up to a full batch."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from application.audit.chain import Head, beginning_of
+from application.audit.chain import Head, beginning_of, tenant_of
 from application.audit.ports import Indexed, Noted, Wanted, microseconds
 from application.audit.rows import rows_after, sealed_in
 from application.event_log import number_of
@@ -113,6 +113,13 @@ class SqliteAuditIndex:
             lambda connection: connection.execute(statement, (key_id, after, limit)).fetchall()
         )
         return [row[0] for row in rows]
+
+    async def sealed_keys(self, limit: int) -> Sequence[tuple[str, str]]:
+        """Up to ``limit`` keys of sealed values, each with its tenant, the first by their ids."""
+        rows = await self._database.read(
+            lambda connection: connection.execute(_sql.sealed_keys, {"most": limit}).fetchall()
+        )
+        return [(tenant_of(stream), key_id) for stream, key_id in rows]
 
     async def page(
         self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False

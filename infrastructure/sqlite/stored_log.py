@@ -13,6 +13,8 @@ from infrastructure.sqlite.database import SqliteDatabase
 
 _EVENT = "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events"
 
+_IS_THERE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'stored_events'"
+
 
 class SqliteStoredLog:
     """Reads only; each call sees the log as it then is."""
@@ -27,6 +29,16 @@ class SqliteStoredLog:
     def partition_of(self, tenant: str) -> str:
         """The one."""
         return PARTITION
+
+    async def last(self, partition: str) -> int:
+        """The id of the last event; 0 where there is none, also in a file that nothing was appended to."""
+
+        def select(connection: sqlite3.Connection) -> int:
+            if not connection.execute(_IS_THERE).fetchone():
+                return 0
+            return int(connection.execute("SELECT coalesce(max(rowid), 0) FROM stored_events").fetchone()[0])
+
+        return await self._database.read(select)
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
         """The next events after an id, in the order of the ids, up to a full batch."""

@@ -1,0 +1,94 @@
+"""Personal keys that are lost: sealed values name them, they are not there, and no erasure of them is told.
+
+A value under a lost key reads as erased, as one under a destroyed key does, and documents that are made again
+say so: a backup of the keys that is older than the log, or none, would pass for an erasure of everybody.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable
+from typing import NamedTuple
+
+from anyio.to_thread import run_sync
+
+from application.audit.ports import IndexReader, StoredLog
+from application.audit.rows import noted
+from application.log_copy import Entry
+from application.privacy.ports import PersonalKeys
+from domain.privacy import erasure_stream
+
+MOST_EVENTS = 500
+"""That a start looks at, at either end of a partition."""
+
+MOST_KEYS = 500
+"""That a start asks the index for. Their ids are random: where a hundredth is lost, so many show it."""
+
+MOST_PARTITIONS = 10
+
+_AT_ONCE = 500
+
+
+class KeyName(NamedTuple):
+    """A personal key as sealed values name it."""
+
+    tenant: str
+    id: str
+
+
+async def lost_of(named: Collection[KeyName], keys: PersonalKeys | None, log: StoredLog) -> list[KeyName]:
+    """Those of some keys that are lost; all that were not erased where there are no ``keys`` at all.
+
+    The keys are asked first, then what was erased and is not told yet, then the log: so a key that is erased
+    meanwhile is not taken for a lost one.
+
+    Raises:
+        StoreUnavailable: the keys or the log cannot be reached.
+    """
+    missing = sorted(await _not_there(named, keys))
+    if missing and keys is not None:
+        untold = {(each.tenant, each.key_id) for each in await run_sync(keys.untold)}
+        missing = [each for each in missing if each not in untold]
+    return [each for each in missing if await log.find(erasure_stream(*each), 1) is None]
+
+
+async def _not_there(named: Collection[KeyName], keys: PersonalKeys | None) -> set[KeyName]:
+    asked, missing = list(named), set(named)
+    if keys is not None:
+        for begin in range(0, len(asked), _AT_ONCE):
+            some = asked[begin : begin + _AT_ONCE]
+            there = await run_sync(keys.named, [each.id for each in some])
+            missing.difference_update(each for each in some if each.id in there)
+    return missing
+
+
+async def keys_that_show(log: StoredLog, index: IndexReader) -> set[KeyName]:
+    """Keys of sealed values, as many as a start can afford to look at, however long the log is: those of the
+    first and the newest events, which a lost or an older backup of the keys has not, and those that the index
+    names first.
+
+    Raises:
+        StoreUnavailable: the log cannot be reached.
+    """
+    found = {KeyName(*each) for each in await index.sealed_keys(MOST_KEYS)}
+    for partition in (await log.partitions())[:MOST_PARTITIONS]:
+        last = await log.last(partition)
+        for begin in {0, max(0, last - MOST_EVENTS)}:
+            async for entry in _stretch(log, partition, begin, min(last, begin + MOST_EVENTS)):
+                found |= keys_in(entry)
+    return found
+
+
+async def _stretch(log: StoredLog, partition: str, after: int, until: int) -> AsyncIterator[Entry]:
+    while after < until and (entries := await log.read(partition, after, until - after)):
+        for entry in entries:
+            yield entry
+        after = entries[-1].id
+
+
+def keys_in(entry: Entry) -> set[KeyName]:
+    """The keys that an event's sealed values name."""
+    return named_by(entry, noted(entry).keys)
+
+
+def named_by(entry: Entry, keys: Iterable[str]) -> set[KeyName]:
+    """Keys by the ids that an event of a tenant's names."""
+    tenant = entry.stream.partition("/")[0]
+    return {KeyName(tenant, id) for id in keys if id}

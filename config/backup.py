@@ -1,0 +1,115 @@
+"""A backup of an embedded store: its files, copied in the order in which none has too much or too little.
+
+- What was anchored, and how far followers have come, is copied before the log: with later ones than the log
+  has, it would be taken for another log, or for one that was cut off. What came after is published again.
+- The keys are copied after the log: every value that it has is sealed under one of them.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import click
+from anyio.to_thread import run_sync
+
+from application.synced_folder import sync_folder
+from config.audit import anchor_file_of
+from config.master_key import master_key_file_of
+from config.privacy import CopiedKeys, open_keys
+from config.sections import Settings
+from config.start import CannotStart
+from config.stores import require_log
+from domain.errors import StoreUnavailable
+from infrastructure.sqlite.event_store import followers_file
+from infrastructure.sqlite.personal_keys import keys_file
+
+_LOCK_TIMEOUT_SECONDS = 30.0
+
+
+async def backup(settings: Settings, folder: Path) -> None:
+    """Copy the files into a new folder, beside a running service or without one, and print what was copied.
+
+    Raises:
+        CannotStart: the folder is there already, a file cannot be copied, or somebody is being erased; or the
+            log is in a database that has means of its own.
+    """
+    url = settings.storage.effective_event_store_url.get_secret_value()
+    if settings.storage.is_shared or settings.storage.is_in_cosmos:
+        raise CannotStart(
+            "this is for files; a database is backed up by its own means: docs/runbooks/backup.md"
+        )
+    await require_log(settings)
+    try:
+        for line in await run_sync(_backup, settings, url, folder):
+            click.echo(line)
+    except (OSError, sqlite3.Error, StoreUnavailable) as error:
+        raise CannotStart(f"{folder}: the backup cannot be made: {error}") from error
+
+
+def _backup(settings: Settings, url: str, folder: Path) -> Sequence[str]:
+    if folder.exists():
+        raise CannotStart(f"{folder} is there already: name a new folder")
+    log, half = Path(url.removeprefix("sqlite:///")), folder.with_name(f"{folder.name}.half")
+    half.mkdir(parents=True, mode=0o700)
+    try:
+        with closing(open_keys(url)) as keys:
+            erasures = _erasures_until_now(keys)
+            if (anchors := anchor_file_of(settings)) is not None and anchors.is_file():
+                _copy_file(anchors, half)
+            for file in (followers_file(log), log):
+                if file.is_file():
+                    _copy_database(file, half)
+            _copy_database(keys_file(log), half)
+            if _erasures_until_now(keys) != erasures:
+                raise CannotStart("somebody was erased meanwhile: begin again")
+        copied = sorted(half.iterdir())
+        sync_folder(half)
+        half.rename(folder)
+        sync_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
+    return [*(f"copied {each.name}" for each in copied), *_told_of_the_master_key(settings)]
+
+
+def _told_of_the_master_key(settings: Settings) -> Sequence[str]:
+    file = master_key_file_of(settings)
+    where = "privacy.master_key" if file is None else str(file)
+    return [f"not copied: {where}, without which every personal field is lost. Keep it elsewhere"]
+
+
+def _erasures_until_now(keys: CopiedKeys) -> int:
+    """How many there were; half an erasure in a copy would be one that no log tells of."""
+    if keys.untold():
+        raise CannotStart("an erasure is half-way: begin again in a minute")
+    return keys.erasures()
+
+
+def _copy_database(file: Path, folder: Path) -> None:
+    """As of one moment, what is in the write-ahead log with it."""
+    target = folder / file.name
+    with (
+        closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        source.execute(f"PRAGMA busy_timeout={round(_LOCK_TIMEOUT_SECONDS * 1000)}")
+        source.backup(copy)
+        (said,) = copy.execute("PRAGMA quick_check").fetchone()
+    if said != "ok":
+        raise CannotStart(f"{file} is damaged: {said}")
+    _sync(target)
+
+
+def _copy_file(file: Path, folder: Path) -> None:
+    _sync(Path(shutil.copy(file, folder)))
+
+
+def _sync(file: Path) -> None:
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

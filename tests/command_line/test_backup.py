@@ -1,0 +1,75 @@
+"""A backup of an embedded store beside a service at work, and a service on what was copied."""
+
+import os
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from application.privacy.ciphers import MasterKey
+from config.backup import backup
+from config.master_key import MASTER_KEY_FILE
+from config.start import CannotStart
+from infrastructure.sqlite.personal_keys import SqlitePersonalKeys
+from tests.builders import NOW, TENANT
+from tests.harness import run_command, service_process, settings_in
+
+ASKED = {"opportunityId": "opp-1", "riskScore": 0.9, "amount": 1, "payload": {"customerName": "Zebedee"}}
+
+
+def decided(client: httpx.Client, number: int) -> str:
+    asked = client.post("/api/v1/hitl/approvals", json={**ASKED, "opportunityId": f"opp-{number}"})
+    id = str(asked.json()["id"])
+    said = {"decidedBy": "ada", "comment": f"fine {number}"}
+    told = client.post(f"/api/v1/hitl/approvals/{id}/approve", json=said, headers={"X-User-ID": "ada"})
+    assert told.status_code == 200, told.text
+    return id
+
+
+def test_a_backup_beside_a_service_is_one_that_a_service_goes_on_with(tmp_path: Path) -> None:
+    with service_process(tmp_path) as process, process.client() as client:
+        approvals = [decided(client, number) for number in range(5)]
+        environ = {"DATA_DIR": str(process.data_dir)}
+        copied = run_command("backup", str(tmp_path / "copies" / "1"), **environ)
+        assert copied.returncode == 0, copied.stderr
+        again = run_command("backup", str(tmp_path / "copies" / "1"), **environ)
+        assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    names = {"events.db", "events-followers.db", "events-keys.db"}
+    assert set(os.listdir(tmp_path / "copies" / "1")) == names
+    assert copied.stdout.splitlines()[-1].startswith(f"not copied: {process.data_dir / MASTER_KEY_FILE}")
+    restored = tmp_path / "restored"
+    shutil.copytree(tmp_path / "copies" / "1", restored / "data")
+    shutil.copy(process.data_dir / MASTER_KEY_FILE, restored / "data")
+    with service_process(restored) as process, process.client() as client:
+        for number, id in enumerate(approvals):
+            waits = {"Prefer": "wait=10"}
+            told = client.get(f"/api/v1/hitl/approvals/{id}", headers=waits).json()
+            assert (told["comment"], told["payload"]["customerName"]) == (f"fine {number}", "Zebedee")
+        assert "follower_starts_over" not in process.log
+        sound = run_command("audit", "verify", DATA_DIR=str(process.data_dir))
+        assert sound.returncode == 0, sound.stdout
+
+
+@pytest.mark.anyio
+async def test_half_an_erasure_gets_into_no_backup(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    data = settings.storage.data_dir
+    data.mkdir()
+    (data / "events.db").touch()
+    keys = SqlitePersonalKeys(data / "events-keys.db")
+    keys.put(TENANT, "ada", "k", MasterKey(bytes(32)).wrap("k", bytes(32)))
+    keys.destroy(TENANT, ["ada"], None, NOW)
+    with pytest.raises(CannotStart, match="half-way"):
+        await backup(settings, tmp_path / "copy")
+    keys.note_told(1)
+    await backup(settings, tmp_path / "copy")
+    keys.close()
+    assert {each.name for each in tmp_path.iterdir()} == {"copy", "data"}
+
+
+@pytest.mark.anyio
+async def test_a_database_is_not_backed_up_by_it(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, EVENT_STORE_URL="postgresql://nobody@nowhere/x", RABBITMQ_URL="amqp://n")
+    with pytest.raises(CannotStart, match="by its own means"):
+        await backup(settings, tmp_path / "copy")
