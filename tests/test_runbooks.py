@@ -23,7 +23,10 @@ SOURCE = "\n".join(
     for package in ("domain", "application", "projections", "infrastructure", "interfaces", "config")
     for path in (ROOT / package).rglob("*.py")
 )
-NO_SETTINGS = {"PARKED", "EXCHANGE", "TOKEN", "SOURCE", "TARGET", "ACCESS_REFUSED", "PRECONDITION_FAILED"}
+NO_SETTINGS = {
+    *("PARKED", "EXCHANGE", "TOKEN", "SOURCE", "TARGET", "ACCESS_REFUSED", "PRECONDITION_FAILED"),
+    *("ON_ERROR_STOP", "SERVICE_PASSWORD"),
+}
 """What looks like a variable and is none of the service's."""
 
 CODES = {
