@@ -236,6 +236,11 @@ class EventLog(Application[str]):
         return cast(EventMapper, self.mapper)
 
     @property
+    def too_new(self) -> str | None:
+        """What was found that this release cannot read."""
+        return self._mapper.too_new
+
+    @property
     def ours(self) -> LogRecorder:
         """The recorder."""
         return cast(LogRecorder, self.recorder)

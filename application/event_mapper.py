@@ -46,6 +46,9 @@ class EventMapper(Mapper[str]):
     """
 
     sealing: Sealing | None = None
+    too_new: str | None = None
+    """What was found that this release cannot read: a newer one has been at work, and this one is of no use to
+    whoever asks for that. It stays so: nothing is ever taken from a log."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -78,7 +81,11 @@ class EventMapper(Mapper[str]):
         Raises:
             StoreUnavailable: it cannot be told whether there is a key.
         """
-        read = [None if is_archived(each.state) else _read(each) for each in stored_events]
+        try:
+            read = [None if is_archived(each.state) else _read(each) for each in stored_events]
+        except NewerSchema as error:
+            self.too_new = str(error)
+            raise
         wanted = {sealed.key for stored in read if stored is not None for sealed in stored.sealed}
         keys: Mapping[str, bytes] = {}
         if wanted and self.sealing is not None:

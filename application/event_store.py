@@ -190,6 +190,11 @@ class EventStore(Streams):
         """The position after the last event of a partition."""
         return await self._read(lambda: self._log.head(partition))
 
+    @property
+    def too_new(self) -> str | None:
+        """What was found in the log that this release cannot read."""
+        return self._log.too_new
+
     async def ping(self) -> None:
         """Ask the store for an answer, without waiting behind commands that wait for it too.
 

@@ -127,6 +127,8 @@ def _root(foundation: Foundation, transport: Transport, parts: Parts) -> RootRou
 
     async def event_store_check() -> Check:
         await stores.event_store.ping()
+        if (found := stores.event_store.too_new) is not None:
+            return Check("down", f"a newer release has been at work on the log: {found}")
         return Check("up")
 
     async def documents_check() -> Check:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -30,7 +31,7 @@ def decided(client: httpx.Client, number: int) -> str:
 def test_a_backup_beside_a_service_is_one_that_a_service_goes_on_with(tmp_path: Path) -> None:
     with service_process(tmp_path) as process, process.client() as client:
         approvals = [decided(client, number) for number in range(5)]
-        environ = {"DATA_DIR": str(process.data_dir)}
+        environ: dict[str, Any] = {"DATA_DIR": str(process.data_dir)}
         copied = run_command("backup", str(tmp_path / "copies" / "1"), **environ)
         assert copied.returncode == 0, copied.stderr
         again = run_command("backup", str(tmp_path / "copies" / "1"), **environ)

@@ -6,9 +6,10 @@ from uuid import uuid4
 
 import anyio
 import pytest
+from eventsourcing.persistence import StoredEvent
 
 from interfaces.rest.answers import encode_cursor
-from tests.harness import TENANT, UNKNOWN_ID, USER, Service, service, settings_in
+from tests.harness import TENANT, UNKNOWN_ID, USER, Service, eventually, service, settings_in
 
 pytestmark = pytest.mark.anyio
 
@@ -269,6 +270,27 @@ async def test_a_store_that_is_away_is_told_with_a_time_to_retry(behind_gateway:
     assert int(answer.headers["retry-after"]) > 0
     assert ready.status_code == 503
     assert ready.json()["checks"]["eventStore"]["status"] == "down"
+
+
+async def test_a_release_that_cannot_read_what_a_newer_one_has_stored_is_not_ready(
+    behind_gateway: Service,
+) -> None:
+    """Its documents no longer follow: an approval would be answered 201 and be in no list."""
+    store = behind_gateway.container.stores.event_store
+    newer = b'{"v":99,"at":"2026-11-30T00:00:00Z","meta":{},"data":{}}'
+
+    async def ready() -> Any:
+        async with behind_gateway.client(None) as client:
+            answer = await client.get("/ready")
+        return answer.json()["checks"]["eventStore"] if answer.status_code == 503 else None
+
+    assert await ready() is None
+    stored = StoredEvent(f"{TENANT}/approval/{UNKNOWN_ID}", 1, "approval.requested", newer)
+    store._log.recorder.insert_events([stored])
+    store.notice(None)
+    check = await eventually(ready)
+    assert check["status"] == "down"
+    assert "a newer release has been at work on the log: approval.requested is stored" in check["detail"]
 
 
 async def test_more_requests_at_once_than_the_settings_allow_are_turned_away(
