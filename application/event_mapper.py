@@ -47,8 +47,8 @@ class EventMapper(Mapper[str]):
 
     sealing: Sealing | None = None
     too_new: str | None = None
-    """What was found that this release cannot read: a newer one has been at work, and this one is of no use to
-    whoever asks for that. It stays so: nothing is ever taken from a log."""
+    """What was found that this release cannot read: a newer one has been at work, and this one is of no use
+    to whoever asks for that. It stays so: nothing is ever taken from a log."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)

@@ -93,6 +93,8 @@ async def archive(
             raise CannotStart(f"given up half-way; archive again, it goes on from there: {error}") from error
         if archiving.held_back_by:
             click.echo(f"what {archiving.held_back_by} has not handled yet was left out")
+        if archiving.left_to_do is not None:
+            click.echo(f"the room is not given back: {archiving.left_to_do}", err=True)
         told = [each.advice for each in archiving.damaged]
         if archiving.refused:
             told += [f"{tenant} is not archived: {what}" for tenant, what in archiving.refused.items()]

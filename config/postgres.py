@@ -31,7 +31,7 @@ async def migrate_event_store(settings: Settings) -> None:
         return
     await wait_for_postgres(url, settings.storage.startup_timeout_seconds)
     try:
-        applied = await run_sync(migrate, url)
+        applied = await run_sync(partial(migrate, url, waiting=_tell_of_wait))
     except WrongSchema as error:
         raise CannotStart(str(error)) from error
     except psycopg.Error as error:
@@ -39,6 +39,14 @@ async def migrate_event_store(settings: Settings) -> None:
     for migration in applied:
         click.echo(f"applied {migration.version:04} {migration.name}")
     click.echo(f"the event store's schema is at version {MIGRATIONS[-1].version}")
+
+
+def _tell_of_wait(what: str) -> None:
+    """Who that is, PostgreSQL knows: a dump, a VACUUM FULL, an open transaction."""
+    click.echo(
+        f"waiting, {what}: somebody else uses a table. Who that is stands in pg_stat_activity (xact_start)",
+        err=True,
+    )
 
 
 async def require_postgres(settings: Settings, url: str) -> None:

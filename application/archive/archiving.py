@@ -79,6 +79,8 @@ class Archiving:
         self._keys = keys
         self._erasures = Erasures(index, log)
         self.held_back_by = ""
+        self.left_to_do: str | None = None
+        """What the store could not do itself to give back the room."""
         """The follower that has not come so far, where one holds something back."""
         self.refused: dict[str, str] = {}
         """The tenants that are not archived, since something of theirs is not as it was written: and what."""
@@ -219,7 +221,7 @@ class Archiving:
             for family in some:
                 done += len(family) if await self._give_way(family, archive, moved, named) else 0
         archive_file.finish(path)
-        await self._archive.tidy()
+        self.left_to_do = await self._archive.tidy()
         events = sum(map(len, things.values()))
         return Told(tenant, done, events, path, digest)
 

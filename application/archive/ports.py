@@ -44,8 +44,9 @@ class ArchiveLog(Followers, Protocol):
         """
         ...
 
-    async def tidy(self) -> None:
-        """Give back the room, as far as the store can do that beside others."""
+    async def tidy(self) -> str | None:
+        """Give back the room, as far as the store can do that beside others; what is left for somebody
+        else to do, if it may not."""
         ...
 
 

@@ -1,6 +1,7 @@
 -- The role that the service logs in as: it reads and writes rows, and may not make or change tables. That is for
 -- the role that migrates, and owns them (docs/adr/0010). That role runs this file, with psql, once for each
--- database, before or after the first migration; compose.yaml does so when it makes the database.
+-- database, before or after the first migration; compose.yaml does so when it makes the database. It needs CREATEROLE
+-- for it (ALTER ROLE owner CREATEROLE, by a superuser), since the service's role is made, or given its password, here.
 --
 --   SERVICE_PASSWORD=… psql --set ON_ERROR_STOP=1 --file roles.sql postgresql://owner@host/database
 

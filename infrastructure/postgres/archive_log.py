@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from psycopg import AsyncConnection
+from psycopg.errors import Diagnostic
 from psycopg.rows import TupleRow
 
 from application.archive.ports import Followers, Replacement
@@ -27,6 +28,7 @@ _UPDATE = (
     " WHERE stored.originator_id = given.stream AND stored.originator_version = given.version"
     " AND stored.notification_id = given.id AND stored.state = given.was"
 )
+_VACUUM = "VACUUM (ANALYZE) public.workflow_orchestrator_events"
 _FORGET = (
     "UPDATE public.stream_snapshots SET version = 0, recipe = '', leaf = '', body = '', digest = '',"
     " forgotten = true WHERE stream = ANY(%s)"
@@ -60,10 +62,21 @@ class PostgresArchiveLog:
             return False
         return True
 
-    async def tidy(self) -> None:
-        """Let the next appends have the room: the table's own settings let it grow very far before."""
+    async def tidy(self) -> str | None:
+        """Let the next appends have the room: the table's own settings let it grow very far before.
+        PostgreSQL only warns where our role may not; then its owner is to do it."""
+        warnings = list[str]()
+
+        def note(said: Diagnostic) -> None:
+            warnings.append(said.message_primary or "")
+
         async with self._database.connection() as connection:
-            await connection.execute("VACUUM (ANALYZE) public.workflow_orchestrator_events")
+            connection.add_notice_handler(note)
+            try:
+                await connection.execute(_VACUUM)
+            finally:
+                connection.remove_notice_handler(note)
+        return f"{'; '.join(warnings)}. As the table's owner: {_VACUUM}" if warnings else None
 
 
 async def _replaced(

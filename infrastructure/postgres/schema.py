@@ -4,6 +4,8 @@ A migration that was released is never edited; what it made is changed by the ne
 """
 
 import re
+import time
+from collections.abc import Callable
 from importlib.resources import files
 
 import msgspec
@@ -17,6 +19,14 @@ COMMAND = "workflow-orchestrator migrate"
 
 _LOCK = (3051, 0)
 """The advisory lock under which one process at a time migrates; appends take ``(3051, 1)``."""
+
+_LONGEST_WAIT = "1s"
+"""For a table that somebody else uses, such as a dump."""
+
+_PAUSE_SECONDS = 4.0
+
+_TRIES = 720
+"""Over an hour: a dump of a large log takes its time."""
 
 _VERSION_TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_migrations"
@@ -50,20 +60,38 @@ MIGRATIONS = _released()
 NEWEST = MIGRATIONS[-1].version
 
 
-def migrate(url: str, *, to: int = NEWEST) -> tuple[Migration, ...]:
+def migrate(
+    url: str, *, to: int = NEWEST, waiting: Callable[[str], None] = lambda what: None
+) -> tuple[Migration, ...]:
     """Bring a database to a version and tell what that took; nothing if it is there already.
 
     All of it is one transaction. Processes that migrate at once take turns, and the later ones find
-    nothing left to do.
+    nothing left to do. Who waits for a table keeps all others from it that come later, the running release's
+    statements among them: so no wait is long, and between two of them everybody has a turn. ``waiting`` is
+    told of each.
 
     Raises:
         WrongSchema: a newer release has migrated it.
+        psycopg.errors.LockNotAvailable: somebody else has held a table for too long.
         psycopg.Error: the server is away, or the user may not make tables.
     """
+    for left in reversed(range(_TRIES)):
+        try:
+            return _migrated(url, to)
+        except psycopg.errors.LockNotAvailable as error:
+            if not left:
+                raise
+            waiting(str(error.diag.message_primary))
+            time.sleep(_PAUSE_SECONDS)
+    raise AssertionError
+
+
+def _migrated(url: str, to: int) -> tuple[Migration, ...]:
     with psycopg.connect(conninfo(url)) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _LOCK)
         connection.execute("SET LOCAL search_path = public")
         connection.execute("SET LOCAL client_min_messages = warning")
+        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LONGEST_WAIT))
         connection.execute(_VERSION_TABLE)
         version = _version(connection)
         if version > NEWEST:

@@ -77,8 +77,9 @@ class SqliteArchiveLog:
             self._snapshots.forget(stream)
         return was_done
 
-    async def tidy(self) -> None:
+    async def tidy(self) -> str | None:
         """Nothing: see above."""
+        return None
 
 
 class _NotAsItWas(Exception):

@@ -1,10 +1,11 @@
 """``/audit``: the tenant's events across all its things, what led to what, and the head of its chain."""
 
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from datetime import datetime
 from typing import Any
 
+import anyio
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +18,8 @@ from application.audit.indexing import NAME
 from application.audit.ports import Indexed, Wanted
 from application.audit.trail import Branch, Found, Trail
 from application.event_log import is_position, number_of, position_of
-from domain.errors import Failure
+from application.streams import PATIENCE_SECONDS
+from domain.errors import Failure, StoreUnavailable
 from domain.event import event_id
 from domain.faults import Fault
 from domain.values import canonical_id
@@ -34,6 +36,10 @@ from interfaces.rest.service import Service, cursor_of
 PREFIX = "/api/v1/audit"
 
 NDJSON = "application/x-ndjson"
+
+ANSWER_SECONDS = PATIENCE_SECONDS
+"""For what the index and the log are to say, as for a command: whoever waited longer would hold the trail's
+few connections, which its follower needs."""
 
 MOST_FOUND = 100
 """Of what is wrong with a stretch of the chain; the rest is counted."""
@@ -75,10 +81,11 @@ class AuditRoutes:
         """Events of the tenant, in the log's order or against it."""
         query = read_query(request, TrailQuery)
         beyond = _beyond(query)
-        wanted = await wanted_by(query, caller, self._service)
-        page = await self._trail.page(
-            wanted, beyond=beyond, limit=query.limit, newest_first=query.order == "desc"
-        )
+        with _in_time():
+            wanted = await wanted_by(query, caller, self._service)
+            page = await self._trail.page(
+                wanted, beyond=beyond, limit=query.limit, newest_first=query.order == "desc"
+            )
         next_cursor = None if page.beyond is None else encode_cursor([str(page.beyond)])
         bodies = (msgspec.json.encode(trail_event(found)) for found in page.events)
         return stored_json(list_body("events", bodies, page.total, next_cursor))
@@ -87,7 +94,8 @@ class AuditRoutes:
         """What led to what under a correlation id."""
         read_query(request, NoQuery)
         correlation_id = request.path_params["correlationId"]
-        tree = await self._trail.tree(caller.tenant, correlation_id)
+        with _in_time():
+            tree = await self._trail.tree(caller.tenant, correlation_id)
         if not tree.total:
             raise ApiError(404, "CORRELATION_NOT_FOUND", "the tenant has no event under that correlation id")
         return json_response(
@@ -102,8 +110,9 @@ class AuditRoutes:
     async def head(self, request: Request, caller: Caller) -> Response:
         """Where the tenant's chain ends."""
         read_query(request, NoQuery)
-        head, position = await self._trail.head(caller.tenant)
-        anchor = await self._trail.anchor(caller.tenant)
+        with _in_time():
+            head, position = await self._trail.head(caller.tenant)
+            anchor = await self._trail.anchor(caller.tenant)
         return json_response(
             {
                 "tenantId": head.tenant,
@@ -118,14 +127,16 @@ class AuditRoutes:
         """Whether a stretch of the tenant's chain holds."""
         query = read_query(request, CheckQuery)
         try:
-            stretch = await self._checking.check(caller.tenant, beyond=_beyond(query), limit=query.limit)
+            with _in_time():
+                stretch = await self._checking.check(caller.tenant, beyond=_beyond(query), limit=query.limit)
         except NoSuchPlace:
             raise _not_a_cursor() from None
         return json_response(_told(stretch))
 
     async def export(self, request: Request, caller: Caller) -> Response:
         """The same events as NDJSON, with what proves them."""
-        wanted = await wanted_by(read_query(request, TrailFilters), caller, self._service)
+        with _in_time():
+            wanted = await wanted_by(read_query(request, TrailFilters), caller, self._service)
         return _ExportResponse(self._exports, wanted, self._streams)
 
 
@@ -148,7 +159,7 @@ class _ExportResponse(Response):
         async def write(writer: Writer) -> None:
             async with aclosing(self._exports.chunks(self._wanted)) as chunks:
                 try:
-                    async for lines in chunks:
+                    async for lines in _each_in_time(chunks):
                         await writer.write(lines)
                 except Failure as away:
                     raise CutOff(str(away)) from away
@@ -163,6 +174,30 @@ class _ExportResponse(Response):
             greeting=b"",
             may_end_anywhere=False,
         )
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Wait for the store no longer than that.
+
+    Raises:
+        StoreUnavailable: it has not answered by then.
+    """
+    try:
+        with anyio.fail_after(ANSWER_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise StoreUnavailable(f"the audit trail gave no answer within {ANSWER_SECONDS:g} s") from error
+
+
+async def _each_in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same, for each of an export's; the client may take its time between them."""
+    while True:
+        with _in_time():
+            lines = await anext(chunks, None)
+        if lines is None:
+            return
+        yield lines
 
 
 def _beyond(paging: Paging) -> int:

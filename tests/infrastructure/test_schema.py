@@ -187,3 +187,42 @@ def test_whose_search_path_leads_elsewhere_has_the_tables_in_public_all_the_same
     migrate(f"{postgres_url}?options=-csearch_path%3Delsewhere")
     require_newest(f"{postgres_url}?options=-csearch_path%3Delsewhere")
     assert query(postgres_url, "SELECT 1 FROM pg_tables WHERE schemaname = 'elsewhere'") == []
+
+
+def test_a_migration_waits_for_a_dump_in_short_turns_and_lets_the_running_release_on(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that queues for a table would keep every later reader of it waiting as well."""
+    monkeypatch.setattr(schema, "_LONGEST_WAIT", "100ms")
+    monkeypatch.setattr(schema, "_PAUSE_SECONDS", 0.0)
+    migrate(postgres_url, to=9)
+    waited: list[str] = []
+    with psycopg.connect(postgres_url) as dump, psycopg.connect(postgres_url, autocommit=True) as reader:
+        dump.execute("LOCK TABLE audit_heads IN ACCESS SHARE MODE")
+
+        def waiting(what: str) -> None:
+            waited.append(what)
+            reader.execute("SET statement_timeout = '5s'")
+            reader.execute("SELECT count(*) FROM audit_heads")
+            if len(waited) == 2:
+                dump.rollback()
+
+        applied = migrate(postgres_url, waiting=waiting)
+    assert [each.version for each in applied] == [each.version for each in MIGRATIONS if each.version > 9]
+    assert len(waited) >= 2
+    assert "lock timeout" in waited[0]
+
+
+def test_a_migration_gives_up_where_a_table_never_comes_free(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "_LONGEST_WAIT", "50ms")
+    monkeypatch.setattr(schema, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(schema, "_TRIES", 3)
+    migrate(postgres_url, to=9)
+    waited: list[str] = []
+    with psycopg.connect(postgres_url) as dump:
+        dump.execute("LOCK TABLE audit_heads IN ACCESS SHARE MODE")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            migrate(postgres_url, waiting=waited.append)
+    assert len(waited) == 2
