@@ -41,6 +41,7 @@ from infrastructure.signatures import Ed25519Signer, new_key
 from infrastructure.sqlite.audit_index import audit_file
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.event_store import followers_file, sqlite_log_settings
+from infrastructure.sqlite.personal_keys import keys_file
 from interfaces.rest.audit import shown_event
 from projections.follower import Follower
 from tests.application.logs import cosmos_settings
@@ -253,6 +254,12 @@ def comment(tenant: str, number: int, version: int, says: str = "why") -> Record
         ),
         event=ApprovalCommented(approval_id=approval_id(number), by=USER, text=f"{says} {version}", at=NOW),
     )
+
+
+def keys_beside_log(folder: Path) -> Path:
+    """Where the personal keys of :func:`audited_log` are, if it is in SQLite."""
+    (data := folder / "data").mkdir(parents=True, exist_ok=True)
+    return keys_file(data / "events.db")
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from domain.approval import ApprovalCommented
 from domain.event import Event
 from domain.privacy import ERASED, ErasureCarriedOut
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys
-from tests.audit_trail import AuditedLog, audited_log, comment, kinds, stream
+from tests.audit_trail import AuditedLog, audited_log, comment, keys_beside_log, kinds, stream
 from tests.builders import OTHER_TENANT, TENANT, USER, SettableClock
 
 pytestmark = pytest.mark.anyio
@@ -124,7 +124,7 @@ class Case:
 
 @asynccontextmanager
 async def case(folder: Path) -> AsyncIterator[Case]:
-    file = folder / "keys.db"
+    file = keys_beside_log(folder)
     keys, master = SqlitePersonalKeys(file), MasterKey(new_key())
     sealing = Sealing(Keyring(keys, master, fresh_seconds=0), PersonalNames({}))
     try:
@@ -189,11 +189,11 @@ async def test_streams_that_are_indexed_between_two_looks_are_found(tmp_path: Pa
 async def keys_brought_back(folder: Path) -> AsyncIterator[Case]:
     """A case in which a backup of the keys was put back after an erasure."""
     async with case(folder) as erased:
-        shutil.copy(folder / "keys.db", folder / "backup.db")
+        shutil.copy(keys_beside_log(folder), folder / "backup.db")
         await erased.erasing().erase(TENANT, USER, None)
         erased.keys.close()
-        shutil.copy(folder / "backup.db", folder / "keys.db")
-        restored = SqlitePersonalKeys(folder / "keys.db")
+        shutil.copy(folder / "backup.db", keys_beside_log(folder))
+        restored = SqlitePersonalKeys(keys_beside_log(folder))
         sealing = Sealing(Keyring(restored, erased.master, fresh_seconds=0), PersonalNames({}))
         async with audited_log(folder, sealing=sealing) as log:
             again = Case(folder, log, restored, erased.master)

@@ -12,7 +12,7 @@ from application.privacy.ciphers import MasterKey, new_key
 from application.privacy.keyring import Keyring
 from application.privacy.sealing import PersonalNames, Sealing
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys
-from tests.audit_trail import AuditedLog, audited_log, kinds, lines_of, stream, write_lines
+from tests.audit_trail import AuditedLog, audited_log, keys_beside_log, kinds, lines_of, stream, write_lines
 from tests.builders import OTHER_TENANT, TENANT
 
 pytestmark = pytest.mark.anyio
@@ -219,7 +219,7 @@ async def test_a_latest_time_that_was_altered_is_found(log: AuditedLog, statemen
 
 async def test_sealed_streams_that_the_index_has_forgotten_are_found(tmp_path: Path) -> None:
     """An erasure would not name them."""
-    with closing(SqlitePersonalKeys(tmp_path / "keys.db")) as keys:
+    with closing(SqlitePersonalKeys(keys_beside_log(tmp_path))) as keys:
         sealing = Sealing(Keyring(keys, MasterKey(new_key()), fresh_seconds=0), PersonalNames({}))
         async with audited_log(tmp_path, sealing=sealing) as log:
             log.fill(each=2)
