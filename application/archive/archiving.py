@@ -79,9 +79,9 @@ class Archiving:
         self._keys = keys
         self._erasures = Erasures(index, log)
         self.held_back_by = ""
+        """The follower that has not come so far, where one holds something back."""
         self.left_to_do: str | None = None
         """What the store could not do itself to give back the room."""
-        """The follower that has not come so far, where one holds something back."""
         self.refused: dict[str, str] = {}
         """The tenants that are not archived, since something of theirs is not as it was written: and what."""
         self.damaged: list[Damaged] = []
