@@ -119,3 +119,23 @@ async def test_a_person_gives_the_step_the_list_that_it_would_have_come_to(behin
     assert answer.status_code == 200, answer.text
     workflow, _ = await calls.tells()
     assert (workflow["status"], workflow["results"]) == ("completed", {"calls": [{"v": 1}, None]})
+
+
+async def test_from_the_step_on_all_items_are_done_again_though_the_list_is_the_same(
+    behind_gateway: Service,
+) -> None:
+    calls = await begun(behind_gateway, "x", "y")
+    await calls.called(0)
+    await calls.called(1)
+    await calls.ordered("retry", fromStep="calls", reason="the wrong numbers")
+    steps = await calls.steps()
+    assert {name: step.get("outdated") for name, step in steps.items()} == {
+        "calls": None,
+        "calls[0]": None,
+        "calls[1]": True,
+    }
+    assert (steps["calls[0]"]["status"], steps["calls[0]"]["attempt"]) == ("running", 2)
+    await calls.called(0)
+    await calls.called(1)
+    workflow, _ = await calls.tells()
+    assert (workflow["status"], workflow["results"]) == ("completed", {"calls": [{"n": 0}, {"n": 1}]})
