@@ -9,15 +9,13 @@ import anyio
 import click
 import msgspec
 
-import domain
-import projections
 from application.event_log import number_of
-from application.recipe import recipe_of
 from config.folders import REBUILD, claim
 from config.folding_processes import build_in_shares, heads
 from config.garbage_collection import without_collections
 from config.progress import ProgressLine
 from config.projections import Projections
+from config.recipes import note_recipe, recipe_now
 from config.sections import Settings
 from config.start import CannotStart
 from config.stores import SharedStores, open_beside
@@ -69,6 +67,7 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
             raise CannotStart(
                 f"given up half-way; rebuild again, it goes on from there: {failure}"
             ) from failure
+        await note_recipe((each.container.name for each in chosen), stores.document_positions)
     for line in said:
         click.echo(line)
 
@@ -220,8 +219,3 @@ def earliest(found: Sequence[Progress | None]) -> Progress | None:
             for partition in everywhere
         },
     )
-
-
-def recipe_now() -> str:
-    """By what documents are made now: another release may fold otherwise, and does not go on with a build."""
-    return recipe_of(domain, projections)

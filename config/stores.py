@@ -21,6 +21,7 @@ from application.snapshots import SnapshotStore
 from config.audit_stores import AuditStores
 from config.folders import claim
 from config.privacy import PersonalParts, open_personal
+from config.recipes import tell_of_other_recipes
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from domain.errors import StoreUnavailable
@@ -103,7 +104,10 @@ async def open_stores(
         CannotStart: a store is of no use, or stayed away longer than the settings allow.
     """
     try:
-        return await _open_stores(settings, containers, stack, observe_cosmos)
+        stores = await _open_stores(settings, containers, stack, observe_cosmos)
+        names = [each.name for each in containers]
+        await tell_of_other_recipes(names, stores.document_positions, stores.event_store)
+        return stores
     except StoreUnavailable as error:
         raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
 

@@ -12,6 +12,7 @@ from config.folding_processes import build_in_shares
 from config.garbage_collection import without_collections
 from config.progress import ProgressLine
 from config.rebuild import another_folder, chosen_projections, delete_database
+from config.recipes import note_recipe
 from config.sections import Settings
 from config.start import CannotStart
 from config.stores import SharedStores, open_beside
@@ -31,7 +32,8 @@ class Differs(CannotStart):
 
 
 async def verify(settings: Settings, names: Sequence[str]) -> None:
-    """Compare the named containers, or all of them, at the position that all of these have reached.
+    """Compare the named containers, or all of them, at the position that all of these have reached. No
+    document is changed; where none differs it is noted by what they are right.
 
     Raises:
         Differs: they differ; each document that does was named.
@@ -46,6 +48,8 @@ async def verify(settings: Settings, names: Sequence[str]) -> None:
         try:
             scratch = scratch_in(settings.storage.data_dir / SCRATCH_FILE, stack)
             found = await _compare(settings, chosen, stores, scratch)
+            if not found:
+                await note_recipe((each.container.name for each in chosen), stores.document_positions)
         except StoreFull as failure:
             raise CannotStart(_no_room(settings, failure)) from failure
         except Failure as failure:
