@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import anyio
 import httpx
-import psycopg
 import pytest
 
 from application.approval_commands import RequestApproval
@@ -18,7 +16,6 @@ from domain.approval import ApprovalCommented, approval_stream
 from domain.event import Recorded
 from domain.values import timestamp
 from infrastructure.signatures import new_key
-from interfaces.rest import audit_events
 from tests.audit_trail import audited_log, verify_file
 from tests.builders import NOW, metadata
 from tests.contract.contract import validate_document
@@ -35,7 +32,6 @@ from tests.harness import (
     service_process,
     settings_in,
 )
-from tests.neighbours import Names
 from tests.services import free_port
 
 pytestmark = pytest.mark.anyio
@@ -395,32 +391,3 @@ async def test_a_signing_key_is_shown_nowhere(tmp_path: Path) -> None:
 
         await eventually(announced)
         assert secret not in process.log
-
-
-@pytest.mark.postgres
-@pytest.mark.rabbitmq
-async def test_a_store_that_does_not_answer_is_given_up_and_keeps_no_connection(
-    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The follower of the trail needs them, and a caller is not to wait for ever."""
-    url = request.getfixturevalue("postgres_store_url")
-    settings = settings_in(
-        tmp_path,
-        overlay=Names.fresh().overlay(),
-        EVENT_STORE_URL=url,
-        RABBITMQ_URL=request.getfixturevalue("rabbitmq_url"),
-        BATCH_JOBS_ENABLED="false",
-    )
-    async with service(settings) as running, running.client() as client:
-        _, position = await approval(client)
-        await get(client, TRAIL, position)
-        monkeypatch.setattr(audit_events, "ANSWER_SECONDS", 0.5)
-        with psycopg.connect(url) as somebody:
-            somebody.execute("LOCK TABLE audit_heads IN ACCESS EXCLUSIVE MODE")
-            paths = (TRAIL, "/api/v1/audit/head", "/api/v1/audit/verification")
-            for path in (*paths, *paths):
-                with anyio.fail_after(20):
-                    answer = await client.get(path)
-                assert (answer.status_code, answer.json()["error"]["code"]) == (503, "STORE_UNAVAILABLE")
-        monkeypatch.undo()
-        await get(client, TRAIL, position)
