@@ -1,7 +1,6 @@
 """The outbox: publishes what the log says, in order within an aggregate, side by side across them."""
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import chain
 
 import structlog
 
@@ -13,8 +12,8 @@ from application.policies.giving_up import GivingUp
 from application.policies.reaction import because_of, error_within, refusal_of, rejected
 from application.ports import PublicMessage, Publisher
 from application.side_by_side import outcomes_of, raise_first
-from domain.errors import MessageUnroutable
-from domain.event import Recorded
+from domain.errors import MessageNotTaken, MessageRefused, MessageUnroutable
+from domain.event import PutOff, Recorded
 from domain.interest import Interest
 from domain.job import JobFired
 from domain.lease import Lease
@@ -31,6 +30,9 @@ class Outbox:
     After a crash they may be, or by an instance that takes over: a message carries the same id each time,
     so that a receiver can tell. What was confirmed is told by the whole message: after a failover that has
     lost commits another event may be in the lost one's place, and have its id.
+
+    A message that the broker does not take now, though it takes others, is put off with what follows it in
+    its stream. One that it will never take is given up: its step fails, or its run.
 
     What a workflow would send under one of ``wire_types``, which mean something else here, is not sent: an
     older definition may ask for it. A step fails by that.
@@ -49,15 +51,15 @@ class Outbox:
         self._dispatch = dispatch
         self._giving_up = GivingUp(Outbox.name)
         self._confirmed: dict[str, PublicMessage] = {}
-        self._unroutable: dict[str, str] = {}
+        self._given_up: dict[str, str] = {}
         self._under: Lease | None = None
         self._confirmed_before: Collection[str] = ()
 
     async def start_over(self) -> None:
         """What was published stays published."""
 
-    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        """Publish the batch's messages; returns when each is confirmed.
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> PutOff | None:
+        """Publish the batch's messages; returns when each is confirmed, but for those that are put off.
 
         Raises:
             BrokerUnavailable: some are not confirmed; the batch is to be handled again.
@@ -66,25 +68,36 @@ class Outbox:
             StoreUnavailable: what came of a job's trigger is not kept yet; the batch comes again.
         """
         self._go_on_under(lease)
-        by_stream: dict[str, list[PublicMessage]] = {}
-        refused: list[Recorded] = []
+        by_stream: dict[str, list[tuple[Recorded, PublicMessage]]] = {}
         for recorded in events:
             message = public_message(recorded)
-            if message is not None and self._is_refused(recorded, message):
-                refused.append(recorded)
-            elif message is not None:
-                by_stream.setdefault(recorded.stream, []).append(message)
+            if message is not None:
+                by_stream.setdefault(recorded.stream, []).append((recorded, message))
+        not_taken: dict[str, tuple[int, MessageNotTaken]] = {}
 
-        async def publish_in_order(messages: Sequence[PublicMessage]) -> None:
-            for message in messages:
-                if not self._is_confirmed(message):
-                    await self._publish(message, lease)
+        async def publish_in_order(messages: Sequence[tuple[Recorded, PublicMessage]]) -> None:
+            for recorded, message in messages:
+                try:
+                    await self._publish(recorded, message, lease)
+                except MessageNotTaken as error:
+                    not_taken[recorded.stream] = recorded.version, error
+                    return
+
+        def waits(recorded: Recorded) -> bool:
+            return recorded.stream in not_taken and recorded.version >= not_taken[recorded.stream][0]
 
         raise_first(await outcomes_of(publish_in_order, by_stream.values()))
-        fired = [recorded for recorded in events if isinstance(recorded.event, JobFired)]
+        done = [recorded for recorded in events if not waits(recorded)] if not_taken else events
+        fired = [recorded for recorded in done if isinstance(recorded.event, JobFired)]
         await self._giving_up.act_on_each(fired, self._note, self._fail_run, lease)
-        await self._giving_up.act_on_each(refused, self._refuse, self._fail_step, lease)
-        self._forget(message.id for message in chain.from_iterable(by_stream.values()))
+        if self._given_up:
+            unsent = [each for each in done if isinstance(each.event, StepDispatched) and self._why_not(each)]
+            await self._giving_up.act_on_each(unsent, self._refuse, self._fail_step, lease)
+        self._forget(recorded.event_id for recorded in done)
+        if not not_taken:
+            return None
+        _, error = next(iter(not_taken.values()))
+        return PutOff([recorded for recorded in events if waits(recorded)], str(error))
 
     def _go_on_under(self, lease: Lease) -> None:
         """What was confirmed under the lease before the last is forgotten: its batch never comes again where
@@ -96,31 +109,43 @@ class Outbox:
     def _forget(self, ids: Iterable[str]) -> None:
         for id in ids:
             self._confirmed.pop(id, None)
-            self._unroutable.pop(id, None)
+            self._given_up.pop(id, None)
 
-    def _is_confirmed(self, message: PublicMessage) -> bool:
-        return self._confirmed.get(message.id) == message
+    async def _publish(self, recorded: Recorded, message: PublicMessage, lease: Lease) -> None:
+        if self._confirmed.get(message.id) == message:
+            return
+        self._given_up.pop(message.id, None)
+        if message.type in self._wire_types and not isinstance(recorded.event, JobFired):
+            self._give_up(message, own_message(message.type))
+        else:
+            try:
+                await self._publisher.publish(message, lease)
+            except (MessageUnroutable, MessageRefused) as error:
+                self._give_up(message, str(error))
+        self._confirmed[message.id] = message
 
-    def _is_refused(self, recorded: Recorded, message: PublicMessage) -> bool:
-        return message.type in self._wire_types and not isinstance(recorded.event, JobFired)
+    def _give_up(self, message: PublicMessage, error: str) -> None:
+        """What would be told of a workflow is left out; a step that asks, or a run, is told why."""
+        log.error(
+            "message_given_up", type=message.type, tenant=message.tenant, event_id=message.id, error=error
+        )
+        self._given_up[message.id] = error
+
+    def _why_not(self, recorded: Recorded) -> str | None:
+        """Why a message was not sent."""
+        return self._given_up.get(recorded.event_id)
 
     async def _refuse(self, recorded: Recorded) -> None:
-        """Fail the step that would have sent it; what would be told of a workflow is left out."""
-        message = public_message(recorded)
-        assert message is not None, f"{recorded.event!r} is no message"
-        log.warning("message_not_sent", type=message.type, stream=recorded.stream, version=recorded.version)
-        if isinstance(recorded.event, StepDispatched):
-            await self._give(rejected(recorded, self.name, own_message(message.type)))
+        """Fail the step that would have sent it."""
+        await self._give(rejected(recorded, self.name, self._why_not(recorded) or ""))
 
     async def _fail_step(self, recorded: Recorded) -> None:
-        if isinstance(recorded.event, StepDispatched):
-            await self._dispatch(rejected(recorded, self.name, error_within(self.name), "give up"))
+        await self._dispatch(rejected(recorded, self.name, error_within(self.name), "give up"))
 
     async def _note(self, recorded: Recorded) -> None:
         """Keep in the run that its trigger is on its way, or that nobody takes it."""
-        unroutable = self._unroutable.get(recorded.event_id)
-        if unroutable is not None:
-            await self._fail(recorded, unroutable)
+        if why := self._why_not(recorded):
+            await self._fail(recorded, why)
             return
         fired = _fired(recorded)
         meta = because_of(recorded, self.name)
@@ -137,15 +162,6 @@ class Outbox:
 
     async def _give(self, command: Command) -> None:
         await refusal_of(self._dispatch, command, self.name)
-
-    async def _publish(self, message: PublicMessage, lease: Lease) -> None:
-        try:
-            await self._publisher.publish(message, lease)
-        except MessageUnroutable as error:
-            self._unroutable[message.id] = str(error)
-        else:
-            self._unroutable.pop(message.id, None)
-        self._confirmed[message.id] = message
 
 
 def _fired(recorded: Recorded) -> JobFired:

@@ -42,6 +42,8 @@ class Publisher(Protocol):
         Raises:
             BrokerUnavailable: it is not known to be safe; publish it again.
             MessageUnroutable: it is mandatory, and no queue takes it; that is what becomes of it.
+            MessageRefused: it can never be taken; that is what becomes of it.
+            MessageNotTaken: it alone is not taken now; publish it again, but not at once: others may have it.
             LeaseLost: the lease was lost before the message was on its way.
         """
         ...

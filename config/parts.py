@@ -46,9 +46,9 @@ from interfaces.scheduling.marks import Marks
 from interfaces.scheduling.step_calls import StepCallLoop
 from interfaces.scheduling.timers import TimerLoop
 from interfaces.scheduling.watch import CronOff, CronWatch
-from projections.follower import Follower, Handler
+from projections.follower import Follower
 from projections.follower_status import FollowerStatus, together
-from projections.ports import Checkpoints
+from projections.ports import Checkpoints, Handler
 from projections.projection import Materializer, Projection
 from projections.remaking import Remaker
 from projections.share_of_log import ShareOfLog

@@ -61,6 +61,7 @@ class RabbitTransport:
             source,
             in_flight=rabbit.publish_in_flight,
             count=metrics.message_published,
+            count_refused=metrics.message_refused,
         )
         self.parked: ParkedMessages = RabbitParkedMessages(url, self.names, source.service)
         self._own_queue = OwnQueue(url, rabbit.queue, source.service)

@@ -26,6 +26,8 @@
         StoreFull                there is no room for more on its disk
       BrokerUnavailable
         MessageUnroutable        the broker is there, and no queue takes the message
+        MessageRefused           the broker is there, and will never take it
+        MessageNotTaken          the broker is there, and does not take this one now
       AnchorFileUnavailable
       DirectoryUnavailable
       CutShort                 the work was cancelled by what it worked with
@@ -315,6 +317,14 @@ class BrokerUnavailable(Failure):
 
 class MessageUnroutable(BrokerUnavailable):
     """No queue takes the message, and none that would could be declared."""
+
+
+class MessageRefused(BrokerUnavailable):
+    """The broker takes no such message, however often it is sent: it is too large."""
+
+
+class MessageNotTaken(BrokerUnavailable):
+    """A queue that it goes to does not take the message now, as it is full or in trouble; others may have."""
 
 
 class AnchorFileUnavailable(Failure):

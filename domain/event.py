@@ -5,7 +5,7 @@ file nor a renamed class breaks history. Payloads know nothing of streams, actor
 store records that beside them, in :class:`Recorded`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
@@ -95,3 +95,10 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 def event_id(stream: str, version: int) -> str:
     """The id of the event at ``version`` of ``stream``; derived, so that repeats carry the same one."""
     return _EVENT_IDS.id(f"{stream}@{version}")
+
+
+class PutOff(msgspec.Struct, frozen=True):
+    """Of a batch, what cannot be done now and keeps nothing else waiting: in each stream the last events."""
+
+    events: Sequence[Recorded]
+    why: str

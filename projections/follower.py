@@ -9,20 +9,20 @@ and the saving of the position repeats a batch, or the batches of a second where
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import anyio
 import structlog
 
 from domain.errors import Failure, LeaseLost
-from domain.event import Recorded
-from domain.interest import Interest
+from domain.event import PutOff, Recorded
 from domain.lease import Lease
 from projections.follower_status import FollowerStatus, State
+from projections.in_order import InOrder
 from projections.patience import Patience, Stopped
-from projections.ports import Checkpoints, Log
+from projections.ports import Checkpoints, Handler, Log
 from projections.troubles import Troubles
-from projections.turns import InOrder, InTurns, Portion, Reading
+from projections.turns import InTurns, Reading, Settled
 
 _REST_SECONDS = 0.003
 """Between two looks at the log, so that under load a few events come together: each look, and each write
@@ -32,24 +32,6 @@ _SAVE_SECONDS = 1.0
 """How often a position is saved up to which something was handled, where it need not be after each batch."""
 
 log = structlog.get_logger(__name__)
-
-
-class Handler(Protocol):
-    """What a follower does with events; safe to repeat."""
-
-    name: str
-    wants: Interest
-    """The events that are for this handler; the others are passed over."""
-    may_repeat_unnoticed: bool
-    """Whether nobody is told anything twice. Then the position need not be saved after each batch."""
-
-    async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        """Handle a batch, all of it or none that counts: after an exception it comes again."""
-        ...
-
-    async def start_over(self) -> None:
-        """Undo what was made out of another log; the events of this one come from the first."""
-        ...
 
 
 class _Round(NamedTuple):
@@ -79,7 +61,7 @@ class Follower:
     ) -> None:
         self._handler = handler
         self._log = log
-        self._reading: Reading = InTurns(log, handler.wants) if in_turns else InOrder(log)
+        self._reading: Reading = (InTurns if in_turns else InOrder)(log, handler.wants)
         self._checkpoints = checkpoints
         self._now = now
         self._poll_seconds = poll_seconds
@@ -92,6 +74,7 @@ class Follower:
         self._followed_under: Lease | None = None
         self._troubles = Troubles(handler.name)
         self._waiting_since: dict[str, datetime] = {}
+        self._put_off: dict[str, str] = {}
         self._handled = 0
         self._failures = 0
         self._failing_since: float | None = None
@@ -115,16 +98,17 @@ class Follower:
 
     @property
     def is_following(self) -> bool:
-        """Whether it is this instance that follows the log, so that its positions are the present ones."""
+        """Whether this instance follows the log, so that its positions are the present ones."""
         return self._state not in ("standby", "stopped")
 
     @property
     def status(self) -> FollowerStatus:
         """How it fares now."""
-        lag = 0.0
-        if self._waiting_since:
-            lag = max(0.0, (self._now() - min(self._waiting_since.values())).total_seconds())
-        return FollowerStatus(self.name, self._state, lag, self._handled, self._failures, self._error)
+        now = self._now()
+        lag = max(0.0, *((now - since).total_seconds() for since in self._waiting_since.values()), 0.0)
+        put_off = next(iter(self._put_off.values()), None)
+        state = "failing" if put_off and self.is_following else self._state
+        return FollowerStatus(self.name, state, lag, self._handled, self._failures, self._error or put_off)
 
     @property
     def failing_seconds(self) -> float:
@@ -183,6 +167,7 @@ class Follower:
         self._handled_unsaved.clear()
         self._troubles.clear()
         self._waiting_since.clear()
+        self._put_off.clear()
         try:
             await self._follow(lease)
         finally:
@@ -190,6 +175,7 @@ class Follower:
             self._error = None
             self._note_work()
             self._waiting_since.clear()
+            self._put_off.clear()
 
     def look_again(self) -> None:
         """Look at the log now, whatever was appended: somebody waits for the position."""
@@ -197,8 +183,7 @@ class Follower:
 
     async def has_moved(self) -> None:
         """Return when it has come further than it has now."""
-        if self._moved is None:
-            self._moved = anyio.Event()
+        self._moved = self._moved or anyio.Event()
         await self._moved.wait()
 
     def stop(self) -> None:
@@ -241,7 +226,8 @@ class Follower:
                 continue
             batch = await self._log.read(partition, position, self._batch_size)
             if batch is not None and not self._handler.wants.among(batch.events):
-                await self._handle(partition, batch, lease)
+                self._handled += len(batch.events)
+                await self._come_to(partition, batch.position, lease, has_handled=False)
 
     async def catch_up(self, lease: Lease) -> None:
         """Handle what the log holds now, in every partition, round by round.
@@ -300,8 +286,13 @@ class Follower:
         batch = await self._reading.read(partition, self._positions[partition], self._batch_size)
         lease.check()
         if batch is not None:
-            await self._handle(partition, batch, lease)
-            self._reading.settle(partition)
+            wanted = self._handler.wants.among(batch.events)
+            put_off = await self._handle(partition, wanted, lease) if wanted else None
+            settled = self._reading.settle(partition, put_off)
+            self._handled += len(batch.events) - (len(put_off.events) if put_off else 0)
+            self._failures += put_off is not None
+            self._note_waiting(partition, settled)
+            await self._come_to(partition, settled.position, lease, has_handled=bool(wanted))
         await self._save_what_is_due(lease)
         return _Round() if batch is None else _Round(is_handled=True, is_cut=batch.is_cut)
 
@@ -316,27 +307,39 @@ class Follower:
             return None
         return position
 
-    async def _handle(self, partition: str, batch: Portion, lease: Lease) -> None:
-        wanted = self._handler.wants.among(batch.events)
-        if wanted:
-            self._waiting_since[partition] = min(each.timestamp for each in wanted)
-            lease.check()
-            self._fails_to_handle = True
-            await self._handler.handle(wanted, lease)
-            self._note_work()
-            del self._waiting_since[partition]
-        if wanted and batch.position is not None and not self._handler.may_repeat_unnoticed:
-            await self._checkpoints.save(self.name, partition, batch.position, lease)
-            self._unsaved.discard(partition)
+    async def _handle(self, partition: str, wanted: Sequence[Recorded], lease: Lease) -> PutOff | None:
+        since = min(each.timestamp for each in wanted)
+        self._waiting_since[partition] = min(since, self._waiting_since.get(partition, since))
+        lease.check()
+        self._fails_to_handle = True
+        put_off = await self._handler.handle(wanted, lease)
+        self._note_work()
+        return put_off
+
+    def _note_waiting(self, partition: str, settled: Settled) -> None:
+        if settled.waiting_since is None or settled.why is None:
+            self._put_off.pop(partition, None)
+            self._waiting_since.pop(partition, None)
         else:
-            self._unsaved.add(partition)
-            if wanted:
-                self._handled_unsaved.add(partition)
-        self._positions[partition] = batch.position
+            self._put_off[partition] = settled.why
+            self._waiting_since[partition] = settled.waiting_since
+
+    async def _come_to(
+        self, partition: str, position: str | None, lease: Lease, *, has_handled: bool
+    ) -> None:
+        """Go on from there, and save that at once where a repeat would be noticed."""
+        self._positions[partition] = position
+        self._unsaved.add(partition)
         if self._moved is not None:
             self._moved.set()
             self._moved = None
-        self._handled += len(batch.events)
+        if not has_handled:
+            return
+        self._handled_unsaved.add(partition)
+        if position is not None and not self._handler.may_repeat_unnoticed:
+            await self._checkpoints.save(self.name, partition, position, lease)
+            self._unsaved.discard(partition)
+            self._handled_unsaved.discard(partition)
 
     async def _keep_what_was_handled(self) -> None:
         """Save how far something was handled under the lease before, where what was made of it outlives the
@@ -386,8 +389,7 @@ class Follower:
         self._fails_to_handle = False
 
     def _note_no_work(self) -> None:
-        if self._failing_since is None:
-            self._failing_since = anyio.current_time()
+        self._failing_since = self._failing_since or anyio.current_time()
 
     def _count_failure(self, error: Exception) -> None:
         self._failures += 1

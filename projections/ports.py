@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from domain.errors import StoreUnavailable
-from domain.event import Recorded
+from domain.event import PutOff, Recorded
 from domain.interest import Interest
 from domain.lease import Lease
 
@@ -271,3 +271,22 @@ class Log(Protocol):
 
 Json = dict[str, Any]
 """A document's content: what JSON can hold, in the order in which it is written."""
+
+
+class Handler(Protocol):
+    """What a follower does with events; safe to repeat."""
+
+    name: str
+    wants: Interest
+    """The events that are for this handler; the others are passed over."""
+    may_repeat_unnoticed: bool
+    """Whether nobody is told anything twice. Then the position need not be saved after each batch."""
+
+    async def handle(self, events: Sequence[Recorded], lease: Lease) -> PutOff | None:
+        """Handle a batch, all of it or none that counts: after an exception it comes again. What is put off
+        comes again later, and meanwhile other streams' events."""
+        ...
+
+    async def start_over(self) -> None:
+        """Undo what was made out of another log; the events of this one come from the first."""
+        ...

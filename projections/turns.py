@@ -11,11 +11,12 @@ it comes back to the log by itself, from where it left off.
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from domain.event import Recorded
+from domain.event import PutOff, Recorded
 from domain.interest import Interest
 from projections.ports import Batch, Log
 
@@ -56,6 +57,14 @@ class Portion(Protocol):
         ...
 
 
+class Settled(NamedTuple):
+    """Up to where all is handled; since when something behind that waits, and for what."""
+
+    position: str | None
+    waiting_since: datetime | None = None
+    why: str | None = None
+
+
 class Reading(Protocol):
     """How a follower comes by what it handles."""
 
@@ -63,30 +72,13 @@ class Reading(Protocol):
         """What is to be handled next where all up to a position is, and the position once it is handled."""
         ...
 
-    def settle(self, partition: str) -> None:
-        """What was read last is handled."""
+    def settle(self, partition: str, put_off: PutOff | None) -> Settled:
+        """What was read last is handled, but for what was put off."""
         ...
 
     def forget(self) -> None:
         """Begin anew: what is ahead may be another log's, or somebody else may have gone on from there."""
         ...
-
-
-class InOrder:
-    """In the log's order, batch by batch."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-
-    async def read(self, partition: str, after: str | None, limit: int) -> Portion | None:
-        """The next batch."""
-        return await self._log.read(partition, after, limit)
-
-    def settle(self, partition: str) -> None:
-        """Nothing is ahead."""
-
-    def forget(self) -> None:
-        """Nothing is remembered."""
 
 
 class InTurns:
@@ -108,10 +100,10 @@ class InTurns:
             ahead = self._ahead[partition] = _Ahead(self._log, self._wants, partition, after)
         return await ahead.next(limit)
 
-    def settle(self, partition: str) -> None:
+    def settle(self, partition: str, put_off: PutOff | None) -> Settled:
         """The portion is handled."""
-        if partition in self._ahead:
-            self._ahead[partition].settle()
+        assert put_off is None, "who takes turns puts nothing off"
+        return Settled(self._ahead[partition].settle())
 
     def forget(self) -> None:
         """Read again all that is ahead."""
@@ -194,10 +186,11 @@ class _Ahead:
                 self._offered = _Offered(events, position, self._is_cut or bool(self._lanes))
         return self._offered
 
-    def settle(self) -> None:
-        """The portion that was offered is handled."""
+    def settle(self) -> str | None:
+        """The portion that was offered is handled; up to where all is now."""
         if self._offered is not None:
             self.settled, self._offered = self._offered.position, None
+        return self.settled
 
     async def _read_on(self, limit: int) -> bool:
         """Read on where there is room; whether anything has come."""

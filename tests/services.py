@@ -74,13 +74,15 @@ def own_rabbitmq(port: int) -> Iterator[str]:
 
 
 @contextmanager
-def rabbitmq_node(port: int) -> Iterator["RabbitNode"]:
-    """A RabbitMQ node that is not running yet; it keeps its data from one start to the next."""
+def rabbitmq_node(port: int, **limits: int) -> Iterator["RabbitNode"]:
+    """A RabbitMQ node that is not running yet; it keeps its data from one start to the next. ``limits`` are
+    settings of its configuration file.
+    """
     program = shutil.which("rabbitmq-server", path=f"/usr/lib/rabbitmq/bin:{os.environ['PATH']}")
     if program is None:
         missing("RabbitMQ")
     with tempfile.TemporaryDirectory(prefix="rabbit-") as folder:
-        node = RabbitNode(program, folder, port)
+        node = RabbitNode(program, folder, port, limits)
         try:
             yield node
         finally:
@@ -90,12 +92,13 @@ def rabbitmq_node(port: int) -> Iterator["RabbitNode"]:
 class RabbitNode:
     """A RabbitMQ server of a test's own, to be started and stopped."""
 
-    def __init__(self, program: str, folder: str, port: int) -> None:
+    def __init__(self, program: str, folder: str, port: int, limits: Mapping[str, int]) -> None:
         self.url = f"amqp://guest:guest@127.0.0.1:{port}/"
         self._program = program
         self._port = port
         config = Path(folder, "rabbitmq.conf")
-        config.write_text(f"listeners.tcp.default = 127.0.0.1:{port}\n")
+        settings = {"listeners.tcp.default": f"127.0.0.1:{port}", **limits}
+        config.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
         self._environment = {
             **os.environ,
             "HOME": folder,

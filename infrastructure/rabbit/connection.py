@@ -47,7 +47,7 @@ class _Broker(RabbitBroker):
     async def channel(self) -> AbstractChannel:
         """A further channel: what the broker refuses on it closes no other."""
         assert self._begun is not None
-        return await self._begun.channel(publisher_confirms=False)
+        return await self._begun.channel()
 
     async def let_go(self) -> None:
         """End what :meth:`stop` does not know of, or had no time to end; the next connection is a new one.

@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Callable
 
 from aio_pika.abc import AbstractChannel, DeliveryMode
+from aio_pika.exceptions import ChannelPreconditionFailed, DeliveryError
 from aiormq.channel import Channel
 from faststream.rabbit import RabbitBroker
 from pamqp.commands import Basic
 
 from application.integration import ENVELOPE_VERSION, Source, envelope
 from application.ports import PublicMessage
-from domain.errors import BrokerUnavailable, MessageUnroutable
+from domain.errors import BrokerUnavailable, MessageNotTaken, MessageRefused, MessageUnroutable
 from domain.lease import Lease
 from infrastructure.rabbit.connection import BROKER_ERRORS, RabbitConnection, lost_connection_raised
 from infrastructure.rabbit.queues import Queues
@@ -35,6 +36,7 @@ class RabbitPublisher:
         *,
         in_flight: int,
         count: Callable[[PublicMessage], None],
+        count_refused: Callable[[PublicMessage], None],
     ) -> None:
         self.connection = connection
         self._names = names
@@ -44,6 +46,7 @@ class RabbitPublisher:
         self._queues = Queues(names)
         self._turn = asyncio.Semaphore(in_flight)
         self._count = count
+        self._count_refused = count_refused
 
     async def run(self) -> None:
         """Connect, and declare the exchange and the queues where triggers and answers wait."""
@@ -55,49 +58,70 @@ class RabbitPublisher:
         Raises:
             BrokerUnavailable: no confirmation came; it may or may not be there.
             MessageUnroutable: it must reach a queue, and there is none, not after another declaration either.
+            MessageRefused: it is larger than the broker takes.
+            MessageNotTaken: a queue is full and rejects what comes, or the broker has trouble with it.
             LeaseLost: the lease was lost while the message waited for its turn.
         """
         wire_type = self._names.wire_type(message.type)
         body = envelope(message, self._source, wire_type)
-        properties = Basic.Properties(
-            delivery_mode=DeliveryMode.PERSISTENT,
-            message_id=message.id,
-            message_type=wire_type,
-            correlation_id=message.metadata.get("correlationId", message.id),
-            timestamp=message.timestamp,
-            content_type="application/json",
-            app_id=self._source.service,
-            headers={"tenantId": message.tenant, "version": ENVELOPE_VERSION},
-        )
         async with self._turn:
             try:
                 with lost_connection_raised():
-                    if not await self._is_taken(body, wire_type, properties, message, lease):
+                    if not await self._is_taken(body, wire_type, message, lease):
                         await self._queues.declare(self.connection)
-                        if not await self._is_taken(body, wire_type, properties, message, lease):
+                        if not await self._is_taken(body, wire_type, message, lease):
                             raise MessageUnroutable(f"no queue takes {wire_type}")
+            except DeliveryError as error:
+                raise MessageNotTaken(
+                    f"a queue that {wire_type} goes to is full, or in trouble: {error!r}"
+                ) from error
             except BROKER_ERRORS as error:
                 raise BrokerUnavailable(f"{wire_type} is not confirmed: {error!r}") from error
         self._count(message)
 
-    async def _is_taken(
-        self, body: bytes, wire_type: str, properties: Basic.Properties, message: PublicMessage, lease: Lease
-    ) -> bool:
-        """Publish, and tell whether a queue took it, as far as one must."""
+    async def _is_taken(self, body: bytes, wire_type: str, message: PublicMessage, lease: Lease) -> bool:
+        """Publish, and tell whether a queue took it, as far as one must.
+
+        What the broker refuses ends the channel for all that are on it, and nobody learns whose message that
+        was. Each goes anew then, on a channel where it is alone.
+        """
         if not await self.connection.until_up(CONFIRM_TIMEOUT_SECONDS) or self._channel is None:
             raise BrokerUnavailable(self.connection.error or "not connected")
         lease.check()
         async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
-            channel = await self._channel.get_underlay_channel()
-            assert isinstance(channel, Channel), "aio-pika stands on aiormq"
-            confirmation = await channel.basic_publish(
-                body,
-                exchange=self._names.exchange,
-                routing_key=wire_type,
-                properties=properties,
-                mandatory=message.mandatory,
-                wait=False,
-            )
+            try:
+                return await self._confirmed_on(self._channel, body, wire_type, message)
+            except ChannelPreconditionFailed:
+                lease.check()
+        try:
+            async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS), self.connection.channel() as channel:
+                return await self._confirmed_on(channel, body, wire_type, message)
+        except ChannelPreconditionFailed as error:
+            self._count_refused(message)
+            raise MessageRefused(f"{wire_type} of {len(body)} bytes is refused: {error}") from error
+
+    async def _confirmed_on(
+        self, channel: AbstractChannel, body: bytes, wire_type: str, message: PublicMessage
+    ) -> bool:
+        underlay = await channel.get_underlay_channel()
+        assert isinstance(underlay, Channel), "aio-pika stands on aiormq"
+        confirmation = await underlay.basic_publish(
+            body,
+            exchange=self._names.exchange,
+            routing_key=wire_type,
+            properties=Basic.Properties(
+                delivery_mode=DeliveryMode.PERSISTENT,
+                message_id=message.id,
+                message_type=wire_type,
+                correlation_id=message.metadata.get("correlationId", message.id),
+                timestamp=message.timestamp,
+                content_type="application/json",
+                app_id=self._source.service,
+                headers={"tenantId": message.tenant, "version": ENVELOPE_VERSION},
+            ),
+            mandatory=message.mandatory,
+            wait=False,
+        )
         return isinstance(confirmation, Basic.Ack)
 
     async def _declare(self, broker: RabbitBroker) -> None:

@@ -51,6 +51,12 @@ class Metrics:
         self._published = Counter(
             "messages_published", "Messages published and confirmed.", ("type",), registry=self.registry
         )
+        self._refused = Counter(
+            "messages_refused",
+            "Messages given up, since the broker takes none like them.",
+            ("type",),
+            registry=self.registry,
+        )
         self._cosmos_charge = Counter(
             "cosmos_request_charge",
             "Request units charged by Cosmos DB.",
@@ -125,6 +131,10 @@ class Metrics:
         self._published.labels(message.type).inc()
         if message.mandatory:
             self._triggers.labels(str(message.data["job"])).inc()
+
+    def message_refused(self, message: PublicMessage) -> None:
+        """Count a message that the broker will never take."""
+        self._refused.labels(message.type).inc()
 
     def watch_followers(self, statuses: Callable[[], Sequence[FollowerStatus]]) -> None:
         """Show the followers' lag, state and failures at each scrape."""

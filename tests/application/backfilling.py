@@ -38,7 +38,7 @@ from domain.job import BatchJob, JobDefinition, JobFired, Schedule, job_stream
 from domain.values import SYSTEM_TENANT
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.timers import SqliteTimers
-from projections.follower import Handler
+from projections.ports import Handler
 from tests.application.logs import open_logs, sqlite_settings
 from tests.builders import LEASE, SettableClock, metadata
 from tests.domain.backfill.asked import JOB, day

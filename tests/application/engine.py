@@ -35,7 +35,7 @@ from domain.event import Event
 from domain.workflow import Workflow, workflow_stream
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.timers import SqliteTimers
-from projections.follower import Handler
+from projections.ports import Handler
 from tests.application.logs import open_logs, sqlite_settings
 from tests.approvals import KnownGroups, approval_handlers
 from tests.builders import LEASE, TENANT, SettableClock, metadata

@@ -22,7 +22,7 @@ from domain.definition import OPPORTUNITY_ANALYSIS, Concurrency, StepDefinition,
 from domain.event import Recorded
 from domain.workflow import Workflow, evolve
 from infrastructure.sqlite.timers import SqliteTimers
-from projections.follower import Handler
+from projections.ports import Handler
 from tests.builders import LEASE, TENANT, SettableClock, metadata
 
 

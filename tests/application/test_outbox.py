@@ -15,7 +15,13 @@ from application.outbox import Outbox
 from application.pasts import Past
 from application.ports import PublicMessage
 from application.workflow_commands import FailStep
-from domain.errors import BrokerUnavailable, CutShort, MessageUnroutable, StoreUnavailable, WorkflowNotFound
+from domain.errors import (
+    BrokerUnavailable,
+    CutShort,
+    MessageUnroutable,
+    StoreUnavailable,
+    WorkflowNotFound,
+)
 from domain.event import Recorded
 from domain.job import JobFired, JobRunCompleted
 from domain.lease import Lease, Unrivalled
@@ -26,6 +32,27 @@ from tests.builders import LEASE, NOW, TENANT, recorded
 pytestmark = pytest.mark.anyio
 
 ONE, OTHER = f"{TENANT}/job/one", f"{TENANT}/job/other"
+
+ASKED = StepDispatched(
+    workflow_id="w-1",
+    execution_id="e-1",
+    step_id="s-1",
+    step_type="tell",
+    kind="event",
+    parameters={"request": "jobs.done"},
+    input={},
+    attempt=2,
+    dispatched_at=NOW,
+    deadline_at=None,
+)
+TOLD = WorkflowCompleted(
+    workflow_id="w-1",
+    execution_id="e-1",
+    results={},
+    completed_at=NOW,
+    announced_as="jobs.done",
+    parent=StepRef(workflow_id="w-0", step_id="s-0", attempt=1),
+)
 
 
 def firings(stream: str, *runs: str) -> tuple[Recorded, ...]:
@@ -308,34 +335,14 @@ async def test_what_means_something_else_on_the_wire_is_sent_by_jobs_alone_and_f
         failed.append(command)
         raise WorkflowNotFound("it is of no account")
 
-    asked = StepDispatched(
-        workflow_id="w-1",
-        execution_id="e-1",
-        step_id="s-1",
-        step_type="tell",
-        kind="event",
-        parameters={"request": "jobs.done"},
-        input={},
-        attempt=2,
-        dispatched_at=NOW,
-        deadline_at=None,
-    )
-    told = WorkflowCompleted(
-        workflow_id="w-1",
-        execution_id="e-1",
-        results={},
-        completed_at=NOW,
-        announced_as="jobs.done",
-        parent=StepRef(workflow_id="w-0", step_id="s-0", attempt=1),
-    )
     others = [
-        msgspec.structs.replace(asked, parameters={"request": "deal.check.wanted"}),
-        msgspec.structs.replace(told, announced_as="deal.was.checked"),
+        msgspec.structs.replace(ASKED, parameters={"request": "deal.check.wanted"}),
+        msgspec.structs.replace(TOLD, announced_as="deal.was.checked"),
     ]
     fired = JobFired(
         job="j", run_id="a", triggered_by="manual", fired_at=NOW, metadata={}, message_type="jobs.done"
     )
-    events = [*recorded(f"{TENANT}/workflow/w-1", [asked, told, *others]), *recorded(ONE, [fired])]
+    events = [*recorded(f"{TENANT}/workflow/w-1", [ASKED, TOLD, *others]), *recorded(ONE, [fired])]
     dispatch = Dispatcher({NoteJobPublished: Noted(), FailStep: fail})
     await Outbox(Remember(), dispatch, wire_types={"jobs.done"}).handle(events, LEASE)
     assert sorted(each.partition(" ")[0] for each in sent) == [

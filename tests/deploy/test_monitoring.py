@@ -15,10 +15,11 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from application.job_commands import CompleteJobRun, FailJobRun, FireJob
+from application.ports import PublicMessage
 from domain.values import SYSTEM_TENANT
 from infrastructure.clock import SystemClock
 from infrastructure.signatures import new_key
-from tests.builders import metadata
+from tests.builders import NOW, TENANT, metadata
 from tests.deploy.files import DEPLOY, ROOT
 from tests.deploy.promql import ALERTS, DASHBOARD, RULES, Asked, asked, expressions, grouped_by, panels
 from tests.harness import eventually, service, settings_in
@@ -29,6 +30,9 @@ CASES_FILE = Path(__file__).parent / "alert_cases.yaml"
 CASES = [case for test in document_in(CASES_FILE)["tests"] for case in test["alert_rule_test"]]
 PROMETHEUS_OWN = frozenset(("instance", "job"))
 JOB = "outcome-sync"
+REFUSED = PublicMessage(
+    id="m-1", type="analysis.completed", tenant=TENANT, timestamp=NOW, data={}, metadata={}
+)
 
 Served = Mapping[str, frozenset[str]]
 """The labels of each metric's samples."""
@@ -59,6 +63,7 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
         metrics.heartbeat(True)
         metrics.step_call("risk_analytics", "answered", 0.1)
         metrics.message_consumed("hitl.approval.requested", "parked")
+        metrics.message_refused(REFUSED)
         about: dict[str, Any] = {"job": JOB}
         for command in (
             FireJob(meta=metadata(tenant=SYSTEM_TENANT), nominal_at=now, **about),

@@ -42,7 +42,7 @@ async def publisher(rabbitmq_url: str, names: Names, crm: Neighbour) -> AsyncIte
         bindings=ANSWERS,
     )
     source = Source(service="tests", instance="tests-1")
-    yield RabbitPublisher(connection, wire, source, in_flight=1, count=lambda _: None)
+    yield RabbitPublisher(connection, wire, source, in_flight=1, count=print, count_refused=print)
     await connection.close()
 
 

@@ -166,7 +166,7 @@ async def test_what_is_ahead_in_memory_has_its_bounds(log: PartitionedLog) -> No
         portion = await reading.read("log", position, 500)
         assert portion is not None
         position = portion.position
-        reading.settle("log")
+        reading.settle("log", None)
         lanes = reading._ahead["log"]._lanes.values()
         most_apart = max(most_apart, sum(lane.apart is not None for lane in lanes))
         assert sum(len(lane.open) for lane in lanes) < MOST_AHEAD + MOST_APART * 2 * LONG_LANE
@@ -179,7 +179,7 @@ async def test_the_position_moves_up_to_what_is_not_handled(log: PartitionedLog)
     first = await reading.read("log", None, PORTION // 2)
     assert first is not None
     assert first.position == f"log/{log.events['log'][PORTION - 1].event_id}"
-    reading.settle("log")
+    reading.settle("log", None)
     last = await reading.read("log", first.position, PORTION // 2)
     assert last is not None
     assert last.position == f"log/{log.events['log'][-1].event_id}"
@@ -193,7 +193,7 @@ async def test_who_reads_on_by_itself_goes_on_though_that_yields_nothing(log: Pa
     while (portion := await reading.read("log", position, 50)) is not None:
         found += runs_of(portion)
         position = portion.position
-        reading.settle("log")
+        reading.settle("log", None)
         if len(found) > LONG_LANE:
             log.room = 1
     assert found == [*(f"a{number}" for number in range(2 * LONG_LANE)), "last"]
@@ -241,7 +241,7 @@ async def test_whoever_begins_anew_has_handled_nothing_behind_the_position(log: 
     for anew in (InTurns.forget, lambda reading: None):
         reading = InTurns(log, Interest(JobFired))
         assert "c0" in runs_of(await reading.read("log", None, 50))
-        reading.settle("log")
+        reading.settle("log", None)
         position = f"log/{log.events['log'][0].event_id}"
         anew(reading)
         again = runs_of(await reading.read("log", position, 50))
@@ -249,6 +249,6 @@ async def test_whoever_begins_anew_has_handled_nothing_behind_the_position(log: 
         assert "c0" in again
     reading = InTurns(log, Interest(JobFired))
     first = runs_of(await reading.read("log", None, 500))
-    reading.settle("log")
+    reading.settle("log", None)
     reading.forget()
     assert runs_of(await reading.read("log", None, 500)) == first

@@ -1,0 +1,109 @@
+"""What the broker says to a message, on a real one: each is told of its own, whatever is sent beside it."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from pamqp.common import FieldTable
+
+from application.integration import Source
+from application.ports import PublicMessage
+from application.side_by_side import outcomes_of
+from domain.errors import MessageNotTaken, MessageRefused
+from infrastructure.rabbit.connection import RabbitConnection
+from infrastructure.rabbit.publisher import RabbitPublisher
+from infrastructure.rabbit.topology import RabbitNames
+from tests.builders import LEASE, NOW, TENANT
+from tests.neighbours import Names, neighbour
+from tests.services import free_port, rabbitmq_node
+
+pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
+
+LARGEST_BYTES = 200_000
+
+
+@pytest.fixture(scope="module")
+def narrow_rabbitmq() -> Iterator[str]:
+    """A broker that takes no large message."""
+    with rabbitmq_node(free_port(), max_message_size=LARGEST_BYTES) as node:
+        node.start()
+        yield node.url
+
+
+class Publishing:
+    """A publisher at work, and what it has counted."""
+
+    def __init__(self, url: str, names: Names) -> None:
+        wire = RabbitNames(
+            exchange=names.exchange,
+            queue=names.queue,
+            job_queue=names.job_queue,
+            dead_letter_queue=names.dead_letter_queue,
+        )
+        self.counted = Counter[str]()
+        self.refused = Counter[str]()
+        self.publisher = RabbitPublisher(
+            RabbitConnection(url, purpose="test", app_id="tests", graceful_seconds=0),
+            wire,
+            Source(service="tests", instance="tests-1"),
+            in_flight=64,
+            count=lambda message: self.counted.update([message.id]),
+            count_refused=lambda message: self.refused.update([message.id]),
+        )
+
+    async def outcomes(self, messages: Sequence[PublicMessage]) -> list[Exception | None]:
+        """What came of each, sent side by side."""
+        return await outcomes_of(lambda each: self.publisher.publish(each, LEASE), messages)
+
+
+@asynccontextmanager
+async def publishing(url: str, names: Names) -> AsyncIterator[Publishing]:
+    at_work = Publishing(url, names)
+    with anyio.fail_after(30):
+        await at_work.publisher.run()
+    try:
+        yield at_work
+    finally:
+        await at_work.publisher.connection.close()
+
+
+def message(id: str, message_type: str, size: int = 10) -> PublicMessage:
+    return PublicMessage(
+        id=id, type=message_type, tenant=TENANT, timestamp=NOW, data={"padding": "x" * size}, metadata={}
+    )
+
+
+async def test_what_is_too_large_is_refused_and_all_that_is_sent_beside_it_goes_out(
+    narrow_rabbitmq: str,
+) -> None:
+    names = Names.fresh()
+    async with neighbour(narrow_rabbitmq, names) as crm, publishing(narrow_rabbitmq, names) as at_work:
+        small = [message(f"small-{number}", "small.one") for number in range(40)]
+        sent = [*small[:20], message("large", "large.one", 2 * LARGEST_BYTES), *small[20:]]
+        outcomes = await at_work.outcomes(sent)
+        assert isinstance(outcomes.pop(20), MessageRefused)
+        assert outcomes == [None] * len(small)
+        assert at_work.refused == {"large": 1}
+        assert {each["id"] for each in await crm.expect("small.one", 40)} == {each.id for each in small}
+        assert await at_work.outcomes([message("later", "small.two")]) == [None]
+        await crm.expect("small.two")
+        assert crm.messages("large.one") == []
+
+
+async def test_what_a_full_queue_rejects_is_told_apart_from_a_broker_that_is_away(rabbitmq_url: str) -> None:
+    names = Names.fresh()
+    async with neighbour(rabbitmq_url, names) as crm, publishing(rabbitmq_url, names) as at_work:
+        limits: FieldTable = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        full = await crm.channel.declare_queue(f"{names.queue}.full", durable=True, arguments=limits)
+        try:
+            await full.bind(crm.exchange, "wanted.by.many")
+            first = await at_work.outcomes([message("1", "wanted.by.many")])
+            more = await at_work.outcomes([message("2", "wanted.by.many"), message("3", "of.no.concern")])
+            assert (first, more[1]) == ([None], None)
+            assert isinstance(more[0], MessageNotTaken)
+            await full.purge()
+            assert await at_work.outcomes([message("2", "wanted.by.many")]) == [None]
+        finally:
+            await full.delete(if_unused=False, if_empty=False)
