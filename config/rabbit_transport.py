@@ -8,10 +8,12 @@ from application.integration import Source
 from application.parked import ParkedMessages
 from application.ports import Clock
 from config.sections import Settings
+from domain.errors import BrokerUnavailable
 from infrastructure.rabbit.connection import RabbitConnection
 from infrastructure.rabbit.own_queue import OwnQueue
 from infrastructure.rabbit.parked import RabbitParkedMessages
 from infrastructure.rabbit.publisher import RabbitPublisher
+from infrastructure.rabbit.queues import declare_what_is_consumed
 from infrastructure.rabbit.topology import PlainQueue, RabbitNames, topic_exchange
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.messaging.messages import CONSUMED
@@ -80,7 +82,7 @@ class RabbitTransport:
         if "publisher" in self._roles:
             tasks.start_soon(self.publisher.run)
         if "consumer" in self._roles:
-            tasks.start_soon(self._incoming.connect, self._subscription.start)
+            tasks.start_soon(self._incoming.keep, self._subscription.start, self._look_at_what_is_consumed)
 
     async def stop_taking_in(self) -> None:
         """Stop consuming; what is not acknowledged goes back to the queue."""
@@ -101,6 +103,11 @@ class RabbitTransport:
             if not connection.is_up:
                 return Check("down", f"{connection.purpose}: {connection.error}")
         return Check("up") if connections else Check("off", "neither consumer nor publisher is a role here")
+
+    async def _look_at_what_is_consumed(self) -> None:
+        if not await self._subscription.is_consuming():
+            raise BrokerUnavailable(f"{self.names.queue} is not consumed any more: was it deleted?")
+        await declare_what_is_consumed(self._incoming, self.names)
 
     async def is_taken_in(self) -> bool:
         """Whether no message waits in the own queue; of a broker that is away, nobody knows."""

@@ -120,6 +120,14 @@ class RabbitNode:
         )
         _wait_for(lambda: is_listening(self._port), "RabbitMQ", self._process)
 
+    def told(self, *question: str) -> str:
+        """What rabbitmqctl says."""
+        program = str(Path(self._program).with_name("rabbitmqctl"))
+        command = [program, "-n", self._environment["RABBITMQ_NODENAME"], "--quiet", *question]
+        ran = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
     def freeze(self) -> None:
         """Let it do nothing more, and answer nobody, until :meth:`thaw` or the end."""
         if self._process is not None:

@@ -18,7 +18,7 @@ from yarl import URL
 from infrastructure.rabbit.liberal import be_liberal
 from projections.patience import Patience, Stopped
 
-LONGEST_WAIT_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 2.0
 RECONNECT_SECONDS = 1.0
 CONNECT_TIMEOUT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 10
@@ -27,6 +27,10 @@ HEARTBEAT_SECONDS = 10
 BROKER_ERRORS = (AMQPError, FastStreamException, ConnectionError, OSError, TimeoutError, RuntimeError)
 """What aio-pika and FastStream raise when the broker is away or says no."""
 
+LOOK_SECONDS = 30.0
+"""How often a connection that is kept is looked at: what others delete on the broker is not told."""
+
+_LOOK_TIMEOUT_SECONDS = 10.0
 _GIVE_UP_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
@@ -46,7 +50,8 @@ class _Broker(RabbitBroker):
 
     async def channel(self) -> AbstractChannel:
         """A further channel: what the broker refuses on it closes no other."""
-        assert self._begun is not None
+        if self._begun is None:
+            raise ConnectionError("not connected")
         return await self._begun.channel()
 
     async def let_go(self) -> None:
@@ -103,6 +108,8 @@ class RabbitConnection:
         self._changed = anyio.Event()
         self.is_up = False
         """Whether the broker is connected and set up."""
+        self._has_been_up = False
+        self._to_look = anyio.Event()
         self._error: str | None = "not connected yet"
         self._patience = Patience(f"broker, to {purpose}", longest_wait_seconds=LONGEST_WAIT_SECONDS)
 
@@ -115,7 +122,7 @@ class RabbitConnection:
         """Connect and set up, again and again until it succeeds or :meth:`close` is called.
 
         What is under way is broken off by that; aiormq may raise a bare ``Exception`` for it. Once it is up,
-        aio-pika restores the connection, and what was declared on it.
+        aio-pika restores the connection, and what was declared on it, unless it is kept.
         """
         with suppress(Stopped):
             await self._patience.until_done(
@@ -123,6 +130,31 @@ class RabbitConnection:
                 may_pass=lambda error, _: self._patience.is_stopped or isinstance(error, BROKER_ERRORS),
                 on_failure=self._note_failure,
             )
+
+    async def keep(
+        self,
+        set_up: Callable[[RabbitBroker], Awaitable[None]],
+        look: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Connect and set up, and do so anew when the connection is lost or ``look`` raises.
+
+        Until :meth:`close`. The broker tells nobody that a binding or an exchange was deleted: ``look`` is to
+        declare again what should be there, and to raise where something is wrong. That is done now and then,
+        and where :meth:`look_again` asks for it.
+        """
+        while not self._patience.is_stopped:
+            await self.connect(set_up)
+            while self.is_up and not self._patience.is_stopped:
+                with anyio.move_on_after(LOOK_SECONDS):
+                    await self._to_look.wait()
+                self._to_look = anyio.Event()
+                if self.is_up:
+                    await self._look(look)
+            await self.broker.let_go()
+
+    def look_again(self) -> None:
+        """Look now whether all is there that was declared: something speaks against it."""
+        self._to_look.set()
 
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[AbstractChannel]:
@@ -155,6 +187,7 @@ class RabbitConnection:
         if self._patience.is_stopped:
             return
         self._patience.stop()
+        self.look_again()
         if not await _is_done_within(self._graceful_seconds + _GIVE_UP_SECONDS, self.broker.stop()):
             log.warning("broker_left_in_haste", purpose=self.purpose)
         await self.broker.let_go()
@@ -169,10 +202,17 @@ class RabbitConnection:
             await _is_done_within(_GIVE_UP_SECONDS, self.broker.stop())
             await self.broker.let_go()
             raise
-        self._error = None
-        self.is_up = True
-        self._tell()
-        log.info("broker_connected", purpose=self.purpose)
+        self._note_up("broker_back" if self._has_been_up else "broker_connected")
+
+    async def _look(self, look: Callable[[], Awaitable[None]]) -> None:
+        """See whether all is there. Of a broker that takes its time, as where an alarm blocks publishers,
+        nothing is known.
+        """
+        looked = asyncio.ensure_future(look())
+        if not await _is_done_within(_LOOK_TIMEOUT_SECONDS, _ended(looked)):
+            log.info("broker_not_looked_at", purpose=self.purpose)
+        elif self.is_up and not self._patience.is_stopped and (error := _failure_of(looked)) is not None:
+            self._note_down(f"{type(error).__name__}: {error}")
 
     def _tell(self) -> None:
         self._changed.set()
@@ -184,15 +224,23 @@ class RabbitConnection:
     def _note_lost(self, _connection: object, error: BaseException | None = None) -> None:
         if self._patience.is_stopped or not self.is_up:
             return
-        self.is_up = False
-        self._error = f"connection lost: {str(error or '') or 'no sign of life from the broker'}"
-        log.warning("broker_lost", purpose=self.purpose, error=self._error)
+        self._note_down(f"connection lost: {str(error or '') or 'no sign of life from the broker'}")
 
     def _note_back(self, _connection: object) -> None:
+        self._note_up("broker_back")
+
+    def _note_down(self, error: str) -> None:
+        self.is_up = False
+        self._error = error
+        self._to_look.set()
+        log.warning("broker_lost", purpose=self.purpose, error=error)
+
+    def _note_up(self, told_as: str) -> None:
         self._error = None
+        self._has_been_up = True
         self.is_up = True
         self._tell()
-        log.info("broker_back", purpose=self.purpose)
+        log.info(told_as, purpose=self.purpose)
 
 
 @contextmanager
@@ -225,8 +273,21 @@ async def _is_done_within(seconds: float, work: Coroutine[Any, Any, object]) -> 
     return task.done() and not task.cancelled() and task.exception() is None
 
 
+async def _ended(work: asyncio.Future[None]) -> None:
+    """Wait for its end, whatever that is; who gives up the waiting gives up the work."""
+    try:
+        await asyncio.wait({work})
+    finally:
+        work.cancel()
+
+
+def _failure_of(work: asyncio.Future[None]) -> BaseException | None:
+    """Why it has failed; aiormq cancels what waits on a connection that it gives up."""
+    return ConnectionError("the connection was given up") if work.cancelled() else work.exception()
+
+
 def _client_properties(url: str, connection_name: str) -> dict[str, str]:
-    properties = {"connection_name": connection_name}
+    properties = {"name": connection_name}
     if "heartbeat" not in URL(url).query:
         properties["heartbeat"] = str(HEARTBEAT_SECONDS)
     return properties

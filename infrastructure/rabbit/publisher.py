@@ -8,8 +8,14 @@ the socket to have taken it as well: that would let one message at a time throug
 import asyncio
 from collections.abc import Callable
 
+import structlog
 from aio_pika.abc import AbstractChannel, DeliveryMode
-from aio_pika.exceptions import ChannelPreconditionFailed, DeliveryError
+from aio_pika.exceptions import (
+    ChannelClosed,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+    DeliveryError,
+)
 from aiormq.channel import Channel
 from faststream.rabbit import RabbitBroker
 from pamqp.commands import Basic
@@ -19,10 +25,12 @@ from application.ports import PublicMessage
 from domain.errors import BrokerUnavailable, MessageNotTaken, MessageRefused, MessageUnroutable
 from domain.lease import Lease
 from infrastructure.rabbit.connection import BROKER_ERRORS, RabbitConnection, lost_connection_raised
-from infrastructure.rabbit.queues import Queues
+from infrastructure.rabbit.queues import Queues, declare_exchange
 from infrastructure.rabbit.topology import RabbitNames, topic_exchange
 
 CONFIRM_TIMEOUT_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
 
 
 class RabbitPublisher:
@@ -49,8 +57,10 @@ class RabbitPublisher:
         self._count_refused = count_refused
 
     async def run(self) -> None:
-        """Connect, and declare the exchange and the queues where triggers and answers wait."""
-        await self.connection.connect(self._declare)
+        """Connect, declare the exchange and the queues where triggers and answers wait, and keep all that
+        until the connection is closed.
+        """
+        await self.connection.keep(self._declare, self._look)
 
     async def publish(self, message: PublicMessage, lease: Lease) -> None:
         """Publish a message and wait for the broker's confirmation.
@@ -76,6 +86,8 @@ class RabbitPublisher:
                     f"a queue that {wire_type} goes to is full, or in trouble: {error!r}"
                 ) from error
             except BROKER_ERRORS as error:
+                if isinstance(error, ChannelClosed):
+                    self.connection.look_again()
                 raise BrokerUnavailable(f"{wire_type} is not confirmed: {error!r}") from error
         self._count(message)
 
@@ -128,3 +140,16 @@ class RabbitPublisher:
         exchange = await broker.declare_exchange(self._exchange)
         self._channel = exchange.channel
         await self._queues.declare(self.connection)
+
+    async def _look(self) -> None:
+        """Declare all again, as somebody may have deleted it.
+
+        Raises:
+            AMQPError: the exchange is another one now.
+        """
+        async with self.connection.channel() as channel:
+            await declare_exchange(channel, self._names.exchange)
+        try:
+            await self._queues.declare(self.connection)
+        except ChannelNotFoundEntity as error:
+            log.warning("queue_away", error=str(error))

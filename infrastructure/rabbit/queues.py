@@ -6,6 +6,8 @@ So triggers wait before any worker starts, and answers before the service has ev
 from collections.abc import Sequence
 
 import structlog
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel, AbstractExchange
 from aio_pika.exceptions import ChannelClosed, ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from infrastructure.rabbit.connection import RabbitConnection
@@ -19,6 +21,7 @@ class Queues:
 
     def __init__(self, names: RabbitNames) -> None:
         self._names = names
+        self._told: dict[str, str] = {}
 
     async def declare(self, connection: RabbitConnection) -> None:
         """See that each queue is there and bound, as far as the broker allows it.
@@ -33,21 +36,48 @@ class Queues:
             except ChannelNotFoundEntity:
                 raise
             except ChannelClosed as error:
-                log.error(
-                    "queue_refused",
-                    queue=queue,
-                    routing_keys=routing_keys,
-                    error=str(error),
-                    what="a trigger that no queue takes fails its run; an answer that none takes is lost",
-                )
+                self._tell_once(queue, routing_keys, str(error))
+            else:
+                self._told.pop(queue, None)
+
+    def _tell_once(self, queue: str, routing_keys: Sequence[str], error: str) -> None:
+        if self._told.get(queue) == error:
+            return
+        self._told[queue] = error
+        log.error(
+            "queue_refused",
+            queue=queue,
+            routing_keys=routing_keys,
+            error=error,
+            what="a trigger that no queue takes fails its run; an answer that none takes is lost",
+        )
 
     async def _declare(self, connection: RabbitConnection, queue: str, routing_keys: Sequence[str]) -> None:
         try:
             async with connection.channel() as channel:
                 await channel.declare_queue(queue, durable=True)
         except ChannelPreconditionFailed:
-            log.info("queue_taken_as_it_is", queue=queue, why="somebody has declared it otherwise")
+            log.debug("queue_taken_as_it_is", queue=queue, why="somebody has declared it otherwise")
         async with connection.channel() as channel:
             there = await channel.declare_queue(queue, passive=True)
             for routing_key in routing_keys:
                 await there.bind(self._names.exchange, routing_key)
+
+
+async def declare_exchange(channel: AbstractChannel, name: str) -> AbstractExchange:
+    """The platform's once more, not by FastStream, which remembers what it has declared."""
+    return await channel.declare_exchange(name, ExchangeType.TOPIC, durable=True)
+
+
+async def declare_what_is_consumed(connection: RabbitConnection, names: RabbitNames) -> None:
+    """See that the own queue is there and bound, and the one for what it cannot handle.
+
+    Raises:
+        AMQPError: the broker has something else there, or is away.
+    """
+    async with connection.channel() as channel:
+        await declare_exchange(channel, names.exchange)
+        await channel.declare_queue(names.dead_letter_queue, durable=True)
+        queue = await channel.declare_queue(names.queue, durable=True)
+        for routing_key in names.bindings:
+            await queue.bind(names.exchange, routing_key)

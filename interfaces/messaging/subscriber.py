@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import structlog
-from aio_pika.abc import AbstractIncomingMessage
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import AMQPError
+from aiormq.channel import Channel
 from anyio import move_on_after
 from faststream.rabbit import RabbitBroker, RabbitExchange, RabbitQueue
 from pamqp.commands import Basic
@@ -50,18 +51,28 @@ class RabbitSubscription:
         self._dead_letter_queue = dead_letter_queue
         self._bindings = tuple(bindings)
         self._clock = clock
+        self._consumed: tuple[AbstractQueue, str] | None = None
         self._in_hand = 0
         self._is_stopped = False
         self._has_none_in_hand = asyncio.Event()
 
     async def start(self, broker: RabbitBroker) -> None:
-        """Declare and bind the queues, then consume; aio-pika does so again on each further connection."""
+        """Declare and bind the queues, then consume."""
         exchange = await broker.declare_exchange(self._exchange)
         await broker.declare_queue(self._dead_letter_queue)
         queue = await broker.declare_queue(self._queue)
         for routing_key in self._bindings:
             await queue.bind(exchange, routing_key=routing_key)
-        await queue.consume(self._receive)
+        self._consumed = queue, await queue.consume(self._receive)
+
+    async def is_consuming(self) -> bool:
+        """Whether the queue is consumed: the broker ends that where somebody deletes it."""
+        if self._consumed is None:
+            return False
+        queue, tag = self._consumed
+        channel = await queue.channel.get_underlay_channel()
+        assert isinstance(channel, Channel), "aio-pika stands on aiormq"
+        return tag in channel.consumers
 
     async def stop(self, seconds: float) -> None:
         """Take no further message, and wait so long for those in hand. Twice is harmless.

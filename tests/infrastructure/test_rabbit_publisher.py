@@ -6,18 +6,21 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+from aio_pika.abc import AbstractConnection
 from pamqp.common import FieldTable
 
 from application.integration import Source
 from application.ports import PublicMessage
 from application.side_by_side import outcomes_of
-from domain.errors import MessageNotTaken, MessageRefused
+from domain.errors import BrokerUnavailable, MessageNotTaken, MessageRefused
 from infrastructure.rabbit.connection import RabbitConnection
+from infrastructure.rabbit.own_queue import OwnQueue
+from infrastructure.rabbit.parked import RabbitParkedMessages
 from infrastructure.rabbit.publisher import RabbitPublisher
 from infrastructure.rabbit.topology import RabbitNames
 from tests.builders import LEASE, NOW, TENANT
 from tests.neighbours import Names, neighbour
-from tests.services import free_port, rabbitmq_node
+from tests.services import RabbitNode, free_port, rabbitmq_node
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
 
@@ -25,11 +28,17 @@ LARGEST_BYTES = 200_000
 
 
 @pytest.fixture(scope="module")
-def narrow_rabbitmq() -> Iterator[str]:
+def narrow() -> Iterator[RabbitNode]:
     """A broker that takes no large message."""
     with rabbitmq_node(free_port(), max_message_size=LARGEST_BYTES) as node:
         node.start()
-        yield node.url
+        yield node
+
+
+@pytest.fixture
+def narrow_rabbitmq(narrow: RabbitNode) -> str:
+    """Its URL."""
+    return narrow.url
 
 
 class Publishing:
@@ -61,12 +70,13 @@ class Publishing:
 @asynccontextmanager
 async def publishing(url: str, names: Names) -> AsyncIterator[Publishing]:
     at_work = Publishing(url, names)
-    with anyio.fail_after(30):
-        await at_work.publisher.run()
-    try:
-        yield at_work
-    finally:
-        await at_work.publisher.connection.close()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(at_work.publisher.run)
+        assert await at_work.publisher.connection.until_up(30)
+        try:
+            yield at_work
+        finally:
+            await at_work.publisher.connection.close()
 
 
 def message(id: str, message_type: str, size: int = 10) -> PublicMessage:
@@ -107,3 +117,29 @@ async def test_what_a_full_queue_rejects_is_told_apart_from_a_broker_that_is_awa
             assert await at_work.outcomes([message("2", "wanted.by.many")]) == [None]
         finally:
             await full.delete(if_unused=False, if_empty=False)
+
+
+async def test_connections_are_told_apart_by_name_in_the_brokers_own_lists(narrow: RabbitNode) -> None:
+    names = Names.fresh()
+    async with publishing(narrow.url, names):
+        told = await anyio.to_thread.run_sync(narrow.told, "list_connections", "client_properties")
+        assert '"tests:test"' in told
+
+
+async def test_so_are_those_that_are_made_for_a_look(
+    narrow: RabbitNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, seen = Names.fresh(), list[str]()
+
+    async def look(connection: AbstractConnection, *_: object) -> None:
+        told = await anyio.to_thread.run_sync(narrow.told, "list_connections", "client_properties")
+        seen.append(told)
+        raise ConnectionError("it was seen")
+
+    monkeypatch.setattr("aio_pika.Connection.channel", look)
+    assert not await OwnQueue(narrow.url, names.queue, "tests").is_empty()
+    wire = RabbitNames(exchange=names.exchange, queue=names.queue, dead_letter_queue=names.dead_letter_queue)
+    with pytest.raises(BrokerUnavailable):
+        await RabbitParkedMessages(narrow.url, wire, "tests").oldest()
+    assert '"tests:own-queue"' in seen[0]
+    assert '"tests:parked"' in seen[1]

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from aio_pika.exceptions import ChannelPreconditionFailed
 
 from tests.harness import SYSTEM_TENANT, Service, eventually
 from tests.neighbours import Neighbour
@@ -46,3 +47,46 @@ async def test_a_message_beyond_the_limit_is_parked(orchestrator: Service, crm: 
     await crm.send("forecast.completed", {"workflowId": "w", "padding": "x" * 2**21})
     parked = await crm.take(crm.names.dead_letter_queue)
     assert "at most 2097152" in str(parked.headers["x-reason"])
+
+
+async def broker_check(service: Service) -> dict[str, str]:
+    """What /ready tells of the broker."""
+    async with service.client(None) as client:
+        told: dict[str, str] = (await client.get("/ready")).json()["checks"]["broker"]
+    return told
+
+
+@pytest.fixture
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infrastructure.rabbit.connection.LOOK_SECONDS", 0.2)
+
+
+@pytest.mark.usefixtures("_looks_often")
+async def test_an_own_queue_that_somebody_made_otherwise_is_told_and_consumed_again_once_it_can_be(
+    orchestrator: Service, crm: Neighbour
+) -> None:
+    async def is_made_otherwise() -> bool:
+        channel = await crm.connection.channel()
+        await channel.queue_delete(crm.names.queue)
+        try:
+            await channel.declare_queue(crm.names.queue, durable=True, arguments={"x-max-length": 1000})
+        except ChannelPreconditionFailed:
+            return False
+        await channel.close()
+        return True
+
+    await eventually(is_made_otherwise)
+
+    async def is_told() -> bool:
+        told = await broker_check(orchestrator)
+        return told["status"] == "down" and "PRECONDITION_FAILED" in told["detail"]
+
+    await eventually(is_told)
+    await crm.channel.queue_delete(crm.names.queue)
+
+    async def is_up() -> bool:
+        return (await broker_check(orchestrator))["status"] == "up"
+
+    await eventually(is_up)
+    await crm.send("hitl.approval.requested", {"opportunityId": "o", "riskScore": 1, "amount": 1})
+    await shown(orchestrator, 'messages_consumed_total{outcome="handled",type="hitl.approval.requested"} 1.0')
