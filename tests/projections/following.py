@@ -10,6 +10,9 @@ from projections.follower import Follower
 from tests.builders import LEASE, SettableClock
 from tests.projections.fakes import PartitionedLog, Remembering
 
+PATIENCE_SECONDS = 30.0
+"""On a machine that has much else to do, what takes two seconds of waits took more than five."""
+
 
 class Setting:
     """A handler and its follower on the fixtures' log."""
@@ -27,11 +30,11 @@ async def running(follower: Follower) -> AsyncIterator[None]:
         group.start_soon(follower.run, LEASE)
         yield
         follower.stop()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await until(lambda: follower.status.state == "stopped")
 
 
 async def until(condition: Callable[[], object]) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while not condition():
             await anyio.sleep(0.001)
