@@ -76,7 +76,7 @@ class _Offered(msgspec.Struct, frozen=True):
     events: Sequence[Recorded]
     position: str | None
     is_cut: bool
-    tried: Sequence[_Open]
+    tried: Sequence[_Open] = ()
 
 
 class _Ahead:
@@ -99,25 +99,29 @@ class _Ahead:
         if self._offered is None:
             is_full = self._lines and self._weight >= MOST_AHEAD
             batch = None if is_full else await self._log.read(self._partition, self._end, limit)
-            if batch is None:
-                self._offer(self._due(), (), self._end, is_cut=False)
-            else:
-                self._batches += 1
+            if batch is not None and not self._lines:
+                self._offered = _Offered(batch.events, batch.position, batch.is_cut)
+            elif batch is not None:
                 wanted = self._wants.among(batch.events)
                 self._weight += len(wanted) * batch.weight // len(batch.events)
-                opened = [_Open(self._batches, self._end, recorded) for recorded in wanted]
-                at_once = self._without_those_that_wait(opened)
+                at_once = self._without_those_that_wait(self._opened(wanted))
                 passed = [each for each in batch.events if not self._wants(each.event)]
                 self._offer([*self._due(), *at_once], passed, batch.position, is_cut=batch.is_cut)
+            else:
+                self._offer(self._due(), (), self._end, is_cut=False)
         return self._offered
 
     def settle(self, put_off: PutOff | None) -> Settled:
         """What was offered is handled, but for what was put off."""
         offered, self._offered = self._offered, None
         assert offered is not None, "what is settled was offered before"
+        if put_off is None and not self._lines:
+            self.settled = self._end = offered.position
+            return Settled(self.settled)
+        tried = offered.tried or self._opened(self._wants.among(offered.events))
         left = {(each.stream, each.version) for each in put_off.events} if put_off else frozenset()
         again: dict[str, list[_Open]] = {}
-        for each in offered.tried:
+        for each in tried:
             line = again.setdefault(each.recorded.stream, [])
             if (each.recorded.stream, each.recorded.version) in left:
                 line.append(each)
@@ -134,11 +138,16 @@ class _Ahead:
         since = min(line.open[0].recorded.timestamp for line in self._lines.values())
         return Settled(self.settled, since, self._why)
 
+    def _opened(self, wanted: Iterable[Recorded]) -> list[_Open]:
+        """As they come out of the batch that begins where the last has ended."""
+        self._batches += 1
+        return [_Open(self._batches, self._end, recorded) for recorded in wanted]
+
     def _offer(
         self, tried: Sequence[_Open], passed: Sequence[Recorded], position: str | None, *, is_cut: bool
     ) -> None:
         events = [*(each.recorded for each in tried), *passed]
-        if events:
+        if events or position != self._end:
             self._offered = _Offered(events, position, is_cut, tried)
 
     def _without_those_that_wait(self, opened: Iterable[_Open]) -> list[_Open]:

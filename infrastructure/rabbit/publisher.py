@@ -30,6 +30,9 @@ from infrastructure.rabbit.topology import RabbitNames, topic_exchange
 
 CONFIRM_TIMEOUT_SECONDS = 10.0
 
+LARGE_BYTES = 65_536
+"""A body of so many goes on a channel of its own: it may be more than the broker takes."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -95,16 +98,18 @@ class RabbitPublisher:
         """Publish, and tell whether a queue took it, as far as one must.
 
         What the broker refuses ends the channel for all that are on it, and nobody learns whose message that
-        was. Each goes anew then, on a channel where it is alone.
+        was; what they send meanwhile ends the connection. So what is large goes alone, and so does what was
+        on a channel that ended so all the same.
         """
         if not await self.connection.until_up(CONFIRM_TIMEOUT_SECONDS) or self._channel is None:
             raise BrokerUnavailable(self.connection.error or "not connected")
         lease.check()
-        async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
-            try:
-                return await self._confirmed_on(self._channel, body, wire_type, message)
-            except ChannelPreconditionFailed:
-                lease.check()
+        if len(body) < LARGE_BYTES:
+            async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
+                try:
+                    return await self._confirmed_on(self._channel, body, wire_type, message)
+                except ChannelPreconditionFailed:
+                    lease.check()
         try:
             async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS), self.connection.channel() as channel:
                 return await self._confirmed_on(channel, body, wire_type, message)

@@ -24,7 +24,7 @@ from tests.services import RabbitNode, free_port, rabbitmq_node
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq]
 
-LARGEST_BYTES = 200_000
+LARGEST_BYTES = 50_000
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +91,14 @@ async def test_what_is_too_large_is_refused_and_all_that_is_sent_beside_it_goes_
     names = Names.fresh()
     async with neighbour(narrow_rabbitmq, names) as crm, publishing(narrow_rabbitmq, names) as at_work:
         small = [message(f"small-{number}", "small.one") for number in range(40)]
-        sent = [*small[:20], message("large", "large.one", 2 * LARGEST_BYTES), *small[20:]]
+        sent = [*small[:20], message("large", "large.one", 6 * LARGEST_BYTES), *small[20:]]
         outcomes = await at_work.outcomes(sent)
         assert isinstance(outcomes.pop(20), MessageRefused)
         assert outcomes == [None] * len(small)
         assert at_work.refused == {"large": 1}
         assert {each["id"] for each in await crm.expect("small.one", 40)} == {each.id for each in small}
+        (alone,) = await at_work.outcomes([message("less", "large.one", LARGEST_BYTES + 5_000)])
+        assert isinstance(alone, MessageRefused)
         assert await at_work.outcomes([message("later", "small.two")]) == [None]
         await crm.expect("small.two")
         assert crm.messages("large.one") == []

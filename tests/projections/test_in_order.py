@@ -126,7 +126,7 @@ async def test_how_far_it_goes_on_has_a_bound(log: PartitionedLog, monkeypatch: 
     follower = follower_of(handler, log, MemoryCheckpoints())
     for _ in range(20):
         await follower._take_turn("log", LEASE)
-    assert len(handler.runs) == 5
+    assert len(handler.runs) == 7
     handler.not_now.clear()
     await follower.catch_up(LEASE)
     assert sorted(handler.runs) == sorted(["a1", *(f"b{number}" for number in range(20))])
@@ -163,3 +163,24 @@ async def test_a_batch_that_fails_comes_again_with_what_was_tried_again(log: Par
     handler.not_now.clear()
     await follower._take_turn("log", LEASE)
     assert handler.runs == ["a1", "b1"]
+
+
+async def test_what_comes_behind_it_in_its_stream_gets_into_line_once(
+    log: PartitionedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_order, "FIRST_WAIT_SECONDS", 5.0)
+    now = 1000.0
+    monkeypatch.setattr("projections.in_order.anyio.current_time", lambda: now)
+    log.append("log", "a1", tenant="a")
+    handler = Picky("a1")
+    follower = follower_of(handler, log, MemoryCheckpoints())
+    await follower._take_turn("log", LEASE)
+    log.append("log", "a2", "a3", "a4", tenant="a")
+    for _ in range(5):
+        await follower._take_turn("log", LEASE)
+    assert handler.tried == ["a1"]
+    handler.not_now.clear()
+    now += 6
+    await follower._take_turn("log", LEASE)
+    assert handler.runs == ["a1", "a2", "a3", "a4"]
+    assert follower.positions["log"] == position_of(log, 4)
