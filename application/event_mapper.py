@@ -165,7 +165,11 @@ def _read(stored_event: StoredEvent) -> _Read:
     event_type, decoder = _decoder_for(stored_event.topic)
     known = event_type.SCHEMA_VERSION
     if known == 1 and _SEALED not in stored_event.state:
-        stored = decoder.decode(stored_event.state)
+        try:
+            stored = decoder.decode(stored_event.state)
+        except msgspec.ValidationError:
+            _refuse_newer(stored_event.topic, _raw_decoder.decode(stored_event.state).v, known)
+            raise
         _refuse_newer(stored_event.topic, stored.v, known)
         return stored
     raw = _raw_decoder.decode(stored_event.state)

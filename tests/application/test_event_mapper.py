@@ -213,6 +213,17 @@ def test_an_event_of_a_later_version_than_the_code_is_refused_and_not_guessed_at
         mapper.to_domain_event(StoredEvent("t/job/j", 1, golden.topic, newer.encode()))
 
 
+def test_one_of_a_later_version_is_told_as_such_also_where_its_payload_is_another(
+    mapper: EventMapper,
+) -> None:
+    """The mapper keeps it in mind: this release is of no use on that log."""
+    assert mapper.too_new is None
+    newer = msgspec.json.encode({"v": 99, "at": NOW, "meta": metadata(), "data": {"run": 7}})
+    with pytest.raises(event_mapper.NewerSchema, match=r"job\.run_scheduled .* version 99"):
+        mapper.to_domain_event(StoredEvent("t/job/j", 1, "job.run_scheduled", newer))
+    assert "job.run_scheduled is stored at schema version 99" in str(mapper.too_new)
+
+
 def test_what_an_event_does_not_say_is_not_stored(mapper: EventMapper) -> None:
     (failed,) = recorded(
         STREAM,

@@ -5,10 +5,12 @@ from typing import Any
 from uuid import uuid4
 
 import anyio
+import msgspec
 import pytest
 from eventsourcing.persistence import StoredEvent
 
 from interfaces.rest.answers import encode_cursor
+from tests.builders import NOW, metadata
 from tests.harness import TENANT, UNKNOWN_ID, USER, Service, eventually, service, settings_in
 
 pytestmark = pytest.mark.anyio
@@ -277,7 +279,7 @@ async def test_a_release_that_cannot_read_what_a_newer_one_has_stored_is_not_rea
 ) -> None:
     """Its documents no longer follow: an approval would be answered 201 and be in no list."""
     store = behind_gateway.container.stores.event_store
-    newer = b'{"v":99,"at":"2026-11-30T00:00:00Z","meta":{},"data":{}}'
+    newer = msgspec.json.encode({"v": 99, "at": NOW, "meta": metadata(), "data": {}})
 
     async def ready() -> Any:
         async with behind_gateway.client(None) as client:
