@@ -114,8 +114,9 @@ class Parts(msgspec.Struct, frozen=True):
 
     async def taken_over(self) -> None:
         """Wait until this instance does what was free, for some seconds at most; all of them are running."""
-        for leadership in self.leaderships:
-            await leadership.taken_over()
+        async with anyio.create_task_group() as tasks:
+            for leadership in self.leaderships:
+                tasks.start_soon(leadership.taken_over)
 
     async def finish_clockwork(self) -> None:
         """Let no new firing or timer begin; those in hand are finished."""

@@ -30,8 +30,8 @@ STREAM = f"{SYSTEM_TENANT}/job/j"
 
 def forged(snapshot: Snapshot) -> Snapshot:
     """A state in which a run has never been, with a digest that anybody makes without a master key."""
-    state, commands, digests = from_bytes(snapshot.body)
-    return altered(snapshot, body=to_bytes((state, commands.delete("command-7"), digests)))
+    state, commands, digests, correlation = from_bytes(snapshot.body)
+    return altered(snapshot, body=to_bytes((state, commands.delete("command-7"), digests, correlation)))
 
 
 def code(snapshot: Snapshot) -> Snapshot:
