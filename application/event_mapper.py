@@ -15,7 +15,8 @@ from eventsourcing.persistence import Mapper, StoredEvent
 
 from application.archived_state import archived_event, is_archived
 from application.privacy.sealing import Sealed, Sealing, opened_values, put_back, value_keys
-from domain.event import Event, Metadata, Recorded, type_registry
+from domain.event import Event, Metadata, Recorded
+from domain.stored_events import type_registry
 
 T = TypeVar("T")
 

@@ -46,7 +46,9 @@ def has_followed(data_dir: Path) -> bool:
     with closing(sqlite3.connect(data_dir / "events.db")) as log:
         (end,) = log.execute("SELECT max(rowid) FROM stored_events").fetchone()
     with closing(sqlite3.connect(data_dir / "documents.db")) as documents:
-        positions = documents.execute("SELECT position FROM follower_positions").fetchall()
+        positions = documents.execute(
+            "SELECT position FROM follower_positions WHERE partition <> 'recipe'"
+        ).fetchall()
     return all(position.startswith(f"log-{end}-") for (position,) in positions)
 
 
