@@ -98,7 +98,7 @@ def fires_soon(tmp_path_factory: pytest.TempPathFactory, rabbitmq_url: str) -> I
     cron, names = f"{nominal.minute} {nominal.hour} * * *", Names.fresh()
     service = ServiceProcess(
         tmp_path_factory.mktemp("cron"),
-        overlay=names.overlay(),
+        overlay=names.overlay() | OTHERS_OFF,
         RABBITMQ_URL=rabbitmq_url,
         PROPAGATION_CRON=cron,
     )
@@ -109,6 +109,18 @@ def fires_soon(tmp_path_factory: pytest.TempPathFactory, rabbitmq_url: str) -> I
     finally:
         service.stop()
         anyio.run(forget, rabbitmq_url, names)
+
+
+_OTHERS = (
+    "risk-snapshot-backfill",
+    "outcome-sync",
+    "industry-benchmarks",
+    "risk-clustering",
+    "account-health",
+    "model-monitoring",
+)
+OTHERS_OFF = {"batch_jobs": {"jobs": {job: {"enabled": False} for job in _OTHERS}}}
+"""On the full hour at night one of them fires as well."""
 
 
 @dataclass
@@ -132,7 +144,7 @@ def orphaned(
         leader, heir = [
             ServiceProcess(
                 tmp_path_factory.mktemp("orphaned"),
-                overlay=names.overlay(),
+                overlay=names.overlay() | OTHERS_OFF,
                 RABBITMQ_URL=rabbitmq_url,
                 EVENT_STORE_URL=store,
                 PROPAGATION_CRON=f"{nominal.minute} {nominal.hour} * * *",

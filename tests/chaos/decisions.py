@@ -115,8 +115,9 @@ def decided_ids(crm: Neighbour) -> list[str]:
 
 
 def marks(crm: Neighbour) -> list[str]:
-    """The marks of the triggers that went out, in their order."""
-    return [each["data"]["metadata"]["mark"] for each in crm.messages("workflow.job.trigger")]
+    """The marks of the triggers that went out, in their order. Cron's own have none: one may fall on the test."""
+    told = (each["data"]["metadata"] for each in crm.messages("workflow.job.trigger"))
+    return [metadata["mark"] for metadata in told if "mark" in metadata]
 
 
 def assert_told_truly(crm: Neighbour, answered: Answered) -> None:
