@@ -115,7 +115,7 @@ def decided_ids(crm: Neighbour) -> list[str]:
 
 
 def marks(crm: Neighbour) -> list[str]:
-    """The marks of the triggers that went out, in their order. Cron's own have none: one may fall on the test."""
+    """The marks of the triggers that went out, in their order; one of cron's own may fall on the test."""
     told = (each["data"]["metadata"] for each in crm.messages("workflow.job.trigger"))
     return [metadata["mark"] for metadata in told if "mark" in metadata]
 
