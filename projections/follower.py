@@ -21,8 +21,9 @@ from projections.follower_status import FollowerStatus, State
 from projections.in_order import InOrder
 from projections.patience import Patience, Stopped
 from projections.ports import Checkpoints, Handler, Log
+from projections.reading import Reading, Settled
 from projections.troubles import Troubles
-from projections.turns import InTurns, Reading, Settled
+from projections.turns import InTurns
 
 _REST_SECONDS = 0.003
 """Between two looks at the log, so that under load a few events come together: each look, and each write

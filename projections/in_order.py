@@ -16,7 +16,7 @@ import structlog
 from domain.event import PutOff, Recorded
 from domain.interest import Interest
 from projections.ports import Log
-from projections.turns import Portion, Settled
+from projections.reading import Portion, Reading, Settled
 
 MOST_AHEAD = 10_000
 """So many of the events that it wants are handled behind the first that waits, in ordinary ones."""
@@ -28,32 +28,12 @@ LONGEST_WAIT_SECONDS = 300.0
 log = structlog.get_logger(__name__)
 
 
-class InOrder:
-    """Batch by batch."""
+class InOrder(Reading):
+    """Batch by batch, with what is to be tried again by then."""
 
-    def __init__(self, log: Log, wants: Interest) -> None:
-        self._log = log
-        self._wants = wants
-        self._epoch = log.epoch
-        self._ahead: dict[str, _Ahead] = {}
-
-    async def read(self, partition: str, after: str | None, limit: int) -> Portion | None:
-        """The next batch, and what is to be tried again by now; the same again where it was not settled."""
-        if self._epoch != self._log.epoch:
-            self._epoch = self._log.epoch
-            self._ahead.clear()
-        ahead = self._ahead.get(partition)
-        if ahead is None or ahead.settled != after:
-            ahead = self._ahead[partition] = _Ahead(self._log, self._wants, partition, after)
-        return await ahead.next(limit)
-
-    def settle(self, partition: str, put_off: PutOff | None) -> Settled:
-        """It is handled, but for what was put off."""
-        return self._ahead[partition].settle(put_off)
-
-    def forget(self) -> None:
-        """Read again all that is ahead."""
-        self._ahead.clear()
+    def ahead_of(self, partition: str, position: str | None) -> "_Ahead":
+        """With a line for each stream that waits."""
+        return _Ahead(self._log, self._wants, partition, position)
 
 
 class _Open(NamedTuple):

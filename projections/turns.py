@@ -11,14 +11,13 @@ it comes back to the log by itself, from where it left off.
 
 from collections import deque
 from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple, Protocol
 
 import msgspec
 
 from domain.event import PutOff, Recorded
 from domain.interest import Interest
 from projections.ports import Batch, Log
+from projections.reading import Portion, Reading, Settled
 
 PORTION = 64
 """So many are handled before the next look at the log: about as long as that takes, a tenant waits who had
@@ -38,76 +37,12 @@ _BATCHES_AT_ONCE = 10
 """Between two portions, for all and for each that reads by itself: who is far behind handles meanwhile."""
 
 
-class Portion(Protocol):
-    """What is handled together."""
-
-    @property
-    def events(self) -> Sequence[Recorded]:
-        """None, where what was read last is not wanted."""
-        ...
-
-    @property
-    def position(self) -> str | None:
-        """Up to where all is handled once these are; none while that is not even the first."""
-        ...
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether there may be more at once."""
-        ...
-
-
-class Settled(NamedTuple):
-    """Up to where all is handled; since when something behind that waits, and for what."""
-
-    position: str | None
-    waiting_since: datetime | None = None
-    why: str | None = None
-
-
-class Reading(Protocol):
-    """How a follower comes by what it handles."""
-
-    async def read(self, partition: str, after: str | None, limit: int) -> Portion | None:
-        """What is to be handled next where all up to a position is, and the position once it is handled."""
-        ...
-
-    def settle(self, partition: str, put_off: PutOff | None) -> Settled:
-        """What was read last is handled, but for what was put off."""
-        ...
-
-    def forget(self) -> None:
-        """Begin anew: what is ahead may be another log's, or somebody else may have gone on from there."""
-        ...
-
-
-class InTurns:
+class InTurns(Reading):
     """In each tenant's order, portion by portion."""
 
-    def __init__(self, log: Log, wants: Interest) -> None:
-        self._log = log
-        self._wants = wants
-        self._epoch = log.epoch
-        self._ahead: dict[str, _Ahead] = {}
-
-    async def read(self, partition: str, after: str | None, limit: int) -> Portion | None:
-        """The next portion; the same again where it was not settled."""
-        if self._epoch != self._log.epoch:
-            self._epoch = self._log.epoch
-            self._ahead.clear()
-        ahead = self._ahead.get(partition)
-        if ahead is None or ahead.settled != after:
-            ahead = self._ahead[partition] = _Ahead(self._log, self._wants, partition, after)
-        return await ahead.next(limit)
-
-    def settle(self, partition: str, put_off: PutOff | None) -> Settled:
-        """The portion is handled."""
-        assert put_off is None, "who takes turns puts nothing off"
-        return Settled(self._ahead[partition].settle())
-
-    def forget(self) -> None:
-        """Read again all that is ahead."""
-        self._ahead.clear()
+    def ahead_of(self, partition: str, position: str | None) -> "_Ahead":
+        """With a lane for each tenant."""
+        return _Ahead(self._log, self._wants, partition, position)
 
 
 class _Offered(msgspec.Struct, frozen=True):
@@ -186,11 +121,12 @@ class _Ahead:
                 self._offered = _Offered(events, position, self._is_cut or bool(self._lanes))
         return self._offered
 
-    def settle(self) -> str | None:
-        """The portion that was offered is handled; up to where all is now."""
+    def settle(self, put_off: PutOff | None) -> Settled:
+        """The portion that was offered is handled."""
+        assert put_off is None, "who takes turns puts nothing off"
         if self._offered is not None:
             self.settled, self._offered = self._offered.position, None
-        return self.settled
+        return Settled(self.settled)
 
     async def _read_on(self, limit: int) -> bool:
         """Read on where there is room; whether anything has come."""

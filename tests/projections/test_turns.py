@@ -14,7 +14,8 @@ from domain.lease import Lease
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from projections import turns
 from projections.follower import Follower
-from projections.turns import LONG_LANE, MOST_AHEAD, MOST_APART, PORTION, InTurns, Portion
+from projections.reading import Portion
+from projections.turns import LONG_LANE, MOST_AHEAD, MOST_APART, PORTION, InTurns
 from tests.builders import LEASE, SettableClock
 from tests.projections.fakes import PartitionedLog, Remembering
 from tests.projections.following import running, until
@@ -167,7 +168,7 @@ async def test_what_is_ahead_in_memory_has_its_bounds(log: PartitionedLog) -> No
         assert portion is not None
         position = portion.position
         reading.settle("log", None)
-        lanes = reading._ahead["log"]._lanes.values()
+        lanes = vars(reading._ahead["log"])["_lanes"].values()
         most_apart = max(most_apart, sum(lane.apart is not None for lane in lanes))
         assert sum(len(lane.open) for lane in lanes) < MOST_AHEAD + MOST_APART * 2 * LONG_LANE
     assert most_apart == MOST_APART
