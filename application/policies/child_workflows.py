@@ -29,6 +29,7 @@ from domain.workflow import (
     WorkflowCancelled,
     WorkflowCompensated,
     WorkflowCompleted,
+    WorkflowEnding,
     WorkflowFailed,
     child_id_of,
 )
@@ -39,15 +40,6 @@ MOST_DEPTH = 8
 MOST_BREADTH = 20_000
 """So many workflows there may be at one depth, of one start: children that have children multiply."""
 
-_Ending = (
-    WorkflowCompleted
-    | WorkflowFailed
-    | WorkflowCancelled
-    | WorkflowCompensated
-    | CompensationFailed
-    | StepSettled
-)
-
 
 class ChildWorkflows:
     """Starts workflows for steps, and tells the steps how they ended."""
@@ -56,7 +48,7 @@ class ChildWorkflows:
     wants = (
         Interest(StepDispatched, where=lambda event: event.kind == CHILD and not event.void)
         | Interest(StepCancelled | StepFailed, where=lambda event: event.kind == CHILD)
-        | Interest(_Ending, where=lambda event: event.parent is not None)
+        | Interest(WorkflowEnding, where=lambda event: event.parent is not None)
     )
     """Steps of this kind, and ends of workflows that a step waits for."""
 
@@ -71,7 +63,7 @@ class ChildWorkflows:
                 return [self._cancel(recorded, event, "it has not ended in its parent's time")]
             case StepFailed() if not self._came_by_its_child(recorded, event):
                 return [self._cancel(recorded, event, "its parent's step has failed")]
-        if isinstance(event, _Ending) and event.parent is not None:
+        if isinstance(event, WorkflowEnding) and event.parent is not None:
             return [self._pass_on(recorded, event, event.parent)]
         return []
 
@@ -133,7 +125,7 @@ class ChildWorkflows:
             may_do_all=True,
         )
 
-    def _pass_on(self, recorded: Recorded, event: _Ending, parent: StepRef) -> Command:
+    def _pass_on(self, recorded: Recorded, event: WorkflowEnding, parent: StepRef) -> Command:
         if isinstance(event, WorkflowCompleted):
             return CompleteStep(
                 meta=because_of(recorded, self.name),

@@ -26,13 +26,8 @@ from domain.interest import Interest
 from domain.lease import Lease
 from domain.values import derived_id
 from domain.workflow import (
-    CompensationFailed,
-    StepSettled,
     Workflow,
-    WorkflowCancelled,
-    WorkflowCompensated,
-    WorkflowCompleted,
-    WorkflowFailed,
+    WorkflowEnding,
 )
 
 DEBOUNCE = "debounce"
@@ -40,14 +35,6 @@ AT_ONCE = 32
 """So many streams' events are acted on side by side; their appends share commits."""
 
 _Decided = StartGranted | StartQueued | StartDebounced | StartWithdrawn | RunReplaced
-_Ended = (
-    WorkflowCompleted
-    | WorkflowFailed
-    | WorkflowCancelled
-    | WorkflowCompensated
-    | CompensationFailed
-    | StepSettled
-)
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +43,9 @@ class Runs:
     """A follower's handler. What it does is derived from the events, and nothing where it is done already."""
 
     name = "runs"
-    wants = Interest(_Decided) | Interest(_Ended, where=lambda event: event.concurrency_group is not None)
+    wants = Interest(_Decided) | Interest(
+        WorkflowEnding, where=lambda event: event.concurrency_group is not None
+    )
     """What a group has decided, and the ends of workflows of a group."""
     may_repeat_unnoticed = True
 
@@ -88,7 +77,7 @@ class Runs:
 
     async def _act(self, recorded: Recorded) -> None:
         event = recorded.event
-        if isinstance(event, _Ended):
+        if isinstance(event, WorkflowEnding):
             assert event.concurrency_group is not None
             await self._end(recorded, event.concurrency_group, event.workflow_id)
             return

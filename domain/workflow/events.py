@@ -367,3 +367,14 @@ class CompensationFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     concurrency_group: str | None = None
     parent: StepRef | None = None
     failure: str | None = None
+
+
+WorkflowEnding = (
+    WorkflowCompleted
+    | WorkflowFailed
+    | WorkflowCancelled
+    | WorkflowCompensated
+    | CompensationFailed
+    | StepSettled
+)
+"""The events of which one ends a workflow for others: it names its group, and its parent's step (ADR 42)."""
