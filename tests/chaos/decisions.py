@@ -155,10 +155,10 @@ def assert_repeats_are_the_same_message(crm: Neighbour) -> None:
 
 
 def _thing_of(message: dict[str, Any]) -> str:
-    """The workflow, the approval, or the mark of the trigger that a message is about."""
+    """The workflow, the approval, or the mark of the trigger that a message is about; of cron's own the job."""
     data = message["data"]
     if message["type"] == "workflow.job.trigger":
-        return str(data["metadata"]["mark"])
+        return str(data["metadata"].get("mark", data["job"]))
     return str(data.get("workflowId") or data["approvalId"])
 
 
