@@ -155,7 +155,7 @@ def assert_repeats_are_the_same_message(crm: Neighbour) -> None:
 
 
 def _thing_of(message: dict[str, Any]) -> str:
-    """The workflow, the approval, or the mark of the trigger that a message is about; of cron's own the job."""
+    """The workflow, the approval, or the mark of the trigger that a message is about; or cron's job."""
     data = message["data"]
     if message["type"] == "workflow.job.trigger":
         return str(data["metadata"].get("mark", data["job"]))
