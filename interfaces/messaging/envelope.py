@@ -154,11 +154,13 @@ def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Env
 
 
 def _told_id(identifier: Any) -> str | None:
-    """An id of whatever form as a text, the same for the same."""
+    """An id of whatever form as a text, the same for the same. What is true, false or empty tells no message
+    from another: with it all but the first would be taken for repeats.
+    """
     identifier = id_of(identifier)
-    if identifier is None or isinstance(identifier, str):
-        return identifier
-    return canonical(identifier).decode("utf-8", "replace")
+    if not identifier or identifier is True:
+        return None
+    return identifier if isinstance(identifier, str) else canonical(identifier).decode("utf-8", "replace")
 
 
 def faults(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:

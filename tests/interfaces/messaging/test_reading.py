@@ -291,6 +291,15 @@ def test_an_id_of_another_form_tells_a_repeat_too(identifier: object) -> None:
     assert first == again != other
 
 
+@pytest.mark.parametrize("identifier", [True, False, {}, [], ""])
+def test_what_tells_no_message_from_another_is_no_id(identifier: object) -> None:
+    one = command(message("hitl.approval.requested", ASKED, id=identifier))
+    other = command(message("hitl.approval.requested", {**ASKED, "amount": 7}, id=identifier))
+    assert one is not None
+    assert other is not None
+    assert one.meta.command_id != other.meta.command_id, "the second would be taken for a repeat"
+
+
 @pytest.mark.parametrize("odd", ["ann\x00", "a\nb", "u" * 256, 7, None, ""])
 def test_what_can_be_no_persons_id_names_nobody(odd: object) -> None:
     found = command(message("hitl.approval.requested", ASKED, metadata={"userId": odd}))
