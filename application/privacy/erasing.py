@@ -100,11 +100,11 @@ class Erasing:
                 members |= await self._members(tenant, stream, key_id)
         if not keys:
             return None
-        also = tuple(each for each in keys if each != kept_subject(subject))
+        also = tuple(each for each in keys if each not in _names_of(subject))
         return UnderKey(streams=len(streams), members=sorted(members), also=also)
 
     async def _subjects(self, tenant: str, subject: str) -> list[str]:
-        return [kept_subject(subject), *await streams_of(subject, tenant, self._index, self._log)]
+        return [*_names_of(subject), *await streams_of(subject, tenant, self._index, self._log)]
 
     async def _members(self, tenant: str, stream: str, key_id: str) -> set[str]:
         """The names of what stands under a key in a stream."""
@@ -233,6 +233,14 @@ class Erasing:
             for entry in entries:
                 yield entry
             after = entries[-1].id
+
+
+def _names_of(subject: str) -> Sequence[str]:
+    """Under which a subject's keys are: as they are kept, and as releases before kept them in SQLite and
+    Cosmos DB, which took names that PostgreSQL does not.
+    """
+    kept = kept_subject(subject)
+    return [kept] if kept == subject or "\0" in subject else [kept, subject]
 
 
 def _sealed_in(state: bytes) -> Sequence[_Place]:

@@ -17,7 +17,7 @@ from application.privacy.ports import PersonalKeys
 from application.privacy.sealing import PersonalNames, Sealing
 from domain.approval import ApprovalCommented
 from domain.event import Event
-from domain.privacy import ERASED, ErasureCarriedOut
+from domain.privacy import ERASED, ErasureCarriedOut, kept_subject
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys
 from tests.audit_trail import AuditedLog, audited_log, comment, keys_beside_log, kinds, stream
 from tests.builders import OTHER_TENANT, TENANT, USER, SettableClock
@@ -217,3 +217,17 @@ async def test_what_is_under_a_key_is_told_before(tmp_path: Path) -> None:
         found = await erased.erasing().would_erase(TENANT, USER)
         assert found == UnderKey(streams=3, members=["text"])
         assert await erased.erasing().would_erase(TENANT, "nobody") is None
+
+
+async def test_keys_that_an_earlier_release_kept_under_a_long_name_are_destroyed_too(tmp_path: Path) -> None:
+    """Names of more than a thousand bytes are kept by their digest now."""
+    name = "n" * 1_001
+    async with case(tmp_path) as erased:
+        await erased.log.index()
+        for subject in (name, kept_subject(name)):
+            erased.keys.put(TENANT, subject, f"key-{subject[:3]}", b"wrapped")
+        found = await erased.erasing().would_erase(TENANT, name)
+        assert found is not None
+        assert found.also == ()
+        await erased.erasing().erase(TENANT, name, None)
+        assert [erased.keys.of(TENANT, each) for each in (name, kept_subject(name))] == [None, None]
