@@ -9,16 +9,19 @@ Three pasts grow, one at a time:
 
 The work is one approval asked for (a command, its append, and all that follows it in projections and outbox),
 one read, one page of ten, and the triggering of a job. The cost is the CPU time of the service's process, and
-for pages and triggers the median of the answers, one at a time. At last, a service is started on 4,000 events
-that it has not followed: how long a thousand of them take, between the first document and the last.
+for pages and triggers the median of the answers, one at a time. The two services run beside each other and
+are asked in turns, a small part of the work each time, so that a machine that is slower for a while is so for
+both. At last, a service is started on 4,000 events that it has not followed: how long a thousand of them
+take, between the first document and the last.
 """
 
 import shutil
 import sqlite3
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -32,11 +35,14 @@ MOST = 1.15
 WARM_UP = 50
 BACKLOG = 4_000
 TRIGGERS = 40
+TURNS = 10
 QUIET_SECONDS = 1.0
 PAGE = Call("GET", "hitl/approvals?limit=10")
 TRIGGER = Call("POST", f"jobs/{JOB}/trigger", {"metadata": {}}, SYSTEM_TENANT)
 
-Costs = dict[str, float]
+_Sides = Mapping[str, RunningService]
+_Costs = Mapping[str, dict[str, float]]
+"""What each work costs, by side."""
 
 
 def run(options: Options) -> list[Measurement]:
@@ -67,23 +73,25 @@ def _grown(
     title: str,
     small: Past,
     big: Past,
-    only: "Callable[[Options, Past], Costs] | None" = None,
+    only: "Callable[[Options, _Sides], _Costs] | None" = None,
 ) -> list[Measurement]:
-    costs = only or _costs
-    found = in_turns(
-        options.rounds, {"big": partial(costs, options, big), SMALL: partial(costs, options, small)}
-    )
+    found: dict[str, dict[str, list[float]]] = {"big": defaultdict(list), SMALL: defaultdict(list)}
+    for _ in range(options.rounds):
+        with _side_by_side(options, {"big": big, SMALL: small}) as sides:
+            for side, costs in (only or _costs)(options, sides).items():
+                for work, cost in costs.items():
+                    found[side][work].append(cost)
     return [
         Measurement(
             f"growth.{name}.{work}",
             f"{title}: {_TITLES[work][0]}",
             _TITLES[work][1],
-            [each[work] for each in found["big"]],
-            {SMALL: [each[work] for each in found[SMALL]]},
+            values,
+            {SMALL: found[SMALL][work]},
             [Aim("at most", MOST, SMALL)],
             better="lower",
         )
-        for work in found["big"][0]
+        for work, values in found["big"].items()
     ]
 
 
@@ -98,54 +106,87 @@ _TITLES: Mapping[str, tuple[str, str]] = {
 }
 
 
-def _costs(options: Options, past: Past) -> Costs:
-    """What each piece of work costs in a service with that past, of its own."""
-    root, count = options.service_root, options.pick(100, 2_000, 4_000)
-    with past_of(root, past) as data:
-        with running_service(root, _QUIET, data_dir=data) as service:
-            ask_all(service.url, [PAGE] * WARM_UP, 4)
-            (listed, *_) = ask_all(service.url, [PAGE], 1)
-            one = Call("GET", f"hitl/approvals/{listed.json['approvals'][0]['id']}")
-            found = {
-                "read": _cpu_us(service, [one] * count),
-                "page": _cpu_us(service, [PAGE] * (count // 2)),
-                "page-latency": _median_ms(service, [PAGE] * WARM_UP),
-            }
-            ask_all(service.url, list(creating(WARM_UP)), 4)
-            found["command"] = _cpu_us(service, list(creating(count // 2)), documents=data / "documents.db")
-        return found | {"catch-up": _catch_up_ms(root, data)}
+@contextmanager
+def _side_by_side(options: Options, pasts: Mapping[str, Past]) -> Iterator[_Sides]:
+    """A service for each past, all at work at the same time."""
+    root = options.service_root
+    with ExitStack() as stack:
+        folders = {side: stack.enter_context(past_of(root, past)) for side, past in pasts.items()}
+        yield {
+            side: stack.enter_context(running_service(root, _QUIET, data_dir=data))
+            for side, data in folders.items()
+        }
 
 
-def _trigger_costs(options: Options, past: Past) -> Costs:
+def _costs(options: Options, sides: _Sides) -> _Costs:
+    """What each piece of work costs in each service."""
+    count = options.pick(100, 2_000, 4_000)
+    reads: dict[str, Call] = {}
+    for side, service in sides.items():
+        ask_all(service.url, [PAGE] * WARM_UP, 4)
+        (listed, *_) = ask_all(service.url, [PAGE], 1)
+        reads[side] = Call("GET", f"hitl/approvals/{listed.json['approvals'][0]['id']}")
+        ask_all(service.url, list(creating(WARM_UP)), 4)
+    part = max(1, count // TURNS)
+    found = {
+        "read": _in_parts(sides, lambda side, service: _cpu_us(service, [reads[side]] * part)),
+        "page": _in_parts(sides, lambda _, service: _cpu_us(service, [PAGE] * (part // 2))),
+        "page-latency": _in_parts(sides, lambda _, service: _median_ms(service, [PAGE] * (WARM_UP // 5))),
+        "command": _in_parts(sides, lambda _, service: _command_us(service, part // 2)),
+    }
+    costs = {side: {work: costs[side] for work, costs in found.items()} for side in sides}
+    for side, service in sides.items():
+        service.stop()
+        costs[side]["catch-up"] = _catch_up_ms(options.service_root, service.data_dir)
+    return costs
+
+
+def _trigger_costs(_: Options, sides: _Sides) -> _Costs:
     """What it costs to add to the job's stream; few enough that the small one stays small.
 
     What the first of them sets going is left out: a process that does not know a long stream reads it once,
     and makes a snapshot behind the commands.
     """
-    with (
-        past_of(options.service_root, past) as data,
-        running_service(options.service_root, _QUIET, data_dir=data) as service,
-    ):
+    for service in sides.values():
         ask_all(service.url, [TRIGGER] * 5, 1)
         _until_quiet(service)
+    latencies: dict[str, list[float]] = defaultdict(list)
+
+    def triggered(side: str, service: RunningService) -> float:
         began = _cpu_seconds(service.pid)
-        answers = ask_all(service.url, [TRIGGER] * TRIGGERS, 1)
-        return {
-            "trigger": (_cpu_seconds(service.pid) - began) / TRIGGERS * 1e6,
-            "trigger-latency": statistics.median(each.seconds for each in answers) * 1e3,
-        }
+        answers = ask_all(service.url, [TRIGGER] * (TRIGGERS // TURNS), 1)
+        latencies[side] += [each.seconds for each in answers]
+        return (_cpu_seconds(service.pid) - began) / len(answers) * 1e6
+
+    costs = _in_parts(sides, triggered)
+    return {
+        side: {"trigger": costs[side], "trigger-latency": statistics.median(latencies[side]) * 1e3}
+        for side in sides
+    }
+
+
+def _in_parts(sides: _Sides, measure: Callable[[str, RunningService], float]) -> dict[str, float]:
+    """The median of some parts for each side, which are measured in turns."""
+    parts = in_turns(TURNS, {side: partial(measure, side, service) for side, service in sides.items()})
+    return {side: statistics.median(costs) for side, costs in parts.items()}
 
 
 _QUIET = {"LOG_LEVEL": "warning"}
 
 
-def _cpu_us(service: RunningService, calls: Sequence[Call], documents: Path | None = None) -> float:
-    """CPU of the service a call; given the documents, until those of the calls are there."""
+def _cpu_us(service: RunningService, calls: Sequence[Call]) -> float:
+    """CPU of the service a call."""
     began = _cpu_seconds(service.pid)
-    answers = ask_all(service.url, calls, 8)
-    if documents:
-        _until_there(documents, [each.json["id"] for each in answers])
+    ask_all(service.url, calls, 8)
     return (_cpu_seconds(service.pid) - began) / len(calls) * 1e6
+
+
+def _command_us(service: RunningService, count: int) -> float:
+    """CPU of the service a request for an approval, until the documents of all are there."""
+    began = _cpu_seconds(service.pid)
+    answers = ask_all(service.url, list(creating(count)), 8)
+    _until_there(service.data_dir / "documents.db", [each.json["id"] for each in answers])
+    return (_cpu_seconds(service.pid) - began) / count * 1e6
 
 
 def _cpu_seconds(pid: int) -> float:
