@@ -21,6 +21,7 @@ LIBRARIES = (
     "psycopg",
     "pydantic",
 )
+_ALL_BUT_RESULTS = ("--", ".", ":(exclude)benchmarks/results")
 PACKAGES = ("rabbitmq-server", "postgresql-15", "wrk")
 
 
@@ -53,10 +54,10 @@ def versions() -> dict[str, str]:
 
 
 def commit(root: Path) -> str:
-    """The commit of a working tree, and whether it has been changed since."""
+    """The commit of a working tree, and whether more than results has been changed since."""
     changed = (
         " with changes"
-        if _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
+        if _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no", *_ALL_BUT_RESULTS)
         else ""
     )
     return (_output("git", "-C", str(root), "rev-parse", "--short=12", "HEAD") or "unknown") + changed
