@@ -20,8 +20,10 @@ from config.logs import lost_lines
 from config.parts import Parts, build_parts
 from config.rest import build_rest
 from config.sections import Settings
+from config.settings import DISTRIBUTION
 from config.stores import Stores
 from config.transport import Transport, build_consumer, build_transport
+from config.versions import versions
 from infrastructure.signatures import Ed25519Signer
 from interfaces.messaging.consumer import MessageConsumer
 from interfaces.rest.event_streams import EventStreams
@@ -100,7 +102,9 @@ def _watch(
     foundation: Foundation, parts: Parts, http_steps: HttpStepBuilder, anchoring: Anchoring | None
 ) -> None:
     """Have the metrics tell how the parts fare."""
-    metrics = foundation.metrics
+    metrics, settings = foundation.metrics, foundation.settings
+    metrics.introduce(versions()[DISTRIBUTION], sorted(settings.service.roles))
+    foundation.stores.event_store.tell_of_appends(metrics.events_appended)
     metrics.watch_followers(parts.statuses)
     metrics.watch_leases(parts.held)
     metrics.watch_partitions(foundation.stores.event_store.fullest)
@@ -111,5 +115,5 @@ def _watch(
         )
     if anchoring is not None:
         metrics.watch_anchoring(anchoring)
-    if "publisher" in foundation.settings.service.roles:
+    if "publisher" in settings.service.roles:
         metrics.watch_circuits(http_steps.circuits.states)

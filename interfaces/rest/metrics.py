@@ -4,12 +4,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from application.circuit_breaker import STATES
+from application.deciders import Committed
 from application.event_log import Fill
 from application.ports import PublicMessage
 from projections.follower_status import FollowerStatus
@@ -28,7 +37,15 @@ class Metrics:
     """Counters of one process, and gauges read at the moment of the scrape."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._appended = Counter(
+            "events_appended",
+            "Events that commands of this process have stored.",
+            ("type",),
+            registry=self.registry,
+        )
         self._requests = Counter(
             "http_requests", "HTTP requests answered.", ("method", "route", "status"), registry=self.registry
         )
@@ -92,6 +109,12 @@ class Metrics:
             registry=self.registry,
         )
 
+    def events_appended(self, partition: str, committed: Iterable[Committed], before: int) -> None:
+        """Count what an append has stored; the event store tells of it so."""
+        for each in committed:
+            for recorded in each.new:
+                self._appended.labels(recorded.event.TOPIC).inc()
+
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""
         series = self._request_series.get((method, route, status))
@@ -135,6 +158,13 @@ class Metrics:
     def message_refused(self, message: PublicMessage) -> None:
         """Count a message that the broker will never take."""
         self._refused.labels(message.type).inc()
+
+    def introduce(self, version: str, roles: Iterable[str]) -> None:
+        """Say which release this process runs, and in which roles."""
+        about = Info(
+            "workflow_orchestrator", "The release of this process, and its roles.", registry=self.registry
+        )
+        about.info({"version": version, "roles": ",".join(roles)})
 
     def watch_followers(self, statuses: Callable[[], Sequence[FollowerStatus]]) -> None:
         """Show the followers' lag, state and failures at each scrape."""
@@ -260,10 +290,12 @@ class _Followers(Collector):
         failing = GaugeMetricFamily(
             "follower_failing", "1 while the follower's handler fails.", labels=["follower"]
         )
-        handled = GaugeMetricFamily(
+        handled = CounterMetricFamily(
             "follower_handled_events", "Events handled since start.", labels=["follower"]
         )
-        failures = GaugeMetricFamily("follower_failures", "Failed attempts since start.", labels=["follower"])
+        failures = CounterMetricFamily(
+            "follower_failures", "Failed attempts since start.", labels=["follower"]
+        )
         for status in self._statuses():
             lag.add_metric([status.name], status.lag_seconds)
             failing.add_metric([status.name], float(status.state == "failing"))
