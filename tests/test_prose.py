@@ -1,5 +1,6 @@
 """What is written for people can be read as plain text: in a terminal, in a diff."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ PAGES = sorted(
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md"))
 )
 LONGEST = 120
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_EXAMPLE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -23,6 +26,26 @@ def test_lines_of_prose_are_not_long(name: str) -> None:
         if not is_example and not line.startswith("|") and len(line) > LONGEST:
             too_long.append((number, line))
     assert not too_long
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name: str) -> None:
+    """To a file of the project, and where they name a heading, to one that is there."""
+    broken = []
+    for target in _LINK.findall(_EXAMPLE.sub("", (ROOT / name).read_text())):
+        if "://" in target:
+            continue
+        path, _, heading = target.partition("#")
+        page = (ROOT / name).parent / path if path else ROOT / name
+        if not page.exists() or (heading and heading not in _headings(page)):
+            broken.append(target)
+    assert not broken
+
+
+def _headings(page: Path) -> set[str]:
+    """As GitHub makes anchors of them."""
+    titles = re.findall(r"^#+ (.+)$", _EXAMPLE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_there_are_pages() -> None:

@@ -21,7 +21,7 @@ THERE_ARE = 100 - 3
 """Of PostgreSQL as it comes, without those for its superuser."""
 
 PLACES = [
-    ROOT / "README.md",
+    ROOT / "docs" / "configuration.md",
     ROOT / "deploy" / "README.md",
     ROOT / "docs" / "runbooks" / "store-outage.md",
     KUBERNETES / "base" / "kustomization.yaml",
