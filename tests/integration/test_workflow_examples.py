@@ -22,7 +22,7 @@ EXAMPLES = {
     str(yaml.safe_load(text)["name"]): text
     for text in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
 }
-SPOKEN_OF = sorted(set(re.findall(r"type: ([a-z]+\.[a-z]+\.[a-z]+)", PAGE.read_text())))
+SPOKEN_OF = sorted(set(re.findall(r"[tT]ype: ([a-z]+\.[a-z]+\.[a-z]+)", PAGE.read_text())))
 
 
 @pytest.fixture
@@ -146,6 +146,36 @@ async def test_a_quote_is_for_the_plant_that_it_names(client: httpx.AsyncClient,
         await crm.send("plant.quote.made", data)
     workflow = await ended_as(client, workflow_id, "completed")
     assert workflow["results"]["quotes"] == [{"price": 3}, {"price": 2}]
+
+
+async def test_one_task_is_a_workflow(client: httpx.AsyncClient) -> None:
+    workflow_id = await begun(client, "call-back", who="ann")
+    claim = {"queue": "calls", "workerId": "w", "waitSeconds": 10}
+    (task,) = (await client.post("/api/v1/tasks/claim", json=claim)).json()["tasks"]
+    assert task["input"] == {"who": "ann"}
+    done = {"leaseToken": task["leaseToken"], "output": {"said": "yes"}}
+    await client.post(f"/api/v1/tasks/{task['id']}/complete", json=done)
+    workflow = await ended_as(client, workflow_id, "completed")
+    assert workflow["results"]["call"] == {"said": "yes"}
+
+
+async def test_a_customer_who_was_won_is_called(client: httpx.AsyncClient, crm: Neighbour) -> None:
+    await client.put(
+        "/api/v1/workflow-definitions/welcome",
+        content=EXAMPLES["welcome"],
+        headers={"Content-Type": "application/yaml"},
+    )
+
+    async def begun_by_a_message() -> list[dict[str, Any]]:
+        """A trigger counts within 5 s of its publication: the message is sent until it does."""
+        for amount in (1, 101):
+            await crm.send("customer.was.won", {"amount": amount, "dealId": f"opp-{amount}", "name": "ann"})
+        found = await client.get("/api/v1/workflows", params={"definition": "welcome"})
+        workflows: list[dict[str, Any]] = found.json()["workflows"]
+        return workflows
+
+    started = await eventually(begun_by_a_message, every=0.5)
+    assert {(each["opportunityId"], each["input"]["who"]) for each in started} == {("opp-101", "ann")}
 
 
 async def test_every_contact_is_called_by_a_worker(client: httpx.AsyncClient) -> None:
