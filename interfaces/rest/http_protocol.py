@@ -1,6 +1,8 @@
-"""uvicorn's HTTP protocol with a bound on what a request may send before its body.
+"""uvicorn's HTTP protocol with a bound on what a request may send beside its body.
 
-httptools collects a head of any size in memory; nothing above it is asked before the head is complete.
+httptools collects a head of any size in memory, and likewise the trailers behind a chunked body; nothing
+above it is asked before they are complete. Trailers are dropped: uvicorn would put them among the headers, where
+they could say who the caller is, past a gateway that sets only headers (RFC 9110, 6.5.1).
 """
 
 import msgspec
@@ -23,32 +25,40 @@ _REFUSAL = (
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Refuses a head that grows beyond the bound, and closes the connection."""
+    """Refuses a head, or trailers, that grow beyond the bound, and closes the connection."""
 
     _head_bytes = 0
+    """Since the last part of a request that was complete."""
+
     _in_body = False
     _progressed = False
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and count what it could not make anything of yet."""
-        self._progressed = self._in_body
+        self._progressed = False
         super().data_received(data)
         if self._progressed:
             self._head_bytes = 0
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(
-                b"431 Request Header Fields Too Large",
-                "HEADERS_TOO_LARGE",
-                f"the request line and headers may have {MAX_HEAD_BYTES} bytes",
-            )
+            self._refuse_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header is kept, a trailer is not."""
+        if not self._in_body:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is there."""
         self._progressed = self._in_body = True
         self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body is there."""
+        self._progressed = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The next head may come."""
@@ -58,6 +68,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP is refused in the contract's shape, as all else is."""
         self._refuse(b"400 Bad Request", "VALIDATION_ERROR", "this is no HTTP request")
+
+    def _refuse_head(self) -> None:
+        """In the place of the answer, unless that has begun."""
+        if self._in_body and self.cycle is not None and self.cycle.response_started:
+            self.transport.abort()
+            return
+        self._refuse(
+            b"431 Request Header Fields Too Large",
+            "HEADERS_TOO_LARGE",
+            f"the request line and headers may have {MAX_HEAD_BYTES} bytes, and so may trailers",
+        )
 
     def _refuse(self, status: bytes, code: str, message: str) -> None:
         request_id = new_id()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.harness import TENANT, service_process
 from tests.plain_http import NO_TLS
@@ -42,3 +43,57 @@ def test_what_is_no_http_is_refused_in_the_contracts_shape(tmp_path: Path) -> No
             error = json.loads(body)["error"]
             assert (error["code"], error["message"]) == ("VALIDATION_ERROR", "this is no HTTP request")
             assert f"x-request-id: {error['requestId']}".encode() in head
+
+
+CHUNKED = b"Host: x\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n"
+ENOUGH_BYTES = 16 * 2**20
+
+
+@pytest.mark.parametrize("piece", [b"a: b\r\n" * 10_000, b"x" * 65_536], ids=["many", "a long one"])
+@pytest.mark.parametrize("path", [b"/health", b"/api/v1/hitl/approvals"], ids=["answered", "refused"])
+def test_trailers_without_end_are_cut_off(tmp_path: Path, path: bytes, piece: bytes) -> None:
+    with (
+        service_process(tmp_path) as service,
+        socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection,
+    ):
+        connection.sendall(b"GET %b HTTP/1.1\r\n%b\r\n2\r\n{}\r\n0\r\nlong: " % (path, CHUNKED))
+        sent = 0
+        with suppress(OSError):
+            while sent < ENOUGH_BYTES:
+                connection.sendall(piece)
+                sent += len(piece)
+        assert sent < ENOUGH_BYTES
+        assert httpx.get(f"{service.url}/health", verify=NO_TLS).status_code == 200
+
+
+@pytest.mark.parametrize("pause", [False, True], ids=["with the head", "later"])
+def test_trailers_say_nothing_of_who_the_caller_is(tmp_path: Path, pause: bool) -> None:
+    """A gateway that passes them on lets none of a client's own headers through."""
+    told = f"X-Tenant-ID: {TENANT}\r\nX-User-ID: mallory\r\nX-User-Roles: admin\r\n".encode()
+    with (
+        service_process(tmp_path) as service,
+        socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection,
+    ):
+        connection.sendall(
+            b"GET /api/v1/hitl/approvals HTTP/1.1\r\n%b\r\n%b"
+            % (CHUNKED, b"" if pause else b"2\r\n{}\r\n0\r\n%b\r\n" % told)
+        )
+        if pause:
+            connection.sendall(b"2\r\n{}\r\n0\r\n%b\r\n" % told)
+        assert connection.recv(65536).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 401 "))
+
+
+def test_trailers_are_no_part_of_the_request(tmp_path: Path) -> None:
+    body = b'{"opportunityId": "o", "riskScore": 1, "amount": 1}'
+    with (
+        service_process(tmp_path) as service,
+        socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection,
+    ):
+        connection.sendall(
+            b"POST /api/v1/hitl/approvals HTTP/1.1\r\n%bX-Tenant-ID: %b\r\nX-User-ID: ada\r\n"
+            b"Connection: close\r\n\r\n%x\r\n%b\r\n0\r\nX-User-ID: mallory\r\nX-Checksum: 1\r\n\r\n"
+            % (CHUNKED, TENANT.encode(), len(body), body)
+        )
+        head, _, answer = connection.makefile("rb").read().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 201 ")
+        assert json.loads(answer)["requestedBy"] == "ada"
