@@ -100,9 +100,12 @@ async def _compare(
         await builder.catch_up(until=until)
         events = builder.handled
         line.say(f"comparing at {', '.join(builder.positions.values()) or 'the beginning'}")
-    async for difference in Comparison(chosen, stores.documents, scratch, builder).differences():
+    comparison = Comparison(chosen, stores.documents, scratch, builder)
+    async for difference in comparison.differences():
         found += 1
         click.echo(f"{difference.container} {difference.tenant} {difference.id} {difference.what}")
+    for name, count in (+comparison.left_alone).items():
+        click.echo(f"{name}: {count} documents that this service has not made are left alone")
     if not found:
         names = ", ".join(each.name for each in containers)
         click.echo(f"{names}: as the log makes them, by {events} events")

@@ -5,6 +5,7 @@ reached. They may be further: what has changed since is followed event by event,
 version that was found.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
@@ -65,6 +66,8 @@ class Comparison:
         self._documents = documents
         self._scratch = scratch
         self._builder = builder
+        self.left_alone: Counter[str] = Counter()
+        """How many documents of each container another service has made, and no event of ours."""
 
     async def differences(self) -> AsyncIterator[Difference]:
         """Every difference, at the position that was built to; the builder is at the log's end afterwards."""
@@ -81,14 +84,18 @@ class Comparison:
             yield difference
 
     async def unlike(self, container: Container) -> AsyncIterator[Pair]:
-        """What was found otherwise than it was built, not at all, or besides."""
+        """What was found otherwise than it was built, not at all, or besides; but for what another service
+        has put there, which is no business of ours."""
         await self._scratch.forget_held(container)
+        self.left_alone[container.name] = 0
         tenants = await self._scratch.tenants()
         async for page in self._documents.scan(container, tenants):
             keys = [(found.tenant, found.id) for found in page]
             built = await self._scratch.get_many(container, keys)
             for key, found in zip(keys, page, strict=True):
-                if not same(built.get(key), found, self._documents.keeps_text):
+                if found.is_anothers and key not in built:
+                    self.left_alone[container.name] += 1
+                elif not same(built.get(key), found, self._documents.keeps_text):
                     yield Pair(key, built.get(key), found)
             await self._scratch.note_held(container, keys)
         after: Key | None = None

@@ -41,6 +41,11 @@ class Document(msgspec.Struct, frozen=True):
     body: bytes
     based_on: int | None = None
 
+    @property
+    def is_anothers(self) -> bool:
+        """Whether another service has put it there: what is derived of a stream is at version 1 at least."""
+        return self.version == 0
+
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Which documents, newest first unless ``oldest_first``. Times are compared as the text that documents

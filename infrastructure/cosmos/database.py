@@ -89,8 +89,15 @@ class CosmosDatabase:
         self._closed = True
         await self._client.close()
 
-    async def call(self, container: str, operation: str, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of ``work``, which is safe to repeat, in bounded time.
+    async def call(
+        self,
+        container: str,
+        operation: str,
+        work: Callable[[], Awaitable[T]],
+        *,
+        is_bounded: bool = True,
+    ) -> T:
+        """The result of ``work``, which is safe to repeat, in bounded time; or each request in it is.
 
         Raises:
             StoreUnavailable: there was none; the call may or may not have had its effect.
@@ -111,7 +118,7 @@ class CosmosDatabase:
         with (
             told(self._observe, container, operation),
             failures_translated(container),
-            anyio.fail_after(_LONGEST_CALL_SECONDS),
+            anyio.fail_after(_LONGEST_CALL_SECONDS if is_bounded else None),
         ):
             return await retrying(attempt)
 

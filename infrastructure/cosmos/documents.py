@@ -1,7 +1,7 @@
 """Documents in Cosmos DB: an item a document, with the version of its stream in a property beside its own."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import msgspec
@@ -20,6 +20,9 @@ from projections.ports import Container, Document, Page, Query
 VERSION = "streamVersion"
 
 Key = tuple[str, str]
+
+_OURS = f'IS_DEFINED(c["{VERSION}"])'
+_OF_ANOTHER = f"NOT {_OURS}"
 
 _MOST_RACES = 20
 _PAGE = 500
@@ -138,6 +141,12 @@ class CosmosDocuments:
                 yield [_document(tenant, row) for row in rows]
                 after = rows[-1]["id"]
 
+    async def of_another(self, container: Container) -> AsyncIterator[Sequence[Item]]:
+        """What another service has put into a container, whoever's it is; nothing is known of its form."""
+        items = Items(self._database, container.name)
+        async for page in items.everywhere(f"SELECT * FROM c WHERE {_OF_ANOTHER}"):
+            yield [_own(item) for item in page]
+
     async def replace(
         self, container: Container, replacements: Mapping[Key, tuple[Document | None, Document | None]]
     ) -> set[Key]:
@@ -166,8 +175,29 @@ class CosmosDocuments:
         return left
 
     async def clear(self, container: Container) -> None:
-        """Delete every document of a container, and the container with them; it is made again."""
-        await self._containers.empty(container.name, policy_of(container))
+        """Delete every document that is ours, and the container with them, which is made again; but where
+        another service has put some there, one by one.
+        """
+        if await self._containers.exists(container.name) and await self._first(container, of_another=True):
+            items = Items(self._database, container.name)
+
+            async def delete(item: Item) -> None:
+                await items.delete(item[PARTITION_KEY], item["id"])
+
+            while ours := await self._first(container, of_another=False):
+                await self._database.for_each(ours, delete)
+        else:
+            await self._containers.empty(container.name, policy_of(container))
+
+    async def _first(self, container: Container, *, of_another: bool) -> Sequence[Item]:
+        """The first that there are of another service, or of ours, whoever's they are."""
+        what = _OF_ANOTHER if of_another else _OURS
+        statement = f"SELECT c.id, c.{PARTITION_KEY} FROM c WHERE {what}"
+        async with aclosing(Items(self._database, container.name).everywhere(statement)) as answers:
+            async for rows in answers:
+                if rows:
+                    return rows
+        return ()
 
     async def ping(self) -> None:
         """Ask for an item that is not there: the cheapest question, and it goes all the way."""
@@ -210,8 +240,12 @@ async def _put(items: Items, document: Document) -> None:
 
 
 def _document(tenant: str, item: Item) -> Document:
-    own = {name: value for name, value in item.items() if name != VERSION and not name.startswith("_")}
-    return Document(tenant, item["id"], item.get(VERSION, 0), _encode(own))
+    return Document(tenant, item["id"], item.get(VERSION, 0), _encode(_own(item)))
+
+
+def _own(item: Item) -> Item:
+    """What is not Cosmos DB's, nor ours beside the document."""
+    return {name: value for name, value in item.items() if name != VERSION and not name.startswith("_")}
 
 
 def _matching(container: Container, query: Query) -> tuple[list[str], dict[str, object]]:

@@ -1,9 +1,10 @@
-"""The items of one container. Nothing else asks Cosmos DB for items, and nothing here without a partition.
+"""The items of one container. Nothing else asks Cosmos DB for items, and one call alone without a partition.
 
 A query without a partition key crosses all of them silently: slow, dear, and other tenants' documents.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from azure.core import MatchConditions
@@ -16,7 +17,7 @@ from azure.cosmos.exceptions import (
 
 from application.log_batches import taken_as_they_come
 from infrastructure.cosmos.database import CosmosDatabase
-from infrastructure.cosmos.failures import tells_absence
+from infrastructure.cosmos.failures import failures_translated, tells_absence
 
 PARTITION_KEY = "tenantId"
 
@@ -45,7 +46,7 @@ _NOT_AS_EXPECTED = (404, 409, 412)
 
 
 class Items:
-    """Every call names its tenant, or an item that does.
+    """Every call names its tenant, or an item that does; but for what goes :meth:`everywhere`.
 
     All raise StoreUnavailable when the account is away or the container is gone.
     """
@@ -183,6 +184,25 @@ class Items:
             return await taken_as_they_come(rows, size, room, one_more=one_more)
 
         return await self._database.call(self._name, operation, query)
+
+    async def everywhere(self, statement: str) -> AsyncGenerator[Sequence[Any], None]:
+        """The rows of a query over the items of all tenants, an answer at a time: for a command that finds
+        what nobody knows of. It looks at every item, and no request may wait for that.
+
+        Raises:
+            StoreUnavailable: it is to be begun again. Half an answer cannot be gone on with.
+        """
+        answers = self._container.query_items(statement, max_item_count=AS_MANY_AS_GO).by_page()
+
+        async def following() -> list[Any] | None:
+            with failures_translated(self._name):
+                async for answer in answers:
+                    return [row async for row in answer]
+            return None
+
+        call = partial(self._database.call, self._name, "everywhere", following, is_bounded=False)
+        while (rows := await call()) is not None:
+            yield rows
 
 
 def _raise_if_about_no_item(error: CosmosResourceNotFoundError) -> None:

@@ -118,6 +118,21 @@ async def test_what_was_edited_deleted_added_or_set_back_is_named(scratch: Sqlit
     assert len(found) == 5
 
 
+async def test_what_another_service_has_put_there_is_counted_and_not_named(scratch: SqliteScratch) -> None:
+    documents = MemoryDocuments()
+    await materialize(documents, LOG)
+    kept = documents.containers[APPROVALS]
+    for id in ("x", "y"):
+        kept[TENANT, id] = Document(TENANT, id, 0, b"{}")
+    kept[TENANT, "a-2"] = Document(TENANT, "a-2", 0, b"{}")
+    comparison = Comparison(
+        PROJECTIONS, documents, scratch, await begun(scratch, ListLog(LOG), up_to=len(LOG))
+    )
+    found = [(each.container, each.id, each.what) async for each in comparison.differences()]
+    assert found == [(APPROVALS, "a-2", "is at version 0; by the log it is at 1")]
+    assert +comparison.left_alone == {APPROVALS: 2}
+
+
 async def test_what_was_edited_beyond_the_position_is_named_too(scratch: SqliteScratch) -> None:
     documents = MemoryDocuments()
     await materialize(documents, LOG)

@@ -94,6 +94,20 @@ async def test_an_item_that_another_service_wrote_without_a_version_is_older_tha
     assert await documents.get(THINGS, TENANT, "a") == thing("a")
 
 
+async def test_what_another_service_has_put_there_stays_where_all_of_ours_goes(
+    documents: CosmosDocuments, database: CosmosDatabase
+) -> None:
+    """As where documents are derived from another log than before."""
+    anothers = {"id": "x", "tenantId": TENANT, "createdAt": "2026"}
+    await Items(database, THINGS.name).create(anothers)
+    tenants = (TENANT, OTHER_TENANT)
+    await documents.put(THINGS, [thing(f"a{n}", tenant=tenant) for tenant in tenants for n in range(120)])
+    await documents.clear(THINGS)
+    for tenant, left in ((TENANT, ["x"]), (OTHER_TENANT, [])):
+        assert ids(await documents.query(THINGS, tenant, Query(limit=200))) == left
+    assert [page async for page in documents.of_another(THINGS)] == [[anothers]]
+
+
 async def test_of_writers_at_the_same_time_the_newest_version_stays(place: Place) -> None:
     async with AsyncExitStack() as stack:
         writers = []

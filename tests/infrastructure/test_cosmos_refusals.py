@@ -53,7 +53,9 @@ async def gated(plain_cosmos: Account) -> AsyncIterator[Gated]:
             yield gated
 
 
-async def test_no_call_goes_without_a_partition_key(gated: Gated) -> None:
+async def test_no_call_goes_without_a_partition_key_but_to_tell_whose_documents_are_cleared(
+    gated: Gated,
+) -> None:
     documents, positions = gated.documents, gated.positions
     keys = [(TENANT, "a"), (OTHER_TENANT, "a")]
     await documents.put(THINGS, [thing("a"), thing("a", tenant=OTHER_TENANT), thing("b")])
@@ -64,12 +66,15 @@ async def test_no_call_goes_without_a_partition_key(gated: Gated) -> None:
     for equal in ({}, {"kind": "x"}, {"kind": "x", "status": "y"}):
         query = Query(equal=equal, after=page.next_after, sort_from="2025", sort_before="2027")
         await documents.query(THINGS, TENANT, query)
+    before = len(gated.gate.asked)
     await documents.clear(THINGS)
+    (asked_whose,) = gated.gate.asked[before:]
+    assert (asked_whose.method, asked_whose.crosses_partitions) == ("POST", True)
     await documents.ping()
     await positions.save("things", "log", "log-1", LEASE)
     await positions.load("things", "log", LEASE)
     await positions.forget_all("things")
-    asked = gated.gate.asked
+    asked = [each for each in gated.gate.asked if each is not asked_whose]
     assert {each.method for each in asked} == {"GET", "POST", "PUT", "DELETE"}
     assert len(asked) > 20
     assert [each for each in asked if each.crosses_partitions] == []
