@@ -14,7 +14,7 @@ from infrastructure.cosmos.database import CosmosDatabase, Unusable
 from infrastructure.cosmos.documents import CosmosDocuments
 from infrastructure.cosmos.half_copy import HalfCopy
 from infrastructure.cosmos.items import Items
-from infrastructure.cosmos.observing import Observe
+from infrastructure.cosmos.observing import Observe, unobserved
 from projections.ports import Container
 
 EVENTS = "workflow_events"
@@ -125,6 +125,20 @@ async def _waiting(settings: Settings, attempt: Callable[[], Awaitable[T]]) -> T
         raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
     except StoreUnavailable as error:
         raise StoreUnavailable(f"the documents stayed away for {seconds:g} s: {error}") from error
+
+
+async def open_database_as_it_is(settings: Settings, stack: AsyncExitStack) -> CosmosDatabase:
+    """The database that has to be there, waiting for the account where it is away; ``stack`` closes it again.
+
+    Raises:
+        StoreUnavailable: the account stayed away longer than the settings allow.
+        CannotStart: it does not let us in, or there is no such database.
+    """
+
+    async def attempt() -> CosmosDatabase:
+        return await open_database(settings, stack, unobserved, as_it_is=True)
+
+    return await _waiting(settings, attempt)
 
 
 async def open_database(

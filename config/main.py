@@ -65,6 +65,12 @@ class CommandLineActions:
 
         _run(partial(compare if verify else rebuild, _settings(config), projections))
 
+    def adopt(self, config: Path | None, *, dry_run: bool) -> None:
+        """Take over approvals of the platform's previous service."""
+        from config.adopt import adopt
+
+        _run(partial(adopt, _settings(config), dry_run=dry_run))
+
     def projections(self, config: Path | None, *, as_json: bool) -> None:
         """Tell how the projections fare."""
         from config.overview import show_projections

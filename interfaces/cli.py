@@ -39,6 +39,10 @@ class Actions(Protocol):
         """Derive documents again from the log, or compare them with it alone."""
         ...
 
+    def adopt(self, config: Path | None, *, dry_run: bool) -> None:
+        """Take over approvals of the platform's previous service."""
+        ...
+
     def projections(self, config: Path | None, *, as_json: bool) -> None:
         """Tell how the projections fare."""
         ...
@@ -163,6 +167,18 @@ def command_line(actions: Actions, version: str) -> click.Group:
         there is a difference.
         """
         _carry_out(lambda: actions.rebuild(config, projections, verify=verify))
+
+    @main.command()
+    @click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")
+    @config_option
+    def adopt(dry_run: bool, config: Path | None) -> None:
+        """Take over the approvals that the platform's previous service has left pending in Cosmos DB.
+
+        Stop that service first. Ours may be at work. Each is asked for here under its own id, so that it can
+        be listed and decided; no message goes out of that. Whoever kills it repeats it. The exit code is 1 if
+        one cannot be taken over: see deploy/README.md.
+        """
+        _carry_out(lambda: actions.adopt(config, dry_run=dry_run))
 
     @main.command()
     @tenant_option("Whose data it is in.")

@@ -142,5 +142,17 @@ class CosmosWakeups:
         self._store.notice(newest, partition)
 
 
+async def leave_word(
+    database: CosmosDatabase, container: str, instance: str, newest: Mapping[str, int]
+) -> None:
+    """Tell the services at work what a command has appended, ``newest`` by partition: else they come to it
+    within two minutes.
+
+    Raises:
+        StoreUnavailable: they will.
+    """
+    await Items(database, container).put(_news(instance, newest))
+
+
 def _news(instance: str, newest: Mapping[str, int]) -> Item:
     return {"id": instance, PARTITION_KEY: _PARTITION, "newest": dict(newest)}

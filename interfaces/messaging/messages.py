@@ -22,6 +22,7 @@ from application.command import Command
 from application.job_commands import CompleteJobRun, FailJobRun
 from application.workflow_commands import RequestRun, TakeReply
 from domain.definition import OPPORTUNITY_ANALYSIS
+from domain.event import Metadata
 from domain.values import SYSTEM_TENANT, derived_id, in_utc, is_uuid
 from domain.workflow import PlatformAnswer
 from interfaces import fields
@@ -97,8 +98,8 @@ class ShardUpdated(WireModel):
         return _analysis(envelope, opportunity_id)
 
 
-class ApprovalRequestedMessage(WireModel):
-    """``hitl.approval.requested``."""
+class AskedOfPeople(WireModel):
+    """What people are to decide on, in the words of the contract: of a message, and of documents."""
 
     opportunity_id: Id
     risk_score: Number
@@ -110,12 +111,13 @@ class ApprovalRequestedMessage(WireModel):
     correlation_id: Annotated[Id | None, Decoration] = None
     approval_url: Annotated[WebAddress | None, Decoration] = None
 
-    def command(self, envelope: Envelope) -> Command:
-        """Open the approval that this very message asks for."""
-        tenant = envelope.require_tenant()
+    def request(
+        self, meta: Metadata, approval_id: str, *, requested_by: str | None = None
+    ) -> RequestApproval:
+        """Open an approval; whoever asks cannot be told that nobody could decide it."""
         return RequestApproval(
-            meta=envelope.caused_by(tenant),
-            approval_id=derived_id("approval", tenant, envelope.message_id),
+            meta=meta,
+            approval_id=approval_id,
             opportunity_id=self.opportunity_id,
             risk_score=self.risk_score,
             amount=self.amount,
@@ -125,9 +127,19 @@ class ApprovalRequestedMessage(WireModel):
             recipient_id=self.recipient_id,
             correlation_id=self.correlation_id,
             approval_url=self.approval_url,
-            requested_by=envelope.user,
+            requested_by=requested_by,
             must_open=True,
         )
+
+
+class ApprovalRequestedMessage(AskedOfPeople):
+    """``hitl.approval.requested``."""
+
+    def command(self, envelope: Envelope) -> Command:
+        """Open the approval that this very message asks for."""
+        tenant = envelope.require_tenant()
+        approval_id = derived_id("approval", tenant, envelope.message_id)
+        return self.request(envelope.caused_by(tenant), approval_id, requested_by=envelope.user)
 
 
 AsItIs = Annotated[Any, Field()]
