@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol with a bound on what a request may send beside its body.
 
 httptools collects a head of any size in memory, and likewise the trailers behind a chunked body; nothing
-above it is asked before they are complete. Trailers are dropped: uvicorn would put them among the headers, where
-they could say who the caller is, past a gateway that sets only headers (RFC 9110, 6.5.1).
+above it is asked before they are complete. Trailers are dropped: uvicorn would put them among the headers,
+where they could say who the caller is, past a gateway that sets only headers (RFC 9110, 6.5.1).
 """
 
 import msgspec
