@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from config.log_destination import destination_of
 from config.log_lines import Lines
 from config.sections import Logging
 
@@ -41,7 +42,7 @@ def configure_logs(settings: Logging, context: Mapping[str, str]) -> None:
         shaped = [structlog.processors.format_exc_info, _in_order(context)]
         as_text = structlog.processors.JSONRenderer(serializer=_json)
         rendered = [_json_bytes]
-    lines = Lines(getattr(sys.stderr.buffer, "raw", sys.stderr.buffer))
+    lines = Lines(destination_of(sys.stderr))
     atexit.register(lines.flush)
     structlog.configure(
         processors=[*before, *shaped, *rendered],
@@ -49,7 +50,7 @@ def configure_logs(settings: Logging, context: Mapping[str, str]) -> None:
         logger_factory=lines,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _OfLibraries(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,
@@ -59,6 +60,21 @@ def configure_logs(settings: Logging, context: Mapping[str, str]) -> None:
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+class _OfLibraries(logging.Handler):
+    """Puts what libraries log among our own lines."""
+
+    def __init__(self, lines: Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, and all before it."""
+        try:
+            self._lines.warning(_encoded(None, "", self.format(record)))
+        except Exception:
+            self.handleError(record)
 
 
 def lost_lines() -> int:

@@ -2,15 +2,18 @@
 
 import errno
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 import structlog
 
-from config.log_lines import FLUSH_SECONDS, Lines
+from config.log_lines import FLUSH_SECONDS, MOST_WAITING_BYTES, Lines
 from config.logs import lost_lines
 
 pytestmark = pytest.mark.anyio
@@ -89,18 +92,54 @@ async def test_lines_that_cannot_be_written_are_lost_and_whoever_logs_goes_on(ra
 async def test_a_line_of_which_a_part_was_written_is_lost(
     raw: Raw, lines: Lines, room: int, lost: int
 ) -> None:
-    """A pipe that does not block takes what it has room for, and then nothing."""
+    """A disk takes what it has room for, and then nothing."""
 
-    def write(data: bytes) -> int | None:
+    def write(data: bytes) -> int:
         taken = data[: room - len(raw.written)]
         raw.written += taken
-        return len(taken) or None
+        if not taken:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return len(taken)
 
-    raw.write = write  # type: ignore[method-assign, assignment]
+    raw.write = write  # type: ignore[method-assign]
     for number in range(2):
         lines.info(b"line%d" % number)
     lines.error(b"line2")
     assert (len(raw.written), lines.lost) == (room, lost)
+
+
+class Pipe(Raw):
+    """One that does not make its writer wait."""
+
+    room = 0
+
+    def write(self, data: bytes) -> int | None:  # type: ignore[override]
+        taken = data[: self.room]
+        self.room -= len(taken)
+        self.written += taken
+        return len(taken) or None
+
+
+async def test_lines_that_a_pipe_has_no_room_for_wait_until_it_has() -> None:
+    lines = Lines(pipe := Pipe())
+    pipe.room = 9
+    lines.info(b"line 0")
+    lines.error(b"line 1")
+    assert pipe.written == b"line 0\nli"
+    pipe.room = 1000
+    await anyio.sleep(FLUSH_SECONDS * 3)
+    assert (pipe.written, lines.lost) == (b"line 0\nline 1\n", 0)
+
+
+async def test_a_pipe_that_nobody_reads_costs_lines_and_no_memory() -> None:
+    lines = Lines(pipe := Pipe())
+    line = b"x" * 1023
+    for _ in range(MOST_WAITING_BYTES // 1024 + 10):
+        lines.error(line)
+    assert lines.lost == 10
+    pipe.room = 10 * MOST_WAITING_BYTES
+    lines.error(b"read again")
+    assert pipe.written == (line + b"\n") * (MOST_WAITING_BYTES // 1024) + b"read again\n"
 
 
 def test_the_process_counts_what_its_log_has_lost() -> None:
@@ -143,6 +182,34 @@ def test_a_process_ends_as_it_would_though_its_log_cannot_be_written(tmp_path: P
         assert run("console", writes).returncode == 7
     finally:
         os.close(writes)
+
+
+TALKS_ON = """
+import os, sys, time, logging, structlog
+from config.logs import configure_logs, lost_lines
+from config.settings import load_settings
+configure_logs(load_settings(environ={"LOG_FORMAT": "json"}).logging, {})
+while not lost_lines():
+    structlog.get_logger().warning("x" * 10_000)
+    logging.getLogger("aiormq").warning("y" * 10_000)
+print(lost_lines())
+"""
+
+
+@pytest.mark.parametrize("of", [os.pipe, socket.socketpair], ids=["pipe", "socket"])
+def test_who_logs_to_a_reader_that_is_stuck_goes_on(of: Callable[[], tuple[Any, Any]]) -> None:
+    """It is nobody's own: the test's end of it has to stay as it is, one that waits."""
+    reads, writes = of()
+    number = writes if isinstance(writes, int) else writes.fileno()
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-c", TALKS_ON], stderr=number, stdout=subprocess.PIPE, timeout=60
+        )
+        assert os.get_blocking(number)
+    finally:
+        for each in (reads, writes):
+            os.close(each) if isinstance(each, int) else each.close()
+    assert ran.stdout in (b"1\n", b"2\n")
 
 
 def test_what_waits_when_a_process_ends_goes_out(tmp_path: Path) -> None:
