@@ -14,7 +14,7 @@ _LOOK_SECONDS = 0.5
 
 
 class Leaseholders:
-    """Whoever may have a lease has a session, and writes it anew every two seconds under another etag."""
+    """Whoever may have a lease has a session, and writes it anew every 1.5 s under another etag."""
 
     def __init__(self, database: CosmosDatabase, container: str, place: str) -> None:
         self._items = Items(database, container)
