@@ -140,7 +140,7 @@ _HEADERS = _lines(headers())
 
 
 def _head(method: str, path: str, headers: str = _HEADERS) -> bytes:
-    return f"{method} {path} HTTP/1.1\r\nHost: service\r\n{headers}".encode()
+    return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}".encode()
 
 
 def _request(head: bytes, body: bytes) -> bytes:

@@ -191,7 +191,10 @@ def _announce_auth(container: Container) -> None:
     if settings.effective_auth_mode == "jwt":
         log.info("auth", mode="jwt", issuer=settings.jwt.issuer)
         return
-    why = "auth.mode says so" if settings.auth.mode else "no jwt.secret, on a loopback address"
-    log.warning(
-        "auth", mode="gateway", why=why, trusts="X-Tenant-ID, X-User-ID and X-User-Roles as they come"
-    )
+    trusts = "X-Tenant-ID, X-User-ID and X-User-Roles as they come"
+    if settings.is_a_trial:
+        hosts = "localhost and loopback addresses alone; by other names all is answered 421"
+        why = "no jwt.secret, on a loopback address"
+        log.warning("auth", mode="gateway", why=why, trusts=trusts, hosts=hosts)
+    else:
+        log.warning("auth", mode="gateway", why="auth.mode says so", trusts=trusts)

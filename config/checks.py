@@ -1,7 +1,6 @@
 """What no single setting can tell: settings that do not fit together, or are not safe together."""
 
 import base64
-import ipaddress
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from config.kinds import ROLES
 from config.sections import Settings
 from domain.suggestions import did_you_mean
 from interfaces.messaging.messages import CONSUMED
+from interfaces.rest.this_machine import is_loopback
 
 DOCUMENTED = frozenset((*CONSUMED, *PUBLISHED_TYPES))
 """The message types of the wire contract (section 1): what a type alias may stand for."""
@@ -29,15 +29,6 @@ def check(settings: Settings) -> Iterator[SettingFault]:
         yield from one(settings)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address: 127.0.0.0/8, ::1, localhost (api.md, "modes")."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host.lower() == "localhost"
-    return address.is_loopback
-
-
 def _jwt_mode_needs_a_secret(settings: Settings) -> Iterator[SettingFault]:
     if settings.auth.mode == "jwt" and not settings.jwt.secret.get_secret_value():
         yield SettingFault(
@@ -46,8 +37,7 @@ def _jwt_mode_needs_a_secret(settings: Settings) -> Iterator[SettingFault]:
 
 
 def _strangers_are_kept_out(settings: Settings) -> Iterator[SettingFault]:
-    trusting = not settings.auth.mode and not settings.jwt.secret.get_secret_value()
-    if trusting and not is_loopback(settings.server.host):
+    if settings.is_a_trial and not is_loopback(settings.server.host):
         yield SettingFault(
             _HOST,
             "without JWT_SECRET every caller would be believed: set JWT_SECRET, or AUTH_MODE=gateway if a "

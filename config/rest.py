@@ -73,11 +73,15 @@ def build_rest(
     routes = [*_root(foundation, transport, parts).routes(), *docs_routes()]
     if "api" in settings.service.roles:
         routes += api_routes(foundation, handlers, answering)
-    app = Application(routes, foundation.metrics)
-    if console := build_console(settings, app, authenticate, operators, foundation.clock):
-        app = Application([*routes, *console.routes()], foundation.metrics, console.tell)
+    api = Application(routes, foundation.metrics)
+    console = build_console(settings, api, authenticate, operators, foundation.clock)
     return Rest(
-        app,
+        Application(
+            [*routes, *(console.routes() if console else ())],
+            foundation.metrics,
+            console.tell if console else None,
+            this_machine_only=settings.is_a_trial,
+        ),
         freshness,
         answering.task_news,
         answering.watches,

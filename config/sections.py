@@ -392,3 +392,8 @@ class Settings(Section):
     def effective_auth_mode(self) -> Literal["jwt", "gateway"]:
         """`auth.mode`, or what it is when silent: `jwt` once there is a secret (api.md, "modes")."""
         return self.auth.mode or ("jwt" if self.jwt.secret.get_secret_value() else "gateway")
+
+    @property
+    def is_a_trial(self) -> bool:
+        """Whether callers are believed only because nobody but this machine should reach the address."""
+        return not self.auth.mode and not self.jwt.secret.get_secret_value()

@@ -56,7 +56,7 @@ class Service:
         """A client of a tenant."""
         named = {"X-Tenant-ID": tenant} if tenant else {}
         return httpx.AsyncClient(
-            transport=self._transport, base_url="http://service", headers={**named, **headers}
+            transport=self._transport, base_url="http://localhost", headers={**named, **headers}
         )
 
     async def caught_up(self) -> None:

@@ -5,7 +5,6 @@ is good for as long as it was made for, and never longer than its token.
 """
 
 import base64
-import ipaddress
 import secrets
 from collections.abc import Mapping
 from typing import Literal
@@ -17,6 +16,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
+
+from interfaces.rest.this_machine import names_this_machine
 
 COOKIE = "orchestrator_console"
 _PATH = "/console"
@@ -80,7 +81,7 @@ class CookieSession:
             sealed,
             max_age=self._seconds,
             path=_PATH,
-            secure=not is_here(request),
+            secure=not names_this_machine(request.headers),
             httponly=True,
             samesite="strict",
         )
@@ -113,7 +114,8 @@ class NameSession(CookieSession):
 
     def headers(self, request: Request) -> Headers | None:
         """What the API is told of the caller; nothing where nobody is signed in."""
-        return self._gateway.headers(request) or (super().headers(request) if is_here(request) else None)
+        given = self._gateway.headers(request)
+        return given or (super().headers(request) if names_this_machine(request.headers) else None)
 
     def told_by(self, request: Request, form: Form) -> tuple[Form, Headers]:
         """What the API is told after that form; and the same as headers.
@@ -121,7 +123,7 @@ class NameSession(CookieSession):
         Raises:
             NotHere: the browser did not come by an address of this machine.
         """
-        if not is_here(request):
+        if not names_this_machine(request.headers):
             raise NotHere("open it by an address of this machine, such as 127.0.0.1 or localhost")
         names = {"x-tenant-id": "tenant", "x-user-id": "user", "x-user-roles": "roles"}
         told = {header: form.get(name, "").strip() for header, name in names.items()}
@@ -131,12 +133,3 @@ class NameSession(CookieSession):
 def _headers(told: Form) -> Headers:
     """As a client sends them: in UTF-8."""
     return Headers(raw=[(name.encode(), value.encode()) for name, value in told.items()])
-
-
-def is_here(request: Request) -> bool:
-    """Whether a browser reaches us on its own machine, where there is no TLS."""
-    host = request.url.hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -20,15 +20,24 @@ from interfaces.rest.errors import (
 from interfaces.rest.metrics import Metrics
 from interfaces.rest.middleware import RequestMiddleware
 from interfaces.rest.routing import PreparedRouter
+from interfaces.rest.this_machine import ThisMachineOnly
 
 
 class Application(Starlette):
     """Without Starlette's own answer to unexpected errors: the request middleware has one in our shape.
 
-    ``tell`` has errors in another shape for whom it likes.
+    ``tell`` has errors in another shape for whom it likes. Where it is for ``this_machine_only``, what comes
+    by the name of another one is refused.
     """
 
-    def __init__(self, routes: Iterable[Route], metrics: Metrics, tell: Teller | None = None) -> None:
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        metrics: Metrics,
+        tell: Teller | None = None,
+        *,
+        this_machine_only: bool = False,
+    ) -> None:
         super().__init__(
             exception_handlers={
                 ApiError: on_api_error,
@@ -41,8 +50,10 @@ class Application(Starlette):
         self.router = PreparedRouter(routes)
         self._metrics = metrics
         self._tell = tell
+        self._this_machine_only = this_machine_only
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The request middleware around the error shapes around the router."""
+        """The request middleware around a guard, if need be, around the error shapes around the router."""
         told = ExceptionMiddleware(self.router, self.exception_handlers)
-        return RequestMiddleware(told, self._metrics, self._tell)
+        guarded = ThisMachineOnly(told) if self._this_machine_only else told
+        return RequestMiddleware(guarded, self._metrics, self._tell)

@@ -45,7 +45,7 @@ def test_what_is_no_http_is_refused_in_the_contracts_shape(tmp_path: Path) -> No
             assert f"x-request-id: {error['requestId']}".encode() in head
 
 
-CHUNKED = b"Host: x\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n"
+CHUNKED = b"Host: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n"
 ENOUGH_BYTES = 16 * 2**20
 
 

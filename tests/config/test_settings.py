@@ -9,8 +9,9 @@ import pytest
 import yaml
 from pydantic import SecretStr, ValidationError
 
-from config.checks import DOCUMENTED, is_loopback
+from config.checks import DOCUMENTED
 from config.settings import DEFAULT_FILE, Settings, SettingsError, load_settings
+from interfaces.rest.this_machine import is_loopback
 from tests.config.variables import SECRET, VARIABLES
 
 NEEDED = {
@@ -230,6 +231,9 @@ def test_a_wrong_value_is_refused_in_one_line(variable: str, text: str, line: st
 def test_on_a_loopback_address_no_secret_is_needed(host: str) -> None:
     assert is_loopback(host)
     assert load_settings(environ={"HOST": host}).effective_auth_mode == "gateway"
+    assert load_settings(environ={"HOST": host}).is_a_trial
+    assert not load_settings(environ={"HOST": host, "AUTH_MODE": "gateway"}).is_a_trial
+    assert not load_settings(environ={"HOST": host, "JWT_SECRET": SECRET}).is_a_trial
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org", "localhost.example.org"])

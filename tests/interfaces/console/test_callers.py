@@ -40,14 +40,14 @@ async def test_who_is_said_to_be_two_is_nobody_as_for_the_api(running: Service, 
 
 
 async def test_a_key_that_is_not_ascii_is_refused_in_words(running: Service) -> None:
-    async with running.client(**{"X-User-ID": "ada", "Origin": "http://service"}) as visitor:
+    async with running.client(**{"X-User-ID": "ada", "Origin": "http://localhost"}) as visitor:
         shown = await visitor.post("/console/delegations", data={**FORM, "key": "schlüssel"})
     assert shown.status_code == 400
     assert "Idempotency-Key" in shown.text
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://[", "http://]/", "null", "", "http://service.evil", "//service@evil"]
+    "origin", ["http://[", "http://]/", "null", "", "http://localhost.evil", "//localhost@evil"]
 )
 async def test_a_form_of_another_page_is_refused_however_its_origin_is_written(
     running: Service, origin: str

@@ -15,7 +15,7 @@ _BROWSERS_KEEP = 4096
 
 async def test_a_token_that_no_browser_would_keep_is_refused_in_words(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, JWT_SECRET=SECRET, BATCH_JOBS_ENABLED="false")
-    async with service(settings) as running, running.client(Origin="http://service") as visitor:
+    async with service(settings) as running, running.client(Origin="http://localhost") as visitor:
         for roles, status in ((60, 303), (200, 401)):
             form = {"tenant": TENANT, "token": token("ada", roles=[f"role number {n}" for n in range(roles)])}
             answer = await visitor.post("/console/sign-in", data=form)

@@ -59,7 +59,7 @@ def test_markup_stays_markup_and_what_is_no_text_stays_what_it_is() -> None:
 
 async def test_no_page_has_one_and_forms_give_back_what_there_was(running: Service) -> None:
     deal = {"opportunityId": DEAL, "riskScore": 0.5, "amount": 10, "subject": NAME, "payload": {NAME: NAME}}
-    told = {"X-User-ID": "ada", "Origin": "http://service"}
+    told = {"X-User-ID": "ada", "Origin": "http://localhost"}
     async with running.client(**told) as ada:
         made = (await ada.post("/api/v1/hitl/approvals", json=deal)).json()
         assert "id" in made, made

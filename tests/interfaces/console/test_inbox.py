@@ -33,7 +33,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Service]:
 
 def visitor(running: Service, person: str = "ada") -> httpx.AsyncClient:
     """Somebody whose browser says where its forms come from."""
-    return running.client(**{"X-User-ID": person, "Origin": "http://service"})
+    return running.client(**{"X-User-ID": person, "Origin": "http://localhost"})
 
 
 async def test_after_several_decisions_the_inbox_no_longer_has_them(running: Service) -> None:
@@ -143,7 +143,7 @@ async def test_what_was_decided_is_found_by_state_and_deal_and_by_no_other_tenan
         assert 'type="checkbox"' not in found
         assert "Nothing is so" in (await ada.get("/console?status=approved")).text
         assert (await ada.get("/console?status=any")).text.count("</a></td>") == 2
-    named = {"X-User-ID": "ada", "Origin": "http://service"}
+    named = {"X-User-ID": "ada", "Origin": "http://localhost"}
     async with running.client(OTHER_TENANT, **named) as other:
         for query in ("", "status=any", "status=rejected", "opportunityId=opp-2&status=any"):
             assert "champion" not in (await other.get(f"/console?{query}")).text
@@ -220,7 +220,7 @@ async def test_an_operator_is_offered_what_is_others_to_do(running: Service) -> 
 
 
 async def test_a_gateway_of_its_own_sees_what_waits_for_anybody(running: Service) -> None:
-    async with running.client() as asking, running.client(Origin="http://service") as gateway:
+    async with running.client() as asking, running.client(Origin="http://localhost") as gateway:
         await asking.post(APPROVALS, json={**DEAL, "approverId": "bob"})
         await running.caught_up()
         assert 'type="checkbox"' in (await gateway.get("/console")).text

@@ -28,13 +28,13 @@ async def visitor(running: Service, clock: SettableClock) -> AsyncIterator[httpx
     console = Console(running.container.app, GatewayAuthenticator(), Operators([]), GatewaySession(), clock)
     app = httpx.ASGITransport(Starlette(routes=console.routes()))
     headers = {"X-Tenant-ID": TENANT, "X-User-ID": "ada"}
-    async with httpx.AsyncClient(transport=app, base_url="http://service", headers=headers) as client:
+    async with httpx.AsyncClient(transport=app, base_url="http://localhost", headers=headers) as client:
         yield client
 
 
 async def test_what_is_due_and_what_is_overdue_go_by_the_clock(tmp_path: Path) -> None:
     clock = SettableClock(DUE - timedelta(days=2))
-    async with service(settings_in(tmp_path)) as running, visitor(running, clock) as ada:
+    async with service(settings_in(tmp_path, AUTH_MODE="gateway")) as running, visitor(running, clock) as ada:
         async with running.client() as asking:
             deal = {"opportunityId": "opp-1", "riskScore": 0.8, "amount": 10, "dueAt": timestamp(DUE)}
             made = await asking.post("/api/v1/hitl/approvals", json=deal)

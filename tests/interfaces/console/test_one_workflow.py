@@ -48,7 +48,7 @@ async def test_an_order_leads_back_to_the_items_where_it_was_given_and_to_the_ne
     running: Service,
 ) -> None:
     id = await begun(running)
-    async with running.client(**{"X-User-ID": "ada", "Origin": "http://service"}) as ada:
+    async with running.client(**{"X-User-ID": "ada", "Origin": "http://localhost"}) as ada:
         address, form = f"{PAGE}/{id}", {"key": "k", "do": "pause", "reason": "so"}
         done = await ada.post(f"{address}?events=WyIxIl0&steps=WyIzIl0.WyI1Il0", data=form)
     assert (done.status_code, done.headers["location"]) == (303, f"{address}?steps=WyIzIl0.WyI1Il0")

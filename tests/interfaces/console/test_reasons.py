@@ -12,7 +12,7 @@ from tests.interfaces.console.parking import park
 pytestmark = pytest.mark.anyio
 
 API = "/api/v1"
-OPERATOR = {"X-User-ID": "ada", "X-User-Roles": "admin", "Origin": "http://service"}
+OPERATOR = {"X-User-ID": "ada", "X-User-Roles": "admin", "Origin": "http://localhost"}
 FORMS = re.compile(r'<form method="post".*?</form>', re.DOTALL)
 ASKS_WHY = re.compile(r'name="(?:reason|comment)"')
 JOB = "/jobs/risk-snapshot-backfill"

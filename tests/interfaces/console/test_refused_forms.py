@@ -14,7 +14,7 @@ from tests.interfaces.console.parking import park
 
 pytestmark = pytest.mark.anyio
 
-OPERATOR = {"X-User-ID": "ada", "X-User-Roles": "admin", "Origin": "http://service"}
+OPERATOR = {"X-User-ID": "ada", "X-User-Roles": "admin", "Origin": "http://localhost"}
 JOB = "/jobs/risk-snapshot-backfill"
 TOO_LONG = "why " * 300
 

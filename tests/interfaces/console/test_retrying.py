@@ -70,7 +70,7 @@ class Visitor:
 @pytest.fixture
 async def ada(running: Service) -> AsyncIterator[Visitor]:
     """Before a workflow that is cancelled."""
-    async with running.client(**{"X-User-ID": "ada", "Origin": "http://service"}) as client:
+    async with running.client(**{"X-User-ID": "ada", "Origin": "http://localhost"}) as client:
         body = {"name": "review", "version": 1, "steps": STEPS, "inputSchema": SCHEMA}
         assert (await client.put("/api/v1/workflow-definitions/review", json=body)).is_success
         begun = await client.post(API, json={"definition": "review", "input": GIVEN})

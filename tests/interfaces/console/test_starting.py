@@ -20,7 +20,7 @@ STEPS = [{"stepType": "look", "kind": "task", "parameters": {"queue": "looks"}}]
 @pytest.fixture
 async def ada(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody in front of a service that believes its gateway."""
-    told = {"X-User-ID": "ada", "Origin": "http://service"}
+    told = {"X-User-ID": "ada", "Origin": "http://localhost"}
     settings = settings_in(tmp_path, BATCH_JOBS_ENABLED="false")
     async with service(settings) as running, running.client(**told) as ada:
         yield ada

@@ -27,7 +27,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Service]:
 
 def visitor(running: Service, tenant: str = TENANT) -> httpx.AsyncClient:
     """Ada, whose browser says where its forms come from."""
-    return running.client(tenant, **{"X-User-ID": "ada", "Origin": "http://service"})
+    return running.client(tenant, **{"X-User-ID": "ada", "Origin": "http://localhost"})
 
 
 def is_page(answer: httpx.Response, status: int, *words: str) -> None:

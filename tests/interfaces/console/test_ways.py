@@ -23,7 +23,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Service]:
 
 
 async def test_pages_below_others_say_where_they_are(running: Service) -> None:
-    told = {"X-User-ID": "ada", "X-User-Roles": "admin", "Origin": "http://service"}
+    told = {"X-User-ID": "ada", "X-User-Roles": "admin", "Origin": "http://localhost"}
     async with running.client(SYSTEM_TENANT, **told) as ada:
         begun = (await ada.post("/api/v1/workflows", json={"opportunityId": "opp-1"})).json()["workflowId"]
         run = (await ada.post("/api/v1/jobs/propagation/trigger", json={})).json()["runId"]

@@ -59,7 +59,7 @@ async def test_a_form_with_too_much_in_a_field_is_told_so(
     running: Service, tenant: str, page: str, form: Mapping[str, str], words: str
 ) -> None:
     path = page.format(id=await approval(running))
-    async with running.client(tenant, **{"X-User-ID": "ada", "Origin": "http://service"}) as visitor:
+    async with running.client(tenant, **{"X-User-ID": "ada", "Origin": "http://localhost"}) as visitor:
         shown = await visitor.post(path, data={**form, "key": "k"})
     assert (shown.status_code, words in shown.text) == (400, True)
 
@@ -84,7 +84,7 @@ async def test_a_past_that_there_is_not_is_told_so_and_a_version_goes_before_a_m
 
 
 async def test_a_fault_is_told_once(running: Service) -> None:
-    told = {"X-User-ID": "olga", "X-User-Roles": "admin", "Origin": "http://service"}
+    told = {"X-User-ID": "olga", "X-User-Roles": "admin", "Origin": "http://localhost"}
     async with running.client(SYSTEM_TENANT, **told) as olga:
         form = {"do": "plan", "windowDays": "0", "key": "k", **RANGE}
         assert (await olga.post(JOB, data=form)).text.count("windowDays:") == 1
@@ -95,7 +95,7 @@ async def test_a_fault_is_told_once(running: Service) -> None:
 @pytest.mark.parametrize("page", ["/console/approvals/{id}", "/console"])
 async def test_whoever_has_no_name_is_told_that_a_decision_needs_one(running: Service, page: str) -> None:
     id = await approval(running)
-    async with running.client(Origin="http://service") as nobody:
+    async with running.client(Origin="http://localhost") as nobody:
         form = {"do": "approve", "approval": f"{id} sha256:{'0' * 64}", "key": "k"}
         answer = await nobody.post(page.format(id=id), data=form)
     assert (answer.status_code, "the gateway has not said yours" in answer.text) == (400, True)

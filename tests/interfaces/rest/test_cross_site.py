@@ -20,7 +20,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
         {"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain;charset=UTF-8"},
         ELSEWHERE,
         {"Origin": "null"},
-        {"Origin": "http://service.evil.example", **FORM},
+        {"Origin": "http://localhost.evil.example", **FORM},
     ],
 )
 async def test_a_page_of_another_site_gives_no_command(
@@ -39,7 +39,7 @@ async def test_a_page_of_another_site_gives_no_command(
         {},
         {"Sec-Fetch-Site": "none"},
         {"Sec-Fetch-Site": "same-origin"},
-        {"Origin": "http://service"},
+        {"Origin": "http://localhost"},
         {"Sec-Fetch-Site": "cross-site", "Content-Type": "application/json"},
         {"Sec-Fetch-Site": "same-site", "Authorization": "Bearer x", "X-User-ID": "ada"},
     ],

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 def client() -> httpx.AsyncClient:
     transport = httpx.ASGITransport(Starlette(routes=docs_routes()))
-    return httpx.AsyncClient(transport=transport, base_url="http://service")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 @pytest.mark.parametrize(("name", "version"), [("openapi", "3.1."), ("asyncapi", "3.0.")])

@@ -21,7 +21,7 @@ async def test_who_hangs_up_in_its_body_is_counted_as_gone(behind_gateway: Servi
     async def send(message: Message) -> None:
         sent.append(message)
 
-    headers = {"host": "service", "x-tenant-id": TENANT, "content-type": "application/json"}
+    headers = {"host": "localhost", "x-tenant-id": TENANT, "content-type": "application/json"}
     await behind_gateway.container.app(
         {
             "type": "http",

@@ -136,7 +136,7 @@ async def test_an_order_whose_client_hangs_up_is_carried_out_before_its_place_is
         await anyio.sleep(0)
 
     done = patched(behind_gateway, monkeypatch, slow)
-    headers = {"host": "service", "x-tenant-id": TENANT, "content-type": "application/json"}
+    headers = {"host": "localhost", "x-tenant-id": TENANT, "content-type": "application/json"}
     await behind_gateway.container.app(
         {
             "type": "http",

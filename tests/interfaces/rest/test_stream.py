@@ -249,8 +249,8 @@ async def test_a_client_that_takes_nothing_is_cut_off(
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect((host, int(port)))
-        request = f"GET {WORKFLOWS}/{workflow_id}/stream HTTP/1.1\r\nHost: x\r\nX-Tenant-ID: {TENANT}\r\n\r\n"
-        client.sendall(request.encode())
+        line = f"GET {WORKFLOWS}/{workflow_id}/stream HTTP/1.1"
+        client.sendall(f"{line}\r\nHost: localhost\r\nX-Tenant-ID: {TENANT}\r\n\r\n".encode())
 
         async def open_streams(many: int) -> bool:
             return streams.open == many
