@@ -324,7 +324,9 @@ class MessageRefused(BrokerUnavailable):
 
 
 class MessageNotTaken(BrokerUnavailable):
-    """A queue that it goes to does not take the message now, as it is full or in trouble; others may have."""
+    """A queue that it goes to does not take the message now, as it is full or in trouble; others may have. Or
+    the broker's permissions forbid its routing key.
+    """
 
 
 class AnchorFileUnavailable(Failure):

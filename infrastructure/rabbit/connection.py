@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
+import aio_pika
+import aiormq.connection
 import anyio
 import structlog
 from aio_pika import RobustConnection
@@ -49,10 +51,14 @@ class _Broker(RabbitBroker):
         self._connection_kwargs["connection_class"] = self._begin
 
     async def channel(self) -> AbstractChannel:
-        """A further channel: what the broker refuses on it closes no other."""
-        if self._begun is None:
+        """A further channel: what the broker refuses on it closes no other. Nor does another come in its
+        place, as with aio-pika's robust channels, which nobody would ever close.
+        """
+        if self._begun is None or self._begun.transport is None:
             raise ConnectionError("not connected")
-        return await self._begun.channel()
+        channel = aio_pika.Channel(self._begun)
+        await channel.initialize()
+        return channel
 
     async def let_go(self) -> None:
         """End what :meth:`stop` does not know of, or had no time to end; the next connection is a new one.
@@ -89,6 +95,7 @@ class RabbitConnection:
         graceful_seconds: float = 5.0,
     ) -> None:
         be_liberal()
+        _answer_every_close()
         self.purpose = purpose
         self.broker = _Broker(
             url,
@@ -284,6 +291,15 @@ async def _ended(work: asyncio.Future[None]) -> None:
 def _failure_of(work: asyncio.Future[None]) -> BaseException | None:
     """Why it has failed; aiormq cancels what waits on a connection that it gives up."""
     return ConnectionError("the connection was given up") if work.cancelled() else work.exception()
+
+
+def _answer_every_close() -> None:
+    """Let aiormq queue as many frames as there are, which who waits for an answer bounds.
+
+    With ten of them ahead it forgets to tell the broker that it has seen a channel's end. That keeps the
+    channel, and ends the connection when its number is used again. Once or many times is the same.
+    """
+    aiormq.connection.Connection.FRAME_BUFFER_SIZE = 0
 
 
 def _client_properties(url: str, connection_name: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from aio_pika.exceptions import (
     DeliveryError,
 )
 from aiormq.channel import Channel
+from aiormq.exceptions import ChannelAccessRefused
 from faststream.rabbit import RabbitBroker
 from pamqp.commands import Basic
 
@@ -32,6 +33,12 @@ CONFIRM_TIMEOUT_SECONDS = 10.0
 
 LARGE_BYTES = 65_536
 """A body of so many goes on a channel of its own: it may be more than the broker takes."""
+
+ALONE_AT_ONCE = 16
+"""So many channels are open at a time for one message each; a broker may allow a connection no hundred."""
+
+MOST_TYPES = 10_000
+"""So many are known to be allowed; tenants make up their own."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +63,9 @@ class RabbitPublisher:
         self._channel: AbstractChannel | None = None
         self._queues = Queues(names)
         self._turn = asyncio.Semaphore(in_flight)
+        self._turn_alone = asyncio.Semaphore(ALONE_AT_ONCE)
+        self._allowed: set[str] = set()
+        """Types that the broker has taken something under, on this connection."""
         self._count = count
         self._count_refused = count_refused
 
@@ -72,7 +82,8 @@ class RabbitPublisher:
             BrokerUnavailable: no confirmation came; it may or may not be there.
             MessageUnroutable: it must reach a queue, and there is none, not after another declaration either.
             MessageRefused: it is larger than the broker takes.
-            MessageNotTaken: a queue is full and rejects what comes, or the broker has trouble with it.
+            MessageNotTaken: a queue is full and rejects what comes, or the broker has trouble with it; or
+                nobody may publish under its type as who we are.
             LeaseLost: the lease was lost while the message waited for its turn.
         """
         wire_type = self._names.wire_type(message.type)
@@ -98,24 +109,41 @@ class RabbitPublisher:
         """Publish, and tell whether a queue took it, as far as one must.
 
         What the broker refuses ends the channel for all that are on it, and nobody learns whose message that
-        was; what they send meanwhile ends the connection. So what is large goes alone, and so does what was
-        on a channel that ended so all the same.
+        was; what they send meanwhile ends the connection. So what is large goes alone, and so do the first of
+        a type, which may be forbidden, and what was on a channel that ended so all the same.
         """
         if not await self.connection.until_up(CONFIRM_TIMEOUT_SECONDS) or self._channel is None:
             raise BrokerUnavailable(self.connection.error or "not connected")
         lease.check()
-        if len(body) < LARGE_BYTES:
+        if len(body) < LARGE_BYTES and wire_type in self._allowed:
             async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
                 try:
                     return await self._confirmed_on(self._channel, body, wire_type, message)
                 except ChannelPreconditionFailed:
-                    lease.check()
+                    pass
+                except ChannelAccessRefused as error:
+                    if not _forbids_a_type(error):
+                        raise
+                    self._allowed.discard(wire_type)
+        async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS), self._turn_alone:
+            lease.check()
+            is_taken = await self._is_taken_alone(body, wire_type, message)
+        if len(self._allowed) >= MOST_TYPES:
+            self._allowed.clear()
+        self._allowed.add(wire_type)
+        return is_taken
+
+    async def _is_taken_alone(self, body: bytes, wire_type: str, message: PublicMessage) -> bool:
         try:
-            async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS), self.connection.channel() as channel:
+            async with self.connection.channel() as channel:
                 return await self._confirmed_on(channel, body, wire_type, message)
         except ChannelPreconditionFailed as error:
             self._count_refused(message)
             raise MessageRefused(f"{wire_type} of {len(body)} bytes is refused: {error}") from error
+        except ChannelAccessRefused as error:
+            if not _forbids_a_type(error):
+                raise
+            raise MessageNotTaken(f"the broker forbids {wire_type}: {error}") from error
 
     async def _confirmed_on(
         self, channel: AbstractChannel, body: bytes, wire_type: str, message: PublicMessage
@@ -144,6 +172,7 @@ class RabbitPublisher:
     async def _declare(self, broker: RabbitBroker) -> None:
         exchange = await broker.declare_exchange(self._exchange)
         self._channel = exchange.channel
+        self._allowed.clear()
         await self._queues.declare(self.connection)
 
     async def _look(self) -> None:
@@ -158,3 +187,10 @@ class RabbitPublisher:
             await self._queues.declare(self.connection)
         except ChannelNotFoundEntity as error:
             log.warning("queue_away", error=str(error))
+
+
+def _forbids_a_type(error: ChannelAccessRefused) -> bool:
+    """Whether we may not publish under one routing key (``rabbitmqctl set_topic_permissions``), and not
+    whether we may not use the exchange.
+    """
+    return "access to topic '" in str(error)
