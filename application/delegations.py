@@ -36,6 +36,7 @@ class DelegationHandlers:
             ends_at=command.ends_at,
             made_at=self._clock.now(),
             reason=command.reason,
+            made_by=command.meta.actor,
         )
         return await self._do(command, lambda state: delegation.delegate(state, made))
 

@@ -32,9 +32,12 @@ def delegations_stream(tenant: str) -> str:
     return str(StreamName(tenant, "delegations", "all"))
 
 
-@stored_as("delegation.made")
+@stored_as("delegation.made", version=2, upcasters={1: lambda stored: stored})
 class DelegationMade(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """``to`` may decide for ``by`` from a moment on, until another, that one excluded."""
+    """``to`` may decide for ``by`` from a moment on, until another, that one excluded.
+
+    ``made_by`` is who has said so, which may be an operator; before version 2 nobody kept that.
+    """
 
     delegation_id: str
     by: str
@@ -43,6 +46,7 @@ class DelegationMade(Event, frozen=True, kw_only=True, omit_defaults=True):
     ends_at: datetime
     made_at: datetime
     reason: str | None = None
+    made_by: str | None = None
 
 
 @stored_as("delegation.ended")
@@ -62,6 +66,11 @@ class Delegation(msgspec.Struct, frozen=True, kw_only=True):
     starts_at: datetime
     ends_at: datetime
     version: int = 1
+    made_by: str | None = None
+
+    def is_made_for_another(self, makers: Collection[str]) -> bool:
+        """Whether one of some people has made it, and not for themselves."""
+        return self.made_by in makers and self.made_by != self.by
 
     def holds(self, moment: datetime) -> bool:
         """Whether it is in force."""
@@ -78,9 +87,12 @@ class Delegations(msgspec.Struct, frozen=True):
     running: Mapping[str, Delegation] = {}
     version: int = 0
 
-    def principals_of(self, person: str, now: datetime) -> frozenset[str]:
-        """For whom that person may decide now, also by way of others."""
-        return _reached(person, ((each.to, each.by) for each in self._holding(now)))
+    def principals_of(self, person: str, now: datetime, *, unless_by: Collection[str] = ()) -> frozenset[str]:
+        """For whom that person may decide now, also by way of others. What ``unless_by`` have made for
+        somebody else does not count.
+        """
+        counting = (each for each in self._holding(now) if not each.is_made_for_another(unless_by))
+        return _reached(person, ((each.to, each.by) for each in counting))
 
     def delegates_of(self, person: str, now: datetime) -> frozenset[str]:
         """Who may decide now for that person, also by way of others."""
@@ -166,6 +178,7 @@ def _delegation(made: DelegationMade, version: int) -> Delegation:
         to=made.to,
         starts_at=made.starts_at,
         ends_at=made.ends_at,
+        made_by=made.made_by,
     )
 
 

@@ -35,7 +35,9 @@ class Delegations:
                     "endsAt": timestamp(event.ends_at),
                     "createdAt": timestamp(event.made_at),
                 }
-                return {event.delegation_id: made | ({"reason": event.reason} if event.reason else {})}
+                optional = {"madeBy": event.made_by, "reason": event.reason}
+                told = {name: value for name, value in optional.items() if value}
+                return {event.delegation_id: made | told}
             case DelegationEnded():
                 ended_at = timestamp(event.ended_at)
                 return {event.delegation_id: existing(documents, event.delegation_id) | {"endedAt": ended_at}}

@@ -108,6 +108,16 @@ _WITHDRAWN: dict[str, Any] = {
     "withdrawn_at": after(minutes=6),
 }
 
+_DELEGATED: dict[str, Any] = {
+    "delegation_id": "d-1",
+    "by": "ann",
+    "to": "bob",
+    "starts_at": after(hours=1),
+    "ends_at": after(days=14),
+    "made_at": NOW,
+    "reason": "on leave",
+}
+
 _VOTE: dict[str, Any] = {
     "approval_id": "a-1",
     "stage": 1,
@@ -184,15 +194,7 @@ APPROVAL_EVENTS: tuple[Event, ...] = (
     ApprovalExpired(**_NOTICE, step=STEP),
     ApprovalBecameUndecidable(**_NOTICE, reason="in stage review there are not enough people"),
     ApprovalBecameDecidable(approval_id="a-1", at=after(hours=2)),
-    DelegationMade(
-        delegation_id="d-1",
-        by="ann",
-        to="bob",
-        starts_at=after(hours=1),
-        ends_at=after(days=14),
-        made_at=NOW,
-        reason="on leave",
-    ),
+    DelegationMade(**_DELEGATED, made_by="olga"),
     DelegationEnded(delegation_id="d-1", ended_at=after(days=7)),
 )
 
@@ -201,8 +203,9 @@ APPROVALS_FROM_VERSION_1: tuple[Event, ...] = (
     ApprovalApproved(**_APPROVED),
     ApprovalRejected(**_REJECTED),
     ApprovalWithdrawn(**_WITHDRAWN),
+    DelegationMade(**_DELEGATED),
 )
-"""Before steps waited for approvals, and were told of a withdrawal."""
+"""Before steps waited for approvals, and were told of a withdrawal, and who made a delegation was kept."""
 
 APPROVALS_FROM_VERSION_2: tuple[Event, ...] = (
     ApprovalRequested(**_REQUESTED, step=STEP),

@@ -18,7 +18,12 @@ from domain.approval.events import (
 )
 from domain.approval.notices import news_of
 from domain.approval.people import Ballot
-from domain.approval.rights import principal_of, require_pending, require_separate_duties
+from domain.approval.rights import (
+    principal_of,
+    require_pending,
+    require_principal,
+    require_separate_duties,
+)
 from domain.approval.standing import Circumstances, Standing, opening
 from domain.approval.state import Approval, evolve
 from domain.errors import (
@@ -26,7 +31,6 @@ from domain.errors import (
     BadInput,
     DecidedOtherwise,
     FactsChanged,
-    NotAnApprover,
     StageNotOpen,
 )
 from domain.event import Event
@@ -40,7 +44,8 @@ def approve(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Eve
     Raises:
         ApprovalNotPending: it is decided, by whom and when, or it was due already.
         NotAnApprover: nobody waits for this person, or not for whom they say they decide.
-        DutiesNotSeparate: they asked for it, own the deal, or decide for who does.
+        DutiesNotSeparate: they asked for it, own the deal, decide for who does, or may only by a delegation
+            that one of these two has made for another.
         DecidedOtherwise: they were against it before.
         FactsChanged: they have seen other facts.
         StageNotOpen: they mean another stage.
@@ -51,11 +56,11 @@ def approve(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Eve
         return ()
     _require_current(state, ballot, around)
     if state.opening is None:
-        require_separate_duties(state, ballot.by, _named_principal(ballot, around), around)
+        require_separate_duties(state, ballot.by, _named_principal(state, ballot, around), around)
         return (_decision(ApprovalApproved, state, ballot, ballot.on_behalf_of, around),)
     standing = Standing(state, around)
     require_separate_duties(state, ballot.by, ballot.on_behalf_of, around)
-    principal = principal_of(standing, ballot, around)
+    principal = principal_of(state, standing, ballot, around)
     vote = _vote(ApprovalAgreed, state, ballot, principal, standing, around)
     votes = (*state.votes, vote)
     missing = standing.missing_with(votes)
@@ -80,6 +85,8 @@ def reject(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Even
     Raises:
         BadInput: the policy wants a reason, and there is none.
         ApprovalUndecidable: too few others could agree, and only since it is said for another.
+        DutiesNotSeparate: they may only by a delegation that who asked for it, or owns the deal, has made for
+            another.
         ApprovalNotPending, NotAnApprover, DecidedOtherwise, FactsChanged, StageNotOpen, Unknown: as with
             :func:`approve`.
     """
@@ -89,10 +96,10 @@ def reject(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Even
     if state.policy.reason_on_rejection and not (ballot.comment or "").strip():
         raise BadInput("a rejection needs a reason", [Fault("comment", "must say why it is rejected")])
     if state.opening is None:
-        _named_principal(ballot, around)
+        _named_principal(state, ballot, around)
         return (_decision(ApprovalRejected, state, ballot, ballot.on_behalf_of, around),)
     standing = Standing(state, around)
-    principal = principal_of(standing, ballot, around)
+    principal = principal_of(state, standing, ballot, around)
     vote = _vote(ApprovalObjected, state, ballot, principal, standing, around)
     votes = (*state.votes, vote)
     objected = msgspec.structs.replace(vote, waits_for=standing.waits_for_with(votes))
@@ -152,12 +159,11 @@ def _require_current(state: Approval, ballot: Ballot, around: Circumstances) -> 
         raise StageNotOpen(f"stage {ballot.stage} is not open", {"stage": open_stage})
 
 
-def _named_principal(ballot: Ballot, around: Circumstances) -> str | None:
+def _named_principal(state: Approval, ballot: Ballot, around: Circumstances) -> str | None:
     """Whom they say they decide for, where anybody may decide."""
-    principal = ballot.on_behalf_of
-    if principal is not None and principal not in around.people.principals_of(ballot.by, around.now):
-        raise NotAnApprover(f"{ballot.by} does not decide for {principal} now")
-    return principal
+    if ballot.on_behalf_of is not None:
+        require_principal(state, ballot.by, ballot.on_behalf_of, around)
+    return ballot.on_behalf_of
 
 
 def _uses_up_two(by: str, principal: str | None) -> ApprovalUndecidable:

@@ -42,12 +42,12 @@ def claim(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Event
         ApprovalNotPending: there is nothing to see to.
         ApprovalClaimedByAnother: who it is, and since when.
         NotAnApprover: the open stage does not wait for this person.
-        DutiesNotSeparate: they may not approve what anybody else may.
+        DutiesNotSeparate: they may not approve what anybody else may, or by a delegation that does not count.
         Unknown: something has to be looked up first.
     """
     require_pending(state, around.now)
     if state.opening is not None:
-        principal_of(Standing(state, around), ballot, around)
+        principal_of(state, Standing(state, around), ballot, around)
     else:
         require_separate_duties(state, ballot.by, None, around)
     if state.claim is not None:
@@ -178,7 +178,7 @@ def _part_for(
     if may_do_all and (not has_part or standing.vote_of(person) is not None) and ballot.on_behalf_of is None:
         require_separate_duties(state, person, None, around)
         return Substitute(approver=to, seats=tuple(range(len(state.opening.seats))))
-    person = principal_of(standing, ballot, around) or person
+    person = principal_of(state, standing, ballot, around) or person
     require_separate_duties(state, ballot.by, person, around)
     roles = ballot.roles if person == ballot.by else frozenset()
     return Substitute(

@@ -1,6 +1,6 @@
 """What has to be known of people when something is decided about an approval."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -58,13 +58,13 @@ class People(msgspec.Struct, frozen=True):
         known = self._known()
         return frozenset().union(*(known.delegates_of(person, now) for person in persons))
 
-    def principals_of(self, person: str, now: datetime) -> frozenset[str]:
-        """For whom that person may decide now.
+    def principals_of(self, person: str, now: datetime, *, unless_by: Collection[str] = ()) -> frozenset[str]:
+        """For whom that person may decide now; by no delegation that ``unless_by`` have made for others.
 
         Raises:
             Unknown: the delegations were not looked up.
         """
-        return self._known().principals_of(person, now)
+        return self._known().principals_of(person, now, unless_by=unless_by)
 
     def is_meant(self, approver: Approver, person: str, roles: frozenset[str]) -> bool:
         """Whether an approver is that person, or a group or role of theirs."""

@@ -73,29 +73,60 @@ def require_separate_duties(
                 )
 
 
-def principal_of(standing: Standing, ballot: Ballot, around: Circumstances) -> str | None:
+def require_principal(state: Approval, by: str, principal: str, around: Circumstances) -> None:
+    """Who decides for another may do so by their delegation, or by one that somebody else has made for them:
+    but for who has asked for the approval, or owns the deal, and would choose who approves it.
+
+    Raises:
+        NotAnApprover: they do not decide for that person now.
+        DutiesNotSeparate: they do by such a delegation alone; who has made it.
+    """
+    everybody = around.people.principals_of(by, around.now)
+    if principal not in everybody:
+        raise NotAnApprover(f"{by} does not decide for {principal} now")
+    if principal in around.people.principals_of(by, around.now, unless_by=state.barred):
+        return
+    needed = (
+        maker
+        for maker in sorted(state.barred)
+        if principal not in around.people.principals_of(by, around.now, unless_by=(maker,))
+    )
+    maker = next(needed, min(state.barred))
+    who = "asked for this approval" if maker == state.requested_by else "owns the deal"
+    why = f"decides for {principal} by a delegation that {maker} has made, who {who}"
+    raise DutiesNotSeparate(f"{by} {why}: it does not count here", {"person": by, "reason": why})
+
+
+def principal_of(state: Approval, standing: Standing, ballot: Ballot, around: Circumstances) -> str | None:
     """For whom somebody votes: for themselves if they can, else for the one who has delegated to them.
 
     Raises:
         NotAnApprover: for nobody; or not for whom they say; or they count already, or whom they decide for.
+        DutiesNotSeparate: for one for whom they decide by a delegation that does not count.
     """
     principals = around.people.principals_of(ballot.by, around.now)
     if ballot.on_behalf_of is not None:
-        if ballot.on_behalf_of not in principals:
-            raise NotAnApprover(f"{ballot.by} does not decide for {ballot.on_behalf_of} now")
+        require_principal(state, ballot.by, ballot.on_behalf_of, around)
         candidates: list[str | None] = [ballot.on_behalf_of]
     else:
         candidates = [None, *sorted(principals)]
     if (vote := standing.vote_of(ballot.by)) is not None:
         raise _counted(ballot.by, vote)
+    counting = around.people.principals_of(ballot.by, around.now, unless_by=state.barred)
+    not_counting: str | None = None
     counted: NotAnApprover | None = None
     for principal in candidates:
         person = principal or ballot.by
         if not standing.seats_of(person, ballot.roles if principal is None else frozenset()):
             continue
         if (vote := standing.vote_of(person)) is None:
-            return principal
+            if principal is None or principal in counting:
+                return principal
+            not_counting = not_counting or principal
+            continue
         counted = counted or _counted(person, vote)
+    if not_counting is not None:
+        require_principal(state, ballot.by, not_counting, around)
     raise counted or NotAnApprover(f"the open stage does not wait for {ballot.on_behalf_of or ballot.by}")
 
 

@@ -35,6 +35,7 @@ from tests.domain.scenario import Given
 
 Groups = Mapping[str, Collection[str]]
 Links = Collection[tuple[str, str]]
+Makers = Mapping[tuple[str, str], str]
 Decide = Callable[[Approval], tuple[Event, ...]]
 
 GROUPS: Groups = {
@@ -63,11 +64,14 @@ def requested(**changes: Any) -> ApprovalRequested:
 
 
 class Surroundings(TypedDict, total=False):
-    """What may be other than usual: ``away`` holds who has delegated to whom, now and for ever."""
+    """What may be other than usual: ``away`` holds who has delegated to whom, now and for ever, and
+    ``made_by`` who has said so, where it was somebody else.
+    """
 
     at: datetime
     groups: Groups
     away: Links
+    made_by: Makers
     calendar: Calendar
     reached: bool
 
@@ -82,11 +86,21 @@ class Said(Surroundings, total=False):
     for_: str
 
 
-def delegated(links: Links) -> Delegations:
-    """Delegations without an end: the first of each pair is away, the second decides."""
-    bounds = {"starts_at": after(days=-1), "ends_at": after(days=300)}
+def delegated(links: Links, made_by: Makers | None = None) -> Delegations:
+    """Delegations without an end: the first of each pair is away, the second decides; ``made_by`` is by whom
+    those were made that nobody made for themselves.
+    """
+    makers = made_by or {}
     running = [
-        Delegation(delegation_id=f"{by}-{to}", by=by, to=to, version=1, **bounds)
+        Delegation(
+            delegation_id=f"{by}-{to}",
+            by=by,
+            to=to,
+            version=1,
+            starts_at=after(days=-1),
+            ends_at=after(days=300),
+            made_by=makers.get((by, to), by),
+        )
         for by, to in dict.fromkeys(links)
     ]
     return Delegations({each.delegation_id: each for each in running})
@@ -95,7 +109,9 @@ def delegated(links: Links) -> Delegations:
 def around(**given: Unpack[Surroundings]) -> Circumstances:
     """The circumstances; everything is known."""
     members = {name: frozenset(people) for name, people in given.get("groups", GROUPS).items()}
-    people = People(members, delegated(given.get("away", ())), given.get("reached", True))
+    people = People(
+        members, delegated(given.get("away", ()), given.get("made_by")), given.get("reached", True)
+    )
     return Circumstances(given.get("at", after(minutes=5)), people, given.get("calendar", ALWAYS))
 
 
