@@ -49,7 +49,7 @@ class Decider(msgspec.Struct, frozen=True):
     now: datetime
     expected_version: int | None
     keeps_correlation: bool = False
-    """Whether what names none belongs to what the stream belongs to."""
+    """Whether it belongs to what the stream belongs to, whatever ``meta`` says: it names nothing itself."""
 
     def decide_after(self, past: Past) -> Events:
         """The events to append to a past.
@@ -70,7 +70,7 @@ class Decider(msgspec.Struct, frozen=True):
                 {"version": past.version},
             )
         meta = self.meta
-        if self.keeps_correlation and meta.names_no_correlation and past.correlation_id:
+        if self.keeps_correlation and past.correlation_id:
             meta = msgspec.structs.replace(meta, correlation_id=past.correlation_id)
         return tuple(
             Recorded(stream=self.stream, version=version, timestamp=self.now, meta=meta, event=event)

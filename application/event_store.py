@@ -102,8 +102,8 @@ class EventStore(Streams):
         """Load a stream, decide, append; the answer tells the stream as it then stands.
 
         A command whose id the stream already holds has been handled: nothing is decided again, and it is
-        answered as it was. Another writer's append in between means a fresh load and a fresh decision. If the
-        stream ``keeps_correlation``, what comes by a message that names none has that of its first event.
+        answered as it was. Another writer's append in between means a fresh load and a fresh decision. What
+        ``keeps_correlation`` has that of the stream's first event, as it names none itself.
 
         Raises:
             Refusal: ``decide`` refused, ``expected_version`` is not the present one, or something else was

@@ -25,7 +25,7 @@ from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller
 from interfaces.rest.outcomes import error_of, tried
-from interfaces.rest.requests import caused_by, read_body, read_query
+from interfaces.rest.requests import caused_by, names_no_correlation, read_body, read_query
 from interfaces.rest.service import Service, command_headers
 from projections.approvals import Approvals
 from projections.ports import Query
@@ -98,13 +98,13 @@ class InboxRoutes:
             await self._service.dispatch(
                 AcceptRequest(meta=meta, request_id=request_id, things=things, total=len(things))
             )
-        positions = [BEGINNING]
+        positions, alone = [BEGINNING], names_no_correlation(request)
 
         async def decide(numbered: tuple[int, OneDecision]) -> Mapping[str, Any]:
             number, decision = numbered
             own = derived_id("decision", meta.command_id, str(number))
             told, position = await self._decided(
-                msgspec.structs.replace(meta, command_id=own), caller, decision
+                msgspec.structs.replace(meta, command_id=own), caller, decision, alone
             )
             positions.append(position)
             return told
@@ -115,15 +115,20 @@ class InboxRoutes:
         return json_response({"outcomes": told}, headers={"X-Position": position})
 
     async def _decided(
-        self, meta: Metadata, caller: Caller, decision: OneDecision
+        self, meta: Metadata, caller: Caller, decision: OneDecision, alone: bool
     ) -> tuple[Mapping[str, Any], str]:
-        """What came of a decision, and the position behind it."""
+        """What came of a decision, and the position behind it; it stands ``alone`` if it names nothing."""
         if not is_uuid(decision.approval_id):
             raise missing(decision.approval_id)
         approval_id = decision.approval_id.lower()
         kind = ApproveApproval if decision.decision == "approve" else RejectApproval
         committed = await self._service.dispatch(
-            kind(meta=meta, approval_id=approval_id, ballot=ballot_of(decision, caller))
+            kind(
+                meta=meta,
+                approval_id=approval_id,
+                names_no_correlation=alone,
+                ballot=ballot_of(decision, caller),
+            )
         )
         document = await document_after(self._service.store, self._approvals, approval_id, committed)
         told = {

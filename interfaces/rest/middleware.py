@@ -40,10 +40,12 @@ class RequestMiddleware:
             return
         began = time.perf_counter()
         headers = Headers(scope=scope)
-        request_id, correlation_id = _ids(headers)
+        made, named = new_id(), _correlation(headers)
+        request_id, correlation_id = _request_id(headers) or made, named or made
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["correlation_id"] = correlation_id
+        state["names_correlation"] = named is not None
         state["tell"] = self._tell
         status = 0
 
@@ -81,15 +83,16 @@ class RequestMiddleware:
             reset_contextvars(**before)
 
 
-def _ids(headers: Headers) -> tuple[str, str]:
-    """The request's own id and that of what it belongs to: as given, or the same new one for both."""
-    made = new_id()
-    request_id = headers.get("x-request-id", "")
-    correlation_id = headers.get("x-correlation-id", "").strip().lower()
-    return (
-        request_id if _SANE_REQUEST_ID.fullmatch(request_id) else made,
-        correlation_id if is_uuid(correlation_id) else made,
-    )
+def _request_id(headers: Headers) -> str | None:
+    """The request's own id, if it has one."""
+    given = headers.get("x-request-id", "")
+    return given if _SANE_REQUEST_ID.fullmatch(given) else None
+
+
+def _correlation(headers: Headers) -> str | None:
+    """The id of what the request belongs to, if it names one."""
+    given = headers.get("x-correlation-id", "").strip().lower()
+    return given if is_uuid(given) else None
 
 
 def _route(scope: Scope) -> str:

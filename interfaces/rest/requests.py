@@ -184,6 +184,11 @@ def caused_by(request: Request, caller: Caller) -> Metadata:
     )
 
 
+def names_no_correlation(request: Request) -> bool:
+    """Whether the request says nothing of what it belongs to; the id that it was given is then its own."""
+    return not request.state.names_correlation
+
+
 async def raw_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
     """The body, of at most so many bytes.
 

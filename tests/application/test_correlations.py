@@ -28,6 +28,7 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
 def noted(log: EventLog, pasts: Pasts, meta: Metadata, *, keeps: bool) -> Metadata:
     """What an event of a stream is traced back to."""
     paused = JobPaused(job="j", by="ann", reason="why", paused_at=NOW)
+    keeps = keeps and meta.names_no_correlation
     decider = Decider(f"{TENANT}/job/j", job.evolve, lambda state: (paused,), meta, NOW, None, keeps)
     (answer,) = decide_together(log, pasts, [decider])
     assert isinstance(answer, Committed), answer

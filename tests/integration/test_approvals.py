@@ -49,6 +49,26 @@ async def asked_for(service: Service, crm: Neighbour, opportunity: str = "opp-1"
     return identifier
 
 
+async def test_who_asked_gets_the_answer_with_the_correlation_of_the_question(
+    orchestrator: Service, crm: Neighbour
+) -> None:
+    correlation = str(uuid4())
+    await crm.send("hitl.approval.requested", ASKED, metadata={"correlationId": correlation})
+    async with orchestrator.client() as client:
+        (approval,) = await eventually(lambda: listed(client))
+        path = f"{PATH}/{approval['id']}/approve"
+        assert (await client.post(path, json={"decidedBy": "ada"})).status_code == 200
+        (answer,) = await crm.expect("hitl.approval.completed")
+        assert answer["metadata"]["correlationId"] == correlation
+
+        async def led_to() -> list[str]:
+            found = await client.get(f"/api/v1/audit/correlations/{correlation}")
+            roots = [each["type"] for each in found.json().get("roots", ())]
+            return roots if len(roots) == 2 else []
+
+        assert await eventually(led_to) == ["approval.requested", "approval.approved"]
+
+
 async def test_an_event_asks_for_one_pending_approval(orchestrator: Service, crm: Neighbour) -> None:
     approval_id = await asked_for(orchestrator, crm)
     async with orchestrator.client() as client:

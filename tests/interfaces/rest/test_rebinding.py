@@ -95,6 +95,7 @@ def test_a_start_says_which_names_are_answered(tmp_path: Path, enabled: str) -> 
     with service_process(tmp_path, CONSOLE_ENABLED=enabled) as process, process.client() as client:
         assert client.get("/health").status_code == 200
         assert client.get("/health", headers={"Host": "evil.example"}).status_code == 421
+        process.terminate()
         told = [json.loads(line) for line in process.log.splitlines()]
     [line] = [each for each in told if each.get("event") == "auth"]
     assert line["hosts"] == "localhost and loopback addresses alone; by other names all is answered 421"
