@@ -19,7 +19,7 @@ from interfaces.rest.errors import ApiError
 from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import BulkFilter, BulkRequest
-from interfaces.rest.outcomes import error_of, tried
+from interfaces.rest.outcomes import not_done, tried
 from interfaces.rest.requests import caused_by, read_body
 from interfaces.rest.service import Service
 from interfaces.rest.workflows import PREFIX
@@ -88,8 +88,7 @@ class BulkRoutes:
 def _told(workflow_id: str, outcome: str | ApiError) -> Mapping[str, Any]:
     if not isinstance(outcome, ApiError):
         return {"workflowId": workflow_id, "outcome": outcome}
-    word = "refused" if outcome.status < 500 else "failed"
-    return {"workflowId": workflow_id, "outcome": word, "error": error_of(outcome)}
+    return {"workflowId": workflow_id, **not_done(outcome)}
 
 
 def _command(

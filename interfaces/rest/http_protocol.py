@@ -23,10 +23,19 @@ _REFUSAL = (
     b"content-length: %d\r\n\r\n%b"
 )
 
+_TOO_LARGE = (
+    b"431 Request Header Fields Too Large",
+    "HEADERS_TOO_LARGE",
+    f"the request line and headers may have {MAX_HEAD_BYTES} bytes, and so may trailers",
+)
+
+_NO_HTTP = (b"400 Bad Request", "VALIDATION_ERROR", "this is no HTTP request")
+
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Refuses a head, or trailers, that grow beyond the bound, and closes the connection."""
 
+    url = b""
     _head_bytes = 0
     """Since the last part of a request that was complete."""
 
@@ -66,19 +75,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP is refused in the contract's shape, as all else is."""
-        self._refuse(b"400 Bad Request", "VALIDATION_ERROR", "this is no HTTP request")
+        """What is no HTTP is refused in the contract's shape, as all else is.
+
+        httptools reads no URL of ``MAX_HEAD_BYTES`` either: that one is told as what it is.
+        """
+        self._refuse(*(_TOO_LARGE if len(self.url) >= MAX_HEAD_BYTES else _NO_HTTP))
 
     def _refuse_head(self) -> None:
         """In the place of the answer, unless that has begun."""
         if self._in_body and self.cycle is not None and self.cycle.response_started:
             self.transport.abort()
-            return
-        self._refuse(
-            b"431 Request Header Fields Too Large",
-            "HEADERS_TOO_LARGE",
-            f"the request line and headers may have {MAX_HEAD_BYTES} bytes, and so may trailers",
-        )
+        else:
+            self._refuse(*_TOO_LARGE)
 
     def _refuse(self, status: bytes, code: str, message: str) -> None:
         request_id = new_id()

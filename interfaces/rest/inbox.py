@@ -24,7 +24,7 @@ from interfaces.rest.errors import ApiError
 from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller
-from interfaces.rest.outcomes import error_of, tried
+from interfaces.rest.outcomes import not_done, tried
 from interfaces.rest.requests import caused_by, names_no_correlation, read_body, read_query
 from interfaces.rest.service import Service, command_headers
 from projections.approvals import Approvals
@@ -133,6 +133,7 @@ class InboxRoutes:
         document = await document_after(self._service.store, self._approvals, approval_id, committed)
         told = {
             "approvalId": approval_id,
+            "outcome": "done",
             "status": 200,
             "etag": command_headers(committed.version, committed.position)["ETag"],
             "approval": msgspec.Raw(document),
@@ -164,4 +165,4 @@ class InboxRoutes:
 def _told(decision: OneDecision, outcome: Mapping[str, Any] | ApiError) -> Mapping[str, Any]:
     if not isinstance(outcome, ApiError):
         return outcome
-    return {"approvalId": decision.approval_id, "status": outcome.status, "error": error_of(outcome)}
+    return {"approvalId": decision.approval_id, "status": outcome.status, **not_done(outcome)}

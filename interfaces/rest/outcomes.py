@@ -25,7 +25,9 @@ async def tried(
     return [refusal_of(outcome) if isinstance(outcome, Exception) else outcome for outcome in outcomes]
 
 
-def error_of(refusal: ApiError) -> Mapping[str, Any]:
-    """What an outcome tells of an error."""
-    told = {"code": refusal.code, "message": refusal.message}
-    return told if refusal.details is None else {**told, "details": refusal.details}
+def not_done(refusal: ApiError) -> Mapping[str, Any]:
+    """What is told where an order was not carried out: whether it was refused or failed, and why."""
+    error = {"code": refusal.code, "message": refusal.message}
+    if refusal.details is not None:
+        error["details"] = refusal.details
+    return {"outcome": "refused" if refusal.status < 500 else "failed", "error": error}

@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from interfaces.rest.http_protocol import MAX_HEAD_BYTES
+from tests.contract.contract import validate_document
 from tests.harness import TENANT, service_process
 from tests.plain_http import NO_TLS
 
@@ -33,16 +35,37 @@ def test_a_head_without_end_is_cut_off_and_others_are_served(tmp_path: Path) -> 
                 assert client.post("/api/v1/hitl/approvals", json=body).status_code == 400
 
 
+def test_a_url_that_is_too_long_is_told_as_what_it_is(tmp_path: Path) -> None:
+    too_long = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * (MAX_HEAD_BYTES - 1))
+    with service_process(tmp_path) as service:
+        head, error = _told(service.port, too_long)
+        assert head.startswith(b"HTTP/1.1 431 ")
+        assert error["code"] == "HEADERS_TOO_LARGE"
+        validate_document("Error", {"error": error})
+        with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            first = connection.recv(65536)
+            connection.sendall(too_long)
+            later = connection.makefile("rb").read()
+        assert first.startswith(b"HTTP/1.1 200 ")
+        assert b"HTTP/1.1 431 " in later
+
+
 def test_what_is_no_http_is_refused_in_the_contracts_shape(tmp_path: Path) -> None:
     with service_process(tmp_path) as service:
         for sent in (b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n", b"hello\r\n\r\n"):
-            with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
-                connection.sendall(sent)
-                head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            head, error = _told(service.port, sent)
             assert head.startswith(b"HTTP/1.1 400 ")
-            error = json.loads(body)["error"]
             assert (error["code"], error["message"]) == ("VALIDATION_ERROR", "this is no HTTP request")
             assert f"x-request-id: {error['requestId']}".encode() in head
+
+
+def _told(port: int, sent: bytes) -> tuple[bytes, dict[str, str]]:
+    """The head of the answer to what is sent, and the error in its body."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(sent)
+        head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+    return head, json.loads(body)["error"]
 
 
 CHUNKED = b"Host: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n"

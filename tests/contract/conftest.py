@@ -9,6 +9,7 @@ import schemathesis
 import structlog
 from schemathesis.python import asgi
 
+from tests.contract.contract import DOCUMENT
 from tests.contract.expectations import STREAM_SECONDS
 from tests.contract.service import EmbeddedService
 from tests.contract.tokens import SECRET, TokenForTheRequest
@@ -32,7 +33,8 @@ def signed_in(tmp_path: Path, quiet: None) -> Iterator[Callable[[schemathesis.Co
     embedded = EmbeddedService(settings_in(tmp_path, JWT_SECRET=SECRET, MAX_STREAM_SECONDS=STREAM_SECONDS))
 
     def load(config: schemathesis.Config) -> Schema:
-        schema = schemathesis.openapi.from_asgi("/openapi.yaml", embedded, config=config)
+        schema = schemathesis.openapi.from_dict(DOCUMENT, config=config)
+        schema.app = embedded
         schema.auth(refresh_interval=None)(TokenForTheRequest)
         return schema
 

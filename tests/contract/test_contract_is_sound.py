@@ -156,7 +156,7 @@ def test_each_link_leads_to_an_operation_and_its_parameters(operation: Operation
 def test_every_refusal_of_a_rule_has_its_code_in_the_contract() -> None:
     """But for the one that a claim goes past, to the next task, and the one that only messages meet."""
     codes = {kind.code for kind in _kinds_of(Refusal) if "code" in vars(kind)}
-    assert codes - set(SCHEMAS["ErrorCode"]["enum"]) == {TaskNotOffered.code, TooLongAChain.code}
+    assert codes - set(SCHEMAS["KnownErrorCode"]["enum"]) == {TaskNotOffered.code, TooLongAChain.code}
 
 
 def _kinds_of(kind: type[Refusal]) -> Iterator[type[Refusal]]:
