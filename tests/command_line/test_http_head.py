@@ -17,7 +17,7 @@ from tests.plain_http import NO_TLS
 def test_a_head_without_end_is_cut_off_and_others_are_served(tmp_path: Path) -> None:
     with service_process(tmp_path) as service:
         with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
-            connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ")
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: ")
             sent = 0
             answer = b""
             with suppress(OSError):
@@ -36,14 +36,14 @@ def test_a_head_without_end_is_cut_off_and_others_are_served(tmp_path: Path) -> 
 
 
 def test_a_url_that_is_too_long_is_told_as_what_it_is(tmp_path: Path) -> None:
-    too_long = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * (MAX_HEAD_BYTES - 1))
+    too_long = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"x" * (MAX_HEAD_BYTES - 1))
     with service_process(tmp_path) as service:
         head, error = _told(service.port, too_long)
         assert head.startswith(b"HTTP/1.1 431 ")
         assert error["code"] == "HEADERS_TOO_LARGE"
         validate_document("Error", {"error": error})
         with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
-            connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             first = connection.recv(65536)
             connection.sendall(too_long)
             later = connection.makefile("rb").read()
@@ -53,7 +53,10 @@ def test_a_url_that_is_too_long_is_told_as_what_it_is(tmp_path: Path) -> None:
 
 def test_what_is_no_http_is_refused_in_the_contracts_shape(tmp_path: Path) -> None:
     with service_process(tmp_path) as service:
-        for sent in (b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n", b"hello\r\n\r\n"):
+        for sent in (
+            b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: many\r\n\r\n",
+            b"hello\r\n\r\n",
+        ):
             head, error = _told(service.port, sent)
             assert head.startswith(b"HTTP/1.1 400 ")
             assert (error["code"], error["message"]) == ("VALIDATION_ERROR", "this is no HTTP request")
