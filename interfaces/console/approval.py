@@ -30,7 +30,7 @@ async def one(api: Api, id: str, person: str, now: datetime, *, is_operator: boo
             if not gone and before.get(name) != found.get(name)
         ],
         "gone": gone,
-        "since": "the last agreement" if agreed else "it was asked for",
+        "since": "the last agreement" if agreed else "it was requested",
         "stage": open_stage_of(found),
         "stages": [_stage(each, found) for each in stages],
         "is_overdue": is_pending and bool(due) and datetime.fromisoformat(due) < now,

@@ -28,7 +28,7 @@ def decision_of(person: str, form: Mapping[str, str]) -> dict[str, str]:
         Refused: there is none, or nobody whose decision it would be.
     """
     if not person:
-        raise Refused(400, "VALIDATION_ERROR", "A decision needs a name, and the gateway has not said yours.")
+        raise Refused(400, "VALIDATION_ERROR", "A decision needs your name, and the gateway has not sent it.")
     comment = form.get("comment", "").strip()
     if form.get("do") == "reject" and not comment:
         raise Refused(400, "VALIDATION_ERROR", "A rejection needs a reason.")
@@ -53,4 +53,4 @@ def _body(what: str, person: str, form: Mapping[str, str]) -> dict[str, Any]:
             return changed_in(form) | ({"reason": reason} if reason else {})
         case "claim" | "release":
             return {}
-    raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
+    raise Refused(400, "BAD_REQUEST", "The form asks for an action that does not exist.")

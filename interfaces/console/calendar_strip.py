@@ -51,7 +51,7 @@ class Strip(msgspec.Struct, frozen=True):
         counts = Counter(mark.status for mark in self.marks)
         coming = counts.pop(_COMING, 0)
         runs = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.most_common())
-        return f"{runs or 'no run'} in the last fortnight; {coming} firings in the next"
+        return f"{runs or 'no runs'} in the last 14 days; {coming} firings in the next 14"
 
 
 class Bar(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ async def tree(api: Api, query: Mapping[str, str]) -> Mapping[str, Any]:
     """
     correlation_id = query.get("correlationId", "")
     if correlation_id in ("", ".", ".."):
-        raise Refused(404, "CORRELATION_NOT_FOUND", "the tenant has no event under that correlation id")
+        raise Refused(404, "CORRELATION_NOT_FOUND", "Your tenant has no event with this correlation ID.")
     found = await api.get(f"/audit/correlations/{quote(correlation_id, safe='')}")
     first = _number_of(query.get("from", "1"), found["shown"])
     last = min(first + _PAGE - 1, found["shown"])
@@ -57,5 +57,5 @@ def _part(
 
 def _number_of(text: str, shown: int) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > _MOST_DIGITS or not 1 <= int(text) <= shown:
-        raise Refused(404, "NOT_FOUND", f"from: there are events 1 to {shown}")
+        raise Refused(404, "NOT_FOUND", f"from: must be from 1 to {shown}")
     return int(text)

@@ -162,7 +162,7 @@ class Console:
         return self._pages.page("sign_in.html", context, status=status)
 
     def _not_from_here(self, request: Request) -> Response:
-        return self._told(request, 403, "This form was not sent by a page of the console.")
+        return self._told(request, 403, "This form was not sent from a page of the console.")
 
     def _told(self, request: Request, status: int, message: str) -> Response:
         frame = frame_of(None, signs_in=self._session.asks_for is not None)

@@ -27,7 +27,7 @@ async def decide(api: Api, person: str, form: Sequence[tuple[str, str]]) -> Sequ
     """
     chosen, fields = [value for name, value in form if name == "approval"], dict(form)
     if not chosen:
-        raise Refused(400, "VALIDATION_ERROR", "No approval was chosen.")
+        raise Refused(400, "VALIDATION_ERROR", "No approval was selected.")
     decision = decision_of(person, fields)
     decisions = []
     for each in chosen:
@@ -60,7 +60,7 @@ async def told(api: Api, outcomes: Sequence[str]) -> Sequence[Mapping[str, Any]]
         is_refused = came.isupper()
         words = came.removeprefix("HITL_").removeprefix("APPROVAL_").replace("_", " ").lower()
         if is_refused and found["decidedBy"]:
-            words += f": {found['decidedBy']} has {found['status']} it"
+            words += f": {found['decidedBy']} has already {found['status']} it"
         shown.append({"approval": found, "words": words, "is_refused": is_refused})
     return shown
 

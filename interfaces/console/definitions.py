@@ -37,4 +37,4 @@ async def definition(api: Api, name: str, **which: int) -> Mapping[str, Any]:
 
 
 def _none() -> Refused:
-    return Refused(404, "NOT_FOUND", "there is no such definition")
+    return Refused(404, "NOT_FOUND", "There is no such definition.")

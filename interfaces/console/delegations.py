@@ -33,7 +33,7 @@ async def principals_of(api: Api, person: str, now: datetime) -> Sequence[str]:
     while pending:
         to = pending.pop()
         for each in (await api.get(_DELEGATIONS, to=to, limit=_LOOKED_AT))["delegations"]:
-            if _state_of(each, now) == "in force" and each["by"] not in {person, *found}:
+            if _state_of(each, now) == "active" and each["by"] not in {person, *found}:
                 found.add(each["by"])
                 pending.append(each["by"])
     return sorted(found)
@@ -55,7 +55,7 @@ async def act(api: Api, form: Mapping[str, str]) -> None:
     elif what == "end" and is_uuid(id):
         await api.delete(f"{_DELEGATIONS}/{id}", form.get("key", ""))
     else:
-        raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
+        raise Refused(400, "BAD_REQUEST", "The form asks for an action that does not exist.")
     await api.settle(_DELEGATIONS, limit=1)
 
 
@@ -74,7 +74,7 @@ async def _page(api: Api, query: Mapping[str, str], now: datetime, name: str, **
 
 def _state_of(delegation: Mapping[str, Any], now: datetime) -> str:
     if delegation["endedAt"]:
-        return "taken back"
+        return "ended early"
     if datetime.fromisoformat(delegation["endsAt"]) <= now:
-        return "over"
-    return "to come" if datetime.fromisoformat(delegation["startsAt"]) > now else "in force"
+        return "expired"
+    return "upcoming" if datetime.fromisoformat(delegation["startsAt"]) > now else "active"

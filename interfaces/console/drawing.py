@@ -99,7 +99,7 @@ def _corner(column: int, row: int) -> tuple[int, int]:
 def _told(step: Mapping[str, Any]) -> str:
     """What the picture shows of a step, for who does not see it."""
     after = f", after {' and '.join(step['after'])}" if step.get("after") else ""
-    tried = f", try {step['attempt']}" if (step.get("attempt") or 0) > 1 else ""
+    tried = f", attempt {step['attempt']}" if (step.get("attempt") or 0) > 1 else ""
     return f"{step['stepType']}: {step['status']}{tried}{after}"
 
 

@@ -24,9 +24,9 @@ def changed_in(form: Mapping[str, str]) -> dict[str, Any]:
     changed = prints.changed_in(form, {name: _read(name, form.get(name, "").strip()) for name in FACTS})
     for name, value in changed.items():
         if value is None:
-            raise Refused(400, "VALIDATION_ERROR", f"{name}: cannot be taken away")
+            raise Refused(400, "VALIDATION_ERROR", f"{name}: cannot be removed")
     if not changed:
-        raise Refused(400, "VALIDATION_ERROR", "Nothing of it is different.")
+        raise Refused(400, "VALIDATION_ERROR", "No fact was changed.")
     return changed
 
 

@@ -8,23 +8,25 @@ from interfaces.console.api import Document
 _Data = Mapping[str, Any]
 
 _WORDS: Mapping[str, Callable[[_Data], str]] = {
-    "approval.requested": lambda data: "asked for it",
-    "approval.revised": lambda data: "changed the facts" + ("; all are asked anew" if data["voids"] else ""),
+    "approval.requested": lambda data: "requested it",
+    "approval.revised": lambda data: (
+        "changed the facts" + ("; everybody is asked again" if data["voids"] else "")
+    ),
     "approval.agreed": lambda data: f"agreed{_for(data)}",
-    "approval.objected": lambda data: f"was against it{_for(data)}",
-    "approval.stage_opened": lambda data: f"opened the stage {data['opening']['name']} by that",
+    "approval.objected": lambda data: f"objected{_for(data)}",
+    "approval.stage_opened": lambda data: f"opened stage {data['opening']['name']}",
     "approval.approved": lambda data: f"approved it{_for(data)}",
     "approval.rejected": lambda data: f"rejected it{_for(data)}",
     "approval.withdrawn": lambda data: "withdrew it",
     "approval.expired": lambda data: "let it expire",
-    "approval.reassigned": lambda data: f"handed it to {_whom(data['to'])}{_instead(data)}",
-    "approval.escalated": lambda data: f"asked {', '.join(map(_whom, data['to']))} as well, by the clock",
-    "approval.reminded": lambda data: "reminded those who are asked, by the clock",
-    "approval.claimed": lambda data: "sees to it",
-    "approval.released": lambda data: "sees to it no longer",
-    "approval.commented": lambda data: "said",
+    "approval.reassigned": lambda data: f"reassigned it to {_whom(data['to'])}{_instead(data)}",
+    "approval.escalated": lambda data: f"also asked {', '.join(map(_whom, data['to']))}, automatically",
+    "approval.reminded": lambda data: "reminded those who are asked, automatically",
+    "approval.claimed": lambda data: "claimed it",
+    "approval.released": lambda data: "released it",
+    "approval.commented": lambda data: "commented",
     "approval.became_undecidable": lambda data: "found too few people left who could agree",
-    "approval.became_decidable": lambda data: "found enough people again",
+    "approval.became_decidable": lambda data: "found enough people again who could agree",
 }
 
 

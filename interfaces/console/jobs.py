@@ -119,7 +119,7 @@ async def act(api: Api, name: str, form: Mapping[str, str]) -> Mapping[str, Any]
         case "cancel" if is_uuid(id):
             await api.post(f"{path}/backfills/{id}/cancel", {"reason": _text(form, "reason")}, key)
         case _:
-            raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
+            raise Refused(400, "BAD_REQUEST", "The form asks for an action that does not exist.")
     for shown in ("", "/runs", "/backfills"):
         await api.settle(f"{path}{shown}")
     return None

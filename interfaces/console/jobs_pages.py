@@ -65,7 +65,7 @@ def _name_in(visit: Visit) -> str:
     """
     name = str(visit.request.path_params["job"])
     if not jobs.is_name(name):
-        raise Refused(404, "NOT_FOUND", "there is no such job")
+        raise Refused(404, "NOT_FOUND", "There is no such job.")
     return name
 
 

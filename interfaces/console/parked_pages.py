@@ -34,7 +34,7 @@ async def act(visit: Visit) -> Response:
             case "discard":
                 await visit.api.post(f"{path}/discard", {"reason": reason}, key)
             case _:
-                raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
+                raise Refused(400, "BAD_REQUEST", "The form asks for an action that does not exist.")
     except Refused as refused:
         if refused.status == 404:
             return await _list_of(visit, refused)

@@ -66,7 +66,7 @@ async def _then(
     version = query.get("version", "").strip()
     moment = "" if version else as_instant(query.get("at", "").strip())
     if re.fullmatch("[1-9][0-9]{0,8}", version) and int(version) > newest:
-        raise Refused(404, "NOT_FOUND", f"there is no version {version} yet, the newest is {newest}")
+        raise Refused(404, "NOT_FOUND", f"There is no version {version} yet; the newest is {newest}.")
     if not version and moment:
         version = str(await _version_at(api, found, moment, events))
     elif not version:
@@ -132,7 +132,7 @@ def _read(moment: str) -> datetime:
         read = datetime.fromisoformat(moment.upper())
         return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
-        raise Refused(400, "VALIDATION_ERROR", "at: must be a moment") from error
+        raise Refused(400, "VALIDATION_ERROR", "at: must be a date and time") from error
 
 
 def _before(version: str) -> str:

@@ -26,12 +26,12 @@ def changed_in(form: Mapping[str, str], given: Mapping[str, T]) -> dict[str, T]:
     """What of ``given``, which a form has brought back, is not as it was shown.
 
     Raises:
-        Refused: the form does not say what was shown.
+        Refused: The form does not say what was shown..
     """
     try:
         seen = msgspec.json.decode(form.get(SEEN, ""), type=dict[str, str])
     except msgspec.MsgspecError as error:
-        raise Refused(400, "BAD_REQUEST", "the form does not say what was shown") from error
+        raise Refused(400, "BAD_REQUEST", "The form does not say what was shown.") from error
     return {name: value for name, value in given.items() if _print_of(value) != seen.get(name)}
 
 

@@ -75,7 +75,7 @@ class CookieSession:
         """
         sealed = self._seal.encrypt(msgspec.json.encode(told)).decode()
         if len(COOKIE) + len(sealed) > _MOST_BYTES:
-            raise TooLong("that does not fit into a cookie: sign in with less, such as with fewer roles")
+            raise TooLong("This does not fit into a cookie. Sign in with less, such as fewer roles.")
         response.set_cookie(
             COOKIE,
             sealed,
@@ -124,7 +124,7 @@ class NameSession(CookieSession):
             NotHere: the browser did not come by an address of this machine.
         """
         if not names_this_machine(request.headers):
-            raise NotHere("open it by an address of this machine, such as 127.0.0.1 or localhost")
+            raise NotHere("Open the console at an address of this machine, such as 127.0.0.1 or localhost.")
         names = {"x-tenant-id": "tenant", "x-user-id": "user", "x-user-roles": "roles"}
         told = {header: form.get(name, "").strip() for header, name in names.items()}
         return told, _headers(told)

@@ -36,8 +36,8 @@ async def start(api: Api, form: Mapping[str, str]) -> str:
     chosen = await definition(api, form.get("definition", ""))
     shown = form.get("version", str(chosen["version"]))
     if shown != str(chosen["version"]):
-        told = f"The form was of version {shown}; since then there is version {chosen['version']}, below."
-        raise Refused(409, "CONFLICT", f"{told} Nothing was started. Look at it, and start it then.")
+        told = f"The form was for version {shown}, but there is now version {chosen['version']}, shown below."
+        raise Refused(409, "CONFLICT", f"{told} Nothing was started. Check the form, and start it again.")
     body: dict[str, Any] = {"definition": chosen["name"], "version": chosen["version"]}
     if opportunity := form.get("opportunityId", "").strip():
         body["opportunityId"] = opportunity

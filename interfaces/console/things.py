@@ -47,13 +47,13 @@ class Thing(msgspec.Struct, frozen=True):
         """Where the console has it, or what it belongs to, below its own address, and what that is called."""
         match self.kind:
             case "workflow" | "approval" | "job":
-                return f"/{self.kind}s/{quote(self.id)}", f"The {self.kind} now"
+                return f"/{self.kind}s/{quote(self.id)}", f"Current {self.kind}"
             case "backfill":
-                return self.path.rpartition("/backfills")[0], "Its job"
+                return self.path.rpartition("/backfills")[0], "Job of this backfill"
             case "definition":
-                return f"/workflows?{urlencode({'definition': self.id})}", "Its workflows"
+                return f"/workflows?{urlencode({'definition': self.id})}", "Workflows of this definition"
             case "task" if now and now.get("workflowId"):
-                return f"/workflows/{now['workflowId']}#of-{now.get('stepId', '')}", "Its workflow"
+                return f"/workflows/{now['workflowId']}#of-{now.get('stepId', '')}", "Workflow of this task"
         return None
 
 
@@ -92,4 +92,4 @@ async def _job_of(api: Api, backfill_id: str) -> str:
 
 
 def _none() -> Refused:
-    return Refused(404, "NOT_FOUND", "there is no such thing")
+    return Refused(404, "NOT_FOUND", "There is no such object.")

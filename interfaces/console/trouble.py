@@ -15,33 +15,34 @@ class _Told(msgspec.Struct, frozen=True):
     """Where nobody has said anything better."""
 
 
-_OTHER = _Told("Not done", "Nothing was changed. Go back, mend what it says, and try again.")
+_OTHER = _Told("Not done", "Nothing was changed. Go back, correct what the message says, and try again.")
 _NOT_NOW = _Told(
-    "Not now",
-    "Nothing is wrong with what you asked for. Wait some seconds, and try again.",
+    "Temporarily unavailable",
+    "Nothing is wrong with your request. Wait a few seconds, and try again.",
     "The service cannot answer at the moment.",
 )
 _TOLD: Mapping[int, _Told] = {
     403: _Told(
-        "Not allowed", "What you may see and do, your roles say. Whoever runs the platform gives them."
+        "Not allowed",
+        "Your roles determine what you may see and do. Whoever runs the platform assigns them.",
     ),
     404: _Told(
         "Not found",
-        "The address may be mistyped, or be of something that is gone or not your tenant's. Look for it in "
-        "one of the lists above.",
+        "The address may be mistyped, or what it leads to may be gone or belong to another tenant. Look for "
+        "it in one of the lists above.",
         "There is no page at this address.",
     ),
     405: _Told(
         "Not done",
-        "Nothing was changed. Begin at one of the pages above.",
-        "This address does not take what was sent to it.",
+        "Nothing was changed. Start from one of the pages above.",
+        "This address does not accept what was sent to it.",
     ),
-    410: _Told("In an archive", "Whoever runs the platform can put back what is in it."),
+    410: _Told("Archived", "Whoever runs the platform can restore what is in the archive."),
     429: _NOT_NOW,
     500: _Told(
         "Something went wrong",
-        "It is not your fault, and it is in the log. Try again; if it stays so, tell whoever runs the "
-        "platform the number of this request.",
+        "This is not your fault, and the error is in the log. Try again. If it keeps happening, give the "
+        "request ID below to whoever runs the platform.",
         "Something went wrong on our side.",
     ),
     502: _NOT_NOW,
@@ -52,8 +53,8 @@ _TOLD: Mapping[int, _Told] = {
 _TOLD_OF: Mapping[str, _Told] = {
     "SYSTEM_TENANT_ONLY": _Told(
         "Not allowed",
-        "You are here for a tenant of your own. What is the platform's is seen and done for its tenant, by "
-        "whom it lets in; your roles do not change that.",
+        "You are working in your own tenant. What belongs to the platform is seen and changed only in the "
+        "system tenant, by people who are admitted to it. Your roles do not change that.",
     ),
 }
 """By the code of the refusal, where the status alone would tell something else."""

@@ -61,7 +61,7 @@ class Visit:
         """
         id = str(self.request.path_params["id"])
         if not is_uuid(id):
-            raise Refused(404, "NOT_FOUND", f"there is no {what} {id}")
+            raise Refused(404, "NOT_FOUND", f"There is no {what} {id}.")
         return quote(id.lower())
 
     async def form(self) -> list[tuple[str, str]]:

@@ -61,9 +61,9 @@ async def order(api: Api, id: str, form: Mapping[str, str]) -> None:
     """
     what, _, step = form.get("do", "").partition(" ")
     if what not in (("retry", "skip") if step else _ORDERS):
-        raise Refused(400, "BAD_REQUEST", "the form asks for nothing that there is")
+        raise Refused(400, "BAD_REQUEST", "The form asks for an action that does not exist.")
     if step and not is_uuid(step):
-        raise Refused(404, "NOT_FOUND", "the workflow has no such step")
+        raise Refused(404, "NOT_FOUND", "The workflow has no such step.")
     path = f"/workflows/{id}/steps/{step}/{what}" if step else f"/workflows/{id}/{what}"
     body: dict[str, Any] = {}
     if reason := form.get("reason", "").strip():

@@ -63,7 +63,7 @@ async def sought(api: Api, text: str) -> str:
         return f"/workflows?{urlencode({'definition': text})}"
     page = await _answer(api, "/audit/events", limit=_UNDER_ONE_CORRELATION, correlationId=text)
     if not page or not page["total"]:
-        raise Refused(404, "NOT_FOUND", f"no workflow, deal, definition or correlation is called {text}")
+        raise Refused(404, "NOT_FOUND", f"No workflow, deal, definition or correlation ID is {text}.")
     ids = {each["aggregateId"] for each in page["events"] if each["aggregate"] == "workflow"}
     if len(ids) == 1:
         return f"/workflows/{ids.pop()}"

@@ -50,21 +50,21 @@ def test_each_stage_says_who_has_agreed_and_for_whom_it_waits(
     id = asked(service, "Two stages", policy=POLICY)
     page = opened(browser, service, id, "ada")
     stages = page.locator("#stages li")
-    expect(stages.first).to_contain_text("asks 2 of group finance, hugo")
-    expect(stages.first).to_contain_text("3 more have to agree")
+    expect(stages.first).to_contain_text("Asks 2 of group finance, hugo")
+    expect(stages.first).to_contain_text("3 more agreements needed")
     expect(stages.last).to_contain_text("waiting")
-    expect(stages.last).not_to_contain_text("Waits for")
+    expect(stages.last).not_to_contain_text("Waiting for")
     post(service, f"/{id}/approve", {"decidedBy": "ada", "comment": "fine"}, "ada")
     post(service, f"/{id}/approve", {"decidedBy": "hugo"}, "hugo")
     page.reload()
-    expect(stages.first).to_contain_text("ada: agrees")
+    expect(stages.first).to_contain_text("ada: agreed")
     expect(stages.first).to_contain_text(
-        "Waits for group finance; 1 more has to agree (not for ada, hugo, rita)"
+        "Waiting for group finance; 1 more agreement needed (except ada, hugo, rita)"
     )
     post(service, f"/{id}/approve", {"decidedBy": "bob"}, "bob")
     page.reload()
-    expect(stages.first).not_to_contain_text("Waits for")
-    expect(stages.last).to_contain_text("Waits for group executives; 1 more has to agree")
+    expect(stages.first).not_to_contain_text("Waiting for")
+    expect(stages.last).to_contain_text("Waiting for group executives; 1 more agreement needed")
     assert fits(page)
     assert serious(page) == []
 
@@ -82,18 +82,18 @@ def test_what_happened_is_told_in_words_and_leads_to_the_trail(
     told = [" ".join(each.split("UTC")[-1].split()) for each in page.locator("#history li").all_inner_texts()]
     words = (
         "edna approved it",
-        "edna agreed in the stage finance",
-        "bob handed it to group executives instead of bob",
-        "rita changed the facts; all are asked anew",
-        "cleo said",
-        "ada sees to it",
-        "rita asked for it",
+        "edna agreed in stage finance",
+        "bob reassigned it to group executives instead of bob",
+        "rita changed the facts; everybody is asked again",
+        "cleo commented",
+        "ada claimed it",
+        "rita requested it",
     )
     assert len(told) == len(words)
     for each, expected in zip(told, words, strict=True):
         assert expected in each
     expect(page.locator("#history q")).to_have_text(["too large", "two more seats", "wait for the report"])
-    page.get_by_role("link", name="All of it, and the approval as it once was").click()
+    page.get_by_role("link", name="Full history and past versions").click()
     expect(page.locator("h1")).to_have_text(f"Approval {id}")
 
 
@@ -102,19 +102,19 @@ def test_it_is_handed_to_a_group_and_a_refused_form_keeps_what_was_typed(
 ) -> None:
     id = asked(service, "Handed over", policy=FINANCE)
     page = opened(browser, service, id, "cleo")
-    page.get_by_text("Hand it over").click()
-    page.get_by_label("Whose name is").fill("rita")
-    page.get_by_label("Why it is handed over").fill('on a "plane"')
-    page.get_by_role("button", name="Hand over").click()
+    page.get_by_text("Reassign approval").click()
+    page.get_by_label("Name of the person or group").fill("rita")
+    page.get_by_label("Reason for reassigning").fill('on a "plane"')
+    page.get_by_role("button", name="Reassign").click()
     expect(page.get_by_role("alert")).to_contain_text("rita asked for this approval")
-    assert page.get_by_label("Whose name is").input_value() == "rita"
-    assert page.get_by_label("Why it is handed over").input_value() == 'on a "plane"'
-    page.locator("select[name=kind]").select_option("a group")
-    page.get_by_label("Whose name is").fill("executives")
+    assert page.get_by_label("Name of the person or group").input_value() == "rita"
+    assert page.get_by_label("Reason for reassigning").input_value() == 'on a "plane"'
+    page.locator("select[name=kind]").select_option("Group")
+    page.get_by_label("Name of the person or group").fill("executives")
     assert serious(page) == []
-    page.get_by_role("button", name="Hand over").click()
+    page.get_by_role("button", name="Reassign").click()
     expect(page.locator("dl")).to_contain_text("group executives")
-    expect(page.get_by_text("cleo handed it to group executives")).to_be_visible()
+    expect(page.get_by_text("cleo reassigned it to group executives")).to_be_visible()
 
 
 def test_a_decision_is_made_on_behalf_of_somebody(browser: Browser, service: ServiceProcess) -> None:
@@ -123,12 +123,12 @@ def test_a_decision_is_made_on_behalf_of_somebody(browser: Browser, service: Ser
     id = asked(service, "For another")
     page = opened(browser, service, id, "ines")
     assert page.locator("select[name=for] option").all_inner_texts()[1:] == [
-        "fritz, who is away",
-        "gina, who is away",
+        "fritz (away)",
+        "gina (away)",
     ]
     page.locator("select[name=for]").select_option("fritz")
     page.get_by_role("button", name="Reject").click()
-    page.get_by_label("Comment, or reason").fill("no champion")
+    page.get_by_label("Comment (required to reject)").fill("no champion")
     page.get_by_role("button", name="Reject").click()
     expect(page.locator("dl")).to_contain_text("ines for fritz")
     bare = opened(browser, service, asked(service, "Alone"), "ada")
@@ -143,17 +143,17 @@ def test_who_asked_changes_the_facts_and_only_those_that_are_different(
 ) -> None:
     id = asked(service, "Revised")
     page = opened(browser, service, id, "rita")
-    page.get_by_text("Change the facts").click()
-    page.get_by_role("button", name="Change", exact=True).click()
-    expect(page.get_by_role("alert")).to_have_text("Nothing of it is different.")
+    page.get_by_text("Change facts").click()
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_role("alert")).to_have_text("No fact was changed.")
     page.get_by_label("Payload").fill("{")
-    page.get_by_role("button", name="Change", exact=True).click()
+    page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_role("alert")).to_have_text("payload: must be JSON")
     assert page.get_by_label("Payload").input_value() == "{"
     page.get_by_label("Payload").fill('{"discount": 0.3}')
-    page.get_by_label("Why they change (may be left out)").fill("they asked for more")
+    page.get_by_label("Reason for the change (optional)").fill("they asked for more")
     post(service, f"/{id}/revise", {"amount": 99})
-    page.get_by_role("button", name="Change", exact=True).click()
+    page.get_by_role("button", name="Save changes").click()
     expect(page.locator("ins").last).to_contain_text("0.3")
     with client(service, "rita") as asking:
         found = asking.get(f"/hitl/approvals/{id}").json()
@@ -163,16 +163,16 @@ def test_who_asked_changes_the_facts_and_only_those_that_are_different(
 def test_who_asked_withdraws_and_nobody_else_is_offered_to(browser: Browser, service: ServiceProcess) -> None:
     id = asked(service, "Withdrawn")
     other = opened(browser, service, id, "ada")
-    assert other.get_by_text("Withdraw it").count() == 0
-    assert other.get_by_text("Change the facts").count() == 0
+    assert other.get_by_text("Withdraw approval").count() == 0
+    assert other.get_by_text("Change facts").count() == 0
     form: dict[str, str | float | bool] = {"do": "withdraw", "reason": "mine", "key": "k"}
     assert other.request.post(other.url, headers={"Origin": service.url}, form=form).status == 403
     page = opened(browser, service, id, "rita")
-    page.get_by_text("Withdraw it").focus()
+    page.get_by_text("Withdraw approval").focus()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Withdraw").click()
-    assert page.get_by_label("Why it is withdrawn").evaluate("field => field.matches(':invalid')")
-    page.get_by_label("Why it is withdrawn").fill("the deal is off")
+    assert page.get_by_label("Reason for withdrawing").evaluate("field => field.matches(':invalid')")
+    page.get_by_label("Reason for withdrawing").fill("the deal is off")
     page.get_by_role("button", name="Withdraw").dblclick()
     expect(page.locator("h1 .badge")).to_have_text("withdrawn")
     expect(page.locator("dl")).to_contain_text("the deal is off")
@@ -184,8 +184,8 @@ def test_enter_in_a_reason_decides_nothing_and_a_reason_that_came_too_late_is_ke
 ) -> None:
     id = asked(service, "A reason")
     page = opened(browser, service, id, "ada")
-    page.get_by_label("Comment, or reason").fill("too cheap")
-    page.get_by_label("Comment, or reason").press("Enter")
+    page.get_by_label("Comment (required to reject)").fill("too cheap")
+    page.get_by_label("Comment (required to reject)").press("Enter")
     page.wait_for_timeout(300)
     expect(page.locator("h1 .badge")).to_have_text("pending")
     post(service, f"/{id}/approve", {"decidedBy": "bob"}, "bob")

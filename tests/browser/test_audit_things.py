@@ -28,7 +28,7 @@ def test_a_task_leads_to_its_workflow(browser: Browser, service: ServiceProcess)
     page.get_by_role("link", name="version 1", exact=True).click()
     assert page.locator("li[aria-current]").get_by_text("task.offered").is_visible()
     assert serious(page) == []
-    page.get_by_role("link", name="Its workflow").click()
+    page.get_by_role("link", name="Workflow of this task").click()
     page.get_by_role("heading", name="trailed").wait_for()
     assert id in page.url
     other = signed_in(browser, service, "eve", OTHER_TENANT)
@@ -59,7 +59,7 @@ def test_a_definition_and_a_delegation_have_a_trail(browser: Browser, service: S
         answer = other.request.get(f"{service.url}{AUDIT}/{path}")
         assert (answer.status, "on leave" in answer.text()) == (404, False), path
     page.goto(f"{service.url}{AUDIT}/definition/opportunity-analysis")
-    assert page.get_by_text("Nothing has happened to it yet.").is_visible()
+    assert page.get_by_text("No events yet.").is_visible()
 
 
 def test_a_backfill_is_seen_as_it_was(browser: Browser, service: ServiceProcess) -> None:
@@ -75,7 +75,7 @@ def test_a_backfill_is_seen_as_it_was(browser: Browser, service: ServiceProcess)
     page.get_by_label("As of version").press("Home")
     expect(page.locator("#which")).to_contain_text("backfill.requested")
     assert '"status": "running"' in page.locator("#then").inner_text()
-    page.get_by_role("link", name="Its job").click()
+    page.get_by_role("link", name="Job of this backfill").click()
     page.get_by_role("heading", name="propagation").wait_for()
     ada = signed_in(browser, service, "ada")
     assert ada.request.get(f"{service.url}{AUDIT}/backfill/{made}").status == 404
@@ -111,8 +111,8 @@ def test_a_moment_is_found_however_long_ago_it_was(browser: Browser, service: Se
         page.goto(f"{service.url}{AUDIT}/approval/{id}?at={event['timestamp']}")
         expect(page.locator("#which")).to_contain_text(f"Version {version} of 105")
     page.goto(f"{service.url}{AUDIT}/approval/{id}?at=2001-01-01T00:00:00Z")
-    assert page.get_by_text("There was no such approval then.").is_visible()
-    page.get_by_role("link", name="Older ones").click()
+    assert page.get_by_text("This approval did not exist then.").is_visible()
+    page.get_by_role("link", name="Older").click()
     expect(page.locator(".timeline > li")).to_have_count(5)
-    page.get_by_role("link", name="Newer ones").click()
+    page.get_by_role("link", name="Newer").click()
     expect(page.locator(".timeline > li")).to_have_count(100)

@@ -36,48 +36,48 @@ def made(service: ServiceProcess, by: str, to: str, reason: str = "on leave", te
 
 def test_somebody_delegates_by_keyboard_and_takes_it_back(browser: Browser, service: ServiceProcess) -> None:
     page = opened(browser, service, "dora")
-    expect(page.get_by_text("Nobody does.")).to_be_visible()
+    expect(page.get_by_text("No delegates yet.")).to_be_visible()
     assert serious(page) == []
-    page.get_by_label("Who decides meanwhile").focus()
+    page.get_by_label("Delegate", exact=True).focus()
     page.keyboard.type("gina")
     page.get_by_label("Until (UTC)").fill(in_days(10))
-    page.get_by_label("Reason (may be left out)").fill("on leave")
-    page.get_by_label("Reason (may be left out)").press("Enter")
+    page.get_by_label("Reason (optional)").fill("on leave")
+    page.get_by_label("Reason (optional)").press("Enter")
     row = page.get_by_role("row").filter(has_text="gina")
-    expect(row).to_contain_text("in force")
+    expect(row).to_contain_text("active")
     expect(row).to_contain_text("on leave")
     looks_well(page)
     picture(page, "delegations")
     gina = opened(browser, service, "gina")
-    expect(gina.get_by_role("row").filter(has_text="dora")).to_contain_text("in force")
-    expect(gina.get_by_role("button", name="Take back")).to_have_count(0)
-    page.get_by_role("button", name="Take back what gina decides").focus()
+    expect(gina.get_by_role("row").filter(has_text="dora")).to_contain_text("active")
+    expect(gina.get_by_role("button", name="End delegation")).to_have_count(0)
+    page.get_by_role("button", name="End delegation to gina").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("row").filter(has_text="gina")).to_contain_text("taken back")
-    expect(page.get_by_role("button", name="Take back")).to_have_count(0)
+    expect(page.get_by_role("row").filter(has_text="gina")).to_contain_text("ended early")
+    expect(page.get_by_role("button", name="End delegation")).to_have_count(0)
 
 
 def test_what_is_refused_is_still_filled_in(browser: Browser, service: ServiceProcess) -> None:
     page = opened(browser, service, "hana")
-    page.get_by_label("Who decides meanwhile").fill("ivan")
-    page.get_by_label("From (UTC; now, if left out)").fill(in_days(3))
+    page.get_by_label("Delegate", exact=True).fill("ivan")
+    page.get_by_label("From (UTC, default: now)").fill(in_days(3))
     page.get_by_label("Until (UTC)").fill(in_days(2))
-    page.get_by_label("Reason (may be left out)").fill('a "long" trip')
-    page.get_by_role("button", name="Delegate").click()
+    page.get_by_label("Reason (optional)").fill('a "long" trip')
+    page.get_by_role("button", name="Create delegation").click()
     expect(page.get_by_role("alert")).to_contain_text("endsAt: must be later than startsAt")
-    assert page.get_by_label("Who decides meanwhile").input_value() == "ivan"
-    assert page.get_by_label("From (UTC; now, if left out)").input_value() == in_days(3)
-    assert page.get_by_label("Reason (may be left out)").input_value() == 'a "long" trip'
+    assert page.get_by_label("Delegate", exact=True).input_value() == "ivan"
+    assert page.get_by_label("From (UTC, default: now)").input_value() == in_days(3)
+    assert page.get_by_label("Reason (optional)").input_value() == 'a "long" trip'
     page.get_by_label("Until (UTC)").fill(in_days(5))
-    page.get_by_role("button", name="Delegate").click()
-    expect(page.get_by_role("row").filter(has_text="ivan")).to_contain_text("to come")
+    page.get_by_role("button", name="Create delegation").click()
+    expect(page.get_by_role("row").filter(has_text="ivan")).to_contain_text("upcoming")
 
 
 def test_two_clicks_make_one_delegation(browser: Browser, service: ServiceProcess) -> None:
     page = opened(browser, service, "jana")
-    page.get_by_label("Who decides meanwhile").fill("karl")
+    page.get_by_label("Delegate", exact=True).fill("karl")
     page.get_by_label("Until (UTC)").fill(in_days(5))
-    page.get_by_role("button", name="Delegate").dblclick()
+    page.get_by_role("button", name="Create delegation").dblclick()
     expect(page.get_by_role("row").filter(has_text="karl")).to_have_count(1)
     page.reload()
     expect(page.get_by_role("row").filter(has_text="karl")).to_have_count(1)
@@ -86,10 +86,10 @@ def test_two_clicks_make_one_delegation(browser: Browser, service: ServiceProces
 def test_nobody_delegates_or_takes_back_what_is_anothers(browser: Browser, service: ServiceProcess) -> None:
     id = made(service, "lena", "mira")
     page = opened(browser, service, "nora")
-    assert page.get_by_label("Who is away").count() == 0
+    assert page.get_by_label("Person away").count() == 0
     page.goto(f"{service.url}/console/delegations?of=lena")
-    expect(page.get_by_role("row").filter(has_text="mira")).to_contain_text("in force")
-    expect(page.get_by_role("button", name="Take back")).to_have_count(0)
+    expect(page.get_by_role("row").filter(has_text="mira")).to_contain_text("active")
+    expect(page.get_by_role("button", name="End delegation")).to_have_count(0)
     send = functools.partial(page.request.post, headers={"Origin": service.url}, max_redirects=0)
     away: dict[str, str | float | bool] = {
         "do": "delegate",
@@ -114,13 +114,13 @@ def test_what_people_write_is_text_and_another_tenant_sees_none_of_it(
     page.goto(f"{service.url}/console/delegations?of=%22%3E%3Cscript%3E&given=%3Cb%3E")
     assert page.title() != "caught"
     other = opened(browser, service, "olga", OTHER_TENANT)
-    expect(other.get_by_text("Nobody does.")).to_be_visible()
+    expect(other.get_by_text("No delegates yet.")).to_be_visible()
     other.goto(f"{service.url}/console/delegations?of=olga")
     assert "onerror" not in other.content()
     send = functools.partial(other.request.post, headers={"Origin": service.url}, max_redirects=0)
     assert send(f"{service.url}/console/delegations", form={"do": f"end {id}", "key": "k"}).status == 404
     page.goto(f"{service.url}/console/delegations")
-    expect(page.get_by_text("in force")).to_have_count(1)
+    expect(page.get_by_text("active", exact=True)).to_have_count(1)
 
 
 def test_it_fits_in_light_and_dark(browser: Browser, service: ServiceProcess) -> None:

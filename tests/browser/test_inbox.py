@@ -41,7 +41,7 @@ def test_an_approver_signs_in_sees_what_waits_and_approves_it(
     assert row.get_by_text("high", exact=True).is_visible()
     page.get_by_role("link", name="Acme Corp, three years").click()
     picture(page, "approval")
-    page.get_by_label("Comment, or reason").fill("strategic account")
+    page.get_by_label("Comment (required to reject)").fill("strategic account")
     assert serious(page) == []
     page.get_by_role("button", name="Approve").click()
     page.get_by_text("strategic account").first.wait_for()
@@ -64,10 +64,10 @@ def test_several_are_rejected_at_once(browser: Browser, service: ServiceProcess)
     page = signed_in(browser, service, "ada")
     for row in page.get_by_role("row").filter(has_text="Initech").all():
         row.get_by_role("checkbox").check()
-    page.get_by_role("button", name="Reject chosen").click()
-    assert page.get_by_label("Comment, or reason").evaluate("field => field.matches(':invalid')")
-    page.get_by_label("Comment, or reason").fill("budget is gone")
-    page.get_by_role("button", name="Reject chosen").click()
+    page.get_by_role("button", name="Reject selected").click()
+    assert page.get_by_label("Comment (required to reject)").evaluate("field => field.matches(':invalid')")
+    page.get_by_label("Comment (required to reject)").fill("budget is gone")
+    page.get_by_role("button", name="Reject selected").click()
     expect(page.get_by_role("status").filter(has_text="rejected")).to_have_count(2)
 
 
@@ -80,18 +80,18 @@ def test_two_clicks_decide_once_and_the_address_of_what_was_decided_can_be_share
     page.keyboard.type("opp-wayne")
     page.keyboard.press("Enter")
     expect(page.get_by_role("checkbox")).to_have_count(1)
-    page.get_by_label("Choose Wayne, twice").focus()
+    page.get_by_label("Select Wayne, twice").focus()
     page.keyboard.press("Space")
-    page.get_by_label("Comment, or reason").fill("it fits")
-    page.get_by_label("Comment, or reason").press("Enter")
+    page.get_by_label("Comment (required to reject)").fill("it fits")
+    page.get_by_label("Comment (required to reject)").press("Enter")
     expect(page.get_by_role("checkbox")).to_be_checked()
-    page.get_by_role("button", name="Approve chosen").dblclick()
+    page.get_by_role("button", name="Approve selected").dblclick()
     expect(page.get_by_role("status")).to_have_text("Wayne, twice: approved")
-    expect(page.get_by_text("Nothing is so")).to_be_visible()
+    expect(page.get_by_text("No approvals match.")).to_be_visible()
     with client(service, "ada") as asking:
         assert asking.get(f"/hitl/approvals/{id}/events").json()["total"] == 2
-    page.locator("select[name=status]").select_option("all that is approved")
-    page.get_by_role("button", name="Show").click()
+    page.locator("select[name=status]").select_option("All approved")
+    page.get_by_role("button", name="Apply filters").click()
     expect(page.get_by_role("row").filter(has_text="Wayne, twice")).to_contain_text("approved by ada")
     assert serious(page) == []
     other = signed_in(browser, service, "bob")
@@ -122,7 +122,9 @@ def test_a_form_that_is_sent_twice_decides_once_and_a_rejection_says_why(
     }
     came, word = outcome_of("HITL_APPROVAL_NOT_PENDING", [id]), outcome_of("Call+us", [id])
     page.goto(f"{service.url}/console?came={came}&came=<b>.x&came={word}&came=approved.&came=approved.x")
-    assert page.get_by_role("status").all_inner_texts() == ["Hooli, once: not pending: ada has rejected it"]
+    assert page.get_by_role("status").all_inner_texts() == [
+        "Hooli, once: not pending: ada has already rejected it"
+    ]
 
 
 def test_who_agreed_before_names_the_stage(browser: Browser, service: ServiceProcess) -> None:
@@ -132,7 +134,7 @@ def test_who_agreed_before_names_the_stage(browser: Browser, service: ServicePro
     page = signed_in(browser, service, "ada")
     page.goto(f"{service.url}/console/approvals/{id}")
     page.get_by_role("button", name="Approve").click()
-    page.get_by_text("For the stage board").wait_for()
+    page.get_by_text("For stage board").wait_for()
     page.get_by_role("button", name="Approve").click()
     page.get_by_text("Decided by").wait_for()
 
@@ -163,7 +165,7 @@ def test_what_people_write_is_text_and_another_tenant_sees_none_of_it(
     assert width > 300, "a long line of the payload leaves no room to decide"
     assert page.title() != "caught"
     other = signed_in(browser, service, "eve", OTHER_TENANT)
-    assert other.get_by_text("Nothing waits for you").is_visible()
+    assert other.get_by_text("Nothing is waiting for you").is_visible()
     answer = other.goto(f"{service.url}/console/approvals/{id}")
     assert answer is not None
     assert answer.status == 404

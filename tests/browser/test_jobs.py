@@ -56,36 +56,36 @@ def test_every_job_is_there_with_its_schedule_in_words(page: Page) -> None:
 
 
 def test_a_run_is_triggered_and_what_came_of_it_is_plotted(page: Page) -> None:
-    expect(page.locator("#history")).to_contain_text("It has not run yet")
-    page.get_by_label("from (may be left out)").fill("2026-01-01")
-    page.get_by_label("to (may be left out)").fill("2026-01-31")
-    page.get_by_role("button", name="Trigger").click()
+    expect(page.locator("#history")).to_contain_text("No runs yet")
+    page.get_by_label("from (optional)").fill("2026-01-01")
+    page.get_by_label("to (optional)").fill("2026-01-31")
+    page.get_by_role("button", name="Trigger run").click()
     expect(page.locator("#history .badge")).to_have_text("completed")
     expect(page.locator("#history rect.bar.completed")).to_have_count(1)
     expect(page.locator("#history")).to_contain_text('"from": "2026-01-01"')
     assert serious(page) == []
     page.locator("#history tbody a").click()
-    expect(page.locator("h1")).to_have_text(f"A run of {JOB} completed")
-    expect(page.locator("#times")).to_contain_text("The broker has it")
+    expect(page.locator("h1")).to_have_text(f"Run of {JOB} completed")
+    expect(page.locator("#times")).to_contain_text("Accepted by the broker")
     assert page.get_by_text("manual: ada").is_visible()
     assert fits(page)
     assert serious(page) == []
 
 
 def test_bad_metadata_is_refused_by_the_name_of_its_field(page: Page) -> None:
-    page.get_by_label("from (may be left out)").fill("tomorrow")
-    page.get_by_role("button", name="Trigger").click()
+    page.get_by_label("from (optional)").fill("tomorrow")
+    page.get_by_role("button", name="Trigger run").click()
     assert "from" in page.get_by_role("alert").inner_text()
-    assert page.get_by_label("from (may be left out)").input_value() == "tomorrow"
+    assert page.get_by_label("from (optional)").input_value() == "tomorrow"
 
 
 def test_a_job_without_a_schema_takes_any_object(page: Page, service: ServiceProcess) -> None:
     page.goto(f"{service.url}/console/jobs/{WITHOUT_SCHEMA}")
     page.get_by_label("metadata").fill("{nonsense")
-    page.get_by_role("button", name="Trigger").click()
+    page.get_by_role("button", name="Trigger run").click()
     assert page.get_by_role("alert").inner_text() == "metadata: must be JSON"
     page.get_by_label("metadata").fill(msgspec.json.encode({"depth": 3, "note": SCRIPT}).decode())
-    page.get_by_role("button", name="Trigger").click()
+    page.get_by_role("button", name="Trigger run").click()
     expect(page.locator("#history")).to_contain_text('"depth": 3')
     page.locator("#history tbody a").click()
     assert "<script>" in page.locator("pre").inner_text()
@@ -93,25 +93,25 @@ def test_a_job_without_a_schema_takes_any_object(page: Page, service: ServicePro
 
 
 def test_it_is_paused_and_resumed_with_a_reason(page: Page) -> None:
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pause job").click()
     assert page.locator("#orders").get_by_label("Reason").evaluate("field => field.matches(':invalid')")
     page.locator("#orders").get_by_label("Reason").fill(SCRIPT)
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pause job").click()
     expect(page.locator("h1")).to_contain_text("paused")
     assert SCRIPT in page.locator("#orders").inner_text()
     assert page.title() != "caught"
-    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume job").click()
     expect(page.locator("h1")).not_to_contain_text("paused")
 
 
 def test_a_backfill_is_tried_out_then_run_to_its_end_as_one_looks_on(page: Page) -> None:
     page.get_by_label("From", exact=True).fill("2026-01-01")
-    page.get_by_label("To, which is no part of it").fill("2026-01-04")
-    page.get_by_role("button", name="Try it out").click()
-    assert page.get_by_role("heading", name="It would be 3 runs").is_visible()
+    page.get_by_label("To (not included)").fill("2026-01-04")
+    page.get_by_role("button", name="Preview runs").click()
+    assert page.get_by_role("heading", name="This would start 3 runs").is_visible()
     assert page.get_by_text("2026-01-03 to 2026-01-04").is_visible()
-    expect(page.locator("#backfills")).to_contain_text("There was none")
-    page.get_by_role("button", name="Start it").click()
+    expect(page.locator("#backfills")).to_contain_text("No backfills yet")
+    page.get_by_role("button", name="Start backfill").click()
     expect(page.locator("#backfills")).to_contain_text("3 of 3 windows completed")
     expect(page.locator("#backfills .badge")).to_have_text("completed")
     picture(page, "job")
@@ -120,11 +120,11 @@ def test_a_backfill_is_tried_out_then_run_to_its_end_as_one_looks_on(page: Page)
 
 def test_a_backfill_is_cancelled_with_a_reason(page: Page) -> None:
     page.get_by_label("From", exact=True).fill("2025-01-01")
-    page.get_by_label("To, which is no part of it").fill("2026-01-01")
-    page.get_by_role("button", name="Start it").click()
+    page.get_by_label("To (not included)").fill("2026-01-01")
+    page.get_by_role("button", name="Start backfill").click()
     details = page.locator("#backfills details").first
     details.get_by_label("Reason").fill("the wrong years")
-    details.get_by_role("button", name="Cancel the backfill").click()
+    details.get_by_role("button", name="Cancel backfill").click()
     expect(details).to_contain_text("cancelled by ada: the wrong years")
 
 
@@ -137,15 +137,15 @@ def test_all_runs_are_reached_page_by_page_and_by_status(page: Page, service: Se
     assert total >= 55
     page.goto(f"{service.url}/console/jobs/{WITHOUT_SCHEMA}")
     page.get_by_role("link", name="All runs").click()
-    expect(page.locator("#main")).to_contain_text(f"{total} in all")
+    expect(page.locator("#main")).to_contain_text(f"{total} in total")
     expect(page.locator("tbody tr")).to_have_count(50)
     assert serious(page) == []
     page.get_by_role("link", name="Older runs").click()
     expect(page.locator("tbody tr")).to_have_count(min(50, total - 50))
     assert fits(page)
     page.get_by_label("Status").select_option("skipped")
-    page.get_by_role("button", name="Show").click()
-    expect(page.locator("#main")).to_contain_text("No run is so.")
+    page.get_by_role("button", name="Apply filter").click()
+    expect(page.locator("#main")).to_contain_text("No runs with this status.")
     for query in ("status=none", "cursor=x"):
         address = f"{service.url}/console/jobs/{WITHOUT_SCHEMA}/runs?{query}"
         assert page.request.get(address).status == 400, query

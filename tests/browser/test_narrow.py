@@ -23,7 +23,7 @@ def test_no_label_of_a_button_breaks_at_360_px(
     asked(service, "POST", "/hitl/delegations", until, SYSTEM_TENANT)
     page = signed_in(browser, service, person, SYSTEM_TENANT, roles=["admin"])
     page.goto(f"{service.url}/console/delegations?of=rita")
-    for name in ("Sign out", "Take back"):
+    for name in ("Sign out", "End delegation"):
         button = page.get_by_role("button", name=name).first
         assert button.is_visible(), name
         assert is_on_one_line(button), name

@@ -81,13 +81,13 @@ def test_one_is_discarded_with_a_reason_and_another_cannot_do_so_again(
     page, late = operator(browser, service), operator(browser, service)
     for each in (page, late):
         each.get_by_role("link", name="hitl.approval.requested").click()
-        each.get_by_role("heading", name="What it says").wait_for()
-    page.get_by_role("button", name="Discard").click()
-    assert page.get_by_label("Reason", exact=True).evaluate("field => field.matches(':invalid')")
-    page.get_by_label("Reason", exact=True).fill(SCRIPT)
-    page.get_by_role("button", name="Discard").dblclick()
-    expect(page.locator("#main")).to_contain_text("No message is parked")
-    late.get_by_role("button", name="Requeue").click()
+        each.get_by_role("heading", name="Content").wait_for()
+    page.get_by_role("button", name="Discard message").click()
+    assert page.get_by_label("Reason for discarding").evaluate("field => field.matches(':invalid')")
+    page.get_by_label("Reason for discarding").fill(SCRIPT)
+    page.get_by_role("button", name="Discard message").dblclick()
+    expect(page.locator("#main")).to_contain_text("No parked messages")
+    late.get_by_role("button", name="Requeue message").click()
     expect(late.get_by_role("alert")).to_contain_text("somebody has dealt with it")
     assert page.title() != "caught"
     assert serious(page) == []
@@ -100,11 +100,11 @@ def test_one_is_requeued_and_comes_back_while_nothing_was_mended(
     link = page.get_by_role("link", name="hitl.approval.requested")
     before = link.get_attribute("href")
     link.click()
-    page.get_by_label("Reason, if you like").fill("mended by the sender")
+    page.get_by_label("Reason for requeuing (optional)").fill("mended by the sender")
     # Within the same second it would be parked under the same id.
     parked_at = datetime.fromisoformat(str(page.locator("time").first.get_attribute("datetime")))
     page.wait_for_timeout(max(0.0, 1100 - 1000 * (datetime.now(UTC) - parked_at).total_seconds()))
-    page.get_by_role("button", name="Requeue").click()
+    page.get_by_role("button", name="Requeue message").click()
     page.get_by_role("heading", name="Parked messages").wait_for()
     expect(page.get_by_role("link", name="hitl.approval.requested")).to_have_count(1)
     assert before is not None

@@ -40,7 +40,7 @@ def is_at(field: Locator, moment: str) -> bool:
 def sought(page: Page, service: ServiceProcess, text: str) -> None:
     page.goto(f"{service.url}{ALL}")
     page.get_by_role("search").get_by_role("textbox").fill(text)
-    page.get_by_role("button", name="Find").click()
+    page.get_by_role("button", name="Search").click()
 
 
 def test_pages_lead_on_and_back_and_keep_the_filters(browser: Browser, service: ServiceProcess) -> None:
@@ -52,22 +52,22 @@ def test_pages_lead_on_and_back_and_keep_the_filters(browser: Browser, service: 
     page.goto(f"{service.url}{ALL}?status=running&definition=opportunity-analysis")
     expect(page.locator("h1 .badge")).to_have_text("102")
     assert (deals(page)[0], deals(page)[-1], len(deals(page))) == ("opp-101", "opp-52", 50)
-    assert page.get_by_role("link", name="Newer ones").count() == 0
-    page.get_by_role("link", name="Older ones").click()
+    assert page.get_by_role("link", name="Newer").count() == 0
+    page.get_by_role("link", name="Older").click()
     expect(first_deal(page)).to_have_text("opp-51")
     assert deals(page)[-1] == "opp-2"
-    page.get_by_role("link", name="Older ones").click()
+    page.get_by_role("link", name="Older").click()
     expect(first_deal(page)).to_have_text("opp-1")
     assert deals(page) == ["opp-1", "opp-0"]
-    assert page.get_by_role("link", name="Older ones").count() == 0
+    assert page.get_by_role("link", name="Older").count() == 0
     assert page.get_by_label("Status").input_value() == "running"
-    page.get_by_role("link", name="Newer ones").click()
+    page.get_by_role("link", name="Newer").click()
     expect(first_deal(page)).to_have_text("opp-51")
     assert deals(page)[-1] == "opp-2"
-    page.get_by_role("link", name="Newer ones").click()
+    page.get_by_role("link", name="Newer").click()
     expect(first_deal(page)).to_have_text("opp-101")
-    page.get_by_role("link", name="Older ones").click()
-    page.get_by_role("link", name="The newest").click()
+    page.get_by_role("link", name="Older").click()
+    page.get_by_role("link", name="Newest").click()
     expect(first_deal(page)).to_have_text("opp-101")
     assert page.url.endswith("?status=running&definition=opportunity-analysis")
 
@@ -80,18 +80,18 @@ def test_it_is_filtered_by_when_they_were_asked_for(browser: Browser, service: S
         ]
     page = signed_in(browser, service, "ada")
     page.goto(f"{service.url}{ALL}?opportunityId=opp-when")
-    after, before = page.get_by_label("Asked for after (UTC)"), page.get_by_label("Asked for before (UTC)")
+    after, before = page.get_by_label("Created after (UTC)"), page.get_by_label("Created before (UTC)")
     before.fill(created.removesuffix("Z"))
-    page.get_by_role("button", name="Show").click()
-    assert page.get_by_text("No workflow is so.").is_visible()
+    page.get_by_role("button", name="Apply filters").click()
+    assert page.get_by_text("No workflows match.").is_visible()
     assert is_at(before, created)
     before.fill("")
     after.fill(created.removesuffix("Z"))
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Apply filters").click()
     assert deals(page) == ["opp-when"]
     assert "createdAfter=" in page.url
     page.get_by_label("Status").select_option("running")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Apply filters").click()
     assert deals(page) == ["opp-when"]
     assert is_at(after, created), "the next filter keeps the one before"
     for nonsense in ("createdAfter=yesterday", "status=done", "cursor=%3Cb%3E", "cursor=.", "cursor=a.b"):

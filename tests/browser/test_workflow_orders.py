@@ -67,9 +67,9 @@ def test_it_is_paused_resumed_cancelled_and_retried_with_reasons(
         ("cancelled", "asked by the owner"),
         ("retried", "asked again"),
     ]
-    page.get_by_role("link", name="All that happened to it").click()
+    page.get_by_role("link", name="Full history and past versions").click()
     expect(page.locator(".timeline")).to_contain_text("asked again")
-    page.get_by_role("link", name="The workflow now").click()
+    page.get_by_role("link", name="Current workflow").click()
     state(page, "running")
     order(page, "Pause")
     state(page, "paused")
@@ -90,7 +90,7 @@ def test_one_step_is_tried_again_and_why(browser: Browser, service: ServiceProce
     page.locator("details[open]").get_by_label("Reason").fill("the data is there")
     page.get_by_role("button", name="Retry look").click()
     expect(page.locator("svg .step.running title").first).to_have_text("look: running")
-    expect(page.locator("svg .step").first).to_have_attribute("aria-label", "look: running, try 2")
+    expect(page.locator("svg .step").first).to_have_attribute("aria-label", "look: running, attempt 2")
     expect(page.locator("#events")).to_contain_text("the data is there")
     page.locator("summary").filter(has_text="look").click()
     assert page.get_by_role("button", name="Retry look").count() == 0
@@ -117,13 +117,13 @@ def test_it_is_done_again_from_a_step_with_other_input(browser: Browser, service
     assert ("input" in retried, retried["again"]) == (False, ["tell", "wait_for_it"])
     order(page, "Cancel", "still wrong")
     state(page, "cancelled")
-    page.get_by_label("From the step on").select_option("look")
-    page.get_by_text("With other input").click()
+    page.get_by_label("Retry from step").select_option("look")
+    page.get_by_text("Retry with different input").click()
     page.get_by_role("textbox", name="amount").fill("much")
     order(page, "Retry", "now right")
     assert page.get_by_role("alert").inner_text() == "amount: must be a number"
     assert page.get_by_role("textbox", name="amount").input_value() == "much"
-    assert page.get_by_label("From the step on").input_value() == "look"
+    assert page.get_by_label("Retry from step").input_value() == "look"
     assert page.locator("#orders").get_by_label("Reason").input_value() == "now right"
     assert serious(page) == []
     refresh(page)
@@ -145,8 +145,8 @@ def test_input_without_a_schema_is_json_and_what_is_completed_is_done_again_from
         complete(service, id, step_type)
     page.goto(f"{service.url}{CONSOLE}/{id}")
     state(page, "completed")
-    page.get_by_label("From the step on").select_option("tell")
-    page.get_by_text("With other input").click()
+    page.get_by_label("Retry from step").select_option("tell")
+    page.get_by_text("Retry with different input").click()
     page.get_by_role("textbox", name="input").fill('{"amount": 7}')
     order(page, "Retry")
     state(page, "running")
@@ -165,7 +165,7 @@ def test_an_input_that_is_too_large_for_a_form_is_kept_as_it_is(
         order(page, "Cancel", "off")
         state(page, "cancelled")
         assert page.get_by_text("too large to be changed here").is_visible()
-        page.get_by_label("From the step on").select_option("look")
+        page.get_by_label("Retry from step").select_option("look")
         order(page, "Retry", "on")
         state(page, "running")
         now = asked(service, "GET", f"/workflows/{id}?asOf=2100-01-01T00:00:00Z")
@@ -268,7 +268,7 @@ def test_what_people_write_is_text(browser: Browser, service: ServiceProcess) ->
         expect(page.locator("#events q").first).to_have_text(SCRIPT)
     asked(service, "POST", f"/workflows/{id}/cancel", {"reason": SCRIPT})
     page.goto(f"{service.url}{CONSOLE}/{id}")
-    page.get_by_text("With other input").click()
+    page.get_by_text("Retry with different input").click()
     assert page.get_by_role("textbox", name="note").input_value() == SCRIPT
     assert "<script>" in page.locator("#facts pre").first.inner_text()
     send = functools.partial(page.request.post, headers={"Origin": service.url}, max_redirects=0)

@@ -32,7 +32,7 @@ def test_the_items_of_a_step_are_listed_page_by_page(browser: Browser, service: 
     page.get_by_role("link", name="Older events").click()
     expect(page.locator("#events li").last).to_contain_text("workflow.started")
     page.get_by_text("Items and compensations").click()
-    page.get_by_role("link", name="More items").click()
+    page.get_by_role("link", name="Next items").click()
     assert "events=" in page.url, "each list keeps where the other stands"
     expect(page.locator("#events li").last).to_contain_text("workflow.started")
     rest = items.all_inner_texts()

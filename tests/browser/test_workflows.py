@@ -14,7 +14,7 @@ STEPS = ("risk_analysis", "risk_scoring", "forecast", "recommendation")
 def test_one_is_started_found_and_watched_to_its_end(browser: Browser, service: ServiceProcess) -> None:
     page = signed_in(browser, service, "ada")
     page.goto(f"{service.url}/console/workflows")
-    assert "There is no workflow yet" in page.locator("main").inner_text()
+    assert "No workflows yet" in page.locator("main").inner_text()
     id = started(page, service, "opp-417")
     assert page.locator("svg .step.running").count() == len(STEPS)
     assert serious(page) == []
@@ -37,8 +37,8 @@ def test_one_is_started_found_and_watched_to_its_end(browser: Browser, service: 
     picture(page, "workflows")
     assert serious(page) == []
     page.get_by_label("Status").select_option("failed")
-    page.get_by_role("button", name="Show").click()
-    assert "No workflow is so" in page.locator("main").inner_text()
+    page.get_by_role("button", name="Apply filters").click()
+    assert "No workflows match" in page.locator("main").inner_text()
     assert "opportunityId=opp-417" in page.url
 
 

@@ -79,7 +79,7 @@ def test_no_request_is_lost_while_one_instance_is_gone_and_a_word_is_said_when_b
     for path in ("/console", "/console/workflows"):
         answer = client.get(path)
         assert (answer.status_code, answer.headers["content-type"]) == (503, "text/html; charset=utf-8")
-        assert "<h1>Not now</h1>" in answer.text
+        assert "<h1>Temporarily unavailable</h1>" in answer.text
         assert int(answer.headers["retry-after"]) > 0
     assert client.get("/gateway").status_code == 204
 

@@ -41,7 +41,7 @@ function bringBack({ form: name, fields }) {
     if (isChanged(each)) for (let part = each.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
   }
   const told = document.createElement("p");
-  Object.assign(told, { className: "notice", role: "status", textContent: "What you had typed is here again. Look at it, and send it once more." });
+  Object.assign(told, { className: "notice", role: "status", textContent: "What you typed has been restored. Check it, and send it again." });
   form.querySelector("label, .actions, table").before(told);
   told.scrollIntoView({ block: "center" });
 }

@@ -54,7 +54,7 @@ async def test_a_form_of_another_page_is_refused_however_its_origin_is_written(
 ) -> None:
     async with running.client(**{"X-User-ID": "ada", "Origin": origin}) as visitor:
         shown = await visitor.post("/console/delegations", data={**FORM, "key": "k"})
-    assert (shown.status_code, "not sent by a page" in shown.text) == (403, True)
+    assert (shown.status_code, "not sent from a page" in shown.text) == (403, True)
 
 
 async def test_the_console_is_found_with_a_slash_behind_it(running: Service) -> None:

@@ -47,8 +47,8 @@ async def test_a_page_has_two_hundred_and_leads_on_and_says_so() -> None:
     assert page.count("<li>") == 200
     assert re.findall("<b>a.([a-z0-9]+)</b>", page)[:4] == ["root", "c0", "grandchild", "c1"]
     assert "Events 1 to 200 of 303" in page
-    assert 'href="/console/audit/causes?correlationId=it&amp;from=201">Further events' in page
-    assert "Events before" not in page
+    assert 'href="/console/audit/causes?correlationId=it&amp;from=201">Next events' in page
+    assert "Previous events" not in page
 
 
 async def test_the_next_page_goes_on_below_what_led_to_it() -> None:
@@ -57,8 +57,8 @@ async def test_the_next_page_goes_on_below_what_led_to_it() -> None:
     names = re.findall("<b>a.([a-z0-9]+)</b>", page)
     assert (names[:2], names[-1], len(names)) == (["root", "c198"], "other", 104)
     assert page.count('<li class="above">') == 1
-    assert 'href="/console/audit/causes?correlationId=it">Events before' in page
-    assert "Further events" not in page
+    assert 'href="/console/audit/causes?correlationId=it">Previous events' in page
+    assert "Next events" not in page
 
 
 async def test_more_than_a_tree_has_is_in_the_list() -> None:
@@ -69,5 +69,5 @@ async def test_more_than_a_tree_has_is_in_the_list() -> None:
 
 @pytest.mark.parametrize("first", ["0", "304", "x", "", "-1", "1" * 9, "²"])
 async def test_a_place_that_there_is_not_is_refused(first: str) -> None:
-    with pytest.raises(Refused, match="there are events 1 to 303"):
+    with pytest.raises(Refused, match="must be from 1 to 303"):
         await shown(first)

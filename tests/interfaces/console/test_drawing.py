@@ -82,5 +82,5 @@ def test_what_is_seen_is_told_too_and_items_are_not_drawn() -> None:
     second |= {"status": "failed", "attempt": 3}
     item = {**first, "stepType": "a[0]", "stepId": "i", "item": 0}
     drawing = drawing_of([first, second, item])
-    assert [box.told for box in drawing.boxes] == ["a: pending", "b: failed, try 3, after a"]
+    assert [box.told for box in drawing.boxes] == ["a: pending", "b: failed, attempt 3, after a"]
     assert drawing_of([]).boxes == []

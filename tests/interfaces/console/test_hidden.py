@@ -78,9 +78,9 @@ async def test_no_page_has_one_and_forms_give_back_what_there_was(running: Servi
         amounts = {"amount": "10", "riskScore": "0.5", "payload": html.unescape(payload_in(found[one]))}
         form = {name: html.unescape(value) for name, value in fields.items()} | amounts
         again = await ada.post(one, data={**form, "do": "revise", "key": "r"})
-        assert "Nothing of it is different." in again.text
+        assert "No fact was changed." in again.text
         filtered = await ada.get("/console", params={"opportunityId": "⟦U+0020⟧", "status": "any"})
-        assert "Nothing is so." in filtered.text
+        assert "No approvals match." in filtered.text
         marked = str(shown(DEAL))
         filtered = await ada.get("/console", params={"opportunityId": marked, "status": "any"})
         assert filtered.text.count(f'href="{one}"') == 1

@@ -103,7 +103,7 @@ async def test_the_overdue_come_first_on_as_many_pages_as_it_takes_and_each_come
             assert 0 < len(shown) <= 100
             assert '<span class="badge">110</span>' in page.text
             seen += shown
-            further = re.search(r'href="(/console[^"]*)">Further ones', page.text)
+            further = re.search(r'href="(/console[^"]*)">Next page', page.text)
             address = html.unescape(further[1]) if further else None
         filtered = await ada.get("/console?opportunityId=late&status=pending")
     assert set(seen[:55]) == made["late"]
@@ -135,13 +135,13 @@ async def test_what_was_decided_is_found_by_state_and_deal_and_by_no_other_tenan
                 f"{made.headers['location']}/reject", json={"decidedBy": "bob", "comment": "no champion"}
             )
         await running.caught_up()
-        assert "Nothing waits for you" in (await ada.get("/console")).text
+        assert "Nothing is waiting for you" in (await ada.get("/console")).text
         found = (await ada.get("/console?status=rejected&opportunityId=opp-2")).text
         assert ("opp-2</a>" in found, "opp-1</a>" in found) == (True, False)
         assert "by bob" in found
         assert "no champion" in found
         assert 'type="checkbox"' not in found
-        assert "Nothing is so" in (await ada.get("/console?status=approved")).text
+        assert "No approvals match." in (await ada.get("/console?status=approved")).text
         assert (await ada.get("/console?status=any")).text.count("</a></td>") == 2
     named = {"X-User-ID": "ada", "Origin": "http://localhost"}
     async with running.client(OTHER_TENANT, **named) as other:
@@ -158,7 +158,7 @@ async def test_a_refused_form_keeps_what_was_chosen_and_typed(running: Service) 
         bad = {"approval": chosen, "do": "reject", "comment": "x" * 5000, "key": "k"}
         long = await ada.post("/console?opportunityId=opp-1", data=bad)
     assert none.status_code == long.status_code == 400
-    assert "No approval was chosen." in none.text
+    assert "No approval was selected." in none.text
     assert 'value="a &#34;reason&#34;"' in none.text
     assert f'value="{"x" * 5000}"' in long.text
     assert re.findall(r'value="(\S+) \S+" checked', long.text) == [made[0]["id"]]
@@ -206,15 +206,15 @@ async def test_an_operator_is_offered_what_is_others_to_do(running: Service) -> 
         await running.caught_up()
         address, until = f"/console/approvals/{made['id']}", SystemClock().now() + timedelta(days=1)
         away = {"do": "delegate", "by": "rita", "to": "olga", "endsAt": f"{until:%Y-%m-%dT%H:%M}", "key": "k"}
-        assert "Withdraw it" not in (await ada.get(address)).text
-        assert "Who is away (you" not in (await ada.get("/console/delegations")).text
+        assert "Withdraw approval" not in (await ada.get(address)).text
+        assert "Person away (default: you" not in (await ada.get("/console/delegations")).text
         assert (await ada.post("/console/delegations", data=away)).status_code == 403
         ada.headers["X-User-Roles"] = "admin"
-        assert "Withdraw it" in (await ada.get(address)).text
-        assert "Who is away (you" in (await ada.get("/console/delegations")).text
+        assert "Withdraw approval" in (await ada.get(address)).text
+        assert "Person away (default: you" in (await ada.get("/console/delegations")).text
         made_for = await ada.post("/console/delegations", data=away, follow_redirects=True)
-        assert "Who decides for rita" in made_for.text
-        assert "Take back what olga decides" in made_for.text
+        assert "People who decide for rita" in made_for.text
+        assert "End delegation to olga" in made_for.text
         gone = {"do": "withdraw", "reason": "the deal is off", "key": "k"}
         assert "the deal is off" in (await ada.post(address, data=gone, follow_redirects=True)).text
 
@@ -224,7 +224,7 @@ async def test_a_gateway_of_its_own_sees_what_waits_for_anybody(running: Service
         await asking.post(APPROVALS, json={**DEAL, "approverId": "bob"})
         await running.caught_up()
         assert 'type="checkbox"' in (await gateway.get("/console")).text
-        assert "All of them" in (await gateway.get("/console/delegations")).text
+        assert "All delegations" in (await gateway.get("/console/delegations")).text
 
 
 async def test_of_several_the_one_that_lost_the_race_says_who_won_at_once(running: Service) -> None:
@@ -238,7 +238,7 @@ async def test_of_several_the_one_that_lost_the_race_says_who_won_at_once(runnin
         form = {"approval": chosen, "do": "approve", "key": "both"}
         shown = await ada.post("/console", data=form, follow_redirects=True)
     assert "opp-1</a>: approved" in shown.text
-    assert "opp-1</a>: not pending: bob has rejected it" in shown.text
+    assert "opp-1</a>: not pending: bob has already rejected it" in shown.text
 
 
 async def test_of_several_each_is_decided_in_the_stage_that_was_shown(running: Service) -> None:

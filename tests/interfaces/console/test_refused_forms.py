@@ -40,10 +40,10 @@ async def test_a_reason_stands_in_the_form_that_it_was_given_in(running: Service
         await running.caught_up()
         message = f"/system/parked/{park(running)}"
         for path, do, own, other in (
-            (JOB, "pause", "Pause", "Cancel the backfill"),
-            (JOB, f"cancel {backfill}", "Cancel the backfill", "Pause"),
-            (message, "requeue", "Requeue", "Discard"),
-            (message, "discard", "Discard", "Requeue"),
+            (JOB, "pause", "Pause job", "Cancel backfill"),
+            (JOB, f"cancel {backfill}", "Cancel backfill", "Pause job"),
+            (message, "requeue", "Requeue message", "Discard message"),
+            (message, "discard", "Discard message", "Requeue message"),
         ):
             page = await refused(ada, path, do=do, reason=TOO_LONG)
             assert form_with(page, own)["reason"] == TOO_LONG, do
@@ -53,7 +53,7 @@ async def test_a_reason_stands_in_the_form_that_it_was_given_in(running: Service
 async def test_what_was_cleared_stays_so(running: Service) -> None:
     async with running.client(SYSTEM_TENANT, **OPERATOR) as ada:
         page = await refused(ada, "/delegations?of=bob", do="delegate", by="", to="ada", endsAt="x")
-    assert form_with(page, "Delegate")["by"] == ""
+    assert form_with(page, "Create delegation")["by"] == ""
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ async def test_another_version_than_was_shown_is_not_started_and_is_shown_with_w
     form |= {"input.note": "mine", "input.old one": "<typed>", "opportunityId": "opp-1"}
     refused = await ada.post(PAGE, data=form)
     assert refused.status_code == 409
-    assert "version 2, below" in refused.text
+    assert "version 2, shown below" in refused.text
     assert (await ada.get("/api/v1/workflows")).json()["total"] == 0
     assert re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", refused.text) == [("old one", "&lt;typed&gt;")]
     again = form_with(refused.text, "Start")

@@ -46,15 +46,15 @@ def is_page(answer: httpx.Response, status: int, *words: str) -> None:
     [
         ("GET", "nope", 404, "There is no page at this address."),
         ("GET", "static/nope.js", 404, "There is no page at this address."),
-        ("GET", "approvals/nope", 404, "there is no approval nope"),
+        ("GET", "approvals/nope", 404, "There is no approval nope."),
         ("GET", f"approvals/{UNKNOWN_ID}", 404, UNKNOWN_ID),
         ("GET", f"workflows/{UNKNOWN_ID}", 404, UNKNOWN_ID),
         ("GET", f"workflows/{UNKNOWN_ID}/stream", 404, UNKNOWN_ID),
         ("GET", "jobs/nope", 403, "Not allowed"),
-        ("GET", "audit/approval/x", 404, "there is no such thing"),
+        ("GET", "audit/approval/x", 404, "There is no such object."),
         ("GET", "audit/export?after=never", 400, "after"),
-        ("PUT", "", 405, "This address does not take what was sent to it."),
-        ("DELETE", f"workflows/{UNKNOWN_ID}", 405, "This address does not take what was sent to it."),
+        ("PUT", "", 405, "This address does not accept what was sent to it."),
+        ("DELETE", f"workflows/{UNKNOWN_ID}", 405, "This address does not accept what was sent to it."),
     ],
 )
 async def test_what_is_not_there_is_told_by_a_page(
@@ -75,8 +75,8 @@ async def test_what_is_of_the_system_tenant_is_told_with_its_id_and_not_as_a_mat
         told = (await ada.get(f"/api/v1/{path}")).json()["error"]
     message = f"this belongs to the system tenant: X-Tenant-ID must be {SYSTEM_TENANT}"
     assert (told["code"], told["message"]) == ("SYSTEM_TENANT_ONLY", message)
-    is_page(answer, 403, "Not allowed", message, "for a tenant of your own")
-    assert "your roles say" not in answer.text
+    is_page(answer, 403, "Not allowed", message, "in your own tenant")
+    assert "Your roles determine" not in answer.text
 
 
 async def test_whom_nobody_knows_is_told_so_too_and_the_api_answers_in_its_own_shape(
@@ -110,7 +110,7 @@ async def test_a_failure_that_nobody_has_thought_of_is_a_page_without_its_inside
     monkeypatch.setattr(inbox, "found", broken)
     async with visitor(running) as ada:
         answer = await ada.get("/console")
-        is_page(answer, 500, "Something went wrong", "Try again", "it is in the log")
+        is_page(answer, 500, "Something went wrong", "Try again", "the error is in the log")
         assert "inner secret" not in answer.text
         monkeypatch.setattr(Api, "get", broken)
         is_page(await ada.get("/console/workflows"), 500)
@@ -129,10 +129,12 @@ async def test_a_store_that_is_away_is_a_page_that_says_to_wait(
     async with visitor(running) as ada:
         for path in ("", "/workflows", "/delegations", f"/approvals/{UNKNOWN_ID}"):
             answer = await ada.get(f"/console{path}")
-            is_page(answer, 503, "Not now", "the store is away", "Try again")
+            is_page(answer, 503, "Temporarily unavailable", "the store is away", "Try again")
             assert "secret@host" not in answer.text
         answer = await ada.post(one, data={"do": "approve", "key": "k"})
-        is_page(answer, 503, "data-undone>", "is not known", "Back to the page", f'href="{one}"')
+        is_page(
+            answer, 503, "data-undone>", "may or may not have been processed", "Back to page", f'href="{one}"'
+        )
 
 
 async def test_too_many_at_once_are_told_to_come_again(
@@ -150,5 +152,5 @@ async def test_too_many_at_once_are_told_to_come_again(
     async with visitor(running) as ada, anyio.create_task_group() as tasks:
         tasks.start_soon(ada.get, "/api/v1/workflows")
         await is_begun.wait()
-        is_page(await ada.get("/console"), 503, "Not now", "too many requests at once")
+        is_page(await ada.get("/console"), 503, "Temporarily unavailable", "too many requests at once")
         is_over.set()

@@ -12,7 +12,7 @@ from tests.harness import SYSTEM_TENANT, TENANT, Service, service, settings_in
 pytestmark = pytest.mark.anyio
 
 JOB = "/console/jobs/propagation"
-CRUMBS = re.compile(r'<nav class="crumbs" aria-label="Where this is">(.*?)</nav>')
+CRUMBS = re.compile(r'<nav class="crumbs" aria-label="Breadcrumb">(.*?)</nav>')
 
 
 @pytest.fixture
@@ -60,12 +60,12 @@ async def test_a_workflow_leads_to_what_else_there_is_of_its_deal(running: Servi
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/console/workflows?opportunityId=x", "No workflow is so."),
-        ("/console/workflows?status=x", "Mend the filter"),
-        ("/console/workflows/find?q=nothing", "the whole of an id or a name"),
-        ("/console/audit?actor=x", "Nothing is so."),
-        ("/console/audit?after=x", "Mend the filter"),
-        ("/console?opportunityId=x", "Nothing is so."),
+        ("/console/workflows?opportunityId=x", "No workflows match."),
+        ("/console/workflows?status=x", "Correct the filter"),
+        ("/console/workflows/find?q=nothing", "only complete IDs and names"),
+        ("/console/audit?actor=x", "No events match."),
+        ("/console/audit?after=x", "Correct the filter"),
+        ("/console?opportunityId=x", "No approvals match."),
     ],
 )
 async def test_where_nothing_is_found_it_is_said_what_to_do(running: Service, path: str, words: str) -> None:
@@ -78,7 +78,7 @@ async def test_where_nothing_is_found_it_is_said_what_to_do(running: Service, pa
 
 async def test_runs_that_there_are_not_lead_back_to_the_job(running: Service) -> None:
     async with running.client(SYSTEM_TENANT, **{"X-User-ID": "ada"}) as ada:
-        for query, words in (("", "It has not run yet."), ("?status=failed", "No run is so.")):
+        for query, words in (("", "No runs yet."), ("?status=failed", "No runs with this status.")):
             assert words in (await ada.get(f"{JOB}/runs{query}")).text
 
 

@@ -67,10 +67,10 @@ async def test_a_form_with_too_much_in_a_field_is_told_so(
 @pytest.mark.parametrize(
     ("query", "status", "words"),
     [
-        ({"at": "0001-01-01T00:00:00+14:00"}, 400, "at: must be a moment"),
-        ({"at": "9999-12-31T23:59:59-14:00"}, 400, "at: must be a moment"),
-        ({"version": "9"}, 404, "there is no version 9 yet, the newest is 2"),
-        ({"version": "1", "at": "2020-01-01T00:00"}, 200, "<h2>As it was</h2>"),
+        ({"at": "0001-01-01T00:00:00+14:00"}, 400, "at: must be a date and time"),
+        ({"at": "9999-12-31T23:59:59-14:00"}, 400, "at: must be a date and time"),
+        ({"version": "9"}, 404, "There is no version 9 yet; the newest is 2."),
+        ({"version": "1", "at": "2020-01-01T00:00"}, 200, "<h2>State at that time</h2>"),
     ],
 )
 async def test_a_past_that_there_is_not_is_told_so_and_a_version_goes_before_a_moment(
@@ -98,4 +98,4 @@ async def test_whoever_has_no_name_is_told_that_a_decision_needs_one(running: Se
     async with running.client(Origin="http://localhost") as nobody:
         form = {"do": "approve", "approval": f"{id} sha256:{'0' * 64}", "key": "k"}
         answer = await nobody.post(page.format(id=id), data=form)
-    assert (answer.status_code, "the gateway has not said yours" in answer.text) == (400, True)
+    assert (answer.status_code, "the gateway has not sent it" in answer.text) == (400, True)
