@@ -14,10 +14,11 @@ import click
 
 from config.logs import configure_logs
 from config.masking import masked
-from config.settings import DISTRIBUTION, Settings, SettingsError, load_settings
+from config.settings import DISTRIBUTION, Settings, SettingsError, load_settings, tells_tracebacks
 from config.signals import end_on_sigterm
 from config.start import CannotStart, DemoFailed
-from interfaces.cli import Refused, command_line
+from interfaces.cli import command_line
+from interfaces.outcome import Refused
 
 T = TypeVar("T")
 
@@ -58,12 +59,22 @@ class CommandLineActions:
 
         _run(partial(backup, _settings(config), folder))
 
-    def rebuild(self, config: Path | None, projections: tuple[str, ...], *, verify: bool) -> None:
-        """Derive documents again from the log, or compare them with it alone."""
+    def rebuild(self, config: Path | None, projections: tuple[str, ...]) -> None:
+        """Derive documents again from the log."""
         from config.rebuild import rebuild
-        from config.verify import verify as compare
 
-        _run(partial(compare if verify else rebuild, _settings(config), projections))
+        _run(partial(rebuild, _settings(config), projections))
+
+    def compare(self, config: Path | None, projections: tuple[str, ...]) -> bool:
+        """Hold documents against the log alone; whether none differs."""
+        from config.verify import Differs, verify
+
+        try:
+            _run(partial(verify, _settings(config), projections))
+        except Differs as found:
+            click.echo(str(found), err=True)
+            return False
+        return True
 
     def adopt(self, config: Path | None, *, dry_run: bool) -> None:
         """Take over approvals of the platform's previous service."""
@@ -192,7 +203,7 @@ class ArchiveCommandLine:
 def main() -> None:
     """The console script ``workflow-orchestrator``."""
     end_on_sigterm()
-    command_line(CommandLineActions(), version(DISTRIBUTION))()
+    command_line(CommandLineActions(), version(DISTRIBUTION), with_traceback=tells_tracebacks())()
 
 
 def _settings(config: Path | None, roles: str | None = None) -> Settings:
@@ -213,8 +224,6 @@ def _refusing(work: Callable[[], T]) -> T:
         return work()
     except (CannotStart, DemoFailed) as error:
         raise Refused(str(error)) from error
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

@@ -32,13 +32,19 @@ async def serve(settings: Settings) -> None:
     Raises:
         CannotStart: the port is taken, or a store is of no use.
     """
-    async with AsyncExitStack() as stack:
-        orders = stack.enter_context(listening())
-        listener = bind(settings.server.host, settings.server.port)
-        stack.callback(listener.close)
-        container = await unless_told_to_stop(orders, build(settings, stack))
-        if container is not None:
-            await run(container, listener, orders)
+    try:
+        async with AsyncExitStack() as stack:
+            orders = stack.enter_context(listening())
+            listener = bind(settings.server.host, settings.server.port)
+            stack.callback(listener.close)
+            container = await unless_told_to_stop(orders, build(settings, stack))
+            if container is not None:
+                await run(container, listener, orders)
+    except CannotStart:
+        raise
+    except Exception:
+        log.critical("crashed", exc_info=True)
+        raise
 
 
 async def run(container: Container, listener: socket.socket, orders: Orders) -> None:

@@ -15,7 +15,15 @@ from config.sections import Settings
 from config.sources import Scalar, Tree, at, overlay, plain, read, repaired
 from config.validation import faults_of, shown
 
-__all__ = ["DEFAULT_FILE", "DISTRIBUTION", "Settings", "SettingsError", "load_settings", "masked"]
+__all__ = [
+    "DEFAULT_FILE",
+    "DISTRIBUTION",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+    "masked",
+    "tells_tracebacks",
+]
 
 DISTRIBUTION = "workflow-orchestrator"
 """What the package is called where it is installed."""
@@ -48,6 +56,11 @@ def load_settings(
     if faults:
         raise SettingsError(_lines(faults, filled))
     return settings.coming_from(origins_of(filled, file, ordered))
+
+
+def tells_tracebacks() -> bool:
+    """Whether LOG_LEVEL asks where an exception comes from; asked where no settings could be read, too."""
+    return os.environ.get("LOG_LEVEL", "").lower() == "debug"
 
 
 def _validated(tree: Tree, sound: Tree) -> tuple[Settings, list[SettingFault]]:

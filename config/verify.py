@@ -27,7 +27,7 @@ from projections.projection import Projection
 SCRATCH_FILE = "verify.db"
 
 
-class Differs(CannotStart):
+class Differs(Exception):
     """Live documents are not what the log makes."""
 
 

@@ -1,15 +1,12 @@
 """``workflow-orchestrator archive``: what is finished goes to files, and comes back."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import click
 
+from interfaces.outcome import CarryOut, Option
 from interfaces.tenant_option import tenant_option
-
-Option = Callable[[Callable[..., Any]], Callable[..., Any]]
-CarryOut = Callable[[Callable[[], None]], None]
 
 
 class ArchiveActions(Protocol):

@@ -1,19 +1,12 @@
 """``workflow-orchestrator audit``: proofs on the command line."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import click
 
+from interfaces.outcome import CANNOT_TELL, CarryOut, Option
 from interfaces.tenant_option import tenant_option
-
-Option = Callable[[Callable[..., Any]], Callable[..., Any]]
-CarryOut = Callable[..., None]
-
-CANNOT_TELL = 2
-"""The exit code where nothing could be verified; 1 says that something was found."""
 
 
 class AuditActions(Protocol):
@@ -77,17 +70,12 @@ def audit_commands(actions: AuditActions, config_option: Option, carry_out: Carr
 
         Ends with 0 where nothing was found, with 1 where something was, with 2 where it cannot be told.
         """
-        outcome: list[bool] = []
-
-        def work() -> None:
-            outcome.append(
-                actions.verify(
-                    config, export=export, public_keys=public_keys, anchors=anchors, as_json=as_json
-                )
-            )
-
-        carry_out(work, refused=CANNOT_TELL)
-        sys.exit(0 if outcome == [True] else 1)
+        carry_out(
+            lambda: actions.verify(
+                config, export=export, public_keys=public_keys, anchors=anchors, as_json=as_json
+            ),
+            failed=CANNOT_TELL,
+        )
 
     @audit.command()
     @config_option

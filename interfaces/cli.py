@@ -1,7 +1,5 @@
 """The command line. What the commands do is given by the composition root."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -9,11 +7,12 @@ import click
 
 from interfaces.archive_cli import ArchiveActions, archive_commands
 from interfaces.audit_cli import AuditActions, audit_commands
+from interfaces.outcome import CANNOT_TELL, carrying_out
 from interfaces.tenant_option import tenant_option
 
 
 class Actions(Protocol):
-    """What the command line can ask for. Each may raise :class:`Refused`."""
+    """What the command line can ask for. Each may raise :class:`~interfaces.outcome.Refused`."""
 
     def serve(self, config: Path | None, roles: str | None) -> None:
         """Run the service, in these roles alone if some are named."""
@@ -35,8 +34,12 @@ class Actions(Protocol):
         """Copy the files of an embedded store."""
         ...
 
-    def rebuild(self, config: Path | None, projections: tuple[str, ...], *, verify: bool) -> None:
-        """Derive documents again from the log, or compare them with it alone."""
+    def rebuild(self, config: Path | None, projections: tuple[str, ...]) -> None:
+        """Derive documents again from the log."""
+        ...
+
+    def compare(self, config: Path | None, projections: tuple[str, ...]) -> bool:
+        """Hold documents against the log alone; whether none differs."""
         ...
 
     def adopt(self, config: Path | None, *, dry_run: bool) -> None:
@@ -84,12 +87,9 @@ class Actions(Protocol):
         ...
 
 
-class Refused(Exception):
-    """Why a command cannot be carried out; its text goes to the terminal as it is."""
-
-
-def command_line(actions: Actions, version: str) -> click.Group:
-    """The commands, over what carries them out."""
+def command_line(actions: Actions, version: str, *, with_traceback: bool = False) -> click.Group:
+    """The commands, over what carries them out; ``with_traceback`` of what nobody foresaw."""
+    carry_out = carrying_out(with_traceback=with_traceback)
     config_option = click.option(
         "--config",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -114,13 +114,13 @@ def command_line(actions: Actions, version: str) -> click.Group:
     )
     def serve(config: Path | None, roles: str | None) -> None:
         """Run the service until it is told to stop."""
-        _carry_out(lambda: actions.serve(config, roles))
+        carry_out(lambda: actions.serve(config, roles))
 
     @main.command("config")
     @config_option
     def show_config(config: Path | None) -> None:
         """Print the effective settings, secrets masked."""
-        _carry_out(lambda: actions.show_config(config))
+        carry_out(lambda: actions.show_config(config))
 
     @main.command()
     @config_option
@@ -129,7 +129,7 @@ def command_line(actions: Actions, version: str) -> click.Group:
 
         Safe to repeat, and from several processes at once. SQLite needs none of it.
         """
-        _carry_out(lambda: actions.migrate(config))
+        carry_out(lambda: actions.migrate(config))
 
     @main.command("copy-log")
     @config_option
@@ -142,7 +142,7 @@ def command_line(actions: Actions, version: str) -> click.Group:
         the service first. All is copied or nothing, but to cosmos://: no service starts on half a copy there,
         and the next run goes on. Where the log is there already it is verified alone.
         """
-        _carry_out(lambda: actions.copy_log(config, source=source, target=target))
+        carry_out(lambda: actions.copy_log(config, source=source, target=target))
 
     @main.command()
     @click.argument("folder", type=click.Path(path_type=Path))
@@ -153,7 +153,7 @@ def command_line(actions: Actions, version: str) -> click.Group:
         The service may go on meanwhile. The master key is not among them: keep it elsewhere. What each file
         is, and how to go back to them, is told by docs/runbooks/backup.md.
         """
-        _carry_out(lambda: actions.backup(config, folder))
+        carry_out(lambda: actions.backup(config, folder))
 
     @main.command()
     @click.argument("projections", nargs=-1)
@@ -163,10 +163,13 @@ def command_line(actions: Actions, version: str) -> click.Group:
         """Derive documents again from the log; all containers, or those named.
 
         The service may go on meanwhile: they are built beside the live ones and take their place at once. A
-        rebuild that was killed goes on where it was. No message goes out. With --verify the exit code is 1 if
-        there is a difference.
+        rebuild that was killed goes on where it was. No message goes out. With --verify it ends with 0 where
+        nothing differs, with 1 where something does, with 2 where that cannot be told.
         """
-        _carry_out(lambda: actions.rebuild(config, projections, verify=verify))
+        if verify:
+            carry_out(lambda: actions.compare(config, projections), failed=CANNOT_TELL)
+        else:
+            carry_out(lambda: actions.rebuild(config, projections))
 
     @main.command()
     @click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")
@@ -178,7 +181,7 @@ def command_line(actions: Actions, version: str) -> click.Group:
         be listed and decided; no message goes out of that. Whoever kills it repeats it. The exit code is 1 if
         one cannot be taken over: see deploy/README.md.
         """
-        _carry_out(lambda: actions.adopt(config, dry_run=dry_run))
+        carry_out(lambda: actions.adopt(config, dry_run=dry_run))
 
     @main.command()
     @tenant_option("Whose data it is in.")
@@ -201,7 +204,7 @@ def command_line(actions: Actions, version: str) -> click.Group:
 
         The service may go on meanwhile. Whoever kills it repeats it, and it is completed.
         """
-        _carry_out(
+        carry_out(
             lambda: actions.erase(
                 config, tenant=tenant, subject=subject, reason=reason, dry_run=dry_run, again=again, lost=lost
             )
@@ -219,7 +222,7 @@ def command_line(actions: Actions, version: str) -> click.Group:
         The services go on meanwhile, if they have both. Of an embedded store, which is to be stopped, the key
         is changed too. Whoever kills it repeats it.
         """
-        _carry_out(lambda: actions.rotate_keys(config))
+        carry_out(lambda: actions.rotate_keys(config))
 
     @main.command()
     @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")
@@ -230,31 +233,22 @@ def command_line(actions: Actions, version: str) -> click.Group:
         It changes nothing, and the service may run or not. State and last error are what the service at
         HOST and PORT says.
         """
-        _carry_out(lambda: actions.projections(config, as_json=as_json))
+        carry_out(lambda: actions.projections(config, as_json=as_json))
 
     @main.command()
     @config_option
     def neighbours(config: Path | None) -> None:
         """SIMULATION: stand in for the neighbouring services on RABBITMQ_URL."""
-        _carry_out(lambda: actions.neighbours(config))
+        carry_out(lambda: actions.neighbours(config))
 
     @main.command()
     @config_option
     @click.option("--stop-after", is_flag=True, help="Stop when everything has come to its end.")
     def demo(config: Path | None, stop_after: bool) -> None:
         """SIMULATION: run the service with simulated neighbours and show it at work."""
-        _carry_out(lambda: actions.demo(config, stop_after=stop_after))
+        carry_out(lambda: actions.demo(config, stop_after=stop_after))
 
-    for command in archive_commands(actions.archives, config_option, _carry_out):
+    for command in archive_commands(actions.archives, config_option, carry_out):
         main.add_command(command)
-    main.add_command(audit_commands(actions.audit, config_option, _carry_out))
+    main.add_command(audit_commands(actions.audit, config_option, carry_out))
     return main
-
-
-def _carry_out(action: Callable[[], None], refused: int = 1) -> None:
-    """Do it; what is refused ends with that exit code."""
-    try:
-        action()
-    except Refused as why:
-        click.echo(str(why), err=True)
-        sys.exit(refused)

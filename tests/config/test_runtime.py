@@ -21,6 +21,7 @@ from infrastructure.memory.leases import LocalLeases
 from infrastructure.sqlite.checkpoints import SqliteCheckpoints
 from interfaces.scheduling.watch import CronWatch
 from tests.harness import settings_in
+from tests.services import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -97,3 +98,16 @@ async def test_a_part_that_takes_its_time_to_stop_keeps_no_other_from_being_aske
         await parts.taken_over()
         with anyio.fail_after(60):
             await parts.finish()
+
+
+async def test_a_service_that_crashes_leaves_in_its_log_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(*_: object) -> None:
+        raise LookupError("nobody thought of that")
+
+    monkeypatch.setattr(runtime, "build", crash)
+    with capture_logs() as logs, pytest.raises(LookupError):
+        await runtime.serve(settings_in(tmp_path, PORT=str(free_port())))
+    (line,) = [each for each in logs if each["event"] == "crashed"]
+    assert (line["log_level"], line["exc_info"]) == ("critical", True)

@@ -1,4 +1,4 @@
-"""A comparison whose own file cannot be made is given up in a line: exit code 1 also means "they differ"."""
+"""A comparison whose own file cannot be made is given up in a line: it found no difference."""
 
 from pathlib import Path
 
