@@ -7,6 +7,7 @@ from application.audit.checking import Checking
 from application.audit.export import Export
 from application.audit.trail import Trail
 from application.ports import Clock, Publisher
+from config.key_files import key_text
 from config.kinds import NO_FILE
 from config.sections import Settings
 from config.start import CannotStart
@@ -34,7 +35,7 @@ def signer_of(settings: Settings) -> Ed25519Signer | None:
     if file is not None:
         name = f"audit.signing_key_file {file}"
         try:
-            pem = file.read_bytes()
+            pem = key_text(file)
         except OSError as error:
             raise CannotStart(f"{name}: {error.strerror}") from error
     elif not pem:

@@ -23,6 +23,7 @@ from application.audit.verify_anchors import check_anchors
 from application.audit.verify_export import NoExport, verify_export
 from application.audit.verify_keys import KeyCheck
 from application.audit.verify_store import verify_store
+from application.bounded_lines import LineTooLong, lines_in
 from application.event_log import is_position, number_of, position_of
 from application.event_mapper import EventMapper, read_around, read_with
 from application.log_batches import all_of
@@ -30,6 +31,7 @@ from application.log_copy import Entry
 from config.audit import anchor_file_of, signer_of
 from config.audit_report import tell
 from config.audit_stores import open_audit_for_reading
+from config.key_files import key_text
 from config.privacy import keys_as_they_are, open_personal
 from config.sections import Settings
 from config.snapshot_check import open_snapshot_check
@@ -246,7 +248,7 @@ def public_keys_in(files: Sequence[Path]) -> dict[str, Ed25519Verifier]:
     keys = []
     for file in files:
         try:
-            keys.append(verifier_from(file.read_bytes()))
+            keys.append(verifier_from(key_text(file)))
         except OSError as error:
             raise CannotStart(f"{file}: {error.strerror}") from error
         except BadKey as bad:
@@ -258,8 +260,8 @@ def _lines_of(file: Path) -> Iterator[bytes]:
     """A packed file may turn out to be damaged at any line: then nothing is told of it."""
     try:
         with cast(BinaryIO, gzip.open(file)) if file.suffix == ".gz" else file.open("rb") as opened:
-            yield from opened
-    except (OSError, EOFError, zlib.error) as error:
+            yield from lines_in(opened)
+    except (OSError, EOFError, zlib.error, LineTooLong) as error:
         raise CannotStart(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from application.privacy.ciphers import KEY_BYTES, MasterKey, new_key
+from config.key_files import key_text
 from config.sections import Settings
 from config.start import CannotStart
 
@@ -83,7 +84,7 @@ def read_key(file: Path) -> bytes:
         CannotStart: it cannot be read, or is none.
     """
     try:
-        return decoded(file.read_text("ascii"), str(file))
+        return decoded(key_text(file).decode("ascii"), str(file))
     except (OSError, UnicodeDecodeError) as error:
         raise CannotStart(f"{file}: the master key of personal fields cannot be read: {error}") from error
 

@@ -6,7 +6,7 @@ digits stays a text whichever way it comes in, and `3051` is a number for a port
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import yaml
@@ -18,6 +18,11 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _DEEPEST = 24
 """A job's metadata_schema begins at the fifth and has levels of its own."""
+
+_MOST_BYTES = 4 * 1024 * 1024
+
+_MOST_NODES = 100_000
+"""Of lists, mappings and values, aliases written out: ten lines of them can stand for a billion."""
 
 
 class Scalar(msgspec.Struct, frozen=True):
@@ -34,7 +39,9 @@ Tree: TypeAlias = "dict[str, Node]"
 def read(file: FilePath) -> Tree:
     """The settings of one YAML file. Raises `SettingsError` with one line, never quoting the file."""
     try:
-        root = yaml.compose(file.read_text("utf-8"), Loader=_LOADER)
+        text = _text_of(file)
+        _refuse_what_swells(text, file)
+        root = yaml.compose(text, Loader=_LOADER)
     except OSError as error:
         raise SettingsError([f"cannot read the settings file {file}: {error.strerror}"]) from None
     except UnicodeDecodeError:
@@ -51,6 +58,43 @@ def read(file: FilePath) -> Tree:
     if not isinstance(tree, dict):
         raise SettingsError([f"{file}: the settings must be sections (key: value), not a list or a text"])
     return tree
+
+
+def _text_of(file: FilePath) -> str:
+    with file.open("rb") as opened:
+        raw = opened.read(_MOST_BYTES + 1)
+    if len(raw) > _MOST_BYTES:
+        raise SettingsError([f"{file}: settings are no longer than {_MOST_BYTES:,} bytes"])
+    return raw.decode("utf-8")
+
+
+def _refuse_what_swells(text: str, file: FilePath) -> None:
+    """Before anything is made of it: so deep that the parser itself fails, or large by its aliases.
+
+    An alias that stands within its own anchor is deeper than any level, which is told when it is followed.
+    """
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, int]] = []
+    total = 0
+    events: Iterable[Any] = yaml.parse(text, Loader=_LOADER)
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            opened.append((event.anchor, total))
+            total += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = opened.pop()
+            if anchor is not None:
+                sizes[anchor] = total - before
+        elif isinstance(event, yaml.AliasEvent):
+            total += sizes.get(str(event.anchor), 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            total += 1
+        if len(opened) > _DEEPEST + 1:
+            raise SettingsError([f"{file}{_place(event.start_mark)}: it is nested too deeply"])
+        if total > _MOST_NODES:
+            raise SettingsError(
+                [f"{file}{_place(event.start_mark)}: there are more than {_MOST_NODES:,} values"]
+            )
 
 
 def overlay(base: Tree, over: Tree) -> Tree:

@@ -8,6 +8,7 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from application.audit.anchors import Anchor
+from application.bounded_lines import LineTooLong, lines_in
 from application.synced_folder import sync_folder
 from domain.errors import AnchorFileUnavailable
 
@@ -56,6 +57,8 @@ class NdjsonAnchorFile:
             return ()
         except OSError as error:
             raise AnchorFileUnavailable(f"{self._path}: {error.strerror}") from error
+        except LineTooLong as error:
+            raise AnchorFileUnavailable(f"{self._path}: {error}") from error
 
     def _append(self, content: bytes) -> None:
         is_new = not self._path.exists()
@@ -76,7 +79,7 @@ class NdjsonAnchorFile:
     def _last(self) -> Sequence[Anchor]:
         found: dict[str, Anchor] = {}
         with self._path.open("rb") as lines:
-            for line in lines:
+            for line in lines_in(lines):
                 try:
                     anchor = _anchor.decode(line)
                 except (msgspec.MsgspecError, UnicodeDecodeError):

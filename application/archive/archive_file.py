@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import msgspec
 
@@ -18,6 +19,7 @@ from application.archived_state import SUFFIX
 from application.audit.anchors import PublicKey
 from application.audit.export_lines import Line, read_line, state_of
 from application.audit.verify_export import NoExport, verify_export
+from application.bounded_lines import LineTooLong, lines_in
 from application.event_log import number_of
 from application.log_copy import Entry
 from application.synced_folder import sync_folder
@@ -73,9 +75,8 @@ def verify(file: Path, keys: Mapping[str, PublicKey]) -> None:
         NoArchive: something in it is not as it was written.
     """
     try:
-        with opened(file) as lines:
-            report = verify_export(lines, keys)
-    except (NoExport, *_UNREADABLE) as error:
+        report = verify_export(_lines_of(file), keys)
+    except NoExport as error:
         raise NoArchive(f"{file}: {error}") from error
     if report.findings:
         raise NoArchive(f"{file}: {report.findings[0].what}")
@@ -87,11 +88,10 @@ def entries_in(file: Path) -> Iterator[Entry]:
     Raises:
         NoArchive: there is something in it that is none.
     """
-    with opened(file) as lines:
-        for text in lines:
-            line = read_line(text)
-            if line is not None and line.kind == "event":
-                yield _entry(file, line, text)
+    for text in _lines_of(file):
+        line = read_line(text)
+        if line is not None and line.kind == "event":
+            yield _entry(file, line, text)
 
 
 def tenant_of(file: Path) -> str:
@@ -100,11 +100,7 @@ def tenant_of(file: Path) -> str:
     Raises:
         NoArchive: it is no archive.
     """
-    try:
-        with opened(file) as lines:
-            header = read_line(next(iter(lines), b""))
-    except _UNREADABLE as error:
-        raise NoArchive(f"{file}: {error}") from error
+    header = read_line(next(_lines_of(file), b""))
     if header is None or header.kind != "header":
         raise NoArchive(f"{file}: it does not begin with the header of an export")
     return header.tenant_id
@@ -138,11 +134,6 @@ def pending(path: Path) -> Path:
     return _named(path, PENDING)
 
 
-def opened(file: Path) -> gzip.GzipFile:
-    """Its lines."""
-    return gzip.open(file, "rb")
-
-
 def is_there(file: Path) -> bool:
     """Whether there is such a file."""
     return file.is_file()
@@ -155,6 +146,14 @@ def sha256_of(file: Path) -> str:
         while chunk := opened.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _lines_of(file: Path) -> Iterator[bytes]:
+    try:
+        with gzip.open(file, "rb") as opened:
+            yield from lines_in(cast(BinaryIO, opened))
+    except (LineTooLong, *_UNREADABLE) as error:
+        raise NoArchive(f"{file}: {error}") from error
 
 
 def _entry(file: Path, line: Line, text: bytes) -> Entry:

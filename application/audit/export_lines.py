@@ -11,6 +11,11 @@ import msgspec
 
 _LARGEST = 2**63 - 1
 
+LONGEST_NAME = 1_000
+"""Characters that are told of the name of a stream or a member, which a file may have made endless."""
+
+_MEMBERS_NAMED = 20
+
 
 class Line(msgspec.Struct, rename="camel"):
     """Any of them; what a kind of line does not have is empty."""
@@ -70,9 +75,11 @@ def doubtful_members(line: Line, text: bytes) -> list[str]:
             members, doubled = _told_apart(text)
         except (ValueError, RecursionError):
             return ["cannot be read as a whole: what is shown in it was not checked"]
-    found = [f"has the member {name!r} more than once" for name in doubled]
-    unknown = members.keys() - known
-    found += [f"has the member {name!r}, which no line of the kind {line.kind!r} has" for name in unknown]
+    found = [f"has the member {_shown(name)} more than once" for name in doubled[:_MEMBERS_NAMED]]
+    unknown = sorted(members.keys() - known)[:_MEMBERS_NAMED]
+    found += [
+        f"has the member {_shown(name)}, which no line of the kind {line.kind!r} has" for name in unknown
+    ]
     if "state" in members and "stateBase64" in members:
         found.append("has both 'state' and 'stateBase64'")
     return sorted(found)
@@ -119,4 +126,9 @@ def named(line: Line) -> str:
     """What to call a line."""
     if line.kind in ("header", "head"):
         return f"the {line.kind}"
-    return f"event {line.number}" + (f" ({line.stream} {line.version})" if line.kind == "event" else "")
+    of = f" ({line.stream[:LONGEST_NAME]} {line.version})" if line.kind == "event" else ""
+    return f"event {line.number}{of}"
+
+
+def _shown(name: str) -> str:
+    return repr(name[:LONGEST_NAME])

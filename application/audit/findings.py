@@ -31,6 +31,7 @@ MOST_NAMED = 1_000
 """Findings that are told one by one; the rest is counted."""
 
 _TENANTS_NAMED = 20
+_ARCHIVES_NAMED = 10_000
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -91,6 +92,11 @@ class Report:
             more = f" and {len(without) - _TENANTS_NAMED} more" if without[_TENANTS_NAMED:] else ""
             named = ", ".join(without[:_TENANTS_NAMED])
             self.warnings.append(f"compared with no anchor, since there is none of theirs: {named}{more}")
+
+    def add_archived(self, file: str) -> None:
+        """Count an event that is in an archive; of archives beyond all reason the names are not kept."""
+        if file in self.archived or len(self.archived) < _ARCHIVES_NAMED:
+            self.archived[file] = self.archived.get(file, 0) + 1
 
     def note_archives(self) -> None:
         """Say which archives are to be looked at too."""

@@ -12,7 +12,7 @@ import msgspec
 
 from application.audit.anchors import PublicKey, Signed, bytes_in
 from application.audit.chain import FORMAT, genesis_of, leaf_of, linked
-from application.audit.export_lines import Line, doubtful_members, named, read_line, state_of
+from application.audit.export_lines import LONGEST_NAME, Line, doubtful_members, named, read_line, state_of
 from application.audit.findings import Anchored, Finding, Kind, Report
 from application.audit.shown import Rereads, compared, place_of
 from application.audit.verify_anchors import check_anchors
@@ -20,6 +20,13 @@ from application.log_copy import Entry
 from application.privacy import proving
 
 _signed = msgspec.json.Decoder(Signed)
+
+
+_SHOWN = 100
+"""Characters of what is said instead of something else."""
+
+_MOST_OUT_OF_PLACE = 1_000_000
+"""Numbers that are remembered, some 100 MB of them: what moved beyond that may be told as missing too."""
 
 
 class NoExport(ValueError):
@@ -46,7 +53,7 @@ def verify_export(
     if header is None or header.kind != "header":
         raise NoExport("it does not begin with the header of an export")
     if header.format != FORMAT:
-        raise NoExport(f"its format is {header.format!r}, and this release knows {FORMAT!r}")
+        raise NoExport(f"its format is {header.format[:_SHOWN]!r}, and this release knows {FORMAT!r}")
     walk = _Walk(header, keys, rereads, report)
     walk.look_at_members(header, first)
     known = check_anchors(anchors or (), keys, report, tenant=header.tenant_id)
@@ -171,10 +178,10 @@ class _Walk:
         self._leaf_of(line)
         self._add("reordered", f"{named(line)} stands behind event {self.number}: moved, or put in", line)
         self._owed.discard(line.number)
-        if line.number > expected:
+        if line.number > expected and len(self._early) < _MOST_OUT_OF_PLACE:
             self._early.add(line.number)
         if takes_its_place:
-            if expected not in self._early:
+            if expected not in self._early and len(self._owed) < _MOST_OUT_OF_PLACE:
                 self._owed.add(expected)
             self._go_on(expected, b"")
         return True
@@ -200,7 +207,7 @@ class _Walk:
         if line.kind == "leaf":
             self._report.withheld += 1
             if line.archive is not None:
-                self._report.archived[line.archive] = self._report.archived.get(line.archive, 0) + 1
+                self._report.add_archived(line.archive)
             return stated, True
         state = state_of(line)
         if state is None:
@@ -293,7 +300,7 @@ class _Walk:
                 what=what,
                 tenant_id=self._tenant,
                 number=number if line is None else line.number,
-                stream=line.stream if is_event and line is not None else None,
+                stream=line.stream[:LONGEST_NAME] if is_event and line is not None else None,
                 version=line.version if is_event and line is not None else None,
             )
         )

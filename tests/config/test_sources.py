@@ -144,6 +144,15 @@ def test_an_alias_stands_for_one_documented_type(file: Path, aliases: str, reaso
     assert all(reason in line for reason, line in zip(reasons, lines, strict=True))
 
 
+LAUGHS = "\n".join(
+    [
+        "a0: &a0 [x, x, x, x, x, x, x, x, x, x]",
+        *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)),
+    ]
+)
+"""Twelve lines, and a thousand billions of texts."""
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -157,6 +166,10 @@ def test_an_alias_stands_for_one_documented_type(file: Path, aliases: str, reaso
         ("server: {port: 1, port: 2}", ", line 1, column 19: server.port is given twice"),
         ("? [a]\n: 1", "a key must be a plain text"),
         ("a: &a {b: *a}", "is nested too deeply"),
+        ("a: " + "[" * 200_000, "is nested too deeply"),
+        ("a: " + "[" * 200_000 + "]" * 200_000, "is nested too deeply"),
+        (LAUGHS, "line 5, column 45: there are more than 100,000 values"),
+        (f"a: {'x' * 5_000_000}", "settings are no longer than 4,194,304 bytes"),
     ],
 )
 def test_a_file_that_is_no_settings_is_one_clear_line(file: Path, text: str, line: str) -> None:
@@ -175,3 +188,8 @@ def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"service: {name: \xe9}")
     with pytest.raises(SettingsError, match="not UTF-8"):
         load_settings(tmp_path / "latin.yaml", {})
+
+
+def test_an_alias_says_again_what_was_said(file: Path) -> None:
+    file.write_text("server: {host: &here 127.0.0.2}\nservice: {name: *here}")
+    assert load_settings(file, {}).service.name == "127.0.0.2"
