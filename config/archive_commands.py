@@ -91,8 +91,7 @@ async def archive(
                 await _carry_out(archiving, order)
         except (NoArchive, OSError, Failure) as error:
             raise CannotStart(f"given up half-way; archive again, it goes on from there: {error}") from error
-        if archiving.held_back_by:
-            click.echo(f"what {archiving.held_back_by} has not handled yet was left out")
+        _tell_held_back(archiving)
         if archiving.left_to_do is not None:
             click.echo(f"the room is not given back: {archiving.left_to_do}", err=True)
         told = [each.advice for each in archiving.damaged]
@@ -127,7 +126,7 @@ async def _carry_out(archiving: Archiving, order: Order) -> None:
             f"{told.tenant}: {_counted(told.things, 'thing')}, {_counted(told.events, 'event')}: {told.file}"
             f" ({size:,} bytes, sha256 {told.sha256})"
         )
-    if not found and not archiving.refused and not archiving.damaged:
+    if not found and not archiving.refused and not archiving.damaged and not archiving.held_back:
         click.echo("nothing is to be archived")
 
 
@@ -139,8 +138,20 @@ async def _tell_plan(archiving: Archiving, order: Order) -> None:
         events = sum(len(thing.positions) for thing in things)
         told = f"{_counted(len(things), 'thing')}, {_counted(events, 'event')}"
         click.echo(f"{tenant}: {told} would be archived")
-    if not found:
+    if not found and not archiving.held_back:
         click.echo("nothing is to be archived")
+
+
+def _tell_held_back(archiving: Archiving) -> None:
+    """No failure: the next run takes what is followed by then."""
+    beyond: dict[str, int] = {}
+    for behind in archiving.held_back.values():
+        beyond[behind.by] = beyond.get(behind.by, 0) + behind.events
+    for by, events in beyond.items():
+        click.echo(
+            f"left out, since {by} has not followed it yet: {_counted(events, 'event')}; let the service run"
+            " until it has, then archive again"
+        )
 
 
 def _counted(number: int, what: str) -> str:

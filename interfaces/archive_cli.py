@@ -40,7 +40,12 @@ def archive_commands(
     @click.command()
     @config_option
     @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder for the files.")
-    @click.option("--older-than", default="90d", show_default=True, help="By the last event of a thing.")
+    @click.option(
+        "--older-than",
+        default="90d",
+        show_default=True,
+        help="By the last event of a thing.",
+    )
     @tenant_option("Of that tenant alone.")
     @click.option("--reason", help="Why; it is noted with what is left in the log.")
     @click.option("--dry-run", is_flag=True, help="Tell how much it would be, and change nothing.")

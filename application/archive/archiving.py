@@ -20,6 +20,7 @@ from application.archived_state import SUFFIX, archived_leaf, archived_state, fi
 from application.audit.anchors import PublicKey
 from application.audit.chain import leaf_of_entry
 from application.audit.ports import IndexReader, StoredLog, microseconds
+from application.audit.rows import noted
 from application.event_log import number_of
 from application.log_batches import BATCH_BYTES, all_of, size_of
 from application.log_copy import Entry
@@ -28,6 +29,8 @@ from domain.values import timestamp
 
 MOST_IN_A_FILE = 50_000
 """Events; a family is not split. Those of one file are in memory while they give way, some 100 MB."""
+
+_INDEX = "the audit index"
 
 MOST_BYTES_IN_A_FILE = 64 * 1024 * 1024
 """Of them as they are stored, where they are larger than most."""
@@ -57,6 +60,13 @@ class Told(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class Behind(msgspec.Struct, frozen=True):
+    """Who has come least far in a partition, and how many of its events have ids beyond that."""
+
+    by: str
+    events: int
+
+
 class Archiving:
     """Over one log and its index."""
 
@@ -78,8 +88,9 @@ class Archiving:
         self._documents = documents
         self._keys = keys
         self._erasures = Erasures(index, log)
-        self.held_back_by = ""
-        """The follower that has not come so far, where one holds something back."""
+        self._behind: dict[str, Behind] = {}
+        self.held_back: dict[str, Behind] = {}
+        """The partitions where somebody has not come so far, and that may hold something back."""
         self.left_to_do: str | None = None
         """What the store could not do itself to give back the room."""
         self.refused: dict[str, str] = {}
@@ -89,7 +100,10 @@ class Archiving:
 
     async def plan(self, order: Order) -> AsyncIterator[tuple[str, Sequence[Family]]]:
         """The families of each tenant that are to go, as many as go into a file; nothing is done."""
-        places: dict[str, int] = {}
+        here = (
+            await self._log.partitions() if order.tenant is None else [self._log.partition_of(order.tenant)]
+        )
+        places = {partition: await self._until(order, partition) for partition in here}
         for head in await self._index.heads():
             if order.tenant not in (None, head.tenant):
                 continue
@@ -170,14 +184,14 @@ class Archiving:
 
     async def _until(self, order: Order, partition: str) -> int:
         """Up to where everybody has handled what happened in a partition, and the index has it."""
-        reached = number_of(await self._index.reached(partition))
-        handled = await self._archive.handled_until(partition)
-        if handled is None or handled[0] >= reached:
-            return reached
-        next_ones = await self._index.read(partition, handled[0], 1)
-        if next_ones and next_ones[0].at < microseconds(order.before):
-            self.held_back_by = handled[1]
-        return handled[0]
+        indexed = (number_of(await self._index.reached(partition)), _INDEX)
+        until, by = min(indexed, await self._archive.handled_until(partition) or indexed)
+        self._behind[partition] = Behind(by, max(0, await self._log.last(partition) - until))
+        if self._behind[partition].events:
+            next_ones = await self._log.read(partition, until, 1)
+            if next_ones and noted(next_ones[0]).at < microseconds(order.before):
+                self.held_back[partition] = self._behind[partition]
+        return until
 
     async def _size_if_it_may_go(
         self, partition: str, family: Family, before: datetime, named: Named
@@ -186,8 +200,7 @@ class Archiving:
         if any(thing.latest_at >= microseconds(before) for thing in family):
             return None
         if any(thing.stream in named.open for thing in family):
-            handled = await self._archive.handled_until(partition)
-            self.held_back_by = "the audit index" if handled is None else handled[1]
+            self.held_back[partition] = self._behind[partition]
             return None
         size = 0
         for thing in family:

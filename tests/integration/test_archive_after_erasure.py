@@ -49,7 +49,7 @@ async def test_what_an_erasure_names_is_archived_once_its_documents_are_made_aga
     await erased(settings)
     await archived(settings)
     told = capsys.readouterr().out
-    assert "has not handled yet was left out" in told
+    assert "has not followed it yet" in told
     assert "1 thing" not in told
     async with service(settings) as running, running.client() as client:
         await running.caught_up()
