@@ -162,7 +162,9 @@ def _before(now: datetime, age: str) -> datetime:
     try:
         return now - timedelta(seconds=seconds_of(age))
     except PydanticCustomError as error:
-        raise CannotStart(f"--older-than {age}: {error.message()}") from error
+        raise CannotStart(
+            f"--older-than {age}: a number and its unit, such as 90d or 12h: it could be days or seconds"
+        ) from error
     except OverflowError as error:
         raise CannotStart(f"--older-than {age}: that is before the first day of the calendar") from error
 

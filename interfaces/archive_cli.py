@@ -44,7 +44,7 @@ def archive_commands(
         "--older-than",
         default="90d",
         show_default=True,
-        help="By the last event of a thing.",
+        help="Such as 90d or 12h; by the last event of a thing.",
     )
     @tenant_option("Of that tenant alone.")
     @click.option("--reason", help="Why; it is noted with what is left in the log.")

@@ -1,4 +1,4 @@
-"""What `archive` leaves out is told, and archived later."""
+"""What `archive` leaves out is told, and an age that could be any is asked for again."""
 
 import sqlite3
 from contextlib import closing
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from config.start import CannotStart
 from tests.archives import signing_settings
-from tests.harness import service
+from tests.harness import service, settings_in
 from tests.integration.test_archive import Archives, past_in
 
 pytestmark = pytest.mark.anyio
@@ -37,3 +38,11 @@ async def test_what_nobody_has_followed_since_a_backup_is_told_of_and_archived_l
     told = capsys.readouterr().out
     assert " things, " in told
     assert "left out" not in told
+
+
+@pytest.mark.parametrize("age", ["90", "7776000", "90 d", "90days", "-1d", ""])
+async def test_an_age_needs_its_unit_and_that_is_said(tmp_path: Path, age: str) -> None:
+    archives = Archives(settings_in(tmp_path), tmp_path)
+    with pytest.raises(CannotStart) as refused:
+        await archives.archive(older_than=age)
+    assert str(refused.value).startswith(f"--older-than {age}: a number and its unit, such as 90d or 12h")
