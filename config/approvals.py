@@ -4,8 +4,9 @@ import msgspec
 
 from application.approval_terms import ApprovalTerms
 from application.ports import Directory
+from config.faults import SettingFault
 from config.sections import Settings
-from config.start import CannotStart
+from config.wrong_settings import WrongSettings
 from infrastructure.directory.listed import ListedDirectory
 from infrastructure.directory.remote import SERVICE, HttpDirectory
 from infrastructure.services.caller import HttpCaller
@@ -13,6 +14,8 @@ from infrastructure.services.tokens import ServiceTokens
 from interfaces.approvals.file import NOTHING, BadApprovals, LaidDown
 from interfaces.approvals.live import LiveApprovals
 from interfaces.approvals.terms import SettledTerms
+
+_FILE = ("approvals", "file")
 
 
 class ApprovalParts(msgspec.Struct, frozen=True):
@@ -27,9 +30,9 @@ def build_approvals(settings: Settings) -> ApprovalParts:
     """Both, as the settings have them.
 
     Raises:
-        CannotStart: the file cannot be read, or is bad; with every fault.
+        WrongSettings: the file cannot be read, or is bad; with every fault.
     """
-    file = _file(settings)
+    file = approvals_file(settings)
 
     def laid_down(tenant: str) -> LaidDown:
         return file.of(tenant) if file else NOTHING
@@ -45,16 +48,21 @@ def build_approvals(settings: Settings) -> ApprovalParts:
     return ApprovalParts(terms, ListedDirectory(lambda tenant: laid_down(tenant).groups), file)
 
 
-def _file(settings: Settings) -> LiveApprovals | None:
+def approvals_file(settings: Settings) -> LiveApprovals | None:
+    """What each tenant has laid down, if that is anywhere.
+
+    Raises:
+        WrongSettings: the file cannot be read, or is bad; with every fault.
+    """
     path = settings.approvals.file
     if path is None:
         return None
     try:
         return LiveApprovals(path)
     except BadApprovals as bad:
-        raise CannotStart("\n".join((f"approvals.file {path} is bad", *bad.lines))) from None
+        raise WrongSettings(settings, [SettingFault(_FILE, line) for line in bad.lines]) from None
     except OSError as error:
-        raise CannotStart(f"approvals.file {path} cannot be read: {error.strerror}") from None
+        raise WrongSettings(settings, [SettingFault(_FILE, f"{error.strerror}")]) from None
 
 
 def _user_management(settings: Settings) -> HttpDirectory:

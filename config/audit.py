@@ -7,16 +7,19 @@ from application.audit.checking import Checking
 from application.audit.export import Export
 from application.audit.trail import Trail
 from application.ports import Clock, Publisher
+from config.faults import SettingFault
 from config.key_files import key_text
 from config.kinds import NO_FILE
 from config.sections import Settings
-from config.start import CannotStart
 from config.stores import Stores
+from config.wrong_settings import WrongSettings, both_set
 from infrastructure.anchor_file import NdjsonAnchorFile, NoAnchorFile
 from infrastructure.signatures import BadKey, Ed25519Signer, signer_from
 from interfaces.rest.audit import shown_event
 
 ANCHORS = "audit-anchors.ndjson"
+
+_KEY, _KEY_FILE = ("audit", "signing_key"), ("audit", "signing_key_file")
 
 NO_SIGNING_KEY = "neither audit.signing_key nor audit.signing_key_file is set"
 """Why nothing is signed."""
@@ -26,24 +29,25 @@ def signer_of(settings: Settings) -> Ed25519Signer | None:
     """The key that is configured, if one is.
 
     Raises:
-        CannotStart: it cannot be read, or is of no use; or there are two.
+        WrongSettings: it cannot be read, or is of no use; or there are two.
     """
     pem, file = settings.audit.signing_key.get_secret_value().encode(), settings.audit.signing_key_file
     if pem and file is not None:
-        raise CannotStart("audit.signing_key and audit.signing_key_file are both set: leave one empty")
-    name = "audit.signing_key"
+        raise WrongSettings(settings, [both_set(_KEY, _KEY_FILE)])
+    where = _KEY
     if file is not None:
-        name = f"audit.signing_key_file {file}"
+        where = _KEY_FILE
         try:
             pem = key_text(file)
         except OSError as error:
-            raise CannotStart(f"{name}: {error.strerror}") from error
+            raise WrongSettings(settings, [SettingFault(where, f"{error.strerror}")]) from error
     elif not pem:
         return None
     try:
         return signer_from(pem)
     except BadKey as bad:
-        raise CannotStart(f"{name}: {bad}; workflow-orchestrator audit keygen makes one") from None
+        reason = f"{bad}; workflow-orchestrator audit keygen makes one"
+        raise WrongSettings(settings, [SettingFault(where, reason)]) from None
 
 
 def anchor_file_of(settings: Settings) -> Path | None:

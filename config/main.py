@@ -14,7 +14,14 @@ import click
 
 from config.logs import configure_logs
 from config.masking import masked
-from config.settings import DISTRIBUTION, Settings, SettingsError, load_settings, tells_tracebacks
+from config.settings import (
+    DISTRIBUTION,
+    Check,
+    Settings,
+    SettingsError,
+    load_settings,
+    tells_tracebacks,
+)
 from config.signals import end_on_sigterm
 from config.start import CannotStart, DemoFailed
 from interfaces.cli import command_line
@@ -33,13 +40,16 @@ class CommandLineActions:
     def serve(self, config: Path | None, roles: str | None) -> None:
         """Run the service."""
         from config.runtime import serve
+        from config.setting_files import faults_of_files
 
-        settings = _settings(config, roles)
+        settings = _settings(config, roles, further=faults_of_files)
         _run(partial(serve, settings))
 
     def show_config(self, config: Path | None) -> None:
         """Print the effective settings."""
-        click.echo(masked(_settings(config)), nl=False)
+        from config.setting_files import faults_of_files
+
+        click.echo(masked(_settings(config, further=faults_of_files)), nl=False)
 
     def migrate(self, config: Path | None) -> None:
         """Make or upgrade the event store's tables."""
@@ -120,8 +130,9 @@ class CommandLineActions:
     def demo(self, config: Path | None, *, stop_after: bool) -> None:
         """Run the service with simulated neighbours, and show it at work."""
         from config.demo import demo
+        from config.setting_files import faults_of_files
 
-        _run(partial(demo, _settings(config), config, stop_after=stop_after))
+        _run(partial(demo, _settings(config, further=faults_of_files), config, stop_after=stop_after))
 
 
 class AuditCommandLine:
@@ -206,9 +217,9 @@ def main() -> None:
     command_line(CommandLineActions(), version(DISTRIBUTION), with_traceback=tells_tracebacks())()
 
 
-def _settings(config: Path | None, roles: str | None = None) -> Settings:
+def _settings(config: Path | None, roles: str | None = None, *, further: Check = lambda _: ()) -> Settings:
     try:
-        settings = load_settings(config, roles=roles)
+        settings = load_settings(config, roles=roles, further=further)
     except SettingsError as error:
         raise Refused(str(error)) from error
     configure_logs(settings.logging, {"service": settings.service.name})

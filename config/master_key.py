@@ -1,16 +1,22 @@
 """The key over the personal keys: where it is from, and the other one while that takes its place."""
 
 import base64
-import binascii
 import os
 from pathlib import Path
 
 from application.privacy.ciphers import KEY_BYTES, MasterKey, new_key
+from config.faults import Path as SettingPath
+from config.faults import SettingFault
 from config.key_files import key_text
 from config.sections import Settings
 from config.start import CannotStart
+from config.wrong_settings import WrongSettings, both_set
 
 MASTER_KEY_FILE = "privacy-master.key"
+
+_KEY, _FILE = ("privacy", "master_key"), ("privacy", "master_key_file")
+_OTHER, _OTHER_FILE = ("privacy", "other_master_key"), ("privacy", "other_master_key_file")
+_ALLOWED = f"{KEY_BYTES} bytes in base64: openssl rand -base64 {KEY_BYTES}"
 
 
 def master_key_file_of(settings: Settings) -> Path | None:
@@ -31,8 +37,7 @@ def master_key_of(settings: Settings, *, makes_one: bool) -> MasterKey | None:
     """
     key, other = _first_of(settings, makes_one=makes_one), _other_of(settings)
     if key is None:
-        if other is not None and embedded_key_file_of(settings) is None:
-            raise CannotStart("privacy.other_master_key is set, and privacy.master_key is not")
+        require_first_key(settings)
         return None
     return MasterKey(key) if other is None else MasterKey(key, other)
 
@@ -43,17 +48,11 @@ def former_key_file_of(file: Path) -> Path:
 
 
 def _other_of(settings: Settings) -> bytes | None:
-    text, file = settings.privacy.other_master_key.get_secret_value(), settings.privacy.other_master_key_file
-    if text:
-        if file is not None:
-            raise CannotStart(
-                "privacy.other_master_key and privacy.other_master_key_file are both set: leave one empty"
-            )
-        return decoded(text, "privacy.other_master_key")
-    if file is None and (embedded := embedded_key_file_of(settings)) is not None:
+    other = read_other_key(settings)
+    if other is None and (embedded := embedded_key_file_of(settings)) is not None:
         former = former_key_file_of(embedded)
         return read_key(former) if former.exists() else None
-    return None if file is None else read_key(file)
+    return other
 
 
 def embedded_key_file_of(settings: Settings) -> Path | None:
@@ -63,18 +62,67 @@ def embedded_key_file_of(settings: Settings) -> Path | None:
 
 
 def _first_of(settings: Settings, *, makes_one: bool) -> bytes | None:
-    text, file = settings.privacy.master_key.get_secret_value(), master_key_file_of(settings)
-    if text:
-        if settings.privacy.master_key_file is not None:
-            raise CannotStart("privacy.master_key and privacy.master_key_file are both set: leave one empty")
-        return decoded(text, "privacy.master_key")
+    file = embedded_key_file_of(settings)
     if file is None:
-        return None
-    if settings.privacy.master_key_file is None and not file.exists():
+        return read_present_key(settings)
+    if not file.exists():
         if not makes_one:
             return None
         _make(file)
     return read_key(file)
+
+
+def read_present_key(settings: Settings) -> bytes | None:
+    """The master key, where somebody has configured one.
+
+    Raises:
+        WrongSettings: it is given twice, or cannot be read, or is none.
+    """
+    privacy = settings.privacy
+    return _configured(settings, privacy.master_key.get_secret_value(), privacy.master_key_file, _KEY, _FILE)
+
+
+def read_other_key(settings: Settings) -> bytes | None:
+    """The other one, likewise.
+
+    Raises:
+        WrongSettings: it is given twice, or cannot be read, or is none.
+    """
+    text, file = settings.privacy.other_master_key.get_secret_value(), settings.privacy.other_master_key_file
+    return _configured(settings, text, file, _OTHER, _OTHER_FILE)
+
+
+def require_first_key(settings: Settings) -> None:
+    """The other key stands beside one that is configured, or that an embedded store has made.
+
+    Raises:
+        WrongSettings: it does not.
+    """
+    privacy = settings.privacy
+    is_there = privacy.master_key.get_secret_value() or master_key_file_of(settings) is not None
+    for path, other in (
+        (_OTHER, privacy.other_master_key.get_secret_value()),
+        (_OTHER_FILE, privacy.other_master_key_file),
+    ):
+        if other and not is_there:
+            reason = "privacy.master_key, which it would stand beside, is not set"
+            raise WrongSettings(settings, [SettingFault(path, reason)])
+
+
+def _configured(
+    settings: Settings, text: str, file: Path | None, of_text: SettingPath, of_file: SettingPath
+) -> bytes | None:
+    if text and file is not None:
+        raise WrongSettings(settings, [both_set(of_text, of_file)])
+    where = of_text if file is None else of_file
+    try:
+        if file is not None:
+            text = key_text(file).decode("ascii")
+        return _decoded(text) if text or file is not None else None
+    except OSError as error:
+        raise WrongSettings(settings, [SettingFault(where, f"{error.strerror}")]) from error
+    except ValueError:
+        raise WrongSettings(settings, [SettingFault(where, allowed=_ALLOWED)]) from None
 
 
 def read_key(file: Path) -> bytes:
@@ -84,9 +132,11 @@ def read_key(file: Path) -> bytes:
         CannotStart: it cannot be read, or is none.
     """
     try:
-        return decoded(key_text(file).decode("ascii"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
+        return _decoded(key_text(file).decode("ascii"))
+    except OSError as error:
         raise CannotStart(f"{file}: the master key of personal fields cannot be read: {error}") from error
+    except ValueError:
+        raise CannotStart(f"{file}: allowed are {_ALLOWED}") from None
 
 
 def written_beside(file: Path) -> Path:
@@ -115,18 +165,13 @@ def _make(file: Path) -> None:
         beside.unlink()
 
 
-def decoded(text: str, where: str) -> bytes:
+def _decoded(text: str) -> bytes:
     """The key that a text says.
 
     Raises:
-        CannotStart: it says none.
+        ValueError: it says none.
     """
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
+    key = base64.b64decode(text.strip(), validate=True)
     if len(key) != KEY_BYTES:
-        raise CannotStart(
-            f"{where}: allowed are {KEY_BYTES} bytes in base64: openssl rand -base64 {KEY_BYTES}"
-        )
+        raise ValueError
     return key

@@ -46,6 +46,11 @@ def told_origins(shown: Mapping[str, object], origins: Origins) -> dict[str, dic
     return {dotted(path): _told(_origin(path, origins)) for path in _leaves(shown, ())}
 
 
+def variables_of(path: Path, origins: Origins) -> tuple[str, ...]:
+    """The variables that a setting was filled from."""
+    return _origin(path, origins).variables
+
+
 def _origin(path: Path, origins: Origins) -> Origin:
     below = (origin for place, origin in origins.by_path.items() if place[: len(path)] == path)
     return next(below, DEFAULT)

@@ -1,7 +1,7 @@
 """The settings, read and checked in one go. The only reader of the environment."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -28,15 +28,22 @@ __all__ = [
 DISTRIBUTION = "workflow-orchestrator"
 """What the package is called where it is installed."""
 
+Check = Callable[[Settings], Iterable[SettingFault]]
+
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 
 
 def load_settings(
-    path: Path | None = None, environ: Mapping[str, str] | None = None, *, roles: str | None = None
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    roles: str | None = None,
+    further: Check = lambda settings: (),
 ) -> Settings:
     """The settings of `default.yaml`, with the file at `path` laid over it, filled from the environment.
 
-    `roles` comes from the command line, and goes before both.
+    `roles` comes from the command line, and goes before both. `further` finds more faults, of what the
+    settings name; it sees the defaults of those that are at fault.
 
     Raises `SettingsError` with a line for each fault. A setting at fault is taken as its default while the
     rest is checked, so that one start tells everything that one start can find out.
@@ -52,7 +59,7 @@ def load_settings(
     settings, found = _validated(trial, sound)
     faults += found
     broken = [fault.path for fault in faults]
-    faults += [fault for fault in check(settings) if not fault.follows_from(broken)]
+    faults += [fault for fault in (*check(settings), *further(settings)) if not fault.follows_from(broken)]
     if faults:
         raise SettingsError(_lines(faults, filled))
     return settings.coming_from(origins_of(filled, file, ordered))

@@ -382,7 +382,9 @@ async def test_a_signing_key_is_shown_nowhere(tmp_path: Path) -> None:
     for bad in (f"{secret}", pem.decode().replace("PRIVATE", "PUBLIC")):
         refused = run_command("serve", DATA_DIR=str(tmp_path), PORT=str(free_port()), AUDIT_SIGNING_KEY=bad)
         assert refused.returncode == 1
-        assert "audit.signing_key: it is not an Ed25519 private key" in refused.stderr
+        assert (
+            "audit.signing_key (AUDIT_SIGNING_KEY) is ***: it is not an Ed25519 private key" in refused.stderr
+        )
         assert secret not in refused.stdout + refused.stderr
     with service_process(tmp_path, AUDIT_SIGNING_KEY=pem.decode().replace("\n", "\\n")) as process:
 
