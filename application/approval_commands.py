@@ -40,29 +40,19 @@ class RequestApproval(ApprovalCommand, frozen=True, kw_only=True):
     must_open: bool = False
 
 
-class OrderOnApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """What those carry that are about an approval that there is.
-
-    What comes of one that ``names_no_correlation`` belongs to what the approval belongs to: whoever asked
-    with a correlation gets the answer with it.
-    """
-
-    names_no_correlation: bool = False
-
-
-class ApproveApproval(OrderOnApproval, frozen=True, kw_only=True):
+class ApproveApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Agree."""
 
     ballot: Ballot
 
 
-class RejectApproval(OrderOnApproval, frozen=True, kw_only=True):
+class RejectApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Be against it."""
 
     ballot: Ballot
 
 
-class ReviseApproval(OrderOnApproval, frozen=True, kw_only=True):
+class ReviseApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Tell of changed facts; what is silent stays. ``may_do_all``: an operator, or the service itself."""
 
     by: str
@@ -74,7 +64,7 @@ class ReviseApproval(OrderOnApproval, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class WithdrawApproval(OrderOnApproval, frozen=True, kw_only=True):
+class WithdrawApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Ask no longer for a decision."""
 
     reason: str
@@ -82,7 +72,7 @@ class WithdrawApproval(OrderOnApproval, frozen=True, kw_only=True):
     may_do_all: bool
 
 
-class ReassignApproval(OrderOnApproval, frozen=True, kw_only=True):
+class ReassignApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Let another decide."""
 
     ballot: Ballot
@@ -91,33 +81,33 @@ class ReassignApproval(OrderOnApproval, frozen=True, kw_only=True):
     may_do_all: bool
 
 
-class ClaimApproval(OrderOnApproval, frozen=True, kw_only=True):
+class ClaimApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Say that one sees to it."""
 
     ballot: Ballot
 
 
-class ReleaseApproval(OrderOnApproval, frozen=True, kw_only=True):
+class ReleaseApproval(ApprovalCommand, frozen=True, kw_only=True):
     """See to it no longer."""
 
     by: str
     may_do_all: bool
 
 
-class CommentOnApproval(OrderOnApproval, frozen=True, kw_only=True):
+class CommentOnApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Say something, and decide nothing."""
 
     by: str
     text: str
 
 
-class ExpireApproval(OrderOnApproval, frozen=True, kw_only=True):
+class ExpireApproval(ApprovalCommand, frozen=True, kw_only=True):
     """Its time is up, as it is since ``due_at``."""
 
     due_at: datetime
 
 
-class RemindOfApproval(OrderOnApproval, frozen=True, kw_only=True):
+class RemindOfApproval(ApprovalCommand, frozen=True, kw_only=True):
     """It is time for the ``number``-th reminder of a stage."""
 
     round: int
@@ -125,7 +115,7 @@ class RemindOfApproval(OrderOnApproval, frozen=True, kw_only=True):
     number: int
 
 
-class EscalateApproval(OrderOnApproval, frozen=True, kw_only=True):
+class EscalateApproval(ApprovalCommand, frozen=True, kw_only=True):
     """It is time for the ``number``-th escalation of a stage."""
 
     round: int
@@ -133,5 +123,5 @@ class EscalateApproval(OrderOnApproval, frozen=True, kw_only=True):
     number: int
 
 
-class LookAgainAtApproval(OrderOnApproval, frozen=True, kw_only=True):
+class LookAgainAtApproval(ApprovalCommand, frozen=True, kw_only=True):
     """See whether there are still enough people who could agree."""

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from application.approval_commands import (
+    ApprovalCommand,
     ApproveApproval,
     ClaimApproval,
     CommentOnApproval,
     EscalateApproval,
     ExpireApproval,
     LookAgainAtApproval,
-    OrderOnApproval,
     ReassignApproval,
     RejectApproval,
     ReleaseApproval,
@@ -192,7 +192,7 @@ class ApprovalHandlers:
         """See whether enough people could still agree."""
         return await self._do(command, approval.look_again)
 
-    async def _do(self, command: OrderOnApproval, decide: Decide) -> Committed:
+    async def _do(self, command: ApprovalCommand, decide: Decide) -> Committed:
         now = self._clock.now()
         terms = self._terms.of(command.meta.tenant)
 

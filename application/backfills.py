@@ -186,7 +186,11 @@ class BackfillHandlers:
         self, command: BackfillCommand, decide: Callable[[Backfill | None, datetime], Sequence[Event]]
     ) -> Committed:
         return await self._do(
-            command.backfill_id, command.meta, decide, expected_version=command.expected_version
+            command.backfill_id,
+            command.meta,
+            decide,
+            expected_version=command.expected_version,
+            keeps_correlation=command.names_no_correlation,
         )
 
     async def _do(
@@ -196,6 +200,7 @@ class BackfillHandlers:
         decide: Callable[[Backfill | None, datetime], Sequence[Event]],
         *,
         expected_version: int | None = None,
+        keeps_correlation: bool = False,
     ) -> Committed:
         now = self._clock.now()
         return await self._store.execute(
@@ -205,4 +210,5 @@ class BackfillHandlers:
             meta=meta,
             now=now,
             expected_version=expected_version,
+            keeps_correlation=keeps_correlation,
         )

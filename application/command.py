@@ -1,7 +1,9 @@
 """What every command has; what the service can be asked to do stands in the modules ``…_commands``.
 
 ``meta`` says who asks, for which tenant and through what; its ``command_id`` makes a repeated command
-harmless. ``expected_version`` is the version the caller has seen (``If-Match``).
+harmless. ``expected_version`` is the version the caller has seen (``If-Match``). What comes of one that
+``names_no_correlation`` belongs to what the thing belongs to that it is about: who began that with a
+correlation finds by it what others have done with it.
 """
 
 from datetime import datetime
@@ -17,6 +19,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     meta: Metadata
     expected_version: int | None = None
+    names_no_correlation: bool = False
 
 
 class ComesDue(Protocol):

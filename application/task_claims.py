@@ -57,6 +57,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker asks for: up to ``most`` tasks of a queue, for ``lease_seconds``."""
 
     meta: Metadata
+    names_no_correlation: bool = False
     queue: str
     worker_id: str
     most: int
@@ -190,6 +191,7 @@ class TaskClaims:
         command_id = derived_id("claim", wanted.meta.command_id, task_id, token)
         command = ClaimTask(
             meta=msgspec.structs.replace(wanted.meta, command_id=command_id),
+            names_no_correlation=wanted.names_no_correlation,
             task_id=task_id,
             worker_id=wanted.worker_id,
             lease_digest=digest_of(token),

@@ -89,6 +89,7 @@ class TaskHandlers:
             meta=command.meta,
             now=now,
             expected_version=command.expected_version,
+            keeps_correlation=command.names_no_correlation,
         )
 
 

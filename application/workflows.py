@@ -210,7 +210,7 @@ class WorkflowHandlers:
             meta=command.meta,
             now=now,
             expected_version=command.expected_version,
-            keeps_correlation=command.meta.names_no_correlation,
+            keeps_correlation=command.names_no_correlation or command.meta.names_no_correlation,
         )
 
     async def _required(self, command: Command) -> None:

@@ -5,13 +5,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from structlog.contextvars import bind_contextvars
 
 from application.approval_commands import (
+    ApprovalCommand,
     ApproveApproval,
     ClaimApproval,
     CommentOnApproval,
-    OrderOnApproval,
     ReassignApproval,
     RejectApproval,
     ReleaseApproval,
@@ -36,13 +35,7 @@ from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators, person_of
 from interfaces.rest.models import NothingToSayRequest, Paging, ReasonRequest
-from interfaces.rest.requests import (
-    caused_by,
-    expected_version,
-    names_no_correlation,
-    read_body,
-    read_query,
-)
+from interfaces.rest.requests import caused_by, order_in, read_body, read_query
 from interfaces.rest.service import Service, command_headers
 from projections.approvals import Approvals
 
@@ -201,10 +194,8 @@ class ApprovalRoutes:
         ballot = ballot_of(body, caller)
         return await self._answer(decision(**_command(request, caller), ballot=ballot))
 
-    async def _answer(self, command: RequestApproval | OrderOnApproval, *, status: int = 200) -> Response:
-        committed = await self._service.dispatch(command)
-        if isinstance(command, OrderOnApproval) and command.names_no_correlation:
-            bind_contextvars(correlation_id=committed.past.correlation_id)
+    async def _answer(self, command: ApprovalCommand, *, status: int = 200) -> Response:
+        committed = await self._service.ordered(command)
         return stored_json(
             await document_after(self._service.store, self._approvals, command.approval_id, committed),
             status=status,
@@ -246,8 +237,6 @@ def _command(request: Request, caller: Caller) -> dict[str, Any]:
     if not is_uuid(approval_id):
         raise missing(approval_id)
     return {
-        "meta": caused_by(request, caller),
+        **order_in(request, caller),
         "approval_id": approval_id.lower(),
-        "names_no_correlation": names_no_correlation(request),
-        "expected_version": expected_version(request),
     }

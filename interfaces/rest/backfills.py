@@ -27,7 +27,7 @@ from interfaces.rest.identity import Caller
 from interfaces.rest.jobs import PREFIX
 from interfaces.rest.jobs_named import JobsNamed
 from interfaces.rest.models import Paging, ReasonRequest
-from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
+from interfaces.rest.requests import caused_by, order_in, read_body, read_query
 from interfaces.rest.service import Endpoint, Service, command_headers
 from interfaces.rest.system_tenant import for_the_system_tenant
 from projections.backfills import Backfills, window_json
@@ -107,14 +107,13 @@ class BackfillRoutes:
         if not is_uuid(backfill_id):
             raise _missing(job, backfill_id)
         command = CancelBackfill(
-            meta=caused_by(request, caller),
+            **order_in(request, caller),
             backfill_id=backfill_id,
             job=job,
             by=caller.actor,
             reason=body.reason,
-            expected_version=expected_version(request),
         )
-        return await self._answer(await self._service.dispatch(command), backfill_id)
+        return await self._answer(await self._service.ordered(command), backfill_id)
 
     async def _found(
         self, request: Request, caller: Caller, *, as_of: datetime | int | None = None

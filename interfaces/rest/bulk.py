@@ -20,7 +20,7 @@ from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import BulkFilter, BulkRequest
 from interfaces.rest.outcomes import not_done, tried
-from interfaces.rest.requests import caused_by, read_body
+from interfaces.rest.requests import caused_by, names_no_correlation, read_body
 from interfaces.rest.service import Service
 from interfaces.rest.workflows import PREFIX
 from projections.ports import Query
@@ -61,7 +61,8 @@ class BulkRoutes:
             found, total = await self._accepted(id_to_make(request, caller), found, total, meta)
         order = self._try_out if body.dry_run else self._give
         may_do_all = self._operators.has(caller)
-        outcomes = await tried(order, [_command(each, body, meta, may_do_all) for each in found])
+        alone = names_no_correlation(request)
+        outcomes = await tried(order, [_command(each, body, meta, may_do_all, alone) for each in found])
         position = await self._service.head(caller)
         told = [_told(*each) for each in zip(found, outcomes, strict=True)]
         return json_response(
@@ -92,12 +93,14 @@ def _told(workflow_id: str, outcome: str | ApiError) -> Mapping[str, Any]:
 
 
 def _command(
-    workflow_id: str, body: BulkRequest, meta: Metadata, may_do_all: bool
+    workflow_id: str, body: BulkRequest, meta: Metadata, may_do_all: bool, alone: bool
 ) -> CancelWorkflow | RetryWorkflow:
+    """The order for one of them; it stands ``alone`` if the request names nothing that it belongs to."""
     own = msgspec.structs.replace(meta, command_id=derived_id("bulk", meta.command_id, workflow_id))
+    about: dict[str, Any] = {"meta": own, "workflow_id": workflow_id, "names_no_correlation": alone}
     if body.action == "cancel":
-        return CancelWorkflow(meta=own, workflow_id=workflow_id, reason=body.reason, may_do_all=may_do_all)
-    return RetryWorkflow(meta=own, workflow_id=workflow_id, reason=body.reason)
+        return CancelWorkflow(**about, reason=body.reason, may_do_all=may_do_all)
+    return RetryWorkflow(**about, reason=body.reason)
 
 
 def _query(filter: BulkFilter) -> Query:

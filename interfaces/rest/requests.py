@@ -189,6 +189,21 @@ def names_no_correlation(request: Request) -> bool:
     return not request.state.names_correlation
 
 
+def order_in(request: Request, caller: Caller) -> dict[str, Any]:
+    """What every command out of this request carries that is about a thing that there is; call it once the
+    body has been read.
+
+    Raises:
+        ApiError: 400, the key is of no use.
+        VersionMismatch: ``If-Match`` is of no version.
+    """
+    return {
+        "meta": caused_by(request, caller),
+        "names_no_correlation": names_no_correlation(request),
+        "expected_version": expected_version(request),
+    }
+
+
 async def raw_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
     """The body, of at most so many bytes.
 

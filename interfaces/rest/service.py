@@ -14,6 +14,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
+from application.command import Command
+from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.log_batches import PAGE_BYTES
@@ -107,6 +109,18 @@ class Service:
             fresh = partial(self._freshness.require, projections=names)
         heeds_if_match = versioned or method == "GET"
         return Route(path, _Answering(self._door, endpoint, fresh, heeds_if_match), methods=[method])
+
+    async def ordered(self, command: Command) -> Committed:
+        """What became of a command about a thing that there is; the request's line in the log tells what that
+        belongs to, where the request names nothing itself.
+
+        Raises:
+            Refusal, Failure: as the command's handler says.
+        """
+        committed = await self.dispatch(command)
+        if command.names_no_correlation:
+            bind_contextvars(correlation_id=committed.past.correlation_id)
+        return committed
 
     @contextmanager
     def outside(self, tenant: str) -> Iterator[None]:

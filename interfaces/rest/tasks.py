@@ -31,7 +31,7 @@ from interfaces.rest.models import (
     ReleaseTaskRequest,
     TaskFilters,
 )
-from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
+from interfaces.rest.requests import caused_by, names_no_correlation, order_in, read_body, read_query
 from interfaces.rest.service import Service, command_headers
 from projections.tasks import Tasks
 
@@ -94,6 +94,7 @@ class TaskRoutes:
         body = await read_body(request, ClaimTasksRequest)
         wanted = Wanted(
             meta=caused_by(request, caller),
+            names_no_correlation=names_no_correlation(request),
             queue=body.queue,
             worker_id=body.worker_id,
             most=body.max,
@@ -116,11 +117,10 @@ class TaskRoutes:
         body = await read_body(request, HeartbeatTaskRequest)
         return await self._answer(
             ExtendTaskLease(
-                meta=caused_by(request, caller),
+                **order_in(request, caller),
                 task_id=_task_id(request),
                 lease_digest=digest_of(body.lease_token),
                 lease_seconds=body.lease_seconds,
-                expected_version=expected_version(request),
             )
         )
 
@@ -129,11 +129,10 @@ class TaskRoutes:
         body = await read_body(request, CompleteTaskRequest)
         return await self._answer(
             CompleteTask(
-                meta=caused_by(request, caller),
+                **order_in(request, caller),
                 task_id=_task_id(request),
                 lease_digest=digest_of(body.lease_token),
                 output=body.output,
-                expected_version=expected_version(request),
             )
         )
 
@@ -142,12 +141,11 @@ class TaskRoutes:
         body = await read_body(request, FailTaskRequest)
         return await self._answer(
             FailTask(
-                meta=caused_by(request, caller),
+                **order_in(request, caller),
                 task_id=_task_id(request),
                 lease_digest=digest_of(body.lease_token),
                 error=body.error,
                 retryable=body.retryable,
-                expected_version=expected_version(request),
             )
         )
 
@@ -156,10 +154,9 @@ class TaskRoutes:
         body = await read_body(request, ReleaseTaskRequest)
         return await self._answer(
             ReleaseTask(
-                meta=caused_by(request, caller),
+                **order_in(request, caller),
                 task_id=_task_id(request),
                 lease_digest=digest_of(body.lease_token),
-                expected_version=expected_version(request),
             )
         )
 
@@ -176,7 +173,7 @@ class TaskRoutes:
                 watching.cancel()
 
     async def _answer(self, command: TaskCommand) -> Response:
-        committed = await self._service.dispatch(command)
+        committed = await self._service.ordered(command)
         return stored_json(
             await self._document(command.task_id, committed),
             headers=command_headers(committed.version, committed.position),

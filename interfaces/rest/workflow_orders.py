@@ -22,7 +22,7 @@ from interfaces.rest.answers import stored_json
 from interfaces.rest.folded import document_after
 from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import CompleteStepRequest, OptionalReasonRequest, ReasonRequest
-from interfaces.rest.requests import caused_by, expected_version, read_body
+from interfaces.rest.requests import order_in, read_body
 from interfaces.rest.service import Service, command_headers
 from interfaces.rest.workflows import PREFIX, missing_workflow
 from projections.workflows import Workflows
@@ -59,7 +59,7 @@ class WorkflowOrderRoutes:
             if not is_uuid(workflow_id):
                 raise missing_workflow(workflow_id)
             command = await order(request, caller, workflow_id.lower())
-            committed = await self._service.dispatch(command)
+            committed = await self._service.ordered(command)
             return stored_json(
                 await document_after(self._service.store, self._workflows, workflow_id.lower(), committed),
                 headers=command_headers(committed.version, committed.position),
@@ -70,8 +70,7 @@ class WorkflowOrderRoutes:
     async def _cancel(self, request: Request, caller: Caller, workflow_id: str) -> Command:
         body = await read_body(request, ReasonRequest)
         return CancelWorkflow(
-            meta=caused_by(request, caller),
-            expected_version=expected_version(request),
+            **order_in(request, caller),
             workflow_id=workflow_id,
             reason=body.reason,
             may_do_all=self._operators.has(caller),
@@ -80,8 +79,7 @@ class WorkflowOrderRoutes:
     async def _skip_step(self, request: Request, caller: Caller, workflow_id: str) -> Command:
         body = await read_body(request, ReasonRequest)
         return SkipStep(
-            meta=caused_by(request, caller),
-            expected_version=expected_version(request),
+            **order_in(request, caller),
             workflow_id=workflow_id,
             step_id=await self._step_id(request, caller, workflow_id),
             reason=body.reason,
@@ -91,8 +89,7 @@ class WorkflowOrderRoutes:
     async def _complete_step(self, request: Request, caller: Caller, workflow_id: str) -> Command:
         body = await read_body(request, CompleteStepRequest)
         return CompleteStepByHand(
-            meta=caused_by(request, caller),
-            expected_version=expected_version(request),
+            **order_in(request, caller),
             workflow_id=workflow_id,
             step_id=await self._step_id(request, caller, workflow_id),
             result=body.result,
@@ -102,8 +99,7 @@ class WorkflowOrderRoutes:
     async def _retry_step(self, request: Request, caller: Caller, workflow_id: str) -> Command:
         body = await read_body(request, OptionalReasonRequest, optional=True)
         return RetryStep(
-            meta=caused_by(request, caller),
-            expected_version=expected_version(request),
+            **order_in(request, caller),
             workflow_id=workflow_id,
             step_id=await self._step_id(request, caller, workflow_id),
             reason=body.reason,
@@ -130,8 +126,7 @@ class WorkflowOrderRoutes:
 async def _pause(request: Request, caller: Caller, workflow_id: str) -> Command:
     body = await read_body(request, OptionalReasonRequest, optional=True)
     return PauseWorkflow(
-        meta=caused_by(request, caller),
-        expected_version=expected_version(request),
+        **order_in(request, caller),
         workflow_id=workflow_id,
         reason=body.reason,
     )
@@ -140,8 +135,7 @@ async def _pause(request: Request, caller: Caller, workflow_id: str) -> Command:
 async def _resume(request: Request, caller: Caller, workflow_id: str) -> Command:
     body = await read_body(request, OptionalReasonRequest, optional=True)
     return ResumeWorkflow(
-        meta=caused_by(request, caller),
-        expected_version=expected_version(request),
+        **order_in(request, caller),
         workflow_id=workflow_id,
         reason=body.reason,
     )

@@ -21,7 +21,7 @@ from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators
 from interfaces.rest.models import Paging, RetryRequest, StartWorkflowRequest, WorkflowFilters
-from interfaces.rest.requests import caused_by, expected_version, read_body, read_query
+from interfaces.rest.requests import caused_by, order_in, read_body, read_query
 from interfaces.rest.service import Service, Shown, command_headers
 from projections.executions import Executions
 from projections.map_items import is_outdated, map_step_named
@@ -152,11 +152,10 @@ class WorkflowRoutes:
         workflow_id = request.path_params["workflowId"].lower()
         if not is_uuid(workflow_id):
             raise missing_workflow(workflow_id)
-        committed = await self._service.dispatch(
+        committed = await self._service.ordered(
             RetryWorkflow(
-                meta=caused_by(request, caller),
+                **order_in(request, caller),
                 workflow_id=workflow_id,
-                expected_version=expected_version(request),
                 from_step=body.from_step,
                 input=body.input,
                 reason=body.reason,

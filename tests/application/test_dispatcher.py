@@ -12,7 +12,7 @@ from application import (
     task_commands,
     workflow_commands,
 )
-from application.approval_commands import ApprovalCommand, OrderOnApproval
+from application.approval_commands import ApprovalCommand
 from application.catalogue import ShippedDefinitions
 from application.command import Command
 from application.deciders import Committed
@@ -105,7 +105,7 @@ _COMMANDS = (
     task_commands,
     workflow_commands,
 )
-_BASES = (Command, TaskCommand, ApprovalCommand, OrderOnApproval, JobCommand)
+_BASES = (Command, TaskCommand, ApprovalCommand, JobCommand)
 
 
 def test_every_command_has_one_handler(handled: Dispatcher) -> None:
