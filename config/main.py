@@ -22,7 +22,7 @@ from config.settings import (
     load_settings,
     tells_tracebacks,
 )
-from config.signals import end_on_sigterm
+from config.signals import end_when_told
 from config.start import CannotStart, DemoFailed
 from interfaces.cli import command_line
 from interfaces.outcome import Refused
@@ -213,7 +213,7 @@ class ArchiveCommandLine:
 
 def main() -> None:
     """The console script ``workflow-orchestrator``."""
-    end_on_sigterm()
+    end_when_told()
     command_line(CommandLineActions(), version(DISTRIBUTION), with_traceback=tells_tracebacks())()
 
 

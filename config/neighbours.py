@@ -1,7 +1,5 @@
 """SIMULATION: the stand-in neighbours on a transport."""
 
-import signal
-
 import anyio
 import structlog
 from faststream import AckPolicy
@@ -9,6 +7,7 @@ from faststream.rabbit import RabbitBroker, RabbitMessage
 
 from application.integration import JOB_TRIGGER
 from config.sections import Settings
+from config.signals import listening
 from config.start import CannotStart
 from infrastructure.memory.bus import InProcessBus
 from infrastructure.rabbit.connection import RabbitConnection
@@ -36,7 +35,7 @@ def simulate_in_process(bus: InProcessBus) -> None:
 
 
 async def serve_neighbours(settings: Settings) -> None:
-    """Let the stand-ins answer on RabbitMQ until SIGTERM or SIGINT, the job queue's worker among them.
+    """Let the stand-ins answer on RabbitMQ until a signal says stop, the job queue's worker among them.
 
     Raises:
         CannotStart: there is no RabbitMQ to answer on.
@@ -51,11 +50,10 @@ async def serve_neighbours(settings: Settings) -> None:
         await declare_queue(broker, settings)
         await broker.start()
 
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with listening() as orders:
         await connection.connect(start)
         log.warning("simulation_on", answers=list(REQUESTS), exchange=settings.rabbitmq.exchange)
-        async for _ in signals:
-            break
+        await anext(orders)
     await connection.close()
 
 

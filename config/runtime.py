@@ -1,6 +1,7 @@
 """The service's life: start every part, serve, stop in an order that loses nothing."""
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -27,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Run the service until SIGTERM or SIGINT.
+    """Run the service until SIGTERM, SIGINT or SIGHUP.
 
     Raises:
         CannotStart: the port is taken, or a store is of no use.
@@ -162,10 +163,14 @@ class _Server(uvicorn.Server):
 
 
 async def _obey(orders: Orders, server: uvicorn.Server, stop: Stop) -> None:
-    """Stop at the first signal; at the second, without waiting for the requests in hand."""
+    """Stop at the first signal; at the second, without waiting for the requests in hand. A terminal that
+    closes sends SIGHUP twice, by the system and by its shell: that is no haste.
+    """
     while True:
         received = await anext(orders)
         log.info("stopping", signal=received.name)
+        if received is signal.SIGHUP and server.should_exit:
+            continue
         if not server.should_exit:
             stop.begin_for_good()
         server.force_exit = server.should_exit

@@ -2,7 +2,8 @@
 
 In a container it is process 1, for which the kernel drops each signal that nobody listens for: an instance
 that is told to stop while it waits for its stores would go on to serve, and to take leases. Until the service
-listens, and in every command that does not, SIGTERM ends the process as Ctrl-C does, with its cleaning up.
+listens, and in every command that does not, SIGTERM ends the process as Ctrl-C does, with its cleaning up. So
+does SIGHUP, the end of the terminal that it was begun in, unless that is to be survived (``nohup``).
 """
 
 import asyncio
@@ -23,9 +24,10 @@ Orders = AsyncIterator[signal.Signals]
 """The signals that came and come; whoever asks takes the next."""
 
 
-def end_on_sigterm() -> None:
-    """From now on SIGTERM ends the process, with the exit code that a shell gives to that."""
-    signal.signal(signal.SIGTERM, _end)
+def end_when_told() -> None:
+    """From now on SIGTERM and SIGHUP end the process, with the exit code that a shell gives to that."""
+    for each in (signal.SIGTERM, *_hanging_up()):
+        signal.signal(each, _end)
 
 
 def _end(received: int, _: FrameType | None) -> NoReturn:
@@ -33,8 +35,13 @@ def _end(received: int, _: FrameType | None) -> NoReturn:
 
 
 def listening() -> AbstractContextManager[Orders]:
-    """From now on SIGTERM and SIGINT are kept for who asks for them."""
-    return anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT)
+    """From now on SIGTERM, SIGINT and SIGHUP are kept for who asks for them."""
+    return anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *_hanging_up())
+
+
+def _hanging_up() -> tuple[signal.Signals, ...]:
+    """SIGHUP, unless whoever started the process had it ignored."""
+    return () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
 
 
 async def unless_told_to_stop(orders: Orders, work: Awaitable[T]) -> T | None:

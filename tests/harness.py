@@ -133,6 +133,8 @@ class ServiceProcess:
             config.write_text(yaml.safe_dump(dict(overlay)))
             self._arguments = ["--config", str(config)]
         self._module = module
+        self.begins_anew = False
+        """Whether it inherits what this process has: how signals are taken, which files are open."""
         self._environ = environ
         self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._log = folder / f"service-{tag}.log"
@@ -172,7 +174,7 @@ class ServiceProcess:
             **self._environ,
         }
         with self._log.open("ab") as log:
-            if "LD_PRELOAD" in environ:
+            if self.begins_anew or "LD_PRELOAD" in environ:
                 command = [sys.executable, "-m", self._module, "serve", *self._arguments]
                 self._process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
             else:
@@ -252,9 +254,15 @@ def service_process(
     folder: Path, *, overlay: Mapping[str, Any] | None = None, **environ: str
 ) -> Iterator[ServiceProcess]:
     """A running service process, ended in any case."""
-    process = ServiceProcess(folder, overlay=overlay, **environ)
-    try:
+    with ended(ServiceProcess(folder, overlay=overlay, **environ)) as process:
         yield process.start()
+
+
+@contextmanager
+def ended(process: ServiceProcess) -> Iterator[ServiceProcess]:
+    """A service process that has not begun yet, ended in any case."""
+    try:
+        yield process
     finally:
         process.stop()
 
