@@ -23,6 +23,7 @@ from config.settings import (
     tells_tracebacks,
 )
 from config.signals import end_when_told
+from config.standard_streams import open_what_is_closed
 from config.start import CannotStart, DemoFailed
 from interfaces.cli import command_line
 from interfaces.outcome import Refused
@@ -213,6 +214,7 @@ class ArchiveCommandLine:
 
 def main() -> None:
     """The console script ``workflow-orchestrator``."""
+    open_what_is_closed()
     end_when_told()
     command_line(CommandLineActions(), version(DISTRIBUTION), with_traceback=tells_tracebacks())()
 
