@@ -17,6 +17,7 @@ from config.garbage_collection import leave_alone_what_is_here_to_stay
 from config.sections import Settings
 from config.signals import Orders, listening, unless_told_to_stop
 from config.start import CannotStart
+from interfaces.rest.cut_off import CancelledQuietly
 from interfaces.rest.http_protocol import BoundedHttpProtocol
 
 HTTP_DRAIN_SECONDS = 4
@@ -51,7 +52,7 @@ async def serve(settings: Settings) -> None:
 async def run(container: Container, listener: socket.socket, orders: Orders) -> None:
     """Run a built service on a bound socket until it is told to stop."""
     config = uvicorn.Config(
-        container.app,
+        CancelledQuietly(container.app),
         loop="uvloop",
         http=BoundedHttpProtocol,
         lifespan="off",

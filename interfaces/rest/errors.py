@@ -87,6 +87,16 @@ def overloaded() -> ApiError:
     )
 
 
+def stopping() -> ApiError:
+    """503: what could not be answered before the service had to end. It may be repeated, elsewhere."""
+    return ApiError(
+        503,
+        "STOPPING",
+        "the service stops, and could not answer in time; try again",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
 def unavailable(failure: Failure) -> ApiError:
     """503: what is away is told the caller; how, only the log."""
     if isinstance(failure, DirectoryUnavailable):

@@ -15,8 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from application.subscription import Subscription
 from domain.errors import Failure
+from interfaces.rest.cut_off import cut_off
 from interfaces.rest.errors import RETRY_AFTER_SECONDS, ApiError, overloaded
-from interfaces.rest.http_protocol import ABORT
 
 T = TypeVar("T")
 
@@ -27,7 +27,6 @@ SLOW_SECONDS = 15.0
 """For how long a client may take nothing of what is sent."""
 
 _PAUSE_AFTER_A_FAILURE_SECONDS = 1.0
-_GONE_SECONDS = 1.0
 
 _HEADERS = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 """A proxy in between is to keep nothing of it back."""
@@ -157,10 +156,10 @@ class EventStreams:
                     tasks.cancel_scope.cancel()
             if is_slow:
                 log.info("slow_stream_cut_off", tenant_id=tenant)
-                await _cut_off(scope, receive)
+                await cut_off(scope, receive)
             elif not (is_gone or is_whole or may_end_anywhere):
                 log.info("stream_cut_off", tenant_id=tenant)
-                await _cut_off(scope, receive)
+                await cut_off(scope, receive)
             elif not is_gone:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -189,13 +188,3 @@ class EventStreams:
             self._open[tenant] -= 1
             if not self._open[tenant]:
                 del self._open[tenant]
-
-
-async def _cut_off(scope: Scope, receive: Receive) -> None:
-    """Close the connection without waiting for what the client has not taken."""
-    connection = scope.get("extensions", {}).get(ABORT)
-    if connection is not None:
-        connection["abort"]()
-    with anyio.move_on_after(_GONE_SECONDS):
-        while (await receive())["type"] != "http.disconnect":
-            pass

@@ -1,5 +1,6 @@
 """What every request has: an id, a log line, a count, and a 500 that says nothing of the inside."""
 
+import asyncio
 import re
 import time
 
@@ -11,7 +12,8 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from domain.values import is_uuid
 from interfaces.ids import new_id
-from interfaces.rest.errors import Teller, broken, on_api_error
+from interfaces.rest.cut_off import cut_off
+from interfaces.rest.errors import Teller, broken, on_api_error, stopping
 from interfaces.rest.metrics import Metrics
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -61,6 +63,13 @@ class RequestMiddleware:
             await self._app(scope, receive, send_marked)
         except ClientDisconnect:
             status = status or CLIENT_GONE
+        except asyncio.CancelledError:
+            if status:
+                await cut_off(scope, receive)
+            else:
+                response = await on_api_error(Request(scope), stopping())
+                await response(scope, receive, send_marked)
+            raise
         except Exception:
             self._log.exception("request_failed", method=scope["method"], path=scope["path"])
             if status:
