@@ -22,6 +22,7 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment
 
+from application.descriptors import reason_of
 from application.event_mapper import EventMapper
 from application.log_batches import BATCH_EVENTS, streams_in_parts
 from application.privacy.sealing import Sealing
@@ -349,8 +350,8 @@ def failures_translated() -> Iterator[None]:
     except IntegrityError:
         raise
     except (InterfaceError, OperationalError, InternalError, ConnectionPoolClosedError) as error:
-        raise StoreUnavailable(str(error) or type(error).__name__) from error
+        raise StoreUnavailable(reason_of(error)) from error
     except PersistenceError as error:
         if type(error) in (PersistenceError, DatabaseError):
-            raise StoreUnavailable(str(error) or type(error).__name__) from error
+            raise StoreUnavailable(reason_of(error)) from error
         raise

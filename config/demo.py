@@ -14,6 +14,7 @@ import click
 import httpx
 
 from config.container import Container, build
+from config.descriptors import require_enough
 from config.logs import configure_logs
 from config.neighbours import declare_queue, simulate_in_process
 from config.runtime import bind, run
@@ -51,6 +52,7 @@ async def demo(settings: Settings, config: Path | None, *, stop_after: bool) -> 
         DemoFailed: something that was to happen did not, within half a minute.
     """
     settings = _for_the_demo(settings)
+    require_enough(settings)
     configure_logs(settings.logging, {"service": settings.service.name})
     click.secho("SIMULATION: the neighbours are stand-ins and their figures are made up.", fg="yellow")
     async with AsyncExitStack() as stack:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import anyio
 import click
 
+from config.descriptors import take_all_that_may_be_had
 from config.logs import configure_logs
 from config.masking import masked
 from config.settings import (
@@ -216,6 +217,7 @@ def main() -> None:
     """The console script ``workflow-orchestrator``."""
     open_what_is_closed()
     end_when_told()
+    take_all_that_may_be_had()
     command_line(CommandLineActions(), version(DISTRIBUTION), with_traceback=tells_tracebacks())()
 
 

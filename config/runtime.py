@@ -13,6 +13,7 @@ import uvicorn
 
 from config.announcement import announce
 from config.container import Container, build
+from config.descriptors import require_enough, watch_over_descriptors
 from config.garbage_collection import leave_alone_what_is_here_to_stay
 from config.sections import Settings
 from config.signals import Orders, listening, unless_told_to_stop
@@ -32,8 +33,9 @@ async def serve(settings: Settings) -> None:
     """Run the service until SIGTERM, SIGINT or SIGHUP.
 
     Raises:
-        CannotStart: the port is taken, or a store is of no use.
+        CannotStart: the port is taken, a store is of no use, or hardly a file may be opened.
     """
+    require_enough(settings)
     try:
         async with AsyncExitStack() as stack:
             orders = stack.enter_context(listening())
@@ -66,6 +68,7 @@ async def run(container: Container, listener: socket.socket, orders: Orders) -> 
     stop = Stop(container.settings.server.shutdown_seconds)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_obey, orders, server, stop)
+        tasks.start_soon(watch_over_descriptors)
         async with working(container, stop):
             if not stop.has_begun:
                 announce(container, listener)

@@ -135,6 +135,8 @@ class ServiceProcess:
         self._module = module
         self.begins_anew = False
         """Whether it inherits what this process has: how signals are taken, which files are open."""
+        self.through: tuple[str, ...] = ()
+        """A command that begins it, as a shell that bounds what it may do."""
         self._environ = environ
         self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._log = folder / f"service-{tag}.log"
@@ -174,8 +176,8 @@ class ServiceProcess:
             **self._environ,
         }
         with self._log.open("ab") as log:
-            if self.begins_anew or "LD_PRELOAD" in environ:
-                command = [sys.executable, "-m", self._module, "serve", *self._arguments]
+            if self.begins_anew or self.through or "LD_PRELOAD" in environ:
+                command = [*self.through, sys.executable, "-m", self._module, "serve", *self._arguments]
                 self._process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
             else:
                 self._process = fork_server().begin(

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 
+from application.descriptors import reason_of
 from domain.errors import StoreFull, StoreUnavailable
 
 T = TypeVar("T")
@@ -171,4 +172,4 @@ class failures_translated:
         if isinstance(error, _AWAY) or type(error) is sqlite3.DatabaseError:
             is_full = getattr(error, "sqlite_errorcode", None) in _FULL
             kind_of_failure = StoreFull if is_full else StoreUnavailable
-            raise kind_of_failure(f"{self._path}: {error}") from error
+            raise kind_of_failure(f"{self._path}: {reason_of(error)}") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import DictLoader, Environment, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.requests import Request
@@ -30,11 +30,11 @@ _HEADERS = {
 
 class Pages:
     """Renders; everything in a template is escaped, with what is hidden in it marked, and a name that is
-    missing is an error."""
+    missing is an error. No file is opened for a page: there is one also where none can be opened any more."""
 
     def __init__(self) -> None:
         self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
+            loader=DictLoader(_templates()),
             autoescape=True,
             finalize=shown,
             undefined=StrictUndefined,
@@ -44,11 +44,18 @@ class Pages:
         self._templates.filters.update(
             when=_when, left=_left, number=_number, risk=_risk, lasted=_lasted, pretty=pretty, whom=_whom
         )
+        self._templates.get_template("error.html")
 
     def page(self, name: str, context: Mapping[str, Any], *, status: int = 200) -> Response:
         """A page."""
         html = self._templates.get_template(name).render(**context)
         return Response(html, status_code=status, media_type="text/html", headers=_HEADERS)
+
+
+def _templates() -> Mapping[str, str]:
+    """All of them, by their names."""
+    folder = _HERE / "templates"
+    return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*.html")}
 
 
 def static_routes() -> list[Route]:

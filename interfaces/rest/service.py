@@ -51,7 +51,7 @@ Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 Shown = Callable[[Sequence[Document]], Awaitable[Sequence[bytes]]]
 """What is told of the documents of a page, in their order."""
 
-_WAITING_TO_A_PLACE = 4
+WAITING_TO_A_PLACE = 4
 """How many requests may wait for something to happen, to each that may be answered at a time: one that waits
 costs its connection and a few kilobytes, and no turn at a store."""
 
@@ -283,7 +283,7 @@ class _Door:
         self.places = places
         self.decoding = Decoding()
         self.arriving = WaitingPlaces(places)
-        self._waiting = WaitingPlaces(_WAITING_TO_A_PLACE * places)
+        self._waiting = WaitingPlaces(WAITING_TO_A_PLACE * places)
 
     @contextmanager
     def outside(self, tenant: str) -> Iterator[None]:
