@@ -25,6 +25,10 @@ class ApprovalParts(msgspec.Struct, frozen=True):
     directory: Directory
     file: LiveApprovals | None
 
+    def wrong(self) -> str | None:
+        """What is wrong with the file now, if anything is."""
+        return self.file.wrong() if self.file else None
+
 
 def build_approvals(settings: Settings) -> ApprovalParts:
     """Both, as the settings have them.

@@ -141,6 +141,12 @@ def _root(foundation: Foundation, transport: Transport, parts: Parts) -> RootRou
         rebuilt = [f"{name} is rebuilt: {shown_build(build)}" for name, build in builds.items()]
         return Check("up", "; ".join(rebuilt) or None)
 
+    async def approvals_check() -> Check:
+        if foundation.approvals.file is None:
+            return Check("off", "approvals.file is not set")
+        wrong = foundation.approvals.wrong()
+        return Check("up", f"the file {wrong}; what it said before holds" if wrong else None)
+
     token = settings.metrics.bearer_token.get_secret_value()
     return RootRoutes(
         service_name=settings.service.name,
@@ -151,6 +157,7 @@ def _root(foundation: Foundation, transport: Transport, parts: Parts) -> RootRou
             "documents": documents_check,
             "broker": transport.check,
             "scheduler": parts.scheduler_check,
+            "approvals": approvals_check,
         },
         followers=parts.statuses,
         metrics=foundation.metrics,

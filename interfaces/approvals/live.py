@@ -44,6 +44,7 @@ class LiveApprovals:
         self._version: _Version | None
         raw, self._version = _contents(path)
         self._tenants = read_approvals(raw)
+        self._wrong: str | None = None
 
     def of(self, tenant: str) -> LaidDown:
         """What a tenant has laid down."""
@@ -58,6 +59,11 @@ class LiveApprovals:
             self._look()
         return self._tenants
 
+    def wrong(self) -> str | None:
+        """Why what the file says now is not what holds, if it is so. A start would be refused."""
+        self.tenants()
+        return self._wrong
+
     def _look(self) -> None:
         try:
             if _version(os.stat(self._path)) == self._version:
@@ -66,14 +72,16 @@ class LiveApprovals:
         except OSError as error:
             if self._version is not None:
                 log.error("approvals_file_unreadable", file=str(self._path), reason=str(error), **_HOLDS)
-            self._version = None
+            self._version, self._wrong = None, "cannot be read"
             return
         self._version = version
         try:
             self._tenants = read_approvals(raw)
         except BadApprovals as bad:
+            self._wrong = f"has {len(bad.lines)} {'fault' if len(bad.lines) == 1 else 'faults'}"
             log.error("approvals_file_bad", file=str(self._path), faults=bad.lines[:_MOST_TOLD], **_HOLDS)
         else:
+            self._wrong = None
             log.info("approvals_file_read", file=str(self._path), tenants=len(self._tenants))
 
 

@@ -12,6 +12,7 @@ _DEPENDENCIES = (
     ("documents", "Documents"),
     ("broker", "Broker"),
     ("scheduler", "Scheduler"),
+    ("approvals", "Approvals file"),
 )
 
 

@@ -190,6 +190,10 @@ class Metrics:
         """Show how many lines of the process's log are lost, at each scrape."""
         self.registry.register(_Lines(lost_lines))
 
+    def watch_approvals(self, is_stale: Callable[[], bool]) -> None:
+        """Show whether older approval policies hold than those in their file, at each scrape."""
+        self.registry.register(_ApprovalsFile(is_stale))
+
     def watch_jobs(self, jobs: Collector) -> None:
         """Show how each job fares, at each scrape."""
         self.registry.register(jobs)
@@ -242,6 +246,19 @@ class _Lines(Collector):
         )
         lost.add_metric([], self._lost())
         return (lost,)
+
+
+class _ApprovalsFile(Collector):
+    def __init__(self, is_stale: Callable[[], bool]) -> None:
+        self._is_stale = is_stale
+
+    def collect(self) -> Iterable[Metric]:
+        stale = GaugeMetricFamily(
+            "approvals_file_stale",
+            "1 while the approvals file is bad or gone, and what it said before holds.",
+        )
+        stale.add_metric([], float(self._is_stale()))
+        return (stale,)
 
 
 class _Anchoring(Collector):
