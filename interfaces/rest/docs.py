@@ -58,7 +58,9 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_ASKED_AGAIN = {"Cache-Control": "no-cache"}
 _PAGE_HEADERS = {
+    **_ASKED_AGAIN,
     "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -73,9 +75,8 @@ def docs_routes() -> list[Route]:
         FileNotFoundError: a contract or Swagger UI is not installed with the service.
     """
     static = _swagger_ui()
-    fresh = {"Cache-Control": "no-cache"}
     return [
-        *(_text(f"/{name}", contract(name), "application/yaml", fresh) for name in CONTRACTS),
+        *(_text(f"/{name}", contract(name), "application/yaml", _ASKED_AGAIN) for name in CONTRACTS),
         _text("/docs", _PAGE.encode(), "text/html", _PAGE_HEADERS),
         _text("/docs/init.js", _INIT_SCRIPT.encode(), "text/javascript", _ASSET_HEADERS),
         *(_file(f"/docs/{name}", static / name, media_type) for name, media_type in ASSETS.items()),

@@ -1,4 +1,8 @@
-"""What every request has: an id, a log line, a count, and a 500 that says nothing of the inside."""
+"""What every request has: an id, a log line, a count, and a 500 that says nothing of the inside.
+
+And its answer is no cache's to keep, unless it says otherwise itself: behind a gateway that knows its users by
+a cookie, the address alone does not tell one tenant's answers from another's.
+"""
 
 import asyncio
 import re
@@ -22,6 +26,9 @@ UNMATCHED = "unmatched"
 
 CLIENT_GONE = 499
 """What is counted where a client hangs up before it has sent its body: nobody is there to be answered."""
+
+_CACHE_CONTROL = b"cache-control"
+_NOT_KEPT = (_CACHE_CONTROL, b"no-store")
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
@@ -55,7 +62,10 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", request_id.encode()))
+                answered = message["headers"]
+                if not any(name == _CACHE_CONTROL for name, _ in answered):
+                    answered.append(_NOT_KEPT)
+                answered.append((b"x-request-id", request_id.encode()))
             await send(message)
 
         before = bind_contextvars(request_id=request_id, correlation_id=correlation_id)
