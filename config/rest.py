@@ -7,6 +7,10 @@ from starlette.applications import Starlette
 
 from application.audit import indexing as audit
 from application.dispatcher import Dispatcher
+from application.policies.approval_steps import ApprovalSteps
+from application.policies.backfills import Backfills
+from application.policies.child_workflows import ChildWorkflows
+from application.policies.tasks import TaskSteps
 from application.task_news import TaskNews
 from application.watching import Watches
 from config.console import build_console
@@ -99,15 +103,20 @@ def _authenticator(settings: Settings) -> Authenticator:
 def _freshness(foundation: Foundation, parts: Parts) -> Freshness:
     stores, projections = foundation.stores, foundation.projections.all()
     names = [each.container.name for each in projections]
+    policies = (ApprovalSteps, TaskSteps, ChildWorkflows, Backfills)
     return Freshness(
         stores.event_store,
         parts.follower,
         {
             **dict.fromkeys(names, stores.document_positions),
+            **dict.fromkeys((each.name for each in policies), stores.log_positions),
             audit.NAME: audit.IndexPosition(stores.audit.index),
         },
         reads=foundation.reads,
-        wants={each.container.name: interest_of(each) for each in projections},
+        wants={
+            **{each.container.name: interest_of(each) for each in projections},
+            **{each.name: each.wants for each in policies},
+        },
         projections=names,
         most_waiting=foundation.settings.server.max_requests,
     )

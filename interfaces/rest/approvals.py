@@ -18,6 +18,7 @@ from application.approval_commands import (
     ReviseApproval,
     WithdrawApproval,
 )
+from application.policies.approval_steps import ApprovalSteps
 from domain.approval import Ballot, approval_stream
 from domain.errors import ApprovalNotFound
 from domain.values import is_uuid
@@ -55,8 +56,8 @@ class ApprovalRoutes:
         route, one = self._service.route, f"{PREFIX}/{{id}}"
         return [
             route(PREFIX, self.create, "POST"),
-            route(one, self.get, "GET", reads=[self._approvals.container]),
-            route(f"{one}/events", self.events, "GET", reads=[]),
+            route(one, self.get, "GET", reads=[self._approvals.container], made_by=ApprovalSteps.name),
+            route(f"{one}/events", self.events, "GET", reads=[], made_by=ApprovalSteps.name),
             route(f"{one}/approve", self.approve, "POST", versioned=True),
             route(f"{one}/reject", self.reject, "POST", versioned=True),
             route(f"{one}/withdraw", self.withdraw, "POST", versioned=True),

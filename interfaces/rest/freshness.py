@@ -4,12 +4,16 @@ Where the projection is kept up to date by this process, its follower says at on
 is asked to look again. Elsewhere the saved positions say so. Those are saved about once a second, and not for
 what a projection only passes by: so it is looked whether that is all that there is between.
 
+What a command's answer names, a policy may make a moment later, behind the command's position. So a query
+that finds nothing there looks again until that policy has acted on all up to the position.
+
 A position is one of the partition in which the caller's tenant is: what a caller reads and changes is there.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
 
 import anyio
 from starlette.requests import Request
@@ -41,6 +45,8 @@ _LOOK_AT, _MOST_LOOKS = 500, 4
 _MOST_SEEN = 1_000
 """Saved positions that are kept in mind: of a name and a partition, for the moment between two looks."""
 
+T = TypeVar("T")
+
 _WAIT = re.compile(r'wait\s*=\s*"?([0-9]{1,6})"?\s*(;.*)?', re.ASCII | re.IGNORECASE)
 
 
@@ -49,7 +55,7 @@ class Freshness:
 
     ``follower`` tells who follows a partition under a name in this process. ``saved`` are the positions of
     each that a query may read, and ``wants`` which events are for it; a query that does not say what it reads
-    waits for all ``projections``.
+    waits for all ``projections``. Policies are among the former two as well.
     """
 
     def __init__(
@@ -88,10 +94,35 @@ class Freshness:
         if not is_position(position) or not await self._store.knows(partition, position):
             raise Invalid([Fault(HEADER, "is not a position that this log has been at")])
         names = self._projections if projections is None else projections
-        goal = _Goal(names, partition, number_of(position))
-        if names and not await self._reached(goal, tenant, wait_of(request)):
-            message = "what is read has not followed the log up to X-Min-Position yet; try again"
-            raise ApiError(503, "NOT_YET", message, headers={"Retry-After": "1"})
+        request.state.waits_until = until = anyio.current_time() + wait_of(request)
+        if not names:
+            return
+        with self._stay(tenant):
+            if await self._all_reach(names, _Goal(partition, number_of(position)), until):
+                return
+        raise _not_yet()
+
+    async def look_until_made(
+        self, request: Request, tenant: str, policy: str, look: Callable[[], Awaitable[T | None]]
+    ) -> T | None:
+        """What ``look`` finds, which is asked again until the policy has acted on all up to the position that
+        :meth:`require` was asked for, within the same time; nothing, if it has made nothing by then.
+
+        Raises:
+            ApiError: 503, it has not come so far in time.
+        """
+        position = request.headers[HEADER].strip()
+        goal = _Goal(self._store.partition_of(tenant), number_of(position))
+        until: float = request.state.waits_until
+        with self._stay(tenant):
+            while True:
+                has_acted = await self._has_reached(policy, goal)
+                found = await look()
+                if found is not None or has_acted:
+                    return found
+                if not await self._pause(policy, goal.partition, until):
+                    break
+        raise _not_yet()
 
     def stop(self) -> None:
         """Nobody waits any more."""
@@ -99,22 +130,21 @@ class Freshness:
         for scope in self._waiting:
             scope.cancel()
 
-    async def _reached(self, goal: "_Goal", tenant: str, seconds: float) -> bool:
+    @contextmanager
+    def _stay(self, tenant: str) -> Iterator[None]:
+        """Wait in a place, until all are to stop."""
         with self._places.taken(tenant), anyio.CancelScope() as scope:
             self._waiting.add(scope)
             try:
-                return await self._all_reach(goal, anyio.current_time() + seconds)
+                yield
             finally:
                 self._waiting.discard(scope)
-        return False
 
-    async def _all_reach(self, goal: "_Goal", until: float) -> bool:
-        for name in goal.names:
+    async def _all_reach(self, names: Sequence[str], goal: "_Goal", until: float) -> bool:
+        for name in names:
             while not await self._has_reached(name, goal):
-                left = until - anyio.current_time()
-                if left <= 0 or self._is_stopping:
+                if not await self._pause(name, goal.partition, until):
                     return False
-                await self._pause(name, goal.partition, left)
         return True
 
     async def _has_reached(self, name: str, goal: "_Goal") -> bool:
@@ -141,22 +171,31 @@ class Freshness:
                 return True
         return False
 
-    async def _pause(self, name: str, partition: str, seconds: float) -> None:
+    async def _pause(self, name: str, partition: str, until: float) -> bool:
+        """Wait until it is worth while to look again; whether there is time to."""
+        seconds = until - anyio.current_time()
+        if seconds <= 0 or self._is_stopping:
+            return False
         follower = self._follower(name, partition)
         if follower is None or not follower.is_following:
             await anyio.sleep(min(seconds, _ASK_AGAIN_SECONDS))
-            return
+            return True
         follower.look_again()
         with anyio.move_on_after(min(seconds, _LOOK_AGAIN_SECONDS)):
             await follower.has_moved()
+        return True
 
 
 class _Goal(NamedTuple):
-    """How far who is to have come where."""
+    """How far to have come where."""
 
-    names: Sequence[str]
     partition: str
     number: int
+
+
+def _not_yet() -> ApiError:
+    message = "what is read has not followed the log up to X-Min-Position yet; try again"
+    return ApiError(503, "NOT_YET", message, headers={"Retry-After": "1"})
 
 
 def wait_of(request: Request) -> float:

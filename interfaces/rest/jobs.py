@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from application.job_commands import JobCommand, PauseJob, ResumeJob, TriggerJob
 from application.jobs import Jobs
+from application.policies.backfills import Backfills
 from application.ports import Clock
 from domain import job
 from domain.faults import Fault
@@ -78,7 +79,7 @@ class JobRoutes:
             self._route("", self.list, "GET"),
             self._route("/{job}", self.get, "GET"),
             self._route("/{job}/runs", self.runs, "GET"),
-            self._route("/{job}/runs/{runId}", self.run, "GET"),
+            self._route("/{job}/runs/{runId}", self.run, "GET", made_by=Backfills.name),
             self._route("/{job}/preview", self.preview, "GET"),
             self._route("/{job}/events", self.events, "GET"),
             self._route("/{job}/trigger", self.trigger, "POST", versioned=True),
@@ -247,12 +248,21 @@ class JobRoutes:
             headers=command_headers(committed.version, committed.position),
         )
 
-    def _route(self, path: str, endpoint: Endpoint, method: str, *, versioned: bool = False) -> Route:
+    def _route(
+        self,
+        path: str,
+        endpoint: Endpoint,
+        method: str,
+        *,
+        made_by: str | None = None,
+        versioned: bool = False,
+    ) -> Route:
         return self._service.route(
             PREFIX + path,
             for_the_system_tenant(endpoint),
             method,
             reads=[self._runs.container],
+            made_by=made_by,
             versioned=versioned,
         )
 

@@ -1,7 +1,7 @@
 """What every request has: an id, a log line, a count, and a 500 that says nothing of the inside.
 
-And its answer is no cache's to keep, unless it says otherwise itself: behind a gateway that knows its users by
-a cookie, the address alone does not tell one tenant's answers from another's.
+And its answer is no cache's to keep, unless it says otherwise itself: behind a gateway that knows its users
+by a cookie, the address alone does not tell one tenant's answers from another's.
 """
 
 import asyncio

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from application.kept import Kept
+from application.policies.child_workflows import ChildWorkflows
 from application.ports import Clock
 from domain.errors import WorkflowNotFound
 from domain.workflow import execution_id_of, workflow_stream
@@ -38,7 +39,7 @@ class ProgressRoutes:
     def routes(self) -> list[Route]:
         """Every route, with its method."""
         reads = [self._workflows.container, self._steps.container]
-        return [self._service.route(ROUTE, self.get, "GET", reads=reads)]
+        return [self._service.route(ROUTE, self.get, "GET", reads=reads, made_by=ChildWorkflows.name)]
 
     async def get(self, request: Request, caller: Caller) -> Response:
         """How far the workflow is now."""

@@ -37,7 +37,7 @@ from interfaces.rest.audit import audit_event
 from interfaces.rest.decoding import DecodedBody, Decoding
 from interfaces.rest.errors import ApiError, Invalid, overloaded
 from interfaces.rest.folded import folded
-from interfaces.rest.freshness import Freshness
+from interfaces.rest.freshness import HEADER, Freshness
 from interfaces.rest.identity import Authenticator, Caller
 from interfaces.rest.models import Paging
 from interfaces.rest.origin import may_be_forged
@@ -95,20 +95,24 @@ class Service:
         method: str,
         *,
         reads: Sequence["Named"] | None = None,
+        made_by: str | None = None,
         versioned: bool = False,
     ) -> Route:
         """A route that knows its caller before its endpoint runs, and turns away what is too much at once.
 
         A query waits for ``X-Min-Position``: ``reads`` are the containers that it reads, or the audit index;
-        any container if that is not said, none if it reads the log itself. A command whose endpoint heeds
+        any container if that is not said, none if it reads the log itself. Where there is nothing, it waits
+        as well for the policy that such a thing may be ``made_by``. A command whose endpoint heeds
         ``If-Match`` is ``versioned``; any other refuses it.
         """
-        fresh = None
+        fresh = made = None
         if method == "GET":
             names = None if reads is None else [each.name for each in reads]
             fresh = partial(self._freshness.require, projections=names)
+            if made_by is not None:
+                made = partial(self._freshness.look_until_made, policy=made_by)
         heeds_if_match = versioned or method == "GET"
-        return Route(path, _Answering(self._door, endpoint, fresh, heeds_if_match), methods=[method])
+        return Route(path, _Answering(self._door, endpoint, fresh, made, heeds_if_match), methods=[method])
 
     async def ordered(self, command: Command) -> Committed:
         """What became of a command about a thing that there is; the request's line in the log tells what that
@@ -304,11 +308,13 @@ class _Answering:
         door: _Door,
         endpoint: Endpoint,
         fresh: Callable[[Request, str], Awaitable[None]] | None,
+        made: Callable[..., Awaitable[Response | None]] | None,
         heeds_if_match: bool,
     ) -> None:
         self._door = door
         self._endpoint = endpoint
         self._fresh = fresh
+        self._made = made
         self._heeds_if_match = heeds_if_match
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -322,13 +328,34 @@ class _Answering:
             refuse_version(request)
         if self._fresh is not None:
             await self._fresh(request, caller.tenant)
+        try:
+            response = await self._answer(request, caller)
+        except (NotFound, ApiError) as missing:
+            if self._made is None or HEADER not in request.headers or not _is_missing(missing):
+                raise
+            found = await self._made(request, caller.tenant, look=partial(self._found, request, caller))
+            if found is None:
+                raise
+            response = found
+        await response(scope, receive, send)
+
+    async def _found(self, request: Request, caller: Caller) -> Response | None:
+        """The answer, unless there is nothing there."""
+        try:
+            return await self._answer(request, caller)
+        except (NotFound, ApiError) as missing:
+            if _is_missing(missing):
+                return None
+            raise
+
+    async def _answer(self, request: Request, caller: Caller) -> Response:
         if self._door.places <= 0:
             raise overloaded()
         self._door.places -= 1
         before = bind_contextvars(tenant_id=caller.tenant)
         body = request.state.decoded = DecodedBody(self._door.decoding)
         try:
-            response = await self._endpoint(request, caller)
+            return await self._endpoint(request, caller)
         except Exception as error:
             body.forget(error)
             raise
@@ -337,7 +364,10 @@ class _Answering:
             request.state.body = None
             reset_contextvars(**before)
             self._door.places += 1
-        await response(scope, receive, send)
+
+
+def _is_missing(error: NotFound | ApiError) -> bool:
+    return isinstance(error, NotFound) or error.status == 404
 
 
 def before_version(paging: Paging) -> int | None:

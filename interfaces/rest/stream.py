@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from application.event_store import EventStore
+from application.policies.child_workflows import ChildWorkflows
 from application.watching import Watches
 from domain import workflow
 from domain.archived import refuse_archived
@@ -57,7 +58,7 @@ class StreamRoutes:
 
     def routes(self) -> list[Route]:
         """Every route, with its method."""
-        return [self._service.route(ROUTE, self.get, "GET", reads=[])]
+        return [self._service.route(ROUTE, self.get, "GET", reads=[], made_by=ChildWorkflows.name)]
 
     async def get(self, request: Request, caller: Caller) -> Response:
         """The changes after ``Last-Event-ID``, those to come as they come; 204 once there will be none."""

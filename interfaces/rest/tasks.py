@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from application.deciders import Committed
 from application.event_log import number_of
+from application.policies.tasks import TaskSteps
 from application.task_claims import Claimed, TaskClaims, Wanted
 from application.task_commands import CompleteTask, ExtendTaskLease, FailTask, ReleaseTask, TaskCommand
 from application.task_news import Ear
@@ -52,8 +53,8 @@ class TaskRoutes:
         return [
             route(PREFIX, self.list, "GET"),
             route(f"{PREFIX}/claim", self.claim, "POST"),
-            route(f"{PREFIX}/{{taskId}}", self.get, "GET"),
-            route(f"{PREFIX}/{{taskId}}/events", self.events, "GET", reads=[]),
+            route(f"{PREFIX}/{{taskId}}", self.get, "GET", made_by=TaskSteps.name),
+            route(f"{PREFIX}/{{taskId}}/events", self.events, "GET", reads=[], made_by=TaskSteps.name),
             route(f"{PREFIX}/{{taskId}}/heartbeat", self.heartbeat, "POST", versioned=True),
             route(f"{PREFIX}/{{taskId}}/complete", self.complete, "POST", versioned=True),
             route(f"{PREFIX}/{{taskId}}/fail", self.fail, "POST", versioned=True),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from application.deciders import Committed
+from application.policies.child_workflows import ChildWorkflows
 from application.workflow_commands import RequestRun, RetryWorkflow
 from domain.errors import DefinitionNotFound, WorkflowNotFound
 from domain.event import Recorded
@@ -59,25 +60,27 @@ class WorkflowRoutes:
 
     def routes(self) -> list[Route]:
         """Every route, with its method."""
-        route = self._service.route
+        route, policy = self._service.route, ChildWorkflows.name
         workflows = self._workflows.container
         return [
             route(PREFIX, self.list, "GET", reads=[workflows]),
             route(PREFIX, self.start, "POST"),
-            route(f"{PREFIX}/{{workflowId}}", self.get, "GET", reads=[workflows]),
+            route(f"{PREFIX}/{{workflowId}}", self.get, "GET", reads=[workflows], made_by=policy),
             route(
                 f"{PREFIX}/{{workflowId}}/steps",
                 self.steps,
                 "GET",
                 reads=[workflows, self._steps.container],
+                made_by=policy,
             ),
             route(
                 f"{PREFIX}/{{workflowId}}/executions",
                 self.executions,
                 "GET",
                 reads=[workflows, self._executions.container],
+                made_by=policy,
             ),
-            route(f"{PREFIX}/{{workflowId}}/events", self.events, "GET", reads=[]),
+            route(f"{PREFIX}/{{workflowId}}/events", self.events, "GET", reads=[], made_by=policy),
             route(f"{PREFIX}/{{workflowId}}/retry", self.retry, "POST", versioned=True),
         ]
 

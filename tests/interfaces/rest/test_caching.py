@@ -44,7 +44,9 @@ async def test_nor_may_what_is_told_of_the_service(behind_gateway: Service) -> N
     assert [told(each) for each in answers] == [["no-store"]] * 4
 
 
-async def test_an_answer_that_says_itself_how_long_it_may_be_kept_is_believed(behind_gateway: Service) -> None:
+async def test_an_answer_that_says_itself_that_it_may_be_kept_is_believed(
+    behind_gateway: Service,
+) -> None:
     async with behind_gateway.client() as client:
         kept = await client.get("/docs/init.js")
         asked_again = [await client.get(path) for path in ("/docs", "/openapi.yaml")]
@@ -52,9 +54,7 @@ async def test_an_answer_that_says_itself_how_long_it_may_be_kept_is_believed(be
     assert [told(each) for each in asked_again] == [["no-cache"]] * 2
 
 
-async def test_what_breaks_may_not_be_kept(
-    behind_gateway: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_breaks_may_not_be_kept(behind_gateway: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     async def breaks(*arguments: object) -> None:
         raise RuntimeError
 
