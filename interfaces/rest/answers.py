@@ -1,7 +1,5 @@
-"""Answers: JSON bodies, the headers of commands, lists and their cursors."""
+"""Answers: JSON bodies, the headers of commands, lists."""
 
-import base64
-import binascii
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -32,30 +30,3 @@ def list_body(name: str, bodies: Iterable[bytes], total: int, next_cursor: str |
     if next_cursor is not None:
         content["nextCursor"] = next_cursor
     return msgspec.json.encode(content)
-
-
-class BadCursor(ValueError):
-    """A cursor that this service has not given out."""
-
-
-def encode_cursor(parts: Iterable[str]) -> str:
-    """An opaque cursor that holds ``parts``."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(list(parts))).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str, length: int) -> tuple[str, ...]:
-    """The ``length`` parts of a cursor.
-
-    Raises:
-        BadCursor: it is not one of ours.
-    """
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        parts = msgspec.json.decode(
-            base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True), type=list[str]
-        )
-    except (UnicodeEncodeError, binascii.Error, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadCursor("is not a cursor of this list") from error
-    if len(parts) != length:
-        raise BadCursor("is not a cursor of this list")
-    return tuple(parts)

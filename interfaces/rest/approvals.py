@@ -112,7 +112,7 @@ class ApprovalRoutes:
         approval_id = request.path_params["id"]
         paging = read_query(request, Paging)
         stream = approval_stream(caller.tenant, approval_id.lower())
-        return await self._service.history(approval_id, stream, paging, missing(approval_id))
+        return await self._service.history(request, approval_id, stream, paging, missing(approval_id))
 
     async def approve(self, request: Request, caller: Caller) -> Response:
         """Agree."""

@@ -23,15 +23,16 @@ from domain.errors import Failure, StoreUnavailable
 from domain.event import event_id
 from domain.faults import Fault
 from domain.values import canonical_id
-from interfaces.rest.answers import encode_cursor, json_response, list_body, stored_json
+from interfaces.rest.answers import json_response, list_body, stored_json
 from interfaces.rest.audit import shown_event
 from interfaces.rest.audit_models import CheckQuery, TrailFilters, TrailQuery
+from interfaces.rest.cursors import next_cursor, not_of_this_list, place_after
 from interfaces.rest.errors import ApiError, Invalid
 from interfaces.rest.event_streams import CutOff, EventStreams, Writer
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import NoQuery, Paging
 from interfaces.rest.requests import read_query
-from interfaces.rest.service import Service, cursor_of
+from interfaces.rest.service import Service
 
 PREFIX = "/api/v1/audit"
 
@@ -80,15 +81,15 @@ class AuditRoutes:
     async def events(self, request: Request, caller: Caller) -> Response:
         """Events of the tenant, in the log's order or against it."""
         query = read_query(request, TrailQuery)
-        beyond = _beyond(query)
+        beyond = _beyond(request, query)
         with _in_time():
             wanted = await wanted_by(query, caller, self._service)
             page = await self._trail.page(
                 wanted, beyond=beyond, limit=query.limit, newest_first=query.order == "desc"
             )
-        next_cursor = None if page.beyond is None else encode_cursor([str(page.beyond)])
+        following = None if page.beyond is None else next_cursor(request, query, [str(page.beyond)])
         bodies = (msgspec.json.encode(trail_event(found)) for found in page.events)
-        return stored_json(list_body("events", bodies, page.total, next_cursor))
+        return stored_json(list_body("events", bodies, page.total, following))
 
     async def correlation(self, request: Request, caller: Caller) -> Response:
         """What led to what under a correlation id."""
@@ -128,10 +129,15 @@ class AuditRoutes:
         query = read_query(request, CheckQuery)
         try:
             with _in_time():
-                stretch = await self._checking.check(caller.tenant, beyond=_beyond(query), limit=query.limit)
+                stretch = await self._checking.check(
+                    caller.tenant, beyond=_beyond(request, query), limit=query.limit
+                )
         except NoSuchPlace:
-            raise _not_a_cursor() from None
-        return json_response(_told(stretch))
+            raise not_of_this_list() from None
+        following = {}
+        if stretch.beyond is not None:
+            following = {"nextCursor": next_cursor(request, query, [str(stretch.beyond)])}
+        return json_response(_told(stretch) | following)
 
     async def export(self, request: Request, caller: Caller) -> Response:
         """The same events as NDJSON, with what proves them."""
@@ -200,26 +206,21 @@ async def _each_in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield lines
 
 
-def _beyond(paging: Paging) -> int:
+def _beyond(request: Request, paging: Paging) -> int:
     """The position that a page begins after.
 
     Raises:
-        ApiError: 400, the cursor is none of ours.
+        ApiError: 400, the cursor is none of this list.
     """
-    cursor = cursor_of(paging, 1)
-    if cursor is None:
+    place = place_after(request, paging, 1)
+    if place is None:
         return 0
-    if not (cursor[0].isascii() and cursor[0].isdigit() and len(cursor[0]) < 19):
-        raise _not_a_cursor()
-    return int(cursor[0])
-
-
-def _not_a_cursor() -> ApiError:
-    return Invalid([Fault("cursor", "is not a cursor of this list")])
+    if not (place[0].isascii() and place[0].isdigit() and len(place[0]) < 19):
+        raise not_of_this_list()
+    return int(place[0])
 
 
 def _told(stretch: Stretch) -> dict[str, Any]:
-    following = {} if stretch.beyond is None else {"nextCursor": encode_cursor([str(stretch.beyond)])}
     return {
         "holds": not stretch.flaws,
         "first": stretch.first,
@@ -229,7 +230,6 @@ def _told(stretch: Stretch) -> dict[str, Any]:
             for flaw in stretch.flaws[:MOST_FOUND]
         ],
         "total": len(stretch.flaws),
-        **following,
     }
 
 

@@ -58,6 +58,7 @@ class BackfillRoutes:
         """The job's backfills, the newest first."""
         filters = read_query(request, BackfillFilters)
         return await self._service.page(
+            request,
             self._backfills.container,
             caller,
             "backfills",
@@ -98,7 +99,8 @@ class BackfillRoutes:
         """The backfill's audit trail."""
         paging = read_query(request, Paging)
         await self._found(request, caller)
-        return await self._service.history_of(backfill_stream(request.path_params["id"].lower()), paging)
+        stream = backfill_stream(request.path_params["id"].lower())
+        return await self._service.history_of(request, stream, paging)
 
     async def cancel(self, request: Request, caller: Caller) -> Response:
         """Let no further window start."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from application.log_batches import PAGE_BYTES
-from domain.faults import Fault
-from interfaces.rest.answers import BadCursor, decode_cursor, encode_cursor, list_body, stored_json
-from interfaces.rest.errors import Invalid
+from interfaces.rest.answers import list_body, stored_json
+from interfaces.rest.cursors import next_cursor, place_after
 from interfaces.rest.identity import Caller
 from interfaces.rest.models import Paging
 from interfaces.rest.service import Service
@@ -18,10 +18,15 @@ _SHIPPED = "shipped"
 
 
 async def definition_page(
-    service: Service, container: Container, caller: Caller, paging: Paging, shipped: Mapping[str, bytes]
+    service: Service,
+    request: Request,
+    container: Container,
+    caller: Caller,
+    paging: Paging,
+    shipped: Mapping[str, bytes],
 ) -> Response:
     """A page of both; ``shipped`` are the documents of the latter by their names, in order."""
-    after = _after(paging)
+    after = _after(request, paging)
     own_ended = after is not None and after[0] == _SHIPPED
     page = await service.documents.query(
         container,
@@ -37,15 +42,10 @@ async def definition_page(
         last = shown[-1] if shown else ""
         next_after = (_SHIPPED, last) if len(shown) < len(names) else None
     total = page.total + len(shipped)
-    next_cursor = encode_cursor(next_after) if next_after else None
-    return stored_json(list_body("definitions", bodies, total, next_cursor))
+    following = next_cursor(request, paging, next_after) if next_after else None
+    return stored_json(list_body("definitions", bodies, total, following))
 
 
-def _after(paging: Paging) -> tuple[str, str] | None:
-    if paging.cursor is None:
-        return None
-    try:
-        first, second = decode_cursor(paging.cursor, 2)
-    except BadCursor as error:
-        raise Invalid([Fault("cursor", str(error))]) from None
-    return first, second
+def _after(request: Request, paging: Paging) -> tuple[str, str] | None:
+    place = place_after(request, paging, 2)
+    return None if place is None else (place[0], place[1])

@@ -87,7 +87,9 @@ class DefinitionRoutes:
         """The tenant's own definitions, the newest first, and after them those that come with the service."""
         paging = read_query(request, Paging)
         shipped = {name: msgspec.json.encode(shipped_document(each)) for name, each in self._shipped.items()}
-        return await definition_page(self._service, self._definitions.container, caller, paging, shipped)
+        return await definition_page(
+            self._service, request, self._definitions.container, caller, paging, shipped
+        )
 
     async def create(self, request: Request, caller: Caller) -> Response:
         """Publish a definition of a new name."""
@@ -166,7 +168,8 @@ class DefinitionRoutes:
         """A definition's audit trail; one that comes with the service has none."""
         paging, name = read_query(request, Paging), _name(request)
         missing = None if name in self._shipped else not_found(name)
-        return await self._service.history_of(definition_stream(caller.tenant, name), paging, missing)
+        stream = definition_stream(caller.tenant, name)
+        return await self._service.history_of(request, stream, paging, missing)
 
     async def _definition(self, request: Request) -> WorkflowDefinition:
         """The definition in the body. A thread reads it: nobody waits for another's long document."""

@@ -9,9 +9,10 @@ from application.ports import Clock
 from domain.delegation import delegations_stream
 from domain.errors import DelegationNotFound, NotAllowed
 from domain.values import is_uuid
-from interfaces.rest.answers import encode_cursor, list_body, stored_json
+from interfaces.rest.answers import list_body, stored_json
 from interfaces.rest.approval_models import DelegateRequest, DelegationFilters
 from interfaces.rest.audit import audit_event
+from interfaces.rest.cursors import next_cursor
 from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators, person_of
@@ -49,6 +50,7 @@ class DelegationRoutes:
         """Delegations of the tenant, the newest first."""
         filters = read_query(request, DelegationFilters)
         return await self._service.page(
+            request,
             self._delegations.container,
             caller,
             "delegations",
@@ -99,11 +101,12 @@ class DelegationRoutes:
         of_it = [each for each in recorded if getattr(each.event, "delegation_id", None) == delegation_id]
         if not of_it:
             raise _missing(delegation_id)
-        before = before_version(paging)
+        before = before_version(request, paging)
         left = [each for each in reversed(of_it) if before is None or each.version < before]
         shown = left[: paging.limit]
-        next_cursor = encode_cursor([str(shown[-1].version)]) if len(left) > len(shown) else None
-        return stored_json(list_body("events", map(audit_event, shown), len(of_it), next_cursor))
+        place = [str(shown[-1].version)] if len(left) > len(shown) else None
+        following = None if place is None else next_cursor(request, paging, place)
+        return stored_json(list_body("events", map(audit_event, shown), len(of_it), following))
 
     async def end(self, request: Request, caller: Caller) -> Response:
         """Take one back."""

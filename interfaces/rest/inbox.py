@@ -62,6 +62,7 @@ class InboxRoutes:
             status = "pending"
         waiting = {} if filters.assignee is None else await self._waiting_for(caller, filters.assignee)
         return await self._service.page(
+            request,
             self._approvals.container,
             caller,
             "approvals",

@@ -19,8 +19,9 @@ from domain import job
 from domain.faults import Fault
 from domain.job import BatchJob, JobDefinition, job_stream
 from domain.values import is_uuid, timestamp
-from interfaces.rest.answers import BadCursor, decode_cursor, encode_cursor, json_response, stored_json
+from interfaces.rest.answers import json_response, stored_json
 from interfaces.rest.as_of import AsOf, asked_as_of, parts_until
+from interfaces.rest.cursors import next_cursor, place_after
 from interfaces.rest.errors import ApiError, Invalid
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller
@@ -91,14 +92,14 @@ class JobRoutes:
         """The jobs, in the order of the settings."""
         paging = read_query(request, Paging)
         names = list(self._jobs.by_name)
-        begin = _place_after(paging.cursor, names)
+        begin = _begin(request, paging, names)
         shown = names[begin : begin + paging.limit]
         page: dict[str, Any] = {
             "jobs": [await self._describe(self._jobs.by_name[name], caller) for name in shown],
             "total": len(names),
         }
         if begin + len(shown) < len(names):
-            page["nextCursor"] = encode_cursor([shown[-1]])
+            page["nextCursor"] = next_cursor(request, paging, [shown[-1]])
         return json_response(page)
 
     async def get(self, request: Request, caller: Caller) -> Response:
@@ -112,6 +113,7 @@ class JobRoutes:
         """What came of each firing, the newest first."""
         filters = read_query(request, RunFilters)
         return await self._service.page(
+            request,
             self._runs.container,
             caller,
             "runs",
@@ -171,7 +173,7 @@ class JobRoutes:
     async def events(self, request: Request, caller: Caller) -> Response:
         """The job's audit trail, and that of its runs."""
         paging = read_query(request, Paging)
-        return await self._service.history_of(job_stream(await self._named.known(request)), paging)
+        return await self._service.history_of(request, job_stream(await self._named.known(request)), paging)
 
     async def trigger(self, request: Request, caller: Caller) -> Response:
         """Open a run by hand; a request that comes again is told of the run that it opened."""
@@ -304,18 +306,15 @@ def _shown(planned: PlannedFiring) -> dict[str, str]:
     }
 
 
-def _place_after(cursor: str | None, names: Sequence[str]) -> int:
+def _begin(request: Request, paging: Paging, names: Sequence[str]) -> int:
     """Where the page begins that follows on the job that a cursor names.
 
     Raises:
         ApiError: 400, it names none.
     """
-    if cursor is None:
+    place = place_after(request, paging, 1)
+    if place is None:
         return 0
-    try:
-        (name,) = decode_cursor(cursor, 1)
-        return names.index(name) + 1
-    except BadCursor as error:
-        raise Invalid([Fault("cursor", str(error))]) from None
-    except ValueError:
-        raise Invalid([Fault("cursor", "names a job that there is no more")]) from None
+    if place[0] not in names:
+        raise Invalid([Fault("cursor", "names a job that there is no more")])
+    return names.index(place[0]) + 1

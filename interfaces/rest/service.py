@@ -21,21 +21,14 @@ from application.event_store import EventStore
 from application.log_batches import PAGE_BYTES
 from domain.archived import refuse_archived
 from domain.errors import Failure, NotFound
-from domain.faults import Fault
 from domain.values import is_uuid
-from interfaces.rest.answers import (
-    BadCursor,
-    decode_cursor,
-    encode_cursor,
-    etag,
-    list_body,
-    stored_json,
-)
+from interfaces.rest.answers import etag, list_body, stored_json
 from interfaces.rest.arriving import ArrivingBody
 from interfaces.rest.as_of import AsOf, document_as_of
 from interfaces.rest.audit import audit_event
+from interfaces.rest.cursors import next_cursor, not_of_this_list, place_after
 from interfaces.rest.decoding import DecodedBody, Decoding
-from interfaces.rest.errors import ApiError, Invalid, overloaded
+from interfaces.rest.errors import ApiError, overloaded
 from interfaces.rest.folded import folded
 from interfaces.rest.freshness import HEADER, Freshness
 from interfaces.rest.identity import Authenticator, Caller
@@ -217,6 +210,7 @@ class Service:
 
     async def page(
         self,
+        request: Request,
         container: Container,
         caller: Caller,
         name: str,
@@ -231,7 +225,7 @@ class Service:
         shown: Shown | None = None,
     ) -> Response:
         """A page of the caller's tenant's documents, the newest first, as they are or are ``shown``."""
-        after = cursor_of(paging, 2)
+        after = place_after(request, paging, 2)
         page = await self.documents.query(
             container,
             caller.tenant,
@@ -247,36 +241,40 @@ class Service:
                 room=PAGE_BYTES,
             ),
         )
-        next_cursor = encode_cursor(page.next_after) if page.next_after else None
+        following = next_cursor(request, paging, page.next_after) if page.next_after else None
         bodies = (
             [document.body for document in page.documents] if shown is None else await shown(page.documents)
         )
-        return stored_json(list_body(name, bodies, page.total, next_cursor))
+        return stored_json(list_body(name, bodies, page.total, following))
 
-    async def history(self, id: str, stream: str, paging: Paging, missing: NotFound) -> Response:
+    async def history(
+        self, request: Request, id: str, stream: str, paging: Paging, missing: NotFound
+    ) -> Response:
         """A page of the audit trail of a thing that has a UUID, the newest event first.
 
         Raises:
             NotFound: ``missing``, where there is no such stream.
         """
         if not is_uuid(id):
-            before_version(paging)
+            before_version(request, paging)
             raise missing
-        return await self.history_of(stream, paging, missing)
+        return await self.history_of(request, stream, paging, missing)
 
-    async def history_of(self, stream: str, paging: Paging, missing: NotFound | None = None) -> Response:
+    async def history_of(
+        self, request: Request, stream: str, paging: Paging, missing: NotFound | None = None
+    ) -> Response:
         """A page of a stream's audit trail, the newest event first.
 
         Raises:
             NotFound: ``missing``, where there is no such stream; without it, it is as good as an empty one.
         """
-        before = before_version(paging)
+        before = before_version(request, paging)
         events, total = await self.store.history(stream, before=before, limit=paging.limit)
         if not total and missing is not None:
             raise missing
         more = bool(events) and events[-1].version > 1
-        next_cursor = encode_cursor([str(events[-1].version)]) if more else None
-        return stored_json(list_body("events", map(audit_event, events), total, next_cursor))
+        following = next_cursor(request, paging, [str(events[-1].version)]) if more else None
+        return stored_json(list_body("events", map(audit_event, events), total, following))
 
 
 class _Door:
@@ -370,32 +368,18 @@ def _is_missing(error: NotFound | ApiError) -> bool:
     return isinstance(error, NotFound) or error.status == 404
 
 
-def before_version(paging: Paging) -> int | None:
+def before_version(request: Request, paging: Paging) -> int | None:
     """Below which version a page of a stream's events begins; none for the first.
 
     Raises:
-        ApiError: 400, the cursor is none of ours.
+        ApiError: 400, the cursor is none of this list.
     """
-    cursor = cursor_of(paging, 1)
-    if cursor and not _VERSION.fullmatch(cursor[0]):
-        raise Invalid([Fault("cursor", "is not a cursor of this list")])
-    return int(cursor[0]) if cursor else None
+    place = place_after(request, paging, 1)
+    if place and not _VERSION.fullmatch(place[0]):
+        raise not_of_this_list()
+    return int(place[0]) if place else None
 
 
 def command_headers(version: int, position: str) -> dict[str, Any]:
     """The headers of a command's answer: the aggregate's version, and where the log stands."""
     return {"ETag": etag(version), "X-Position": position}
-
-
-def cursor_of(paging: Paging, length: int) -> tuple[str, ...] | None:
-    """The parts of a page's cursor, if it has one.
-
-    Raises:
-        ApiError: 400, it is none of ours.
-    """
-    if paging.cursor is None:
-        return None
-    try:
-        return decode_cursor(paging.cursor, length)
-    except BadCursor as error:
-        raise Invalid([Fault("cursor", str(error))]) from None

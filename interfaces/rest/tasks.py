@@ -65,6 +65,7 @@ class TaskRoutes:
         """Tasks of the tenant, the newest first."""
         filters = read_query(request, TaskFilters)
         return await self._service.page(
+            request,
             self._tasks.container,
             caller,
             "tasks",
@@ -88,7 +89,7 @@ class TaskRoutes:
         """The task's audit trail."""
         paging, task_id = read_query(request, Paging), request.path_params["taskId"]
         stream = task_stream(caller.tenant, task_id.lower())
-        return await self._service.history(task_id, stream, paging, _missing(task_id))
+        return await self._service.history(request, task_id, stream, paging, _missing(task_id))
 
     async def claim(self, request: Request, caller: Caller) -> Response:
         """Give a worker up to so many tasks, waiting for the first if it says so."""

@@ -109,6 +109,7 @@ class WorkflowRoutes:
         """Workflows of the tenant, the newest first."""
         filters = read_query(request, WorkflowFilters)
         return await self._service.page(
+            request,
             self._workflows.container,
             caller,
             "workflows",
@@ -147,7 +148,8 @@ class WorkflowRoutes:
         workflow_id = request.path_params["workflowId"]
         paging = read_query(request, Paging)
         stream = workflow_stream(caller.tenant, workflow_id.lower())
-        return await self._service.history(workflow_id, stream, paging, missing_workflow(workflow_id))
+        missing = missing_workflow(workflow_id)
+        return await self._service.history(request, workflow_id, stream, paging, missing)
 
     async def retry(self, request: Request, caller: Caller) -> Response:
         """Open the next execution."""
@@ -208,7 +210,7 @@ class WorkflowRoutes:
             missing=missing_workflow(workflow_id),
         )
         return await self._service.page(
-            container, caller, name, paging, equal={"workflowId": workflow_id.lower()}, shown=shown
+            request, container, caller, name, paging, equal={"workflowId": workflow_id.lower()}, shown=shown
         )
 
     async def _document(self, workflow_id: str, committed: Committed) -> bytes:

@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from interfaces.rest.answers import encode_cursor
 from tests.builders import NOW, metadata
 from tests.harness import TENANT, UNKNOWN_ID, USER, Service, eventually, service, settings_in
 
@@ -185,27 +184,6 @@ async def test_a_query_string_is_checked(behind_gateway: Service, query: str, na
         answer = await client.get(f"{PATH}?{query}")
     assert answer.status_code == 400
     assert fields(answer) == named
-
-
-async def test_a_cursor_of_another_list_is_refused(behind_gateway: Service) -> None:
-    async with behind_gateway.client() as client:
-        made = await client.post(PATH, json=DEAL)
-        await client.post(f"{made.headers['location']}/approve", json={"decidedBy": USER})
-        page = (await client.get(f"{made.headers['location']}/events?limit=1")).json()
-        answer = await client.get(PATH, params={"cursor": page["nextCursor"]})
-    assert answer.status_code == 400
-    assert fields(answer) == {"cursor"}
-
-
-@pytest.mark.parametrize("part", ["\u00b2", "9" * 300, "0", "-1"])
-async def test_a_forged_cursor_of_a_trail_is_refused(behind_gateway: Service, part: str) -> None:
-    async with behind_gateway.client() as client:
-        made = await client.post(PATH, json=DEAL)
-        answer = await client.get(
-            f"{made.headers['location']}/events", params={"cursor": encode_cursor([part])}
-        )
-    assert answer.status_code == 400
-    assert fields(answer) == {"cursor"}
 
 
 async def test_unknown_routes_and_methods_are_told_in_the_one_shape(behind_gateway: Service) -> None:
