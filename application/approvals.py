@@ -229,7 +229,8 @@ def _policy(command: RequestApproval, terms: Terms, requested: ApprovalRequested
     try:
         return terms.asked_for(command.policy)
     except BadInput as unknown:
-        raise BadInput.together([unknown, *approval.faults_of(requested, now)]) from None
+        others = approval.faults_of(requested.payload, requested.due_at, now)
+        raise BadInput.together([unknown, *others]) from None
 
 
 def _requested(

@@ -69,7 +69,7 @@ def api_routes(foundation: Foundation, handlers: Handlers, answering: Answering)
         *_definitions(foundation, handlers, service, names).routes(),
         *StreamRoutes(service, answering.watches, answering.streams).routes(),
         *InboxRoutes(service, shown.approvals, handlers.people, clock).routes(),
-        *ApprovalRoutes(service, shown.approvals, operators).routes(),
+        *ApprovalRoutes(service, shown.approvals, operators, clock).routes(),
         *DelegationRoutes(service, shown.delegations, operators, clock).routes(),
         *JobRoutes(service, shown.job_runs, jobs, schedules, marks, clock).routes(),
         *BackfillRoutes(service, shown.backfills, jobs, handlers.backfills).routes(),

@@ -4,7 +4,9 @@ Each is exactly the schema of its name in ``openapi.yaml``: what the one takes, 
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import (
@@ -15,10 +17,11 @@ from pydantic import (
     GetJsonSchemaHandler,
     PlainValidator,
     StringConstraints,
+    ValidationError,
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from application.kinds.task import A_QUEUE_IS, LONGEST_QUEUE, QUEUE
 from domain.approval import LONGEST_SUBJECT
@@ -29,6 +32,9 @@ MAX_VERSION = 2**31 - 1
 MAX_BACKFILL_DAYS = 36_500
 MAX_EXACT_INTEGER = 2**53 - 1
 """Beyond this, JSON readers disagree on which number was meant."""
+
+_MOST_JSON_FAULTS = 1_001
+"""So many are looked for in a value: of more than a thousand it is only told that there are so many."""
 
 _NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]+$"
 _NO_NUL = r"^[^\x00]*$"
@@ -150,24 +156,37 @@ def _whole_number(value: object) -> object:
 
 
 def _json_value(value: T) -> T:
-    """Refuse what a store would choke on or another JSON reader would change."""
+    """Refuse what a store would choke on or another JSON reader would change, each with its place."""
     if _is_plain(value):
         return value
-    pending: list[tuple[str, Any]] = [("", value)]
+    found = islice(_json_faults(value), _MOST_JSON_FAULTS)
+    raise ValidationError.from_exception_data(
+        "JSON",
+        [InitErrorDetails(type=fault, loc=place, input=None) for place, fault in found],
+    )
+
+
+def _json_faults(value: object) -> Iterator[tuple[tuple[str | int, ...], PydanticCustomError]]:
+    """What is to be refused, in the order in which it was sent, and where it is within the value."""
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
     while pending:
-        path, each = pending.pop()
+        place, each = pending.pop()
         if isinstance(each, dict):
             if any("\x00" in name for name in each):
-                raise _json_fault(path, "a name holds NUL")
-            pending.extend((f"{path}.{name}", child) for name, child in each.items())
+                yield place, PydanticCustomError("json", "a name holds NUL")
+            pending.extend(((*place, name), child) for name, child in reversed(each.items()))
         elif isinstance(each, list):
-            pending.extend((f"{path}.{index}", child) for index, child in enumerate(each))
+            pending.extend(((*place, index), each[index]) for index in reversed(range(len(each))))
         elif isinstance(each, str):
             if "\x00" in each:
-                raise _json_fault(path, "the text holds NUL")
+                yield place, PydanticCustomError("json", "the text holds NUL")
         elif isinstance(each, int | float) and not -MAX_EXACT_INTEGER <= each <= MAX_EXACT_INTEGER:
-            raise _json_fault(path, f"a number should lie within ±{MAX_EXACT_INTEGER}")
-    return value
+            yield (
+                place,
+                PydanticCustomError(
+                    "json", "a number should lie within ±{most}", {"most": MAX_EXACT_INTEGER}
+                ),
+            )
 
 
 def _is_plain(value: object) -> bool:
@@ -190,11 +209,6 @@ def _is_plain(value: object) -> bool:
                 if not -MAX_EXACT_INTEGER <= each <= MAX_EXACT_INTEGER:
                     return False
     return True
-
-
-def _json_fault(path: str, what: str) -> PydanticCustomError:
-    place = path.removeprefix(".")[:200]
-    return PydanticCustomError("json_object", "{fault}", {"fault": f"{place}: {what}" if place else what})
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=_NO_CONTROL_CHARACTERS)]

@@ -38,7 +38,7 @@ def request(
     """
     if state is not None:
         return ()
-    if found := faults_of(requested, around.now):
+    if found := faults_of(requested.payload, requested.due_at, around.now):
         raise BadInput.together(found)
     barred = barred_by(policy, requested.requested_by, requested.owner_id)
     due_at = requested.due_at or _due_after(policy, around)
@@ -56,10 +56,10 @@ def request(
     return (opened, *news_of(after, around))
 
 
-def faults_of(requested: ApprovalRequested, now: datetime) -> list[BadInput]:
+def faults_of(payload: Payload | None, due_at: datetime | None, now: datetime) -> list[BadInput]:
     """What is wrong with a request, by whatever policy people would decide."""
-    found = _payload_faults(requested.payload)
-    if requested.due_at is not None and requested.due_at <= now:
+    found = _payload_faults(payload)
+    if due_at is not None and due_at <= now:
         found.append(BadInput("it is due already", [Fault("dueAt", "must be later than now")]))
     return found
 

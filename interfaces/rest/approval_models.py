@@ -1,11 +1,14 @@
 """What requests about approvals and delegations may say, in the words of ``openapi.yaml``."""
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from domain.approval import Approver, Policy, Status
+from domain.approval import Approver, Policy, Status, faults_of
+from domain.faults import Fault
 from interfaces.approvals.policy import ChosenPolicy, PolicyDocument
 from interfaces.fields import (
     Comment,
@@ -21,6 +24,11 @@ from interfaces.fields import (
     WebAddress,
 )
 from interfaces.rest.models import ApiModel, CreatedWithin, Paging, Query
+
+T = TypeVar("T")
+
+_PAYLOAD = TypeAdapter[dict[str, Any]](JsonObject)
+_DUE_AT = TypeAdapter[datetime](Instant)
 
 
 class CreateApprovalRequest(ApiModel):
@@ -44,6 +52,19 @@ class CreateApprovalRequest(ApiModel):
     def chosen_policy(self) -> str | Policy | None:
         """The policy that is named or described."""
         return self.policy.policy() if isinstance(self.policy, PolicyDocument) else self.policy
+
+
+def rules_broken(body: Mapping[str, Any], now: datetime) -> list[Fault]:
+    """What the rules say of that which can be read of a request, where the whole cannot."""
+    payload, due_at = _read(_PAYLOAD, body.get("payload")), _read(_DUE_AT, body.get("dueAt"))
+    return [fault for each in faults_of(payload, due_at, now) for fault in each.faults]
+
+
+def _read(kind: TypeAdapter[T], given: object) -> T | None:
+    try:
+        return kind.validate_python(given)
+    except ValidationError:
+        return None
 
 
 class DecisionRequest(ApiModel):

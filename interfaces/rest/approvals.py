@@ -19,6 +19,7 @@ from application.approval_commands import (
     WithdrawApproval,
 )
 from application.policies.approval_steps import ApprovalSteps
+from application.ports import Clock
 from domain.approval import Ballot, approval_stream
 from domain.errors import ApprovalNotFound
 from domain.values import is_uuid
@@ -29,9 +30,10 @@ from interfaces.rest.approval_models import (
     DecisionRequest,
     ReassignRequest,
     ReviseRequest,
+    rules_broken,
 )
 from interfaces.rest.as_of import asked_as_of
-from interfaces.rest.errors import ApiError
+from interfaces.rest.errors import ApiError, Invalid
 from interfaces.rest.folded import document_after
 from interfaces.rest.idempotency import id_to_make
 from interfaces.rest.identity import Caller, Operators, person_of
@@ -46,10 +48,11 @@ PREFIX = "/api/v1/hitl/approvals"
 class ApprovalRoutes:
     """The routes of one approval."""
 
-    def __init__(self, service: Service, approvals: Approvals, operators: Operators) -> None:
+    def __init__(self, service: Service, approvals: Approvals, operators: Operators, clock: Clock) -> None:
         self._service = service
         self._approvals = approvals
         self._operators = operators
+        self._clock = clock
 
     def routes(self) -> list[Route]:
         """Every route, with its method."""
@@ -70,7 +73,11 @@ class ApprovalRoutes:
 
     async def create(self, request: Request, caller: Caller) -> Response:
         """Ask people to decide."""
-        body = await read_body(request, CreateApprovalRequest)
+        try:
+            body = await read_body(request, CreateApprovalRequest)
+        except Invalid as refusal:
+            broken = rules_broken(request.state.body, self._clock.now())
+            raise Invalid([*refusal.faults, *broken]) from None
         approval_id = id_to_make(request, caller)
         command = RequestApproval(
             meta=caused_by(request, caller),

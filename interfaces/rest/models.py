@@ -47,10 +47,10 @@ TaskStatus = Literal["offered", "claimed", "completed", "failed", "revoked"]
 
 def faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     """Every fault that was found in what should be a ``model``, without repeating what was sent. Of many the
-    first are told; of so many that to list them would keep everybody waiting, their number."""
+    first are told; of so many that to list them would keep everybody waiting, that there are."""
     count = error.error_count()
     if count > 10 * MOST_FAULTS:
-        return [Fault("body", f"has {count} faults, such as unknown members")]
+        return [Fault("body", f"has more than {10 * MOST_FAULTS} faults, such as unknown members")]
     told = [
         Fault(shortened(".".join(map(str, place))) or "body", message)
         for place, message in islice(findings(error, model), MOST_FAULTS)

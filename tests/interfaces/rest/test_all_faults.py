@@ -63,6 +63,18 @@ async def test_of_a_definition_they_are_too(behind_gateway: Service) -> None:
         assert fields(ended, "endDelegation") == ["x", "Idempotency-Key"]
 
 
+async def test_what_cannot_be_read_does_not_hide_the_rest(behind_gateway: Service) -> None:
+    body = {**APPROVAL, "payload": {"a": {"n": 1e16}, "s": "x\0"}, "dueAt": PAST}
+    async with behind_gateway.client() as client:
+        asked = await client.post(APPROVALS, json=body)
+        large = await client.post(APPROVALS, json={"payload": LARGE, "dueAt": "soon"})
+        unread = await client.post(APPROVALS, json=[])
+    assert fields(asked, "createApproval") == ["payload.a.n", "payload.s", "dueAt"]
+    told = ["opportunityId", "riskScore", "amount", "dueAt", "payload"]
+    assert fields(large, "createApproval") == told
+    assert fields(unread, "createApproval") == ["body"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "told", "message"),
     [

@@ -1,9 +1,10 @@
 """What requests are read into: every fault is told, and nothing is taken for something else."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from domain.faults import Fault
 from interfaces.rest.approval_models import ApprovalFilters, CreateApprovalRequest
@@ -13,10 +14,13 @@ from interfaces.rest.models import (
     ApiModel,
     AsOfQuery,
     ClaimTasksRequest,
+    CompleteStepRequest,
+    CompleteTaskRequest,
     NoQuery,
     Paging,
     PreviewQuery,
     Query,
+    RetryRequest,
     StartWorkflowRequest,
     TaskFilters,
     TriggerJobRequest,
@@ -57,7 +61,42 @@ def test_a_fault_deep_in_free_json_is_told_with_its_place() -> None:
     with pytest.raises(ValidationError) as refused:
         TriggerJobRequest.model_validate({"metadata": {"a": [0, {"b": 2**60}]}})
     (fault,) = faults(refused.value, TriggerJobRequest)
-    assert fault == Fault("metadata", "a.1.b: a number should lie within ±9007199254740991")
+    assert fault == Fault("metadata.a.1.b", "a number should lie within ±9007199254740991")
+
+
+@pytest.mark.parametrize(
+    ("model", "around", "name"),
+    [
+        (StartWorkflowRequest, {}, "input"),
+        (RetryRequest, {}, "input"),
+        (CreateApprovalRequest, APPROVAL, "payload"),
+        (CompleteStepRequest, {}, "result"),
+        (TriggerJobRequest, {}, "metadata"),
+        (CompleteTaskRequest, {"leaseToken": "t"}, "output"),
+        (StartBackfillRequest, {"from": "2026-01-01", "to": "2026-01-02"}, "metadata"),
+    ],
+)
+def test_every_fault_of_free_json_is_told_in_the_order_in_which_it_was_sent(
+    model: type[BaseModel], around: dict[str, Any], name: str
+) -> None:
+    free = {"a": {"n": 1e16}, "l": [1, "x\0", [-1e16]], "s": "x\0", "in": {"x\0": 1}}
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate({**around, name: free})
+    number, text = "a number should lie within ±9007199254740991", "the text holds NUL"
+    assert faults(refused.value, model) == [
+        Fault(f"{name}.a.n", number),
+        Fault(f"{name}.l.1", text),
+        Fault(f"{name}.l.2.0", number),
+        Fault(f"{name}.s", text),
+        Fault(f"{name}.in", "a name holds NUL"),
+    ]
+
+
+def test_of_very_many_faults_of_free_json_it_is_told_that_there_are() -> None:
+    with pytest.raises(ValidationError) as refused:
+        TriggerJobRequest.model_validate({"metadata": {"a": [1e16] * 100_000}})
+    (fault,) = faults(refused.value, TriggerJobRequest)
+    assert fault == Fault("body", "has more than 1000 faults, such as unknown members")
 
 
 def test_whole_numbers_stay_whole() -> None:
