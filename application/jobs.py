@@ -258,7 +258,7 @@ class JobHandlers:
         now = self._clock.now()
 
         def decide_now(state: BatchJob | None) -> tuple[Event, ...]:
-            if state is None and command.expected_version is not None:
+            if state is None and command.expected_version not in (None, 0):
                 raise VersionMismatch("nothing has happened to the job yet", {"version": 0})
             return decide(state, now)
 

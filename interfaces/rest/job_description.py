@@ -61,6 +61,7 @@ class JobAsOf:
 
     def __init__(self, runs: JobRuns) -> None:
         self.state: BatchJob | None = None
+        self.version = 0
         self.at: datetime | None = None
         """When the last of its events came."""
         self._runs = runs
@@ -73,7 +74,7 @@ class JobAsOf:
         """Go on with the next events of the job."""
         for recorded in events:
             self.state = job.evolve(self.state, recorded.event)
-            self.at = recorded.timestamp
+            self.version, self.at = recorded.version, recorded.timestamp
             for run_id in self._runs.reads(recorded.event):
                 began = timestamp(recorded.timestamp), run_id
                 if run_id not in self._known and began > self._newest:

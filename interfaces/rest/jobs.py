@@ -13,13 +13,14 @@ from starlette.routing import Route
 
 from application.job_commands import JobCommand, PauseJob, ResumeJob, TriggerJob
 from application.jobs import Jobs
+from application.pasts import Past
 from application.policies.backfills import Backfills
 from application.ports import Clock
 from domain import job
 from domain.faults import Fault
-from domain.job import BatchJob, JobDefinition, job_stream
+from domain.job import JobDefinition, job_stream
 from domain.values import is_uuid, timestamp
-from interfaces.rest.answers import json_response, stored_json
+from interfaces.rest.answers import etag, json_response, stored_json
 from interfaces.rest.as_of import AsOf, asked_as_of, parts_until
 from interfaces.rest.cursors import next_cursor, place_after
 from interfaces.rest.errors import ApiError, Invalid
@@ -95,7 +96,7 @@ class JobRoutes:
         begin = _begin(request, paging, names)
         shown = names[begin : begin + paging.limit]
         page: dict[str, Any] = {
-            "jobs": [await self._describe(self._jobs.by_name[name], caller) for name in shown],
+            "jobs": [(await self._describe(self._jobs.by_name[name], caller))[0] for name in shown],
             "total": len(names),
         }
         if begin + len(shown) < len(names):
@@ -106,8 +107,10 @@ class JobRoutes:
         """One job, as it is or as it once was."""
         definition, as_of = self._named.configured(request), asked_as_of(request)
         if as_of is not None:
-            return json_response(await self._describe_as_of(definition, as_of))
-        return json_response(await self._describe(definition, caller))
+            told, version = await self._describe_as_of(definition, as_of)
+        else:
+            told, version = await self._describe(definition, caller)
+        return json_response(told, headers={"ETag": etag(version)})
 
     async def runs(self, request: Request, caller: Caller) -> Response:
         """What came of each firing, the newest first."""
@@ -154,7 +157,7 @@ class JobRoutes:
             previewed,
             definition,
             self._schedules[definition.name],
-            await self._state(definition.name),
+            (await self._state(definition.name)).state,
             start=query.start or now,
             watched_until=await self._marks.peek(definition.name),
             now=now,
@@ -245,10 +248,8 @@ class JobRoutes:
 
     async def _ordered(self, command: JobCommand, caller: Caller) -> Response:
         committed = await self._service.dispatch(command)
-        return json_response(
-            await self._describe(self._jobs.find(command.job), caller),
-            headers=command_headers(committed.version, committed.position),
-        )
+        told, _ = await self._describe(self._jobs.find(command.job), caller)
+        return json_response(told, headers=command_headers(committed.version, committed.position))
 
     def _route(
         self,
@@ -268,32 +269,28 @@ class JobRoutes:
             versioned=versioned,
         )
 
-    async def _state(self, name: str) -> BatchJob | None:
-        past = await self._service.store.present(job_stream(name), job.evolve)
-        state: BatchJob | None = past.state
-        return state
+    async def _state(self, name: str) -> Past:
+        return await self._service.store.present(job_stream(name), job.evolve)
 
-    async def _describe(self, definition: JobDefinition, caller: Caller) -> dict[str, Any]:
+    async def _describe(self, definition: JobDefinition, caller: Caller) -> tuple[dict[str, Any], int]:
+        """The job now, and its version; 0, where nothing has happened to it yet."""
         name = definition.name
+        past = await self._state(name)
         newest = await self._service.documents.query(
             self._runs.container, caller.tenant, Query(equal={"job": name}, limit=1, counted=False)
         )
-        return described(
-            definition,
-            self._schedules[name],
-            await self._state(name),
-            newest.documents[0].body if newest.documents else None,
-            self._clock.now(),
-        )
+        last_run = newest.documents[0].body if newest.documents else None
+        told = described(definition, self._schedules[name], past.state, last_run, self._clock.now())
+        return told, past.version
 
-    async def _describe_as_of(self, definition: JobDefinition, as_of: AsOf) -> dict[str, Any]:
+    async def _describe_as_of(self, definition: JobDefinition, as_of: AsOf) -> tuple[dict[str, Any], int]:
         name = definition.name
         then = JobAsOf(self._runs)
         async for events in parts_until(self._service.store, job_stream(name), as_of):
             await anyio.to_thread.run_sync(then.take, events)
         moment = as_of if isinstance(as_of, datetime) else then.at or self._clock.now()
         tell = partial(described, definition, self._schedules[name], then.state, then.last_run(), moment)
-        return await anyio.to_thread.run_sync(tell)
+        return await anyio.to_thread.run_sync(tell), then.version
 
 
 def _shown(planned: PlannedFiring) -> dict[str, str]:

@@ -32,7 +32,7 @@ MAX_CONTAINERS = 50_000
 """Objects and arrays in a body: each takes some hundred bytes once it is decoded, however short it is."""
 
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_ETAG = re.compile(r'"([1-9][0-9]{0,8})"')
+_ETAG = re.compile(r'"(0|[1-9][0-9]{0,8})"')
 
 
 async def read_body(request: Request, model: type[M], *, optional: bool = False) -> M:

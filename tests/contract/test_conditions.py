@@ -38,6 +38,15 @@ async def test_a_command_takes_a_version_or_refuses_it(running: Service, operati
     assert "If-Match" not in await fields_at_fault(running, operation, "*")
 
 
+def test_what_a_command_may_be_held_against_is_read_with_its_version() -> None:
+    things = (each for each in operations() if each.method == "get" and each.path.endswith("}"))
+    read = {each.path: str(each.responses()["200"]) for each in things}
+    for command in COMMANDS:
+        if "If-Match" in command.parameters("header"):
+            thing = max((path for path in read if command.path.startswith(path)), key=len)
+            assert "ETag" in read[thing], (command.id, thing)
+
+
 def test_what_answers_with_the_version_that_it_found_takes_it_as_a_condition() -> None:
     makes = {
         "startWorkflow",

@@ -228,7 +228,7 @@ async def is_answered_as_of_then(settings: Settings, seed: int) -> None:
             again = await life.ask(then.tenant, "GET", f"{then.path}?asOf={moment}")
             assert (again.status_code, again.json()) == (200, then.body)
             assert again.headers.get("etag") == then.tag
-            if then.tag is not None:
+            if then.tag not in (None, '"0"'):
                 version = then.tag.strip('"')
                 assert (await life.ask(then.tenant, "GET", f"{then.path}?asOf={version}")).json() == then.body
 

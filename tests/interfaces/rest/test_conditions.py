@@ -12,7 +12,9 @@ pytestmark = pytest.mark.anyio
 
 OPERATIONS = {each.id: each for each in operations()}
 PATH = "/api/v1/hitl/delegations"
-TRIGGER = "/api/v1/jobs/risk-snapshot-backfill/trigger"
+JOB = "/api/v1/jobs/risk-snapshot-backfill"
+TRIGGER = f"{JOB}/trigger"
+SLOW = {"reason": "slow"}
 
 
 async def delegated(client: httpx.AsyncClient, to: str) -> httpx.Response:
@@ -61,6 +63,45 @@ async def test_a_job_is_triggered_at_the_version_that_was_seen(behind_gateway: S
     assert [each.status_code for each in (never, first, stale)] == [412, 202, 412]
     assert [each.status_code for each in (again, repeated)] == [202, 202]
     assert repeated.json() == again.json()
+
+
+async def test_a_job_tells_its_version_also_where_nothing_has_happened_to_it(
+    behind_gateway: Service,
+) -> None:
+    async with behind_gateway.client(SYSTEM_TENANT, **{"X-User-ID": "ada"}) as client:
+        untouched = await client.get(JOB)
+        stale = await client.post(f"{JOB}/pause", json=SLOW, headers={"If-Match": '"1"'})
+        seen = {"If-Match": untouched.headers["etag"]}
+        paused = await client.post(f"{JOB}/pause", json=SLOW, headers=seen)
+        read = await client.get(JOB)
+        again = await client.post(f"{JOB}/resume", headers=seen)
+        resumed = await client.post(f"{JOB}/resume", headers={"If-Match": read.headers["etag"]})
+        triggered = await client.post(TRIGGER, headers={"If-Match": resumed.headers["etag"]})
+        then = [await client.get(JOB, params={"asOf": version}) for version in (1, 2)]
+        before = await client.get(JOB, params={"asOf": "2020-01-01T00:00:00Z"})
+    for answer in (untouched, read, before, *then):
+        validate_answer(OPERATIONS["getJob"], answer)
+    assert untouched.headers["etag"] == before.headers["etag"] == '"0"'
+    assert [each.status_code for each in (stale, again)] == [412, 412]
+    assert [each.json()["error"]["details"]["version"] for each in (stale, again)] == [0, 1]
+    assert [each.status_code for each in (paused, resumed, triggered)] == [200, 200, 202]
+    assert read.headers["etag"] == paused.headers["etag"] == '"1"'
+    assert [each.headers["etag"] for each in then] == ['"1"', '"2"']
+    assert [each.json()["paused"] for each in then] == [True, False]
+
+
+async def test_no_other_thing_is_at_the_version_before_its_first(behind_gateway: Service) -> None:
+    async with behind_gateway.client(**{"X-User-ID": "ada"}) as client:
+        path = (await delegated(client, "bob")).headers["location"]
+        stale = await client.delete(path, headers={"If-Match": '"0"'})
+        step = {"stepType": "call", "kind": "task", "resultKey": "called", "parameters": {"queue": "calls"}}
+        unknown = await client.put(
+            "/api/v1/workflow-definitions/new",
+            json={"name": "new", "steps": [step]},
+            headers={"If-Match": '"0"'},
+        )
+    assert (stale.status_code, stale.json()["error"]["details"]) == (412, {"version": 1})
+    assert unknown.status_code == 404, unknown.text
 
 
 async def test_what_has_no_version_yet_says_so(behind_gateway: Service) -> None:
