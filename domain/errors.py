@@ -40,8 +40,8 @@ from typing import Any, ClassVar
 
 from domain.faults import Fault, listed
 
-Details = Mapping[str, Any] | Sequence[Mapping[str, Any]]
-"""What else there is to know; or, of bad input, each fault as ``{field, message}``."""
+Details = Mapping[str, str | int | Sequence[str]] | Sequence[Mapping[str, str]]
+"""What else there is to know, with a value each; or, of bad input, each fault as ``{field, message}``."""
 
 
 LONGEST_LINE = 1_000

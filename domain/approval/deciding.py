@@ -156,7 +156,8 @@ def _require_current(state: Approval, ballot: Ballot, around: Circumstances) -> 
         raise FactsChanged("what is to be decided has changed since", {"payloadDigest": state.digest})
     open_stage = state.opening.name if state.opening else None
     if ballot.stage is not None and ballot.stage != open_stage:
-        raise StageNotOpen(f"stage {ballot.stage} is not open", {"stage": open_stage})
+        details = None if open_stage is None else {"stage": open_stage}
+        raise StageNotOpen(f"stage {ballot.stage} is not open", details)
 
 
 def _named_principal(state: Approval, ballot: Ballot, around: Circumstances) -> str | None:
