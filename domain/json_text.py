@@ -1,12 +1,27 @@
-"""JSON from outside: strictly JSON, and not nested deeper than any honest document."""
+"""JSON from outside: strictly JSON, and not nested deeper than any honest document.
+
+A name that stands twice in an object is refused: readers disagree on which value was meant, and one in
+between that checks the first lets pass what another takes for the last.
+"""
 
 import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 MOST_DEPTH = 64
 """Lists and objects within each other: what reads them later goes down level by level."""
+
+MOST_REPEATED = 100
+"""So many places are told at which a name stands twice."""
+
+_MOST_TOLD = 3
+
+Place = tuple[str | int, ...]
+"""Names and positions, from the outermost on."""
 
 _MARK = b"\xef\xbb\xbf"
 """Which some write before a text in UTF-8. RFC 8259 forbids to write it and lets readers ignore it."""
@@ -23,13 +38,34 @@ class TooDeep(InvalidJson):
         super().__init__(f"nested deeper than {MOST_DEPTH} levels")
 
 
+class RepeatedNames(InvalidJson):
+    """It is JSON in which names stand twice; ``places`` are theirs, or the first of very many."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.places = places
+        told = ", ".join(".".join(map(str, place)) for place in places[:_MOST_TOLD])
+        super().__init__(f"a name is given more than once: {told}")
+
+
 def read_json(raw: bytes) -> Any:
     """What ``raw`` holds.
 
     Raises:
         InvalidJson: not UTF-8, not JSON, or a number beyond a double.
         TooDeep: it is nested deeper than MOST_DEPTH.
+        RepeatedNames: an object has a name twice.
     """
+    value = _read(raw)
+    text = raw.removeprefix(_MARK).decode()
+    try:
+        _COMPARING.decode(text)
+    except _Repeated:
+        places = islice(_repeated_in(_KEEPING.decode(text)), MOST_REPEATED)
+        raise RepeatedNames(list(places)) from None
+    return value
+
+
+def _read(raw: bytes) -> Any:
     raw = raw.removeprefix(_MARK)
     if not raw or raw.isspace():
         raise InvalidJson("not JSON: the body is empty")
@@ -47,19 +83,20 @@ def read_json(raw: bytes) -> Any:
 def read_json_of_neighbours(raw: bytes) -> Any:
     """The same, and what JavaScript writes of a text that was cut within a character beyond 16 bits.
 
-    It ends in half of that character, as ``\\ud83d``. Each such half is replaced.
+    It ends in half of that character, as ``\\ud83d``. Each such half is replaced. Of a name that stands
+    twice the last value is taken, as by most readers.
 
     Raises:
         InvalidJson: as :func:`read_json`.
     """
     try:
-        return read_json(raw)
+        return _read(raw)
     except TooDeep:
         raise
     except InvalidJson:
         if b"\\ud" not in raw.lower():
             raise
-        return read_json(_without_halves(raw))
+        return _read(_without_halves(raw))
 
 
 def _without_halves(raw: bytes) -> bytes:
@@ -82,3 +119,35 @@ def _is_too_deep(value: Any) -> bool:
         if not level:
             return False
     return any(isinstance(each, dict | list) for each in level)
+
+
+class _Repeated(Exception):
+    """A name stands twice somewhere."""
+
+
+def _compare(members: list[tuple[str, Any]]) -> None:
+    """Keep nothing: what is decoded is decoded already."""
+    if len({name for name, _ in members}) < len(members):
+        raise _Repeated
+
+
+class _Members(list[tuple[str, Any]]):
+    """An object with all that stands in it."""
+
+
+_COMPARING = json.JSONDecoder(object_pairs_hook=_compare)
+_KEEPING = json.JSONDecoder(object_pairs_hook=_Members)
+
+
+def _repeated_in(value: Any) -> Iterator[Place]:
+    pending: list[tuple[Place, Any]] = [((), value)]
+    while pending:
+        place, each = pending.pop()
+        inner: list[tuple[Place, Any]] = []
+        if isinstance(each, _Members):
+            times = Counter(name for name, _ in each)
+            yield from ((*place, name) for name, count in times.items() if count > 1)
+            inner = [((*place, name), child) for name, child in each]
+        elif isinstance(each, list):
+            inner = [((*place, index), child) for index, child in enumerate(each)]
+        pending.extend(reversed(inner))

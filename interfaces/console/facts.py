@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from domain.json_text import InvalidJson, read_json
+from domain.json_text import InvalidJson, RepeatedNames, read_json
 from interfaces.console import prints
 from interfaces.console.api import Refused
 
@@ -35,6 +35,8 @@ def _read(name: str, text: str) -> Any:
         return text or None
     try:
         return read_json(text.encode())
+    except RepeatedNames as error:
+        raise Refused(400, "VALIDATION_ERROR", f"{name}: {error}") from error
     except InvalidJson as error:
         what = "JSON" if name == "payload" else "a number"
         raise Refused(400, "VALIDATION_ERROR", f"{name}: must be {what}") from error

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from domain.json_text import InvalidJson, read_json
+from domain.json_text import InvalidJson, RepeatedNames, read_json
 from interfaces.console.api import Refused
 from interfaces.console.prints import changed_in
 
@@ -116,6 +116,8 @@ def _value(field: Field, text: str) -> Any:
         return text
     try:
         return read_json(text.encode())
+    except RepeatedNames as error:
+        raise Refused(400, "VALIDATION_ERROR", f"{field.name}: {error}") from error
     except InvalidJson as error:
         what = {"json": "JSON", "boolean": "true or false"}.get(field.kind, "a number")
         raise Refused(400, "VALIDATION_ERROR", f"{field.name}: must be {what}") from error

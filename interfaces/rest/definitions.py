@@ -15,7 +15,7 @@ from application.deciders import Committed
 from application.definition_commands import PublishDefinition, RetireDefinition
 from domain.definition import WorkflowDefinition
 from domain.definition_rules import NAME
-from domain.faults import Fault, listed
+from domain.faults import Fault, listed, path_of
 from domain.published_definition import definition_stream
 from interfaces.definitions.graph import mermaid
 from interfaces.definitions.reader import MOST_BYTES, BadDocument, faults_in, read_definition
@@ -228,7 +228,7 @@ async def _read_document(request: Request) -> dict[str, Any]:
     require_readable(request, raw, JSON, YAML)
     await decoded_body(request).enter(len(raw))
     if media_type(request) == JSON:
-        return json_object(raw)
+        return json_object(raw, path_of)
     try:
         document = await anyio.to_thread.run_sync(read_yaml, raw)
     except InvalidYaml as error:

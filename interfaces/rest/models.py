@@ -45,16 +45,18 @@ MOST_FAULTS = 100
 TaskStatus = Literal["offered", "claimed", "completed", "failed", "revoked"]
 
 
+def field_at(place: Iterable[str | int]) -> str:
+    """The field at a place in a body."""
+    return shortened(".".join(map(str, place))) or "body"
+
+
 def faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     """Every fault that was found in what should be a ``model``, without repeating what was sent. Of many the
     first are told; of so many that to list them would keep everybody waiting, that there are."""
     count = error.error_count()
     if count > 10 * MOST_FAULTS:
         return [Fault("body", f"has more than {10 * MOST_FAULTS} faults, such as unknown members")]
-    told = [
-        Fault(shortened(".".join(map(str, place))) or "body", message)
-        for place, message in islice(findings(error, model), MOST_FAULTS)
-    ]
+    told = [Fault(field_at(place), message) for place, message in islice(findings(error, model), MOST_FAULTS)]
     more = count - len(told)
     return [*told, Fault("body", f"has {more} more faults")] if more else told
 

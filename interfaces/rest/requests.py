@@ -4,7 +4,7 @@ Every fault of a request is told at once, each with the name of its field.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,14 +14,14 @@ from starlette.requests import Request
 from domain.errors import VersionMismatch
 from domain.event import Metadata
 from domain.faults import Fault
-from domain.json_text import InvalidJson, read_json
+from domain.json_text import InvalidJson, RepeatedNames, read_json
 from interfaces.rest.answers import JSON
 from interfaces.rest.decoding import decoded_body
 from interfaces.rest.errors import ApiError, Invalid
 from interfaces.rest.idempotency import command_id, digest_of, idempotency_key
 from interfaces.rest.identity import Caller
 from interfaces.rest.media_types import require_readable
-from interfaces.rest.models import NoQuery, Query, faults
+from interfaces.rest.models import NoQuery, Query, faults, field_at
 
 M = TypeVar("M", bound=BaseModel)
 Q = TypeVar("Q", bound=Query)
@@ -74,8 +74,8 @@ def _nothing_as(model: type[M], *, optional: bool) -> M:
     return nothing
 
 
-def json_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in a body.
+def json_object(raw: bytes, field: Callable[[Iterable[str | int]], str] = field_at) -> dict[str, Any]:
+    """The JSON object in a body; ``field`` tells how a place in it is written.
 
     Raises:
         ApiError: 400.
@@ -84,6 +84,8 @@ def json_object(raw: bytes) -> dict[str, Any]:
         raise Invalid([Fault("body", f"may hold {MAX_CONTAINERS} objects and arrays")])
     try:
         content = read_json(raw)
+    except RepeatedNames as error:
+        raise Invalid([Fault(field(place), "is given more than once") for place in error.places]) from None
     except InvalidJson as error:
         raise Invalid([Fault("body", str(error))]) from None
     if not isinstance(content, dict):

@@ -99,3 +99,23 @@ async def test_the_rules_tell_all_that_is_wrong_with_an_approval(
         answer = await client.post(APPROVALS, json=APPROVAL | wrong)
     assert fields(answer, "createApproval") == told
     assert answer.json()["error"]["message"] == message
+
+
+async def test_a_name_that_stands_twice_is_told_wherever_it_does(behind_gateway: Service) -> None:
+    approval = b'{"opportunityId":"o","riskScore":1,"amount":1,"amount":2,"payload":{"l":[{"a":1,"a":2}]}}'
+    definition = b'{"name":"d","steps":[{"stepType":"a","stepType":"b","parameters":{"queue":"q"}}]}'
+    definitions = "/api/v1/workflow-definitions"
+    async with behind_gateway.client(**{"Content-Type": "application/json"}) as client:
+        asked = await client.post(APPROVALS, content=approval)
+        beside = await client.post(APPROVALS, params={"x": "1"}, content=approval)
+        made = await client.post(definitions, content=definition)
+        put = await client.put(f"{definitions}/d", content=definition)
+        checked = await client.post(f"{definitions}/validate", content=definition)
+        listed = await client.get(APPROVALS)
+    assert fields(asked, "createApproval") == ["amount", "payload.l.0.a"]
+    assert asked.json()["error"]["details"][0]["message"] == "is given more than once"
+    assert fields(beside, "createApproval") == ["x", "amount", "payload.l.0.a"]
+    assert fields(made, "createWorkflowDefinition") == ["steps[0].stepType"]
+    assert fields(put, "publishWorkflowDefinition") == ["steps[0].stepType"]
+    assert fields(checked, "validateWorkflowDefinition") == ["steps[0].stepType"]
+    assert listed.json()["total"] == 0
