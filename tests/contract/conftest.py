@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def signed_in(tmp_path: Path, quiet: None) -> Iterator[Callable[[schemathesis.Co
     embedded = EmbeddedService(settings_in(tmp_path, JWT_SECRET=SECRET, MAX_STREAM_SECONDS=STREAM_SECONDS))
 
     def load(config: schemathesis.Config) -> Schema:
-        schema = schemathesis.openapi.from_dict(DOCUMENT, config=config)
+        schema = schemathesis.openapi.from_dict(deepcopy(DOCUMENT), config=config)
         schema.app = embedded
         schema.auth(refresh_interval=None)(TokenForTheRequest)
         return schema

@@ -2,6 +2,7 @@
 is looked at where each request has its token (``test_openapi_answers.py``).
 """
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ PHASES = ("examples", "fuzzing", "stateful")
 def test_behind_a_gateway_and_on_a_port_every_answer_is_as_the_contract_says(tmp_path: Path) -> None:
     with service_process(tmp_path, AUTH_MODE="gateway", MAX_STREAM_SECONDS=STREAM_SECONDS) as process:
         trusting = configuration(*PHASES, examples=5, without_checks=("ignored_auth",))
-        schema = schemathesis.openapi.from_dict(DOCUMENT, config=trusting)
+        schema = schemathesis.openapi.from_dict(deepcopy(DOCUMENT), config=trusting)
         schema.config.update(base_url=process.url)
         findings = explore(schema)
     assert not findings.faults, findings.told
