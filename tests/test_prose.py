@@ -48,5 +48,10 @@ def _headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_no_merge_is_left_half_done(name: str) -> None:
+    assert not re.findall(r"^(?:<{7} |={7}$|>{7} ).*", (ROOT / name).read_text(), re.MULTILINE)
+
+
 def test_there_are_pages() -> None:
     assert {"README.md", "CHANGELOG.md"} <= set(PAGES)
