@@ -4,13 +4,13 @@ Each part is done under a lease, which its holder asks for anew all the time. A 
 asking, and another gets the lease when it has run out. A holder that was paused, or cut off, sees by its own
 clock that the lease may have run out, before anybody else can have it. A holder that lives and cannot do its
 part, since it alone is cut off from the broker or the documents, stands back for a moment, and whoever can
-takes over; it is the next in turn itself if nobody does.
+takes over; it is the next in turn itself if nobody does. One whose clock differs from the store's leaves what
+goes by the clock to others until that is right again, also if nobody does it.
 """
 
 import asyncio
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
@@ -18,6 +18,8 @@ import anyio
 import structlog
 
 from application.ports import Leases
+from application.store_clock import StoreClock, seconds_passed
+from application.term import Term, never, no_switch
 from domain.errors import Failure, LeaseLost
 from domain.lease import Lease
 
@@ -36,11 +38,6 @@ _LONGEST_BEFORE_STANDING_BACK_SECONDS = 600.0
 """It doubles each time: where nobody can do the part, it need not go round all the time."""
 
 log = structlog.get_logger(__name__)
-
-
-def seconds_passed() -> float:
-    """A clock that goes on while the process, or the whole machine, is suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Part(Protocol):
@@ -78,54 +75,12 @@ class PassingPart(Part, Protocol):
         ...
 
 
-def _none() -> int:
-    return 0
-
-
-class Term:
-    """A stretch of time for which this instance holds a lease.
-
-    It ends when the log's ``switches`` are others than when it was asked for: the lease lies beside the log,
-    or what was done under it was made of a log that is another one now.
-    """
-
-    def __init__(
-        self, name: str, fence: int | None, switches: Callable[[], int] = _none, asked_in: int = 0
-    ) -> None:
-        self.name = name
-        self.fence = fence
-        self.scope = anyio.CancelScope()
-        self._until = 0.0
-        self._switches = switches
-        self._asked_in = asked_in
-
-    @property
-    def is_of_another_log(self) -> bool:
-        """Whether the log has become another one."""
-        return self._switches() != self._asked_in
-
-    def extend(self, seconds: float, asked_at: float) -> None:
-        """It lasts ``seconds`` from the moment at which the lease was asked for."""
-        self._until = asked_at + seconds
-        self.scope.deadline = anyio.current_time() + self._until - seconds_passed()
-
-    def check(self) -> None:
-        """Do nothing while nobody else can have taken over.
-
-        Raises:
-            LeaseLost: somebody may have.
-        """
-        if self.scope.cancel_called or seconds_passed() >= self._until:
-            raise LeaseLost(f"the lease for {self.name} has run out")
-        if self.is_of_another_log:
-            raise LeaseLost(f"the lease for {self.name} was taken beside another log")
-
-
 class _Post:
     """A part, and this instance's term of it while it has one."""
 
-    def __init__(self, part: Part, switches: Callable[[], int]) -> None:
+    def __init__(self, part: Part, switches: Callable[[], int], is_barred: Callable[[], bool]) -> None:
         self.part = part
+        self.is_barred = is_barred
         self._switches = switches
         self.term: Term | None = None
         self.is_stopping = False
@@ -153,7 +108,7 @@ class _Post:
         elif self.term is not None:
             self.term.extend(seconds, asked_at)
         elif not self.is_stopping and not self.has_left:
-            self.term = Term(self.part.name, fence, self._switches, asked_in)
+            self.term = Term(self.part.name, fence, self._switches, asked_in, self.is_barred)
             self.term.extend(seconds, asked_at)
             self._tell()
 
@@ -234,16 +189,30 @@ class _Post:
 class Leadership:
     """Does the parts whose leases this instance holds. ``holder`` names it as no other instance is named.
 
-    Each part is taken over anew when the log's ``switches`` are others.
+    Each part is taken over anew when the log's ``switches`` are others. Those that go ``by_the_clock`` are
+    left to others while ours differs from that of the ``store``.
     """
 
     def __init__(
-        self, leases: Leases, holder: str, parts: Sequence[Part], *, switches: Callable[[], int] = _none
+        self,
+        leases: Leases,
+        holder: str,
+        parts: Sequence[Part],
+        *,
+        switches: Callable[[], int] = no_switch,
+        store: StoreClock | None = None,
+        by_the_clock: Collection[str] = (),
     ) -> None:
         self._leases = leases
         self._holder = holder
         self._switches = switches
-        self._posts = {part.name: _Post(part, switches) for part in parts}
+        differs = never if store is None else store.differs
+        self._posts = {
+            part.name: _Post(part, switches, differs if part.name in by_the_clock else never)
+            for part in parts
+        }
+        self._barred = set[str]()
+        """What is held and yet to be given back."""
         self._away: str | None = None
         self._asked = anyio.Event()
         self._all_ended = anyio.Event()
@@ -319,17 +288,24 @@ class Leadership:
         if given_back:
             await self._give_back(given_back)
 
-    async def _give_back(self, names: Sequence[str]) -> None:
-        """So that nobody need wait for the leases' end; where the store does not take it, they wait."""
+    async def _give_back(self, names: Sequence[str]) -> bool:
+        """So that nobody need wait for the leases' end; where the store does not take it, they wait, and it
+        is false."""
         try:
             await self._leases.release(names, self._holder)
         except Exception as error:
             if not isinstance(error, Failure):
                 log.exception("leases_not_given_back")
+            return False
+        return True
 
     def _wanted(self) -> list[str]:
         now = anyio.current_time()
-        return [name for name in self._open() if self._posts[name].stands_back_until <= now]
+        return [
+            name
+            for name in self._open()
+            if self._posts[name].stands_back_until <= now and not self._posts[name].is_barred()
+        ]
 
     async def _ask(self) -> None:
         asked_at, seconds, asked_in = seconds_passed(), self._leases.seconds, self._switches()
@@ -346,10 +322,19 @@ class Leadership:
             return
         self._away = None
         for name in self._open():
+            post = self._posts[name]
+            if post.is_barred():
+                if name in held or post.term is not None:
+                    self._barred.add(name)
+                post.note_lost()
+                continue
+            self._barred.discard(name)
             if name in held:
-                self._posts[name].note_held(held[name], seconds, asked_at, asked_in)
+                post.note_held(held[name], seconds, asked_at, asked_in)
             else:
-                self._posts[name].note_lost()
+                post.note_lost()
+        if self._barred and await self._give_back(sorted(self._barred)):
+            self._barred.clear()
 
     async def _serve(self, post: _Post) -> None:
         name = post.part.name

@@ -18,9 +18,9 @@ import structlog
 
 from application.command import Command
 from application.dispatcher import Dispatcher
-from application.leadership import seconds_passed
 from application.ports import Clock, Settled, Timer, Timers
 from application.side_by_side import outcomes_of, raise_first
+from application.store_clock import seconds_passed
 from domain.errors import DirectoryUnavailable, Failure, NotFound, Refusal, StoreUnavailable
 from domain.lease import Lease
 

@@ -110,6 +110,7 @@ def _watch(
     metrics.watch_partitions(foundation.stores.event_store.fullest)
     metrics.watch_log(lost_lines)
     metrics.watch_approvals(lambda: foundation.approvals.wrong() is not None)
+    metrics.watch_clock(lambda: foundation.stores.store_clock.ahead_seconds)
     if (health := parts.job_health) is not None:
         metrics.watch_jobs(
             JobMetrics(foundation.jobs, foundation.schedules, lambda: health.standings, foundation.clock)

@@ -10,6 +10,7 @@ from anyio.to_thread import run_sync
 
 from application.audit.anchoring import Anchoring
 from application.event_store import EventStore
+from application.store_clock import StoreClock
 from config.audit_stores import AuditSources, AuditStores
 from config.cosmos import (
     COORDINATION,
@@ -65,7 +66,8 @@ async def open_cosmos_stores(
     """
     try:
         database = await open_database(settings, stack, observe)
-        leases = CosmosLeases(database, COORDINATION)
+        store_clock = StoreClock()
+        leases = CosmosLeases(database, COORDINATION, store_clock)
         await leases.create()
         personal = await open_personal(settings, stack, observe_cosmos=observe)
         log = await open_log(_log_settings(settings), personal)
@@ -97,6 +99,7 @@ async def open_cosmos_stores(
         ),
         personal,
         CosmosWakeups(store, recorder, database, COORDINATION, instance),
+        store_clock=store_clock,
     )
 
 

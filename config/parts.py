@@ -20,6 +20,7 @@ from application.policies.approval_steps import ApprovalSteps
 from application.policies.approval_timers import ApprovalTimers
 from application.policies.backfills import Backfills
 from application.policies.child_workflows import ChildWorkflows
+from application.policies.http_steps import HttpSteps
 from application.policies.job_timers import JobTimers
 from application.policies.reaction import Reaction
 from application.policies.runs import Runs
@@ -28,6 +29,7 @@ from application.policies.tasks import TaskSteps
 from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher, Timers
+from application.store_clock import StoreClock
 from application.timers import DueTimers, Held
 from config.definitions import platform_wire_types
 from config.erasures import build_completing
@@ -64,6 +66,7 @@ class Parts(msgspec.Struct, frozen=True):
     indexing: Sequence[Follower]
     cron: CronWatch | CronOff | None
     job_health: JobHealthLoop | None
+    store_clock: StoreClock
     leadership_of_documents: Leadership
     leadership_of_reactions: Leadership
     leadership_of_clockwork: Leadership
@@ -105,6 +108,8 @@ class Parts(msgspec.Struct, frozen=True):
             return Check("off", "batch_jobs.enabled is false")
         if self.leadership_of_clockwork.away is not None:
             return Check("down", f"who watches the clock is not known: {self.leadership_of_clockwork.away}")
+        if self.store_clock.differs():
+            return Check("up", f"stands back until its clock is right: {off_by(self.store_clock)}")
         if not self.held()[cron.name]:
             return Check("up", "on standby: another instance watches the clock")
         if not cron.scheduler.running:
@@ -129,6 +134,12 @@ class Parts(msgspec.Struct, frozen=True):
                 tasks.start_soon(leadership.finish)
 
 
+def off_by(store_clock: StoreClock) -> str:
+    """By how much our clock differs from the store's, in words."""
+    seconds = store_clock.ahead_seconds
+    return f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} the event store's"
+
+
 class PartsOfShare(msgspec.Struct, frozen=True):
     """What is done for a share of the tenants; where that is the whole, each part has a lease of its own."""
 
@@ -139,6 +150,13 @@ class PartsOfShare(msgspec.Struct, frozen=True):
     timers: Sequence[TimerLoop]
     followers: Sequence[Follower]
     loops: Sequence[StepCallLoop | TimerLoop]
+
+    @property
+    def by_the_clock(self) -> set[str]:
+        """The leases of what a wrong clock must not do: timers, and calls, whose time may be over."""
+        if self.share.is_whole:
+            return {TimerLoop.name, HttpSteps.name}
+        return {self.share.lease(TIMERS), self.share.lease(PUBLISHER)}
 
     def leased(self, role: str, parts: Sequence[PassingPart]) -> Sequence[Part]:
         """The parts as they are done under leases."""
@@ -190,8 +208,16 @@ def build_parts(
         indexing,
         cron,
         job_health,
+        stores.store_clock,
         *(
-            Leadership(leases, holder, parts, switches=lambda: stores.event_store.switches)
+            Leadership(
+                leases,
+                holder,
+                parts,
+                switches=lambda: stores.event_store.switches,
+                store=stores.store_clock,
+                by_the_clock={CronWatch.name}.union(*(each.by_the_clock for each in shares)),
+            )
             for leases, parts in (
                 (stores.document_leases, documents),
                 (stores.leases, [*alone, *reactions]),

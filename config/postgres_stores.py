@@ -7,6 +7,7 @@ from anyio.to_thread import run_sync
 
 from application.event_log import EventLog
 from application.event_store import OTHER_THREADS, EventStore
+from application.store_clock import StoreClock
 from config.audit_stores import AuditStores
 from config.postgres import require_postgres
 from config.privacy import PersonalParts, open_personal
@@ -61,7 +62,8 @@ async def open_postgres_stores(
         threads=connections - OTHER_THREADS,
         at_once=COMMANDS_AT_ONCE if settings.storage.group_commit else 1,
     )
-    leases = PostgresLeases(database)
+    store_clock = StoreClock()
+    leases = PostgresLeases(database, store_clock)
     return Stores(
         event_store,
         documents,
@@ -73,6 +75,7 @@ async def open_postgres_stores(
         await open_postgres_audit(url, stack, recorder.timelines),
         personal,
         PostgresWakeups(url, event_store.notice, own=recorder.backends),
+        store_clock=store_clock,
     )
 
 

@@ -16,7 +16,7 @@ from application.watching import Watches
 from config.console import build_console
 from config.foundation import Foundation
 from config.handlers import Handlers
-from config.parts import Parts
+from config.parts import Parts, off_by
 from config.progress import shown_build
 from config.routes import Answering, api_routes
 from config.sections import Settings
@@ -142,7 +142,8 @@ def _root(foundation: Foundation, transport: Transport, parts: Parts) -> RootRou
         await stores.event_store.ping()
         if (found := stores.event_store.too_new) is not None:
             return Check("down", f"a newer release has been at work on the log: {found}")
-        return Check("up")
+        clock = stores.store_clock
+        return Check("up", f"this instance's clock is {off_by(clock)}" if clock.differs() else None)
 
     async def documents_check() -> Check:
         await stores.documents.ping()

@@ -18,6 +18,7 @@ from application.event_log import EventLog
 from application.event_store import EventStore
 from application.ports import Leases, StepCalls, Timers
 from application.snapshots import SnapshotStore
+from application.store_clock import StoreClock
 from config.audit_stores import AuditStores
 from config.folders import claim
 from config.privacy import PersonalParts, open_personal
@@ -60,6 +61,8 @@ class Stores(msgspec.Struct, frozen=True):
     wakeups: "Wakeups | None" = None
     build_notes: SqliteBuildNotes | None = None
     """What is being rebuilt, where documents are in SQLite."""
+    store_clock: StoreClock = msgspec.field(default_factory=StoreClock)
+    """That of the log; of one that no other process shares it is never told."""
 
 
 class ShareStores(msgspec.Struct, frozen=True):

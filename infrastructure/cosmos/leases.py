@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import anyio
 
+from application.store_clock import StoreClock
 from domain.errors import LeaseLost
 from domain.lease import Lease
 from infrastructure.cosmos.balance import Standing, to_give_up, to_take
@@ -32,6 +33,8 @@ ORDERS = (("kind", "dueAt", "key"), ("kind", "lane", "dispatchedAt", "key"))
 
 LEASE_ID = "lease"
 _MOST_TRIES = 3
+_GIVE_OR_TAKE_SECONDS = 1.0
+"""A document's time is in whole seconds."""
 
 
 class CosmosLeases:
@@ -39,7 +42,8 @@ class CosmosLeases:
 
     seconds = LEASE_SECONDS
 
-    def __init__(self, database: CosmosDatabase, container: str) -> None:
+    def __init__(self, database: CosmosDatabase, container: str, clock: StoreClock | None = None) -> None:
+        self._clock = clock or StoreClock()
         self._database = database
         self._containers = CosmosContainers(database)
         self._name = container
@@ -59,10 +63,13 @@ class CosmosLeases:
         await self._containers.ensure(self._name, indexing_policy(INDEXED, ORDERS))
 
     async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
-        """Those that ``holder`` has from now on, with their fences."""
+        """Those that ``holder`` has from now on, with their fences. When it asked, our session tells."""
         async with self._turn:
+            asked_at = self._clock.asked()
             session = await self._renewed(holder, names)
             standings = await self._all.look(self.seconds)
+            if (written_at := self._all.written_at(session)) is not None:
+                self._clock.note(written_at, asked_at, give_or_take=_GIVE_OR_TAKE_SECONDS)
             await self._look_at_one(session)
             elsewhere = {name for id, each in standings.items() if id != session.id for name in each.holds}
             free = {name for name in names if name not in session.fences and name not in elsewhere}

@@ -80,6 +80,12 @@ class Sessions:
             if self._silent_seconds(id) <= seconds
         }
 
+    def written_at(self, session: Session) -> int | None:
+        """When Cosmos DB has last written one of ours, by its own clock, in whole seconds of Unix time; none
+        where the last look has not found it."""
+        item = self._found.get(session.id)
+        return None if item is None else int(item["_ts"])
+
     async def has_ended(self, id: str, seconds: float) -> bool:
         """Whether a session has; one that has been silent for ``seconds`` is ended.
 

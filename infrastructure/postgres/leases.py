@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from application.store_clock import StoreClock
 from domain.errors import LeaseLost
 from domain.lease import Lease
 from infrastructure.postgres.database import PostgresDatabase
@@ -14,6 +15,7 @@ from infrastructure.postgres.database import PostgresDatabase
 LEASE_SECONDS = 6.0
 
 _HOLD = """
+WITH held AS (
 INSERT INTO public.leases AS lease (name, holder, fence, expires_at)
 SELECT name, %(holder)s, (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
        clock_timestamp() + make_interval(secs => %(seconds)s)
@@ -26,8 +28,13 @@ ON CONFLICT (name) DO UPDATE SET
     expires_at = excluded.expires_at
 WHERE lease.holder = excluded.holder OR lease.expires_at < clock_timestamp()
 RETURNING name, fence
+)
+SELECT extract(epoch FROM clock_timestamp())::float8, array_agg(name), array_agg(fence) FROM held
 """
-"""A fence is the time in milliseconds, or more: a database that was restored gives no old one again."""
+"""A row in any case: what the server's clock reads, and what is held.
+
+A fence is the time in milliseconds, or more: a database that was restored gives no old one again.
+"""
 
 _RELEASE = "UPDATE public.leases SET expires_at = '-infinity' WHERE name = ANY(%s) AND holder = %s"
 
@@ -43,16 +50,23 @@ class PostgresLeases:
 
     seconds = LEASE_SECONDS
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, clock: StoreClock | None = None) -> None:
         self._database = database
+        self._clock = clock or StoreClock()
 
     async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
-        """Those that ``holder`` has from now on, with their fences, in one round trip."""
+        """Those that ``holder`` has from now on, with their fences, in one round trip. It also tells what the
+        server's clock reads."""
         async with self._database.transaction() as connection:
+            asked_at = self._clock.asked()
             cursor = await connection.execute(
                 _HOLD, {"names": sorted(names), "holder": holder, "seconds": self.seconds}
             )
-            return dict(await cursor.fetchall())
+            row = await cursor.fetchone()
+        assert row is not None
+        now, held, fences = row
+        self._clock.note(now, asked_at)
+        return dict(zip(held or (), fences or (), strict=True))
 
     def surplus(self, holder: str) -> Collection[str]:
         """None: a log with one order for all is followed by one instance."""

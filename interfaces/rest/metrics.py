@@ -194,6 +194,10 @@ class Metrics:
         """Show whether older approval policies hold than those in their file, at each scrape."""
         self.registry.register(_ApprovalsFile(is_stale))
 
+    def watch_clock(self, ahead_seconds: Callable[[], float]) -> None:
+        """Show how far the process's clock is ahead of the event store's, at each scrape."""
+        self.registry.register(_Clock(ahead_seconds))
+
     def watch_jobs(self, jobs: Collector) -> None:
         """Show how each job fares, at each scrape."""
         self.registry.register(jobs)
@@ -259,6 +263,19 @@ class _ApprovalsFile(Collector):
         )
         stale.add_metric([], float(self._is_stale()))
         return (stale,)
+
+
+class _Clock(Collector):
+    def __init__(self, ahead_seconds: Callable[[], float]) -> None:
+        self._ahead_seconds = ahead_seconds
+
+    def collect(self) -> Iterable[Metric]:
+        skew = GaugeMetricFamily(
+            "clock_skew_seconds",
+            "Seconds by which this process's clock is ahead of the event store's, at least; 0 in SQLite.",
+        )
+        skew.add_metric([], self._ahead_seconds())
+        return (skew,)
 
 
 class _Anchoring(Collector):

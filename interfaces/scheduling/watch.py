@@ -81,6 +81,7 @@ class CronWatch:
     async def _watch(self, lease: Lease) -> None:
         """Watch the clock until :meth:`stop`, or until it jumps."""
         now = self._clock.now()
+        lease.check()
         since = await self._marks.since(now, lease)
         if (latest := max(since.values(), default=now)) > now + _AHEAD:
             log.warning("clock_was_set_back", watched_until=latest.isoformat(), now=now.isoformat())

@@ -10,7 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from application import leadership as module
-from application.leadership import Leadership, Term
+from application.leadership import Leadership
+from application.term import Term
 from domain.errors import LeaseLost, StoreUnavailable
 from domain.lease import Lease
 from infrastructure.memory.leases import LocalLeases

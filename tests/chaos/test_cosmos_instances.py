@@ -11,11 +11,13 @@ from config.roles import POLICIES, PROJECTOR, PUBLISHER, TIMERS
 from domain.share import shares
 from tests.chaos import instances
 from tests.chaos import test_instances as cases
+from tests.chaos.campaign.instances import FAKETIME, Clock
 from tests.chaos.conftest import Launch, LaunchOn
 from tests.chaos.decisions import Answered, all_published, decide_a_bit_of_everything, in_thread, until_ready
 from tests.cosmos import Account, dropped_afterwards, fresh_database
 from tests.harness import TENANT, ServiceProcess, eventually, run_command
 from tests.neighbours import Neighbour
+from tests.services import missing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.rabbitmq, pytest.mark.cosmos, pytest.mark.timeout(300)]
 
@@ -112,3 +114,29 @@ async def test_the_commands_beside_a_service_find_the_log_there(
     await in_thread(service.start)
     await cases.seen_everywhere([service], answered)
     assert "as the log makes them" in await told("rebuild", "--verify")
+
+
+async def test_whose_clock_differs_from_the_accounts_has_no_share_in_what_goes_by_it(
+    launch: LaunchOn, tmp_path: Path
+) -> None:
+    if not FAKETIME.exists():
+        missing("libfaketime")
+    clock, by_the_clock = Clock(tmp_path / "clock"), {"scheduler", *SHARES_OF[TIMERS], *SHARES_OF[PUBLISHER]}
+    clock.set("-3h")
+    wrong, right = launch(**clock.environ()), launch()
+    await in_thread(wrong.start)
+
+    async def holds_the_rest() -> bool:
+        return await instances.parts_of(wrong) == instances.PARTS - by_the_clock
+
+    await eventually(holds_the_rest, seconds=30)
+    await in_thread(right.start)
+
+    async def is_divided() -> bool:
+        held, others = await instances.parts_of(right), await instances.parts_of(wrong)
+        return by_the_clock <= held and others | held == instances.PARTS and bool(others - held)
+
+    await eventually(is_divided, seconds=30)
+    clock.set("+0")
+    await until_divided([wrong, right])
+    assert "clock_agrees" in wrong.log

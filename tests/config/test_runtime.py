@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from application.leadership import Leadership
+from application.store_clock import StoreClock
 from config import runtime
 from config.container import build
 from config.parts import Parts
@@ -91,7 +92,7 @@ async def test_a_part_that_takes_its_time_to_stop_keeps_no_other_from_being_aske
     projection = Doing("projection", outbox.is_asked)
     outbox._until.set()
     leaderships = [Leadership(LocalLeases(), "me", parts) for parts in ([projection], [outbox], [])]
-    parts = Parts([], [], None, None, *leaderships)
+    parts = Parts([], [], None, None, StoreClock(), *leaderships)
     async with anyio.create_task_group() as tasks:
         for leadership in leaderships:
             tasks.start_soon(leadership.run)

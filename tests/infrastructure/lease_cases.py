@@ -5,6 +5,7 @@ import time
 import anyio
 
 from application.ports import Leases
+from application.store_clock import StoreClock
 from domain.lease import Lease
 from tests.builders import Held
 
@@ -58,3 +59,13 @@ class LeasesCases:
         await leases.release(["x", "never"], "a")
         held = await leases.hold(["x"], "b")
         assert (held["x"] or 0) > (first.fence or 0)
+
+    async def test_who_asks_learns_what_the_stores_clock_reads(
+        self, leases: Leases, store_clock: StoreClock
+    ) -> None:
+        """Also who asks for nothing. Every store of the tests is on this machine, whose clock is right."""
+        for names in ([], ["x"]):
+            store_clock.note(0.0, store_clock.asked())
+            assert store_clock.ahead_seconds > 1e9
+            await leases.hold(names, "a")
+            assert abs(store_clock.ahead_seconds) < 2

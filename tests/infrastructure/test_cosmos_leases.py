@@ -8,6 +8,7 @@ import pytest
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosBatchOperationError
 
+from application.store_clock import StoreClock
 from domain.errors import LeaseLost, StoreUnavailable
 from infrastructure.cosmos.database import CosmosDatabase
 from infrastructure.cosmos.items import PARTITION_KEY, Items, Operation
@@ -33,9 +34,16 @@ async def database(cosmos: Account) -> AsyncIterator[CosmosDatabase]:
 
 
 @pytest.fixture
-async def leases(database: CosmosDatabase, monkeypatch: pytest.MonkeyPatch) -> CosmosLeases:
+def store_clock() -> StoreClock:
+    return StoreClock()
+
+
+@pytest.fixture
+async def leases(
+    database: CosmosDatabase, store_clock: StoreClock, monkeypatch: pytest.MonkeyPatch
+) -> CosmosLeases:
     monkeypatch.setattr(CosmosLeases, "seconds", SECONDS)
-    leases = CosmosLeases(database, COORDINATION)
+    leases = CosmosLeases(database, COORDINATION, store_clock)
     await leases.create()
     return leases
 

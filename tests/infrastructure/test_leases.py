@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from application.ports import Settled, Timer
+from application.store_clock import StoreClock
 from domain.errors import LeaseLost, StoreUnavailable
 from domain.lease import Lease
 from infrastructure.memory.leases import LocalLeases
@@ -34,9 +35,16 @@ async def database(postgres_store_url: str) -> AsyncIterator[PostgresDatabase]:
 
 
 @pytest.fixture
-def leases(database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> PostgresLeases:
+def store_clock() -> StoreClock:
+    return StoreClock()
+
+
+@pytest.fixture
+def leases(
+    database: PostgresDatabase, store_clock: StoreClock, monkeypatch: pytest.MonkeyPatch
+) -> PostgresLeases:
     monkeypatch.setattr(PostgresLeases, "seconds", SECONDS)
-    return PostgresLeases(database)
+    return PostgresLeases(database, store_clock)
 
 
 class TestLeasesInPostgres(LeasesCases):
