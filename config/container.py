@@ -104,6 +104,8 @@ def _watch(
     """Have the metrics tell how the parts fare."""
     metrics, settings = foundation.metrics, foundation.settings
     metrics.introduce(versions()[DISTRIBUTION], sorted(settings.service.roles))
+    if (master := foundation.stores.personal.master) is not None:
+        metrics.tell_master_key(master.fingerprint)
     foundation.stores.event_store.tell_of_appends(metrics.events_appended)
     metrics.watch_followers(parts.statuses)
     metrics.watch_leases(parts.held)

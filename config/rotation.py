@@ -13,9 +13,10 @@ import click
 from application.privacy.ciphers import WrongMasterKey
 from application.privacy.rotating import Rotated, rotate
 from application.synced_folder import sync_folder
+from config.erasures import MARGIN_SECONDS
 from config.folders import claim
 from config.master_key import embedded_key_file_of, former_key_file_of, read_key, written_beside
-from config.privacy import open_personal
+from config.privacy import PersonalParts, open_personal
 from config.sections import Settings
 from config.start import CannotStart, first_line
 from config.stores import require_log
@@ -26,8 +27,9 @@ async def rotate_master_key(settings: Settings) -> None:
     """Wrap every personal key with the master key.
 
     Raises:
-        CannotStart: a store is of no use, there is no other key, or a personal key opens with neither. Where
-            an embedded store's own is missing or another, that is told before anything is changed.
+        CannotStart: a store is of no use, there is no other key, or a personal key opens with neither; or
+            somebody goes on wrapping keys with the former one. Where an embedded store's own is missing or
+            another, that is told before anything is changed.
     """
     async with AsyncExitStack() as stack:
         try:
@@ -42,14 +44,42 @@ async def rotate_master_key(settings: Settings) -> None:
                     "privacy.master_key is to be the new key, and privacy.other_master_key (or"
                     " other_master_key_file) the former one: see docs/erasure.md"
                 )
-            rotated = await _rotated(settings, stack)
+            personal = await open_personal(settings, stack, as_they_are=True)
+            watch_seconds = 0.0 if file else settings.privacy.fresh_seconds + MARGIN_SECONDS
+            rotated = await _rotated(personal, watch_seconds)
         except StoreUnavailable as error:
             raise CannotStart(f"given up half-way, rotate again: {first_line(error)}") from error
+        click.echo(
+            f"{rotated.rewrapped} of {rotated.keys} personal keys were wrapped with another master key"
+        )
+        if rotated.late:
+            raise CannotStart(_still_in_use(rotated))
         if file is not None:
             former_key_file_of(file).unlink()
             sync_folder(file.parent)
-    click.echo(f"{rotated.rewrapped} of {rotated.keys} personal keys were wrapped with another master key")
-    click.echo(f"all {rotated.keys} are wrapped with the present one: the former one is needed no more")
+    if file is not None:
+        click.echo(f"all {rotated.keys} are wrapped with the present one: the former one is needed no more")
+    else:
+        click.echo(_cannot_tell(rotated, personal, watch_seconds))
+
+
+def _still_in_use(rotated: Rotated) -> str:
+    were = "1 key was" if rotated.late == 1 else f"{rotated.late} keys were"
+    return (
+        f"{were} wrapped with the former master key since this run began: a process still has it as its"
+        " present one. Keep the former key, and run it again once every process has the new key as its"
+        " present one: see docs/erasure.md"
+    )
+
+
+def _cannot_tell(rotated: Rotated, personal: PersonalParts, watch_seconds: float) -> str:
+    """Only who starts the processes knows what they have: a key is wrapped when somebody new turns up."""
+    present = "" if personal.master is None else f" ({personal.master.fingerprint})"
+    return (
+        f"all {rotated.keys} are wrapped with the present one{present}, and within {watch_seconds:g} s no"
+        " other was made. The former one is needed no more if every process had the new key as its present"
+        " one before this run began (privacy_master_key_info on /metrics); else run it again once they have"
+    )
 
 
 def _claim_all(settings: Settings, stack: AsyncExitStack) -> None:
@@ -62,12 +92,11 @@ def _claim_all(settings: Settings, stack: AsyncExitStack) -> None:
         claim(beside, "storage.event_store_url", stack)
 
 
-async def _rotated(settings: Settings, stack: AsyncExitStack) -> Rotated:
-    personal = await open_personal(settings, stack, as_they_are=True)
+async def _rotated(personal: PersonalParts, watch_seconds: float) -> Rotated:
     if personal.master is None:
         raise CannotStart("there is no master key: nothing is sealed")
     try:
-        return await rotate(personal.keys, personal.master)
+        return await rotate(personal.keys, personal.master, watch_seconds=watch_seconds)
     except WrongMasterKey as error:
         raise CannotStart(f"given up: {error} than the two that are set") from error
 

@@ -220,7 +220,8 @@ def command_line(actions: Actions, version: str, *, with_traceback: bool = False
         """Wrap every personal key with PRIVACY_MASTER_KEY instead of the former, PRIVACY_OTHER_MASTER_KEY.
 
         The services go on meanwhile, if they have both. Of an embedded store, which is to be stopped, the key
-        is changed too. Whoever kills it repeats it.
+        is changed too. Whoever kills it repeats it. The exit code is 1 also if somebody goes on wrapping keys
+        with the former one.
         """
         carry_out(lambda: actions.rotate_keys(config))
 

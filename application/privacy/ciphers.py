@@ -26,6 +26,9 @@ _VALUE = b"workflow-orchestrator personal value v1\n"
 
 _TAG = b"workflow-orchestrator tag v1\n"
 
+_FINGERPRINT = b"workflow-orchestrator fingerprint v1\n"
+_FINGERPRINT_BYTES = 4
+
 
 class WrongMasterKey(Exception):
     """A personal key was wrapped by another master key."""
@@ -41,6 +44,11 @@ class MasterKey:
         self._cipher = AESGCM(key)
         self._others = [AESGCM(other) for other in others]
         self._tags_with = hmac.digest(key, _TAG, "sha256")
+
+    @property
+    def fingerprint(self) -> str:
+        """By which it is told from another, and nothing is learnt of it."""
+        return self.tag(_FINGERPRINT)[:_FINGERPRINT_BYTES].hex()
 
     def tag(self, content: bytes) -> bytes:
         """What nobody without the master key can make of a content."""

@@ -166,6 +166,11 @@ class Metrics:
         )
         about.info({"version": version, "roles": ",".join(roles)})
 
+    def tell_master_key(self, fingerprint: str) -> None:
+        """Say with which master key this process wraps personal keys."""
+        about = Info("privacy_master_key", "The present master key of this process.", registry=self.registry)
+        about.info({"fingerprint": fingerprint})
+
     def watch_followers(self, statuses: Callable[[], Sequence[FollowerStatus]]) -> None:
         """Show the followers' lag, state and failures at each scrape."""
         self.registry.register(_Followers(statuses))

@@ -20,6 +20,7 @@ from config.rotation import rotate_master_key
 from config.settings import Settings
 from config.start import CannotStart
 from infrastructure.cosmos.event_store import cosmos_log_settings
+from infrastructure.postgres.personal_keys import PostgresPersonalKeys
 from infrastructure.sqlite.personal_keys import SqlitePersonalKeys, keys_file
 from tests.application.logs import UNVERIFIED
 from tests.builders import NOW, TENANT
@@ -200,6 +201,52 @@ async def test_keys_of_a_shared_store_are_wrapped_anew(
     assert await plain_keys(alone) == before
     async with opened(alone) as personal:
         assert len(personal.keys.page("", 100)) == len(SUBJECTS), "none was made anew"
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("made", [1, 3, 0])
+async def test_while_another_process_wraps_with_the_former_key_it_is_not_given_away(
+    made: int, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """That process also has the next key, as its other one, as in a rollout that is half done."""
+    old, new = (base64.b64encode(new_key()).decode() for _ in range(2))
+    place = shared_store("postgres", request)
+    behind = settings_in(tmp_path, PRIVACY_MASTER_KEY=old, PRIVACY_OTHER_MASTER_KEY=new, **place)
+    both = settings_in(tmp_path, PRIVACY_MASTER_KEY=new, PRIVACY_OTHER_MASTER_KEY=old, **place)
+    await plain_keys(behind)
+    page, passes = PostgresPersonalKeys.page, 0
+    async with opened(behind) as other:
+        assert other.sealing is not None
+        keyring = other.sealing.keyring
+
+        def while_somebody_new_turns_up(self: PostgresPersonalKeys, after: str, limit: int) -> Any:
+            nonlocal passes
+            passes += not after
+            if passes == 3 and not after:
+                for number in range(made):
+                    keyring.key_of(TENANT, f"new {number}")
+            return page(self, after, limit)
+
+        monkeypatch.setattr(PostgresPersonalKeys, "page", while_somebody_new_turns_up)
+        if made:
+            were = "1 key was" if made == 1 else "3 keys were"
+            with pytest.raises(CannotStart, match=f"{were} wrapped with the former .* since this run began"):
+                await rotate_master_key(both)
+        else:
+            await rotate_master_key(both)
+    told = capsys.readouterr().out
+    assert f"{len(SUBJECTS) + made} of {len(SUBJECTS) + made} personal keys" in told
+    assert ("is needed no more if every process had" in told) is (not made)
+    master = MasterKey(base64.b64decode(new))
+    assert (f"({master.fingerprint})" in told) is (not made)
+    monkeypatch.undo()
+    await plain_keys(settings_in(tmp_path, PRIVACY_MASTER_KEY=new, **place))
+
+
+def test_a_fingerprint_tells_keys_apart_whatever_else_they_open() -> None:
+    old, new = new_key(), new_key()
+    assert MasterKey(old).fingerprint == MasterKey(old, new).fingerprint != MasterKey(new, old).fingerprint
+    assert len(MasterKey(old).fingerprint) == 8
 
 
 def shared_store(store: str, request: pytest.FixtureRequest) -> dict[str, Any]:
