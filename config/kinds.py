@@ -23,6 +23,7 @@ from interfaces.scheduling.cron import InvalidCron, UnixCron
 from interfaces.time_zones import require_time_zone
 
 _LONGEST_SHOWN = 80
+_LONGEST_PATH = 4096
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,3})?")
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -36,9 +37,16 @@ _SERVED = ("/health", "/ready", "/openapi.yaml", "/asyncapi.yaml", "/docs", "/ap
 
 def quoted(text: str) -> str:
     """A value on one line, shortened."""
-    return json.dumps(
-        text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…", ensure_ascii=False
-    )
+    return _on_one_line(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
+
+
+def whole_path(text: str) -> str:
+    """A path on one line, whole unless it is absurd: its end tells most."""
+    return _on_one_line(text if len(text) <= _LONGEST_PATH else "…" + text[-_LONGEST_PATH:])
+
+
+def _on_one_line(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def hidden(text: str) -> str:
@@ -223,15 +231,17 @@ Name = Annotated[
     Allowed("1 to 255 letters, digits and . _ : -"),
 ]
 Host = Annotated[str, AfterValidator(_host), Allowed("an IP address or a host's name")]
-Directory = Annotated[Path, Field(), Allowed("a directory's path")]
-OptionalFile = Annotated[Path | None, BeforeValidator(_path_or_none), Allowed("a file's path, or empty")]
+Directory = Annotated[Path, Field(), Allowed("a directory's path", whole_path)]
+OptionalFile = Annotated[
+    Path | None, BeforeValidator(_path_or_none), Allowed("a file's path, or empty", whole_path)
+]
 NO_FILE: Literal["none"] = "none"
 """Said in the place of a file's path."""
 
 FileOrNone = Annotated[
     Path | Literal["none"] | None,
     BeforeValidator(_path_or_none),
-    Allowed("a file's path, none, or empty"),
+    Allowed("a file's path, none, or empty", whole_path),
 ]
 Flag = Annotated[bool, Field(strict=True), BeforeValidator(_scalar), Allowed("true or false")]
 Port = Annotated[

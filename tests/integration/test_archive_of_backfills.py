@@ -34,7 +34,7 @@ async def test_a_finished_backfill_is_archived_shown_and_comes_back(tmp_path: Pa
         past = await client.get(f"{JOBS}/backfills/{done}", params={"asOf": "1"})
         assert (past.status_code, past.json()["error"]["code"]) == (410, "ARCHIVED")
         page = await client.get(f"/console/audit/backfill/{done}")
-        assert f'href="/console{JOBS.removeprefix("/api/v1")}">Its job' in page.text
+        assert f'href="/console{JOBS.removeprefix("/api/v1")}">Job of this backfill' in page.text
         assert (await client.get(f"/console/audit/backfill/{UNKNOWN_ID}")).status_code == 404
         cancelled = await client.post(f"{JOBS}/backfills/{done}/cancel", json={"reason": "too late"})
         assert cancelled.status_code in (409, 410), cancelled.text
