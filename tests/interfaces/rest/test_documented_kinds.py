@@ -33,6 +33,7 @@ NOT_OF_A_STEPS_INPUT = {
     "correlationId",
     "step",
     "mustOpen",
+    "namesNoCorrelation",
 }
 """What an approval step's request says of itself."""
 
