@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from domain.errors import LeaseLost
 from domain.event import Event, Metadata, Recorded
 from domain.lease import Unrivalled
 
@@ -91,3 +92,15 @@ class Held:
 
     def check(self) -> None:
         """It was paused, and has not looked at the clock since."""
+
+
+class LostAfterwards(Held):
+    """One that is there when its holder begins, and is not when it is looked at again."""
+
+    _has_begun = False
+
+    def check(self) -> None:
+        """It runs out behind the first look."""
+        if self._has_begun:
+            raise LeaseLost("paused")
+        self._has_begun = True

@@ -13,7 +13,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from application.jobs import Jobs
-from domain.errors import LeaseLost, StoreUnavailable
+from domain.errors import StoreUnavailable
 from domain.job import JobDefinition, Schedule
 from infrastructure.clock import SystemClock
 from infrastructure.memory.checkpoints import MemoryCheckpoints
@@ -21,7 +21,7 @@ from interfaces.scheduling.cron import UnixCron, schedule_of
 from interfaces.scheduling.heartbeat import Heartbeat
 from interfaces.scheduling.marks import Marks
 from interfaces.scheduling.watch import CronWatch
-from tests.builders import LEASE, Held
+from tests.builders import LEASE, LostAfterwards
 from tests.lying_service import Neighbour, lying_service
 from tests.services import free_port
 
@@ -225,14 +225,10 @@ async def test_it_stops_when_the_lease_is_lost(listener: Neighbour) -> None:
 
 
 async def test_a_holder_whose_lease_has_run_out_does_not_beat(listener: Neighbour) -> None:
-    class RunOut(Held):
-        def check(self) -> None:
-            raise LeaseLost("paused")
-
     beats = Beats(listener.url, "/ok")
     cron = watch(beats)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(cron.run, RunOut("scheduler", 1))
+        tasks.start_soon(cron.run, LostAfterwards("scheduler", 1))
         await anyio.sleep(3 * EVERY)
         tasks.cancel_scope.cancel()
     assert listener.seen(beats.path) == []

@@ -11,14 +11,13 @@ import pytest
 
 from application.jobs import Jobs
 from application.ports import Clock
-from domain.errors import LeaseLost
 from domain.lease import Lease
 from infrastructure.clock import SystemClock
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from interfaces.scheduling.cron import UnixCron
 from interfaces.scheduling.marks import Marks
 from interfaces.scheduling.watch import CronOff, CronWatch
-from tests.builders import LEASE, Held
+from tests.builders import LEASE, LostAfterwards
 from tests.jobs import definition
 
 pytestmark = pytest.mark.anyio
@@ -165,16 +164,12 @@ async def test_who_takes_over_fires_what_nobody_was_there_for_in_order_and_once(
 
 
 async def test_nothing_fires_under_a_lease_that_is_lost(positions: MemoryCheckpoints) -> None:
-    class Lost(Held):
-        def check(self) -> None:
-            raise LeaseLost("paused")
-
     schedules, clock = every_minute(), SystemClock()
     marks = Marks(positions, schedules)
     await marks.move(JOB, clock.now() - timedelta(minutes=5), LEASE)
     runs = Runs()
     watch = watch_of(schedules, runs, marks, clock)
-    async with watching(watch, Lost("scheduler", 1)):
+    async with watching(watch, LostAfterwards("scheduler", 1)):
         with anyio.fail_after(5):
             while watch.scheduler.last_error is None:
                 await anyio.sleep(0.01)
