@@ -4,7 +4,10 @@ import functools
 from typing import Any
 
 from playwright.sync_api import Browser, expect
+from starlette.requests import Request
 
+from interfaces.rest.cursors import next_cursor
+from interfaces.rest.models import Paging
 from tests.browser.runs import CONSOLE, asked, begun, complete, fail, order, started, state, step_id
 from tests.browser.visitor import SCRIPT, field, refresh, serious, signed_in
 from tests.harness import OTHER_TENANT, UNKNOWN_ID, ServiceProcess
@@ -289,6 +292,12 @@ def test_what_people_write_is_text(browser: Browser, service: ServiceProcess) ->
     assert page.title() != "caught"
 
 
+def cursor_made_by(tenant: str, path: str, place: str) -> str:
+    """One that a tenant makes up of a list, as if it were theirs."""
+    request = Request({"type": "http", "path": path, "state": {"tenant": tenant}})
+    return next_cursor(request, Paging(), [place])
+
+
 def test_another_tenant_sees_none_of_it_and_orders_nothing(browser: Browser, service: ServiceProcess) -> None:
     page = signed_in(browser, service, "ada")
     id = started(page, service, "opp-mine")
@@ -301,6 +310,7 @@ def test_another_tenant_sees_none_of_it_and_orders_nothing(browser: Browser, ser
     for path, status in (
         ("", 404),
         ("/stream", 404),
+        (f"?events={cursor_made_by(OTHER_TENANT, f'/api/v1/workflows/{id}/events', '3')}", 404),
         ("?events=WyIzIl0", 400),  # what is no cursor of this list is told before it is looked for
         ("?steps=x", 404),
         ("?executions=x", 404),
