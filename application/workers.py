@@ -13,6 +13,7 @@ from contextlib import suppress
 from threading import Condition
 from typing import Generic, TypeVar
 
+from application.overdue import Overdue
 from domain.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -47,6 +48,8 @@ class Workers(Generic[T, R]):
         self._size = size
         self._at_once = at_once
         self._places = size * at_once + most_waiting
+        self._without_turn = Overdue[_Call[T, R]](turn_seconds, self._turn_is_over)
+        self._without_answer = Overdue[_Call[T, R]](patience_seconds, self._patience_is_over)
         self._turn_seconds = turn_seconds
         self._patience_seconds = patience_seconds
         self._on_answers = on_answers
@@ -68,12 +71,14 @@ class Workers(Generic[T, R]):
             raise StoreUnavailable("too many calls wait for the event store")
         self._places -= 1
         call: _Call[T, R] = _Call(given, asyncio.get_running_loop())
-        call.wait_for_turn(self._turn_seconds, self._patience_seconds)
+        self._without_turn.wait(call.loop, call)
         self._hand_over(call)
         try:
             return await call.answer
         finally:
-            call.leave()
+            call.is_left = True
+            self._without_turn.leave(call)
+            self._without_answer.leave(call)
 
     def close(self, *, patience_seconds: float = 0.0) -> bool:
         """Begin nothing more, and tell whether all that was at work has ended within that time.
@@ -81,6 +86,8 @@ class Workers(Generic[T, R]):
         What has not may go on using whatever the work uses.
         """
         self._is_closed = True
+        self._without_turn.close()
+        self._without_answer.close()
         with self._guard:
             left, self._waiting = self._waiting, deque()
             has_ended = self._guard.wait_for(lambda: not self._at_work, patience_seconds)
@@ -122,33 +129,32 @@ class Workers(Generic[T, R]):
         for call, answer in zip(calls, answers, strict=True):
             call.end(answer)
 
+    def _turn_is_over(self, call: "_Call[T, R]") -> None:
+        if call.has_begun:
+            self._without_answer.wait(call.loop, call)
+        else:
+            call.give_up("turn", self._turn_seconds)
+
+    def _patience_is_over(self, call: "_Call[T, R]") -> None:
+        call.give_up("answer", self._patience_seconds)
+
 
 class _Call(Generic[T, R]):
-    """What one caller gave, and how long it waits for the answer."""
+    """What one caller gave, and whether anybody waits for the answer."""
 
-    __slots__ = ("_has_begun", "_is_left", "_timer", "answer", "given", "loop")
+    __slots__ = ("answer", "given", "has_begun", "is_left", "loop")
 
     def __init__(self, given: T, loop: asyncio.AbstractEventLoop) -> None:
         self.given = given
         self.loop = loop
         self.answer: asyncio.Future[R] = loop.create_future()
-        self._timer: asyncio.TimerHandle | None = None
-        self._has_begun = False
-        self._is_left = False
-
-    def wait_for_turn(self, seconds: float, patience_seconds: float) -> None:
-        self._timer = self.loop.call_later(seconds, self._turn_is_over, seconds, patience_seconds)
-
-    def leave(self) -> None:
-        """Wait no more."""
-        self._is_left = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self.has_begun = False
+        self.is_left = False
 
     def begins(self) -> bool:
         """Whether somebody still waits for it. On the thread that would do it."""
-        self._has_begun = True
-        return not self._is_left
+        self.has_begun = True
+        return not self.is_left
 
     def end(self, answer: R | Exception) -> None:
         if self.answer.done():
@@ -158,14 +164,9 @@ class _Call(Generic[T, R]):
         else:
             self.answer.set_result(answer)
 
-    def _turn_is_over(self, seconds: float, patience_seconds: float) -> None:
-        if self._has_begun:
-            self._timer = self.loop.call_later(patience_seconds, self._give_up, "answer", patience_seconds)
-        else:
-            self._give_up("turn", seconds)
-
-    def _give_up(self, lacking: str, seconds: float) -> None:
-        self._is_left = True
+    def give_up(self, lacking: str, seconds: float) -> None:
+        """End it without what it lacks."""
+        self.is_left = True
         self.end(StoreUnavailable(f"the event store had no {lacking} within {seconds:g} s"))
 
 
