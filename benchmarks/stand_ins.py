@@ -6,6 +6,7 @@ whatever becomes of the code that it measures. Nothing here imports any of the s
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -39,6 +40,9 @@ _ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 REQUESTS = tuple(_ANSWERS)
 
+_RUN = str(uuid4())[:24]
+_numbers = count()
+
 
 def reply_to(message_type: str, body: bytes) -> Reply:
     """The answer to one of ``REQUESTS``."""
@@ -52,10 +56,10 @@ def message(message_type: str, tenant: str, data: Mapping[str, Any]) -> bytes:
     """A message as a neighbour sends it."""
     return msgspec.json.encode(
         {
-            "id": str(uuid4()),
+            "id": _new_id(),
             "type": message_type,
             "version": "1.0",
-            "timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z}",
+            "timestamp": datetime.now(UTC),
             "tenantId": tenant,
             "source": {"service": SERVICE, "instance": f"{SERVICE}-1"},
             "data": data,
@@ -101,6 +105,12 @@ class Workflows:
         if self._left == 0:
             return []
         self._left -= 1
-        opportunity = str(uuid4())
+        opportunity = _new_id()
         self._running.add(opportunity)
         return [opportunity]
+
+
+def _new_id() -> str:
+    """A number in the place of randomness, for which the system is asked: in the service's own process that
+    gives the interpreter's lock away for each message."""
+    return f"{_RUN}{next(_numbers):012x}"

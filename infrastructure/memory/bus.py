@@ -74,7 +74,10 @@ class InProcessQueue:
     async def put(self, message_type: str, body: bytes) -> None:
         """Queue a message, waiting while the queue is full; a closed queue takes nothing."""
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
-            await self._send.send((message_type, body))
+            try:
+                self._send.send_nowait((message_type, body))
+            except anyio.WouldBlock:
+                await self._send.send((message_type, body))
 
     async def run(self) -> None:
         """Deliver until :meth:`close`; a listener that fails loses that message and is told in the log."""
@@ -87,8 +90,22 @@ class InProcessQueue:
         self._send.close()
 
     async def _deliver(self) -> None:
-        async for message_type, body in self._receive:
+        while (message := await self._next()) is not None:
+            message_type, body = message
             try:
                 await self._listener(message_type, body)
             except Exception:
                 log.exception("bus_listener_failed", queue=self.name, message_type=message_type)
+
+    async def _next(self) -> tuple[str, bytes] | None:
+        """What is to be delivered next; without a turn of the loop where there is something."""
+        try:
+            return self._receive.receive_nowait()
+        except anyio.WouldBlock:
+            pass
+        except anyio.EndOfStream:
+            return None
+        try:
+            return await self._receive.receive()
+        except anyio.EndOfStream:
+            return None
