@@ -23,6 +23,7 @@ from infrastructure.audit_sql import (
     where,
 )
 from infrastructure.sqlite.database import SqliteDatabase
+from infrastructure.sqlite.many_rows import insert
 
 _SEPARATELY = ("PRAGMA cache_size=-16384", "PRAGMA wal_autocheckpoint=16384")
 """For the writer, in KiB and in pages. Rows go all over the indexes: a page is to be taken from the file, and
@@ -57,12 +58,11 @@ def _value(name: str) -> str:
 
 _sql = Statements("main", _value)
 
-_PUT_HEAD = (
-    "INSERT INTO audit_heads (tenant, number, position, chain, latest_at) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT (tenant) DO UPDATE SET number = excluded.number, position = excluded.position,"
+_HEAD = "INSERT INTO audit_heads (tenant, number, position, chain, latest_at)"
+_GOES_ON = (
+    "ON CONFLICT (tenant) DO UPDATE SET number = excluded.number, position = excluded.position,"
     " chain = excluded.chain, latest_at = excluded.latest_at"
 )
-_INSERT = "INSERT INTO audit_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class SqliteAuditIndex:
@@ -88,10 +88,10 @@ class SqliteAuditIndex:
             tenants = {event.entry.stream.partition("/")[0] for event in fresh}
             heads, _ = _known(connection, tenants)
             rows = list(rows_after(heads, fresh))
-            connection.executemany(_PUT_HEAD, [msgspec.structs.astuple(head) for head in heads.values()])
+            insert(connection, _HEAD, [msgspec.structs.astuple(head) for head in heads.values()], _GOES_ON)
             _, ids = _known(connection, tenants)
-            connection.executemany(_INSERT, [values_of(row, ids[row.tenant]) for row in rows])
-            connection.executemany("INSERT OR IGNORE INTO audit_sealed VALUES (?, ?)", sealed_in(fresh))
+            insert(connection, "INSERT INTO audit_events", [values_of(row, ids[row.tenant]) for row in rows])
+            insert(connection, "INSERT OR IGNORE INTO audit_sealed", list(sealed_in(fresh)))
             if rows:
                 connection.execute("INSERT OR REPLACE INTO audit_position VALUES (1, ?)", (position,))
 

@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 
 from domain.lease import Lease
 from infrastructure.sqlite.database import SqliteDatabase
+from infrastructure.sqlite.many_rows import insertions
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS follower_positions"
     " (follower TEXT NOT NULL, partition TEXT NOT NULL, position TEXT NOT NULL,"
     " PRIMARY KEY (follower, partition)) WITHOUT ROWID"
 )
+
+_SAVE = "INSERT OR REPLACE INTO follower_positions (follower, partition, position)"
 
 
 class SqliteCheckpoints:
@@ -49,12 +52,8 @@ class SqliteCheckpoints:
 
     async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
         """Remember the position in each of some partitions, in one transaction."""
-        await self._database.write(
-            lambda connection: connection.executemany(
-                "INSERT OR REPLACE INTO follower_positions (follower, partition, position) VALUES (?, ?, ?)",
-                [(follower, partition, position) for partition, position in positions.items()],
-            )
-        )
+        rows = [(follower, partition, position) for partition, position in positions.items()]
+        await self._database.carry_out(insertions(_SAVE, rows))
 
     async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
         """Begin again from the first event of some partitions."""

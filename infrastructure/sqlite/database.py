@@ -2,16 +2,17 @@
 
 import queue
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
 
 from application.descriptors import reason_of
 from domain.errors import StoreFull, StoreUnavailable
+from infrastructure.sqlite.many_rows import Statement
 
 T = TypeVar("T")
 
@@ -72,6 +73,28 @@ class SqliteDatabase:
 
         return await run_sync(transaction, limiter=self._writer_turn)
 
+    async def carry_out(self, statements: Sequence[Statement]) -> None:
+        """Carry out statements in their order, all or none: a single one without a transaction around it.
+
+        Raises:
+            StoreUnavailable: as :meth:`write`.
+        """
+
+        def by_itself() -> None:
+            self._check_open()
+            with failures_translated(self._path):
+                self._writer.execute(*statements[0])
+
+        def one_by_one(connection: sqlite3.Connection) -> None:
+            for statement in statements:
+                connection.execute(*statement)
+
+        self._check_open()
+        if len(statements) == 1:
+            await run_sync(by_itself, limiter=self._writer_turn)
+        elif statements:
+            await self.write(one_by_one)
+
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` on one snapshot.
 
@@ -79,25 +102,22 @@ class SqliteDatabase:
             StoreUnavailable: the file cannot be read.
         """
 
-        def snapshot() -> T:
-            self._check_open()
+        def snapshot(connection: sqlite3.Connection) -> T:
+            connection.execute("BEGIN")
             try:
-                connection = self._readers.get_nowait()
-            except queue.Empty:
-                raise self._is_closed() from None
-            try:
-                with failures_translated(self._path):
-                    connection.execute("BEGIN")
-                    try:
-                        return work(connection)
-                    finally:
-                        connection.execute("COMMIT")
+                return work(connection)
             finally:
-                self._readers.put(connection)
-                if self._closed:
-                    self._close_readers()
+                connection.execute("COMMIT")
 
-        return await run_sync(snapshot, limiter=self._reader_turn)
+        return await self._on_a_reader(snapshot)
+
+    async def select(self, statement: str, *parameters: object) -> list[Any]:
+        """The rows of one statement, which is a snapshot by itself.
+
+        Raises:
+            StoreUnavailable: the file cannot be read.
+        """
+        return await self._on_a_reader(lambda reader: reader.execute(statement, parameters).fetchall())
 
     def read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a look-up by key on the calling thread: it costs less than the hop to another one."""
@@ -123,6 +143,23 @@ class SqliteDatabase:
         self._close_readers()
         self._here.close()
         self._writer.close()
+
+    async def _on_a_reader(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def use() -> T:
+            self._check_open()
+            try:
+                connection = self._readers.get_nowait()
+            except queue.Empty:
+                raise self._is_closed() from None
+            try:
+                with failures_translated(self._path):
+                    return work(connection)
+            finally:
+                self._readers.put(connection)
+                if self._closed:
+                    self._close_readers()
+
+        return await run_sync(use, limiter=self._reader_turn)
 
     def _close_readers(self) -> None:
         """Those that are at rest; whoever reads meanwhile does it behind them."""

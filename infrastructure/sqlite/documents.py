@@ -9,6 +9,7 @@ from application.log_batches import page_of
 from infrastructure.sqlite.counts import drop_counts, forget_common_counts, keep_counts
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.lists import drop_lists, keep_lists
+from infrastructure.sqlite.many_rows import insertions
 from infrastructure.sqlite.pages import Row, rows_of
 from infrastructure.sqlite.tables import keep_table
 from infrastructure.sqlite.totals import total_of
@@ -51,24 +52,21 @@ class SqliteDocuments:
     ) -> dict[tuple[str, str], Document]:
         """Those of the (tenant, id) keys that exist. Few are looked up on this very thread."""
         statement, wanted = by_keys(container), msgspec.json.encode(keys).decode()
-
-        def select(connection: sqlite3.Connection) -> dict[tuple[str, str], Document]:
-            rows = connection.execute(statement, [wanted])
-            return {(row[0], row[1]): Document(*row) for row in rows}
-
         if len(keys) <= _FEW_KEYS:
-            return self._database.read_here(select)
-        return await self._database.read(select)
+            rows = self._database.read_here(lambda reader: reader.execute(statement, [wanted]).fetchall())
+        else:
+            rows = await self._database.select(statement, wanted)
+        return {(row[0], row[1]): Document(*row) for row in rows}
 
     async def put(self, container: Container, documents: Sequence[Document]) -> None:
         """Write documents; one that is there at the same or a later version stays as it is."""
-        statement = (
-            f'INSERT INTO "{container.name}" (tenant, id, version, body) VALUES (?, ?, ?, ?)'
-            " ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, body = excluded.body"
+        into = f'INSERT INTO "{container.name}" (tenant, id, version, body)'
+        if_later = (
+            "ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, body = excluded.body"
             f' WHERE excluded.version > "{container.name}".version'
         )
         rows = [(each.tenant, each.id, each.version, each.body.decode()) for each in documents]
-        await self._database.write(lambda connection: connection.executemany(statement, rows))
+        await self._database.carry_out(insertions(into, rows, if_later))
 
     async def replace(
         self, container: Container, replacements: Mapping[tuple[str, str], Replacement]

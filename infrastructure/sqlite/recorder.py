@@ -1,18 +1,22 @@
 """The library's recorder, and several streams at once."""
 
-from collections.abc import Mapping, Sequence
-from itertools import starmap
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice, starmap
 
+import msgspec
 from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
-from eventsourcing.sqlite import SQLiteApplicationRecorder
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor, SQLiteTransaction
 from eventsourcing.utils import get_topic
 
 from application.event_log import MAX_VERSION, Append, Ids, OneOrder
 from application.log_batches import BATCH_BYTES, BATCH_EVENTS, PAGE_BYTES, bytes_of, taken
+from infrastructure.sqlite.many_rows import Statement, insertions
 
-_SELECT_STREAM = (
-    "SELECT originator_version, topic, state FROM stored_events"
-    " WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version"
+_SELECT_STREAMS = (
+    "SELECT originator_id, originator_version, topic, state FROM json_each(?) AS wanted"
+    " CROSS JOIN stored_events ON originator_id = wanted.key AND originator_version > wanted.value"
 )
 
 _SELECT_BEFORE = (
@@ -24,6 +28,8 @@ _SELECT_AFTER = (
     "SELECT originator_id, originator_version, topic, state, rowid FROM stored_events"
     " WHERE rowid > ? ORDER BY rowid LIMIT ?"
 )
+
+_INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state)"
 
 
 class LogRecorder(OneOrder, SQLiteApplicationRecorder):
@@ -38,19 +44,17 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
     def select_streams(self, streams: Mapping[str, int], limit: int = BATCH_EVENTS) -> Sequence[StoredEvent]:
         """The next events of each stream after a version, up to a full batch, from one snapshot.
 
-        A question for each: what one asked for all would be sorted, and no row be had before all are made.
+        The rows are not sorted, so each is made when it is asked for: the order of the loops is that of a
+        ``CROSS JOIN``, and the inner one walks the index of a stream's versions.
         """
         found: list[StoredEvent] = []
         size = 0
-        with self.datastore.transaction(commit=False) as cursor:
-            rows = cursor.sqlite_cursor
-            rows.row_factory = None
-            for stream, after in streams.items():
-                for version, topic, state in rows.execute(_SELECT_STREAM, (stream, after)):
-                    found.append(StoredEvent(stream, version, topic, state))
-                    size += len(state)
-                    if size >= BATCH_BYTES or len(found) == limit:
-                        return found
+        with self._single(commit=False) as rows:
+            for row in rows.execute(_SELECT_STREAMS, [msgspec.json.encode(streams).decode()]):
+                found.append(StoredEvent(*row))
+                size += len(found[-1].state)
+                if size >= BATCH_BYTES or len(found) == limit:
+                    break
         return found
 
     def select_before(self, stream: str, before: int | None, limit: int) -> Sequence[StoredEvent]:
@@ -63,13 +67,46 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
         self, appends: Sequence[Append], switches: int | None = None
     ) -> Sequence[Ids | Exception]:
         """One commit for all, or one for each where another writer was faster than one of them."""
+        rows = [
+            (each.originator_id, each.originator_version, each.topic, each.state)
+            for events in appends
+            for each in events
+        ]
         try:
-            with self.datastore.transaction(commit=True) as cursor:
-                return [self._insert_events(cursor, events) or () for events in appends]
+            last = self._insert(insertions(_INSERT, rows))
         except IntegrityError as error:
             if len(appends) == 1:
                 return [error]
             return [self.append_together([events])[0] for events in appends]
+        ids = iter(range(last - len(rows) + 1, last + 1))
+        return [tuple(islice(ids, len(events))) for events in appends]
+
+    def _insert(self, statements: Sequence[Statement]) -> int:
+        """The id of the last event. SQLite gives each row of a statement the next higher one."""
+        if len(statements) == 1:
+            with self._single(commit=True) as cursor:
+                return cursor.execute(*statements[0]).lastrowid or 0
+        with self.datastore.transaction(commit=True) as cursor:
+            for statement in statements:
+                cursor.execute(*statement)
+            return cursor.lastrowid or 0
+
+    @contextmanager
+    def _single(self, *, commit: bool) -> Iterator[sqlite3.Cursor]:
+        """For one statement, whose errors are the library's."""
+        with (
+            self.datastore.get_connection(commit=commit) as connection,
+            _Untold(connection, commit=commit) as cursor,
+        ):
+            cursor.sqlite_cursor.row_factory = None
+            yield cursor.sqlite_cursor
+
+
+class _Untold(SQLiteTransaction):
+    """A statement is a transaction by itself: its begin and end need none of their own."""
+
+    def __enter__(self) -> SQLiteCursor:
+        return self.connection.cursor()
 
 
 TOPIC = get_topic(LogRecorder)

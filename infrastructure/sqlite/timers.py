@@ -9,6 +9,7 @@ import msgspec
 from application.ports import Settled, Timer
 from domain.lease import Lease
 from infrastructure.sqlite.database import SqliteDatabase
+from infrastructure.sqlite.many_rows import insertions
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS timers (id TEXT PRIMARY KEY, due_at TEXT NOT NULL, timer BLOB NOT NULL)",
@@ -22,6 +23,9 @@ WHERE due_at <= ?1
 AND json_extract(CAST(timer AS TEXT), '$.meta.tenant') NOT IN (SELECT value FROM json_each(?2))
 ORDER BY due_at, id LIMIT ?3
 """
+
+_SET = "INSERT OR REPLACE INTO timers (id, due_at, timer)"
+_CANCEL = "DELETE FROM timers WHERE id IN (SELECT value FROM json_each(?))"
 
 _timer = msgspec.json.Decoder(Timer)
 
@@ -39,12 +43,10 @@ class SqliteTimers:
     async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
         """Set and cancel timers, all or none."""
         rows = [(timer.id, sortable(timer.due_at), msgspec.json.encode(timer)) for timer in set]
-
-        def write(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT OR REPLACE INTO timers (id, due_at, timer) VALUES (?, ?, ?)", rows)
-            connection.executemany("DELETE FROM timers WHERE id = ?", [(id,) for id in cancel])
-
-        await self._database.write(write)
+        statements = insertions(_SET, rows)
+        if cancel:
+            statements.append((_CANCEL, [msgspec.json.encode(cancel).decode()]))
+        await self._database.carry_out(statements)
 
     async def settle(self, handled: Sequence[Settled], lease: Lease) -> None:
         """Take away what was found due, or put it off, unless it was set to another time or cancelled."""
