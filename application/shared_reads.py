@@ -129,11 +129,14 @@ class SharedReads:
         if before + len(committed) != self._store.appends(partition):
             return
         unread = [each for each in committed if each.ids[0] > end.id]
-        ids = [id for each in unread for id in each.ids]
-        events = tuple(recorded for each in unread for recorded in each.stored)
-        follow = range(end.id + 1, end.id + 1 + len(events))
-        if ids != list(follow) or any(each.past.epoch != self._epoch for each in unread):
-            return
+        last = end.id
+        for each in unread:
+            if each.ids[0] != last + 1 or each.past.epoch != self._epoch:
+                return
+            last += len(each.stored)
+            if each.ids[-1] != last:
+                return
+        events = tuple(chain.from_iterable(each.stored for each in unread))
         position = end.position
         if unread:
             position = unread[-1].position

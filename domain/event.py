@@ -7,6 +7,7 @@ store records that beside them, in :class:`Recorded`.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -92,8 +93,10 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
         return event_id(self.stream, self.version)
 
 
+@lru_cache(maxsize=4_096)
 def event_id(stream: str, version: int) -> str:
-    """The id of the event at ``version`` of ``stream``; derived, so that repeats carry the same one."""
+    """The id of the event at ``version`` of ``stream``; derived, so that repeats carry the same one. Each
+    follower that reacts to the event asks for it."""
     return _EVENT_IDS.id(f"{stream}@{version}")
 
 
