@@ -18,6 +18,9 @@ _CACHE_KIB = 8 * 1024
 """A connection's cache of the log's pages. The streams' index is walked at random: beyond the stock 2 MiB of
 it, which 20,000 events have, a command fetches its pages from the file."""
 
+_PREPARED = 32
+"""Statements that a connection keeps, each with what was bound to it: an append of so many events is one."""
+
 
 class LogPool(SQLiteConnectionPool):
     """The library's pool, with connections that keep prepared statements: the stock ones keep one."""
@@ -30,6 +33,7 @@ class LogPool(SQLiteConnectionPool):
                 check_same_thread=False,
                 isolation_level=None,
                 timeout=self.lock_timeout or SQLITE3_DEFAULT_LOCK_TIMEOUT,
+                cached_statements=_PREPARED,
             )
         except sqlite3.Error as error:
             raise InterfaceError(error) from error

@@ -1,8 +1,8 @@
-"""Many rows by one statement.
+"""Many rows by few statements.
 
 sqlite3 gives the interpreter's lock away for each step of a statement, and has to get it back from an event
 loop that may be at work for milliseconds. ``executemany`` does so for each row, and a transaction for its
-begin and its end too. One statement is a transaction by itself.
+begin and its end too.
 """
 
 import sqlite3
@@ -10,33 +10,39 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 
-_MOST_VALUES = 32_766
-"""SQLite's bound on the parameters of a statement, since 3.32."""
+_SIZES = (64, 16, 4, 1)
+"""Rows of a statement: a connection keeps prepared what it has carried out, and what was bound to it."""
 
 Statement = tuple[str, Sequence[object]]
 """Its text and its parameters."""
 
-
-def insertions(into: str, rows: Sequence[Sequence[object]], then: str = "") -> list[Statement]:
-    """As few statements as can hold them that put rows of equally many values ``INTO`` a table, in their
-    order; ``then`` ends each statement."""
-    if not rows:
-        return []
-    width = len(rows[0])
-    most = _MOST_VALUES // width
-    parts = [rows[at : at + most] for at in range(0, len(rows), most)]
-    return [(_text(into, width, len(part), then), list(chain.from_iterable(part))) for part in parts]
+Rows = Sequence[Sequence[object]]
+"""They have equally many values."""
 
 
-def insert(
-    connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[object]], then: str = ""
-) -> None:
-    """The same, done: one part of a transaction."""
+def insertion(into: str, rows: Rows, then: str = "") -> Statement:
+    """The one statement that puts rows ``INTO`` a table, in their order, and ends with ``then``."""
+    return _text(into, len(rows[0]), len(rows), then), list(chain.from_iterable(rows))
+
+
+def insertions(into: str, rows: Rows, then: str = "") -> list[Statement]:
+    """The same by several, of which there are only a few kinds."""
+    found = []
+    at = 0
+    for size in _SIZES:
+        while len(rows) - at >= size:
+            found.append(insertion(into, rows[at : at + size], then))
+            at += size
+    return found
+
+
+def insert(connection: sqlite3.Connection, into: str, rows: Rows, then: str = "") -> None:
+    """Carry that out."""
     for statement in insertions(into, rows, then):
         connection.execute(*statement)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def _text(into: str, width: int, rows: int, then: str) -> str:
     row = f"({', '.join('?' * width)})"
     return f"{into} VALUES {', '.join([row] * rows)} {then}".rstrip()

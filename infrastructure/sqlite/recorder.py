@@ -12,7 +12,7 @@ from eventsourcing.utils import get_topic
 
 from application.event_log import MAX_VERSION, Append, Ids, OneOrder
 from application.log_batches import BATCH_BYTES, BATCH_EVENTS, PAGE_BYTES, bytes_of, taken
-from infrastructure.sqlite.many_rows import Statement, insertions
+from infrastructure.sqlite.many_rows import Rows, insertion, insertions
 
 _SELECT_STREAMS = (
     "SELECT originator_id, originator_version, topic, state FROM json_each(?) AS wanted"
@@ -30,6 +30,9 @@ _SELECT_AFTER = (
 )
 
 _INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state)"
+
+_MOST_BY_ONE = 256
+"""Rows of a statement that is an append by itself."""
 
 
 class LogRecorder(OneOrder, SQLiteApplicationRecorder):
@@ -73,7 +76,7 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
             for each in events
         ]
         try:
-            last = self._insert(insertions(_INSERT, rows))
+            last = self._insert(rows)
         except IntegrityError as error:
             if len(appends) == 1:
                 return [error]
@@ -81,13 +84,15 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
         ids = iter(range(last - len(rows) + 1, last + 1))
         return [tuple(islice(ids, len(events))) for events in appends]
 
-    def _insert(self, statements: Sequence[Statement]) -> int:
-        """The id of the last event. SQLite gives each row of a statement the next higher one."""
-        if len(statements) == 1:
+    def _insert(self, rows: Rows) -> int:
+        """The id of the last event. SQLite gives each row of a transaction the next higher one."""
+        if not rows:
+            return 0
+        if len(rows) <= _MOST_BY_ONE:
             with self._single(commit=True) as cursor:
-                return cursor.execute(*statements[0]).lastrowid or 0
+                return cursor.execute(*insertion(_INSERT, rows)).lastrowid or 0
         with self.datastore.transaction(commit=True) as cursor:
-            for statement in statements:
+            for statement in insertions(_INSERT, rows):
                 cursor.execute(*statement)
             return cursor.lastrowid or 0
 
