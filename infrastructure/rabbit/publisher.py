@@ -6,7 +6,8 @@ the socket to have taken it as well: that would let one message at a time throug
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from aio_pika.abc import AbstractChannel, DeliveryMode
@@ -22,6 +23,7 @@ from faststream.rabbit import RabbitBroker
 from pamqp.commands import Basic
 
 from application.integration import ENVELOPE_VERSION, Source, envelope
+from application.overdue import Overdue
 from application.ports import PublicMessage
 from domain.errors import BrokerUnavailable, MessageNotTaken, MessageRefused, MessageUnroutable
 from domain.lease import Lease
@@ -66,6 +68,9 @@ class RabbitPublisher:
         self._turn_alone = asyncio.Semaphore(ALONE_AT_ONCE)
         self._allowed: set[str] = set()
         """Types that the broker has taken something under, on this connection."""
+        self._trials: dict[str, asyncio.Event] = {}
+        """Types of which the first is on its way."""
+        self._unconfirmed = Overdue[asyncio.Timeout](CONFIRM_TIMEOUT_SECONDS, _end)
         self._count = count
         self._count_refused = count_refused
 
@@ -115,23 +120,53 @@ class RabbitPublisher:
         if not await self.connection.until_up(CONFIRM_TIMEOUT_SECONDS) or self._channel is None:
             raise BrokerUnavailable(self.connection.error or "not connected")
         lease.check()
-        if len(body) < LARGE_BYTES and wire_type in self._allowed:
-            async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
-                try:
-                    return await self._confirmed_on(self._channel, body, wire_type, message)
-                except ChannelPreconditionFailed:
-                    pass
-                except ChannelAccessRefused as error:
-                    if not _forbids_a_type(error):
-                        raise
-                    self._allowed.discard(wire_type)
-        async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS), self._turn_alone:
+        if len(body) < LARGE_BYTES and await self._is_allowed(wire_type):
             lease.check()
-            is_taken = await self._is_taken_alone(body, wire_type, message)
-        if len(self._allowed) >= MOST_TYPES:
-            self._allowed.clear()
-        self._allowed.add(wire_type)
+            try:
+                return await self._is_taken_in_time(self._channel, body, wire_type, message)
+            except ChannelPreconditionFailed:
+                pass
+            except ChannelAccessRefused as error:
+                if not _forbids_a_type(error):
+                    raise
+                self._allowed.discard(wire_type)
+        with self._tried(wire_type):
+            async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS), self._turn_alone:
+                lease.check()
+                is_taken = await self._is_taken_alone(body, wire_type, message)
+            if len(self._allowed) >= MOST_TYPES:
+                self._allowed.clear()
+            self._allowed.add(wire_type)
         return is_taken
+
+    async def _is_allowed(self, wire_type: str) -> bool:
+        """Whether the broker has taken the type before; the first of it, if on its way, is waited for."""
+        trial = self._trials.get(wire_type)
+        if trial is not None:
+            await trial.wait()
+        return wire_type in self._allowed
+
+    @contextmanager
+    def _tried(self, wire_type: str) -> Iterator[None]:
+        if wire_type in self._allowed or wire_type in self._trials:
+            yield
+            return
+        self._trials[wire_type] = trial = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._trials[wire_type]
+            trial.set()
+
+    async def _is_taken_in_time(
+        self, channel: AbstractChannel, body: bytes, wire_type: str, message: PublicMessage
+    ) -> bool:
+        async with asyncio.timeout(None) as patience:
+            self._unconfirmed.wait(asyncio.get_running_loop(), patience)
+            try:
+                return await self._confirmed_on(channel, body, wire_type, message)
+            finally:
+                self._unconfirmed.leave(patience)
 
     async def _is_taken_alone(self, body: bytes, wire_type: str, message: PublicMessage) -> bool:
         try:
@@ -187,6 +222,10 @@ class RabbitPublisher:
             await self._queues.declare(self.connection)
         except ChannelNotFoundEntity as error:
             log.warning("queue_away", error=str(error))
+
+
+def _end(patience: asyncio.Timeout) -> None:
+    patience.reschedule(asyncio.get_running_loop().time())
 
 
 def _forbids_a_type(error: ChannelAccessRefused) -> bool:
