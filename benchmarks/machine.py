@@ -5,6 +5,7 @@ import platform
 import shutil
 import sqlite3
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,8 +43,11 @@ def load() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, the libraries, SQLite, and of the Debian packages that are installed."""
-    found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    """Of Python and where it is from, the libraries, SQLite, and of the Debian packages that are installed."""
+    found = {
+        "python": f"{platform.python_version()} of {sys.base_prefix}",
+        "sqlite": sqlite3.sqlite_version,
+    }
     found |= {name: version(name) for name in LIBRARIES}
     if shutil.which("dpkg-query"):
         for name in PACKAGES:
