@@ -43,7 +43,7 @@ def load() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and where it is from, the libraries, SQLite, and of the Debian packages that are installed."""
+    """Of Python and where it is, the libraries, SQLite, and of the Debian packages that are installed."""
     found = {
         "python": f"{platform.python_version()} of {sys.base_prefix}",
         "sqlite": sqlite3.sqlite_version,

@@ -14,7 +14,7 @@ from application.event_log import MAX_VERSION, Append, Ids, OneOrder
 from application.log_batches import BATCH_BYTES, BATCH_EVENTS, PAGE_BYTES, bytes_of, taken
 from infrastructure.sqlite.many_rows import Rows, insertion, insertions
 
-_SELECT_STREAMS = (
+SELECT_STREAMS = (
     "SELECT originator_id, originator_version, topic, state FROM json_each(?) AS wanted"
     " CROSS JOIN stored_events ON originator_id = wanted.key AND originator_version > wanted.value"
 )
@@ -53,7 +53,7 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
         found: list[StoredEvent] = []
         size = 0
         with self._single(commit=False) as rows:
-            for row in rows.execute(_SELECT_STREAMS, [msgspec.json.encode(streams).decode()]):
+            for row in rows.execute(SELECT_STREAMS, [msgspec.json.encode(streams).decode()]):
                 found.append(StoredEvent(*row))
                 size += len(found[-1].state)
                 if size >= BATCH_BYTES or len(found) == limit:
@@ -102,9 +102,10 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
         with (
             self.datastore.get_connection(commit=commit) as connection,
             _Untold(connection, commit=commit) as cursor,
+            cursor as rows,
         ):
-            cursor.sqlite_cursor.row_factory = None
-            yield cursor.sqlite_cursor
+            rows.row_factory = None
+            yield rows
 
 
 class _Untold(SQLiteTransaction):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from unittest.mock import Mock
 
 import anyio
 import pytest
@@ -102,6 +103,21 @@ async def test_what_is_too_large_is_refused_and_all_that_is_sent_beside_it_goes_
         assert await at_work.outcomes([message("later", "small.two")]) == [None]
         await crm.expect("small.two")
         assert crm.messages("large.one") == []
+
+
+async def test_those_behind_the_first_of_a_type_wait_for_it_and_need_no_channel_of_their_own(
+    narrow_rabbitmq: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names.fresh()
+    async with neighbour(narrow_rabbitmq, names) as crm, publishing(narrow_rabbitmq, names) as at_work:
+        connection = at_work.publisher.connection
+        opened = Mock(side_effect=connection.channel)
+        monkeypatch.setattr(connection, "channel", opened)
+        sent = [message(f"{kind}-{number}", f"first.{kind}") for number in range(60) for kind in ("a", "b")]
+        assert await at_work.outcomes(sent) == [None] * len(sent)
+        await crm.expect("first.a", 60)
+        await crm.expect("first.b", 60)
+        assert opened.call_count == 2
 
 
 async def test_what_a_full_queue_rejects_is_told_apart_from_a_broker_that_is_away(rabbitmq_url: str) -> None:

@@ -1,11 +1,16 @@
 """The event log in SQLite: what its settings promise."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from eventsourcing.persistence import StoredEvent
 
 from application.event_log import EventLog
 from infrastructure.sqlite.event_store import sqlite_log_settings
+from infrastructure.sqlite.recorder import SELECT_STREAMS, LogRecorder
 
 
 def test_a_commit_is_on_the_disk_before_it_is_answered(tmp_path: Path) -> None:
@@ -24,3 +29,53 @@ def test_the_processs_environment_has_no_say(monkeypatch: pytest.MonkeyPatch, tm
     log = EventLog(sqlite_log_settings(tmp_path / "here.db"))
     log.close()
     assert {path.name for path in tmp_path.iterdir()} == {"here.db"}
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Iterator[LogRecorder]:
+    log = EventLog(sqlite_log_settings(tmp_path / "here.db"))
+    assert isinstance(log.recorder, LogRecorder)
+    yield log.recorder
+    log.close()
+
+
+def some_events(stream: str, count: int, *, first: int = 1) -> list[StoredEvent]:
+    return [StoredEvent(stream, version, "topic", b"{}") for version in range(first, first + count)]
+
+
+@pytest.mark.parametrize("count", [1, 256, 257, 700])
+def test_events_that_are_appended_together_have_the_ids_that_are_told(
+    recorder: LogRecorder, count: int
+) -> None:
+    before = recorder.append_together([some_events("first", 2)])
+    together = recorder.append_together([some_events("second", count), [], some_events("third", 3)])
+    told = [id for ids in (*before, *together) if not isinstance(ids, Exception) for id in ids]
+    stored = recorder.select_after("log", 0, count + 10)
+    assert told == [each.id for each in stored] == list(range(1, count + 6))
+    assert [str(each.originator_id) for each in stored] == ["first"] * 2 + ["second"] * count + ["third"] * 3
+
+
+def test_a_look_at_many_streams_is_in_their_order_and_sorts_nothing(
+    recorder: LogRecorder, tmp_path: Path
+) -> None:
+    names = [f"stream {number:03}" for number in range(40)]
+    recorder.append_together([some_events(name, 3) for name in reversed(names)])
+    recorder.append_together([some_events(name, 2, first=4) for name in names])
+    asked = {name: number % 6 for number, name in enumerate(names)}
+    found = [(str(each.originator_id), each.originator_version) for each in recorder.select_streams(asked)]
+    assert found == [(name, version) for name, after in asked.items() for version in range(after + 1, 6)]
+    with closing(sqlite3.connect(tmp_path / "here.db")) as connection:
+        steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {SELECT_STREAMS}", ["{}"])]
+    assert [step.split()[0] for step in steps] == ["SCAN", "SEARCH"]
+    assert "USING INDEX" in steps[1]
+    assert "(originator_id=? AND originator_version>?)" in steps[1]
+
+
+def test_a_look_ends_where_the_batch_is_full(recorder: LogRecorder) -> None:
+    recorder.append_together([some_events("one", 5), some_events("two", 5)])
+    found = recorder.select_streams({"one": 1, "two": 0}, limit=6)
+    assert [(str(each.originator_id), each.originator_version) for each in found] == [
+        *(("one", version) for version in range(2, 6)),
+        ("two", 1),
+        ("two", 2),
+    ]
