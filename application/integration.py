@@ -93,7 +93,7 @@ def public_message(recorded: Recorded) -> PublicMessage | None:
         "userId": meta.actor,
     }
     return PublicMessage(
-        id=recorded.event_id,
+        id=recorded.identity,
         type=message_type,
         tenant=meta.tenant,
         timestamp=recorded.timestamp,

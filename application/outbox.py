@@ -29,7 +29,7 @@ class Outbox:
 
     After a crash they may be, or by an instance that takes over: a message carries the same id each time,
     so that a receiver can tell. What was confirmed is told by the whole message: after a failover that has
-    lost commits another event may be in the lost one's place, and have its id.
+    lost commits the same command may have another outcome, under the same id.
 
     A message that the broker does not take now, though it takes others, is put off with what follows it in
     its stream. One that it will never take is given up: its step fails, or its run.
@@ -93,7 +93,7 @@ class Outbox:
         if self._given_up:
             unsent = [each for each in done if isinstance(each.event, StepDispatched) and self._why_not(each)]
             await self._giving_up.act_on_each(unsent, self._refuse, self._fail_step, lease)
-        self._forget(recorded.event_id for recorded in done)
+        self._forget(recorded.identity for recorded in done)
         if not not_taken:
             return None
         _, error = next(iter(not_taken.values()))
@@ -116,24 +116,29 @@ class Outbox:
             return
         self._given_up.pop(message.id, None)
         if message.type in self._wire_types and not isinstance(recorded.event, JobFired):
-            self._give_up(message, own_message(message.type))
+            self._give_up(recorded, message, own_message(message.type))
         else:
             try:
                 await self._publisher.publish(message, lease)
             except (MessageUnroutable, MessageRefused) as error:
-                self._give_up(message, str(error))
+                self._give_up(recorded, message, str(error))
         self._confirmed[message.id] = message
 
-    def _give_up(self, message: PublicMessage, error: str) -> None:
+    def _give_up(self, recorded: Recorded, message: PublicMessage, error: str) -> None:
         """What would be told of a workflow is left out; a step that asks, or a run, is told why."""
         log.error(
-            "message_given_up", type=message.type, tenant=message.tenant, event_id=message.id, error=error
+            "message_given_up",
+            type=message.type,
+            tenant=message.tenant,
+            event_id=recorded.event_id,
+            message_id=message.id,
+            error=error,
         )
         self._given_up[message.id] = error
 
     def _why_not(self, recorded: Recorded) -> str | None:
         """Why a message was not sent."""
-        return self._given_up.get(recorded.event_id)
+        return self._given_up.get(recorded.identity)
 
     async def _refuse(self, recorded: Recorded) -> None:
         """Fail the step that would have sent it."""

@@ -6,7 +6,7 @@ store records that beside them, in :class:`Recorded`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
 
@@ -19,6 +19,9 @@ type_registry: dict[str, type["Event"]] = {}
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 _EVENT_IDS = Namespace("urn:workflow-orchestrator:event")
+
+_TOLD_APART_SINCE = datetime(2026, 11, 30, tzinfo=UTC)
+"""Older events were told of under the id of their place, and keep it: a repeat is no new message (ADR 45)."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,8 +92,19 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def event_id(self) -> str:
-        """The event's own id: the same wherever and whenever it is asked for."""
+        """The id of the event's place: the same wherever and whenever it is asked for."""
         return event_id(self.stream, self.version)
+
+    @property
+    def identity(self) -> str:
+        """The id of what happened: the same for each repeat, but not that of an event that was lost, by a
+        restore or a failover, and in whose place this one is.
+
+        A command that is handled again, since what came of it was lost, gives the same one again.
+        """
+        if self.timestamp < _TOLD_APART_SINCE:
+            return self.event_id
+        return _identity(self.stream, self.version, self.meta.command_id)
 
 
 @lru_cache(maxsize=4_096)
@@ -98,6 +112,11 @@ def event_id(stream: str, version: int) -> str:
     """The id of the event at ``version`` of ``stream``; derived, so that repeats carry the same one. Each
     follower that reacts to the event asks for it."""
     return _EVENT_IDS.id(f"{stream}@{version}")
+
+
+@lru_cache(maxsize=4_096)
+def _identity(stream: str, version: int, command_id: str) -> str:
+    return _EVENT_IDS.id(f"{stream}@{version} by {command_id}")
 
 
 class PutOff(msgspec.Struct, frozen=True):

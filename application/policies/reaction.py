@@ -156,7 +156,7 @@ def because_of(recorded: Recorded, policy: str, purpose: str = "") -> Metadata:
         actor=f"system:{policy}",
         correlation_id=recorded.meta.correlation_id,
         causation_id=recorded.event_id,
-        command_id=derived_id(policy, recorded.event_id, purpose),
+        command_id=derived_id(policy, recorded.identity, purpose),
     )
 
 

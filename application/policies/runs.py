@@ -193,7 +193,7 @@ def _on_behalf_of(start: Start, recorded: Recorded) -> Metadata:
         actor=start.actor,
         correlation_id=start.correlation_id,
         causation_id=start.causation_id,
-        command_id=derived_id("run", recorded.event_id),
+        command_id=derived_id("run", recorded.identity),
     )
 
 

@@ -1,13 +1,14 @@
 """Payloads under topics and schema versions, and the ids of recorded events."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from domain.event import Event, event_id, stored_as, type_registry
 from domain.job import JobRunCompleted
-from tests.builders import NOW, recorded
+from tests.builders import NOW, metadata, recorded
 
 
 def unchanged(fields: dict[str, Any]) -> dict[str, Any]:
@@ -73,5 +74,38 @@ def test_an_events_id_is_its_place_in_its_stream() -> None:
     assert first.timestamp == NOW
 
 
-def test_event_ids_never_change_because_receivers_know_messages_by_them() -> None:
+def test_event_ids_never_change_because_causes_and_older_messages_are_known_by_them() -> None:
     assert event_id("t/job/x", 1) == "956b265e-c573-5228-bbfc-6dedc175ac7f"
+
+
+AFTER = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+def told(command_id: str, at: datetime = AFTER) -> str:
+    (event,) = recorded(
+        "t/job/x", [Example(name="a")], at=at, meta=metadata(tenant="t", command_id=command_id)
+    )
+    return event.identity
+
+
+def test_an_event_in_a_lost_ones_place_has_an_identity_of_its_own() -> None:
+    assert told("one") != told("two")
+
+
+def test_a_command_that_is_handled_again_after_a_loss_gives_the_same_identity() -> None:
+    assert told("one") == told("one", at=AFTER + timedelta(hours=3))
+
+
+def test_the_events_of_one_command_are_told_apart() -> None:
+    first, second = recorded("t/job/x", [Example(name="a"), Example(name="a")], at=AFTER)
+    (elsewhere,) = recorded("t/job/y", [Example(name="a")], at=AFTER)
+    assert len({first.identity, second.identity, elsewhere.identity}) == 3
+
+
+def test_identities_never_change_because_receivers_know_messages_by_them() -> None:
+    assert told("one") == "7f20fa4d-2388-5c17-b6ae-a9792f3a060d"
+
+
+def test_an_event_that_was_told_of_under_its_place_keeps_that_id() -> None:
+    just_before = AFTER - timedelta(microseconds=1)
+    assert told("one", at=just_before) == told("two", at=just_before) == event_id("t/job/x", 1)
