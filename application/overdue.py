@@ -11,9 +11,15 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+_TICK_SECONDS = 0.001
+"""uvloop's clock has milliseconds: a timer for less than half of one is due at once, again and again."""
+
 
 class Overdue(Generic[T]):
-    """Calls ``tell`` with what has waited for ``seconds``, and forgets it. To be used from one event loop."""
+    """Calls ``tell`` with what has waited for ``seconds``, and forgets it. To be used from one event loop.
+
+    A thing waits once at a time, and ``tell`` raises nothing. The timer stays set when the last has left.
+    """
 
     def __init__(self, seconds: float, tell: Callable[[T], None]) -> None:
         self._seconds = seconds
@@ -32,20 +38,13 @@ class Overdue(Generic[T]):
         """It waits no more, if it did."""
         self._due.pop(thing, None)
 
-    def close(self) -> None:
-        """Tell of nothing more."""
-        self._due.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
         over: list[T] = []
         for thing, due_at in self._due.items():
             if due_at > now:
-                self._timer = loop.call_at(due_at, self._look, loop)
+                self._timer = loop.call_at(max(due_at, now + _TICK_SECONDS), self._look, loop)
                 break
             over.append(thing)
         for thing in over:

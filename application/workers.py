@@ -86,8 +86,6 @@ class Workers(Generic[T, R]):
         What has not may go on using whatever the work uses.
         """
         self._is_closed = True
-        self._without_turn.close()
-        self._without_answer.close()
         with self._guard:
             left, self._waiting = self._waiting, deque()
             has_ended = self._guard.wait_for(lambda: not self._at_work, patience_seconds)

@@ -120,6 +120,7 @@ class RabbitPublisher:
         if not await self.connection.until_up(CONFIRM_TIMEOUT_SECONDS) or self._channel is None:
             raise BrokerUnavailable(self.connection.error or "not connected")
         lease.check()
+        until = _soon_enough()
         if len(body) < LARGE_BYTES and await self._is_allowed(wire_type):
             lease.check()
             try:
@@ -130,8 +131,9 @@ class RabbitPublisher:
                 if not _forbids_a_type(error):
                     raise
                 self._allowed.discard(wire_type)
+            until = _soon_enough()
         with self._tried(wire_type):
-            async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS), self._turn_alone:
+            async with asyncio.timeout_at(until), self._turn_alone:
                 lease.check()
                 is_taken = await self._is_taken_alone(body, wire_type, message)
             if len(self._allowed) >= MOST_TYPES:
@@ -140,7 +142,10 @@ class RabbitPublisher:
         return is_taken
 
     async def _is_allowed(self, wire_type: str) -> bool:
-        """Whether the broker has taken the type before; the first of it, if on its way, is waited for."""
+        """Whether the broker has taken the type before; the first of it, if on its way, is waited for.
+
+        Where nothing came of that one, those behind it go alone, as it did, and all at once.
+        """
         trial = self._trials.get(wire_type)
         if trial is not None:
             await trial.wait()
@@ -222,6 +227,10 @@ class RabbitPublisher:
             await self._queues.declare(self.connection)
         except ChannelNotFoundEntity as error:
             log.warning("queue_away", error=str(error))
+
+
+def _soon_enough() -> float:
+    return asyncio.get_running_loop().time() + CONFIRM_TIMEOUT_SECONDS
 
 
 def _end(patience: asyncio.Timeout) -> None:

@@ -64,6 +64,9 @@ _GOES_ON = (
     " chain = excluded.chain, latest_at = excluded.latest_at"
 )
 
+_ADD = "INSERT OR FAIL INTO audit_events"
+"""What fails is rolled back with the whole transaction."""
+
 
 class SqliteAuditIndex:
     """The index of one log. Where its file is only read, it may be missing, and is empty then."""
@@ -90,7 +93,7 @@ class SqliteAuditIndex:
             rows = list(rows_after(heads, fresh))
             insert(connection, _HEAD, [msgspec.structs.astuple(head) for head in heads.values()], _GOES_ON)
             _, ids = _known(connection, tenants)
-            insert(connection, "INSERT INTO audit_events", [values_of(row, ids[row.tenant]) for row in rows])
+            insert(connection, _ADD, [values_of(row, ids[row.tenant]) for row in rows])
             insert(connection, "INSERT OR IGNORE INTO audit_sealed", list(sealed_in(fresh)))
             if rows:
                 connection.execute("INSERT OR REPLACE INTO audit_position VALUES (1, ?)", (position,))

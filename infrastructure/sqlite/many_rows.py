@@ -3,6 +3,10 @@
 sqlite3 gives the interpreter's lock away for each step of a statement, and has to get it back from an event
 loop that may be at work for milliseconds. ``executemany`` does so for each row, and a transaction for its
 begin and its end too.
+
+A statement of several rows that may fail in its middle has a cost within a transaction: SQLite copies each
+page first, into a temporary file, so as to undo that statement alone. ``INSERT OR FAIL`` spares it that; the
+whole transaction is to be rolled back then.
 """
 
 import sqlite3

@@ -11,8 +11,8 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor, SQLite
 from eventsourcing.utils import get_topic
 
 from application.event_log import MAX_VERSION, Append, Ids, OneOrder
-from application.log_batches import BATCH_BYTES, BATCH_EVENTS, PAGE_BYTES, bytes_of, taken
-from infrastructure.sqlite.many_rows import Rows, insertion, insertions
+from application.log_batches import BATCH_BYTES, BATCH_EVENTS, PAGE_BYTES, bytes_of, size_of, taken
+from infrastructure.sqlite.many_rows import Rows, insertion
 
 SELECT_STREAMS = (
     "SELECT originator_id, originator_version, topic, state FROM json_each(?) AS wanted"
@@ -32,7 +32,9 @@ _SELECT_AFTER = (
 _INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state)"
 
 _MOST_BY_ONE = 256
-"""Rows of a statement that is an append by itself."""
+_MOST_BYTES_BY_ONE = 128 * 1024
+"""Rows of a statement that is an append by itself, and what they take: a connection keeps a statement for
+each number of rows prepared, and what was bound to it last."""
 
 
 class LogRecorder(OneOrder, SQLiteApplicationRecorder):
@@ -49,7 +51,12 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
 
         The rows are not sorted, so each is made when it is asked for: the order of the loops is that of a
         ``CROSS JOIN``, and the inner one walks the index of a stream's versions.
+
+        Raises:
+            ValueError: a name that no stream has.
         """
+        if any("\0" in stream for stream in streams):
+            raise ValueError("a stream's name has NUL in it, at which SQLite's json_each may end it")
         found: list[StoredEvent] = []
         size = 0
         with self._single(commit=False) as rows:
@@ -76,7 +83,7 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
             for each in events
         ]
         try:
-            last = self._insert(rows)
+            last = self._insert(rows, sum(map(size_of, appends)))
         except IntegrityError as error:
             if len(appends) == 1:
                 return [error]
@@ -84,16 +91,18 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
         ids = iter(range(last - len(rows) + 1, last + 1))
         return [tuple(islice(ids, len(events))) for events in appends]
 
-    def _insert(self, rows: Rows) -> int:
-        """The id of the last event. SQLite gives each row of a transaction the next higher one."""
+    def _insert(self, rows: Rows, size: int) -> int:
+        """The id of the last event. Those before it have the ids right below: a row of a table without
+        AUTOINCREMENT gets the highest and one, and nobody else writes meanwhile.
+        """
         if not rows:
             return 0
-        if len(rows) <= _MOST_BY_ONE:
+        if len(rows) == 1 or (len(rows) <= _MOST_BY_ONE and size <= _MOST_BYTES_BY_ONE):
             with self._single(commit=True) as cursor:
                 return cursor.execute(*insertion(_INSERT, rows)).lastrowid or 0
         with self.datastore.transaction(commit=True) as cursor:
-            for statement in insertions(_INSERT, rows):
-                cursor.execute(*statement)
+            for row in rows:
+                cursor.execute(*insertion(_INSERT, [row]))
             return cursor.lastrowid or 0
 
     @contextmanager
@@ -101,15 +110,16 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
         """For one statement, whose errors are the library's."""
         with (
             self.datastore.get_connection(commit=commit) as connection,
-            _Untold(connection, commit=commit) as cursor,
+            _WithoutBegin(connection, commit=commit) as cursor,
             cursor as rows,
         ):
             rows.row_factory = None
             yield rows
 
 
-class _Untold(SQLiteTransaction):
-    """A statement is a transaction by itself: its begin and end need none of their own."""
+class _WithoutBegin(SQLiteTransaction):
+    """Of one statement, which is a transaction by itself. What the library does at its end does nothing then
+    but name errors as its own."""
 
     def __enter__(self) -> SQLiteCursor:
         return self.connection.cursor()

@@ -1,6 +1,7 @@
 """One timer for all that wait equally long."""
 
 import asyncio
+from unittest.mock import Mock
 
 import pytest
 
@@ -62,10 +63,12 @@ async def test_after_the_last_has_left_the_next_is_told_as_well() -> None:
     assert told == ["here"]
 
 
-async def test_what_is_closed_tells_nothing() -> None:
+async def test_a_timer_is_never_set_for_less_than_a_tick_of_the_loops_clock() -> None:
     told: list[str] = []
     overdue = Overdue[str](SECONDS, told.append)
-    overdue.wait(asyncio.get_running_loop(), "waiting")
-    overdue.close()
-    await asyncio.sleep(2 * SECONDS)
+    loop = Mock(time=Mock(side_effect=[0.0, SECONDS - 1e-9]))
+    overdue.wait(loop, "first")
+    look = loop.call_at.call_args.args[1]
+    look(loop)
     assert told == []
+    assert loop.call_at.call_args.args[0] >= SECONDS - 1e-9 + 0.001

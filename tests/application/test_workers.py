@@ -241,3 +241,22 @@ async def test_a_close_waits_for_what_is_at_work_and_turns_away_what_is_not(froz
         assert threads.close(patience_seconds=5)
         assert (frozen.begun, frozen.ended) == (1, 1)
     assert outcomes == ["the event store is closed"] * 2 + ["done"]
+
+
+async def test_who_is_at_work_when_all_is_closed_is_told_once_it_takes_too_long(frozen: Frozen) -> None:
+    threads = workers(1, most_waiting=1, turn_seconds=0.1, patience_seconds=0.1)
+    told: list[str] = []
+
+    async def call() -> None:
+        with pytest.raises(StoreUnavailable) as error:
+            await threads(frozen)
+        told.append(str(error.value))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await until(1, frozen)
+        assert not threads.close()
+        with anyio.fail_after(2):
+            while not told:
+                await anyio.sleep(0.01)
+    assert told == ["the event store had no answer within 0.1 s"]

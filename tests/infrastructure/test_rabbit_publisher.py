@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import anyio
 import pytest
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from pamqp.common import FieldTable
 
 from application.integration import Source
@@ -118,6 +118,25 @@ async def test_those_behind_the_first_of_a_type_wait_for_it_and_need_no_channel_
         await crm.expect("first.a", 60)
         await crm.expect("first.b", 60)
         assert opened.call_count == 2
+
+
+async def test_behind_a_broker_that_is_silent_nobody_waits_twice(
+    narrow_rabbitmq: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def silent() -> AsyncIterator[AbstractChannel]:
+        await anyio.sleep_forever()
+        raise AssertionError("nobody wakes it")
+        yield
+
+    names = Names.fresh()
+    async with neighbour(narrow_rabbitmq, names), publishing(narrow_rabbitmq, names) as at_work:
+        monkeypatch.setattr("infrastructure.rabbit.publisher.CONFIRM_TIMEOUT_SECONDS", 0.5)
+        monkeypatch.setattr(at_work.publisher.connection, "channel", silent)
+        began = anyio.current_time()
+        outcomes = await at_work.outcomes([message(str(number), "first.one") for number in range(40)])
+        assert all(isinstance(each, BrokerUnavailable) for each in outcomes)
+        assert anyio.current_time() - began < 0.9
 
 
 async def test_what_a_full_queue_rejects_is_told_apart_from_a_broker_that_is_away(rabbitmq_url: str) -> None:

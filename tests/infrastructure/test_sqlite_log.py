@@ -10,6 +10,7 @@ from eventsourcing.persistence import StoredEvent
 
 from application.event_log import EventLog
 from infrastructure.sqlite.event_store import sqlite_log_settings
+from infrastructure.sqlite.many_rows import Rows, Statement, insertion
 from infrastructure.sqlite.recorder import SELECT_STREAMS, LogRecorder
 
 
@@ -53,6 +54,28 @@ def test_events_that_are_appended_together_have_the_ids_that_are_told(
     stored = recorder.select_after("log", 0, count + 10)
     assert told == [each.id for each in stored] == list(range(1, count + 6))
     assert [str(each.originator_id) for each in stored] == ["first"] * 2 + ["second"] * count + ["third"] * 3
+
+
+@pytest.mark.parametrize(("bytes_of_each", "statements"), [(100, [40]), (10_000, [1] * 40)])
+def test_what_is_large_is_bound_to_a_statement_of_one_row_which_a_connection_keeps(
+    recorder: LogRecorder, monkeypatch: pytest.MonkeyPatch, bytes_of_each: int, statements: list[int]
+) -> None:
+    carried_out: list[int] = []
+
+    def noted(into: str, rows: Rows) -> Statement:
+        carried_out.append(len(rows))
+        return insertion(into, rows)
+
+    monkeypatch.setattr("infrastructure.sqlite.recorder.insertion", noted)
+    events = [StoredEvent("stream", version, "topic", bytes(bytes_of_each)) for version in range(1, 41)]
+    assert recorder.append_together([events]) == [tuple(range(1, 41))]
+    assert carried_out == statements
+
+
+def test_a_name_that_sqlite_would_cut_is_refused(recorder: LogRecorder) -> None:
+    recorder.append_together([some_events("one", 1)])
+    with pytest.raises(ValueError, match="NUL"):
+        recorder.select_streams({"one\0more": 0})
 
 
 def test_a_look_at_many_streams_is_in_their_order_and_sorts_nothing(
