@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.chaos.conftest import Launch, LaunchOn
-from tests.chaos.decisions import in_thread
+from tests.chaos.decisions import in_thread, until_ready
 from tests.harness import ServiceProcess
 from tests.neighbours import Neighbour
 from tests.streams import WORKFLOWS, Sent, sent, taken, watching
@@ -55,6 +55,7 @@ async def test_a_client_goes_on_where_it_was_when_the_server_was_killed(
 ) -> None:
     process = processes(RABBITMQ_URL=rabbitmq_url)
     await in_thread(process.start)
+    await until_ready(process)
     workflow_id = await started(process)
     seen: list[Sent] = []
     for message_type in REPLIES:
