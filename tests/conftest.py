@@ -1,13 +1,16 @@
-"""Fixtures that every test may use; in which order tests are run, and which are given a second turn."""
+"""Fixtures that every test may use; the order and the time of tests, and which are given a second turn."""
 
 import gc
 import logging
 from collections.abc import Iterator, Sequence
+from functools import wraps
+from inspect import iscoroutinefunction
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import anyio
 import pytest
 import structlog
 from hypothesis import settings
@@ -27,6 +30,8 @@ _BESIDE_REAL_PROCESSES = {"browser", "chaos", "command_line", "infrastructure", 
 
 _MOST_SECOND_TURNS = 5
 
+_BEFORE_PYTEST_SECONDS = 5.0
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One of thousands that was held up is run once more.
@@ -42,6 +47,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     waiting = [each for each in files if _folder(each[0]) == "chaos"]
     computing = [each for each in files if _folder(each[0]) != "chaos"]
     items[:] = chain.from_iterable(_evenly_mixed(waiting, computing))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """End an asynchronous test that hangs, a little before pytest-timeout does.
+
+    That one raises in the middle of a turn of the event loop. The test itself goes on then, and whoever takes
+    its fixtures down waits for it for ever, with all the tests that would come next.
+    """
+    test = pyfuncitem.obj
+    if not iscoroutinefunction(test) or hasattr(test, "hypothesis"):
+        return
+    marker = pyfuncitem.get_closest_marker("timeout")
+    most = float(marker.args[0] if marker else pyfuncitem.config.getini("timeout"))
+
+    @wraps(test)
+    async def in_time(**given: Any) -> None:
+        with anyio.fail_after(most - _BEFORE_PYTEST_SECONDS):
+            await test(**given)
+
+    pyfuncitem.obj = in_time
 
 
 def _evenly_mixed(some: Sequence[T], others: Sequence[T]) -> list[T]:
