@@ -9,7 +9,6 @@ from application.log_batches import page_of
 from infrastructure.sqlite.counts import drop_counts, forget_common_counts, keep_counts
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.lists import drop_lists, keep_lists
-from infrastructure.sqlite.many_rows import insertions
 from infrastructure.sqlite.pages import Row, rows_of
 from infrastructure.sqlite.tables import keep_table
 from infrastructure.sqlite.totals import total_of
@@ -60,13 +59,13 @@ class SqliteDocuments:
 
     async def put(self, container: Container, documents: Sequence[Document]) -> None:
         """Write documents; one that is there at the same or a later version stays as it is."""
-        into = f'INSERT INTO "{container.name}" (tenant, id, version, body)'
-        if_later = (
-            "ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, body = excluded.body"
+        statement = (
+            f'INSERT INTO "{container.name}" (tenant, id, version, body) VALUES (?, ?, ?, ?)'
+            " ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, body = excluded.body"
             f' WHERE excluded.version > "{container.name}".version'
         )
         rows = [(each.tenant, each.id, each.version, each.body.decode()) for each in documents]
-        await self._database.carry_out(insertions(into, rows, if_later))
+        await self._database.write(lambda connection: connection.executemany(statement, rows))
 
     async def replace(
         self, container: Container, replacements: Mapping[tuple[str, str], Replacement]
