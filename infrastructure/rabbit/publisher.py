@@ -23,15 +23,13 @@ from faststream.rabbit import RabbitBroker
 from pamqp.commands import Basic
 
 from application.integration import ENVELOPE_VERSION, Source, envelope
-from application.overdue import Overdue
 from application.ports import PublicMessage
 from domain.errors import BrokerUnavailable, MessageNotTaken, MessageRefused, MessageUnroutable
 from domain.lease import Lease
+from infrastructure.rabbit.confirms import CONFIRM_TIMEOUT_SECONDS, Confirms
 from infrastructure.rabbit.connection import BROKER_ERRORS, RabbitConnection, lost_connection_raised
 from infrastructure.rabbit.queues import Queues, declare_exchange
 from infrastructure.rabbit.topology import RabbitNames, topic_exchange
-
-CONFIRM_TIMEOUT_SECONDS = 10.0
 
 LARGE_BYTES = 65_536
 """A body of so many goes on a channel of its own: it may be more than the broker takes."""
@@ -70,7 +68,7 @@ class RabbitPublisher:
         """Types that the broker has taken something under, on this connection."""
         self._trials: dict[str, asyncio.Event] = {}
         """Types of which the first is on its way."""
-        self._unconfirmed = Overdue[asyncio.Timeout](CONFIRM_TIMEOUT_SECONDS, _end)
+        self._confirms: Confirms | None = None
         self._count = count
         self._count_refused = count_refused
 
@@ -124,7 +122,7 @@ class RabbitPublisher:
         if len(body) < LARGE_BYTES and await self._is_allowed(wire_type):
             lease.check()
             try:
-                return await self._is_taken_in_time(self._channel, body, wire_type, message)
+                return await self._is_taken_beside_others(self._channel, body, wire_type, message)
             except ChannelPreconditionFailed:
                 pass
             except ChannelAccessRefused as error:
@@ -163,15 +161,18 @@ class RabbitPublisher:
             del self._trials[wire_type]
             trial.set()
 
-    async def _is_taken_in_time(
+    async def _is_taken_beside_others(
         self, channel: AbstractChannel, body: bytes, wire_type: str, message: PublicMessage
     ) -> bool:
-        async with asyncio.timeout(None) as patience:
-            self._unconfirmed.wait(asyncio.get_running_loop(), patience)
-            try:
-                return await self._confirmed_on(channel, body, wire_type, message)
-            finally:
-                self._unconfirmed.leave(patience)
+        underlay = await _underlay(channel)
+        if self._confirms is None or self._confirms.channel is not underlay:
+            self._confirms = Confirms(underlay)
+        if not message.mandatory and self._confirms.takes(body):
+            properties = self._properties(message, wire_type)
+            await self._confirms.publish(body, self._names.exchange, wire_type, properties)
+            return True
+        async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
+            return await self._confirmed_on(channel, body, wire_type, message)
 
     async def _is_taken_alone(self, body: bytes, wire_type: str, message: PublicMessage) -> bool:
         try:
@@ -188,26 +189,28 @@ class RabbitPublisher:
     async def _confirmed_on(
         self, channel: AbstractChannel, body: bytes, wire_type: str, message: PublicMessage
     ) -> bool:
-        underlay = await channel.get_underlay_channel()
-        assert isinstance(underlay, Channel), "aio-pika stands on aiormq"
+        underlay = await _underlay(channel)
         confirmation = await underlay.basic_publish(
             body,
             exchange=self._names.exchange,
             routing_key=wire_type,
-            properties=Basic.Properties(
-                delivery_mode=DeliveryMode.PERSISTENT,
-                message_id=message.id,
-                message_type=wire_type,
-                correlation_id=message.metadata.get("correlationId", message.id),
-                timestamp=message.timestamp,
-                content_type="application/json",
-                app_id=self._source.service,
-                headers={"tenantId": message.tenant, "version": ENVELOPE_VERSION},
-            ),
+            properties=self._properties(message, wire_type),
             mandatory=message.mandatory,
             wait=False,
         )
         return isinstance(confirmation, Basic.Ack)
+
+    def _properties(self, message: PublicMessage, wire_type: str) -> Basic.Properties:
+        return Basic.Properties(
+            delivery_mode=DeliveryMode.PERSISTENT,
+            message_id=message.id,
+            message_type=wire_type,
+            correlation_id=message.metadata.get("correlationId", message.id),
+            timestamp=message.timestamp,
+            content_type="application/json",
+            app_id=self._source.service,
+            headers={"tenantId": message.tenant, "version": ENVELOPE_VERSION},
+        )
 
     async def _declare(self, broker: RabbitBroker) -> None:
         exchange = await broker.declare_exchange(self._exchange)
@@ -233,8 +236,10 @@ def _soon_enough() -> float:
     return asyncio.get_running_loop().time() + CONFIRM_TIMEOUT_SECONDS
 
 
-def _end(patience: asyncio.Timeout) -> None:
-    patience.reschedule(asyncio.get_running_loop().time())
+async def _underlay(channel: AbstractChannel) -> Channel:
+    underlay = await channel.get_underlay_channel()
+    assert isinstance(underlay, Channel), "aio-pika stands on aiormq"
+    return underlay
 
 
 def _forbids_a_type(error: ChannelAccessRefused) -> bool:

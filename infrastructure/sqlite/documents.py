@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -9,6 +10,7 @@ from application.log_batches import page_of
 from infrastructure.sqlite.counts import drop_counts, forget_common_counts, keep_counts
 from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.lists import drop_lists, keep_lists
+from infrastructure.sqlite.many_rows import insertions
 from infrastructure.sqlite.pages import Row, rows_of
 from infrastructure.sqlite.tables import keep_table
 from infrastructure.sqlite.totals import total_of
@@ -59,13 +61,13 @@ class SqliteDocuments:
 
     async def put(self, container: Container, documents: Sequence[Document]) -> None:
         """Write documents; one that is there at the same or a later version stays as it is."""
-        statement = (
-            f'INSERT INTO "{container.name}" (tenant, id, version, body) VALUES (?, ?, ?, ?)'
-            " ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, body = excluded.body"
+        into = f'INSERT INTO "{container.name}" (tenant, id, version, body)'
+        if_later = (
+            "ON CONFLICT (tenant, id) DO UPDATE SET version = excluded.version, body = excluded.body"
             f' WHERE excluded.version > "{container.name}".version'
         )
         rows = [(each.tenant, each.id, each.version, each.body.decode()) for each in documents]
-        await self._database.write(lambda connection: connection.executemany(statement, rows))
+        await self._database.carry_out(insertions(into, rows, if_later, weigh=_size_of_body))
 
     async def replace(
         self, container: Container, replacements: Mapping[tuple[str, str], Replacement]
@@ -157,3 +159,7 @@ def by_keys(container: Container) -> str:
 
 def _size(row: Row) -> int:
     return len(row[2])
+
+
+def _size_of_body(row: Sequence[Any]) -> int:
+    return len(row[3])

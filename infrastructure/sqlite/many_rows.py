@@ -10,17 +10,23 @@ whole transaction is to be rolled back then.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 _SIZES = (64, 16, 4, 1)
 """Rows of a statement: a connection keeps prepared what it has carried out, and what was bound to it."""
 
+_MOST_BYTES = 128 * 1024
+"""What a statement of several rows takes, where somebody weighs them: what was bound to it stays with it."""
+
 Statement = tuple[str, Sequence[object]]
 """Its text and its parameters."""
 
-Rows = Sequence[Sequence[object]]
+Row = Sequence[Any]
+
+Rows = Sequence[Row]
 """They have equally many values."""
 
 
@@ -29,14 +35,16 @@ def insertion(into: str, rows: Rows, then: str = "") -> Statement:
     return _text(into, len(rows[0]), len(rows), then), list(chain.from_iterable(rows))
 
 
-def insertions(into: str, rows: Rows, then: str = "") -> list[Statement]:
-    """The same by several, of which there are only a few kinds."""
+def insertions(
+    into: str, rows: Rows, then: str = "", *, weigh: Callable[[Row], int] | None = None
+) -> list[Statement]:
+    """The same by several, of which there are only a few kinds; ``weigh`` tells how many bytes a row has."""
     found = []
     at = 0
-    for size in _SIZES:
-        while len(rows) - at >= size:
-            found.append(insertion(into, rows[at : at + size], then))
-            at += size
+    while at < len(rows):
+        some = next(some for size in _SIZES if _go_together(some := rows[at : at + size], size, weigh))
+        found.append(insertion(into, some, then))
+        at += len(some)
     return found
 
 
@@ -44,6 +52,12 @@ def insert(connection: sqlite3.Connection, into: str, rows: Rows, then: str = ""
     """Carry that out."""
     for statement in insertions(into, rows, then):
         connection.execute(*statement)
+
+
+def _go_together(rows: Rows, size: int, weigh: Callable[[Row], int] | None) -> bool:
+    if len(rows) < size:
+        return False
+    return size == 1 or weigh is None or sum(map(weigh, rows)) <= _MOST_BYTES
 
 
 @lru_cache(maxsize=256)

@@ -26,6 +26,18 @@ def test_there_are_few_kinds_of_statement() -> None:
     assert len(kinds) == 4
 
 
+def test_rows_of_many_bytes_go_by_statements_of_few_rows() -> None:
+    rows = [(number, "x" * 50_000) for number in range(6)] + [(6, "x" * 500_000), (7, ""), (8, "")]
+    found = insertions("INSERT INTO things", rows, weigh=lambda row: len(row[1]))
+    assert [len(bound) // 2 for _, bound in found] == [1] * 9
+    rows = [(number, "x" * 2_000) for number in range(64)]
+    found = insertions("INSERT INTO things", rows, weigh=lambda row: len(row[1]))
+    assert [len(bound) // 2 for _, bound in found] == [64]
+    rows = [(number, "x" * 4_000) for number in range(70)]
+    found = insertions("INSERT INTO things", rows, weigh=lambda row: len(row[1]))
+    assert [len(bound) // 2 for _, bound in found] == [16, 16, 16, 16, 4, 1, 1]
+
+
 def test_what_ends_the_statement_holds_for_each_row() -> None:
     again = "ON CONFLICT (number) DO UPDATE SET name = excluded.name"
     with closing(sqlite3.connect(":memory:")) as connection:
