@@ -195,8 +195,11 @@ class SharedReads:
 
     def _known_after(self, partition: str, after: str | None, limit: int) -> list[LogBatch]:
         known: list[LogBatch] = []
-        while not _is_full(known, limit) and (batch := self._batches.get((partition, after, limit))):
+        passed = size = 0
+        while not is_full(passed, size, limit) and (batch := self._batches.get((partition, after, limit))):
             known.append(batch)
+            passed += batch.passed
+            size += batch.size
             after = batch.position
         return known
 

@@ -48,7 +48,7 @@ from interfaces.scheduling.marks import Marks
 from interfaces.scheduling.step_calls import StepCallLoop
 from interfaces.scheduling.timers import TimerLoop
 from interfaces.scheduling.watch import CronOff, CronWatch
-from projections.follower import LONGEST_REST_SECONDS, REST_SECONDS, Follower
+from projections.follower import Follower
 from projections.follower_status import FollowerStatus, together
 from projections.ports import Checkpoints, Handler
 from projections.projection import Materializer, Projection
@@ -316,9 +316,7 @@ class _ShareBuilder:
         documents = self._stores.documents
         remaker = Remaker(projection, documents, self._stores.event_store.load_left)
         handler = Materializer(projection, documents, remaker, is_alone=share.is_whole)
-        return self._follower(
-            handler, share, self._stores.document_positions, longest_rest_seconds=LONGEST_REST_SECONDS
-        )
+        return self._follower(handler, share, self._stores.document_positions)
 
     def _deciding(self, handler: Handler, share: Share) -> Follower:
         """Who acts on events one by one, which takes a while, has the tenants of one order take turns."""
@@ -333,7 +331,6 @@ class _ShareBuilder:
         positions: Checkpoints | None = None,
         *,
         in_turns: bool = False,
-        longest_rest_seconds: float = REST_SECONDS,
     ) -> Follower:
         log = self._foundation.reads
         return Follower(
@@ -344,7 +341,6 @@ class _ShareBuilder:
             poll_seconds=self._settings.followers.poll_seconds,
             batch_size=self._settings.followers.batch_size,
             in_turns=in_turns,
-            longest_rest_seconds=longest_rest_seconds,
         )
 
 

@@ -25,12 +25,9 @@ from projections.reading import Reading, Settled
 from projections.troubles import Troubles
 from projections.turns import InTurns
 
-REST_SECONDS = 0.003
+_REST_SECONDS = 0.003
 """Between two looks at the log, so that under load a few events come together: each look, and each write
 that follows it, costs as much for one event as for ten."""
-
-LONGEST_REST_SECONDS = 0.05
-"""For who rests as long as it worked: half of the time, it works on what has come together in the other."""
 
 _SAVE_SECONDS = 1.0
 """How often a position is saved up to which something was handled, where it need not be after each batch."""
@@ -49,8 +46,7 @@ class Follower:
     """Feeds one handler from the log, under supervision, while it holds the lease of that name.
 
     ``in_turns`` gives it a few events of each tenant at a time, in place of the log's order. More comes again
-    after a crash then, which nobody may notice. ``longest_rest_seconds`` is how long it may rest after a look
-    at the log that took long: for what is made of several events of a stream at once, as of one.
+    after a crash then, which nobody may notice.
     """
 
     def __init__(
@@ -63,7 +59,6 @@ class Follower:
         poll_seconds: float = 1.0,
         batch_size: int = 500,
         in_turns: bool = False,
-        longest_rest_seconds: float = REST_SECONDS,
     ) -> None:
         self._handler = handler
         self._log = log
@@ -72,7 +67,6 @@ class Follower:
         self._now = now
         self._poll_seconds = poll_seconds
         self._batch_size = batch_size
-        self._longest_rest_seconds = longest_rest_seconds
         self._alarm = log.subscribe(handler.wants)
         self._patience = Patience(f"follower {handler.name}")
         self._state: State = "standby"
@@ -211,15 +205,13 @@ class Follower:
         with suppress(Stopped):
             while not self._patience.is_stopped:
                 self._alarm.reset()
-                began = anyio.current_time()
                 done = await self._patience.until_done(
                     lambda: self._get_on(lease),
                     may_pass=lambda error, _: not isinstance(error, LeaseLost),
                     on_failure=self._note_failure,
                 )
                 if not done.is_cut:
-                    worked_seconds = anyio.current_time() - began
-                    await anyio.sleep(max(REST_SECONDS, min(worked_seconds, self._longest_rest_seconds)))
+                    await anyio.sleep(_REST_SECONDS)
                     await self._alarm.wait(self._troubles.seconds(self._poll_seconds))
         with suppress(Failure):
             await self._pass_over(lease)
