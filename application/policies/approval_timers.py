@@ -95,7 +95,7 @@ def _expiry(event: ApprovalRequested | ApprovalRevised, at: datetime, recorded: 
     timer = _timer(EXPIRY, at, event.approval_id, recorded)
     if isinstance(event, ApprovalRequested):
         return timer
-    id = derived_id(timer.id, recorded.event_id)
+    id = derived_id(timer.id, recorded.identity)
     return msgspec.structs.replace(timer, id=id, meta=msgspec.structs.replace(timer.meta, command_id=id))
 
 

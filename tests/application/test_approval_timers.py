@@ -1,6 +1,7 @@
 """What the clock does to approvals: a real log and durable timers, and a clock that is moved by hand."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -197,3 +198,18 @@ async def test_each_revision_has_a_timer_of_its_own_for_its_expiry() -> None:
     assert [each.kind for each in begun] == [EXPIRY, EXPIRY]
     assert begun[0].due_at == begun[1].due_at
     assert len({each.id for each in begun}) == len({each.meta.command_id for each in begun}) == 2
+
+
+async def test_a_revision_in_a_lost_ones_place_has_not_its_timer() -> None:
+    """A restore may have lost the other one, whose expiry may have been told of already (ADR 45)."""
+    (revised,) = [each.event for each in SAMPLES.values() if isinstance(each.event, ApprovalRevised)][:1]
+    keeper = ApprovalTimers(KeptTimers(), look_again_seconds=HOUR)
+
+    def timer_id(command_id: str) -> str:
+        meta = metadata(command_id=command_id)
+        at = datetime(2026, 12, 1, tzinfo=UTC)
+        (event,) = recorded(approval_stream(TENANT, "a"), [revised], at=at, meta=meta)
+        return keeper.begun(event)[0].id
+
+    assert timer_id("lost") != timer_id("in its place")
+    assert timer_id("lost") == timer_id("lost")
