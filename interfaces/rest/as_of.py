@@ -24,7 +24,7 @@ def asked_as_of(request: Request) -> AsOf | None:
     Raises:
         BadInput: it asks for something else.
     """
-    return read_query(request, AsOfQuery).as_of if request.query_params else None
+    return read_query(request, AsOfQuery).as_of if request.scope["query_string"] else None
 
 
 async def parts_until(store: EventStore, stream: str, as_of: AsOf) -> AsyncGenerator[Events, None]:
