@@ -26,6 +26,7 @@ from application.policies.reaction import Reaction
 from application.policies.runs import Runs
 from application.policies.task_leases import TaskLeaseTimers
 from application.policies.tasks import TaskSteps
+from application.policies.timer_keeper import TIMERS_REST_SECONDS, TimerKeeper
 from application.policies.wait_steps import WaitSteps
 from application.policies.workflow_timers import WorkflowTimers
 from application.ports import Clock, Publisher, Timers
@@ -48,7 +49,7 @@ from interfaces.scheduling.marks import Marks
 from interfaces.scheduling.step_calls import StepCallLoop
 from interfaces.scheduling.timers import TimerLoop
 from interfaces.scheduling.watch import CronOff, CronWatch
-from projections.follower import Follower
+from projections.follower import REST_SECONDS, Follower
 from projections.follower_status import FollowerStatus, together
 from projections.ports import Checkpoints, Handler
 from projections.projection import Materializer, Projection
@@ -321,7 +322,10 @@ class _ShareBuilder:
     def _deciding(self, handler: Handler, share: Share) -> Follower:
         """Who acts on events one by one, which takes a while, has the tenants of one order take turns."""
         return self._follower(
-            handler, share, in_turns=share.is_whole and isinstance(handler, Reaction | Runs)
+            handler,
+            share,
+            in_turns=share.is_whole and isinstance(handler, Reaction | Runs),
+            rest_seconds=TIMERS_REST_SECONDS if isinstance(handler, TimerKeeper) else REST_SECONDS,
         )
 
     def _follower(
@@ -331,6 +335,7 @@ class _ShareBuilder:
         positions: Checkpoints | None = None,
         *,
         in_turns: bool = False,
+        rest_seconds: float = REST_SECONDS,
     ) -> Follower:
         log = self._foundation.reads
         return Follower(
@@ -341,6 +346,7 @@ class _ShareBuilder:
             poll_seconds=self._settings.followers.poll_seconds,
             batch_size=self._settings.followers.batch_size,
             in_turns=in_turns,
+            rest_seconds=rest_seconds,
         )
 
 

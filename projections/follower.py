@@ -25,7 +25,7 @@ from projections.reading import Reading, Settled
 from projections.troubles import Troubles
 from projections.turns import InTurns
 
-_REST_SECONDS = 0.003
+REST_SECONDS = 0.003
 """Between two looks at the log, so that under load a few events come together: each look, and each write
 that follows it, costs as much for one event as for ten."""
 
@@ -46,7 +46,7 @@ class Follower:
     """Feeds one handler from the log, under supervision, while it holds the lease of that name.
 
     ``in_turns`` gives it a few events of each tenant at a time, in place of the log's order. More comes again
-    after a crash then, which nobody may notice.
+    after a crash then, which nobody may notice. It rests for ``rest_seconds`` between two looks at the log.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Follower:
         poll_seconds: float = 1.0,
         batch_size: int = 500,
         in_turns: bool = False,
+        rest_seconds: float = REST_SECONDS,
     ) -> None:
         self._handler = handler
         self._log = log
@@ -67,6 +68,7 @@ class Follower:
         self._now = now
         self._poll_seconds = poll_seconds
         self._batch_size = batch_size
+        self._rest_seconds = rest_seconds
         self._alarm = log.subscribe(handler.wants)
         self._patience = Patience(f"follower {handler.name}")
         self._state: State = "standby"
@@ -211,7 +213,7 @@ class Follower:
                     on_failure=self._note_failure,
                 )
                 if not done.is_cut:
-                    await anyio.sleep(_REST_SECONDS)
+                    await anyio.sleep(self._rest_seconds)
                     await self._alarm.wait(self._troubles.seconds(self._poll_seconds))
         with suppress(Failure):
             await self._pass_over(lease)

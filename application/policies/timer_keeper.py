@@ -11,6 +11,10 @@ from domain.lease import Lease
 
 ACTOR = "system:timers"
 
+TIMERS_REST_SECONDS = 0.05
+"""Between two looks at the log. What is due is looked for once a second, so nobody waits for a timer to be
+set, and one write sets as many as begin meanwhile."""
+
 
 class TimerKeeper(ABC):
     """A follower's handler: keeps a timer for whatever is to happen unless something else does first."""

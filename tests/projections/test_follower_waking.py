@@ -76,6 +76,21 @@ async def test_an_append_while_it_handles_is_not_overlooked(at: Setting, log: Pa
         await until(lambda: at.handler.runs == ["a", "b"])
 
 
+async def test_what_comes_while_it_rests_is_handled_together(
+    log: PartitionedLog, positions: MemoryCheckpoints, clock: SettableClock
+) -> None:
+    handler = Remembering()
+    follower = Follower(handler, log, positions, now=clock.now, poll_seconds=60, rest_seconds=0.5)
+    async with running(follower):
+        log.append("one", "a")
+        await until(lambda: handler.runs == ["a"])
+        for run in ("b", "c", "d"):
+            log.append("one", run)
+            await anyio.sleep(0.02)
+        await until(lambda: len(handler.runs) == 4)
+    assert handler.batches == [["a"], ["b", "c", "d"]]
+
+
 async def test_without_a_wake_up_it_looks_by_the_clock(
     log: PartitionedLog, positions: MemoryCheckpoints, clock: SettableClock
 ) -> None:
