@@ -22,7 +22,8 @@ from application.policies.approval_steps import ApprovalSteps
 from application.ports import Clock
 from domain.approval import Ballot, approval_stream
 from domain.errors import ApprovalNotFound
-from domain.values import is_uuid
+from domain.faults import Fault
+from domain.values import NOT_PERSONS, is_person, is_uuid
 from interfaces.rest.answers import stored_json
 from interfaces.rest.approval_models import (
     CommentRequest,
@@ -215,8 +216,10 @@ def ballot_of(body: DecisionRequest, caller: Caller) -> Ballot:
     """What somebody says, for themselves or by a delegation; a gateway of its own speaks for anybody.
 
     Raises:
-        ApiError: 403, ``decidedBy`` is not who the request is from.
+        ApiError: 403, ``decidedBy`` is not who the request is from; 400, it is no person.
     """
+    if not is_person(body.decided_by):
+        raise Invalid([Fault("decidedBy", f"must not begin with {', '.join(NOT_PERSONS)}")])
     if caller.person is not None and body.decided_by != caller.person:
         raise ApiError(403, "NOT_YOURSELF", "decidedBy must be who the request is from")
     return Ballot(

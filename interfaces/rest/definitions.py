@@ -13,8 +13,10 @@ from starlette.routing import Route
 from application.catalogue import Catalogue, not_found
 from application.deciders import Committed
 from application.definition_commands import PublishDefinition, RetireDefinition
+from application.requests import AcceptRequest
 from domain.definition import WorkflowDefinition
 from domain.definition_rules import NAME
+from domain.event import Metadata
 from domain.faults import Fault, listed, path_of
 from domain.published_definition import definition_stream
 from interfaces.definitions.graph import mermaid
@@ -26,6 +28,7 @@ from interfaces.rest.definition_list import definition_page
 from interfaces.rest.definition_names import DefinitionNames
 from interfaces.rest.errors import ApiError, Invalid
 from interfaces.rest.folded import document_after, folded
+from interfaces.rest.idempotency import id_to_make, idempotency_key
 from interfaces.rest.identity import Caller, Publishers
 from interfaces.rest.media_types import media_type, require_readable
 from interfaces.rest.models import NoQuery, Paging, WhichVersion
@@ -95,8 +98,11 @@ class DefinitionRoutes:
         """Publish a definition of a new name."""
         self._publishers.require(caller)
         definition = await self._definition(request)
-        committed = await self._publish(request, caller, definition, as_new=True)
-        return await self._published(definition.name, committed, status=201 if committed.new else 200)
+        meta = caused_by(request, caller)
+        if idempotency_key(request) is not None:
+            await self._accept(id_to_make(request, caller), definition.name, meta)
+        committed = await self._publish(request, meta, definition, as_new=True)
+        return await self._published(definition.name, committed, created=_has_published(committed, meta))
 
     async def put(self, request: Request, caller: Caller) -> Response:
         """Publish a definition's next version, or its first."""
@@ -105,9 +111,10 @@ class DefinitionRoutes:
         name = request.path_params["name"]
         if definition.name != name:
             raise Invalid([Fault("name", f"is not {name}, the name in the path")])
-        committed = await self._publish(request, caller, definition, as_new=False)
-        created = committed.new and committed.version == 1
-        return await self._published(name, committed, status=201 if created else 200)
+        meta = caused_by(request, caller)
+        committed = await self._publish(request, meta, definition, as_new=False)
+        created = _has_published(committed, meta) and committed.version == 1
+        return await self._published(name, committed, created=created)
 
     async def get(self, request: Request, caller: Caller) -> Response:
         """A definition, in its newest version or the one that is asked for."""
@@ -140,7 +147,7 @@ class DefinitionRoutes:
                 expected_version=expected_version(request),
             )
         )
-        return await self._published(name, committed, status=200)
+        return await self._published(name, committed)
 
     async def validate(self, request: Request, caller: Caller) -> Response:
         """Every fault of a document, whatever it holds."""
@@ -185,24 +192,33 @@ class DefinitionRoutes:
             raise Invalid(found)
         return definition
 
+    async def _accept(self, request_id: str, name: str, meta: Metadata) -> None:
+        """Note what is to be published: under the same key, another name would be in another stream."""
+        await self._service.dispatch(AcceptRequest(meta=meta, request_id=request_id, things=(name,), total=1))
+
     async def _publish(
-        self, request: Request, caller: Caller, definition: WorkflowDefinition, *, as_new: bool
+        self, request: Request, meta: Metadata, definition: WorkflowDefinition, *, as_new: bool
     ) -> Committed:
         return await self._service.dispatch(
             PublishDefinition(
-                meta=caused_by(request, caller),
+                meta=meta,
                 definition=definition,
                 as_new=as_new,
                 expected_version=None if as_new else expected_version(request),
             )
         )
 
-    async def _published(self, name: str, committed: Committed, *, status: int) -> Response:
+    async def _published(self, name: str, committed: Committed, *, created: bool = False) -> Response:
         headers = command_headers(committed.version, committed.position)
-        if status == 201:
+        if created:
             headers["Location"] = f"{PREFIX}/{name}"
         body = await document_after(self._service.store, self._definitions, name, committed)
-        return stored_json(body, status=status, headers=headers)
+        return stored_json(body, status=201 if created else 200, headers=headers)
+
+
+def _has_published(committed: Committed, meta: Metadata) -> bool:
+    """Whether the command has made a version, now or when it came first."""
+    return meta.command_id in committed.past.commands
 
 
 def _name(request: Request) -> str:

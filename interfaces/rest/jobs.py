@@ -248,7 +248,11 @@ class JobRoutes:
 
     async def _ordered(self, command: JobCommand, caller: Caller) -> Response:
         committed = await self._service.dispatch(command)
-        told, _ = await self._describe(self._jobs.find(command.job), caller)
+        job = self._jobs.find(command.job)
+        if committed.version == committed.past.version:
+            told, _ = await self._describe(job, caller)
+        else:
+            told, _ = await self._describe_as_of(job, committed.version)
         return json_response(told, headers=command_headers(committed.version, committed.position))
 
     def _route(

@@ -52,6 +52,17 @@ async def test_nobody_decides_in_the_name_of_another(behind_gateway: Service) ->
         assert (await gateway.post(f"{where}/approve", json={"decidedBy": "ada"})).status_code == 200
 
 
+async def test_nobody_decides_in_the_name_of_what_is_no_person(behind_gateway: Service) -> None:
+    async with behind_gateway.client() as gateway:
+        where = (await gateway.post(PATH, json=DEAL, headers={"X-User-ID": "rita"})).headers["Location"]
+        for name in ("system:timers", "gateway:anonymous", "service:crm"):
+            for verb in ("approve", "reject"):
+                answer = await gateway.post(f"{where}/{verb}", json={"decidedBy": name})
+                assert answer.status_code == 400, answer.text
+                assert answer.json()["error"]["details"][0]["field"] == "decidedBy"
+        assert (await gateway.get(where)).json()["status"] == "pending"
+
+
 async def test_a_key_is_of_who_has_used_it(behind_gateway: Service) -> None:
     async with behind_gateway.client(**{"Idempotency-Key": "one"}) as client:
         made = await client.post(PATH, json=DEAL, headers={"X-User-ID": "rita"})

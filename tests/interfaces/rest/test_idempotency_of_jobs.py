@@ -118,3 +118,16 @@ async def test_a_backfill_of_before_is_known_when_it_comes_again(named_alike: Se
         assert again.headers["location"] == f"{JOBS}/Abc/backfills/{backfill_id}"
         await named_alike.caught_up()
         assert (await client.get(f"{JOBS}/Abc/backfills")).json()["total"] == 1
+
+
+async def test_a_pause_that_is_repeated_tells_of_a_paused_job_whatever_came_later(
+    named_alike: Service,
+) -> None:
+    async with named_alike.client(SYSTEM_TENANT) as client:
+        first = await client.post(f"{JOBS}/abc/pause", json={"reason": "an audit"}, headers=KEY)
+        assert (first.status_code, first.json()["paused"]) == (200, True)
+        resumed = await client.post(f"{JOBS}/abc/resume")
+        assert (resumed.status_code, resumed.json()["paused"]) == (200, False)
+        again = await client.post(f"{JOBS}/abc/pause", json={"reason": "an audit"}, headers=KEY)
+    assert again.headers["etag"] == first.headers["etag"]
+    assert again.content == first.content
