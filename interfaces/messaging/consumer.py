@@ -161,7 +161,13 @@ class MessageConsumer:
         expected = isinstance(error, Unreadable)
         reason = str(error) if expected else f"{type(error).__name__}: {error}"
         await park(delivery, reason)
-        log.warning("message_parked", reason=reason, exc_info=None if expected else error)
+        log.warning(
+            "message_parked",
+            reason=reason,
+            message_id=delivery.message_id,
+            routing_key=delivery.routing_key,
+            exc_info=None if expected else error,
+        )
         return "parked"
 
 
