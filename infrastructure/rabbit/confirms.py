@@ -9,8 +9,8 @@ import asyncio
 from functools import lru_cache
 
 from aiormq.abc import ChannelFrame
-from aiormq.channel import Channel
-from aiormq.exceptions import ChannelInvalidStateError
+from aiormq.channel import Channel, Returning
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.frame import marshal
@@ -25,6 +25,7 @@ class Confirms:
     """Publishes on one channel, whose broker confirms. To be used from its event loop."""
 
     def __init__(self, channel: Channel) -> None:
+        assert channel.write_queue.maxsize == 0, "what has a number is queued at once"
         self.channel = channel
         self._unconfirmed = Overdue[asyncio.Future[Basic.Ack]](CONFIRM_TIMEOUT_SECONDS, _give_up)
         channel.closing.add_done_callback(self._end)
@@ -70,10 +71,10 @@ class Confirms:
     def _end(self, closing: "asyncio.Future[object]") -> None:
         """Tell all who wait why the channel has ended."""
         error = None if closing.cancelled() else closing.exception()
-        if error is None or isinstance(error, asyncio.CancelledError):
+        if not isinstance(error, AMQPError | OSError):
             error = ConnectionError("the connection was given up")
         for confirmed in self.channel.confirmations.values():
-            if isinstance(confirmed, asyncio.Future) and not confirmed.done():
+            if not isinstance(confirmed, Returning) and not confirmed.done():
                 confirmed.set_exception(error)
 
 

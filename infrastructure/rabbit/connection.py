@@ -18,6 +18,7 @@ from faststream.rabbit import Channel, RabbitBroker
 from yarl import URL
 
 from infrastructure.rabbit.liberal import be_liberal
+from infrastructure.rabbit.observers import keep_observers
 from projections.patience import Patience, Stopped
 
 LONGEST_WAIT_SECONDS = 2.0
@@ -96,6 +97,7 @@ class RabbitConnection:
     ) -> None:
         be_liberal()
         _answer_every_close()
+        keep_observers()
         self.purpose = purpose
         self.broker = _Broker(
             url,
@@ -195,10 +197,11 @@ class RabbitConnection:
             return
         self._patience.stop()
         self.look_again()
+        self.is_up = False
+        self.hurry()
         if not await _is_done_within(self._graceful_seconds + _GIVE_UP_SECONDS, self.broker.stop()):
             log.warning("broker_left_in_haste", purpose=self.purpose)
         await self.broker.let_go()
-        self.is_up = False
 
     async def _connect_once(self, set_up: Callable[[RabbitBroker], Awaitable[None]]) -> None:
         try:

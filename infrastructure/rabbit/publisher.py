@@ -121,6 +121,8 @@ class RabbitPublisher:
         until = _soon_enough()
         if len(body) < LARGE_BYTES and await self._is_allowed(wire_type):
             lease.check()
+            if not self.connection.is_up:
+                raise BrokerUnavailable(self.connection.error or "not connected")
             try:
                 return await self._is_taken_beside_others(self._channel, body, wire_type, message)
             except ChannelPreconditionFailed:
@@ -164,12 +166,16 @@ class RabbitPublisher:
     async def _is_taken_beside_others(
         self, channel: AbstractChannel, body: bytes, wire_type: str, message: PublicMessage
     ) -> bool:
-        underlay = await _underlay(channel)
-        if self._confirms is None or self._confirms.channel is not underlay:
-            self._confirms = Confirms(underlay)
-        if not message.mandatory and self._confirms.takes(body):
+        confirms = self._confirms
+        if confirms is None or confirms.channel.is_closed:
+            async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
+                underlay = await _underlay(channel)
+            confirms = self._confirms
+            if confirms is None or confirms.channel is not underlay:
+                confirms = self._confirms = Confirms(underlay)
+        if not message.mandatory and confirms.takes(body):
             properties = self._properties(message, wire_type)
-            await self._confirms.publish(body, self._names.exchange, wire_type, properties)
+            await confirms.publish(body, self._names.exchange, wire_type, properties)
             return True
         async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
             return await self._confirmed_on(channel, body, wire_type, message)
@@ -214,7 +220,7 @@ class RabbitPublisher:
 
     async def _declare(self, broker: RabbitBroker) -> None:
         exchange = await broker.declare_exchange(self._exchange)
-        self._channel = exchange.channel
+        self._channel, self._confirms = exchange.channel, None
         self._allowed.clear()
         await self._queues.declare(self.connection)
 

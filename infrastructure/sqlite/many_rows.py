@@ -18,8 +18,8 @@ from typing import Any
 _SIZES = (64, 16, 4, 1)
 """Rows of a statement: a connection keeps prepared what it has carried out, and what was bound to it."""
 
-_MOST_BYTES = 128 * 1024
-"""What a statement of several rows takes, where somebody weighs them: what was bound to it stays with it."""
+_LARGEST = 128 * 1024
+"""Of a statement of several rows, where somebody weighs them: what was bound to it stays with it."""
 
 Statement = tuple[str, Sequence[object]]
 """Its text and its parameters."""
@@ -38,7 +38,7 @@ def insertion(into: str, rows: Rows, then: str = "") -> Statement:
 def insertions(
     into: str, rows: Rows, then: str = "", *, weigh: Callable[[Row], int] | None = None
 ) -> list[Statement]:
-    """The same by several, of which there are only a few kinds; ``weigh`` tells how many bytes a row has."""
+    """The same by several, of which there are only a few kinds; ``weigh`` tells how large a row is."""
     found = []
     at = 0
     while at < len(rows):
@@ -57,7 +57,7 @@ def insert(connection: sqlite3.Connection, into: str, rows: Rows, then: str = ""
 def _go_together(rows: Rows, size: int, weigh: Callable[[Row], int] | None) -> bool:
     if len(rows) < size:
         return False
-    return size == 1 or weigh is None or sum(map(weigh, rows)) <= _MOST_BYTES
+    return size == 1 or weigh is None or sum(map(weigh, rows)) <= _LARGEST
 
 
 @lru_cache(maxsize=256)

@@ -89,7 +89,7 @@ async def test_a_silent_broker_is_not_waited_for_and_confirms_later_for_nobody(
         assert caplog.messages == []
 
 
-async def test_who_waits_when_the_service_stops_is_told(node: RabbitNode) -> None:
+async def test_all_who_wait_when_the_service_stops_are_told_and_those_behind_them(node: RabbitNode) -> None:
     names = Names.fresh()
     outcomes: list[Exception | None] = []
     async with neighbour(node.url, names), publishing(node.url, names) as at_work:
@@ -97,7 +97,7 @@ async def test_who_waits_when_the_service_stops_is_told(node: RabbitNode) -> Non
         node.freeze()
 
         async def publish() -> None:
-            outcomes.extend(await at_work.outcomes([message("1", "small.one"), message("2", "small.one")]))
+            outcomes.extend(await at_work.outcomes([message(str(each), "small.one") for each in range(300)]))
 
         try:
             with anyio.fail_after(9):
@@ -107,5 +107,35 @@ async def test_who_waits_when_the_service_stops_is_told(node: RabbitNode) -> Non
                     await at_work.publisher.connection.close()
         finally:
             node.thaw()
-    assert len(outcomes) == 2
+    assert len(outcomes) == 300
     assert all(isinstance(each, BrokerUnavailable) for each in outcomes)
+
+
+async def test_a_channel_that_never_comes_back_is_not_waited_for(
+    node: RabbitNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aio-pika waits for a connection that was given up, while another one is there already."""
+    monkeypatch.setattr("infrastructure.rabbit.publisher.CONFIRM_TIMEOUT_SECONDS", 0.5)
+    names = Names.fresh()
+    async with neighbour(node.url, names), publishing(node.url, names) as at_work:
+        assert await at_work.outcomes([message("first", "small.one")]) == [None]
+        channel = at_work.publisher._channel
+        assert channel is not None
+        monkeypatch.setattr(channel, "get_underlay_channel", anyio.sleep_forever)
+        with anyio.fail_after(5):
+            (outcome,) = await at_work.outcomes([message("1", "small.one")])
+    assert isinstance(outcome, BrokerUnavailable)
+
+
+async def test_a_channel_that_was_closed_leaves_nothing_on_its_connection(node: RabbitNode) -> None:
+    names = Names.fresh()
+    async with publishing(node.url, names) as at_work:
+        connection = at_work.publisher.connection
+
+        async def open_and_close() -> int:
+            async with connection.channel() as channel:
+                underlay = await channel.get_underlay_channel()
+            return len(underlay.connection._closing._callbacks or ())  # type: ignore[attr-defined]
+
+        left = [await open_and_close() for _ in range(10)]
+        assert left[-1] == left[0]
