@@ -60,7 +60,7 @@ async def test_roles_stand_where_they_are_looked_at_and_nowhere_else(
 
 @pytest.mark.parametrize("operation", OF_THE_API, ids=lambda each: each.id)
 async def test_where_roles_let_somebody_do_it_others_are_told_that_they_may_not(operation: Operation) -> None:
-    """Orders of one thing, and what is for operators alone; lists and orders of many leave out or say more."""
+    """Orders of one thing, and what is for operators alone: orders of many have an outcome for each."""
     headers = operation.parameters("header")
     if "X-User-Roles" in headers and ("If-Match" in headers or operation.path.startswith("/api/v1/system/")):
         assert _codes(operation, "403") - {"TENANT_MISMATCH", "CROSS_SITE", "SYSTEM_TENANT_ONLY"}
