@@ -73,6 +73,7 @@ async def test_a_position_stands_where_a_query_waits_for_it(running: Service, op
     assert answer.json()["error"]["details"][0]["field"] == HEADER
     told = {HEADER, "Prefer"} & set(operation.parameters("header"))
     assert told == (set() if operation.id in READS_NO_DOCUMENTS else {HEADER, "Prefer"})
+    assert not told or "NOT_YET" in _codes(operation, "503")
 
 
 @pytest.mark.parametrize("operation", operations(), ids=lambda each: each.id)
