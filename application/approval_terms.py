@@ -39,14 +39,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
             BadInput: there is none of that name.
         """
         if self.in_requests == "none":
-            raise NotAllowed("this tenant's rules choose the policy, and not the request")
+            raise NotAllowed("this tenant's rules choose the policy: a request may not name one")
         if isinstance(policy, Policy):
             if self.in_requests == "named":
                 raise NotAllowed("a request may only name one of this tenant's policies")
             return self._at_least(policy)
         if policy not in self.policies:
             known = ", ".join(sorted(self.policies)) or "none"
-            message = f"there is no policy of that name; there are: {known}"
+            message = f"must be the name of one of this tenant's policies: {known}"
             raise BadInput("the policy is not known", [Fault("policy", message)])
         return self._at_least(self.policies[policy])
 

@@ -83,7 +83,7 @@ class BackfillHandlers:
             if not faults:
                 return plan
             told = told or faults
-        raise BadInput("what the windows would tell the worker does not suit the job", told)
+        raise BadInput("the metadata of the windows is not valid for the job", told)
 
     async def request_backfill(self, command: RequestBackfill) -> Committed:
         """Take a place among the job's backfills, and begin; a command that comes again is of the one that

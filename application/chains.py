@@ -83,8 +83,8 @@ def refuse_too_long(chain: tuple[str, ...], definition: str) -> None:
     """
     if len(chain) > MOST_IN_A_CHAIN:
         raise TooLongAChain(
-            f"{definition} is not started: {len(chain)} workflows have each started the next by what they"
-            f" told, and {MOST_IN_A_CHAIN} may: {' > '.join((*chain, definition))}"
+            f"{definition} is not started: {len(chain)} workflows have each started the next by their"
+            f" messages, and at most {MOST_IN_A_CHAIN} may: {' > '.join((*chain, definition))}"
         )
 
 

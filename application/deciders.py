@@ -66,7 +66,7 @@ class Decider(msgspec.Struct, frozen=True):
             return ()
         if past.version and self.expected_version not in (None, past.version):
             raise VersionMismatch(
-                f"the present version is {past.version}, not the one that was expected",
+                f"the current version is {past.version}, not the expected one",
                 {"version": past.version},
             )
         meta = self.meta

@@ -47,7 +47,7 @@ def verdict_on(answer: HttpAnswer | NoAnswer | BadAnswer, service: str, *, may_a
         return _result(answer.body, service)
     said = f"{service} answered {answer.status}"
     if answer.status in _PERHAPS_LATER or answer.status >= 500:
-        later = f", and to come again after {answer.retry_after[:40]}" if answer.retry_after else ""
+        later = f" with Retry-After {answer.retry_after[:40]}" if answer.retry_after else ""
         return Failed("unavailable", said + later + _quoted(answer.body))
     return Failed("rejected", said + _quoted(answer.body))
 
@@ -68,9 +68,9 @@ def _result(body: bytes, service: str) -> Verdict:
     try:
         return Succeeded(read_json_of_neighbours(body))
     except TooDeep as error:
-        return Failed("rejected", f"{service} answered what is {error}")
+        return Failed("rejected", f"{service} answered with JSON {error}")
     except InvalidJson:
-        return Failed("rejected", f"{service} answered what is not JSON{_quoted(body)}")
+        return Failed("rejected", f"{service} did not answer with JSON{_quoted(body)}")
 
 
 def _quoted(body: bytes) -> str:

@@ -39,7 +39,7 @@ def request_of(call: StepCall) -> HttpRequest:
     parameters, given = call.parameters, call.input
     method = str(parameters.get("method", "GET"))
     if method not in METHODS:
-        raise BadRequest(f"{method} is none of the methods {', '.join(METHODS)}")
+        raise BadRequest(f"the method {method} is not one of {', '.join(METHODS)}")
     template = str(parameters.get("path", ""))
     path, _, fixed_query = template.partition("?")
     query = parameters.get("query") or ()
@@ -81,23 +81,23 @@ def _headers(call: StepCall, key: str) -> Mapping[str, str]:
 
 def _path(template: str, given: Mapping[str, Any]) -> str:
     if not _TEMPLATE.fullmatch(PLACEHOLDER.sub("", template)):
-        raise BadRequest("the path must begin with / and hold nothing but a path's characters")
+        raise BadRequest("the path must begin with / and contain only characters allowed in a path")
     path = PLACEHOLDER.sub(lambda found: _segment(found[1], given), template)
     if any(segment in (".", "..") for segment in path.replace("%2E", ".").replace("%2e", ".").split("/")):
-        raise BadRequest("the path may hold neither . nor .. as a segment")
+        raise BadRequest("the path must not have a segment . or ..")
     return path
 
 
 def _segment(name: str, given: Mapping[str, Any]) -> str:
     text = _text(name, given.get(name))
     if not text or text in (".", "..") or "/" in text or "\\" in text or _CONTROL.search(text):
-        raise BadRequest(f"{name} goes into the path: it may not be empty, . or .., nor hold / or \\")
+        raise BadRequest(f"{name} goes into the path: it must not be empty, . or .., or contain / or \\")
     return quote(text, safe="")
 
 
 def _filled_query(template: str, given: Mapping[str, Any]) -> str:
     if not _QUERY.fullmatch(PLACEHOLDER.sub("", template)):
-        raise BadRequest("the path's query may hold nothing but a query's characters")
+        raise BadRequest("the path's query must contain only characters allowed in a query")
     return PLACEHOLDER.sub(lambda found: quote(_text(found[1], given.get(found[1])), safe=""), template)
 
 
@@ -130,8 +130,8 @@ def _text(name: str, value: Any) -> str:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise BadRequest(f"{name} is no Unicode text") from None
+            raise BadRequest(f"{name} is not valid Unicode") from None
         return value
     if isinstance(value, int | float):
         return str(value)
-    raise BadRequest(f"{name} goes into the path or the query: it must be a text, a number, true or false")
+    raise BadRequest(f"{name} goes into the path or the query: it must be a string, a number, true or false")

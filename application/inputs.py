@@ -72,4 +72,4 @@ async def refuse_bad_input(definition: WorkflowDefinition, input: Mapping[str, A
     if definition.input_schema is None:
         return
     if faults := await faults_in(definition.input_schema, input or {}, "input"):
-        raise BadInput(f"the input is none for {definition.name}", faults)
+        raise BadInput(f"the input is not valid for {definition.name}", faults)

@@ -131,7 +131,7 @@ class JobHandlers:
     async def _definition_for(self, command: TriggerJob) -> JobDefinition:
         definition = self._jobs.find(command.job)
         if faults := await faults_in(definition.metadata_schema, command.metadata, "metadata"):
-            raise BadInput("the metadata does not suit the job", faults)
+            raise BadInput("the metadata is not valid for the job", faults)
         return definition
 
     async def release_job_run(self, command: ReleaseJobRun) -> Committed:

@@ -44,10 +44,10 @@ def reply_faults(parameters: Parameters, input_names: Collection[str]) -> Iterat
         field = f"replies[{number}]"
         told = reply.get("type")
         if told is not None and told in types:
-            yield Fault(f"{field}.type", f"there is a reply {told} already")
+            yield Fault(f"{field}.type", f"another reply already has the type {told}")
         types.add(told)
         if reply.get("failed") and "result" in reply:
-            yield Fault(f"{field}.result", "is for a reply that has not failed")
+            yield Fault(f"{field}.result", "is only for a reply without failed: true")
         for name, expression in (reply.get("result") or {}).items():
             yield from _expression(f"{field}.result.{name}", expression)
     yield from correlation_faults(parameters, input_names)

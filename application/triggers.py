@@ -78,7 +78,7 @@ def _run_for(
         return None
     opportunity_id = id_of(found(trigger.opportunity_id, message))
     if opportunity_id is not None and not is_id(opportunity_id):
-        raise BadExpression(f"{trigger.opportunity_id}: finds no id of an opportunity")
+        raise BadExpression(f"{trigger.opportunity_id}: does not find a valid opportunity id")
     cause = meta.causation_id or meta.command_id
     parts = ["workflow", meta.tenant, cause, triggered.definition, trigger.message_type]
     if place:

@@ -253,7 +253,9 @@ class WorkflowHandlers:
         above = await workflows_above(self._store, tenant, state)
         require_nobody_asked_above(above)
         if await is_let_go(self._store, tenant, above[-1].state if above else state):
-            raise NotAllowed("a step that did not wait has given its input: an operator may change it")
+            raise NotAllowed(
+                "the input is from a step that did not wait for the workflow: only an operator may change it"
+            )
         starter = await starter_of(self._store, tenant, command.workflow_id)
         require_may_ask_with_other_input(state, by_its_starter=starter == command.meta.actor)
 

@@ -52,7 +52,7 @@ async def adopt(settings: Settings, *, dry_run: bool) -> None:
         CannotStart: a store is of no use, or went away.
     """
     if not settings.cosmos_db.endpoint:
-        raise CannotStart("cosmos_db.endpoint is not set: what the previous service has left is there")
+        raise CannotStart("cosmos_db.endpoint is not set: the previous service stored its approvals there")
     async with AsyncExitStack() as stack:
         try:
             await require_log(settings)
@@ -65,12 +65,13 @@ async def adopt(settings: Settings, *, dry_run: bool) -> None:
             if settings.storage.is_in_cosmos and store.appended:
                 await leave_word(database, COORDINATION, new_id(), store.appended)
         except StoreUnavailable as error:
-            raise CannotStart(f"given up half-way, repeat it: {first_line(error)}") from error
+            raise CannotStart(f"stopped before the end, run it again: {first_line(error)}") from error
     for line in taking_over.told():
         click.echo(line)
     if taking_over.refused:
         raise NotAllTakenOver(
-            f"approvals that cannot be taken over: {taking_over.refused}. Mend their documents, and repeat it"
+            f"approvals that cannot be taken over: {taking_over.refused}. Correct their documents and run"
+            " it again"
         )
 
 

@@ -69,7 +69,7 @@ async def archive(
             events are not.
     """
     if out is None and not dry_run:
-        raise CannotStart("--out DIR is missing: where the archives go; or ask with --dry-run")
+        raise CannotStart("--out DIR is missing: name the folder for the archives, or use --dry-run")
     now = SystemClock().now()
     order = Order(
         out=out or Path(),
@@ -90,7 +90,7 @@ async def archive(
                 order.out.mkdir(parents=True, exist_ok=True)
                 await _carry_out(archiving, order)
         except (NoArchive, OSError, Failure) as error:
-            raise CannotStart(f"given up half-way; archive again, it goes on from there: {error}") from error
+            raise CannotStart(f"stopped before the end; archive again to continue: {error}") from error
         _tell_held_back(archiving)
         if archiving.left_to_do is not None:
             click.echo(f"the room is not given back: {archiving.left_to_do}", err=True)
@@ -114,7 +114,7 @@ async def restore(settings: Settings, files: Sequence[Path], public_keys: Sequen
             for file in files:
                 click.echo(f"{file}: {await archiving.restore(file)} events are back in the log")
         except (NoArchive, OSError, Failure) as error:
-            raise CannotStart(f"given up; what was put back stays: {error}") from error
+            raise CannotStart(f"stopped; what was restored stays: {error}") from error
 
 
 async def _carry_out(archiving: Archiving, order: Order) -> None:
@@ -163,10 +163,10 @@ def _before(now: datetime, age: str) -> datetime:
         return now - timedelta(seconds=seconds_of(age))
     except PydanticCustomError as error:
         raise CannotStart(
-            f"--older-than {age}: a number and its unit, such as 90d or 12h: it could be days or seconds"
+            f"--older-than {age}: must be a number with its unit, such as 90d or 12h"
         ) from error
     except OverflowError as error:
-        raise CannotStart(f"--older-than {age}: that is before the first day of the calendar") from error
+        raise CannotStart(f"--older-than {age}: is too long ago") from error
 
 
 async def _opened(

@@ -54,7 +54,7 @@ def verify_export_file(
     """
     keys = public_keys_in(public_keys)
     if anchors and not keys:
-        raise CannotStart("--anchors prove nothing without the --public-key that they are signed with")
+        raise CannotStart("--anchors needs --public-key, the key that they are signed with")
     anchored = chain.from_iterable(map(_lines_of, anchor_files(anchors))) if anchors else None
     size = max(1, file.stat().st_size) if file.is_file() else 1
     with _bar("verifying", size, hidden=as_json) as seen:
@@ -81,10 +81,10 @@ async def verify_live(
     if not files and configured is not None and configured.is_file():
         files.append(configured)
     if files and not keys:
-        raise CannotStart("anchors prove nothing without the --public-key that they are signed with")
+        raise CannotStart("anchors need --public-key, the key that they are signed with")
     if not files:
         report.warnings.append(
-            "no anchors are given: who could change the index too could have changed anything"
+            "no anchors are given: anybody who could also change the index could have changed anything"
         )
     async with AsyncExitStack() as stack:
         stores = await open_audit_for_reading(settings, stack)
@@ -129,7 +129,7 @@ async def export_events(
         try:
             for option, text in (("--after", after), ("--before", before)):
                 if text is not None and is_position(text) and not await _knows(stores.log, tenant, text):
-                    raise CannotStart(f"{option} {text}: it is no position that this log has been at")
+                    raise CannotStart(f"{option} {text}: it is not a position of this log")
             reads = await reading(settings, stack)
             export = Export(stores.log, stores.index, reads, shown_event, signer_of(settings), SystemClock())
             with ExitStack() as opened:
@@ -178,7 +178,7 @@ def make_key(file: Path) -> None:
     """
     public = file.with_suffix(".pub")
     if file == public:
-        raise CannotStart(f"{file}: .pub is for the public key; say {file.with_suffix('.pem')}")
+        raise CannotStart(f"{file}: .pub is for the public key; use {file.with_suffix('.pem')}")
     pem, signer = new_key()
     with ExitStack() as made:
         try:

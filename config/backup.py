@@ -39,19 +39,19 @@ async def backup(settings: Settings, folder: Path) -> None:
     url = settings.storage.effective_event_store_url.get_secret_value()
     if settings.storage.is_shared or settings.storage.is_in_cosmos:
         raise CannotStart(
-            "this is for files; a database is backed up by its own means: docs/runbooks/backup.md"
+            "backup copies files only; back up a database with its own tools: docs/runbooks/backup.md"
         )
     await require_log(settings)
     try:
         for line in await run_sync(_backup, settings, url, folder):
             click.echo(line)
     except (OSError, sqlite3.Error, StoreUnavailable) as error:
-        raise CannotStart(f"{folder}: the backup cannot be made: {error}") from error
+        raise CannotStart(f"{folder}: the backup cannot be written: {error}") from error
 
 
 def _backup(settings: Settings, url: str, folder: Path) -> Sequence[str]:
     if folder.exists():
-        raise CannotStart(f"{folder} is there already: name a new folder")
+        raise CannotStart(f"{folder} already exists: name a new folder")
     log, half = Path(url.removeprefix("sqlite:///")), folder.with_name(f"{folder.name}.half")
     half.mkdir(parents=True, mode=0o700)
     try:
@@ -64,7 +64,7 @@ def _backup(settings: Settings, url: str, folder: Path) -> Sequence[str]:
                     _copy_database(file, half)
             _copy_database(keys_file(log), half)
             if _erasures_until_now(keys) != erasures:
-                raise CannotStart("somebody was erased meanwhile: begin again")
+                raise CannotStart("a person was erased during the backup: run it again")
         copied = sorted(half.iterdir())
         sync_folder(half)
         half.rename(folder)
@@ -84,7 +84,7 @@ def _told_of_the_master_key(settings: Settings) -> Sequence[str]:
 def _erasures_until_now(keys: CopiedKeys) -> int:
     """How many there were; half an erasure in a copy would be one that no log tells of."""
     if keys.untold():
-        raise CannotStart("an erasure is half-way: begin again in a minute")
+        raise CannotStart("an erasure is not complete: run it again in a minute")
     return keys.erasures()
 
 

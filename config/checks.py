@@ -40,7 +40,7 @@ def _strangers_are_kept_out(settings: Settings) -> Iterator[SettingFault]:
     if settings.is_a_trial and not is_loopback(settings.server.host):
         yield SettingFault(
             _HOST,
-            "without JWT_SECRET every caller would be believed: set JWT_SECRET, or AUTH_MODE=gateway if a "
+            "without JWT_SECRET every caller would be trusted: set JWT_SECRET, or AUTH_MODE=gateway if a "
             "gateway in front checks the tokens, or serve on a loopback address such as 127.0.0.1",
             about=(_MODE, _SECRET),
         )
@@ -51,7 +51,7 @@ def _visitors_are_believed_on_this_machine_alone(settings: Settings) -> Iterator
     if believed and not is_loopback(settings.server.host):
         yield SettingFault(
             ("console", "trusts_visitors"),
-            "whoever reaches this address could be anybody: it is for a loopback address such as 127.0.0.1",
+            "visitors are not authenticated: only allowed on a loopback address such as 127.0.0.1",
             about=(_HOST,),
         )
 
@@ -77,7 +77,7 @@ def _a_token_guards_the_metrics(settings: Settings) -> Iterator[SettingFault]:
     if settings.metrics.bearer_token.get_secret_value() and not settings.metrics.require_auth:
         yield SettingFault(
             token,
-            "it protects nothing: set METRICS_REQUIRE_AUTH=true, or take the token away",
+            "it is not used: set METRICS_REQUIRE_AUTH=true, or remove the token",
             about=(("metrics", "require_auth"),),
         )
 
@@ -96,7 +96,7 @@ def _cosmos_key_can_sign(settings: Settings) -> Iterator[SettingFault]:
         base64.b64decode(key, validate=True)
     except ValueError:
         yield SettingFault(
-            ("cosmos_db", "key"), "no request could be signed with it", "an account's key, in base64"
+            ("cosmos_db", "key"), "it cannot be used to sign requests", "an account's key, in base64"
         )
 
 
@@ -126,20 +126,20 @@ def _roles_find_what_they_need(settings: Settings) -> Iterator[SettingFault]:
         yield SettingFault(
             path,
             f"no other process can be {left_out} on an event store in SQLite: set EVENT_STORE_URL to"
-            " PostgreSQL or cosmos://, or leave out none",
+            " PostgreSQL or cosmos://, or take all roles",
             about=(log,),
         )
     elif left_out and not settings.rabbitmq.url.get_secret_value():
         yield SettingFault(
             path,
-            f"no other process can be {left_out} on a bus in this one: set RABBITMQ_URL, or leave out none",
+            f"no other process can be {left_out} on an in-process bus: set RABBITMQ_URL, or take all roles",
             about=(broker,),
         )
     elif ("api" in roles) != ("projector" in roles) and not settings.cosmos_db.endpoint:
         yield SettingFault(
             path,
-            "api and projector belong together while the documents lie in this process's DATA_DIR: set"
-            " COSMOS_DB_ENDPOINT, or take both or neither",
+            "api and projector belong together while the documents are in this process's DATA_DIR: set"
+            " COSMOS_DB_ENDPOINT, or take both roles or neither",
             about=(("cosmos_db", "endpoint"),),
         )
 
@@ -148,7 +148,7 @@ def _a_log_in_cosmos_has_an_account(settings: Settings) -> Iterator[SettingFault
     if settings.storage.is_in_cosmos and not settings.cosmos_db.endpoint:
         yield SettingFault(
             ("storage", "event_store_url"),
-            "cosmos:// is the account of the documents, and there is none: set COSMOS_DB_ENDPOINT",
+            "cosmos:// uses the account of the documents, which is not set: set COSMOS_DB_ENDPOINT",
             about=(("cosmos_db", "endpoint"),),
         )
 
@@ -165,9 +165,9 @@ def _aliases_are_unmistakable(settings: Settings) -> Iterator[SettingFault]:
         if not _TYPE.fullmatch(alias) or len(alias) > 255:
             yield SettingFault(path, allowed="a type: letters, digits, _ and -, in parts joined by dots")
         elif counted[alias] > 1:
-            yield SettingFault(path, "another type has the same alias, and what comes in could be either")
+            yield SettingFault(path, "another type has the same alias: messages would be ambiguous")
         elif alias in DOCUMENTED and alias != documented:
-            yield SettingFault(path, "that is a documented type itself, and what comes in could be either")
+            yield SettingFault(path, "that is itself a documented type: messages would be ambiguous")
 
 
 def _each_job_fires_at_some_time(settings: Settings) -> Iterator[SettingFault]:
@@ -176,7 +176,7 @@ def _each_job_fires_at_some_time(settings: Settings) -> Iterator[SettingFault]:
         if job not in known:
             yield SettingFault(
                 ("batch_jobs", "jobs", job),
-                f"it has no cron, and is none of the platform's{did_you_mean(job, known)}",
+                f"it has no cron, and is not one of the platform's jobs{did_you_mean(job, known)}",
                 about=(("batch_jobs", "jobs", job, "cron"),),
             )
 
@@ -199,14 +199,14 @@ def _job_queues_are_reached_by_one_type_each(settings: Settings) -> Iterator[Set
                 (*path, "message_type"), allowed="a type: letters, digits, _ and -, in parts joined by dots"
             )
         elif rules.message_type in {*DOCUMENTED, *own.type_aliases.values()}:
-            yield SettingFault((*path, "message_type"), "that type means something else already")
+            yield SettingFault((*path, "message_type"), "that type already has another meaning")
         if rules.queue in taken:
-            yield SettingFault((*path, "queue"), "this service uses that queue itself")
+            yield SettingFault((*path, "queue"), "that queue is used by this service itself")
         elif rules.queue is not None and rules.queue.startswith("amq."):
-            yield SettingFault((*path, "queue"), "names that begin with amq. are the broker's own")
+            yield SettingFault((*path, "queue"), "names that begin with amq. are reserved for the broker")
         other, queue = first.setdefault(rules.message_type, (job, rules.queue))
         if queue != rules.queue:
-            yield SettingFault((*path, "queue"), f"{other} sends the same message_type elsewhere")
+            yield SettingFault((*path, "queue"), f"{other} sends the same message_type to another queue")
 
 
 _CHECKS: tuple[Callable[[Settings], Iterator[SettingFault]], ...] = (

@@ -81,9 +81,10 @@ async def copy_log(settings: Settings, source_url: str | None, target_url: str |
             there = await _keys(settings, target, stack)
             keys = await _copied_keys(here, there, target, is_new=not copied.was_there)
             if await run_sync(here.erasures) != erasures:
-                raise CannotCopy(f"{source.option}: somebody was erased meanwhile; copy to an empty store")
+                raise CannotCopy(f"{source.option}: a person was erased meanwhile; copy to an empty store")
     except StoreUnavailable as error:
-        raise _given_up(f"a store is away, so {what_is_kept(writer)}: {first_line(error)}", writer) from error
+        why = f"a store is unavailable, so {what_is_kept(writer)}: {first_line(error)}"
+        raise _given_up(why, writer) from error
     except CannotCopy as error:
         raise _given_up(first_line(error), writer) from error
     notes = [_ANOTHER_ORDER] if source.is_in_cosmos else []
@@ -93,7 +94,7 @@ async def copy_log(settings: Settings, source_url: str | None, target_url: str |
 def _given_up(why: str, writer: LogWriter | None) -> CannotStart:
     """What was not in one transaction may stay, and what is then to be done is told."""
     if writer is not None and writer.leaves_a_half:
-        return CannotStart(f"{why}. No service starts on half a copy: run copy-log again, and it goes on")
+        return CannotStart(f"{why}. No service starts on an incomplete copy: run copy-log again to continue")
     return CannotStart(why)
 
 
@@ -130,7 +131,7 @@ def _identity(side: Side) -> tuple[str, ...]:
     try:
         said = {key: str(value) for key, value in conninfo_to_dict(side.address).items()}
     except psycopg.Error:
-        raise CannotStart(f"{side.option} is of no use: {why_not_understood(side.address)}") from None
+        raise CannotStart(f"{side.option} cannot be used: {why_not_understood(side.address)}") from None
     return said.get("host", ""), said.get("port", "5432"), said.get("dbname", said.get("user", ""))
 
 
@@ -155,7 +156,7 @@ async def _prepare(settings: Settings, source: Side, target: Side, stack: AsyncE
 def _erasures_until_now(here: CopiedKeys, source: Side) -> int:
     """How many there were: one that comes meanwhile would be undone in the copy, by its key."""
     if here.untold():
-        raise CannotCopy(f"{source.option}: an erasure is half-way there; erase again, then copy")
+        raise CannotCopy(f"{source.option}: an erasure is not complete; erase again, then copy")
     return here.erasures()
 
 
@@ -172,9 +173,9 @@ def _copy_keys(here: CopiedKeys, there: CopiedKeys, *, is_new: bool) -> int:
     there.add([key for key in keys if key[1:3] not in known])
     known = _ids_by_owner(there)
     if any(known.get((tenant, subject)) != id for id, tenant, subject, _ in keys):
-        raise CannotCopy("the target has another personal key of somebody: take an empty one")
+        raise CannotCopy("the target has a different personal key for the same person: use an empty one")
     if is_new and len(known) > len(keys):
-        raise CannotCopy("the target has personal keys that the source has not: take an empty one")
+        raise CannotCopy("the target has personal keys that the source does not have: use an empty one")
     return len(keys)
 
 

@@ -96,7 +96,7 @@ async def refuse_half_a_copy(database: CosmosDatabase) -> None:
     """
     if await HalfCopy(database, EVENTS).is_marked():
         raise CannotStart(
-            "the log in Cosmos DB is half a copy: copy-log has not ended. Run it again, and it goes on"
+            "the log in Cosmos DB is an incomplete copy: copy-log did not finish. Run it again to continue"
         )
 
 
@@ -112,8 +112,8 @@ async def refuse_a_former_layout(database: CosmosDatabase) -> None:
     )
     if found:
         raise CannotStart(
-            "positions beside the log in Cosmos DB lie as a former state of this service has left them: take"
-            " the log out with that state's copy-log, and copy it into another database with this one's"
+            "positions beside the log in Cosmos DB are stored as an earlier release of this service did: copy"
+            " the log out with that release's copy-log, and into another database with this one's"
         )
 
 
@@ -124,7 +124,7 @@ async def _waiting(settings: Settings, attempt: Callable[[], Awaitable[T]]) -> T
     except Unusable as error:
         raise CannotStart(f"a store cannot be opened: {first_line(error)}") from error
     except StoreUnavailable as error:
-        raise StoreUnavailable(f"the documents stayed away for {seconds:g} s: {error}") from error
+        raise StoreUnavailable(f"the documents were unavailable for {seconds:g} s: {error}") from error
 
 
 async def open_database_as_it_is(settings: Settings, stack: AsyncExitStack) -> CosmosDatabase:

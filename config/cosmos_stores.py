@@ -83,7 +83,7 @@ async def open_cosmos_stores(
             threads=settings.storage.pool_size,
         )
     except Unusable as error:
-        raise CannotStart(f"the event store is of no use: {first_line(error)}") from error
+        raise CannotStart(f"the event store cannot be used: {first_line(error)}") from error
     instance = f"{gethostname()}-{getpid()}-{new_id()}"
     sources = _audit_sources(database)
     return Stores(
@@ -114,7 +114,7 @@ async def open_cosmos_log_beside(
     try:
         return await store_over(await open_log(_log_settings(settings), personal), stack)
     except Unusable as error:
-        raise CannotStart(f"the event store is of no use: {first_line(error)}") from error
+        raise CannotStart(f"the event store cannot be used: {first_line(error)}") from error
 
 
 async def open_cosmos_audit(settings: Settings, stack: AsyncExitStack) -> AuditSources:
@@ -142,7 +142,7 @@ async def open_cosmos_snapshots(
             await _container(settings, SNAPSHOTS, snapshots.POLICY, stack), lambda: tenants
         )
     except Unusable as error:
-        raise CannotStart(f"the snapshots are of no use: {first_line(error)}") from error
+        raise CannotStart(f"the snapshots cannot be used: {first_line(error)}") from error
 
 
 async def open_cosmos_keys(
@@ -157,7 +157,7 @@ async def open_cosmos_keys(
     try:
         return CosmosPersonalKeys(await _container(settings, KEYS, personal_keys.POLICY, stack, observe))
     except Unusable as error:
-        raise CannotStart(f"the personal keys are of no use: {first_line(error)}") from error
+        raise CannotStart(f"the personal keys cannot be used: {first_line(error)}") from error
 
 
 def _share_stores(database: CosmosDatabase, share: Share) -> ShareStores:

@@ -18,11 +18,11 @@ def shipped_definitions(settings: Workflows, folder: Traversable | None = None) 
     try:
         definitions = read_folder(folder or shipped_folder())
     except BadDefinitions as bad:
-        raise CannotStart("\n".join(("a workflow definition is bad", *bad.lines))) from None
+        raise CannotStart("\n".join(("a workflow definition is not valid", *bad.lines))) from None
     except OSError as error:
         raise CannotStart(f"the workflow definitions cannot be read: {error}") from None
     if not any(each.name == OPPORTUNITY_ANALYSIS.name for each in definitions):
-        raise CannotStart(f"the workflow definition {OPPORTUNITY_ANALYSIS.name} is not there")
+        raise CannotStart(f"the workflow definition {OPPORTUNITY_ANALYSIS.name} is missing")
     timeouts = {str(step): seconds for step, seconds in settings.step_timeouts.items()}
     return [
         each.with_timeouts(settings.step_timeout_seconds, timeouts)

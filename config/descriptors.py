@@ -42,7 +42,7 @@ def require_enough(settings: Settings) -> None:
         return
     if limit < OWN:
         raise CannotStart(
-            f"this process may have {limit} files open (ulimit -n), and needs {OWN} for itself, with one "
+            f"this process may have {limit} files open (ulimit -n), but needs {OWN} for itself, and one "
             "more for each connection"
         )
     could_need = OWN + _connections(settings)

@@ -52,7 +52,7 @@ def _filled_scalar(text: str, environ: Mapping[str, str]) -> Scalar:
 
 def _literal(text: str) -> str:
     if "${" in text:
-        raise _Unfilled("a reference to the environment is not understood; write ${NAME} or ${NAME:-default}")
+        raise _Unfilled("a reference to the environment is not valid; write ${NAME} or ${NAME:-default}")
     return text
 
 

@@ -35,7 +35,7 @@ async def erase(
     """
     if not again and not lost and not (tenant and subject):
         raise CannotStart(
-            "--tenant and --subject say whom to erase; or --again, to repeat every erasure, or --lost"
+            "name whom to erase with --tenant and --subject; or use --again (repeat every erasure) or --lost"
         )
 
     async def wait() -> None:
@@ -73,7 +73,7 @@ async def erase(
             else:
                 told = await erasing.erase(str(tenant), str(subject), reason)
         except StoreUnavailable as error:
-            raise CannotStart(f"given up half-way, erase again: {first_line(error)}") from error
+            raise CannotStart(f"stopped before the end, erase again: {first_line(error)}") from error
     for each in told:
         click.echo(_said(each))
     for line in documents.said:

@@ -99,7 +99,7 @@ def _roles(names: tuple[str, ...]) -> tuple[str, ...]:
     if unknown:
         raise ValueError(f"there is no role {unknown[0]}{did_you_mean(unknown[0], ROLES)}")
     if not names:
-        raise ValueError("a process without a role would do nothing")
+        raise ValueError("a process needs at least one role")
     return tuple(role for role in ROLES if role in names)
 
 
@@ -141,7 +141,7 @@ def _json_schema(schema: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("; ".join(told))
     types = schema.get("type", "object")
     if "object" not in ([types] if isinstance(types, str) else types):
-        raise ValueError("metadata is an object, and it takes none")
+        raise ValueError("it must allow an object, as metadata is one")
     return schema
 
 
@@ -150,7 +150,7 @@ def _host(text: str) -> str:
         ipaddress.ip_address(text)
     except ValueError:
         if not _HOST_NAME.fullmatch(text) or re.fullmatch(r"[0-9.]+", text):
-            raise ValueError("it is neither an address nor a host's name") from None
+            raise ValueError("it is neither an IP address nor a host name") from None
     return text
 
 
@@ -158,7 +158,7 @@ def _metrics_path(text: str) -> str:
     if not re.fullmatch(r"/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]", text):
         raise ValueError("it is not a path such as /metrics")
     if any(text == served or text.startswith(f"{served}/") for served in _SERVED):
-        raise ValueError("something else is served there")
+        raise ValueError("something else is served at that path")
     return text
 
 
@@ -170,10 +170,10 @@ def _store_url(url: SecretUrl) -> SecretUrl:
     text = url.get_secret_value()
     if text.startswith("sqlite:"):
         if not re.fullmatch(r"sqlite:///[^?#\x00]+", text) or ":memory:" in text:
-            raise ValueError("SQLite takes sqlite:/// and a file's path, without parameters")
+            raise ValueError("SQLite needs sqlite:/// and a file's path, without parameters")
     elif text.startswith("cosmos:"):
         if text != COSMOS_URL:
-            raise ValueError("cosmos:// stands alone: where it is, and the key, the section cosmos_db says")
+            raise ValueError("it must be just cosmos://: set the endpoint and key in the section cosmos_db")
     elif text:
         require_url(text, ("postgresql", "sqlite", "cosmos"), host=False)
     return url
@@ -204,10 +204,10 @@ def _url_template(text: str) -> str:
     if not text:
         return text
     if APPROVAL_ID not in text:
-        raise ValueError(f"it does not say where {APPROVAL_ID} goes")
+        raise ValueError(f"it does not contain {APPROVAL_ID}")
     filled = text.replace(APPROVAL_ID, "0" * 36)
     if not _WEB_ADDRESS.fullmatch(filled) or "{" in filled or "}" in filled:
-        raise ValueError(f"it holds white space, or other braces than {APPROVAL_ID}")
+        raise ValueError(f"it contains white space, or braces other than {APPROVAL_ID}")
     require_url(filled.partition("#")[0], ("http", "https"), credentials=False)
     return text
 
@@ -224,13 +224,13 @@ def _path_or_none(text: object) -> object:
     return None if text == "" else text
 
 
-Text = Annotated[str, Field(min_length=1), Allowed("a text that is not empty")]
+Text = Annotated[str, Field(min_length=1), Allowed("a non-empty string")]
 Name = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9_.:-]{1,255}$"),
     Allowed("1 to 255 letters, digits and . _ : -"),
 ]
-Host = Annotated[str, AfterValidator(_host), Allowed("an IP address or a host's name")]
+Host = Annotated[str, AfterValidator(_host), Allowed("an IP address or a host name")]
 Directory = Annotated[Path, Field(), Allowed("a directory's path", whole_path)]
 OptionalFile = Annotated[
     Path | None, BeforeValidator(_path_or_none), Allowed("a file's path, or empty", whole_path)
@@ -281,7 +281,7 @@ PerSecond = Annotated[
     float,
     Field(strict=True, gt=0, le=100_000, allow_inf_nan=False),
     BeforeValidator(_scalar),
-    Allowed("a number a second above 0, at most 100000"),
+    Allowed("a number per second above 0, at most 100000"),
 ]
 Cron = Annotated[
     str,
@@ -321,14 +321,14 @@ StoreUrl = Annotated[
 BrokerUrl = Annotated[
     SecretUrl,
     AfterValidator(_broker_url),
-    Allowed("amqp://user:password@host:port/vhost, the same with amqps, or empty", masked_url),
+    Allowed("amqp:// or amqps://user:password@host:port/vhost, or empty", masked_url),
 ]
 Credential = Annotated[
     SecretStr,
     AfterValidator(_credential),
-    Allowed("a text without white space at its ends, or empty", hidden),
+    Allowed("a string without white space at its ends, or empty", hidden),
 ]
-SecretText = Annotated[SecretStr, Field(), Allowed("a text, or empty", hidden)]
+SecretText = Annotated[SecretStr, Field(), Allowed("a string, or empty", hidden)]
 
 AuthMode = Annotated[
     Literal["", "jwt", "gateway"], BeforeValidator(_lower), Allowed("jwt, gateway, or empty")
@@ -343,7 +343,7 @@ JsonSchema = Annotated[
     dict[str, Any],
     BeforeValidator(_typed),
     AfterValidator(_json_schema),
-    Allowed("a JSON Schema, as definitions have them"),
+    Allowed("a JSON Schema, as in workflow definitions"),
 ]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error", "critical"],

@@ -34,8 +34,8 @@ async def refuse_or_tell_of_losses(settings: Settings, keys: PersonalKeys, *, ha
     if not has_keys:
         raise CannotStart(
             f"the log has values that are sealed under personal keys ({_named(lost)}), and {_where(settings)}"
-            " has no key: put the keys back that were kept with the log, and the master key; nothing is made"
-            f" in their place. {_GIVE_UP}"
+            " has no key: put the keys back that were kept with the log, and the master key; no new ones are"
+            f" made in their place. {_GIVE_UP}"
         )
     log.error(
         "personal_keys_lost",

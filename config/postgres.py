@@ -76,12 +76,12 @@ async def wait_for_postgres(url: str, timeout_seconds: float) -> None:
         )
     except psycopg.OperationalError as error:
         raise CannotStart(
-            f"the event store stayed away for {timeout_seconds:g} s: {first_line(error)}"
+            f"the event store was unavailable for {timeout_seconds:g} s: {first_line(error)}"
         ) from error
     except psycopg.ProgrammingError:
-        raise CannotStart(f"storage.event_store_url is of no use: {why_not_understood(url)}") from None
+        raise CannotStart(f"storage.event_store_url cannot be used: {why_not_understood(url)}") from None
     except psycopg.Error as error:
-        raise CannotStart(f"storage.event_store_url is of no use: {first_line(error)}") from error
+        raise CannotStart(f"storage.event_store_url cannot be used: {first_line(error)}") from error
 
 
 def why_not_understood(url: str) -> str:

@@ -108,10 +108,10 @@ def _without_a_master_key(settings: Settings) -> str:
     unset = "neither privacy.master_key nor privacy.master_key_file is set"
     file = embedded_key_file_of(settings)
     if file is None:
-        return f"there are personal keys, and {unset}"
+        return f"there are personal keys, but {unset}"
     return (
-        f"{file} is missing, and there are personal keys, which no other master key opens: put it back from"
-        f" where it was kept ({unset}); no new one is made in its place"
+        f"{file} is missing, but there are personal keys that no other master key opens: restore it from"
+        f" a backup ({unset}); no new one is made in its place"
     )
 
 

@@ -65,7 +65,7 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
             raise CannotStart(_no_room(settings, failure)) from failure
         except Failure as failure:
             raise CannotStart(
-                f"given up half-way; rebuild again, it goes on from there: {failure}"
+                f"stopped before the end; rebuild again to continue from there: {failure}"
             ) from failure
         await note_recipe((each.container.name for each in chosen), stores.document_positions)
     for line in said:
@@ -74,7 +74,7 @@ async def rebuild(settings: Settings, names: Sequence[str]) -> None:
 
 def _no_room(settings: Settings, failure: StoreFull) -> str:
     """To rebuild again is of no use before there is room, or without another place."""
-    again = f"given up half-way: {failure}. Make room and rebuild again, it goes on from there"
+    again = f"stopped before the end: {failure}. Free some space and rebuild again to continue from there"
     if not settings.cosmos_db.endpoint:
         return again
     return f"{again}; or delete that file, with its -wal and -shm, and {another_folder(settings)}"
@@ -104,7 +104,7 @@ def chosen_projections(settings: Settings, names: Sequence[str]) -> list[Project
     known = {each.container.name: each for each in Projections.named_by(settings).all()}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise CannotStart(f"unknown projection {', '.join(unknown)}; there are {', '.join(known)}")
+        raise CannotStart(f"unknown projection {', '.join(unknown)}; the projections are {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(names or known)]
 
 

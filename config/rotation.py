@@ -48,7 +48,7 @@ async def rotate_master_key(settings: Settings) -> None:
             watch_seconds = 0.0 if file else settings.privacy.fresh_seconds + MARGIN_SECONDS
             rotated = await _rotated(personal, watch_seconds)
         except StoreUnavailable as error:
-            raise CannotStart(f"given up half-way, rotate again: {first_line(error)}") from error
+            raise CannotStart(f"stopped before the end, rotate again: {first_line(error)}") from error
         click.echo(
             f"{rotated.rewrapped} of {rotated.keys} personal keys were wrapped with another master key"
         )
@@ -58,7 +58,7 @@ async def rotate_master_key(settings: Settings) -> None:
             former_key_file_of(file).unlink()
             sync_folder(file.parent)
     if file is not None:
-        click.echo(f"all {rotated.keys} are wrapped with the present one: the former one is needed no more")
+        click.echo(f"all {rotated.keys} are wrapped with the present one: the former one is no longer needed")
     else:
         click.echo(_cannot_tell(rotated, personal, watch_seconds))
 
@@ -77,7 +77,7 @@ def _cannot_tell(rotated: Rotated, personal: PersonalParts, watch_seconds: float
     present = "" if personal.master is None else f" ({personal.master.fingerprint})"
     return (
         f"all {rotated.keys} are wrapped with the present one{present}, and within {watch_seconds:g} s no"
-        " other was made. The former one is needed no more if every process had the new key as its present"
+        " other was made. The former one is no longer needed if every process had the new key as its present"
         " one before this run began (privacy_master_key_info on /metrics); else run it again once they have"
     )
 
@@ -98,7 +98,7 @@ async def _rotated(personal: PersonalParts, watch_seconds: float) -> Rotated:
     try:
         return await rotate(personal.keys, personal.master, watch_seconds=watch_seconds)
     except WrongMasterKey as error:
-        raise CannotStart(f"given up: {error} than the two that are set") from error
+        raise CannotStart(f"stopped: {error} than the two that are set") from error
 
 
 def _names_another(settings: Settings) -> bool:

@@ -56,7 +56,7 @@ def read(file: FilePath) -> Tree:
         return {}
     tree = _node(root, file, ())
     if not isinstance(tree, dict):
-        raise SettingsError([f"{file}: the settings must be sections (key: value), not a list or a text"])
+        raise SettingsError([f"{file}: the settings must be sections (key: value), not a list or a string"])
     return tree
 
 
@@ -64,7 +64,7 @@ def _text_of(file: FilePath) -> str:
     with file.open("rb") as opened:
         raw = opened.read(_MOST_BYTES + 1)
     if len(raw) > _MOST_BYTES:
-        raise SettingsError([f"{file}: settings are no longer than {_MOST_BYTES:,} bytes"])
+        raise SettingsError([f"{file}: settings must be at most {_MOST_BYTES:,} bytes"])
     return raw.decode("utf-8")
 
 
@@ -175,7 +175,7 @@ def _node(node: yaml.Node, file: FilePath, path: Path) -> Node:
     tree: Tree = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            raise SettingsError([f"{file}{_place(key.start_mark)}: a key must be a plain text"])
+            raise SettingsError([f"{file}{_place(key.start_mark)}: a key must be a plain string"])
         inner = (*path, key.value)
         if key.value in tree:
             raise SettingsError([f"{file}{_place(key.start_mark)}: {dotted(inner)} is given twice"])

@@ -90,8 +90,8 @@ def build_transport(foundation: Foundation, consumer: MessageConsumer) -> Transp
         return RabbitTransport(settings, source, consumer, metrics, message_types, foundation.clock)
     if settings.storage.is_shared:
         raise CannotStart(
-            "rabbitmq.url is not set, and what all instances on the event store publish would stay within"
-            " this process: set RABBITMQ_URL"
+            "rabbitmq.url is not set: the messages of all instances on the event store would stay within"
+            " this process; set RABBITMQ_URL"
         )
     types = {*CONSUMED, *message_types, *settings.rabbitmq.message_types}
     return InProcessTransport(

@@ -66,23 +66,23 @@ def require_url(url: str, schemes: tuple[str, ...], *, host: bool = True, creden
     if parts.scheme not in schemes:
         raise ValueError(f"its scheme is not {' or '.join(schemes)}")
     if host and not parts.hostname:
-        raise ValueError("it names no host")
+        raise ValueError("it has no host")
     if not credentials and "@" in parts.netloc:
-        raise ValueError("it holds a user or password, and would show them")
+        raise ValueError("it contains a user or password, which would be shown")
     if _NO_CODE.search(url):
-        raise ValueError('it holds a "%" without the code of a character; in a password write % as %25')
+        raise ValueError('it contains a "%" without a character code; in a password write % as %25')
     if parts.fragment or _has_stray_at(parts):
-        raise ValueError('it holds a "#" or an "@" too many; in a password write % and the code of / ? # @')
+        raise ValueError('it contains an extra "#" or "@"; in a password, percent-encode / ? # @')
 
 
 def _split(url: str) -> SplitResult:
     if _NOT_IN_A_URL.search(url):
-        raise ValueError("it holds white space")
+        raise ValueError("it contains white space")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise ValueError('its host or port is not understood; in a password write "/" as %2F') from None
+        raise ValueError('its host or port is not valid; in a password write "/" as %2F') from None
     if not parts.scheme or not url.lower().startswith(f"{parts.scheme}://") or port == 0:
         raise ValueError("it is not scheme://host:port")
     return parts

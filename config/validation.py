@@ -40,7 +40,7 @@ def _fault(finding: Any) -> SettingFault:
         return SettingFault(path, "unknown setting" + _near(path))
     if finding["loc"][-1] == _KEY:
         names = _names_at(path) if _is_section(path) else allowed_at(path)
-        return SettingFault(path, "it cannot be called that", names.words if names else "")
+        return SettingFault(path, "its name is not valid", names.words if names else "")
     if _is_section(path):
         return SettingFault(path, "it must be a section with " + ", ".join(_section_at(path).model_fields))
     reason = str(finding["ctx"]["error"]) if finding["type"] == "value_error" else ""

@@ -53,13 +53,13 @@ async def verify(settings: Settings, names: Sequence[str]) -> None:
         except StoreFull as failure:
             raise CannotStart(_no_room(settings, failure)) from failure
         except Failure as failure:
-            raise CannotStart(f"given up half-way, verify again: {failure}") from failure
+            raise CannotStart(f"stopped before the end, verify again: {failure}") from failure
     if found:
         raise Differs(f"{found} documents are not what the log makes; rebuild these projections")
 
 
 def _no_room(settings: Settings, failure: StoreFull) -> str:
-    said = f"given up half-way, and the file is deleted: {failure}. Make room"
+    said = f"stopped before the end, and the file is deleted: {failure}. Free some space"
     return f"{said}, or {another_folder(settings)}" if settings.cosmos_db.endpoint else said
 
 

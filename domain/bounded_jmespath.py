@@ -67,7 +67,7 @@ class NoValue(JMESPathError):
 def without_value(value: Any) -> str | None:
     """Why JSON has no value for a number; None if it has, or what it is no number."""
     if isinstance(value, float) and not isfinite(value):
-        return "is no number"
+        return "is not a number"
     if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
         return "is too large a number"
     return None
@@ -78,7 +78,7 @@ def not_to_be_made(value: Any) -> str | None:
     if why := without_value(value):
         return why
     if isinstance(value, int | float) and not -LARGEST_MADE <= value <= LARGEST_MADE:
-        return f"is too large a number: it may lie within ±{LARGEST_MADE}"
+        return f"is too large a number: it must be within ±{LARGEST_MADE}"
     return None
 
 
@@ -123,11 +123,11 @@ class _Interpreter(TreeInterpreter):
         if kind in _MAKES:
             size = self._size(value)
             if size.weight > MOST_WEIGHT:
-                raise TooMuch("what the expression makes is too large")
+                raise TooMuch("the result of the expression is too large")
             if size.depth > MOST_DEPTH:
-                raise TooMuch("what the expression makes is nested too deep")
+                raise TooMuch("the result of the expression is nested too deeply")
         if self._work_left < 0:
-            raise TooMuch("the expression is too much work")
+            raise TooMuch("the expression is too expensive to evaluate")
         return value
 
     def visit_function_expression(self, node: Any, value: Any) -> Any:
@@ -135,14 +135,14 @@ class _Interpreter(TreeInterpreter):
         if node["value"] not in _OF_EXPRESSIONS and any(
             each["type"] == "expref" for each in node["children"]
         ):
-            raise NoValue(f"{node['value']} is given an expression, and takes a value: leave out the &")
+            raise NoValue(f"{node['value']} takes a value, not an expression: leave out the &")
         given = [self.visit(child, value) for child in node["children"]]
         for each in given:
             self._charge(each)
         value = self._functions.call_function(node["value"], given)  # type: ignore[attr-defined]
         makes_it = node["value"] in _RECKON and not any(value is each for each in given)
         if makes_it and (why := not_to_be_made(value)):
-            raise NoValue(f"what {node['value']} makes {why}")
+            raise NoValue(f"the result of {node['value']} {why}")
         return value
 
     def _reading(self, compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -158,7 +158,7 @@ class _Interpreter(TreeInterpreter):
     def _charge(self, value: Any) -> None:
         self._work_left -= self._length(value) // _READ_AT_ONCE
         if self._work_left < 0:
-            raise TooMuch("the expression is too much work")
+            raise TooMuch("the expression is too expensive to evaluate")
 
     def _length(self, value: Any) -> int:
         """How much there is to read in a value, all told; it is counted once."""
@@ -179,7 +179,7 @@ class _Interpreter(TreeInterpreter):
             return _Size(1 + len(value) // _CHARACTERS, 0)
         if not isinstance(value, list | dict):
             if why := without_value(value):
-                raise NoValue(f"what the expression makes {why}")
+                raise NoValue(f"the result of the expression {why}")
             return _ONE
         known = self._sizes.get(id(value))
         if known is not None:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from domain.errors import BadInput
+from domain.faults import Fault
 
 _MOST_IDLE_DAYS = 366
 _MOST_DAYS = 36_525
@@ -45,7 +46,8 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             NoBusinessTime: there is not so much of it within the calendar's reach.
         """
-        nothing = NoBusinessTime(f"the calendar in {self.zone} has not so much business time")
+        told = f"the calendar in {self.zone} does not have that much business time"
+        nothing = NoBusinessTime(told, [Fault("policy", told)])
         if seconds > _MOST_DAYS * _DAY.total_seconds() or start.date() >= _LAST_DAY:
             raise nothing
         left = timedelta(seconds=seconds)

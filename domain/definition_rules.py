@@ -49,18 +49,19 @@ def definition_faults(
 
 def _naming(definition: WorkflowDefinition) -> Iterator[Fault]:
     if not NAME.fullmatch(definition.name):
-        yield Fault("name", "is lower-case letters and digits, beginning with a letter, joined by - . or _")
+        message = "must be lower-case letters and digits, beginning with a letter, joined by - . or _"
+        yield Fault("name", message)
     elif definition.name in RESERVED_NAMES:
-        yield Fault("name", f"{definition.name} is no name for a definition")
+        yield Fault("name", f"{definition.name} is a reserved name")
     if not definition.steps:
-        yield Fault("steps", "has no step")
+        yield Fault("steps", "must have at least one step")
     if len(definition.steps) > MOST_STEPS:
-        yield Fault("steps", f"has {len(definition.steps)} steps, and may have {MOST_STEPS}")
+        yield Fault("steps", f"has {len(definition.steps)} steps; at most {MOST_STEPS} are allowed")
     yield from _twice("stepType", [(step.step_type,) for step in definition.steps])
     yield from _twice("resultKey", [(step.result_key, step.step_type) for step in definition.steps])
     for name, told in _told(definition.announcements).items():
         if not MESSAGE_TYPE.fullmatch(told):
-            yield Fault(f"announcements.{name}", "is a message's type, such as deal.review.completed")
+            yield Fault(f"announcements.{name}", "must be a message type, such as deal.review.completed")
 
 
 def _told(announcements: Announcements) -> Mapping[str, str]:
@@ -76,7 +77,7 @@ def _twice(field: str, names: Sequence[tuple[str, ...]]) -> Iterator[Fault]:
         if name not in first:
             first[name] = number
         elif not rest or names[first[name]][1:] != tuple(rest):
-            yield Fault(f"steps[{number}].{field}", f"steps[{first[name]}] has {name} already")
+            yield Fault(f"steps[{number}].{field}", f"steps[{first[name]}] already has {name}")
 
 
 def _numbers(definition: WorkflowDefinition) -> Iterator[Fault]:
@@ -89,7 +90,7 @@ def _numbers(definition: WorkflowDefinition) -> Iterator[Fault]:
 
 def _duration(field: str, seconds: float) -> Iterator[Fault]:
     if not 0 < seconds <= LONGEST_SECONDS:
-        yield Fault(field, "is more than nothing, and at most 366 days")
+        yield Fault(field, "must be more than 0 and at most 366 days")
 
 
 def _said_by_each_run(definition: WorkflowDefinition) -> Mapping[str, str]:
@@ -104,12 +105,12 @@ def _said_by_each_run(definition: WorkflowDefinition) -> Mapping[str, str]:
 
 def _trigger(trigger: Trigger, said: Mapping[str, str], scope: Scope) -> Iterator[Fault]:
     if not MESSAGE_TYPE.fullmatch(trigger.message_type):
-        yield Fault("messageType", "is a message's type, such as contract.signed")
+        yield Fault("messageType", "must be a message type, such as contract.signed")
     elif trigger.filter is None and trigger.message_type in said:
         yield Fault(
             "messageType",
-            f"is what the definition {said[trigger.message_type]} itself, and each run would start the next,"
-            " for ever: give the trigger a filter",
+            f"is a message that the definition itself {said[trigger.message_type]}: each run would start the"
+            " next without end; give the trigger a filter",
         )
     if trigger.filter is not None:
         yield from expression_faults("filter", trigger.filter, scope)
@@ -120,9 +121,9 @@ def _trigger(trigger: Trigger, said: Mapping[str, str], scope: Scope) -> Iterato
 def _step(step: StepDefinition, kinds: Mapping[str, KindRules], scopes: Scopes) -> Iterator[Fault]:
     scope = scopes.of_step(step)
     if not STEP_TYPE.fullmatch(step.step_type):
-        yield Fault("stepType", "is lower-case letters, digits and _, beginning with a letter")
+        yield Fault("stepType", "must be lower-case letters, digits and _, beginning with a letter")
     if step.result_key != step.step_type and not RESULT_KEY.fullmatch(step.result_key):
-        yield Fault("resultKey", "is letters, digits and _, beginning with a letter")
+        yield Fault("resultKey", "must be letters, digits and _, beginning with a letter")
     if step.when is not None:
         yield from _condition(step.when, scope)
     yield from _work(step, kinds, scope)
@@ -131,9 +132,9 @@ def _step(step: StepDefinition, kinds: Mapping[str, KindRules], scopes: Scopes) 
         of_item = scopes.of_item(step)
         yield from within("map.each", _part(step.map.each, kinds, of_item, "each element's work"))
         if step.kind != MAP:
-            yield Fault("map", f"is for steps of kind map, and this one is of kind {step.kind}")
+            yield Fault("map", f"is only for steps of kind map; this step is of kind {step.kind}")
     elif step.kind == MAP:
-        yield Fault("map", "is missing: a step of kind map says what it does for each element")
+        yield Fault("map", "is required for a step of kind map")
     if step.compensation is not None:
         undoing = _part(step.compensation, kinds, scopes.of_compensation, "a compensation")
         yield from within("compensation", undoing)
@@ -149,7 +150,7 @@ def _part(work: Work, kinds: Mapping[str, KindRules], scope: Scope, what: str) -
 def _work(work: Work, kinds: Mapping[str, KindRules], scope: Scope) -> Iterator[Fault]:
     rules = kinds.get(work.kind)
     if rules is None:
-        yield Fault("kind", f"{work.kind} is no kind of step; there are {', '.join(sorted(kinds))}")
+        yield Fault("kind", f"{work.kind} is not a kind of step; the kinds are {', '.join(sorted(kinds))}")
     else:
         yield from within("parameters", rules(work.parameters, frozenset(work.input)))
     yield from _expressions("input", work.input, scope)
@@ -157,10 +158,10 @@ def _work(work: Work, kinds: Mapping[str, KindRules], scope: Scope) -> Iterator[
         yield from _duration("timeout", work.timeout_seconds)
     if work.retry.most_seconds < work.retry.delay_seconds:
         usual = Retry().most_seconds
-        unsaid = f" {usual / 60:g} min where nothing is said, and" if work.retry.most_seconds == usual else ""
+        unsaid = f" {usual / 60:g} min by default, which is" if work.retry.most_seconds == usual else ""
         yield Fault("retry.maxDelay", f"is{unsaid} less than the delay before the first retry")
     yield from (
-        Fault(f"retry.retryable[{number}]", f"{reason} is there already")
+        Fault(f"retry.retryable[{number}]", f"{reason} is listed twice")
         for number, reason in enumerate(work.retry.on)
         if reason in work.retry.on[:number]
     )
@@ -174,7 +175,7 @@ def _condition(expression: str, scope: Scope) -> Iterator[Fault]:
         return
     value = parsed["value"] if parsed["type"] == "literal" else True
     if value is None or value is False or value in ("", [], {}):
-        yield Fault("when", "never holds, so that the step is unreachable")
+        yield Fault("when", "is never true, so the step is unreachable")
 
 
 def _expressions(field: str, expressions: Mapping[str, str], scope: Scope) -> Iterator[Fault]:

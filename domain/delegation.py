@@ -146,14 +146,14 @@ def end(
     """
     found = (state or NONE).running.get(delegation_id)
     if found is None or found.ends_at <= now:
-        raise DelegationNotFound(f"there is no delegation {delegation_id} that has not ended")
+        raise DelegationNotFound(f"there is no delegation {delegation_id}, or it has ended")
     if expected_version not in (None, found.version):
         raise VersionMismatch(
-            f"the present version is {found.version}, not the one that was expected",
+            f"the current version is {found.version}, not the expected one",
             {"version": found.version},
         )
     if by != found.by and not may_do_all:
-        raise NotAllowed(f"the delegation is {found.by}'s to take back")
+        raise NotAllowed(f"only {found.by} or an operator may end this delegation")
     return (DelegationEnded(delegation_id=delegation_id, ended_at=now),)
 
 
@@ -185,13 +185,13 @@ def _delegation(made: DelegationMade, version: int) -> Delegation:
 def _check(made: DelegationMade) -> None:
     faults = []
     if made.by == made.to:
-        faults.append(Fault("to", "must be somebody else than who is away"))
+        faults.append(Fault("to", "must not be the person who delegates"))
     if made.ends_at <= max(made.starts_at, made.made_at):
         faults.append(Fault("endsAt", "must be later than startsAt, and than now"))
     elif made.ends_at - made.starts_at > LONGEST:
         faults.append(Fault("endsAt", f"must be at most {LONGEST.days} days after startsAt"))
     if faults:
-        raise BadInput("the delegation cannot be made", faults)
+        raise BadInput("the delegation cannot be created", faults)
 
 
 def _refuse_cycle(new: Delegation, running: Iterable[Delegation]) -> None:
@@ -203,7 +203,7 @@ def _refuse_cycle(new: Delegation, running: Iterable[Delegation]) -> None:
     for moment in sorted({new.starts_at, *(max(each.starts_at, new.starts_at) for each in beside)}):
         if new.by in _reached(new.to, ((each.by, each.to) for each in beside if each.holds(moment))):
             raise DelegationMakesCycle(
-                f"{new.to} has delegated to {new.by} for that time, perhaps by way of others",
+                f"{new.to} has already delegated to {new.by} for that time, directly or through others",
                 {"by": new.by, "to": new.to},
             )
 

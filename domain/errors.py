@@ -341,7 +341,7 @@ class CutShort(Failure):
     """Work was cancelled from within, as a connection that breaks may do: what came of it is not known."""
 
     def __init__(self) -> None:
-        super().__init__("it was cut short, and what came of it is not known")
+        super().__init__("it was interrupted, and its outcome is not known")
 
 
 class LeaseLost(Failure):

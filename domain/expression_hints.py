@@ -15,12 +15,12 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
 _WORD = re.compile(r"[^\W\d][\w.]*(?:-+\w[\w.]*)*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
-_BARE = "an expression stands as it is, without $ or braces around it"
+_BARE = "write an expression without $ or braces around it"
 
 _WRITTEN_OTHERWISE: Mapping[str, str] = {
-    "=": "to compare is ==",
-    "and": "and is &&",
-    "or": "or is ||",
+    "=": "use == to compare",
+    "and": "use && for and",
+    "or": "use || for or",
     "$": _BARE,
     "{": _BARE,
     **dict.fromkeys("+-*/%", "there is no arithmetic in expressions"),
@@ -43,13 +43,13 @@ def hint_of(expression: str, error: Exception) -> str:
 
 def _of_date(expression: str, error: ParseError) -> str | None:
     found = _DATE.match(expression, error.lex_position)
-    return f"a text goes in single quotes: '{found[0]}'" if found and _is_short(found[0]) else None
+    return f"write a string in single quotes: '{found[0]}'" if found and _is_short(found[0]) else None
 
 
 def _of_number(expression: str, error: ParseError) -> str | None:
     is_a_name = expression[: error.lex_position].endswith(".")
     found = None if is_a_name else _NUMBER.match(expression, error.lex_position)
-    return f"a number goes in backticks: `{found[0]}`" if found and _is_short(found[0]) else None
+    return f"write a number in backticks: `{found[0]}`" if found and _is_short(found[0]) else None
 
 
 def _of_name(expression: str, error: ParseError) -> str | None:
@@ -61,9 +61,9 @@ def _of_name(expression: str, error: ParseError) -> str | None:
     if word is None:
         return None
     if not _is_short(word):
-        return "such a name goes in double quotes"
+        return "write such a name in double quotes"
     parts = (each if _NAME.fullmatch(each) or not each else f'"{each}"' for each in word.split("."))
-    return f"such a name goes in double quotes: {'.'.join(parts)}"
+    return f"write such a name in double quotes: {'.'.join(parts)}"
 
 
 def _of_sign(expression: str, error: ParseError) -> str | None:
@@ -79,7 +79,7 @@ def _is_short(text: str) -> bool:
 def hints_of_values(expression: str) -> Mapping[tuple[str, ...], str]:
     """What to say of names that there are not, and that stand where values are compared or given."""
     hints: dict[tuple[str, ...], str] = {
-        (name,): f"; {name} goes in backticks: `{name}`" for name in _LITERALS
+        (name,): f"; write {name} in backticks: `{name}`" for name in _LITERALS
     }
     if '"' not in expression:
         return hints
@@ -89,5 +89,5 @@ def hints_of_values(expression: str) -> Mapping[tuple[str, ...], str]:
         is_whole = before["type"] != "dot" and after["type"] in (*_COMPARE, *_END)
         if token["type"] == "quoted_identifier" and is_value and is_whole and _is_short(token["value"]):
             name = token["value"]
-            hints[name,] = f"; in double quotes it is a name, and a text goes in single ones: '{name}'"
+            hints[name,] = f"; double quotes make it a name, write a string in single quotes: '{name}'"
     return hints

@@ -32,14 +32,14 @@ def expression_faults(field: str, expression: str, scope: Scope) -> Iterator[Fau
     try:
         parsed = compiled(expression).parsed
     except BadExpression as error:
-        yield Fault(field, f"is no JMESPath expression: {error}")
+        yield Fault(field, f"is not a valid JMESPath expression: {error}")
         return
     nodes = list(_nodes(parsed))
     faults = [fault for node in nodes for fault in _faults_of(node)]
     faults += [fault for node in _found(parsed) for fault in _faults_of_literal(node, not_to_be_made)]
     called = dict.fromkeys(node["value"] for node in nodes if node["type"] == _CALL)
     if unknown := ", ".join(name for name in called if name not in _SIGNATURES):
-        faults.append(f"there is no function {unknown}; there are {', '.join(sorted(_SIGNATURES))}")
+        faults.append(f"there is no function {unknown}; the functions are {', '.join(sorted(_SIGNATURES))}")
     faults += unknown_names(parsed, scope, hints_of_values(expression))
     if faults:
         yield Fault(field, shortened("; ".join(dict.fromkeys(faults))))
@@ -60,7 +60,7 @@ def _faults_of(node: _Node) -> Iterator[str]:
         case {"type": "function_expression", "value": name, "children": arguments} if name in _SIGNATURES:
             yield from _faults_of_call(name, _SIGNATURES[name], arguments)
         case {"type": "slice", "children": [_, _, 0]}:
-            yield "goes through a list by steps of 0"
+            yield "has a slice with a step of 0"
         case {"type": "literal"}:
             yield from _faults_of_literal(node, without_value)
 
@@ -82,7 +82,7 @@ def _found(parsed: _Node) -> Iterator[_Node]:
 def _faults_of_literal(node: _Node, what_is_wrong: Callable[[Any], str | None]) -> Iterator[str]:
     for value in _values_in(node["value"]):
         if why := what_is_wrong(value):
-            yield f"holds what {why}: {json.dumps(value)}"
+            yield f"a literal {why}: {json.dumps(value)}"
 
 
 def _values_in(literal: Any) -> Iterator[Any]:
@@ -105,10 +105,10 @@ def _faults_of_call(
     if len(arguments) < len(signature) or (len(arguments) > len(signature) and not takes_more):
         at_least = "at least " if takes_more else ""
         noun = "argument" if len(signature) == 1 else "arguments"
-        yield f"{name} takes {at_least}{len(signature)} {noun}, and is given {len(arguments)}"
+        yield f"{name} takes {at_least}{len(signature)} {noun}, but is given {len(arguments)}"
         return
     for number, (wanted, argument) in enumerate(zip(signature, arguments, strict=False), start=1):
         is_one = argument["type"] == _EXPRESSION
         if is_one != (_EXPRESSION in wanted["types"]):
             kind = "a value, without &" if is_one else "an expression, with & before it"
-            yield f"argument {number} of {name} is {kind}"
+            yield f"argument {number} of {name} must be {kind}"

@@ -54,7 +54,7 @@ def found(expression: str, context: Mapping[str, Any]) -> Any:
     except _UNFIT as error:
         raise BadExpression(f"{shortened(expression)}: {_in_one_line(error)}") from None
     if size > MOST_BYTES:
-        raise BadExpression(f"{shortened(expression)}: finds {size} bytes of JSON, and may find {MOST_BYTES}")
+        raise BadExpression(f"{shortened(expression)}: finds {size} bytes of JSON; the limit is {MOST_BYTES}")
     return value
 
 

@@ -55,7 +55,7 @@ def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
         errors = islice(_META.iter_errors(schema), MOST_FAULTS)
         faults = [_fault(error) for error in errors]
     except RecursionError:
-        return [Fault("", "is nested too deep")]
+        return [Fault("", "is nested too deeply")]
     if not faults and sum(len(_patterns(each)) for _, each in _subschemas(schema)) > MOST_PATTERNS:
         return [Fault("", f"has more than {MOST_PATTERNS} patterns")]
     faults = faults or list(islice(_walked(schema), MOST_FAULTS))
@@ -67,7 +67,7 @@ def value_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Faul
     try:
         return _value_faults(schema, value, field, MOST_STEPS)
     except _TooMuch:
-        return [Fault(field, "is too much to hold against its schema: both together are too large")]
+        return [Fault(field, "is too large to check against its schema")]
 
 
 def quick_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Fault] | None:
@@ -87,7 +87,7 @@ def _value_faults(schema: Mapping[str, Any], value: Any, field: str, most_steps:
     try:
         faults = [_value_fault(error) for error in _errors(schema, value, most_steps)]
     except RecursionError:
-        faults = [Fault("", "is nested too deep")]
+        faults = [Fault("", "is nested too deeply")]
     return list(within(field, faults))
 
 
@@ -153,7 +153,7 @@ def _value_fault(error: ValidationError) -> Fault:
     if error.validator is None:
         message = "is not allowed"
     elif error.validator == "items":
-        message = "has more elements than it may have"
+        message = "has too many elements"
     elif "propertyNames" not in error.absolute_schema_path:
         message = message.removeprefix(f"{error.instance!r} ")
     return Fault(path_of(error.absolute_path), shortened(message))
@@ -166,7 +166,7 @@ def _walked(schema: Any) -> Iterator[Fault]:
             continue
         for name in each:
             if name not in KEYWORDS:
-                yield Fault(path_of([*path, name]), "is not among the keywords that are known here")
+                yield Fault(path_of([*path, name]), "is not a supported keyword")
         for keyword, pattern in _patterns(each):
             try:
                 compiled(pattern)
@@ -174,7 +174,7 @@ def _walked(schema: Any) -> Iterator[Fault]:
                 place = [keyword] if keyword == "pattern" else [keyword, pattern]
                 yield Fault(path_of([*path, *place]), str(bad))
         if "$ref" in each and _target(schema, each["$ref"]) is None:
-            yield Fault(path_of([*path, "$ref"]), "leads to no part of this schema (#/$defs/...)")
+            yield Fault(path_of([*path, "$ref"]), "must refer to a part of this schema (#/$defs/...)")
 
 
 def _patterns(schema: Any) -> list[tuple[str, str]]:
@@ -242,7 +242,7 @@ def _fault_of_size(schema: Any) -> Fault | None:
     except (_Endless, RecursionError):
         return Fault("", "refers to itself without end")
     if total > MOST_SUBSCHEMAS:
-        return Fault("", f"comes to {total} subschemas, and may to {MOST_SUBSCHEMAS}")
+        return Fault("", f"comes to {total} subschemas; at most {MOST_SUBSCHEMAS} are allowed")
     return None
 
 

@@ -72,4 +72,4 @@ def _written(path: Path) -> str:
 def _listed(present: Mapping[str, Any]) -> str:
     if not 1 <= len(present) <= _MOST_LISTED:
         return ""
-    return f"; there {'is' if len(present) == 1 else 'are'} {', '.join(present)}"
+    return f"; available: {', '.join(present)}"

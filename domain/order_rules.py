@@ -19,7 +19,7 @@ def order_faults(steps: Collection[StepDefinition]) -> Iterator[Fault]:
             if before not in after:
                 yield Fault(field, f"there is no step {before}")
             elif times[before] > 1 and before in step.after[:place]:
-                yield Fault(field, f"{before} is there already")
+                yield Fault(field, f"{before} is listed twice")
     waiting = _never_due(after)
     rings = {name: ring for ring in _rings(after, waiting) for name in ring}
     told: set[str] = set()
@@ -28,9 +28,9 @@ def order_faults(steps: Collection[StepDefinition]) -> Iterator[Fault]:
         if name in rings and name not in told:
             ring = rings[name]
             told |= set(ring)
-            yield Fault(f"steps[{number}].after", f"goes round in a circle: {' -> '.join((*ring, ring[0]))}")
+            yield Fault(f"steps[{number}].after", f"forms a cycle: {' -> '.join((*ring, ring[0]))}")
         elif name in waiting and name not in rings:
-            yield Fault(f"steps[{number}].after", "comes after a circle, so that the step is unreachable")
+            yield Fault(f"steps[{number}].after", "depends on a cycle, so the step is unreachable")
 
 
 def _never_due(after: Mapping[str, Collection[str]]) -> set[str]:

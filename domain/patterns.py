@@ -39,5 +39,5 @@ def _reason(said: str) -> str:
     """Why, as the engine tells it at the end of several lines, or in one where it counts bytes."""
     reason = next((line for line in reversed(said.splitlines()) if line.startswith("error:")), "")
     if not reason and "size limit" in said:
-        return "is too large a regular expression: what repetitions such as {1000} stand for is written out"
-    return reason.removeprefix("error:").strip() or "is no regular expression"
+        return "is too large a regular expression: repetitions such as {1000} are expanded"
+    return reason.removeprefix("error:").strip() or "is not a valid regular expression"

@@ -35,7 +35,7 @@ def is_the_platforms(message_type: str, wire_types: Collection[str] = ()) -> boo
 
 def own_message(message_type: str) -> str:
     """What whoever would send such a message is told."""
-    return f"{message_type} is a message of the platform's own"
+    return f"{message_type} is a message type reserved for the platform"
 
 
 def platform_faults(definition: WorkflowDefinition, wire_types: Collection[str] = ()) -> list[Fault]:
@@ -45,7 +45,7 @@ def platform_faults(definition: WorkflowDefinition, wire_types: Collection[str] 
         for name in ("started", "completed", "failed")
     ]
     named = [
-        Fault(f"{field}.input.tenantId", "the tenant stands in the message's envelope, and is yours")
+        Fault(f"{field}.input.tenantId", "must not be set: the message's envelope already has your tenant")
         for field, work in _works(definition)
         if work.kind == "event" and "tenantId" in work.input
     ]

@@ -78,7 +78,7 @@ def publish(
         return ()
     if newest is not None and as_new:
         raise DefinitionExists(
-            f"there is a workflow definition {definition.name} already", {"version": newest.version}
+            f"the workflow definition {definition.name} already exists", {"version": newest.version}
         )
     version = 1 + (state.last.version if state else 0)
     return (

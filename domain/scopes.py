@@ -16,7 +16,7 @@ class Sort(Enum):
     """A value of which no more is known. A text and a number may be nothing as well, and have no members."""
 
     ANYTHING = "anything"
-    TEXT = "a text"
+    TEXT = "a string"
     NUMBER = "a number"
 
 
@@ -62,7 +62,7 @@ class Scopes:
         else:
             self._context |= dict.fromkeys(("results", "steps"), Sort.ANYTHING)
         self._of_steps = self._of_items | dict.fromkeys(
-            (("item",), ("index",)), "; it is there in map.each alone"
+            (("item",), ("index",)), "; it is available only in map.each"
         )
         self.of_compensation = Scope(self._context, self._of_steps, self._suggest)
 
@@ -82,7 +82,7 @@ class Scopes:
         others = dict.fromkeys((key for key in self._keys if key != step.result_key), Sort.ANYTHING)
         own: dict[Path, str] = dict.fromkeys(
             (("results", step.result_key), ("results", step.step_type)),
-            "; it is the step's own, which has not ended yet",
+            "; it is the step's own result, which is not available yet",
         )
         return Scope({**self._context, "results": others}, ChainMap(own, hints), self._suggest)
 

@@ -88,7 +88,7 @@ def _moment(value: object, otherwise: str = "") -> datetime:
     the value might have been."""
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
         if isinstance(value, str) and _PLUS_LOST.fullmatch(value):
-            otherwise += "; a + in a URL's query stands for a space: write it %2B"
+            otherwise += "; a + in a URL's query stands for a space: write it as %2B"
         message = "Input should be an RFC 3339 time with an offset{otherwise}"
         raise PydanticCustomError("instant", message, {"otherwise": otherwise})
     try:
@@ -140,7 +140,7 @@ def _moment_or_position(value: object) -> datetime | str:
     """A position of the log as an opaque text, or a moment."""
     if isinstance(value, str) and re.fullmatch(_POSITION, value, re.ASCII):
         return value
-    return _moment(value, ", or a position of the log (as X-Position has it)")
+    return _moment(value, ", or a position of the log (as in X-Position)")
 
 
 def as_integer(value: object) -> object:
@@ -173,19 +173,17 @@ def _json_faults(value: object) -> Iterator[tuple[tuple[str | int, ...], Pydanti
         place, each = pending.pop()
         if isinstance(each, dict):
             if any("\x00" in name for name in each):
-                yield place, PydanticCustomError("json", "a name holds NUL")
+                yield place, PydanticCustomError("json", "a name contains NUL")
             pending.extend(((*place, name), child) for name, child in reversed(each.items()))
         elif isinstance(each, list):
             pending.extend(((*place, index), each[index]) for index in reversed(range(len(each))))
         elif isinstance(each, str):
             if "\x00" in each:
-                yield place, PydanticCustomError("json", "the text holds NUL")
+                yield place, PydanticCustomError("json", "the string contains NUL")
         elif isinstance(each, int | float) and not -MAX_EXACT_INTEGER <= each <= MAX_EXACT_INTEGER:
             yield (
                 place,
-                PydanticCustomError(
-                    "json", "a number should lie within ±{most}", {"most": MAX_EXACT_INTEGER}
-                ),
+                PydanticCustomError("json", "a number should be within ±{most}", {"most": MAX_EXACT_INTEGER}),
             )
 
 

@@ -52,7 +52,7 @@ def carrying_out(*, with_traceback: bool) -> CarryOut:
                 _say("".join(traceback.format_exception(error)).rstrip())
             else:
                 _silence()
-            _end(f"given up, and nobody foresaw why: {_what(error)}; LOG_LEVEL=debug tells where", failed)
+            _end(f"stopped by an unexpected error: {_what(error)}; set LOG_LEVEL=debug to see where", failed)
         if is_sound is False:
             sys.exit(FOUND)
 

@@ -21,10 +21,10 @@ class Damaged(msgspec.Struct, frozen=True):
     def advice(self) -> str:
         """What is to be done."""
         if not self.given_way:
-            return f"{self.what}. Nothing has given way for it: delete it. What it was for is archived anew"
+            return f"{self.what}. No events were removed for it: delete it, and its events are archived again"
         return (
-            f"{self.what}. {self.given_way} events have given way for it, and are nowhere else: put a"
-            " whole copy in its place, from a backup, and archive again. Do not delete it"
+            f"{self.what}. {self.given_way} events were removed from the log for it and exist nowhere else:"
+            " replace it with an intact copy from a backup, and archive again. Do not delete it"
         )
 
 

@@ -85,13 +85,11 @@ class Report:
         """Say which chains no anchor that was given is of, where anchors were."""
         without = sorted(set(tenants) - set(anchored))
         if not anchored:
-            self.warnings.append(
-                "NOTHING WAS COMPARED WITH AN ANCHOR: what was given as anchors has none that is of use here"
-            )
+            self.warnings.append("NOTHING WAS COMPARED WITH AN ANCHOR: no usable anchor was given")
         elif without:
             more = f" and {len(without) - _TENANTS_NAMED} more" if without[_TENANTS_NAMED:] else ""
             named = ", ".join(without[:_TENANTS_NAMED])
-            self.warnings.append(f"compared with no anchor, since there is none of theirs: {named}{more}")
+            self.warnings.append(f"there is no anchor to compare with for {named}{more}")
 
     def add_archived(self, file: str) -> None:
         """Count an event that is in an archive; of archives beyond all reason the names are not kept."""

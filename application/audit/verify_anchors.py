@@ -38,7 +38,7 @@ def check_anchors(
         if anchor is None:
             broken += 1
             if broken <= _BROKEN_NAMED:
-                report.notes.append(f"line {at} of the anchors is none: a write that was cut off, or damaged")
+                report.notes.append(f"line {at} of the anchors is not an anchor: cut off, or damaged")
         elif tenant in (None, anchor.tenant_id) and _is_signed(anchor, keys, report):
             _take(anchor, by_tenant.setdefault(anchor.tenant_id, {}), report)
     if broken > _BROKEN_NAMED:
@@ -59,12 +59,10 @@ def _read(line: bytes) -> Anchor | None:
 def _is_signed(anchor: Anchor, keys: Mapping[str, PublicKey], report: Report) -> bool:
     key = keys.get(anchor.key_id)
     if key is None:
-        report.add(
-            _of(anchor, "unknown_key", f"is signed by {anchor.key_id}, of which no public key is given")
-        )
+        report.add(_of(anchor, "unknown_key", f"is signed by {anchor.key_id}, whose public key is not given"))
         return False
     if not key.verifies(anchor.text, bytes_in(anchor.signature)):
-        report.add(_of(anchor, "bad_signature", "has a signature that is not of what it says"))
+        report.add(_of(anchor, "bad_signature", "has a signature that does not match its content"))
         return False
     return True
 
@@ -73,7 +71,7 @@ def _take(anchor: Anchor, found: dict[int, Anchor], report: Report) -> None:
     known = found.setdefault(anchor.sequence, anchor)
     if known.id != anchor.id:
         report.add(
-            _of(anchor, "anchor_altered", f"is there twice, with the heads {known.hash} and {anchor.hash}")
+            _of(anchor, "anchor_altered", f"exists twice, with the heads {known.hash} and {anchor.hash}")
         )
 
 

@@ -113,7 +113,7 @@ class _Walk:
             return
         self.look_at_members(line, text)
         if self._has_ended:
-            self._add("inserted", "there is something behind the head, which is the last line")
+            self._add("inserted", "there is something after the head, which must be the last line")
         elif line.kind == "head":
             self._check_head(line, text)
         elif line.kind in ("event", "leaf"):
@@ -176,7 +176,7 @@ class _Walk:
             self._chain = b""
             return False
         self._leaf_of(line)
-        self._add("reordered", f"{named(line)} stands behind event {self.number}: moved, or put in", line)
+        self._add("reordered", f"{named(line)} comes after event {self.number}: moved or inserted", line)
         self._owed.discard(line.number)
         if line.number > expected and len(self._early) < _MOST_OUT_OF_PLACE:
             self._early.add(line.number)
@@ -228,7 +228,7 @@ class _Walk:
         self.erased += 0 if reread is None else reread.erased
         found = compared(shown, reread)
         if found.differs:
-            what = f"{named(line)} is shown otherwise than its stored bytes say"
+            what = f"{named(line)} is not shown as its stored bytes say"
             self._add("shown_otherwise", what, line)
         elif found.unproven:
             self._report.add_unproven(f"{named(line)}: {', '.join(found.unproven)}")
@@ -253,17 +253,17 @@ class _Walk:
             what = f"the header says that there were {self._stated} events, and the head {line.number}"
             self._add("shown_otherwise", what)
         if isinstance(line.position, int) and self._position > line.position:
-            self._add("shown_otherwise", "an event is shown at a position that is behind that of the head")
+            self._add("shown_otherwise", "an event is shown at a position beyond that of the head")
         if line.number > self.number:
             self._add(
                 "truncated",
-                f"events {self.number + 1} to {line.number} are missing at the end, by what the head says",
+                f"events {self.number + 1} to {line.number} are missing at the end, according to the head",
                 number=self.number + 1,
             )
         elif line.number < self.number:
             self._add(
                 "inserted",
-                f"there are events behind number {line.number}, where the chain ends by what the head says",
+                f"there are events after number {line.number}, where the chain ends according to the head",
                 number=line.number + 1,
             )
         elif bytes_in(line.hash) != self._chain:
@@ -286,11 +286,9 @@ class _Walk:
                 f"the signature of {signed.key_id} is not checked, and proves nothing: no public key is given"
             )
         elif (key := self._keys.get(signed.key_id)) is None:
-            self._add(
-                "unknown_key", f"its head is signed by {signed.key_id}, of which no public key is given"
-            )
+            self._add("unknown_key", f"its head is signed by {signed.key_id}, whose public key is not given")
         elif not key.verifies(signed.text, bytes_in(signed.signature)):
-            self._add("bad_signature", "the signature under its head is not of what the head says")
+            self._add("bad_signature", "the signature of its head does not match the head")
 
     def _add(self, kind: Kind, what: str, line: Line | None = None, *, number: int | None = None) -> None:
         is_event = line is not None and line.kind == "event"

@@ -46,7 +46,7 @@ async def verify_store(
     partitions = await log.partitions()
     reached = {partition: await _reached(index, partition) for partition in partitions}
     if not any(until is not None for until in reached.values()):
-        report.notes.append("there is no index beside the log: what was changed is told by anchors alone")
+        report.notes.append("there is no index beside the log: only anchors can show what was changed")
     sealed = SealedCheck(index)
     comparison = _Comparison(anchors, sealed, report)
     for partition, until in reached.items():
@@ -174,8 +174,8 @@ class _Comparison:
                 self._report.add(
                     Finding(
                         kind="inserted",
-                        what=f"the event at position {entry.id} ({entry.stream} {entry.version}) was put in,"
-                        " or put in the place of another: the index does not know it",
+                        what=f"the event at position {entry.id} ({entry.stream} {entry.version}) was"
+                        " inserted, or replaced another: the index does not know it",
                         tenant_id=tenant_of(entry.stream),
                         stream=entry.stream,
                         version=entry.version,

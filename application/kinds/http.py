@@ -30,8 +30,8 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _LITERAL = r"[A-Za-z0-9._~!$&'()*+,;=:@%/?-]"
 _PATH = rf"^/({_LITERAL}|\{{[^{{}}]+\}})*$"
 _PATH_LOOKS = (
-    "begins with / and holds only letters, digits, -._~!$&'()*+,;=:@%/?, and names of the step's input in"
-    " braces, such as /api/v1/deals/{dealId}/score, in 2000 characters at most"
+    "must begin with / and contain only letters, digits, -._~!$&'()*+,;=:@%/?, and names of the step's input"
+    " in braces, such as /api/v1/deals/{dealId}/score; at most 2000 characters"
 )
 
 
@@ -48,15 +48,15 @@ def _later(parameters: Parameters) -> Iterator[Fault]:
     if parameters.get("accepted", False) is False:
         for name in ("replies", "correlation"):
             if name in parameters:
-                yield Fault(name, "is for a call that may be answered later: accepted: true")
+                yield Fault(name, "is only for a call that may be answered later (accepted: true)")
 
 
 def _path(path: str, input_names: Collection[str]) -> Iterator[Fault]:
     if path.startswith("//"):
-        yield Fault("path", "begins with //, which would be another host")
+        yield Fault("path", "must not begin with //, which would be another host")
     segments = path.partition("?")[0].split("/")
     if any(segment.lower().replace("%2e", ".") in (".", "..") for segment in segments):
-        yield Fault("path", "has a segment . or ..")
+        yield Fault("path", "must not have a segment . or ..")
     for name in PLACEHOLDER.findall(path):
         if name not in input_names:
             yield Fault("path", f"{{{name}}} is not in the step's input")
@@ -64,7 +64,7 @@ def _path(path: str, input_names: Collection[str]) -> Iterator[Fault]:
 
 def _names(parameters: Parameters, input_names: Collection[str]) -> Iterator[Fault]:
     if parameters.get("body") and parameters.get("method") == "GET":
-        yield Fault("body", "a GET has none")
+        yield Fault("body", "must not be set for GET")
     for field in ("query", "body"):
         names = parameters.get(field, ())
         for number, name in enumerate(names if isinstance(names, list) else ()):

@@ -80,7 +80,9 @@ def parameters(
 MESSAGE_TYPE = {"type": "string", "maxLength": 255, "pattern": r"^[a-z_]+(\.[a-z_]+)*$"}
 """The type of a message, which is its routing key as well (wire contract, section 1)."""
 
-MESSAGE_TYPE_LOOKS = "is a message's type: lower-case letters and _, joined by dots, 255 characters at most"
+MESSAGE_TYPE_LOOKS = (
+    "must be a message type: lower-case letters and _, joined by dots, at most 255 characters"
+)
 
 NAME = {"type": "string", "minLength": 1, "maxLength": 128}
 EXPRESSION = {"type": "string", "minLength": 1, "maxLength": 2000}

@@ -4,7 +4,7 @@ from application.kinds.kind import StepKind, parameters
 
 QUEUE = r"^[a-z0-9]+([._-][a-z0-9]+)*$"
 LONGEST_QUEUE = 128
-A_QUEUE_IS = f"lower-case letters and digits, joined by . _ or -, {LONGEST_QUEUE} characters at most"
+A_QUEUE_IS = f"lower-case letters and digits, joined by . _ or -, at most {LONGEST_QUEUE} characters"
 
 TASK = StepKind(
     name="task",
@@ -12,5 +12,5 @@ TASK = StepKind(
         {"queue": {"type": "string", "maxLength": LONGEST_QUEUE, "pattern": QUEUE}},
         required=["queue"],
     ),
-    looks={"queue": f"is {A_QUEUE_IS}"},
+    looks={"queue": f"must be {A_QUEUE_IS}"},
 )

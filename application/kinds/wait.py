@@ -12,9 +12,9 @@ _ONE_OF = ("seconds", "until", "event")
 
 def _more(parameters: Parameters, input_names: Collection[str]) -> list[Fault]:
     if sum(each in parameters for each in _ONE_OF) != 1:
-        return [Fault("", f"say one of {', '.join(_ONE_OF)}")]
+        return [Fault("", f"must have exactly one of {', '.join(_ONE_OF)}")]
     if "correlation" in parameters and "event" not in parameters:
-        return [Fault("correlation", "is for an event")]
+        return [Fault("correlation", "is only for a step with event")]
     until = parameters.get("until")
     if until is not None and until not in input_names:
         return [Fault("until", f"{until} is not in the step's input")]

@@ -82,9 +82,7 @@ class ApprovalSteps:
         opportunity_id = event.opportunity_id or text_of(input.get("opportunityId"))
         fault = _fault_of(input)
         if opportunity_id is None or fault is not None:
-            return self._fail(
-                recorded, event, fault or "an approval is for an opportunity, and none is named"
-            )
+            return self._fail(recorded, event, fault or "an approval needs an opportunityId")
         return RequestApproval(
             meta=because_of(recorded, self.name),
             approval_id=approval_id_of(event.step_id, event.attempt),
@@ -168,7 +166,7 @@ def _fault_of(input: Mapping[str, Any]) -> str | None:
     """What a request over REST would be refused for as well."""
     for name in ("opportunityId", "ownerId", "approverId", "recipientId", "requestedBy", "policy"):
         if input.get(name) is not None and not is_id(input[name]):
-            return f"{name}: must be a text of 1 to {LONGEST_ID} characters, without control characters"
+            return f"{name}: must be a string of 1 to {LONGEST_ID} characters, without control characters"
     for name in ("riskScore", "amount"):
         if input.get(name) is not None and not is_amount(input[name]):
             return f"{name}: must be a number between {-MAX_NUMBER} and {MAX_NUMBER}"
@@ -178,7 +176,7 @@ def _fault_of(input: Mapping[str, Any]) -> str | None:
         return "payload: must be an object"
     subject = input.get("subject")
     if subject is not None and not (isinstance(subject, str) and 0 < len(subject) <= LONGEST_SUBJECT):
-        return f"subject: must be a text of 1 to {LONGEST_SUBJECT} characters"
+        return f"subject: must be a string of 1 to {LONGEST_SUBJECT} characters"
     address = input.get("approvalUrl")
     if address is not None and not (isinstance(address, str) and _WEB_ADDRESS.fullmatch(address)):
         return "approvalUrl: must be a web address of at most 2048 characters"

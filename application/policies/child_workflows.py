@@ -60,7 +60,7 @@ class ChildWorkflows:
             case StepCancelled():
                 return [self._cancel(recorded, event, "its parent's step was cancelled")]
             case StepFailed(reason="timed_out"):
-                return [self._cancel(recorded, event, "it has not ended in its parent's time")]
+                return [self._cancel(recorded, event, "it did not end within the time of its parent's step")]
             case StepFailed() if not self._came_by_its_child(recorded, event):
                 return [self._cancel(recorded, event, "its parent's step has failed")]
         if isinstance(event, WorkflowEnding) and event.parent is not None:
@@ -84,13 +84,13 @@ class ChildWorkflows:
 
     def _start(self, recorded: Recorded, event: StepDispatched) -> Sequence[Command]:
         if event.depth >= MOST_DEPTH:
-            return [self._fail(recorded, event, f"workflows are nested {MOST_DEPTH} deep at most")]
+            return [self._fail(recorded, event, f"workflows can be nested at most {MOST_DEPTH} deep")]
         if event.breadth > MOST_BREADTH:
-            error = f"it and those beside it would start {event.breadth} workflows, and may {MOST_BREADTH}"
+            error = f"{event.breadth} workflows would be started side by side; at most {MOST_BREADTH} may"
             return [self._fail(recorded, event, error)]
         opportunity_id = event.input.get(OPPORTUNITY)
         if opportunity_id and not is_id(opportunity_id):
-            return [self._fail(recorded, event, f"{OPPORTUNITY}: is no id of an opportunity")]
+            return [self._fail(recorded, event, f"{OPPORTUNITY}: is not a valid opportunity id")]
         child_id = child_id_of(event.step_id, event.attempt)
         parent = StepRef(workflow_id=event.workflow_id, step_id=event.step_id, attempt=event.attempt)
         awaited = event.parameters.get("await", True)
@@ -169,5 +169,5 @@ def _why(
     failure = None if isinstance(event, WorkflowCancelled) else event.failure
     why = failure or "it was cancelled"
     if isinstance(event, CompensationFailed):
-        return f"{why}; what it did is not undone: {event.failed_step}: {event.error}"
+        return f"{why}; what it did was not undone: {event.failed_step}: {event.error}"
     return why

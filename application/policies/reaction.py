@@ -146,7 +146,7 @@ async def refusal_of(dispatch: Dispatcher, command: Command, policy: str) -> Ref
 
 def error_within(policy: str) -> str:
     """What is told outside of something that a policy broke on."""
-    return f"an error within the service ({policy}); its log has more"
+    return f"an internal error ({policy}); see the log of the service"
 
 
 def because_of(recorded: Recorded, policy: str, purpose: str = "") -> Metadata:

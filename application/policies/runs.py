@@ -87,7 +87,7 @@ class Runs:
             case StartQueued() if event.start.explicit:
                 await self._queue(recorded, event)
             case StartWithdrawn() if event.explicit:
-                await self._cancel(recorded, event.workflow_id, "another start has come in its place")
+                await self._cancel(recorded, event.workflow_id, "replaced by another start")
             case RunReplaced():
                 await self._cancel(recorded, event.workflow_id, f"replaced by workflow {event.by}")
 
@@ -95,7 +95,7 @@ class Runs:
         """A start that breaks must not keep its group waiting for ever."""
         if isinstance(recorded.event, StartGranted):
             await self._give_up_start(
-                recorded, recorded.event, "an error within the service; its log has more"
+                recorded, recorded.event, "an internal error; see the log of the service"
             )
 
     async def _start(self, recorded: Recorded, event: StartGranted) -> None:

@@ -40,7 +40,7 @@ class TaskSteps:
             case StepFailed() if not self._came_by_its_task(recorded):
                 return [self._revoke(recorded, event, f"the step failed: {event.reason}")]
             case StepCompleted() if not self._came_by_its_task(recorded):
-                return [self._revoke(recorded, event, "the step was completed otherwise")]
+                return [self._revoke(recorded, event, "the step was completed in another way")]
             case TaskCompleted():
                 return [self._complete(recorded, event)]
             case TaskFailed():

@@ -70,7 +70,7 @@ class WaitSteps:
         """A step that has ended otherwise meanwhile is left as it is."""
         assert isinstance(recorded.event, StepDispatched), f"{recorded.event!r} begins no wait"
         field = recorded.event.parameters.get("until")
-        error = f"{field}: what is to be waited for must be an ISO 8601 time with its offset"
+        error = f"{field}: must be an ISO 8601 time with an offset"
         await refusal_of(self._dispatch, rejected(recorded, self.name, error), self.name)
 
     async def _give_up(self, recorded: Recorded) -> None:

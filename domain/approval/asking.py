@@ -60,7 +60,7 @@ def faults_of(payload: Payload | None, due_at: datetime | None, now: datetime) -
     """What is wrong with a request, by whatever policy people would decide."""
     found = _payload_faults(payload)
     if due_at is not None and due_at <= now:
-        found.append(BadInput("it is due already", [Fault("dueAt", "must be later than now")]))
+        found.append(BadInput("dueAt has already passed", [Fault("dueAt", "must be later than now")]))
     return found
 
 
@@ -102,7 +102,7 @@ def revise(
     if evolve(state, revised).digest == state.digest:
         return (revised,)
     if state.step is not None and not may_do_all:
-        raise NotAllowed("the workflow goes on with the figures that it has: an operator may change them")
+        raise NotAllowed("a workflow step asked for this approval: only an operator may change its figures")
     policy = state.policy if state.own_policy else policy_for(revised.amount, revised.risk_score)
     barred = barred_by(policy, state.requested_by, state.owner_id)
     due_at = state.due_at or _due_after(policy, around)
@@ -153,5 +153,5 @@ def _expires_after(due_at: datetime | None, policy: Policy, around: Circumstance
 def _payload_faults(payload: Payload | None) -> list[BadInput]:
     if payload is None or len(canonical(payload)) <= MOST_PAYLOAD_BYTES:
         return []
-    message = f"may have {MOST_PAYLOAD_BYTES} bytes as JSON"
+    message = f"must be at most {MOST_PAYLOAD_BYTES} bytes as JSON"
     return [BadInput("the payload is too large", [Fault("payload", message)])]

@@ -94,7 +94,8 @@ def reject(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Even
         return ()
     _require_current(state, ballot, around)
     if state.policy.reason_on_rejection and not (ballot.comment or "").strip():
-        raise BadInput("a rejection needs a reason", [Fault("comment", "must say why it is rejected")])
+        missing = Fault("comment", "must give the reason for the rejection")
+        raise BadInput("a rejection needs a reason", [missing])
     if state.opening is None:
         _named_principal(state, ballot, around)
         return (_decision(ApprovalRejected, state, ballot, ballot.on_behalf_of, around),)
@@ -135,7 +136,7 @@ def _said_before(state: Approval, ballot: Ballot, *, approves: bool) -> bool:
         return False
     said = "agreed to" if isinstance(mine, ApprovalAgreed) else "objected to"
     raise DecidedOtherwise(
-        f"{ballot.by} has {said} this approval at {timestamp(mine.at)}",
+        f"{ballot.by} already {said} this approval at {timestamp(mine.at)}",
         {"decidedBy": ballot.by, "decidedAt": timestamp(mine.at)},
     )
 
@@ -153,7 +154,9 @@ def _require_current(state: Approval, ballot: Ballot, around: Circumstances) -> 
     """What is decided on must be there, and be what was seen."""
     require_pending(state, around.now)
     if ballot.digest is not None and ballot.digest != state.digest:
-        raise FactsChanged("what is to be decided has changed since", {"payloadDigest": state.digest})
+        raise FactsChanged(
+            "the approval has changed: payloadDigest is not the current one", {"payloadDigest": state.digest}
+        )
     open_stage = state.opening.name if state.opening else None
     if ballot.stage is not None and ballot.stage != open_stage:
         details = None if open_stage is None else {"stage": open_stage}

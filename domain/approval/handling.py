@@ -55,7 +55,8 @@ def claim(state: Approval, ballot: Ballot, around: Circumstances) -> tuple[Event
             return ()
         since = timestamp(state.claim.at)
         raise ApprovalClaimedByAnother(
-            f"{state.claim.by} sees to it since {since}", {"claimedBy": state.claim.by, "claimedAt": since}
+            f"{state.claim.by} claimed this approval at {since}",
+            {"claimedBy": state.claim.by, "claimedAt": since},
         )
     return (ApprovalClaimed(approval_id=state.approval_id, by=ballot.by, at=around.now),)
 
@@ -71,7 +72,7 @@ def release(state: Approval, by: str, around: Circumstances, *, may_do_all: bool
     if state.claim is None:
         return ()
     if state.claim.by != by and not may_do_all:
-        raise NotAllowed(f"it is {state.claim.by} who sees to it", {"claimedBy": state.claim.by})
+        raise NotAllowed(f"this approval is claimed by {state.claim.by}", {"claimedBy": state.claim.by})
     return (ApprovalReleased(approval_id=state.approval_id, by=by, at=around.now),)
 
 
@@ -132,7 +133,7 @@ def comment(state: Approval, *, by: str, text: str, around: Circumstances) -> tu
         TooManyComments: enough has been said.
     """
     if state.comments >= MOST_COMMENTS:
-        raise TooManyComments(f"there are {MOST_COMMENTS} comments, and there may be no more")
+        raise TooManyComments(f"this approval has {MOST_COMMENTS} comments, the maximum")
     return (ApprovalCommented(approval_id=state.approval_id, by=by, at=around.now, text=text),)
 
 
@@ -217,11 +218,12 @@ def _nobody_in(to: Approver, barred: frozenset[str], around: Circumstances) -> s
     around.people.know([to.group])
     if around.people.members_of(to.group) - barred:
         return None
-    return f"in group {to.group} there is nobody who could decide it"
+    return f"group {to.group} has nobody who can decide this approval"
 
 
 def _refuse_barred(to: Approver, barred: frozenset[str]) -> None:
     if to.user in barred:
         raise DutiesNotSeparate(
-            f"{to.user} asked for this approval, owns the deal, or decides for who does", {"person": to.user}
+            f"{to.user} asked for this approval, owns the deal, or decides for someone who does",
+            {"person": to.user},
         )

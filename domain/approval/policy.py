@@ -81,10 +81,10 @@ class Stage(Part, frozen=True, kw_only=True, omit_defaults=True):
         """What does not go together, beyond the form of each part."""
         seats = sum(each.count or 1 for each in self.approvers)
         if seats > MOST_SEATS:
-            yield Fault("approvers", f"may have {MOST_SEATS} seats, not {seats}")
+            yield Fault("approvers", f"must have at most {MOST_SEATS} seats, not {seats}")
         known = all(each.count is not None for each in self.approvers)
         if isinstance(self.agree, int) and known and self.agree > seats:
-            yield Fault("agree", f"must be at most {seats}, as many as there are seats")
+            yield Fault("agree", f"must be at most {seats}, the number of seats")
         keys = [each.key for each in self.approvers]
         for number, key in enumerate(keys):
             if key in keys[:number]:
@@ -116,12 +116,12 @@ class Policy(Part, frozen=True, kw_only=True, omit_defaults=True):
         """What does not go together, all at once."""
         approvers = sum(len(stage.approvers) for stage in self.stages)
         if approvers > MOST_APPROVERS:
-            yield Fault("stages", f"may name {MOST_APPROVERS} approvers in all, not {approvers}")
+            yield Fault("stages", f"must name at most {MOST_APPROVERS} approvers in all, not {approvers}")
         names = [stage.name for stage in self.stages]
         for number, stage in enumerate(self.stages):
             yield from within(f"stages[{number}]", stage.faults())
             if stage.name in names[:number]:
-                yield Fault(f"stages[{number}].name", f"there is another stage {stage.name}")
+                yield Fault(f"stages[{number}].name", f"another stage is already named {stage.name}")
 
 
 BARE = Policy()

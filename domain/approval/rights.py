@@ -22,7 +22,7 @@ def require_pending(state: Approval, now: datetime) -> None:
         assert state.expires_at is not None
         expired_at = timestamp(state.expires_at)
         raise ApprovalNotPending(
-            f"this approval has expired at {expired_at}", {"status": "expired", "expiresAt": expired_at}
+            f"this approval expired at {expired_at}", {"status": "expired", "expiresAt": expired_at}
         )
     assert state.ended_at is not None
     done, at = "withdrawn" if state.status == "withdrawn" else "decided", timestamp(state.ended_at)
@@ -30,7 +30,7 @@ def require_pending(state: Approval, now: datetime) -> None:
     if state.ended_by is None:
         raise ApprovalNotPending(f"this approval was {state.status} at {at}", details)
     raise ApprovalNotPending(
-        f"{state.ended_by} has {state.status} this approval at {at}",
+        f"this approval was {state.status} by {state.ended_by} at {at}",
         {**details, f"{done}By": state.ended_by},
     )
 
@@ -42,7 +42,9 @@ def require_asker(state: Approval, person: str, *, may_do_all: bool) -> None:
         NotAllowed: it is none of them.
     """
     if not may_do_all and person not in (state.requested_by, state.owner_id):
-        raise NotAllowed("that is for who asked for the approval, or owns the deal")
+        raise NotAllowed(
+            "only the person who asked for the approval, the owner of the deal or an operator may do this"
+        )
 
 
 def require_separate_duties(
@@ -83,7 +85,7 @@ def require_principal(state: Approval, by: str, principal: str, around: Circumst
     """
     everybody = around.people.principals_of(by, around.now)
     if principal not in everybody:
-        raise NotAnApprover(f"{by} does not decide for {principal} now")
+        raise NotAnApprover(f"{by} has no active delegation to decide for {principal}")
     if principal in around.people.principals_of(by, around.now, unless_by=state.barred):
         return
     needed = (
@@ -93,8 +95,8 @@ def require_principal(state: Approval, by: str, principal: str, around: Circumst
     )
     maker = next(needed, min(state.barred))
     who = "asked for this approval" if maker == state.requested_by else "owns the deal"
-    why = f"decides for {principal} by a delegation that {maker} has made, who {who}"
-    raise DutiesNotSeparate(f"{by} {why}: it does not count here", {"person": by, "reason": why})
+    why = f"decides for {principal} by a delegation made by {maker}, who {who}"
+    raise DutiesNotSeparate(f"{by} {why}: it does not count for this approval", {"person": by, "reason": why})
 
 
 def principal_of(state: Approval, standing: Standing, ballot: Ballot, around: Circumstances) -> str | None:
@@ -127,7 +129,7 @@ def principal_of(state: Approval, standing: Standing, ballot: Ballot, around: Ci
         counted = counted or _counted(person, vote)
     if not_counting is not None:
         require_principal(state, ballot.by, not_counting, around)
-    raise counted or NotAnApprover(f"the open stage does not wait for {ballot.on_behalf_of or ballot.by}")
+    raise counted or NotAnApprover(f"the open stage is not waiting for {ballot.on_behalf_of or ballot.by}")
 
 
 def _counted(person: str, vote: Vote) -> NotAnApprover:
@@ -135,6 +137,6 @@ def _counted(person: str, vote: Vote) -> NotAnApprover:
     whom = f" for {vote.on_behalf_of}" if vote.on_behalf_of is not None else ""
     at = timestamp(vote.at)
     return NotAnApprover(
-        f"{vote.by} has {said}{whom} at {at}, and {person} counts once",
+        f"{vote.by} already {said}{whom} at {at}, and {person} counts only once",
         {"person": person, "decidedBy": vote.by, "decidedAt": at},
     )

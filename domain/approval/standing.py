@@ -242,7 +242,7 @@ def _seats(stage: Stage, barred: frozenset[str], around: Circumstances) -> tuple
 
 
 def _too_few(stage: str) -> str:
-    return f"in stage {stage} there are not enough people who could agree"
+    return f"stage {stage} does not have enough people who can agree"
 
 
 def _needed(stage: Stage, capacities: Sequence[int]) -> int:

@@ -99,24 +99,26 @@ def require_sound(plan: Plan) -> None:
     """
     faults = list(_faults(plan))
     if faults:
-        raise BadInput("the backfill cannot be made", faults)
+        raise BadInput("the backfill cannot be created", faults)
 
 
 def _faults(plan: Plan) -> list[Fault]:
     faults = []
     if plan.window_days < 1:
-        faults.append(Fault("windowDays", "must be 1 at least"))
+        faults.append(Fault("windowDays", "must be at least 1"))
     if not 1 <= plan.max_active <= MOST_ACTIVE:
         faults.append(Fault("maxActive", f"must be from 1 to {MOST_ACTIVE}"))
     if plan.ends_at <= plan.starts_at:
         faults.append(Fault(TO, "must be later than from"))
     elif plan.window_days >= 1 and plan.total > MOST_WINDOWS:
-        faults.append(Fault("windowDays", f"makes {plan.total} windows, and there may be {MOST_WINDOWS}"))
+        faults.append(Fault("windowDays", f"makes {plan.total} windows; at most {MOST_WINDOWS} are allowed"))
     faults += [
-        Fault(f"metadata.{name}", "is each window's own") for name in (FROM, TO) if name in plan.metadata
+        Fault(f"metadata.{name}", "must not be given: each window sets its own")
+        for name in (FROM, TO)
+        if name in plan.metadata
     ]
     if len(msgspec.json.encode(plan.metadata)) > MOST_METADATA_BYTES:
         faults.append(
-            Fault("metadata", f"may have {MOST_METADATA_BYTES} bytes: it goes out with each window")
+            Fault("metadata", f"must be at most {MOST_METADATA_BYTES} bytes: it is sent with each window")
         )
     return faults

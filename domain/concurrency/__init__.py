@@ -31,7 +31,7 @@ from domain.contexts import key_context
 from domain.definition import WorkflowDefinition
 from domain.errors import BadInput
 from domain.expressions import BadExpression, found
-from domain.faults import shortened
+from domain.faults import Fault, shortened
 from domain.values import StreamName, derived_id, with_one_kind_of_number
 
 
@@ -45,7 +45,8 @@ def group_of(definition: WorkflowDefinition, opportunity_id: str | None, input: 
     try:
         key = found(definition.concurrency.key, context)
     except BadExpression as error:
-        raise BadInput(shortened(f"the concurrency key of {definition.name}: {error}")) from None
+        told = shortened(f"the concurrency key of {definition.name}: {error}")
+        raise BadInput(told, [Fault("input", told)]) from None
     written = json.dumps(with_one_kind_of_number(key), sort_keys=True)
     return f"{definition.name}/{derived_id('concurrency', written)}"
 

@@ -157,7 +157,8 @@ def _begin(state: ConcurrencyGroup, start: Start, now: datetime) -> Iterator[Eve
             )
     elif start.explicit and sum(each.start.explicit for each in state.waiting) >= MOST_WAITING:
         raise TooManyWaiting(
-            f"{MOST_WAITING} starts wait for workflow {state.running}", {"workflowId": state.running}
+            f"{MOST_WAITING} starts are already waiting for workflow {state.running}",
+            {"workflowId": state.running},
         )
     yield StartQueued(group=state.group, start=start, queued_at=now)
 

@@ -25,7 +25,7 @@ from domain.values import timestamp
 
 MOST_TOLD_ONE_BY_ONE = 1000
 
-_REMOVED = "the settings name the job no more"
+_REMOVED = "the job is no longer in the settings"
 _SWITCHED_OFF = "the job is switched off"
 
 
@@ -257,7 +257,7 @@ def _let_go(job: BatchJob, definition: JobDefinition, planned: JobRunScheduled, 
     if overlap == "skip" and others:
         return _skipped(planned, f"run {others[-1].run_id} is still open", now)
     if overlap == "queue_one" and job.queued is not None:
-        return _skipped(planned, f"run {job.queued.run_id} waits already", now)
+        return _skipped(planned, f"run {job.queued.run_id} is already waiting", now)
     if overlap == "queue_one" and others:
         return msgspec.structs.replace(planned, scheduled_at=now, waits_for="open_run", due_at=None)
     return _after_waiting(definition, planned, now)

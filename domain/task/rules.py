@@ -80,7 +80,7 @@ def claim(
     if state.status == "claimed" and not expired:
         raise TaskNotOffered("another worker has the task")
     if any(isinstance(event, TaskFailed) for event in expired):
-        raise TaskNotOffered("too many workers were not heard of again")
+        raise TaskNotOffered("too many workers claimed the task and were not heard from again")
     claimed = TaskClaimed(
         task_id=state.offered.task_id,
         worker_id=worker_id,
@@ -191,7 +191,7 @@ def expire(state: Task, *, now: datetime) -> tuple[Event, ...]:
     )
     if state.lost + 1 < MOST_LOST:
         return (expired,)
-    error = f"{MOST_LOST} workers claimed the task and were not heard of again"
+    error = f"{MOST_LOST} workers claimed the task and were not heard from again"
     return (expired, _failed(state, lease, error, retryable=True, now=now))
 
 
@@ -247,7 +247,7 @@ def _failed(state: Task, lease: TaskLease, error: str, *, retryable: bool, now: 
 def _lease_of_holder(state: Task, digest: str) -> TaskLease:
     """The lease whose token the caller has, whatever has become of the task."""
     if state.lease is None or not hmac.compare_digest(state.lease.digest, digest):
-        raise TaskLeaseLost("the lease is not the task's present one: it was lost, or given back")
+        raise TaskLeaseLost("the lease is not the task's current one: it has expired or was released")
     return state.lease
 
 

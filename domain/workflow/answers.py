@@ -220,7 +220,7 @@ def pass_deadline(state: Workflow, *, execution_id: str, now: datetime) -> tuple
         return ()
     turn = Turn(state, now)
     turn.cancel_open_steps()
-    turn.end_as_failed(f"not at its end within {state.deadline_seconds:g} s", None)
+    turn.end_as_failed(f"not completed within {state.deadline_seconds:g} s", None)
     return turn.events
 
 

@@ -16,15 +16,15 @@ def require_is_like_its_own(step: Step, result: Any) -> None:
     """
     if step.work.kind == MAP:
         if not isinstance(result, list):
-            raise _bad(f"should be a list: {step.step_type} is a map step, and gives one for its elements")
+            raise _bad(f"must be a list: {step.step_type} is a map step, with one result for each element")
         expected = _elements_of(step)
         if expected and len(result) != expected:
             raise _bad(
-                f"has {len(result)} members, and should have {expected}: one for each element of"
+                f"has {len(result)} elements, but must have {expected}: one for each element of"
                 f" {step.step_type}, null for what was not done"
             )
     elif step.work.kind != HTTP and not isinstance(result, dict):
-        raise _bad("should be an object")
+        raise _bad("must be an object")
 
 
 def _elements_of(step: Step) -> int:

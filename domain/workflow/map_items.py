@@ -148,15 +148,15 @@ def _results(state: Workflow, step_type: str, items: Items) -> list[Any]:
 
 def _fault_of_elements(over: str, elements: Any) -> str | None:
     if not isinstance(elements, list):
-        return f"{shortened(over)}: finds {_SORTS.get(type(elements), 'a number')}, and is to find a list"
+        return f"{shortened(over)}: finds {_SORTS.get(type(elements), 'a number')}, but must find a list"
     if len(elements) > MOST_ELEMENTS:
-        return f"{len(elements)} elements are too many, {MOST_ELEMENTS} may be mapped over"
+        return f"{len(elements)} elements are too many: at most {MOST_ELEMENTS} can be mapped over"
     return None
 
 
 _SORTS: Mapping[type, str] = {
     NoneType: "nothing (null)",
     bool: "true or false",
-    str: "a text",
+    str: "a string",
     dict: "an object",
 }

@@ -59,10 +59,12 @@ def retry(
     if state.status in (*UNDER_WAY, "pending", "compensating"):
         raise WorkflowNotEnded("the workflow has not ended", {"status": state.status})
     if state.status == "compensated":
-        raise WorkflowUndone("what the workflow did is undone; start a new one", {"status": state.status})
+        raise WorkflowUndone(
+            "what the workflow did has been undone; start a new workflow", {"status": state.status}
+        )
     if not state.plan:
         raise NothingFailed(
-            "the workflow was cancelled before it began: there is nothing to do again; start a new one",
+            "the workflow was cancelled before it began: there is nothing to retry; start a new workflow",
             {"status": state.status},
         )
     compensates = state.status == "compensation_failed"
@@ -291,10 +293,8 @@ def _from(state: Workflow, step: str) -> frozenset[str]:
     if state.definition(whole) is None:
         raise StepNotFound(f"the workflow has no step {step}")
     if name.endswith(COMPENSATION):
-        raise StepNotFound(f"{name} is no step of the plan: it undoes {whole}")
-    raise StepNotFound(
-        f"{name} is an item, and no step of the plan: name {whole}, all of whose items are done again then"
-    )
+        raise StepNotFound(f"{name} is not a step of the plan: it undoes {whole}")
+    raise StepNotFound(f"{name} is an item, not a step of the plan: name {whole} to do all its items again")
 
 
 def _require_step(state: Workflow, step_id: str) -> Step:
@@ -326,10 +326,11 @@ def _require_wanted(state: Workflow, step: Step) -> None:
     if whole is None:
         return
     if whole.items is None or step.item is None or step.item >= len(whole.items.elements):
-        raise StepNotOpen(f"{whole.step_type} has no such element any more", {"status": step.status})
+        raise StepNotOpen(f"{whole.step_type} no longer has this element", {"status": step.status})
     if whole.status not in ("running", "retrying"):
         raise StepNotOpen(
-            f"the step {whole.step_type}, whose item this is, is {whole.status}", {"status": whole.status}
+            f"this is an item of the step {whole.step_type}, which is {whole.status}",
+            {"status": whole.status},
         )
 
 

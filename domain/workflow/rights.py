@@ -30,7 +30,7 @@ def require_may_skip(state: Workflow, step: Step, *, may_do_all: bool) -> None:
         NotAllowed: it is one, and this is no operator.
     """
     if not may_do_all and (_leads_to_people(state, step) or _waits_for_people(state, step)):
-        raise NotAllowed(f"people decide on {step.step_type}, or what comes of it: an operator may skip it")
+        raise NotAllowed(f"people decide on {step.step_type} or its result: only an operator may skip it")
 
 
 def require_may_complete(state: Workflow, step: Step, *, may_do_all: bool) -> None:
@@ -47,9 +47,7 @@ def require_may_complete(state: Workflow, step: Step, *, may_do_all: bool) -> No
         return
     is_asked_after = _leads_to_people(state, step) and not step.work.parameters.get("accepted")
     if is_asked_after or _waits_for_people(state, step):
-        raise NotAllowed(
-            f"people decide on {step.step_type}, or what comes of it: an operator may complete it"
-        )
+        raise NotAllowed(f"people decide on {step.step_type} or its result: only an operator may complete it")
 
 
 def require_may_give_other_input(state: Workflow, again: Collection[str], *, may_do_all: bool) -> None:
@@ -60,7 +58,7 @@ def require_may_give_other_input(state: Workflow, again: Collection[str], *, may
     """
     asked = [each.step_type for each in state.plan if _asks(each) and each.step_type not in again]
     if asked and not may_do_all:
-        raise NotAllowed(f"people have decided {asked[0]} on other input: an operator may change it")
+        raise NotAllowed(f"people have decided {asked[0]} on other input: only an operator may change it")
 
 
 def require_may_ask_with_other_input(state: Workflow, *, by_its_starter: bool) -> None:
@@ -72,7 +70,8 @@ def require_may_ask_with_other_input(state: Workflow, *, by_its_starter: bool) -
     asked = next((each.step_type for each in state.plan if _asks(each)), None)
     if asked is not None and not by_its_starter:
         raise NotAllowed(
-            f"people are asked in {asked}: other input is given by who started the workflow, or an operator"
+            f"people are asked in {asked}: only the person who started the workflow or an operator may give"
+            " other input"
         )
 
 
@@ -85,7 +84,8 @@ def require_may_cancel_below(state: Workflow, above: Sequence[Above]) -> None:
     asked = next((each.step_type for each in state.plan if _asks(each)), None)
     if above and asked is not None:
         raise NotAllowed(
-            f"people decide {asked} for {above[0].state.workflow_id}: cancel that, or let an operator do this"
+            f"people decide {asked} for workflow {above[0].state.workflow_id}: cancel that one, or ask an"
+            " operator to do this"
         )
     require_none_asked_above(above)
 
@@ -101,7 +101,8 @@ def require_none_asked_above(above: Sequence[Above]) -> None:
         asked = _asked_besides(step, [each for each in state.plan if each.step_type in after])
         if asked is not None:
             raise NotAllowed(
-                f"people decide {asked} of {state.workflow_id} on what comes of it: an operator may do this"
+                f"people decide {asked} of workflow {state.workflow_id} on the result of this one: only an"
+                " operator may do this"
             )
 
 
@@ -115,7 +116,8 @@ def require_nobody_asked_above(above: Sequence[Above]) -> None:
         asked = _asked_besides(step, state.plan)
         if asked is not None:
             raise NotAllowed(
-                f"people decide {asked} of {state.workflow_id} on what it is given: an operator may change it"
+                f"people decide {asked} of workflow {state.workflow_id} on the input of this one: only an"
+                " operator may change it"
             )
 
 

@@ -21,7 +21,7 @@ def size_of(value: Any) -> int:
 
 def fault_of_size(what: str, size: int, most: int) -> str | None:
     """What is wrong with something of that size, if anything is."""
-    return f"{what}: {size} bytes of JSON, where {most} may be" if size > most else None
+    return f"{what}: {size} bytes of JSON; the limit is {most}" if size > most else None
 
 
 def beginning_of(error: str) -> str:

@@ -121,16 +121,14 @@ class RuleDocument(ApiModel):
 def _each_is_reached(rules: list[RuleDocument]) -> list[RuleDocument]:
     for number, rule in enumerate(rules[:-1]):
         if rule.fits_everything:
-            why = "Input should come before the rule that fits everything, or it is never asked"
+            why = "Input should come before the rule that fits everything, or it never applies"
             raise_faults("rules", [Fault(f"[{number + 1}]", why)])
     return rules
 
 
 def _tenant(name: str) -> str:
     if name != EVERYONE_ELSE and not is_uuid(name):
-        raise PydanticCustomError(
-            "tenant", "Input should be a tenant's UUID, or * for all that are not named"
-        )
+        raise PydanticCustomError("tenant", "Input should be a tenant's UUID, or * for all other tenants")
     return name
 
 

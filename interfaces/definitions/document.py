@@ -51,7 +51,7 @@ def _expression(value: object) -> object:
     written = json.dumps(value) if isinstance(value, bool | int | float | None) else ""
     such_as = f': "`{written}`"' if 0 < len(written) <= _LONGEST_QUOTED else ""
     raise PydanticCustomError(
-        "expression", "Input should be an expression, which is a text{such_as}", {"such_as": such_as}
+        "expression", "Input should be an expression, written as a string{such_as}", {"such_as": such_as}
     )
 
 

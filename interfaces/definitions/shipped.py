@@ -49,7 +49,7 @@ def read_folder(folder: Traversable) -> list[WorkflowDefinition]:
         else:
             definitions.append(definition)
             if file.name != f"{definition.name}.yaml":
-                lines.append(f"{file.name}: name: {definition.name} belongs into {definition.name}.yaml")
+                lines.append(f"{file.name}: name: {definition.name} belongs in {definition.name}.yaml")
     if lines:
         raise BadDefinitions(lines)
     return definitions

@@ -69,14 +69,14 @@ class _Builder:
             if self._documents > 1:
                 raise _refused(event, "more than one document")
         elif isinstance(event, yaml.AliasEvent):
-            raise _refused(event, "an alias; say it again in full")
+            raise _refused(event, "an alias; write it out in full")
         elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
             raise _refused(event, "a tag")
         elif isinstance(event, yaml.ScalarEvent):
             self._add(_scalar(event), event)
         elif isinstance(event, yaml.CollectionStartEvent):
             if len(self._open) == MOST_DEPTH:
-                raise _refused(event, f"deeper than {MOST_DEPTH} levels")
+                raise _refused(event, f"nesting deeper than {MOST_DEPTH} levels")
             opened = _Open({} if isinstance(event, yaml.MappingStartEvent) else [])
             self._add(opened.value, event)
             self._open.append(opened)
@@ -93,7 +93,7 @@ class _Builder:
         elif inner.key is None:
             inner.key = _key(event)
             if inner.key in inner.value:
-                raise _refused(event, f"the key {inner.key[:100]!r} twice")
+                raise _refused(event, f"the key {inner.key[:100]!r} given twice")
         else:
             inner.value[inner.key] = value
             inner.key = None
@@ -101,7 +101,7 @@ class _Builder:
 
 def _key(event: yaml.Event) -> str:
     if not isinstance(event, yaml.ScalarEvent):
-        raise _refused(event, "a key that is no text")
+        raise _refused(event, "a key that is not a string")
     return str(event.value)
 
 
@@ -119,4 +119,4 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
 
 def _refused(event: yaml.Event, what: str) -> InvalidYaml:
     line = f" in line {event.start_mark.line + 1}" if event.start_mark else ""
-    return InvalidYaml(f"not taken: {what}{line}")
+    return InvalidYaml(f"not allowed: {what}{line}")

@@ -132,7 +132,7 @@ def read_envelope(delivery: Delivery, documented_type: Mapping[str, str]) -> Env
         Unreadable: it is not JSON or not an envelope.
     """
     if len(delivery.body) > MAX_MESSAGE_BYTES:
-        raise Unreadable(f"has {len(delivery.body)} bytes; at most {MAX_MESSAGE_BYTES} are taken")
+        raise Unreadable(f"has {len(delivery.body)} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
     try:
         content = read_json_of_neighbours(delivery.body)
     except InvalidJson as error:

@@ -221,7 +221,7 @@ def ballot_of(body: DecisionRequest, caller: Caller) -> Ballot:
     if not is_person(body.decided_by):
         raise Invalid([Fault("decidedBy", f"must not begin with {', '.join(NOT_PERSONS)}")])
     if caller.person is not None and body.decided_by != caller.person:
-        raise ApiError(403, "NOT_YOURSELF", "decidedBy must be who the request is from")
+        raise ApiError(403, "NOT_YOURSELF", "decidedBy must be the user who makes the request")
     return Ballot(
         by=body.decided_by,
         roles=caller.roles if caller.person is not None else frozenset(),

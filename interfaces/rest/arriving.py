@@ -46,6 +46,6 @@ def _too_slow() -> ApiError:
     return ApiError(
         408,
         "REQUEST_TIMEOUT",
-        f"the body has not come within {BODY_SECONDS:g} s",
+        f"the body did not arrive within {BODY_SECONDS:g} s",
         headers={"Connection": "close"},
     )

@@ -98,7 +98,7 @@ class AuditRoutes:
         with _in_time():
             tree = await self._trail.tree(caller.tenant, correlation_id)
         if not tree.total:
-            raise ApiError(404, "CORRELATION_NOT_FOUND", "the tenant has no event under that correlation id")
+            raise ApiError(404, "CORRELATION_NOT_FOUND", "the tenant has no event with that correlation id")
         return json_response(
             {
                 "correlationId": canonical_id(correlation_id),
@@ -193,7 +193,7 @@ def _in_time() -> Iterator[None]:
         with anyio.fail_after(ANSWER_SECONDS):
             yield
     except TimeoutError as error:
-        raise StoreUnavailable(f"the audit trail gave no answer within {ANSWER_SECONDS:g} s") from error
+        raise StoreUnavailable(f"the audit trail did not answer within {ANSWER_SECONDS:g} s") from error
 
 
 async def _each_in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -253,7 +253,7 @@ async def wanted_by(query: TrailFilters, caller: Caller, service: Service) -> Wa
             moments[name] = given
         elif given is not None:
             if not is_position(given) or not await service.store.knows(partition, given):
-                raise Invalid([Fault(name, "is not a position that this log has been at")])
+                raise Invalid([Fault(name, "is not a position of this log")])
             places[name] = number_of(given)
     return Wanted(
         tenant=caller.tenant,

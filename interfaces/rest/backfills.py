@@ -158,7 +158,7 @@ class BackfillRoutes:
 
 def _range(start: EndOfRange, end: EndOfRange) -> tuple[datetime, datetime, Form]:
     if start.form != end.form:
-        raise Invalid([Fault("to", "should be a date where from is one, and a moment where from is one")])
+        raise Invalid([Fault("to", "must be a date if from is a date, and a time if from is a time")])
     return start.moment, end.moment, start.form
 
 

@@ -48,7 +48,7 @@ def place_after(request: Request, paging: Paging, length: int) -> tuple[str, ...
 
 def not_of_this_list() -> Invalid:
     """400: the cursor is another list's, or nobody's."""
-    return Invalid([Fault("cursor", "is not a cursor of this list with these filters; begin without one")])
+    return Invalid([Fault("cursor", "is not a cursor of this list with these filters; start without one")])
 
 
 def _list_of(request: Request, paging: Paging) -> str:

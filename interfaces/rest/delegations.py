@@ -67,7 +67,7 @@ class DelegationRoutes:
         body = await read_body(request, DelegateRequest)
         by = person_of(caller) if body.by is None else body.by
         if by != caller.person and not self._operators.has(caller):
-            raise NotAllowed("nobody delegates what is another's")
+            raise NotAllowed("only an operator may delegate for another person")
         delegation_id = id_to_make(request, caller)
         command = Delegate(
             meta=caused_by(request, caller),

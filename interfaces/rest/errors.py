@@ -92,7 +92,7 @@ def stopping() -> ApiError:
     return ApiError(
         503,
         "STOPPING",
-        "the service stops, and could not answer in time; try again",
+        "the service is stopping and could not answer in time; try again",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 
@@ -111,7 +111,7 @@ def unavailable(failure: Failure) -> ApiError:
     return ApiError(
         503,
         f"{what.upper()}_UNAVAILABLE",
-        f"the {what} is away, or too slow; try again",
+        f"the {what} is unavailable or too slow; try again",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 
@@ -123,7 +123,7 @@ def refused(refusal: Refusal | TooMuchAtOnce) -> ApiError:
 
 def broken() -> ApiError:
     """500: what broke, and on what, only the log is told."""
-    return ApiError(500, "INTERNAL_ERROR", "something went wrong on our side")
+    return ApiError(500, "INTERNAL_ERROR", "an internal error occurred")
 
 
 def refusal_of(error: Exception) -> ApiError:

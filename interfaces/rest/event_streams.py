@@ -174,7 +174,7 @@ class EventStreams:
         if self._is_stopping or self.open >= self._most:
             raise overloaded()
         if self._open[tenant] >= self._most_a_tenant:
-            message = f"the tenant has {self._most_a_tenant} streams open already"
+            message = f"the tenant already has {self._most_a_tenant} open streams"
             raise ApiError(
                 429, "TOO_MANY_STREAMS", message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
             )

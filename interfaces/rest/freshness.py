@@ -92,7 +92,7 @@ class Freshness:
         position = request.headers[HEADER].strip()
         partition = self._store.partition_of(tenant)
         if not is_position(position) or not await self._store.knows(partition, position):
-            raise Invalid([Fault(HEADER, "is not a position that this log has been at")])
+            raise Invalid([Fault(HEADER, "is not a position of this log")])
         names = self._projections if projections is None else projections
         request.state.waits_until = until = anyio.current_time() + wait_of(request)
         if not names:
@@ -194,7 +194,7 @@ class _Goal(NamedTuple):
 
 
 def _not_yet() -> ApiError:
-    message = "what is read has not followed the log up to X-Min-Position yet; try again"
+    message = "the data that is read has not reached X-Min-Position yet; try again"
     return ApiError(503, "NOT_YET", message, headers={"Retry-After": "1"})
 
 

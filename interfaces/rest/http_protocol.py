@@ -26,10 +26,10 @@ _REFUSAL = (
 _TOO_LARGE = (
     b"431 Request Header Fields Too Large",
     "HEADERS_TOO_LARGE",
-    f"the request line and headers may have {MAX_HEAD_BYTES} bytes, and so may trailers",
+    f"the request line and headers must be at most {MAX_HEAD_BYTES} bytes, and so must trailers",
 )
 
-_NO_HTTP = (b"400 Bad Request", "VALIDATION_ERROR", "this is no HTTP request")
+_NO_HTTP = (b"400 Bad Request", "VALIDATION_ERROR", "this is not an HTTP request")
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):

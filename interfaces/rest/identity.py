@@ -68,7 +68,7 @@ class Publishers:
             NotAllowed: it is none of them.
         """
         if self._roles and not self._named.has(caller):
-            raise NotAllowed(f"definitions are published and retired by: {', '.join(self._roles)}")
+            raise NotAllowed(f"only these roles may publish and retire definitions: {', '.join(self._roles)}")
 
 
 def person_of(caller: Caller) -> str:
@@ -78,7 +78,7 @@ def person_of(caller: Caller) -> str:
         ApiError: 400, it is only known that the gateway does.
     """
     if caller.person is None:
-        raise Invalid([Fault("X-User-ID", "must say who does this")])
+        raise Invalid([Fault("X-User-ID", "is required: it says who does this")])
     return caller.person
 
 
@@ -122,9 +122,9 @@ class JwtAuthenticator:
         claims = self._claims(authorization)
         tenant, subject = claims.get("tenantId"), claims.get("sub")
         if claims.get("type") != "access":
-            raise _unauthorized("the token is no access token")
+            raise _unauthorized("the token is not an access token")
         if not is_uuid(tenant) or not _is_user_id(subject):
-            raise _unauthorized("the token lacks a tenant or a user")
+            raise _unauthorized("the token names no tenant or no user")
         return Caller(str(tenant).lower(), str(subject), str(subject), _roles(claims.get("roles"))), int(
             claims["exp"]
         )
@@ -160,13 +160,13 @@ class GatewayAuthenticator:
                 [
                     Fault(
                         "X-User-ID",
-                        f"must have 1 to {_LONGEST_USER_ID} characters, no control ones, and be no"
-                        f" {', '.join(NOT_PERSONS)}…",
+                        f"must have 1 to {_LONGEST_USER_ID} characters, no control characters, and not begin"
+                        f" with {', '.join(NOT_PERSONS)}",
                     )
                 ]
             )
         if roles is not None and len(roles) > _LONGEST_ROLES:
-            raise Invalid([Fault("X-User-Roles", f"must have up to {_LONGEST_ROLES} characters")])
+            raise Invalid([Fault("X-User-Roles", f"must have at most {_LONGEST_ROLES} characters")])
         return Caller(tenant_of(headers), user or ANONYMOUS, roles=_roles((roles or "").split(",")))
 
 

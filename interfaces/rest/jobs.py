@@ -317,5 +317,5 @@ def _begin(request: Request, paging: Paging, names: Sequence[str]) -> int:
     if place is None:
         return 0
     if place[0] not in names:
-        raise Invalid([Fault("cursor", "names a job that there is no more")])
+        raise Invalid([Fault("cursor", "names a job that no longer exists")])
     return names.index(place[0]) + 1

@@ -26,7 +26,7 @@ def require_readable(request: Request, raw: bytes, *media_types: str) -> None:
     if media_type(request) not in media_types:
         raise _unsupported(" or ".join(media_types))
     if request.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
-        raise _unsupported("sent as it is, without Content-Encoding")
+        raise _unsupported("sent without Content-Encoding")
     named = _CHARSET.search(request.headers["content-type"])
     charset = named[1].lower() if named else "utf-8"
     if charset not in _UTF_8 and not (charset in _ASCII_AND_MORE and raw.isascii()):

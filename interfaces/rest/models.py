@@ -141,7 +141,8 @@ class BulkFilter(CreatedWithin):
     @model_validator(mode="after")
     def _narrows(self) -> Self:
         if not self.model_fields_set:
-            raise PydanticCustomError("narrow", "Input should narrow: an empty filter would take all")
+            message = "Input should have at least one member: an empty filter would select everything"
+            raise PydanticCustomError("narrow", message)
         return self
 
 

@@ -81,7 +81,7 @@ def json_object(raw: bytes, field: Callable[[Iterable[str | int]], str] = field_
         ApiError: 400.
     """
     if _containers_in(raw) > MAX_CONTAINERS:
-        raise Invalid([Fault("body", f"may hold {MAX_CONTAINERS} objects and arrays")])
+        raise Invalid([Fault("body", f"must have at most {MAX_CONTAINERS} objects and arrays")])
     try:
         content = read_json(raw)
     except RepeatedNames as error:
@@ -154,7 +154,7 @@ def expected_version(request: Request) -> int | None:
         return None
     match = _ETAG.fullmatch(given.strip())
     if match is None:
-        raise VersionMismatch("If-Match names no version that there has been")
+        raise VersionMismatch("If-Match does not name a version that has existed")
     return int(match[1])
 
 
@@ -165,7 +165,7 @@ def refuse_version(request: Request) -> None:
         ApiError: 400, there is one, and not ``*``.
     """
     if request.headers.get("if-match", "*").strip() != "*":
-        why = "means nothing here: what this command makes, or is about, has no version yet or is many things"
+        why = "is not supported here: what this command is about has no version yet, or is several things"
         raise Invalid([Fault("If-Match", why)])
 
 
@@ -212,7 +212,7 @@ async def raw_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
     Raises:
         ApiError: 413.
     """
-    too_large = ApiError(413, "PAYLOAD_TOO_LARGE", f"the body may have {most} bytes")
+    too_large = ApiError(413, "PAYLOAD_TOO_LARGE", f"the body must be at most {most} bytes")
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > most:
         raise too_large

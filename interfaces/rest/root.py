@@ -90,7 +90,7 @@ class RootRoutes:
                 raise ApiError(
                     401,
                     "UNAUTHORIZED",
-                    "the metrics need their bearer token",
+                    "the metrics require their bearer token",
                     headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
                 )
         return Response(self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})

@@ -321,7 +321,7 @@ class _Answering:
         request = Request(scope, ArrivingBody(receive, self._door.arriving, caller.tenant), send)
         request.state.tenant = caller.tenant
         if may_be_forged(request):
-            raise ApiError(403, "CROSS_SITE", "a page of another site may not give this command")
+            raise ApiError(403, "CROSS_SITE", "a page of another site may not send this command")
         if not self._heeds_if_match:
             refuse_version(request)
         if self._fresh is not None:

@@ -32,7 +32,7 @@ def for_system_operators(endpoint: Endpoint, operators: Operators) -> Endpoint:
 
     async def guarded(request: Request, caller: Caller) -> Response:
         if not operators.has(caller):
-            raise ApiError(403, "FORBIDDEN", "this is for operators")
+            raise ApiError(403, "FORBIDDEN", "only an operator may do this")
         return await endpoint(request, caller)
 
     return for_the_system_tenant(guarded)

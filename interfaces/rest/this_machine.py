@@ -54,6 +54,6 @@ def _misdirected() -> ApiError:
     return ApiError(
         421,
         "MISDIRECTED",
-        "without JWT_SECRET or AUTH_MODE the service answers by localhost and loopback addresses alone: come "
-        "by one, or set AUTH_MODE=gateway if a gateway in front checks the tokens",
+        "without JWT_SECRET or AUTH_MODE the service answers only at localhost and loopback addresses: use "
+        "one of these, or set AUTH_MODE=gateway if a gateway in front checks the tokens",
     )

@@ -67,14 +67,14 @@ class Field(msgspec.Struct, frozen=True):
             return int(text)
         if _EXTENSIONS.fullmatch(text):
             raise BadField(
-                f'{self.name}: "{term}" is no Unix cron (L, W, #, ? and ~ are of other schedulers)'
+                f'{self.name}: "{term}" is not Unix cron (L, W, #, ? and ~ belong to other schedulers)'
             )
         raise BadField(f'{self.name}: "{text}" is not {self._allowed()}')
 
     def _step(self, text: str, term: str) -> int:
         if _NUMBER.fullmatch(text) and len(text) <= 4 and int(text) > 0:
             return int(text)
-        raise BadField(f'{self.name}: the step of "{term}" must be a number from 1')
+        raise BadField(f'{self.name}: the step of "{term}" must be a whole number of at least 1')
 
     def _allowed(self) -> str:
         named = f" or {self.names[0]} to {self.names[-1]}" if self.names else ""

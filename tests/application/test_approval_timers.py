@@ -159,7 +159,7 @@ async def test_when_the_last_who_could_agree_leaves_it_is_said_once_and_so_is_a_
         await engine.pass_time(hours=1)
     (said,) = await events(engine, approval_id, ApprovalBecameUndecidable)
     assert isinstance(said, ApprovalBecameUndecidable)
-    assert said.reason == "in stage board there are not enough people who could agree"
+    assert said.reason == "stage board does not have enough people who can agree"
     engine.directory.groups = {"executives": frozenset({"gina"})}
     for _ in range(3):
         await engine.pass_time(hours=1)

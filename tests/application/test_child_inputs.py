@@ -47,7 +47,7 @@ async def run_of(engine: Engine, input: dict[str, Any], **mapped: str) -> Any:
 
 async def test_a_child_that_is_refused_its_input_tells_its_step_what_does_not_suit(engine: Engine) -> None:
     run = await run_of(engine, {"amount": "ann@example.com"}, amount="input.amount", note="input.amount")
-    told = "the input is none for child: input.amount: is not of type 'number'; input.note: is not known"
+    told = "the input is not valid for child: input.amount: is not of type 'number'; input.note: is not known"
     assert run.error == told
 
 

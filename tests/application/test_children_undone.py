@@ -120,7 +120,7 @@ async def test_a_step_is_not_tried_again_on_top_of_what_is_not_undone(engine: En
     await fail(engine, child, "reserve.compensation")
     await engine.pass_time(seconds=5)
     state = await engine.workflow(parent)
-    told = f"workflow {child}: no; what it did is not undone: reserve.compensation: no"
+    told = f"workflow {child}: no; what it did was not undone: reserve.compensation: no"
     assert (state.status, state.steps["run"].attempt, state.steps["run"].error) == (
         "compensation_failed",
         1,

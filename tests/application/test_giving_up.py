@@ -199,7 +199,7 @@ async def test_a_wait_whose_failing_breaks_fails_as_one_that_the_service_broke_o
     tries, timers = await waits_behind_one_that_cannot_be_failed(dispatch)
     assert (tries, timers.steps) == (TRIES, {"s-2"})
     assert {(each.step, each.reason) for each in dispatch.given} == {("s-1", "rejected"), ("s-3", "rejected")}
-    assert all("an error within the service (wait-steps)" in each.error for each in dispatch.given)
+    assert all("an internal error (wait-steps)" in each.error for each in dispatch.given)
 
 
 async def test_a_wait_whose_workflow_is_not_there_is_left() -> None:

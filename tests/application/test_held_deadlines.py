@@ -135,7 +135,7 @@ async def test_what_nobody_has_answered_is_given_up_at_once_and_where_that_is_la
     await engine.pass_time(hours=2)
     assert (await engine.workflow(unwatched)).status == "running"
     await engine.pass_time(seconds=5)
-    assert (await engine.workflow(unwatched)).failure == "not at its end within 3600 s"
+    assert (await engine.workflow(unwatched)).failure == "not completed within 3600 s"
 
 
 async def test_while_messages_wait_the_deadline_does_and_an_answer_among_them_counts(engine: Engine) -> None:

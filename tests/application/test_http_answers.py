@@ -64,7 +64,7 @@ def test_an_errors_message_is_read_as_a_message_is() -> None:
 def test_a_result_is_not_nested_deeper_than_others_can_read() -> None:
     assert isinstance(verdict(200, b"[" * 64 + b"]" * 64), Succeeded)
     assert verdict(200, b"[" * 65 + b"]" * 65) == Failed(
-        "rejected", "forecasting answered what is nested deeper than 64 levels"
+        "rejected", "forecasting answered with JSON nested deeper than 64 levels"
     )
 
 
@@ -80,7 +80,7 @@ def test_what_will_not_be_better_is_rejected(status: int) -> None:
 
 def test_an_error_tells_when_to_come_again() -> None:
     found = verdict(429, b"slow down", retry_after="30")
-    assert found == Failed("unavailable", "forecasting answered 429, and to come again after 30: slow down")
+    assert found == Failed("unavailable", "forecasting answered 429 with Retry-After 30: slow down")
 
 
 @pytest.mark.parametrize(

@@ -352,4 +352,4 @@ async def test_what_means_something_else_on_the_wire_is_sent_by_jobs_alone_and_f
     ]
     assert f"jobs.done {events[-1].event_id}" in sent
     assert [(each.step, each.attempt, each.reason) for each in failed] == [("s-1", 2, "rejected")]
-    assert failed[0].error == "jobs.done is a message of the platform's own"
+    assert failed[0].error == "jobs.done is a message type reserved for the platform"

@@ -236,7 +236,7 @@ async def test_while_another_process_wraps_with_the_former_key_it_is_not_given_a
             await rotate_master_key(both)
     told = capsys.readouterr().out
     assert f"{len(SUBJECTS) + made} of {len(SUBJECTS) + made} personal keys" in told
-    assert ("is needed no more if every process had" in told) is (not made)
+    assert ("is no longer needed if every process had" in told) is (not made)
     master = MasterKey(base64.b64decode(new))
     assert (f"({master.fingerprint})" in told) is (not made)
     monkeypatch.undo()
@@ -273,7 +273,7 @@ async def test_in_the_place_of_a_lost_master_key_none_is_made(embedded: Settings
     if is_rotating:
         former_key_file_of(file).hardlink_to(file)
     kept, there = file.rename(embedded.storage.data_dir.parent / "kept"), set(file.parent.iterdir())
-    missing = f"{file} is missing, and there are personal keys"
+    missing = f"{file} is missing, but there are personal keys"
     for makes_one in (True, False):
         with pytest.raises(CannotStart, match=missing):
             async with opened(embedded, makes_one=makes_one):

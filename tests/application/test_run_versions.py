@@ -130,4 +130,4 @@ async def test_one_that_is_given_up_says_what_does_not_suit(service: Orchestrato
     await service.settle()
     *_, cancelled = await service.store.load(workflow_stream(TENANT, "w-2"))
     assert isinstance(cancelled.event, WorkflowCancelled)
-    assert cancelled.event.reason == "the input is none for queueing: input.amount: is missing"
+    assert cancelled.event.reason == "the input is not valid for queueing: input.amount: is missing"

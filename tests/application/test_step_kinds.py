@@ -194,9 +194,7 @@ async def test_nobody_is_asked_any_longer_once_the_workflow_is_cancelled(engine:
 
 async def test_an_approval_without_an_opportunity_fails_its_step(engine: Engine) -> None:
     workflow_id = await engine.start("review", {"amount": 5, "risk": 0.9}, opportunity_id=None)
-    assert (await engine.workflow(workflow_id)).failure == (
-        "an approval is for an opportunity, and none is named"
-    )
+    assert (await engine.workflow(workflow_id)).failure == "an approval needs an opportunityId"
 
 
 async def test_a_wait_is_over_after_its_time_and_not_before(engine: Engine) -> None:
@@ -301,7 +299,7 @@ async def test_a_definition_that_runs_itself_comes_to_an_end(engine: Engine) -> 
     workflow_id = await engine.start("itself")
     top = await engine.workflow(workflow_id)
     assert top.status == "failed"
-    assert f"nested {MOST_DEPTH} deep" in str(top.failure)
+    assert f"nested at most {MOST_DEPTH} deep" in str(top.failure)
 
 
 async def test_a_definition_that_multiplies_comes_to_an_end(
@@ -314,7 +312,9 @@ async def test_a_definition_that_multiplies_comes_to_an_end(
     child = await engine.workflow(child_id_of(top.steps["run[0]"].step_id, 1))
     grandchild = await engine.workflow(child_id_of(child.steps["run[0]"].step_id, 1))
     assert (child.breadth, grandchild.breadth, grandchild.depth) == (3, 9, 2)
-    assert "would start 27 workflows, and may 20" in str(grandchild.steps["run[0]"].error)
+    assert "27 workflows would be started side by side; at most 20 may" in str(
+        grandchild.steps["run[0]"].error
+    )
 
 
 async def test_a_start_that_comes_again_after_its_definition_has_gone_changes_nothing(

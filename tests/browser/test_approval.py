@@ -135,7 +135,7 @@ def test_a_decision_is_made_on_behalf_of_somebody(browser: Browser, service: Ser
     assert bare.locator("select[name=for]").count() == 0
     form: dict[str, str | float | bool] = {"do": "approve", "for": "fritz", "key": "k"}
     answer = bare.request.post(bare.url, headers={"Origin": service.url}, form=form)
-    assert (answer.status, "ada does not decide for fritz" in answer.text()) == (403, True)
+    assert (answer.status, "ada has no active delegation to decide for fritz" in answer.text()) == (403, True)
 
 
 def test_who_asked_changes_the_facts_and_only_those_that_are_different(
@@ -190,7 +190,7 @@ def test_enter_in_a_reason_decides_nothing_and_a_reason_that_came_too_late_is_ke
     expect(page.locator("h1 .badge")).to_have_text("pending")
     post(service, f"/{id}/approve", {"decidedBy": "bob"}, "bob")
     page.get_by_role("button", name="Reject").click()
-    expect(page.get_by_role("alert")).to_contain_text("bob has approved this approval")
+    expect(page.get_by_role("alert")).to_contain_text("this approval was approved by bob")
     assert page.get_by_label("Comment").input_value() == "too cheap"
 
 

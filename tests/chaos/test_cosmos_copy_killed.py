@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.cosmos, pytest.mark.timeout(300)]
 
 Ended = subprocess.CompletedProcess[str]
 
-HALF = "the log in Cosmos DB is half a copy: copy-log has not ended. Run it again, and it goes on"
+HALF = "the log in Cosmos DB is an incomplete copy: copy-log did not finish. Run it again to continue"
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ async def test_an_event_store_that_stays_away_at_start_ends_it_with_one_clear_li
     assert len(tries) >= 2
     assert all("Connection refused" in line for line in tries)
     assert lines[:-1] == tries
-    assert "the event store stayed away for 3 s" in lines[-1]
+    assert "the event store was unavailable for 3 s" in lines[-1]
     assert "Traceback" not in service.log
 
 

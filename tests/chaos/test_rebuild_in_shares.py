@@ -131,7 +131,7 @@ async def test_whoever_of_them_is_killed_the_next_go_on_from_what_was_written(
     if moment == "bereft-3":
         assert told.returncode == 1, told.stderr
         assert "a process that folds has ended" in told.stderr
-        assert "goes on from there" in told.stderr
+        assert "to continue from there" in told.stderr
     else:
         assert told.returncode == -9, told.stderr
 

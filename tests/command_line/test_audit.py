@@ -155,7 +155,7 @@ def test_a_time_or_position_that_is_none_is_refused(environ: dict[str, str]) -> 
 def test_a_position_of_another_log_is_refused(environ: dict[str, str], option: str) -> None:
     ended = audit("export", "--tenant", TENANT, option, "log-3-0123456789ab", **environ)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "no position that this log has been at" in ended.stderr
+    assert "not a position of this log" in ended.stderr
 
 
 def test_anchors_that_are_none_are_told_loudly(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -175,4 +175,4 @@ def test_anchors_that_are_none_are_told_loudly(tmp_path: Path, environ: dict[str
     told = audit("verify", "--json", "--anchors", str(folder), **environ)
     found = json.loads(told.stdout)
     assert found["anchors"] == 1
-    assert found["warnings"] == [f"compared with no anchor, since there is none of theirs: {OTHER_TENANT}"]
+    assert found["warnings"] == [f"there is no anchor to compare with for {OTHER_TENANT}"]

@@ -74,7 +74,7 @@ def test_what_is_sealed_reads_in_the_new_store_as_in_the_old_one(
         (erasure,) = keys.untold()
         refused = run_command("copy-log", "--from", source, "--to", postgres_store_url, timeout=60)
         assert refused.returncode == 1
-        assert "an erasure is half-way there" in refused.stderr
+        assert "an erasure is not complete" in refused.stderr
         assert texts(tmp_path, postgres_store_url, TENANT) == set(), "nothing is kept"
         keys.note_told(erasure.number)
         copied = run_command("copy-log", "--from", source, "--to", postgres_store_url, timeout=60)
@@ -95,11 +95,11 @@ def test_keys_that_are_not_the_sources_are_told_instead_of_mixed(tmp_path: Path)
 
     with sealed_log(tmp_path) as (source, _), closing(SqlitePersonalKeys(keys_file(to))) as there:
         there.put("a third tenant", USER, "theirs", b"wrapped")
-        assert "the target has personal keys that the source has not" in refused(source)
+        assert "the target has personal keys that the source does not have" in refused(source)
         keys_file(to).unlink()
     with closing(SqlitePersonalKeys(keys_file(to))) as there:
         there.put(TENANT, USER, "another", b"wrapped")
-    assert "the target has another personal key of somebody" in refused(source)
+    assert "the target has a different personal key for the same person" in refused(source)
 
 
 def test_an_erasure_that_comes_meanwhile_is_not_undone_by_the_copy(
@@ -115,7 +115,7 @@ def test_an_erasure_that_comes_meanwhile_is_not_undone_by_the_copy(
             keys.destroy(OTHER_TENANT, [USER], None, NOW)
 
         monkeypatch.setattr(SqlitePersonalKeys, "add", erased_meanwhile)
-        with pytest.raises(CannotStart, match="somebody was erased meanwhile"):
+        with pytest.raises(CannotStart, match="a person was erased meanwhile"):
             anyio.run(copy_log, load_settings(environ={}), source, f"sqlite:///{to}")
     with closing(sqlite3.connect(to)) as there:
         assert there.execute("SELECT count(*) FROM stored_events").fetchone() == (0,)

@@ -83,7 +83,7 @@ def test_a_store_that_stays_away_is_told(tmp_path: Path, source: str, side: str)
     urls = {"--from": source, "--to": f"sqlite:///{tmp_path / 'to' / 'events.db'}", side: away}
     ended = copy_log(*(part for option in urls.items() for part in option), STORE_STARTUP_TIMEOUT_SECONDS="1")
     assert ended.returncode == 1
-    assert "stayed away for 1 s" in ended.stderr.strip().splitlines()[-1]
+    assert "was unavailable for 1 s" in ended.stderr.strip().splitlines()[-1]
     for hidden in ("Traceback", "hush-hush"):
         assert hidden not in ended.stdout + ended.stderr
 

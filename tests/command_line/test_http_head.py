@@ -59,7 +59,7 @@ def test_what_is_no_http_is_refused_in_the_contracts_shape(tmp_path: Path) -> No
         ):
             head, error = _told(service.port, sent)
             assert head.startswith(b"HTTP/1.1 400 ")
-            assert (error["code"], error["message"]) == ("VALIDATION_ERROR", "this is no HTTP request")
+            assert (error["code"], error["message"]) == ("VALIDATION_ERROR", "this is not an HTTP request")
             assert f"x-request-id: {error['requestId']}".encode() in head
 
 

@@ -124,5 +124,5 @@ def test_a_store_that_stays_away_is_told(tmp_path: Path) -> None:
     url = f"postgresql://postgres@127.0.0.1:{free_port()}/none"
     ended = run(tmp_path, "migrate", EVENT_STORE_URL=url, STORE_STARTUP_TIMEOUT_SECONDS="1")
     assert ended.returncode == 1
-    assert "stayed away for 1 s" in ended.stderr.strip().splitlines()[-1]
+    assert "was unavailable for 1 s" in ended.stderr.strip().splitlines()[-1]
     assert "Traceback" not in ended.stderr

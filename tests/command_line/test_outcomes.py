@@ -15,7 +15,7 @@ from tests.harness import clean_environment, run_command, service, settings_in
 from tests.services import free_port
 
 CHECKS = [["audit", "verify"], ["audit", "verify", "--json"], ["rebuild", "--verify"]]
-HINT = "; LOG_LEVEL=debug tells where"
+HINT = "; set LOG_LEVEL=debug to see where"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_check_whose_output_cannot_be_written_has_no_verdict(
     ended = run_under("exec >/dev/full;", arguments, environ)
     assert ended.returncode == CANNOT_TELL
     (line,) = [each for each in ended.stderr.splitlines() if not each.startswith("folding: ")]
-    assert line == f"given up, and nobody foresaw why: OSError: [Errno 28] No space left on device{HINT}"
+    assert line == f"stopped by an unexpected error: OSError: [Errno 28] No space left on device{HINT}"
 
 
 @pytest.mark.parametrize("arguments", CHECKS, ids=" ".join)

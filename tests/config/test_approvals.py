@@ -71,16 +71,16 @@ def test_duties_are_separate_unless_told_otherwise() -> None:
     ("variable", "text", "line"),
     [
         ("USER_MANAGEMENT_URL", "user-management:3007", "it is not scheme://host:port"),
-        ("USER_MANAGEMENT_URL", "http://u:p@um", "it holds a user or password"),
-        ("APPROVAL_URL_TEMPLATE", "https://app/approvals", "it does not say where {approvalId} goes"),
+        ("USER_MANAGEMENT_URL", "http://u:p@um", "it contains a user or password"),
+        ("APPROVAL_URL_TEMPLATE", "https://app/approvals", "it does not contain {approvalId}"),
         (
             "APPROVAL_URL_TEMPLATE",
             "/approvals/{approvalId}",
             "allowed: http:// or https:// with {approvalId}",
         ),
-        ("APPROVAL_URL_TEMPLATE", "https://app/{tenantId}/{approvalId}", "other braces than {approvalId}"),
-        ("APPROVAL_URL_TEMPLATE", "https://app/a b/{approvalId}", "it holds white space"),
-        ("APPROVAL_URL_TEMPLATE", "https://u:p@app/{approvalId}", "it holds a user or password"),
+        ("APPROVAL_URL_TEMPLATE", "https://app/{tenantId}/{approvalId}", "braces other than {approvalId}"),
+        ("APPROVAL_URL_TEMPLATE", "https://app/a b/{approvalId}", "it contains white space"),
+        ("APPROVAL_URL_TEMPLATE", "https://u:p@app/{approvalId}", "it contains a user or password"),
         ("APPROVAL_URL_TEMPLATE", "https://app/{approvalId}" + "x" * 2000, "allowed: http:// or https://"),
     ],
 )

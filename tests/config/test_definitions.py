@@ -62,7 +62,7 @@ def test_a_bad_document_keeps_the_service_from_starting_and_every_fault_of_all_i
 
 
 def test_without_opportunity_analysis_or_a_folder_nothing_starts(tmp_path: Path) -> None:
-    with pytest.raises(CannotStart, match="opportunity-analysis is not there"):
+    with pytest.raises(CannotStart, match="opportunity-analysis is missing"):
         shipped_definitions(WORKFLOWS, tmp_path)
     with pytest.raises(CannotStart, match="cannot be read"):
         shipped_definitions(WORKFLOWS, tmp_path / "nowhere")

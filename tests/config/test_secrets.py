@@ -133,7 +133,7 @@ def test_an_address_does_not_give_its_password_away_though_it_is_faulty(variable
 async def test_an_address_that_only_postgres_does_not_understand_is_not_quoted(url: str) -> None:
     with pytest.raises(CannotStart) as refused:
         await wait_for_postgres(url.format(WORD), 0)
-    assert str(refused.value).startswith("storage.event_store_url is of no use: PostgreSQL does not")
+    assert str(refused.value).startswith("storage.event_store_url cannot be used: PostgreSQL does not")
     assert refused.value.__cause__ is None
 
 

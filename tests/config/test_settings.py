@@ -166,7 +166,7 @@ def test_events_are_kept_below_the_data_directory_unless_told_otherwise() -> Non
         ("PORT", "30:51", 'server.port (PORT) is "30:51"'),
         ("PORT", "9" * 5000, 'server.port (PORT) is "' + "9" * 80 + '…"'),
         ("PORT", "tcp://10.0.0.1:3051\nx", 'server.port (PORT) is "tcp://10.0.0.1:3051\\nx"'),
-        ("HOST", "a b", 'server.host (HOST) is "a b": it is neither an address nor'),
+        ("HOST", "a b", 'server.host (HOST) is "a b": it is neither an IP address nor'),
         ("HOST", "127.1", 'server.host (HOST) is "127.1"'),
         ("SERVICE_NAME", "a b", 'service.name (SERVICE_NAME) is "a b"; allowed: 1 to 255'),
         ("STORE_STARTUP_TIMEOUT_SECONDS", "-1", "allowed: a number of seconds above 0"),
@@ -189,29 +189,29 @@ def test_events_are_kept_below_the_data_directory_unless_told_otherwise() -> Non
         ),
         ("MODEL_MONITORING_CRON", "0 0 30 2 *", "it never fires"),
         ("EVENT_STORE_URL", "mysql://db/x", "its scheme is not postgresql or sqlite"),
-        ("EVENT_STORE_URL", "sqlite://x", "SQLite takes sqlite:/// and a file's path"),
-        ("EVENT_STORE_URL", "sqlite:///x?mode=ro", "SQLite takes sqlite:/// and a file's path"),
+        ("EVENT_STORE_URL", "sqlite://x", "SQLite needs sqlite:/// and a file's path"),
+        ("EVENT_STORE_URL", "sqlite:///x?mode=ro", "SQLite needs sqlite:/// and a file's path"),
         ("EVENT_STORE_URL", "postgresql://u:100%@db/x", "in a password write % as %25"),
         ("EVENT_STORE_URL", "postgresql://u:a%3@db/x", "in a password write % as %25"),
         ("EVENT_STORE_URL", "postgresql://u:a%00@db/x", "in a password write % as %25"),
         ("RABBITMQ_URL", "amqp://u:100%@mq", "in a password write % as %25"),
         ("RABBITMQ_URL", "http://mq", "its scheme is not amqp or amqps"),
-        ("RABBITMQ_URL", "amqp://", "it names no host"),
+        ("RABBITMQ_URL", "amqp://", "it has no host"),
         ("RABBITMQ_URL", "amqp://mq:0", "it is not scheme://host:port"),
-        ("RABBITMQ_URL", "amqp://mq\n", "it holds white space"),
+        ("RABBITMQ_URL", "amqp://mq\n", "it contains white space"),
         ("FORECASTING_URL", "localhost:3050", 'is "localhost:3050": it is not scheme://host:port'),
         ("FORECASTING_URL", "forecasting", "it is not scheme://host:port"),
-        ("FORECASTING_URL", "http://u:p@forecasting", "it holds a user or password"),
+        ("FORECASTING_URL", "http://u:p@forecasting", "it contains a user or password"),
         ("METRICS_PATH", "metrics", 'metrics.path (METRICS_PATH) is "metrics": it is not a path'),
-        ("METRICS_PATH", "/api/v1/jobs", "something else is served there"),
-        ("METRICS_PATH", "/health", "something else is served there"),
-        ("METRICS_PATH", "/console", "something else is served there"),
-        ("METRICS_PATH", "/console/metrics", "something else is served there"),
+        ("METRICS_PATH", "/api/v1/jobs", "something else is served at that path"),
+        ("METRICS_PATH", "/health", "something else is served at that path"),
+        ("METRICS_PATH", "/console", "something else is served at that path"),
+        ("METRICS_PATH", "/console/metrics", "something else is served at that path"),
         ("AUTH_MODE", "none", 'auth.mode (AUTH_MODE) is "none"; allowed: jwt, gateway, or empty'),
         ("LOG_LEVEL", "loud", "allowed: debug, info, warning, error or critical"),
         ("LOG_FORMAT", "xml", "allowed: auto, json or console"),
         ("METRICS_REQUIRE_AUTH", "true", "nobody could read the metrics: set METRICS_BEARER_TOKEN"),
-        ("METRICS_BEARER_TOKEN", "t", "(METRICS_BEARER_TOKEN) is ***: it protects nothing"),
+        ("METRICS_BEARER_TOKEN", "t", "(METRICS_BEARER_TOKEN) is ***: it is not used"),
         ("METRICS_BEARER_TOKEN", "t\n", "(METRICS_BEARER_TOKEN) is ***: it begins or ends with white space"),
         ("JWT_SECRET", SECRET + "\n", "jwt.secret (JWT_SECRET) is ***: it begins or ends with white space"),
         ("JWT_SECRET", " " + SECRET, "jwt.secret (JWT_SECRET) is ***: it begins or ends with white space"),
@@ -240,7 +240,7 @@ def test_on_a_loopback_address_no_secret_is_needed(host: str) -> None:
 def test_on_any_other_address_the_service_asks_who_checks_the_callers(host: str) -> None:
     [line] = refusal({"HOST": host})
     assert line.startswith(
-        f'server.host (HOST) is "{host}": without JWT_SECRET every caller would be believed'
+        f'server.host (HOST) is "{host}": without JWT_SECRET every caller would be trusted'
     )
     assert "AUTH_MODE=gateway" in line
     assert load_settings(environ={"HOST": host, "AUTH_MODE": "gateway"}).effective_auth_mode == "gateway"
@@ -251,7 +251,7 @@ def test_visitors_are_believed_on_a_loopback_address_alone() -> None:
     believed = {"CONSOLE_TRUSTS_VISITORS": "true"}
     [line] = refusal({**believed, "HOST": "0.0.0.0", "AUTH_MODE": "gateway"})
     assert line.startswith("console.trusts_visitors (CONSOLE_TRUSTS_VISITORS) is")
-    assert "whoever reaches this address could be anybody" in line
+    assert "visitors are not authenticated" in line
     assert load_settings(environ=believed).console.trusts_visitors
     assert load_settings(environ={**believed, "HOST": "0.0.0.0", "JWT_SECRET": SECRET}), (
         "tokens are asked for"
@@ -274,7 +274,7 @@ def test_cosmos_db_needs_an_endpoint_and_a_key_that_can_sign() -> None:
     assert "set COSMOS_DB_KEY" in line
     [line] = refusal({**endpoint, "COSMOS_DB_KEY": "no key"})
     assert line == (
-        "cosmos_db.key (COSMOS_DB_KEY) is ***: no request could be signed with it; "
+        "cosmos_db.key (COSMOS_DB_KEY) is ***: it cannot be used to sign requests; "
         "allowed: an account's key, in base64"
     )
 
@@ -288,7 +288,7 @@ def test_a_log_in_cosmos_db_is_in_the_account_of_the_documents() -> None:
     assert "set COSMOS_DB_ENDPOINT" in line
     for url in ("cosmos://account", "cosmos:", "cosmos:///x", "cosmos://?database=x"):
         [line] = refusal({"EVENT_STORE_URL": url, **account})
-        assert "cosmos:// stands alone" in line
+        assert "it must be just cosmos://" in line
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -76,7 +76,7 @@ def test_a_variable_without_default_may_be_empty(file: Path) -> None:
 @pytest.mark.parametrize("text", ["${}", "${1X}", "${NAME", "${NAME-x}", "${A:-${B}}", "a${NAME:+x}b"])
 def test_a_reference_that_is_not_understood_is_refused(file: Path, text: str) -> None:
     [line] = refusal(file, f"jwt:\n  issuer: '{text}'\n", NAME="x", A="x", B="x")
-    assert line.startswith("jwt.issuer: a reference to the environment is not understood; write ${NAME}")
+    assert line.startswith("jwt.issuer: a reference to the environment is not valid; write ${NAME}")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_an_unknown_setting_is_named_with_the_one_that_was_meant(file: Path, tex
             'rabbitmq.job_queue is "bi_batch_jobs": queue has the same name',
         ),
         ("cosmos_db: {containers: {steps: hitl_approvals}}", "steps has the same name"),
-        ("jwt: {issuer: ''}", 'jwt.issuer is ""; allowed: a text that is not empty'),
+        ("jwt: {issuer: ''}", 'jwt.issuer is ""; allowed: a non-empty string'),
     ],
 )
 def test_a_wrong_shape_is_refused_in_one_line(file: Path, text: str, line: str) -> None:
@@ -135,7 +135,7 @@ def test_a_wrong_shape_is_refused_in_one_line(file: Path, text: str, line: str) 
         ("{shard.updated: ''}", ['rabbitmq.type_aliases.shard.updated is ""; allowed: a type']),
         ("{shard.updated: 'a.#'}", ['is "a.#"; allowed: a type']),
         ("{shard.updated: a.b, forecast.completed: a.b}", ["another type has the same alias"] * 2),
-        ("{shard.updated: forecast.completed}", ["that is a documented type itself"]),
+        ("{shard.updated: forecast.completed}", ["that is itself a documented type"]),
     ],
 )
 def test_an_alias_stands_for_one_documented_type(file: Path, aliases: str, reasons: list[str]) -> None:
@@ -164,12 +164,12 @@ LAUGHS = "\n".join(
         ("- a", "the settings must be sections"),
         ("hunter2", "the settings must be sections"),
         ("server: {port: 1, port: 2}", ", line 1, column 19: server.port is given twice"),
-        ("? [a]\n: 1", "a key must be a plain text"),
+        ("? [a]\n: 1", "a key must be a plain string"),
         ("a: &a {b: *a}", "is nested too deeply"),
         ("a: " + "[" * 200_000, "is nested too deeply"),
         ("a: " + "[" * 200_000 + "]" * 200_000, "is nested too deeply"),
         (LAUGHS, "line 5, column 45: there are more than 100,000 values"),
-        (f"a: {'x' * 5_000_000}", "settings are no longer than 4,194,304 bytes"),
+        (f"a: {'x' * 5_000_000}", "settings must be at most 4,194,304 bytes"),
     ],
 )
 def test_a_file_that_is_no_settings_is_one_clear_line(file: Path, text: str, line: str) -> None:

@@ -31,7 +31,8 @@ async def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch
     monkeypatch.setattr(command, "SqliteScratch", away)
     said = await given_up(tmp_path)
     assert said == (
-        f"given up half-way, verify again: {tmp_path / 'data' / SCRATCH_FILE}: unable to open database file"
+        f"stopped before the end, verify again: {tmp_path / 'data' / SCRATCH_FILE}: unable to open database"
+        " file"
     )
 
 

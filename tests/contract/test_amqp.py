@@ -69,7 +69,7 @@ DATA: dict[str, dict[str, Any]] = {
         "previousHeld": True,
         "signature": "ef" * 64,
     },
-    "workflow.deal_review.failed": OF_WORKFLOW | {"error": "not at its end within 2592000 s"},
+    "workflow.deal_review.failed": OF_WORKFLOW | {"error": "not completed within 2592000 s"},
 }
 
 OF_A_TENANT = WorkflowDefinition(

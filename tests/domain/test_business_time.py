@@ -214,7 +214,8 @@ def test_a_day_that_a_zone_left_out_has_no_hours() -> None:
 def test_where_nobody_works_for_a_year_there_is_no_answer(calendar: Calendar, seconds: float) -> None:
     with pytest.raises(NoBusinessTime) as caught:
         calendar.after(utc(5, 8), seconds)
-    assert caught.value.message == "the calendar in UTC has not so much business time"
+    assert caught.value.message == "the calendar in UTC does not have that much business time"
+    assert caught.value.details == [{"field": "policy", "message": caught.value.message}]
 
 
 @pytest.mark.parametrize("seconds", [3.2e9, 1e15, 1e300, float("inf")])

@@ -59,8 +59,8 @@ def test_a_steps_type_is_a_plain_word(step_type: str) -> None:
 
 def test_types_and_result_keys_are_each_steps_own() -> None:
     assert faults(plan(a_step("a"), a_step("b", result_key="a"), a_step("a", result_key="c"))) == {
-        "steps[1].resultKey": "steps[0] has a already",
-        "steps[2].stepType": "steps[0] has a already",
+        "steps[1].resultKey": "steps[0] already has a",
+        "steps[2].stepType": "steps[0] already has a",
     }
 
 
@@ -73,12 +73,12 @@ def test_a_plan_has_steps_and_not_too_many() -> None:
 def test_a_step_comes_after_steps_that_there_are() -> None:
     assert faults(plan(a_step("a", "b", "c", "b"), a_step("b"))) == {
         "steps[0].after[1]": "there is no step c",
-        "steps[0].after[2]": "b is there already",
+        "steps[0].after[2]": "b is listed twice",
     }
 
 
 def test_a_step_cannot_come_after_itself() -> None:
-    assert faults(plan(a_step("a", "a"))) == {"steps[0].after": "goes round in a circle: a -> a"}
+    assert faults(plan(a_step("a", "a"))) == {"steps[0].after": "forms a cycle: a -> a"}
 
 
 def test_each_circle_is_told_once_and_what_comes_after_one_is_unreachable() -> None:
@@ -94,10 +94,10 @@ def test_each_circle_is_told_once_and_what_comes_after_one_is_unreachable() -> N
             a_step("last", "after_it"),
         )
     ) == {
-        "steps[1].after": "goes round in a circle: a -> c -> b -> a",
-        "steps[4].after": "comes after a circle, so that the step is unreachable",
-        "steps[5].after": "goes round in a circle: x -> y -> x",
-        "steps[7].after": "comes after a circle, so that the step is unreachable",
+        "steps[1].after": "forms a cycle: a -> c -> b -> a",
+        "steps[4].after": "depends on a cycle, so the step is unreachable",
+        "steps[5].after": "forms a cycle: x -> y -> x",
+        "steps[7].after": "depends on a cycle, so the step is unreachable",
     }
 
 
@@ -161,7 +161,7 @@ def test_no_definition_starts_itself_for_ever(told: str) -> None:
     )
     found = faults(plan(a_step("a"), triggers=triggers, announcements=announcements))
     assert list(found) == ["triggers[1].messageType"]
-    assert "is what the definition announces itself" in found["triggers[1].messageType"]
+    assert "is a message that the definition itself announces" in found["triggers[1].messageType"]
 
 
 def test_no_definition_starts_itself_by_what_it_always_asks_for() -> None:
@@ -172,7 +172,7 @@ def test_no_definition_starts_itself_by_what_it_always_asks_for() -> None:
     always = a_step("a", parameters={"request": "deal.check.wanted"})
     found = faults(plan(always, triggers=triggers))
     assert list(found) == ["triggers[0].messageType"]
-    assert "is what the definition asks for itself" in found["triggers[0].messageType"]
+    assert "is a message that the definition itself asks for" in found["triggers[0].messageType"]
     sometimes = a_step("a", when="input.again", parameters={"request": "deal.check.wanted"})
     assert not faults(plan(sometimes, triggers=triggers))
     assert faults(plan(a_step("a"), triggers=triggers)) == {}
@@ -187,7 +187,7 @@ def test_kinds_are_those_that_there_are_and_check_their_own_parameters_wherever_
         a_step("e", kind="http", input={"id": "input.id"}),
     )
     assert faults(definition) == {
-        "steps[0].kind": "teleport is no kind of step; there are event, http, map",
+        "steps[0].kind": "teleport is not a kind of step; the kinds are event, http, map",
         "steps[1].parameters.bad": "is bad",
         "steps[2].map.each.parameters.bad": "is bad",
         "steps[3].compensation.parameters": "wants an id",
@@ -226,7 +226,7 @@ def test_of_a_longest_delay_that_nobody_wrote_it_is_told_what_it_is() -> None:
     told = faults(plan(a_step("a", retry=written), a_step("b", retry=unsaid)))
     assert list(told.values()) == [
         "is less than the delay before the first retry",
-        "is 5 min where nothing is said, and less than the delay before the first retry",
+        "is 5 min by default, which is less than the delay before the first retry",
     ]
 
 

@@ -19,13 +19,14 @@ def fault(number: int, message: str = "is missing") -> Fault:
 
 
 def test_every_fault_is_told_by_its_field() -> None:
-    refused = BadInput("the input is none for order", [fault(0), fault(1, "is not known")])
-    told = "the input is none for order: input.lines[0]: is missing; input.lines[1]: is not known"
+    refused = BadInput("the input is not valid for order", [fault(0), fault(1, "is not known")])
+    told = "the input is not valid for order: input.lines[0]: is missing; input.lines[1]: is not known"
     assert refused.in_a_line == told
 
 
 def test_of_many_faults_the_rest_are_counted() -> None:
-    refused = BadInput("the input is none for order", [fault(number, "x" * 300) for number in range(100)])
+    faults = [fault(number, "x" * 300) for number in range(100)]
+    refused = BadInput("the input is not valid for order", faults)
     assert refused.in_a_line.endswith("x (and 97 more)")
     assert len(refused.in_a_line) < LONGEST_LINE + len(" (and 100 more)")
 

@@ -15,26 +15,26 @@ CONTEXT = {"list": [{"a": 1}], "n": 1, "text": "t"}
 ANYWHERE = Scope(dict.fromkeys((*CONTEXT, "a", "x", "y", "size"), Sort.ANYTHING))
 
 FAILING = {
-    "size(list)": f"there is no function size; there are {FUNCTIONS}",
-    "[len(list), lower(text), len(text)]": f"there is no function len, lower; there are {FUNCTIONS}",
-    "list[*].size(@)": f"there is no function size; there are {FUNCTIONS}",
-    "list[?size(@) > `1`]": f"there is no function size; there are {FUNCTIONS}",
-    "{a: size(list)}": f"there is no function size; there are {FUNCTIONS}",
-    "sort_by(list, &size(@))": f"there is no function size; there are {FUNCTIONS}",
-    "!size(list)": f"there is no function size; there are {FUNCTIONS}",
-    "|".join(["@"] * 500) + "|size(list)": f"there is no function size; there are {FUNCTIONS}",
-    "join(list)": "join takes 2 arguments, and is given 1",
-    "length(list, n)": "length takes 1 argument, and is given 2",
-    "not_null()": "not_null takes at least 1 argument, and is given 0",
-    "sort_by(list, a)": "argument 2 of sort_by is an expression, with & before it",
-    "length(&a)": "argument 1 of length is a value, without &",
-    "to_string(&a)": "argument 1 of to_string is a value, without &",
-    "`NaN`": "holds what is no number: NaN",
-    '{"a": `[1, {"b": [-Infinity]}]`}': "holds what is no number: -Infinity",
-    f"`1{'0' * 308}5`": f"holds what is too large a number: 1{'0' * 265}…",
-    "list[::0]": "goes through a list by steps of 0",
-    "[join(n), list[0:1:0].a]": "join takes 2 arguments, and is given 1; goes through a list by steps of 0",
-    "a ==": 'is no JMESPath expression: Incomplete expression: "a =="',
+    "size(list)": f"there is no function size; the functions are {FUNCTIONS}",
+    "[len(list), lower(text), len(text)]": f"there is no function len, lower; the functions are {FUNCTIONS}",
+    "list[*].size(@)": f"there is no function size; the functions are {FUNCTIONS}",
+    "list[?size(@) > `1`]": f"there is no function size; the functions are {FUNCTIONS}",
+    "{a: size(list)}": f"there is no function size; the functions are {FUNCTIONS}",
+    "sort_by(list, &size(@))": f"there is no function size; the functions are {FUNCTIONS}",
+    "!size(list)": f"there is no function size; the functions are {FUNCTIONS}",
+    "|".join(["@"] * 500) + "|size(list)": f"there is no function size; the functions are {FUNCTIONS}",
+    "join(list)": "join takes 2 arguments, but is given 1",
+    "length(list, n)": "length takes 1 argument, but is given 2",
+    "not_null()": "not_null takes at least 1 argument, but is given 0",
+    "sort_by(list, a)": "argument 2 of sort_by must be an expression, with & before it",
+    "length(&a)": "argument 1 of length must be a value, without &",
+    "to_string(&a)": "argument 1 of to_string must be a value, without &",
+    "`NaN`": "a literal is not a number: NaN",
+    '{"a": `[1, {"b": [-Infinity]}]`}': "a literal is not a number: -Infinity",
+    f"`1{'0' * 308}5`": f"a literal is too large a number: 1{'0' * 266}…",
+    "list[::0]": "has a slice with a step of 0",
+    "[join(n), list[0:1:0].a]": "join takes 2 arguments, but is given 1; has a slice with a step of 0",
+    "a ==": 'is not a valid JMESPath expression: Incomplete expression: "a =="',
 }
 
 
@@ -48,7 +48,7 @@ def test_what_can_only_fail_is_told_with_all_that_it_fails_by(expression: str) -
 @pytest.mark.parametrize("expression", ["`9007199254740992`", "{a: n || [n, `[1e300]`]}", "n | `-1e16`"])
 def test_what_a_request_may_not_hold_is_told_where_it_is_found_as_it_stands(expression: str) -> None:
     ((_, message),) = expression_faults("f", expression, ANYWHERE)
-    assert message.startswith("holds what is too large a number: it may lie within ±9007199254740991: ")
+    assert message.startswith("a literal is too large a number: it must be within ±9007199254740991: ")
 
 
 @pytest.mark.parametrize(

@@ -36,13 +36,13 @@ def test_a_map_step_is_given_a_list_with_a_member_for_each_element_and_the_next_
 @pytest.mark.parametrize("result", [{"price": 7}, None, "x", 1])
 def test_nothing_else_is_given_to_a_map_step(result: Any) -> None:
     run = Run.of(map_step("m"), input=TWO)
-    assert said(run, "m", result) == "should be a list: m is a map step, and gives one for its elements"
+    assert said(run, "m", result) == "must be a list: m is a map step, with one result for each element"
 
 
 @pytest.mark.parametrize("result", [[], [1], [1, 2, 3]])
 def test_nor_a_list_of_another_length(result: list[Any]) -> None:
     run = Run.of(map_step("m"), step("z"), input=TWO).failed("m[0]")
-    assert f"has {len(result)} members, and should have 2: one for each element" in said(run, "m", result)
+    assert f"has {len(result)} elements, but must have 2: one for each element" in said(run, "m", result)
 
 
 @pytest.mark.parametrize("deals", [None, {"a": 1}])
@@ -63,4 +63,4 @@ def test_a_call_is_given_whatever_its_answer_may_be_and_so_is_one_for_an_element
 
 @pytest.mark.parametrize("kind", ["event", "task", "wait"])
 def test_any_other_step_is_given_an_object(kind: str) -> None:
-    assert said(Run.of(step("a", kind=kind)), "a", [1]) == "should be an object"
+    assert said(Run.of(step("a", kind=kind)), "a", [1]) == "must be an object"

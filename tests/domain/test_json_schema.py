@@ -55,7 +55,7 @@ ANN = "ann@example.com"
         ({"maxLength": 3}, ANN, "is too long"),
         ({"not": {"type": "string"}}, ANN, "should not be valid under {'type': 'string'}"),
         ({"properties": {"email": False}}, {"email": ANN}, "is not allowed"),
-        ({"prefixItems": [True], "items": False}, [1, ANN], "has more elements than it may have"),
+        ({"prefixItems": [True], "items": False}, [1, ANN], "has too many elements"),
         ({"contains": {"type": "number"}}, [ANN], "does not contain items matching the given schema"),
         ({"minProperties": 2}, {"email": ANN}, "does not have enough properties"),
         ({"anyOf": [{"type": "number"}]}, ANN, "is not valid under any of the given schemas"),
@@ -186,7 +186,7 @@ ALTERNATIVES = {"items": {"anyOf": [{"type": "string"}] * 900 + [{"type": "numbe
 def test_what_is_too_much_work_is_refused_and_not_done() -> None:
     assert value_faults(ALTERNATIVES, [0] * 50, "input") == []
     assert quick_faults(ALTERNATIVES, [0] * 50, "input") is None
-    told = "is too much to hold against its schema: both together are too large"
+    told = "is too large to check against its schema"
     assert value_faults(ALTERNATIVES, [0] * 10_000, "input") == [Fault("input", told)]
 
 
@@ -223,7 +223,7 @@ def test_what_is_large_takes_as_many_steps_as_it_is_long(keyword: dict[str, Any]
     schema = {"properties": {"x": {"allOf": [keyword] * 99}}}
     assert quick_faults(schema, {"x": value}, "input") is None
     (fault,) = value_faults(schema, {"x": value}, "input")
-    assert "too much" in fault.message
+    assert "too large" in fault.message
 
 
 def test_a_long_enum_over_a_long_list_is_too_much_and_told_so_at_once() -> None:

@@ -37,7 +37,8 @@ def test_wherever_a_definition_would_send_one_that_is_told() -> None:
         "steps[2].compensation.parameters.request",
         "steps[3].map.each.parameters.request",
     ]
-    assert platform_faults(definition)[2].message == "workflow.job.trigger is a message of the platform's own"
+    told = "workflow.job.trigger is a message type reserved for the platform"
+    assert platform_faults(definition)[2].message == told
 
 
 def test_what_is_shipped_may_send_them() -> None:

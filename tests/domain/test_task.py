@@ -315,7 +315,7 @@ def test_what_so_many_workers_die_of_fails() -> None:
     last.when(expire(600)).then(
         expired(600, until=600),
         msgspec.structs.replace(
-            failed(600, "10 workers claimed the task and were not heard of again"),
+            failed(600, "10 workers claimed the task and were not heard from again"),
             lease_until=after(seconds=600),
         ),
     )

@@ -6,7 +6,7 @@ from domain.definition import Concurrency, MapOver, StepDefinition, Trigger, Wor
 from domain.definition_rules import KindRules, definition_faults
 from tests.domain.plans import map_step, step
 
-STEP_NAMES = "; there are input, results, steps, workflow"
+STEP_NAMES = "; available: input, results, steps, workflow"
 
 
 def faults(*steps: StepDefinition, **fields: object) -> dict[str, str]:
@@ -26,38 +26,38 @@ UNKNOWN = {
     "inptu.amount > `5`": "there is no inptu; did you mean input?",
     "nothing": f"there is no nothing{STEP_NAMES}",
     "results.scroed.risk": "there is no results.scroed; did you mean scored?",
-    "results.other": "there is no results.other; there is scored",
+    "results.other": "there is no results.other; available: scored",
     "steps.scores.status == 'failed'": "there is no steps.scores; did you mean score?",
-    "steps.other": "there is no steps.other; there are score, ask",
+    "steps.other": "there is no steps.other; available: score, ask",
     "steps.score.state": "there is no steps.score.state; did you mean status?",
-    "steps.score.result": "there is no steps.score.result; there are status, error",
+    "steps.score.result": "there is no steps.score.result; available: status, error",
     "workflow.opportunity": "there is no workflow.opportunity; did you mean opportunityId?",
-    "workflow.definition.name": "there is no workflow.definition; there are id, opportunityId",
+    "workflow.definition.name": "there is no workflow.definition; available: id, opportunityId",
     # It is there, and elsewhere
     "results.score.risk": "there is no results.score; did you mean results.scored?",
     "steps.scored.status": "there is no steps.scored; did you mean steps.score?",
     "score.risk": "there is no score; did you mean results.scored?",
     "scored.risk": "there is no scored; did you mean results.scored?",
     "opportunityId": "there is no opportunityId; did you mean workflow.opportunityId?",
-    "item.price": "there is no item; it is there in map.each alone",
-    "index": "there is no index; it is there in map.each alone",
-    "results.ask": "there is no results.ask; it is the step's own, which has not ended yet",
+    "item.price": "there is no item; it is available only in map.each",
+    "index": "there is no index; it is available only in map.each",
+    "results.ask": "there is no results.ask; it is the step's own result, which is not available yet",
     # A value that is written as in another language
-    "input.a == null": "there is no null; null goes in backticks: `null`",
+    "input.a == null": "there is no null; write null in backticks: `null`",
     "true == input.a || results.scored.ok != false": (
-        "there is no true; true goes in backticks: `true`;"
-        " there is no false; false goes in backticks: `false`"
+        "there is no true; write true in backticks: `true`;"
+        " there is no false; write false in backticks: `false`"
     ),
     'input.a == "score"': (
-        "there is no score; in double quotes it is a name, and a text goes in single ones: 'score'"
+        "there is no score; double quotes make it a name, write a string in single quotes: 'score'"
     ),
     'contains(input.list, "New York")': (
-        "there is no \"New York\"; in double quotes it is a name, and a text goes in single ones: 'New York'"
+        "there is no \"New York\"; double quotes make it a name, write a string in single quotes: 'New York'"
     ),
     '"score".risk > `1`': "there is no score; did you mean results.scored?",
     # A text has no members
-    "steps.score.error.message": "there is no steps.score.error.message: steps.score.error is a text",
-    "workflow.id.x.y": "there is no workflow.id.x: workflow.id is a text",
+    "steps.score.error.message": "there is no steps.score.error.message: steps.score.error is a string",
+    "workflow.id.x.y": "there is no workflow.id.x: workflow.id is a string",
     # However it is written
     '"inptu"."amount"': "there is no inptu; did you mean input?",
     'steps."score[0]".status': 'there is no steps."score[0]"; did you mean score?',
@@ -77,14 +77,14 @@ UNKNOWN = {
     "inptu.items[?price > `1`]": "there is no inptu; did you mean input?",
     "inptu.*.price": "there is no inptu; did you mean input?",
     "results | scroed": "there is no results.scroed; did you mean scored?",
-    "workflow.[id, name]": "there is no workflow.name; there are id, opportunityId",
-    "workflow.{a: id, b: name}": "there is no workflow.name; there are id, opportunityId",
+    "workflow.[id, name]": "there is no workflow.name; available: id, opportunityId",
+    "workflow.{a: id, b: name}": "there is no workflow.name; available: id, opportunityId",
     "steps.scores.*": "there is no steps.scores; did you mean score?",
     "|".join(["@"] * 900) + "|inptu": "there is no inptu; did you mean input?",
     "inptu" + ".a" * 900: "there is no inptu; did you mean input?",
     # All of them, each once
     "inptu.a || results.nothing || inptu.b": (
-        "there is no inptu; did you mean input?; there is no results.nothing; there is scored"
+        "there is no inptu; did you mean input?; there is no results.nothing; available: scored"
     ),
 }
 
@@ -127,8 +127,8 @@ def test_what_there_is_to_speak_of_depends_on_the_place() -> None:
             Trigger(message_type="a.c", filter="type", input={"a": "tenantId", "b": "metadata.x"}),
         ),
     )
-    of_key = "there is no nothing; there are input, opportunityId"
-    of_message = "there is no nothing; there are type, data, metadata, tenantId"
+    of_key = "there is no nothing; available: input, opportunityId"
+    of_message = "there is no nothing; available: type, data, metadata, tenantId"
     of_step = f"there is no nothing{STEP_NAMES}"
     assert found == {
         "concurrency.key": of_key,
@@ -152,7 +152,8 @@ def test_before_it_has_ended_a_step_has_no_result_of_its_own() -> None:
         "steps[0].map.over",
         "steps[0].map.each.input.x",
     }
-    assert set(found.values()) == {"there is no results.a; it is the step's own, which has not ended yet"}
+    told = "there is no results.a; it is the step's own result, which is not available yet"
+    assert set(found.values()) == {told}
 
 
 def test_results_of_steps_beside_it_and_after_it_may_be_there() -> None:

@@ -56,12 +56,12 @@ def test_nothing_to_map_over_is_done_at_once() -> None:
 @pytest.mark.parametrize(
     ("deals", "said"),
     [
-        (None, "input.deals: finds nothing (null), and is to find a list"),
-        (5, "input.deals: finds a number, and is to find a list"),
-        (True, "input.deals: finds true or false, and is to find a list"),
-        ("text", "input.deals: finds a text, and is to find a list"),
-        ({"a": 1}, "input.deals: finds an object, and is to find a list"),
-        (list(range(MOST_ELEMENTS + 1)), "10001 elements are too many, 10000 may be mapped over"),
+        (None, "input.deals: finds nothing (null), but must find a list"),
+        (5, "input.deals: finds a number, but must find a list"),
+        (True, "input.deals: finds true or false, but must find a list"),
+        ("text", "input.deals: finds a string, but must find a list"),
+        ({"a": 1}, "input.deals: finds an object, but must find a list"),
+        (list(range(MOST_ELEMENTS + 1)), "10001 elements are too many: at most 10000 can be mapped over"),
     ],
 )
 def test_what_cannot_be_mapped_over_fails_the_step(deals: object, said: str) -> None:

@@ -209,9 +209,9 @@ def test_what_was_cancelled_between_two_steps_goes_on_from_there() -> None:
 def test_from_an_item_on_nothing_is_done_again_and_its_map_step_is_named(item: str) -> None:
     run = Run.of(map_step("m", compensation=Work()), input={"deals": [1]}).completed("m[0]")
     refused = run.ordered(workflow.retry, from_step=item).then_refused(StepNotFound)
-    assert refused.message.endswith("no step of the plan: name m, all of whose items are done again then")
+    assert refused.message.endswith("not a step of the plan: name m to do all its items again")
     undoing = run.ordered(workflow.retry, from_step="m.compensation").then_refused(StepNotFound)
-    assert undoing.message == "m.compensation is no step of the plan: it undoes m"
+    assert undoing.message == "m.compensation is not a step of the plan: it undoes m"
 
 
 @pytest.mark.parametrize("from_step", [None, "a"])
@@ -223,4 +223,4 @@ def test_what_was_cancelled_before_it_began_is_not_retried_but_started_anew(from
     run = run.so(run.ordered(workflow.cancel, reason="off"))
     refused = run.ordered(workflow.retry, from_step=from_step).then_refused(NothingFailed)
     assert "cancelled before it began" in refused.message
-    assert "start a new one" in refused.message
+    assert "start a new workflow" in refused.message

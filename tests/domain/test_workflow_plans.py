@@ -170,7 +170,7 @@ def test_a_workflow_that_is_not_at_its_end_by_its_deadline_fails_and_who_is_at_a
     run = run.so(run.ordered(workflow.pass_deadline, minutes=10, execution_id=execution))
     assert run.state.status == "failed"
     assert run.statuses == {"a": "cancelled", "b": "pending"}
-    assert run.state.failure == "not at its end within 600 s"
+    assert run.state.failure == "not completed within 600 s"
     run.ordered(workflow.pass_deadline, minutes=11, execution_id=execution).then_nothing()
     again = run.so(run.ordered(workflow.retry, minutes=20))
     assert again.under_way == ["a"]

@@ -105,17 +105,17 @@ def test_what_a_child_comes_to_is_an_operators_to_settle_where_people_are_asked_
     asking: StepDefinition,
 ) -> None:
     run = Run.of(step("scored", kind="workflow"), asking, step("besides", kind="workflow"))
-    with pytest.raises(NotAllowed, match="decided of w-1"):
+    with pytest.raises(NotAllowed, match="decided of workflow w-1"):
         require_none_asked_above([above(run, "scored")])
     require_none_asked_above([above(run, "besides")])
-    with pytest.raises(NotAllowed, match="decided of w-1"):
+    with pytest.raises(NotAllowed, match="decided of workflow w-1"):
         require_none_asked_above([above(run, "besides"), above(run, "scored")])
 
 
 def test_what_a_child_is_given_is_an_operators_to_change_where_people_are_asked_beside_it() -> None:
     for release in (step("release", kind="workflow", after=["decided"]), step("release", kind="workflow")):
         run = Run.of(step("scored"), DECIDED, release)
-        with pytest.raises(NotAllowed, match="decided of w-1"):
+        with pytest.raises(NotAllowed, match="decided of workflow w-1"):
             require_nobody_asked_above([above(run, "release")])
     alone = Run.of(step("scored"), map_step("release", each=Work(kind="workflow")), input={"deals": [1]})
     require_nobody_asked_above([above(alone, "release[0]")])

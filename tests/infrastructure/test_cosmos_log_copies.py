@@ -176,7 +176,7 @@ async def test_a_copy_that_died_goes_on_and_its_half_is_no_source(
     half = sum(map(len, (await events_in(there)).values()))
     assert 0 < half < 901
     (tmp_path / "to").mkdir()
-    with pytest.raises(CannotCopy, match="--from: the log in Cosmos DB is half a copy"):
+    with pytest.raises(CannotCopy, match="--from: the log in Cosmos DB is an incomplete copy"):
         await there.copied_to(f"sqlite:///{tmp_path / 'to' / 'events.db'}")
     copied = await there.copied_from(source_of)
     assert (copied.source, copied.was_there, copied.target.count) == (copied.target, False, 901)

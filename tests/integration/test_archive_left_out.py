@@ -45,4 +45,4 @@ async def test_an_age_needs_its_unit_and_that_is_said(tmp_path: Path, age: str) 
     archives = Archives(settings_in(tmp_path), tmp_path)
     with pytest.raises(CannotStart) as refused:
         await archives.archive(older_than=age)
-    assert str(refused.value).startswith(f"--older-than {age}: a number and its unit, such as 90d or 12h")
+    assert str(refused.value).startswith(f"--older-than {age}: must be a number with its unit, such as 90d")

@@ -91,9 +91,9 @@ async def test_a_damaged_archive_that_was_begun_is_named_and_holds_up_nothing_el
         await archive_all(log, out)
     said = str(refused.value)
     assert f"{begun}: " in said
-    assert "4 events have given way for it" in said
+    assert "4 events were removed from the log for it" in said
     assert f"{foreign}: " in said
-    assert "Nothing has given way for it: delete it" in said
+    assert "No events were removed for it: delete it" in said
     assert len([each for each in out.iterdir() if each.suffix == ".gz"]) == 3, "both tenants' new ones went"
     assert begun.read_bytes() == whole[:-40]
     assert all(archived_leaf(each.state) is not None for each in await log.entries())

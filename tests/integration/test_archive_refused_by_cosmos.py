@@ -177,7 +177,7 @@ async def test_one_that_is_given_up_at_any_batch_is_finished_by_the_next(
 
     runs = 0
     faulty.refuse_after(runs, REFUSALS[kind])
-    while await is_given_up(restore(faulty.settings, [file], ()), "what was put back stays"):
+    while await is_given_up(restore(faulty.settings, [file], ()), "what was restored stays"):
         await holds()
         runs += 1
         faulty.refuse_after(min(runs, 1), REFUSALS[kind])

@@ -247,7 +247,7 @@ async def test_a_line_that_was_cut_off_does_not_spoil_the_next(log: AuditedLog) 
     await log.anchor()
     told = await log.verify()
     assert (told["sound"], told["anchors"]) == (True, 3)
-    assert "line 3 of the anchors is none" in told["notes"][0]
+    assert "line 3 of the anchors is not an anchor" in told["notes"][0]
 
 
 async def test_a_file_that_cannot_be_written_is_a_failure_that_passes(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ async def test_a_start_waits_for_cosmos_with_a_line_a_try_and_gives_up_with_one(
     assert ended.returncode == 1
     assert tries
     assert all('"event":"store_away"' in line and '"store":"documents"' in line for line in tries)
-    assert "the documents stayed away for 2 s" in last
+    assert "the documents were unavailable for 2 s" in last
     assert "Traceback" not in ended.stderr
 
 

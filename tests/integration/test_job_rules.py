@@ -189,7 +189,7 @@ async def test_the_one_that_waits_goes_out_at_the_end_of_the_open_run_and_is_tol
     await until(orchestrator, ORDERLY, "published")
     (waiting,) = await until(orchestrator, ORDERLY, "scheduled")
     assert waiting["waitsFor"] == "open_run"
-    assert skipped["reason"] == f"run {waiting['runId']} waits already"
+    assert skipped["reason"] == f"run {waiting['runId']} is already waiting"
     (first,) = await crm.expect("workflow.job.trigger")
     await report(crm, "completed", ORDERLY, first["metadata"]["correlationId"])
     _, second = await crm.expect("workflow.job.trigger", 2)

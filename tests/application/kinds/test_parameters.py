@@ -157,11 +157,11 @@ def test_bad_parameters(kind: str, parameters: Json, fields: list[str]) -> None:
 @pytest.mark.parametrize(
     ("kind", "parameters", "field", "told"),
     [
-        ("http", HTTP | {"path": "a b"}, "path", "begins with / and holds only letters"),
-        ("http", HTTP | {"path": "/" + "a" * 2000}, "path", "in 2000 characters at most"),
-        ("task", {"queue": "A"}, "queue", "is lower-case letters and digits, joined by"),
-        ("event", {"request": "a.b-2"}, "request", "is a message's type: lower-case letters and _"),
-        ("wait", {"event": "a.b-2"}, "event", "is a message's type: lower-case letters and _"),
+        ("http", HTTP | {"path": "a b"}, "path", "must begin with / and contain only letters"),
+        ("http", HTTP | {"path": "/" + "a" * 2000}, "path", "at most 2000 characters"),
+        ("task", {"queue": "A"}, "queue", "must be lower-case letters and digits, joined by"),
+        ("event", {"request": "a.b-2"}, "request", "must be a message type: lower-case letters and _"),
+        ("wait", {"event": "a.b-2"}, "event", "must be a message type: lower-case letters and _"),
         ("task", {}, "queue", "is missing"),
     ],
 )

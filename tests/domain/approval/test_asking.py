@@ -151,7 +151,7 @@ def test_a_payload_may_be_so_large_and_no_larger() -> None:
     assert story.state.payload == payload_of(65_536)
     with pytest.raises(BadInput) as caught:
         asked(BARE, requested(payload=payload_of(MOST_PAYLOAD_BYTES + 1)))
-    assert caught.value.details == [{"field": "payload", "message": "may have 65536 bytes as JSON"}]
+    assert caught.value.details == [{"field": "payload", "message": "must be at most 65536 bytes as JSON"}]
 
 
 HOPELESS = [
@@ -175,7 +175,7 @@ def test_what_nobody_can_decide_is_refused(hopeless: Policy) -> None:
     with pytest.raises(ApprovalUndecidable) as caught:
         asked(hopeless)
     name = "only" if len(hopeless.stages) == 1 else "last"
-    reason = f"in stage {name} there are not enough people who could agree"
+    reason = f"stage {name} does not have enough people who can agree"
     assert (caught.value.message, caught.value.details) == (reason, {"reason": reason})
 
 
@@ -185,7 +185,7 @@ def test_or_it_is_opened_and_said_to_be_undecidable_where_a_refusal_reaches_nobo
     event, raised = story.events
     assert isinstance(event, ApprovalRequested)
     assert isinstance(raised, ApprovalBecameUndecidable)
-    assert raised.reason.endswith("there are not enough people who could agree")
+    assert raised.reason.endswith("does not have enough people who can agree")
     assert (raised.at, raised.owner_id, raised.recipient_id) == (NOW, "otto", "rolf")
     assert (raised.approval_url, raised.waits_for) == ("https://x", story.state.waits_for)
     assert (story.state.status, story.state.undecidable) == ("pending", True)

@@ -72,13 +72,13 @@ def test_another_person_is_told_who_decided_what_and_when(
     refusal = given(REQUESTED, decision).when(again).then_refused(ApprovalNotPending)
     assert refusal.code == "HITL_APPROVAL_NOT_PENDING"
     assert refusal.details == {"status": status, "decidedBy": "ann", "decidedAt": "2026-11-22T22:15:05.123Z"}
-    assert refusal.message == f"ann has {status} this approval at 2026-11-22T22:15:05.123Z"
+    assert refusal.message == f"this approval was {status} by ann at 2026-11-22T22:15:05.123Z"
 
 
 def test_nobody_decides_for_another_who_has_not_delegated_to_them() -> None:
     for decide in (approve, reject):
         refusal = asked().when(decide("ben", for_="ann")).then_refused(NotAnApprover)
-        assert refusal.message == "ben does not decide for ann now"
+        assert refusal.message == "ben has no active delegation to decide for ann"
     away = [("ann", "ben")]
     asked().when(approve("ben", for_="ann", away=away)).then(approved("ben", on_behalf_of="ann"))
     asked().when(reject("ben", for_="ann", away=away)).then(rejected("ben", on_behalf_of="ann"))
@@ -100,7 +100,7 @@ def test_a_rejection_without_a_reason_is_refused_where_the_policy_wants_one(comm
     ballot = Ballot(by="ann", comment=comment)
     refusal = strict.when(lambda state: approval.reject(state, ballot, around()))
     assert refusal.then_refused(BadInput).details == [
-        {"field": "comment", "message": "must say why it is rejected"}
+        {"field": "comment", "message": "must give the reason for the rejection"}
     ]
     strict.when(reject("ann", comment="no")).then(rejected("ann", comment="no"))
     strict.when(approve("ann")).then(approved("ann"))

@@ -98,7 +98,7 @@ def test_who_is_not_asked_is_no_approver_and_is_told_so() -> None:
         refusal = asked(of(group("finance"))).when(decide("dora")).then_refused(NotAnApprover)
         assert (refusal.code, refusal.message) == (
             "HITL_NOT_AN_APPROVER",
-            "the open stage does not wait for dora",
+            "the open stage is not waiting for dora",
         )
 
 
@@ -188,7 +188,7 @@ def test_nobody_decides_from_the_moment_on_at_which_it_expires() -> None:
     until = asked(policy(stage(group("finance")), due_after_seconds=300.0, grace_seconds=60.0))
     for decide in (approve, reject):
         refusal = until.when(decide("ada", at=after(minutes=6))).then_refused(ApprovalNotPending)
-        assert refusal.message == "this approval has expired at 2026-11-22T22:16:05.123Z"
+        assert refusal.message == "this approval expired at 2026-11-22T22:16:05.123Z"
         assert refusal.details == {"status": "expired", "expiresAt": "2026-11-22T22:16:05.123Z"}
         assert until.when(decide("ada", at=after(minutes=6, microseconds=-1))).happened()
 

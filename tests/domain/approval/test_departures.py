@@ -79,7 +79,7 @@ def test_when_everybody_has_left_nobody_approves_and_it_is_said_to_be_undecidabl
     story = asked(THREE, groups=ALL)
     (raised,) = story.when(look_again(groups=empty)).happened()
     assert isinstance(raised, ApprovalBecameUndecidable)
-    assert raised.reason == "in stage only there are not enough people who could agree"
+    assert raised.reason == "stage only does not have enough people who can agree"
     story.when(approve("ada", groups=empty)).then_refused(NotAnApprover)
 
 

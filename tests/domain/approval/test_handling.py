@@ -56,7 +56,7 @@ def test_one_of_those_asked_sees_to_it_and_others_are_told_who(chosen: Policy) -
     assert seen_to.state.claim.by == "ada"
     seen_to.when(claim("ada")).then_nothing()
     refusal = seen_to.when(claim("bob")).then_refused(ApprovalClaimedByAnother)
-    assert refusal.message == "ada sees to it since 2026-11-22T22:15:05.123Z"
+    assert refusal.message == "ada claimed this approval at 2026-11-22T22:15:05.123Z"
     assert refusal.details == {"claimedBy": "ada", "claimedAt": "2026-11-22T22:15:05.123Z"}
 
 
@@ -95,7 +95,7 @@ def test_who_sees_to_it_may_stop_and_so_may_an_operator_say() -> None:
     seen_to = asked(FINANCE).when(claim("ada")).and_so()
     assert seen_to.when(release("ada")).then(released("ada")).state.claim is None
     refusal = seen_to.when(release("bob")).then_refused(NotAllowed)
-    assert (refusal.message, refusal.details) == ("it is ada who sees to it", {"claimedBy": "ada"})
+    assert (refusal.message, refusal.details) == ("this approval is claimed by ada", {"claimedBy": "ada"})
     free = seen_to.when(release("zoe", operator=True)).then(released("zoe"))
     free.when(release("ada")).then_nothing()
     free.when(claim("bob")).then(claimed("bob"))
@@ -126,7 +126,7 @@ def test_two_hundred_comments_are_enough() -> None:
     story = given(REQUESTED, *[said] * (MOST_COMMENTS - 1))
     story = story.when(comment("zoe", "last")).and_so()
     refusal = story.when(comment("zoe", "one more")).then_refused(TooManyComments)
-    assert refusal.message == "there are 200 comments, and there may be no more"
+    assert refusal.message == "this approval has 200 comments, the maximum"
 
 
 def withdrawn(**more: StepRef) -> ApprovalWithdrawn:
@@ -146,7 +146,7 @@ def test_what_is_withdrawn_is_decided_by_nobody() -> None:
     refusal = off.when(approve("ada")).then_refused(ApprovalNotPending)
     told = {"status": "withdrawn", "withdrawnBy": "rita", "withdrawnAt": timestamp(after(minutes=5))}
     assert refusal.details == told
-    assert refusal.message == f"rita has withdrawn this approval at {told['withdrawnAt']}"
+    assert refusal.message == f"this approval was withdrawn by rita at {told['withdrawnAt']}"
     off.when(withdraw("rita")).then_nothing()
     off.when(withdraw("otto")).then_nothing()
 
@@ -178,4 +178,4 @@ def test_what_has_expired_or_is_about_to_is_not_withdrawn() -> None:
     late.when(withdraw("rita")).then_refused(ApprovalNotPending)
     refusal = late.when(expire(after(minutes=5))).and_so().when(withdraw("rita"))
     expired_at = timestamp(after(minutes=5))
-    assert refusal.then_refused(ApprovalNotPending).message == f"this approval has expired at {expired_at}"
+    assert refusal.then_refused(ApprovalNotPending).message == f"this approval expired at {expired_at}"

@@ -21,8 +21,8 @@ def test_who_asked_or_owns_the_deal_does_not_choose_who_decides_for_an_approver(
         said["for_"] = "ada"
     for decide in (approve, reject, claim):
         refusal = asked(OF_ADA).when(decide("fred", **said)).then_refused(DutiesNotSeparate)
-        why = f"decides for ada by a delegation that {maker} has made, who {who}"
-        assert refusal.message == f"fred {why}: it does not count here"
+        why = f"decides for ada by a delegation made by {maker}, who {who}"
+        assert refusal.message == f"fred {why}: it does not count for this approval"
         assert refusal.details == {"person": "fred", "reason": why}
 
 
@@ -47,7 +47,7 @@ def test_of_two_ways_that_do_not_count_one_is_told() -> None:
     links: Links = [("ada", "fred"), ("ada", "bob"), ("bob", "fred")]
     makers: Makers = {("ada", "fred"): "rita", ("ada", "bob"): "otto"}
     refusal = asked(OF_ADA).when(approve("fred", away=links, made_by=makers)).then_refused(DutiesNotSeparate)
-    assert "a delegation that otto has made, who owns the deal" in refusal.message
+    assert "a delegation made by otto, who owns the deal" in refusal.message
 
 
 def test_their_own_part_is_theirs_and_so_is_that_of_another_for_whom_they_decide() -> None:

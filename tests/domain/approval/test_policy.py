@@ -32,12 +32,12 @@ def test_a_policy_that_makes_sense_has_no_fault(sound: Policy) -> None:
 @pytest.mark.parametrize("agree", [3, 50])
 def test_more_agreements_than_seats_are_a_fault(agree: int) -> None:
     wrong = of(user("ada"), group("finance"), agree=agree)
-    assert faults(wrong) == [Fault("stages[0].agree", "must be at most 2, as many as there are seats")]
+    assert faults(wrong) == [Fault("stages[0].agree", "must be at most 2, the number of seats")]
 
 
 def test_a_stage_has_no_more_seats_than_can_be_told_apart() -> None:
     wrong = of(group("finance", MOST_SEATS), group("legal", None))
-    assert faults(wrong) == [Fault("stages[0].approvers", "may have 50 seats, not 51")]
+    assert faults(wrong) == [Fault("stages[0].approvers", "must have at most 50 seats, not 51")]
 
 
 def test_an_approver_who_is_named_twice_is_a_fault_each_time() -> None:
@@ -51,7 +51,7 @@ def test_an_approver_who_is_named_twice_is_a_fault_each_time() -> None:
 
 def test_stages_have_names_of_their_own() -> None:
     wrong = policy(stage(user("ada"), name="a"), stage(user("bob"), name="b"), stage(user("ada"), name="a"))
-    assert faults(wrong) == [Fault("stages[2].name", "there is another stage a")]
+    assert faults(wrong) == [Fault("stages[2].name", "another stage is already named a")]
 
 
 def test_every_fault_is_told_at_once() -> None:

@@ -189,7 +189,7 @@ def test_who_is_not_asked_or_has_been_heard_has_nothing_to_hand_on() -> None:
     asked(BOTH).when(reassign("cleo", user("hugo"))).then_refused(NotAnApprover)
     heard = asked(FINANCE).when(approve("ada")).and_so()
     refusal = heard.when(reassign("ada", user("hugo"))).then_refused(NotAnApprover)
-    assert refusal.message == "ada has agreed at 2026-11-22T22:15:05.123Z, and ada counts once"
+    assert refusal.message == "ada already agreed at 2026-11-22T22:15:05.123Z, and ada counts only once"
 
 
 def test_who_decides_for_another_may_hand_their_part_on() -> None:
@@ -229,9 +229,9 @@ def test_who_may_not_approve_it_does_not_choose_who_does() -> None:
 
 def test_a_part_is_not_handed_on_where_too_few_could_agree_afterwards() -> None:
     refusal = asked(BOTH).when(reassign("ada", user("bob"))).then_refused(ApprovalUndecidable)
-    assert refusal.details == {"reason": "in stage only there are not enough people who could agree"}
+    assert refusal.details == {"reason": "stage only does not have enough people who can agree"}
     refusal = asked(BOTH).when(reassign("ada", group("nobody"))).then_refused(ApprovalUndecidable)
-    assert refusal.message == "in group nobody there is nobody who could decide it"
+    assert refusal.message == "group nobody has nobody who can decide this approval"
     heard = asked(BOTH).when(approve("bob")).and_so()
     heard.when(reassign("ada", user("bob"))).then_refused(ApprovalUndecidable)
 

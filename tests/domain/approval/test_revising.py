@@ -185,7 +185,7 @@ def test_what_the_new_policy_lets_nobody_decide_is_refused_and_all_stays_as_it_w
     once = asked(TWO).when(approve("ada")).and_so()
     hopeless = revise("rita", rules=lambda amount, risk: of(group("nobody")), amount=9)
     refusal = once.when(hopeless).then_refused(ApprovalUndecidable)
-    assert refusal.details == {"reason": "in stage only there are not enough people who could agree"}
+    assert refusal.details == {"reason": "stage only does not have enough people who can agree"}
 
 
 def test_who_has_left_since_is_missed_when_all_are_asked_again() -> None:

@@ -93,12 +93,12 @@ def test_who_agreed_in_an_earlier_stage_and_rejected_it_in_the_last_does_not_app
 def test_who_said_the_opposite_is_refused_and_told_when() -> None:
     both = asked(of(group("finance", 2), rejections=2))
     refusal = both.when(approve("ada")).and_so().when(reject("ada")).then_refused(DecidedOtherwise)
-    assert refusal.message == "ada has agreed to this approval at 2026-11-22T22:15:05.123Z"
+    assert refusal.message == "ada already agreed to this approval at 2026-11-22T22:15:05.123Z"
     assert refusal.details == {"decidedBy": "ada", "decidedAt": "2026-11-22T22:15:05.123Z"}
     refusal = both.when(reject("ada")).and_so().when(approve("ada")).then_refused(DecidedOtherwise)
     assert (refusal.code, refusal.message) == (
         "HITL_DECIDED_OTHERWISE",
-        "ada has objected to this approval at 2026-11-22T22:15:05.123Z",
+        "ada already objected to this approval at 2026-11-22T22:15:05.123Z",
     )
 
 
@@ -137,4 +137,4 @@ def test_who_has_been_heard_is_told_so_when_they_name_somebody_else() -> None:
     once = asked(of(group("finance"), user("edna"))).when(approve("bob", away=away)).and_so()
     for decide in (approve, reject):
         refusal = once.when(decide("bob", for_="ada", away=away)).then_refused(NotAnApprover)
-        assert refusal.message == "bob has agreed at 2026-11-22T22:15:05.123Z, and bob counts once"
+        assert refusal.message == "bob already agreed at 2026-11-22T22:15:05.123Z, and bob counts only once"

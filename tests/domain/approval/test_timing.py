@@ -213,7 +213,7 @@ def test_when_the_last_who_could_agree_has_left_it_is_said_once_and_so_is_their_
     story.when(look_again()).then_nothing()
     gone = {"finance": ("ada",)}
     raised = ApprovalBecameUndecidable(
-        reason="in stage only there are not enough people who could agree",
+        reason="stage only does not have enough people who can agree",
         waits_for=("group:finance",),
         **{**WHOM, "due_at": None},
     )
@@ -229,7 +229,7 @@ def test_a_stage_that_is_not_open_yet_is_looked_at_too() -> None:
     staged = policy(stage(user("ada"), name="first"), stage(group("finance", None), name="last"))
     (raised,) = asked(staged).when(look_again(groups={"finance": ()})).happened()
     assert isinstance(raised, ApprovalBecameUndecidable)
-    assert raised.reason == "in stage last there are not enough people who could agree"
+    assert raised.reason == "stage last does not have enough people who can agree"
 
 
 def test_a_stage_that_opens_where_nobody_is_left_is_said_to_be_undecidable_at_once() -> None:

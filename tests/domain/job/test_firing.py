@@ -102,7 +102,7 @@ def test_a_run_whose_deadline_has_passed_is_in_nobodys_way_though_its_timer_has_
 
 def test_one_firing_waits_for_the_open_run_and_goes_out_at_its_end() -> None:
     story = given(cron_run(FIRST)).when(fire(SECOND, QUEUE)).then(waiting(SECOND))
-    story = story.when(fire(THIRD, QUEUE)).then(skipped(THIRD, f"run {RUN_2} waits already"))
+    story = story.when(fire(THIRD, QUEUE)).then(skipped(THIRD, f"run {RUN_2} is already waiting"))
     end = after(hours=4)
     story = story.when(complete(RUN_1, QUEUE, at=end)).then(
         ended(RUN_1, end),

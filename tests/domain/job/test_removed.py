@@ -6,7 +6,7 @@ from tests.domain.job.stories import complete, cron_run, fail, given, release, s
 from tests.jobs import JOB, definition, fired
 
 REMOVED = removed_job(JOB)
-REASON = "the settings name the job no more"
+REASON = "the job is no longer in the settings"
 FIRST, AT = NOW, after(hours=1)
 RUN = run_id(JOB, FIRST)
 RETRYING = definition(retries=Retries(attempts=3, delay_seconds=60))

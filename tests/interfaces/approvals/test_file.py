@@ -67,7 +67,7 @@ def test_a_file_may_name_nobody() -> None:
         ("", "it must be a mapping with tenants"),
         ("- a", "it must be a mapping with tenants"),
         ("a: [", "not YAML"),
-        ("tenants: {'*': {}, '*': {}}", "not taken: the key '*' twice in line 1"),
+        ("tenants: {'*': {}, '*': {}}", "not allowed: the key '*' given twice in line 1"),
         (f"# {'x' * MOST_BYTES}", f"it is longer than {MOST_BYTES} bytes"),
         ("{}", "tenants: Field required"),
         ("tenants:", "tenants: Input should be an object"),
@@ -135,7 +135,7 @@ def test_every_fault_of_a_file_is_told_at_once_with_its_place() -> None:
         f"{other}.rules[0].policy",
         f"tenants.{OTHER_TENANT.upper()}",
     }
-    assert told["tenants.acme"] == "Input should be a tenant's UUID, or * for all that are not named"
+    assert told["tenants.acme"] == "Input should be a tenant's UUID, or * for all other tenants"
     assert told[f"{mine}.rules[1].policy"] == "this tenant has no policy of that name; did you mean two-eyes?"
     assert told[f"{other}.rules[0].policy"] == "this tenant has no policy of that name"
 
@@ -145,7 +145,7 @@ def test_a_rule_that_is_never_asked_is_told() -> None:
     rules = "rules: [{amountFrom: 5, policy: small}, {policy: small}, {riskFrom: 1, policy: small}]"
     (line,) = lines(f"tenants: {{'*': {{{policies}, {rules}}}}}")
     assert line == (
-        "tenants.*.rules[2]: Input should come before the rule that fits everything, or it is never asked"
+        "tenants.*.rules[2]: Input should come before the rule that fits everything, or it never applies"
     )
 
 

@@ -164,10 +164,11 @@ def test_what_does_not_go_together_is_told_at_its_place_as_well() -> None:
         )
     ) == {
         "policy.stages.0.approvers.1": "user:ada is named twice; use count",
-        "policy.stages.0.agree": "must be at most 2, as many as there are seats",
-        "policy.stages.1.approvers": "may have 50 seats, not 51",
+        "policy.stages.0.agree": "must be at most 2, the number of seats",
+        "policy.stages.1.approvers": "must have at most 50 seats, not 51",
     }
-    assert told(policy(stage(), stage())) == {"policy.stages.1.name": "there is another stage finance"}
+    twice = {"policy.stages.1.name": "another stage is already named finance"}
+    assert told(policy(stage(), stage())) == twice
 
 
 def test_a_fault_of_one_stage_hides_none_of_another() -> None:

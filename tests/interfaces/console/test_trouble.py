@@ -129,7 +129,7 @@ async def test_a_store_that_is_away_is_a_page_that_says_to_wait(
     async with visitor(running) as ada:
         for path in ("", "/workflows", "/delegations", f"/approvals/{UNKNOWN_ID}"):
             answer = await ada.get(f"/console{path}")
-            is_page(answer, 503, "Temporarily unavailable", "the store is away", "Try again")
+            is_page(answer, 503, "Temporarily unavailable", "the store is unavailable", "Try again")
             assert "secret@host" not in answer.text
         answer = await ada.post(one, data={"do": "approve", "key": "k"})
         is_page(

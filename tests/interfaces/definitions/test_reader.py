@@ -187,10 +187,10 @@ def test_a_part_that_cannot_be_read_is_one_fault_and_draws_no_others_after_it(
     ],
 )
 def test_a_value_in_the_place_of_an_expression_is_told_how_one_is_written(written: Any, such_as: str) -> None:
-    told = {"steps[0].input.n": f"Input should be an expression, which is a text{such_as}"}
+    told = {"steps[0].input.n": f"Input should be an expression, written as a string{such_as}"}
     assert messages(document(step("a", input={"n": written}))) == told
     if written is not None:
-        told = {"steps[0].when": f"Input should be an expression, which is a text{such_as}"}
+        told = {"steps[0].when": f"Input should be an expression, written as a string{such_as}"}
         assert messages(document(step("a", when=written))) == told
 
 
@@ -212,7 +212,7 @@ def test_a_document_has_at_most_two_hundred_steps() -> None:
 def test_what_is_no_name_of_a_step_may_be_broken_and_names_are_told_all_the_same() -> None:
     broken = document(step("a", timeout="soon", retry={"attempts": 0}), step("b", when="results.c || inptu"))
     assert messages(broken)["steps[1].when"] == (
-        "there is no results.c; there is a; there is no inptu; did you mean input?"
+        "there is no results.c; available: a; there is no inptu; did you mean input?"
     )
     nameless = document(step("a", resultKey=5), step("b", when="results.c || inptu"))
     assert messages(nameless)["steps[1].when"] == "there is no inptu; did you mean input?"

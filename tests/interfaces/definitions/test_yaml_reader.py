@@ -56,11 +56,11 @@ def test_what_looks_like_json_is_as_in_json_and_all_else_is_text() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (b"a: &x [1]\nb: *x", "an alias; say it again in full in line 2"),
+        (b"a: &x [1]\nb: *x", "an alias; write it out in full in line 2"),
         (b"!!python/object/apply:os.system ['true']", "a tag"),
         (b"a: !!binary aGk=", "a tag"),
-        (b"a: 1\nb: 2\na: 3", "the key 'a' twice in line 3"),
-        (b"? [a]\n: 1", "a key that is no text"),
+        (b"a: 1\nb: 2\na: 3", "the key 'a' given twice in line 3"),
+        (b"? [a]\n: 1", "a key that is not a string"),
         (b"--- 1\n--- 2", "more than one document"),
         (b"[" * 65 + b"]" * 65, "deeper than 64 levels"),
         (b"a: [1", "line 2"),

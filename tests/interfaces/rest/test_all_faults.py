@@ -78,17 +78,17 @@ async def test_what_cannot_be_read_does_not_hide_the_rest(behind_gateway: Servic
 @pytest.mark.parametrize(
     ("wrong", "told", "message"),
     [
-        ({"dueAt": PAST}, ["dueAt"], "it is due already"),
+        ({"dueAt": PAST}, ["dueAt"], "dueAt has already passed"),
         ({"payload": LARGE}, ["payload"], "the payload is too large"),
         (
             {"dueAt": PAST, "payload": LARGE},
             ["payload", "dueAt"],
-            "the payload is too large; it is due already",
+            "the payload is too large; dueAt has already passed",
         ),
         (
             {"dueAt": PAST, "payload": LARGE, "policy": "none-such"},
             ["policy", "payload", "dueAt"],
-            "the policy is not known; the payload is too large; it is due already",
+            "the policy is not known; the payload is too large; dueAt has already passed",
         ),
     ],
 )

@@ -112,4 +112,4 @@ async def test_what_has_no_version_yet_says_so(behind_gateway: Service) -> None:
     validate_answer(OPERATIONS["createDelegation"], refused)
     (told,) = refused.json()["error"]["details"]
     assert told["field"] == "If-Match"
-    assert told["message"].startswith("means nothing here")
+    assert told["message"].startswith("is not supported here")

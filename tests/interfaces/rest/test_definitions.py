@@ -133,7 +133,7 @@ async def test_a_name_that_is_never_there_is_told_where_it_stands(behind_gateway
     async with behind_gateway.client() as client:
         answer = await client.put(f"{PATH}/deal-check", json=bad)
         refused(answer, 400, "VALIDATION_ERROR")
-    names = "there are input, results, steps, workflow"
+    names = "available: input, results, steps, workflow"
     assert answer.json()["error"]["details"] == [
         {"field": "steps[0].input.x", "message": "there is no inptu; did you mean input?"},
         {"field": "steps[0].input.y", "message": f'there is no "\\ud800"; {names}'},
@@ -318,3 +318,14 @@ async def test_what_can_be_no_name_is_not_found(
             for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/graph"), ("GET", "/events")):
                 answer = await client.request(method, f"{PATH}/{name}{path}")
                 assert refused(answer, 404, "DEFINITION_NOT_FOUND") == []
+
+
+async def test_an_input_that_the_concurrency_key_does_not_fit_is_told_by_its_field(
+    behind_gateway: Service,
+) -> None:
+    async with behind_gateway.client() as client:
+        await published(client, concurrency={"policy": "queue", "key": "length(input.amount)"})
+        answer = await client.post(
+            "/api/v1/workflows", json={"definition": "deal-check", "input": {"amount": 7}}
+        )
+    assert refused(answer, 400, "VALIDATION_ERROR") == ["input"]

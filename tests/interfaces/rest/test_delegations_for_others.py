@@ -38,7 +38,7 @@ async def test_who_asks_does_not_choose_who_decides_for_the_approver(behind_gate
             refused = await approved(client, path)
             assert refused.status_code == 403
             assert refused.json()["error"]["code"] == "HITL_SEPARATION_OF_DUTIES"
-            assert "a delegation that olga has made" in refused.json()["error"]["message"]
+            assert "a delegation made by olga" in refused.json()["error"]["message"]
         answer = await approved(client, await asked(client, "rita"))
         assert answer.status_code == 200, answer.text
         assert answer.json()["onBehalfOf"] == "ada"

@@ -61,7 +61,7 @@ def test_a_fault_deep_in_free_json_is_told_with_its_place() -> None:
     with pytest.raises(ValidationError) as refused:
         TriggerJobRequest.model_validate({"metadata": {"a": [0, {"b": 2**60}]}})
     (fault,) = faults(refused.value, TriggerJobRequest)
-    assert fault == Fault("metadata.a.1.b", "a number should lie within ±9007199254740991")
+    assert fault == Fault("metadata.a.1.b", "a number should be within ±9007199254740991")
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_every_fault_of_free_json_is_told_in_the_order_in_which_it_was_sent(
     free = {"a": {"n": 1e16}, "l": [1, "x\0", [-1e16]], "s": "x\0", "in": {"x\0": 1}}
     with pytest.raises(ValidationError) as refused:
         model.model_validate({**around, name: free})
-    number, text = "a number should lie within ±9007199254740991", "the text holds NUL"
+    number, text = "a number should be within ±9007199254740991", "the string contains NUL"
     assert faults(refused.value, model) == [
         Fault(f"{name}.a.n", number),
         Fault(f"{name}.l.1", text),
         Fault(f"{name}.l.2.0", number),
         Fault(f"{name}.s", text),
-        Fault(f"{name}.in", "a name holds NUL"),
+        Fault(f"{name}.in", "a name contains NUL"),
     ]
 
 
@@ -192,7 +192,7 @@ def test_a_parameter_that_is_given_twice_is_told_to_be(model: type[Query], name:
     ],
 )
 def test_a_plus_that_a_url_has_made_a_space_is_told(model: type[Query], name: str) -> None:
-    hint = "; a + in a URL's query stands for a space: write it %2B"
+    hint = "; a + in a URL's query stands for a space: write it as %2B"
     for text, is_told in {
         "2026-11-29T00:00:00 01:00": True,
         "2026-11-29t00:00:00.5 01:00": True,
@@ -215,7 +215,7 @@ def test_where_nothing_is_asked_for_every_parameter_is_refused() -> None:
 def test_a_queue_has_a_name_that_a_definition_can_give_it(name: str) -> None:
     with pytest.raises(ValidationError) as refused:
         ClaimTasksRequest.model_validate({"queue": name, "workerId": "w1"})
-    words = "lower-case letters and digits, joined by . _ or -, 128 characters at most"
+    words = "lower-case letters and digits, joined by . _ or -, at most 128 characters"
     assert faults_of(refused) == {"queue": f"Input should be {words}"}
     with pytest.raises(ValidationError) as refused:
         TaskFilters.read([("queue", name)])
@@ -226,8 +226,8 @@ def test_a_queue_has_a_name_that_a_definition_can_give_it(name: str) -> None:
     ("model", "name", "otherwise"),
     [
         (AsOfQuery, "asOf", ", or a version (1 or more)"),
-        (TrailFilters, "after", ", or a position of the log (as X-Position has it)"),
-        (TrailFilters, "before", ", or a position of the log (as X-Position has it)"),
+        (TrailFilters, "after", ", or a position of the log (as in X-Position)"),
+        (TrailFilters, "before", ", or a position of the log (as in X-Position)"),
         (StartBackfillRequest, "from", ", or a date"),
         (WorkflowFilters, "createdAfter", ""),
     ],

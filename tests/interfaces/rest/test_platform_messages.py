@@ -42,9 +42,9 @@ def speaking_for_the_platform() -> dict[str, Any]:
 
 async def test_a_definition_that_would_send_one_is_not_published(world: Service) -> None:
     expected = {
-        "announcements.started": "jobs.done is a message of the platform's own",
-        "steps[0].parameters.request": "jobs.done is a message of the platform's own",
-        "steps[1].parameters.request": "invoices.wanted is a message of the platform's own",
+        "announcements.started": "jobs.done is a message type reserved for the platform",
+        "steps[0].parameters.request": "jobs.done is a message type reserved for the platform",
+        "steps[1].parameters.request": "invoices.wanted is a message type reserved for the platform",
     }
     async with world.client() as client:
         checked = (await client.post(f"{PATH}/validate", json=speaking_for_the_platform())).json()
@@ -73,6 +73,6 @@ async def test_a_step_of_one_that_was_published_before_fails_and_sends_nothing(w
             return shown if len(failed) == 2 else []
 
         shown = {each["stepType"]: each for each in await eventually(two_have_failed)}
-    assert shown["tell"]["error"] == "jobs.done is a message of the platform's own"
-    assert shown["order"]["error"] == "invoices.wanted is a message of the platform's own"
+    assert shown["tell"]["error"] == "jobs.done is a message type reserved for the platform"
+    assert shown["order"]["error"] == "invoices.wanted is a message type reserved for the platform"
     assert shown["ask"]["status"] == "running"
