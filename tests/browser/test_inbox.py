@@ -55,7 +55,7 @@ def test_a_decision_that_lost_the_race_says_who_won(browser: Browser, service: S
     page.goto(f"{service.url}/console/approvals/{id}")
     post(service, f"/{id}/reject", {"decidedBy": "cleo", "comment": "no champion"}, "cleo")
     page.get_by_role("button", name="Approve").click()
-    assert "cleo has rejected" in page.get_by_role("alert").inner_text()
+    assert "was rejected by cleo" in page.get_by_role("alert").inner_text()
 
 
 def test_several_are_rejected_at_once(browser: Browser, service: ServiceProcess) -> None:

@@ -98,6 +98,6 @@ async def test_each_is_taken_over_once_and_decided_and_the_neighbours_hear_of_th
     await leave(cosmos, database, former_approval(amount=None), former_approval())
     partly = await in_thread(partial(command, services[0], "adopt", "--dry-run"))
     assert partly.returncode == 1
-    assert "approvals that cannot be taken over: 1. Mend their documents" in partly.stderr
+    assert "approvals that cannot be taken over: 1. Correct their documents" in partly.stderr
     assert "amount: Field required" in partly.stdout
     assert "would be taken over: 1" in partly.stdout

@@ -53,5 +53,5 @@ async def test_an_account_that_stays_away_at_start_ends_it_with_one_clear_line(
     code = await in_thread(lambda: service.wait(40))
     assert code not in (0, None)
     assert 3 <= time.monotonic() - began < 30
-    assert "was unavailable for 3 s" in service.log.strip().splitlines()[-1]
+    assert "were unavailable for 3 s" in service.log.strip().splitlines()[-1]
     assert "Traceback" not in service.log

@@ -82,7 +82,7 @@ async def test_workflows_that_start_each_other_come_to_an_end(
             return (await world.container.transport.parked.oldest())[0]
 
         (message,) = await eventually(parked)
-        assert message.reason.endswith(f"and {MOST_IN_A_CHAIN} may: {names}")
+        assert message.reason.endswith(f"and at most {MOST_IN_A_CHAIN} may: {names}")
         before = await started_of(world)
         await anyio.sleep(0.5)
         await world.caught_up()
