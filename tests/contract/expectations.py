@@ -31,8 +31,8 @@ OF_ANOTHER = {"POST /api/v1/hitl/approvals/{id}/claim"}
 """Who asked for an approval does not see to it; in ``test_approval_answers.py`` somebody else does."""
 
 OF_A_NAME = {"PUT /api/v1/workflow-definitions/{name}"}
-"""The path must name what the body does, and ``If-Match`` a version of it; the examples, of which one key lets
-one be published, do not. ``test_definitions.py`` publishes by it."""
+"""The path must name what the body does, and ``If-Match`` a version of it; the examples, of which one key
+lets one be published, do not. ``test_definitions.py`` publishes by it."""
 
 OF_A_RUN = {"GET /api/v1/jobs/{job}/runs/{runId}"}
 """It needs the id of a run that was triggered, which only links lead to."""
