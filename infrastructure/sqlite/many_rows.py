@@ -5,8 +5,8 @@ loop that may be at work for milliseconds. ``executemany`` does so for each row,
 begin and its end too.
 
 A statement of several rows that may fail in its middle has a cost within a transaction: SQLite copies each
-page first, into a temporary file, so as to undo that statement alone. ``INSERT OR FAIL`` spares it that; the
-whole transaction is to be rolled back then.
+page first, into a temporary file, so as to undo that statement alone. ``INSERT OR FAIL`` spares it that,
+unless it is to update what is there; the whole transaction is to be rolled back then.
 """
 
 import sqlite3

@@ -3,8 +3,10 @@
 import httpx
 import pytest
 
+from domain.errors import StoreUnavailable
+from interfaces.rest.definitions import DefinitionRoutes
 from tests.definitions import document, step
-from tests.harness import Service
+from tests.harness import OTHER_TENANT, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -43,3 +45,27 @@ async def test_a_key_is_for_one_name(behind_gateway: Service) -> None:
         other = await client.post(PATH, json=document(step("a"), name="another"), headers=KEY)
         assert (other.status_code, other.json()["error"]["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
         assert (await client.get(f"{PATH}/another")).status_code == 404
+
+
+async def test_a_key_is_of_one_tenant(behind_gateway: Service) -> None:
+    async with behind_gateway.client() as client, behind_gateway.client(OTHER_TENANT) as stranger:
+        assert (await client.post(PATH, json=document(step("a")), headers=KEY)).status_code == 201
+        theirs = await stranger.post(PATH, json=document(step("a"), name="another"), headers=KEY)
+        assert theirs.status_code == 201, theirs.text
+        assert (await client.get(f"{PATH}/another")).status_code == 404
+        assert (await stranger.get(f"{PATH}/deal-check")).status_code == 404
+
+
+async def test_what_was_accepted_and_not_published_any_more_is_published_by_the_repeat(
+    behind_gateway: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupted(*_: object, **__: object) -> None:
+        raise StoreUnavailable("it is away")
+
+    async with behind_gateway.client() as client:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(DefinitionRoutes, "_publish", interrupted)
+            assert (await client.post(PATH, json=document(step("a")), headers=KEY)).status_code == 503
+        other = await client.post(PATH, json=document(step("a"), name="another"), headers=KEY)
+        assert other.status_code == 409
+        assert (await client.post(PATH, json=document(step("a")), headers=KEY)).status_code == 201
