@@ -17,6 +17,7 @@ from faststream.exceptions import FastStreamException
 from faststream.rabbit import Channel, RabbitBroker
 from yarl import URL
 
+from infrastructure.rabbit.channels import opened
 from infrastructure.rabbit.liberal import be_liberal
 from infrastructure.rabbit.observers import keep_observers
 from projections.patience import Patience, Stopped
@@ -51,15 +52,13 @@ class _Broker(RabbitBroker):
         self._begun: RobustConnection | None = None
         self._connection_kwargs["connection_class"] = self._begin
 
-    async def channel(self) -> AbstractChannel:
-        """A further channel: what the broker refuses on it closes no other. Nor does another come in its
-        place, as with aio-pika's robust channels, which nobody would ever close.
+    def further_channel(self) -> AbstractChannel:
+        """One that is not open yet. No other comes in its place, as with aio-pika's robust channels, which
+        nobody would ever close.
         """
         if self._begun is None or self._begun.transport is None:
             raise ConnectionError("not connected")
-        channel = aio_pika.Channel(self._begun)
-        await channel.initialize()
-        return channel
+        return aio_pika.Channel(self._begun)
 
     async def let_go(self) -> None:
         """End what :meth:`stop` does not know of, or had no time to end; the next connection is a new one.
@@ -168,11 +167,8 @@ class RabbitConnection:
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[AbstractChannel]:
         """A channel for a while, on which the broker may refuse something."""
-        channel = await self.broker.channel()
-        try:
+        async with opened(self.broker.further_channel()) as channel:
             yield channel
-        finally:
-            await channel.close()
 
     async def until_up(self, seconds: float) -> bool:
         """Wait for the connection, and tell whether it came within ``seconds``."""

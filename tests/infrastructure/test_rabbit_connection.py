@@ -73,6 +73,33 @@ async def test_a_connection_that_is_closed_while_it_is_made_leaves_nothing_behin
         assert not asyncio.all_tasks() - before
 
 
+async def test_who_is_cancelled_while_a_channel_opens_or_closes_leaves_the_connection_to_the_others(
+    rabbitmq_url: str,
+) -> None:
+    connection = RabbitConnection(rabbitmq_url, purpose="test", app_id="tests")
+    await connection.connect(nothing_to_set_up)
+    before = asyncio.all_tasks()
+
+    async def use() -> None:
+        async with connection.channel():
+            await anyio.sleep(0.001)
+
+    for turn in range(100):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(use)
+            await anyio.sleep(turn / 10_000)
+            tasks.cancel_scope.cancel()
+
+    async def nothing_left() -> bool:
+        return not asyncio.all_tasks() - before
+
+    await eventually(nothing_left, seconds=5)
+    async with connection.channel() as channel:
+        assert connection.is_up
+        await channel.declare_queue(exclusive=True)
+    await connection.close()
+
+
 async def test_a_stop_while_it_is_set_up_is_no_error_whatever_the_library_raises(rabbitmq_url: str) -> None:
     """Seen of aiormq: a bare ``Exception``, where the channel went in the middle of a declaration."""
     under_way, broken_off = anyio.Event(), anyio.Event()
