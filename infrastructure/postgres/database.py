@@ -9,6 +9,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from domain.errors import StoreUnavailable
+from infrastructure.postgres.arrays import send_arrays_in_binary
 from infrastructure.postgres.conninfo import conninfo
 from infrastructure.postgres.failures import AWAY, may_pass
 from infrastructure.postgres.recorder import RECONNECT_SECONDS
@@ -99,6 +100,7 @@ class PostgresDatabase:
         await self._pool.close(timeout=self._close_seconds)
 
     async def _configure(self, connection: AsyncConnection[TupleRow]) -> None:
+        send_arrays_in_binary(connection)
         await connection.execute(_LEFT_OPEN)
         await self._timelines.look_from_the_loop(connection)
 

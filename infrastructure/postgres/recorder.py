@@ -28,6 +28,7 @@ from psycopg.rows import tuple_row
 
 from application.event_log import MAX_VERSION, Append, Ids, OneOrder
 from application.log_batches import BATCH_BYTES, BATCH_EVENTS, PAGE_BYTES
+from infrastructure.postgres.arrays import send_arrays_in_binary
 from infrastructure.postgres.batches import batch_of_streams, batch_where
 from infrastructure.postgres.timelines import Timelines
 
@@ -103,7 +104,7 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
     def __init__(self, datastore: PostgresDatastore, **arguments: Any) -> None:
         self.timelines = Timelines()
         self._left = 0
-        _see_new_connections_of(datastore, self.timelines)
+        _configure_connections_of(datastore, self.timelines)
         super().__init__(datastore, **arguments)
         datastore.pool.reconnect_timeout = RECONNECT_SECONDS
         self._turn = Lock()
@@ -211,12 +212,13 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
             return [row[0] for row in cursor.fetchall()]
 
 
-def _see_new_connections_of(datastore: PostgresDatastore, timelines: Timelines) -> None:
+def _configure_connections_of(datastore: PostgresDatastore, timelines: Timelines) -> None:
     """The library has its own way to configure a connection, and lets nobody have another."""
     configure = datastore.after_connect_func()
 
     def configured(connection: Connection[Any]) -> None:
         configure(connection)
+        send_arrays_in_binary(connection)
         timelines.look(connection)
 
     datastore.pool._configure = configured
