@@ -9,7 +9,7 @@ import structlog
 from application.descriptors import none_are_left
 from config.sections import Settings
 from config.start import CannotStart
-from interfaces.rest.service import WAITING_TO_A_PLACE
+from interfaces.rest.places import WAITING_TO_A_PLACE
 
 OWN = 128
 """For the service itself: its stores, the broker, what it calls. It has about 75 open as it begins."""

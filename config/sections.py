@@ -54,7 +54,7 @@ Step = Literal["risk_analysis", "risk_scoring", "forecast", "recommendation"]
 class Section(BaseModel):
     """Frozen, and strict about names: a setting that is misspelt must not be silently without effect."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class Service(Section):

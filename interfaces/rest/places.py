@@ -6,6 +6,10 @@ from contextlib import contextmanager
 
 from interfaces.rest.errors import overloaded
 
+WAITING_TO_A_PLACE = 4
+"""How many requests may wait for something to happen, to each that may be answered at a time: one that waits
+costs its connection and a few kilobytes, and no turn at a store."""
+
 
 class WaitingPlaces:
     """``most`` of them."""

@@ -34,7 +34,7 @@ from interfaces.rest.freshness import HEADER, Freshness
 from interfaces.rest.identity import Authenticator, Caller
 from interfaces.rest.models import Paging
 from interfaces.rest.origin import may_be_forged
-from interfaces.rest.places import WaitingPlaces
+from interfaces.rest.places import WAITING_TO_A_PLACE, WaitingPlaces
 from interfaces.rest.requests import refuse_version
 from projections.ports import Container, Document, Documents, Query
 from projections.projection import Projection, ProjectionGap
@@ -43,10 +43,6 @@ Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 
 Shown = Callable[[Sequence[Document]], Awaitable[Sequence[bytes]]]
 """What is told of the documents of a page, in their order."""
-
-WAITING_TO_A_PLACE = 4
-"""How many requests may wait for something to happen, to each that may be answered at a time: one that waits
-costs its connection and a few kilobytes, and no turn at a store."""
 
 _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
