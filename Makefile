@@ -7,6 +7,9 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 # Unless one of these variables says who may sign in, visitors of the console say who they are and are believed
 TRYING_OUT := $(if $(HOST)$(AUTH_MODE)$(JWT_SECRET)$(CONSOLE_TRUSTS_VISITORS),,CONSOLE_TRUSTS_VISITORS=true )
 
+# What is compiled once is there for the next process: tests start hundreds of the service
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: serve demo test chaos bench bench-compare check format install install-dev lock clean
 
 serve: install ## run the service with embedded stores, on port 3051
