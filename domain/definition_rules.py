@@ -10,7 +10,8 @@ from domain.expressions import BadExpression, compiled
 from domain.faults import Fault, within
 from domain.json_schema import schema_faults
 from domain.order_rules import order_faults
-from domain.scopes import Scope, Scopes
+from domain.scopes import Scope, Scopes, known_of_input
+from domain.suggestions import did_you_mean
 
 MOST_STEPS = 200
 LONGEST_SECONDS = 366 * 24 * 3600.0
@@ -41,6 +42,7 @@ def definition_faults(
     yield from expression_faults("concurrency.key", definition.concurrency.key, scopes.of_key)
     for number, trigger in enumerate(definition.triggers):
         yield from within(f"triggers[{number}]", _trigger(trigger, said, scopes.of_message))
+        yield from within(f"triggers[{number}]", _input_of_trigger(trigger, definition.input_schema or {}))
     for number, step in enumerate(definition.steps):
         yield from within(f"steps[{number}]", _step(step, kinds, scopes))
     yield from order_faults(definition.steps)
@@ -116,6 +118,21 @@ def _trigger(trigger: Trigger, said: Mapping[str, str], scope: Scope) -> Iterato
         yield from expression_faults("filter", trigger.filter, scope)
     yield from expression_faults("opportunityId", trigger.opportunity_id, scope)
     yield from _expressions("input", trigger.input, scope)
+
+
+def _input_of_trigger(trigger: Trigger, schema: Mapping[str, Any]) -> Iterator[Fault]:
+    """What the schema refuses in the input of every run that the trigger asks for."""
+    known = known_of_input(schema)
+    if isinstance(known, dict):
+        yield from (
+            Fault(f"input.{name}", f"is not in inputSchema{did_you_mean(name, known)}")
+            for name in trigger.input
+            if name not in known
+        )
+    required = schema.get("required")
+    for name in required if isinstance(required, list) else ():
+        if isinstance(name, str) and name not in trigger.input:
+            yield Fault("input", f"has no {name}, which inputSchema requires")
 
 
 def _step(step: StepDefinition, kinds: Mapping[str, KindRules], scopes: Scopes) -> Iterator[Fault]:

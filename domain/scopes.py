@@ -3,7 +3,7 @@
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from domain.contexts import Context, item_context, key_context, message_context, reply_context, step_context
 from domain.definition import StepDefinition, WorkflowDefinition
@@ -41,7 +41,8 @@ class Scopes:
     def __init__(self, definition: WorkflowDefinition, *, steps_are_known: bool = True) -> None:
         self._steps_are_known = steps_are_known
         self._suggest = Suggestions().did_you_mean
-        self.of_key = Scope(key_context(input=Sort.ANYTHING, opportunity_id=Sort.TEXT), suggest=self._suggest)
+        input = known_of_input(definition.input_schema)
+        self.of_key = Scope(key_context(input=input, opportunity_id=Sort.TEXT), suggest=self._suggest)
         self.of_message = Scope(
             message_context(
                 message_type=Sort.TEXT, data=Sort.ANYTHING, metadata=Sort.ANYTHING, tenant=Sort.TEXT
@@ -50,7 +51,7 @@ class Scopes:
         )
         self._keys = Counter(step.result_key for step in definition.steps)
         self._context = step_context(
-            input=Sort.ANYTHING,
+            input=input,
             results=dict.fromkeys(self._keys, Sort.ANYTHING),
             steps=((step.step_type, Sort.TEXT, Sort.TEXT) for step in definition.steps),
             workflow_id=Sort.TEXT,
@@ -85,6 +86,21 @@ class Scopes:
             "; it is the step's own result, which is not available yet",
         )
         return Scope({**self._context, "results": others}, ChainMap(own, hints), self._suggest)
+
+
+def known_of_input(schema: Any) -> Any:
+    """What a schema tells of what it lets pass: the members of an object where it allows no others.
+
+    What stands beside ``additionalProperties`` alone decides on those (JSON Schema 2020-12, core, 10.3.2.3).
+    """
+    match schema:
+        case {"additionalProperties": False, "patternProperties": _}:
+            return Sort.ANYTHING
+        case {"additionalProperties": False, **others}:
+            properties = others.get("properties", {})
+            if isinstance(properties, Mapping):
+                return {name: known_of_input(inner) for name, inner in properties.items()}
+    return Sort.ANYTHING
 
 
 def _hints_of_steps(steps: Iterable[StepDefinition]) -> dict[Path, str]:

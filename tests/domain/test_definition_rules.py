@@ -243,6 +243,29 @@ def test_messages_have_types_of_the_platform() -> None:
     }
 
 
+def test_a_trigger_gives_the_input_that_the_schema_asks_for() -> None:
+    """A message would start nothing, and nobody would be told but the log."""
+    triggers = (
+        Trigger(message_type="deal.was.won", input={"amount": "data.amount"}),
+        Trigger(message_type="deal.was.lost", input={"amuont": "data.amount"}),
+        Trigger(message_type="deal.was.left"),
+    )
+    closed = {"required": ["amount"], "properties": {"amount": True}, "additionalProperties": False}
+    missing = "has no amount, which inputSchema requires"
+    misspelt = "is not in inputSchema; did you mean amount?"
+    definition = plan(a_step("a"), triggers=triggers, input_schema=closed)
+    assert faults(definition) == {
+        "triggers[1].input.amuont": misspelt,
+        "triggers[1].input": missing,
+        "triggers[2].input": missing,
+    }
+    opened = {"required": ["amount"]}
+    assert faults(plan(a_step("a"), triggers=triggers, input_schema=opened)) == {
+        "triggers[1].input": missing,
+        "triggers[2].input": missing,
+    }
+
+
 def test_the_input_schema_is_one() -> None:
     assert list(faults(plan(a_step("a"), input_schema={"properties": {"a": {"type": "text"}}}))) == [
         "inputSchema.properties.a.type"

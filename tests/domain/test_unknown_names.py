@@ -163,6 +163,49 @@ def test_results_of_steps_beside_it_and_after_it_may_be_there() -> None:
     )
 
 
+CLOSED = {
+    "additionalProperties": False,
+    "properties": {
+        "amount": {"type": "number"},
+        "deal": {"properties": {"stage": True}, "additionalProperties": False},
+        "open": {"properties": {"stage": True}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "what_is_wrong"),
+    [
+        ("input.amuont > `5`", "there is no input.amuont; did you mean amount?"),
+        ("input.deal.stagee", "there is no input.deal.stagee; did you mean stage?"),
+        ("input.[amount, size]", "there is no input.size; available: amount, deal, open"),
+        ("input.deal.stage.anything || input.open.anything || input.deal[0].x || input.*.x", None),
+    ],
+)
+def test_input_has_no_members_but_those_of_a_schema_that_allows_no_others(
+    expression: str, what_is_wrong: str | None
+) -> None:
+    told = [] if what_is_wrong is None else [("steps[0].when", what_is_wrong)]
+    assert list(faults(step("a", when=expression), input_schema=CLOSED).items()) == told
+    of_children = map_step("a", each=Work(input={"x": expression}), over="input.open")
+    found = faults(of_children, concurrency=Concurrency(key=expression), input_schema=CLOSED)
+    assert set(found.values()) == set(dict(told).values())
+    assert len(found) == 2 * len(told)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"amount": True}},
+        {"properties": {"amount": True}, "additionalProperties": {"type": "string"}},
+        {"properties": {"amount": True}, "additionalProperties": False, "patternProperties": {"^x": True}},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"additionalProperties": False}}},
+    ],
+)
+def test_input_may_have_other_members_where_its_schema_may_allow_them(schema: object) -> None:
+    assert not faults(step("a", when="input.x"), input_schema=schema)
+
+
 def test_of_two_steps_with_one_key_each_may_mean_the_other() -> None:
     assert list(faults(step("a"), step("b", result_key="a", when="results.a"))) == ["steps[1].resultKey"]
 
