@@ -1,8 +1,8 @@
 """The names in an expression that are never there where it stands.
 
-JMESPath finds nothing by a name that there is not, and a condition is then false in silence. So an expression
-is walked through with what is known of its context beforehand: as far as that tells what the present node is,
-and what members that has.
+JMESPath finds nothing by a name that there is not, and a condition is then false in silence; it is as false
+where a status is compared with what is none. So an expression is walked through with what is known of its
+context beforehand: as far as that tells what the present node is, and what members that has.
 """
 
 import json
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from domain.scopes import Path, Scope, Sort
+from domain.scopes import OneOf, Path, Scope, Sort
 
 _Node = Mapping[str, Any]
 _Then = tuple[_Node, "_Then"] | None
@@ -23,6 +23,9 @@ _SAME = ("current", "identity")
 _ONE_AFTER_THE_OTHER = ("subexpression", "index_expression", "pipe")
 _OVER_EACH = ("projection", "value_projection", "filter_projection", "flatten")
 """What they go through with each element of their first child is not known."""
+_EQUALITY = ("eq", "ne")
+_IS_COMPARED = "is_compared"
+"""Not one of JMESPath's: a text that what is found is held against."""
 _WITHOUT = ("literal", "index", "slice", "expref")
 """They speak of nothing, or of what is not known."""
 
@@ -37,7 +40,10 @@ def unknown_names(parsed: _Node, scope: Scope, hints: Mapping[Path, str]) -> Ite
         if present is Sort.ANYTHING:
             continue
         kind, children = node["type"], node["children"]
-        if kind == "field":
+        if kind == _IS_COMPARED:
+            if isinstance(present, OneOf) and node["value"] not in present.texts:
+                yield _never(path, node["value"], present, scope)
+        elif kind == "field":
             path = (*path, node["value"])
             if not isinstance(present, dict) or node["value"] not in present:
                 yield _told(path, present, scope, hints)
@@ -52,13 +58,30 @@ def unknown_names(parsed: _Node, scope: Scope, hints: Mapping[Path, str]) -> Ite
             left.append((children[0], path, present, then))
         elif kind in _OVER_EACH:
             left.append((children[0], path, present, None))
+        elif kind == "comparator" and node["value"] in _EQUALITY:
+            first, second = children
+            left += [
+                (second, path, present, _held_against(first)),
+                (first, path, present, _held_against(second)),
+            ]
         elif kind not in _WITHOUT:
             left += [(child, path, present, None) for child in reversed(children)]
 
 
+def _held_against(other: _Node) -> _Then:
+    if other["type"] != "literal" or not isinstance(other["value"], str):
+        return None
+    return {**other, "type": _IS_COMPARED}, None
+
+
+def _never(path: Path, text: str, present: OneOf, scope: Scope) -> str:
+    meant = scope.suggest(text, present.texts) or f"; it is one of {', '.join(present.texts)}"
+    return f"{_written(path)} is never {text!r}{meant}"
+
+
 def _told(path: Path, present: Any, scope: Scope, hints: Mapping[Path, str]) -> str:
     what = f"there is no {_written(path)}"
-    if isinstance(present, Sort):
+    if isinstance(present, Sort | OneOf):
         return f"{what}: {_written(path[:-1])} is {present.value}"
     hint = hints.get(path) or scope.hints.get(path)
     return what + (hint or scope.suggest(path[-1], present) or _listed(present))

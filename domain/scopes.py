@@ -3,25 +3,39 @@
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from domain.contexts import Context, item_context, key_context, message_context, reply_context, step_context
-from domain.definition import StepDefinition, WorkflowDefinition
+from domain.definition import MAP, StepDefinition, WorkflowDefinition
 from domain.suggestions import Suggestions, did_you_mean
+from domain.workflow.step import APPROVAL, StepStatus
 
 Path = tuple[str, ...]
 
 
 class Sort(Enum):
-    """A value of which no more is known. A text and a number may be nothing as well, and have no members."""
+    """A value of which no more is known. All but the first may be nothing as well, and have no members."""
 
     ANYTHING = "anything"
     TEXT = "a string"
     NUMBER = "a number"
+    LIST = "a list"
+
+
+class OneOf(NamedTuple):
+    """A text that is one of these, or nothing."""
+
+    texts: tuple[str, ...]
+
+    @property
+    def value(self) -> str:
+        """What it is, as that of a :class:`Sort`."""
+        return Sort.TEXT.value
 
 
 class Scope(NamedTuple):
-    """What the expressions of a place can speak of: a context with a :class:`Sort` for each value.
+    """What the expressions of a place can speak of: a context with a :class:`Sort`, or what it is
+    :class:`OneOf`, for each value.
 
     An object in it has these members and no others, ever. ``hints`` tell of some that are not there what to
     say of them, ``suggest`` of all others what may have been meant.
@@ -31,6 +45,12 @@ class Scope(NamedTuple):
     hints: Mapping[Path, str] = {}
     suggest: Callable[[str, Iterable[str]], str] = did_you_mean
 
+
+_OF_AN_APPROVAL: Context = {
+    "outcome": OneOf(("approved", "rejected", "expired", "withdrawn")),
+    **dict.fromkeys(("approvalId", "decidedBy", "decidedAt", "comment", "reason", "withdrawnBy"), Sort.TEXT),
+}
+"""A decision: nobody can complete its step with another result."""
 
 OF_A_REPLY = Scope(reply_context(Sort.ANYTHING))
 
@@ -50,10 +70,11 @@ class Scopes:
             suggest=self._suggest,
         )
         self._keys = Counter(step.result_key for step in definition.steps)
+        self._results = {step.result_key: _known_of_result(step) for step in definition.steps}
         self._context = step_context(
             input=input,
-            results=dict.fromkeys(self._keys, Sort.ANYTHING),
-            steps=((step.step_type, Sort.TEXT, Sort.TEXT) for step in definition.steps),
+            results=self._results,
+            steps=((step.step_type, OneOf(get_args(StepStatus)), Sort.TEXT) for step in definition.steps),
             workflow_id=Sort.TEXT,
             opportunity_id=Sort.TEXT,
         )
@@ -80,12 +101,16 @@ class Scopes:
     def _before_its_end(self, step: StepDefinition, hints: dict[Path, str]) -> Scope:
         if not self._steps_are_known or self._keys[step.result_key] > 1:
             return Scope(self._context, hints, self._suggest)
-        others = dict.fromkeys((key for key in self._keys if key != step.result_key), Sort.ANYTHING)
+        others = {key: known for key, known in self._results.items() if key != step.result_key}
         own: dict[Path, str] = dict.fromkeys(
             (("results", step.result_key), ("results", step.step_type)),
             "; it is the step's own result, which is not available yet",
         )
         return Scope({**self._context, "results": others}, ChainMap(own, hints), self._suggest)
+
+
+def _known_of_result(step: StepDefinition) -> Any:
+    return {MAP: Sort.LIST, APPROVAL: _OF_AN_APPROVAL}.get(step.kind, Sort.ANYTHING)
 
 
 def known_of_input(schema: Any) -> Any:

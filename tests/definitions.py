@@ -39,6 +39,7 @@ _message_types = st.from_regex(r"[a-z_]{1,6}(\.[a-z_]{1,6}){0,2}", fullmatch=Tru
 _announced_types = _message_types.map(lambda message_type: f"announced.{message_type}")
 _everywhere = ("@", "`true`", "'ü \"<&'")
 _over_input = st.sampled_from([*_everywhere, "input.amount", "input.a || input.b", "length(input.items)"])
+_lists = st.sampled_from(["@", "input.amount", "input.a || input.b", "`[1, 2]`"])
 _over_messages = st.sampled_from([*_everywhere, "data.amount > `0.7`", "data.a || data.b", "length(type)"])
 _durations = st.one_of(
     st.integers(1, 86_400).map(float), st.floats(0.001, 1000).map(lambda seconds: round(seconds, 3))
@@ -65,7 +66,7 @@ _parameters: st.SearchStrategy[tuple[str, Document]] = st.sampled_from(
         ("http", {"service": "ml_service", "method": "POST", "path": "/api/v1/x?a=b", "body": "all"}),
         ("task", {"queue": "reviews"}),
         ("approval", {}),
-        ("wait", {"seconds": 5}),
+        ("wait", {"seconds": 0.001}),
         ("wait", {"event": "contract.signed"}),
         ("workflow", {"definition": "other", "version": 3, "await": False}),
     ]
@@ -99,20 +100,25 @@ def _works(draw: st.DrawFn) -> Work:
     )
 
 
+def _of_result(step: StepDefinition) -> str:
+    """A condition on a step's result, as its kind has it."""
+    result = f"results.{step.result_key}"
+    of_kinds = {"map": f"{result}[0].risk", "approval": f"{result}.outcome == 'approved'"}
+    return of_kinds.get(step.kind, f"{result}.risk > `0.7`")
+
+
 @st.composite
 def _steps(draw: st.DrawFn) -> tuple[StepDefinition, ...]:
     """Each comes after some of those before it, and they stand in any order."""
     made: list[StepDefinition] = []
     for name in draw(st.lists(_names, min_size=1, max_size=3, unique=True)):
-        over = draw(
-            st.none() | st.builds(MapOver, over=_over_input, each=_works(), at_once=st.integers(1, 9))
-        )
+        over = draw(st.none() | st.builds(MapOver, over=_lists, each=_works(), at_once=st.integers(1, 9)))
         work = (
             draw(_works()) if over is None else Work(kind="map", timeout_seconds=draw(st.none() | _durations))
         )
         fields = {field: getattr(work, field) for field in Work.__struct_fields__}
         before = [each.step_type for each in made]
-        over_results = st.sampled_from(["@", *(f"results.{each.result_key}.risk > `0.7`" for each in made)])
+        over_results = st.sampled_from(["@", *(_of_result(each) for each in made)])
         made.append(
             StepDefinition(
                 **fields,

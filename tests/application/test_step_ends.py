@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from application.task_commands import ClaimTask, CompleteTask
 from application.workflow_commands import CancelWorkflow, CompleteStep, FailStep, RetryWorkflow
 from domain.approval import Ballot, approval_id_of, approval_stream
 from domain.definition import FailureReason, Retry, Work
+from domain.scopes import Scopes
 from domain.task import task_id_of, task_stream
 from domain.workflow import child_id_of, workflow_stream
 from tests.application.engine import Engine, engine_of
@@ -91,6 +93,26 @@ async def test_somebody_elses_withdrawal_is_the_steps_result(engine: Engine) -> 
     await engine.do(by_hand)
     result = (await engine.workflow(workflow_id)).results["sign_off"]
     assert (result["outcome"], result["reason"], result["withdrawnBy"]) == ("withdrawn", "sold", USER)
+
+
+@pytest.mark.parametrize(
+    ("decide", "more"),
+    [
+        (WithdrawApproval, {"by": "ann", "reason": "sold", "may_do_all": True}),
+        (ApproveApproval, {"ballot": Ballot(by="ann", comment="fine")}),
+    ],
+)
+async def test_expressions_may_speak_of_all_that_is_decided(
+    engine: Engine, decide: type[WithdrawApproval | ApproveApproval], more: dict[str, Any]
+) -> None:
+    workflow_id = await engine.start("asks-twice")
+    asked = await approval_of(engine, workflow_id)
+    await engine.do(decide(meta=metadata(), approval_id=asked.approval_id, **more))
+    result = (await engine.workflow(workflow_id)).results["sign_off"]
+    known = Scopes(ASKS_TWICE).of_compensation.context["results"]["sign_off"]
+    assert len(result) == 4 + (decide is ApproveApproval)
+    assert set(result) <= set(known)
+    assert result["outcome"] in known["outcome"].texts
 
 
 async def test_nobody_is_given_what_has_no_input(engine: Engine) -> None:

@@ -12,7 +12,7 @@ from domain import concurrency, workflow
 from domain.definition import Concurrency, Retry, Work
 from domain.errors import Refusal
 from domain.event import Event
-from domain.scopes import OF_A_REPLY, Scope, Scopes, Sort
+from domain.scopes import OF_A_REPLY, OneOf, Scope, Scopes, Sort
 from domain.workflow import StepCompleted, StepDispatched, Workflow
 from domain.workflow.correlation import message_key
 from domain.workflow.events import StepMapped
@@ -39,6 +39,8 @@ def misfits(known: Any, value: Any, path: str = "") -> Iterator[str]:
         case dict():
             for name, inner in value.items():
                 yield from misfits(known[name], inner, f"{path}.{name}")
+        case OneOf(texts) if value not in texts:
+            yield f"{path} is none of {texts}: {value}"
         case Sort.TEXT if not isinstance(value, str | None):
             yield f"{path} is no text: {value}"
         case Sort.NUMBER if not isinstance(value, int):

@@ -163,6 +163,43 @@ def test_results_of_steps_beside_it_and_after_it_may_be_there() -> None:
     )
 
 
+OF_KINDS = {
+    "results.signed.outcom == 'approved'": "there is no results.signed.outcom; did you mean outcome?",
+    "results.signed.decision": (
+        "there is no results.signed.decision; available: outcome, approvalId, decidedBy, decidedAt, comment,"
+        " reason, withdrawnBy"
+    ),
+    "'aproved' == results.signed.outcome": (
+        "results.signed.outcome is never 'aproved'; did you mean approved?"
+    ),
+    "'no' != results.signed | @.outcome": None,
+    "'no' != (results.signed | @.outcome)": (
+        "results.signed.outcome is never 'no'; it is one of approved, rejected, expired, withdrawn"
+    ),
+    "results.signed.comment.text": (
+        "there is no results.signed.comment.text: results.signed.comment is a string"
+    ),
+    "input.x || !(steps.sign.status != 'complete')": (
+        "steps.sign.status is never 'complete'; did you mean completed?"
+    ),
+    "results.quotes.price": "there is no results.quotes.price: results.quotes is a list",
+    "results.signed.outcome == 'approved' && steps.quotes.status == 'skipped'": None,
+    "results.signed.outcome == `null` || results.signed.outcome == input.x": None,
+    "results.quotes[0].price || results.quotes[*].price || length(results.quotes)": None,
+    "(results.signed.outcome || 'none') == 'none' || results.signed.comment == 'fine'": None,
+}
+
+
+@pytest.mark.parametrize("expression", OF_KINDS)
+def test_a_decision_a_list_and_a_status_are_known_beforehand(expression: str) -> None:
+    signed, quotes = step("sign", kind="approval", result_key="signed"), map_step("quotes")
+    kinds: dict[str, KindRules] = dict.fromkeys(("event", "map", "approval"), lambda parameters, names: [])
+    asking = step("ask", when=expression)
+    definition = WorkflowDefinition(name="a-plan", version=1, steps=(signed, quotes, asking))
+    told = dict(definition_faults(definition, kinds)).get("steps[2].when")
+    assert told == OF_KINDS[expression]
+
+
 CLOSED = {
     "additionalProperties": False,
     "properties": {
