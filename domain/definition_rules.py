@@ -145,7 +145,7 @@ def _step(step: StepDefinition, kinds: Mapping[str, KindRules], scopes: Scopes) 
         yield from _condition(step.when, scope)
     yield from _work(step, kinds, scope)
     if step.map is not None:
-        yield from expression_faults("map.over", step.map.over, scope)
+        yield from _list_to_go_over(step.map.over, scope)
         of_item = scopes.of_item(step)
         yield from within("map.each", _part(step.map.each, kinds, of_item, "each element's work"))
         if step.kind != MAP:
@@ -173,6 +173,7 @@ def _work(work: Work, kinds: Mapping[str, KindRules], scope: Scope) -> Iterator[
     yield from _expressions("input", work.input, scope)
     if work.timeout_seconds is not None:
         yield from _duration("timeout", work.timeout_seconds)
+        yield from _wait_within(work, work.timeout_seconds)
     if work.retry.most_seconds < work.retry.delay_seconds:
         usual = Retry().most_seconds
         unsaid = f" {usual / 60:g} min by default, which is" if work.retry.most_seconds == usual else ""
@@ -184,15 +185,32 @@ def _work(work: Work, kinds: Mapping[str, KindRules], scope: Scope) -> Iterator[
     )
 
 
+def _wait_within(work: Work, timeout: float) -> Iterator[Fault]:
+    waits = work.parameters.get("seconds") if work.kind == "wait" else None
+    if isinstance(waits, int | float) and waits > timeout:
+        yield Fault("timeout", f"is shorter than the wait of {waits:g} s, so each attempt times out")
+
+
 def _condition(expression: str, scope: Scope) -> Iterator[Fault]:
     yield from expression_faults("when", expression, scope)
+    value = _literal(expression, otherwise=True)
+    if value is None or value is False or value in ("", [], {}):
+        yield Fault("when", "is never true, so the step is unreachable")
+
+
+def _list_to_go_over(expression: str, scope: Scope) -> Iterator[Fault]:
+    yield from expression_faults("map.over", expression, scope)
+    if not isinstance(_literal(expression, otherwise=[]), list):
+        yield Fault("map.over", "is a literal, and not a list; write an expression without quotes of its own")
+
+
+def _literal(expression: str, *, otherwise: Any) -> Any:
+    """The value of an expression that is nothing but a literal."""
     try:
         parsed = compiled(expression).parsed
     except BadExpression:
-        return
-    value = parsed["value"] if parsed["type"] == "literal" else True
-    if value is None or value is False or value in ("", [], {}):
-        yield Fault("when", "is never true, so the step is unreachable")
+        return otherwise
+    return parsed["value"] if parsed["type"] == "literal" else otherwise
 
 
 def _expressions(field: str, expressions: Mapping[str, str], scope: Scope) -> Iterator[Fault]:

@@ -112,6 +112,29 @@ def test_a_condition_that_never_holds_makes_a_step_unreachable(never: str) -> No
     assert faults(plan(a_step("a", when="`0`"))) == {}
 
 
+def test_a_list_to_go_over_is_no_other_literal() -> None:
+    for over, is_one in {"'input.deals'": False, "`5`": False, "`[1, 2]`": True, "input.deals": True}.items():
+        found = faults(plan(a_step("a", kind="map", map=MapOver(over=over, each=Work()))))
+        assert list(found) == ([] if is_one else ["steps[0].map.over"])
+
+
+@pytest.mark.parametrize("place", ["step", "each", "compensation"])
+def test_a_wait_that_outlasts_its_timeout_is_a_fault(place: str) -> None:
+    """Each attempt would time out."""
+    for timeout, told in {60.0: [], None: [], 59.5: ["is shorter than the wait of 60 s"]}.items():
+        wait = Work(kind="wait", parameters={"seconds": 60}, timeout_seconds=timeout)
+        step = {
+            "step": a_step("a", kind="wait", parameters=wait.parameters, timeout_seconds=timeout),
+            "each": a_step("a", kind="map", map=MapOver(over="input.deals", each=wait)),
+            "compensation": a_step("a", compensation=wait),
+        }[place]
+        kinds: dict[str, KindRules] = dict.fromkeys(("event", "map", "wait"), lambda parameters, names: [])
+        found = dict(definition_faults(plan(step), kinds))
+        where = {"step": "", "each": "map.each.", "compensation": "compensation."}[place]
+        assert list(found) == [f"steps[0].{where}timeout" for _ in told]
+        assert [each[: len(told[0])] for each in found.values()] == told
+
+
 def test_every_expression_is_read() -> None:
     bad = "a =="
     definition = plan(
