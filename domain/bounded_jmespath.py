@@ -15,7 +15,7 @@ from jmespath.functions import Functions
 from jmespath.parser import ParsedResult
 from jmespath.visitor import Options, TreeInterpreter
 
-from domain.jmespath_functions import COMPARATORS, JsonFunctions
+from domain.jmespath_functions import COMPARATORS, ORDERS, JsonFunctions
 from domain.json_text import MOST_DEPTH
 
 MOST_WORK = 300_000
@@ -106,7 +106,7 @@ class _Interpreter(TreeInterpreter):
         super().__init__(Options(custom_functions=JsonFunctions(self._charge)))
         self._work_left = MOST_WORK
         equal = {name: self._reading(compare) for name, compare in COMPARATORS.items()}
-        self.COMPARATOR_FUNC = {**TreeInterpreter.COMPARATOR_FUNC, **equal}  # type: ignore[misc]
+        self.COMPARATOR_FUNC = {**ORDERS, **equal}  # type: ignore[misc]
         self._methods: dict[str, Callable[..., Any]] = {}
         self._sizes: dict[int, tuple[Any, _Size]] = {}
         """By identity; with the value, so that no other gets its identity meanwhile."""

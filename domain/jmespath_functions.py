@@ -6,6 +6,7 @@ To Python ``True`` is 1, and ``1_000`` and Arabic digits are numbers. To JSON th
 
 import re
 from collections.abc import Callable, Mapping
+from operator import ge, gt, le, lt
 from typing import Any
 
 from jmespath.functions import Functions, signature
@@ -22,6 +23,26 @@ COMPARATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "eq": is_same_json,
     "ne": lambda one, other: not is_same_json(one, other),
 }
+
+
+def _in_order(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def compared(one: Any, other: Any) -> bool:
+        try:
+            return compare(one, other)
+        except TypeError:
+            what = "a string with a number" if isinstance(one, str) else "a number with a string"
+            raise TypeError(f"compares {what}; to_number makes a number of a string") from None
+
+    return compared
+
+
+ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "lt": _in_order(lt),
+    "lte": _in_order(le),
+    "gt": _in_order(gt),
+    "gte": _in_order(ge),
+}
+"""Of two numbers, or of two strings: the library has found that each is one or the other."""
 
 
 class JsonFunctions(Functions):

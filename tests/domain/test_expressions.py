@@ -28,6 +28,11 @@ def test_what_is_no_json_or_does_not_fit_is_refused(expression: str) -> None:
         ("x" * 1000 + "[", 'Incomplete expression: "xxx'),
         (f"to_number('{'9' * 1000}')", "the result of to_number is too large a number"),
         (f"to_number('{'9' * 5000}')", "the result of to_number is not a number"),
+        ("`5` >= '4'", "`5` >= '4': compares a number with a string; to_number makes a number of a string"),
+        (
+            "'high' < `5`",
+            "'high' < `5`: compares a string with a number; to_number makes a number of a string",
+        ),
         ("ceil(`1e300`)", "the result of ceil is too large a number: it must be within ±9007199254740991"),
         ("{a: sum(`[9007199254740991, 1]`)}", "the result of sum is too large a number"),
         ("to_number('-9007199254740992') > `0`", "the result of to_number is too large a number"),
@@ -170,3 +175,8 @@ def test_a_number_of_jsons_is_read(text: str, value: float) -> None:
     assert found("to_number(text)", {"text": text}) == value
     assert found("to_number(`true`)", {}) is None
     assert found("to_number(`7`)", {}) == 7
+
+
+def test_numbers_have_an_order_and_so_have_strings() -> None:
+    comparisons = "[`1` < `2`, `2` <= `2`, `1` > `2`, `3` >= `2.5`, 'b' > 'a', `2` < `2`, 'a' >= 'b']"
+    assert found(comparisons, {}) == [True, True, False, True, True, False, False]
