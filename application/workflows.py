@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from application.chains import chain_before, present_workflow
 from application.command import Command, moment_of
@@ -34,7 +34,7 @@ from application.workflow_commands import (
 )
 from domain import workflow
 from domain.definition import WorkflowDefinition
-from domain.errors import NotAllowed, OpportunityRequired, Refusal, WorkflowNotFound
+from domain.errors import BadInput, NotAllowed, OpportunityRequired, Refusal, WorkflowNotFound
 from domain.event import Event
 from domain.faults import Fault
 from domain.values import is_same_json
@@ -159,16 +159,16 @@ class WorkflowHandlers:
         Raises:
             DefinitionNotFound: there is no such definition.
             DefinitionIsRetired: it starts no more workflows.
-            OpportunityRequired: it is for opportunities, and none is named.
+            OpportunityRequired: it is for opportunities, and none is named; with every fault of the input.
             BadInput: the input is not as the definition says; with every fault.
         """
         waited = not isinstance(command, RequestRun) and command.accepted
         find = self._definitions.accepted if waited else self._definitions.find
         definition = await find(command.meta.tenant, command.definition, command.version)
+        input = _input_of(command, definition)
         if definition.needs_opportunity and command.opportunity_id is None:
-            message = f"{definition.name} needs an opportunity"
-            raise OpportunityRequired(message, [Fault("opportunityId", message)])
-        await refuse_bad_input(definition, _input_of(command, definition))
+            await _refuse_without_opportunity(definition, input)
+        await refuse_bad_input(definition, input)
         return definition
 
     async def would_do(self, command: Command) -> bool:
@@ -268,6 +268,18 @@ class WorkflowHandlers:
         except Refusal:
             return
         await refuse_bad_input(definition, command.input)
+
+
+async def _refuse_without_opportunity(
+    definition: WorkflowDefinition, input: Mapping[str, Any] | None
+) -> NoReturn:
+    message = f"{definition.name} needs an opportunity"
+    found: list[BadInput] = [OpportunityRequired(message, [Fault("opportunityId", message)])]
+    try:
+        await refuse_bad_input(definition, input)
+    except BadInput as bad:
+        found.append(bad)
+    raise OpportunityRequired.together(found)
 
 
 def _input_of(

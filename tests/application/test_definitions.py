@@ -219,3 +219,7 @@ async def test_an_opportunity_that_is_needed_and_not_named_is_named_as_the_fault
     with pytest.raises(OpportunityRequired) as refused:
         await world.start(definition="opportunity-analysis")
     assert [fault["field"] for fault in refused.value.details] == ["opportunityId"]
+    await world.publish(msgspec.structs.replace(PLAN, needs_opportunity=True))
+    with pytest.raises(OpportunityRequired) as refused:
+        await world.start(input={"amount": "much"})
+    assert [fault["field"] for fault in refused.value.details] == ["opportunityId", "input.amount"]
