@@ -8,6 +8,7 @@ from config.definitions import platform_wire_types, shipped_definitions
 from config.settings import load_settings
 from config.start import CannotStart
 from domain.definition import OPPORTUNITY_ANALYSIS
+from domain.expressions import holds
 from interfaces.definitions.shipped import read_folder, shipped_folder
 
 WORKFLOWS = load_settings(environ={}).workflows
@@ -35,6 +36,26 @@ def test_how_long_the_steps_of_opportunity_analysis_wait_is_a_setting_and_the_ot
     assert timeouts == {"risk_analysis": 60, "risk_scoring": 60, "forecast": 5, "recommendation": 60}
     written = {each.name: each for each in read_folder(FOLDER)}
     assert chosen["deal-review"] == written["deal-review"]
+
+
+@pytest.mark.parametrize(
+    ("result", "amount", "is_asked"),
+    [
+        ({"riskScore": 0.7}, 250_000, False),
+        ({"riskScore": 0.71}, 1, True),
+        ({"riskScore": 0.1}, 250_001, True),
+        ({}, 1, True),
+        ({"riskScore": None}, 1, True),
+        (None, 1, True),
+    ],
+)
+def test_a_deal_is_released_unasked_only_where_its_risk_is_known(
+    result: object, amount: int, is_asked: bool
+) -> None:
+    review = next(each for each in read_folder(FOLDER) if each.name == "deal-review")
+    approval = next(step for step in review.steps if step.step_type == "approval")
+    assert approval.when is not None
+    assert holds(approval.when, {"input": {"amount": amount}, "results": {"score": result}}) is is_asked
 
 
 def test_a_bad_document_keeps_the_service_from_starting_and_every_fault_of_all_is_told(
