@@ -72,7 +72,7 @@ def go_on(turn: "Turn", step_type: str) -> bool:
         if step.status != "running":
             return False
         if step.items.failed > definition.map.tolerate:
-            turn.fail(step, f"{step.items.failed} of {len(step.items.elements)} items failed", "reported")
+            turn.fail(step, _failures(turn.state, step_type, step.items), "reported")
             return True
         error = fault_of_size("all its results", step.items.result_bytes, MOST_RESULT_BYTES)
         if error:
@@ -91,6 +91,14 @@ def go_on(turn: "Turn", step_type: str) -> bool:
             return False
         turn.dispatch(item, again_if_void=turn.now if is_much else None)
     return False
+
+
+def _failures(state: Workflow, step_type: str, items: Items) -> str:
+    """How many items have failed, and why the first of them has: their errors are often the same."""
+    told = f"{items.failed} of {len(items.elements)} items failed"
+    every = (_item(state, step_type, index) for index in range(len(items.elements)))
+    first = next((item for item in every if item.status == "failed"), None)
+    return told if first is None else f"{told}; {first.step_type}: {first.error}"
 
 
 def leave(turn: "Turn", step_type: str) -> None:

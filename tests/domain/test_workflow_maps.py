@@ -77,7 +77,7 @@ def test_a_failed_item_fails_the_step_once_more_have_than_it_tolerates() -> None
     assert run.under_way == ["calls", "calls[1]", "calls[2]", "calls[3]"]
     run = run.failed("calls[2]")
     assert (run.status("calls"), run.state.status) == ("failed", "failed")
-    assert run.state.steps["calls"].error == "2 of 5 items failed"
+    assert run.state.steps["calls"].error == "2 of 5 items failed; calls[0]: no"
     tolerated = Run.of(map_step("calls", tolerate=1), input=DEALS).failed("calls[1]")
     tolerated = tolerated.completed("calls[0]", "calls[2]")
     assert tolerated.state.results == {"calls": [{"of": "calls[0]"}, None, {"of": "calls[2]"}]}
@@ -311,7 +311,9 @@ def test_items_that_come_after_many_without_an_input_are_done() -> None:
 
 def test_a_map_of_which_more_items_fail_than_it_tolerates_fails_also_in_another_turn() -> None:
     run, _ = gone_on(Run.of(length_of_each(tolerate=60), input={"deals": [5] * 300}))
-    assert (run.status("m"), run.state.steps["m"].error) == ("failed", "61 of 300 items failed")
+    assert run.status("m") == "failed"
+    error = run.state.steps["m[0]"].error
+    assert run.state.steps["m"].error == f"61 of 300 items failed; m[0]: {error}"
 
 
 def test_while_the_workflow_is_paused_the_rest_of_such_items_wait() -> None:
