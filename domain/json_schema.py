@@ -42,7 +42,9 @@ _PLAIN = (
     *("$schema", "$comment", "title", "description", "default", "examples", "format"),
     *("deprecated", "readOnly", "writeOnly"),
 )
-_NOT_KNOWN = "is not known"
+NOT_KNOWN = "is not known"
+"""What is told of a member that a schema allows none of."""
+
 KEYWORDS = frozenset((*_IN_A_MAP, *_IN_A_LIST, *_ALONE, *_PLAIN))
 """What a schema may say. What is left out costs without bound, or means something elsewhere."""
 
@@ -80,7 +82,7 @@ def quick_faults(schema: Mapping[str, Any], value: Any, field: str) -> list[Faul
 
 def knows_member(schema: Mapping[str, Any], name: str, value: Any) -> bool:
     """Whether an object that a schema describes may have a member of that name, whatever is right for it."""
-    return Fault(name, _NOT_KNOWN) not in value_faults(schema, {name: value}, "")
+    return Fault(name, NOT_KNOWN) not in value_faults(schema, {name: value}, "")
 
 
 def _value_faults(schema: Mapping[str, Any], value: Any, field: str, most_steps: int) -> list[Fault]:
@@ -275,7 +277,7 @@ def _additional_properties(
         if name in known or any(matches(pattern, name) for pattern in patterns):
             continue
         if subschema is False:
-            yield ValidationError(_NOT_KNOWN, path=[name])
+            yield ValidationError(NOT_KNOWN, path=[name])
         else:
             yield from validator.descend(member, subschema, path=name)
 

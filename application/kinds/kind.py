@@ -8,7 +8,8 @@ from jsonschema import Draft202012Validator
 
 from domain.definition import DEFAULT_STEP_TIMEOUT_SECONDS
 from domain.faults import Fault
-from domain.json_schema import sound_parts, value_faults
+from domain.json_schema import NOT_KNOWN, sound_parts, value_faults
+from domain.suggestions import did_you_mean
 
 Parameters = Mapping[str, Any]
 
@@ -52,6 +53,8 @@ class StepKind(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def _told(self, fault: Fault, parameters: Parameters) -> Fault:
+        if fault.message == NOT_KNOWN and fault.field in parameters:
+            return Fault(fault.field, f"{NOT_KNOWN}{did_you_mean(fault.field, self.schema['properties'])}")
         if fault.field not in self.looks or fault.field not in parameters:
             return fault
         return Fault(fault.field, self.looks[fault.field])

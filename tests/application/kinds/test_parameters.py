@@ -171,3 +171,15 @@ def test_what_a_parameter_looks_like_is_told_in_words(
     ((where, message),) = KINDS[kind].faults(parameters, NAMES)
     assert where == field
     assert told in message
+
+
+def test_an_unknown_parameter_is_told_with_what_may_have_been_meant() -> None:
+    replies = {"request": "a", "correlations": {}, "replies": [{"type": "a.b", "x": 1}]}
+    assert {fault.field: fault.message for fault in KINDS["event"].faults(replies, NAMES)} == {
+        "correlations": "is not known; did you mean correlation?",
+        "replies[0].x": "is not known",
+    }
+    assert [fault.message for fault in KINDS["task"].faults({"quue": "a"}, NAMES)] == [
+        "is missing",
+        "is not known; did you mean queue?",
+    ]
