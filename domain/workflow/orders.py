@@ -14,6 +14,7 @@ from domain.errors import (
     WorkflowUndone,
 )
 from domain.event import Event
+from domain.suggestions import did_you_mean
 from domain.values import is_same_json
 from domain.workflow import undoing
 from domain.workflow.events import (
@@ -291,7 +292,8 @@ def _from(state: Workflow, step: str) -> frozenset[str]:
         return depending_on(state.plan, [name])
     whole = name.partition("[")[0].removesuffix(COMPENSATION)
     if state.definition(whole) is None:
-        raise StepNotFound(f"the workflow has no step {step}")
+        meant = did_you_mean(step, [each.step_type for each in state.plan])
+        raise StepNotFound(f"the workflow has no step {step}{meant}")
     if name.endswith(COMPENSATION):
         raise StepNotFound(f"{name} is not a step of the plan: it undoes {whole}")
     raise StepNotFound(f"{name} is an item, not a step of the plan: name {whole} to do all its items again")

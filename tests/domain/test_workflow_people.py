@@ -198,6 +198,12 @@ def test_a_retry_from_a_step_does_what_failed_elsewhere_too_and_lets_go_of_what_
     assert dispatched(events) == [("a", 2), ("c", 2)]
 
 
+def test_a_misspelt_step_is_told_with_what_may_have_been_meant() -> None:
+    run = Run.of(step("reserve"), step("pay")).completed("reserve", "pay")
+    refused = run.ordered(workflow.retry, from_step="reserv").then_refused(StepNotFound)
+    assert refused.message == "the workflow has no step reserv; did you mean reserve?"
+
+
 def test_what_was_cancelled_between_two_steps_goes_on_from_there() -> None:
     run = Run.of(*CHAIN)
     run = run.so(run.ordered(workflow.pause, reason="audit")).completed("a")
