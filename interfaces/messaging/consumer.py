@@ -18,7 +18,7 @@ from application.command import Command
 from application.dispatcher import Dispatcher
 from application.triggers import Triggers, runs_for
 from application.workflow_commands import RequestRun, TakeReply
-from domain.errors import Failure, JobNotFound, Refusal, TooLongAChain, TooMuchAtOnce
+from domain.errors import BadInput, Failure, JobNotFound, Refusal, TooLongAChain, TooMuchAtOnce
 from domain.values import is_uuid
 from interfaces.messaging.envelope import Delivery, Envelope, Unreadable, read_envelope
 from interfaces.messaging.messages import CONSUMED, command_for, reply_in
@@ -152,7 +152,7 @@ class MessageConsumer:
         except TooLongAChain as endless:
             raise Unreadable(endless.message) from endless
         except Refusal as refusal:
-            tell = log.warning if isinstance(refusal, JobNotFound) else log.info
+            tell = log.warning if isinstance(refusal, JobNotFound | BadInput) else log.info
             tell("message_refused", code=refusal.code, reason=refusal.in_a_line)
             return "ignored"
         return "handled" if committed.new else "without_effect"

@@ -194,6 +194,7 @@ async def test_a_message_that_is_refused_is_told_in_the_log_with_every_fault() -
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     with capture_logs() as logs:
         await outcome(consumer(Door(), "refused"), FORECAST)
-    assert [each["reason"] for each in logs if each["event"] == "message_refused"] == [
-        "the input is none: input.who: is missing"
+    refused = [each for each in logs if each["event"] == "message_refused"]
+    assert [(each["log_level"], each["reason"]) for each in refused] == [
+        ("warning", "the input is none: input.who: is missing")
     ]
