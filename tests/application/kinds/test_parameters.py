@@ -146,6 +146,8 @@ def test_good_parameters(kind: str, parameters: Json) -> None:
         ("wait", {"until": "nobody"}, ["until"]),
         ("wait", {"event": "A"}, ["event"]),
         ("workflow", {}, ["definition"]),
+        ("workflow", {"definition": "Deal Review"}, ["definition"]),
+        ("workflow", {"definition": "deal_review\n"}, ["definition"]),
         ("workflow", {"definition": "d", "version": 0}, ["version"]),
         ("map", {"over": "@"}, ["over"]),
     ],
