@@ -17,6 +17,7 @@ from referencing import Registry
 
 from domain.faults import Fault, path_of, shortened, within
 from domain.patterns import BadPattern, compiled, matches
+from domain.suggestions import did_you_mean
 
 MOST_SUBSCHEMAS = 1_000
 MOST_FAULTS = 100
@@ -27,6 +28,11 @@ MOST_STEPS = 100_000
 """So many keywords are held against parts of a value: a second's work or so, and some five at worst."""
 
 QUICK_STEPS = 1_000
+
+_VOCABULARIES = 8
+"""The standard's own schema is made of so many, and what is no schema at all is a fault by each."""
+
+_TYPES_ARE = "must be array, boolean, integer, null, number, object or string, or a list of these"
 
 _MOST_OBJECTS = 2 * MOST_SUBSCHEMAS
 """Before anything else is asked: to hold a schema against the standard's own takes long."""
@@ -54,13 +60,14 @@ def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
     if _objects(schema) > _MOST_OBJECTS:
         return [Fault("", f"has more than {_MOST_OBJECTS} objects")]
     try:
-        errors = islice(_META.iter_errors(schema), MOST_FAULTS)
-        faults = [_fault(error) for error in errors]
+        errors = islice(_META.iter_errors(schema), MOST_FAULTS * _VOCABULARIES)
+        faults = list(dict.fromkeys(map(_fault, errors)))[:MOST_FAULTS]
     except RecursionError:
         return [Fault("", "is nested too deeply")]
     if not faults and sum(len(_patterns(each)) for _, each in _subschemas(schema)) > MOST_PATTERNS:
         return [Fault("", f"has more than {MOST_PATTERNS} patterns")]
-    faults = faults or list(islice(_walked(schema), MOST_FAULTS))
+    more = _unsupported(schema) if faults else _walked(schema)
+    faults += islice(more, MOST_FAULTS - len(faults))
     return faults or [fault for fault in [_fault_of_size(schema)] if fault]
 
 
@@ -144,7 +151,8 @@ def _objects(schema: Any) -> int:
 
 
 def _fault(error: ValidationError) -> Fault:
-    return Fault(path_of(error.absolute_path), shortened(error.message))
+    is_of_type = error.validator == "anyOf" and error.absolute_path[-1] == "type"
+    return Fault(path_of(error.absolute_path), _TYPES_ARE if is_of_type else shortened(error.message))
 
 
 def _value_fault(error: ValidationError) -> Fault:
@@ -161,14 +169,21 @@ def _value_fault(error: ValidationError) -> Fault:
     return Fault(path_of(error.absolute_path), shortened(message))
 
 
+def _unsupported(schema: Any) -> Iterator[Fault]:
+    """What the standard lets pass unseen: keywords that are none, or none here."""
+    for path, each in _subschemas(schema):
+        for name in each if isinstance(each, dict) else ():
+            if name not in KEYWORDS:
+                meant = did_you_mean(name, KEYWORDS)
+                yield Fault(path_of([*path, name]), f"is not a supported keyword{meant}")
+
+
 def _walked(schema: Any) -> Iterator[Fault]:
     """Faults of each subschema by itself."""
+    yield from _unsupported(schema)
     for path, each in _subschemas(schema):
         if not isinstance(each, dict):
             continue
-        for name in each:
-            if name not in KEYWORDS:
-                yield Fault(path_of([*path, name]), "is not a supported keyword")
         for keyword, pattern in _patterns(each):
             try:
                 compiled(pattern)
@@ -199,9 +214,11 @@ def _children(schema: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     if not isinstance(schema, dict):
         return
     for name in _IN_A_MAP:
-        yield from (((name, member), child) for member, child in schema.get(name, {}).items())
+        if isinstance(members := schema.get(name), dict):
+            yield from (((name, member), child) for member, child in members.items())
     for name in _IN_A_LIST:
-        yield from (((name, number), child) for number, child in enumerate(schema.get(name, ())))
+        if isinstance(elements := schema.get(name), list):
+            yield from (((name, number), child) for number, child in enumerate(elements))
     yield from (((name,), schema[name]) for name in _ALONE if name in schema)
 
 

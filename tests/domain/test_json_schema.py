@@ -96,6 +96,25 @@ def test_a_schema_that_is_none_or_costs_without_bound_is_refused(schema: Json, f
     assert [fault.field for fault in schema_faults(schema)] == [field]
 
 
+def test_every_fault_of_a_schema_is_told_once_with_what_may_have_been_meant() -> None:
+    schema: Json = {
+        "require": ["a"],
+        "properties": {"a": {"type": "numbr", "minmum": 3}, "b": 5, "type": {"type": ["string", "text"]}},
+        "allOf": {"x": 1},
+        "$defs": [1],
+    }
+    types = "must be array, boolean, integer, null, number, object or string, or a list of these"
+    assert sorted(schema_faults(schema)) == [
+        Fault("$defs", "[1] is not of type 'object'"),
+        Fault("allOf", "{'x': 1} is not of type 'array'"),
+        Fault("properties.a.minmum", "is not a supported keyword; did you mean minimum?"),
+        Fault("properties.a.type", types),
+        Fault("properties.b", "5 is not of type 'object', 'boolean'"),
+        Fault("properties.type.type", types),
+        Fault("require", "is not a supported keyword; did you mean required?"),
+    ]
+
+
 def test_references_to_parts_of_the_schema_are_followed() -> None:
     schema = {
         "$defs": {"a/b": {"type": "integer"}},
