@@ -7,7 +7,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 # Unless one of these variables says who may sign in, visitors of the console say who they are and are believed
 TRYING_OUT := $(if $(HOST)$(AUTH_MODE)$(JWT_SECRET)$(CONSOLE_TRUSTS_VISITORS),,CONSOLE_TRUSTS_VISITORS=true )
 
-# What is compiled once is there for the next process: tests start hundreds of the service
+# What is compiled once is there for the next process: it is a quarter of a start, and two thirds of collecting the tests
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: serve demo test chaos bench bench-compare check format install install-dev lock clean
