@@ -1,4 +1,4 @@
-"""``workflow-orchestrator archive``: what is finished goes to files, and comes back."""
+"""``workflow-orchestrator archive`` and ``archive-restore``: move what has ended to files, and back."""
 
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +23,7 @@ class ArchiveActions(Protocol):
         dry_run: bool,
         public_keys: tuple[Path, ...],
     ) -> None:
-        """Move what is finished to files."""
+        """Move what has ended to files."""
         ...
 
     def restore(self, config: Path | None, files: tuple[Path, ...], public_keys: tuple[Path, ...]) -> None:
@@ -44,17 +44,17 @@ def archive_commands(
         "--older-than",
         default="90d",
         show_default=True,
-        help="Such as 90d or 12h; by the last event of a thing.",
+        help="Archive what had its last event at least this long ago, such as 90d or 12h.",
     )
-    @tenant_option("Of that tenant alone.")
-    @click.option("--reason", help="Why; it is noted with what is left in the log.")
-    @click.option("--dry-run", is_flag=True, help="Tell how much it would be, and change nothing.")
+    @tenant_option("Archive this tenant only.")
+    @click.option("--reason", help="The reason. It is noted in the log with the hashes that stay there.")
+    @click.option("--dry-run", is_flag=True, help="Print how much would be archived, and change nothing.")
     @click.option(
         "--public-key",
         "public_keys",
         type=file,
         multiple=True,
-        help="Of before the key was changed: of who signed what is to be finished.",
+        help="A former public key of the service, if an archive that has to be finished was signed with it.",
     )
     def archive(
         config: Path | None,
@@ -65,11 +65,12 @@ def archive_commands(
         dry_run: bool,
         public_keys: tuple[Path, ...],
     ) -> None:
-        """Move finished things out of the log, to files that `audit verify --export` verifies.
+        """Move what has ended out of the log, to files that `audit verify --export` verifies.
 
-        Workflows with all that belongs to them, approvals, tasks and backfills. Their hashes stay, and so do
-        their documents. On PostgreSQL and in Cosmos DB services may go on meanwhile; on SQLite stop
-        the service first. What was killed is finished by the next one with the same --out.
+        The command archives workflows with all that belongs to them, approvals, tasks and backfills. Their
+        hashes stay in the log, and their documents stay. With PostgreSQL and Cosmos DB the services can keep
+        running; with SQLite stop the service first. If the command is killed, run it again with the same
+        --out: it finishes the work.
         """
         carry_out(
             lambda: actions.archive(
@@ -86,7 +87,7 @@ def archive_commands(
     @click.command("archive-restore")
     @config_option
     @click.argument("files", metavar="FILE...", type=file, nargs=-1, required=True)
-    @click.option("--public-key", "public_keys", type=file, multiple=True, help="Of who signed it.")
+    @click.option("--public-key", "public_keys", type=file, multiple=True, help="The signer's public key.")
     def restore(config: Path | None, files: tuple[Path, ...], public_keys: tuple[Path, ...]) -> None:
         """Put the events of archives (FILE...) back in their places in the log."""
         carry_out(lambda: actions.restore(config, files, public_keys))

@@ -21,7 +21,7 @@ class AuditActions(Protocol):
         anchors: tuple[Path, ...],
         as_json: bool,
     ) -> bool:
-        """Check an export, or the live store; whether all of it is sound."""
+        """Check an export, or the live store. Returns whether all of it is sound."""
         ...
 
     def export(self, config: Path | None, *, tenant: str, out: Path | None, filters: dict[str, str]) -> None:
@@ -29,34 +29,39 @@ class AuditActions(Protocol):
         ...
 
     def head(self, config: Path | None, *, tenant: str | None, as_json: bool) -> None:
-        """Print where chains end."""
+        """Print where each tenant's hash chain ends."""
         ...
 
     def keygen(self, file: Path) -> None:
-        """Make a key to sign with."""
+        """Create a signing key."""
         ...
 
 
 def audit_commands(actions: AuditActions, config_option: Option, carry_out: CarryOut) -> click.Group:
     """The commands, over what carries them out."""
     file = click.Path(path_type=Path, dir_okay=False)
-    json_option = click.option("--json", "as_json", is_flag=True, help="In JSON.")
+    json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
     @click.group()
     def audit() -> None:
-        """Prove that nobody has changed the record: see docs/audit.md."""
+        """Prove that nobody has changed the event log: see docs/audit.md."""
 
     @audit.command()
     @config_option
-    @click.option("--export", type=file, help="An export to check offline; else the configured store is.")
+    @click.option("--export", type=file, help="An export to check offline, instead of the configured store.")
     @click.option(
-        "--public-key", "public_keys", type=file, multiple=True, help="Of the service; all that it has had."
+        "--public-key",
+        "public_keys",
+        type=file,
+        multiple=True,
+        help="A public key of the service. Give every key that the service has had.",
     )
     @click.option(
         "--anchors",
         type=click.Path(path_type=Path),
         multiple=True,
-        help="Anchors from outside: the file, or messages, line by line; or a folder of such files.",
+        help="Anchors kept elsewhere: the anchor file, a file of anchor messages (one per line), or a folder"
+        " of such files.",
     )
     @json_option
     def verify(
@@ -66,9 +71,9 @@ def audit_commands(actions: AuditActions, config_option: Option, carry_out: Carr
         anchors: tuple[Path, ...],
         as_json: bool,
     ) -> None:
-        """Compute the chain anew and name what is not as it was written.
+        """Compute the hash chain again, and name what has changed since it was written.
 
-        Ends with 0 where nothing was found, with 1 where something was, with 2 where it cannot be told.
+        The exit code is 0 if nothing was found, 1 if something was found, 2 if that cannot be told.
         """
         carry_out(
             lambda: actions.verify(
@@ -79,34 +84,34 @@ def audit_commands(actions: AuditActions, config_option: Option, carry_out: Carr
 
     @audit.command()
     @config_option
-    @tenant_option("Whose events.", required=True)
-    @click.option("--out", type=file, help="Where to; else to the standard output.")
-    @click.option("--type", "type_", help="Events of that type; of the others, the hashes alone.")
-    @click.option("--aggregate-id", help="Likewise, of that workflow, approval, …")
-    @click.option("--actor", help="Likewise, by whom.")
-    @click.option("--correlation-id", help="Likewise, under that correlation id.")
-    @click.option("--after", help="Begin after that time, or that position of the log.")
-    @click.option("--before", help="Of events from that time or position on, the hashes alone.")
+    @tenant_option("The tenant whose events to export.", required=True)
+    @click.option("--out", type=file, help="The file to write; the default is standard output.")
+    @click.option("--type", "type_", help="Export in full only events of this type; others as hashes only.")
+    @click.option("--aggregate-id", help="Likewise, only events of this workflow, approval, …")
+    @click.option("--actor", help="Likewise, only events of this actor.")
+    @click.option("--correlation-id", help="Likewise, only events with this correlation id.")
+    @click.option("--after", help="Begin after this time, or after this position in the log.")
+    @click.option("--before", help="Export events from this time or position on as hashes only.")
     def export(
         config: Path | None, tenant: str, out: Path | None, type_: str | None, **rest: str | None
     ) -> None:
-        """Write a tenant's events as NDJSON, with the hashes and the signed head that prove them."""
+        """Export a tenant's events as NDJSON, with the hashes and the signed head that prove them."""
         given = {"type": type_, **rest}
         filters = {name: value for name, value in given.items() if value is not None}
         carry_out(lambda: actions.export(config, tenant=tenant, out=out, filters=filters))
 
     @audit.command()
     @config_option
-    @tenant_option("Of that tenant; else of all.")
+    @tenant_option("Only this tenant; the default is all tenants.")
     @json_option
     def head(config: Path | None, tenant: str | None, as_json: bool) -> None:
-        """Print where the tenants' chains end."""
+        """Print where each tenant's hash chain ends."""
         carry_out(lambda: actions.head(config, tenant=tenant, as_json=as_json))
 
     @audit.command()
     @click.argument("file", type=file)
     def keygen(file: Path) -> None:
-        """Make an Ed25519 key to sign with, in FILE, and its public key beside it."""
+        """Create an Ed25519 signing key in FILE, and its public key beside it."""
         carry_out(lambda: actions.keygen(file))
 
     return audit

@@ -1,4 +1,4 @@
-"""The command line. What the commands do is given by the composition root."""
+"""The command line. The composition root supplies what the commands do."""
 
 from pathlib import Path
 from typing import Protocol
@@ -93,7 +93,7 @@ def command_line(actions: Actions, version: str, *, with_traceback: bool = False
     config_option = click.option(
         "--config",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="A YAML file laid over config/default.yaml.",
+        help="A YAML file whose values override the environment and config/default.yaml.",
     )
 
     @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,46 +101,48 @@ def command_line(actions: Actions, version: str, *, with_traceback: bool = False
     def main() -> None:
         """Batch jobs on cron, human approvals and workflows, event-sourced.
 
-        With nothing configured it runs embedded: events and documents in SQLite below DATA_DIR, and a bus
-        within the process. EVENT_STORE_URL, RABBITMQ_URL and JWT_SECRET put it on the real parts.
+        If nothing is configured, the service runs embedded: it keeps events and documents in SQLite in
+        DATA_DIR and uses a bus within the process. Set EVENT_STORE_URL, RABBITMQ_URL and JWT_SECRET to deploy
+        it.
         """
 
     @main.command()
     @config_option
     @click.option(
         "--roles",
-        help="What this process does: api,consumer,projector,publisher,scheduler (all), or some of them;"
-        " the rest is for other processes on the same stores.",
+        help="The roles of this process, separated by commas: api, consumer, projector, publisher, scheduler."
+        " The default is all of them. Other processes on the same stores must have the other roles.",
     )
     def serve(config: Path | None, roles: str | None) -> None:
-        """Run the service until it is told to stop."""
+        """Run the service until it is stopped."""
         carry_out(lambda: actions.serve(config, roles))
 
     @main.command("config")
     @config_option
     def show_config(config: Path | None) -> None:
-        """Print the effective settings, secrets masked."""
+        """Print the effective settings, with secrets masked."""
         carry_out(lambda: actions.show_config(config))
 
     @main.command()
     @config_option
     def migrate(config: Path | None) -> None:
-        """Make the tables of a PostgreSQL event store, or upgrade them to this release.
+        """Create the tables of a PostgreSQL event store, or upgrade them to this release.
 
-        Safe to repeat, and from several processes at once. SQLite needs none of it.
+        You can repeat it, and run it in several processes at once. SQLite does not need it.
         """
         carry_out(lambda: actions.migrate(config))
 
     @main.command("copy-log")
     @config_option
-    @click.option("--from", "source", metavar="URL", help="The store that has the log, as EVENT_STORE_URL.")
-    @click.option("--to", "target", metavar="URL", help="The store that is to have it, likewise.")
+    @click.option("--from", "source", metavar="URL", help="The store to copy from, as in EVENT_STORE_URL.")
+    @click.option("--to", "target", metavar="URL", help="The store to copy to, as in EVENT_STORE_URL.")
     def copy_log(config: Path | None, source: str | None, target: str | None) -> None:
-        """Copy an event log from one store to another, and verify it by count and hash.
+        """Copy an event log from one store to another, and verify the copy by count and hash.
 
-        Its positions and timers go with it, so that a service on the new store publishes nothing again. Stop
-        the service first. All is copied or nothing, but to cosmos://: no service starts on half a copy there,
-        and the next run goes on. Where the log is there already it is verified alone.
+        Stop the service first. The command also copies the followers' positions and the timers, so that a
+        service on the new store publishes no message again. SQLite and PostgreSQL receive everything or
+        nothing. A copy to cosmos:// that was interrupted stays incomplete: no service starts on it, and the
+        next run completes it. If the target already has the log, the command only verifies it.
         """
         carry_out(lambda: actions.copy_log(config, source=source, target=target))
 
@@ -150,21 +152,21 @@ def command_line(actions: Actions, version: str, *, with_traceback: bool = False
     def backup(folder: Path, config: Path | None) -> None:
         """Copy the files of an embedded store into a new folder, in the right order.
 
-        The service may go on meanwhile. The master key is not among them: keep it elsewhere. What each file
-        is, and how to go back to them, is told by docs/runbooks/backup.md.
+        The service can keep running. The command does not copy the master key: keep that elsewhere.
+        docs/runbooks/backup.md describes each file and how to restore them.
         """
         carry_out(lambda: actions.backup(config, folder))
 
     @main.command()
     @click.argument("projections", nargs=-1)
-    @click.option("--verify", is_flag=True, help="Compare alone: name what differs, and change nothing.")
+    @click.option("--verify", is_flag=True, help="Only compare: name what differs, change nothing.")
     @config_option
     def rebuild(projections: tuple[str, ...], verify: bool, config: Path | None) -> None:
-        """Derive documents again from the log; all containers, or those named.
+        """Derive documents again from the log, for all projections or for those named.
 
-        The service may go on meanwhile: they are built beside the live ones and take their place at once. A
-        rebuild that was killed goes on where it was. No message goes out. With --verify it ends with 0 where
-        nothing differs, with 1 where something does, with 2 where that cannot be told.
+        The service can keep running: the new documents are built beside the live ones and replace them all at
+        once. If the command is killed, the next run continues where it stopped. No message goes out. With
+        --verify the exit code is 0 if nothing differs, 1 if something differs, 2 if that cannot be told.
         """
         if verify:
             carry_out(lambda: actions.compare(config, projections), failed=CANNOT_TELL)
@@ -172,24 +174,24 @@ def command_line(actions: Actions, version: str, *, with_traceback: bool = False
             carry_out(lambda: actions.rebuild(config, projections))
 
     @main.command()
-    @click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")
+    @click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
     @config_option
     def adopt(dry_run: bool, config: Path | None) -> None:
         """Take over the approvals that the platform's previous service has left pending in Cosmos DB.
 
-        Stop that service first. Ours may be at work. Each is asked for here under its own id, so that it can
-        be listed and decided; no message goes out of that. Whoever kills it repeats it. The exit code is 1 if
-        one cannot be taken over: see deploy/README.md.
+        Stop the previous service first; this one can keep running. The command requests each approval here
+        under the same id, so that people can list and decide it. No message goes out. If the command is
+        killed, run it again. The exit code is 1 if an approval cannot be taken over: see deploy/README.md.
         """
         carry_out(lambda: actions.adopt(config, dry_run=dry_run))
 
     @main.command()
-    @tenant_option("Whose data it is in.")
-    @click.option("--subject", help="Who is to be erased: a person's id, a customer's, opportunity:ID.")
-    @click.option("--reason", help="Why, for the record; nothing personal.")
-    @click.option("--dry-run", is_flag=True, help="Tell what it would be, and change nothing.")
+    @tenant_option("The tenant whose data the subject is in.")
+    @click.option("--subject", help="Whom to erase: a person's id, a customer's id, or opportunity:ID.")
+    @click.option("--reason", help="The reason, for the record. Do not give personal data.")
+    @click.option("--dry-run", is_flag=True, help="Print what would be erased, and change nothing.")
     @click.option("--again", is_flag=True, help="Repeat every erasure, after a backup of keys was restored.")
-    @click.option("--lost", is_flag=True, help="Tell of keys that are lost for good as of destroyed ones.")
+    @click.option("--lost", is_flag=True, help="Record keys that are lost for good as destroyed.")
     @config_option
     def erase(
         tenant: str | None,
@@ -200,9 +202,9 @@ def command_line(actions: Actions, version: str, *, with_traceback: bool = False
         lost: bool,
         config: Path | None,
     ) -> None:
-        """Destroy the key that somebody's personal fields are sealed under: see docs/erasure.md.
+        """Destroy the key that seals somebody's personal fields: see docs/erasure.md.
 
-        The service may go on meanwhile. Whoever kills it repeats it, and it is completed.
+        The service can keep running. If the command is killed, run it again: it completes the erasure.
         """
         carry_out(
             lambda: actions.erase(
@@ -212,39 +214,39 @@ def command_line(actions: Actions, version: str, *, with_traceback: bool = False
 
     @main.group()
     def keys() -> None:
-        """The keys of personal fields: see docs/erasure.md."""
+        """Manage the keys of personal fields: see docs/erasure.md."""
 
     @keys.command("rotate")
     @config_option
     def rotate_keys(config: Path | None) -> None:
-        """Wrap every personal key with PRIVACY_MASTER_KEY instead of the former, PRIVACY_OTHER_MASTER_KEY.
+        """Wrap every personal key with PRIVACY_MASTER_KEY instead of the former PRIVACY_OTHER_MASTER_KEY.
 
-        The services go on meanwhile, if they have both. Of an embedded store, which is to be stopped, the key
-        is changed too. Whoever kills it repeats it. The exit code is 1 also if somebody goes on wrapping keys
-        with the former one.
+        Services can keep running if they have both keys. An embedded service must be stopped: the command
+        also replaces its master key. If the command is killed, run it again. The exit code is 1 also if a
+        service still wraps keys with the former master key.
         """
         carry_out(lambda: actions.rotate_keys(config))
 
     @main.command()
-    @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
     @config_option
     def projections(as_json: bool, config: Path | None) -> None:
-        """Tell how far each projection follows the log: position, lag, rate, last error, rebuilds.
+        """Print how far each projection has followed the log: position, lag, rate, last error, rebuilds.
 
-        It changes nothing, and the service may run or not. State and last error are what the service at
-        HOST and PORT says.
+        The command changes nothing. It works whether or not the service runs. It asks the service at HOST and
+        PORT for the state and the last error.
         """
         carry_out(lambda: actions.projections(config, as_json=as_json))
 
     @main.command()
     @config_option
     def neighbours(config: Path | None) -> None:
-        """SIMULATION: stand in for the neighbouring services on RABBITMQ_URL."""
+        """SIMULATION: simulate the neighbouring services on RABBITMQ_URL."""
         carry_out(lambda: actions.neighbours(config))
 
     @main.command()
     @config_option
-    @click.option("--stop-after", is_flag=True, help="Stop when everything has come to its end.")
+    @click.option("--stop-after", is_flag=True, help="Stop when everything has ended.")
     def demo(config: Path | None, stop_after: bool) -> None:
         """SIMULATION: run the service with simulated neighbours and show it at work."""
         carry_out(lambda: actions.demo(config, stop_after=stop_after))

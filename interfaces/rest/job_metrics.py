@@ -1,9 +1,9 @@
-"""How each job fares, as metrics: read at the scrape from what the log has come to.
+"""The metrics of the jobs. They are read from the state that the log's events lead to, at each scrape.
 
-The numbers are those of the log (:mod:`application.job_health`), not of this process: each instance with the
-role ``scheduler`` shows the same ones, so take ``max by (batch_job)`` over the instances, and never ``sum``.
-A job is shown once its stream has been read to the end; a total that is still on its way up after a start
-would look like a thousand failed runs.
+The numbers come from the log (:mod:`application.job_health`), not from this process: each instance with the
+role ``scheduler`` shows the same ones, so take ``max by (batch_job)`` over the instances, never ``sum``.
+A job is shown once its stream has been read to the end. Otherwise the totals would rise after a start, and
+that would look like a thousand failed runs.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -41,7 +41,7 @@ class JobMetrics(Collector):
         self._clock = clock
 
     def collect(self) -> Iterable[Metric]:
-        """Every family, with what is known of each job."""
+        """Return every metric family, with the values of each job that is known."""
         now, shown = self._clock.now(), _Families()
         for job, standing in self._standings().items():
             shown.add(job, standing.health, now)
@@ -57,55 +57,60 @@ class JobMetrics(Collector):
 class _Families:
     def __init__(self) -> None:
         self.success_age = _gauge(
-            "last_success_age_seconds", "Age of the job's last success that was reported, backfills aside."
+            "last_success_age_seconds", "Age of the job's last reported success, without backfills."
         )
-        self.success_at = _gauge("last_success_timestamp_seconds", "Unix time of that success.")
+        self.success_at = _gauge(
+            "last_success_timestamp_seconds",
+            "Unix time of the job's last reported success, without backfills.",
+        )
         self.success_due = _gauge(
             "success_due_timestamp_seconds",
-            "Unix time by which the job is to have succeeded again, by its cron and its rules; none while it"
-            " is paused or switched off.",
+            "Unix time by which the job must have succeeded again, by its cron and its rules; absent while"
+            " the job is paused or disabled.",
         )
         self.next_firing = _gauge(
-            "next_firing_timestamp_seconds", "Unix time of cron's next firing; none while it is switched off."
+            "next_firing_timestamp_seconds", "Unix time of the next firing; absent while the job is disabled."
         )
-        self.open_runs = _gauge("open_runs", "Runs whose trigger goes or went out and that have not ended.")
+        self.open_runs = _gauge("open_runs", "Runs whose trigger is or was sent, and that have not ended.")
         self.open_age = _gauge(
-            "oldest_open_run_age_seconds", "Age of the oldest of them; 0 if there are none."
+            "oldest_open_run_age_seconds", "Age of the oldest open run; 0 if there is none."
         )
         self.overdue = _gauge(
             "open_run_overdue_seconds",
-            "For how long an open run should have timed out; 0 unless the timers do not do their work.",
+            "Seconds since an open run should have timed out; 0 unless the timers do not work.",
         )
-        self.waiting = _gauge("waiting_runs", "Runs whose trigger is held back, by jitter or by an open run.")
-        self.paused = _gauge("paused", "1 while somebody has paused the job.")
+        self.waiting = _gauge("waiting_runs", "Runs whose trigger is held back by jitter or by an open run.")
+        self.paused = _gauge("paused", "1 while the job is paused.")
         self.last_run = GaugeMetricFamily(
             "batch_job_last_run_timestamp_seconds",
-            "Unix time of the last run that ended so, or never was, backfills aside.",
+            "Unix time of the last run with this outcome, including missed and skipped; without backfills.",
             labels=("batch_job", "outcome"),
         )
         self.runs = CounterMetricFamily(
             "batch_job_runs",
-            "Runs since the log began, by what became of them; one reported after its time-out counts twice.",
+            "Runs since the log began, by outcome; a run that is reported after its time-out counts twice.",
             labels=("batch_job", "outcome"),
         )
         self.unmatched = CounterMetricFamily(
             "batch_job_reports_unmatched",
-            "Reports of a worker that belonged to no run, since the log began.",
+            "Reports of workers that belonged to no run, since the log began.",
             labels=("batch_job", "outcome"),
         )
         self.lateness = HistogramMetricFamily(
             "batch_job_lateness_seconds",
-            "Seconds from a firing's nominal time to its trigger, since the log began.",
+            "Seconds from the nominal time of a firing to its trigger, since the log began.",
             labels=_JOB,
         )
-        self.last_lateness = _gauge("last_lateness_seconds", "Those of the last firing.")
+        self.last_lateness = _gauge(
+            "last_lateness_seconds", "Seconds from the nominal time of the last firing to its trigger."
+        )
 
     def all(self) -> Iterable[Metric]:
-        """Each of them."""
+        """Return all families."""
         return tuple(vars(self).values())
 
     def add(self, job: str, health: JobHealth, now: datetime) -> None:
-        """What the log says of a job."""
+        """Add the values of a job, as its events in the log give them."""
         if health.last_success_at is not None:
             self.success_age.add_metric([job], _seconds(health.last_success_at, now))
             self.success_at.add_metric([job], health.last_success_at.timestamp())

@@ -1,4 +1,4 @@
-"""Metrics, named as on the existing dashboards (wire contract, section 6), and ours beside them."""
+"""The metrics: those of the platform's dashboards (wire contract, section 6), and the service's own."""
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 class Anchoring(Protocol):
-    """What anchors the heads of the audit trail."""
+    """Anchors the heads of the audit trail."""
 
     lost_heads: int
     due_at: datetime | None
@@ -43,7 +43,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._appended = Counter(
             "events_appended",
-            "Events that commands of this process have stored.",
+            "Events stored by commands of this process.",
             ("type",),
             registry=self.registry,
         )
@@ -52,26 +52,26 @@ class Metrics:
         )
         self._duration = Histogram(
             "http_request_duration_seconds",
-            "Seconds from a request's arrival to the end of its answer.",
+            "Seconds from the arrival of a request to the end of its response.",
             ("method", "route"),
             registry=self.registry,
         )
         self._request_series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._triggers = Counter(
             "batch_job_triggers",
-            "Job triggers published and confirmed.",
+            "Job triggers that the broker has confirmed.",
             ("batch_job",),
             registry=self.registry,
         )
         self._consumed = Counter(
-            "messages_consumed", "Messages taken in, by outcome.", ("type", "outcome"), registry=self.registry
+            "messages_consumed", "Messages received, by outcome.", ("type", "outcome"), registry=self.registry
         )
         self._published = Counter(
-            "messages_published", "Messages published and confirmed.", ("type",), registry=self.registry
+            "messages_published", "Messages that the broker has confirmed.", ("type",), registry=self.registry
         )
         self._refused = Counter(
             "messages_refused",
-            "Messages given up, since the broker takes none like them.",
+            "Messages given up because the broker will never accept them.",
             ("type",),
             registry=self.registry,
         )
@@ -83,35 +83,35 @@ class Metrics:
         )
         self._cosmos_duration = Histogram(
             "cosmos_request_duration_seconds",
-            "Seconds that Cosmos DB took for a call, with every try of it.",
+            "Seconds that a call to Cosmos DB took, including retries.",
             ("container", "operation"),
             registry=self.registry,
         )
 
         self._step_calls = Counter(
             "http_step_calls",
-            "Calls that workflow steps wanted made, by what came of them.",
+            "HTTP calls that workflow steps asked for, by outcome.",
             ("service", "outcome"),
             registry=self.registry,
         )
         self._step_call_duration = Histogram(
             "http_step_call_duration_seconds",
-            "Seconds that a call of a workflow step took.",
+            "Seconds that an HTTP call of a workflow step took.",
             ("service",),
             registry=self.registry,
         )
         self._set_back = Counter(
-            "clock_set_back", "Times that a clock by which timers go was set back.", registry=self.registry
+            "clock_set_back", "Times that the clock of the timers was set back.", registry=self.registry
         )
         self._heartbeats = Counter(
             "scheduler_heartbeats",
-            "Heartbeats of the scheduler, by whether they were answered.",
+            "Heartbeats that the scheduler sent, by outcome: answered or failed.",
             ("outcome",),
             registry=self.registry,
         )
 
     def events_appended(self, partition: str, committed: Iterable[Committed], before: int) -> None:
-        """Count what an append has stored; the event store tells of it so."""
+        """Count the events that an append has stored. The event store calls this after each append."""
         topics = Tally(recorded.event.TOPIC for each in committed for recorded in each.new)
         for topic, events in topics.items():
             self._appended.labels(topic).inc(events)
@@ -132,22 +132,22 @@ class Metrics:
         self._cosmos_duration.labels(container, operation).observe(seconds)
 
     def step_call(self, service: str, outcome: str, seconds: float) -> None:
-        """Count a call of a workflow step; one that was not made took no time."""
+        """Count an HTTP call of a workflow step. ``seconds`` is 0 for a call that was not made."""
         self._step_calls.labels(service, outcome).inc()
         if seconds:
             self._step_call_duration.labels(service).observe(seconds)
 
     def heartbeat(self, was_answered: bool) -> None:
-        """Count a heartbeat; of both kinds there is a number from the first on, so that a rise is seen."""
+        """Count a heartbeat. Both outcomes exist from the first one on, so that an increase is seen."""
         for outcome in ("answered", "failed"):
             self._heartbeats.labels(outcome).inc(was_answered == (outcome == "answered"))
 
     def clock_set_back(self) -> None:
-        """Count that the clock was set back while timers went by it."""
+        """Count that the clock of the timers was set back."""
         self._set_back.inc()
 
     def message_consumed(self, message_type: str, outcome: str) -> None:
-        """Count a message taken in."""
+        """Count a message that was received."""
         self._consumed.labels(message_type, outcome).inc()
 
     def message_published(self, message: PublicMessage) -> None:
@@ -157,59 +157,59 @@ class Metrics:
             self._triggers.labels(str(message.data["job"])).inc()
 
     def message_refused(self, message: PublicMessage) -> None:
-        """Count a message that the broker will never take."""
+        """Count a message that the broker will never accept."""
         self._refused.labels(message.type).inc()
 
     def introduce(self, version: str, roles: Iterable[str]) -> None:
-        """Say which release this process runs, and in which roles."""
+        """Show which release this process runs, and in which roles."""
         about = Info(
-            "workflow_orchestrator", "The release of this process, and its roles.", registry=self.registry
+            "workflow_orchestrator", "The release and the roles of this process.", registry=self.registry
         )
         about.info({"version": version, "roles": ",".join(roles)})
 
     def tell_master_key(self, fingerprint: str) -> None:
-        """Say with which master key this process wraps personal keys."""
+        """Show which master key this process wraps personal keys with."""
         about = Info("privacy_master_key", "The present master key of this process.", registry=self.registry)
         about.info({"fingerprint": fingerprint})
 
     def watch_followers(self, statuses: Callable[[], Sequence[FollowerStatus]]) -> None:
-        """Show the followers' lag, state and failures at each scrape."""
+        """Show at each scrape the followers' lag, state and failures."""
         self.registry.register(_Followers(statuses))
 
     def watch_leases(self, held: Callable[[], Mapping[str, bool]]) -> None:
-        """Show which parts this instance does, at each scrape."""
+        """Show at each scrape which parts this instance does."""
         self.registry.register(_Leases(held))
 
     def watch_circuits(self, states: Callable[[], Mapping[str, str]]) -> None:
-        """Show which services are left alone, at each scrape."""
+        """Show at each scrape the state of the circuit breaker to each service."""
         self.registry.register(_Circuits(states))
 
     def watch_anchoring(self, anchoring: Anchoring) -> None:
-        """Show whether the audit trail's heads are anchored in time, and still there, at each scrape."""
+        """Show at each scrape whether the audit trail's heads are anchored in time and still in the log."""
         self.registry.register(_Anchoring(anchoring))
 
     def watch_partitions(self, fullest: Callable[[], Fill | None]) -> None:
-        """Show how full the log's fullest partition is, at each scrape."""
+        """Show at each scrape how full the log's fullest partition is."""
         self.registry.register(_Partitions(fullest))
 
     def watch_log(self, lost_lines: Callable[[], int]) -> None:
-        """Show how many lines of the process's log are lost, at each scrape."""
+        """Show at each scrape how many lines of the process's log are lost."""
         self.registry.register(_Lines(lost_lines))
 
     def watch_approvals(self, is_stale: Callable[[], bool]) -> None:
-        """Show whether older approval policies hold than those in their file, at each scrape."""
+        """Show at each scrape whether the approval policies are older than those in their file."""
         self.registry.register(_ApprovalsFile(is_stale))
 
     def watch_clock(self, ahead_seconds: Callable[[], float]) -> None:
-        """Show how far the process's clock is ahead of the event store's, at each scrape."""
+        """Show at each scrape how far the process's clock is ahead of the event store's."""
         self.registry.register(_Clock(ahead_seconds))
 
     def watch_jobs(self, jobs: Collector) -> None:
-        """Show how each job fares, at each scrape."""
+        """Show at each scrape the metrics of the jobs."""
         self.registry.register(jobs)
 
     def exposition(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
@@ -219,7 +219,7 @@ class _Leases(Collector):
 
     def collect(self) -> Iterable[Metric]:
         held = GaugeMetricFamily(
-            "lease_held", "1 while this instance does what one at a time does.", labels=["part"]
+            "lease_held", "1 while this instance does this part, which one instance does.", labels=["part"]
         )
         for part, is_held in self._held().items():
             held.add_metric([part], float(is_held))
@@ -233,10 +233,12 @@ class _Partitions(Collector):
     def collect(self) -> Iterable[Metric]:
         share = GaugeMetricFamily(
             "event_log_fullest_partition_ratio",
-            "Of what a partition of the log takes, how much the fullest has; 0 where there is no such limit.",
+            "How full the fullest partition of the log is, from 0 to 1; 0 if the store has no limit.",
         )
-        size = GaugeMetricFamily("event_log_fullest_partition_bytes", "Its bytes, without indexes.")
-        events = GaugeMetricFamily("event_log_fullest_partition_events", "Its events.")
+        size = GaugeMetricFamily(
+            "event_log_fullest_partition_bytes", "Bytes of events in that partition, without indexes."
+        )
+        events = GaugeMetricFamily("event_log_fullest_partition_events", "Events in that partition.")
         if (fullest := self._fullest()) is None:
             share.add_metric([], 0)
             return (share,)
@@ -252,7 +254,7 @@ class _Lines(Collector):
 
     def collect(self) -> Iterable[Metric]:
         lost = CounterMetricFamily(
-            "log_lines_lost", "Lines of the process's log that could not be written, since start."
+            "log_lines_lost", "Lines of the process's log that could not be written since it started."
         )
         lost.add_metric([], self._lost())
         return (lost,)
@@ -265,7 +267,7 @@ class _ApprovalsFile(Collector):
     def collect(self) -> Iterable[Metric]:
         stale = GaugeMetricFamily(
             "approvals_file_stale",
-            "1 while the approvals file is bad or gone, and what it said before holds.",
+            "1 while the approvals file is invalid or missing; its last valid content applies.",
         )
         stale.add_metric([], float(self._is_stale()))
         return (stale,)
@@ -278,7 +280,7 @@ class _Clock(Collector):
     def collect(self) -> Iterable[Metric]:
         skew = GaugeMetricFamily(
             "clock_skew_seconds",
-            "Seconds by which this process's clock is ahead of the event store's, at least; 0 in SQLite.",
+            "Seconds by which this process's clock is at least ahead of the event store's; 0 with SQLite.",
         )
         skew.add_metric([], self._ahead_seconds())
         return (skew,)
@@ -291,12 +293,12 @@ class _Anchoring(Collector):
     def collect(self) -> Iterable[Metric]:
         lost = CounterMetricFamily(
             "audit_heads_lost",
-            "Anchored heads that the log no longer had when their tenants' next ones were, since start.",
+            "Anchored heads that the log no longer had when the tenant was anchored again, since start.",
         )
         lost.add_metric([], self._anchoring.lost_heads)
         due = GaugeMetricFamily(
             "audit_anchor_due_timestamp_seconds",
-            "Unix time by which all heads are to be anchored again; take the max over the instances.",
+            "Unix time by which all heads must be anchored again; take the max over instances.",
         )
         if self._anchoring.due_at is not None:
             due.add_metric([], self._anchoring.due_at.timestamp())
@@ -310,7 +312,7 @@ class _Circuits(Collector):
     def collect(self) -> Iterable[Metric]:
         circuits = GaugeMetricFamily(
             "http_step_circuit",
-            "1 for the worst state that a tenant's circuit to a service is in.",
+            "1 for the worst state of any tenant's circuit breaker to the service, 0 for the other states.",
             labels=["service", "state"],
         )
         for service, present in self._states().items():
@@ -325,16 +327,16 @@ class _Followers(Collector):
 
     def collect(self) -> Iterable[Metric]:
         lag = GaugeMetricFamily(
-            "follower_lag_seconds", "Age of the oldest event not yet handled.", labels=["follower"]
+            "follower_lag_seconds", "Age of the oldest event that is not yet handled.", labels=["follower"]
         )
         failing = GaugeMetricFamily(
-            "follower_failing", "1 while the follower's handler fails.", labels=["follower"]
+            "follower_failing", "1 while the follower fails to handle an event.", labels=["follower"]
         )
         handled = CounterMetricFamily(
-            "follower_handled_events", "Events handled since start.", labels=["follower"]
+            "follower_handled_events", "Events handled since the process started.", labels=["follower"]
         )
         failures = CounterMetricFamily(
-            "follower_failures", "Failed attempts since start.", labels=["follower"]
+            "follower_failures", "Failed attempts since the process started.", labels=["follower"]
         )
         for status in self._statuses():
             lag.add_metric([status.name], status.lag_seconds)
