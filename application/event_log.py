@@ -170,11 +170,11 @@ class OneOrder(ApplicationRecorder):
         return 0
 
     def partitions(self) -> Sequence[str]:
-        """The one."""
+        """The log has one partition."""
         return (PARTITION,)
 
     def partition_of(self, stream: str) -> str:
-        """The one."""
+        """The log has one partition."""
         return PARTITION
 
     def newest(self, partition: str) -> Place | None:

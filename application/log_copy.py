@@ -101,19 +101,19 @@ class LogReader(Protocol):
     """
 
     async def count(self) -> int:
-        """How many events there are."""
+        """Return how many events there are."""
         ...
 
     def events(self) -> AsyncGenerator[Sequence[Entry], None]:
-        """Every event, in the order of the ids."""
+        """Yield every event, ordered by id."""
         ...
 
     async def positions(self) -> Sequence[FollowerPosition]:
-        """Every position, in the order of follower and partition."""
+        """Return every position, ordered by follower and partition."""
         ...
 
     def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
-        """Every timer, in the order of the ids."""
+        """Yield every timer, ordered by id."""
         ...
 
     def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
@@ -152,19 +152,19 @@ class LogWriter(Protocol):
         ...
 
     async def put_positions(self, positions: Sequence[FollowerPosition]) -> None:
-        """Write positions in place of those that are there."""
+        """Write positions. They replace those that are there."""
         ...
 
     async def put_timers(self, batches: AsyncIterator[Sequence[Timer]]) -> None:
-        """Write timers in place of those that are there."""
+        """Write timers. They replace those that are there."""
         ...
 
     async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
-        """Write steps' calls in place of those that are there."""
+        """Write the calls of steps. They replace those that are there."""
         ...
 
     async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
-        """Write anchors in place of those that are there."""
+        """Write anchors. They replace those that are there."""
         ...
 
     async def finish(self) -> None:

@@ -65,7 +65,7 @@ class _InAnyOrder(Generic[Log]):
         self._log = log
 
     async def count(self) -> int:
-        """How many events there are."""
+        """Return how many events there are."""
         return await self._log.count()
 
     def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
@@ -110,7 +110,7 @@ class InTenantsOrders(_InAnyOrder[LogReader]):
             raise _is_of_another_log(each)
 
     async def positions(self) -> Sequence[FollowerPosition]:
-        """Every position, in the order of follower and partition."""
+        """Return every position, ordered by follower and partition."""
         return sorted(self._positions, key=lambda each: (each.follower, each.partition))
 
     def _numbered(self, entry: Entry) -> Entry:
@@ -157,7 +157,7 @@ class InOneOrder(_InAnyOrder[TenantsLogReader]):
                 id += len(batch)
 
     async def positions(self) -> Sequence[FollowerPosition]:
-        """Every position, in the order of follower and partition."""
+        """Return every position, ordered by follower and partition."""
         saved = await self._log.positions()
         stretches = await self._stretches()
         found = [each for each in saved if not is_position(each.position)]

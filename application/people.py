@@ -67,7 +67,7 @@ class PeopleLookup:
             return await do(People(reached=False))
 
     async def groups_of(self, tenant: str, person: str) -> frozenset[str]:
-        """Every group that somebody is in.
+        """Return every group that somebody is in.
 
         Raises:
             DirectoryUnavailable: that cannot be told now.

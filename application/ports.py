@@ -78,7 +78,7 @@ class Timers(Protocol):
     """
 
     async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
-        """Set and cancel timers, all or none.
+        """Set and cancel timers, all of them or none.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was changed.
@@ -104,7 +104,7 @@ class Directory(Protocol):
     """Who belongs to which group of a tenant. A group that nobody is in is as good as none."""
 
     async def members_of(self, tenant: str, group: str) -> frozenset[str]:
-        """Everybody in a group.
+        """Return everybody in a group.
 
         Raises:
             DirectoryUnavailable: that cannot be told now.
@@ -112,7 +112,7 @@ class Directory(Protocol):
         ...
 
     async def groups_of(self, tenant: str, person: str) -> frozenset[str]:
-        """Every group that somebody is in.
+        """Return every group that somebody is in.
 
         Raises:
             DirectoryUnavailable: that cannot be told now.
@@ -147,7 +147,7 @@ class StepCalls(Protocol):
     harmless."""
 
     async def change(self, *, add: Sequence[StepCall], remove: Sequence[str], lease: Lease) -> None:
-        """Add and remove calls, all or none.
+        """Add and remove calls, all of them or none.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was changed.

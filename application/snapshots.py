@@ -75,15 +75,15 @@ class SnapshotStore(Protocol):
         ...
 
     def get(self, stream: str) -> Snapshot | None:
-        """A stream's."""
+        """Return the snapshot of a stream, if there is one."""
         ...
 
     def put(self, snapshot: Snapshot) -> None:
-        """Keep it in place of the one that is there; not of a stream that was forgotten."""
+        """Store a snapshot in place of the stream's former one, unless the stream was forgotten."""
         ...
 
     def forget(self, stream: str) -> None:
-        """Throw a stream's away, and keep none of it again, whoever may still have one to put there."""
+        """Delete the snapshot of a stream, and never store another one of it, whoever may still try."""
         ...
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ class CopiedKeys(PersonalKeys, Protocol):
         ...
 
     def add(self, keys: Sequence[tuple[str, str, str, bytes]]) -> None:
-        """Keep those, as :meth:`all` gives them, whose subjects have none."""
+        """Store keys as :meth:`all` returns them, except for subjects that have one."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Anchors in a file: NDJSON that is only added to."""
+"""Anchors in an NDJSON file to which lines are only ever appended."""
 
 import os
 from collections.abc import Sequence
@@ -16,27 +16,27 @@ _anchor = msgspec.json.Decoder(Anchor)
 
 
 class NoAnchorFile:
-    """Where the messages alone are kept, by others."""
+    """Used when no anchor file is configured: others keep the anchors that are sent as messages."""
 
     async def append(self, anchors: Sequence[Anchor]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def last(self) -> Sequence[Anchor]:
-        """None."""
+        """Return no anchors."""
         return ()
 
 
 class NdjsonAnchorFile:
-    """One file; several processes may add to it, each a whole write at a time."""
+    """One file. Several processes may append to it, because each append is one write."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     async def append(self, anchors: Sequence[Anchor]) -> None:
-        """Add them, on the disk when it returns.
+        """Append anchors. They are on the disk when the call returns.
 
         Raises:
-            AnchorFileUnavailable: they are not known to be there.
+            AnchorFileUnavailable: it is not known whether they are in the file.
         """
         if anchors:
             content = b"".join(msgspec.json.encode(anchor) + b"\n" for anchor in anchors)
@@ -46,10 +46,10 @@ class NdjsonAnchorFile:
                 raise AnchorFileUnavailable(f"{self._path}: {error.strerror}") from error
 
     async def last(self) -> Sequence[Anchor]:
-        """The last of each tenant in it; none where there is no file.
+        """Return the last anchor of each tenant in the file, or none if there is no file.
 
         Raises:
-            AnchorFileUnavailable: it cannot be read.
+            AnchorFileUnavailable: the file cannot be read.
         """
         try:
             return await run_sync(self._last)

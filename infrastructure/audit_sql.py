@@ -1,4 +1,4 @@
-"""What both stores ask of the index: one statement, its values by name."""
+"""The SQL of the audit index that PostgreSQL and SQLite share, with named parameters."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,7 +7,8 @@ from application.audit.chain import Head
 from application.audit.ports import Indexed, Wanted, microseconds
 
 CLOCKS_DIFFER_BY_MICROSECONDS = 600 * 1_000_000
-"""By no more than ten minutes, it is assumed: a search for what was before a time goes so far beyond it."""
+"""The clocks of instances are assumed to differ by ten minutes at most. A search for what was before a time
+goes that far beyond it."""
 
 _KEPT = (
     "number, position, category, aggregate_id, version, topic, actor, correlation_id, causation_id, at,"
@@ -18,14 +19,15 @@ NAMES = tuple(name.strip() for name in f"tenant, {_KEPT}".split(","))
 
 
 class Statements:
-    """The statements over the tables of a schema; ``value`` writes a value's name as the driver has it."""
+    """The statements over the tables of a schema. ``value`` writes a parameter's name as the driver has
+    it."""
 
     def __init__(self, schema: str, value: Callable[[str], str]) -> None:
         self.rows = (
             f"SELECT (SELECT tenant FROM {schema}.audit_heads WHERE id = tenant_id), {_KEPT}"
             f" FROM {schema}.audit_events "
         )
-        """Takes a condition; gives the values of NAMES."""
+        """A condition follows this statement. It selects the columns ``NAMES``."""
         self.count = f"SELECT count(*) FROM {schema}.audit_events "
         self.heads = f"SELECT tenant, number, position, chain, latest_at, id FROM {schema}.audit_heads "
         self.first_from = (
@@ -40,14 +42,14 @@ class Statements:
             f" SELECT (SELECT min(stream) {sealed} WHERE key_id = named.id), named.id FROM named"
             " WHERE named.id IS NOT NULL"
         )
-        """From key to key along the index, however many streams each has."""
+        """Steps from key to key along the index, however many streams each key has."""
 
 
 def where(wanted: Wanted, value: Callable[[str], str], *, walked: bool) -> tuple[str, dict[str, Any]]:
-    """The condition on the rows of ``audit_events``, with its values.
+    """Return the condition on the rows of ``audit_events``, and its values.
 
-    ``value`` writes a value's name as the driver has it. Where rows are ``walked`` along an index that is not
-    to be chosen by the store, the others are kept out of its choice.
+    ``value`` writes a parameter's name as the driver has it. If the rows are ``walked`` in the order of an
+    index, the other conditions are written so that the store cannot choose their indexes.
     """
     equal = {
         "aggregate_id": wanted.aggregate_id,
@@ -72,17 +74,17 @@ def where(wanted: Wanted, value: Callable[[str], str], *, walked: bool) -> tuple
 
 
 def in_order(newest_first: bool) -> str:
-    """The order of a page."""
+    """Return the ``ORDER BY`` of a page."""
     return f"ORDER BY position{' DESC' if newest_first else ''}"
 
 
 def indexed(row: Sequence[Any]) -> Indexed:
-    """What is kept of an event, out of a row of ``rows``."""
+    """Return the row of the index that a row of ``rows`` holds."""
     return Indexed(**dict(zip(NAMES, row, strict=True)))
 
 
 def values_of(row: Indexed, tenant_id: int) -> tuple[Any, ...]:
-    """A row of ``audit_events``, in the order of its columns."""
+    """Return the values of a row of ``audit_events``, in the order of its columns."""
     return (
         row.position,
         tenant_id,
@@ -102,6 +104,6 @@ def values_of(row: Indexed, tenant_id: int) -> tuple[Any, ...]:
 
 
 def head_of(row: Sequence[Any]) -> Head:
-    """A head, out of a row of ``heads``."""
+    """Return the head that a row of ``heads`` holds."""
     tenant, number, position, chain, latest_at, _ = row
     return Head(tenant=tenant, number=number, position=position, chain=chain, latest_at=latest_at)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Wall-clock time, cut to the whole milliseconds that documents and messages show."""
+    """Wall-clock time, truncated to whole milliseconds, as documents and messages show it."""
 
     def now(self) -> datetime:
-        """The present moment in UTC."""
+        """Return the present time in UTC."""
         moment = datetime.now(UTC)
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

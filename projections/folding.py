@@ -92,7 +92,7 @@ class Kept(Protocol):
     """Documents that were written: those that were built, or the live ones."""
 
     async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
-        """Those of the (tenant, id) keys that exist."""
+        """Return the documents of those (tenant, id) keys that exist."""
         ...
 
 

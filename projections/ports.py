@@ -90,21 +90,21 @@ class Documents(Protocol):
     """Whether a document comes back byte for byte; else its content does, with numbers as doubles."""
 
     async def get(self, container: Container, tenant: str, id: str) -> Document | None:
-        """One document of a tenant."""
+        """Return one document of a tenant, if it exists."""
         ...
 
     async def get_many(
         self, container: Container, keys: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], Document]:
-        """Those of the (tenant, id) keys that exist."""
+        """Return the documents of those (tenant, id) keys that exist."""
         ...
 
     async def put(self, container: Container, documents: Sequence[Document]) -> None:
-        """Write documents; one that is there at the same or a later version stays as it is."""
+        """Write documents. A stored document of the same or a later version stays as it is."""
         ...
 
     async def query(self, container: Container, tenant: str, query: Query) -> Page:
-        """A page of a tenant's documents."""
+        """Return a page of a tenant's documents."""
         ...
 
     def scan(self, container: Container, tenants: Sequence[str]) -> AsyncIterator[Sequence[Document]]:
@@ -149,7 +149,7 @@ class Checkpoints(Protocol):
         ...
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
-        """The position after the last event handled; none before the first.
+        """Return the position after the last event handled, or None before the first.
 
         From now on nothing is saved under an earlier lease of that name.
         """
@@ -162,7 +162,7 @@ class Checkpoints(Protocol):
         ...
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
-        """Remember a position.
+        """Save a position.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was saved.
@@ -178,7 +178,7 @@ class Checkpoints(Protocol):
         ...
 
     async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
-        """Begin again from the first event of some partitions.
+        """Delete the positions in some partitions, so that the follower begins again at the first event.
 
         Raises:
             LeaseLost: the lease has passed on; not all is forgotten.

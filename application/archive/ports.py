@@ -34,7 +34,7 @@ class ArchiveLog(Followers, Protocol):
     """How many give way in one transaction, or a family if that is more: events, and the things' ends."""
 
     async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:
-        """Put states in place of others, all or none, and so that no append comes between.
+        """Replace the states of events, all of them or none, so that no append comes in between.
 
         A store whose transaction does not take them all (Cosmos DB) does it step by step, and the same call
         goes on after a crash; whoever would append to one of the streams meanwhile is told to wait.

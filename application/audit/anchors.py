@@ -162,23 +162,23 @@ class AnchorBook(Protocol):
     """
 
     async def last(self) -> Sequence[Anchor]:
-        """The last of each tenant."""
+        """Return the last anchor of each tenant."""
         ...
 
     async def of(self, tenant: str) -> Anchor | None:
-        """The last of one tenant."""
+        """Return the last anchor of a tenant, if it has one."""
         ...
 
     async def waiting(self) -> Sequence[Anchor]:
-        """Those that are not known to be out."""
+        """Return the last anchors that are not known to be published."""
         ...
 
     async def keep(self, anchors: Sequence[Anchor], lease: Lease) -> None:
-        """Make each the last of its tenant, not out yet; all or none."""
+        """Store each anchor as its tenant's last one, not yet published. All are stored, or none."""
         ...
 
     async def note_out(self, anchors: Sequence[Anchor], lease: Lease) -> None:
-        """They are out."""
+        """Note that these anchors are published."""
         ...
 
 

@@ -102,15 +102,15 @@ class StoredLog(Protocol):
         ...
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
-        """The next events of a partition after an id, in the order of the ids, up to a full batch."""
+        """Return the next events of a partition after an id, ordered by id, up to a full batch."""
         ...
 
     def at(self, partition: str, ids: Collection[int]) -> AsyncGenerator[Part, None]:
-        """What there is at some ids, in their order, a full batch at a time."""
+        """Yield the events at some ids, in their order, a full batch at a time."""
         ...
 
     async def find(self, stream: str, version: int) -> Entry | None:
-        """The event at a version of a stream."""
+        """Return the event at a version of a stream, if there is one."""
         ...
 
 
@@ -121,39 +121,39 @@ class IndexReader(Protocol):
     async def page(
         self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
     ) -> Sequence[Indexed]:
-        """Up to ``limit`` events whose position is beyond one, in the log's order or against it."""
+        """Return up to ``limit`` events beyond a position, in the order of the log or in reverse."""
         ...
 
     async def count(self, wanted: Wanted) -> int:
-        """How many there are."""
+        """Return how many events match."""
         ...
 
     async def head(self, tenant: str) -> Head:
-        """The end of a tenant's chain; its beginning where it has no event."""
+        """Return the end of a tenant's hash chain, or its beginning if the tenant has no event."""
         ...
 
     async def heads(self) -> Sequence[Head]:
-        """The heads of all tenants that have an event, in the order of the tenants."""
+        """Return the heads of all tenants that have an event, ordered by tenant."""
         ...
 
     async def at(self, tenant: str, position: int) -> Indexed | None:
-        """What is kept of the event at a position in the partition in which a tenant is."""
+        """Return the index's row for the event at a position of the tenant's partition."""
         ...
 
     async def find(self, stream: str, version: int) -> Indexed | None:
-        """What is kept of the event at a version of a stream."""
+        """Return the index's row for the event at a version of a stream."""
         ...
 
     async def preceding(self, tenant: str, position: int) -> Indexed | None:
-        """What is kept of the tenant's last event before a position."""
+        """Return the index's row for the tenant's last event before a position."""
         ...
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Indexed]:
-        """The next events of all tenants in a partition, in its order."""
+        """Return the next events of all tenants in a partition, in its order."""
         ...
 
     async def sealed_streams(self, tenant: str, key_id: str, after: str, limit: int) -> Sequence[str]:
-        """Up to ``limit`` streams with values sealed under a tenant's key, in the order of their names."""
+        """Return up to ``limit`` streams that hold values sealed under a tenant's key, ordered by name."""
         ...
 
     async def sealed_keys(self, limit: int) -> Sequence[tuple[str, str]]:
@@ -162,7 +162,7 @@ class IndexReader(Protocol):
         ...
 
     async def reached(self, partition: str) -> str | None:
-        """The position up to which it is complete in a partition."""
+        """Return the position up to which the index is complete in a partition."""
         ...
 
 
@@ -179,7 +179,7 @@ class Index(IndexReader, Protocol):
         ...
 
     async def clear(self) -> None:
-        """Forget everything."""
+        """Delete all rows. The index can be derived again."""
         ...
 
 

@@ -32,23 +32,23 @@ class PersonalKeys(Protocol):
     """
 
     def named(self, ids: Collection[str]) -> Mapping[str, bytes]:
-        """Those of some keys that there are."""
+        """Return those of the keys that exist."""
         ...
 
     def of(self, tenant: str, subject: str) -> tuple[str, bytes] | None:
-        """A subject's key: its id, and itself."""
+        """Return the id and the wrapped key of a subject, if there is one."""
         ...
 
     def put(self, tenant: str, subject: str, id: str, wrapped: bytes) -> tuple[str, bytes]:
-        """Keep a key, unless the subject has one meanwhile; the one that it has."""
+        """Store a key unless the subject has got one meanwhile. Return the key that the subject then has."""
         ...
 
     def any(self) -> tuple[str, bytes] | None:
-        """One of all keys, to try the master key on."""
+        """Return any one of the keys, to try the master key on."""
         ...
 
     def page(self, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
-        """Up to ``limit`` keys with an id after one, in the order of the ids."""
+        """Return up to ``limit`` keys whose id follows ``after``, ordered by id."""
         ...
 
     def rewrap(self, keys: Sequence[Rewrapped]) -> int:
@@ -67,13 +67,13 @@ class PersonalKeys(Protocol):
         ...
 
     def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:
-        """The same for keys that a backup has brought back; how many."""
+        """Destroy keys that a backup has brought back, in the same way. Return how many there were."""
         ...
 
     def untold(self) -> Sequence[Erasure]:
-        """Erasures that the log does not tell of yet."""
+        """Return the erasures that have no event in the log yet."""
         ...
 
     def note_told(self, number: int) -> None:
-        """The log tells of it."""
+        """Note that an erasure now has its event in the log."""
         ...

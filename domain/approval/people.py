@@ -39,7 +39,7 @@ class People(msgspec.Struct, frozen=True):
             raise Unknown(missing, delegations=self.delegations is None)
 
     def members_of(self, group: str) -> frozenset[str]:
-        """Everybody in a group.
+        """Return everybody in a group.
 
         Raises:
             Unknown: it was not looked up.

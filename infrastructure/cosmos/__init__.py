@@ -1,1 +1,1 @@
-"""Azure Cosmos DB: the documents, and beside them the positions of what derives them."""
+"""Azure Cosmos DB: the documents and the positions of their followers, and the event log."""

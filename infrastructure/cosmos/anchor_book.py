@@ -1,4 +1,4 @@
-"""The last anchors in Cosmos DB, in the partition of the lease under which they are made."""
+"""The last anchors in Cosmos DB. They lie in the partition of the lease under which they are made."""
 
 from collections.abc import Sequence
 
@@ -20,28 +20,28 @@ _anchor = msgspec.json.Decoder(Anchor)
 
 
 class CosmosAnchorBook:
-    """Anchors of every tenant, ``lease`` is the name of that under which they are made."""
+    """The anchors of every tenant. ``lease`` is the name of the lease under which they are made."""
 
     def __init__(self, database: CosmosDatabase, container: str, lease: str) -> None:
         self._items = Items(database, container)
         self._partition = lease
 
     async def last(self) -> Sequence[Anchor]:
-        """The last of each tenant."""
+        """Return the last anchor of each tenant."""
         return [_told(item) for item in await self._all()]
 
     async def of(self, tenant: str) -> Anchor | None:
-        """The last of one tenant."""
+        """Return the last anchor of a tenant, if it has one."""
         item = await self._items.read(self._partition, _id(tenant))
         return None if item is None else _told(item)
 
     async def waiting(self) -> Sequence[Anchor]:
-        """Those that are not known to be out."""
+        """Return the last anchors that are not known to be published."""
         found = [_told(item) for item in await self._all() if not item["isOut"]]
         return sorted(found, key=lambda anchor: anchor.tenant_id)
 
     async def keep(self, anchors: Sequence[Anchor], lease: Lease) -> None:
-        """Make each the last of its tenant, not out yet; all or none, as far as a batch takes them.
+        """Store each anchor as its tenant's last one, not yet published: all or none, if they fit in a batch.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was kept.
@@ -50,7 +50,7 @@ class CosmosAnchorBook:
         await change(self._items, self._partition, lease, put=put)
 
     async def note_out(self, anchors: Sequence[Anchor], lease: Lease) -> None:
-        """They are out.
+        """Note that these anchors are published.
 
         Raises:
             LeaseLost: the lease has passed on; it is not noted.
@@ -67,13 +67,13 @@ class CosmosAnchorBook:
 
 
 def kept_anchor(item: Item) -> KeptAnchor:
-    """An anchor as it is copied."""
+    """Return an anchor in the form in which ``copy-log`` copies it."""
     anchor = _told(item)
     return KeptAnchor(anchor.tenant_id, anchor.sequence, item["anchor"].encode(), item["isOut"])
 
 
 def anchor_item(partition: str, tenant: str, anchor: bytes, *, is_out: bool) -> Item:
-    """An anchor as it is to be stored, in the partition of the lease under which it is made."""
+    """Return the item to store for an anchor. ``partition`` is that of the lease under which it is made."""
     return {
         "id": _id(tenant),
         PARTITION_KEY: partition,

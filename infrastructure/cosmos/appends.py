@@ -1,7 +1,7 @@
-"""Appends to a tenant's log: each is one transactional batch in the last segment.
+"""Appends to a tenant's log. Each append is one transactional batch in the last segment.
 
-A batch sees one segment (``segments.py``). What was closed does not change: so what an append needs to know
-of it is looked at before, and only where the event before is not in the last segment, or there can be none.
+A batch sees only one segment (``segments.py``). Closed segments do not change, so an append looks at them
+before its batch, and only if the preceding event is not in the last segment or if the stream begins.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,27 +22,28 @@ from infrastructure.cosmos.transactions import MOST_BYTES, MOST_OPERATIONS, size
 
 _FEWEST_RACES = 10
 _RACING_SECONDS = 2.0
-"""How long an append goes on to lose races: other tenants' commands of the same group wait for it."""
+"""How long an append keeps trying while it loses races. Other tenants' commands of the same group wait
+meanwhile."""
 
 _LONGEST_PAUSE_SECONDS = 0.4
 _LONGER_EACH_TIME_SECONDS = 0.01
 
 
 class Appends:
-    """Any thread may use it. The end of a tenant's order is remembered from one append to the next."""
+    """Any thread may use this. It remembers the end of a tenant's order from one append to the next."""
 
     def __init__(self, container: LogContainer) -> None:
         self._container = container
         self._ends: dict[str, End] = {}
 
     def append(self, events: Append) -> Sequence[int]:
-        """Append events of one tenant, all or none; the numbers they got.
+        """Append events of one tenant, all or none. Return the numbers that they got.
 
         Raises:
             IntegrityError: another writer was first, or the answer to the append before was lost.
-            StoreUnavailable: it is not known whether they are stored, or others appended to the tenant's log
-                first, again and again.
-            TooMuchAtOnce: they are more than one batch takes; nothing was written.
+            StoreUnavailable: it is not known whether the events are stored, or others appended to the
+                tenant's log first, again and again.
+            TooMuchAtOnce: the events do not fit in one batch; nothing was written.
         """
         tenant = tenant_of(str(events[0].originator_id))
         firsts = {str(event.originator_id): event for event in reversed(events)}
@@ -80,18 +81,18 @@ class Appends:
             return [item["position"] for item in items]
 
     def _known_end(self, tenant: str) -> End:
-        """The present end of a tenant's order; a tenant without one is made known first, so that nobody who
-        appends is a tenant that no follower knows."""
+        """Return the present end of a tenant's order. A new tenant is noted first, so that followers know
+        every tenant that has events."""
         end = self._container.end(tenant)
         if not end.head.number:
             self._container.put(tenant_note(tenant))
         return end
 
     def _begun_before(self, end: End, firsts: Mapping[str, StoredEvent]) -> frozenset[str]:
-        """The streams whose last event is in a closed segment.
+        """Return the streams whose last event is in a closed segment.
 
         Raises:
-            IntegrityError: one of them has gone on there.
+            IntegrityError: one of them has continued there.
         """
         found = {
             stream: event
@@ -102,7 +103,7 @@ class Appends:
         return frozenset(found)
 
     def _refuse_what_was_closed(self, end: End, events: Iterable[StoredEvent]) -> None:
-        """See that none of these versions is in a closed segment.
+        """Check that none of these versions is in a closed segment.
 
         Raises:
             IntegrityError: one is.
@@ -111,13 +112,13 @@ class Appends:
             raise IntegrityError("another writer was first, in a segment that was closed")
 
     def _is_taken(self, end: End, firsts: Iterable[StoredEvent]) -> bool:
-        """Whether one of the versions is in the segment; those of a stream follow one on the other. Whether
-        one is in another segment, the next try finds out."""
+        """Return whether one of the versions is in this segment. The first version of each stream is enough,
+        since the others follow it. The next try finds out whether one is in another segment."""
         return any(self._container.read(end.partition, _id(first)) is not None for first in firsts)
 
 
 class _Races:
-    """Those of one append for the end of a tenant's order."""
+    """The races of one append for the end of a tenant's order."""
 
     def __init__(self, tenant: str) -> None:
         self._tenant = tenant
@@ -125,10 +126,10 @@ class _Races:
         self._until = monotonic() + _RACING_SECONDS
 
     def lose(self, error: Lost) -> None:
-        """Another writer was first: wait, for longer each time and not all for the same time.
+        """Note that another writer was first, and wait: longer each time, and for a random time.
 
         Raises:
-            StoreUnavailable: it has gone on for too long.
+            StoreUnavailable: the append has lost races for too long.
         """
         self._lost += 1
         if self._lost >= _FEWEST_RACES and monotonic() >= self._until:
@@ -147,12 +148,13 @@ def _id(event: StoredEvent) -> str:
 
 
 def _id_before(event: StoredEvent) -> str:
-    """The id of the event before."""
+    """Return the id of the preceding event."""
     return event_id(str(event.originator_id), event.originator_version - 1)
 
 
 def _refuse_what_no_batch_takes(after: Sequence[str], items: Sequence[Mapping[str, Any]]) -> None:
-    """One operation ends the order, one a stream looks for the event before, the others store."""
+    """Refuse events that do not fit in a batch. One operation ends the order, one per stream checks the
+    preceding event, and one stores each event."""
     operations = 1 + len(after) + len(items)
     if operations > MOST_OPERATIONS:
         raise TooMuchAtOnce(

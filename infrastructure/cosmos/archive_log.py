@@ -1,9 +1,10 @@
-"""Events of a log in Cosmos DB that give way to what is left of them, beside services that go on.
+"""Replaces events of a log in Cosmos DB by what archiving leaves of them, while services run.
 
-A batch takes a hundred operations of one partition, and what gives way together may be more. What is all in
-one batch is all or none. Where the marks do not go into one (``ended_streams.py``), they come first; where
-a stream then turns out to go on, they are taken away again. Each step looks first what is there, and changes
-nothing but what it has seen: so it is safe to repeat after a crash, a lost answer, or another process's step.
+A batch takes a hundred operations in one partition, and the events that are replaced together may be more.
+Changes in one batch are made all or none. If the marks (``ended_streams.py``) do not fit into that batch,
+they are made first, and they are deleted again if a stream turns out to continue. Each step first looks at
+what is there and changes only what it has seen, so it can be repeated after a crash, a lost answer, or a step
+of another process.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,11 +28,11 @@ from infrastructure.cosmos.transactions import MOST_OPERATIONS
 _SELECT = "SELECT * FROM c WHERE c.id IN ({})"
 _IDS_A_QUERY = 200
 _MOST_TRIES = 10
-"""Without a step forward."""
+"""How many tries in a row may make no progress."""
 
 
 class CosmosArchiveLog:
-    """``followers`` are those whose positions there may be."""
+    """``followers`` are the followers that may have positions in this store."""
 
     at_once = MOST_OPERATIONS - GATE_OPERATIONS
 
@@ -51,9 +52,10 @@ class CosmosArchiveLog:
         self._saved: Mapping[str, Mapping[str, str | None]] | None = None
 
     async def handled_until(self, partition: str) -> tuple[int, str] | None:
-        """The number up to which every follower had come when this was first asked, and the name of the last.
+        """Return the number that every follower had reached when this was first asked, and the follower
+        furthest behind.
 
-        Who follows other tenants, and has no position here, has handled nothing here.
+        A follower that follows other tenants and has no position here has handled nothing here.
         """
         if self._saved is None:
             tenants = await patient(self._log.tenants)
@@ -65,7 +67,7 @@ class CosmosArchiveLog:
         )
 
     async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:
-        """Put states in place of others; false where nothing is to be done any more, or may be done."""
+        """Replace the states of events. Return False if nothing is left to do, or if it must not be done."""
         streams = streams_of(replacements, ends)
         is_changed = await self._replaced(streams)
         for stream, version in ends:
@@ -74,7 +76,7 @@ class CosmosArchiveLog:
         return is_changed
 
     async def tidy(self) -> str | None:
-        """Nothing: the room is given back as the documents become smaller."""
+        """Do nothing: Cosmos DB frees the space as the documents become smaller."""
         return None
 
     async def _positions_of(self, follower: str, tenants: Sequence[str]) -> Mapping[str, str | None]:
@@ -96,7 +98,7 @@ class CosmosArchiveLog:
         raise StoreUnavailable("what gives way to an archive is changed by others again and again")
 
     async def _step(self, found: Sequence[Found]) -> None:
-        """As much as can be done on what was seen; others may have changed it since."""
+        """Do as much as can be done on what was seen. Others may have changed it since."""
         ending = [each for each in found if each.stream.is_to_end]
         coming = [each for each in found if not each.stream.is_to_end]
         turning = list(batches_of([ops for each in ending if (ops := each.turning())]))
@@ -112,7 +114,7 @@ class CosmosArchiveLog:
         await self._done(list(batches_of([*first, *rest, *last])))
 
     async def _done(self, batches: Sequence[Sequence[Change]]) -> None:
-        """One after the other, until one finds something else than was seen."""
+        """Send the batches in order, until one finds something other than what was seen."""
         for batch in batches:
             partition = batch[0].partition
             operations = [change.operation for change in batch]
@@ -125,7 +127,8 @@ class CosmosArchiveLog:
                 return
 
     async def _through_the_gate(self, partition: str) -> Operation | None:
-        """What a batch must do beside that makes a mark; none where the segment was closed meanwhile."""
+        """Return the operation on the gate that must accompany a new mark, or None if the segment was closed
+        meanwhile."""
         there = await patient(lambda: self._items.read(partition, GATE_ID))
         if there is None:
             return "create", (gate(partition, is_closed=False),), {}
@@ -137,8 +140,8 @@ class CosmosArchiveLog:
         return await patient(lambda: self._items.batch(partition, batch))
 
     async def _give_up(self, found: Sequence[Found]) -> None:
-        """Let streams go on that were marked for an archive to which they cannot go, unless one has begun to
-        give way: another archive may rely on our marks."""
+        """Delete our marks, so that streams that cannot be archived continue. If the replacement of a stream
+        has begun, the marks stay, because another archive may rely on them."""
         if any(each.is_begun for each in found):
             return
         for each in found:

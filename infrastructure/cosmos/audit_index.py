@@ -1,4 +1,4 @@
-"""The audit index of a log in Cosmos DB: the log's own container, complete with each append."""
+"""The audit index of a log in Cosmos DB. It is the log's own container, and each append completes it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,25 +20,26 @@ _SEALED = (
     "SELECT TOP {} VALUE c.stream FROM c WHERE ARRAY_CONTAINS(c.keys, @key) AND c.stream > @after"
     " ORDER BY c.stream"
 )
-"""A row an event. What is left of a stream behind so many rows is passed over by the next one's name."""
+"""The query returns one row per event. If a stream has more rows than the limit, the next query skips the
+rest of it by its name."""
 
 
 class CosmosAuditIndex:
-    """Asked by tenant: nobody else's events are in the partitions."""
+    """Each query names a tenant, whose partitions hold nobody else's events."""
 
     def __init__(self, database: CosmosDatabase, container: str) -> None:
         self._database = database
         self._items = LogItems(database, container)
 
     async def reached(self, partition: str) -> str | None:
-        """The end of the tenant's order."""
+        """Return the end of the tenant's order."""
         place = (await self._items.end(partition)).place
         return None if place is None else place.position
 
     async def page(
         self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
     ) -> Sequence[Indexed]:
-        """Up to ``limit`` events whose position is beyond one, in the tenant's order or against it."""
+        """Return up to ``limit`` events beyond a position, in the tenant's order or in reverse."""
         after, until = _between(wanted, beyond)
         found = await self._items.select(
             wanted.tenant,
@@ -52,18 +53,18 @@ class CosmosAuditIndex:
         return [indexed(item) for item in found]
 
     async def count(self, wanted: Wanted) -> int:
-        """How many there are."""
+        """Return how many events match."""
         if wanted.is_all:
             return (await self.head(wanted.tenant)).number
         after, until = _between(wanted, 0)
         return await self._items.count(wanted.tenant, after=after, until=until, where=_where(wanted))
 
     async def head(self, tenant: str) -> Head:
-        """The end of a tenant's chain; its beginning where it has no event."""
+        """Return the end of a tenant's hash chain, or its beginning if the tenant has no event."""
         return (await self._items.end(tenant)).head
 
     async def heads(self) -> Sequence[Head]:
-        """The heads of all tenants that have an event, in the order of the tenants: a read of each."""
+        """Return the heads of all tenants that have an event, ordered by tenant. Each head costs one read."""
         found: list[Head] = []
 
         async def read(tenant: str) -> None:
@@ -73,35 +74,35 @@ class CosmosAuditIndex:
         return sorted((head for head in found if head.number), key=lambda head: head.tenant)
 
     async def at(self, tenant: str, position: int) -> Indexed | None:
-        """What is kept of the tenant's event at a position."""
+        """Return the index's row for the tenant's event at a position."""
         found = await self._items.select(tenant, _ROW, after=position - 1, until=position, limit=1)
         return indexed(found[0]) if found else None
 
     async def find(self, stream: str, version: int) -> Indexed | None:
-        """What is kept of the event at a version of a stream."""
+        """Return the index's row for the event at a version of a stream."""
         if stream.count("/") < 2:
             return None
         item = await self._items.find(tenant_of(stream), event_id(stream, version))
         return None if item is None or not is_event(item) else indexed(item)
 
     async def preceding(self, tenant: str, position: int) -> Indexed | None:
-        """What is kept of the tenant's last event before a position."""
+        """Return the index's row for the tenant's last event before a position."""
         found = await self._items.select(tenant, _ROW, until=position - 1, limit=1, newest_first=True)
         return indexed(found[0]) if found else None
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Indexed]:
-        """The tenant's next events, in its order."""
+        """Return the tenant's next events, in its order."""
         return [indexed(item) for item in await self._items.select(partition, _ROW, after=after, limit=limit)]
 
     async def sealed_streams(self, tenant: str, key_id: str, after: str, limit: int) -> Sequence[str]:
-        """Up to ``limit`` streams with values sealed under a tenant's key, in the order of their names."""
+        """Return up to ``limit`` streams that hold values sealed under a tenant's key, ordered by name."""
         found: set[str] = set()
         for partition in await self._items.segments_of(tenant):
             found.update(await self._sealed_in(partition, key_id, after, limit))
         return sorted(found)[:limit]
 
     async def sealed_keys(self, limit: int) -> Sequence[tuple[str, str]]:
-        """None: the log is the index."""
+        """Return none: the log itself is the index, and it has no order of keys."""
         return ()
 
     async def _sealed_in(self, partition: str, key_id: str, after: str, limit: int) -> Sequence[str]:
@@ -116,7 +117,7 @@ class CosmosAuditIndex:
 
 
 def _where(wanted: Wanted) -> tuple[str, dict[str, Any]]:
-    """The condition, with its values. By ``latestAt`` there is an index, and it is never before ``at``."""
+    """Return the condition and its values. ``latestAt`` is indexed, and it is never before ``at``."""
     conditions: list[str] = []
     values: dict[str, Any] = {}
     for field, given in (
@@ -139,6 +140,6 @@ def _where(wanted: Wanted) -> tuple[str, dict[str, Any]]:
 
 
 def _between(wanted: Wanted, beyond: int) -> tuple[int, int | None]:
-    """After which number, and up to which."""
+    """Return the number after which the search begins, and the number at which it ends."""
     until = None if wanted.before_position is None else wanted.before_position - 1
     return max(beyond, wanted.after_position), until

@@ -1,8 +1,9 @@
-"""Who does which shares: every instance works it out for itself from what the sessions tell, alike.
+"""Which instance does which shares. Every instance computes this from the same sessions, with the same
+result.
 
-The leases of one role's shares differ by a number at the end of the name. Of these nobody takes more than a
-fair part while another who asks for them too has less, and who does two more than another gives one up. So
-an instance that comes is given its part one by one, and an instance that is alone does all.
+The leases of one role's shares differ by a number at the end of the name. An instance takes at most its fair
+part of them while another instance that asks for them has fewer. An instance that does two more than another
+gives one up. So a new instance receives its part one by one, and an instance that is alone does all of them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,24 +13,24 @@ import msgspec
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What a session that lives holds, and what it asks for."""
+    """What a live session holds, and what it asks for."""
 
     holds: Collection[str]
     asks: Collection[str]
 
     def has_of(self, role: str) -> int:
-        """How many shares of a role."""
+        """Return how many shares of a role the session holds."""
         return sum(role_of(name) == role for name in self.holds)
 
 
 def role_of(name: str) -> str:
-    """What a lease's holder does: the name without its share's number, if it has one."""
+    """Return the role of a lease's holder: the lease's name without the number of its share."""
     role, _, number = name.rpartition("-")
     return role if role and number.isdecimal() else name
 
 
 def to_take(own: str, standings: Mapping[str, Standing], free: Collection[str]) -> Sequence[str]:
-    """Of the leases that nobody holds and session ``own`` asks for, those that it may take now."""
+    """Return the free leases that session ``own`` asks for and may take now."""
     taken: list[str] = []
     for role, names in _by_role(free).items():
         asking = {id: each for id, each in standings.items() if role in map(role_of, each.asks)}
@@ -45,7 +46,8 @@ def to_take(own: str, standings: Mapping[str, Standing], free: Collection[str]) 
 
 
 def to_give_up(own: str, standings: Mapping[str, Standing]) -> Sequence[str]:
-    """One share of each role of which another session, which asks for it, has two fewer than ``own``."""
+    """Return one share of each role of which another session that asks for it has at least two fewer than
+    ``own``."""
     given_up = []
     for role, names in _by_role(standings[own].holds).items():
         count = standings[own].has_of(role)

@@ -1,4 +1,4 @@
-"""Followers' positions in a Cosmos DB container, beside the documents that they are about."""
+"""Followers' positions in a Cosmos DB container, beside the documents that the followers write."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -17,10 +17,11 @@ _MOST_RACES = 20
 
 
 class CosmosCheckpoints:
-    """Positions in one partition, the system tenant's. Ids are derived: names may hold what ids may not.
+    """The positions lie in one partition, that of the system tenant. Ids are derived, because names may hold
+    characters that ids must not hold.
 
     The leases lie in another store. So an item keeps the highest fence under which it was read or written,
-    and what comes under a lower one is refused.
+    and a request under a lower fence is refused.
     """
 
     passed_seconds = PASSED_SECONDS
@@ -32,7 +33,7 @@ class CosmosCheckpoints:
         self._items = Items(database, container)
 
     async def create(self) -> None:
-        """Make the container if it is missing.
+        """Create the container if it is missing.
 
         Raises:
             Unusable: it has another partition key.
@@ -40,7 +41,7 @@ class CosmosCheckpoints:
         await self._containers.ensure(self._name, indexing_policy(("follower",)))
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
-        """The position after the last event handled; none before the first.
+        """Return the position after the last event handled, or None before the first.
 
         Raises:
             LeaseLost: a later holder has been here.
@@ -50,7 +51,7 @@ class CosmosCheckpoints:
     async def load_all(
         self, follower: str, partitions: Sequence[str], lease: Lease
     ) -> Mapping[str, str | None]:
-        """The position in each of some partitions: each item is to keep the fence.
+        """Return the position in each of some partitions, and note the fence in each item.
 
         Raises:
             LeaseLost: a later holder has been here.
@@ -67,7 +68,7 @@ class CosmosCheckpoints:
         return found
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
-        """Remember a position.
+        """Save a position.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was saved.
@@ -75,7 +76,7 @@ class CosmosCheckpoints:
         await self.save_all(follower, {partition: position}, lease)
 
     async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
-        """Remember the position in each of some partitions, as many at once as a batch takes.
+        """Save the position in each of some partitions, as many at once as fit in a batch.
 
         Raises:
             LeaseLost: the lease has passed on.
@@ -87,7 +88,8 @@ class CosmosCheckpoints:
         await self._change_all(follower, list(positions), lease, saved)
 
     async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
-        """Begin again from the first event of some partitions; their items keep the fence.
+        """Delete the positions in some partitions, so that the follower begins again there. The items keep
+        the fence.
 
         Raises:
             LeaseLost: a later holder has been here.
@@ -99,7 +101,7 @@ class CosmosCheckpoints:
         await self._change_all(follower, partitions, lease, begun_again)
 
     async def forget_all(self, follower: str) -> None:
-        """Begin again from the first event, whatever partitions there have been."""
+        """Delete the follower's positions in all partitions."""
         ids = await self._items.query(
             SYSTEM_TENANT, 'SELECT VALUE c.id FROM c WHERE c["follower"] = @follower', {"@follower": follower}
         )
@@ -113,8 +115,8 @@ class CosmosCheckpoints:
         lease: Lease,
         changed: Callable[[str, Item | None], Item | None],
     ) -> None:
-        """Put what ``changed`` makes of the items that are there in their place, in batches of one question
-        and one write; nothing of those of which that is none."""
+        """Replace the items by what ``changed`` returns for them, in batches of one query and one write each.
+        An item for which it returns None stays as it is."""
         for begin in range(0, len(partitions), MOST_OPERATIONS):
             part = partitions[begin : begin + MOST_OPERATIONS]
             for _ in range(_MOST_RACES):

@@ -1,4 +1,4 @@
-"""Containers as we need them: made if absent, given the indexes that are missing, emptied by a new one."""
+"""Creates and empties containers, and adds the indexes that are missing."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,14 +23,14 @@ Policy = dict[str, Any]
 _PATH = f"/{PARTITION_KEY}"
 _EVERYTHING = "/*"
 _TEXTS = "/[]/?"
-"""What is in a list."""
+"""The path of the values in a list."""
 
 
 def orders(container: Container) -> list[tuple[str, ...]]:
-    """The orders, all descending, that queries ask for: each needs a composite index of its own.
+    """Return the orders, all descending, that queries ask for. Each needs its own composite index.
 
-    By time and id, and the same behind fields that are filtered by: Cosmos DB takes a composite index
-    for filters and an order together if the order begins with the filters' fields.
+    They are the order by time and id, alone and behind the fields of the filters: Cosmos DB uses a composite
+    index for filters and an order together if the index begins with the filters' fields.
     """
     newest = (container.sort_field, "id")
     filters = [*((field,) for field in container.filter_fields), *container.filters_together]
@@ -40,7 +40,8 @@ def orders(container: Container) -> list[tuple[str, ...]]:
 def indexing_policy(
     fields: Sequence[str], orders: Sequence[Sequence[str]] = (), lists: Sequence[str] = ()
 ) -> Policy:
-    """Indexes on what is asked for. Everything else would cost at each write and serve nobody."""
+    """Return a policy with indexes on the fields that are queried. An index on anything else would cost at
+    each write without use."""
     paths = [
         *(f"/{field}/?" for field in (PARTITION_KEY, *fields)),
         *(f"/{field}{_TEXTS}" for field in lists),
@@ -55,7 +56,7 @@ def indexing_policy(
 
 
 def policy_of(container: Container) -> Policy:
-    """The indexing policy of a container of documents."""
+    """Return the indexing policy of a container of documents."""
     fields = (container.sort_field, *container.filter_fields, *container.below_fields)
     return indexing_policy(fields, orders(container), container.list_fields)
 
@@ -67,16 +68,16 @@ class CosmosContainers:
         self._database = database
 
     async def exists(self, name: str) -> bool:
-        """Whether there is such a container."""
+        """Return whether the container exists."""
         return await self._properties(name) is not None
 
     async def ensure(self, name: str, policy: Policy) -> None:
-        """Make a container if it is absent, and give it the indexes on orders and lists that it lacks.
+        """Create a container if it is absent, and add the indexes on orders and lists that it lacks.
 
-        Another's indexes stay: other services may read the container.
+        Indexes that others have made stay, because other services may read the container.
 
         Raises:
-            Unusable: there is one with another partition key.
+            Unusable: the container exists with another partition key.
         """
         properties = await self._properties(name)
         if properties is None:
@@ -103,9 +104,9 @@ class CosmosContainers:
             )
 
     async def empty(self, name: str, policy: Policy) -> None:
-        """Delete a container and make it again as it was, with its own throughput if it has any.
+        """Delete a container and create it again as it was, with its own throughput if it has any.
 
-        To delete item by item would need a query over all partitions, and charge for each.
+        Deleting item by item would need a query over all partitions, and a charge for each item.
         """
         properties = await self._properties(name)
         throughput = await self._throughput(name) if properties else None
@@ -122,7 +123,7 @@ class CosmosContainers:
     async def _make(
         self, name: str, properties: dict[str, Any], throughput: ThroughputProperties | None
     ) -> None:
-        """Another instance may make it at the same moment: it makes the same."""
+        """Create a container. Another instance may create the same one at the same moment."""
 
         async def make() -> None:
             with suppress(CosmosResourceExistsError):
@@ -148,7 +149,7 @@ class CosmosContainers:
         return await self._database.call(name, "manage", read)
 
     async def _throughput(self, name: str) -> ThroughputProperties | None:
-        """None where the container shares the database's, or the account is serverless."""
+        """Return None if the container shares the database's throughput, or if the account is serverless."""
 
         async def read() -> ThroughputProperties | None:
             try:
@@ -172,10 +173,11 @@ def _composite(order: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _mended(existing: Policy, wanted: Policy) -> Policy | None:
-    """The policy with what it lacks, or nothing if it lacks nothing.
+    """Return the policy with the missing indexes added, or None if none is missing.
 
-    Lists are looked at as composites are: without their index, who waits for a person is found by reading
-    all that a tenant has. Other fields are not: without one a filter is dearer, and not wrong.
+    Composite indexes and those on lists are checked: without the latter, a query for what waits for a person
+    would read everything that a tenant has. Indexes on other fields are not checked: without one, a filter
+    costs more but works.
     """
     composites, paths = existing.get("compositeIndexes", []), existing.get("includedPaths", [])
     there, included = {_key(each) for each in composites}, {each["path"] for each in paths}

@@ -1,7 +1,8 @@
-"""Changes of what instances share besides the log, in the partition of the lease under which it changes.
+"""Changes to what instances share beside the log, in the partition of the lease under which it changes.
 
-A batch takes so many operations and bytes. What is more goes in several, each under the lease: a change that
-was made in part comes again as a whole, since whoever asks for it derives it from the log.
+A batch takes a limited number of operations and bytes. A larger change goes in several batches, each under
+the lease. A change that was made only in part comes again as a whole, because the caller derives it from the
+log.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,11 +14,11 @@ from infrastructure.cosmos.leases import change_under
 from infrastructure.cosmos.transactions import parts
 
 PASSED_SECONDS = 10.0
-"""How often positions are saved up to which a follower has only passed by: else each event of a tenant would
-be twenty of them, some 10 RU each."""
+"""How often a position is saved that a follower has only skipped to. Otherwise each event of a tenant would
+cost twenty writes of some 10 RU each."""
 
 _FENCE_OPERATIONS = 1
-"""Beside the others in a batch under a lease."""
+"""The operations that a batch under a lease has in addition to the others."""
 
 _IDS_A_QUERY = 500
 _MOST_TRIES = 5
@@ -32,9 +33,11 @@ async def change(
     add: Sequence[Item] = (),
     remove: Collection[str] = (),
 ) -> None:
-    """Put items in place of what is there, add those that are not there, and remove those that are, by id.
+    """Write the items ``put``, add those items ``add`` that do not exist, and delete those ids ``remove``
+    that exist.
 
-    It is looked first what is there: a batch of which one operation has nothing to do is not done at all.
+    The function first looks at which items exist, because a batch fails as a whole if one operation has
+    nothing to do.
 
     Raises:
         LeaseLost: the lease has passed on; nothing has changed since.
@@ -60,7 +63,7 @@ async def _are_done(items: Items, partition: str, lease: Lease, operations: Sequ
 
 
 async def done_in(items: Items, partition: str, lease: Lease, operations: Sequence[Operation]) -> int | None:
-    """A batch, all or none. The number of the operation that found something else than it expected.
+    """Execute a batch, all or none. Return the index of the operation that was refused, or None.
 
     Raises:
         LeaseLost: somebody has taken the lease over before; nothing was done.

@@ -1,4 +1,4 @@
-"""One Cosmos DB database: the client, and how every call to it is tried, bounded and measured."""
+"""One Cosmos DB database: the client, and how each call is retried, bounded in time and measured."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -28,7 +28,7 @@ _LONGEST_CALL_SECONDS = 20.0
 
 
 class Unusable(Exception):
-    """The database or a container is there, and waiting will not make it fit."""
+    """The database or a container exists, but cannot be used as it is. Waiting does not help."""
 
 
 class CosmosDatabase:
@@ -53,15 +53,15 @@ class CosmosDatabase:
 
     @property
     def proxy(self) -> DatabaseProxy:
-        """The SDK's view of it, for making containers."""
+        """The SDK's object for the database, to create containers with."""
         return self._client.get_database_client(self._database_id)
 
     async def open(self, *, as_it_is: bool = False) -> None:
-        """Connect, and make the database if it is absent, but for ``as_it_is``.
+        """Connect, and create the database if it is absent, unless ``as_it_is``.
 
         Raises:
             StoreUnavailable: the account does not answer.
-            Unusable: it does not let us in, or there is no such database, and none is to be made.
+            Unusable: the account refuses us, or the database is absent and must not be created.
         """
         try:
             with failures_translated("account"):
@@ -74,7 +74,7 @@ class CosmosDatabase:
             raise
 
     async def _make(self) -> None:
-        """Another instance may make it at the same moment."""
+        """Create the database. Another instance may create it at the same moment."""
         with suppress(CosmosResourceExistsError):
             await self._client.create_database_if_not_exists(self._database_id)
 
@@ -85,7 +85,7 @@ class CosmosDatabase:
             raise Unusable(f"there is no database {self._database_id}") from error
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         self._closed = True
         await self._client.close()
 
@@ -97,10 +97,11 @@ class CosmosDatabase:
         *,
         is_bounded: bool = True,
     ) -> T:
-        """The result of ``work``, which is safe to repeat, in bounded time; or each request in it is.
+        """Return the result of ``work``, which must be safe to repeat, in bounded time. Unless
+        ``is_bounded``, only each request in it is bounded.
 
         Raises:
-            StoreUnavailable: there was none; the call may or may not have had its effect.
+            StoreUnavailable: there was no result; the call may or may not have had its effect.
         """
         if self._closed:
             raise StoreUnavailable("Cosmos DB is closed")
@@ -123,10 +124,10 @@ class CosmosDatabase:
             return await retrying(attempt)
 
     async def for_each(self, items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
-        """Do ``work`` for many items side by side, so many of the whole database at a time.
+        """Do ``work`` for many items concurrently, up to a limit that holds for the whole database.
 
         Raises:
-            Exception: the first that ``work`` raised; the rest was given up.
+            Exception: the first that ``work`` raised; the rest was cancelled.
         """
 
         async def one(item: T) -> None:

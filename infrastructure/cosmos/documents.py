@@ -1,4 +1,4 @@
-"""Documents in Cosmos DB: an item a document, with the version of its stream in a property beside its own."""
+"""Documents in Cosmos DB: one item per document, with the version of its stream in a property of ours."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
@@ -27,7 +27,7 @@ _OF_ANOTHER = f"NOT {_OURS}"
 _MOST_RACES = 20
 _PAGE = 500
 _REFUSED = (400, 413)
-"""What is wrong is the document; no waiting mends it."""
+"""The document itself is at fault. Waiting does not help."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +36,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 class CosmosDocuments:
-    """The documents where other services may read them.
+    """The documents, where other services may read them.
 
-    A document holds its own ``id`` and ``tenantId``; names that begin with ``_`` are Cosmos DB's.
+    A document holds its own ``id`` and ``tenantId``. Names that begin with ``_`` belong to Cosmos DB.
     """
 
     keeps_text = False
@@ -49,11 +49,12 @@ class CosmosDocuments:
         self._asked = "containers"
 
     async def missing(self, containers: Sequence[Container]) -> list[Container]:
-        """Those that are not there, or not any more: whoever follows the log for them has to begin anew."""
+        """Return the containers that do not exist, or exist no more. The followers that fill them must begin
+        again."""
         return [each for each in containers if not await self._containers.exists(each.name)]
 
     async def create(self, containers: Sequence[Container]) -> None:
-        """Make the containers, and their indexes on orders and lists, that are missing.
+        """Create missing containers, and their missing indexes on orders and lists.
 
         Raises:
             Unusable: a container has another partition key.
@@ -63,14 +64,14 @@ class CosmosDocuments:
             self._asked = container.name
 
     async def get(self, container: Container, tenant: str, id: str) -> Document | None:
-        """One document of a tenant."""
+        """Return one document of a tenant, if it exists."""
         item = await Items(self._database, container.name).read(tenant, id)
         return None if item is None else _document(tenant, item)
 
     async def get_many(
         self, container: Container, keys: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], Document]:
-        """Those of the (tenant, id) keys that exist, by a point read each."""
+        """Return the documents of those (tenant, id) keys that exist, by one point read each."""
         items = Items(self._database, container.name)
         found: dict[tuple[str, str], Document] = {}
 
@@ -83,14 +84,15 @@ class CosmosDocuments:
         return found
 
     async def put(self, container: Container, documents: Sequence[Document]) -> None:
-        """Write documents; one that is there at the same or a later version stays as it is.
+        """Write documents. A stored document of the same or a later version stays as it is.
 
-        There is no transaction: after a failure some are written. The batch comes again. What Cosmos DB would
-        refuse each time is left out, and the log says so.
+        There is no transaction: after a failure, some documents are written, and the caller sends the batch
+        again. A document that Cosmos DB would refuse every time is left out, and the log says so.
 
         Raises:
-            StoreUnavailable: also where a document was made out of one that is not there. A replica may
-                lag behind what another process wrote; a fold over it would lose events for ever.
+            StoreUnavailable: also if a document was made out of one that is not the stored one. A replica may
+                lag behind what another process wrote, and folding over a stale document would lose events for
+                ever.
         """
         items = Items(self._database, container.name)
 
@@ -101,7 +103,7 @@ class CosmosDocuments:
         await self._database.for_each(documents, put)
 
     async def query(self, container: Container, tenant: str, query: Query) -> Page:
-        """A page of a tenant's documents, the newest first unless the query says otherwise."""
+        """Return a page of a tenant's documents, the newest first unless the query says otherwise."""
         items = Items(self._database, container.name)
         where, parameters = _matching(container, query)
         sort = _field(container.sort_field)
@@ -132,7 +134,8 @@ class CosmosDocuments:
         )
 
     async def scan(self, container: Container, tenants: Sequence[str]) -> AsyncIterator[Sequence[Document]]:
-        """Every document of the tenants, in the order of the ids. No call asks for all tenants' at once."""
+        """Yield every document of the tenants, ordered by id. No request asks for all tenants' documents at
+        once."""
         items = Items(self._database, container.name)
         statement = f"SELECT TOP {_PAGE} * FROM c WHERE c.id > @after ORDER BY c.id"
         for tenant in dict.fromkeys((*tenants, SYSTEM_TENANT)):
@@ -142,7 +145,7 @@ class CosmosDocuments:
                 after = rows[-1]["id"]
 
     async def of_another(self, container: Container) -> AsyncIterator[Sequence[Item]]:
-        """What another service has put into a container, whoever's it is; nothing is known of its form."""
+        """Yield what another service has put into a container, for all tenants. Its form is not known."""
         items = Items(self._database, container.name)
         async for page in items.everywhere(f"SELECT * FROM c WHERE {_OF_ANOTHER}"):
             yield [_own(item) for item in page]
@@ -150,9 +153,10 @@ class CosmosDocuments:
     async def replace(
         self, container: Container, replacements: Mapping[Key, tuple[Document | None, Document | None]]
     ) -> set[Key]:
-        """Replace, make or take away what is still as it was found; the keys of what is not.
+        """Replace, create or delete documents that are still as they were found. Return the keys of the
+        others.
 
-        What Cosmos DB would refuse each time is left as it is, and the log says so.
+        A document that Cosmos DB would refuse every time is left as it is, and the log says so.
         """
         items = Items(self._database, container.name)
         left: set[Key] = set()
@@ -175,9 +179,8 @@ class CosmosDocuments:
         return left
 
     async def clear(self, container: Container) -> None:
-        """Delete every document that is ours, and the container with them, which is made again; but where
-        another service has put some there, one by one.
-        """
+        """Delete our documents. The container is deleted and created again. If another service has put
+        documents there, ours are deleted one by one."""
         if await self._containers.exists(container.name) and await self._first(container, of_another=True):
             items = Items(self._database, container.name)
 
@@ -190,7 +193,8 @@ class CosmosDocuments:
             await self._containers.empty(container.name, policy_of(container))
 
     async def _first(self, container: Container, *, of_another: bool) -> Sequence[Item]:
-        """The first that there are of another service, or of ours, whoever's they are."""
+        """Return the items of the first answer that has any: those of another service, or ours, of any
+        tenant."""
         what = _OF_ANOTHER if of_another else _OURS
         statement = f"SELECT c.id, c.{PARTITION_KEY} FROM c WHERE {what}"
         async with aclosing(Items(self._database, container.name).everywhere(statement)) as answers:
@@ -200,7 +204,7 @@ class CosmosDocuments:
         return ()
 
     async def ping(self) -> None:
-        """Ask for an item that is not there: the cheapest question, and it goes all the way."""
+        """Ask for an item that does not exist: this is the cheapest query, and it goes all the way."""
         await Items(self._database, self._asked).read(SYSTEM_TENANT, "ping")
 
 
@@ -244,12 +248,13 @@ def _document(tenant: str, item: Item) -> Document:
 
 
 def _own(item: Item) -> Item:
-    """What is not Cosmos DB's, nor ours beside the document."""
+    """Return the document's own properties, without those of Cosmos DB and of ours."""
     return {name: value for name, value in item.items() if name != VERSION and not name.startswith("_")}
 
 
 def _matching(container: Container, query: Query) -> tuple[list[str], dict[str, object]]:
-    """The conditions of a query, without where its page begins; the tenant is the partition."""
+    """Return the conditions of a query, without the one on where its page begins. The tenant is the
+    partition."""
     where: list[str] = []
     parameters: dict[str, object] = {}
     for number, (name, value) in enumerate(query.equal.items()):
@@ -278,9 +283,10 @@ def _matching(container: Container, query: Query) -> tuple[list[str], dict[str, 
 
 
 def _order(container: Container, query: Query) -> str:
-    """By time, behind fields that all rows have in common: so a composite index serves both.
+    """Return the order: by time, behind fields that are equal in all rows, so that a composite index serves
+    both.
 
-    An index that descends serves what ascends in all its fields as well.
+    An index that descends in all its fields also serves the ascending order.
     """
     known = [*container.filters_together, *((field,) for field in container.filter_fields)]
     filtered = next((fields for fields in known if query.equal.keys() >= set(fields)), ())

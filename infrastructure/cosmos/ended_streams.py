@@ -1,13 +1,13 @@
-"""What is asked for in Cosmos DB where a stream gives way to what is left of it, and where it comes back.
+"""The changes in Cosmos DB that archive a stream, and those that restore it.
 
-In the place of the event that a stream would go on with stands a mark, so that an append finds its version
-taken. It comes with what is left of the stream's first and last events, in one batch: a stream has all of
-these or none. So who finds its version taken finds the last event archived, and who finds one of a stream
-archived finds how many there are by the first.
+A mark stands in the place of the event that would continue the stream, so that an append finds its version
+taken. One batch writes the mark together with what archiving leaves of the stream's first and last events, so
+a stream has all of these or none. Whoever finds the version taken also finds that the last event is archived;
+whoever finds an archived event learns from the first event how many events there are.
 
-Where these are in several segments of the tenant's log, no batch takes them together: then the mark comes
-first, in the last segment; whoever would append meanwhile is told to try again. What comes back is told to be
-archived until its first event is back, which is the last thing that is done.
+If these are in several segments of the tenant's log, no batch can write them together. Then the mark is
+written first, in the last segment, and whoever wants to append meanwhile is told to try again. A stream that
+is being restored counts as archived until its first event is back, which is restored last.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from infrastructure.cosmos.log_documents import end_mark, entry_of, is_event, wi
 from infrastructure.cosmos.transactions import size_of, takes
 
 GATE_OPERATIONS = 1
-"""Beside the others in a batch: through the gate."""
+"""The operations that a batch with a new mark has in addition to the others: it goes through the gate."""
 
 
 class Change(NamedTuple):
@@ -36,12 +36,12 @@ class Change(NamedTuple):
 
     @property
     def is_new_mark(self) -> bool:
-        """Nothing else is made here."""
+        """Whether this creates a mark. Nothing else is created here."""
         return self.operation[0] == "create"
 
 
 class Stream(msgspec.Struct):
-    """What of one stream is to change, in the order of the versions; where it ends, if it is to end."""
+    """The changes to one stream, ordered by version, and the version that it ends with if it is archived."""
 
     replacements: Sequence[Replacement]
     ends_with: int | None
@@ -53,22 +53,23 @@ class Stream(msgspec.Struct):
 
     @property
     def tenant(self) -> str:
-        """Whose it is."""
+        """The tenant of the stream."""
         return tenant_of(self.name)
 
     @property
     def is_to_end(self) -> bool:
-        """Whether it gives way, and does not come back."""
+        """Whether the stream is archived, and not restored."""
         return self.ends_with is not None
 
     @property
     def mark_id(self) -> str:
-        """Of what stands where it would go on."""
+        """The id of the mark, which is that of the event that would continue the stream."""
         return event_id(self.name, self._last_version + 1)
 
     @property
     def _last_version(self) -> int:
-        """What comes back may be back in part; what is left of the first event tells how many there are."""
+        """The last version. A stream that is restored may be back in part; what is left of its first event
+        says how many events it has."""
         if self.ends_with is not None:
             return self.ends_with
         first = self.replacements[0].entry
@@ -79,12 +80,12 @@ class Stream(msgspec.Struct):
 
     @property
     def ids(self) -> Sequence[str]:
-        """Of all that there is of it."""
+        """The ids of all documents that the change concerns."""
         return [*(id_of(each) for each in self.replacements), self.mark_id]
 
 
 def streams_of(replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> Sequence[Stream]:
-    """The streams that replacements are of."""
+    """Group replacements by stream."""
     versions = dict(ends)
     found: dict[str, list[Replacement]] = {}
     for each in sorted(replacements, key=lambda each: each.entry.version):
@@ -93,7 +94,7 @@ def streams_of(replacements: Sequence[Replacement], ends: Sequence[tuple[str, in
 
 
 class Found:
-    """A stream as it is in the log at one moment; a new mark goes into the last segment."""
+    """A stream as it is in the log at one moment. A new mark goes into the last segment."""
 
     def __init__(self, stream: Stream, there: Mapping[str, Item], last_partition: str) -> None:
         self.stream = stream
@@ -119,16 +120,17 @@ class Found:
         return mark if mark is not None and not is_event(mark) and mark["archive"] == self._archive else None
 
     def marking(self) -> Iterator[Change]:
-        """What makes the mark this archive's."""
+        """Yield the change that makes the mark this archive's."""
         if self.own_mark is None:
             yield self._mark_op()
 
     def turning(self) -> Sequence[Change]:
-        """What is done at once, or in this order: the mark comes with what is left of the first event and of
-        the last, or goes with that of the first: what comes back may be too large to come together.
+        """Return the changes to make at once, or else in this order. To archive, the mark is written with
+        what is left of the first and the last event. To restore, the mark is deleted with the first event:
+        all events together may be too large.
 
-        The mark is written although it may be there, if that is in one batch: another archive may be about to
-        take it.
+        The mark is written although it may exist already, if all is in one batch, because another archive may
+        be about to take it over.
         """
         ends = [self._replace(each, item) for each, item in self._to_do if self._is_at_an_end(each)]
         if self.stream.ends_with is not None:
@@ -143,7 +145,7 @@ class Found:
         return [Change(self._mark[PARTITION_KEY], unmarked), *ends]
 
     def between(self) -> Sequence[Change]:
-        """What is done of the other events."""
+        """Return the changes to the other events."""
         return [self._replace(each, item) for each, item in self._to_do if not self._is_at_an_end(each)]
 
     @property
@@ -172,8 +174,8 @@ class Found:
 
 
 def batches_of(groups: Sequence[Sequence[Change]]) -> Iterator[Sequence[Change]]:
-    """Changes as many together as a batch takes, each in one partition; no group is split that is in one
-    partition, unless it is too large for any."""
+    """Group changes into batches, each in one partition and as large as Cosmos DB allows. A group within one
+    partition is not split, unless it is too large for any batch."""
     batch: list[Change] = []
     size = 0
     for group in groups:
@@ -191,7 +193,7 @@ def batches_of(groups: Sequence[Sequence[Change]]) -> Iterator[Sequence[Change]]
 
 
 def id_of(replacement: Replacement) -> str:
-    """Of the event's document."""
+    """Return the id of the event's document."""
     return event_id(replacement.entry.stream, replacement.entry.version)
 
 
@@ -200,7 +202,8 @@ def _state_is(item: Item, each: Replacement, state: bytes) -> bool:
 
 
 def _is_done(item: Item, each: Replacement) -> bool:
-    """What is left says who archived it and when, and another run may have done that."""
+    """Return whether the event is as the replacement has it. What is left of an event says who archived it
+    and when; another run may have done so."""
     if _state_is(item, each, each.state):
         return True
     here, wanted = left_of(entry_of(item).state) if is_event(item) else None, left_of(each.state)

@@ -1,7 +1,7 @@
 """The end of a tenant's order in a segment of the log, and what stands there once the segment is closed.
 
-The document that ends the order is replaced under its etag by every append, and closing replaces it too: so
-nothing is appended to a closed segment.
+Every append replaces the document that ends the order, under its etag. Closing a segment replaces it too, so
+nothing can be appended to a closed segment.
 """
 
 from base64 import b64decode, b64encode
@@ -15,28 +15,31 @@ from domain.errors import StoreUnavailable
 from infrastructure.cosmos.items import PARTITION_KEY, Item
 
 ORDER_ID = "order"
-"""The document that ends the order in a segment of a tenant's log."""
+"""The id of the document that ends the order in a segment of a tenant's log."""
 
 SIGNPOST_ID = "signpost"
-"""What stands behind the last event of a segment that was closed."""
+"""The id of what stands behind the last event of a closed segment."""
 
 GATE_ID = "gate"
-"""What both an archive's marks and the closing of a segment write, so that no mark comes behind that."""
+"""The id of the document that both an archive's marks and the closing of a segment write, so that no mark
+comes into a closed segment."""
 
 MOST_BYTES_OF_A_PARTITION = 20_000_000_000
-"""Of a logical partition. Azure does not say whether its 20 GB are these or 7% more."""
+"""The capacity of a logical partition. Azure does not say whether its 20 GB are these or 7% more."""
 
 
 class BrokenLog(StoreUnavailable):
-    """A tenant's segments do not follow one on the other. A failover or a restore may have taken back what
-    was written in one of them, and not what was written in another."""
+    """The segments of a tenant's log do not fit together. A failover or a restore may have undone writes in
+    one of them, and not those in another."""
 
 
 class End(msgspec.Struct, frozen=True):
-    """The end of a tenant's order in a segment, as it was read: the last event's place, the chain, the etag.
+    """The end of a tenant's order in a segment, as it was read: the place of the last event, the chain, the
+    etag.
 
-    The segment's events are those after the number ``after``, where the chain was ``chain_before``. ``sized``
-    of them have ``size`` bytes together: all, but where a release that did not count them has appended.
+    The segment holds the events after the number ``after``, where the chain was ``chain_before``. ``sized``
+    of them have ``size`` bytes together. That is all of them, unless an older release, which did not count
+    bytes, has appended.
     """
 
     head: Head
@@ -52,33 +55,34 @@ class End(msgspec.Struct, frozen=True):
 
     @property
     def partition(self) -> str:
-        """The segment's."""
+        """The partition of the segment."""
         return partition_name(self.head.tenant, self.segment)
 
     @property
     def place(self) -> Place | None:
-        """The last event's place; none where there is none."""
+        """The place of the last event, or None if there is no event."""
         return Place(self.head.position, self.stream, self.version) if self.head.position else None
 
     @property
     def fill(self) -> Fill:
-        """How much is in the segment. Those that were not counted are taken for as large as the others; where
-        none was, for nothing."""
+        """How full the segment is. Events that were not counted are assumed to be as large as the others; if
+        none was counted, to have no size."""
         number = self.head.number - self.after
         size = self.size * number // self.sized if self.sized else 0
         return Fill(events=number, bytes=size, most_bytes=MOST_BYTES_OF_A_PARTITION)
 
 
 def partition_name(tenant: str, segment: int) -> str:
-    """Where a segment of a tenant's log lies; they are counted from 0."""
+    """Return the partition of a segment of a tenant's log. Segments are counted from 0."""
     return f"{tenant}~{segment}" if segment else tenant
 
 
 def end_of(tenant: str, item: Item | None, beginning: End | None = None) -> End:
-    """The end of the order in a segment as a document tells it; without one, the segment's beginning.
+    """Return the end of the order in a segment, as its document says. Without a document it is the segment's
+    beginning.
 
     Raises:
-        BrokenLog: it begins elsewhere than the segment before ends.
+        BrokenLog: the segment begins elsewhere than the one before ends.
     """
     beginning = beginning or End(beginning_of(tenant))
     if item is None:
@@ -108,12 +112,13 @@ def end_of(tenant: str, item: Item | None, beginning: End | None = None) -> End:
 
 
 def is_closed(order: Item) -> bool:
-    """Whether nothing is appended any more to the segment whose order a document ends."""
+    """Return whether the segment is closed, given the document that ends its order. Nothing is appended to it
+    then."""
     return "closed" in order
 
 
 def beginning_after(closed: End) -> End:
-    """The end of the order in the segment after a closed one, before anything is there."""
+    """Return the end of the order in the segment after a closed one, before it holds anything."""
     return End(
         closed.head,
         closed.stream,
@@ -125,22 +130,23 @@ def beginning_after(closed: End) -> End:
 
 
 def order_of(end: End) -> Item:
-    """The document that ends the order of a segment."""
+    """Return the document that ends the order of a segment."""
     return {"id": ORDER_ID, PARTITION_KEY: end.partition, **_told(end)}
 
 
 def closed_order(end: End) -> Item:
-    """The document that ends the order of a closed segment: who does not know of segments cannot read it."""
+    """Return the document that ends the order of a closed segment. A release that does not know segments
+    cannot read it."""
     return {"id": ORDER_ID, PARTITION_KEY: end.partition, "closed": _told(end)}
 
 
 def signpost(end: End) -> Item:
-    """Stands where the next event would stand; whoever reads on in the order comes upon it."""
+    """Return the document that stands where the next event would stand. Whoever reads on finds it there."""
     return {"id": SIGNPOST_ID, PARTITION_KEY: end.partition, "position": end.head.position + 1}
 
 
 def gate(partition: str, *, is_closed: bool) -> Item:
-    """See :data:`GATE_ID`; where a segment is closed, it stays as it is."""
+    """Return the gate's document: see :data:`GATE_ID`. The gate of a closed segment stays closed."""
     return {"id": GATE_ID, PARTITION_KEY: partition, "isClosed": is_closed}
 
 

@@ -16,31 +16,31 @@ _SEGMENT_BYTES = "COSMOS_LOG_SEGMENT_BYTES"
 
 
 class LogFactory(InfrastructureFactory[Any]):
-    """The library's factory for the one recorder that we have."""
+    """The library's factory, for the one recorder that we have."""
 
     _recorder: CosmosLogRecorder | None = None
 
     def application_recorder(self) -> CosmosLogRecorder:
-        """The recorder, over a container that is made if it is absent."""
+        """Return the recorder. Its container is created if it is absent."""
         place = [self.env[name] for name in (_ENDPOINT, _KEY, _DATABASE, _CONTAINER)]
         container = LogContainer(*place, segment_bytes=int(self.env[_SEGMENT_BYTES]))
         self._recorder = CosmosLogRecorder(container)
         return self._recorder
 
     def aggregate_recorder(self, purpose: str = "events") -> Any:
-        """There are no snapshots."""
+        """Refuse: there is no recorder of snapshots."""
         raise NotSupportedError("there are no snapshots")
 
     def tracking_recorder(self, tracking_recorder_class: Any = None) -> Any:
-        """Followers keep their positions otherwise."""
+        """Refuse: followers keep their positions elsewhere."""
         raise NotSupportedError("there is no tracking")
 
     def process_recorder(self) -> Any:
-        """Followers keep their positions otherwise."""
+        """Refuse: followers keep their positions elsewhere."""
         raise NotSupportedError("there is no tracking")
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close all connections."""
         if self._recorder is not None:
             self._recorder.close()
 
@@ -48,7 +48,8 @@ class LogFactory(InfrastructureFactory[Any]):
 def cosmos_log_settings(
     endpoint: str, key: str, *, database: str, container: str, segment_bytes: int = SEGMENT_BYTES
 ) -> dict[str, str]:
-    """Settings for our recorder; a segment of a tenant's log is closed with ``segment_bytes`` in it."""
+    """Return the library's settings for our recorder. A segment of a tenant's log is closed when it holds
+    ``segment_bytes``."""
     return {
         "PERSISTENCE_MODULE": get_topic(LogFactory),
         _ENDPOINT: endpoint,

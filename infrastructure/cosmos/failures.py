@@ -1,4 +1,4 @@
-"""Cosmos DB's failures: which pass, when the server wants to be asked again, and what we call them."""
+"""Cosmos DB's failures: which ones pass, how long the server asks us to wait, and our errors for them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from tenacity import RetryCallState, wait_exponential_jitter
 from domain.errors import StoreUnavailable
 
 _NOT_OF_AN_ITEM = {1002, 1003}
-"""Sub-statuses of a 404: what this client has written or seen cannot be read where it asks, and the container
-is missing."""
+"""Sub-statuses of a 404 that are not about an item: the replica lacks what this client has written or seen,
+or the container is missing."""
 
 _RETRY_WITH = 449
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, _RETRY_WITH, HTTPStatus.SERVICE_UNAVAILABLE}
@@ -26,22 +26,23 @@ _AWAY = _PASSING | {
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
-"""A 404 comes here only where it is not about an item: see :func:`tells_absence`."""
+"""A 404 counts only if it is not about an item: see :func:`tells_absence`."""
 
 _without_advice = wait_exponential_jitter(multiplier=0.2, max=2, jitter=0.2)
 
 
 def tells_absence(error: CosmosHttpResponseError) -> bool:
-    """Whether a 404 says that there is no such item. What is taken for absent may be written anew."""
+    """Return whether a 404 says that the item does not exist. A caller may create an item that does not
+    exist."""
     return error.sub_status not in _NOT_OF_AN_ITEM
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether to ask again soon.
+    """Return whether to retry soon.
 
-    429 is not here, nor are connections that fail: the SDK has tried these for long enough. It asks
-    again after a 503 once at most, and not when the server says. A refusal of one operation of a batch is
-    an answer to the SDK, so it has tried nothing then, and nothing of the batch is done.
+    429 and failed connections are not included, because the SDK has already retried these for long enough.
+    The SDK retries a 503 at most once, and does not wait as long as the server asks. When one operation of a
+    batch is refused, the SDK takes that for an answer and does not retry; nothing of the batch is done then.
     """
     if isinstance(error, CosmosBatchOperationError):
         return error.status_code in _PASSING | {HTTPStatus.TOO_MANY_REQUESTS}
@@ -49,7 +50,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def asked_to_wait(state: RetryCallState) -> float:
-    """The seconds that the server wants; where it does not say, exponential waits with jitter."""
+    """Return the seconds that the server asks us to wait, or else an exponential backoff with jitter."""
     error = state.outcome.exception() if state.outcome else None
     headers = (error.headers if isinstance(error, CosmosHttpResponseError) else None) or {}
     try:
@@ -64,9 +65,9 @@ def asked_to_wait(state: RetryCallState) -> float:
 
 @contextmanager
 def failures_translated(container: str) -> Iterator[None]:
-    """The SDK's errors as ours.
+    """Raise the SDK's errors as ours.
 
-    What is wrong with the request itself (400, 413) stays as it is: no waiting mends it.
+    An error of the request itself (400, 413) stays as it is, because waiting does not help.
     """
     try:
         yield
@@ -81,7 +82,7 @@ def failures_translated(container: str) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without the request that it is about."""
+    """Return an error's text without the request that it is about."""
     lines = str(error).strip().splitlines()
     text = lines[0].rstrip(", ") if lines else type(error).__name__
     status = error.status_code if isinstance(error, CosmosHttpResponseError) else None

@@ -1,24 +1,25 @@
-"""How full tenants' logical partitions are, as their orders' ends tell whenever somebody reads them."""
+"""How full tenants' logical partitions are. Each read of the end of an order tells."""
 
 import structlog
 
 from application.event_log import Fill
 
 _WORTH_A_WORD = 0.5
-"""Of what a partition takes. Its indexes come on top of what we count, and to move a tenant takes time."""
+"""The share of a partition's capacity from which the log warns. Indexes come on top of what we count, and
+moving a tenant takes time."""
 
 log = structlog.get_logger(__name__)
 
 
 class Fills:
-    """The last that was seen of each tenant. Any thread may use it."""
+    """The last known fill of each tenant. Any thread may use this."""
 
     def __init__(self) -> None:
         self._fills: dict[str, Fill] = {}
         self._told: dict[str, int] = {}
 
     def note(self, tenant: str, fill: Fill) -> None:
-        """Remember it; of a tenant that is large, the log says so at each further percent."""
+        """Note a tenant's fill. From half on, the log warns at each further percent."""
         self._fills[tenant] = fill
         percent = int(100 * fill.share)
         if fill.share < _WORTH_A_WORD:
@@ -30,5 +31,5 @@ class Fills:
             )
 
     def fullest(self) -> Fill | None:
-        """The fullest; none where nothing was seen yet."""
+        """Return the fullest, or None if nothing is known yet."""
         return max(list(self._fills.values()), key=lambda fill: fill.share, default=None)

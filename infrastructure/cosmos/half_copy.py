@@ -1,7 +1,8 @@
-"""The mark on a log that is being copied to: no transaction holds all partitions, so half a copy can be seen.
+"""The mark on a log that is being copied to. No transaction covers all partitions, so half a copy can be
+seen.
 
-It is made before anything else is written and taken away when all is verified. Whoever goes on with a copy
-replaces it, so that the one before, should it still be at work, does not take it away.
+The mark is written before anything else, and deleted when everything is verified. Whoever continues a copy
+replaces the mark, so that the former copier does not delete it if it still runs.
 """
 
 from domain.errors import StoreUnavailable
@@ -15,18 +16,18 @@ _MOST_RACES = 5
 
 
 class HalfCopy:
-    """In the container of the log: wherever that is read, the mark can be read too."""
+    """The mark lies in the container of the log, so whoever can read the log can read the mark."""
 
     def __init__(self, database: CosmosDatabase, container: str) -> None:
         self._items = Items(database, container)
         self._ours: Item | None = None
 
     async def is_marked(self) -> bool:
-        """Whether a copy to here has begun and has not ended."""
+        """Return whether a copy to this log has begun and has not ended."""
         return await self._items.read(_PARTITION, _ID) is not None
 
     async def mark(self, copier: str) -> None:
-        """Make the mark, or make it ours; ``copier`` is nobody else's name.
+        """Create the mark, or make it ours. ``copier`` must be a unique name.
 
         Raises:
             StoreUnavailable: others make it theirs again and again.
@@ -41,7 +42,8 @@ class HalfCopy:
         raise StoreUnavailable("others go on with the same copy again and again")
 
     async def is_of(self, first: str) -> bool:
-        """Whether it is of the log whose first event has this hash; from now on, if it was of none."""
+        """Return whether the copy is of the log whose first event has this hash. A copy that has no log yet
+        is of this log from now on."""
         if self._ours is not None and not self._ours["first"]:
             await self._items.replace(self._ours | {"first": first}, self._ours["_etag"])
             if await self.is_ours():
@@ -49,10 +51,11 @@ class HalfCopy:
         return self._ours is not None and bool(self._ours["first"] == first)
 
     async def is_ours(self) -> bool:
-        """Whether nobody has gone on with the copy in our place."""
+        """Return whether nobody else has continued the copy in our place."""
         there = await self._items.read(_PARTITION, _ID)
         return there is not None and self._ours is not None and there["by"] == self._ours["by"]
 
     async def take_away(self) -> bool:
-        """The log is whole; false if somebody else is at it."""
+        """Delete the mark, because the log is complete. Return False if somebody else has taken the copy
+        over."""
         return self._ours is None or await self._items.delete_unchanged(self._ours)

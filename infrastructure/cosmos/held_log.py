@@ -1,4 +1,4 @@
-"""Sees that no service is at work on a log in Cosmos DB while it is copied: there is no lock to be held."""
+"""Checks that no service uses a log in Cosmos DB while it is copied. Cosmos DB has no lock to hold."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,8 @@ _LOOK_SECONDS = 0.5
 
 
 class Leaseholders:
-    """Whoever may have a lease has a session, and writes it anew every 1.5 s under another etag."""
+    """Every instance that may hold a lease has a session, and writes it every 1.5 s, which changes its
+    etag."""
 
     def __init__(self, database: CosmosDatabase, container: str, place: str) -> None:
         self._items = Items(database, container)
@@ -22,10 +23,11 @@ class Leaseholders:
         self._seen: Mapping[str, str] = {}
 
     async def refuse(self) -> None:
-        """Watch the sessions that there are, for as long as one of somebody who was killed may have lasted.
+        """Watch the existing sessions for as long as the session of a killed instance may last.
 
         Raises:
-            CannotCopy: somebody lives. One that has only the role ``api`` has no session, and is not seen.
+            CannotCopy: an instance is alive. One that has only the role ``api`` has no session, and is not
+                seen.
         """
         self._seen = await self._sessions()
         with anyio.move_on_after(LEASE_SECONDS):
@@ -34,10 +36,10 @@ class Leaseholders:
                 await self.refuse_who_came()
 
     async def refuse_who_came(self) -> None:
-        """See that no session was begun or goes on since :meth:`refuse` looked.
+        """Check that since :meth:`refuse` looked no session was begun, and none was written.
 
         Raises:
-            CannotCopy: one was, or does.
+            CannotCopy: one was.
         """
         for id, etag in (await self._sessions()).items():
             if self._seen.get(id) != etag:

@@ -1,6 +1,7 @@
-"""The items of one container. Nothing else asks Cosmos DB for items, and one call alone without a partition.
+"""The items of one container. Every call names a partition, except :meth:`Items.everywhere`.
 
-A query without a partition key crosses all of them silently: slow, dear, and other tenants' documents.
+A query without a partition key silently crosses all partitions: it is slow and expensive, and returns other
+tenants' documents.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -24,20 +25,21 @@ PARTITION_KEY = "tenantId"
 Item = dict[str, Any]
 
 AS_MANY_AS_GO = -1
-"""Rows in an answer: all up to 4 MB. Who is not told gives a hundred, so that five requests went for 500."""
+"""The rows of an answer: as many as fit in 4 MB. Without this Cosmos DB returns a hundred, so that 500 rows
+took five requests."""
 
 Operation = tuple[str, tuple[Any, ...], dict[str, Any]]
-"""One of a batch, as the SDK takes it."""
+"""An operation of a batch, as the SDK takes it."""
 
 
 def nothing(row: Any) -> int:
-    """The size of a row where there is room for all."""
+    """Return 0 as the size of a row, if there is room for all rows."""
     return 0
 
 
 def as_sent(operations: Sequence[Operation]) -> list[Operation]:
-    """The operations for one try: the SDK takes the etags out of what it is given, so that a second try would
-    come without, and overwrite what somebody else has written."""
+    """Return a copy of the operations for one try. The SDK removes the etags from what it is given, so a
+    second try would have none, and overwrite what somebody else has written."""
     return [(name, given, dict(conditions)) for name, given, conditions in operations]
 
 
@@ -46,9 +48,9 @@ _NOT_AS_EXPECTED = (404, 409, 412)
 
 
 class Items:
-    """Every call names its tenant, or an item that does; but for what goes :meth:`everywhere`.
+    """Every call names its tenant, or an item that does, except :meth:`everywhere`.
 
-    All raise StoreUnavailable when the account is away or the container is gone.
+    All raise StoreUnavailable if the account is away or the container is gone.
     """
 
     def __init__(self, database: CosmosDatabase, container: str) -> None:
@@ -57,10 +59,11 @@ class Items:
         self._container = database.proxy.get_container_client(container)
 
     async def read(self, tenant: str, id: str) -> Item | None:
-        """One item with its ``_etag``.
+        """Return one item with its ``_etag``, if it exists.
 
         Raises:
-            ValueError: no item can have such an id. The SDK says so of writes only, and reads elsewhere.
+            ValueError: no item can have such an id. The SDK checks this only for writes; a read would go
+                elsewhere.
         """
         if set(id) & _NOT_IN_IDS:
             raise ValueError(f"an id in Cosmos DB cannot hold {' '.join(sorted(_NOT_IN_IDS))}: {id}")
@@ -75,7 +78,7 @@ class Items:
         return await self._database.call(self._name, "read", read)
 
     async def create(self, item: Item) -> bool:
-        """Make an item; false if there is one with its id."""
+        """Create an item. Return False if one with its id exists."""
 
         async def create() -> bool:
             try:
@@ -87,11 +90,11 @@ class Items:
         return await self._database.call(self._name, "create", create)
 
     async def put(self, item: Item) -> None:
-        """Write an item in place of what is there."""
+        """Write an item. It replaces one that is there."""
         await self._database.call(self._name, "put", lambda: self._container.upsert_item(item))
 
     async def replace(self, item: Item, etag: str) -> bool:
-        """Replace an item; false if it has changed since it had ``etag``, or is gone."""
+        """Replace an item. Return False if its etag is no longer ``etag``, or if it is gone."""
 
         async def replace() -> bool:
             try:
@@ -108,11 +111,12 @@ class Items:
         return await self._database.call(self._name, "replace", replace)
 
     async def put_in_place_of(self, there: Item | None, item: Item) -> bool:
-        """Create an item, or replace the one that is there; false if that is not there any more."""
+        """Create an item, or replace the item ``there``. Return False if that has changed or is gone, or if
+        another one exists."""
         return await (self.create(item) if there is None else self.replace(item, there["_etag"]))
 
     async def delete(self, tenant: str, id: str) -> None:
-        """Delete an item; one that is not there is fine."""
+        """Delete an item if it exists."""
 
         async def delete() -> None:
             try:
@@ -123,7 +127,7 @@ class Items:
         await self._database.call(self._name, "delete", delete)
 
     async def delete_unchanged(self, item: Item) -> bool:
-        """Delete an item; false if it has changed since it was read, or is gone."""
+        """Delete an item. Return False if it has changed since it was read, or if it is gone."""
 
         async def delete() -> bool:
             try:
@@ -143,10 +147,10 @@ class Items:
         return await self._database.call(self._name, "delete", delete)
 
     async def batch(self, tenant: str, operations: Sequence[Operation]) -> int | None:
-        """Operations in one tenant's partition, all or none.
+        """Execute operations in one tenant's partition, all or none.
 
-        The number of the one that found something else than it expected; none if all are done. A batch whose
-        answer was lost is sent again, and may be in its own way.
+        Return the index of the operation that was refused, or None if all are done. A batch whose answer was
+        lost is sent again, and may then be refused because of itself.
         """
 
         async def batch() -> int | None:
@@ -171,10 +175,9 @@ class Items:
         room: int = 1,
         one_more: bool = False,
     ) -> list[Any]:
-        """The rows of a query over one tenant's items; ``parameters`` by name, with their ``@``. All of them,
-        or, where their ``size`` counts, up to the one that fills the ``room``, or ``one_more``: answers come
-        4 MB at a time, and what lies behind it is not asked for.
-        """
+        """Return the rows of a query over one tenant's items. The names in ``parameters`` begin with ``@``.
+        If ``size`` is given, the rows end with the one that fills ``room``, or one row later if ``one_more``.
+        Answers come 4 MB at a time, and no answer is requested beyond that row."""
         named = [{"name": name, "value": value} for name, value in parameters.items()]
 
         async def query() -> list[Any]:
@@ -186,11 +189,11 @@ class Items:
         return await self._database.call(self._name, operation, query)
 
     async def everywhere(self, statement: str) -> AsyncGenerator[Sequence[Any], None]:
-        """The rows of a query over the items of all tenants, an answer at a time: for a command that finds
-        what nobody knows of. It looks at every item, and no request may wait for that.
+        """Yield the rows of a query over the items of all tenants, an answer at a time. This is for commands
+        that look for what nobody knows of. It looks at every item, so no request of a client may wait for it.
 
         Raises:
-            StoreUnavailable: it is to be begun again. Half an answer cannot be gone on with.
+            StoreUnavailable: the caller has to begin again, because half an answer cannot be continued.
         """
         answers = self._container.query_items(statement, max_item_count=AS_MANY_AS_GO).by_page()
 

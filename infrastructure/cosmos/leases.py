@@ -1,14 +1,14 @@
-"""Leases in Cosmos DB, by nobody's clock: a rival watches a holder for a lease's whole time.
+"""Leases in Cosmos DB. They depend on no wall clock: a rival watches a holder for the whole time of a lease.
 
-Cosmos DB keeps time in seconds only, and instances' clocks may differ. So no time is stored. A holder has a
-session (``sessions.py``) whose document gets another etag each time that it asks anew; who sees the same etag
-for as long as a lease lasts, by its own monotonic clock, ends the session and takes over what it held. Clocks
-need to run equally fast, and not to agree.
+Cosmos DB keeps time only in seconds, and instances' clocks may differ. So no time is stored. A holder has a
+session (``sessions.py``), and each renewal gives its document another etag. If a rival sees the same etag for
+the time of a lease, by its own monotonic clock, it ends the session and takes over what that held. Clocks
+must run equally fast, but need not agree.
 
-Each lease has a logical partition of its own: there a document tells the session that holds it, and another
-has the fence for its id. What is done under the lease is a batch there that begins with that document. It is
-replaced and not only read: whoever takes over deletes it, and two writes of one document cannot both go
-through, whatever a batch's isolation is.
+Each lease has a logical partition of its own. One document there names the session that holds it, and another
+has the fence as its id. Work under the lease is a batch there that begins with the latter document. The batch
+replaces that document and does not only read it: whoever takes over deletes it, and two writes of one
+document cannot both succeed, whatever isolation batches have.
 """
 
 import time
@@ -29,12 +29,12 @@ LEASE_SECONDS = 6.0
 
 INDEXED = ("kind", "dueAt", "lane", "dispatchedAt", "key")
 ORDERS = (("kind", "dueAt", "key"), ("kind", "lane", "dispatchedAt", "key"))
-"""What is asked of the documents that change under leases."""
+"""The orders that are queried of the documents that change under leases."""
 
 LEASE_ID = "lease"
 _MOST_TRIES = 3
 _GIVE_OR_TAKE_SECONDS = 1.0
-"""A document's time is in whole seconds."""
+"""The precision of a document's time, which is in whole seconds."""
 
 
 class CosmosLeases:
@@ -55,7 +55,7 @@ class CosmosLeases:
         self._looked = 0
 
     async def create(self) -> None:
-        """Make the container if it is missing.
+        """Create the container if it is missing.
 
         Raises:
             Unusable: it has another partition key.
@@ -63,7 +63,8 @@ class CosmosLeases:
         await self._containers.ensure(self._name, indexing_policy(INDEXED, ORDERS))
 
     async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
-        """Those that ``holder`` has from now on, with their fences. When it asked, our session tells."""
+        """Return the leases that ``holder`` has from now on, with their fences. Our session says when it
+        asked."""
         async with self._turn:
             asked_at = self._clock.asked()
             session = await self._renewed(holder, names)
@@ -82,14 +83,14 @@ class CosmosLeases:
                 free -= set(tried)
 
     def surplus(self, holder: str) -> Collection[str]:
-        """What others are to have of what ``holder`` has, as it was seen when it last asked."""
+        """Return the leases that ``holder`` should give to others, as it was when it last asked."""
         session = self._ours.get(holder)
         if session is None or session.id not in self._standings:
             return ()
         return to_give_up(session.id, {**self._standings, session.id: session.standing})
 
     async def release(self, names: Sequence[str], holder: str) -> None:
-        """Let the others have them at once."""
+        """Release leases, so that other instances can take them at once."""
         session = self._ours.get(holder)
         if session is None:
             return
@@ -107,7 +108,7 @@ class CosmosLeases:
                 await self._all.end(session)
 
     async def _renewed(self, holder: str, names: Collection[str]) -> Session:
-        """Our session; another one, which holds nothing, where somebody has ended it."""
+        """Return our session. If somebody has ended it, return a new one that holds nothing."""
         session = self._ours.setdefault(holder, Session(holder))
         session.ask(names, self.seconds)
         while not await self._all.renew(session):
@@ -116,7 +117,7 @@ class CosmosLeases:
         return session
 
     async def _look_at_one(self, session: Session) -> None:
-        """A container may have been restored, or lost: what we hold is looked at in turn."""
+        """Check one of our leases, each in turn, because a container may have been restored or lost."""
         if session.fences:
             self._looked += 1
             name = sorted(session.fences)[self._looked % len(session.fences)]
@@ -125,8 +126,8 @@ class CosmosLeases:
                 del session.fences[name]
 
     async def _take(self, name: str, session: Session) -> None:
-        """Take a lease if it is free. A write that was refused may be our own, whose answer was lost: so it
-        looks again."""
+        """Take a lease if it is free. If the write is refused, look again: our own write may have succeeded,
+        with its answer lost."""
         for _ in range(_MOST_TRIES):
             there = await self._items.read(name, LEASE_ID)
             if there is not None and there["holder"] == session.id:
@@ -142,19 +143,19 @@ class CosmosLeases:
 
 
 async def require(lease: Lease, items: Items) -> None:
-    """Look whether nobody has taken the lease over: then no former holder changes anything any more.
+    """Check that nobody has taken the lease over. From then on no former holder can change anything.
 
     Raises:
-        LeaseLost: somebody has.
+        LeaseLost: somebody has taken it over.
     """
     if lease.fence is not None and await items.read(lease.name, f"fence-{lease.fence}") is None:
         raise LeaseLost(f"another instance has the lease for {lease.name} now")
 
 
 async def change_under(lease: Lease, items: Items, operations: Sequence[Operation]) -> int | None:
-    """A batch in the lease's partition, all or none; nobody can take the lease over within it.
+    """Execute a batch in the lease's partition, all or none. Nobody can take the lease over within it.
 
-    The number of the operation that found something else than it expected; none if all is done.
+    Return the index of the operation that was refused, or None if all are done.
 
     Raises:
         LeaseLost: somebody has taken it over before; nothing was done.
@@ -179,7 +180,8 @@ def _taking_over(name: str, holder: str, there: Item | None, fence: int) -> list
 
 
 def _fence_after(there: Item | None) -> int:
-    """The time in milliseconds, or more: a container that was restored gives no old fence again."""
+    """Return a new fence: the time in milliseconds, or more, so that a restored container gives no old fence
+    again."""
     return max(int(there["fence"]) + 1 if there else 1, time.time_ns() // 1_000_000)
 
 

@@ -1,4 +1,4 @@
-"""The container of the log, in which an append is one batch in the last segment of a tenant's log."""
+"""The container of the log. An append is one batch in the last segment of a tenant's log."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,11 +20,12 @@ from infrastructure.cosmos.segments import Segments
 from infrastructure.cosmos.threaded import Refused, ThreadedContainer
 
 SEGMENT_BYTES = 8_000_000_000
-"""Of events, in a segment that is closed. A logical partition takes 20 GB, and indexes are not counted."""
+"""The bytes of events at which a segment is closed. A logical partition holds 20 GB, and indexes are not
+counted here."""
 
 
 class Lost(Exception):
-    """A batch was not stored, since an operation of it found something else than it expected."""
+    """A batch was not stored, because one of its operations was refused."""
 
     def __init__(self, refused: Refused, *, misses_what_it_follows: bool) -> None:
         super().__init__(str(refused))
@@ -32,8 +33,8 @@ class Lost(Exception):
 
 
 class LogContainer(ThreadedContainer):
-    """The log's container in a database, made if it is absent. A segment is closed once there are
-    ``segment_bytes`` of events in it."""
+    """The log's container, which is created if it is absent. A segment is closed once it holds
+    ``segment_bytes`` of events."""
 
     def __init__(
         self, endpoint: str, key: str, database: str, name: str, *, segment_bytes: int = SEGMENT_BYTES
@@ -46,11 +47,11 @@ class LogContainer(ThreadedContainer):
         self.fills = Fills()
 
     def end(self, tenant: str) -> End:
-        """The present end of a tenant's order: one read of one small document, and one more for each segment
-        that is not known.
+        """Return the present end of a tenant's order. This reads one small document, and one more for each
+        segment that is not known yet.
 
         Raises:
-            BrokenLog: the segments do not follow one on the other.
+            BrokenLog: the segments do not fit together.
             StoreUnavailable: the account is away.
         """
         while True:
@@ -66,43 +67,45 @@ class LogContainer(ThreadedContainer):
             self.segments.look_again(end, self.read(end.partition, ORDER_ID))
 
     def note_end(self, end: End) -> None:
-        """Remember what is told by the end of a tenant's order, which it is for now."""
+        """Note what the present end of a tenant's order says."""
         self.segments.see(end.head.tenant, end.head.position)
         self.fills.note(end.head.tenant, end.fill)
 
     def segments_of(self, tenant: str) -> Sequence[str]:
-        """The partitions in which a tenant's log is, from the first."""
+        """Return the partitions that hold a tenant's log, from the first on."""
         return [partition_name(tenant, number) for number in range(self.end(tenant).segment + 1)]
 
     def find_closed(self, end: End, id: str) -> Item | None:
-        """An item, or the mark in its place, in one of the segments before that which ends so."""
+        """Return an item, or the mark in its place, if it is in a segment before the one that ``end`` is
+        of."""
         for number in reversed(range(end.segment)):
             if (item := self.read(partition_name(end.head.tenant, number), id)) is not None:
                 return item
         return None
 
     def with_room(self, end: End) -> End:
-        """The end, or the one in the next segment where this one is full: that is closed now, unless others
-        append meanwhile."""
+        """Return ``end``, or the end in the next segment if this segment is full. A full segment is closed
+        first, unless others append meanwhile."""
         if end.etag is None or not self.is_full(end):
             return end
         self._close(end, end.etag)
         return self.end(end.head.tenant)
 
     def is_full(self, end: End) -> bool:
-        """Whether a segment is to be closed, that ends so."""
+        """Return whether a segment with this end has to be closed."""
         return end.fill.bytes >= self._segment_bytes
 
     def store(
         self, partition: str, order: Item, etag: str | None, items: Sequence[Item], *, after: Sequence[str]
     ) -> str:
-        """Create items and replace the document that ends the order, all or nothing; without an etag it is
-        to be made. ``after`` are the ids of items that must be there. The order's new etag.
+        """Create items and replace the document that ends the order, all or none. Without an etag that
+        document is created. Items with the ids ``after`` must exist. Return the document's new etag.
 
         Raises:
-            Lost: an item is there already, one is not, or the order has gone on. So it is too where the
-                answer to a first try was lost: whoever looks then finds the items as they were given.
-            StoreUnavailable: it is not known whether they are stored.
+            Lost: an item exists already, one of ``after`` does not, or the order has continued. The same
+                happens if the answer to a first try was lost: whoever looks then finds the items as they were
+                given.
+            StoreUnavailable: it is not known whether the items are stored.
         """
         end: Operation = ("create", (order,), {})
         if etag is not None:
@@ -115,8 +118,8 @@ class LogContainer(ThreadedContainer):
         return str(results[0]["eTag"])
 
     def _close(self, end: End, etag: str) -> None:
-        """If somebody has appended, marked or closed meanwhile, nothing is done: who is told nothing looks
-        anew."""
+        """Close a segment. If somebody has appended, marked or closed meanwhile, nothing is done. The caller
+        is not told and looks again."""
         there = self.read(end.partition, GATE_ID)
         shut = gate(end.partition, is_closed=True)
         closing: list[Operation] = [

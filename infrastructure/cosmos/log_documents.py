@@ -1,8 +1,8 @@
-"""What the log's container holds of events: each has a document of its own.
+"""The documents of the log's container: one for each event, and those around them.
 
-Its id is derived from stream and version, so that a version is there once. The document that ends the order
-(``ends.py``) gives the numbers, and the hash chain goes on from it at no further cost. So an event carries at
-once what the audit trail asks for.
+An event's id is derived from its stream and version, so each version can exist only once. The document that
+ends the order (``ends.py``) gives the numbers and continues the hash chain at no further cost. So an event is
+stored with everything that the audit trail asks for.
 """
 
 import json
@@ -34,11 +34,11 @@ STREAM_ORDER = ("stream", "version")
 _STATES = ("state", "bytes")
 
 _BYTES_OF_THE_SYSTEM = 250
-"""What Cosmos DB adds to an item: ``_rid``, ``_self``, ``_etag``, ``_attachments`` and ``_ts``."""
+"""The bytes that Cosmos DB adds to an item: ``_rid``, ``_self``, ``_etag``, ``_attachments`` and ``_ts``."""
 
 
 def following(end: End, events: Append) -> tuple[Item, Sequence[Item]]:
-    """The documents of new events of a tenant, and the one that then ends its order."""
+    """Return the documents of a tenant's new events, and the document that then ends its order."""
     tenant = end.head.tenant
     heads = {tenant: end.head}
     entries = [
@@ -82,12 +82,13 @@ def following(end: End, events: Append) -> tuple[Item, Sequence[Item]]:
 
 
 def tenant_note(tenant: str) -> Item:
-    """What makes a tenant known."""
+    """Return the document that makes a tenant known."""
     return {"id": derived_id("tenant", tenant), PARTITION_KEY: TENANTS, "tenant": tenant}
 
 
 def end_mark(partition: str, stream: str, version: int, archive: str) -> Item:
-    """What stands where an archived stream would go on after a version: an append finds its version taken."""
+    """Return the document that stands after the last version of an archived stream, so that an append finds
+    its version taken."""
     return {
         "id": event_id(stream, version + 1),
         PARTITION_KEY: partition,
@@ -97,24 +98,24 @@ def end_mark(partition: str, stream: str, version: int, archive: str) -> Item:
 
 
 def is_event(item: Item) -> bool:
-    """Whether it is no mark, and no signpost."""
+    """Return whether an item is an event, and no mark or signpost."""
     return "topic" in item
 
 
 def with_state(item: Item, state: bytes) -> Item:
-    """An event's document with another state; the hashes stay, and what the trail asks for."""
+    """Return an event's document with another state. The hashes and what the audit trail asks for stay."""
     kept = {name: value for name, value in item.items() if name not in _STATES and not name.startswith("_")}
     return kept | _told(state)
 
 
 def entry_of(item: Item) -> Entry:
-    """An event as it is stored."""
+    """Return an event as it is stored."""
     return Entry(item["position"], item["stream"], item["version"], item["topic"], _state(item))
 
 
 def indexed(item: Item) -> Indexed:
-    """What is kept of an event beside it. A tenant's partition holds nobody else's: its place in the order is
-    that in the chain."""
+    """Return the index's row that is stored with an event. A tenant's partition holds nobody else's events,
+    so the event's place in the order is also its place in the chain."""
     name = item["stream"].split("/", 2)
     return Indexed(
         tenant=name[0],
@@ -135,12 +136,12 @@ def indexed(item: Item) -> Indexed:
 
 
 def stored_event(item: Item) -> StoredEvent:
-    """An event as the library has it."""
+    """Return an event in the library's form."""
     return StoredEvent(item["stream"], item["version"], item["topic"], _state(item))
 
 
 def notification(item: Item) -> Notification:
-    """An event with its number in the tenant's order."""
+    """Return an event with its number in the tenant's order."""
     return Notification(
         id=item["position"],
         originator_id=item["stream"],
@@ -151,17 +152,18 @@ def notification(item: Item) -> Notification:
 
 
 def bytes_of_state(item: Item) -> int:
-    """How many an event is, and a mark is none."""
+    """Return the size of an event's state. A mark has none."""
     return len(_state(item)) if "state" in item or "bytes" in item else 0
 
 
 def _size(item: Item) -> int:
-    """Its bytes as it is stored, without the indexes."""
+    """Return an item's size as it is stored, without the indexes."""
     return len(json.dumps(item, ensure_ascii=False).encode()) + _BYTES_OF_THE_SYSTEM
 
 
 def _told(state: bytes) -> dict[str, Any]:
-    """The stored bytes, exactly: the chain is over them. What the service writes is text."""
+    """Return the property that holds the stored bytes exactly, because the chain is computed over them. What
+    the service writes is text."""
     try:
         return {"state": state.decode()}
     except UnicodeDecodeError:

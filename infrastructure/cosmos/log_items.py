@@ -1,4 +1,4 @@
-"""A tenant's items in the log's container, over all segments of the tenant's log."""
+"""Reads a tenant's items in the log's container, over all segments of the tenant's log."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from infrastructure.cosmos.segments import Segments
 
 
 class Stretch(NamedTuple):
-    """The events of one segment after a number and up to another."""
+    """The events of one segment after one number and up to another."""
 
     partition: str
     after: int
@@ -19,22 +19,22 @@ class Stretch(NamedTuple):
 
 
 class LogItems:
-    """Reads only; each call sees the log as it then is. ``items`` are those of any one partition."""
+    """Reads only. Each call sees the log as it is at that time. ``items`` can read any one partition."""
 
     def __init__(self, database: CosmosDatabase, container: str) -> None:
         self.items = Items(database, container)
         self._segments = Segments()
 
     async def tenants(self) -> Sequence[str]:
-        """The tenants that were noted."""
+        """Return the tenants that were noted."""
         return sorted(await self.items.query(TENANTS, "SELECT VALUE c.tenant FROM c", {}))
 
     async def end(self, tenant: str) -> End:
-        """The present end of a tenant's order: one read of one small document, and one more for each segment
-        that is not known.
+        """Return the present end of a tenant's order. This reads one small document, and one more for each
+        segment that is not known yet.
 
         Raises:
-            BrokenLog: the segments do not follow one on the other.
+            BrokenLog: the segments do not fit together.
             StoreUnavailable: the account is away.
         """
         while True:
@@ -49,7 +49,8 @@ class LogItems:
             self._segments.look_again(end, await self.items.read(end.partition, ORDER_ID))
 
     async def stretches(self, tenant: str, after: int = 0, until: int | None = None) -> Sequence[Stretch]:
-        """Where the events are after a number and up to another, or up to the present end, in the order."""
+        """Return where the events after one number and up to another are, in order. Without ``until`` they go
+        up to the present end."""
         end = await self.end(tenant)
         last = end.head.position if until is None else min(until, end.head.position)
         begins = [*self._segments.begins(tenant)[: end.segment + 1], end.head.position]
@@ -72,8 +73,8 @@ class LogItems:
         size: Callable[[Item], int] = nothing,
         room: int = 1,
     ) -> Sequence[Item]:
-        """Up to ``limit`` events after a number and up to another that meet a condition, in the order, or
-        against it; where their ``size`` counts, up to the one that fills the ``room``."""
+        """Return up to ``limit`` events after one number and up to another that meet a condition, in order or
+        in reverse. If ``size`` is given, they end with the event that fills ``room``."""
         found: list[Item] = []
         stretches = await self.stretches(tenant, after, until)
         for stretch in reversed(stretches) if newest_first else stretches:
@@ -87,16 +88,16 @@ class LogItems:
         return found
 
     async def count(self, tenant: str, *, after: int, until: int | None, where: tuple[str, Any]) -> int:
-        """How many events after a number and up to another meet a condition."""
+        """Return how many events after one number and up to another meet a condition."""
         stretches = await self.stretches(tenant, after, until)
         return sum([sum(await self._rows(stretch, "VALUE COUNT(1)", where)) for stretch in stretches])
 
     async def segments_of(self, tenant: str) -> Sequence[str]:
-        """The partitions in which a tenant's log is, from the first."""
+        """Return the partitions that hold a tenant's log, from the first on."""
         return [partition_name(tenant, number) for number in range((await self.end(tenant)).segment + 1)]
 
     async def find(self, tenant: str, id: str) -> Item | None:
-        """A tenant's item, or the mark in its place."""
+        """Return a tenant's item, or the mark in its place."""
         for partition in reversed(await self.segments_of(tenant)):
             if (item := await self.items.read(partition, id)) is not None:
                 return item

@@ -1,4 +1,4 @@
-"""Reads a whole log out of Cosmos DB, tenant by tenant, with what lies beside it."""
+"""Reads a whole log from Cosmos DB, tenant by tenant, with the data beside it."""
 
 import heapq
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -28,7 +28,8 @@ _NEXT = "SELECT TOP {} * FROM c WHERE c.kind = @kind AND c.key > @after ORDER BY
 
 
 class CosmosLogReader:
-    """What the containers hold. Nothing holds it still: :meth:`finish` tells whether somebody was at it."""
+    """Reads the containers. Nothing prevents writes meanwhile: :meth:`finish` tells whether there were
+    any."""
 
     def __init__(
         self, database: CosmosDatabase, log: str, coordination: str, beside: Beside, *, place: str
@@ -42,28 +43,28 @@ class CosmosLogReader:
         self._ends: Mapping[str, Place] | None = None
 
     async def begin(self) -> None:
-        """See that nobody is at work on it.
+        """Check that nobody uses the log.
 
         Raises:
-            CannotCopy: a service is.
+            CannotCopy: a service does.
         """
         await self._leaseholders.refuse()
 
     async def ends(self) -> Mapping[str, Place]:
-        """The last event of each tenant that has one, as they were when this was first asked."""
+        """Return the last event of each tenant that has one, as they were when this was first called."""
         if self._ends is None:
             self._ends = await self._present_ends()
         return self._ends
 
     async def count(self) -> int:
-        """How many events there are: a tenant's numbers have no gaps."""
+        """Return how many events there are. A tenant's numbers have no gaps."""
         return sum(end.id for end in (await self.ends()).values())
 
     async def events(self) -> AsyncGenerator[Sequence[Entry], None]:
-        """Every event, tenant by tenant, each with its number in the tenant's order.
+        """Yield every event, tenant by tenant, each with its number in the tenant's order.
 
         Raises:
-            CannotCopy: one is missing.
+            CannotCopy: an event is missing.
         """
         for tenant, end in sorted((await self.ends()).items()):
             async with aclosing(self.events_between(tenant, 0, end.id)) as batches:
@@ -73,10 +74,10 @@ class CosmosLogReader:
     async def events_between(
         self, tenant: str, after: int, until: int
     ) -> AsyncGenerator[Sequence[Entry], None]:
-        """Those of a tenant after a number and up to another.
+        """Yield a tenant's events after one number and up to another.
 
         Raises:
-            CannotCopy: one is missing.
+            CannotCopy: an event is missing.
         """
         while after < until:
             batch = await self._read(tenant, after, min(_BATCH, until - after))
@@ -86,7 +87,7 @@ class CosmosLogReader:
             after = batch[-1].id
 
     async def positions(self) -> Sequence[FollowerPosition]:
-        """Every position, in the order of follower and partition."""
+        """Return every position, ordered by follower and partition."""
         found = [
             FollowerPosition(item["follower"], item["partition"], item["position"])
             for place in self._beside.all_places()
@@ -95,7 +96,7 @@ class CosmosLogReader:
         return sorted(found, key=lambda each: (each.follower, each.partition))
 
     async def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
-        """Every timer, in the order of the ids, whoever has set it.
+        """Yield every timer, ordered by id, whichever part has set it.
 
         Raises:
             CannotCopy: one is damaged.
@@ -107,7 +108,7 @@ class CosmosLogReader:
                 yield batch
 
     async def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
-        """Every call that a step still wants made, in the order of the ids.
+        """Yield every call that a step still asks for, ordered by id.
 
         Raises:
             CannotCopy: one is damaged.
@@ -119,7 +120,7 @@ class CosmosLogReader:
                 yield batch
 
     async def anchors(self) -> Sequence[KeptAnchor]:
-        """The last anchor of each tenant, in the order of the tenants.
+        """Return the last anchor of each tenant, ordered by tenant.
 
         Raises:
             CannotCopy: one is damaged.
@@ -131,10 +132,10 @@ class CosmosLogReader:
             raise CannotCopy(f"{self._place}: an anchor is damaged: {error}") from error
 
     async def finish(self) -> None:
-        """See that nobody has appended since :meth:`ends` was asked, and no service has begun.
+        """Check that nobody has appended since :meth:`ends` was first called, and that no service has begun.
 
         Raises:
-            CannotCopy: somebody has, or one has.
+            CannotCopy: somebody has appended, or a service has begun.
         """
         if await self._present_ends() != await self.ends():
             raise CannotCopy(f"{self._place}: a service has appended to it meanwhile; stop it first")
@@ -157,7 +158,7 @@ class CosmosLogReader:
     async def _all_of(
         self, partition: str, kind: str, told: Callable[[Item], T]
     ) -> AsyncGenerator[tuple[str, T], None]:
-        """What lies in a partition, by key, read as it is wanted."""
+        """Yield the items of a kind in a partition, ordered by key. They are read when they are needed."""
         after = ""
         while items := await self._beside_log(partition, _NEXT.format(_BATCH), kind, after=after):
             for item in items:
@@ -173,7 +174,7 @@ class CosmosLogReader:
 
 
 async def _in_order(each: Sequence[AsyncGenerator[tuple[str, T], None]]) -> AsyncGenerator[Sequence[T], None]:
-    """Several that are in the order of keys, in batches of one such order."""
+    """Merge several sequences that are ordered by key, in batches."""
     first: list[tuple[str, int, T]] = []
     batch: list[T] = []
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Writes a whole log into Cosmos DB under a mark that says it is half a copy, until it is a whole one."""
+"""Writes a whole log into Cosmos DB. A mark says that it is half a copy until it is complete."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from uuid import uuid4
@@ -24,11 +24,11 @@ from infrastructure.cosmos.tenant_writer import TenantWriter
 
 _WINDOW_BYTES = 16_000_000
 _AROUND_AN_EVENT = 500
-"""Events are gathered up to so many bytes, so that each tenant's go in batches; what is around a state
-counts as well."""
+"""Events are gathered up to a number of bytes, so that each tenant's events go in batches. This counts for
+what surrounds an event's state."""
 
 _SIDE_BY_SIDE = 8
-"""Tenants: fewer than the SDK keeps connections."""
+"""How many tenants are written concurrently: fewer than the SDK keeps connections."""
 
 _AT_ONCE = 500
 
@@ -36,7 +36,7 @@ _IDS = "SELECT TOP {} VALUE c.id FROM c WHERE c.kind = @kind"
 
 
 class CosmosLogWriter:
-    """Safe to begin again after it died at any line: it goes on."""
+    """A copy that died at any point can be run again: it continues."""
 
     def __init__(
         self,
@@ -64,14 +64,15 @@ class CosmosLogWriter:
 
     @property
     def written(self) -> CosmosLogReader:
-        """What the containers hold now."""
+        """Return a reader of what the containers hold now."""
         return self._reader()
 
     async def begin(self) -> int:
-        """How many events there are of a whole log; with none, mark that half a copy is here from now on.
+        """Return how many events the log has if it is complete. If it is empty, mark it as half a copy from
+        now on.
 
         Raises:
-            CannotCopy: a service is at work here.
+            CannotCopy: a service uses this log.
         """
         if not await self._half_copy.is_marked() and (count := await self.written.count()):
             return count
@@ -82,10 +83,10 @@ class CosmosLogWriter:
         return 0
 
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
-        """Write events under their numbers in their tenant's order, passing over those that are there.
+        """Write events under their numbers in their tenant's order. Events that exist already are skipped.
 
         Raises:
-            CannotCopy: others are there, or somebody else is at it.
+            CannotCopy: other events are there, or somebody else writes.
         """
         window: dict[str, list[Entry]] = {}
         size = 0
@@ -101,10 +102,10 @@ class CosmosLogWriter:
         await self._write(window)
 
     async def put_positions(self, saved: Sequence[FollowerPosition]) -> None:
-        """Write positions in place of those that are there.
+        """Write positions. They replace those that are there.
 
         Raises:
-            CannotCopy: one is of a follower that is not known here, or another copy has gone on.
+            CannotCopy: a position is of a follower that is not known here, or another copy has continued.
         """
         await self._require_our_mark()
         items: dict[str, list[Item]] = {place: [] for place in self._beside.all_places()}
@@ -119,10 +120,11 @@ class CosmosLogWriter:
             await self._put(place, put)
 
     async def put_timers(self, batches: AsyncIterator[Sequence[Timer]]) -> None:
-        """Write timers in place of those that are there, each where who sets it looks for it.
+        """Write timers. They replace those that are there. Each lies where the part that sets it looks for
+        it.
 
         Raises:
-            CannotCopy: one is of a kind that is not known here, or another copy has gone on.
+            CannotCopy: a timer is of a kind that is not known here, or another copy has continued.
         """
         await self._require_our_mark()
         for place in self._beside.places(self._beside.setter):
@@ -138,10 +140,10 @@ class CosmosLogWriter:
                 await self._put(place, put)
 
     async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
-        """Write steps' calls in place of those that are there.
+        """Write the calls of steps. They replace those that are there.
 
         Raises:
-            CannotCopy: another copy has gone on in place of this one.
+            CannotCopy: another copy has continued in place of this one.
         """
         await self._require_our_mark()
         for place in self._beside.places(self._beside.caller):
@@ -155,10 +157,10 @@ class CosmosLogWriter:
                 await self._put(place, put)
 
     async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
-        """Write anchors in place of those that are there.
+        """Write anchors. They replace those that are there.
 
         Raises:
-            CannotCopy: another copy has gone on in place of this one.
+            CannotCopy: another copy has continued in place of this one.
         """
         await self._require_our_mark()
         partition = self._beside.anchorer
@@ -172,7 +174,7 @@ class CosmosLogWriter:
         )
 
     async def finish(self) -> None:
-        """See that nobody else has been at it.
+        """Check that nobody else has written.
 
         Raises:
             CannotCopy: another copy or a service has.
@@ -181,10 +183,10 @@ class CosmosLogWriter:
         await self._leaseholders.refuse_who_came()
 
     async def end(self) -> None:
-        """From now on the copy is a log.
+        """Delete the mark: from now on the copy is a complete log.
 
         Raises:
-            CannotCopy: another copy has gone on in place of this one.
+            CannotCopy: another copy has continued in place of this one.
         """
         if not await patient(self._half_copy.take_away):
             raise CannotCopy(f"{self._place}: another copy has gone on in place of this one")
@@ -210,7 +212,8 @@ class CosmosLogWriter:
             await patient(remove)
 
     async def _require_half_of_the_same(self, first: Entry) -> None:
-        """Before anything is written: beside half a copy of another log no half would be gone on with."""
+        """Check before anything is written that the half copy is of the same log. Half copies of two logs
+        could not be continued."""
         if not await patient(lambda: self._half_copy.is_of(leaf_in_log(first).hex())):
             await self._require_our_mark()
             raise CannotCopy(f"{self._place} holds half a copy of another log: take an empty database")

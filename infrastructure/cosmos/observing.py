@@ -1,4 +1,4 @@
-"""Who is told of each call to Cosmos DB, and what it was charged: every try of it counts."""
+"""Reports each call to Cosmos DB and what it was charged. Every try of a call counts."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,19 +7,19 @@ from contextvars import ContextVar
 from typing import Any
 
 Observe = Callable[[str, str, float, float], None]
-"""Told of every call: container, operation, request units charged, seconds, all tries together. From any
-thread."""
+"""Called for every call with the container, the operation, the request units charged, and the seconds of all
+tries together. It may be called from any thread."""
 
 _charged: ContextVar[list[float]] = ContextVar("charged")
 
 
 def unobserved(container: str, operation: str, charge: float, seconds: float) -> None:
-    """For a command that ends: nobody reads its metrics."""
+    """Ignore a call. Commands use this, because nobody reads their metrics."""
 
 
 @contextmanager
 def told(observe: Observe, container: str, operation: str) -> Iterator[None]:
-    """Tell of the block as of one call, whether it fails or not."""
+    """Report the block as one call, whether it fails or not."""
     charges: list[float] = []
     token = _charged.set(charges)
     began = time.perf_counter()
@@ -31,7 +31,7 @@ def told(observe: Observe, container: str, operation: str) -> Iterator[None]:
 
 
 def note_charge(response: Any) -> None:
-    """Called by the SDK with every answer, also with those that it asks again after."""
+    """Add the charge of an answer. The SDK calls this for every answer, also for those that it retries."""
     charges = _charged.get(None)
     if charges is not None:
         charges.append(float(response.http_response.headers.get("x-ms-request-charge") or 0))

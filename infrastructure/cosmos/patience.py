@@ -1,4 +1,5 @@
-"""More patience than a service has: a copy may take all that an account gives, and wait for more."""
+"""Retries for longer than a service does. A copy may use all the capacity of an account, and wait for
+more."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -14,10 +15,10 @@ _PATIENCE_SECONDS = 120
 
 
 async def patient(work: Callable[[], Awaitable[T]]) -> T:
-    """The result of ``work``, which is safe to repeat, tried for two minutes.
+    """Return the result of ``work``, which must be safe to repeat. It is tried for two minutes.
 
     Raises:
-        StoreUnavailable: there was none.
+        StoreUnavailable: there was no result.
     """
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(StoreUnavailable),

@@ -1,8 +1,9 @@
-"""Personal keys in Cosmos DB: all in one partition of a container, in which a key goes and is noted at once.
+"""Personal keys in Cosmos DB. All are in one partition of a container, so that one batch deletes a key and
+notes it.
 
-A subject has one key, since its document's id is derived from the subject. Whoever destroys it replaces the
-document that counts erasures in the same batch: so every process sees the count change, and numbers have no
-gaps. What was deleted is in the account's backups for as long as these are kept.
+A subject has one key, because the id of its document is derived from the subject. The same batch that
+destroys a key replaces the document that counts erasures. So every process sees the count change, and the
+numbers have no gaps. The account's backups keep what was deleted for as long as they are kept.
 """
 
 from base64 import b64decode, b64encode
@@ -23,35 +24,35 @@ _PARTITION = "keys"
 _COUNT_ID = "erasures"
 _IDS_A_QUERY = 500
 _DESTROYED_A_BATCH = (MOST_OPERATIONS - 1) // 2
-"""Each is deleted and noted, and the count is replaced."""
+"""Each key is deleted and noted, and the count is replaced."""
 
 _MOST_RACES = 10
 
 
 class CosmosPersonalKeys:
-    """Keys that all instances share."""
+    """The keys that all instances share."""
 
     def __init__(self, container: ThreadedContainer) -> None:
         self._container = container
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         self._container.close()
 
     def named(self, ids: Collection[str]) -> Mapping[str, bytes]:
-        """Those of some keys that there are."""
+        """Return those of the keys that exist."""
         return {item["keyId"]: b64decode(item["wrapped"]) for item in self._named(ids)}
 
     def of(self, tenant: str, subject: str) -> tuple[str, bytes] | None:
-        """A subject's key: its id, and itself."""
+        """Return the id and the wrapped key of a subject, if there is one."""
         item = self._container.read(_PARTITION, _id(tenant, subject))
         return None if item is None else _key(item)
 
     def put(self, tenant: str, subject: str, id: str, wrapped: bytes) -> tuple[str, bytes]:
-        """Keep a key, unless the subject has one meanwhile; the one that it has.
+        """Store a key unless the subject has got one meanwhile. Return the key that the subject then has.
 
         Raises:
-            StoreUnavailable: it had one, which was destroyed meanwhile.
+            StoreUnavailable: the subject had a key, which was destroyed meanwhile.
         """
         if self._container.put_in_place_of(None, _item(id, tenant, subject, wrapped)):
             return id, wrapped
@@ -61,7 +62,7 @@ class CosmosPersonalKeys:
         return found
 
     def add(self, keys: Sequence[tuple[str, str, str, bytes]]) -> None:
-        """Keep those, as :meth:`all` gives them, whose subjects have none; a batch at a time."""
+        """Store keys as :meth:`all` returns them, a batch at a time, except for subjects that have one."""
         for begin in range(0, len(keys), MOST_OPERATIONS):  # of some 500 bytes each
             some = keys[begin : begin + MOST_OPERATIONS]
             operations: list[Operation] = [("create", (_item(*key),), {}) for key in some]
@@ -72,17 +73,17 @@ class CosmosPersonalKeys:
                     self.put(tenant, subject, id, wrapped)
 
     def any(self) -> tuple[str, bytes] | None:
-        """One of all keys."""
+        """Return any one of the keys, if there is one."""
         found = self._container.query(_PARTITION, "FROM c WHERE IS_DEFINED(c.keyId)", {}, 1)
         return _key(found[0]) if found else None
 
     def page(self, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
-        """Up to ``limit`` keys with an id after one, in the order of the ids."""
+        """Return up to ``limit`` keys whose id follows ``after``, ordered by id."""
         matching = "FROM c WHERE c.keyId > @after ORDER BY c.keyId"
         return [_key(item) for item in self._container.query(_PARTITION, matching, {"@after": after}, limit)]
 
     def rewrap(self, keys: Sequence[Rewrapped]) -> int:
-        """Put keys in the place of what they were wrapped as; how many."""
+        """Replace keys by their new wrapped form. Return how many were replaced."""
         wanted = {each.id: each for each in keys}
         done = 0
         for item in self._named(wanted):
@@ -93,7 +94,7 @@ class CosmosPersonalKeys:
         return done
 
     def all(self) -> list[tuple[str, str, str, bytes]]:
-        """Every key with its owner: id, tenant, subject, and itself, wrapped."""
+        """Return every key with its owner: id, tenant, subject, and the wrapped key."""
         found = self._container.query(_PARTITION, "FROM c WHERE IS_DEFINED(c.keyId)", {})
         keys = [
             (item["keyId"], item["tenant"], item["subject"], b64decode(item["wrapped"])) for item in found
@@ -101,20 +102,21 @@ class CosmosPersonalKeys:
         return sorted(keys)
 
     def erasures(self) -> int:
-        """How often a key was destroyed."""
+        """Return how often a key was destroyed."""
         return _counted(self._container.read(_PARTITION, _COUNT_ID))
 
     def destroy(self, tenant: str, subjects: Sequence[str], reason: str | None, now: datetime) -> int:
-        """Destroy the keys of subjects and note it, a batch at once, in their order; how many there were."""
+        """Destroy the keys of subjects in their order and note it, a batch at a time. Return how many there
+        were."""
         return self._destroyed([_id(tenant, each) for each in subjects], reason, now)
 
     def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:
-        """The same for keys that a backup has brought back; how many."""
+        """Destroy keys that a backup has brought back, in the same way. Return how many there were."""
         found = [item["id"] for item in self._named(ids) if item["tenant"] == tenant]
         return self._destroyed(found, None, now)
 
     def untold(self) -> Sequence[Erasure]:
-        """Erasures that the log does not tell of yet."""
+        """Return the erasures that have no event in the log yet."""
         found = self._container.query(_PARTITION, "FROM c WHERE c.isTold = false ORDER BY c.number", {})
         return [
             Erasure(
@@ -128,7 +130,7 @@ class CosmosPersonalKeys:
         ]
 
     def note_told(self, number: int) -> None:
-        """The log tells of it."""
+        """Note that an erasure now has its event in the log."""
         there = self._container.read(_PARTITION, _erasure_id(number))
         if there is not None:
             self._container.put_in_place_of(there, there | {"isTold": True, "reason": None})
@@ -142,7 +144,8 @@ class CosmosPersonalKeys:
         return found
 
     def _destroyed(self, ids: Sequence[str], reason: str | None, now: datetime) -> int:
-        """How many there were; fewer where the answer to a first try was lost, and the keys with it."""
+        """Return how many keys there were: fewer if the answer to a first try was lost, and the keys
+        with it."""
         begins = range(0, len(ids), _DESTROYED_A_BATCH)
         return sum(self._destroyed_at_once(ids[at : at + _DESTROYED_A_BATCH], reason, now) for at in begins)
 

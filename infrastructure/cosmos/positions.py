@@ -1,4 +1,4 @@
-"""Positions of those who follow the log for all instances, each where what its lease is for lies."""
+"""Positions of the followers that work for all instances. Each lies in the partition of its lease."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,7 +15,7 @@ _ALL = "SELECT c.partition, c.position FROM c WHERE c.kind = @kind AND c.followe
 
 
 class CosmosPositions:
-    """``place`` tells under which lease a follower's position in a partition of the log changes.
+    """``place`` returns the lease under which a follower's position in a partition of the log changes.
 
     See ``checkpoints.py`` for positions whose leases lie elsewhere.
     """
@@ -27,7 +27,7 @@ class CosmosPositions:
         self._place = place
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
-        """The position after the last event handled; none before the first.
+        """Return the position after the last event handled, or None before the first.
 
         Raises:
             LeaseLost: a later holder has been here.
@@ -39,7 +39,7 @@ class CosmosPositions:
     async def load_all(
         self, follower: str, partitions: Sequence[str], lease: Lease
     ) -> Mapping[str, str | None]:
-        """The position in each of some partitions, by one question a place.
+        """Return the position in each of some partitions, by one query per place.
 
         Raises:
             LeaseLost: a later holder has been here.
@@ -53,7 +53,7 @@ class CosmosPositions:
         return {partition: saved.get(partition) for partition in partitions}
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
-        """Remember a position.
+        """Save a position.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was saved.
@@ -61,7 +61,7 @@ class CosmosPositions:
         await self.save_all(follower, {partition: position}, lease)
 
     async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
-        """Remember the position in each of some partitions, as many at once as a batch takes.
+        """Save the position in each of some partitions, as many at once as fit in a batch.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was saved since.
@@ -75,7 +75,7 @@ class CosmosPositions:
             await change(self._items, place, lease, put=items)
 
     async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
-        """Begin again from the first event of some partitions.
+        """Delete the positions in some partitions, so that the follower begins again at the first event.
 
         Raises:
             LeaseLost: the lease has passed on; nothing is forgotten since.
@@ -88,7 +88,7 @@ class CosmosPositions:
 
 
 def position_item(place: str, follower: str, partition: str, position: str) -> Item:
-    """A position as it is to be stored."""
+    """Return the item to store for a position."""
     return {
         "id": _id(follower, partition),
         PARTITION_KEY: place,

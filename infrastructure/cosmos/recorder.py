@@ -1,11 +1,11 @@
-"""The recorder: an order a tenant, and an append is one transactional batch in a partition of the tenant's.
+"""The library's recorder, with an order per tenant. An append is one batch in a partition of the tenant.
 
-A batch replaces the document that ends the tenant's order under its etag, and creates the events. So numbers
-have no gaps and come in the order of the commits, tenants never wait for each other, and a version that is
-there already fails the batch. Who loses the race for the order alone takes the next numbers; who loses the
-one for a version is told so. A batch whose answer was lost is in the way of its own repetition, and shows as
-such a loss: the caller finds its command's id in the stream. An event is stored only after the one before it
-in its stream, so a log that has lost commits in a failover gets no gaps.
+A batch replaces the document that ends the tenant's order, under its etag, and creates the events. So numbers
+have no gaps and come in the order of the commits, tenants never wait for each other, and a version that
+exists already fails the batch. A writer that only loses the race for the order takes the next numbers; one
+that loses the race for a version is told so. A batch whose answer was lost prevents its own repetition, which
+looks like such a lost race: the caller then finds its command's id in the stream. An event is stored only
+after the one before it in its stream, so a log that has lost commits in a failover gets no gaps.
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -44,21 +44,20 @@ R = TypeVar("R")
 _SIDE_BY_SIDE = 8
 
 _LOOK_SECONDS = 8.0
-"""Longer than a partition is asked that refuses, and less than callers wait: see ``EventStore``."""
+"""Longer than a partition that refuses is retried, and shorter than callers wait: see ``EventStore``."""
 
 
 class CosmosLogRecorder(ApplicationRecorder):
-    """The log in a container of Cosmos DB; a partition of it is a tenant."""
+    """The log in a container of Cosmos DB. A partition of the log is a tenant."""
 
     silent_seconds = 600.0
-    """Others' appends are told: see ``wakeups.py``."""
+    """Followers are told of others' appends: see ``wakeups.py``."""
 
     reads_at_once = 8
-    """A reading waits for the account most of its time; one thread for all tenants could do a hundred a
-    second."""
+    """A read mostly waits for the account. One thread for all tenants could do a hundred reads a second."""
 
     switches = 0
-    """None that would show: an account tells nothing of a failover."""
+    """Always 0, because an account does not tell of a failover."""
 
     def __init__(self, container: LogContainer) -> None:
         self._container = container
@@ -69,33 +68,33 @@ class CosmosLogRecorder(ApplicationRecorder):
         self.look_for_tenants()
 
     def tell(self, observe: Observe) -> None:
-        """Tell of each call to the container from now on."""
+        """Report each call to the container from now on."""
         self._container.tell(observe)
 
     def look_for_tenants(self) -> None:
-        """Learn of the tenants that other processes have made known."""
+        """Learn of the tenants that other processes have noted."""
         notes = self._container.query(TENANTS, "FROM c", {})
         self._tenants.update(dict.fromkeys(sorted(note["tenant"] for note in notes)))
 
     def know(self, tenants: Iterable[str]) -> None:
-        """Others have appended to these."""
+        """Note tenants to which others have appended."""
         self._tenants |= dict.fromkeys(tenants)
 
     def partitions(self) -> Sequence[str]:
-        """The tenants that are known."""
+        """Return the known tenants."""
         return tuple(self._tenants)
 
     def partition_of(self, stream: str) -> str:
-        """The stream's tenant."""
+        """Return the stream's tenant."""
         return tenant_of(stream)
 
     def insert_events(self, stored_events: Append, **keywords: Any) -> Sequence[int] | None:
-        """Append events, of one tenant, all or none; the numbers they got.
+        """Append events of one tenant, all or none. Return the numbers that they got.
 
         Raises:
             IntegrityError: another writer was first, or the answer to the append before was lost.
-            StoreUnavailable: it is not known whether they are stored, or the tenant's log is too busy.
-            TooMuchAtOnce: they are more than one batch takes; nothing was written.
+            StoreUnavailable: it is not known whether the events are stored, or the tenant's log is too busy.
+            TooMuchAtOnce: the events do not fit in one batch; nothing was written.
         """
         if keywords:
             raise NotSupportedError(f"this recorder does not keep {', '.join(keywords)}")
@@ -104,7 +103,8 @@ class CosmosLogRecorder(ApplicationRecorder):
     def append_together(
         self, appends: Sequence[Append], switches: int | None = None
     ) -> Sequence[Ids | Exception]:
-        """A batch a tenant where it takes them all, else one an append; those of several side by side."""
+        """Append in one batch per tenant, if they fit in it, or else in one batch per append. Several tenants
+        are written concurrently."""
         tenants: dict[str, list[int]] = {}
         for number, events in enumerate(appends):
             tenants.setdefault(tenant_of(str(events[0].originator_id)), []).append(number)
@@ -123,13 +123,13 @@ class CosmosLogRecorder(ApplicationRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
-        """Events of one stream."""
+        """Return events of one stream."""
         segments = self._container.segments_of(tenant_of(str(originator_id)))
         return self._streams.all_of(segments, str(originator_id), gt, lte, desc=desc, limit=limit)
 
     def select_streams(self, streams: Mapping[str, int], limit: int = BATCH_EVENTS) -> Sequence[StoredEvent]:
-        """The next events of each stream after a version, up to a full batch; a query each, side by side, and
-        none that has not begun once those before it fill the batch."""
+        """Return the next events of each stream after a version, up to a full batch. There is one query per
+        stream; they run concurrently, and none is begun once those before it fill the batch."""
         tenants = list(dict.fromkeys(map(tenant_of, streams)))
         segments = dict(zip(tenants, self._side_by_side(self._container.segments_of, tenants), strict=True))
 
@@ -140,11 +140,12 @@ class CosmosLogRecorder(ApplicationRecorder):
             return taken(islice(chain.from_iterable(looks), limit), bytes_of, BATCH_BYTES)
 
     def select_before(self, stream: str, before: int | None, limit: int) -> Sequence[StoredEvent]:
-        """The events of a stream before a version, or its last ones, the newest first, up to a full page."""
+        """Return the events of a stream before a version, or its last ones, the newest first, up to a full
+        page."""
         return self._streams.last_of(self._container.segments_of(tenant_of(stream)), stream, before, limit)
 
     def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
-        """The next events of a tenant after a number, in its order, up to a full batch."""
+        """Return the next events of a tenant after a number, in its order, up to a full batch."""
         found: list[Notification] = []
         while not is_full_of(found, limit):
             segment = self._holding(partition, after)
@@ -169,12 +170,12 @@ class CosmosLogRecorder(ApplicationRecorder):
         return found
 
     def newest(self, partition: str) -> Place | None:
-        """The last event of a tenant."""
+        """Return the last event of a tenant."""
         return self._container.end(partition).place
 
     def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | StoreUnavailable | None]:
-        """The event that has a number in each of some tenants' orders; they are asked side by side. One that
-        refuses, or does not answer in time, keeps nobody waiting who asks for the others."""
+        """Return the event at a number in each of some tenants' orders. They are read concurrently. A tenant
+        whose log refuses, or does not answer in time, delays nobody who asks for the others."""
         looks = {partition: self._threads.submit(self._at, partition, id) for partition, id in ids.items()}
         answered, _ = wait(looks.values(), _LOOK_SECONDS)
         told: dict[str, Place | StoreUnavailable | None] = {}
@@ -189,8 +190,9 @@ class CosmosLogRecorder(ApplicationRecorder):
         return told
 
     def _at(self, partition: str, id: int) -> Place | None:
-        """The event with a number in a tenant's order. That there is none must be known by a write: whoever
-        is told so begins anew, and a replica may lag behind the process that has appended it."""
+        """Return the event at a number in a tenant's order. That there is none must be established by a
+        write: the caller would begin again, and a replica may lag behind the process that has appended the
+        event."""
         matching = "FROM c WHERE c.position = @position"
         caught_up: int | None = None
         while True:
@@ -207,31 +209,32 @@ class CosmosLogRecorder(ApplicationRecorder):
             caught_up = holding
 
     def catch_up(self, partition: str) -> None:
-        """Have each later look at a tenant's log find all that was committed there until now; by writes, in
-        the last segment and in those that are found behind it then."""
+        """Make each later read of a tenant's log find everything that was committed until now. This writes in
+        the last segment, and in those that it then finds behind it."""
         caught_up: int | None = None
         while (last := self._container.end(partition).segment) != caught_up:
             self._container.catch_up(partition_name(partition, last))
             caught_up = last
 
     def fullest(self) -> Fill | None:
-        """The fullest partition of those that were looked at: each is, once a minute (``wakeups.py``)."""
+        """Return the fullest partition of those that were read. Each is read once a minute
+        (``wakeups.py``)."""
         return self._container.fills.fullest()
 
     def select_notifications(self, *arguments: Any, **keywords: Any) -> Sequence[Notification]:
-        """There is an order in each partition: see :meth:`select_after`."""
+        """Refuse: only partitions have an order, see :meth:`select_after`."""
         raise NotSupportedError("there is no order over all tenants")
 
     def max_notification_id(self) -> int | None:
-        """There is an order in each partition: see :meth:`newest`."""
+        """Refuse: only partitions have an order, see :meth:`newest`."""
         raise NotSupportedError("there is no order over all tenants")
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Any:
-        """Followers are woken otherwise."""
+        """Refuse: followers are woken in another way."""
         raise NotSupportedError("there is nothing to subscribe to")
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close all connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._container.close()
 
@@ -258,7 +261,7 @@ class CosmosLogRecorder(ApplicationRecorder):
         return self._appends.append(events)
 
     def _holding(self, tenant: str, after: int) -> int:
-        """The segment in which the event after a number is, or will be."""
+        """Return the segment that holds the event after a number, or will hold it."""
         segment = self._container.segments.holding(tenant, after)
         if segment is None:
             self._container.end(tenant)
@@ -266,7 +269,7 @@ class CosmosLogRecorder(ApplicationRecorder):
         return self._container.segments.last(tenant) if segment is None else segment
 
     def _goes_on_behind(self, tenant: str, segment: int) -> bool:
-        """Whether there is another segment behind one in which a signpost was found."""
+        """Return whether another segment follows one in which a signpost was found."""
         if segment == self._container.segments.last(tenant):
             self._container.end(tenant)
         return segment < self._container.segments.last(tenant)

@@ -1,11 +1,11 @@
-"""Instances that live, each as one document that it writes anew all the time.
+"""The live instances. Each has one document, its session, which it writes again all the time.
 
-What an instance holds, it holds for as long as its session lasts. So it asks for all its leases by one small
-write, however many they are, and sees by one question who else there is and what those hold.
+An instance holds its leases for as long as its session lasts. So it renews all of them by one small write,
+however many they are, and one query tells which other instances there are and what they hold.
 
-A session ends for good when its document is deleted: it is never made again, and a write in place of what is
-not there fails. Who has seen one etag for the whole of a lease deletes it under that etag; so of a renewal
-and an end that come together one fails.
+A session ends for good when its document is deleted: nobody creates it again, and replacing a document that
+does not exist fails. Whoever has seen one etag for the whole time of a lease deletes the document under that
+etag. So if a renewal and an end come at the same time, one of them fails.
 """
 
 import time
@@ -18,11 +18,12 @@ from infrastructure.cosmos.items import PARTITION_KEY, Item, Items, Operation
 PARTITION = "sessions"
 
 _FORGOTTEN_SECONDS = 60.0
-"""After so long without a sign a session of which nobody wants anything is ended too."""
+"""A session that was silent for so long is ended even if nobody wants its leases."""
 
 
 class Session:
-    """One of ours: ``fences`` are those of the leases that it holds, and each was ``asked_at`` some time."""
+    """A session of ours. ``fences`` are those of the leases that it holds; ``asked_at`` says when each was
+    asked for."""
 
     def __init__(self, holder: str) -> None:
         self.id = f"{holder}-{uuid4().hex[:8]}"
@@ -31,19 +32,19 @@ class Session:
         self.is_begun = False
 
     def ask(self, names: Collection[str], seconds: float) -> None:
-        """Ask for leases, and no more for what was not asked for again within ``seconds``."""
+        """Ask for leases, and forget those that were not asked for again within ``seconds``."""
         now = time.monotonic()
         self.asked_at.update(dict.fromkeys(names, now))
         self.asked_at = {name: at for name, at in self.asked_at.items() if now - at <= seconds}
 
     @property
     def standing(self) -> Standing:
-        """As it is told to the others."""
+        """What the others are told of this session."""
         return Standing(sorted(self.fences), sorted(self.asked_at))
 
 
 class Sessions:
-    """Those of all instances; a lease lasts ``seconds``."""
+    """The sessions of all instances."""
 
     def __init__(self, items: Items) -> None:
         self._items = items
@@ -52,7 +53,7 @@ class Sessions:
         self._asked_at = 0.0
 
     async def renew(self, session: Session) -> bool:
-        """Say that we live, and what we do; false if the session has ended."""
+        """Write that we are alive, and what we do. Return False if the session has ended."""
         item = _item(session)
         if not session.is_begun:
             if not await self._items.create(item) and await self._items.read(PARTITION, session.id) is None:
@@ -62,7 +63,7 @@ class Sessions:
         return await self._items.batch(PARTITION, [("replace", (session.id, item), {})]) is None
 
     async def look(self, seconds: float) -> Mapping[str, Standing]:
-        """How each stands that has given a sign within ``seconds``, as it says itself."""
+        """Return the standing of each session that was written within ``seconds``, as it says itself."""
         asked_at = time.monotonic()
         found = {item["id"]: item for item in await self._items.query(PARTITION, "SELECT * FROM c", {})}
         now = time.monotonic()
@@ -81,15 +82,15 @@ class Sessions:
         }
 
     def written_at(self, session: Session) -> int | None:
-        """When Cosmos DB has last written one of ours, by its own clock, in whole seconds of Unix time; none
-        where the last look has not found it."""
+        """Return when Cosmos DB last wrote a session of ours, by its own clock, in whole seconds of Unix
+        time, or None if the last look has not found it."""
         item = self._found.get(session.id)
         return None if item is None else int(item["_ts"])
 
     async def has_ended(self, id: str, seconds: float) -> bool:
-        """Whether a session has; one that has been silent for ``seconds`` is ended.
+        """Return whether a session has ended. One that was silent for ``seconds`` is ended by this.
 
-        That there is none must be known by a write: a read may lag behind.
+        That a session does not exist must be established by a write, because a read may lag behind.
         """
         item = self._found.get(id)
         if item is None:
@@ -101,7 +102,7 @@ class Sessions:
         return await self._items.delete_unchanged(item)
 
     async def end(self, session: Session) -> None:
-        """It holds nothing any more."""
+        """End a session. It holds nothing from now on."""
         await self._items.delete(PARTITION, session.id)
 
     def _silent_seconds(self, id: str) -> float:

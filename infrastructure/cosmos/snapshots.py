@@ -1,4 +1,4 @@
-"""Snapshots in Cosmos DB, in a container of their own, in which a tenant is a partition."""
+"""Snapshots in Cosmos DB, in a container of their own. Each tenant is a partition."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from infrastructure.cosmos.items import PARTITION_KEY, Item
 from infrastructure.cosmos.threaded import ThreadedContainer
 
 POLICY: Policy = indexing_policy(("forgotten",))
-"""A stream's is read by its id, and a tenant's together."""
+"""A snapshot is read by its id, and a tenant's snapshots are read together."""
 
 _KEPT = "FROM c WHERE c.forgotten = false"
 
@@ -20,14 +20,15 @@ _MOST_RACES = 5
 
 
 class CosmosSnapshots:
-    """``tenants`` are those in whose partitions there may be some."""
+    """``tenants`` are those that may have snapshots."""
 
     def __init__(self, container: ThreadedContainer, tenants: Callable[[], Sequence[str]]) -> None:
         self._container = container
         self._tenants = tenants
 
     def versions(self, partition: str | None = None) -> Mapping[str, int]:
-        """The streams that have one, with the version that it is of: a tenant's by one query, or all."""
+        """Return the version of the snapshot of each stream that has one: a tenant's, by one query, or
+        all."""
         return {
             item["stream"]: item["version"]
             for tenant in (self._tenants() if partition is None else (partition,))
@@ -35,7 +36,7 @@ class CosmosSnapshots:
         }
 
     def get(self, stream: str) -> Snapshot | None:
-        """A stream's."""
+        """Return the snapshot of a stream, if there is one."""
         item = self._container.read(tenant_of(stream), _id(stream))
         if item is None or item["forgotten"]:
             return None
@@ -49,10 +50,10 @@ class CosmosSnapshots:
         )
 
     def put(self, snapshot: Snapshot) -> None:
-        """Keep it in place of the one that is there; not of a stream that was forgotten.
+        """Store a snapshot in place of the stream's former one, unless the stream was forgotten.
 
         Raises:
-            StoreUnavailable: another process keeps one of the stream at every moment.
+            StoreUnavailable: another process stores a snapshot of the stream each time that this one tries.
         """
         item = _item(snapshot.stream) | {
             "version": snapshot.version,
@@ -70,11 +71,11 @@ class CosmosSnapshots:
         raise StoreUnavailable(f"the snapshot of {snapshot.stream} is too busy")
 
     def forget(self, stream: str) -> None:
-        """Throw a stream's away, and keep none of it again."""
+        """Delete the snapshot of a stream, and never store another one of it."""
         self._container.put(_item(stream) | {"forgotten": True})
 
     def close(self) -> None:
-        """Nothing: whoever made the container closes it."""
+        """Do nothing: whoever made the container closes it."""
 
 
 def _item(stream: str) -> Item:

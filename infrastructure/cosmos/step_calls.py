@@ -1,4 +1,4 @@
-"""Calls that steps are still to make, in Cosmos DB, in the partition of the lease under which they change."""
+"""The calls that steps still have to make, in the partition of the lease under which they change."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -14,7 +14,7 @@ from infrastructure.cosmos.items import PARTITION_KEY, Item, Items
 KIND = "call"
 
 _NEXT_LANE = "SELECT TOP 1 c.lane FROM c WHERE c.kind = @kind AND c.lane > @after ORDER BY c.lane"
-"""It jumps from lane to lane in the index, however many calls there are in each."""
+"""Steps from lane to lane along the index, however many calls each lane has."""
 
 _OLDEST = (
     "SELECT TOP {} * FROM c WHERE c.kind = @kind AND c.lane = @lane AND NOT ARRAY_CONTAINS(@besides, c.key)"
@@ -25,14 +25,14 @@ _call = msgspec.json.Decoder(StepCall)
 
 
 class CosmosStepCalls:
-    """Calls that every instance shares; ``lease`` is the name of that under which they change."""
+    """The calls that all instances share. ``lease`` is the name of the lease under which they change."""
 
     def __init__(self, database: CosmosDatabase, container: str, lease: str) -> None:
         self._items = Items(database, container)
         self._partition = lease
 
     async def change(self, *, add: Sequence[StepCall], remove: Sequence[str], lease: Lease) -> None:
-        """Add and remove calls, all or none, as far as a batch takes them.
+        """Add and remove calls, all of them or none, if they fit in one batch.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was changed.
@@ -46,7 +46,8 @@ class CosmosStepCalls:
         )
 
     async def waiting(self, *, each: int, besides: Collection[str]) -> Sequence[StepCall]:
-        """Up to ``each`` calls of every tenant to every service, the oldest first, besides those ids."""
+        """Return up to ``each`` calls per tenant and service, the oldest first, without the ids
+        ``besides``."""
         found: list[StepCall] = []
         after = ""
         while lanes := await self._query(_NEXT_LANE, {"@after": after}):
@@ -60,12 +61,12 @@ class CosmosStepCalls:
 
 
 def call_in(item: Item) -> StepCall:
-    """A call as it is stored."""
+    """Return the call that an item holds."""
     return _call.decode(item["call"])
 
 
 def call_item(partition: str, call: StepCall) -> Item:
-    """A call as it is to be stored."""
+    """Return the item to store for a call."""
     return {
         "id": _id(call.id),
         PARTITION_KEY: partition,

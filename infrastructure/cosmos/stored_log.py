@@ -1,4 +1,4 @@
-"""The events of a log in Cosmos DB as they are stored."""
+"""The events of a log in Cosmos DB, as they are stored."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from functools import partial
@@ -19,40 +19,40 @@ _IDS_A_QUERY = 500
 
 
 class CosmosStoredLog:
-    """Reads only; each call sees the log as it then is. A partition of it is a tenant."""
+    """Reads only. Each call sees the log as it is at that time. A partition of the log is a tenant."""
 
     def __init__(self, database: CosmosDatabase, container: str) -> None:
         self._items = LogItems(database, container)
 
     async def partitions(self) -> Sequence[str]:
-        """The tenants that were noted."""
+        """Return the tenants that were noted."""
         return await self._items.tenants()
 
     def partition_of(self, tenant: str) -> str:
-        """The tenant."""
+        """Return the tenant."""
         return tenant
 
     async def end(self, partition: str) -> End:
-        """The present end of a tenant's order."""
+        """Return the present end of a tenant's order."""
         return await self._items.end(partition)
 
     async def last(self, partition: str) -> int:
-        """The number of a tenant's last event; 0 where there is none."""
+        """Return the number of a tenant's last event, or 0 if there is none."""
         return (await self.end(partition)).head.position
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
-        """The next events of a tenant after a number, in its order, up to a full batch."""
+        """Return the next events of a tenant after a number, in its order, up to a full batch."""
         return await self._entries(partition, after=after, limit=limit)
 
     async def at(self, partition: str, ids: Collection[int]) -> AsyncGenerator[Part, None]:
-        """What there is at some numbers, a full batch at a time."""
+        """Yield the documents at some numbers, a full batch at a time."""
         wanted = sorted(ids)
         for begin in range(0, len(wanted), _IDS_A_QUERY):
             async for part in in_parts(wanted[begin : begin + _IDS_A_QUERY], partial(self._at, partition)):
                 yield part
 
     async def find(self, stream: str, version: int) -> Entry | None:
-        """The event at a version of a stream."""
+        """Return the event at a version of a stream, if there is one."""
         item = await self._items.find(tenant_of(stream), event_id(stream, version))
         return None if item is None or not is_event(item) else entry_of(item)
 

@@ -1,4 +1,4 @@
-"""A stream's events in the container of the log, in whichever segments of the tenant's log they are."""
+"""Reads a stream's events from the container of the log, whichever segments they are in."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from infrastructure.cosmos.log_documents import bytes_of_state, stored_event
 
 
 class Streams:
-    """Of one container. ``segments`` are those of the tenant, from the first."""
+    """The streams of one container. ``segments`` are the tenant's segments, from the first on."""
 
     def __init__(self, container: LogContainer) -> None:
         self._container = container
@@ -26,7 +26,7 @@ class Streams:
         desc: bool = False,
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
-        """A stream's events, however large they are."""
+        """Return a stream's events, however large they are."""
         if len(segments) == 1:
             found = self._in_segment(segments[0], stream, gt, lte, desc=desc, limit=limit)
             return [stored_event(item) for item in found]
@@ -37,10 +37,10 @@ class Streams:
         return [stored_event(item) for item in (found if desc else reversed(found))]
 
     def next_of(self, segments: Sequence[str], stream: str, after: int, limit: int) -> Sequence[StoredEvent]:
-        """Those after a version, up to a full batch.
+        """Return the events after a version, up to a full batch.
 
-        They are in one segment as a rule, the last: only those that do not all go into a batch are looked for
-        from the first one on.
+        Usually they are in the last segment. Only if they do not all fit in a batch are they searched from
+        the first segment on.
         """
         until = after + limit
         if len(segments) > 1:
@@ -60,7 +60,7 @@ class Streams:
     def last_of(
         self, segments: Sequence[str], stream: str, before: int | None, limit: int
     ) -> Sequence[StoredEvent]:
-        """Those before a version, or the last ones, the newest first, up to a full page."""
+        """Return the events before a version, or the last ones, the newest first, up to a full page."""
         until = None if before is None else before - 1
         return [
             stored_event(item)
@@ -76,9 +76,9 @@ class Streams:
         limit: int | None,
         room: int | None = None,
     ) -> list[Item]:
-        """Those after a version and up to another, or to the one that fills the room. Versions have no gaps,
-        so one that is reached ends the search: the event ``after`` is asked for as well, and what is before
-        it need not be looked at."""
+        """Return the events after one version and up to another, or to the one that fills the room. Versions
+        have no gaps, so a version that is reached ends the search: the event ``after`` is asked for as well,
+        and nothing before it need be searched."""
         found: list[Item] = []
         for segment in reversed(segments):
             new = self._in_segment(segment, stream, after - 1, until, desc=True, limit=limit, room=room)
@@ -104,7 +104,7 @@ class Streams:
         limit: int | None = None,
         room: int | None = None,
     ) -> list[Item]:
-        """A stream's events in one segment, up to the one that fills the room."""
+        """Return a stream's events in one segment, up to the one that fills the room."""
         conditions = ["c.stream = @stream"]
         parameters: dict[str, object] = {"@stream": stream}
         for name, sign, bound in (("@gt", ">", gt), ("@lte", "<=", lte)):

@@ -1,7 +1,8 @@
-"""Appends a tenant's events as they come from another log, in transactions, and goes on where another ended.
+"""Appends a tenant's events as they come from another log, in transactions, and continues where another copy
+ended.
 
-What is stored of a tenant is always the beginning of its order. So whoever comes after a copy that died
-passes over as many events as there are, and sees by the hash chain that they are these.
+What is stored of a tenant is always the beginning of its order. So a copy that follows one that died skips as
+many events as there are, and checks by the hash chain that they are the same.
 """
 
 from collections.abc import Sequence
@@ -21,12 +22,12 @@ from infrastructure.cosmos.log_documents import end_mark, following, tenant_note
 from infrastructure.cosmos.transactions import MOST_BYTES, MOST_OPERATIONS, size_of, takes
 
 _END_OPERATIONS = 1
-"""Beside the others: the document that ends the order. The event before need not be looked for: we have
-stored it."""
+"""The document that ends the order, in addition to the events. The preceding event need not be checked,
+because we have stored it."""
 
 
 class _Archived(NamedTuple):
-    """A stream of which something is left, and how many events it has."""
+    """An archived stream, and how many events it has."""
 
     stream: str
     version: int
@@ -34,7 +35,8 @@ class _Archived(NamedTuple):
 
 
 class TenantWriter:
-    """One tenant's; synchronous, and used by one thread at a time. To repeat a call that failed is safe."""
+    """Writes one tenant's events. It is synchronous, and one thread at a time may use it. A call that failed
+    can be repeated."""
 
     def __init__(self, container: LogContainer, tenant: str) -> None:
         self._container = container
@@ -44,11 +46,11 @@ class TenantWriter:
         self._ending: dict[str, _Archived] = {}
 
     def put(self, entries: Sequence[Entry]) -> None:
-        """Store the tenant's next events, or see that they are stored.
+        """Store the tenant's next events, or check that they are stored.
 
         Raises:
-            CannotCopy: others are stored in their place, or somebody else appends, or one is too large.
-            StoreUnavailable: some may be stored; the same call goes on.
+            CannotCopy: others are stored in their place, somebody else appends, or an event is too large.
+            StoreUnavailable: some may be stored; the same call continues.
         """
         if self._stored is None:
             self._stored = self._container.end(self._tenant)
@@ -64,7 +66,8 @@ class TenantWriter:
                 rest = rest[self._store(rest, stored) :]
 
     def _pass_over(self, entries: Sequence[Entry], stored: Head) -> None:
-        """See that entries are those that are stored. The answer to a batch of our own may have been lost."""
+        """Check that entries are those that are stored. The answer to a batch of our own may have been
+        lost."""
         heads = {self._tenant: self._head}
         for _ in rows_after(heads, map(noted, entries)):
             pass
@@ -77,7 +80,7 @@ class TenantWriter:
             )
 
     def _store(self, entries: Sequence[Entry], end: End) -> int:
-        """Store as many as go into one transaction behind the end of the order; how many."""
+        """Store as many entries as fit in one transaction behind the end of the order. Return how many."""
         count = min(len(entries), MOST_OPERATIONS - _END_OPERATIONS)
         while True:
             order, items = following(end, [_event(entry) for entry in entries[:count]])
@@ -101,8 +104,8 @@ class TenantWriter:
         return count
 
     def _marked(self, entries: Sequence[Entry]) -> tuple[Sequence[_Archived], dict[str, _Archived]]:
-        """The archived streams that end with one of these; and those that will end later, told by what is
-        left of their first events."""
+        """Return the archived streams that end with one of these entries, and those that will end later. What
+        archiving leaves of a first event tells where its stream ends."""
         ending, ended = dict(self._ending), []
         for entry in entries:
             left = left_of(entry.state) if entry.version == 1 else None
@@ -113,7 +116,8 @@ class TenantWriter:
         return ended, ending
 
     def _etag_if_stored(self, head: Head, lost: Lost) -> str:
-        """The answer to a first try may have been lost: then it is in the way of its own repetition."""
+        """Return the etag if the batch was stored by a first try whose answer was lost. That try prevents its
+        own repetition."""
         present = self._container.end(self._tenant)
         if present.head != head or present.etag is None:
             raise CannotCopy(f"somebody else appends to {self._tenant}: {lost}") from lost

@@ -1,7 +1,7 @@
-"""A container that is asked from threads: what the event store's library calls, and what its threads call.
+"""A container that is used from threads: the event store's library and its threads are synchronous.
 
-Every call names one partition. Nothing here asks twice for what may have had its effect, but where that is
-harmless; who writes looks whether it did.
+Every call names one partition. Nothing here repeats a request that may have had its effect, unless that is
+harmless. A writer checks whether it had.
 """
 
 import time
@@ -40,17 +40,18 @@ T = TypeVar("T")
 _CONNECT_SECONDS = 3
 _ANSWER_SECONDS = 10
 _PATIENCE_SECONDS = 6
-"""Less than callers wait: see ``EventStore``."""
+"""Shorter than callers wait: see ``EventStore``."""
 
 
 _CATCHING_UP = "catching-up"
 
 _CONNECTIONS = 32
-"""More than threads that ask at once: commands, readings, and queries side by side."""
+"""More than there are threads at a time: those of commands, reads and concurrent queries."""
 
 
 def _transport() -> RequestsTransport:
-    """As the SDK makes it, but for the connections that are kept: of its ten each more is closed again."""
+    """Return the SDK's transport, with more connections kept open. The SDK keeps ten, and closes each further
+    one after use."""
     session, adapter = Session(), HTTPAdapter(pool_maxsize=_CONNECTIONS)
     for scheme in ("https://", "http://"):
         session.mount(scheme, adapter)
@@ -58,7 +59,7 @@ def _transport() -> RequestsTransport:
 
 
 class Refused(Exception):
-    """A batch was not done, since an operation of it found something else than it expected."""
+    """A batch was not done, because one of its operations found something else than it expected."""
 
     def __init__(self, status: int, operation: int) -> None:
         super().__init__(f"{status} at operation {operation}")
@@ -67,7 +68,7 @@ class Refused(Exception):
 
 
 class ThreadedContainer:
-    """A container of a database, both made if they are absent. Any thread may use it.
+    """A container of a database. Both are created if they are absent. Any thread may use this.
 
     All raise StoreUnavailable when the account is away.
     """
@@ -90,11 +91,12 @@ class ThreadedContainer:
         self._call("manage", lambda: self._make(database, policy))
 
     def tell(self, observe: Observe) -> None:
-        """Tell of each call from now on. The library makes the log's container, and knows nobody to tell."""
+        """Report each call to ``observe`` from now on. The library creates the log's container, and does not
+        know whom to report to."""
         self._observe = observe
 
     def read(self, partition: str, id: str) -> Item | None:
-        """One item with its ``_etag``."""
+        """Return one item with its ``_etag``, if it exists."""
 
         def read() -> Item | None:
             try:
@@ -107,11 +109,11 @@ class ThreadedContainer:
         return self._call("read", read)
 
     def put(self, item: Item) -> None:
-        """Write an item in place of what is there."""
+        """Write an item. It replaces one that is there."""
         self._call("put", lambda: self._container.upsert_item(item, no_response=True))
 
     def put_in_place_of(self, there: Item | None, item: Item) -> bool:
-        """Create an item, or replace the one that is there; false if there is another one meanwhile."""
+        """Create an item, or replace the item ``there``. Return False if there is another one meanwhile."""
 
         def put() -> bool:
             try:
@@ -146,8 +148,8 @@ class ThreadedContainer:
         size: Callable[[Item], int] = nothing,
         room: int = 1,
     ) -> list[Item]:
-        """The items of one partition that match (``FROM c …``), up to ``limit``, or some fields of them;
-        where their ``size`` counts, up to the one that fills the ``room``."""
+        """Return the items of one partition that match (``FROM c …``), or some fields of them, up to
+        ``limit``. If ``size`` is given, they end with the item that fills ``room``."""
         named = [{"name": name, "value": value} for name, value in parameters.items()]
         statement = f"SELECT {'' if limit is None else f'TOP {limit} '}{fields} {matching}"
 
@@ -160,10 +162,10 @@ class ThreadedContainer:
         return self._call("query", query)
 
     def batch(self, partition: str, operations: Sequence[Operation]) -> Sequence[Mapping[str, Any]]:
-        """Operations in one partition, all or none; what is told of each.
+        """Execute operations in one partition, all or none. Return the result of each.
 
         Raises:
-            Refused: one found something else than it expected. So it does too where the answer to a first try
+            Refused: one found something else than it expected. This also happens if the answer to a first try
                 was lost.
             StoreUnavailable: it is not known whether they are done.
         """
@@ -182,11 +184,11 @@ class ThreadedContainer:
         return self._call("batch", send)
 
     def catch_up(self, partition: str) -> None:
-        """See whatever was committed in a partition until now, at each later reading of this client.
+        """Make each later read by this client see everything that was committed in a partition until now.
 
-        A replica may lag behind, as far as the client's session allows. What the client writes takes the
-        session beyond all that was committed before; of an item by itself the SDK notes that without our
-        help. The item is always the same one, and taken away again.
+        A replica may lag behind as far as the client's session allows. A write by the client moves the
+        session beyond everything that was committed before; the SDK notes that for single items without our
+        help. The item is always the same one, and is deleted again.
         """
         item: Item = {"id": _CATCHING_UP, PARTITION_KEY: partition}
 
@@ -198,11 +200,11 @@ class ThreadedContainer:
         self._call("delete", take_away)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         self._client.__exit__()  # type: ignore[no-untyped-call]
 
     def _note_session(self, results: CosmosList) -> None:
-        """Let what was stored bind our next readings: the SDK (4.17) does so after all writes but batches."""
+        """Make our next reads see what was stored. The SDK (4.17) does so after all writes except batches."""
         client = self._container.client_connection
         stored = (each.get("resourceBody") or {} for each in results)
         item = next((each for each in stored if "_self" in each), None)
@@ -212,7 +214,7 @@ class ThreadedContainer:
                 client.session.update_session(client, item, headers)  # type: ignore[no-untyped-call]
 
     def _make(self, database: str, policy: Policy) -> None:
-        """Another instance may make them at the same moment."""
+        """Create the database and the container. Another instance may create them at the same moment."""
         with suppress(CosmosResourceExistsError):
             self._client.create_database_if_not_exists(database)
         try:

@@ -1,9 +1,10 @@
-"""Durable timers of a share in Cosmos DB, in the partition of the lease under which they are set.
+"""The durable timers of a share in Cosmos DB, in the partition of the lease under which they are set.
 
-Whoever sets timers also cancels them, under the same lease. The clock, which gives their commands, has a
-lease of its own, and a batch is in one partition: so it takes away or puts off a timer under the etag with
-which it found it due. One that was set anew or cancelled meanwhile stays as it is, and a clock whose lease
-has passed on does no more harm than that: the command of a timer that is due twice is taken once.
+The part that sets timers also cancels them, under the same lease. The clock, which gives their commands, has
+another lease, and a batch is limited to one partition. So the clock deletes or postpones a timer under the
+etag with which it found the timer due. A timer that was set again or cancelled meanwhile stays as it is. A
+clock whose lease has passed on can do no more harm than that: the command of a timer that comes due twice
+takes effect once.
 """
 
 from collections.abc import Collection, Sequence
@@ -25,24 +26,24 @@ KIND = "timer"
 
 _DUE = "SELECT TOP {} * FROM c WHERE c.kind = @kind AND c.dueAt <= @now{} ORDER BY c.kind, c.dueAt, c.key"
 _BESIDES = " AND NOT ARRAY_CONTAINS(@besides, c.tenant ?? '')"
-"""What an earlier release has set names no tenant, and comes as nobody's."""
+"""Timers that an earlier release has set name no tenant, so they count as nobody's."""
 
 _timer = msgspec.json.Decoder(Timer)
 
 
 class CosmosTimers:
-    """Timers that every instance shares; ``setter`` is the name of the lease under which they are set, and
-    ``clock`` that of the one under which their commands are given."""
+    """The timers that all instances share. ``setter`` is the name of the lease under which they are set,
+    ``clock`` that of the lease under which their commands are given."""
 
     def __init__(self, database: CosmosDatabase, container: str, *, setter: str, clock: str) -> None:
         self._items = Items(database, container)
         self._setter = setter
         self._clock = clock
         self._due: dict[str, str] = {}
-        """The etags with which the last ones were found due, and others besides them."""
+        """The etags with which the last timers were found due, and those found besides them."""
 
     async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
-        """Set and cancel timers, all or none, as far as a batch takes them.
+        """Set and cancel timers, all of them or none, if they fit in one batch.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was changed.
@@ -52,7 +53,7 @@ class CosmosTimers:
         await change(self._items, self._setter, lease, put=put, remove=[_id(id) for id in cancel])
 
     async def settle(self, handled: Sequence[Settled], lease: Lease) -> None:
-        """Take away what was found due last, or put it off, as far as it still is as it was found.
+        """Delete or postpone the timers that were last found due, if they are still as they were found.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was changed.
@@ -68,7 +69,8 @@ class CosmosTimers:
             await self._do_what_can_be(part)
 
     async def due(self, now: datetime, limit: int, besides: Collection[str] = ()) -> Sequence[Timer]:
-        """Up to ``limit`` timers due by ``now``, the oldest first, besides those of some tenants."""
+        """Return up to ``limit`` timers due by ``now``, the oldest first, without those of the tenants
+        ``besides``."""
         given: dict[str, object] = {"@kind": KIND, "@now": microseconds(now)}
         if besides:
             given["@besides"] = list(besides)
@@ -90,12 +92,12 @@ class CosmosTimers:
 
 
 def timer_in(item: Item) -> Timer:
-    """A timer as it is stored."""
+    """Return the timer that an item holds."""
     return _timer.decode(item["timer"])
 
 
 def timer_item(partition: str, timer: Timer) -> Item:
-    """A timer as it is to be stored, in the partition of the lease under which it is set."""
+    """Return the item to store for a timer, in the partition of the lease under which it is set."""
     return {
         "id": _id(timer.id),
         PARTITION_KEY: partition,

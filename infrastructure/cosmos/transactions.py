@@ -1,6 +1,6 @@
-"""How much a transactional batch of Cosmos DB takes, and what is more than that in several.
+"""How much fits in a transactional batch of Cosmos DB, and how more is split into several.
 
-The limits: https://learn.microsoft.com/azure/cosmos-db/transactional-batch.
+The limits: https://learn.microsoft.com/azure/cosmos-db/transactional-batch
 """
 
 import json
@@ -12,22 +12,24 @@ from infrastructure.cosmos.items import Operation
 MOST_OPERATIONS = 100
 
 MOST_BYTES = 1_900_000
-"""It takes 2 MB as it is sent, with what is said about each operation, which nothing here counts."""
+"""A batch holds 2 MB as it is sent. That includes what is said about each operation, which nothing here
+counts."""
 
 
 def size_of(given: Sequence[Any]) -> int:
-    """The bytes of items, or of what an operation is given, as the SDK sends them: all of it in ASCII."""
+    """Return the size in bytes of items, or of an operation's arguments, as the SDK sends them: all in
+    ASCII."""
     return len(json.dumps(given))
 
 
 def takes(operations: int, size: int, *, beside: int) -> bool:
-    """Whether a batch takes so many operations of so many bytes, ``beside`` so many small ones."""
+    """Return whether a batch holds so many operations of so many bytes, and ``beside`` further small ones."""
     return operations + beside <= MOST_OPERATIONS and size <= MOST_BYTES
 
 
 def parts(operations: Sequence[Operation], *, beside: int = 1) -> Iterator[list[Operation]]:
-    """Operations in their order, as many together as a batch takes ``beside`` others; one that is too large
-    for any comes alone."""
+    """Split operations, in their order, into batches as large as possible with ``beside`` further operations
+    in each. An operation that is too large for any batch is alone in its own."""
     part: list[Operation] = []
     size = 0
     for operation in operations:

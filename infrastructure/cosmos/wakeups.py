@@ -1,9 +1,9 @@
-"""What other processes append to a log in Cosmos DB wakes our followers.
+"""Wakes our followers when other processes append to a log in Cosmos DB.
 
-Each instance keeps one small document with the tenants to whose logs it has appended of late, and every
-instance looks at all of these twice a second: that costs the same whatever the number of tenants. A word may
-be lost, so each tenant's end is looked at once a minute as well, one after the other, and who is not known
-yet is learnt of.
+Each instance keeps one small document with the tenants to whose logs it has appended recently, and every
+instance reads all of these documents twice a second. That costs the same however many tenants there are. Such
+news may get lost, so each tenant's end is also read once a minute, one after the other, and new tenants are
+found.
 """
 
 import time
@@ -26,11 +26,11 @@ _LOOK_AT_ALL_SECONDS = 60.0
 _TELL_SECONDS = 0.2
 _HEAR_SECONDS = 0.5
 _TOLD_SECONDS = 10.0
-"""For how long a tenant stays in the document."""
+"""How long a tenant stays in the document."""
 
 _LONGEST_WAIT_SECONDS = 60.0
 _FORGOTTEN_SECONDS = 600.0
-"""After so long without a change a document is taken away: one who lives writes his anew."""
+"""A document that has not changed for so long is deleted. A live instance writes its own again."""
 
 _PARTITION = "news"
 
@@ -38,7 +38,8 @@ log = structlog.get_logger(__name__)
 
 
 class CosmosWakeups:
-    """Tells others of our appends, and ``store`` of theirs; ``instance`` is ours alone."""
+    """Tells others of our appends, and ``store`` of theirs. ``instance`` is the name of this instance
+    alone."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class CosmosWakeups:
         self._hearing = Supervised("hearing of others' appends")
         self._looking = Supervised("looking at every partition's end")
         self._unseen: set[str] = set()
-        """The partitions whose ends could not be told, though the account is there."""
+        """The partitions whose ends could not be read although the account answers."""
 
     async def run(self) -> None:
         """Do so until cancelled, whatever happens to the account meanwhile."""
@@ -85,7 +86,7 @@ class CosmosWakeups:
             alarm.close()
 
     async def _tell(self) -> None:
-        """Write down what has been appended to since the last time, and a while before."""
+        """Write which logs were appended to since the last time, and for a while before."""
         now = time.monotonic()
         fresh = {
             name: newest for name, newest in self._store.appended.items() if newest > self._told.get(name, 0)
@@ -108,7 +109,7 @@ class CosmosWakeups:
                 await self._items.delete_unchanged(item)
 
     def _is_another(self, item: Item) -> bool:
-        """Whether it says what it did not say the last time."""
+        """Return whether the document has changed since it was last read."""
         etag, _ = self._seen.get(item["id"], ("", 0.0))
         if etag == item["_etag"]:
             return False
@@ -120,7 +121,7 @@ class CosmosWakeups:
         return time.monotonic() - since > _FORGOTTEN_SECONDS
 
     async def _look_at_all(self) -> None:
-        """Once in a while, and not at all of them at the same moment."""
+        """Read all ends once in a while, and not all at the same moment."""
         await run_sync(self._recorder.look_for_tenants)
         partitions = await self._store.partitions()
         for partition in partitions:
@@ -130,7 +131,7 @@ class CosmosWakeups:
             await anyio.sleep(_LOOK_AT_ALL_SECONDS)
 
     async def _look_at(self, partition: str) -> None:
-        """One whose end cannot be told keeps no other back."""
+        """Read the end of a partition. If that fails, the others are still read."""
         try:
             newest = number_of(await self._store.head(partition))
         except StoreUnavailable as error:
@@ -145,11 +146,11 @@ class CosmosWakeups:
 async def leave_word(
     database: CosmosDatabase, container: str, instance: str, newest: Mapping[str, int]
 ) -> None:
-    """Tell the services at work what a command has appended, ``newest`` by partition: else they come to it
+    """Tell the running services what a command has appended: ``newest`` by partition. Otherwise they find it
     within two minutes.
 
     Raises:
-        StoreUnavailable: they will.
+        StoreUnavailable: they were not told.
     """
     await Items(database, container).put(_news(instance, newest))
 

@@ -12,10 +12,10 @@ class ListedDirectory:
         self._groups_in = groups_in
 
     async def members_of(self, tenant: str, group: str) -> frozenset[str]:
-        """Everybody in a group."""
+        """Return everybody in a group."""
         return self._groups_in(tenant).get(group, frozenset())
 
     async def groups_of(self, tenant: str, person: str) -> frozenset[str]:
-        """Every group that somebody is in."""
+        """Return every group that somebody is in."""
         groups = self._groups_in(tenant)
         return frozenset(group for group, members in groups.items() if person in members)

@@ -96,7 +96,7 @@ class HttpDirectory:
         self._calls: dict[Asked, asyncio.Task[frozenset[str] | str]] = {}
 
     async def members_of(self, tenant: str, group: str) -> frozenset[str]:
-        """Everybody in a group.
+        """Return everybody in a group.
 
         Raises:
             DirectoryUnavailable: that cannot be told now.
@@ -104,7 +104,7 @@ class HttpDirectory:
         return await self._names(Asked(tenant, _GROUPS, group))
 
     async def groups_of(self, tenant: str, person: str) -> frozenset[str]:
-        """Every group that somebody is in.
+        """Return every group that somebody is in.
 
         Raises:
             DirectoryUnavailable: that cannot be told now.

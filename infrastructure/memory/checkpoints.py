@@ -14,25 +14,25 @@ class MemoryCheckpoints:
         self._positions: dict[tuple[str, str], str] = {}
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
-        """The position after the last event handled; none before the first."""
+        """Return the position after the last event handled, or None before the first."""
         return self._positions.get((follower, partition))
 
     async def load_all(
         self, follower: str, partitions: Sequence[str], lease: Lease
     ) -> Mapping[str, str | None]:
-        """The position in each of some partitions."""
+        """Return the position in each of some partitions."""
         return {partition: await self.load(follower, partition, lease) for partition in partitions}
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
-        """Remember a position."""
+        """Save a position."""
         self._positions[follower, partition] = position
 
     async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
-        """Remember the position in each of some partitions."""
+        """Save the position in each of some partitions."""
         for partition, position in positions.items():
             self._positions[follower, partition] = position
 
     async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
-        """Begin again from the first event of some partitions."""
+        """Delete the positions in some partitions, so that the follower begins again at the first event."""
         for partition in partitions:
             self._positions.pop((follower, partition), None)

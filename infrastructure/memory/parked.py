@@ -26,11 +26,11 @@ class InProcessParkedMessages:
             self._take(next(iter(self._kept)))
 
     async def oldest(self) -> tuple[Sequence[ParkedMessage], int]:
-        """The first of them, and how many there are."""
+        """Return the first parked messages, and how many there are."""
         return [message for message, _ in self._kept.values()][:MOST_LOOKED_AT], len(self._kept)
 
     async def find(self, id: str) -> tuple[ParkedMessage, bytes]:
-        """One with its body."""
+        """Return one message with its body."""
         if id not in self._kept:
             raise not_parked(id)
         return self._kept[id]

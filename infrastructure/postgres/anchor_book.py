@@ -31,20 +31,20 @@ class PostgresAnchorBook:
         self._database = database
 
     async def last(self) -> Sequence[Anchor]:
-        """The last of each tenant."""
+        """Return the last anchor of each tenant."""
         return await self._select(b"SELECT anchor FROM public.audit_anchors")
 
     async def of(self, tenant: str) -> Anchor | None:
-        """The last of one tenant."""
+        """Return the last anchor of a tenant, if it has one."""
         found = await self._select(b"SELECT anchor FROM public.audit_anchors WHERE tenant = %s", tenant)
         return found[0] if found else None
 
     async def waiting(self) -> Sequence[Anchor]:
-        """Those that are not known to be out."""
+        """Return the last anchors that are not known to be published."""
         return await self._select(b"SELECT anchor FROM public.audit_anchors WHERE NOT is_out ORDER BY tenant")
 
     async def keep(self, anchors: Sequence[Anchor], lease: Lease) -> None:
-        """Make each the last of its tenant, not out yet; all or none.
+        """Store each anchor as its tenant's last one, not yet published. All are stored, or none.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was kept.
@@ -60,7 +60,7 @@ class PostgresAnchorBook:
             )
 
     async def note_out(self, anchors: Sequence[Anchor], lease: Lease) -> None:
-        """They are out.
+        """Note that these anchors are published.
 
         Raises:
             LeaseLost: the lease has passed on; it is not noted.

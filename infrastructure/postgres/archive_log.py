@@ -46,14 +46,15 @@ class PostgresArchiveLog:
         self._beside = beside
 
     async def handled_until(self, partition: str) -> tuple[int, str] | None:
-        """The id up to which every follower has come, and the name of the last of them."""
+        """Return the id that every follower has reached, and the name of the follower that is furthest
+        behind."""
         async with self._database.connection() as connection:
             row = await (await connection.execute(_HANDLED, (partition,))).fetchone()
         found = [await self._beside.handled_until(partition), row and (int(row[0]), str(row[1]))]
         return min(filter(None, found), default=None)
 
     async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:
-        """Put states in place of others, all or none; no append comes between."""
+        """Replace the states of events, all of them or none. No append comes in between."""
         try:
             async with self._database.transaction() as connection:
                 if not await _replaced(connection, replacements, ends):
@@ -105,4 +106,4 @@ async def _replaced(
 
 
 class _NotAsItWas(Exception):
-    """Rolls the transaction back."""
+    """Raised to roll the transaction back."""

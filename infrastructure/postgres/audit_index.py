@@ -63,12 +63,12 @@ class PostgresAuditIndex:
         self._database = database
 
     async def reached(self, partition: str) -> str | None:
-        """The log's position up to which it is complete."""
+        """Return the position of the log up to which the index is complete."""
         async with self._database.connection() as connection:
             return await _reached(connection)
 
     async def put(self, partition: str, events: Sequence[Noted], position: str, lease: Lease) -> None:
-        """Add events that follow those that it has; those that it has are passed over.
+        """Add the next events. Events that the index already has are skipped.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was added.
@@ -99,13 +99,13 @@ class PostgresAuditIndex:
             await connection.execute("DELETE FROM public.audit_sealed")
 
     async def sealed_streams(self, tenant: str, key_id: str, after: str, limit: int) -> Sequence[str]:
-        """Up to ``limit`` streams that hold values sealed under a key, in the order of their names."""
+        """Return up to ``limit`` streams that hold values sealed under a key, ordered by name."""
         async with self._database.connection() as connection:
             cursor = await connection.execute(_SEALED_STREAMS, (key_id, after, limit))
             return [row[0] for row in await cursor.fetchall()]
 
     async def sealed_keys(self, limit: int) -> Sequence[tuple[str, str]]:
-        """Up to ``limit`` keys of sealed values, each with its tenant, the first by their ids."""
+        """Return the tenant and the id of up to ``limit`` keys of sealed values, ordered by id."""
         async with self._database.connection() as connection:
             cursor = await connection.execute(_sql.sealed_keys.encode(), {"most": limit})
             return [(tenant_of(stream), key_id) for stream, key_id in await cursor.fetchall()]
@@ -113,7 +113,7 @@ class PostgresAuditIndex:
     async def page(
         self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
     ) -> Sequence[Indexed]:
-        """Up to ``limit`` events whose position is beyond one, in the log's order or against it."""
+        """Return up to ``limit`` events beyond a position, in the order of the log or in reverse."""
         async with self._database.connection() as connection:
             found = await _condition(connection, wanted, beyond)
             if found is None:
@@ -125,7 +125,7 @@ class PostgresAuditIndex:
             )
 
     async def count(self, wanted: Wanted) -> int:
-        """How many there are."""
+        """Return how many events match."""
         if wanted.is_all:
             return (await self.head(wanted.tenant)).number
         async with self._database.connection() as connection:
@@ -139,24 +139,24 @@ class PostgresAuditIndex:
         return int(row[0]) if row else 0
 
     async def head(self, tenant: str) -> Head:
-        """The end of a tenant's chain; its beginning where it has no event."""
+        """Return the end of a tenant's hash chain, or its beginning if the tenant has no event."""
         async with self._database.connection() as connection:
             heads, _ = await _known(connection, (tenant,))
         return heads.get(tenant) or beginning_of(tenant)
 
     async def heads(self) -> Sequence[Head]:
-        """The heads of all tenants that have an event, in the order of the tenants."""
+        """Return the heads of all tenants that have an event, ordered by tenant."""
         async with self._database.connection() as connection:
             statement = f'{_sql.heads}ORDER BY tenant COLLATE "C"'
             cursor = await connection.execute(statement.encode())
             return [head_of(row) for row in await cursor.fetchall()]
 
     async def at(self, tenant: str, position: int) -> Indexed | None:
-        """What is kept of the event at a position."""
+        """Return the index's row for the event at a position."""
         return await self._one("WHERE position = %(position)s", {"position": position})
 
     async def find(self, stream: str, version: int) -> Indexed | None:
-        """What is kept of the event at a version of a stream."""
+        """Return the index's row for the event at a version of a stream."""
         if stream.count("/") < 2:
             return None
         name = StreamName.parse(stream)
@@ -167,7 +167,7 @@ class PostgresAuditIndex:
         )
 
     async def preceding(self, tenant: str, position: int) -> Indexed | None:
-        """What is kept of the tenant's last event before a position."""
+        """Return the index's row for the tenant's last event before a position."""
         return await self._one(
             "WHERE tenant_id = (SELECT id FROM public.audit_heads WHERE tenant = %(tenant)s)"
             " AND position < %(position)s ORDER BY position DESC LIMIT 1",
@@ -175,7 +175,7 @@ class PostgresAuditIndex:
         )
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Indexed]:
-        """The next events of all tenants, in the log's order."""
+        """Return the next events of all tenants, in the order of the log."""
         async with self._database.connection() as connection:
             return await _rows(
                 connection,
@@ -226,7 +226,7 @@ async def _put_heads(connection: AsyncConnection[TupleRow], heads: Sequence[Head
 async def _condition(
     connection: AsyncConnection[TupleRow], wanted: Wanted, beyond: int
 ) -> tuple[str, dict[str, Any]] | None:
-    """The condition with its values; none where the tenant has no event, or none so late."""
+    """Return the condition and its values, or None if the tenant has no event, or none so late."""
     _, ids = await _known(connection, (wanted.tenant,))
     if not ids:
         return None

@@ -16,7 +16,7 @@ class PostgresCheckpoints:
         self._database = database
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
-        """The position after the last event handled; none before the first."""
+        """Return the position after the last event handled, or None before the first."""
         async with transaction_under(lease, self._database) as connection:
             cursor = await connection.execute(
                 "SELECT position FROM public.follower_positions WHERE follower = %s AND partition = %s",
@@ -28,11 +28,11 @@ class PostgresCheckpoints:
     async def load_all(
         self, follower: str, partitions: Sequence[str], lease: Lease
     ) -> Mapping[str, str | None]:
-        """The position in each of some partitions: a log in PostgreSQL has the one."""
+        """Return the position in each of some partitions. A log in PostgreSQL has one partition."""
         return {partition: await self.load(follower, partition, lease) for partition in partitions}
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
-        """Remember a position.
+        """Save a position.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was saved.
@@ -48,7 +48,7 @@ class PostgresCheckpoints:
         )
 
     async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
-        """Remember the position in each of some partitions: a log in PostgreSQL has the one.
+        """Save the position in each of some partitions. A log in PostgreSQL has one partition.
 
         Raises:
             LeaseLost: the lease has passed on.
@@ -57,7 +57,7 @@ class PostgresCheckpoints:
             await self.save(follower, partition, position, lease)
 
     async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
-        """Begin again from the first event of some partitions.
+        """Delete the positions in some partitions, so that the follower begins again at the first event.
 
         Raises:
             LeaseLost: the lease has passed on; nothing is forgotten.

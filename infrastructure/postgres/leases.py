@@ -73,7 +73,7 @@ class PostgresLeases:
         return ()
 
     async def release(self, names: Sequence[str], holder: str) -> None:
-        """Let the others have them at once."""
+        """Release leases, so that other instances can take them at once."""
         async with self._database.transaction() as connection:
             await connection.execute(_RELEASE, (list(names), holder))
 

@@ -29,7 +29,7 @@ class PostgresLogReader:
         self._connection = connection
 
     async def count(self) -> int:
-        """How many events there are."""
+        """Return how many events there are."""
         statement = "SELECT count(*) FROM public.workflow_orchestrator_events"
         with failures_at(self._connection):
             cursor = await self._connection.execute(statement)
@@ -38,14 +38,14 @@ class PostgresLogReader:
         return int(row[0])
 
     async def events(self) -> AsyncGenerator[Sequence[Entry], None]:
-        """Every event, in the order of the ids."""
+        """Yield every event, ordered by id."""
         after = _BEFORE_ALL
         while rows := await self._events_after(after):
             yield entries_of(rows, place_of(self._connection))
             after = rows[-1][0]
 
     async def positions(self) -> Sequence[FollowerPosition]:
-        """Every position, in the order of follower and partition."""
+        """Return every position, ordered by follower and partition."""
         with failures_at(self._connection):
             cursor = await self._connection.execute(
                 "SELECT follower, partition, position FROM public.follower_positions"
@@ -54,21 +54,21 @@ class PostgresLogReader:
             return [FollowerPosition(*row) for row in await cursor.fetchall()]
 
     async def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
-        """Every timer, in the order of the ids."""
+        """Yield every timer, ordered by id."""
         statement = 'SELECT timer FROM public.timers ORDER BY id COLLATE "C"'
         async with aclosing(self._batches(statement)) as batches:
             async for rows in batches:
                 yield timers_of((row[0] for row in rows), place_of(self._connection))
 
     async def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
-        """Every call, in the order of the ids."""
+        """Yield every call, ordered by id."""
         statement = 'SELECT call FROM public.step_calls ORDER BY id COLLATE "C"'
         async with aclosing(self._batches(statement)) as batches:
             async for rows in batches:
                 yield step_calls_of((row[0] for row in rows), place_of(self._connection))
 
     async def anchors(self) -> Sequence[KeptAnchor]:
-        """The last anchor of each tenant."""
+        """Return the last anchor of each tenant."""
         with failures_at(self._connection):
             cursor = await self._connection.execute(
                 "SELECT tenant, sequence, anchor, is_out FROM public.audit_anchors"
@@ -77,7 +77,7 @@ class PostgresLogReader:
             return [KeptAnchor(*row) for row in await cursor.fetchall()]
 
     async def finish(self) -> None:
-        """Nothing: one transaction has read it all, and nobody could append meanwhile."""
+        """Do nothing: one transaction has read it all, and nobody could append meanwhile."""
 
     async def _events_after(self, id: int) -> list[TupleRow]:
         with failures_at(self._connection):

@@ -36,7 +36,7 @@ class PostgresLogWriter:
         self.written = PostgresLogReader(connection)
 
     async def begin(self) -> int:
-        """How many events there are already."""
+        """Return how many events there are already."""
         return await self.written.count()
 
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
@@ -50,7 +50,7 @@ class PostgresLogWriter:
                         await copy.write_row(msgspec.structs.astuple(entry))
 
     async def put_positions(self, positions: Sequence[FollowerPosition]) -> None:
-        """Write positions in place of those that are there."""
+        """Write positions. They replace those that are there."""
         with failures_at(self._connection):
             async with self._connection.cursor() as cursor:
                 await cursor.execute("DELETE FROM public.follower_positions")
@@ -61,7 +61,7 @@ class PostgresLogWriter:
                 )
 
     async def put_timers(self, batches: AsyncIterator[Sequence[Timer]]) -> None:
-        """Write timers in place of those that are there."""
+        """Write timers. They replace those that are there."""
         with failures_at(self._connection):
             async with self._connection.cursor() as cursor:
                 await cursor.execute("DELETE FROM public.timers")
@@ -72,7 +72,7 @@ class PostgresLogWriter:
                     )
 
     async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
-        """Write steps' calls in place of those that are there."""
+        """Write the calls of steps. They replace those that are there."""
         statement = (
             "INSERT INTO public.step_calls (id, service, tenant, dispatched_at, call)"
             " VALUES (%s, %s, %s, %s, %s)"
@@ -96,7 +96,7 @@ class PostgresLogWriter:
                     )
 
     async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
-        """Write anchors in place of those that are there."""
+        """Write anchors. They replace those that are there."""
         with failures_at(self._connection):
             async with self._connection.cursor() as cursor:
                 await cursor.execute("DELETE FROM public.audit_anchors")

@@ -45,20 +45,20 @@ class PostgresPersonalKeys:
         )
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         self._pool.close(timeout=_CLOSE_SECONDS)
 
     def named(self, ids: Collection[str]) -> Mapping[str, bytes]:
-        """Those of some keys that there are."""
+        """Return those of the keys that exist."""
         statement = "SELECT id, wrapped FROM public.personal_keys WHERE id = ANY(%s)"
         return dict(self._rows(statement, list(ids)))
 
     def of(self, tenant: str, subject: str) -> tuple[str, bytes] | None:
-        """A subject's key: its id, and itself."""
+        """Return the id and the wrapped key of a subject, if there is one."""
         return _first(self._rows(_OF, tenant, subject))
 
     def put(self, tenant: str, subject: str, id: str, wrapped: bytes) -> tuple[str, bytes]:
-        """Keep a key, unless the subject has one meanwhile; the one that it has.
+        """Store a key unless the subject has got one meanwhile. Return the key that the subject then has.
 
         Raises:
             StoreUnavailable: it had one, which was destroyed meanwhile.
@@ -77,7 +77,7 @@ class PostgresPersonalKeys:
         return self._do(insert)
 
     def add(self, keys: Sequence[tuple[str, str, str, bytes]]) -> None:
-        """Keep those, as :meth:`all` gives them, whose subjects have none."""
+        """Store keys as :meth:`all` returns them, except for subjects that have one."""
         statement = (
             b"INSERT INTO public.personal_keys"
             b" SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bytea[]) ON CONFLICT DO NOTHING"
@@ -86,17 +86,17 @@ class PostgresPersonalKeys:
         self._do(lambda connection: connection.execute(statement, given))
 
     def any(self) -> tuple[str, bytes] | None:
-        """One of all keys."""
+        """Return any one of the keys, if there is one."""
         return _first(self._rows("SELECT id, wrapped FROM public.personal_keys LIMIT 1"))
 
     def page(self, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
-        """Up to ``limit`` keys with an id after one, in the order of the ids."""
+        """Return up to ``limit`` keys whose id follows ``after``, ordered by id."""
         statement = "SELECT id, wrapped FROM public.personal_keys WHERE id > %s ORDER BY id LIMIT %s"
         rows = self._rows(statement, after, limit)
         return [(row[0], row[1]) for row in rows]
 
     def rewrap(self, keys: Sequence[Rewrapped]) -> int:
-        """Put keys in the place of what they were wrapped as; how many."""
+        """Replace keys by their new wrapped form. Return how many were replaced."""
         statement = (
             b"UPDATE public.personal_keys AS kept SET wrapped = new.wrapped"
             b" FROM unnest(%s::text[], %s::bytea[], %s::bytea[]) AS new (id, was, wrapped)"
@@ -106,19 +106,19 @@ class PostgresPersonalKeys:
         return self._do(lambda connection: connection.execute(statement, given).rowcount)
 
     def erasures(self) -> int:
-        """How often a key was destroyed."""
+        """Return how often a key was destroyed."""
         return int(self._rows("SELECT coalesce(max(number), 0) FROM public.personal_erasures")[0][0])
 
     def destroy(self, tenant: str, subjects: Sequence[str], reason: str | None, now: datetime) -> int:
-        """Destroy the keys of subjects and note it, all at once; how many there were."""
+        """Destroy the keys of subjects and note it, in one transaction. Return how many there were."""
         return self._destroyed("tenant = %s AND subject = ANY(%s)", tenant, list(subjects), reason, now)
 
     def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:
-        """The same for keys that a backup has brought back; how many."""
+        """Destroy keys that a backup has brought back, in the same way. Return how many there were."""
         return self._destroyed("tenant = %s AND id = ANY(%s)", tenant, list(ids), None, now)
 
     def untold(self) -> Sequence[Erasure]:
-        """Erasures that the log does not tell of yet."""
+        """Return the erasures that have no event in the log yet."""
         rows = self._rows(
             "SELECT number, tenant, key_id, reason, erased_at FROM public.personal_erasures"
             " WHERE NOT is_told ORDER BY number"
@@ -129,12 +129,12 @@ class PostgresPersonalKeys:
         ]
 
     def note_told(self, number: int) -> None:
-        """The log tells of it."""
+        """Note that an erasure now has its event in the log."""
         statement = b"UPDATE public.personal_erasures SET is_told = TRUE, reason = NULL WHERE number = %s"
         self._do(lambda connection: connection.execute(statement, (number,)))
 
     def all(self) -> list[tuple[str, str, str, bytes]]:
-        """Every key with its owner, to be copied."""
+        """Return every key with its owner, for a copy."""
         statement = "SELECT id, tenant, subject, wrapped FROM public.personal_keys ORDER BY id"
         return [(row[0], row[1], row[2], row[3]) for row in self._rows(statement)]
 

@@ -135,7 +135,7 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
 
     @_hastier
     def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
-        """The next events after an id, up to a full batch, in one round trip."""
+        """Return the next events after an id, up to a full batch, in one round trip."""
         with (
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row, binary=True) as cursor,
@@ -145,7 +145,7 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
 
     @_hastier
     def select_streams(self, streams: Mapping[str, int], limit: int = BATCH_EVENTS) -> Sequence[StoredEvent]:
-        """The next events of each stream after a version, up to a full batch, in one round trip."""
+        """Return the next events of each stream after a version, up to a full batch, in one round trip."""
         with (
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row, binary=True) as cursor,
@@ -160,7 +160,8 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
 
     @_hastier
     def select_before(self, stream: str, before: int | None, limit: int) -> Sequence[StoredEvent]:
-        """The events of a stream before a version, or its last ones, the newest first, up to a full page."""
+        """Return the events of a stream before a version, or its last ones, the newest first, up to a full
+        page."""
         with (
             self.datastore.get_connection() as connection,
             connection.cursor(row_factory=tuple_row, binary=True) as cursor,

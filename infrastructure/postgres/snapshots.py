@@ -30,11 +30,11 @@ class PostgresSnapshots:
         self._datastore = datastore
 
     def versions(self, partition: str | None = None) -> Mapping[str, int]:
-        """The streams that have one, with the version that it is of: the log has one partition."""
+        """Return the version of the snapshot of each stream that has one. The log has one partition."""
         return dict(self._rows("SELECT stream, version FROM public.stream_snapshots WHERE NOT forgotten", ()))
 
     def get(self, stream: str) -> Snapshot | None:
-        """A stream's."""
+        """Return the snapshot of a stream, if there is one."""
         rows = self._rows(
             "SELECT stream, version, recipe, leaf, body, digest FROM public.stream_snapshots"
             " WHERE stream = %s AND NOT forgotten",
@@ -43,11 +43,11 @@ class PostgresSnapshots:
         return Snapshot(**dict(zip(Snapshot.__struct_fields__, rows[0], strict=True))) if rows else None
 
     def put(self, snapshot: Snapshot) -> None:
-        """Keep it in place of the one that is there; not of a stream that was forgotten."""
+        """Store a snapshot in place of the stream's former one, unless the stream was forgotten."""
         self._rows(_PUT, msgspec.structs.astuple(snapshot))
 
     def forget(self, stream: str) -> None:
-        """Throw a stream's away, and keep none of it again."""
+        """Delete the snapshot of a stream, and never store another one of it."""
         self._rows(_FORGET, (stream,))
 
     def close(self) -> None:

@@ -49,7 +49,7 @@ class PostgresStepCalls:
         self._database = database
 
     async def change(self, *, add: Sequence[StepCall], remove: Sequence[str], lease: Lease) -> None:
-        """Add and remove calls, all or none.
+        """Add and remove calls, all of them or none.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was changed.
@@ -70,7 +70,8 @@ class PostgresStepCalls:
         )
 
     async def waiting(self, *, each: int, besides: Collection[str]) -> Sequence[StepCall]:
-        """Up to ``each`` calls of every tenant to every service, the oldest first, besides those ids."""
+        """Return up to ``each`` calls per tenant and service, the oldest first, without the ids
+        ``besides``."""
         async with self._database.connection() as connection:
             cursor = await connection.execute(_WAITING, {"each": each, "besides": list(besides)})
             rows = await cursor.fetchall()

@@ -17,17 +17,17 @@ _FIND = batch_where("originator_id = %s AND originator_version = %s", _COLUMNS).
 
 
 class PostgresStoredLog:
-    """Reads only; each call sees the log as it then is."""
+    """Reads only. Each call sees the log as it is at that time."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     async def partitions(self) -> Sequence[str]:
-        """The one."""
+        """The log has one partition."""
         return (PARTITION,)
 
     def partition_of(self, tenant: str) -> str:
-        """The one."""
+        """The log has one partition."""
         return PARTITION
 
     async def last(self, partition: str) -> int:
@@ -37,15 +37,15 @@ class PostgresStoredLog:
         return int(row[0]) if row else 0
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
-        """The next events after an id, in the order of the ids, up to a full batch."""
+        """Return the next events after an id, ordered by id, up to a full batch."""
         return await self._entries(_AFTER, (after, limit, BATCH_BYTES))
 
     def at(self, partition: str, ids: Collection[int]) -> AsyncGenerator[Part, None]:
-        """What there is at some ids, a full batch at a time."""
+        """Yield the events at some ids, a full batch at a time."""
         return in_parts(ids, self._at)
 
     async def find(self, stream: str, version: int) -> Entry | None:
-        """The event at a version of a stream."""
+        """Return the event at a version of a stream, if there is one."""
         found = await self._entries(_FIND, (stream, version, 1, BATCH_BYTES))
         return found[0] if found else None
 

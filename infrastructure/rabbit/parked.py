@@ -51,13 +51,13 @@ class RabbitParkedMessages:
         self._app_id = app_id
 
     async def oldest(self) -> tuple[Sequence[ParkedMessage], int]:
-        """The first of them, and how many there are."""
+        """Return the first parked messages, and how many there are."""
         async with self._desk() as desk:
             total = desk.queue.declaration_result.message_count or 0
             return [_read(message) async for message in _each(desk)], total
 
     async def find(self, id: str) -> tuple[ParkedMessage, bytes]:
-        """One with its body."""
+        """Return one message with its body."""
         async with self._desk() as desk:
             found, message = await _the(id, desk)
             return found, message.body

@@ -25,24 +25,24 @@ class SqliteAnchorBook:
         self._database = database
 
     async def create(self) -> None:
-        """Make the table if it is missing."""
+        """Create the table if it is missing."""
         await self._database.execute(*_SCHEMA)
 
     async def last(self) -> Sequence[Anchor]:
-        """The last of each tenant."""
+        """Return the last anchor of each tenant."""
         return await self._select("SELECT anchor FROM audit_anchors")
 
     async def of(self, tenant: str) -> Anchor | None:
-        """The last of one tenant."""
+        """Return the last anchor of a tenant, if it has one."""
         found = await self._select("SELECT anchor FROM audit_anchors WHERE tenant = ?", tenant)
         return found[0] if found else None
 
     async def waiting(self) -> Sequence[Anchor]:
-        """Those that are not known to be out."""
+        """Return the last anchors that are not known to be published."""
         return await self._select("SELECT anchor FROM audit_anchors WHERE NOT is_out ORDER BY tenant")
 
     async def keep(self, anchors: Sequence[Anchor], lease: Lease) -> None:
-        """Make each the last of its tenant, not out yet; all or none."""
+        """Store each anchor as its tenant's last one, not yet published. All are stored, or none."""
         rows = [(each.tenant_id, each.sequence, msgspec.json.encode(each)) for each in anchors]
 
         def write(connection: sqlite3.Connection) -> None:
@@ -51,7 +51,7 @@ class SqliteAnchorBook:
         await self._database.write(write)
 
     async def note_out(self, anchors: Sequence[Anchor], lease: Lease) -> None:
-        """They are out."""
+        """Note that these anchors are published."""
         rows = [(each.tenant_id, each.sequence) for each in anchors]
 
         def write(connection: sqlite3.Connection) -> None:

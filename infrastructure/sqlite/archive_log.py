@@ -51,11 +51,12 @@ class SqliteArchiveLog:
         self._snapshots = snapshots
 
     async def handled_until(self, partition: str) -> tuple[int, str] | None:
-        """The id up to which every follower has come, and the name of the last of them."""
+        """Return the id that every follower has reached, and the name of the follower that is furthest
+        behind."""
         return await self._positions.handled_until(partition)
 
     async def replace(self, replacements: Sequence[Replacement], ends: Sequence[tuple[str, int]]) -> bool:
-        """Put states in place of others, all or none."""
+        """Replace the states of events, all of them or none."""
 
         def write(connection: sqlite3.Connection) -> bool:
             for stream, version in ends:
@@ -83,4 +84,4 @@ class SqliteArchiveLog:
 
 
 class _NotAsItWas(Exception):
-    """Rolls the transaction back."""
+    """Raised to roll the transaction back."""

@@ -75,15 +75,15 @@ class SqliteAuditIndex:
         self._database = database
 
     async def create(self) -> None:
-        """Make the tables that are missing."""
+        """Create the tables that are missing."""
         await self._database.execute(*_SEPARATELY, *_SCHEMA)
 
     async def reached(self, partition: str) -> str | None:
-        """The log's position up to which it is complete."""
+        """Return the position of the log up to which the index is complete."""
         return await self._database.read(_reached)
 
     async def put(self, partition: str, events: Sequence[Noted], position: str, lease: Lease) -> None:
-        """Add events that follow those that it has; those that it has are passed over."""
+        """Add the next events. Events that the index already has are skipped."""
 
         def write(connection: sqlite3.Connection) -> None:
             done = number_of(_reached(connection))
@@ -101,7 +101,7 @@ class SqliteAuditIndex:
         await self._database.write(write)
 
     async def clear(self) -> None:
-        """Forget everything."""
+        """Delete all rows. The index can be derived again."""
 
         def empty(connection: sqlite3.Connection) -> None:
             for table in ("audit_position", "audit_heads", "audit_events", "audit_sealed"):
@@ -110,7 +110,7 @@ class SqliteAuditIndex:
         await self._database.write(empty)
 
     async def sealed_streams(self, tenant: str, key_id: str, after: str, limit: int) -> Sequence[str]:
-        """Up to ``limit`` streams that hold values sealed under a key, in the order of their names."""
+        """Return up to ``limit`` streams that hold values sealed under a key, ordered by name."""
         statement = "SELECT stream FROM audit_sealed WHERE key_id = ? AND stream > ? ORDER BY stream LIMIT ?"
         rows = await self._database.read(
             lambda connection: connection.execute(statement, (key_id, after, limit)).fetchall()
@@ -118,7 +118,7 @@ class SqliteAuditIndex:
         return [row[0] for row in rows]
 
     async def sealed_keys(self, limit: int) -> Sequence[tuple[str, str]]:
-        """Up to ``limit`` keys of sealed values, each with its tenant, the first by their ids."""
+        """Return the tenant and the id of up to ``limit`` keys of sealed values, ordered by id."""
         rows = await self._database.read(
             lambda connection: connection.execute(_sql.sealed_keys, {"most": limit}).fetchall()
         )
@@ -127,7 +127,7 @@ class SqliteAuditIndex:
     async def page(
         self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
     ) -> Sequence[Indexed]:
-        """Up to ``limit`` events whose position is beyond one, in the log's order or against it."""
+        """Return up to ``limit`` events beyond a position, in the order of the log or in reverse."""
 
         def select(connection: sqlite3.Connection) -> list[Indexed]:
             found = _condition(connection, wanted, beyond)
@@ -141,7 +141,7 @@ class SqliteAuditIndex:
         return await self._database.read(select)
 
     async def count(self, wanted: Wanted) -> int:
-        """How many there are."""
+        """Return how many events match."""
 
         def select(connection: sqlite3.Connection) -> int:
             if wanted.is_all:
@@ -156,21 +156,21 @@ class SqliteAuditIndex:
         return await self._database.read(select)
 
     async def head(self, tenant: str) -> Head:
-        """The end of a tenant's chain; its beginning where it has no event."""
+        """Return the end of a tenant's hash chain, or its beginning if the tenant has no event."""
         return await self._database.read(lambda connection: _head(connection, tenant))
 
     async def heads(self) -> Sequence[Head]:
-        """The heads of all tenants that have an event, in the order of the tenants."""
+        """Return the heads of all tenants that have an event, ordered by tenant."""
         statement = f"{_sql.heads}ORDER BY tenant"
         rows = await self._database.read(lambda connection: connection.execute(statement).fetchall())
         return [head_of(row) for row in rows]
 
     async def at(self, tenant: str, position: int) -> Indexed | None:
-        """What is kept of the event at a position."""
+        """Return the index's row for the event at a position."""
         return await self._one("position = ?", position)
 
     async def find(self, stream: str, version: int) -> Indexed | None:
-        """What is kept of the event at a version of a stream."""
+        """Return the index's row for the event at a version of a stream."""
         if stream.count("/") < 2:
             return None
         name = StreamName.parse(stream)
@@ -184,7 +184,7 @@ class SqliteAuditIndex:
         )
 
     async def preceding(self, tenant: str, position: int) -> Indexed | None:
-        """What is kept of the tenant's last event before a position."""
+        """Return the index's row for the tenant's last event before a position."""
         return await self._one(
             "tenant_id = (SELECT id FROM audit_heads WHERE tenant = ?) AND position < ?"
             " ORDER BY position DESC",
@@ -193,7 +193,7 @@ class SqliteAuditIndex:
         )
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Indexed]:
-        """The next events of all tenants, in the log's order."""
+        """Return the next events of all tenants, in the order of the log."""
         statement = f"{_sql.rows}WHERE position > ? ORDER BY position LIMIT ?"
         rows = await self._database.read(
             lambda connection: connection.execute(statement, (after, limit)).fetchall()
@@ -232,7 +232,7 @@ def _known(connection: sqlite3.Connection, tenants: set[str]) -> tuple[dict[str,
 def _condition(
     connection: sqlite3.Connection, wanted: Wanted, beyond: int
 ) -> tuple[str, dict[str, Any]] | None:
-    """The condition with its values; none where the tenant has no event, or none so late."""
+    """Return the condition and its values, or None if the tenant has no event, or none so late."""
     row = connection.execute("SELECT id FROM audit_heads WHERE tenant = ?", (wanted.tenant,)).fetchone()
     if row is None:
         return None

@@ -15,7 +15,7 @@ class SqliteBuildNotes:
         self._database = database
 
     async def create(self) -> None:
-        """Make the tables if they are missing."""
+        """Create the tables if they are missing."""
         await self._database.write(keep_generations)
 
     async def builds(self) -> dict[str, Build]:

@@ -110,7 +110,7 @@ class SqliteBuilds:
         return self._numbers[container.name]
 
     async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
-        """Those of the (tenant, id) keys that have been built."""
+        """Return the documents of those (tenant, id) keys that have been built."""
         return await self.read_in(partial(_select, self._places[container.name], keys))
 
     async def write(
@@ -240,7 +240,7 @@ class SqliteBuilt:
         self._connection.close()
 
     async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
-        """Those of the (tenant, id) keys that have been built."""
+        """Return the documents of those (tenant, id) keys that have been built."""
 
         def select() -> dict[Key, Document]:
             with failures_translated(self._path):

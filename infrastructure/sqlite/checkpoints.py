@@ -25,11 +25,11 @@ class SqliteCheckpoints:
         self._database = database
 
     async def create(self) -> None:
-        """Make the table if it is missing."""
+        """Create the table if it is missing."""
         await self._database.execute(_SCHEMA)
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
-        """The position after the last event handled; none before the first."""
+        """Return the position after the last event handled, or None before the first."""
 
         def select(connection: sqlite3.Connection) -> str | None:
             row = connection.execute(
@@ -43,20 +43,20 @@ class SqliteCheckpoints:
     async def load_all(
         self, follower: str, partitions: Sequence[str], lease: Lease
     ) -> Mapping[str, str | None]:
-        """The position in each of some partitions: a log in SQLite has the one."""
+        """Return the position in each of some partitions. A log in SQLite has one partition."""
         return {partition: await self.load(follower, partition, lease) for partition in partitions}
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
-        """Remember a position."""
+        """Save a position."""
         await self.save_all(follower, {partition: position}, lease)
 
     async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
-        """Remember the position in each of some partitions, in one transaction."""
+        """Save the position in each of some partitions, in one transaction."""
         rows = [(follower, partition, position) for partition, position in positions.items()]
         await self._database.carry_out(insertions(_SAVE, rows))
 
     async def forget(self, follower: str, partitions: Sequence[str], lease: Lease) -> None:
-        """Begin again from the first event of some partitions."""
+        """Delete the positions in some partitions, so that the follower begins again at the first event."""
         await self._database.write(
             lambda connection: connection.executemany(
                 "DELETE FROM follower_positions WHERE follower = ? AND partition = ?",

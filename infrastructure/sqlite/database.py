@@ -142,7 +142,7 @@ class SqliteDatabase:
         await run_sync(checkpoint, limiter=self._writer_turn)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         self._closed = True
         self._close_readers()
         self._here.close()

@@ -56,7 +56,8 @@ class LogFactory(SQLiteFactory):
 
 
 def sqlite_log_settings(path: Path) -> dict[str, str]:
-    """Settings for our recorder. A commit that was answered is on the disk: WAL, and synchronous FULL."""
+    """Return the library's settings for our recorder. A commit that was acknowledged is on the disk: WAL, and
+    synchronous FULL."""
     return {
         "PERSISTENCE_MODULE": get_topic(LogFactory),
         "APPLICATION_RECORDER_TOPIC": recorder.TOPIC,

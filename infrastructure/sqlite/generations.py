@@ -34,7 +34,7 @@ class Build(msgspec.Struct, frozen=True):
 
 
 def keep_generations(connection: sqlite3.Connection) -> None:
-    """Make the tables if they are missing."""
+    """Create the tables if they are missing."""
     for statement in _SCHEMA:
         connection.execute(statement)
 

@@ -37,13 +37,13 @@ class SqliteLogReader:
         self._followers = followers
 
     async def count(self) -> int:
-        """How many events there are."""
+        """Return how many events there are."""
         statement = "SELECT count(*) FROM stored_events"
         (row,) = await self._run(lambda: self._log.execute(statement).fetchall())
         return int(row[0])
 
     async def events(self) -> AsyncGenerator[Sequence[Entry], None]:
-        """Every event, in the order of the ids."""
+        """Yield every event, ordered by id."""
         statement = (
             "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events ORDER BY rowid"
         )
@@ -52,7 +52,7 @@ class SqliteLogReader:
                 yield entries_of(rows, str(self._path))
 
     async def positions(self) -> Sequence[FollowerPosition]:
-        """Every position, in the order of follower and partition."""
+        """Return every position, ordered by follower and partition."""
         statement = (
             "SELECT follower, partition, position FROM follower_positions ORDER BY follower, partition"
         )
@@ -60,7 +60,7 @@ class SqliteLogReader:
         return [FollowerPosition(*row) for row in rows]
 
     async def timers(self) -> AsyncGenerator[Sequence[Timer], None]:
-        """Every timer, in the order of the ids."""
+        """Yield every timer, ordered by id."""
         statement = "SELECT timer FROM timers ORDER BY id"
         async with aclosing(self._batches(self._followers, statement)) as batches:
             async for rows in batches:
@@ -87,7 +87,7 @@ class SqliteLogReader:
         return [KeptAnchor(tenant, number, anchor, bool(is_out)) for tenant, number, anchor, is_out in rows]
 
     async def finish(self) -> None:
-        """Nothing: one transaction has read it all, and nobody could append meanwhile."""
+        """Do nothing: one transaction has read it all, and nobody could append meanwhile."""
 
     async def _batches(
         self, connection: sqlite3.Connection, statement: str

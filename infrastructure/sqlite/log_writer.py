@@ -39,7 +39,7 @@ class SqliteLogWriter:
         self.written = SqliteLogReader(path, log, followers)
 
     async def begin(self) -> int:
-        """How many events there are already."""
+        """Return how many events there are already."""
         return await self.written.count()
 
     async def put_events(self, batches: AsyncIterator[Sequence[Entry]]) -> None:
@@ -52,13 +52,13 @@ class SqliteLogWriter:
             await self._insert(self._log, statement, [msgspec.structs.astuple(entry) for entry in batch])
 
     async def put_positions(self, positions: Sequence[FollowerPosition]) -> None:
-        """Write positions in place of those that are there."""
+        """Write positions. They replace those that are there."""
         statement = "INSERT INTO follower_positions (follower, partition, position) VALUES (?, ?, ?)"
         await self._insert(self._followers, "DELETE FROM follower_positions", [()])
         await self._insert(self._followers, statement, [msgspec.structs.astuple(each) for each in positions])
 
     async def put_timers(self, batches: AsyncIterator[Sequence[Timer]]) -> None:
-        """Write timers in place of those that are there."""
+        """Write timers. They replace those that are there."""
         statement = "INSERT INTO timers (id, due_at, timer) VALUES (?, ?, ?)"
         await self._insert(self._followers, "DELETE FROM timers", [()])
         async for batch in batches:
@@ -66,13 +66,13 @@ class SqliteLogWriter:
             await self._insert(self._followers, statement, rows)
 
     async def put_step_calls(self, batches: AsyncIterator[Sequence[StepCall]]) -> None:
-        """Write steps' calls in place of those that are there."""
+        """Write the calls of steps. They replace those that are there."""
         await self._insert(self._followers, "DELETE FROM step_calls", [()])
         async for batch in batches:
             await self._insert(self._followers, INSERT, [row_of(call) for call in batch])
 
     async def put_anchors(self, anchors: Sequence[KeptAnchor]) -> None:
-        """Write anchors in place of those that are there."""
+        """Write anchors. They replace those that are there."""
         statement = "INSERT INTO audit_anchors (tenant, sequence, anchor, is_out) VALUES (?, ?, ?, ?)"
         await self._insert(self._followers, "DELETE FROM audit_anchors", [()])
         await self._insert(self._followers, statement, [msgspec.structs.astuple(each) for each in anchors])

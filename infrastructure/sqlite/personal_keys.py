@@ -53,17 +53,17 @@ class SqlitePersonalKeys:
             self._connection.close()
 
     def named(self, ids: Collection[str]) -> Mapping[str, bytes]:
-        """Those of some keys that there are."""
+        """Return those of the keys that exist."""
         statement = "SELECT id, wrapped FROM personal_keys WHERE id IN (SELECT value FROM json_each(?))"
         given = msgspec.json.encode(list(ids)).decode()
         return self._read(lambda connection: dict(connection.execute(statement, [given]).fetchall()))
 
     def of(self, tenant: str, subject: str) -> tuple[str, bytes] | None:
-        """A subject's key: its id, and itself."""
+        """Return the id and the wrapped key of a subject, if there is one."""
         return self._read(lambda connection: _of(connection, tenant, subject))
 
     def put(self, tenant: str, subject: str, id: str, wrapped: bytes) -> tuple[str, bytes]:
-        """Keep a key, unless the subject has one meanwhile; the one that it has."""
+        """Store a key unless the subject has got one meanwhile. Return the key that the subject then has."""
         with self._transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO personal_keys VALUES (?, ?, ?, ?)", (id, tenant, subject, wrapped)
@@ -71,46 +71,46 @@ class SqlitePersonalKeys:
             return _of(connection, tenant, subject) or (id, wrapped)
 
     def add(self, keys: Sequence[tuple[str, str, str, bytes]]) -> None:
-        """Keep those, as :meth:`all` gives them, whose subjects have none."""
+        """Store keys as :meth:`all` returns them, except for subjects that have one."""
         with self._transaction() as connection:
             connection.executemany("INSERT OR IGNORE INTO personal_keys VALUES (?, ?, ?, ?)", keys)
 
     def any(self) -> tuple[str, bytes] | None:
-        """One of all keys."""
+        """Return any one of the keys, if there is one."""
         statement = "SELECT id, wrapped FROM personal_keys LIMIT 1"
         row = self._read(lambda connection: connection.execute(statement).fetchone())
         return None if row is None else (row[0], row[1])
 
     def page(self, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
-        """Up to ``limit`` keys with an id after one, in the order of the ids."""
+        """Return up to ``limit`` keys whose id follows ``after``, ordered by id."""
         statement = "SELECT id, wrapped FROM personal_keys WHERE id > ? ORDER BY id LIMIT ?"
         return self._read(lambda connection: connection.execute(statement, (after, limit)).fetchall())
 
     def rewrap(self, keys: Sequence[Rewrapped]) -> int:
-        """Put keys in the place of what they were wrapped as; how many."""
+        """Replace keys by their new wrapped form. Return how many were replaced."""
         statement = "UPDATE personal_keys SET wrapped = ? WHERE id = ? AND wrapped = ?"
         with self._transaction() as connection:
             rows = [(each.wrapped, each.id, each.was) for each in keys]
             return connection.executemany(statement, rows).rowcount
 
     def erasures(self) -> int:
-        """How often a key was destroyed."""
+        """Return how often a key was destroyed."""
         statement = "SELECT coalesce(max(number), 0) FROM personal_erasures"
         return self._read(lambda connection: int(connection.execute(statement).fetchone()[0]))
 
     def destroy(self, tenant: str, subjects: Sequence[str], reason: str | None, now: datetime) -> int:
-        """Destroy the keys of subjects and note it, all at once; how many there were."""
+        """Destroy the keys of subjects and note it, in one transaction. Return how many there were."""
         with self._transaction() as connection:
             found = [key[0] for each in subjects if (key := _of(connection, tenant, each))]
             return _destroy(connection, tenant, found, reason, now)
 
     def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:
-        """The same for keys that a backup has brought back; how many."""
+        """Destroy keys that a backup has brought back, in the same way. Return how many there were."""
         with self._transaction() as connection:
             return _destroy(connection, tenant, ids, None, now)
 
     def untold(self) -> Sequence[Erasure]:
-        """Erasures that the log does not tell of yet."""
+        """Return the erasures that have no event in the log yet."""
         statement = (
             "SELECT number, tenant, key_id, reason, erased_at FROM personal_erasures"
             " WHERE NOT is_told ORDER BY number"
@@ -128,14 +128,14 @@ class SqlitePersonalKeys:
         ]
 
     def note_told(self, number: int) -> None:
-        """The log tells of it."""
+        """Note that an erasure now has its event in the log."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE personal_erasures SET is_told = TRUE, reason = NULL WHERE number = ?", [number]
             )
 
     def all(self) -> list[tuple[str, str, str, bytes]]:
-        """Every key with its owner, to be copied."""
+        """Return every key with its owner, for a copy."""
         statement = "SELECT id, tenant, subject, wrapped FROM personal_keys ORDER BY id"
         return self._read(lambda connection: connection.execute(statement).fetchall())
 

@@ -68,7 +68,8 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
         return found
 
     def select_before(self, stream: str, before: int | None, limit: int) -> Sequence[StoredEvent]:
-        """The events of a stream before a version, or its last ones, the newest first, up to a full page."""
+        """Return the events of a stream before a version, or its last ones, the newest first, up to a full
+        page."""
         with self.datastore.transaction(commit=False) as cursor:
             cursor.execute(_SELECT_BEFORE, (stream, MAX_VERSION if before is None else before, limit))
             return taken(starmap(StoredEvent, cursor.sqlite_cursor), bytes_of, PAGE_BYTES)

@@ -42,14 +42,14 @@ class SqliteSnapshots:
         self._connection: sqlite3.Connection | None = None
 
     def versions(self, partition: str | None = None) -> Mapping[str, int]:
-        """The streams that have one, with the version that it is of: the log has one partition."""
+        """Return the version of the snapshot of each stream that has one. The log has one partition."""
         if not self._path.exists():
             return {}
         select = "SELECT stream, version FROM stream_snapshots WHERE NOT forgotten"
         return self._with(lambda connection: dict(connection.execute(select).fetchall()))
 
     def get(self, stream: str) -> Snapshot | None:
-        """A stream's."""
+        """Return the snapshot of a stream, if there is one."""
         select = (
             "SELECT stream, version, recipe, leaf, body, digest FROM stream_snapshots"
             " WHERE stream = ? AND NOT forgotten"
@@ -58,12 +58,12 @@ class SqliteSnapshots:
         return None if row is None else Snapshot(**dict(zip(Snapshot.__struct_fields__, row, strict=True)))
 
     def put(self, snapshot: Snapshot) -> None:
-        """Keep it in place of the one that is there; not of a stream that was forgotten."""
+        """Store a snapshot in place of the stream's former one, unless the stream was forgotten."""
         values = msgspec.structs.astuple(snapshot)
         self._with(lambda connection: connection.execute(_PUT, values))
 
     def forget(self, stream: str) -> None:
-        """Throw a stream's away, and keep none of it again."""
+        """Delete the snapshot of a stream, and never store another one of it."""
         self._with(lambda connection: connection.execute(_FORGET, (stream,)))
 
     def close(self) -> None:

@@ -29,11 +29,11 @@ class SqliteStepCalls:
         self._database = database
 
     async def create(self) -> None:
-        """Make the table if it is missing."""
+        """Create the table if it is missing."""
         await self._database.execute(*_SCHEMA)
 
     async def change(self, *, add: Sequence[StepCall], remove: Sequence[str], lease: Lease) -> None:
-        """Add and remove calls, all or none."""
+        """Add and remove calls, all of them or none."""
         rows = [row_of(call) for call in add]
 
         def write(connection: sqlite3.Connection) -> None:
@@ -43,7 +43,8 @@ class SqliteStepCalls:
         await self._database.write(write)
 
     async def waiting(self, *, each: int, besides: Collection[str]) -> Sequence[StepCall]:
-        """Up to ``each`` calls of every tenant to every service, the oldest first, besides those ids."""
+        """Return up to ``each`` calls per tenant and service, the oldest first, without the ids
+        ``besides``."""
         excluded = msgspec.json.encode(list(besides)).decode()
 
         def select(connection: sqlite3.Connection) -> list[StepCall]:

@@ -17,17 +17,17 @@ _IS_THERE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'stored
 
 
 class SqliteStoredLog:
-    """Reads only; each call sees the log as it then is."""
+    """Reads only. Each call sees the log as it is at that time."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
 
     async def partitions(self) -> Sequence[str]:
-        """The one."""
+        """The log has one partition."""
         return (PARTITION,)
 
     def partition_of(self, tenant: str) -> str:
-        """The one."""
+        """The log has one partition."""
         return PARTITION
 
     async def last(self, partition: str) -> int:
@@ -41,15 +41,15 @@ class SqliteStoredLog:
         return await self._database.read(select)
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
-        """The next events after an id, in the order of the ids, up to a full batch."""
+        """Return the next events after an id, ordered by id, up to a full batch."""
         return await self._entries(f"{_EVENT} WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
 
     def at(self, partition: str, ids: Collection[int]) -> AsyncGenerator[Part, None]:
-        """What there is at some ids, a full batch at a time."""
+        """Yield the events at some ids, a full batch at a time."""
         return in_parts(ids, self._at)
 
     async def find(self, stream: str, version: int) -> Entry | None:
-        """The event at a version of a stream."""
+        """Return the event at a version of a stream, if there is one."""
         found = await self._entries(
             f"{_EVENT} WHERE originator_id = ? AND originator_version = ?", (stream, version)
         )

@@ -37,11 +37,11 @@ class SqliteTimers:
         self._database = database
 
     async def create(self) -> None:
-        """Make the table if it is missing."""
+        """Create the table if it is missing."""
         await self._database.execute(*_SCHEMA)
 
     async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
-        """Set and cancel timers, all or none."""
+        """Set and cancel timers, all of them or none."""
         rows = [(timer.id, sortable(timer.due_at), msgspec.json.encode(timer)) for timer in set]
         statements = insertions(_SET, rows)
         if cancel:
@@ -66,7 +66,8 @@ class SqliteTimers:
         await self._database.write(write)
 
     async def due(self, now: datetime, limit: int, besides: Collection[str] = ()) -> Sequence[Timer]:
-        """Up to ``limit`` timers due by ``now``, the oldest first, besides those of some tenants."""
+        """Return up to ``limit`` timers due by ``now``, the oldest first, without those of the tenants
+        ``besides``."""
         given = (sortable(now), msgspec.json.encode(list(besides)).decode(), limit)
 
         def select(connection: sqlite3.Connection) -> list[Timer]:
