@@ -1,4 +1,4 @@
-"""Ed25519: the service's signing key, and public keys to check by."""
+"""Ed25519: the service's signing key, and the public keys that verify its signatures."""
 
 from hashlib import sha256
 
@@ -11,11 +11,11 @@ _NO_PUBLIC_KEY = "it is not an Ed25519 public key in PEM"
 
 
 class BadKey(ValueError):
-    """Not a key of the kind that is needed; the text says what is, and nothing of what was given."""
+    """The key is not of the required kind. The text says what is required, and nothing of what was given."""
 
 
 class Ed25519Signer:
-    """A private key, which never leaves it."""
+    """A private key, which never leaves this object."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
@@ -26,12 +26,12 @@ class Ed25519Signer:
         return f"Ed25519Signer({self.key_id})"
 
     def sign(self, text: bytes) -> bytes:
-        """The signature of a text."""
+        """Return the signature of a text."""
         return self._key.sign(text)
 
 
 class Ed25519Verifier:
-    """A public key. Its id is the SHA-256 of its DER form, as ``openssl`` makes it too."""
+    """A public key. Its id is the SHA-256 of its DER form, which ``openssl`` can also compute."""
 
     def __init__(self, key: Ed25519PublicKey) -> None:
         self._key = key
@@ -40,13 +40,13 @@ class Ed25519Verifier:
 
     @property
     def pem(self) -> bytes:
-        """It as a PEM file holds it."""
+        """Return the key in PEM form."""
         return self._key.public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
 
     def verifies(self, text: bytes, signature: bytes) -> bool:
-        """Whether a signature is of that text and this key."""
+        """Return whether a signature is of that text and this key."""
         try:
             self._key.verify(signature, text)
         except InvalidSignature:
@@ -55,7 +55,7 @@ class Ed25519Verifier:
 
 
 def signer_from(pem: bytes) -> Ed25519Signer:
-    r"""The key in a PEM text; where it stands on one line, ``\n`` marks the ends of its lines.
+    r"""Return the key in a PEM text. If the text is on one line, ``\n`` marks the ends of its lines.
 
     Raises:
         BadKey: there is no unencrypted Ed25519 private key in it.
@@ -70,7 +70,7 @@ def signer_from(pem: bytes) -> Ed25519Signer:
 
 
 def verifier_from(pem: bytes) -> Ed25519Verifier:
-    """The key in a PEM text.
+    """Return the key in a PEM text.
 
     Raises:
         BadKey: there is no Ed25519 public key in it.
@@ -85,7 +85,7 @@ def verifier_from(pem: bytes) -> Ed25519Verifier:
 
 
 def new_key() -> tuple[bytes, Ed25519Signer]:
-    """A new private key, and its PEM text."""
+    """Return the PEM text of a new private key, and its signer."""
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -1,1 +1,1 @@
-"""Who belongs to which group: from what is configured, or from user-management."""
+"""Which groups people are in: from the configuration, or from user-management."""

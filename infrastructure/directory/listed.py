@@ -6,7 +6,7 @@ Groups = Mapping[str, frozenset[str]]
 
 
 class ListedDirectory:
-    """Knows a tenant's groups as they are listed now."""
+    """Looks up a tenant's groups as the configuration lists them now."""
 
     def __init__(self, groups_in: Callable[[str], Groups]) -> None:
         self._groups_in = groups_in

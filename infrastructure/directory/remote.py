@@ -1,4 +1,4 @@
-"""Groups that user-management knows, asked over HTTP."""
+"""Groups that user-management knows, requested over HTTP."""
 
 import asyncio
 import re
@@ -17,22 +17,24 @@ from domain.json_text import InvalidJson, read_json
 from domain.values import LONGEST_ID
 
 SERVICE = "user_management"
-"""What the service is called among those that the caller knows."""
+"""The name of the service among those that the caller knows."""
 
 MOST_NAMES = 5_000
-"""Of a group's members, and of a person's groups."""
+"""The most members of a group, and the most groups of a person."""
 
 STALE_SECONDS = 300.0
-"""So old an answer may be that is used while there is no newer one to be had."""
+"""The greatest age of an answer that is used while no newer one can be had."""
 
 AGAIN_SECONDS = 5.0
-"""Meanwhile it is asked again only so often: else everybody would wait for what does not come."""
+"""How often user-management is asked again meanwhile. Otherwise everybody would wait for an answer that does
+not come."""
 
 MOST_KEPT = 500_000
-"""Names in all answers that are kept, those that were of use last; some of them may be long."""
+"""The most names in all answers that are kept. The least recently used answers are dropped; some names may be
+long."""
 
 _AN_ANSWER = 50
-"""So many names are as large as an answer without any."""
+"""How many names take as much memory as an answer without names."""
 
 _GROUPS, _USERS = "groups", "users"
 _DOTS = re.compile(r"(\A|[/\\])\.{1,2}([/\\]|\Z)")
@@ -44,7 +46,7 @@ log = structlog.get_logger(__name__)
 
 
 class Asked(NamedTuple):
-    """What was asked: of a tenant's ``groups`` who is in one, or of its ``users`` which groups one is in."""
+    """A question: who is in one of a tenant's ``groups``, or which groups one of its ``users`` is in."""
 
     tenant: str
     among: str
@@ -52,7 +54,7 @@ class Asked(NamedTuple):
 
 
 class Known(NamedTuple):
-    """An answer, from when it is, and when to ask again."""
+    """An answer, when it was given, and when to ask again."""
 
     names: frozenset[str]
     since: float
@@ -60,7 +62,7 @@ class Known(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """What it costs to keep it, in names."""
+        """The memory that the answer takes, counted in names."""
         return _AN_ANSWER + len(self.names)
 
 
@@ -75,8 +77,8 @@ class _Groups(msgspec.Struct):
 class HttpDirectory:
     """Asks user-management, and keeps each answer for a while.
 
-    Those who ask the same at the same time share one call, which goes on though one of them gives up. An
-    answer is never logged, nor any part of it.
+    Concurrent requests for the same question share one call, which continues even if one of them gives up. No
+    part of an answer is ever logged.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class HttpDirectory:
         """Return everybody in a group.
 
         Raises:
-            DirectoryUnavailable: that cannot be told now.
+            DirectoryUnavailable: the service gives no usable answer now.
         """
         return await self._names(Asked(tenant, _GROUPS, group))
 
@@ -107,7 +109,7 @@ class HttpDirectory:
         """Return every group that somebody is in.
 
         Raises:
-            DirectoryUnavailable: that cannot be told now.
+            DirectoryUnavailable: the service gives no usable answer now.
         """
         return await self._names(Asked(tenant, _USERS, person))
 
@@ -128,7 +130,7 @@ class HttpDirectory:
         return outcome
 
     async def _call(self, asked: Asked) -> frozenset[str] | str:
-        """The names, or why there are none to be had."""
+        """Return the names, or why there are none."""
         began = self._now()
         answer = await self._caller.call(_request(asked), self._timeout_seconds)
         found = _read(asked, answer)
@@ -156,7 +158,7 @@ def _request(asked: Asked) -> HttpRequest:
 
 
 def _read(asked: Asked, answer: HttpAnswer | NoAnswer | BadAnswer) -> frozenset[str] | str:
-    """The names in an answer, or what is wrong with it; of that, nothing that may quote the answer."""
+    """Return the names in an answer, or what is wrong with it, without any text that may quote the answer."""
     match answer:
         case NoAnswer(why, timed_out):
             return why if timed_out else ": ".join(why.split(": ")[:2])

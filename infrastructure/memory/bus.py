@@ -1,8 +1,8 @@
-"""The in-process bus: what stands in for RabbitMQ when nothing is configured.
+"""The in-process bus, which stands in for RabbitMQ when no broker is configured.
 
-It routes by type, keeps nothing, and hands each subscriber its messages in order, up to so many at once as a
-prefetch does. What nobody listens to is gone, and so is what is in flight when the process ends: the log is
-what lasts.
+It routes messages by type and stores nothing. Each subscriber receives its messages in order, a limited
+number at once, like a prefetch. Messages that nobody subscribes to are dropped, and so are those in flight
+when the process ends: only the event log lasts.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -34,7 +34,7 @@ class InProcessBus:
     def subscribe(
         self, name: str, types: Iterable[str], listener: Listener, *, at_once: int = 1
     ) -> "InProcessQueue":
-        """Deliver messages of these types to a listener, once its queue runs, so many at once."""
+        """Deliver messages of these types to a listener while its queue runs, up to ``at_once`` at a time."""
         queue = InProcessQueue(name, frozenset(types), listener, at_once)
         self.queues.append(queue)
         return queue
@@ -51,7 +51,7 @@ class InProcessBus:
                 await queue.put(message_type, body)
 
     def close(self) -> None:
-        """Take nothing more in; what is queued is still delivered."""
+        """Accept no more messages. Those in the queues are still delivered."""
         for queue in self.queues:
             queue.close()
 
@@ -72,7 +72,7 @@ class InProcessQueue:
         return self._receive.statistics().current_buffer_used == 0
 
     async def put(self, message_type: str, body: bytes) -> None:
-        """Queue a message, waiting while the queue is full; a closed queue takes nothing."""
+        """Add a message, and wait while the queue is full. A closed queue drops it."""
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
             try:
                 self._send.send_nowait((message_type, body))
@@ -80,13 +80,14 @@ class InProcessQueue:
                 await self._send.send((message_type, body))
 
     async def run(self) -> None:
-        """Deliver until :meth:`close`; a listener that fails loses that message and is told in the log."""
+        """Deliver messages until :meth:`close`. If a listener fails, the message is lost and the failure is
+        logged."""
         async with self._receive, anyio.create_task_group() as deliveries:
             for _ in range(self._at_once):
                 deliveries.start_soon(self._deliver)
 
     def close(self) -> None:
-        """Take nothing more in; what is queued is still delivered."""
+        """Accept no more messages. Those in the queue are still delivered."""
         self._send.close()
 
     async def _deliver(self) -> None:
@@ -98,7 +99,7 @@ class InProcessQueue:
                 log.exception("bus_listener_failed", queue=self.name, message_type=message_type)
 
     async def _next(self) -> tuple[str, bytes] | None:
-        """What is to be delivered next; without a turn of the loop where there is something."""
+        """Return the next message. If there is one, the event loop gets no turn."""
         try:
             return self._receive.receive_nowait()
         except anyio.WouldBlock:

@@ -6,7 +6,7 @@ from domain.lease import Lease
 
 
 class MemoryCheckpoints:
-    """For a follower that only looks on."""
+    """For a follower that only reads."""
 
     passed_seconds = 1.0
 

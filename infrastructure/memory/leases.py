@@ -1,21 +1,21 @@
-"""Leases where no other process has the same stores: all are free, and none is ever lost."""
+"""Leases for stores that no other process uses: all are free, and none is ever lost."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
 
 
 class LocalLeases:
-    """What one process alone may do, it may do always."""
+    """This process alone uses the stores, so it always holds every lease."""
 
     seconds = math.inf
 
     async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
-        """All of them, without a fence."""
+        """Return all of them, without fences."""
         return dict.fromkeys(names)
 
     def surplus(self, holder: str) -> Collection[str]:
-        """None: nobody else wants them."""
+        """Return nothing: nobody else wants leases."""
         return ()
 
     async def release(self, names: Sequence[str], holder: str) -> None:
-        """Nobody waits for them."""
+        """Do nothing: nobody waits for leases."""

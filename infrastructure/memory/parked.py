@@ -1,4 +1,4 @@
-"""Parked messages within the process: the last ones, and none outlives it."""
+"""Parked messages within the process. Only the last ones are kept, and none outlives the process."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +10,8 @@ MOST_BYTES = 32 * 1024 * 1024
 
 
 class InProcessParkedMessages:
-    """The last ``MOST_KEPT``, of at most ``MOST_BYTES``. ``again`` takes a routing key and a body."""
+    """The last ``MOST_KEPT`` messages, of at most ``MOST_BYTES`` in all. ``again`` takes a routing key and a
+    body."""
 
     def __init__(self, again: Callable[[str, bytes], Awaitable[None]]) -> None:
         self._again = again
@@ -18,7 +19,7 @@ class InProcessParkedMessages:
         self._bytes = 0
 
     def park(self, message: ParkedMessage, body: bytes) -> None:
-        """Keep a message, instead of the oldest where there is no room."""
+        """Keep a message. The oldest ones make room for it."""
         self._take(message.id)
         self._kept[message.id] = (message, body)
         self._bytes += message.size
@@ -36,7 +37,7 @@ class InProcessParkedMessages:
         return self._kept[id]
 
     async def requeue(self, id: str, note: Callable[[ParkedMessage], None]) -> ParkedMessage:
-        """Hand one to the consumer again."""
+        """Hand a message to the consumer again."""
         message, body = await self.find(id)
         note(message)
         self._take(id)
@@ -44,7 +45,7 @@ class InProcessParkedMessages:
         return message
 
     async def discard(self, id: str, note: Callable[[ParkedMessage], None]) -> ParkedMessage:
-        """Do away with one."""
+        """Delete a message."""
         message, _ = await self.find(id)
         note(message)
         self._take(id)

@@ -1,4 +1,4 @@
-"""The last anchors in PostgreSQL, beside the log. They are no part of what is derived from it."""
+"""The last anchors in PostgreSQL, beside the log. They are not derived from the log."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ _anchor = msgspec.json.Decoder(Anchor)
 
 
 class PostgresAnchorBook:
-    """Anchors of every tenant, that all instances share."""
+    """The anchors of every tenant, which all instances share."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Events of a log in PostgreSQL that give way to what is left of them, beside services that go on."""
+"""Replaces events of a log in PostgreSQL by what archiving leaves of them, while services run."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from application.archive.ports import Followers, Replacement
 from infrastructure.postgres.database import PostgresDatabase
 
 _ALONE = "SELECT set_config('lock_timeout', '10s', true), pg_advisory_xact_lock(3051, 1)"
-"""Appends take the same lock: see ``0002_append_in_one_order.sql``. They wait a second for it at most."""
+"""Appends take the same lock: see ``0002_append_in_one_order.sql``. They wait for it for a second at most."""
 
 _HANDLED = (
     "SELECT split_part(position, '-', 2)::bigint, follower FROM public.follower_positions"
@@ -36,10 +36,10 @@ _FORGET = (
 
 
 class PostgresArchiveLog:
-    """Over the log's database; ``beside`` are those whose positions are not in it."""
+    """``beside`` are the followers whose positions are not in the log's database."""
 
     at_once = 500
-    """PostgreSQL lets nobody append for so long."""
+    """How many events are replaced in one transaction. Nobody can append while it runs."""
 
     def __init__(self, database: PostgresDatabase, beside: Followers) -> None:
         self._database = database
@@ -64,8 +64,8 @@ class PostgresArchiveLog:
         return True
 
     async def tidy(self) -> str | None:
-        """Let the next appends have the room: the table's own settings let it grow very far before.
-        PostgreSQL only warns where our role may not; then its owner is to do it."""
+        """Free space for the next appends: with the table's own settings it would grow very far first. If our
+        role may not do so, PostgreSQL only warns; then the table's owner has to do it."""
         warnings = list[str]()
 
         def note(said: Diagnostic) -> None:

@@ -91,7 +91,7 @@ class PostgresAuditIndex:
             await connection.execute(_PUT_POSITION, (position,))
 
     async def clear(self) -> None:
-        """Forget everything. The service's role may not truncate."""
+        """Delete all rows. The service's role may not truncate tables."""
         async with self._database.transaction() as connection:
             await connection.execute("DELETE FROM public.audit_position")
             await connection.execute("DELETE FROM public.audit_heads")

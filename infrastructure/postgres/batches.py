@@ -1,7 +1,7 @@
-"""The question for a full batch of the log's events: see ``application/log_batches.py``.
+"""The query for a full batch of the log's events: see ``application/log_batches.py``.
 
-It is one question, which PostgreSQL answers in one go, so the rows that there is no room for must not be in
-the answer: the driver takes it whole. Their sizes are told without the rows' large values being read.
+PostgreSQL answers a query as a whole, and the driver reads the whole answer. So rows for which there is no
+room must not be in the answer. The query finds their sizes without reading their large values.
 """
 
 _SUMMED = (
@@ -17,19 +17,19 @@ _NEXT_OF_EACH = (
     "SELECT event.*, place FROM unnest(%s::text[], %s::bigint[]) WITH ORDINALITY"
     " AS wanted (stream, version, place) CROSS JOIN LATERAL ({next}) AS event"
 )
-"""Each stream by its key, whatever PostgreSQL believes of the table: LIMIT makes a question a stream of it. A
-join would be planned as one with all of a log that has not been analyzed yet, and read all of it."""
+"""Finds each stream by its key, whatever the planner's statistics say: LIMIT makes this one query per stream.
+A join with a log that has not been analyzed yet would be planned to read all of it."""
 
 
 def batch_where(condition: str, columns: str, order: str = "notification_id") -> str:
-    """Columns of the events that meet a condition, in an order, by default that of their ids: its values come
-    first, then how many there may be, and the room in bytes."""
+    """Return a query for columns of the events that meet a condition, in an order, by default that of their
+    ids. Its parameters are those of the condition, then the most rows, and the room in bytes."""
     return _batch(_NEXT.format(condition=condition, order=order), columns, order)
 
 
 def batch_of_streams(columns: str) -> str:
-    """Columns of the events of streams after versions, in the order of both: these are two arrays, then comes
-    how many there may be, twice, with the room in bytes between."""
+    """Return a query for columns of the events of streams after versions, in the order of both. Its
+    parameters are two arrays for these, the most rows, the room in bytes, and the most rows again."""
     condition = "originator_id = stream AND originator_version > version"
     next = _NEXT_OF_EACH.format(next=_NEXT.format(condition=condition, order="originator_version"))
     return f"{_batch(next, columns, 'place, originator_version')} LIMIT %s"

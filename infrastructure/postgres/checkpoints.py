@@ -8,7 +8,7 @@ from infrastructure.postgres.leases import execute_under, transaction_under
 
 
 class PostgresCheckpoints:
-    """Positions of what every instance shares: the outbox, the policies and the scheduler."""
+    """Positions of the followers that work for all instances: the outbox, the policies and the scheduler."""
 
     passed_seconds = 1.0
 

@@ -1,4 +1,4 @@
-"""What every connection of ours begins with."""
+"""The parameters with which each of our connections begins."""
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -11,16 +11,16 @@ _OURS = {
     "tcp_user_timeout": "10000",
     "target_session_attrs": "read-write",
 }
-"""A name to be found under in ``pg_stat_activity``, how soon a silent network is given up, and no standby: it
-takes nothing, and of what a lagging one does not have it would say that it is none of this log's. A server
-from PostgreSQL 14 on tells what it is as it greets, so that nothing more is asked."""
+"""The name shows in ``pg_stat_activity``. A silent network is given up soon. No connection goes to a standby:
+it takes no writes, and if it lags, it would say of events it lacks that they are not in this log. From
+PostgreSQL 14 on, a server says as it greets whether it is one, so no further query is needed."""
 
 
 def conninfo(url: str) -> str:
-    """A URL's connection parameters, and ours where it has none.
+    """Return a URL's connection parameters, with ours where it has none.
 
     Raises:
-        psycopg.ProgrammingError: the URL holds what PostgreSQL does not know.
+        psycopg.ProgrammingError: the URL holds a parameter that PostgreSQL does not know.
     """
     said = conninfo_to_dict(url)
     return make_conninfo(url, **{key: value for key, value in _OURS.items() if key not in said})

@@ -10,7 +10,8 @@ _CONNINFO = "POSTGRES_CONNINFO"
 
 
 class LogFactory(PostgresFactory):
-    """The library's factory, connecting by a URL: it may hold more than the library knows (``sslmode``)."""
+    """The library's factory, but it connects by a URL, which may hold parameters that the library does not
+    know (``sslmode``)."""
 
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
@@ -20,9 +21,9 @@ class LogFactory(PostgresFactory):
 
 
 def postgres_log_settings(url: str, *, connections: int) -> dict[str, str]:
-    """Settings for our recorder, over tables that the migrations have made.
+    """Return the library's settings for our recorder, over tables that the migrations have created.
 
-    The library's database functions stay off: they take no lock, and followers miss events.
+    The library's database functions stay off: they take no lock, so followers would miss events.
     """
     return {
         "PERSISTENCE_MODULE": get_topic(LogFactory),

@@ -12,10 +12,10 @@ AWAY = (
 )
 
 _LIMITS = "54"
-"""The class of what exceeds a limit of the server, such as too long for an index (PostgreSQL, appendix A).
-psycopg counts it among the operational ones, and it is the same the next time."""
+"""The error class for exceeding a limit of the server, such as a value too long for an index (PostgreSQL,
+appendix A). psycopg counts it among the operational errors, but a retry fails again."""
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether one of :data:`AWAY` is worth another try."""
+    """Return whether one of :data:`AWAY` is worth another try."""
     return not (isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(_LIMITS))

@@ -1,4 +1,4 @@
-"""A connection that holds the log still: nobody appends for as long as it is open."""
+"""A connection that holds the log's lock: nobody can append while it is open."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,7 +16,7 @@ _WITHOUT_TIME_LIMITS = (
     "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN"
     " ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
 )
-"""Those that this server's release knows: a role may have them, and a copy takes as long as it takes."""
+"""Sets the limits that this server's release knows. A role may have such limits, and a copy may take long."""
 
 _PATIENCE = "10s"
 
@@ -33,10 +33,10 @@ _LEAVING_SECONDS = 2.0
 
 @asynccontextmanager
 async def held_log(url: str) -> AsyncIterator[AsyncConnection[TupleRow]]:
-    """A connection under the log's lock, whose first statement begins a transaction.
+    """Yield a connection that holds the log's lock. Its first statement begins a transaction.
 
-    The lock is the session's and is taken before: a transaction that waited for it would not see what was
-    appended meanwhile. Nothing is committed here.
+    The session takes the lock before that: a transaction that waited for it would not see what was appended
+    meanwhile. Nothing is committed here.
 
     Raises:
         CannotCopy: the server is away, or somebody else has held the lock for ten seconds.
@@ -57,12 +57,13 @@ async def held_log(url: str) -> AsyncIterator[AsyncConnection[TupleRow]]:
 
 
 async def refuse_while_a_service_runs(connection: AsyncConnection[TupleRow]) -> None:
-    """What a service appends to its log after a copy would be in no other; what is copied in, it publishes.
+    """Check that no service is connected. A service would append to its log after a copy, and the copy would
+    lack that; and a service would publish what is copied in.
 
-    It is known by the name of its connections; one that has just ended is given time to be gone.
+    A service is known by the name of its connections. One that has just ended is given time to disconnect.
 
     Raises:
-        CannotCopy: it is not gone.
+        CannotCopy: it stays connected.
     """
     given_up = anyio.current_time() + _LEAVING_SECONDS
     while await _services(connection):
@@ -81,13 +82,13 @@ async def _services(connection: AsyncConnection[TupleRow]) -> int:
 
 
 def place_of(connection: AsyncConnection[TupleRow]) -> str:
-    """Which database it is, for messages."""
+    """Return which database a connection is to, for messages."""
     return "PostgreSQL" if connection.closed else f"{connection.info.dbname} at {connection.info.host}"
 
 
 @contextmanager
 def failures_at(connection: AsyncConnection[TupleRow]) -> Iterator[None]:
-    """PostgreSQL's errors as ours, with the database that they are about."""
+    """Raise PostgreSQL's errors as ours, with the database that they are about."""
     place = place_of(connection)
     try:
         yield

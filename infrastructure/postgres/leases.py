@@ -1,4 +1,4 @@
-"""Leases in PostgreSQL, by its clock alone: the instances' own may differ."""
+"""Leases in PostgreSQL. They depend on its clock alone, because the clocks of instances may differ."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -31,15 +31,15 @@ RETURNING name, fence
 )
 SELECT extract(epoch FROM clock_timestamp())::float8, array_agg(name), array_agg(fence) FROM held
 """
-"""A row in any case: what the server's clock reads, and what is held.
+"""Returns a row in any case: the time of the server's clock, and the leases that are held.
 
-A fence is the time in milliseconds, or more: a database that was restored gives no old one again.
+A fence is the time in milliseconds, or more, so that a restored database gives no old fence again.
 """
 
 _RELEASE = "UPDATE public.leases SET expires_at = '-infinity' WHERE name = ANY(%s) AND holder = %s"
 
 _IS_HELD = "SELECT 1 FROM public.leases WHERE name = %s AND fence = %s FOR SHARE"
-"""Nobody can take it over before the transaction has ended."""
+"""Nobody can take the lease over before the transaction has ended."""
 
 _HELD = "FROM public.leases WHERE name = %(lease)s AND fence = %(fence)s FOR SHARE"
 _WITHOUT_ITS_DISK = "set_config('synchronous_commit', 'off', true)"
@@ -55,8 +55,8 @@ class PostgresLeases:
         self._clock = clock or StoreClock()
 
     async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
-        """Those that ``holder`` has from now on, with their fences, in one round trip. It also tells what the
-        server's clock reads."""
+        """Return the leases that ``holder`` has from now on, with their fences, in one round trip. This also
+        notes the time of the server's clock."""
         async with self._database.transaction() as connection:
             asked_at = self._clock.asked()
             cursor = await connection.execute(
@@ -69,7 +69,7 @@ class PostgresLeases:
         return dict(zip(held or (), fences or (), strict=True))
 
     def surplus(self, holder: str) -> Collection[str]:
-        """None: a log with one order for all is followed by one instance."""
+        """Return nothing: a log with one order is followed by one instance."""
         return ()
 
     async def release(self, names: Sequence[str], holder: str) -> None:
@@ -86,16 +86,17 @@ async def execute_under(
     *,
     may_be_lost: bool = False,
 ) -> None:
-    """One statement in one round trip, which nobody can take the lease over from.
+    """Execute one statement in one round trip. Nobody can take the lease over meanwhile.
 
-    It goes on from ``WITH held AS (…)``, a table of one row while the lease is held, and must touch a row.
+    The statement continues ``WITH held AS (…)``, a table that has one row while the lease is held. It must
+    touch a row.
 
-    What ``may_be_lost`` waits for no disk: a server that breaks down loses the last of it. That is for what
-    nobody misses, such as a position: what comes after it is done again. What was derived from the log is
-    missed, since the follower that derived it lives on and does not do so again.
+    If ``may_be_lost``, the statement does not wait for the disk, and a server that crashes may lose it. That
+    is for what nobody misses, such as a position: what comes after it is done again. It is not for what was
+    derived from the log: the follower that derived it lives on and does not do so again.
 
-    The lease is asked once the connection is there, which may lead to a server that has lost commits: it had
-    the same lease, and not what was handled under it.
+    The lease is checked once there is a connection, because that may lead to a server that has lost commits:
+    it had the same lease, but not what was handled under it.
 
     Raises:
         LeaseLost: somebody has taken it over before, or may have; nothing was done.
@@ -115,10 +116,10 @@ async def execute_under(
 async def transaction_under(
     lease: Lease, database: PostgresDatabase
 ) -> AsyncIterator[AsyncConnection[TupleRow]]:
-    """A transaction that nobody can take the lease over from.
+    """Yield a transaction within which nobody can take the lease over.
 
     Raises:
-        LeaseLost: somebody has, before.
+        LeaseLost: somebody has taken it over before.
     """
     async with database.transaction() as connection:
         lease.check()

@@ -1,4 +1,4 @@
-"""Reads a whole log out of PostgreSQL, with what lies beside it."""
+"""Reads a whole log from PostgreSQL, with the data beside it."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -19,11 +19,11 @@ _EVENTS_AFTER = batch_where(
     "notification_id > %s", "notification_id, originator_id, originator_version, topic, state"
 ).encode()
 _BEFORE_ALL = -(2**63)
-"""Somebody may have put an event before the first."""
+"""Somebody may have inserted an event before the first."""
 
 
 class PostgresLogReader:
-    """What a connection's transaction sees; but for events, fetched by cursors on the server's side."""
+    """Reads what a connection's transaction sees. Events are fetched by cursors on the server."""
 
     def __init__(self, connection: AsyncConnection[TupleRow]) -> None:
         self._connection = connection
@@ -95,10 +95,10 @@ class PostgresLogReader:
 
 @asynccontextmanager
 async def read_postgres_log(url: str) -> AsyncIterator[PostgresLogReader]:
-    """One state of a log, to which nobody appends until it has been read.
+    """Yield a reader of one state of a log. Nobody can append until the block ends.
 
     Raises:
-        CannotCopy: the server is away, a service is connected to it, or the log's lock is not to be had.
+        CannotCopy: the server is away, a service is connected to it, or the log's lock cannot be had.
     """
     async with held_log(url) as connection:
         await refuse_while_a_service_runs(connection)

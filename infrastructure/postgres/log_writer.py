@@ -23,11 +23,11 @@ _GO_ON_AFTER_THE_NEWEST = (
     "SELECT setval(pg_get_serial_sequence('public.workflow_orchestrator_events', 'notification_id'),"
     " max(notification_id)) FROM public.workflow_orchestrator_events"
 )
-"""No transaction takes it back; with a copy that ends here, ids begin later and that is all."""
+"""A rollback does not undo this. If a copy ends here, ids begin later, with no other effect."""
 
 
 class PostgresLogWriter:
-    """A connection's transaction."""
+    """Writes in a connection's transaction."""
 
     leaves_a_half = False
 
@@ -107,9 +107,10 @@ class PostgresLogWriter:
                 )
 
     async def finish(self) -> None:
-        """See that the next event will get a higher id.
+        """Make the next event get a higher id.
 
-        A service that began on the empty log meanwhile knows no position, and would publish all that came.
+        Also check that no service has begun on the empty log meanwhile: it would know no position, and
+        publish everything that was copied.
         """
         await refuse_while_a_service_runs(self._connection)
         with failures_at(self._connection):
@@ -118,10 +119,10 @@ class PostgresLogWriter:
 
 @asynccontextmanager
 async def write_postgres_log(url: str) -> AsyncIterator[PostgresLogWriter]:
-    """One transaction on a log, committed at the end of the block, under the log's lock.
+    """Yield a writer in one transaction under the log's lock, which is committed at the end of the block.
 
     Raises:
-        CannotCopy: the server is away, or the log's lock is not to be had.
+        CannotCopy: the server is away, or the log's lock cannot be had.
     """
     async with held_log(url) as connection:
         yield PostgresLogWriter(connection)

@@ -1,4 +1,4 @@
-"""The personal keys of a shared store: a table beside the log, asked for from any thread."""
+"""The personal keys of a shared store: a table beside the log, used from any thread."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
@@ -30,7 +30,7 @@ _DESTROY = (
 
 
 class PostgresPersonalKeys:
-    """Keys that all instances share."""
+    """The keys that all instances share."""
 
     def __init__(self, url: str) -> None:
         self._pool = ConnectionPool(
@@ -61,7 +61,7 @@ class PostgresPersonalKeys:
         """Store a key unless the subject has got one meanwhile. Return the key that the subject then has.
 
         Raises:
-            StoreUnavailable: it had one, which was destroyed meanwhile.
+            StoreUnavailable: the subject had a key, which was destroyed meanwhile.
         """
 
         def insert(connection: Connection[TupleRow]) -> tuple[str, bytes]:

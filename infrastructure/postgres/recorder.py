@@ -1,8 +1,9 @@
-"""The recorder: appends in one round trip, in one order for followers, and says soon when PostgreSQL is away.
+"""The library's recorder. It appends in one round trip, in one order, and reports soon that PostgreSQL is
+away.
 
-The library tries each operation ten times and waits a second for a connection each time, so a thread
-of ours would hang for twelve seconds, and a stop or a readiness check with it. Waiting is for those who
-know how long it is worth: a request is answered 503 at once, messages and followers have patience.
+The library tries each operation ten times and waits a second for a connection each time. A thread of ours
+would hang for twelve seconds, and with it a stop or a readiness check. The callers know how long it is worth
+waiting: a request is answered 503 at once; messages and followers have patience.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,11 +34,11 @@ from infrastructure.postgres.batches import batch_of_streams, batch_where
 from infrastructure.postgres.timelines import Timelines
 
 RECONNECT_SECONDS = 3.0
-"""The pool doubles its pause at each failure, for so long; then the next request connects afresh."""
+"""After each failure the pool doubles its pause, up to so long. Then the next request connects again."""
 
 _TAKES_NOTHING = (ReadOnlySqlTransaction, InsufficientPrivilege)
-"""A server that has become a standby under its connections, or that denies us a right: no fault of what was
-to be appended, and it passes."""
+"""The server has become a standby under its connections, or it denies us a right. What was to be appended is
+not at fault, and the error passes."""
 
 _APPEND = "SELECT * FROM public.workflow_orchestrator_append(%s, %s)"
 
@@ -50,7 +51,7 @@ _OF_STREAM = "originator_id, originator_version, topic, state"
 _SELECT_STREAM = batch_where(
     "originator_id = %s AND originator_version > %s", _OF_STREAM, order="originator_version"
 )
-"""Of one stream: it takes half the time of a question for several."""
+"""For one stream. It takes half the time of the query for several."""
 
 _SELECT_BEFORE = batch_where(
     "originator_id = %s AND originator_version < %s", _OF_STREAM, order="originator_version DESC"
@@ -60,14 +61,14 @@ _SELECT_STREAMS = batch_of_streams(_OF_STREAM)
 
 
 def _hastier(method: Any) -> Callable[..., Any]:
-    """Two attempts instead of ten.
+    """Try twice instead of ten times.
 
-    The second is for a lock that took too long, and for connections that were lost since they were last
-    used: all idle ones are looked at before it, since a server that restarts ends them all. (The pool's
-    own check before each use pauses for a second after the second dead connection in a row.)
+    The second try is for a lock that took too long, and for connections that were lost since they were last
+    used. All idle connections are checked before it, because a server that restarts ends them all. (The
+    pool's own check before each use pauses for a second after the second dead connection in a row.)
 
-    None is kept on which a server said that it takes nothing: they would last an hour, and it is another
-    server that takes it.
+    If a server said that it takes no writes, no connection to it is kept: such connections would last an
+    hour, and another server takes the writes.
     """
     once: Callable[..., Any] = getattr(method, "__wrapped__", method)
 
@@ -91,11 +92,11 @@ def _hastier(method: Any) -> Callable[..., Any]:
 
 
 class _AnotherTimeline(IntegrityError):
-    """What was decided is to be decided again."""
+    """The decision has to be made again."""
 
 
 class LogRecorder(OneOrder, PostgresApplicationRecorder):
-    """Each append is a transaction of its own, of one round trip: see ``0002_append_in_one_order.sql``."""
+    """Each append is a transaction of its own, in one round trip: see ``0002_append_in_one_order.sql``."""
 
     select_events = _hastier(PostgresApplicationRecorder.select_events)
     select_notifications = _hastier(PostgresApplicationRecorder.select_notifications)
@@ -109,7 +110,8 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
         datastore.pool.reconnect_timeout = RECONNECT_SECONDS
         self._turn = Lock()
         self.backends: set[int] = set()
-        """The server's processes that have appended for this one: who tell of what is known here."""
+        """The server's processes that have appended for this process. Their notifications say what is known
+        here already."""
 
     @property
     def switches(self) -> int:
@@ -117,14 +119,15 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
         return self.timelines.switches
 
     def leave_former_server(self) -> None:
-        """Keep no connection to a server that another one has taken over from, whichever pool found that."""
+        """Close the connections to a server that another one has taken over from, whichever pool found
+        that."""
         switches = self.switches
         if self._left != switches:
             self._left = switches
             self.datastore.pool.drain()
 
     def insert_events(self, stored_events: Append, **keywords: Any) -> Sequence[int] | None:
-        """Append events of one caller, all or none; the ids they got.
+        """Append events of one caller, all or none. Return the ids that they got.
 
         Raises:
             IntegrityError: another writer was first, or the commit before was not acknowledged.
@@ -173,7 +176,8 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
     def append_together(
         self, appends: Sequence[Append], switches: int | None = None
     ) -> Sequence[Ids | Exception]:
-        """One commit for all. What the database cannot take of one must not be the others' fault."""
+        """Append all in one commit. If the database refuses the events of one caller, the others are appended
+        nevertheless."""
         try:
             answers = self._append(appends, switches)
         except (InterfaceError, OperationalError):
@@ -188,10 +192,10 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
 
     @_hastier
     def _append(self, appends: Sequence[Append], switches: int | None = None) -> list[Any]:
-        """One at a time in this process: the log's lock is to be waited for by its other writers alone, since
-        that waiting ends with an error.
+        """Append, one thread of this process at a time. Only other processes may wait for the log's lock,
+        because that waiting ends with an error.
 
-        A connection to another timeline was seen to be one before it is had here.
+        A connection to another timeline has been recognized as one before it is used here.
         """
         rows = [
             self.construct_pg_stored_event(
@@ -214,7 +218,7 @@ class LogRecorder(OneOrder, PostgresApplicationRecorder):
 
 
 def _configure_connections_of(datastore: PostgresDatastore, timelines: Timelines) -> None:
-    """The library has its own way to configure a connection, and lets nobody have another."""
+    """Configure each new connection. The library does so in its own way, and allows no other."""
     configure = datastore.after_connect_func()
 
     def configured(connection: Connection[Any]) -> None:

@@ -1,6 +1,6 @@
-"""The schema: numbered SQL migrations of our own, and which of them a database has had.
+"""The schema: our own numbered SQL migrations, and which of them a database has had.
 
-A migration that was released is never edited; what it made is changed by the next one.
+A released migration is never edited. The next one changes what it made.
 """
 
 import re
@@ -18,15 +18,15 @@ from infrastructure.postgres.conninfo import conninfo
 COMMAND = "workflow-orchestrator migrate"
 
 _LOCK = (3051, 0)
-"""The advisory lock under which one process at a time migrates; appends take ``(3051, 1)``."""
+"""The advisory lock under which one process at a time migrates. Appends take ``(3051, 1)``."""
 
 _LONGEST_WAIT = "1s"
-"""For a table that somebody else uses, such as a dump."""
+"""How long to wait for a table that somebody else uses, such as a dump."""
 
 _PAUSE_SECONDS = 4.0
 
 _TRIES = 720
-"""Over an hour: a dump of a large log takes its time."""
+"""Together over an hour, because a dump of a large log takes its time."""
 
 _VERSION_TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_migrations"
@@ -43,7 +43,7 @@ class Migration(msgspec.Struct, frozen=True):
 
 
 class WrongSchema(Exception):
-    """The database's schema is not the one that this release works on; the text says what to do."""
+    """The database's schema is not the one that this release works on. The text says what to do."""
 
 
 def _released() -> tuple[Migration, ...]:
@@ -63,17 +63,18 @@ NEWEST = MIGRATIONS[-1].version
 def migrate(
     url: str, *, to: int = NEWEST, waiting: Callable[[str], None] = lambda what: None
 ) -> tuple[Migration, ...]:
-    """Bring a database to a version and tell what that took; nothing if it is there already.
+    """Bring a database to a version. Return the migrations that this took: none if it has that version
+    already.
 
-    All of it is one transaction. Processes that migrate at once take turns, and the later ones find
-    nothing left to do. Who waits for a table keeps all others from it that come later, the running release's
-    statements among them: so no wait is long, and between two of them everybody has a turn. ``waiting`` is
-    told of each.
+    All of it is one transaction. Processes that migrate at the same time take turns, and the later ones find
+    nothing left to do. While a migration waits for a table, all later users of that table wait behind it,
+    including the statements of the running release. So each wait is short, and between two waits everybody
+    else gets a turn. ``waiting`` is told of each.
 
     Raises:
         WrongSchema: a newer release has migrated it.
         psycopg.errors.LockNotAvailable: somebody else has held a table for too long.
-        psycopg.Error: the server is away, or the user may not make tables.
+        psycopg.Error: the server is away, or the user may not create tables.
     """
     for left in reversed(range(_TRIES)):
         try:
@@ -107,7 +108,7 @@ def _migrated(url: str, to: int) -> tuple[Migration, ...]:
 
 
 def require_newest(url: str) -> None:
-    """Do nothing if the schema is the one that this release works on.
+    """Check that the schema is the one that this release works on.
 
     Raises:
         WrongSchema: it is missing, older or newer.

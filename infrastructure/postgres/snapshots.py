@@ -24,7 +24,7 @@ _FORGET = (
 
 
 class PostgresSnapshots:
-    """A connection for each use."""
+    """Takes a connection for each call."""
 
     def __init__(self, datastore: PostgresDatastore) -> None:
         self._datastore = datastore
@@ -51,7 +51,7 @@ class PostgresSnapshots:
         self._rows(_FORGET, (stream,))
 
     def close(self) -> None:
-        """Nothing: the connections are the log's."""
+        """Do nothing: the connections belong to the log."""
 
     def _rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
         with (

@@ -1,4 +1,4 @@
-"""The calls that steps are still to make, in PostgreSQL, beside the log."""
+"""The calls that steps still have to make, in PostgreSQL, beside the log."""
 
 from collections.abc import Collection, Sequence
 
@@ -37,13 +37,13 @@ SELECT oldest.call FROM lanes CROSS JOIN LATERAL (
     ORDER BY dispatched_at, id LIMIT %(each)s
 ) AS oldest
 """
-"""It jumps from lane to lane in the index, however many calls there are in each."""
+"""Steps from lane to lane along the index, however many calls each lane has."""
 
 _call = msgspec.json.Decoder(StepCall)
 
 
 class PostgresStepCalls:
-    """Calls that every instance shares."""
+    """The calls that all instances share."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database

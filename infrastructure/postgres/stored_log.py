@@ -1,4 +1,4 @@
-"""The events of a log in PostgreSQL as they are stored."""
+"""The events of a log in PostgreSQL, as they are stored."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ class PostgresStoredLog:
         return PARTITION
 
     async def last(self, partition: str) -> int:
-        """The id of the last event; 0 where there is none."""
+        """Return the id of the last event, or 0 if there is none."""
         async with self._database.connection() as connection:
             row = await (await connection.execute(_LAST)).fetchone()
         return int(row[0]) if row else 0

@@ -1,8 +1,8 @@
 """Which history of the database the connections of a process see.
 
-A server that takes over from another, or begins from a backup, begins a timeline of its own. Commits of the
-old one may be gone, ids that they had are given again, and nothing else tells of it. So each new connection
-is asked for its timeline, once; a command, a reading or a write costs nothing more.
+A server that takes over from another, or begins from a backup, begins its own timeline. Commits of the old
+timeline may be lost, their ids are given again, and nothing else tells of it. So each new connection is asked
+once for its timeline; a command, a read or a write costs nothing more.
 """
 
 from threading import Lock
@@ -18,13 +18,13 @@ _SEEN = (
     " (SELECT system_identifier FROM pg_control_system())"
     " || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
 )
-"""The database cluster and its timeline; nothing of a standby, which is on its way to one."""
+"""The database cluster and its timeline, or NULL on a standby, which may be about to begin one."""
 
 log = structlog.get_logger(__name__)
 
 
 class Timelines:
-    """What the connections of a process's pools have seen. Any thread may use it."""
+    """What the connections of a process's pools have seen. Any thread may use this."""
 
     def __init__(self) -> None:
         self._guard = Lock()
@@ -34,15 +34,15 @@ class Timelines:
 
     @property
     def switches(self) -> int:
-        """How often a connection saw another timeline than the one before it: what is remembered of the
-        database may then be of events that are lost."""
+        """How often a connection saw another timeline than the one before it. What is remembered of the
+        database may then include lost events."""
         return self._switches
 
     def look(self, connection: Connection[Any]) -> None:
-        """See a new connection's.
+        """Read the timeline of a new connection.
 
         Raises:
-            psycopg.Error: it is of no use.
+            psycopg.Error: the connection cannot be used.
         """
         try:
             row = connection.cursor(row_factory=tuple_row).execute(_SEEN).fetchone()
@@ -54,7 +54,7 @@ class Timelines:
             self._note(row)
 
     async def look_from_the_loop(self, connection: AsyncConnection[Any]) -> None:
-        """The same of a connection of the event loop's."""
+        """Read the timeline of a new connection of the event loop."""
         try:
             row = await (await connection.cursor(row_factory=tuple_row).execute(_SEEN)).fetchone()
         except psycopg.Error as error:
@@ -76,7 +76,7 @@ class Timelines:
         log.warning("timeline_switched", before=before, now=seen)
 
     def _note_untold(self, error: psycopg.Error) -> None:
-        """A server that does not tell, or not this role: then a failover is not noticed."""
+        """Note that this server, or this role, cannot read the timeline. A failover is not noticed then."""
         if self._is_untold:
             return
         self._is_untold = True

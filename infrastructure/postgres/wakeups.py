@@ -1,9 +1,9 @@
-"""What other processes append wakes our followers: PostgreSQL's LISTEN, under supervision.
+"""Wakes our followers when other processes append, by PostgreSQL's LISTEN, under supervision.
 
-A notification is a hint and may be lost; followers wake by the clock too. So a connection that is lost, or
-cannot be had while the address leads to a standby, costs latency and nothing else, and is made again for as
-long as it takes. LISTEN needs a session of its own: no pool of ours hands it on, and a pooler in front of
-PostgreSQL must pool by session.
+A notification is a hint and may be lost, so followers also wake by the clock. A connection that is lost, or
+that cannot be made while the address leads to a standby, therefore costs only latency. It is made again for
+as long as that takes. LISTEN needs a session of its own: none of our pools hands such a connection on, and a
+pooler in front of PostgreSQL must pool by session.
 """
 
 from collections.abc import Callable, Container
@@ -27,8 +27,8 @@ _LONGEST_PAUSE_SECONDS = 5.0
 class PostgresWakeups:
     """Tells ``notice`` the log's newest id whenever another process has appended.
 
-    ``own`` are the server's processes that append for this one. Their word often comes before the appending
-    thread's, and would wake everybody for what it wakes some for.
+    ``own`` are the server's processes that append for this process. Their notifications often come before the
+    appending thread's own, and would wake all followers where that wakes only some.
     """
 
     def __init__(self, url: str, notice: Callable[[int | None], None], own: Container[int] = ()) -> None:
@@ -39,7 +39,7 @@ class PostgresWakeups:
         self._supervised = Supervised("wakeups")
 
     async def run(self) -> None:
-        """Listen until cancelled, on one connection after the other."""
+        """Listen until cancelled, on one connection after another."""
         while True:
             await self._supervised.has_done(self._listen)
             await anyio.sleep(self._pause)
@@ -58,7 +58,8 @@ class PostgresWakeups:
             raise StoreUnavailable(str(error).strip() or type(error).__name__) from error
 
     async def _pass_on(self, connection: AsyncConnection) -> None:
-        """What comes until it has been silent for long; then see that it is there."""
+        """Pass notifications on until the connection has been silent for long, and then check that it
+        works."""
         async for notification in connection.notifies(timeout=_SILENCE_SECONDS):
             if notification.pid not in self._own:
                 self._notice(int(notification.payload) if notification.payload.isdigit() else None)

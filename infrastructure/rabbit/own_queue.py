@@ -1,4 +1,4 @@
-"""Whether messages wait in the own queue, for whoever would rather not judge before they are taken in."""
+"""Whether messages wait in the service's own queue, for parts that judge only after those are received."""
 
 import asyncio
 import time
@@ -19,8 +19,8 @@ log = structlog.get_logger(__name__)
 
 
 class OwnQueue:
-    """Asks the broker, over a connection of its own, since who asks need not consume. Rarely: many who ask at
-    once get one answer, and a broker that is away is not tried again at once."""
+    """Asks the broker over a connection of its own, because a process that asks need not consume. It does so
+    rarely: concurrent callers share one answer, and a broker that is away is not tried again at once."""
 
     def __init__(self, url: str, queue: str, app_id: str) -> None:
         self._url = url
@@ -30,8 +30,8 @@ class OwnQueue:
         self._again_at = 0.0
 
     async def is_empty(self) -> bool:
-        """Whether no message waits there. What is delivered and not acknowledged does not count; of a broker
-        that cannot be asked, it is not so."""
+        """Return whether no message waits. Messages that are delivered and not acknowledged do not count. If
+        the broker cannot be asked, the queue counts as not empty."""
         return await self._waiting.get(self._queue) == 0
 
     async def _look(self, queue_name: str) -> int | None:

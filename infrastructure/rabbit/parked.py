@@ -1,8 +1,9 @@
-"""Parked messages on RabbitMQ: looked at over a short connection, whose end puts back what was not taken.
+"""Parked messages on RabbitMQ. They are read over a short connection; when it ends, the broker puts back what
+was not taken.
 
 A message is held unacknowledged while it is looked at, and the broker puts it back in its place when the
-connection closes, however that comes about. An exclusive queue beside the dead-letter queue is the lock: who
-has it is alone at the messages, over all instances, and it goes with the connection.
+connection closes, for whatever reason. An exclusive queue beside the dead-letter queue is the lock: its owner
+is alone with the messages, across all instances, and it disappears with the connection.
 """
 
 import asyncio
@@ -36,14 +37,14 @@ _PAUSE_SECONDS = 0.1
 
 
 class _Desk(msgspec.Struct, frozen=True):
-    """The parked messages, for whoever has the lock."""
+    """The parked messages, for the holder of the lock."""
 
     channel: AbstractChannel
     queue: AbstractQueue
 
 
 class RabbitParkedMessages:
-    """What lies on the dead-letter queue."""
+    """The messages on the dead-letter queue."""
 
     def __init__(self, url: str, names: RabbitNames, app_id: str) -> None:
         self._url = url
@@ -63,10 +64,11 @@ class RabbitParkedMessages:
             return found, message.body
 
     async def requeue(self, id: str, note: Callable[[ParkedMessage], None]) -> ParkedMessage:
-        """Put one on the own queue, and take it from here once the broker has confirmed that.
+        """Publish a message to the service's own queue, and delete it here once the broker has confirmed
+        that.
 
         Raises:
-            MessageUnroutable: there is no such queue.
+            MessageUnroutable: that queue does not exist.
         """
         async with self._desk() as desk:
             found, message = await _the(id, desk)
@@ -86,7 +88,7 @@ class RabbitParkedMessages:
             return found
 
     async def discard(self, id: str, note: Callable[[ParkedMessage], None]) -> ParkedMessage:
-        """Take one from the queue, for good."""
+        """Delete a message for good."""
         async with self._desk() as desk:
             found, message = await _the(id, desk)
             note(found)
@@ -112,7 +114,7 @@ class RabbitParkedMessages:
             raise BrokerUnavailable(f"the parked messages cannot be reached: {error!r}") from error
 
     async def _alone(self, connection: AbstractConnection) -> AbstractChannel:
-        """A channel of whoever has the lock."""
+        """Return a channel that holds the lock."""
         until = asyncio.get_running_loop().time() + _TURN_SECONDS
         while True:
             channel = await connection.channel()

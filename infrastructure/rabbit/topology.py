@@ -1,4 +1,4 @@
-"""Names on the broker, and queues declared the way the platform's running deployments have them."""
+"""Names on the broker, and queues declared in the way of the platform's running deployments."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,7 +24,8 @@ class RabbitNames(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def queues(self) -> Sequence[tuple[str, Sequence[str]]]:
-        """Those that must be there before anything is published, and the keys that messages come under."""
+        """Return the queues that must exist before anything is published, and the keys that their messages
+        come under."""
         triggers = {JOB_TRIGGER: self.job_queue, **self.more_job_queues}
         return [
             (self.queue, self.bindings),
@@ -32,15 +33,15 @@ class RabbitNames(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def wire_type(self, documented_type: str) -> str:
-        """The type as it goes over the wire."""
+        """Return the type as it is sent."""
         return self.type_aliases.get(documented_type, documented_type)
 
 
 class PlainQueue(RabbitQueue):
     """A durable queue without arguments.
 
-    FastStream adds ``x-queue-type`` to every declaration, which a queue that was declared without it
-    answers with 406 PRECONDITION_FAILED.
+    FastStream adds ``x-queue-type`` to every declaration. For a queue that was declared without it, the
+    broker answers with 406 PRECONDITION_FAILED.
     """
 
     def __init__(self, name: str, *, routing_key: str = "") -> None:
@@ -49,5 +50,5 @@ class PlainQueue(RabbitQueue):
 
 
 def topic_exchange(name: str) -> RabbitExchange:
-    """The platform's exchange."""
+    """Return the platform's exchange."""
     return RabbitExchange(name, type=ExchangeType.TOPIC, durable=True)

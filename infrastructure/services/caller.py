@@ -1,4 +1,4 @@
-"""The HTTP client: only configured services, everything bounded, nothing believed."""
+"""The HTTP client of steps. It calls only configured services, bounds everything, and trusts no answer."""
 
 import ssl
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from application.ports import BadAnswer, HttpAnswer, HttpRequest, NoAnswer
 from infrastructure.services.tokens import ServiceTokens
 
 MOST_BYTES = 1024 * 1024
-"""Of an answer's body; a result becomes part of the log."""
+"""The largest body of an answer. A result becomes part of the log."""
 
 MASK = "***"
 
@@ -22,12 +22,12 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class HttpCaller:
-    """Calls services by their name at the address that the settings give.
+    """Calls services by name, at the addresses of the settings.
 
-    Each call has a client, and so a connection, of its own. A service may close a connection that is kept
-    just when it is used again, and what it sends too much would be taken for the answer to the next call, of
-    another tenant perhaps. Nor can a call that is given up on keep a place in a pool: httpcore 1.0 loses some
-    when a request is cancelled that waits for one. No cookie is kept either.
+    Each call has its own client, and so its own connection. A service may close a kept connection just when
+    it is used again, and bytes that it sends in excess would be taken for the answer to the next call,
+    perhaps another tenant's. Nor can a cancelled call keep a place in a pool: httpcore 1.0 loses places when
+    a request is cancelled that waits for one. No cookies are kept either.
     """
 
     def __init__(self, urls: Mapping[str, str], tokens: ServiceTokens, *, user_agent: str) -> None:
@@ -37,7 +37,8 @@ class HttpCaller:
         self._ssl = _trust(self._urls.values())
 
     async def call(self, request: HttpRequest, seconds: float) -> HttpAnswer | NoAnswer | BadAnswer:
-        """What came of a request within ``seconds``, from the name's look-up to the last byte."""
+        """Send a request and return its outcome within ``seconds``, counted from the name's look-up to the
+        last byte."""
         token = self._tokens.for_tenant(request.tenant)
         answer: HttpAnswer | NoAnswer | BadAnswer
         answer = NoAnswer(f"no answer within {seconds:.3g} s", timed_out=True)
@@ -67,7 +68,7 @@ class HttpCaller:
     async def _follow(
         self, client: httpx.AsyncClient, request: HttpRequest, headers: Mapping[str, str]
     ) -> HttpAnswer | NoAnswer | BadAnswer:
-        """Send a request, and after it what a redirect on the same origin asks for, if it is a GET."""
+        """Send a request. If it is a GET, follow redirects on the same origin."""
         base = self._urls[request.service]
         path = base.raw_path.split(b"?")[0].rstrip(b"/") + request.path.encode()
         url = base.copy_with(raw_path=path + (b"?" + request.query.encode() if request.query else b""))
@@ -101,7 +102,8 @@ class HttpCaller:
 
 
 def _trust(urls: Iterable[httpx.URL]) -> ssl.SSLContext:
-    """The machine's authorities, which take 33 ms to read, if anybody is asked over TLS; else nobody."""
+    """Trust the machine's certificate authorities if any service uses TLS; reading them takes 33 ms.
+    Otherwise trust none."""
     if any(url.scheme == "https" for url in urls):
         return ssl.create_default_context()
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -112,7 +114,8 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 async def _read(response: httpx.Response) -> HttpAnswer | BadAnswer:
-    """The answer, unless it is longer than any result; of an error's body only the beginning is of use."""
+    """Return the answer unless it is longer than any result. Of an error's body only the beginning is
+    read."""
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         return BadAnswer("its answer is compressed, though it was asked not to")
     body = bytearray()
@@ -132,7 +135,7 @@ async def _read(response: httpx.Response) -> HttpAnswer | BadAnswer:
 def _without(
     token: str | None, answer: HttpAnswer | NoAnswer | BadAnswer
 ) -> HttpAnswer | NoAnswer | BadAnswer:
-    """An answer that does not give our token back, for whoever may read the step's error or result."""
+    """Mask our token in an answer, since people may read the step's error or result."""
     if token is None:
         return answer
     if isinstance(answer, HttpAnswer):

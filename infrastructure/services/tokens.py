@@ -1,4 +1,4 @@
-"""The service's own tokens, as the neighbours check them (wire contract, section 3)."""
+"""The service's own tokens, in the form that the neighbours check (wire contract, section 3)."""
 
 import time
 
@@ -11,7 +11,7 @@ _MOST_KEPT = 1024
 
 
 class ServiceTokens:
-    """Signs a short-lived access token for each tenant, and keeps it until shortly before its end."""
+    """Signs a short-lived access token for each tenant, and keeps it until shortly before it expires."""
 
     def __init__(self, secret: str, *, issuer: str, service: str) -> None:
         self._secret = secret
@@ -20,7 +20,7 @@ class ServiceTokens:
         self._kept: LRUCache[str, tuple[float, str]] = LRUCache(_MOST_KEPT)
 
     def for_tenant(self, tenant: str) -> str | None:
-        """A token of the tenant; none without a secret to sign with."""
+        """Return a token of the tenant, or None without a secret to sign with."""
         if not self._secret:
             return None
         now = time.time()

@@ -1,4 +1,4 @@
-"""The last anchors in SQLite, in the file of the timers: whoever throws the index away keeps them."""
+"""The last anchors in SQLite, in the file of the timers, so that deleting the index does not delete them."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _anchor = msgspec.json.Decoder(Anchor)
 
 
 class SqliteAnchorBook:
-    """Anchors of every tenant."""
+    """The anchors of every tenant."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database

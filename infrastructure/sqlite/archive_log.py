@@ -1,8 +1,8 @@
-"""Events of a log in SQLite that give way to what is left of them. The folder is claimed: nobody appends.
+"""Replaces events of a log in SQLite by what archiving leaves of them. The folder is claimed: nobody appends.
 
-The file does not become smaller, and must not be made so by VACUUM, which gives rows without a key of their
-own other ids, and ids are the log's order; what is free is used by the next appends. ``copy-log`` into
-another file makes a small one, with the same ids.
+The file does not become smaller, and VACUUM must not be used: it gives new ids to rows without a key of their
+own, and ids are the log's order. The next appends use the free space. ``copy-log`` to another file makes a
+small one, with the same ids.
 """
 
 import sqlite3
@@ -21,13 +21,14 @@ _UPDATE = (
 
 
 class SqliteFollowers:
-    """Those whose positions are in some files."""
+    """The followers whose positions are in some files."""
 
     def __init__(self, files: Sequence[SqliteDatabase]) -> None:
         self._files = files
 
     async def handled_until(self, partition: str) -> tuple[int, str] | None:
-        """The id up to which all of them have come in a partition, and the name of the last."""
+        """Return the id that all of them have reached in a partition, and the follower that is furthest
+        behind."""
 
         def select(connection: sqlite3.Connection) -> list[tuple[str, str]]:
             known = "SELECT 1 FROM sqlite_master WHERE name = 'follower_positions'"
@@ -41,7 +42,7 @@ class SqliteFollowers:
 
 
 class SqliteArchiveLog:
-    """Over the log's file and the files that hold followers' positions."""
+    """Uses the log's file and the files that hold followers' positions."""
 
     at_once = 500
 
@@ -79,7 +80,7 @@ class SqliteArchiveLog:
         return was_done
 
     async def tidy(self) -> str | None:
-        """Nothing: see above."""
+        """Do nothing: see the module."""
         return None
 
 

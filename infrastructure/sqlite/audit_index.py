@@ -1,4 +1,4 @@
-"""The audit index in SQLite, in a file of its own: what is derived takes no turns with what is not."""
+"""The audit index in SQLite. It has its own file, so that writing it does not block other writes."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ from infrastructure.sqlite.database import SqliteDatabase
 from infrastructure.sqlite.many_rows import insert
 
 _SEPARATELY = ("PRAGMA cache_size=-16384", "PRAGMA wal_autocheckpoint=16384")
-"""For the writer, in KiB and in pages. Rows go all over the indexes: a page is to be taken from the file, and
-written back to it, once for many of them."""
+"""Settings of the writer, in KiB and in pages. Rows are inserted all over the indexes, so a page should be
+read from the file, and written back, once for many rows."""
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS audit_position"
@@ -48,8 +48,8 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS audit_sealed (key_id TEXT NOT NULL, stream TEXT NOT NULL,"
     " PRIMARY KEY (key_id, stream)) WITHOUT ROWID",
 )
-"""A row's position ends each index of itself: it is the row's key. What is dropped is what a former release
-made and nothing asked for."""
+"""Each index ends with a row's position without naming it, because that is the row's key. The dropped indexes
+are those that a former release made and nothing used."""
 
 
 def _value(name: str) -> str:
@@ -65,11 +65,11 @@ _GOES_ON = (
 )
 
 _ADD = "INSERT OR FAIL INTO audit_events"
-"""What fails is rolled back with the whole transaction."""
+"""A failure rolls the whole transaction back."""
 
 
 class SqliteAuditIndex:
-    """The index of one log. Where its file is only read, it may be missing, and is empty then."""
+    """The index of one log. If the file is only read, it may be missing, and the index is empty then."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database

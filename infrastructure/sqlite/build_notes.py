@@ -1,4 +1,4 @@
-"""What is being built in a file, and which generations are live there; for whoever looks on."""
+"""Reads what is being built in a file, and which generations are live there."""
 
 import sqlite3
 from contextlib import closing
@@ -9,7 +9,7 @@ from infrastructure.sqlite.generations import Build, builds, keep_generations, l
 
 
 class SqliteBuildNotes:
-    """Reads what a rebuild notes, in whatever process it goes on."""
+    """Reads the notes of a rebuild, whichever process does it."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
@@ -19,18 +19,18 @@ class SqliteBuildNotes:
         await self._database.write(keep_generations)
 
     async def builds(self) -> dict[str, Build]:
-        """What is being built, or was left half-done, by container."""
+        """Return what is being built, or was left unfinished, by container."""
         return await self._database.read(lambda connection: builds(connection) if _known(connection) else {})
 
     async def generation(self, container: str) -> int:
-        """The number of the live one."""
+        """Return the number of the live generation."""
         return await self._database.read(
             lambda connection: live_generation(connection, container) if _known(connection) else 1
         )
 
 
 def builds_in(path: Path) -> dict[str, Build]:
-    """What is being built in a file; nothing where there is none."""
+    """Return what is being built in a file, or nothing if there is no file."""
     if not path.exists():
         return {}
     with failures_translated(path), closing(sqlite3.connect(path)) as connection:

@@ -1,7 +1,7 @@
-"""Documents that are built beside the live ones, in tables of their own, until they take their place.
+"""Builds documents in tables of their own, beside the live ones, until they replace those.
 
-What is written is written with the position that it leads to, in one transaction: whoever is killed leaves
-behind what the next one goes on from.
+One transaction writes documents and the position that they lead to. So a build that is killed can be
+continued from there.
 """
 
 import sqlite3
@@ -37,17 +37,18 @@ Key = tuple[str, str]
 
 _LOCK_TIMEOUT_SECONDS = 30.0
 _ROWS_A_STATEMENT = 500
-"""A statement lets other threads at the interpreter while it is at work; so it had better be a long one."""
+"""While a statement runs, other threads can use the interpreter. So long statements are better than short
+ones."""
 
 _LONGEST_HELD_SECONDS = 1.0
 _TURN_SECONDS = 0.15
-"""SQLite tells nobody that a file is free: who waits for it looks every 100 ms."""
+"""SQLite tells nobody that a file is free: a waiting writer looks every 100 ms."""
 
 _CACHE_KIB = 64 * 1024
 
 
 class SqliteBuilds:
-    """The next generation of some containers, in the file of the live ones or in one of their own."""
+    """The next generation of some containers, in the file of the live ones or in one of its own."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -68,10 +69,10 @@ class SqliteBuilds:
     async def begin(
         self, containers: Sequence[Container], recipe: str, *, anew: bool = False
     ) -> Mapping[str, Progress | None]:
-        """Make the tables, or find those that somebody has left half-done by the same ``recipe``.
+        """Create the tables, or find those that an unfinished build by the same ``recipe`` has left.
 
-        What another recipe has made, and what an earlier swap has left behind, is thrown away; all of it if
-        it is to begin ``anew``.
+        The tables of other recipes, and what an earlier swap has left behind, are dropped. With ``anew``
+        everything unfinished is dropped.
         """
 
         def make(connection: sqlite3.Connection) -> dict[str, Progress | None]:
@@ -98,15 +99,15 @@ class SqliteBuilds:
 
     @property
     def places(self) -> Sequence[Container]:
-        """What is being built."""
+        """The containers in which documents are being built."""
         return list(self._places.values())
 
     def place_of(self, container: Container) -> Container:
-        """What is being built of a container."""
+        """Return the container in which documents of a container are being built."""
         return self._places[container.name]
 
     def generation_of(self, container: Container) -> int:
-        """The number of what is being built."""
+        """Return the number of the generation that is being built."""
         return self._numbers[container.name]
 
     async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
@@ -137,7 +138,7 @@ class SqliteBuilds:
         await self.write_in(put)
 
     async def index(self) -> None:
-        """Make indexes, lists and numbers step by step, so that nobody waits long to write."""
+        """Create indexes, lists and counts step by step, so that no other writer waits long."""
         for place in self.places:
             for steps_to in (steps_to_indexes, steps_to_lists, steps_to_counts):
                 for step in await self.read_in(partial(_steps, steps_to, place)):
@@ -145,7 +146,7 @@ class SqliteBuilds:
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
-        """Keep every other writer out, until all that is done here takes effect at once."""
+        """Lock out all other writers until the end of the block, where everything takes effect at once."""
         await self._run(lambda: self._writer.execute("BEGIN IMMEDIATE"))
         self._is_locked = True
         try:
@@ -158,7 +159,8 @@ class SqliteBuilds:
             self._is_locked = False
 
     async def go_live(self, positions: Mapping[str, str]) -> None:
-        """Put what was built in the place of what is live, which is dropped later; to be done ``locked``."""
+        """Replace the live generation by what was built. The caller holds :meth:`locked`, and the old one is
+        dropped later."""
 
         def swap(connection: sqlite3.Connection) -> None:
             for name, place in self._places.items():
@@ -172,12 +174,13 @@ class SqliteBuilds:
         await self.write_in(swap)
 
     async def tidy(self, recipe: str) -> None:
-        """Drop what is live no more."""
+        """Drop the generations that are no longer live."""
         for name, place in self._places.items():
             await self._drop_leftovers(msgspec.structs.replace(place, name=name), recipe)
 
     async def throw_away(self, containers: Sequence[Container]) -> None:
-        """Drop whatever was built of some containers, and is not live; nothing of it is left in the file."""
+        """Drop everything that was built of some containers and is not live. Nothing of it stays in the
+        file."""
         for container in containers:
             await self.write_in(partial(_forgotten, container))
             await self._drop_leftovers(container, "")
@@ -187,7 +190,7 @@ class SqliteBuilds:
             await self._take_a_turn(partial(execute, statement))
 
     async def _take_a_turn(self, step: Step) -> None:
-        """One of many steps, each long, among which others who wait to write get a turn."""
+        """Do one of many long steps. Between steps, other writers get a turn."""
         began = time.monotonic()
         await self.write_in(step)
         self._held_seconds += time.monotonic() - began
@@ -196,7 +199,7 @@ class SqliteBuilds:
             await anyio.sleep(_TURN_SECONDS)
 
     async def write_in(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` in a transaction, that which is under way while it is ``locked``."""
+        """Run ``work`` in a transaction: in that of :meth:`locked` if there is one."""
 
         def transaction() -> T:
             if self._is_locked:
@@ -227,7 +230,8 @@ class SqliteBuilds:
 
 
 class SqliteBuilt:
-    """What another process builds, for one that folds a share of it and has let go of some."""
+    """Reads what another process builds. A process that folds a share of it, and has dropped some documents,
+    uses this."""
 
     def __init__(self, path: Path, places: Sequence[tuple[str, Container]]) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Followers' positions in SQLite. One process has the file for itself, so leases are not asked for."""
+"""Followers' positions in SQLite. One process has the file for itself, so leases are not checked."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _SAVE = "INSERT OR REPLACE INTO follower_positions (follower, partition, positio
 
 
 class SqliteCheckpoints:
-    """Positions beside the documents, or beside the log, whichever file is given."""
+    """Positions beside the documents or beside the log, depending on the file."""
 
     passed_seconds = 1.0
 

@@ -1,4 +1,4 @@
-"""What a query asks, as SQL: of the rows of documents, and of those that their lists have beside them."""
+"""The conditions of a query in SQL, on the rows of documents and on the rows of their lists."""
 
 import msgspec
 
@@ -8,19 +8,20 @@ from projections.ports import Container, Query
 
 
 class Holding(msgspec.Struct, frozen=True):
-    """That a list field holds at least one of some texts."""
+    """The condition that a list field holds at least one of some texts."""
 
     field: str
     texts: tuple[str, ...]
 
 
 class Conditions:
-    """The conditions of one query. A document's row is called ``document`` in them, and a list's ``held``.
+    """The conditions of one query. They call a document's row ``document``, and a list's row ``held``.
 
-    ``parameters`` has what they refer to by name; the texts of a list are added as it is asked for.
+    ``parameters`` holds their named values. The texts of a list are added when a condition on it is asked
+    for.
 
     Raises:
-        ValueError: the container keeps no lists in a field that is asked for by them.
+        ValueError: the query asks for lists in a field in which the container keeps none.
     """
 
     def __init__(self, container: Container, tenant: str, query: Query) -> None:
@@ -41,14 +42,14 @@ class Conditions:
             self.parameters |= {"after_sort": query.after[0], "after_id": query.after[1]}
 
     def of_documents(self) -> list[str]:
-        """What is asked of a document, but for what its lists hold."""
+        """Return the conditions on a document, except those on its lists."""
         sort = in_document(self._container.sort_field)
         below = self._below_in_column("document", self._container.below_fields)
         below += self._below_in_body(but=self._container.below_fields)
         return ["document.tenant = :tenant", *self._equal(), *self._times(sort), *below]
 
     def of_rows(self, field: str) -> list[str]:
-        """What is asked of the rows of a list that they can tell, but for the text."""
+        """Return the conditions that a list's row can answer, except the one on its text."""
         of_list = ["held.tenant = :tenant", f"held.field = '{field}'"]
         equal = [
             f"held.{column_of(name)} = :equal{number}"
@@ -58,7 +59,7 @@ class Conditions:
         return [*of_list, *equal, *self._times("held.sort"), *self._below_in_column("held", self._carried)]
 
     def told_by_documents(self) -> list[str]:
-        """What is asked of the rows of a list that only their documents can tell."""
+        """Return the conditions on a list's row that only its document can answer."""
         asked = [*self._equal(but=self._carried), *self._below_in_body(but=self._carried)]
         if not asked:
             return []
@@ -68,7 +69,8 @@ class Conditions:
         ]
 
     def holds(self, holding: Holding, sort: str = "held.sort", id: str = "held.id") -> str:
-        """That the document with a sort value and an id has a list that holds one of the texts."""
+        """Return the condition that the document at a sort value and an id has a list that holds one of the
+        texts."""
         return (
             f"EXISTS (SELECT 1 FROM {table_of(self._container)} AS other WHERE other.tenant = :tenant"
             f" AND other.field = '{holding.field}' AND other.value IN {self.one_of(holding.texts)}"
@@ -76,13 +78,13 @@ class Conditions:
         )
 
     def one_of(self, texts: tuple[str, ...]) -> str:
-        """Some texts, however many, to be looked for ``IN``."""
+        """Return a set of texts for ``IN``, however many they are."""
         name = f"texts{len(self.parameters)}"
         self.parameters[name] = msgspec.json.encode(texts).decode()
         return f"(SELECT value FROM json_each(:{name}))"
 
     def beyond(self, sort: str, id: str) -> list[str]:
-        """Where a page begins."""
+        """Return the condition on where a page begins."""
         if self._query.after is None:
             return []
         return [f"({sort}, {id}) {'>' if self._query.oldest_first else '<'} (:after_sort, :after_id)"]
@@ -99,7 +101,7 @@ class Conditions:
         return [cut for name, cut in cuts.items() if name in self.parameters]
 
     def _below_in_column(self, row: str, columns: tuple[str, ...]) -> list[str]:
-        """In SQLite a number is less than every text; so what is no text is left out."""
+        """In SQLite every number is less than every text, so values that are no texts are excluded."""
         return [
             f"typeof({row}.{column_of(name)}) = 'text' AND {row}.{column_of(name)} < :below{number}"
             for number, name in enumerate(self._query.below)

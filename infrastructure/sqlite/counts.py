@@ -1,7 +1,8 @@
-"""How many documents a list has, kept beside them: counting them takes as long as there are documents.
+"""The numbers of documents in lists, kept beside the documents, because counting takes longer the more there
+are.
 
-Triggers keep one number a tenant, and one for each value of each field that lists are filtered
-by. So only a list that is filtered by two fields, or cut by time, is counted.
+Triggers keep one number per tenant, and one for each value of each field that lists are filtered by. So only
+a list that is filtered by two fields, or limited in time, has to be counted.
 """
 
 import sqlite3
@@ -13,13 +14,13 @@ from projections.ports import Container, Query
 
 
 def keep_counts(connection: sqlite3.Connection, container: Container) -> None:
-    """Make the table and the triggers, and count what is there, unless they are as they should be."""
+    """Create the table and the triggers, and count the documents, unless all are as they should be."""
     for step in steps_to_counts(connection, container):
         step(connection)
 
 
 def steps_to_counts(connection: sqlite3.Connection, container: Container) -> list[Step]:
-    """What :func:`keep_counts` has to do. The triggers come last: without them it is begun anew."""
+    """Return the steps of :func:`keep_counts`. The triggers come last: without them the steps begin again."""
     triggers = count_triggers(container)
     known = triggers_named(connection, f"{container.name}_counts_")
     if triggers == known:
@@ -37,7 +38,7 @@ def steps_to_counts(connection: sqlite3.Connection, container: Container) -> lis
 
 
 def forget_common_counts(connection: sqlite3.Connection, containers: Sequence[Container]) -> None:
-    """Releases before kept the numbers of all containers in one table."""
+    """Drop the table in which earlier releases kept the numbers of all containers."""
     for container in containers:
         for kind in ("added", *(f"{field}_changed" for field in container.filter_fields)):
             connection.execute(f'DROP TRIGGER IF EXISTS "{container.name}_{kind}"')
@@ -45,14 +46,14 @@ def forget_common_counts(connection: sqlite3.Connection, containers: Sequence[Co
 
 
 def drop_counts(connection: sqlite3.Connection, container: Container) -> None:
-    """Keep them no more. Documents that are all deleted would call a trigger each."""
+    """Stop keeping the numbers. Otherwise deleting all documents would call a trigger for each."""
     for name in triggers_named(connection, f"{container.name}_counts_"):
         connection.execute(f'DROP TRIGGER "{name}"')
     connection.execute(f"DROP TABLE IF EXISTS {_table_of(container)}")
 
 
 def kept_count(connection: sqlite3.Connection, container: Container, tenant: str, query: Query) -> int | None:
-    """How many documents a query matches, whatever their lists hold, if that is a number that is kept."""
+    """Return how many documents a query matches, whatever their lists hold, if that number is kept."""
     cut = query.sort_from is not None or query.sort_before is not None or query.below
     if cut or len(query.equal) > 1 or not query.equal.keys() <= set(container.filter_fields):
         return None
@@ -105,10 +106,10 @@ def _one_less(container: Container, field: str) -> str:
 
 
 def _value(row: str, field: str) -> str:
-    """A field's value in a row; all documents have the same in the field without a name."""
+    """Return a field's value in a row. The field without a name has the same value in all documents."""
     return f"json_extract({row}.body, '$.{field}')" if field else "''"
 
 
 def _table_of(container: Container) -> str:
-    """A table a container, so that it changes its name with it."""
+    """Return the name of the table. Each container has one, which is renamed together with it."""
     return f'"{container.name}_counts"'

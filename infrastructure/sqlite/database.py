@@ -1,4 +1,4 @@
-"""One SQLite file: a writer of its own, a few readers beside it, each use a hop to a worker thread."""
+"""One SQLite file: one writer and a few readers. Each use runs on a worker thread."""
 
 import queue
 import sqlite3
@@ -25,18 +25,19 @@ _WRITERS_CACHE_KIB = 16_384
 13,000 and 30,500 with SQLite's 2 MiB, where a page makes room for another before its batch is committed."""
 
 _AWAY = (sqlite3.OperationalError, sqlite3.InterfaceError, sqlite3.InternalError)
-"""The file cannot be used now. So says plain ``DatabaseError`` too: it is damaged, or no database."""
+"""The file cannot be used now. A plain ``DatabaseError`` says so too: the file is damaged, or is no
+database."""
 
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
-"""The second where not even the index of the write-ahead log finds room."""
+"""The second error means that not even the index of the write-ahead log has room."""
 
 
 class SqliteDatabase:
     """Connections to one file in WAL mode.
 
-    ``synchronous`` NORMAL may lose the last commits at power loss (never at a crash of the process),
-    which suits what is derived from the log and can be derived again. A file that is only read is not made
-    where it is missing.
+    ``synchronous`` NORMAL may lose the last commits when the power fails, but never when the process crashes.
+    That suits documents, which can be derived from the log again. A file that is only read is not created if
+    it is missing.
     """
 
     def __init__(self, path: Path, *, synchronous: Synchronous, read_only: bool = False) -> None:
@@ -54,7 +55,7 @@ class SqliteDatabase:
         self._closed = False
 
     async def execute(self, *statements: str) -> None:
-        """Carry out statements in their order, all or none: what makes the tables that are missing."""
+        """Execute statements in their order, all or none, to create missing tables."""
 
         def carry_out(connection: sqlite3.Connection) -> None:
             for statement in statements:
@@ -78,7 +79,7 @@ class SqliteDatabase:
         return await run_sync(transaction, limiter=self._writer_turn)
 
     async def carry_out(self, statements: Sequence[Statement]) -> None:
-        """Carry out statements in their order, all or none: a single one without a transaction around it.
+        """Execute statements in their order, all or none. A single one runs without an explicit transaction.
 
         Raises:
             StoreUnavailable: as :meth:`write`.
@@ -116,7 +117,7 @@ class SqliteDatabase:
         return await self._on_a_reader(snapshot)
 
     async def select(self, statement: str, *parameters: object) -> list[Any]:
-        """The rows of one statement, which is a snapshot by itself.
+        """Return the rows of one statement, which is a snapshot by itself.
 
         Raises:
             StoreUnavailable: the file cannot be read.
@@ -124,15 +125,14 @@ class SqliteDatabase:
         return await self._on_a_reader(lambda reader: reader.execute(statement, parameters).fetchall())
 
     def read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a look-up by key on the calling thread: it costs less than the hop to another one."""
+        """Run a look-up by key on the calling thread: that costs less than a hop to another thread."""
         self._check_open()
         with failures_translated(self._path):
             return work(self._here)
 
     async def overwrite_freed(self) -> None:
-        """Leave no copy in the write-ahead log of what was replaced. Where a reader is in the way for long,
-        the next call does it, or the end of the process.
-        """
+        """Remove copies of replaced data from the write-ahead log. If a reader prevents that for long, the
+        next call does it, or the end of the process."""
 
         def checkpoint() -> None:
             self._check_open()
@@ -166,7 +166,7 @@ class SqliteDatabase:
         return await run_sync(use, limiter=self._reader_turn)
 
     def _close_readers(self) -> None:
-        """Those that are at rest; whoever reads meanwhile does it behind them."""
+        """Close the idle readers. A thread that is still reading closes its own afterwards."""
         with suppress(queue.Empty):
             while True:
                 self._readers.get_nowait().close()
@@ -201,7 +201,7 @@ class SqliteDatabase:
 
 
 class failures_translated:
-    """sqlite3's errors as ours."""
+    """Raises sqlite3's errors as ours."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

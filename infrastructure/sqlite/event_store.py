@@ -15,15 +15,17 @@ from eventsourcing.utils import Environment, EnvType, get_topic
 from infrastructure.sqlite import recorder
 
 _CACHE_KIB = 8 * 1024
-"""A connection's cache of the log's pages. The streams' index is walked at random: beyond the stock 2 MiB of
-it, which 20,000 events have, a command fetches its pages from the file."""
+"""A connection's cache of the log's pages. Commands access the streams' index at random: at 20,000 events the
+index is larger than the default cache of 2 MiB, and each command would read its pages from the file."""
 
 _PREPARED = 32
-"""Statements that a connection keeps, each with what was bound to it: an append of so many events is one."""
+"""How many prepared statements a connection keeps, each with its last parameters. Each number of events in an
+append is a statement of its own."""
 
 
 class LogPool(SQLiteConnectionPool):
-    """The library's pool, with connections that keep prepared statements: the stock ones keep one."""
+    """The library's pool, whose connections keep several prepared statements. Those of the library keep
+    one."""
 
     def _create_connection(self) -> SQLiteConnection:
         try:
@@ -45,7 +47,7 @@ class LogPool(SQLiteConnectionPool):
 
 
 class LogFactory(SQLiteFactory):
-    """The library's factory over our pool."""
+    """The library's factory, with our pool."""
 
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
@@ -67,5 +69,6 @@ def sqlite_log_settings(path: Path) -> dict[str, str]:
 
 
 def followers_file(path: Path) -> Path:
-    """The file of positions and timers beside a log: so they do not take turns with the appends."""
+    """Return the file of positions and timers beside a log. It is separate so that they do not block
+    appends."""
     return path.with_name(f"{path.stem}-followers.db")

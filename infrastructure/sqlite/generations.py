@@ -1,7 +1,8 @@
 """Which generation of a container is live in a file, and which one is being built beside it.
 
-The live one has the container's own name, the others ``<name>--<generation>``. SQLite changes names within a
-transaction: so the next one takes the place of the live one at once, and nobody need know of generations.
+The live one has the container's own name, the others are called ``<name>--<generation>``. SQLite can rename
+tables within a transaction, so the next generation replaces the live one at once, and no reader needs to know
+about generations.
 """
 
 import re
@@ -15,7 +16,7 @@ from projections.building import Progress
 from projections.ports import Container
 
 _PARTS = ("", "_lists", "_counts", "_held")
-"""The tables of one generation."""
+"""The suffixes of the tables of one generation."""
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS generations (container TEXT PRIMARY KEY, generation INTEGER NOT NULL)"
@@ -26,7 +27,7 @@ _SCHEMA = (
 
 
 class Build(msgspec.Struct, frozen=True):
-    """What is being built of a container, and how far it has come if it was written to."""
+    """What is being built of a container, and how far it has come if anything was written."""
 
     table: str
     generation: int
@@ -40,13 +41,13 @@ def keep_generations(connection: sqlite3.Connection) -> None:
 
 
 def live_generation(connection: sqlite3.Connection, container: str) -> int:
-    """The number of the live one; the first is 1."""
+    """Return the number of the live generation. The first is 1."""
     row = connection.execute("SELECT generation FROM generations WHERE container = ?", [container]).fetchone()
     return row[0] if row else 1
 
 
 def build_of(connection: sqlite3.Connection, container: Container, recipe: str) -> Build:
-    """The build that is under way by ``recipe``, or a new one."""
+    """Return the unfinished build by ``recipe``, or a new one."""
     row = connection.execute(
         "SELECT generation, progress FROM builds WHERE container = ? AND recipe = ?", (container.name, recipe)
     ).fetchone()
@@ -61,7 +62,7 @@ def build_of(connection: sqlite3.Connection, container: Container, recipe: str) 
 
 
 def builds(connection: sqlite3.Connection) -> dict[str, Build]:
-    """Whatever is being built, or was left half-done."""
+    """Return what is being built, or was left unfinished."""
     rows = connection.execute("SELECT container, generation, progress FROM builds").fetchall()
     return {
         name: Build(
@@ -74,7 +75,7 @@ def builds(connection: sqlite3.Connection) -> dict[str, Build]:
 
 
 def note_build(connection: sqlite3.Connection, container: str, progress: Progress) -> None:
-    """How far it has come."""
+    """Note how far a build has come."""
     connection.execute(
         "UPDATE builds SET progress = ? WHERE container = ?",
         (msgspec.json.encode(progress).decode(), container),
@@ -82,14 +83,15 @@ def note_build(connection: sqlite3.Connection, container: str, progress: Progres
 
 
 def forget_build(connection: sqlite3.Connection, container: Container) -> None:
-    """Nobody goes on with it."""
+    """Note that nobody continues a build."""
     connection.execute("DELETE FROM builds WHERE container = ?", [container.name])
 
 
 def make_live(connection: sqlite3.Connection, container: Container, built: str) -> None:
-    """Give what was built the container's name, and what had it the name of its generation.
+    """Give the container's name to what was built, and its generation's name to what had that name before.
 
-    Triggers are made anew rather than renamed: their texts say whether they are as they should be.
+    Triggers are created again instead of renamed, because their texts show whether they are as they should
+    be.
     """
     live, generation = container.name, live_generation(connection, container.name)
     for table in (live, built):
@@ -109,7 +111,7 @@ def make_live(connection: sqlite3.Connection, container: Container, built: str) 
 
 
 def leftovers(connection: sqlite3.Connection, container: Container, recipe: str) -> list[str]:
-    """The statements that drop all generations but the live one and the one that is built by ``recipe``."""
+    """Return the statements that drop all generations except the live one and the one built by ``recipe``."""
     keep_generations(connection)
     row = connection.execute(
         "SELECT generation FROM builds WHERE container = ? AND recipe = ?", (container.name, recipe)

@@ -1,8 +1,8 @@
-"""What the lists in documents hold, kept beside them: a row for each text of a list, in the order of pages.
+"""The rows of lists: one row for each text of a list in a document, in the order of pages.
 
-So a page is a walk along the rows of a text, and documents are counted without a look at any of them: the
-rows carry the other fields that are asked for. Triggers write them in the document's own transaction, and
-only where a list has changed, or what its rows carry.
+A page is then a walk along the rows of a text, and documents are counted without reading any of them, because
+the rows also carry the other fields that are asked for. Triggers write them in the document's own
+transaction, and only if a list, or what its rows carry, has changed.
 """
 
 import sqlite3
@@ -15,24 +15,24 @@ _ROWS_A_STEP = 20_000
 
 
 def table_of(container: Container) -> str:
-    """Where the rows of a container are."""
+    """Return the name of the table of a container's rows."""
     return f'"{container.name}_lists"'
 
 
 def carried(container: Container) -> tuple[str, ...]:
-    """The fields of its document that a row carries."""
+    """Return the fields of its document that a row carries."""
     return tuple(dict.fromkeys((*container.filter_fields, *container.below_fields)))
 
 
 def keep_lists(connection: sqlite3.Connection, container: Container) -> None:
-    """Make the table and the triggers, and take in what is there, unless they are as they should be."""
+    """Create the table and the triggers, and insert the present rows, unless all are as they should be."""
     for step in steps_to_lists(connection, container):
         step(connection)
 
 
 def steps_to_lists(connection: sqlite3.Connection, container: Container) -> list[Step]:
-    """What :func:`keep_lists` has to do, so many documents a step. The triggers come last: without them it is
-    begun anew."""
+    """Return the steps of :func:`keep_lists`, each for a number of documents. The triggers come last: without
+    them the steps begin again."""
     triggers = list_triggers(container)
     if triggers == _known_triggers(connection, container):
         return []
@@ -51,7 +51,7 @@ def steps_to_lists(connection: sqlite3.Connection, container: Container) -> list
 
 
 def drop_lists(connection: sqlite3.Connection, container: Container) -> None:
-    """Keep them no more. Documents that are all deleted would call a trigger each."""
+    """Stop keeping the rows. Otherwise deleting all documents would call a trigger for each."""
     for name in _known_triggers(connection, container):
         connection.execute(f'DROP TRIGGER "{name}"')
     connection.execute(f"DROP TABLE IF EXISTS {table_of(container)}")
@@ -75,7 +75,7 @@ def _table(container: Container) -> str:
 
 
 def list_triggers(container: Container) -> dict[str, str]:
-    """What keeps the rows, by name; none where documents have no lists."""
+    """Return the triggers that keep the rows, by name: none if documents have no lists."""
     if not container.list_fields:
         return {}
     name, fields = container.name, container.list_fields
@@ -93,18 +93,19 @@ def list_triggers(container: Container) -> dict[str, str]:
 
 
 def _differ(*fields: str) -> str:
-    """That one of some fields has changed; both rows are parsed once for all of them."""
+    """Return the condition that one of some fields has changed. Each row is parsed once for all of them."""
     paths = ", ".join(f"'$.{field}'" for field in fields)
     return f"json_extract(old.body, {paths}) IS NOT json_extract(new.body, {paths})"
 
 
 def _lost(field: str) -> str:
-    """That a text is in the list no more."""
+    """Return the condition that a text is no longer in the list."""
     return f"value NOT IN (SELECT value FROM json_each(new.body, '$.{field}') WHERE type = 'text')"
 
 
 def _taken_in(container: Container, field: str, row: str, documents: str = "", *, among: str = "") -> str:
-    """Insert the texts in a list field of one row, or of each of ``documents``. What is no list has none."""
+    """Return the statement that inserts the texts in a list field of one row, or of each of ``documents``. A
+    value that is no list has none."""
     told = "".join(f", {_value(row, each)}" for each in carried(container))
     sort = _value(row, container.sort_field)
     return (

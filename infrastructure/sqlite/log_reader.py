@@ -1,4 +1,4 @@
-"""Reads a whole log out of SQLite, with what lies beside it."""
+"""Reads a whole log from SQLite, with the data beside it."""
 
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class SqliteLogReader:
-    """What the transactions of two connections see: one to the log, one to the followers beside it."""
+    """Reads in the transactions of two connections: one to the log, one to the followers' file beside it."""
 
     def __init__(self, path: Path, log: sqlite3.Connection, followers: sqlite3.Connection) -> None:
         self._path = path
@@ -67,7 +67,7 @@ class SqliteLogReader:
                 yield timers_of((row[0] for row in rows), str(self._path))
 
     async def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
-        """Every call, in the order of the ids; a release before this one knew none."""
+        """Yield every call, ordered by id. An older release has no table of calls."""
         known = "SELECT 1 FROM sqlite_master WHERE name = 'step_calls'"
         if not await self._run(lambda: self._followers.execute(known).fetchall()):
             return
@@ -78,7 +78,7 @@ class SqliteLogReader:
                 yield step_calls_of((row[0] for row in rows), str(self._path))
 
     async def anchors(self) -> Sequence[KeptAnchor]:
-        """The last anchor of each tenant; a service that signs none has no table of them."""
+        """Return the last anchor of each tenant. A service that signs none has no table of anchors."""
         known = "SELECT 1 FROM sqlite_master WHERE name = 'audit_anchors'"
         if not await self._run(lambda: self._followers.execute(known).fetchall()):
             return []
@@ -102,13 +102,14 @@ class SqliteLogReader:
 
 
 def _size(row: tuple[Any, ...]) -> int:
-    """That of what a row is about, which comes last; what is there may be damaged."""
+    """Return the size of the last column, which holds the content. It may be damaged."""
     return len(row[-1]) if isinstance(row[-1], bytes | str) else 0
 
 
 @asynccontextmanager
 async def read_sqlite_log(path: Path) -> AsyncIterator[SqliteLogReader]:
-    """One state of a log. Its files are not written to, and not made where they are missing.
+    """Yield a reader of one state of a log. Its files are not written to, and not created if they are
+    missing.
 
     Raises:
         CannotCopy: there is no such log, or the file of its followers is missing.
@@ -120,7 +121,7 @@ async def read_sqlite_log(path: Path) -> AsyncIterator[SqliteLogReader]:
 
 @contextmanager
 def failures_at(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours, with the file that they are about."""
+    """Raise SQLite's errors as ours, with the file that they are about."""
     try:
         yield
     except sqlite3.Error as error:

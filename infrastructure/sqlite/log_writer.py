@@ -1,7 +1,7 @@
-"""Writes a whole log into SQLite, so that all of it is there or none.
+"""Writes a whole log into SQLite, all or none.
 
-Two files are committed one after the other, that of the events last: positions and timers without a log mean
-nothing to anybody, but a log without positions would have every message of the past published again.
+Two files are committed one after the other, that of the events last. Positions and timers without a log do no
+harm, but a log without positions would publish every past message again.
 """
 
 import sqlite3
@@ -28,7 +28,7 @@ from infrastructure.sqlite.timers import SqliteTimers, sortable
 
 
 class SqliteLogWriter:
-    """The transactions of two connections: one to the log, one to the followers beside it."""
+    """Writes in the transactions of two connections: one to the log, one to the followers' file beside it."""
 
     leaves_a_half = False
 
@@ -78,7 +78,7 @@ class SqliteLogWriter:
         await self._insert(self._followers, statement, [msgspec.structs.astuple(each) for each in anchors])
 
     async def finish(self) -> None:
-        """Nothing: the next event gets the highest id and one more, and the folder is ours alone."""
+        """Do nothing: the next event gets the highest id plus one, and the folder is ours alone."""
 
     async def _insert(
         self, connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]
@@ -89,12 +89,13 @@ class SqliteLogWriter:
 
 @asynccontextmanager
 async def write_sqlite_log(path: Path) -> AsyncIterator[SqliteLogWriter]:
-    """One transaction on a log, whose files are made if they are missing, committed at the end of the block.
+    """Yield a writer in one transaction on a log, which is committed at the end of the block. Missing files
+    are created.
 
-    The folder has been claimed.
+    The caller has claimed the folder.
 
     Raises:
-        CannotCopy: the files cannot be made or opened, or are of something else.
+        CannotCopy: the files cannot be created or opened, or are something else.
     """
     await _make_tables(path)
     with ExitStack() as stack:
@@ -107,7 +108,7 @@ async def write_sqlite_log(path: Path) -> AsyncIterator[SqliteLogWriter]:
 
 
 async def _make_tables(path: Path) -> None:
-    """As a service does at its start."""
+    """Create the tables as a service does at its start."""
     try:
         log = await run_sync(EventLog, sqlite_log_settings(path))
         log.close()

@@ -1,12 +1,12 @@
-"""Many rows by few statements.
+"""Writes many rows by few statements.
 
-sqlite3 gives the interpreter's lock away for each step of a statement, and has to get it back from an event
-loop that may be at work for milliseconds. ``executemany`` does so for each row, and a transaction for its
-begin and its end too.
+sqlite3 releases the interpreter's lock for each step of a statement, and has to get it back from an event
+loop that may be busy for milliseconds. ``executemany`` does so for each row, and a transaction does so also
+for its begin and its end.
 
-A statement of several rows that may fail in its middle has a cost within a transaction: SQLite copies each
-page first, into a temporary file, so as to undo that statement alone. ``INSERT OR FAIL`` spares it that,
-unless it is to update what is there; the whole transaction is to be rolled back then.
+Within a transaction, a statement of several rows that may fail in its middle has a cost: SQLite first copies
+each page into a temporary file, to be able to undo that statement alone. ``INSERT OR FAIL`` avoids that,
+unless it updates existing rows; a failure must then roll the whole transaction back.
 """
 
 import sqlite3
@@ -16,29 +16,32 @@ from itertools import chain
 from typing import Any
 
 _SIZES = (64, 16, 4, 1)
-"""Rows of a statement: a connection keeps prepared what it has carried out, and what was bound to it."""
+"""The numbers of rows in a statement. A connection keeps its statements prepared, with their last
+parameters."""
 
 _LARGEST = 128 * 1024
-"""Of a statement of several rows, where somebody weighs them: what was bound to it stays with it."""
+"""The most bytes in a statement of several rows, if rows are weighed, because its parameters stay in
+memory."""
 
 Statement = tuple[str, Sequence[object]]
-"""Its text and its parameters."""
+"""A statement's text and its parameters."""
 
 Row = Sequence[Any]
 
 Rows = Sequence[Row]
-"""They have equally many values."""
+"""All rows have the same number of values."""
 
 
 def insertion(into: str, rows: Rows, then: str = "") -> Statement:
-    """The one statement that puts rows ``INTO`` a table, in their order, and ends with ``then``."""
+    """Return one statement that inserts rows (``into``), in their order, and ends with ``then``."""
     return _text(into, len(rows[0]), len(rows), then), list(chain.from_iterable(rows))
 
 
 def insertions(
     into: str, rows: Rows, then: str = "", *, weigh: Callable[[Row], int] | None = None
 ) -> list[Statement]:
-    """The same by several, of which there are only a few kinds; ``weigh`` tells how large a row is."""
+    """Return several statements that do so. They have only a few different sizes. ``weigh`` returns how large
+    a row is."""
     found = []
     at = 0
     while at < len(rows):
@@ -49,7 +52,7 @@ def insertions(
 
 
 def insert(connection: sqlite3.Connection, into: str, rows: Rows, then: str = "") -> None:
-    """Carry that out."""
+    """Execute these statements."""
     for statement in insertions(into, rows, then):
         connection.execute(*statement)
 

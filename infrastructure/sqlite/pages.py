@@ -1,4 +1,5 @@
-"""Pages of documents: along an index of theirs, or for each text along the rows of the list that holds it."""
+"""Pages of documents, read along an index of theirs, or for each text along the rows of the list that holds
+it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ Row = tuple[str, int, bytes, str]
 
 
 def rows_of(connection: sqlite3.Connection, container: Container, tenant: str, query: Query) -> Iterator[Row]:
-    """The documents of a page in its order, and one more if there is one, each made when it is asked for."""
+    """Yield the documents of a page in its order, and one more if there is one. Each is read when it is asked
+    for."""
     conditions = Conditions(container, tenant, query)
     most = query.limit + 1
     if not conditions.held:
@@ -29,7 +31,7 @@ def rows_of(connection: sqlite3.Connection, container: Container, tenant: str, q
 
 
 def along_documents(container: Container, query: Query, conditions: Conditions) -> str:
-    """The statement that walks along an index of the documents."""
+    """Return the statement that walks along an index of the documents."""
     sort = in_document(container.sort_field)
     where = [
         *conditions.of_documents(),
@@ -43,7 +45,7 @@ def along_documents(container: Container, query: Query, conditions: Conditions) 
 
 
 def along_list(container: Container, query: Query, conditions: Conditions) -> str:
-    """The statement that walks along one text of the first list, and looks up what else is asked for."""
+    """Return the statement that walks along one text of the first list, and looks up the other conditions."""
     walked, *others = conditions.held
     where = [
         *conditions.of_rows(walked.field),
@@ -60,8 +62,8 @@ def along_list(container: Container, query: Query, conditions: Conditions) -> st
 
 
 def at_places(container: Container) -> str:
-    """The statement that looks up the document at each (sort value, id) in turn: a cross join goes by its
-    left side, and to sort what it finds would be to have it all at once."""
+    """Return the statement that looks up the document at each (sort value, id) in turn. A cross join keeps
+    the order of its left side; sorting the documents would need all of them at once."""
     return (
         "SELECT document.id, version, CAST(body AS BLOB), place.value ->> 0 FROM json_each(?2) AS place"
         f' CROSS JOIN "{container.name}" AS document'

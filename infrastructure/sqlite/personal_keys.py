@@ -1,7 +1,7 @@
-"""The personal keys of an embedded store: a file of their own, from which what is deleted is gone.
+"""The personal keys of an embedded store, in a file of their own from which deleted keys disappear.
 
-``secure_delete`` overwrites a deleted row with zeros, and without a write-ahead log there is no second copy
-of the page: the rollback journal is emptied with the commit.
+``secure_delete`` overwrites a deleted row with zeros. Without a write-ahead log there is no second copy of
+the page: the rollback journal is emptied with the commit.
 """
 
 import sqlite3
@@ -31,7 +31,7 @@ _SCHEMA = (
 
 
 class SqlitePersonalKeys:
-    """Keys in one file, also where several processes are at it."""
+    """The keys in one file, which several processes may use."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -151,7 +151,7 @@ class SqlitePersonalKeys:
 
 
 def keys_file(path: Path) -> Path:
-    """The file of the personal keys beside a log."""
+    """Return the file of the personal keys beside a log."""
     return path.with_name(f"{path.stem}-keys.db")
 
 

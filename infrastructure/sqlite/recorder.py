@@ -1,4 +1,4 @@
-"""The library's recorder, and several streams at once."""
+"""The library's recorder, which can also read and append several streams at once."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,27 +33,27 @@ _INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, 
 
 _MOST_BY_ONE = 256
 _MOST_BYTES_BY_ONE = 128 * 1024
-"""Rows of a statement that is an append by itself, and what they take: a connection keeps a statement for
-each number of rows prepared, and what was bound to it last."""
+"""The most rows, and bytes, of an append that is one statement. A connection keeps a prepared statement for
+each number of rows, with its last parameters."""
 
 
 class LogRecorder(OneOrder, SQLiteApplicationRecorder):
-    """Each append is a transaction of its own, or one together with others."""
+    """Each append is a transaction, of its own or together with others."""
 
     def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
-        """The next events after an id. SQLite makes a row when it is asked for it."""
+        """Return the next events after an id. SQLite reads a row when it is asked for it."""
         with self.datastore.transaction(commit=False) as cursor:
             cursor.execute(_SELECT_AFTER, (after, limit))
             return taken(starmap(Notification, cursor.sqlite_cursor), bytes_of, BATCH_BYTES)
 
     def select_streams(self, streams: Mapping[str, int], limit: int = BATCH_EVENTS) -> Sequence[StoredEvent]:
-        """The next events of each stream after a version, up to a full batch, from one snapshot.
+        """Return the next events of each stream after a version, up to a full batch, from one snapshot.
 
-        The rows are not sorted, so each is made when it is asked for: the order of the loops is that of a
+        The rows are not sorted, so each is read when it is asked for: the loops follow the order of the
         ``CROSS JOIN``, and the inner one walks the index of a stream's versions.
 
         Raises:
-            ValueError: a name that no stream has.
+            ValueError: no stream can have such a name.
         """
         if any("\0" in stream for stream in streams):
             raise ValueError("a stream's name has NUL in it, at which SQLite's json_each may end it")
@@ -77,7 +77,7 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
     def append_together(
         self, appends: Sequence[Append], switches: int | None = None
     ) -> Sequence[Ids | Exception]:
-        """One commit for all, or one for each where another writer was faster than one of them."""
+        """Append all in one commit, or each in its own if another writer was first with one of them."""
         rows = [
             (each.originator_id, each.originator_version, each.topic, each.state)
             for events in appends
@@ -93,9 +93,8 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
         return [tuple(islice(ids, len(events))) for events in appends]
 
     def _insert(self, rows: Rows, size: int) -> int:
-        """The id of the last event. Those before it have the ids right below: a row of a table without
-        AUTOINCREMENT gets the highest and one, and nobody else writes meanwhile.
-        """
+        """Insert rows, and return the id of the last. Those before it have the ids right below: a row of a
+        table without AUTOINCREMENT gets the highest id plus one, and nobody else writes meanwhile."""
         if not rows:
             return 0
         if len(rows) == 1 or (len(rows) <= _MOST_BY_ONE and size <= _MOST_BYTES_BY_ONE):
@@ -108,7 +107,7 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
 
     @contextmanager
     def _single(self, *, commit: bool) -> Iterator[sqlite3.Cursor]:
-        """For one statement, whose errors are the library's."""
+        """Yield a cursor for one statement, whose errors are raised as the library's."""
         with (
             self.datastore.get_connection(commit=commit) as connection,
             _WithoutBegin(connection, commit=commit) as cursor,
@@ -119,8 +118,8 @@ class LogRecorder(OneOrder, SQLiteApplicationRecorder):
 
 
 class _WithoutBegin(SQLiteTransaction):
-    """Of one statement, which is a transaction by itself. What the library does at its end does nothing then
-    but name errors as its own."""
+    """Runs one statement, which is a transaction by itself. At its end the library then only translates
+    errors."""
 
     def __enter__(self) -> SQLiteCursor:
         return self.connection.cursor()

@@ -1,4 +1,4 @@
-"""A file for documents that nobody asks for: built there to be held against live ones."""
+"""A file for documents that nobody reads: they are built there to be compared with the live ones."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from projections.ports import Container, Document
 
 
 class SqliteScratch(SqliteBuilds):
-    """Builds that remember what was held against them."""
+    """Builds that remember which documents were compared."""
 
     async def tenants(self) -> Sequence[str]:
-        """Everybody who has a document there."""
+        """Return all tenants that have a document there."""
 
         def select(connection: sqlite3.Connection) -> list[str]:
             found: set[str] = set()
@@ -26,7 +26,7 @@ class SqliteScratch(SqliteBuilds):
         return await self.read_in(select)
 
     async def forget_held(self, container: Container) -> None:
-        """Nothing has been held against any document of a container."""
+        """Note that no document of a container has been compared."""
 
         def forget(connection: sqlite3.Connection) -> None:
             connection.execute(f"DROP TABLE IF EXISTS {self._held(container)}")
@@ -38,7 +38,7 @@ class SqliteScratch(SqliteBuilds):
         await self.write_in(forget)
 
     async def note_held(self, container: Container, keys: Sequence[Key]) -> None:
-        """These have been held against what is there."""
+        """Note that these documents have been compared."""
         statement = (
             f"INSERT OR IGNORE INTO {self._held(container)} SELECT value ->> 0, value ->> 1 FROM json_each(?)"
         )
@@ -46,7 +46,7 @@ class SqliteScratch(SqliteBuilds):
         await self.write_in(lambda connection: connection.execute(statement, given))
 
     async def not_held(self, container: Container, after: Key | None, limit: int) -> list[Document]:
-        """Up to ``limit`` documents that nothing was held against, in the order of their keys."""
+        """Return up to ``limit`` documents that have not been compared, ordered by key."""
         statement = (
             f"SELECT tenant, id, version, CAST(body AS BLOB) FROM"
             f' "{self.place_of(container).name}" AS built WHERE (tenant, id) > (?, ?) AND NOT EXISTS'

@@ -1,6 +1,6 @@
-"""Snapshots in SQLite, in a file of their own: what is derived takes no turns with what is not.
+"""Snapshots in SQLite. They have their own file, so that writing them does not block other writes.
 
-The file may be deleted while nobody runs.
+The file may be deleted while no service runs.
 """
 
 import sqlite3
@@ -34,7 +34,7 @@ _FORGET = (
 
 
 class SqliteSnapshots:
-    """One connection, used by one thread at a time. The file is made with the first snapshot."""
+    """One connection, used by one thread at a time. The first snapshot creates the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -82,12 +82,12 @@ class SqliteSnapshots:
 
 
 def snapshots_file(path: Path) -> Path:
-    """The file of the snapshots beside a log."""
+    """Return the file of the snapshots beside a log."""
     return path.with_name(f"{path.stem}-snapshots.db")
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    """``secure_delete``: what was forgotten is not left in the file's free pages."""
+    """Open the file. With ``secure_delete`` no forgotten snapshot stays in the file's free pages."""
     connection = sqlite3.connect(path, check_same_thread=False, timeout=1.0)
     try:
         for statement in ("PRAGMA secure_delete=ON", "PRAGMA synchronous=NORMAL", _TABLE):

@@ -1,4 +1,4 @@
-"""The calls that steps are still to make, in SQLite."""
+"""The calls that steps still have to make, in SQLite."""
 
 import sqlite3
 from collections.abc import Collection, Sequence
@@ -23,7 +23,7 @@ _call = msgspec.json.Decoder(StepCall)
 
 
 class SqliteStepCalls:
-    """Calls in the file of the timers."""
+    """The calls, in the file of the timers."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
@@ -63,6 +63,6 @@ class SqliteStepCalls:
 
 
 def row_of(call: StepCall) -> tuple[str, str, str, str, bytes]:
-    """A call as the table holds it."""
+    """Return a call as a row of the table."""
     moment = sortable(call.dispatched_at)
     return call.id, call.service, call.meta.tenant, moment, msgspec.json.encode(call)

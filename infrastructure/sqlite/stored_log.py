@@ -1,4 +1,4 @@
-"""The events of a log in SQLite as they are stored."""
+"""The events of a log in SQLite, as they are stored."""
 
 import sqlite3
 from collections.abc import AsyncGenerator, Collection, Sequence
@@ -31,7 +31,7 @@ class SqliteStoredLog:
         return PARTITION
 
     async def last(self, partition: str) -> int:
-        """The id of the last event; 0 where there is none, also in a file that nothing was appended to."""
+        """Return the id of the last event, or 0 if there is none, also if the file is new."""
 
         def select(connection: sqlite3.Connection) -> int:
             if not connection.execute(_IS_THERE).fetchone():
@@ -67,7 +67,8 @@ class SqliteStoredLog:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    """What somebody has put there with a tool of theirs may be of another type."""
+    """Return a row as an entry. Somebody may have inserted values of another type with a tool of their
+    own."""
     id, stream, version, topic, state = row
     content = state.encode() if isinstance(state, str) else bytes(state or b"")
     return Entry(id, str(stream), int(version), str(topic or ""), content)

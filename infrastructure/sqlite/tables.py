@@ -8,22 +8,22 @@ from functools import partial
 from projections.ports import Container
 
 Step = Callable[[sqlite3.Connection], None]
-"""A part of what is to be done, worth a transaction of its own where others wait to write."""
+"""A part of a change, in its own transaction if other writers wait."""
 
 
 def execute(statement: str, connection: sqlite3.Connection) -> None:
-    """One statement as a step."""
+    """Execute one statement, as a step."""
     connection.execute(statement)
 
 
 def execute_all(statements: Sequence[str], connection: sqlite3.Connection) -> None:
-    """Several as one step."""
+    """Execute several statements as one step."""
     for statement in statements:
         connection.execute(statement)
 
 
 def make_table(connection: sqlite3.Connection, container: Container) -> None:
-    """Make the table and the columns that are missing, without an index or what else makes writes slow."""
+    """Create the table and its missing columns, without indexes or anything else that makes writes slow."""
     name = container.name
     connection.execute(
         f'CREATE TABLE IF NOT EXISTS "{name}"'
@@ -39,14 +39,14 @@ def make_table(connection: sqlite3.Connection, container: Container) -> None:
 
 
 def keep_table(connection: sqlite3.Connection, container: Container) -> None:
-    """Make the table and what it lacks. An index that is there, and is another, is made anew."""
+    """Create the table and what it lacks. An index that differs from the wanted one is created again."""
     make_table(connection, container)
     for step in steps_to_indexes(connection, container):
         step(connection)
 
 
 def steps_to_indexes(connection: sqlite3.Connection, container: Container) -> list[Step]:
-    """What is missing is made, what is there and is another is made anew; a step an index."""
+    """Return one step for each index that is missing or differs."""
     name, known = container.name, _known_indexes(connection, container.name)
     steps: list[Step] = []
     for kind, wanted in _indexes(container).items():
@@ -58,24 +58,24 @@ def steps_to_indexes(connection: sqlite3.Connection, container: Container) -> li
 
 
 def triggers_named(connection: sqlite3.Connection, beginning: str) -> dict[str, str]:
-    """The triggers whose names begin so, with their texts."""
+    """Return the triggers whose names begin so, with their texts."""
     select = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, ?) = ?"
     return dict(connection.execute(select, [len(beginning), beginning]))
 
 
 def column_of(field: str) -> str:
-    """The column of a field that has one, beside documents or the rows of lists."""
+    """Return the name of a field's column, in documents or in the rows of lists."""
     return f'"$.{field}"'
 
 
 def in_document(field: str) -> str:
-    """A field in the row of a ``document``, written as the indexes have it."""
+    """Return the expression for a field in the row of a ``document``, exactly as the indexes have it."""
     return f"json_extract(document.body, '$.{field}')"
 
 
 def _known_indexes(connection: sqlite3.Connection, table: str) -> dict[str, tuple[str, str]]:
-    """Ours, by kind: name and columns. SQLite cannot give an index another name, so that of a table which was
-    built beside another keeps its generation in its name."""
+    """Return the names and columns of our indexes, by kind. SQLite cannot rename an index, so the index of a
+    table that was built beside another keeps the generation in its name."""
     known = {}
     select = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
     for name, sql in connection.execute(select, [table]):
@@ -85,11 +85,12 @@ def _known_indexes(connection: sqlite3.Connection, table: str) -> dict[str, tupl
 
 
 def _indexes(container: Container) -> dict[str, str]:
-    """The columns of each index, by its kind: one for each order.
+    """Return the columns of each index, by its kind. Each order has one index.
 
-    At their ends are the fields that are asked for by less, which an index gives only if they are columns,
-    from SQLite 3.45 on only such as are no plain ``json_extract``: whoever is late among all that wait is
-    found without a look at any document. Columns that an earlier release has made are left as they are.
+    The last columns are the fields that a query compares by "less than". An index can answer these only if
+    they are columns, from SQLite 3.45 on only if they are no plain ``json_extract``. So what is overdue among
+    everything that waits is found without reading a document. Columns that an earlier release has created are
+    left as they are.
     """
     sort = _extracted(container.sort_field)
     filters = [*((field,) for field in container.filter_fields), *container.filters_together]

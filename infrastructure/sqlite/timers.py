@@ -31,7 +31,7 @@ _timer = msgspec.json.Decoder(Timer)
 
 
 class SqliteTimers:
-    """Timers in the file of the log."""
+    """The timers, in the file of the log's followers."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
@@ -49,7 +49,8 @@ class SqliteTimers:
         await self._database.carry_out(statements)
 
     async def settle(self, handled: Sequence[Settled], lease: Lease) -> None:
-        """Take away what was found due, or put it off, unless it was set to another time or cancelled."""
+        """Delete or postpone the timers that were found due, unless they were cancelled or set to another
+        time."""
         gone = [(found.id, sortable(found.due_at)) for found, again in handled if again is None]
         put_off = [
             (sortable(again.due_at), msgspec.json.encode(again), found.id, sortable(found.due_at))
@@ -78,5 +79,6 @@ class SqliteTimers:
 
 
 def sortable(moment: datetime) -> str:
-    """To the microsecond: a timer that fires too early is refused by its aggregate, and forgotten."""
+    """Return a time with microseconds: a timer that fires too early is refused by its aggregate, and
+    forgotten."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,8 +1,8 @@
-"""How many documents a query matches: a number that is kept, or counted, in indexes as far as they can tell.
+"""How many documents a query matches: a number that is kept, or a count, by indexes as far as possible.
 
-Where lists are asked for, along their rows. To look another row up costs ten times what it costs to walk
-one, and 100,000 in an inbox show it. So what is not to be counted, or not twice, is left out in the cheaper
-of two ways.
+A query for lists is counted along their rows. Looking up another row costs ten times as much as walking along
+one, which shows with 100,000 documents in an inbox. So what must not be counted, or not twice, is excluded in
+the cheaper of two ways.
 """
 
 import sqlite3
@@ -14,11 +14,11 @@ from infrastructure.sqlite.lists import table_of
 from projections.ports import Container, Query
 
 _LOOK_UP = 3
-"""What it costs to look a row up, if to tell one from those that were seen before costs 1."""
+"""The cost of looking up a row, if recognizing a row that was seen before costs 1."""
 
 
 def total_of(connection: sqlite3.Connection, container: Container, tenant: str, query: Query) -> int:
-    """How many documents a query matches, whatever page it is at."""
+    """Return how many documents a query matches in all, whichever page it asks for."""
     return _Count(connection, container, tenant, query).total()
 
 
@@ -37,7 +37,8 @@ class _Count:
         return self._matching(self._conditions.held, self._conditions.not_held)
 
     def _matching(self, held: Sequence[Holding], not_held: Sequence[Holding]) -> int:
-        """Those that hold a text that they should not are counted and taken away if they are few."""
+        """Return how many documents match. Those that hold an unwanted text are counted and subtracted if
+        they are few."""
         if not held and not not_held:
             return self._documents()
         for few in not_held:
@@ -54,10 +55,10 @@ class _Count:
         return self._number(f'SELECT COUNT(*) FROM "{self._container.name}" AS document WHERE {where}')
 
     def _holding(self, held: Sequence[Holding], not_held: Sequence[Holding]) -> int:
-        """Along the rows of one list, where the others are looked up.
+        """Count along the rows of one list, and look up the other lists.
 
-        Those with the most common text are counted as they are if they outweigh the rest; then of the rest
-        those that hold it too are left out. Else all are told apart.
+        If the most common text outweighs the others, its rows are counted as they are, and those of the
+        others only if they do not hold it too. Otherwise all rows are told apart.
         """
         if not all(map(self._rows_of, held)):
             return 0
@@ -79,7 +80,7 @@ class _Count:
         return number
 
     def _counted(self, field: str, texts: Sequence[str], looked_up: Sequence[str]) -> int:
-        """The documents whose list holds one of the texts, each once."""
+        """Return how many documents have a list that holds one of the texts, each counted once."""
         rows = [*self._conditions.of_rows(field), f"value IN {self._conditions.one_of(tuple(texts))}"]
         return self._number(
             f"SELECT COUNT(*) FROM (SELECT {'DISTINCT' if len(texts) > 1 else ''} sort, id"
@@ -88,18 +89,18 @@ class _Count:
         )
 
     def _are_few(self, holding: Holding, among: Sequence[Holding]) -> bool:
-        """Whether to walk along these and look ``among`` up costs less than the other way round."""
+        """Return whether walking along these rows and looking up ``among`` costs less than the reverse."""
         each = 1 + sum(len(self._rows_of(other)) for other in among)
         most = min(self._cost(other, among) for other in among) // each
         return sum(self._rows_of(holding, most).values()) < most
 
     def _cost(self, walked: Holding, held: Sequence[Holding]) -> int:
-        """Rows to be walked along, and for each the texts to be looked up."""
+        """Return the cost: the rows to walk along, and for each the texts to look up."""
         looked_up = sum(len(self._rows_of(each)) for each in held if each is not walked)
         return sum(self._rows_of(walked).values()) * (1 + looked_up)
 
     def _rows_of(self, holding: Holding, most: int = -1) -> dict[str, int]:
-        """Those of the texts that lists hold at all, with how many rows may match, or ``most``."""
+        """Return the texts that lists hold at all, with the number of rows that may match, up to ``most``."""
         if holding in self._rows:
             return self._rows[holding]
         rows = [*self._conditions.of_rows(holding.field), "value = :text"]
