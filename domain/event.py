@@ -106,6 +106,16 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
             return self.event_id
         return _identity(self.stream, self.version, self.meta.command_id)
 
+    def leads_to(self, command_id: str, *, actor: str) -> Metadata:
+        """Return the metadata of a command that ``actor`` gives because of this event."""
+        return Metadata(
+            tenant=self.meta.tenant,
+            actor=actor,
+            correlation_id=self.meta.correlation_id,
+            causation_id=self.event_id,
+            command_id=command_id,
+        )
+
 
 @lru_cache(maxsize=4_096)
 def event_id(stream: str, version: int) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 
 from application.approval_commands import RequestApproval, WithdrawApproval
 from application.command import Command
-from application.policies.reaction import because_of, text_of
-from application.workflow_commands import CompleteStep, FailStep
+from application.policies.reaction import because_of, rejected, text_of
+from application.workflow_commands import CompleteStep
 from domain.approval import (
     LONGEST_SUBJECT,
     ApprovalApproved,
@@ -71,7 +71,9 @@ class ApprovalSteps:
     def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
         """A step whose approval cannot be asked for has failed; all else is no reason to stop."""
         event = recorded.event
-        return [self._fail(recorded, event, refusal.in_a_line)] if isinstance(event, StepDispatched) else []
+        if not isinstance(event, StepDispatched):
+            return []
+        return [rejected(recorded, self.name, refusal.in_a_line, "fail")]
 
     @property
     def _own_name(self) -> str:
@@ -82,7 +84,7 @@ class ApprovalSteps:
         opportunity_id = event.opportunity_id or text_of(input.get("opportunityId"))
         fault = _fault_of(input)
         if opportunity_id is None or fault is not None:
-            return self._fail(recorded, event, fault or "an approval needs an opportunityId")
+            return rejected(recorded, self.name, fault or "an approval needs an opportunityId", "fail")
         return RequestApproval(
             meta=because_of(recorded, self.name),
             approval_id=approval_id_of(event.step_id, event.attempt),
@@ -111,16 +113,6 @@ class ApprovalSteps:
             reason=reason,
             by=self._own_name,
             may_do_all=True,
-        )
-
-    def _fail(self, recorded: Recorded, event: StepDispatched, error: str) -> FailStep:
-        return FailStep(
-            meta=because_of(recorded, self.name, "fail"),
-            workflow_id=event.workflow_id,
-            step=event.step_id,
-            attempt=event.attempt,
-            error=error,
-            reason="rejected",
         )
 
     def _pass_on(self, recorded: Recorded, event: _Ended, step: StepRef) -> CompleteStep:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from application.ports import StepCall, StepCalls
-from domain.event import Metadata, Recorded
+from domain.event import Recorded
 from domain.interest import Interest
 from domain.lease import Lease
 from domain.values import derived_id
@@ -72,11 +72,5 @@ def _call(recorded: Recorded, event: StepDispatched) -> StepCall:
         dispatched_at=event.dispatched_at,
         deadline_at=event.deadline_at,
         done_again=event.done_again,
-        meta=Metadata(
-            tenant=recorded.meta.tenant,
-            actor=ACTOR,
-            correlation_id=recorded.meta.correlation_id,
-            causation_id=recorded.event_id,
-            command_id=id,
-        ),
+        meta=recorded.leads_to(id, actor=ACTOR),
     )

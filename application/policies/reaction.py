@@ -17,15 +17,7 @@ from domain.interest import Interest
 from domain.lease import Lease
 from domain.task import TaskCompleted, TaskFailed
 from domain.values import StepRef, derived_id
-from domain.workflow import (
-    CompensationFailed,
-    StepDispatched,
-    StepSettled,
-    WorkflowCancelled,
-    WorkflowCompensated,
-    WorkflowCompleted,
-    WorkflowFailed,
-)
+from domain.workflow import StepDispatched, WorkflowEnding
 
 _AT_ONCE = 32
 
@@ -107,16 +99,14 @@ class Reaction:
 
 
 def _step_of(event: Event) -> StepRef | None:
-    """The step that waits for what comes of an event."""
+    """Return the step that waits for what comes of an event, if there is one."""
+    if isinstance(event, WorkflowEnding):
+        return event.parent
     match event:
         case StepDispatched() | TaskCompleted() | TaskFailed():
             return StepRef(workflow_id=event.workflow_id, step_id=event.step_id, attempt=event.attempt)
         case ApprovalApproved() | ApprovalRejected() | ApprovalExpired() | ApprovalWithdrawn():
             return event.step
-        case WorkflowCompleted() | WorkflowFailed() | WorkflowCancelled():
-            return event.parent
-        case WorkflowCompensated() | CompensationFailed() | StepSettled():
-            return event.parent
     return None
 
 
@@ -150,14 +140,8 @@ def error_within(policy: str) -> str:
 
 
 def because_of(recorded: Recorded, policy: str, purpose: str = "") -> Metadata:
-    """What a policy's command is traced back to; ``purpose`` tells several commands of one event apart."""
-    return Metadata(
-        tenant=recorded.meta.tenant,
-        actor=f"system:{policy}",
-        correlation_id=recorded.meta.correlation_id,
-        causation_id=recorded.event_id,
-        command_id=derived_id(policy, recorded.identity, purpose),
-    )
+    """Return the metadata of a policy's command. ``purpose`` tells several commands of one event apart."""
+    return recorded.leads_to(derived_id(policy, recorded.identity, purpose), actor=f"system:{policy}")
 
 
 def text_of(value: object) -> str | None:

@@ -8,6 +8,7 @@ from application.command import Command
 from application.dispatcher import Dispatcher
 from application.policies.giving_up import GivingUp
 from application.policies.reaction import because_of
+from application.policies.timer_keeper import timer_of
 from application.ports import Timer, Timers
 from application.runs import ACTOR
 from application.side_by_side import outcomes_of, raise_first
@@ -200,16 +201,8 @@ def _on_behalf_of(start: Start, recorded: Recorded) -> Metadata:
 def _timer(recorded: Recorded, event: StartDebounced) -> Timer:
     workflow_id = event.start.workflow_id
     id = derived_id(DEBOUNCE, workflow_id, event.due_at.isoformat())
-    meta = Metadata(
-        tenant=recorded.meta.tenant,
-        actor=ACTOR,
-        correlation_id=recorded.meta.correlation_id,
-        causation_id=recorded.event_id,
-        command_id=id,
-    )
-    payload: dict[str, str | int] = {"group": event.group, "workflow_id": workflow_id}
-    version = recorded.version
-    return Timer(id=id, due_at=event.due_at, kind=DEBOUNCE, payload=payload, meta=meta, version=version)
+    payload = {"group": event.group, "workflow_id": workflow_id}
+    return timer_of(recorded, id=id, kind=DEBOUNCE, due_at=event.due_at, payload=payload, actor=ACTOR)
 
 
 def _debounced(timer: Timer) -> Command:

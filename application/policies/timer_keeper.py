@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from application.ports import Timer, Timers
-from domain.event import Event, Metadata, Recorded
+from domain.event import Event, Recorded
 from domain.interest import Interest
 from domain.lease import Lease
 
@@ -52,15 +52,14 @@ class TimerKeeper(ABC):
 
 
 def timer_of(
-    recorded: Recorded, *, id: str, kind: str, due_at: datetime, payload: Mapping[str, str | int]
+    recorded: Recorded,
+    *,
+    id: str,
+    kind: str,
+    due_at: datetime,
+    payload: Mapping[str, str | int],
+    actor: str = ACTOR,
 ) -> Timer:
-    """A timer that begins with an event; its command has its id, so that it is taken once."""
-    meta = Metadata(
-        tenant=recorded.meta.tenant,
-        actor=ACTOR,
-        correlation_id=recorded.meta.correlation_id,
-        causation_id=recorded.event_id,
-        command_id=id,
-    )
-    version = recorded.version
+    """Return a timer that begins with an event. Its command has its id, so that it takes effect once."""
+    meta, version = recorded.leads_to(id, actor=actor), recorded.version
     return Timer(id=id, due_at=due_at, kind=kind, payload=dict(payload), meta=meta, version=version)
