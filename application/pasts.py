@@ -18,7 +18,7 @@ from immutables import Map
 from application.audit.chain import leaf_of
 from application.event_log import EventLog
 from application.log_batches import BATCH_BYTES, size_of, weight_of
-from application.snapshots import Kept, Snapshots
+from application.snapshots import SnapshotContent, Snapshots
 from domain.archived import refuse_archived
 from domain.event import Event, Recorded
 
@@ -142,7 +142,9 @@ class Pasts:
         if self._snapshots is not None:
             self._snapshots.offer(
                 stream,
-                Kept(past.version, past.state, past.commands, past.digests, past.correlation_id, past.epoch),
+                SnapshotContent(
+                    past.version, past.state, past.commands, past.digests, past.correlation_id, past.epoch
+                ),
             )
         if past.events is not None and (len(past.events) > SHORT or past.size > BATCH_BYTES):
             past = msgspec.structs.replace(past, events=None)
@@ -156,7 +158,7 @@ class Pasts:
             while self._weight > self._most and len(self._remembered) > 1:
                 self._weight -= self._remembered.popitem(last=False)[1].weight
 
-    def _past_of(self, kept: Kept) -> Past:
+    def _past_of(self, kept: SnapshotContent) -> Past:
         return Past(
             version=kept.version,
             state=kept.state,

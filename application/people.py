@@ -8,8 +8,8 @@ import msgspec
 import structlog
 
 from application.event_store import EventStore
-from application.kept import Kept
 from application.ports import Directory
+from application.single_flight_cache import SingleFlightCache
 from domain import delegation
 from domain.approval import People, Unknown
 from domain.delegation import NONE, Delegations, delegations_stream
@@ -33,7 +33,7 @@ class PeopleLookup:
     def __init__(self, store: EventStore, directory: Directory) -> None:
         self._store = store
         self._directory = directory
-        self._delegations = Kept(self._read, seconds=KEPT_SECONDS, most=_MOST_TENANTS)
+        self._delegations = SingleFlightCache(self._read, seconds=KEPT_SECONDS, most=_MOST_TENANTS)
 
     async def informed(self, tenant: str, do: Callable[[People], Awaitable[T]]) -> T:
         """Do something; what turns out to be unknown is looked up, and it is done again.

@@ -18,11 +18,11 @@ from itertools import chain
 import anyio
 import msgspec
 
-from application.away import Away
 from application.deciders import Committed
 from application.event_log import Compared, number_of
 from application.event_store import EventStore
 from application.log_batches import LogBatch, is_full
+from application.partition_backoff import PartitionBackoff
 from application.subscription import Subscription
 from domain.errors import StoreUnavailable
 from domain.interest import Interest
@@ -55,7 +55,7 @@ class SharedReads:
         self._limits: set[int] = set()
         self._ends: dict[str, _End] = {}
         self._known: dict[tuple[str, str], float] = {}
-        self._away = Away(rest_for_a_second=_REST_FOR_A_SECOND)
+        self._backoff = PartitionBackoff(rest_for_a_second=_REST_FOR_A_SECOND)
         self._epoch = store.epoch
         store.tell_of_appends(self._keep_appended)
 
@@ -92,14 +92,14 @@ class SharedReads:
 
     async def _refuse_while_away(self, partition: str) -> None:
         """Whoever has other partitions to go on with does not stand in line for one that fails."""
-        error = self._away.why(partition)
+        error = self._backoff.why(partition)
         if error is not None and len(await self._store.partitions()) > 1:
             raise StoreUnavailable(str(error)) from error
 
     async def _read(self, partition: str, after: str | None, limit: int) -> list[LogBatch]:
         appends, began = self._store.appends(partition), time.monotonic()
         epoch = self._store.epoch
-        with self._away.asking(partition):
+        with self._backoff.asking(partition):
             batch = await self._store.read(partition, after, limit)
         if epoch != self._store.epoch:
             return [] if batch is None else [batch]
@@ -156,7 +156,7 @@ class SharedReads:
             return Compared()
         async with self._turn_to_look:
             asked = self._not_seen_of_late(positions)
-            away = {each: error for each in asked if (error := self._away.why(each)) is not None}
+            away = {each: error for each in asked if (error := self._backoff.why(each)) is not None}
             asked = {each: position for each, position in asked.items() if each not in away}
             if not asked:
                 return Compared(untold=away)
@@ -164,7 +164,7 @@ class SharedReads:
             compared = await self._store.compare(asked)
             seconds = time.monotonic() - now
             for partition, error in compared.untold.items():
-                self._away.note(partition, error, seconds)
+                self._backoff.note(partition, error, seconds)
             if epoch == self._store.epoch:
                 for partition in asked.keys() - compared.unknown - compared.untold.keys():
                     self._remember(partition, asked[partition], now)

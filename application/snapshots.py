@@ -91,7 +91,7 @@ class SnapshotStore(Protocol):
         ...
 
 
-class Kept(msgspec.Struct, frozen=True):
+class SnapshotContent(msgspec.Struct, frozen=True):
     """What a snapshot holds."""
 
     version: int
@@ -124,7 +124,7 @@ class Snapshots:
         self._known: set[str] = set()
         """The partitions of which it was told which streams have one."""
 
-    def of(self, streams: Collection[str]) -> Mapping[str, tuple[Kept, bytes]]:
+    def of(self, streams: Collection[str]) -> Mapping[str, tuple[SnapshotContent, bytes]]:
         """What streams had come to that have one, each with the hash of the event that it must still have
         there.
 
@@ -143,7 +143,7 @@ class Snapshots:
             self._tried.pop(stream, None)
             self._clean.pop(stream, None)
 
-    def offer(self, stream: str, kept: Kept) -> None:
+    def offer(self, stream: str, kept: SnapshotContent) -> None:
         """Make one of what a stream has come to, if it has gone on far enough since the last."""
         if kept.version <= self._every:
             return
@@ -200,7 +200,7 @@ class Snapshots:
                 self._versions = {**found, **self._versions}
                 self._known.add(partition)
 
-    def _found(self, stream: str) -> tuple[Kept, bytes] | None:
+    def _found(self, stream: str) -> tuple[SnapshotContent, bytes] | None:
         try:
             found = self._store.get(stream)
         except Exception as error:
@@ -214,7 +214,7 @@ class Snapshots:
             self._clean[stream] = found.version
         return kept, found.leaf
 
-    def _make(self, stream: str, kept: Kept) -> None:
+    def _make(self, stream: str, kept: SnapshotContent) -> None:
         try:
             body = to_bytes((kept.state, kept.commands, kept.digests, kept.correlation_id))
             newest = self._log.stored_between(stream, kept.version - 1, kept.version)
@@ -231,7 +231,7 @@ class Snapshots:
         except Exception as error:
             log.warning("snapshot_not_made", stream=stream, error=f"{type(error).__name__}: {error}")
 
-    def _tells_what_is_sealed(self, stream: str, kept: Kept, body: bytes) -> bool:
+    def _tells_what_is_sealed(self, stream: str, kept: SnapshotContent, body: bytes) -> bool:
         """Whether a state may have a value in clear that is sealed in the log.
 
         What the last snapshot came from was looked through for that one. A key that was destroyed since the
@@ -251,7 +251,7 @@ class Snapshots:
         made = Snapshot(stream=stream, version=version, recipe=self._recipe, leaf=leaf, body=body, digest=b"")
         return msgspec.structs.replace(made, digest=self._log.tag(made.tagged))
 
-    def _read(self, snapshot: Snapshot) -> Kept | None:
+    def _read(self, snapshot: Snapshot) -> SnapshotContent | None:
         """What it holds, if it is of this release and whole."""
         if snapshot.recipe != self._recipe:
             return None
@@ -259,7 +259,7 @@ class Snapshots:
             return None
         try:
             state, commands, digests, correlation_id = from_bytes(snapshot.body)
-            return Kept(snapshot.version, state, commands, digests, correlation_id)
+            return SnapshotContent(snapshot.version, state, commands, digests, correlation_id)
         except (Unreadable, TypeError, ValueError):
             return None
 

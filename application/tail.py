@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import structlog
 
-from application.away import Away
 from application.event_store import EventStore
+from application.partition_backoff import PartitionBackoff
 from application.shared_reads import SharedReads
 from domain.errors import StoreUnavailable
 from domain.event import Recorded
@@ -34,7 +34,7 @@ class Tail:
         self._reads = reads
         self._batch_size = batch_size
         self._positions: dict[str, str] = {}
-        self._away = Away(rest_for_a_second=_REST_FOR_A_SECOND)
+        self._backoff = PartitionBackoff(rest_for_a_second=_REST_FOR_A_SECOND)
         self._switches = store.switches
 
     async def turn_to(self, partitions: AbstractSet[str]) -> frozenset[str]:
@@ -46,7 +46,7 @@ class Tail:
         if self._switches != self._store.switches:
             self._switches = self._store.switches
             self._positions.clear()
-        self._away.forget_besides(partitions)
+        self._backoff.forget_besides(partitions)
         for unwanted in self._positions.keys() - partitions:
             del self._positions[unwanted]
         begun: set[str] = set()
@@ -70,14 +70,14 @@ class Tail:
 
     async def _tried(self, partition: str, work: Callable[[], Awaitable[T | None]]) -> T | None:
         """What comes of it; nothing where the partition is away, or was a moment ago. That is told once."""
-        if self._away.why(partition) is not None:
+        if self._backoff.why(partition) is not None:
             return None
         began = time.monotonic()
         try:
             done = await work()
         except StoreUnavailable as error:
-            if self._away.note(partition, error, time.monotonic() - began):
+            if self._backoff.note(partition, error, time.monotonic() - began):
                 log.warning("partition_not_followed", partition=partition, error=str(error))
             return None
-        self._away.settle(partition)
+        self._backoff.settle(partition)
         return done

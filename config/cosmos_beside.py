@@ -2,7 +2,14 @@
 
 from application.audit.anchoring import Anchoring
 from application.outbox import Outbox
-from application.policies import approval_timers, job_timers, runs, task_leases, wait_steps, workflow_timers
+from application.policies import (
+    approval_timers,
+    concurrency,
+    job_timers,
+    task_leases,
+    wait_steps,
+    workflow_timers,
+)
 from application.policies.approval_steps import ApprovalSteps
 from application.policies.backfills import Backfills
 from application.policies.child_workflows import ChildWorkflows
@@ -23,7 +30,7 @@ BESIDE = Beside(
                 wait_steps.WaitSteps.name,
                 ApprovalSteps.name,
                 ChildWorkflows.name,
-                runs.Runs.name,
+                concurrency.ConcurrencyGroups.name,
                 TaskSteps.name,
                 task_leases.TaskLeaseTimers.name,
                 job_timers.JobTimers.name,
@@ -39,7 +46,7 @@ BESIDE = Beside(
     kinds={
         *workflow_timers.COMMANDS,
         wait_steps.TIMER_KIND,
-        *runs.COMMANDS,
+        *concurrency.COMMANDS,
         *task_leases.COMMANDS,
         *job_timers.COMMANDS,
         *approval_timers.COMMANDS,

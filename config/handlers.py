@@ -5,6 +5,7 @@ import msgspec
 from application.approvals import ApprovalHandlers
 from application.backfills import BackfillHandlers
 from application.catalogue import Catalogue
+from application.concurrency import ConcurrencyHandlers
 from application.definitions import DefinitionHandlers
 from application.delegations import DelegationHandlers
 from application.dispatcher import Dispatcher
@@ -12,7 +13,6 @@ from application.jobs import JobHandlers
 from application.pacing import StartPace
 from application.people import PeopleLookup
 from application.requests import RequestHandlers
-from application.runs import RunHandlers
 from application.tasks import TaskHandlers
 from application.workflows import WorkflowHandlers
 from config.definitions import platform_wire_types
@@ -43,7 +43,7 @@ def build_handlers(foundation: Foundation) -> Handlers:
         DelegationHandlers(store, clock, people).handlers(),
         RequestHandlers(store, clock).handlers(),
         workflows.handlers(),
-        RunHandlers(store, clock, workflows, pace).handlers(),
+        ConcurrencyHandlers(store, clock, workflows, pace).handlers(),
         DefinitionHandlers(store, clock, foundation.shipped, wire_types=wire_types).handlers(),
         JobHandlers(store, clock, foundation.jobs).handlers(),
         backfills.handlers(),

@@ -15,15 +15,22 @@ from application.held_deadlines import HeldDeadlines
 from application.joint_part import JointPart
 from application.leadership import Leadership, Part, PassingPart
 from application.outbox import Outbox
-from application.policies import approval_timers, job_timers, runs, task_leases, wait_steps, workflow_timers
+from application.policies import (
+    approval_timers,
+    concurrency,
+    job_timers,
+    task_leases,
+    wait_steps,
+    workflow_timers,
+)
 from application.policies.approval_steps import ApprovalSteps
 from application.policies.approval_timers import ApprovalTimers
 from application.policies.backfills import Backfills
 from application.policies.child_workflows import ChildWorkflows
+from application.policies.concurrency import ConcurrencyGroups
 from application.policies.http_steps import HttpSteps
 from application.policies.job_timers import JobTimers
 from application.policies.reaction import Reaction
-from application.policies.runs import Runs
 from application.policies.task_leases import TaskLeaseTimers
 from application.policies.tasks import TaskSteps
 from application.policies.timer_keeper import TIMERS_REST_SECONDS, TimerKeeper
@@ -283,7 +290,7 @@ class _ShareBuilder:
             WaitSteps(timers, self._dispatch),
             Reaction(ApprovalSteps(), self._dispatch),
             Reaction(ChildWorkflows(), self._dispatch),
-            Runs(self._dispatch, timers),
+            ConcurrencyGroups(self._dispatch, timers),
             Reaction(TaskSteps(), self._dispatch),
             TaskLeaseTimers(timers),
             JobTimers(timers),
@@ -294,7 +301,7 @@ class _ShareBuilder:
     def _timers(self, stores: ShareStores) -> TimerLoop:
         commands = {
             **workflow_timers.COMMANDS,
-            **runs.COMMANDS,
+            **concurrency.COMMANDS,
             **task_leases.COMMANDS,
             **approval_timers.COMMANDS,
             **job_timers.COMMANDS,
@@ -324,7 +331,7 @@ class _ShareBuilder:
         return self._follower(
             handler,
             share,
-            in_turns=share.is_whole and isinstance(handler, Reaction | Runs),
+            in_turns=share.is_whole and isinstance(handler, Reaction | ConcurrencyGroups),
             rest_seconds=TIMERS_REST_SECONDS if isinstance(handler, TimerKeeper) else REST_SECONDS,
         )
 

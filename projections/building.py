@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from domain.errors import first_of
 from domain.share import WHOLE
-from projections.folding import Folded, Folder, Folding, Kept, Made, StreamedLog, Stretch, Watch
+from projections.folding import Folded, Folder, Folding, Made, StreamedLog, Stretch, Watch, WrittenDocuments
 from projections.ports import Document
 from projections.projection import Projection
 
@@ -47,7 +47,7 @@ class Progress(msgspec.Struct, frozen=True):
         return self.left / self.rate if self.rate else None
 
 
-class Site(Kept, Protocol):
+class Site(WrittenDocuments, Protocol):
     """Where documents are built. Nobody else writes there."""
 
     async def write(self, made: Made, progress: Progress, remade: Made) -> None:
@@ -69,7 +69,7 @@ class Builder:
         site: Site,
         *,
         begun: Progress | None,
-        live: Kept,
+        live: WrittenDocuments,
         now: Callable[[], datetime],
         tell: Callable[[Progress], None] = lambda progress: None,
         batch_size: int = BATCH,

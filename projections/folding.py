@@ -88,8 +88,8 @@ class StreamedLog(Log, Protocol):
         ...
 
 
-class Kept(Protocol):
-    """Documents that were written: those that were built, or the live ones."""
+class WrittenDocuments(Protocol):
+    """Reads documents that were written: those that were built, or the live ones."""
 
     async def get_many(self, container: Container, keys: Sequence[Key]) -> dict[Key, Document]:
         """Return the documents of those (tenant, id) keys that exist."""
@@ -126,8 +126,8 @@ class Folder:
         projections: Sequence[Projection],
         log: StreamedLog,
         *,
-        built: Kept,
-        live: Kept,
+        built: WrittenDocuments,
+        live: WrittenDocuments,
         share: Share,
         may_be_there: bool,
     ) -> None:
@@ -184,7 +184,9 @@ class Folder:
 class _Fold:
     """One projection over batch after batch."""
 
-    def __init__(self, projection: Projection, built: Kept, live: Kept, *, may_be_there: bool) -> None:
+    def __init__(
+        self, projection: Projection, built: WrittenDocuments, live: WrittenDocuments, *, may_be_there: bool
+    ) -> None:
         self.name = projection.container.name
         self.category = projection.category
         self._projection = projection

@@ -14,7 +14,7 @@ from application.audit.findings import Finding, Report
 from application.log_copy import Entry
 from application.pasts import Evolve, Past
 from application.snapshot_bytes import Unreadable, from_bytes
-from application.snapshots import Kept, Snapshot, SnapshotStore, recipe
+from application.snapshots import Snapshot, SnapshotContent, SnapshotStore, recipe
 from domain import approval, backfill, concurrency, delegation, job, published_definition, task, workflow
 from domain.event import Recorded
 from domain.values import category_of
@@ -130,9 +130,9 @@ def _difference(snapshot: Snapshot, past: Past) -> str | None:
         kept = from_bytes(snapshot.body)
     except Unreadable as error:
         return f"cannot be read ({error})"
-    folded = Kept(past.version, past.state, past.commands, past.digests, past.correlation_id)
+    folded = SnapshotContent(past.version, past.state, past.commands, past.digests, past.correlation_id)
     try:
-        is_right = Kept(snapshot.version, *kept) == folded
+        is_right = SnapshotContent(snapshot.version, *kept) == folded
     except (TypeError, ValueError):
         is_right = False
     return None if is_right else "is not what the stream comes to there"

@@ -8,7 +8,7 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from pamqp.common import FieldTable
 
-from application.kept import Kept
+from application.single_flight_cache import SingleFlightCache
 from infrastructure.rabbit.connection import BROKER_ERRORS, CONNECT_TIMEOUT_SECONDS, lost_connection_raised
 
 _KEPT_SECONDS = 1.0
@@ -26,7 +26,7 @@ class OwnQueue:
         self._url = url
         self._queue = queue
         self._app_id = app_id
-        self._waiting = Kept(self._look, seconds=_KEPT_SECONDS, most=1)
+        self._waiting = SingleFlightCache(self._look, seconds=_KEPT_SECONDS, most=1)
         self._again_at = 0.0
 
     async def is_empty(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from application.kept import Kept
+from application.single_flight_cache import SingleFlightCache
 from application.triggers import Triggered, Triggers
 from interfaces.definitions.reader import BadDocument, read_stored_definition
 from projections.ports import Container, Documents, Query
@@ -26,7 +26,7 @@ class TenantTriggers:
         self._shipped = shipped
         self._documents = documents
         self._definitions = definitions
-        self._own = Kept(self._read, seconds=KEPT_SECONDS, most=MOST_TENANTS)
+        self._own = SingleFlightCache(self._read, seconds=KEPT_SECONDS, most=MOST_TENANTS)
 
     async def for_message(self, tenant: str, message_type: str) -> Sequence[Triggered]:
         """Those that messages of a type may set off for a tenant.

@@ -20,8 +20,8 @@ from starlette.requests import Request
 
 from application.event_log import is_position, number_of
 from application.event_store import EventStore
-from application.kept import Kept
 from application.shared_reads import SharedReads
+from application.single_flight_cache import SingleFlightCache
 from domain.faults import Fault
 from domain.interest import EVERYTHING, Interest
 from domain.lease import Unrivalled
@@ -72,7 +72,7 @@ class Freshness:
         self._store = store
         self._follower = follower
         self._checkpoints = saved
-        self._saved = Kept(self._load, seconds=_ASK_AGAIN_SECONDS, most=_MOST_SEEN)
+        self._saved = SingleFlightCache(self._load, seconds=_ASK_AGAIN_SECONDS, most=_MOST_SEEN)
         self._reads = reads
         self._wants = wants
         self._projections = projections

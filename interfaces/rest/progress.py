@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from application.kept import Kept
 from application.policies.child_workflows import ChildWorkflows
 from application.ports import Clock
+from application.single_flight_cache import SingleFlightCache
 from domain.errors import WorkflowNotFound
 from domain.workflow import execution_id_of, workflow_stream
 from interfaces.rest.answers import etag, json_response
@@ -82,7 +82,7 @@ class PastRuns:
     def __init__(self, documents: Documents, workflows: Container) -> None:
         self._documents = documents
         self._workflows = workflows
-        self._known = Kept(self._look, seconds=self.KEPT_SECONDS, most=self.MOST_KEPT)
+        self._known = SingleFlightCache(self._look, seconds=self.KEPT_SECONDS, most=self.MOST_KEPT)
 
     async def typical(self, tenant: str, definition: str, version: int) -> timedelta | None:
         """What may be expected, if there is anything to expect it by."""

@@ -5,15 +5,15 @@ from typing import Any
 
 from application.catalogue import Catalogue, ShippedDefinitions
 from application.command import Command
+from application.concurrency import ConcurrencyHandlers
 from application.deciders import Committed
 from application.definitions import DefinitionHandlers
 from application.dispatcher import Dispatcher
 from application.event_store import EventStore
 from application.pacing import StartPace
 from application.policies.child_workflows import ChildWorkflows
+from application.policies.concurrency import COMMANDS, ConcurrencyGroups
 from application.policies.reaction import Reaction
-from application.policies.runs import COMMANDS, Runs
-from application.runs import RunHandlers
 from application.timers import DueTimers
 from application.workflow_commands import CompleteStep, RequestRun
 from application.workflows import WorkflowHandlers
@@ -87,10 +87,10 @@ class Orchestrator:
         workflows = WorkflowHandlers(store, clock, self.definitions)
         self.dispatch = Dispatcher(
             workflows.handlers(),
-            RunHandlers(store, clock, workflows, pace).handlers(),
+            ConcurrencyHandlers(store, clock, workflows, pace).handlers(),
             DefinitionHandlers(store, clock, shipped).handlers(),
         )
-        self.runs = Runs(self.dispatch, timers)
+        self.runs = ConcurrencyGroups(self.dispatch, timers)
         self.handlers: list[Handler] = [self.runs, Reaction(ChildWorkflows(), self.dispatch)]
         self.timers = timers
         self.position: str | None = None

@@ -15,6 +15,7 @@ from application import (
 from application.approval_commands import ApprovalCommand
 from application.catalogue import ShippedDefinitions
 from application.command import Command
+from application.concurrency import ConcurrencyHandlers
 from application.deciders import Committed
 from application.definitions import DefinitionHandlers
 from application.dispatcher import Dispatcher
@@ -24,7 +25,6 @@ from application.job_commands import FireJob, JobCommand, TriggerJob
 from application.jobs import JobHandlers
 from application.pacing import StartPace
 from application.pasts import Past
-from application.runs import RunHandlers
 from application.task_commands import TaskCommand
 from application.tasks import TaskHandlers
 from application.workflows import WorkflowHandlers
@@ -85,7 +85,7 @@ def handled(tmp_path: Path) -> Dispatcher:
     return Dispatcher(
         approval_handlers(store, clock),
         workflows.handlers(),
-        RunHandlers(store, clock, workflows, StartPace(1_000, burst=1_000)).handlers(),
+        ConcurrencyHandlers(store, clock, workflows, StartPace(1_000, burst=1_000)).handlers(),
         JobHandlers(store, clock, jobs()).handlers(),
         TaskHandlers(store, clock).handlers(),
         DefinitionHandlers(store, clock, shipped).handlers(),

@@ -10,10 +10,10 @@ import pytest
 from application.approval_commands import ExpireApproval, RequestApproval
 from application.catalogue import ShippedDefinitions
 from application.command import Command
+from application.concurrency import ConcurrencyHandlers
 from application.deciders import Committed
 from application.dispatcher import Dispatcher
 from application.pacing import StartPace
-from application.runs import RunHandlers
 from application.task_commands import ClaimTask, ExpireTaskLease, OfferTask
 from application.tasks import TaskHandlers
 from application.workflow_commands import (
@@ -57,7 +57,7 @@ def dispatch(tmp_path: Path, clock: SettableClock) -> Iterator[Dispatcher]:
     with open_logs(sqlite_settings(tmp_path)) as logs:
         store = logs.store()
         workflows = WorkflowHandlers(store, clock, ShippedDefinitions([DEBOUNCED]))
-        runs = RunHandlers(store, clock, workflows, StartPace(1_000, burst=1_000))
+        runs = ConcurrencyHandlers(store, clock, workflows, StartPace(1_000, burst=1_000))
         yield Dispatcher(
             approval_handlers(store, clock),
             workflows.handlers(),

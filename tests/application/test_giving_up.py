@@ -12,9 +12,9 @@ from application.deciders import Committed
 from application.job_commands import FailJobRun, NoteJobPublished
 from application.outbox import Outbox
 from application.pasts import Past
+from application.policies.concurrency import ConcurrencyGroups
 from application.policies.giving_up import TRIES
 from application.policies.reaction import Reaction
-from application.policies.runs import Runs
 from application.policies.tasks import TaskSteps
 from application.policies.wait_steps import WaitSteps
 from application.ports import PublicMessage, Timer
@@ -159,7 +159,7 @@ async def test_what_has_worked_meanwhile_is_tried_as_often_again() -> None:
 async def test_a_start_that_breaks_makes_way_for_the_next_of_its_group() -> None:
     dispatch = Breaks(lambda command: isinstance(command, StartWorkflow))
     granted = StartGranted(group="d/1", start=START, granted_at=NOW)
-    assert await handled_until_it_works(Runs(dispatch, None), granted) == TRIES  # type: ignore[arg-type]
+    assert await handled_until_it_works(ConcurrencyGroups(dispatch, None), granted) == TRIES  # type: ignore[arg-type]
     assert [type(each).__name__ for each in dispatch.given] == ["CancelWorkflow", "EndRun"]
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from application.concurrency import ConcurrencyHandlers
 from application.deciders import Committed
 from application.pacing import StartPace
-from application.runs import RunHandlers
 from application.workflow_commands import QueueWorkflow, RequestRun, StartWorkflow
 from application.workflows import WorkflowHandlers
 from domain.definition import WorkflowDefinition
@@ -63,7 +63,7 @@ async def test_a_key_is_known_also_where_the_policy_begins_what_was_asked(
         await service.ask("w-0", explicit=True)
     dying = Dying(service.store, service.clock, service.definitions)
     with pytest.raises(StoreUnavailable):
-        await RunHandlers(service.store, service.clock, dying, PACE).request_run(asked())
+        await ConcurrencyHandlers(service.store, service.clock, dying, PACE).request_run(asked())
     await service.settle()
     assert (await service.statuses())["w-1"] == ("pending" if running else "running")
 

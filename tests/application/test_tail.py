@@ -6,7 +6,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from application import away
+from application import partition_backoff
 from application.audit.chain import tenant_of
 from application.event_store import EventStore
 from application.log_batches import LogBatch
@@ -56,7 +56,7 @@ def logs(cosmos: Account) -> Iterator[OpenLogs]:
 
 @pytest.fixture
 async def store(logs: OpenLogs, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Patchy]:
-    monkeypatch.setattr(away, "_SHORTEST_REST_SECONDS", 0.1)
+    monkeypatch.setattr(partition_backoff, "_SHORTEST_REST_SECONDS", 0.1)
     store = Patchy(logs.open())
     await append(store, "a")
     await append(store, "x", stream=OTHER_STREAM)

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from application import away, watching
+from application import partition_backoff, watching
 from application.event_store import EventStore
 from application.shared_reads import SharedReads
 from application.subscription import Subscription
@@ -112,7 +112,7 @@ async def test_the_log_is_read_only_while_somebody_watches(
 async def test_a_store_that_was_away_costs_no_word(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(away, "_SHORTEST_REST_SECONDS", 0.05)
+    monkeypatch.setattr(partition_backoff, "_SHORTEST_REST_SECONDS", 0.05)
     monkeypatch.setattr(watching, "_LOOK_SECONDS", 0.05)
     read, failures = SharedReads.read, 2
 

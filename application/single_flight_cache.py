@@ -1,4 +1,4 @@
-"""Answers that are kept for a while, for who asks the same often and at once."""
+"""A cache of answers for callers that ask the same question often, and concurrently."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,12 +13,12 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Kept(Generic[K, V]):
-    """What was answered of the ``most`` keys that were asked for last.
+class SingleFlightCache(Generic[K, V]):
+    """Keeps the answers for the ``most`` keys that were asked for last.
 
-    An answer is as old as its asking: no caller gets one whose asking began more than ``seconds`` before its
-    own. A key is asked for once at a time, and whoever comes meanwhile shares the answer, or the error, which
-    is not kept. An asking goes on though one of those who wait for it gives up.
+    An answer is as old as its question: no caller gets one whose question was sent more than ``seconds``
+    before its own. One question per key is under way at a time, and concurrent callers share its answer or
+    its error. Errors are not kept. The question continues even if one of the callers gives up.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class Kept(Generic[K, V]):
         self._askings: dict[K, _Asking[V]] = {}
 
     async def get(self, key: K) -> V:
-        """The answer for a key.
+        """Return the answer for a key.
 
         Raises:
-            Exception: what the asking raised.
+            Exception: what asking raised.
         """
         oldest = self._now() - self._seconds
         while True:
@@ -52,12 +52,13 @@ class Kept(Generic[K, V]):
             await asyncio.wait((asking.task,))
 
     def at_hand(self, key: K) -> V | None:
-        """The answer, if nobody has to be asked for it."""
+        """Return the answer if it is known and fresh enough. Nothing is asked."""
         answer = self._answers.get(key)
         return answer[1] if answer is not None and answer[0] >= self._now() - self._seconds else None
 
     def forget(self, key: K) -> None:
-        """Ask anew next time; what is on its way is for those alone who wait for it already."""
+        """Drop the answer for a key. A question that is under way only serves those who already wait for
+        it."""
         self._answers.pop(key, None)
         self._askings.pop(key, None)
 

@@ -1,16 +1,16 @@
-"""What concurrency groups decide is done: workflows start, wait, make way, and let the next one start."""
+"""Carries out what concurrency groups decide: workflows start, wait, make way, and let the next one start."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 
 from application.command import Command
+from application.concurrency import ACTOR
 from application.dispatcher import Dispatcher
 from application.policies.giving_up import GivingUp
 from application.policies.reaction import because_of
 from application.policies.timer_keeper import timer_of
 from application.ports import Timer, Timers
-from application.runs import ACTOR
 from application.side_by_side import outcomes_of, raise_first
 from application.workflow_commands import CancelWorkflow, EndRun, PassDebounce, QueueWorkflow, StartWorkflow
 from domain.concurrency import (
@@ -33,36 +33,36 @@ from domain.workflow import (
 
 DEBOUNCE = "debounce"
 AT_ONCE = 32
-"""So many streams' events are acted on side by side; their appends share commits."""
+"""How many streams' events are handled concurrently. Their appends share commits."""
 
 _Decided = StartGranted | StartQueued | StartDebounced | StartWithdrawn | RunReplaced
 
 log = structlog.get_logger(__name__)
 
 
-class Runs:
-    """A follower's handler. What it does is derived from the events, and nothing where it is done already."""
+class ConcurrencyGroups:
+    """A follower's handler. It derives its commands from the events; a repeated command has no effect."""
 
     name = "runs"
     wants = Interest(_Decided) | Interest(
         WorkflowEnding, where=lambda event: event.concurrency_group is not None
     )
-    """What a group has decided, and the ends of workflows of a group."""
+    """What groups decide, and the ends of workflows that belong to a group."""
     may_repeat_unnoticed = True
 
     def __init__(self, dispatch: Dispatcher, timers: Timers) -> None:
         self._dispatch = dispatch
         self._timers = timers
-        self._giving_up = GivingUp(Runs.name)
+        self._giving_up = GivingUp(ConcurrencyGroups.name)
 
     async def start_over(self) -> None:
-        """What was started stays started."""
+        """Do nothing: what was started stays started."""
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        """Act on a batch; what fails does not keep the rest back.
+        """Handle a batch. An event that fails does not hold up the others.
 
         Raises:
-            StoreUnavailable: some is not done; the batch is to be handled again.
+            StoreUnavailable: some are not handled; the batch must come again.
             LeaseLost: the rest is for another instance.
         """
         timers = [_timer(each, each.event) for each in events if isinstance(each.event, StartDebounced)]
@@ -93,16 +93,16 @@ class Runs:
                 await self._cancel(recorded, event.workflow_id, f"replaced by workflow {event.by}")
 
     async def _make_way(self, recorded: Recorded) -> None:
-        """A start that breaks must not keep its group waiting for ever."""
+        """Give up a start that fails again and again, so that its group does not wait for ever."""
         if isinstance(recorded.event, StartGranted):
             await self._give_up_start(
                 recorded, recorded.event, "an internal error; see the log of the service"
             )
 
     async def _start(self, recorded: Recorded, event: StartGranted) -> None:
-        """Start the workflow. One that cannot be any more must not keep its group waiting, and neither must
-        one that is there already, of another group or at its end: that tells this group of no end.
-        """
+        """Start the workflow. If it can no longer be started, the group must not wait for it. Nor must it
+        wait for an existing workflow of another group, or one that has ended: such a workflow never reports
+        its end to this group."""
         start = event.start
         try:
             committed = await self._dispatch(
@@ -148,14 +148,14 @@ class Runs:
         )
 
     async def _cancel(self, recorded: Recorded, workflow_id: str, reason: str) -> None:
-        """One that has ended meanwhile, or never began, is left as it is."""
-        meta = because_of(recorded, Runs.name, "cancel")
+        """Cancel a workflow. One that has ended meanwhile, or never began, is left as it is."""
+        meta = because_of(recorded, ConcurrencyGroups.name, "cancel")
         await self._unless_refused(
             CancelWorkflow(meta=meta, workflow_id=workflow_id, reason=reason, may_do_all=True)
         )
 
     async def _end(self, recorded: Recorded, group: str, workflow_id: str) -> None:
-        meta = because_of(recorded, Runs.name, "end")
+        meta = because_of(recorded, ConcurrencyGroups.name, "end")
         await self._dispatch(EndRun(meta=meta, group=group, workflow_id=workflow_id))
 
     async def _unless_refused(self, command: Command) -> None:
@@ -166,7 +166,8 @@ class Runs:
 
 
 def in_turns(events: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
-    """Each stream's events, a stream of each tenant in turn, so that a tenant's many do not come first."""
+    """Yield each stream's events, taking a stream of each tenant in turn, so that a tenant with many streams
+    does not come first."""
     tenants: dict[str, dict[str, list[Recorded]]] = {}
     for recorded in events:
         tenants.setdefault(recorded.meta.tenant, {}).setdefault(recorded.stream, []).append(recorded)
@@ -182,10 +183,10 @@ def in_turns(events: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
 
 
 def _on_behalf_of(start: Start, recorded: Recorded) -> Metadata:
-    """Who asked for it has done it, whoever made room for it.
+    """Return the metadata of whoever asked for the start, whoever made room for it.
 
-    What was asked for under an ``Idempotency-Key`` is done under it: then the workflow tells a repeat from
-    another request, whether the request's own handler or this policy begins it.
+    A start that was requested under an ``Idempotency-Key`` keeps that key. So the workflow can tell a repeat
+    from another request, whether the request's handler or this policy begins it.
     """
     if recorded.meta.request_digest is not None:
         return recorded.meta

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from application.kept import Kept
+from application.single_flight_cache import SingleFlightCache
 
 pytestmark = pytest.mark.anyio
 
@@ -43,25 +43,27 @@ async def neighbour() -> Neighbour:
 
 
 @pytest.fixture
-async def kept(neighbour: Neighbour) -> Kept[str, str]:
-    return Kept(neighbour.ask, seconds=SECONDS, most=2, now=neighbour.now)
+async def kept(neighbour: Neighbour) -> SingleFlightCache[str, str]:
+    return SingleFlightCache(neighbour.ask, seconds=SECONDS, most=2, now=neighbour.now)
 
 
-async def asking(kept: Kept[str, str], key: str = "a") -> asyncio.Task[str]:
+async def asking(kept: SingleFlightCache[str, str], key: str = "a") -> asyncio.Task[str]:
     """Somebody who waits for an answer by now."""
     task = asyncio.create_task(kept.get(key))
     await asyncio.sleep(0)
     return task
 
 
-async def answered(kept: Kept[str, str], neighbour: Neighbour, key: str, answer: str) -> None:
+async def answered(kept: SingleFlightCache[str, str], neighbour: Neighbour, key: str, answer: str) -> None:
     """An answer is at hand."""
     waiting = await asking(kept, key)
     (await neighbour.is_asked(len(neighbour.asked) + 1)).set_result(answer)
     assert await waiting == answer
 
 
-async def test_an_answer_is_as_old_as_its_asking(kept: Kept[str, str], neighbour: Neighbour) -> None:
+async def test_an_answer_is_as_old_as_its_asking(
+    kept: SingleFlightCache[str, str], neighbour: Neighbour
+) -> None:
     first = await asking(kept)
     answer = await neighbour.is_asked(1)
     neighbour.time = SECONDS
@@ -75,14 +77,18 @@ async def test_an_answer_is_as_old_as_its_asking(kept: Kept[str, str], neighbour
     assert await second == "two"
 
 
-async def test_who_asks_at_once_shares_one_answer(kept: Kept[str, str], neighbour: Neighbour) -> None:
+async def test_who_asks_at_once_shares_one_answer(
+    kept: SingleFlightCache[str, str], neighbour: Neighbour
+) -> None:
     waiting = [await asking(kept) for _ in range(50)]
     (await neighbour.is_asked(1)).set_result("one")
     assert await asyncio.gather(*waiting) == ["one"] * 50
     assert len(neighbour.asked) == 1
 
 
-async def test_one_key_does_not_wait_for_another(kept: Kept[str, str], neighbour: Neighbour) -> None:
+async def test_one_key_does_not_wait_for_another(
+    kept: SingleFlightCache[str, str], neighbour: Neighbour
+) -> None:
     slow = await asking(kept, "slow")
     await neighbour.is_asked(1)
     await answered(kept, neighbour, "b", "two")
@@ -90,7 +96,9 @@ async def test_one_key_does_not_wait_for_another(kept: Kept[str, str], neighbour
     slow.cancel()
 
 
-async def test_who_gives_up_fails_nobody_else(kept: Kept[str, str], neighbour: Neighbour) -> None:
+async def test_who_gives_up_fails_nobody_else(
+    kept: SingleFlightCache[str, str], neighbour: Neighbour
+) -> None:
     first, second = await asking(kept), await asking(kept)
     answer = await neighbour.is_asked(1)
     first.cancel()
@@ -100,7 +108,9 @@ async def test_who_gives_up_fails_nobody_else(kept: Kept[str, str], neighbour: N
     assert await second == "one"
 
 
-async def test_what_all_gave_up_is_at_hand_for_the_next(kept: Kept[str, str], neighbour: Neighbour) -> None:
+async def test_what_all_gave_up_is_at_hand_for_the_next(
+    kept: SingleFlightCache[str, str], neighbour: Neighbour
+) -> None:
     only = await asking(kept)
     answer = await neighbour.is_asked(1)
     only.cancel()
@@ -111,7 +121,7 @@ async def test_what_all_gave_up_is_at_hand_for_the_next(kept: Kept[str, str], ne
 
 
 async def test_what_was_on_its_way_when_it_was_forgotten_is_not_kept(
-    kept: Kept[str, str], neighbour: Neighbour
+    kept: SingleFlightCache[str, str], neighbour: Neighbour
 ) -> None:
     before = await asking(kept)
     old = await neighbour.is_asked(1)
@@ -125,7 +135,7 @@ async def test_what_was_on_its_way_when_it_was_forgotten_is_not_kept(
     assert await kept.get("a") == "new"
 
 
-async def test_what_is_at_hand_is_forgotten(kept: Kept[str, str], neighbour: Neighbour) -> None:
+async def test_what_is_at_hand_is_forgotten(kept: SingleFlightCache[str, str], neighbour: Neighbour) -> None:
     await answered(kept, neighbour, "a", "one")
     kept.forget("a")
     assert kept.at_hand("a") is None
@@ -133,7 +143,7 @@ async def test_what_is_at_hand_is_forgotten(kept: Kept[str, str], neighbour: Nei
 
 
 async def test_who_comes_too_late_for_an_asking_waits_for_its_end_and_asks_anew(
-    kept: Kept[str, str], neighbour: Neighbour
+    kept: SingleFlightCache[str, str], neighbour: Neighbour
 ) -> None:
     first = await asking(kept)
     old = await neighbour.is_asked(1)
@@ -147,7 +157,7 @@ async def test_who_comes_too_late_for_an_asking_waits_for_its_end_and_asks_anew(
 
 
 async def test_an_error_is_for_all_who_wait_and_is_not_kept(
-    kept: Kept[str, str], neighbour: Neighbour
+    kept: SingleFlightCache[str, str], neighbour: Neighbour
 ) -> None:
     waiting = [await asking(kept) for _ in range(2)]
     (await neighbour.is_asked(1)).set_exception(OSError("away"))
@@ -158,7 +168,7 @@ async def test_an_error_is_for_all_who_wait_and_is_not_kept(
 
 
 async def test_only_so_many_are_kept_and_those_of_no_use_give_way(
-    kept: Kept[str, str], neighbour: Neighbour
+    kept: SingleFlightCache[str, str], neighbour: Neighbour
 ) -> None:
     for key in ("a", "b"):
         await answered(kept, neighbour, key, key)
@@ -168,6 +178,6 @@ async def test_only_so_many_are_kept_and_those_of_no_use_give_way(
 
 
 async def test_what_is_kept_for_no_time_at_all_is_asked_for_each_time(neighbour: Neighbour) -> None:
-    kept = Kept(neighbour.ask, seconds=0.0, most=2)
+    kept = SingleFlightCache(neighbour.ask, seconds=0.0, most=2)
     await answered(kept, neighbour, "a", "one")
     await answered(kept, neighbour, "a", "two")

@@ -1,4 +1,4 @@
-"""Runs of workflows: whether one that is asked for starts now, waits, or is none."""
+"""Concurrency groups: whether a run that is asked for starts now, waits, or does not happen."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,15 +33,15 @@ ACTOR = "system:runs"
 
 
 class _Occupied(Exception):
-    """A group has a run under way, of which is to be known first whether it will tell its end."""
+    """A run of the group is under way, and it must be known first whether that will report its end."""
 
     def __init__(self, workflow_id: str) -> None:
         super().__init__(workflow_id)
         self.workflow_id = workflow_id
 
 
-class RunHandlers:
-    """Everything that can be asked of concurrency groups."""
+class ConcurrencyHandlers:
+    """The handlers of the commands about concurrency groups."""
 
     def __init__(self, store: EventStore, clock: Clock, workflows: WorkflowHandlers, pace: StartPace) -> None:
         self._store = store
@@ -50,20 +50,21 @@ class RunHandlers:
         self._pace = pace
 
     def handlers(self) -> Mapping[type[Command], Handler]:
-        """Which method handles which command."""
+        """Return the handler of each command."""
         return {RequestRun: self.request_run, PassDebounce: self.pass_debounce, EndRun: self.end_run}
 
     async def request_run(self, command: RequestRun) -> Committed:
-        """Ask for a run. What is asked for explicitly is answered with the workflow, started or pending;
-        what a message asks for, with the group, whose policy starts it. It is a run of the version that it
-        was held against here, however long it waits.
+        """Ask for a run. The answer to an explicit request is the workflow, started or pending. The answer to
+        a message is the group, whose policy starts the workflow. The run is of the version that was checked
+        here, however long it waits.
 
         Raises:
             DefinitionNotFound: there is no such definition.
             OpportunityRequired: it is for opportunities, and none is named.
             BadInput: the definition's concurrency key does not fit the input.
-            WorkflowAlreadyRunning, TooManyWaiting: an explicit start is not to be.
-            TooLongAChain: workflows start each other by what they tell, and would for ever.
+            WorkflowAlreadyRunning, TooManyWaiting: an explicit request is refused.
+            TooLongAChain: workflows start each other by the messages that they send, and would do so for
+                ever.
         """
         refuse_too_long(command.chain, command.definition)
         try:
@@ -78,7 +79,7 @@ class RunHandlers:
         return await self._request_quietly(command, definition)
 
     async def pass_debounce(self, command: PassDebounce) -> Committed:
-        """Let a start begin that has waited for its time."""
+        """Start what has waited for its debounce time."""
         now = moment_of(command, self._clock.now())
         return await self._store.execute(
             concurrency_stream(command.meta.tenant, command.group),
@@ -117,8 +118,8 @@ class RunHandlers:
         return await self._workflows.start_workflow(StartWorkflow(**_asked(command), concurrency_group=group))
 
     async def _came_before(self, command: RequestRun) -> bool:
-        """Whether there is a workflow under the ``Idempotency-Key`` that the command came with, of the same
-        request or of another: then neither its definition nor a group is asked for it."""
+        """Return whether a workflow exists under the command's ``Idempotency-Key``, of the same request or of
+        another. If so, neither its definition nor a group is looked up."""
         if command.meta.request_digest is None:
             return False
         stream = workflow_stream(command.meta.tenant, command.workflow_id)
@@ -180,9 +181,9 @@ class RunHandlers:
                 await self._free(command, group, looked_at)
 
     async def _free(self, command: RequestRun, group: str, running: str) -> None:
-        """End a run that will never tell its end here: a version of old granted a group what was a run of
-        another, or over already, and that group has waited since. One that is yet to begin is waited for.
-        """
+        """End a run that will never report its end to this group. An older release granted groups runs that
+        belonged to another group, or that were over already, and such a group has waited since. A run that
+        has not begun yet is waited for."""
         if await self._may_tell_its_end(command.meta.tenant, running, group):
             return
         command_id = derived_id("free", command.meta.command_id, running)
@@ -204,7 +205,8 @@ def _asked(command: RequestRun) -> dict[str, Any]:
 
 
 def _takes_a_place(recorded: Recorded) -> bool:
-    """Whether a start has got its place in time by that; what is put off further has had its own before."""
+    """Return whether a start took its place in the tenant's pace by this event. A start that is postponed
+    further took its place before."""
     event = recorded.event
     return isinstance(event, StartGranted) or (
         isinstance(event, StartDebounced) and event.since == recorded.timestamp

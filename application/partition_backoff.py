@@ -1,4 +1,4 @@
-"""Partitions that could not be asked: each is left alone for a while, as others wait for whoever asks it."""
+"""Backoff for partitions that failed: each rests for a while, because others wait for whoever asks it."""
 
 import time
 from collections.abc import Collection, Iterator
@@ -18,8 +18,8 @@ class _Trouble(msgspec.Struct):
     is_asked: bool = False
 
 
-class Away:
-    """Those of one process; ``rest_for_a_second`` is for how long one is left alone for each second that its
+class PartitionBackoff:
+    """The failed partitions of one process. Each rests for ``rest_for_a_second`` seconds per second that its
     failure took."""
 
     def __init__(self, *, rest_for_a_second: float) -> None:
@@ -27,31 +27,32 @@ class Away:
         self._troubles: dict[str, _Trouble] = {}
 
     def why(self, partition: str) -> StoreUnavailable | None:
-        """The last failure of one that is left alone, or of which somebody finds out just now whether it is
-        back; none of any other."""
+        """Return the last failure of a partition that rests, or that somebody is trying just now. Return None
+        for any other."""
         trouble = self._troubles.get(partition)
         if trouble is None or not (trouble.is_asked or time.monotonic() < trouble.again_at):
             return None
         return trouble.error
 
     def note(self, partition: str, error: StoreUnavailable, seconds: float) -> bool:
-        """It failed, after so long; whether it was all right before."""
+        """Note that a partition failed after so many seconds. Return whether it worked before."""
         is_new = partition not in self._troubles
         rest = min(max(_SHORTEST_REST_SECONDS, self._rest_for_a_second * seconds), _LONGEST_REST_SECONDS)
         self._troubles[partition] = _Trouble(error, time.monotonic() + rest)
         return is_new
 
     def settle(self, partition: str) -> None:
-        """It has answered."""
+        """Note that a partition has answered."""
         self._troubles.pop(partition, None)
 
     def forget_besides(self, partitions: Collection[str]) -> None:
-        """Keep what is known of these alone."""
+        """Forget all partitions except these."""
         self._troubles = {each: trouble for each, trouble in self._troubles.items() if each in partitions}
 
     @contextmanager
     def asking(self, partition: str) -> Iterator[None]:
-        """Note what comes of asking one. Who comes meanwhile is told at once if it failed before."""
+        """Note the outcome of asking a partition. If it had failed before, others who come meanwhile are told
+        so at once."""
         trouble, began = self._troubles.get(partition), time.monotonic()
         if trouble is not None:
             trouble.is_asked = True

@@ -10,7 +10,7 @@ import pytest
 from application.deciders import Committed
 from application.pacing import StartPace
 from application.pasts import Past
-from application.policies.runs import AT_ONCE, Runs, in_turns
+from application.policies.concurrency import AT_ONCE, ConcurrencyGroups, in_turns
 from application.workflow_commands import CancelWorkflow, FailStep, RetryWorkflow
 from domain.concurrency import StartGranted
 from domain.definition import OPPORTUNITY_ANALYSIS, WorkflowDefinition
@@ -387,7 +387,7 @@ async def test_one_that_fails_does_not_keep_the_others_back() -> None:
     streams = [f"{TENANT}/concurrency/d/{each}" for each in range(AT_ONCE * 2)]
     events = [each for n, stream in enumerate(streams) for each in recorded(stream, [_granted(f"group-{n}")])]
     with pytest.raises(StoreUnavailable):
-        await Runs(dispatch, None).handle(events, LEASE)  # type: ignore[arg-type]
+        await ConcurrencyGroups(dispatch, None).handle(events, LEASE)  # type: ignore[arg-type]
     assert len(done) == AT_ONCE * 2 - 1
 
 
