@@ -1,4 +1,4 @@
-"""What can be asked of approvals."""
+"""The commands about approvals."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,16 +10,17 @@ from domain.values import StepRef
 
 
 class ApprovalCommand(Command, frozen=True, kw_only=True):
-    """What all of them carry."""
+    """The fields that all these commands have."""
 
     approval_id: str
 
 
 class RequestApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """Ask people to decide on a deal; ``requested_at`` is now if silent.
+    """Ask people to decide on a deal. Without ``requested_at`` the request is of now.
 
-    ``policy`` is one of the tenant's by its name, or one of its own; the tenant's rules choose if silent.
-    One that nobody can decide is refused, or opened and said to be so if it ``must_open``.
+    ``policy`` names one of the tenant's policies, or is a policy of the request's own. Without it the
+    tenant's rules choose one. A request that nobody can decide is refused; if it ``must_open``, it is opened
+    and marked so.
     """
 
     opportunity_id: str
@@ -41,19 +42,20 @@ class RequestApproval(ApprovalCommand, frozen=True, kw_only=True):
 
 
 class ApproveApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """Agree."""
+    """Vote for it."""
 
     ballot: Ballot
 
 
 class RejectApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """Be against it."""
+    """Vote against it."""
 
     ballot: Ballot
 
 
 class ReviseApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """Tell of changed facts; what is silent stays. ``may_do_all``: an operator, or the service itself."""
+    """Report changed facts. Fields that are not given stay as they are. ``may_do_all``: an operator, or the
+    service itself."""
 
     by: str
     may_do_all: bool
@@ -65,7 +67,7 @@ class ReviseApproval(ApprovalCommand, frozen=True, kw_only=True):
 
 
 class WithdrawApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """Ask no longer for a decision."""
+    """Stop asking for a decision."""
 
     reason: str
     by: str
@@ -73,7 +75,7 @@ class WithdrawApproval(ApprovalCommand, frozen=True, kw_only=True):
 
 
 class ReassignApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """Let another decide."""
+    """Let somebody else decide."""
 
     ballot: Ballot
     to: Approver
@@ -82,33 +84,33 @@ class ReassignApproval(ApprovalCommand, frozen=True, kw_only=True):
 
 
 class ClaimApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """Say that one sees to it."""
+    """Note that somebody takes care of it."""
 
     ballot: Ballot
 
 
 class ReleaseApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """See to it no longer."""
+    """Note that nobody takes care of it any more."""
 
     by: str
     may_do_all: bool
 
 
 class CommentOnApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """Say something, and decide nothing."""
+    """Add a comment, without deciding anything."""
 
     by: str
     text: str
 
 
 class ExpireApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """Its time is up, as it is since ``due_at``."""
+    """End it, because its time was up at ``due_at``."""
 
     due_at: datetime
 
 
 class RemindOfApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """It is time for the ``number``-th reminder of a stage."""
+    """Send the ``number``-th reminder of a stage."""
 
     round: int
     stage: int
@@ -116,7 +118,7 @@ class RemindOfApproval(ApprovalCommand, frozen=True, kw_only=True):
 
 
 class EscalateApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """It is time for the ``number``-th escalation of a stage."""
+    """Carry out the ``number``-th escalation of a stage."""
 
     round: int
     stage: int
@@ -124,4 +126,4 @@ class EscalateApproval(ApprovalCommand, frozen=True, kw_only=True):
 
 
 class LookAgainAtApproval(ApprovalCommand, frozen=True, kw_only=True):
-    """See whether there are still enough people who could agree."""
+    """Check whether there are still enough people who could approve."""

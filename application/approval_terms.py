@@ -1,4 +1,4 @@
-"""What a tenant has laid down about its approvals: policies, rules, and working hours."""
+"""What a tenant has configured for its approvals: policies, rules, and working hours."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
@@ -11,13 +11,14 @@ from domain.errors import BadInput, NotAllowed
 from domain.faults import Fault
 
 InRequests = Literal["any", "named", "none"]
-"""Which policy a request may choose for itself: any that it describes, one of the tenant's, or none."""
+"""Which policy a request may choose: any that it describes, one of the tenant's, or none."""
 
 APPROVAL_ID = "{approvalId}"
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """One tenant's. ``url`` is where people see an approval, with :data:`APPROVAL_ID` in it, or empty."""
+    """One tenant's terms. ``url`` is where people see an approval, with :data:`APPROVAL_ID` in it, or
+    empty."""
 
     policies: Mapping[str, Policy] = {}
     rules: Sequence[Rule] = ()
@@ -28,15 +29,15 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
 
     def by_rule(self, amount: float, risk_score: float) -> Policy:
-        """The policy that the tenant's rules give to an approval."""
+        """Return the policy that the tenant's rules give to an approval."""
         return self._at_least(chosen(self.rules, amount=amount, risk_score=risk_score))
 
     def asked_for(self, policy: str | Policy) -> Policy:
-        """The policy that a request names or describes.
+        """Return the policy that a request names or describes.
 
         Raises:
-            NotAllowed: the tenant leaves its requests no choice, or not that one.
-            BadInput: there is none of that name.
+            NotAllowed: the tenant lets its requests choose no policy, or not that one.
+            BadInput: there is no policy of that name.
         """
         if self.in_requests == "none":
             raise NotAllowed("this tenant's rules choose the policy: a request may not name one")
@@ -51,11 +52,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         return self._at_least(self.policies[policy])
 
     def url_of(self, approval_id: str) -> str | None:
-        """Where people see an approval."""
+        """Return where people see an approval."""
         return self.url.replace(APPROVAL_ID, approval_id) or None
 
     def _at_least(self, policy: Policy) -> Policy:
-        """A policy cannot ask for more than the settings, and a request's own not for less."""
+        """Check the policy against the settings: a policy cannot ask for more than they allow, and a
+        request's own policy cannot ask for less."""
         return msgspec.structs.replace(
             policy,
             separate_duties=self.separate_duties,
@@ -67,5 +69,5 @@ class ApprovalTerms(Protocol):
     """Every tenant's terms."""
 
     def of(self, tenant: str) -> Terms:
-        """Those of a tenant, as they are now."""
+        """Return the present terms of a tenant."""
         ...

@@ -1,4 +1,4 @@
-"""Approvals: load, decide, append; what has to be known of people is looked up on the way."""
+"""Approvals: load, decide, append. What a decision needs to know of people is looked up on the way."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -36,7 +36,7 @@ Decide = Callable[[Approval, Circumstances], tuple[Event, ...]]
 
 
 class ApprovalHandlers:
-    """Everything that can be asked of approvals."""
+    """The handlers of the commands about approvals."""
 
     def __init__(self, store: EventStore, clock: Clock, people: PeopleLookup, terms: ApprovalTerms) -> None:
         self._store = store
@@ -45,7 +45,7 @@ class ApprovalHandlers:
         self._terms = terms
 
     def handlers(self) -> Mapping[type[Command], Handler]:
-        """Which method handles which command."""
+        """Return the handler of each command."""
         return {
             RequestApproval: self.request_approval,
             ApproveApproval: self.approve_approval,
@@ -63,7 +63,7 @@ class ApprovalHandlers:
         }
 
     async def request_approval(self, command: RequestApproval) -> Committed:
-        """Open an approval; one that is already there is left as it is, whatever the terms say by then."""
+        """Open an approval. One that exists is left as it is, whatever the terms say by then."""
         now = self._clock.now()
         terms = self._terms.of(command.meta.tenant)
         requested = _requested(command, terms, await self._requester(command), now)
@@ -90,22 +90,22 @@ class ApprovalHandlers:
         return await self._people.informed_or_not(command.meta.tenant, request)
 
     async def _requester(self, command: RequestApproval) -> str | None:
-        """Whoever started the workflow that asks, before anybody whom its input names."""
+        """Return who started the workflow that asks, or else the person whom its input names."""
         if command.step is None:
             return command.requested_by
         starter = await starter_of(self._store, command.meta.tenant, command.step.workflow_id)
         return starter or command.requested_by
 
     async def approve_approval(self, command: ApproveApproval) -> Committed:
-        """Agree."""
+        """Count a vote for it."""
         return await self._do(command, lambda state, around: approval.approve(state, command.ballot, around))
 
     async def reject_approval(self, command: RejectApproval) -> Committed:
-        """Be against it."""
+        """Count a vote against it."""
         return await self._do(command, lambda state, around: approval.reject(state, command.ballot, around))
 
     async def revise_approval(self, command: ReviseApproval) -> Committed:
-        """Tell of changed facts."""
+        """Store changed facts."""
         terms = self._terms.of(command.meta.tenant)
         return await self._do(
             command,
@@ -124,7 +124,7 @@ class ApprovalHandlers:
         )
 
     async def withdraw_approval(self, command: WithdrawApproval) -> Committed:
-        """Ask no longer."""
+        """Stop asking for a decision."""
         return await self._do(
             command,
             lambda state, around: approval.withdraw(
@@ -133,7 +133,7 @@ class ApprovalHandlers:
         )
 
     async def reassign_approval(self, command: ReassignApproval) -> Committed:
-        """Let another decide."""
+        """Let somebody else decide."""
         return await self._do(
             command,
             lambda state, around: approval.reassign(
@@ -147,31 +147,31 @@ class ApprovalHandlers:
         )
 
     async def claim_approval(self, command: ClaimApproval) -> Committed:
-        """Say who sees to it."""
+        """Note who takes care of it."""
         return await self._do(command, lambda state, around: approval.claim(state, command.ballot, around))
 
     async def release_approval(self, command: ReleaseApproval) -> Committed:
-        """Say that nobody does."""
+        """Note that nobody takes care of it."""
         return await self._do(
             command,
             lambda state, around: approval.release(state, command.by, around, may_do_all=command.may_do_all),
         )
 
     async def comment_on_approval(self, command: CommentOnApproval) -> Committed:
-        """Keep what somebody says."""
+        """Store a comment."""
         return await self._do(
             command,
             lambda state, around: approval.comment(state, by=command.by, text=command.text, around=around),
         )
 
     async def expire_approval(self, command: ExpireApproval) -> Committed:
-        """Nobody has decided in time."""
+        """End it, because nobody has decided in time."""
         return await self._do(
             command, lambda state, around: approval.expire(state, now=moment_of(command, around.now))
         )
 
     async def remind_of_approval(self, command: RemindOfApproval) -> Committed:
-        """Remind those who are asked."""
+        """Remind the people who are asked."""
         return await self._do(
             command,
             lambda state, around: approval.remind(
@@ -180,7 +180,7 @@ class ApprovalHandlers:
         )
 
     async def escalate_approval(self, command: EscalateApproval) -> Committed:
-        """Ask others as well."""
+        """Ask further people."""
         return await self._do(
             command,
             lambda state, around: approval.escalate(
@@ -189,7 +189,7 @@ class ApprovalHandlers:
         )
 
     async def look_again_at_approval(self, command: LookAgainAtApproval) -> Committed:
-        """See whether enough people could still agree."""
+        """Check whether enough people could still approve."""
         return await self._do(command, approval.look_again)
 
     async def _do(self, command: ApprovalCommand, decide: Decide) -> Committed:
@@ -218,10 +218,10 @@ class ApprovalHandlers:
 
 
 def _policy(command: RequestApproval, terms: Terms, requested: ApprovalRequested, now: datetime) -> Policy:
-    """The policy that a request chooses, or the tenant's rules.
+    """Return the policy that a request chooses, or the one of the tenant's rules.
 
     Raises:
-        NotAllowed: the choice is not its own.
+        NotAllowed: the request may not choose it.
         BadInput: there is no such policy; with whatever else is wrong with the request.
     """
     if command.policy is None:

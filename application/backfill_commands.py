@@ -1,4 +1,4 @@
-"""What can be asked of backfills."""
+"""The commands about backfills."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,7 @@ from domain.backfill import Failing, Form, Plan
 
 
 class RequestBackfill(Command, frozen=True, kw_only=True):
-    """Run a job over a range, window by window; ``form`` is how the range was given."""
+    """Run a job over a range, window by window. ``form`` says how the range was given."""
 
     backfill_id: str
     job: str
@@ -23,19 +23,19 @@ class RequestBackfill(Command, frozen=True, kw_only=True):
 
 
 class BeginBackfill(Command, frozen=True, kw_only=True):
-    """Begin a backfill that has a place."""
+    """Begin a backfill that has been admitted."""
 
     plan: Plan
 
 
 class BackfillCommand(Command, frozen=True, kw_only=True):
-    """What all have in common that are about a backfill that there is."""
+    """The fields of the commands about an existing backfill."""
 
     backfill_id: str
 
 
 class TryWindowAgain(BackfillCommand, frozen=True, kw_only=True):
-    """Take note of the run that was opened in place of a window's."""
+    """Note the run that was opened in place of a window's former run."""
 
     run_id: str
     in_place_of: str
@@ -43,14 +43,14 @@ class TryWindowAgain(BackfillCommand, frozen=True, kw_only=True):
 
 
 class CompleteWindow(BackfillCommand, frozen=True, kw_only=True):
-    """Take note that a window's run is completed, and start what may start now."""
+    """Note that a window's run is completed, and start what may start now."""
 
     run_id: str
     completed_at: datetime
 
 
 class FailWindow(BackfillCommand, frozen=True, kw_only=True):
-    """Take note that nothing comes of a window, and start what may start now."""
+    """Note that a window has failed, and start what may start now."""
 
     run_id: str
     reason: Failing
@@ -59,7 +59,7 @@ class FailWindow(BackfillCommand, frozen=True, kw_only=True):
 
 
 class CancelBackfill(BackfillCommand, frozen=True, kw_only=True):
-    """Let no further window start."""
+    """Start no further window."""
 
     job: str
     by: str

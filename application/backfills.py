@@ -34,7 +34,7 @@ _FORMS: tuple[Form, ...] = ("dates", "moments")
 
 
 class BackfillHandlers:
-    """Everything that can be asked of backfills."""
+    """The handlers of the commands about backfills."""
 
     def __init__(self, store: EventStore, clock: Clock, jobs: Jobs) -> None:
         self._store = store
@@ -42,7 +42,7 @@ class BackfillHandlers:
         self._jobs = jobs
 
     def handlers(self) -> Mapping[type[Command], Handler]:
-        """Which method handles which command."""
+        """Return the handler of each command."""
         return {
             RequestBackfill: self.request_backfill,
             BeginBackfill: self.begin_backfill,
@@ -54,7 +54,7 @@ class BackfillHandlers:
         }
 
     async def planned(self, command: RequestBackfill) -> Plan:
-        """What would be done; the windows' ends in the form that the job's schema takes.
+        """Return what would be done. The ends of the windows have the form that the job's schema accepts.
 
         Raises:
             JobNotFound: there is no such job.
@@ -86,11 +86,11 @@ class BackfillHandlers:
         raise BadInput("the metadata of the windows is not valid for the job", told)
 
     async def request_backfill(self, command: RequestBackfill) -> Committed:
-        """Take a place among the job's backfills, and begin; a command that comes again is of the one that
-        had its place, whatever its id.
+        """Take a place among the job's backfills, and begin. A repeated command belongs to the backfill that
+        took the place, whatever id it names.
 
-        A crash in between leaves a backfill with a place, and the policy begins it: by the same command, so
-        that it is begun once. One that has its place is begun as it was planned when it got it.
+        A crash in between leaves a backfill with a place, and the policy begins it by the same command, so
+        that it is begun once. A backfill with a place is begun as it was planned when it took the place.
 
         Raises:
             JobNotFound, BadInput: as :meth:`planned` says.
@@ -108,7 +108,7 @@ class BackfillHandlers:
         return await self.begin_backfill(BeginBackfill(meta=command.meta, plan=plan))
 
     async def _plan_in(self, admitted: Committed, command_id: str) -> Plan | None:
-        """The plan that a command was admitted with, this time or an earlier one."""
+        """Return the plan with which a command was admitted, this time or an earlier one."""
         if command_id not in admitted.past.commands:
             return None
         events = admitted.new
@@ -119,14 +119,14 @@ class BackfillHandlers:
         return next(plans, None)
 
     async def begin_backfill(self, command: BeginBackfill) -> Committed:
-        """Begin one that has a place."""
+        """Begin a backfill that has a place."""
         plan = command.plan
         return await self._do(
             plan.backfill_id, command.meta, lambda state, now: backfill.request(state, plan, now=now)
         )
 
     async def try_window_again(self, command: TryWindowAgain) -> Committed:
-        """Take note of another run of a window."""
+        """Note another run of a window."""
         return await self._in(
             command,
             lambda state, now: backfill.try_window_again(
@@ -135,7 +135,7 @@ class BackfillHandlers:
         )
 
     async def complete_window(self, command: CompleteWindow) -> Committed:
-        """A window is done; then the next."""
+        """Note that a window is completed, and start the next."""
         return await self._in(
             command,
             lambda state, now: backfill.complete_window(
@@ -144,7 +144,7 @@ class BackfillHandlers:
         )
 
     async def fail_window(self, command: FailWindow) -> Committed:
-        """Nothing comes of a window; then the next."""
+        """Note that a window has failed, and start the next."""
         return await self._in(
             command,
             lambda state, now: backfill.fail_window(
@@ -158,7 +158,7 @@ class BackfillHandlers:
         )
 
     async def cancel_backfill(self, command: CancelBackfill) -> Committed:
-        """Let no further window start."""
+        """Start no further window."""
         return await self._in(
             command,
             lambda state, now: backfill.cancel(

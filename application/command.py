@@ -1,9 +1,9 @@
-"""What every command has; what the service can be asked to do stands in the modules ``…_commands``.
+"""What every command has. The commands themselves are in the modules ``…_commands``.
 
-``meta`` says who asks, for which tenant and through what; its ``command_id`` makes a repeated command
-harmless. ``expected_version`` is the version the caller has seen (``If-Match``). What comes of one that
-``names_no_correlation`` belongs to what the thing belongs to that it is about: who began that with a
-correlation finds by it what others have done with it.
+``meta`` says who asks, for which tenant and through which channel. Its ``command_id`` makes a repeated
+command harmless. ``expected_version`` is the version that the caller has seen (``If-Match``). If ``meta``
+``names_no_correlation``, the new events take the correlation of the thing that the command is about: whoever
+began that with a correlation finds by it what others have done.
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ from domain.event import Metadata
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """What all commands carry."""
+    """The fields that all commands have."""
 
     meta: Metadata
     expected_version: int | None = None
@@ -23,16 +23,15 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ComesDue(Protocol):
-    """A command whose time comes."""
+    """A command that a timer gives when its time has come."""
 
     @property
     def due_at(self) -> datetime:
-        """When that is."""
+        """When the time has come."""
         ...
 
 
 def moment_of(command: ComesDue, now: datetime) -> datetime:
-    """When a command is carried out whose time has come, by ``now``: a clock that was set back since does not
-    save what was due, nor hold it back.
-    """
+    """Return the time at which to carry out a command whose time has come. If the clock was set back since,
+    that neither cancels nor delays what was due."""
     return max(now, command.due_at)

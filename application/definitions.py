@@ -20,9 +20,8 @@ from domain.published_definition import PublishedDefinition, definition_stream
 
 
 class DefinitionHandlers:
-    """Everything that can be asked of a tenant's own definitions; ``wire_types`` are further types of the
-    platform's own messages.
-    """
+    """The handlers of the commands about tenants' own definitions. ``wire_types`` are further types of the
+    platform's own messages."""
 
     def __init__(
         self,
@@ -38,7 +37,7 @@ class DefinitionHandlers:
         self._faults_of = partial(faults_of, wire_types=wire_types)
 
     def handlers(self) -> Mapping[type[Command], Handler]:
-        """Which method handles which command."""
+        """Return the handler of each command."""
         return {PublishDefinition: self.publish_definition, RetireDefinition: self.retire_definition}
 
     async def publish_definition(self, command: PublishDefinition) -> Committed:
@@ -46,9 +45,9 @@ class DefinitionHandlers:
 
         Raises:
             BadInput: it cannot be run; with every fault.
-            DefinitionIsShipped: the name belongs to one that comes with the service.
-            DefinitionExists: it is to be new, and there is another of that name.
-            DefinitionNotFound: there is none yet, and the caller has seen a version of it.
+            DefinitionIsShipped: the name belongs to a definition that comes with the service.
+            DefinitionExists: it should be new, but there is one of that name.
+            DefinitionNotFound: there is none yet, although the caller has seen a version of it.
         """
         definition = command.definition
         faults = await anyio.to_thread.run_sync(lambda: list(self._faults_of(definition)))
@@ -72,7 +71,7 @@ class DefinitionHandlers:
         )
 
     async def retire_definition(self, command: RetireDefinition) -> Committed:
-        """Let a definition, or a version of it, start no more workflows.
+        """Start no more workflows of a definition, or of a version of it.
 
         Raises:
             DefinitionIsShipped: it comes with the service.

@@ -1,4 +1,4 @@
-"""What can be asked of delegations."""
+"""The commands about delegations."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ class Delegate(Command, frozen=True, kw_only=True):
 
 
 class EndDelegation(Command, frozen=True, kw_only=True):
-    """Take a delegation back; only ``by`` whom it is of, unless they ``may_do_all``."""
+    """End a delegation. Only ``by``, who gave it, may do so, unless they ``may_do_all``."""
 
     delegation_id: str
     by: str

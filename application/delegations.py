@@ -15,7 +15,7 @@ from domain.event import Event
 
 
 class DelegationHandlers:
-    """Everything that can be asked of delegations."""
+    """The handlers of the commands about delegations."""
 
     def __init__(self, store: EventStore, clock: Clock, people: PeopleLookup) -> None:
         self._store = store
@@ -23,11 +23,11 @@ class DelegationHandlers:
         self._people = people
 
     def handlers(self) -> Mapping[type[Command], Handler]:
-        """Which method handles which command."""
+        """Return the handler of each command."""
         return {Delegate: self.delegate, EndDelegation: self.end_delegation}
 
     async def delegate(self, command: Delegate) -> Committed:
-        """Let somebody decide for another."""
+        """Let somebody decide for somebody else."""
         made = DelegationMade(
             delegation_id=command.delegation_id,
             by=command.by,
@@ -41,7 +41,7 @@ class DelegationHandlers:
         return await self._do(command, lambda state: delegation.delegate(state, made))
 
     async def end_delegation(self, command: EndDelegation) -> Committed:
-        """Take a delegation back."""
+        """End a delegation."""
         now = self._clock.now()
         return await self._do(
             command,

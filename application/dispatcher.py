@@ -1,4 +1,4 @@
-"""From a command to its handler: the one door that REST, messages, cron and timers go through."""
+"""From a command to its handler. REST, messages, cron and timers all use it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ Handler = Callable[[Any], Awaitable[Committed]]
 
 
 class Dispatcher:
-    """Hands each command to the one handler that is registered for its type."""
+    """Passes each command to the one handler that is registered for its type."""
 
     def __init__(self, *handlers: Mapping[type[Command], Handler]) -> None:
         self._handlers: dict[type[Command], Handler] = {}
@@ -18,10 +18,10 @@ class Dispatcher:
             self._handlers.update(mapping)
 
     async def __call__(self, command: Command) -> Committed:
-        """Do what ``command`` says.
+        """Carry out a command.
 
         Raises:
-            Refusal: a rule of the business says no.
+            Refusal: a business rule forbids it.
             StoreUnavailable: nothing is known to have been done; the command may be repeated.
         """
         return await self._handlers[type(command)](command)

@@ -1,4 +1,4 @@
-"""What can be asked of batch jobs."""
+"""The commands about batch jobs."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,20 +8,20 @@ from application.command import Command
 
 
 class JobCommand(Command, frozen=True, kw_only=True):
-    """What all of them carry."""
+    """The fields that all these commands have."""
 
     job: str
 
 
 class FireJob(JobCommand, frozen=True, kw_only=True):
-    """Take a firing whose nominal time has come."""
+    """Handle a firing whose nominal time has come."""
 
     nominal_at: datetime
 
 
 class MissFirings(JobCommand, frozen=True, kw_only=True):
-    """Keep that these nominal times passed unseen and are not made up for, the oldest first; ``as_one``, or
-    each for itself."""
+    """Note that these nominal times were missed and are not made up for, the oldest first: together if
+    ``as_one``, or each for itself."""
 
     nominal_at: Sequence[datetime]
     as_one: bool = False
@@ -36,19 +36,19 @@ class TriggerJob(JobCommand, frozen=True, kw_only=True):
 
 
 class ReleaseJobRun(JobCommand, frozen=True, kw_only=True):
-    """Let the trigger of a run go out whose delay is over."""
+    """Send the trigger of a run whose delay is over."""
 
     run_id: str
 
 
 class NoteJobPublished(JobCommand, frozen=True, kw_only=True):
-    """Keep that the broker has a run's trigger."""
+    """Note that the broker has a run's trigger."""
 
     run_id: str
 
 
 class RetryJobRun(JobCommand, frozen=True, kw_only=True):
-    """Open another run in place of a failed one: its pause is over."""
+    """Open another run in place of a failed one, whose pause is over."""
 
     run_id: str
 
@@ -61,9 +61,9 @@ class TimeOutJobRun(JobCommand, frozen=True, kw_only=True):
 
 
 class CompleteJobRun(JobCommand, frozen=True, kw_only=True):
-    """Take the worker's report of success; it ended now if the report does not say when.
+    """Handle the worker's report of success. The run ended now, if the report does not say when.
 
-    ``reference`` is what the report may name its run by.
+    ``reference`` is the name by which the report may name its run.
     """
 
     reference: str | None = None
@@ -71,7 +71,7 @@ class CompleteJobRun(JobCommand, frozen=True, kw_only=True):
 
 
 class FailJobRun(JobCommand, frozen=True, kw_only=True):
-    """Take the worker's report of failure; it ended now if the report does not say when."""
+    """Handle the worker's report of failure. The run ended now, if the report does not say when."""
 
     error: str
     reference: str | None = None
@@ -79,19 +79,19 @@ class FailJobRun(JobCommand, frozen=True, kw_only=True):
 
 
 class StopRetries(JobCommand, frozen=True, kw_only=True):
-    """Try no run of a backfill again."""
+    """Retry no run of a backfill."""
 
     backfill_id: str
 
 
 class PauseJob(JobCommand, frozen=True, kw_only=True):
-    """Keep cron from firing it."""
+    """Let cron not fire the job."""
 
     by: str
     reason: str
 
 
 class ResumeJob(JobCommand, frozen=True, kw_only=True):
-    """Let cron fire it again."""
+    """Let cron fire the job again."""
 
     by: str

@@ -32,20 +32,20 @@ from domain.event import Event
 from domain.job import BatchJob, JobDefinition, JobFired, MetadataLeftOut, job_stream
 
 _LOOKED_AT = 50
-"""Events at a time where one is looked for, at most."""
+"""How many events are read at a time to find one, at most."""
 
 Decide = Callable[[BatchJob | None, JobDefinition, datetime], tuple[Event, ...]]
 DecideOfRuns = Callable[[BatchJob, JobDefinition, datetime], tuple[Event, ...]]
 
 
 class Jobs:
-    """The jobs that there are, in their order."""
+    """The configured jobs, in their order."""
 
     def __init__(self, definitions: Sequence[JobDefinition]) -> None:
         self.by_name = {each.name: each for each in definitions}
 
     def find(self, name: str) -> JobDefinition:
-        """One job.
+        """Return a job.
 
         Raises:
             JobNotFound: there is none of that name.
@@ -55,16 +55,16 @@ class Jobs:
         return self.by_name[name]
 
     def find_even_removed(self, name: str) -> JobDefinition:
-        """One job, also one that stands in the settings no more."""
+        """Return a job, even if it is no longer in the settings."""
         return self.by_name.get(name) or job.removed_job(name)
 
     def unknown(self, name: str) -> JobNotFound:
-        """What to tell somebody who names a job that there is not."""
+        """Return the error for a job that does not exist."""
         return JobNotFound(f"there is no job {name!r}", {"jobs": list(self.by_name)})
 
 
 class JobHandlers:
-    """Everything that can be asked of batch jobs."""
+    """The handlers of the commands about batch jobs."""
 
     def __init__(self, store: EventStore, clock: Clock, jobs: Jobs) -> None:
         self._store = store
@@ -72,7 +72,7 @@ class JobHandlers:
         self._jobs = jobs
 
     def handlers(self) -> Mapping[type[Command], Handler]:
-        """Which method handles which command."""
+        """Return the handler of each command."""
         return {
             FireJob: self.fire_job,
             MissFirings: self.miss_firings,
@@ -89,13 +89,13 @@ class JobHandlers:
         }
 
     async def fire_job(self, command: FireJob) -> Committed:
-        """Take a cron firing; the append decides which of several instances was first."""
+        """Handle a cron firing. The append decides which of several instances was first."""
         return await self._do(
             command, lambda state, definition, now: job.fire(state, definition, command.nominal_at, now=now)
         )
 
     async def miss_firings(self, command: MissFirings) -> Committed:
-        """Keep what was missed."""
+        """Note missed firings."""
         singly = 0 if command.as_one else len(command.nominal_at)
         return await self._do(
             command,
@@ -105,11 +105,11 @@ class JobHandlers:
         )
 
     async def trigger_job(self, command: TriggerJob) -> Committed:
-        """Open a run by hand; one that is already there is left as it is, whatever the settings say by then.
+        """Open a run by hand. A run that exists is left as it is, whatever the settings say by then.
 
         Raises:
             JobNotFound: there is no such job.
-            BadInput: the metadata is not what the job's schema asks for.
+            BadInput: the metadata does not fit the job's schema.
         """
         definition = await held_back(self._definition_for(command))
 
@@ -135,14 +135,14 @@ class JobHandlers:
         return definition
 
     async def release_job_run(self, command: ReleaseJobRun) -> Committed:
-        """Let a trigger go out that was delayed."""
+        """Send a trigger that was delayed."""
         return await self._go_on(
             command,
             lambda state, definition, now: job.release(state, definition, command.run_id, now=now),
         )
 
     async def note_job_published(self, command: NoteJobPublished) -> Committed:
-        """Keep that a trigger is safe with the broker."""
+        """Note that a trigger is safe with the broker."""
         return await self._go_on(
             command,
             lambda state, _, now: job.publish(state, command.job, command.run_id, now=now),
@@ -165,7 +165,7 @@ class JobHandlers:
         )
 
     async def complete_job_run(self, command: CompleteJobRun) -> Committed:
-        """Take a report of success."""
+        """Handle a report of success."""
         return await self._go_on(
             command,
             lambda state, definition, now: job.complete(
@@ -178,7 +178,7 @@ class JobHandlers:
         )
 
     async def fail_job_run(self, command: FailJobRun) -> Committed:
-        """Take a report of failure."""
+        """Handle a report of failure."""
         return await self._go_on(
             command,
             lambda state, definition, now: job.fail(
@@ -192,14 +192,14 @@ class JobHandlers:
         )
 
     async def stop_retries(self, command: StopRetries) -> Committed:
-        """Try no run of a backfill again."""
+        """Retry no run of a backfill."""
         return await self._go_on(
             command,
             lambda state, _, now: job.stop_retries(state, command.job, command.backfill_id, now=now),
         )
 
     async def pause_job(self, command: PauseJob) -> Committed:
-        """Keep cron from firing it."""
+        """Let cron not fire the job."""
         return await self._do(
             command,
             lambda state, _, now: job.pause(
@@ -208,7 +208,7 @@ class JobHandlers:
         )
 
     async def resume_job(self, command: ResumeJob) -> Committed:
-        """Let cron fire it again."""
+        """Let cron fire the job again."""
         return await self._do(
             command, lambda state, _, now: job.resume(state, job=command.job, by=command.by, now=now)
         )
@@ -222,7 +222,7 @@ class JobHandlers:
         )
 
     async def _metadata_of(self, name: str, run_id: str) -> Mapping[str, Any]:
-        """With what a run was opened, looked for from the stream's end."""
+        """Return the metadata with which a run was opened. It is searched from the stream's end."""
         events, _ = await self._store.history(job_stream(name), before=None, limit=_LOOKED_AT)
         while events:
             for recorded in events:
@@ -238,10 +238,11 @@ class JobHandlers:
         return await self._execute(command, lambda state, now: decide(state, definition, now))
 
     async def _go_on(self, command: JobCommand, decide: DecideOfRuns) -> Committed:
-        """What has begun comes to its end, also if the job was taken out of the settings meanwhile.
+        """Decide about a run that exists. It can come to its end even if the job was removed from the
+        settings meanwhile.
 
         Raises:
-            JobNotFound: it is not in the settings, and never was.
+            JobNotFound: the job is not in the settings, and never was.
         """
         definition = self._jobs.find_even_removed(command.job)
 

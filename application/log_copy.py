@@ -117,11 +117,11 @@ class LogReader(Protocol):
         ...
 
     def step_calls(self) -> AsyncGenerator[Sequence[StepCall], None]:
-        """Every call that a step still wants made, in the order of the ids."""
+        """Yield every call that a step still asks for, ordered by id."""
         ...
 
     async def anchors(self) -> Sequence[KeptAnchor]:
-        """The last anchor of each tenant, in the order of the tenants."""
+        """Return the last anchor of each tenant, ordered by tenant."""
         ...
 
     async def finish(self) -> None:

@@ -1,4 +1,5 @@
-"""Requests for many things at once: noted before anything is done, so that a repeat is known and goes on."""
+"""Requests for many things at once. They are noted before anything is done, so that a repeat is recognized
+and continued."""
 
 from collections.abc import Mapping
 
@@ -12,7 +13,7 @@ from domain.request import RequestAccepted, request_stream
 
 
 class AcceptRequest(Command, frozen=True, kw_only=True):
-    """Take a request for what was found, out of ``total``."""
+    """Accept a request about what was found, out of ``total``."""
 
     request_id: str
     things: tuple[str, ...]
@@ -20,18 +21,18 @@ class AcceptRequest(Command, frozen=True, kw_only=True):
 
 
 class RequestHandlers:
-    """The one thing that can be asked of requests."""
+    """The handler of the command about requests."""
 
     def __init__(self, store: EventStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
     def handlers(self) -> Mapping[type[Command], Handler]:
-        """Which method handles which command."""
+        """Return the handler of each command."""
         return {AcceptRequest: self.accept}
 
     async def accept(self, command: AcceptRequest) -> Committed:
-        """Note what a request is about; of a repeat, what it was about the first time.
+        """Note what a request is about. Of a repeat, return what it was about the first time.
 
         Raises:
             IdempotencyKeyReused: something else was asked before.

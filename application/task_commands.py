@@ -1,4 +1,5 @@
-"""What can be asked of tasks. Commands of lease holders carry the digest of the token, never the token."""
+"""The commands about tasks. Commands of lease holders carry the digest of the token, never the token
+itself."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,13 +9,13 @@ from application.command import Command
 
 
 class TaskCommand(Command, frozen=True, kw_only=True):
-    """What all of them carry."""
+    """The fields that all these commands have."""
 
     task_id: str
 
 
 class OfferTask(TaskCommand, frozen=True, kw_only=True):
-    """Let the workers of a queue have a step's work, until ``deadline_at`` if that is said."""
+    """Offer a step's work to the workers of a queue, until ``deadline_at`` if that is given."""
 
     queue: str
     input: Mapping[str, Any]
@@ -34,7 +35,7 @@ class ClaimTask(TaskCommand, frozen=True, kw_only=True):
 
 
 class ExtendTaskLease(TaskCommand, frozen=True, kw_only=True):
-    """Keep a task for ``lease_seconds`` from now, or for as long as it was claimed for."""
+    """Extend a lease to ``lease_seconds`` from now, or to the time for which the task was claimed."""
 
     lease_digest: str
     lease_seconds: float | None
@@ -47,14 +48,14 @@ class ReleaseTask(TaskCommand, frozen=True, kw_only=True):
 
 
 class CompleteTask(TaskCommand, frozen=True, kw_only=True):
-    """Take the worker's result."""
+    """Store the worker's result."""
 
     lease_digest: str
     output: Any
 
 
 class FailTask(TaskCommand, frozen=True, kw_only=True):
-    """Take the worker's report that it could not do it."""
+    """Store the worker's report that it could not do the task."""
 
     lease_digest: str
     error: str
@@ -62,12 +63,12 @@ class FailTask(TaskCommand, frozen=True, kw_only=True):
 
 
 class ExpireTaskLease(TaskCommand, frozen=True, kw_only=True):
-    """Put a task back into its queue whose lease ran out at ``due_at``."""
+    """Put a task back into its queue, because its lease ran out at ``due_at``."""
 
     due_at: datetime
 
 
 class RevokeTask(TaskCommand, frozen=True, kw_only=True):
-    """Nobody waits for a task any more."""
+    """Withdraw a task that nobody waits for any more."""
 
     reason: str

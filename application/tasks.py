@@ -29,14 +29,14 @@ Decide = Callable[[Task, Any, datetime], tuple[Event, ...]]
 
 
 class TaskHandlers:
-    """Everything that can be asked of tasks."""
+    """The handlers of the commands about tasks."""
 
     def __init__(self, store: EventStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
     def handlers(self) -> Mapping[type[Command], Handler]:
-        """Which method handles which command."""
+        """Return the handler of each command."""
         return {
             OfferTask: self.offer_task,
             RevokeTask: self.revoke_task,
@@ -44,7 +44,7 @@ class TaskHandlers:
         }
 
     async def offer_task(self, command: OfferTask) -> Committed:
-        """Let a queue's workers have it; one that is already there is left as it is."""
+        """Offer a task to the workers of a queue. One that exists is left as it is."""
         now = self._clock.now()
         offered = TaskOffered(
             task_id=command.task_id,
@@ -60,7 +60,7 @@ class TaskHandlers:
         return await self._execute(command, now, lambda state: task.offer(state, offered))
 
     async def revoke_task(self, command: RevokeTask) -> Committed:
-        """Take it away from whoever has it; one that was never there is none to take away."""
+        """Withdraw a task from whoever has it. One that never existed needs no withdrawal."""
         now = self._clock.now()
         return await self._execute(
             command, now, lambda state: task.revoke(state, reason=command.reason, now=now)
@@ -117,4 +117,4 @@ _DECISIONS: Mapping[type[Command], Decide] = {
     ),
     ExpireTaskLease: lambda state, command, now: task.expire(state, now=moment_of(command, now)),
 }
-"""What is asked of a task that is there, and the rule that decides on it."""
+"""The rule that decides on each command about an existing task."""

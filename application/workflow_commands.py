@@ -1,4 +1,4 @@
-"""What can be asked of workflows and of their runs."""
+"""The commands about workflows and their runs."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ from domain.workflow import PlatformAnswer
 
 
 class QueueWorkflow(Command, frozen=True, kw_only=True):
-    """Let a workflow wait until the runs of its group let it start; ``accepted`` as for a start."""
+    """Let a workflow wait until the runs of its group let it start. ``accepted``: as for a start."""
 
     workflow_id: str
     opportunity_id: str | None = None
@@ -25,9 +25,8 @@ class QueueWorkflow(Command, frozen=True, kw_only=True):
 class RequestRun(Command, frozen=True, kw_only=True):
     """Ask for a run of a definition, as its concurrency allows.
 
-    An ``explicit`` one is asked for by somebody who goes by its ``workflow_id``; another may be coalesced
-    with what already waits. ``chain`` names the definitions of the workflows that led to it by what they
-    told.
+    An ``explicit`` request comes from somebody who uses its ``workflow_id``. Any other may be coalesced with
+    what already waits. ``chain`` names the definitions of the workflows whose messages led to it.
     """
 
     workflow_id: str
@@ -40,7 +39,7 @@ class RequestRun(Command, frozen=True, kw_only=True):
 
 
 class PassDebounce(Command, frozen=True, kw_only=True):
-    """Let a start of a group begin that has waited until ``due_at``."""
+    """Start what a group has held back until ``due_at``."""
 
     group: str
     workflow_id: str
@@ -55,12 +54,12 @@ class EndRun(Command, frozen=True, kw_only=True):
 
 
 class StartWorkflow(Command, frozen=True, kw_only=True):
-    """Run a definition, its newest version if none is named; for an opportunity, where it needs one.
+    """Run a definition, in its newest version if none is named, for an opportunity if it needs one.
 
-    One that was ``accepted`` before, and waited, begins in the version of then, though that is retired since.
-    For a ``parent``'s step, ``depth`` counts how far down it is, ``breadth`` how many may stand beside it.
-    ``begun_by`` is the workflow whose step it is, also where that does not wait for it; ``chain``
-    names the definitions of those that led to one by what they told.
+    A start that was ``accepted`` before, and waited, uses the version of that time, even if it is retired
+    since. For a ``parent``'s step, ``depth`` counts the levels above it, and ``breadth`` how many workflows
+    may be beside it. ``begun_by`` is the workflow whose step it is, even if the step does not wait for it.
+    ``chain`` names the definitions of the workflows whose messages led to it.
     """
 
     workflow_id: str
@@ -78,7 +77,8 @@ class StartWorkflow(Command, frozen=True, kw_only=True):
 
 
 class CompleteStep(Command, frozen=True, kw_only=True):
-    """Take the answer to a step, named by its type or id; ``attempt`` tells to which dispatch, if known."""
+    """Store the answer to a step, which is named by its type or id. ``attempt`` says to which dispatch, if
+    known."""
 
     workflow_id: str
     step: str
@@ -87,9 +87,8 @@ class CompleteStep(Command, frozen=True, kw_only=True):
 
 
 class FailStep(Command, frozen=True, kw_only=True):
-    """Take the report that a step failed; ``attempt`` tells at which dispatch, if known. Of one that is a
-    workflow of its own there may be ``left_undone`` what that had done.
-    """
+    """Store the report that a step failed. ``attempt`` says at which dispatch, if known. If the step was a
+    workflow, ``left_undone`` says that its effects were not undone."""
 
     workflow_id: str
     step: str
@@ -100,7 +99,7 @@ class FailStep(Command, frozen=True, kw_only=True):
 
 
 class TakeReply(Command, frozen=True, kw_only=True):
-    """Take a message for the ``answer`` that the wire contract knows it for, or for a reply to a request, as
+    """Handle a message: for the ``answer`` that the wire contract knows it as, or as a reply to a request, as
     the workflow's definition names it."""
 
     workflow_id: str
@@ -110,7 +109,7 @@ class TakeReply(Command, frozen=True, kw_only=True):
 
 
 class TimeOutStep(Command, frozen=True, kw_only=True):
-    """Give up on a step's ``attempt`` that has not been answered by ``due_at``, its deadline."""
+    """Give up on a step's ``attempt`` that was not answered by ``due_at``, its deadline."""
 
     workflow_id: str
     step: str
@@ -119,7 +118,7 @@ class TimeOutStep(Command, frozen=True, kw_only=True):
 
 
 class TryStepAgain(Command, frozen=True, kw_only=True):
-    """Dispatch a step again after its failed ``attempt``: the pause is over at ``due_at``."""
+    """Dispatch a step again after its failed ``attempt``. The pause was over at ``due_at``."""
 
     workflow_id: str
     step: str
@@ -128,7 +127,7 @@ class TryStepAgain(Command, frozen=True, kw_only=True):
 
 
 class PassDeadline(Command, frozen=True, kw_only=True):
-    """End an execution that has not come to its end by ``due_at``, the workflow's deadline."""
+    """End an execution that has not ended by ``due_at``, the workflow's deadline."""
 
     workflow_id: str
     execution_id: str
@@ -155,21 +154,21 @@ class CancelWorkflow(Command, frozen=True, kw_only=True):
 
 
 class PauseWorkflow(Command, frozen=True, kw_only=True):
-    """Dispatch nothing more of a workflow."""
+    """Dispatch no more steps of a workflow."""
 
     workflow_id: str
     reason: str | None = None
 
 
 class ResumeWorkflow(Command, frozen=True, kw_only=True):
-    """Let a paused workflow go on."""
+    """Continue a paused workflow."""
 
     workflow_id: str
     reason: str | None = None
 
 
 class SkipStep(Command, frozen=True, kw_only=True):
-    """Leave a step out. ``may_do_all``: an operator."""
+    """Skip a step. ``may_do_all``: an operator."""
 
     workflow_id: str
     step_id: str
@@ -187,7 +186,7 @@ class CompleteStepByHand(Command, frozen=True, kw_only=True):
 
 
 class RetryStep(Command, frozen=True, kw_only=True):
-    """Try a failed step of a running workflow again."""
+    """Retry a failed step of a running workflow."""
 
     workflow_id: str
     step_id: str

@@ -50,10 +50,10 @@ Decide = Callable[[Workflow, Any, datetime], tuple[Event, ...]]
 
 
 class Definitions(Protocol):
-    """Where workflow definitions are found."""
+    """Finds workflow definitions."""
 
     async def find(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
-        """A definition, in its newest version if none is named.
+        """Return a definition, in its newest version if none is named.
 
         Raises:
             DefinitionNotFound: the tenant has none of that name, or not that version of it.
@@ -62,8 +62,8 @@ class Definitions(Protocol):
         ...
 
     async def accepted(self, tenant: str, name: str, version: int | None) -> WorkflowDefinition:
-        """The same for a start that was accepted earlier: the version of then, though it is retired since. Of
-        what comes with the service there is no other than the present one.
+        """Return a definition for a start that was accepted earlier: the version of that time, even if it is
+        retired since. A definition that comes with the service has only its present version.
 
         Raises:
             DefinitionNotFound: the tenant has none of that name, or not that version of it.
@@ -73,7 +73,7 @@ class Definitions(Protocol):
 
 
 class WorkflowHandlers:
-    """Everything that can be asked of workflows."""
+    """The handlers of the commands about workflows."""
 
     def __init__(self, store: EventStore, clock: Clock, definitions: Definitions) -> None:
         self._store = store
@@ -81,7 +81,7 @@ class WorkflowHandlers:
         self._definitions = definitions
 
     def handlers(self) -> Mapping[type[Command], Handler]:
-        """Which method handles which command."""
+        """Return the handler of each command."""
         return {
             StartWorkflow: self.start_workflow,
             QueueWorkflow: self.queue_workflow,
@@ -89,7 +89,7 @@ class WorkflowHandlers:
         }
 
     async def queue_workflow(self, command: QueueWorkflow) -> Committed:
-        """Let a workflow wait; one that is already there is left as it is.
+        """Let a workflow wait. One that exists is left as it is.
 
         Raises:
             DefinitionNotFound, OpportunityRequired: as for a start.
@@ -116,13 +116,13 @@ class WorkflowHandlers:
         )
 
     async def start_workflow(self, command: StartWorkflow) -> Committed:
-        """Begin a workflow; one that is already there is left as it is, whatever its definition says now.
+        """Begin a workflow. One that exists is left as it is, whatever its definition says now.
 
         Raises:
             DefinitionNotFound: there is no such definition.
             DefinitionIsRetired: it starts no more workflows.
             OpportunityRequired: it is for opportunities, and none is named.
-            BadInput: the input is not as the definition says; with every fault.
+            BadInput: the input does not fit the definition; with every fault.
         """
         definition = await held_back(self.definition_for(command))
         now, starter, chain = self._clock.now(), None, command.chain
@@ -154,13 +154,13 @@ class WorkflowHandlers:
         )
 
     async def definition_for(self, command: StartWorkflow | QueueWorkflow | RequestRun) -> WorkflowDefinition:
-        """The definition that a command wants a run of.
+        """Return the definition that a command wants to run.
 
         Raises:
             DefinitionNotFound: there is no such definition.
             DefinitionIsRetired: it starts no more workflows.
             OpportunityRequired: it is for opportunities, and none is named; with every fault of the input.
-            BadInput: the input is not as the definition says; with every fault.
+            BadInput: the input does not fit the definition; with every fault.
         """
         waited = not isinstance(command, RequestRun) and command.accepted
         find = self._definitions.accepted if waited else self._definitions.find
@@ -172,10 +172,10 @@ class WorkflowHandlers:
         return definition
 
     async def would_do(self, command: Command) -> bool:
-        """Whether a command would change anything now; nothing is stored.
+        """Return whether a command would change anything now. Nothing is stored.
 
         Raises:
-            Refusal: it would be refused, and for that.
+            Refusal: the command would be refused, for this reason.
         """
         workflow_id: str = getattr(command, "workflow_id", "")
         stream = workflow_stream(command.meta.tenant, workflow_id)
@@ -186,11 +186,11 @@ class WorkflowHandlers:
         return bool(_DECISIONS[type(command)](state, command, self._clock.now()))
 
     async def decide_existing(self, command: Any) -> Committed:
-        """What is asked of a workflow that is there, by the rule that decides on it.
+        """Handle a command about an existing workflow, by the rule that decides on it.
 
         Raises:
             WorkflowNotFound: there is none.
-            BadInput: a retry gives other input, and not as the definition says; with every fault.
+            BadInput: a retry gives other input, which does not fit the definition; with every fault.
             NotAllowed: people decide on it, in this workflow or in one above it, and this is no operator.
             Refusal: as the rule in :mod:`domain.workflow` says.
         """
@@ -214,7 +214,7 @@ class WorkflowHandlers:
         )
 
     async def _required(self, command: Command) -> None:
-        """What depends on more than the workflow's own stream.
+        """Check what depends on more than the workflow's own stream.
 
         Raises:
             BadInput, NotAllowed: as above.
@@ -260,7 +260,8 @@ class WorkflowHandlers:
         require_may_ask_with_other_input(state, by_its_starter=starter == command.meta.actor)
 
     async def _refuse_other_input(self, command: RetryWorkflow, state: Workflow) -> None:
-        """By the version that the workflow runs; where that is retired, its steps say what does not suit."""
+        """Check other input by the version that the workflow runs. If that is retired, the workflow's steps
+        say what does not fit."""
         try:
             definition = await self._definitions.find(
                 command.meta.tenant, state.definition_name, state.definition_version
@@ -335,4 +336,4 @@ _DECISIONS: Mapping[type[Command], Decide] = {
         state, step_id=command.step_id, reason=command.reason, now=now
     ),
 }
-"""What is asked of a workflow that is there, and the rule that decides on it."""
+"""The rule that decides on each command about an existing workflow."""
