@@ -30,7 +30,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     def by_rule(self, amount: float, risk_score: float) -> Policy:
         """Return the policy that the tenant's rules give to an approval."""
-        return self._at_least(chosen(self.rules, amount=amount, risk_score=risk_score))
+        return self._under_tenants_rules(chosen(self.rules, amount=amount, risk_score=risk_score))
 
     def asked_for(self, policy: str | Policy) -> Policy:
         """Return the policy that a request names or describes.
@@ -44,20 +44,19 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(policy, Policy):
             if self.in_requests == "named":
                 raise NotAllowed("a request may only name one of this tenant's policies")
-            return self._at_least(policy)
+            return self._under_tenants_rules(policy)
         if policy not in self.policies:
             known = ", ".join(sorted(self.policies)) or "none"
             message = f"must be the name of one of this tenant's policies: {known}"
             raise BadInput("the policy is not known", [Fault("policy", message)])
-        return self._at_least(self.policies[policy])
+        return self._under_tenants_rules(self.policies[policy])
 
     def url_of(self, approval_id: str) -> str | None:
         """Return where people see an approval."""
         return self.url.replace(APPROVAL_ID, approval_id) or None
 
-    def _at_least(self, policy: Policy) -> Policy:
-        """Check the policy against the settings: a policy cannot ask for more than they allow, and a
-        request's own policy cannot ask for less."""
+    def _under_tenants_rules(self, policy: Policy) -> Policy:
+        """Return a policy with the tenant's separation of duties, and at least its rule on reasons."""
         return msgspec.structs.replace(
             policy,
             separate_duties=self.separate_duties,

@@ -1,8 +1,8 @@
-"""Judgements by what may have changed since: told only where something is decided for the first time.
+"""Checks whose result may change over time. They count only when something is decided for the first time.
 
-A command may come again at any time after it was handled, and is answered by its stream. What the settings,
-the definitions or a schema say by then is not its concern: so that is asked for within ``decide``, to which a
-command whose id the stream holds never comes.
+A command may come again at any time after it was handled, and its stream then answers it. What the settings,
+the definitions or a schema say by then must not matter. So such a check is evaluated within ``decide``, which
+is not called for a command whose id the stream holds.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,10 +14,11 @@ T = TypeVar("T")
 
 
 async def held_back(judging: Awaitable[T]) -> Callable[[], T]:
-    """What comes of a look outside of the stream, for ``decide`` to call: it is told there, or refused there.
+    """Return a function for ``decide`` that returns the result of a check outside the stream, or raises its
+    refusal.
 
     Raises:
-        Failure: the world does not let it be known; nothing is decided.
+        Failure: the result cannot be known now; nothing is decided.
     """
     try:
         found = await judging

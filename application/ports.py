@@ -1,4 +1,4 @@
-"""What the application needs of the world, as protocols."""
+"""What the application needs from outside, as protocols."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -11,17 +11,17 @@ from domain.lease import Lease
 
 
 class Clock(Protocol):
-    """The time, so that the domain never reads a clock."""
+    """The clock, so that the domain never reads the time itself."""
 
     def now(self) -> datetime:
-        """The present moment in UTC, whole milliseconds."""
+        """Return the present time in UTC, in whole milliseconds."""
         ...
 
 
 class PublicMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as the neighbours see it, before a transport wraps it. ``id`` survives repeats.
+    """A message as the neighbours see it, before a transport wraps it. Repeats have the same ``id``.
 
-    One that is ``mandatory`` is of no use unless a queue takes it: a job's trigger, of whichever type.
+    A ``mandatory`` message is useless unless a queue takes it: a job's trigger, of whichever type.
     """
 
     id: str
@@ -34,23 +34,24 @@ class PublicMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Publisher(Protocol):
-    """Where public messages go."""
+    """Sends public messages."""
 
     async def publish(self, message: PublicMessage, lease: Lease) -> None:
-        """Hand a message over and return once it is safe there.
+        """Send a message, and return when the broker has it safely.
 
         Raises:
             BrokerUnavailable: it is not known to be safe; publish it again.
-            MessageUnroutable: it is mandatory, and no queue takes it; that is what becomes of it.
-            MessageRefused: it can never be taken; that is what becomes of it.
-            MessageNotTaken: it alone is not taken now; publish it again, but not at once: others may have it.
-            LeaseLost: the lease was lost before the message was on its way.
+            MessageUnroutable: it is mandatory, and no queue takes it. This is final.
+            MessageRefused: it can never be accepted. This is final.
+            MessageNotTaken: this message alone is not accepted now; publish it again, but not at once. Others
+                may be accepted.
+            LeaseLost: the lease was lost before the message was sent.
         """
         ...
 
 
 class Timer(msgspec.Struct, frozen=True, kw_only=True):
-    """A command to be given at ``due_at``: ``kind`` names it, ``payload`` holds its fields."""
+    """A command to be given at ``due_at``. ``kind`` names the command, ``payload`` holds its fields."""
 
     id: str
     due_at: datetime
@@ -58,23 +59,24 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     payload: dict[str, str | int]
     meta: Metadata
     every_seconds: float | None = None
-    """After how long it comes again, until its command is refused."""
+    """The time after which the timer comes due again, until its command is refused."""
     version: int = 0
-    """Of the event that it began with, in the stream that its command is for; 0 where that was not kept."""
+    """The version of the event with which it began, in the stream of its command, or 0 if that was not
+    stored."""
 
 
 class Settled(NamedTuple):
-    """A timer as it was found due, and the one that takes its place, if there is to be one."""
+    """A timer that was found due, and the one that replaces it, if any."""
 
     found: Timer
     again: Timer | None
 
 
 class Timers(Protocol):
-    """Durable timers. They are derived from the log, so setting or cancelling twice is harmless.
+    """Durable timers. They are derived from the log, so setting or cancelling one twice is harmless.
 
-    Whoever follows the log changes them, and whoever gives the commands of those that are due settles these:
-    two who do not wait for each other.
+    A follower of the log changes timers, and the clock's part settles those that are due. Neither waits for
+    the other.
     """
 
     async def change(self, *, set: Sequence[Timer], cancel: Sequence[str], lease: Lease) -> None:
@@ -86,8 +88,8 @@ class Timers(Protocol):
         ...
 
     async def settle(self, handled: Sequence[Settled], lease: Lease) -> None:
-        """Take away what was found due, or put it off. What was set to another time meanwhile, or cancelled,
-        stays as it is.
+        """Delete or postpone the timers that were found due. One that was cancelled or set to another time
+        meanwhile stays as it is.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was changed.
@@ -95,19 +97,19 @@ class Timers(Protocol):
         ...
 
     async def due(self, now: datetime, limit: int, besides: Collection[str] = ()) -> Sequence[Timer]:
-        """Up to ``limit`` timers due by ``now``, the oldest first, besides those of some tenants: to pass
-        over these takes the longer the more they have."""
+        """Return up to ``limit`` timers due by ``now``, the oldest first, without those of the tenants
+        ``besides``. Skipping these takes longer the more timers they have."""
         ...
 
 
 class Directory(Protocol):
-    """Who belongs to which group of a tenant. A group that nobody is in is as good as none."""
+    """Who belongs to which group of a tenant. A group without members counts as non-existent."""
 
     async def members_of(self, tenant: str, group: str) -> frozenset[str]:
         """Return everybody in a group.
 
         Raises:
-            DirectoryUnavailable: that cannot be told now.
+            DirectoryUnavailable: this is not known now.
         """
         ...
 
@@ -115,17 +117,17 @@ class Directory(Protocol):
         """Return every group that somebody is in.
 
         Raises:
-            DirectoryUnavailable: that cannot be told now.
+            DirectoryUnavailable: this is not known now.
         """
         ...
 
 
 class StepCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A call to a neighbour that an attempt at an ``http`` step wants made.
+    """A call to a neighbour that an attempt at an ``http`` step asks for.
 
-    ``parameters`` and ``input`` are as they were dispatched; ``meta`` is for the command that tells what came
-    of it. Without ``deadline_at`` the step waits for as long as it takes. ``done_again`` tells one undoing
-    from another: see :class:`domain.workflow.StepDispatched`.
+    ``parameters`` and ``input`` are as they were dispatched. ``meta`` is for the command that reports the
+    outcome. Without ``deadline_at`` the step waits as long as it takes. ``done_again`` distinguishes repeated
+    compensations: see :class:`domain.workflow.StepDispatched`.
     """
 
     id: str
@@ -143,8 +145,8 @@ class StepCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepCalls(Protocol):
-    """The calls still to be made, kept durably. They are derived from the log: to add or remove one twice is
-    harmless."""
+    """The calls that are still to be made, stored durably. They are derived from the log, so adding or
+    removing one twice is harmless."""
 
     async def change(self, *, add: Sequence[StepCall], remove: Sequence[str], lease: Lease) -> None:
         """Add and remove calls, all of them or none.
@@ -155,13 +157,13 @@ class StepCalls(Protocol):
         ...
 
     async def waiting(self, *, each: int, besides: Collection[str]) -> Sequence[StepCall]:
-        """Up to ``each`` calls of every tenant to every service, the oldest first, besides those ids: what
-        one of them has waiting hides nothing of another's."""
+        """Return up to ``each`` calls per tenant and service, the oldest first, without the ids ``besides``.
+        So no tenant's or service's calls hide those of another."""
         ...
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to a neighbour. ``path`` and ``query`` are percent-encoded; ``body`` is JSON."""
+    """A request to a neighbour. ``path`` and ``query`` are percent-encoded, ``body`` is JSON."""
 
     service: str
     method: str
@@ -173,7 +175,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a neighbour answered: all of it, and not more than a result may have."""
+    """A neighbour's complete answer, which is no larger than a result may be."""
 
     status: int
     body: bytes = b""
@@ -181,46 +183,47 @@ class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoAnswer(msgspec.Struct, frozen=True):
-    """A neighbour could not be reached, or did not answer to the end; ``why`` may be shown."""
+    """The neighbour could not be reached, or did not answer completely. People may see ``why``."""
 
     why: str
     timed_out: bool = False
 
 
 class BadAnswer(msgspec.Struct, frozen=True):
-    """A neighbour answered what is not followed, or not read to its end; ``why`` may be shown."""
+    """The neighbour's answer is not followed, or is not read to its end. People may see ``why``."""
 
     why: str
 
 
 class StepCaller(Protocol):
-    """The way to the neighbours that steps may call."""
+    """Calls the neighbours that steps may call."""
 
     async def call(self, request: HttpRequest, seconds: float) -> HttpAnswer | NoAnswer | BadAnswer:
-        """What came of a request within ``seconds``. It is made once; the neighbours are known by name."""
+        """Send a request once, and return its outcome within ``seconds``. Neighbours are known by name."""
         ...
 
 
 class Leases(Protocol):
-    """Who does what only one may do at a time, known to every instance."""
+    """Leases for what only one instance may do at a time. All instances know them."""
 
     @property
     def seconds(self) -> float:
-        """For how long a lease is held after it was last asked for."""
+        """How long a lease lasts after it was last asked for."""
         ...
 
     async def hold(self, names: Sequence[str], holder: str) -> Mapping[str, int | None]:
-        """Those that ``holder`` has from now on, with their fences: its own, and what is free of the rest.
+        """Return the leases that ``holder`` has from now on, with their fences: its own, and the free ones of
+        the others.
 
         Raises:
-            StoreUnavailable: nothing is known to be held.
+            StoreUnavailable: no lease is known to be held.
         """
         ...
 
     def surplus(self, holder: str) -> Collection[str]:
-        """Of what ``holder`` has, what it is to give back, since another has less to do."""
+        """Return the leases that ``holder`` should give back, because another instance has fewer."""
         ...
 
     async def release(self, names: Sequence[str], holder: str) -> None:
-        """Give back those that ``holder`` has, so that nobody need wait for their end."""
+        """Give back the leases that ``holder`` has, so that nobody has to wait for their end."""
         ...

@@ -1,4 +1,5 @@
-"""By what something derived was made: another release may fold otherwise, and takes nothing over."""
+"""Identifies the code that made something derived. Another release may fold in another way, so it does not
+use the result."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -7,7 +8,7 @@ from types import ModuleType
 
 
 def recipe_of(*modules: ModuleType) -> str:
-    """A hash over the code of modules, and of all that is in those that are packages."""
+    """Return a hash of the code of modules, and of everything in those that are packages."""
     digest = sha256()
     for module in modules:
         for file in _files(module):

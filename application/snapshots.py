@@ -1,9 +1,9 @@
-"""What long streams had come to, kept beside the log, so that a process that does not remember one need not
-read it from the first event.
+"""Snapshots: the folded states of long streams, stored beside the log, so that a process need not read a
+stream from its first event.
 
-A snapshot is derived: it may be thrown away, is no part of the hash chain, and nobody is shown it. It counts
-only where it was made by this release's code, is whole, and the log still has the event that it ends with,
-byte for byte. Otherwise the stream is read as if there were none.
+A snapshot is derived: it may be deleted, is no part of the hash chain, and nobody sees it. It is used only if
+this release's code made it, if it is whole, and if the log still has the event that it ends with, byte for
+byte. Otherwise the stream is read as if there were no snapshot.
 """
 
 from collections.abc import Collection, Mapping
@@ -30,26 +30,27 @@ from application.recipe import recipe_of
 from application.snapshot_bytes import Unreadable, from_bytes, to_bytes
 
 EVERY = 1_000
-"""Events that may follow a snapshot before there is another: to read them takes 6 to 12 ms."""
+"""How many events may follow a snapshot before the next one. Reading them takes 6 to 12 ms."""
 
 _GROWN_BY = 10
-"""A long stream's next snapshot is made when the stream is longer by a tenth: it is as large as the past is
-long, so that all that are ever written cost each event the same."""
+"""A long stream gets its next snapshot when it has grown by a tenth. A snapshot is as large as the past is
+long, so the cost of all snapshots per event stays the same."""
 
 _WAIT_SECONDS = 2.0
-"""How long commands wait to be told which streams have one. Then they read theirs from the first event."""
+"""How long commands wait to learn which streams have a snapshot. After that they read their streams from the
+first event."""
 
 _REST_SECONDS = 10.0
-"""After which it is asked again where nobody could tell."""
+"""When to ask again, if this could not be learned."""
 
 log = structlog.get_logger(__name__)
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of a stream: what it had come to at a version, and what proves that it is of use.
+    """What is stored of a stream: its state at a version, and the proof that the state can be used.
 
-    ``leaf`` is the hash of the event at that version (docs/audit.md); ``digest`` is the log's tag of all the
-    rest (:meth:`application.event_log.EventLog.tag`).
+    ``leaf`` is the hash of the event at that version (docs/audit.md). ``digest`` is the log's tag of
+    everything else (:meth:`application.event_log.EventLog.tag`).
     """
 
     stream: str
@@ -61,17 +62,17 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tagged(self) -> bytes:
-        """What ``digest`` is of."""
+        """The content that ``digest`` is of."""
         parts = (self.stream.encode(), b"%d" % self.version, self.recipe.encode(), self.leaf, self.body)
         return b"".join(b"%d:%b" % (len(part), part) for part in parts)
 
 
 class SnapshotStore(Protocol):
-    """Where they are kept. Any thread may use it; its errors are the store's own."""
+    """Stores snapshots. Any thread may use it. Its errors are the store's own."""
 
     def versions(self, partition: str | None = None) -> Mapping[str, int]:
-        """The streams that have one, with the version that it is of; all, or those in a partition of the
-        log."""
+        """Return the version of the snapshot of each stream that has one: of all streams, or of those in a
+        partition of the log."""
         ...
 
     def get(self, stream: str) -> Snapshot | None:
@@ -87,12 +88,12 @@ class SnapshotStore(Protocol):
         ...
 
     def close(self) -> None:
-        """It is not used any more."""
+        """End the use of the store."""
         ...
 
 
 class SnapshotContent(msgspec.Struct, frozen=True):
-    """What a snapshot holds."""
+    """The content of a snapshot."""
 
     version: int
     state: Any
@@ -100,11 +101,11 @@ class SnapshotContent(msgspec.Struct, frozen=True):
     digests: Map[str, str]
     correlation_id: str
     epoch: int = 0
-    """The log's when the process read the stream; not kept."""
+    """The log's epoch when the process read the stream. It is not stored."""
 
 
 class Snapshots:
-    """Those of one log. They are made on a thread of their own, behind the commands."""
+    """The snapshots of one log. A thread of its own makes them, behind the commands."""
 
     def __init__(self, store: SnapshotStore, log: EventLog, *, every: int = EVERY) -> None:
         self._store = store
@@ -113,23 +114,23 @@ class Snapshots:
         self._recipe = recipe()
         self._versions: dict[str, int] = {}
         self._tried: dict[str, int] = {}
-        """The version at which one was last made, also where that came to nothing."""
+        """The version at which a stream's last snapshot was tried, even if that failed."""
         self._clean: dict[str, int] = {}
-        """Up to which version a stream's last snapshot, which is of use, has nothing that is sealed."""
+        """The version up to which a stream's last usable snapshot holds nothing that is sealed."""
         self._guard = Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="snapshots")
         self._askers = ThreadPoolExecutor(log.ours.reads_at_once, thread_name_prefix="snapshots known")
         self._asking: dict[str, Future[None]] = {}
         self._again_at: dict[str, float] = {}
         self._known: set[str] = set()
-        """The partitions of which it was told which streams have one."""
+        """The partitions of which it is known which streams have a snapshot."""
 
     def of(self, streams: Collection[str]) -> Mapping[str, tuple[SnapshotContent, bytes]]:
-        """What streams had come to that have one, each with the hash of the event that it must still have
-        there.
+        """Return the snapshots of those streams that have one, each with the hash of the event that the log
+        must still have at its version.
 
-        A stream that had none when this process first asked about its partition, nor has got one from it, is
-        not looked up.
+        A stream that had no snapshot when this process first asked about its partition, and has got none from
+        it since, is not looked up.
         """
         self._learn({self._log.ours.partition_of(stream) for stream in streams})
         with self._guard:
@@ -137,14 +138,14 @@ class Snapshots:
         return {stream: found for stream in wanted if (found := self._found(stream)) is not None}
 
     def distrust(self, stream: str) -> None:
-        """Look at a stream's snapshot no more: it is of no use to this release, or on this log."""
+        """Use a stream's snapshot no more: it does not fit this release or this log."""
         with self._guard:
             self._versions.pop(stream, None)
             self._tried.pop(stream, None)
             self._clean.pop(stream, None)
 
     def offer(self, stream: str, kept: SnapshotContent) -> None:
-        """Make one of what a stream has come to, if it has gone on far enough since the last."""
+        """Make a snapshot of a stream's state, if the stream has grown enough since the last one."""
         if kept.version <= self._every:
             return
         with self._guard:
@@ -156,22 +157,23 @@ class Snapshots:
             self._thread.submit(self._make, stream, kept)
 
     def forget(self, stream: str) -> None:
-        """Throw a stream's away for good: its events are not to be read any more as they were.
+        """Delete a stream's snapshot for good, because its events must not be read any more as they were.
 
         Raises:
-            Exception: the store's own; it may still be there.
+            Exception: the store's own; the snapshot may still be there.
         """
         self.distrust(stream)
         self._store.forget(stream)
 
     def close(self) -> None:
-        """Finish what is to be made, and use the store no more."""
+        """Finish the snapshots that are to be made, and use the store no more."""
         self._askers.shutdown(wait=True, cancel_futures=True)
         self._thread.shutdown(wait=True)
         self._store.close()
 
     def _learn(self, partitions: AbstractSet[str]) -> None:
-        """Be told which streams of these have one, if that is soon. Commands elsewhere do not wait for it."""
+        """Learn which streams of these partitions have a snapshot, if that is quick. Commands on other
+        partitions do not wait."""
         now = monotonic()
         with self._guard:
             asked = [
@@ -232,10 +234,10 @@ class Snapshots:
             log.warning("snapshot_not_made", stream=stream, error=f"{type(error).__name__}: {error}")
 
     def _tells_what_is_sealed(self, stream: str, kept: SnapshotContent, body: bytes) -> bool:
-        """Whether a state may have a value in clear that is sealed in the log.
+        """Return whether a state may hold a value in clear that is sealed in the log.
 
-        What the last snapshot came from was looked through for that one. A key that was destroyed since the
-        state was read cannot be told from one that had been, so then it may.
+        The events up to the last snapshot were already checked for that one. A key that was destroyed since
+        the state was read cannot be distinguished from one destroyed before, so the answer is then yes.
         """
         if self._log.see_epoch() != kept.epoch:
             return True
@@ -252,7 +254,7 @@ class Snapshots:
         return msgspec.structs.replace(made, digest=self._log.tag(made.tagged))
 
     def _read(self, snapshot: Snapshot) -> SnapshotContent | None:
-        """What it holds, if it is of this release and whole."""
+        """Return the content of a snapshot if it is of this release and whole."""
         if snapshot.recipe != self._recipe:
             return None
         if not compare_digest(snapshot.digest, self._log.tag(snapshot.tagged)):
@@ -266,5 +268,5 @@ class Snapshots:
 
 @cache
 def recipe() -> str:
-    """By what streams are folded now."""
+    """Return a hash of the code by which streams are folded now."""
     return recipe_of(domain, event_mapper)

@@ -1,4 +1,4 @@
-"""Who started a workflow: whoever did has asked for the approvals that it asks for."""
+"""Who started a workflow. That person has also asked for the approvals that the workflow asks for."""
 
 from application.event_store import EventStore
 from domain.values import is_person
@@ -8,7 +8,7 @@ _MOST_ABOVE = 100
 
 
 async def starter_of(store: EventStore, tenant: str, workflow_id: str) -> str | None:
-    """The person who started a workflow, or the one whose step it is; nobody, where no person did.
+    """Return the person who started a workflow, or the one whose step it is; None if no person did.
 
     Raises:
         StoreUnavailable: the store is away.

@@ -1,4 +1,4 @@
-"""Being woken by appends."""
+"""Waking followers when events are appended."""
 
 from collections.abc import Iterable
 
@@ -9,9 +9,10 @@ from domain.interest import EVERYTHING, Interest
 
 
 class Subscription:
-    """One follower's alarm clock: an append of an event that it wants wakes it, or the clock.
+    """The alarm clock of one follower. An append of an event that it wants wakes it, or the clock does.
 
-    Most followers want few kinds of events, and to be woken for nothing costs as much as for something.
+    Most followers want few kinds of events, and waking one for nothing costs as much as waking it for
+    something.
     """
 
     def __init__(self, everybody: "set[Subscription]", wants: Interest = EVERYTHING) -> None:
@@ -21,12 +22,12 @@ class Subscription:
         everybody.add(self)
 
     def reset(self) -> None:
-        """Count what woke it as heard: who looks from now on sees it."""
+        """Count everything that woke it as heard. Whoever reads from now on sees it."""
         if self._woken.is_set():
             self._woken = anyio.Event()
 
     async def wait(self, seconds: float) -> None:
-        """Return when woken, at once if that was since the last wait, or after ``seconds``."""
+        """Return when woken, or after ``seconds``. Return at once if it was woken since the last wait."""
         with anyio.move_on_after(seconds):
             await self._woken.wait()
         self.reset()
@@ -41,5 +42,5 @@ class Subscription:
             self.wake()
 
     def close(self) -> None:
-        """Stop being woken."""
+        """End the subscription."""
         self._everybody.discard(self)

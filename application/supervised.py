@@ -1,7 +1,7 @@
-"""What goes on beside all else for as long as the service does, whatever fails in it.
+"""Work that continues beside everything else as long as the service runs, whatever fails in it.
 
-It shares the service's task group: an error that came out of it would end the service, over what costs some
-latency. So no error does, and who goes on with it decides when to try again.
+It shares the service's task group, so an error that escaped would end the service for what only costs some
+latency. So no error escapes, and the caller decides when to try again.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,10 +14,10 @@ log = structlog.get_logger(__name__)
 
 
 class Supervised:
-    """Work that is tried again and again; ``what`` names it in the log.
+    """Work that is tried again and again. ``what`` names it in the log.
 
-    A kind of failure is told once until the work goes on, which is told too. One that is none of ours comes
-    with its traceback: nobody has thought of it.
+    A kind of failure is logged once until the work continues, which is logged too. An unexpected kind is
+    logged with its traceback.
     """
 
     def __init__(self, what: str) -> None:
@@ -26,11 +26,11 @@ class Supervised:
 
     @property
     def is_failing(self) -> bool:
-        """Whether it has failed and not gone on since."""
+        """Whether the work has failed and not continued since."""
         return self._told is not None
 
     async def has_done(self, work: Callable[[], Awaitable[object]]) -> bool:
-        """Try it; whether it came to its end."""
+        """Try the work, and return whether it completed."""
         try:
             await work()
         except Exception as error:
@@ -43,7 +43,7 @@ class Supervised:
         return True
 
     def note_progress(self) -> None:
-        """It goes on: for work that comes to no end while all is well."""
+        """Note that the work continues. This is for work that does not complete while all is well."""
         if self.is_failing:
             log.info("goes_on", what=self._what)
         self._told = None

@@ -1,14 +1,14 @@
-"""A name in a folder is there for good."""
+"""Makes names in a folder durable."""
 
 import os
 from pathlib import Path
 
 
 def sync_folder(folder: Path) -> None:
-    """Have what was made, renamed or linked in a folder outlive a loss of power.
+    """Make what was created, renamed or linked in a folder survive a loss of power.
 
     Raises:
-        OSError: the system does not say so.
+        OSError: the system does not confirm it.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:

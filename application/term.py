@@ -1,4 +1,4 @@
-"""A stretch of time for which an instance holds a lease."""
+"""The time for which an instance holds a lease."""
 
 from collections.abc import Callable
 
@@ -9,21 +9,21 @@ from domain.errors import LeaseLost
 
 
 def no_switch() -> int:
-    """Of a log that stays what it is."""
+    """Return 0, for a log that never changes to another one."""
     return 0
 
 
 def never() -> bool:
-    """Of what goes by no clock."""
+    """Return False, for work that does not depend on the clock."""
     return False
 
 
 class Term:
-    """A stretch of time for which this instance holds a lease.
+    """The time for which this instance holds a lease.
 
-    It ends when the log's ``switches`` are others than when it was asked for: the lease lies beside the log,
-    or what was done under it was made of a log that is another one now. While it ``is_barred``, nothing is to
-    be done under it, though it is held.
+    It ends when the log's ``switches`` are no longer those of when the lease was asked for: the lease lies
+    beside the log, or what was done under it came from a log that is another one now. While it ``is_barred``,
+    nothing may be done under it, although it is held.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Term:
         return self._switches() != self._asked_in
 
     def extend(self, seconds: float, asked_at: float) -> None:
-        """It lasts ``seconds`` from the moment at which the lease was asked for."""
+        """Let it last ``seconds`` from the time at which the lease was asked for."""
         self._until = asked_at + seconds
         self.scope.deadline = anyio.current_time() + self._until - seconds_passed()
 
@@ -56,7 +56,7 @@ class Term:
         """Do nothing while nobody else can have taken over.
 
         Raises:
-            LeaseLost: somebody may have, or is to.
+            LeaseLost: somebody may have taken over, or is about to.
         """
         if self.scope.cancel_called or seconds_passed() >= self._until:
             raise LeaseLost(f"the lease for {self.name} has run out")

@@ -28,25 +28,25 @@ class Signer(Protocol):
         ...
 
     def sign(self, text: bytes) -> bytes:
-        """The signature of a text."""
+        """Return the signature of a text."""
         ...
 
 
 class PublicKey(Protocol):
-    """Checks what was signed with the key that belongs to it."""
+    """Verifies what was signed with the private key that belongs to it."""
 
     @property
     def key_id(self) -> str:
-        """Its fingerprint."""
+        """The fingerprint of this key."""
         ...
 
     def verifies(self, text: bytes, signature: bytes) -> bool:
-        """Whether a signature is of that text and that key."""
+        """Return whether a signature is of that text and this key."""
         ...
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A head that somebody has put a signature to; hashes and signatures are in hexadecimal digits."""
+    """A signed head. Hashes and signatures are in hexadecimal digits."""
 
     tenant_id: str
     number: int
@@ -58,7 +58,7 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def text(self) -> bytes:
-        """What is signed."""
+        """The text that is signed."""
         return _lines(
             f"{FORMAT} head",
             self.tenant_id,
@@ -90,7 +90,7 @@ class Anchor(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def text(self) -> bytes:
-        """What is signed."""
+        """The text that is signed."""
         return _lines(
             f"{FORMAT} anchor",
             self.tenant_id,
@@ -106,12 +106,12 @@ class Anchor(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def id(self) -> str:
-        """What the next one calls it by: SHA-256 of what is signed."""
+        """The name by which the next anchor refers to this one: SHA-256 of the signed text."""
         return sha256(self.text).hexdigest()
 
 
 def signed_head(head: Head, signed_at: str, signer: Signer) -> Signed:
-    """A head under a signature of now."""
+    """Sign a head."""
     unsigned = Signed(
         tenant_id=head.tenant,
         number=head.number,
@@ -127,7 +127,7 @@ def signed_head(head: Head, signed_at: str, signer: Signer) -> Signed:
 def anchor_of(
     head: Head, previous: Anchor | None, *, previous_held: bool, anchored_at: str, signer: Signer
 ) -> Anchor:
-    """The anchor of a head, the next after its tenant's last one."""
+    """Return the anchor of a head, which follows its tenant's last anchor."""
     unsigned = Anchor(
         tenant_id=head.tenant,
         sequence=1 if previous is None else previous.sequence + 1,
@@ -144,7 +144,7 @@ def anchor_of(
 
 
 def message_of(anchor: Anchor) -> PublicMessage:
-    """What is told of an anchor: the head and its proof, and nothing of what happened."""
+    """Return the message that publishes an anchor: the head and its proof, without any payload."""
     return PublicMessage(
         id=derived_id("audit anchor", anchor.id),
         type=ANCHORED,
@@ -156,9 +156,9 @@ def message_of(anchor: Anchor) -> PublicMessage:
 
 
 class AnchorBook(Protocol):
-    """The last anchor of each tenant, kept beside the log before it goes out.
+    """The last anchor of each tenant, stored beside the log before it is published.
 
-    All raise StoreUnavailable when the store is away, and LeaseLost where a lease is given and has passed on.
+    All raise StoreUnavailable when the store is away, and LeaseLost if a lease is given and has passed on.
     """
 
     async def last(self) -> Sequence[Anchor]:
@@ -183,18 +183,18 @@ class AnchorBook(Protocol):
 
 
 class AnchorFile(Protocol):
-    """Where anchors are kept outside."""
+    """Keeps anchors in a file, outside of the store."""
 
     async def append(self, anchors: Sequence[Anchor]) -> None:
-        """Add them, on the disk when it returns.
+        """Append anchors. They are on the disk when the call returns.
 
         Raises:
-            AnchorFileUnavailable: they are not known to be there.
+            AnchorFileUnavailable: it is not known whether they are in the file.
         """
         ...
 
     async def last(self) -> Sequence[Anchor]:
-        """The last of each tenant in it; none where there is no file."""
+        """Return the last anchor of each tenant in the file, or none if there is no file."""
         ...
 
 
@@ -203,7 +203,7 @@ def _lines(*parts: str | int) -> bytes:
 
 
 def bytes_in(digits: str) -> bytes:
-    """What hexadecimal digits stand for; nothing where it is no such text."""
+    """Return the bytes that hexadecimal digits stand for, or none if the text has other characters."""
     try:
         return bytes.fromhex(digits)
     except ValueError:

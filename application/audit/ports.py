@@ -1,4 +1,4 @@
-"""What asking and proving need of the world, as protocols."""
+"""What the audit trail needs from outside, as protocols."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,15 +17,15 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def microseconds(moment: datetime) -> int:
-    """A moment as the index keeps it: microseconds since 1970."""
+    """Return a time as the index stores it: in microseconds since 1970."""
     return (moment - _BEGINNING) // _MICROSECOND
 
 
 class Indexed(msgspec.Struct, frozen=True, kw_only=True):
-    """What the index keeps of an event. Times are in microseconds since 1970.
+    """A row of the index: what it stores of an event. Times are in microseconds since 1970.
 
-    ``latest_at`` is the latest time of the tenant's events so far: the clocks of instances differ, and the
-    times of events are not quite in the log's order; this is.
+    ``latest_at`` is the latest time of the tenant's events so far. The clocks of instances differ, so the
+    times of events are not quite in the order of the log, but ``latest_at`` is.
     """
 
     tenant: str
@@ -50,7 +50,8 @@ class Indexed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events of a tenant; ``after`` and ``before`` exclude the time or place that they name."""
+    """A query for events of a tenant. ``after`` and ``before`` exclude the time or position that they
+    name."""
 
     tenant: str
     topic: str | None = None
@@ -64,15 +65,15 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_all(self) -> bool:
-        """Whether it is every event of the tenant."""
+        """Whether the query is for every event of the tenant."""
         return self == Wanted(tenant=self.tenant)
 
     @property
     def spelled(self) -> tuple["Wanted", ...]:
-        """The same, once for each form that its ids may be stored in; no event is wanted twice.
+        """Return the query once for each form in which its ids may be stored. No event matches two of them.
 
-        UUIDs are taken in either case. Things' ids are stored in lower case; correlation ids of messages were
-        stored by former releases as their senders wrote them: in upper case, if not in lower case.
+        UUIDs are accepted in either case. Ids of things are stored in lower case. Former releases stored the
+        correlation ids of messages as their senders wrote them: in upper case, if not in lower case.
         """
         aggregate_id = None if self.aggregate_id is None else canonical_id(self.aggregate_id)
         given = self.correlation_id
@@ -84,21 +85,21 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredLog(Protocol):
-    """The log's events as they are stored, without a transaction that stays open from call to call.
+    """The log's events as they are stored. No transaction stays open from call to call.
 
     Ids are those of a partition: see ``LogRecorder``. All raise StoreUnavailable when the store is away.
     """
 
     async def partitions(self) -> Sequence[str]:
-        """The partitions of the log."""
+        """Return the partitions of the log."""
         ...
 
     def partition_of(self, tenant: str) -> str:
-        """In which of them a tenant's events are."""
+        """Return the partition that holds a tenant's events."""
         ...
 
     async def last(self, partition: str) -> int:
-        """The id of the last event of a partition; 0 where there is none."""
+        """Return the id of the last event of a partition, or 0 if there is none."""
         ...
 
     async def read(self, partition: str, after: int, limit: int) -> Sequence[Entry]:
@@ -115,8 +116,11 @@ class StoredLog(Protocol):
 
 
 class IndexReader(Protocol):
-    """The index beside the log, as it is asked. Positions are in the order of a partition, and a tenant's
-    events are in one partition. All raise StoreUnavailable when the store is away."""
+    """Reads the index beside the log. Positions are in the order of a partition, and a tenant's events are in
+    one partition.
+
+    All raise StoreUnavailable when the store is away.
+    """
 
     async def page(
         self, wanted: Wanted, *, beyond: int, limit: int, newest_first: bool = False
@@ -157,8 +161,8 @@ class IndexReader(Protocol):
         ...
 
     async def sealed_keys(self, limit: int) -> Sequence[tuple[str, str]]:
-        """Up to ``limit`` keys of sealed values, each with its tenant, the first by their ids; none where the
-        log is its own index, which has no order of them."""
+        """Return the tenant and the id of up to ``limit`` keys of sealed values, ordered by id. If the log is
+        its own index, which has no order of keys, return none."""
         ...
 
     async def reached(self, partition: str) -> str | None:
@@ -167,11 +171,11 @@ class IndexReader(Protocol):
 
 
 class Index(IndexReader, Protocol):
-    """The index as it is kept. It is derived from the log: what is forgotten is made again."""
+    """The index. It is derived from the log, so what is deleted can be made again."""
 
     async def put(self, partition: str, events: Sequence["Noted"], position: str, lease: Lease) -> None:
-        """Add events of a partition that follow those that it has, up to ``position``; those that it has are
-        passed over.
+        """Add the next events of a partition, up to ``position``. Events that the index already has are
+        skipped.
 
         Raises:
             LeaseLost: the lease has passed on; nothing was added.
@@ -184,7 +188,7 @@ class Index(IndexReader, Protocol):
 
 
 class Noted(msgspec.Struct, frozen=True):
-    """A stored event, with what can be asked for of it."""
+    """A stored event, and what can be asked about it."""
 
     entry: Entry
     actor: str
@@ -192,4 +196,4 @@ class Noted(msgspec.Struct, frozen=True):
     causation_id: str | None
     at: int
     keys: tuple[str, ...] = ()
-    """Those of the values that are sealed in it."""
+    """The keys of the values that are sealed in it."""

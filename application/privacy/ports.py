@@ -1,4 +1,4 @@
-"""What sealing and erasing need of the world, as protocols."""
+"""What sealing and erasing need from outside, as protocols."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that was destroyed, and that the log is still to tell of."""
+    """A key that was destroyed, and that has no event in the log yet."""
 
     number: int
     tenant: str
@@ -18,7 +18,7 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rewrapped(msgspec.Struct, frozen=True):
-    """A key of an id, as it is wrapped, and as it is to be."""
+    """The id of a key, its present wrapped form, and the new one."""
 
     id: str
     was: bytes
@@ -26,9 +26,9 @@ class Rewrapped(msgspec.Struct, frozen=True):
 
 
 class PersonalKeys(Protocol):
-    """The keys beside the log, wrapped. Any thread may use it; each call is a transaction.
+    """The wrapped keys beside the log. Any thread may use this. Each call is a transaction.
 
-    All raise StoreUnavailable when the store is away: that is never taken for an erased key.
+    All raise StoreUnavailable when the store is away. That is never taken for an erased key.
     """
 
     def named(self, ids: Collection[str]) -> Mapping[str, bytes]:
@@ -52,18 +52,17 @@ class PersonalKeys(Protocol):
         ...
 
     def rewrap(self, keys: Sequence[Rewrapped]) -> int:
-        """Put keys in the place of what they were wrapped as; how many. One that is not as it was, or was
-        destroyed, stays so."""
+        """Replace keys by their new wrapped form. Return how many were replaced. A key that has changed
+        meanwhile, or was destroyed, stays so."""
         ...
 
     def erasures(self) -> int:
-        """How often a key was destroyed: another number means that cached keys are to be forgotten."""
+        """Return how often a key was destroyed. If the number changes, cached keys must be forgotten."""
         ...
 
     def destroy(self, tenant: str, subjects: Sequence[str], reason: str | None, now: datetime) -> int:
-        """Destroy the keys of subjects and note it, all at once; how many there were. A store whose
-        transactions are bounded takes several, in the order of the subjects.
-        """
+        """Destroy the keys of subjects and note it, in one transaction. Return how many there were. A store
+        with bounded transactions takes several, in the order of the subjects."""
         ...
 
     def destroy_again(self, tenant: str, ids: Collection[str], now: datetime) -> int:
