@@ -1,4 +1,4 @@
-"""Load, decide, append: for all commands that come at the same time in one look and one commit."""
+"""Load, decide, append: for all commands that come at the same time, with one read and one commit."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -18,12 +18,12 @@ _MAX_ATTEMPTS = 100
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """What became of a command: the stream as it now stands, and how much of it is new.
+    """The outcome of a command: the stream as it is now, and the new events.
 
-    ``version`` is the one that the command left: the present one, but of a command that comes again, which
-    is answered as it was the first time. ``ids`` are those of what is new, and ``stored`` is what a reader
-    finds there, made of the ``size`` bytes that were stored as all is that is derived from the log; nothing
-    where that could not be told.
+    ``version`` is the version after the command. That is the present one, unless the command was repeated:
+    then the answer is that of the first time. ``ids`` are those of the new events. ``stored`` are the new
+    events as a reader finds them, made from the ``size`` bytes that were stored, as everything is that is
+    derived from the log; it is empty if they could not be read.
     """
 
     stream: str
@@ -37,9 +37,9 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 class Decider(msgspec.Struct, frozen=True):
-    """A command as the log sees it: pure functions over one stream's past.
+    """A command as the log sees it: pure functions over the past of one stream.
 
-    A command whose id the stream already holds has been handled: nothing is decided again.
+    If the stream already holds the command's id, it has been handled, and nothing is decided again.
     """
 
     stream: str
@@ -49,10 +49,10 @@ class Decider(msgspec.Struct, frozen=True):
     now: datetime
     expected_version: int | None
     keeps_correlation: bool = False
-    """Whether it belongs to what the stream belongs to, whatever ``meta`` says: it names nothing itself."""
+    """Whether the new events take the stream's correlation, because ``meta`` names none itself."""
 
     def decide_after(self, past: Past) -> Events:
-        """The events to append to a past.
+        """Return the events to append to a past.
 
         Raises:
             Refusal: ``decide`` refused, ``expected_version`` is not the present one, or something else was
@@ -82,11 +82,11 @@ Answer = Committed | Exception
 
 
 def decide_together(log: EventLog, pasts: Pasts, deciders: Sequence[Decider]) -> Sequence[Answer]:
-    """What became of each command, in their order.
+    """Return the outcome of each command, in their order.
 
-    Those of one stream are decided one after the other, each on what the one before it decided, and appended
-    together: all of them fall with an append. Another writer's append in between means a fresh look and a
-    fresh decision. What one command breaks is not the others' fault.
+    The commands of one stream are decided one after the other, each on the outcome of the one before it, and
+    appended together: if the append fails, all of them fail. If another writer appends in between, the stream
+    is read and decided again. A command that raises does not affect the others.
     """
     try:
         with failures_translated():
@@ -121,7 +121,7 @@ def _decide_together(log: EventLog, pasts: Pasts, deciders: Sequence[Decider]) -
 
 
 class _Decision:
-    """What the commands of one stream decided, one on the other."""
+    """What the commands of one stream have decided, each after the one before it."""
 
     def __init__(self, stream: str, past: Past | Exception, deciders: Mapping[int, Decider]) -> None:
         self.stream = stream
@@ -134,14 +134,14 @@ class _Decision:
 
     @property
     def changes_with_every_command(self) -> bool:
-        """Whether an append will show that the past was the present one, for all who were told so."""
+        """Whether an append will prove for every answer that the past was the present one."""
         return not self.answers and all(new for _, new, _ in self._changes.values())
 
     def commit(
         self, ids: Ids, append: Append, stored: Events, head: Callable[[str], str], pasts: Pasts
     ) -> None:
-        """Answer everybody, and let the next command know; ``ids`` are those of the new events, which are
-        ``stored`` as they will be read."""
+        """Answer all commands, and remember the stream for the next one. ``ids`` are those of the new events,
+        and ``stored`` are these events as they will be read."""
         assert len(ids) == len(self.new), "each event has an id"
         begun = 0
         for number, (past, new, version) in self._changes.items():
@@ -163,7 +163,8 @@ class _Decision:
             pasts.remember(self.stream, msgspec.structs.replace(self._past, size=size))
 
     def fail(self, error: Exception) -> None:
-        """Answer everybody that nothing was appended, also who was refused on the strength of it."""
+        """Answer all commands that nothing was appended, including those that were refused because of earlier
+        ones."""
         self.answers = dict.fromkeys([*self.answers, *self._changes], error)
 
     def _decide(self, number: int, decider: Decider) -> None:
@@ -181,8 +182,8 @@ class _Decision:
 
 
 def _decisions(pasts: Pasts, undecided: Mapping[str, Mapping[int, Decider]]) -> Sequence[_Decision]:
-    """Decisions on what is remembered, where the append will show whether that was still true; what is
-    refused, or changes nothing, is decided on what the log says now."""
+    """Decide on what is remembered if the append will show whether that is still true. What is refused, or
+    changes nothing, is decided on the present state of the log."""
     decisions = {}
     for stream, deciders in undecided.items():
         past = pasts.remembered(stream)
@@ -195,7 +196,7 @@ def _decisions(pasts: Pasts, undecided: Mapping[str, Mapping[int, Decider]]) -> 
 
 
 def _fresh_decisions(pasts: Pasts, undecided: Mapping[str, Mapping[int, Decider]]) -> Sequence[_Decision]:
-    """Decisions on one look at the log."""
+    """Decide on a fresh read of the log."""
     wanted = {stream: next(iter(deciders.values())).evolve for stream, deciders in undecided.items()}
     return [_Decision(stream, past, undecided[stream]) for stream, past in pasts.read(wanted).items()]
 
@@ -203,8 +204,9 @@ def _fresh_decisions(pasts: Pasts, undecided: Mapping[str, Mapping[int, Decider]
 def _append(
     log: EventLog, pasts: Pasts, decisions: Sequence[_Decision], switches: int
 ) -> Sequence[_Decision]:
-    """Append what was decided; the decisions that stand. Another writer has changed the others' streams, or
-    the log is another than it was when there were so many ``switches``."""
+    """Append what was decided, and return the decisions that were stored. The others failed because another
+    writer has changed their streams, or because the log is another one than when it had so many ``switches``.
+    """
     changing = [decision for decision in decisions if decision.new]
     outcomes: dict[str, Ids | Exception] = {}
     appends = {decision.stream: [log.stored(recorded) for recorded in decision.new] for decision in changing}
@@ -226,7 +228,8 @@ def _append(
 
 
 def _read_back(log: EventLog, append: Append) -> Events:
-    """What was appended as a reader will find it, or nothing: then it is the reader's to tell why not."""
+    """Return what was appended as a reader will find it, or nothing if it cannot be read. The reader then
+    reports why."""
     try:
         return log.all_recorded(append)
     except Exception:

@@ -1,4 +1,5 @@
-"""The event log: our ``eventsourcing`` application, what it must be able to do, and positions in it."""
+"""The event log: our ``eventsourcing`` application, what its recorders must offer, and positions in the
+log."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -31,8 +32,8 @@ from domain.event import Recorded, event_id
 from domain.privacy import ErasureCarriedOut
 
 PARTITION = "log"
-"""SQLite and PostgreSQL keep one order over all tenants: one partition. Cosmos DB keeps one a tenant, which
-has the tenant's name."""
+"""SQLite and PostgreSQL keep one order over all tenants, so their log has one partition. Cosmos DB keeps one
+order per tenant, in a partition with the tenant's name."""
 
 _PREFIX = "log"
 
@@ -47,14 +48,14 @@ Append = Sequence[StoredEvent]
 """New events of one stream."""
 
 MAX_VERSION = 2**63 - 1
-"""Above that of each event."""
+"""A version above that of every event."""
 
 Ids = Sequence[int]
-"""Those of appended events, in their order; in a partition ids and commits come in one order."""
+"""The ids of appended events, in their order. Within a partition, ids and commits have the same order."""
 
 
 class Place(NamedTuple):
-    """An event's place: its id in the order of its partition, and where it is in its stream."""
+    """An event's place: its id in the order of its partition, and its place in its stream."""
 
     id: int
     stream: str
@@ -62,19 +63,19 @@ class Place(NamedTuple):
 
     @property
     def position(self) -> str:
-        """The position behind it."""
+        """The position behind the event."""
         return position_of(self.id, self.stream, self.version)
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """The partitions whose position is none of this log, and those that could not be asked, with why."""
+    """The partitions whose position is not of this log, and those that could not be read, with the reason."""
 
     unknown: Collection[str] = ()
     untold: Mapping[str, StoreUnavailable] = {}
 
 
 class Fill(NamedTuple):
-    """How much is in a partition that takes only so much."""
+    """How full a partition with a limited capacity is."""
 
     events: int
     bytes: int
@@ -82,75 +83,76 @@ class Fill(NamedTuple):
 
     @property
     def share(self) -> float:
-        """1 where it is full."""
+        """The share of the capacity that is used: 1 if the partition is full."""
         return self.bytes / self.most_bytes
 
 
 class LogRecorder(Protocol):
-    """What our recorders do beyond the library's: several streams in a look, several appends in a commit, and
-    an order in each partition of the log. Where there are several there is no order between them."""
+    """What our recorders offer beyond the library's: reading several streams at once, several appends in one
+    commit, and an order in each partition of the log. There is no order between partitions."""
 
     silent_seconds: float
-    """For how long a partition in which nothing was found may be taken for unchanged without a word of it."""
+    """How long a partition in which nothing was found counts as unchanged without any notification."""
 
     reads_at_once: int
-    """How many threads may read side by side: partitions do not wait for each other."""
+    """How many threads may read concurrently. Partitions do not wait for each other."""
 
     @property
     def switches(self) -> int:
-        """How often the log was found to be another, or an earlier state of what it was: after a failover
-        to a server that has lost commits, say."""
+        """How often the log was found to be another log, or an earlier state of itself: for example after a
+        failover to a server that has lost commits."""
         ...
 
     def partitions(self) -> Sequence[str]:
-        """The partitions that are known, without asking the store."""
+        """Return the known partitions, without a query."""
         ...
 
     def partition_of(self, stream: str) -> str:
-        """In which partition a stream's events are."""
+        """Return the partition that holds a stream's events."""
         ...
 
     def select_after(self, partition: str, after: int, limit: int) -> Sequence[Notification]:
-        """The next events of a partition after an id, in its order, up to a full batch: see
+        """Return the next events of a partition after an id, in its order, up to a full batch: see
         :mod:`application.log_batches`."""
         ...
 
     def newest(self, partition: str) -> Place | None:
-        """The last event of a partition."""
+        """Return the last event of a partition."""
         ...
 
     def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | StoreUnavailable | None]:
-        """The event that has an id in each of some partitions; of one that cannot be asked, why."""
+        """Return the event that has an id in each of some partitions, or the error if a partition cannot be
+        read."""
         ...
 
     def catch_up(self, partition: str) -> None:
-        """Have each later look at a partition find all that was committed there until now."""
+        """Make each later read of a partition find everything that was committed there until now."""
         ...
 
     def fullest(self) -> Fill | None:
-        """The fullest partition of those that were looked at, without asking the store; none where
-        a partition has no limit of its own."""
+        """Return the fullest partition of those that were read, without a query, or None if partitions have
+        no limit of their own."""
         ...
 
     def select_streams(self, streams: Mapping[str, int], limit: int = BATCH_EVENTS) -> Sequence[StoredEvent]:
-        """The next events of each stream after a version, in the order of the streams and of their versions,
-        up to a full batch of all together."""
+        """Return the next events of each stream after a version, ordered by stream and version, up to a full
+        batch in all."""
         ...
 
     def select_before(self, stream: str, before: int | None, limit: int) -> Sequence[StoredEvent]:
-        """The events of a stream before a version, or its last ones, the newest first, up to a full page: see
-        :data:`application.log_batches.PAGE_BYTES`."""
+        """Return the events of a stream before a version, or its last ones, the newest first, up to a full
+        page: see :data:`application.log_batches.PAGE_BYTES`."""
         ...
 
     def append_together(
         self, appends: Sequence[Append], switches: int | None = None
     ) -> Sequence[Ids | Exception]:
-        """Append each, all of it or none; what became of each, in their order.
+        """Append each, all of it or none. Return the outcome of each, in their order.
 
-        An append that another writer was faster than has IntegrityError for an answer; all have it where
-        :attr:`switches` are not any more those that were given, as they were when the events were decided.
-        Where each tenant has an order of its own, one whose partition is away, or too busy, has
-        StoreUnavailable.
+        The outcome is IntegrityError if another writer was first. It is IntegrityError for all if
+        :attr:`switches` is no longer what was given, which is what it was when the events were decided. If
+        each tenant has an order of its own, the outcome is StoreUnavailable for a tenant whose partition is
+        away or too busy.
 
         Raises:
             OperationalError: the store is away; nothing is known to be appended.
@@ -159,14 +161,14 @@ class LogRecorder(Protocol):
 
 
 class OneOrder(ApplicationRecorder):
-    """A mixin for the library's recorders, which keep one order over everything."""
+    """A mixin for the library's recorders, which keep one order over all events."""
 
     silent_seconds = 0.05
     reads_at_once = 1
 
     @property
     def switches(self) -> int:
-        """None: a file is nobody else's while it is open."""
+        """Always 0: nobody else uses a file while it is open."""
         return 0
 
     def partitions(self) -> Sequence[str]:
@@ -178,25 +180,25 @@ class OneOrder(ApplicationRecorder):
         return PARTITION
 
     def newest(self, partition: str) -> Place | None:
-        """The last event of all."""
+        """Return the last event of all."""
         found = self.select_notifications(self.max_notification_id() or 0, 1)
         return place_of(found[0]) if found else None
 
     def at_each(self, ids: Mapping[str, int]) -> Mapping[str, Place | StoreUnavailable | None]:
-        """The event that has an id, or the first one behind where there is none."""
+        """Return the event that has an id, or the first one behind it if there is none."""
         found = {partition: self.select_notifications(id, 1) for partition, id in ids.items()}
         return {partition: place_of(each[0]) if each else None for partition, each in found.items()}
 
     def catch_up(self, partition: str) -> None:
-        """Nothing: each look does."""
+        """Do nothing: every read sees all commits."""
 
     def fullest(self) -> Fill | None:
-        """The disk's limit is everybody's."""
+        """Return None: only the disk has a limit."""
         return None
 
 
 class EventLog(Application[str]):
-    """The library's application over our mapper. Its settings come from the container alone."""
+    """The library's application with our mapper. Its settings come from the container alone."""
 
     name = "workflow_orchestrator"
 
@@ -208,21 +210,23 @@ class EventLog(Application[str]):
 
     @property
     def epoch(self) -> int:
-        """Who remembers what events say forgets it when this has changed: a key was destroyed, or the log is
-        another one than it was."""
+        """Whoever remembers the content of events must forget it when this changes: a key was destroyed, or
+        the log is another one than before."""
         erasures = 0 if self._sealing is None else self._sealing.keyring.erasures
         return erasures + self.ours.switches
 
     def tag(self, content: bytes) -> bytes:
-        """A digest of what is kept beside the log; where there is a master key, nobody makes it without."""
+        """Return a digest of what is stored beside the log. If there is a master key, nobody can compute it
+        without that key."""
         return sha256(content).digest() if self._sealing is None else self._sealing.keyring.tag(content)
 
     def look_for_erasures(self) -> None:
-        """See now and then whether a key was destroyed, so that :attr:`epoch` tells of it; and trust no key
-        that a log may have lost which is another one now: nobody could read what is sealed with it.
+        """Check now and then whether a key was destroyed, so that :attr:`epoch` changes. If the log is
+        another one now, forget all keys: that log may have lost some, and nobody could read what is sealed
+        with them.
 
         Raises:
-            StoreUnavailable: that cannot be told.
+            StoreUnavailable: this cannot be known now.
         """
         if self._sealing is None:
             return
@@ -238,38 +242,38 @@ class EventLog(Application[str]):
 
     @property
     def too_new(self) -> str | None:
-        """What was found that this release cannot read."""
+        """What was found that this release cannot read, if anything."""
         return self._mapper.too_new
 
     @property
     def ours(self) -> LogRecorder:
-        """The recorder."""
+        """The recorder, with our type."""
         return cast(LogRecorder, self.recorder)
 
     def construct_env(self, name: str, env: Mapping[str, str] | None = None) -> Environment:
-        """The given settings and nothing of the process's environment."""
+        """Return the given settings, without the process's environment."""
         return Environment(name, {"ORIGINATOR_ID_TYPE": "text", **(env or {})})
 
     def construct_mapper(self) -> EventMapper:
-        """Our mapper in place of the stock one."""
+        """Return our mapper in place of the library's."""
         return self.factory.mapper(transcoder=self.construct_transcoder(), mapper_class=EventMapper)  # type: ignore[return-value]
 
     def recorded(self, stored: StoredEvent) -> Recorded:
-        """A stored event as it was recorded."""
+        """Return a stored event as it was recorded."""
         return self.all_recorded([stored])[0]
 
     def all_recorded(self, stored: Sequence[StoredEvent]) -> tuple[Recorded, ...]:
-        """Stored events as they were recorded."""
+        """Return stored events as they were recorded."""
         recorded = self._mapper.to_domain_events(stored)
         if self._sealing is not None and any(isinstance(each.event, ErasureCarriedOut) for each in recorded):
             self._sealing.keyring.hurry()
         return recorded
 
     def see_epoch(self) -> int:
-        """:attr:`epoch`, once it was looked up whether anything was erased.
+        """Look whether anything was erased, and return :attr:`epoch`.
 
         Raises:
-            StoreUnavailable: that cannot be told.
+            StoreUnavailable: this cannot be known now.
         """
         if self._sealing is not None:
             self._sealing.keyring.hurry()
@@ -277,28 +281,28 @@ class EventLog(Application[str]):
         return self.epoch
 
     def sealed_values(self, stored: StoredEvent) -> list[Any]:
-        """The values that are sealed in an event, as far as there are keys to them."""
+        """Return the values that are sealed in an event, as far as their keys exist."""
         return self._mapper.sealed_values(stored)
 
     def recorded_with_keys(self, stored: StoredEvent) -> tuple[Recorded, list[bytes | None]]:
-        """An event, and the keys of the values that are sealed in it."""
+        """Return an event, and the keys of the values that are sealed in it."""
         return self._mapper.read_with_keys(stored)
 
     def stored(self, recorded: Recorded) -> StoredEvent:
-        """An event as it is to be stored."""
+        """Return an event in the form in which it is stored."""
         return self.mapper.to_stored_event(recorded)  # type: ignore[arg-type]
 
     def stored_between(self, stream: str, after: int, until: int) -> Sequence[StoredEvent]:
-        """The events of a stream after a version, and up to another, as they are stored."""
+        """Return the stored events of a stream after one version and up to another."""
         return self.recorder.select_events(stream, gt=after, lte=until)
 
     def in_parts(self, streams: Mapping[str, int]) -> Iterator[Sequence[StoredEvent]]:
-        """The events of each stream after a version, a full batch at a time, in the order of the streams and
-        of their versions."""
+        """Yield the events of each stream after a version, a full batch at a time, ordered by stream and
+        version."""
         return streams_in_parts(streams, self.ours.select_streams)
 
     def compare(self, positions: Mapping[str, str]) -> Compared:
-        """Whether the position in each of some partitions is of this log."""
+        """Find the partitions whose given position is not of this log."""
         asked = {
             partition: number_of(position)
             for partition, position in positions.items()
@@ -311,40 +315,41 @@ class EventLog(Application[str]):
         return Compared(unknown, untold)
 
     def head(self, partition: str) -> str:
-        """The position after the last event of a partition."""
+        """Return the position after the last event of a partition."""
         newest = self.ours.newest(partition)
         return BEGINNING if newest is None else newest.position
 
     def head_for(self, stream: str) -> str:
-        """The position after the last event of the partition in which a stream is."""
+        """Return the position after the last event of the partition that holds a stream."""
         return self.head(self.ours.partition_of(stream))
 
 
 def place_of(found: Notification) -> Place:
-    """The place of an event as the library gives it."""
+    """Return the place of an event that the library returned."""
     return Place(found.id, str(found.originator_id), found.originator_version)
 
 
 def position_of(id: int, stream: str, version: int) -> str:
-    """A position names the event that it stands behind, so that one of another log or partition is recognised
-    as such. Whoever keeps one knows which partition it is of."""
+    """Return the position behind an event. It names the event, so that a position of another log or partition
+    is recognized. Whoever stores a position knows which partition it is of."""
     digits = event_id(stream, version).replace("-", "")
     return f"{_PREFIX}-{id}-{digits[:_IDENTITY_DIGITS]}"
 
 
 def is_position(text: str) -> bool:
-    """Whether a text has the form of a position; of which log, only that log knows."""
+    """Return whether a text has the form of a position. Only the log itself knows whether it is one of its
+    own."""
     return _POSITION.fullmatch(text) is not None
 
 
 def number_of(position: str | None) -> int:
-    """The id of the event that a position stands behind; 0 at the beginning, where there may be none."""
+    """Return the id of the event that a position stands behind, or 0 at the beginning."""
     return 0 if position is None else int(position.split("-")[1])
 
 
 @contextmanager
 def failures_translated() -> Iterator[None]:
-    """The library's errors as ours, as far as they say that the store is away."""
+    """Raise the library's errors as ours if they say that the store is away."""
     try:
         yield
     except IntegrityError:

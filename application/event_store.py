@@ -1,7 +1,7 @@
-"""The event log as the rest of the service uses it: commands, reads, and being woken by appends.
+"""The event log as the rest of the service uses it: commands, reads, and waking followers.
 
-The library is synchronous, so each use of it is a hop to a worker thread. Commands that come at the same
-time share one: see :mod:`application.deciders`.
+The library is synchronous, so each use of it runs on a worker thread. Commands that come at the same time
+share one: see :mod:`application.deciders`.
 """
 
 from collections import Counter
@@ -44,8 +44,8 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 OTHER_THREADS = 3
-"""One for the readers of the log, who must not wait behind commands; one for who looks into a stream; one
-for the ping."""
+"""One for the readers of the log, which must not wait behind commands, one for reads of single streams, and
+one for the ping."""
 
 _MOST_REMEMBERED = 10_000
 _CLOSING_SECONDS = 2.0
@@ -56,8 +56,8 @@ log = structlog.get_logger(__name__)
 class EventStore(Streams):
     """The log, used from one event loop.
 
-    ``threads`` is how many batches of commands may be at it at once, ``at_once`` how many commands are in
-    one at most. The store's pool of connections holds ``OTHER_THREADS`` more.
+    ``threads`` is how many batches of commands may run at once, ``at_once`` how many commands one batch may
+    have. The store's pool of connections holds ``OTHER_THREADS`` more.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class EventStore(Streams):
         self._subscriptions: set[Subscription] = set()
         self._tell_of_appends: list[Callable[[str, Sequence[Committed], int], None]] = []
         self.newest: dict[str, int] = {}
-        """The id of the last event that is known to be in each partition, whoever has appended it."""
+        """The id of the last known event in each partition, whichever process has appended it."""
         self._switches = log.ours.switches
         self.appended: dict[str, int] = {}
         """The id of this process's own last append to each partition."""
         self._appends: Counter[str] = Counter()
         self._wakes = 0
         self.silent_seconds = log.ours.silent_seconds
-        """For how long a partition may be taken for unchanged while :meth:`appends` says so."""
+        """How long a partition counts as unchanged while :meth:`appends` says so."""
 
     async def execute(
         self,
@@ -99,11 +99,12 @@ class EventStore(Streams):
         expected_version: int | None = None,
         keeps_correlation: bool = False,
     ) -> Committed:
-        """Load a stream, decide, append; the answer tells the stream as it then stands.
+        """Load a stream, decide, append. The answer has the stream as it then is.
 
-        A command whose id the stream already holds has been handled: nothing is decided again, and it is
-        answered as it was. Another writer's append in between means a fresh load and a fresh decision. What
-        ``keeps_correlation`` has that of the stream's first event, as it names none itself.
+        If the stream already holds the command's id, the command has been handled: nothing is decided again,
+        and the answer is the same as then. If another writer appends in between, the stream is loaded and
+        decided again. With ``keeps_correlation`` the command, which names no correlation, takes that of the
+        stream's first event.
 
         Raises:
             Refusal: ``decide`` refused, ``expected_version`` is not the present one, or something else was
@@ -114,31 +115,33 @@ class EventStore(Streams):
         return await self._commanding(decider)
 
     async def catch_up(self, tenant: str) -> None:
-        """Have each later look find all that was committed of a tenant until now.
+        """Make each later read find everything that was committed for a tenant until now.
 
         Raises:
-            StoreUnavailable: that cannot be told.
+            StoreUnavailable: this cannot be ensured now.
         """
         await self._look(lambda: self._log.ours.catch_up(self.partition_of(tenant)))
 
     async def partitions(self) -> Sequence[str]:
-        """The partitions of the log that are known now, each with an order of its own."""
+        """Return the known partitions of the log, each with an order of its own."""
         return self._log.ours.partitions()
 
     def partition_of(self, tenant: str) -> str:
-        """In which partition a tenant's events are."""
+        """Return the partition that holds a tenant's events."""
         return self._log.ours.partition_of(f"{tenant}/")
 
     def fullest(self) -> Fill | None:
-        """The fullest partition of the log as it was last seen; none where a partition has no limit."""
+        """Return the fullest partition of the log as it was last read, or None if partitions have no
+        limit."""
         return self._log.ours.fullest()
 
     def appends(self, partition: str) -> int:
-        """How often there may have been an append; a reader tells by it whether to look again."""
+        """Return how often there may have been an append. A reader knows by it whether to read again."""
         return self._appends[partition] + self._wakes
 
     async def read(self, partition: str, after: str | None, limit: int) -> LogBatch | None:
-        """The next events of a partition after a position, up to a full batch, or nothing where none are."""
+        """Return the next events of a partition after a position, up to a full batch, or None if there are
+        none."""
         return await self.read_part(partition, after, limit)
 
     async def read_part(
@@ -149,8 +152,8 @@ class EventStore(Streams):
         until: int | None = None,
         wants: Callable[[str, str], bool] | None = None,
     ) -> LogBatch | None:
-        """Of the next events, up to the one with the id ``until``, those that are wanted by their stream and
-        topic: to decode an event takes four times as long as to read it."""
+        """Of the next events, up to the one with the id ``until``, return those that are wanted by their
+        stream and topic. Decoding an event takes four times as long as reading it."""
 
         def select() -> LogBatch | None:
             self._log.look_for_erasures()
@@ -171,53 +174,56 @@ class EventStore(Streams):
         return await self._read(select)
 
     async def count_after(self, partition: str, after: str | None) -> int:
-        """About how many events follow a position: for progress bars, not for decisions."""
+        """Return about how many events follow a position: for progress bars, not for decisions."""
         newest = await self._read(lambda: self._log.ours.newest(partition))
         return max(0, (newest.id if newest else 0) - number_of(after))
 
     async def knows(self, partition: str, position: str) -> bool:
-        """Whether a position is one of this log: not of another, nor of a later state of it."""
+        """Return whether a position is one of this log, and not of another log or of a later state of this
+        one."""
         compared = await self.compare({partition: position})
         for error in compared.untold.values():
             raise error
         return not compared.unknown
 
     async def compare(self, positions: Mapping[str, str]) -> Compared:
-        """Whether the position in each of some partitions is of this log; all are looked up at once."""
+        """Find the partitions whose given position is not of this log, by one query."""
         return await self._read(lambda: self._log.compare(positions))
 
     async def head(self, partition: str) -> str:
-        """The position after the last event of a partition."""
+        """Return the position after the last event of a partition."""
         return await self._read(lambda: self._log.head(partition))
 
     @property
     def too_new(self) -> str | None:
-        """What was found in the log that this release cannot read."""
+        """What was found in the log that this release cannot read, if anything."""
         return self._log.too_new
 
     async def ping(self) -> None:
-        """Ask the store for an answer, without waiting behind commands that wait for it too.
+        """Query the store, without waiting behind commands that also wait for it.
 
         Raises:
-            StoreUnavailable: it gave none.
+            StoreUnavailable: it did not answer.
         """
         await self._pinging(translating(lambda: self._log.head(self.partition_of(SYSTEM_TENANT))))
 
     def subscribe(self, wants: Interest = EVERYTHING) -> Subscription:
-        """Be woken when this process appends, and when :meth:`notice` tells of another's append."""
+        """Return a subscription that is woken when this process appends, and when :meth:`notice` reports
+        another's append."""
         return Subscription(self._subscriptions, wants)
 
     def tell_of_appends(self, tell: Callable[[str, Sequence[Committed], int], None]) -> None:
-        """Say what came of some commands in a partition, by the ids, with what :meth:`appends` said before,
-        and before anybody is woken. Threads answer side by side, so a later commit may be told of first."""
+        """Call ``tell`` after each append, before anybody is woken, with the partition, the outcomes ordered
+        by id, and what :meth:`appends` said before. Threads answer concurrently, so a later commit may be
+        reported first."""
         self._tell_of_appends.append(tell)
 
     def notice(self, newest: int | None, partition: str | None = None) -> None:
-        """Wake who waits for another process's append; ``newest`` is the id of its last event in the
-        partition, if known. Where there is but one, it need not be named.
+        """Wake those who wait for another process's append. ``newest`` is the id of its last event in the
+        partition, if known. If there is only one partition, it need not be named.
 
-        What is older than an append of ours says nothing new: ids and commits come in one order, so who
-        was woken by ours has been able to read it. Call it on the event loop.
+        An id below that of an append of ours is no news: ids and commits have the same order, so whoever was
+        woken by ours could read it. Call this on the event loop.
         """
         self._forget_ids_of_another_log()
         partition = partition or self.partition_of(SYSTEM_TENANT)
@@ -230,7 +236,7 @@ class EventStore(Streams):
                 subscription.wake()
 
     def recorded(self, entry: Entry) -> Recorded:
-        """A stored event as it was recorded, in the payload's present schema version.
+        """Return a stored event as it was recorded, in the payload's present schema version.
 
         Raises:
             LookupError, msgspec.MsgspecError: this release cannot read it.
@@ -238,25 +244,24 @@ class EventStore(Streams):
         return self._log.recorded(StoredEvent(entry.stream, entry.version, entry.topic, entry.state))
 
     def recorded_with_keys(self, entry: Entry) -> tuple[Recorded, list[bytes | None]]:
-        """The same, and the keys of the values that are sealed in it."""
+        """Return the same, and the keys of the values that are sealed in it."""
         stored = StoredEvent(entry.stream, entry.version, entry.topic, entry.state)
         return self._log.recorded_with_keys(stored)
 
     @property
     def epoch(self) -> int:
-        """Who remembers what events say forgets it when this has changed."""
+        """Whoever remembers the content of events must forget it when this changes."""
         return self._log.epoch
 
     @property
     def switches(self) -> int:
-        """How often the log was found to be another, or an earlier state of what it was. Who remembers a
-        position in it, or has a lease that lies beside it, begins anew then."""
+        """How often the log was found to be another log, or an earlier state of itself. Whoever remembers a
+        position in it, or has a lease that lies beside it, must begin again then."""
         return self._log.ours.switches
 
     def close(self) -> None:
-        """Give back every connection, once nobody is at it: a driver whose connection is closed under it
-        takes the process with it. Where the store gives no answer they are left to the process's end.
-        """
+        """Close all connections once nobody uses them: a driver whose connection is closed during use crashes
+        the process. If the store does not answer, they stay open until the process ends."""
         until = monotonic() + _CLOSING_SECONDS
         have_ended = [
             threads.close(patience_seconds=max(0.0, until - monotonic()))
@@ -270,8 +275,9 @@ class EventStore(Streams):
             log.warning("event_store_left_open", why="it gave no answer")
 
     def _note_answers(self, commands: Sequence[Decider], answers: Sequence[Committed | Exception]) -> None:
-        """Wake who wants what is new, once for all; where nothing seems to be, a commit may have been lost
-        sight of, and where something is left out, it is another process's."""
+        """Wake those who want the new events, once for all of them. Everybody is woken if nothing seems to be
+        new, because the answer to a commit may have been lost, and if ids are missing, because another
+        process has them."""
         self._forget_ids_of_another_log()
         appended: dict[str, list[Committed]] = {}
         before: dict[str, int] = {}
@@ -303,7 +309,8 @@ class EventStore(Streams):
                 subscription.wake()
 
     def _forget_ids_of_another_log(self) -> None:
-        """They come again, and would seem to tell nothing new."""
+        """Forget the known ids, because another log gives the same ids again, which would then seem to be no
+        news."""
         if self._switches != self.switches:
             self._switches = self.switches
             self.newest.clear()

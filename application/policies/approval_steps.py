@@ -1,10 +1,10 @@
-"""Steps of kind ``approval``: a person is asked, and the decision is the step's result.
+"""Steps of kind ``approval``: people are asked, and their decision is the step's result.
 
-``input`` gives ``riskScore`` and ``amount`` (0 where it does not), and may give ``opportunityId``,
-``ownerId``, ``approverId``, ``recipientId``, ``approvalUrl``, ``requestedBy``, ``subject``, ``payload``,
-``dueAt`` and the name of a ``policy``. The result tells the ``outcome``, ``approved``, ``rejected``,
-``expired`` or ``withdrawn``, so that conditions can lead on from there. Once a step has failed, be it that it
-is out of time, nobody is asked any longer: no decision fails one.
+``input`` gives ``riskScore`` and ``amount`` (0 if it does not), and may give ``opportunityId``, ``ownerId``,
+``approverId``, ``recipientId``, ``approvalUrl``, ``requestedBy``, ``subject``, ``payload``, ``dueAt`` and the
+name of a ``policy``. The result has the ``outcome``, ``approved``, ``rejected``, ``expired`` or
+``withdrawn``, so that conditions can depend on it. No decision fails a step. Once a step has failed, for
+example because its time is over, nobody is asked any longer.
 """
 
 import re
@@ -38,7 +38,7 @@ _WEB_ADDRESS = re.compile(r"https?://[^\x00-\x20\x7f]{1,2040}")
 
 
 class ApprovalSteps:
-    """Opens approvals for steps, and tells the steps how they ended."""
+    """Opens approvals for steps, and passes their outcomes to the steps."""
 
     name = "approval-steps"
     wants = (
@@ -52,7 +52,7 @@ class ApprovalSteps:
     """Steps of this kind, and decisions that a step waits for."""
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:
-        """Ask, ask no longer, or pass the decision on."""
+        """Ask for a decision, stop asking, or pass the decision on."""
         match event := recorded.event:
             case StepDispatched():
                 return [self._ask(recorded, event)]
@@ -69,7 +69,7 @@ class ApprovalSteps:
         return []
 
     def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
-        """A step whose approval cannot be asked for has failed; all else is no reason to stop."""
+        """A step fails if its approval cannot be asked for. Any other refusal is ignored."""
         event = recorded.event
         if not isinstance(event, StepDispatched):
             return []
@@ -126,7 +126,7 @@ class ApprovalSteps:
 
 
 def _outcome(event: _Ended, actor: str) -> Mapping[str, str]:
-    """What a step is told. Who said what stands beside it, so that it is sealed under their key."""
+    """Return the step's result. It names who said what, so that this is sealed under their key."""
     match event:
         case ApprovalExpired():
             return {"outcome": "expired"}
@@ -143,7 +143,7 @@ def _outcome(event: _Ended, actor: str) -> Mapping[str, str]:
 
 
 def _moment(value: object) -> datetime | None:
-    """A time that :func:`_fault_of` has found to be one."""
+    """Return a time that :func:`_fault_of` has checked."""
     return None if value is None else in_utc(datetime.fromisoformat(str(value)))
 
 
@@ -155,7 +155,7 @@ def _is_moment(value: object) -> bool:
 
 
 def _fault_of(input: Mapping[str, Any]) -> str | None:
-    """What a request over REST would be refused for as well."""
+    """Return the fault for which a request over REST would be refused too, if any."""
     for name in ("opportunityId", "ownerId", "approverId", "recipientId", "requestedBy", "policy"):
         if input.get(name) is not None and not is_id(input[name]):
             return f"{name}: must be a string of 1 to {LONGEST_ID} characters, without control characters"

@@ -1,4 +1,5 @@
-"""What happens to an approval by the clock: reminders, escalations, the due date, a look at who is left."""
+"""Timers of approvals: for reminders, escalations, the due date, and the check whether enough people are
+left."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -41,7 +42,7 @@ _Ended = ApprovalApproved | ApprovalRejected | ApprovalWithdrawn | ApprovalExpir
 class ApprovalTimers(TimerKeeper):
     """Keeps the timers of approvals.
 
-    Reminders and escalations of a stage that has ended find so when they are due.
+    Reminders and escalations of a stage that has ended find that out when they are due.
     """
 
     name = "approval-timers"
@@ -55,13 +56,13 @@ class ApprovalTimers(TimerKeeper):
         self._look_again_seconds = look_again_seconds
 
     def ended(self, event: Event) -> Sequence[str]:
-        """The expiry of what has ended, and the look at who is left."""
+        """Return the expiry of an approval that has ended, and its check of who is left."""
         if not isinstance(event, _Ended):
             return []
         return [derived_id(kind, event.approval_id) for kind in (EXPIRY, LOOK_AGAIN)]
 
     def begun(self, recorded: Recorded) -> Sequence[Timer]:
-        """What is to happen to an approval, and in a stage that opens."""
+        """Return the timers of an approval, and of a stage that opens."""
         event = recorded.event
         if not isinstance(event, _Asked):
             return []
@@ -91,7 +92,8 @@ def _of_stage(opening: Opening, approval_id: str, recorded: Recorded) -> Sequenc
 
 
 def _expiry(event: ApprovalRequested | ApprovalRevised, at: datetime, recorded: Recorded) -> Timer:
-    """A revision's has an id of its own: one before it to the same moment may be firing just now."""
+    """Return the timer of an expiry. That of a revision has its own id, because an earlier timer for the same
+    time may be firing just now."""
     timer = _timer(EXPIRY, at, event.approval_id, recorded)
     if isinstance(event, ApprovalRequested):
         return timer
@@ -120,7 +122,7 @@ def _escalated(timer: Timer) -> Command:
 
 
 def _looked_again(timer: Timer) -> Command:
-    """Each time is a command of its own."""
+    """Return the command. Each time it is a command of its own."""
     command_id = derived_id(timer.id, timestamp(timer.due_at))
     return LookAgainAtApproval(
         meta=msgspec.structs.replace(timer.meta, command_id=command_id),

@@ -1,7 +1,7 @@
-"""Backfills go on: a window that starts gets its run, and the end of that run is the end of the window.
+"""Continues backfills: a window that starts gets its run, and the end of that run is the end of the window.
 
-Each command is derived from its event, and each has no effect where it has had it: what is handed out twice,
-or after a kill by another instance, opens no run twice and starts no window twice.
+Each command is derived from its event, and has no effect if it is repeated. So an event that is handled
+twice, or again by another instance after a kill, opens no run twice and starts no window twice.
 """
 
 from collections.abc import Sequence
@@ -37,10 +37,10 @@ class Backfills:
         | Interest(JobRunCompleted | JobRunSkipped, where=lambda event: event.backfill_id is not None)
         | Interest(BackfillAdmitted | BackfillWindowStarted | BackfillCancelled | BackfillEnded)
     )
-    """What backfills decide, and what becomes of their runs. A run that is tried again is not over."""
+    """What backfills decide, and the outcomes of their runs. A run that will be retried has not ended."""
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:
-        """Begin, open a run, tell what became of one, or make room."""
+        """Begin a backfill, open a run, report the outcome of a run, or free a place."""
         meta = because_of(recorded, self.name)
         match event := recorded.event:
             case BackfillAdmitted():
@@ -110,7 +110,7 @@ class Backfills:
         return []
 
     def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
-        """A window that the job takes no run for must not keep the others waiting."""
+        """A window must not hold up the others because the job accepts no run for it."""
         event = recorded.event
         if not isinstance(event, BackfillWindowStarted):
             return []

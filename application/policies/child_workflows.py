@@ -1,11 +1,11 @@
 """Steps of kind ``workflow``: a definition is run for the step, with the step's input as its own.
 
-With ``await`` (the default) the step waits for the child's end, and its result is what the child has found;
-without, it is completed once the child is to begin. A child whose parent's step is cancelled, or fails
-without it, is cancelled. A step that is tried again gets a new child.
+With ``await`` (the default) the step waits for the child's end, and the child's results become the step's
+result. Without it, the step is completed as soon as the child is to begin. A child is cancelled if its
+parent's step is cancelled, or fails without it. A step that is retried gets a new child.
 
-A child has ended once what it did is undone, as far as it can be; the step is told also where it does not
-wait any more (ADR 42).
+A child has ended once its effects are undone, as far as possible. The step is told of that even if it no
+longer waits (ADR 42).
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ from domain.workflow import (
 )
 
 MOST_DEPTH = 8
-"""A definition that runs itself ends there."""
+"""Ends a definition that runs itself."""
 
 MOST_BREADTH = 20_000
-"""So many workflows there may be at one depth, of one start: children that have children multiply."""
+"""How many workflows of one start there may be at one depth: children that have children multiply."""
 
 
 class ChildWorkflows:
-    """Starts workflows for steps, and tells the steps how they ended."""
+    """Starts workflows for steps, and passes their outcomes to the steps."""
 
     name = CHILD_POLICY
     wants = (
@@ -53,7 +53,7 @@ class ChildWorkflows:
     """Steps of this kind, and ends of workflows that a step waits for."""
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:
-        """Start, cancel, or pass the end on."""
+        """Start a child, cancel it, or pass its end on."""
         match event := recorded.event:
             case StepDispatched():
                 return self._start(recorded, event)
@@ -68,9 +68,8 @@ class ChildWorkflows:
         return []
 
     def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
-        """A child that cannot be started fails its step. One that is not cancelled since it has ended tells
-        that itself; where there is none, or none any more, the step has nothing to wait for.
-        """
+        """A step fails if its child cannot be started. A child that cannot be cancelled because it has ended
+        reports that itself. If there is no child, or none any more, the step has nothing to wait for."""
         match event := recorded.event:
             case StepDispatched():
                 return [self._fail(recorded, event, refusal.in_a_line, "refused")]
@@ -79,7 +78,7 @@ class ChildWorkflows:
         return []
 
     def _came_by_its_child(self, recorded: Recorded, event: StepFailed) -> bool:
-        """One that has failed may be tried again by then."""
+        """Return whether the child itself has failed the step. The step may have been retried since."""
         return recorded.meta.actor == f"system:{self.name}" and event.reason == "reported"
 
     def _start(self, recorded: Recorded, event: StepDispatched) -> Sequence[Command]:
@@ -163,7 +162,7 @@ class ChildWorkflows:
 def _why(
     event: WorkflowFailed | WorkflowCancelled | WorkflowCompensated | CompensationFailed | StepSettled,
 ) -> str:
-    """Why a child has ended badly."""
+    """Return why a child has ended badly."""
     if isinstance(event, WorkflowFailed):
         return event.error
     failure = None if isinstance(event, WorkflowCancelled) else event.failure

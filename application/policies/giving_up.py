@@ -1,7 +1,7 @@
-"""A way out for events that a policy cannot act on: one of them must not keep all that follows waiting.
+"""A way out for events that a policy cannot handle. Such an event must not hold up all that follow.
 
-A refusal is an answer and a failure of the world passes; what breaks for any other reason would break again
-each time that its batch comes again.
+A refusal is an answer, and failures outside the service pass. Any other error would occur again each time
+that the event's batch comes again.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +14,8 @@ from domain.event import Recorded
 from domain.lease import Lease
 
 TRIES = 7
-"""With a follower's waits between them some ten seconds: what passes by itself has passed by then."""
+"""With a follower's pauses between them this takes some ten seconds. What passes by itself has passed by
+then."""
 
 Act = Callable[[Recorded], Awaitable[None]]
 
@@ -22,17 +23,17 @@ log = structlog.get_logger(__name__)
 
 
 class GivingUp:
-    """Lets a policy act on events, and counts how often it could not."""
+    """Lets a policy handle events, and counts how often it could not."""
 
     def __init__(self, policy: str) -> None:
         self._policy = policy
         self._broken: dict[str, int] = {}
 
     async def act(self, recorded: Recorded, act: Act, instead: Act) -> None:
-        """Act on an event; after :data:`TRIES` times that this broke, do ``instead`` once.
+        """Handle an event. After it has failed :data:`TRIES` times, do ``instead`` once.
 
         Raises:
-            Exception: the event is to come again.
+            Exception: the event must come again.
         """
         try:
             await act(recorded)
@@ -52,11 +53,11 @@ class GivingUp:
                 self._broken.pop(recorded.event_id, None)
 
     async def act_on_each(self, events: Sequence[Recorded], act: Act, instead: Act, lease: Lease) -> None:
-        """Act on events one after the other; what fails does not keep the rest back.
+        """Handle events one after the other. One that fails does not hold up the others.
 
         Raises:
             LeaseLost: the rest is for another instance.
-            Exception: some are to come again.
+            Exception: some must come again.
         """
         failures: list[Exception] = []
         for recorded in events:

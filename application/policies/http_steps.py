@@ -1,4 +1,4 @@
-"""Dispatched ``http`` steps become calls to be made."""
+"""Turns dispatched ``http`` steps into calls to be made."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,17 +14,17 @@ ACTOR = "system:http-steps"
 
 
 class HttpSteps:
-    """A follower's handler: notes each call durably, and strikes out those that nobody waits for any more.
+    """A follower's handler. It stores each call durably, and deletes calls that nobody waits for any more.
 
-    Who makes the calls is told at once by ``on_change``: of new ones, and of the ids of those struck out. A
-    step that ends in any other way keeps its call on the list until it is its turn, and then it is not made.
+    ``on_change`` is called at once with the ids of deleted calls, also if there are only new ones. If a step
+    ends in any other way, its call stays on the list until its turn comes, and is not made then.
     """
 
     name = "http-steps"
     wants = Interest(StepDispatched, where=lambda event: event.kind == HTTP and not event.void) | Interest(
         StepCancelled, where=lambda event: event.kind == HTTP
     )
-    """The events by which a call is begotten, or struck out."""
+    """The events that create a call, or delete one."""
     may_repeat_unnoticed = False
 
     def __init__(
@@ -34,10 +34,11 @@ class HttpSteps:
         self._on_change = on_change
 
     async def start_over(self) -> None:
-        """A call that was noted for another log is not made: no step of this one waits for it."""
+        """Do nothing: a call that was stored for another log is not made, because no step of this one waits
+        for it."""
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        """Note the batch's calls; one that ends within the batch is never noted."""
+        """Store the batch's calls. One that ends within the batch is never stored."""
         wanted: dict[str, StepCall] = {}
         ended: list[str] = []
         for recorded in events:
@@ -54,7 +55,7 @@ class HttpSteps:
 
 
 def call_id(step_id: str, attempt: int) -> str:
-    """The id of the call that one attempt at a step stands for."""
+    """Return the id of the call for one attempt at a step."""
     return derived_id("http-call", step_id, str(attempt))
 
 

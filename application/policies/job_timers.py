@@ -1,4 +1,4 @@
-"""What happens to a job's runs by the clock: a delayed trigger, a report that does not come, another try."""
+"""Timers of a job's runs: for a delayed trigger, a report that does not come, and the next try."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ class JobTimers(TimerKeeper):
     wants = Interest(JobRunScheduled | JobRunPublished | JobRunCompleted | JobRunFailed | JobRunTimedOut)
 
     def begun(self, recorded: Recorded) -> Sequence[Timer]:
-        """The end of a delay, a deadline, the next try."""
+        """Return the timers for the end of a delay, a deadline, and the next try."""
         match event := recorded.event:
             case JobRunScheduled() if event.due_at is not None:
                 return [_timer(recorded, RELEASE, event.due_at, event.job, event.run_id)]
@@ -35,7 +35,7 @@ class JobTimers(TimerKeeper):
         return []
 
     def ended(self, event: Event) -> Sequence[str]:
-        """The deadline of a run that has ended."""
+        """Return the deadline of a run that has ended."""
         match event:
             case JobRunCompleted() | JobRunFailed() | JobRunTimedOut():
                 return [derived_id(DEADLINE, event.run_id)]

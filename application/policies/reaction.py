@@ -1,4 +1,4 @@
-"""When this event, then those commands: what the policies that are no more than that have in common."""
+"""When this event happens, give these commands: what all policies of that form share."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -25,26 +25,28 @@ log = structlog.get_logger(__name__)
 
 
 class Policy(Protocol):
-    """A rule without a memory. Its commands' ids come from the event, so that a repeat is harmless."""
+    """A rule without memory. The ids of its commands come from the event, so a repeat is harmless."""
 
     name: str
     wants: Interest
-    """The events that lead to anything."""
+    """The events that lead to commands."""
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:
-        """What follows from the event."""
+        """Return the commands that follow from the event."""
         ...
 
     def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
-        """What follows where a command was refused."""
+        """Return the commands that follow if a command was refused."""
         ...
 
 
 class Reaction:
-    """A follower's handler: gives a policy's commands; after one that is refused, no more of that event.
+    """A follower's handler that gives a policy's commands. After a refused command, it gives no more commands
+    for that event.
 
-    Those about one step, or else of one stream, in their order; the others side by side. What fails does not
-    keep the rest back; what breaks again and again fails the step that it is about, or is as good as refused.
+    Events about one step, or else of one stream, are handled in their order, others concurrently. An event
+    that fails does not hold up the others. One that fails again and again fails the step that it is about, or
+    counts as refused.
     """
 
     may_repeat_unnoticed = True
@@ -57,13 +59,13 @@ class Reaction:
         self._giving_up = GivingUp(policy.name)
 
     async def start_over(self) -> None:
-        """What was commanded stays so; the same commands again change nothing."""
+        """Do nothing: commands that were given stay given, and the same commands again change nothing."""
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        """Give the commands of the batch.
+        """Give the commands for the batch.
 
         Raises:
-            StoreUnavailable: some are not taken; the batch is to be handled again.
+            StoreUnavailable: some commands were not handled; the batch must come again.
             LeaseLost: the rest is for another instance.
         """
         histories: dict[tuple[str, str], list[Recorded]] = {}
@@ -87,9 +89,8 @@ class Reaction:
                 return
 
     async def _give_up(self, recorded: Recorded) -> None:
-        """What the event is about cannot be gone on with: its workflow is told, and goes on. Where it is of
-        none, the policy does what it does after a refusal.
-        """
+        """Fail the step that waits for the outcome of the event, so that its workflow continues. If no step
+        waits, do what the policy does after a refusal."""
         error = error_within(self.name)
         if _step_of(recorded.event) is not None:
             await self._dispatch(rejected(recorded, self.name, error, "give up"))
@@ -111,7 +112,8 @@ def _step_of(event: Event) -> StepRef | None:
 
 
 def rejected(recorded: Recorded, policy: str, error: str, purpose: str = "") -> FailStep:
-    """What the step that waits for what comes of an event is told, where that is nothing."""
+    """Return the command that fails the step that waits for the outcome of an event, because there is
+    none."""
     step = _step_of(recorded.event)
     assert step is not None, f"no step waits for what comes of {recorded.event!r}"
     return FailStep(
@@ -125,7 +127,7 @@ def rejected(recorded: Recorded, policy: str, error: str, purpose: str = "") -> 
 
 
 async def refusal_of(dispatch: Dispatcher, command: Command, policy: str) -> Refusal | None:
-    """Give a command; why it was refused, which is an answer, and logged."""
+    """Give a command. If it is refused, log and return the refusal, which is an answer."""
     try:
         await dispatch(command)
     except Refusal as refusal:
@@ -135,7 +137,7 @@ async def refusal_of(dispatch: Dispatcher, command: Command, policy: str) -> Ref
 
 
 def error_within(policy: str) -> str:
-    """What is told outside of something that a policy broke on."""
+    """Return the error that people see if a policy fails on something."""
     return f"an internal error ({policy}); see the log of the service"
 
 
@@ -145,5 +147,5 @@ def because_of(recorded: Recorded, policy: str, purpose: str = "") -> Metadata:
 
 
 def text_of(value: object) -> str | None:
-    """A text, where an input has one."""
+    """Return a value from an input if it is a text that is not empty."""
     return value if isinstance(value, str) and value else None

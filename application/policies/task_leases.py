@@ -1,4 +1,4 @@
-"""The clock ends leases: a worker that is not heard of in time loses its task."""
+"""Timers that end leases: a worker that is not heard from in time loses its task."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -28,14 +28,14 @@ _Ended = TaskReleased | TaskLeaseExpired | TaskCompleted | TaskFailed | TaskRevo
 class TaskLeaseTimers(TimerKeeper):
     """Keeps a timer for the end of each lease.
 
-    A lease that is extended gets another timer, under an id of its own: the old one may be firing just now.
+    An extended lease gets another timer, with its own id, because the old one may be firing just now.
     """
 
     name = "task-lease-timers"
     wants = Interest(TaskClaimed | TaskLeaseExtended | _Ended)
 
     def begun(self, recorded: Recorded) -> Sequence[Timer]:
-        """The end of a lease that begins, or moves."""
+        """Return the timer for the end of a lease that begins or is extended."""
         event = recorded.event
         if not isinstance(event, TaskClaimed | TaskLeaseExtended):
             return []
@@ -44,7 +44,7 @@ class TaskLeaseTimers(TimerKeeper):
         return [timer_of(recorded, id=id, kind=TASK_LEASE, due_at=event.lease_until, payload=payload)]
 
     def ended(self, event: Event) -> Sequence[str]:
-        """The end that a lease had before."""
+        """Return the timer for the former end of a lease."""
         if not isinstance(event, TaskLeaseExtended | _Ended):
             return []
         until = event.previous_until if isinstance(event, TaskLeaseExtended) else event.lease_until
@@ -52,7 +52,7 @@ class TaskLeaseTimers(TimerKeeper):
 
 
 def _timer_id(task_id: str, until: datetime) -> str:
-    """Leases of a moment may follow each other within a millisecond."""
+    """Return the id with the full time, because short leases may follow each other within a millisecond."""
     return derived_id(TASK_LEASE, task_id, in_utc(until).isoformat(timespec="microseconds"))
 
 

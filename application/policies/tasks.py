@@ -1,4 +1,4 @@
-"""Steps of kind ``task``: each dispatch offers a task, and what the worker says becomes the answer."""
+"""Steps of kind ``task``: each dispatch offers a task, and the worker's report becomes the answer."""
 
 from collections.abc import Sequence
 
@@ -25,12 +25,13 @@ class TaskSteps:
         | Interest(StepCancelled | StepCompleted | StepFailed, where=lambda event: event.kind == TASK)
         | Interest(TaskCompleted | TaskFailed)
     )
-    """Steps of this kind, and what workers say."""
+    """Steps of this kind, and the reports of workers."""
 
     def commands(self, recorded: Recorded) -> Sequence[Command]:
-        """Offer a task, withdraw it, or pass on what the worker says.
+        """Offer a task, withdraw it, or pass on the worker's report.
 
-        Who has ended a step other than by its task (a person, its deadline) lets go of the worker.
+        If a step has ended in another way than by its task (by a person, by its deadline), the worker is
+        released.
         """
         match event := recorded.event:
             case StepDispatched():
@@ -48,7 +49,7 @@ class TaskSteps:
         return []
 
     def after_refusal(self, recorded: Recorded, refusal: Refusal) -> Sequence[Command]:
-        """A workflow or a task that is gone is no reason to stop."""
+        """Ignore a workflow or a task that is gone."""
         return []
 
     def _came_by_its_task(self, recorded: Recorded) -> bool:

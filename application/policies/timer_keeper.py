@@ -1,4 +1,4 @@
-"""What keeps timers for a part of the log: the same for workflows, tasks, approvals and jobs."""
+"""Keeps timers for a part of the log: for workflows, tasks, approvals and jobs alike."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from domain.lease import Lease
 ACTOR = "system:timers"
 
 TIMERS_REST_SECONDS = 0.05
-"""Between two looks at the log. What is due is looked for once a second, so nobody waits for a timer to be
-set, and one write sets as many as begin meanwhile."""
+"""The pause between two reads of the log. Due timers are looked for once a second, so nobody waits for a
+timer to be set, and one write sets all that began meanwhile."""
 
 
 class TimerKeeper(ABC):
-    """A follower's handler: keeps a timer for whatever is to happen unless something else does first."""
+    """A follower's handler that keeps a timer for what happens unless something else happens first."""
 
     name: str
     wants: Interest
@@ -29,18 +29,18 @@ class TimerKeeper(ABC):
 
     @abstractmethod
     def begun(self, recorded: Recorded) -> Sequence[Timer]:
-        """The timers that begin with an event."""
+        """Return the timers that begin with an event."""
 
     @abstractmethod
     def ended(self, event: Event) -> Sequence[str]:
-        """The ids of those that end with it."""
+        """Return the ids of the timers that end with an event."""
 
     async def start_over(self) -> None:
-        """Forget nothing: a timer of another log finds nothing to do when it is due."""
+        """Do nothing: a timer of another log has nothing to do when it is due."""
         return
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        """Set and cancel the batch's timers; one that ends within the batch is never set."""
+        """Set and cancel the batch's timers. One that ends within the batch is never set."""
         wanted: dict[str, Timer] = {}
         ended: set[str] = set()
         for recorded in events:

@@ -1,7 +1,7 @@
 """Steps of kind ``wait``: a durable timer completes them.
 
-``seconds`` counts from the dispatch; ``until`` names the input field that holds the moment. One that has
-passed already is over at once. Who waits for an ``event`` is answered by that message itself.
+``seconds`` counts from the dispatch. ``until`` names the input field that holds the time; a time that has
+passed already ends the wait at once. A step that waits for an ``event`` is answered by that message itself.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ TIMER_KIND = "wait-is-over"
 
 
 class WaitSteps:
-    """A follower's handler: keeps a timer for each step that waits, until it is over or has failed."""
+    """A follower's handler that keeps a timer for each waiting step, until the wait is over or has failed."""
 
     name = "wait-steps"
     wants = Interest(StepDispatched, where=lambda event: event.kind == KIND and not event.void) | Interest(
@@ -39,13 +39,13 @@ class WaitSteps:
         self._giving_up = GivingUp(WaitSteps.name)
 
     async def start_over(self) -> None:
-        """A timer of another log is refused by its workflow when it is due."""
+        """Do nothing: a timer of another log is refused by its workflow when it is due."""
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> None:
-        """Set and cancel the batch's timers; after that, a wait that cannot be told the end of has failed.
+        """Set and cancel the batch's timers. Then fail the steps whose end cannot be determined.
 
         Raises:
-            StoreUnavailable: some is not done; the batch is to be handled again.
+            StoreUnavailable: some is not done; the batch must come again.
             LeaseLost: the rest is for another instance.
         """
         wanted: dict[str, Timer] = {}
@@ -67,7 +67,7 @@ class WaitSteps:
         await self._giving_up.act_on_each(endless, self._fail, self._give_up, lease)
 
     async def _fail(self, recorded: Recorded) -> None:
-        """A step that has ended otherwise meanwhile is left as it is."""
+        """Fail a step. One that has ended in another way meanwhile is left as it is."""
         assert isinstance(recorded.event, StepDispatched), f"{recorded.event!r} begins no wait"
         field = recorded.event.parameters.get("until")
         error = f"{field}: must be an ISO 8601 time with an offset"
@@ -78,7 +78,7 @@ class WaitSteps:
 
 
 def wait_is_over(timer: Timer) -> Command:
-    """The command that a due timer stands for."""
+    """Return the command that a due timer stands for."""
     return CompleteStep(
         meta=timer.meta,
         workflow_id=str(timer.payload["workflow_id"]),

@@ -1,4 +1,4 @@
-"""What a workflow does by the clock: deadlines of steps and workflows, and the next try of a step."""
+"""Timers of a workflow: deadlines of steps and workflows, and the next try of a step."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -40,7 +40,7 @@ class WorkflowTimers(TimerKeeper):
     wants = Interest(_Dated | _StepEnded | _Begun | _Ended)
 
     def begun(self, recorded: Recorded) -> Sequence[Timer]:
-        """Deadlines, and the next tries."""
+        """Return the timers for deadlines and next tries."""
         match event := recorded.event:
             case StepDispatched() | StepMapped() if event.deadline_at is not None:
                 return [_step_timer(STEP_DEADLINE, recorded, event, event.deadline_at)]
@@ -57,7 +57,7 @@ class WorkflowTimers(TimerKeeper):
         return []
 
     def ended(self, event: Event) -> Sequence[str]:
-        """The deadlines of what has ended."""
+        """Return the deadlines of what has ended."""
         match event:
             case StepCompleted() | StepFailed() | StepCancelled():
                 return [_step_timer_id(STEP_DEADLINE, event.step_id, event.attempt)]
