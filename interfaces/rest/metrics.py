@@ -8,6 +8,7 @@ from typing import Protocol
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     Info,
     ProcessCollector,
@@ -174,35 +175,45 @@ class Metrics:
 
     def watch_followers(self, statuses: Callable[[], Sequence[FollowerStatus]]) -> None:
         """Show at each scrape the followers' lag, state and failures."""
-        self.registry.register(_Followers(statuses))
+        self._watch(lambda: _of_followers(statuses()))
 
     def watch_leases(self, held: Callable[[], Mapping[str, bool]]) -> None:
         """Show at each scrape which parts this instance does."""
-        self.registry.register(_Leases(held))
+        self._watch(lambda: _of_leases(held()))
 
     def watch_circuits(self, states: Callable[[], Mapping[str, str]]) -> None:
         """Show at each scrape the state of the circuit breaker to each service."""
-        self.registry.register(_Circuits(states))
+        self._watch(lambda: _of_circuits(states()))
 
     def watch_anchoring(self, anchoring: Anchoring) -> None:
         """Show at each scrape whether the audit trail's heads are anchored in time and still in the log."""
-        self.registry.register(_Anchoring(anchoring))
+        self._watch(lambda: _of_anchoring(anchoring))
 
     def watch_partitions(self, fullest: Callable[[], Fill | None]) -> None:
         """Show at each scrape how full the log's fullest partition is."""
-        self.registry.register(_Partitions(fullest))
+        self._watch(lambda: _of_partition(fullest()))
 
     def watch_log(self, lost_lines: Callable[[], int]) -> None:
         """Show at each scrape how many lines of the process's log are lost."""
-        self.registry.register(_Lines(lost_lines))
+        self._watch(lambda: _of_log(lost_lines()))
 
     def watch_approvals(self, is_stale: Callable[[], bool]) -> None:
         """Show at each scrape whether the approval policies are older than those in their file."""
-        self.registry.register(_ApprovalsFile(is_stale))
+        stale = Gauge(
+            "approvals_file_stale",
+            "1 while the approvals file is invalid or missing; its last valid content applies.",
+            registry=self.registry,
+        )
+        stale.set_function(lambda: float(is_stale()))
 
     def watch_clock(self, ahead_seconds: Callable[[], float]) -> None:
         """Show at each scrape how far the process's clock is ahead of the event store's."""
-        self.registry.register(_Clock(ahead_seconds))
+        skew = Gauge(
+            "clock_skew_seconds",
+            "Seconds by which this process's clock is at least ahead of the event store's; 0 with SQLite.",
+            registry=self.registry,
+        )
+        skew.set_function(ahead_seconds)
 
     def watch_jobs(self, jobs: Collector) -> None:
         """Show at each scrape the metrics of the jobs."""
@@ -212,135 +223,98 @@ class Metrics:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
-
-class _Leases(Collector):
-    def __init__(self, held: Callable[[], Mapping[str, bool]]) -> None:
-        self._held = held
-
-    def collect(self) -> Iterable[Metric]:
-        held = GaugeMetricFamily(
-            "lease_held", "1 while this instance does this part, which one instance does.", labels=["part"]
-        )
-        for part, is_held in self._held().items():
-            held.add_metric([part], float(is_held))
-        return (held,)
+    def _watch(self, read: Callable[[], Iterable[Metric]]) -> None:
+        self.registry.register(_AtScrape(read))
 
 
-class _Partitions(Collector):
-    def __init__(self, fullest: Callable[[], Fill | None]) -> None:
-        self._fullest = fullest
+class _AtScrape(Collector):
+    """Metrics whose values are read anew at each scrape."""
+
+    def __init__(self, read: Callable[[], Iterable[Metric]]) -> None:
+        self._read = read
 
     def collect(self) -> Iterable[Metric]:
-        share = GaugeMetricFamily(
-            "event_log_fullest_partition_ratio",
-            "How full the fullest partition of the log is, from 0 to 1; 0 if the store has no limit.",
-        )
-        size = GaugeMetricFamily(
-            "event_log_fullest_partition_bytes", "Bytes of events in that partition, without indexes."
-        )
-        events = GaugeMetricFamily("event_log_fullest_partition_events", "Events in that partition.")
-        if (fullest := self._fullest()) is None:
-            share.add_metric([], 0)
-            return (share,)
-        share.add_metric([], fullest.share)
-        size.add_metric([], fullest.bytes)
-        events.add_metric([], fullest.events)
-        return (share, size, events)
+        return self._read()
 
 
-class _Lines(Collector):
-    def __init__(self, lost: Callable[[], int]) -> None:
-        self._lost = lost
-
-    def collect(self) -> Iterable[Metric]:
-        lost = CounterMetricFamily(
-            "log_lines_lost", "Lines of the process's log that could not be written since it started."
-        )
-        lost.add_metric([], self._lost())
-        return (lost,)
+def _of_leases(held: Mapping[str, bool]) -> Iterable[Metric]:
+    family = GaugeMetricFamily(
+        "lease_held", "1 while this instance does this part, which one instance does.", labels=["part"]
+    )
+    for part, is_held in held.items():
+        family.add_metric([part], float(is_held))
+    return (family,)
 
 
-class _ApprovalsFile(Collector):
-    def __init__(self, is_stale: Callable[[], bool]) -> None:
-        self._is_stale = is_stale
-
-    def collect(self) -> Iterable[Metric]:
-        stale = GaugeMetricFamily(
-            "approvals_file_stale",
-            "1 while the approvals file is invalid or missing; its last valid content applies.",
-        )
-        stale.add_metric([], float(self._is_stale()))
-        return (stale,)
-
-
-class _Clock(Collector):
-    def __init__(self, ahead_seconds: Callable[[], float]) -> None:
-        self._ahead_seconds = ahead_seconds
-
-    def collect(self) -> Iterable[Metric]:
-        skew = GaugeMetricFamily(
-            "clock_skew_seconds",
-            "Seconds by which this process's clock is at least ahead of the event store's; 0 with SQLite.",
-        )
-        skew.add_metric([], self._ahead_seconds())
-        return (skew,)
+def _of_partition(fullest: Fill | None) -> Iterable[Metric]:
+    share = GaugeMetricFamily(
+        "event_log_fullest_partition_ratio",
+        "How full the fullest partition of the log is, from 0 to 1; 0 if the store has no limit.",
+    )
+    size = GaugeMetricFamily(
+        "event_log_fullest_partition_bytes", "Bytes of events in that partition, without indexes."
+    )
+    events = GaugeMetricFamily("event_log_fullest_partition_events", "Events in that partition.")
+    if fullest is None:
+        share.add_metric([], 0)
+        return (share,)
+    share.add_metric([], fullest.share)
+    size.add_metric([], fullest.bytes)
+    events.add_metric([], fullest.events)
+    return (share, size, events)
 
 
-class _Anchoring(Collector):
-    def __init__(self, anchoring: Anchoring) -> None:
-        self._anchoring = anchoring
-
-    def collect(self) -> Iterable[Metric]:
-        lost = CounterMetricFamily(
-            "audit_heads_lost",
-            "Anchored heads that the log no longer had when the tenant was anchored again, since start.",
-        )
-        lost.add_metric([], self._anchoring.lost_heads)
-        due = GaugeMetricFamily(
-            "audit_anchor_due_timestamp_seconds",
-            "Unix time by which all heads must be anchored again; take the max over instances.",
-        )
-        if self._anchoring.due_at is not None:
-            due.add_metric([], self._anchoring.due_at.timestamp())
-        return (lost, due)
+def _of_log(lost_lines: int) -> Iterable[Metric]:
+    lost = CounterMetricFamily(
+        "log_lines_lost", "Lines of the process's log that could not be written since it started."
+    )
+    lost.add_metric([], lost_lines)
+    return (lost,)
 
 
-class _Circuits(Collector):
-    def __init__(self, states: Callable[[], Mapping[str, str]]) -> None:
-        self._states = states
+def _of_anchoring(anchoring: Anchoring) -> Iterable[Metric]:
+    lost = CounterMetricFamily(
+        "audit_heads_lost",
+        "Anchored heads that the log no longer had when the tenant was anchored again, since start.",
+    )
+    lost.add_metric([], anchoring.lost_heads)
+    due = GaugeMetricFamily(
+        "audit_anchor_due_timestamp_seconds",
+        "Unix time by which all heads must be anchored again; take the max over instances.",
+    )
+    if anchoring.due_at is not None:
+        due.add_metric([], anchoring.due_at.timestamp())
+    return (lost, due)
 
-    def collect(self) -> Iterable[Metric]:
-        circuits = GaugeMetricFamily(
-            "http_step_circuit",
-            "1 for the worst state of any tenant's circuit breaker to the service, 0 for the other states.",
-            labels=["service", "state"],
-        )
-        for service, present in self._states().items():
-            for state in STATES:
-                circuits.add_metric([service, state], float(state == present))
-        return (circuits,)
+
+def _of_circuits(states: Mapping[str, str]) -> Iterable[Metric]:
+    circuits = GaugeMetricFamily(
+        "http_step_circuit",
+        "1 for the worst state of any tenant's circuit breaker to the service, 0 for the other states.",
+        labels=["service", "state"],
+    )
+    for service, present in states.items():
+        for state in STATES:
+            circuits.add_metric([service, state], float(state == present))
+    return (circuits,)
 
 
-class _Followers(Collector):
-    def __init__(self, statuses: Callable[[], Sequence[FollowerStatus]]) -> None:
-        self._statuses = statuses
-
-    def collect(self) -> Iterable[Metric]:
-        lag = GaugeMetricFamily(
-            "follower_lag_seconds", "Age of the oldest event that is not yet handled.", labels=["follower"]
-        )
-        failing = GaugeMetricFamily(
-            "follower_failing", "1 while the follower fails to handle an event.", labels=["follower"]
-        )
-        handled = CounterMetricFamily(
-            "follower_handled_events", "Events handled since the process started.", labels=["follower"]
-        )
-        failures = CounterMetricFamily(
-            "follower_failures", "Failed attempts since the process started.", labels=["follower"]
-        )
-        for status in self._statuses():
-            lag.add_metric([status.name], status.lag_seconds)
-            failing.add_metric([status.name], float(status.state == "failing"))
-            handled.add_metric([status.name], status.handled)
-            failures.add_metric([status.name], status.failures)
-        return (lag, failing, handled, failures)
+def _of_followers(statuses: Iterable[FollowerStatus]) -> Iterable[Metric]:
+    lag = GaugeMetricFamily(
+        "follower_lag_seconds", "Age of the oldest event that is not yet handled.", labels=["follower"]
+    )
+    failing = GaugeMetricFamily(
+        "follower_failing", "1 while the follower fails to handle an event.", labels=["follower"]
+    )
+    handled = CounterMetricFamily(
+        "follower_handled_events", "Events handled since the process started.", labels=["follower"]
+    )
+    failures = CounterMetricFamily(
+        "follower_failures", "Failed attempts since the process started.", labels=["follower"]
+    )
+    for status in statuses:
+        lag.add_metric([status.name], status.lag_seconds)
+        failing.add_metric([status.name], float(status.state == "failing"))
+        handled.add_metric([status.name], status.handled)
+        failures.add_metric([status.name], status.failures)
+    return (lag, failing, handled, failures)
