@@ -49,7 +49,7 @@ from config.stores import ShareStores, Stores
 from config.transport import Transport
 from domain.share import Share
 from interfaces.rest.root import Check
-from interfaces.scheduling.firing import CronFirings
+from interfaces.scheduling.cron_commands import CronCommands
 from interfaces.scheduling.heartbeat import Heartbeat
 from interfaces.scheduling.job_health import JobHealthLoop
 from interfaces.scheduling.marks import Marks
@@ -376,7 +376,7 @@ def _cron(foundation: Foundation, dispatch: Dispatcher) -> CronWatch | CronOff:
     marks = Marks(stores.log_positions, watched, switched_off=schedules.keys() - watched.keys())
     if not settings.batch_jobs.enabled:
         return CronOff(marks)
-    firings = CronFirings(dispatch)
+    firings = CronCommands(dispatch)
     heartbeat: Heartbeat | None = None
     if url := settings.batch_jobs.heartbeat_url.get_secret_value():
         ping = stores.event_store.ping

@@ -15,7 +15,7 @@ import structlog
 from tenacity.wait import wait_base
 
 from interfaces.scheduling.engine import NominalTimeExecutor, Schedule, ScheduleTrigger, WallClockScheduler
-from interfaces.scheduling.firings import BACKOFF, Fire, FiringFailure, Firings
+from interfaces.scheduling.pending_firings import BACKOFF, Fire, FiringFailure, PendingFirings
 
 _LATE = timedelta(minutes=1)
 """The engine looks at the clock every half of that."""
@@ -31,7 +31,7 @@ class JobScheduler:
         self._fire = fire
         self._backoff = backoff
         self._scheduler: WallClockScheduler | None = None
-        self._firings = Firings(fire, backoff)
+        self._firings = PendingFirings(fire, backoff)
         self._jumped = asyncio.Event()
         self._log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ class JobScheduler:
         """
         if self._scheduler is not None:
             raise RuntimeError("the scheduler is running already")
-        self._firings = Firings(self._fire, self._backoff)
+        self._firings = PendingFirings(self._fire, self._backoff)
         self._jumped.clear()
         for job, times in overdue.items():
             for nominal_at in times:
@@ -93,7 +93,7 @@ class JobScheduler:
         await asyncio.sleep(0)  # APScheduler shuts down in the loop's next turn
         self._log.info("scheduler_stopped", given_up=len(self._firings))
 
-    def _engine(self, firings: Firings, since: Mapping[str, datetime]) -> WallClockScheduler:
+    def _engine(self, firings: PendingFirings, since: Mapping[str, datetime]) -> WallClockScheduler:
         """No grace time, no coalescing and no limit of instances: each of them would drop a firing."""
         engine = WallClockScheduler(
             self._note_jump,

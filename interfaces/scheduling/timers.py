@@ -1,4 +1,4 @@
-"""The clock gives the commands of due timers."""
+"""Gives the commands of due timers, by the clock."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -10,11 +10,11 @@ from projections.patience import Patience, Stopped
 
 
 class TimerLoop:
-    """Asks for due timers every ``poll_seconds``, and goes on asking whatever happens."""
+    """Looks for due timers every ``poll_seconds``, and continues whatever happens."""
 
     name = "timers"
     failing_seconds = 0.0
-    """It stands on nothing but the event store, as the leases do."""
+    """Always 0: the loop depends only on the event store, as the leases do."""
 
     def __init__(self, fire_due: Callable[[Lease], Awaitable[int]], *, poll_seconds: float) -> None:
         self._fire_due = fire_due
@@ -27,12 +27,12 @@ class TimerLoop:
 
     @property
     def status(self) -> FollowerStatus:
-        """How it fares, told as a follower's: timers follow the clock."""
+        """The loop's state, in the form of a follower's: timers follow the clock."""
         state: State = "stopped" if self._patience.is_over else self._state
         return FollowerStatus(self.name, state, 0.0, self._fired, self._failures, self._error)
 
     async def take_over(self, lease: Lease) -> None:
-        """Nothing: the timers lie in a store."""
+        """Do nothing: the timers are in a store."""
 
     async def run(self, lease: Lease) -> None:
         """Fire timers until :meth:`stop` or :meth:`leave`.
@@ -60,7 +60,7 @@ class TimerLoop:
         self._patience.stop()
 
     def leave(self) -> None:
-        """The same, until it is run again."""
+        """Ask :meth:`run` to return; it may be run again."""
         self._patience.pause()
 
     def _note_failure(self, error: Exception) -> None:

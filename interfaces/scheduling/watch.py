@@ -13,9 +13,9 @@ from domain.errors import LeaseLost
 from domain.lease import Lease
 from interfaces.scheduling.catch_up import CaughtUp, caught_up
 from interfaces.scheduling.cron import UnixCron
-from interfaces.scheduling.firings import Fire
 from interfaces.scheduling.heartbeat import Heartbeat
 from interfaces.scheduling.marks import Marks
+from interfaces.scheduling.pending_firings import Fire
 from interfaces.scheduling.scheduler import JobScheduler
 
 NAME = "scheduler"

@@ -21,7 +21,7 @@ from infrastructure.clock import SystemClock
 from infrastructure.cosmos.items import Items
 from infrastructure.cosmos.leases import CosmosLeases
 from infrastructure.cosmos.positions import position_item
-from interfaces.scheduling.firing import CronFirings
+from interfaces.scheduling.cron_commands import CronCommands
 from tests.application.logs import UNVERIFIED
 from tests.archives import CHILD, PARENT, a_past
 from tests.cosmos import Account
@@ -314,7 +314,7 @@ async def test_very_many_missed_firings_are_kept_whatever_a_batch_takes(running:
     """A batch of Cosmos DB takes a hundred operations: cron stood still on every instance."""
     newest = SystemClock().now().replace(microsecond=0)
     times = [newest - timedelta(minutes=each) for each in range(1_200, 0, -1)]
-    firings = CronFirings(running.container.dispatch)
+    firings = CronCommands(running.container.dispatch)
     for _ in range(2):
         await firings.miss("outcome-sync", times)
     events = await running.container.stores.event_store.load(job_stream("outcome-sync"))

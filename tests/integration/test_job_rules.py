@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from interfaces.scheduling.firing import CronFirings
+from interfaces.scheduling.cron_commands import CronCommands
 from tests.harness import SYSTEM_TENANT, USER, Service, eventually, service, settings_in
 from tests.integration.conftest import is_connected
 from tests.neighbours import Names, Neighbour
@@ -182,7 +182,7 @@ async def test_a_report_of_nobodys_run_is_told_as_that(orchestrator: Service, cr
 async def test_the_one_that_waits_goes_out_at_the_end_of_the_open_run_and_is_told_by_its_own_correlation(
     orchestrator: Service, crm: Neighbour
 ) -> None:
-    firings = CronFirings(orchestrator.container.dispatch)
+    firings = CronCommands(orchestrator.container.dispatch)
     for nominal in NOMINAL[:3]:
         await firings.fire(ORDERLY, nominal)
     (skipped,) = await until(orchestrator, ORDERLY, "skipped")
@@ -206,7 +206,7 @@ async def test_a_paused_job_is_not_fired_but_can_be_triggered(orchestrator: Serv
     assert (paused["paused"], paused["pausedBy"], paused["pauseReason"]) == (True, USER, "a freeze")
     preview = await ask(orchestrator, "GET", f"{ORDERLY}/preview?count=1")
     assert preview["firings"][0]["action"] == "skip"
-    firings = CronFirings(orchestrator.container.dispatch)
+    firings = CronCommands(orchestrator.container.dispatch)
     await firings.fire(ORDERLY, NOMINAL[0])
     (skipped,) = await until(orchestrator, ORDERLY, "skipped")
     assert skipped["reason"] == f"{USER} has paused the job" == preview["firings"][0]["reason"]

@@ -10,7 +10,7 @@ from eventsourcing.persistence import IntegrityError
 from structlog.testing import capture_logs
 
 from application.event_log import Append, Ids
-from interfaces.scheduling.firing import CronFirings
+from interfaces.scheduling.cron_commands import CronCommands
 from tests.harness import SYSTEM_TENANT, TENANT, UNKNOWN_ID, USER, Service, eventually
 from tests.neighbours import Neighbour
 
@@ -60,7 +60,7 @@ async def test_a_trigger_published_before_any_worker_exists_waits_in_the_job_que
 
 async def test_a_firing_is_an_event_first_and_fires_once(orchestrator: Service, crm: Neighbour) -> None:
     container = orchestrator.container
-    firings = CronFirings(container.dispatch)
+    firings = CronCommands(container.dispatch)
     for _ in range(3):
         await firings.fire(JOB, NOMINAL)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from interfaces.scheduling.firing import CronFirings
+from interfaces.scheduling.cron_commands import CronCommands
 from tests.harness import SYSTEM_TENANT, service, settings_in
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,7 @@ async def test_a_run_that_was_never_tried_is_shown(tmp_path: Path, status: str) 
     ):
         paused = await ada.post(f"/api/v1/jobs/{JOB}/pause", json={"reason": "a freeze"})
         assert paused.status_code == 200, paused.text
-        firings = CronFirings(running.container.dispatch)
+        firings = CronCommands(running.container.dispatch)
         if status == "skipped":
             await firings.fire(JOB, NOMINAL)
         else:

@@ -16,10 +16,10 @@ from domain.event import Event, Metadata, Recorded
 from domain.job import BatchJob, evolve, job_stream
 from infrastructure.memory.checkpoints import MemoryCheckpoints
 from interfaces.scheduling.cron import schedule_of
+from interfaces.scheduling.cron_commands import CronCommands
 from interfaces.scheduling.engine import Schedule, ScheduleTrigger
-from interfaces.scheduling.firing import CronFirings
-from interfaces.scheduling.firings import Fire
 from interfaces.scheduling.marks import Marks
+from interfaces.scheduling.pending_firings import Fire
 from interfaces.scheduling.scheduler import JobScheduler
 from interfaces.scheduling.watch import CronWatch
 from projections.ports import Checkpoints
@@ -136,7 +136,7 @@ class Simulation:
     async def watched(self) -> AsyncIterator[SteppedScheduler]:
         """An instance that watches the clock, and is killed in the end."""
         enabled = {job: each for job, each in self.schedules.items() if self.jobs.find(job).enabled}
-        firings = CronFirings(self.dispatch)
+        firings = CronCommands(self.dispatch)
         watch = CronWatch(self.jobs, enabled, firings.fire, firings.miss, self.marks, self.clock)
         stepped = SteppedScheduler(enabled, watch._fire, self.clock)
         watch.scheduler = cast(JobScheduler, stepped)

@@ -13,7 +13,7 @@ from structlog.typing import EventDict
 from application.jobs import Jobs
 from domain.job import JobFired, JobRunMissed, JobRunsMissed
 from interfaces.scheduling import engine
-from interfaces.scheduling.firing import CronFirings
+from interfaces.scheduling.cron_commands import CronCommands
 from interfaces.scheduling.watch import CronWatch
 from tests.builders import LEASE, SettableClock
 from tests.interfaces.scheduling.simulation import Simulation
@@ -75,7 +75,7 @@ class Process:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        at, firings = self._simulation, CronFirings(self._simulation.dispatch)
+        at, firings = self._simulation, CronCommands(self._simulation.dispatch)
         watch = CronWatch(at.jobs, at.schedules, firings.fire, firings.miss, at.marks, at.clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch.run, LEASE)

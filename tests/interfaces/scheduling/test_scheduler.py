@@ -15,7 +15,7 @@ from tenacity.wait import wait_fixed, wait_none
 from interfaces.scheduling import engine
 from interfaces.scheduling.cron import UnixCron
 from interfaces.scheduling.engine import Schedule, ScheduleTrigger
-from interfaces.scheduling.firings import BACKOFF
+from interfaces.scheduling.pending_firings import BACKOFF
 from interfaces.scheduling.scheduler import JobScheduler
 
 pytestmark = pytest.mark.anyio

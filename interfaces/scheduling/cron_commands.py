@@ -1,4 +1,4 @@
-"""A nominal time of cron becomes a command."""
+"""Turns nominal times of cron into commands."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,29 +13,32 @@ from domain.values import SYSTEM_TENANT, derived_id, timestamp
 ACTOR = "system:scheduler"
 
 _AT_ONCE = 50
-"""Each is an event, and a batch of Cosmos DB takes a hundred operations."""
+"""How many missed firings one command notes. Each is an event, and a batch of Cosmos DB has a hundred
+operations."""
 
 
-class CronFirings:
-    """Takes a job's nominal times; the same again, from here or elsewhere, changes nothing."""
+class CronCommands:
+    """Gives commands for a job's nominal times. Repeating one, here or in another instance, changes
+    nothing."""
 
     def __init__(self, dispatch: Dispatcher) -> None:
         self._dispatch = dispatch
 
     async def fire(self, job: str, nominal_at: datetime) -> None:
-        """Let a firing have its run.
+        """Give the command of a firing.
 
         Raises:
-            StoreUnavailable: it is not known to have one; fire again.
+            StoreUnavailable: it is not known to be stored; fire again.
         """
         firing = run_id(job, nominal_at)
         await self._dispatch(FireJob(meta=_meta(firing), job=job, nominal_at=nominal_at))
 
     async def miss(self, job: str, nominal_at: Sequence[datetime]) -> None:
-        """Keep that these times passed unseen, the oldest first: so many in a command as every store takes.
+        """Note that these times were missed, the oldest first: as many in one command as every store can
+        take.
 
         Raises:
-            StoreUnavailable: it is not known to be kept; say it again.
+            StoreUnavailable: it is not known to be stored; call this again.
         """
         older, newer = nominal_at[:-MOST_TOLD_ONE_BY_ONE], nominal_at[-MOST_TOLD_ONE_BY_ONE:]
         if older:

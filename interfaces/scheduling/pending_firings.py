@@ -1,8 +1,8 @@
-"""What is done about one firing, from its nominal time until it is stored.
+"""Sees each firing through, from its nominal time until it is stored.
 
-A firing must not be missed because the store is away, so it is tried until it succeeds. Firings of one job
-go one after the other: their order in the log is then the order of their nominal times, and an outage of an
-hour leaves one firing of a job knocking at the store and not sixty.
+A firing must not be missed because the store is away, so it is tried until it succeeds. Firings of one job go
+one after the other. Their order in the log is then that of their nominal times, and during an outage of an
+hour one firing of a job retries, and not sixty.
 """
 
 import asyncio
@@ -16,16 +16,17 @@ from tenacity import AsyncRetrying, RetryCallState, RetryError
 from tenacity.wait import wait_base, wait_random_exponential
 
 Fire = Callable[[str, datetime], Awaitable[object]]
-"""Takes a job and the nominal time (UTC) of its firing. Called at least once for each: safe to repeat."""
+"""Takes a job and the nominal time (UTC) of its firing. It is called at least once for each, and must be safe
+to repeat."""
 
 BACKOFF = wait_random_exponential(multiplier=0.5, min=0.1, max=30)
-"""Full jitter, so that instances which lost the same store do not come back to it in step."""
+"""Full jitter, so that instances that lost the same store do not come back to it at the same time."""
 
 _CANCELLED_WITHIN_SECONDS = 1.0
 
 
 class FiringFailure(msgspec.Struct, frozen=True):
-    """The latest failed try of a firing that is still in hand, or was given up at the stop."""
+    """The latest failed try of a firing that is still pending, or was given up at the stop."""
 
     job: str
     nominal_time: datetime
@@ -33,8 +34,8 @@ class FiringFailure(msgspec.Struct, frozen=True):
     error: str
 
 
-class Firings:
-    """The firings in hand."""
+class PendingFirings:
+    """The firings that are not stored yet."""
 
     def __init__(self, fire: Fire, backoff: wait_base = BACKOFF) -> None:
         self._fire = fire
@@ -44,8 +45,9 @@ class Firings:
         self._stopping = asyncio.Event()
         self._failures: dict[str, FiringFailure] = {}
         self._given_up: set[str] = set()
-        """Jobs of which a firing was given up at the stop. A later one that is stored would say that those
-        before it are: it is given up too, and the next who watches the clock makes up for both."""
+        """The jobs of which a firing was given up at the stop. Storing a later firing would say that those
+        before it are stored too, so it is given up as well, and the next instance that watches the clock
+        makes up for both."""
         self._log = structlog.get_logger(__name__)
 
     def __len__(self) -> int:
@@ -53,11 +55,11 @@ class Firings:
 
     @property
     def last_error(self) -> FiringFailure | None:
-        """The newest failure that no later success of the same job has mended."""
+        """The newest failure that no later success of the same job has superseded."""
         return next(reversed(self._failures.values()), None)
 
     def begin(self, job: str, nominal_time: datetime) -> None:
-        """Take a firing in hand. Called on the event loop; returns at once."""
+        """Begin a firing. Call this on the event loop; it returns at once."""
         task = asyncio.get_running_loop().create_task(
             self._see_through(job, nominal_time), name=f"firing {job} {nominal_time.isoformat()}"
         )
@@ -65,10 +67,10 @@ class Firings:
         task.add_done_callback(self._tasks.discard)
 
     async def finish(self, timeout_seconds: float) -> None:
-        """Give every firing in hand one more try without waiting, then give it up.
+        """Try every pending firing once more without a pause, then give it up.
 
-        What is given up is logged as an error with its nominal time. Cancelling is bounded too, since a
-        call into a thread cannot be cancelled.
+        A firing that is given up is logged as an error with its nominal time. Cancelling has a time limit
+        too, because a call in a thread cannot be cancelled.
         """
         self._stopping.set()
         if self._tasks:
