@@ -61,7 +61,7 @@ class SharedReads:
 
     @property
     def epoch(self) -> int:
-        """Who remembers what events say forgets it when this has changed."""
+        """Whoever remembers the content of events must forget it when this changes."""
         return self._store.epoch
 
     async def partitions(self) -> Sequence[str]:
@@ -171,7 +171,7 @@ class SharedReads:
             return Compared(compared.unknown, {**away, **compared.untold})
 
     async def count_after(self, partition: str, after: str | None) -> int:
-        """About how many events follow a position."""
+        """Return about how many events follow a position."""
         return await self._store.count_after(partition, after)
 
     def subscribe(self, wants: Interest) -> Subscription:

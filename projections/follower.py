@@ -1,9 +1,9 @@
-"""Whatever reads the event log from its own position: a projection, a policy, the outbox.
+"""Followers read the event log, each from its own position: the projections, the policies, the outbox.
 
-A follower handles each event at least once, in the order of its partition or in each tenant's, and never
-skips one: where its handler fails it tries again with a backoff, for ever, and says so in its status. A
-partition that fails keeps no other back. The handler is safe to repeat, because a crash between the handling
-and the saving of the position repeats a batch, or the batches of a second where nobody would notice.
+A follower handles each event at least once, in the order of its partition or of each tenant, and skips none.
+If its handler fails, it retries with a backoff, for ever, and its status says so. A failed partition holds up
+no other. A crash between handling a batch and saving the position repeats that batch, or the batches of a
+second if nobody would notice: so repeating the handler must be safe.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,17 +26,17 @@ from projections.troubles import Troubles
 from projections.turns import InTurns
 
 REST_SECONDS = 0.003
-"""Between two looks at the log, so that under load a few events come together: each look, and each write
-that follows it, costs as much for one event as for ten."""
+"""The pause between two reads of the log, so that under load several events come together: each read, and
+each write that follows, costs as much for one event as for ten."""
 
 _SAVE_SECONDS = 1.0
-"""How often a position is saved up to which something was handled, where it need not be after each batch."""
+"""How often the position is saved if it need not be saved after each batch."""
 
 log = structlog.get_logger(__name__)
 
 
 class _Round(NamedTuple):
-    """What came of a look at the partitions: whether there was anything, and may be more at once."""
+    """The result of reading the partitions: whether there was anything, and whether there may be more now."""
 
     is_handled: bool = False
     is_cut: bool = False
@@ -45,8 +45,8 @@ class _Round(NamedTuple):
 class Follower:
     """Feeds one handler from the log, under supervision, while it holds the lease of that name.
 
-    ``in_turns`` gives it a few events of each tenant at a time, in place of the log's order. More comes again
-    after a crash then, which nobody may notice. It rests for ``rest_seconds`` between two looks at the log.
+    ``in_turns``: a few events of each tenant at a time, not the log's order. More comes again after a crash
+    then, so nobody may notice repeats. ``rest_seconds`` is the pause between two reads of the log.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Follower:
 
     @property
     def name(self) -> str:
-        """The handler's name, under which the positions are kept."""
+        """The handler's name, under which the positions are stored."""
         return self._handler.name
 
     @property
@@ -101,12 +101,12 @@ class Follower:
 
     @property
     def is_following(self) -> bool:
-        """Whether this instance follows the log, so that its positions are the present ones."""
+        """Whether this instance follows the log, so that its positions are current."""
         return self._state not in ("standby", "stopped")
 
     @property
     def status(self) -> FollowerStatus:
-        """How it fares now."""
+        """Its present status."""
         now = self._now()
         lag = max(0.0, *((now - since).total_seconds() for since in self._waiting_since.values()), 0.0)
         put_off = next(iter(self._put_off.values()), None)
@@ -115,18 +115,18 @@ class Follower:
 
     @property
     def failing_seconds(self) -> float:
-        """For how long no partition's batch has been handled, or none could be read: where some can be,
-        another instance would do no better."""
+        """How long no partition's batch has been handled, or none could be read. If some work, another
+        instance would do no better."""
         return 0.0 if self._failing_since is None else anyio.current_time() - self._failing_since
 
     async def take_over(self, lease: Lease) -> None:
-        """Begin anew where the saved position is none of this log's.
+        """Begin again in partitions whose saved position is not of this log.
 
-        A restored backup, a log that was deleted or another store's address leave such positions. In a
-        partition that cannot be asked that is found out as its turn comes; the others do not wait for it.
+        A restored backup, a deleted log or the address of another store leave such positions. A partition
+        that cannot be read now is checked when its turn comes; the others do not wait for it.
 
         Raises:
-            LeaseLost: another instance follows it now, and may have begun anew itself.
+            LeaseLost: another instance follows the log now, and may have begun again itself.
         """
         await self._keep_what_was_handled()
         self._forget_positions()
@@ -155,10 +155,10 @@ class Follower:
         self._reading.forget()
 
     async def run(self, lease: Lease) -> None:
-        """Follow the log until :meth:`stop` or :meth:`leave`, finishing the batch in hand.
+        """Follow the log until :meth:`stop` or :meth:`leave`, and finish the current batch.
 
         Raises:
-            LeaseLost: another instance follows it now.
+            LeaseLost: another instance follows the log now.
         """
         self._patience.begin()
         self._state = "starting"
@@ -181,28 +181,28 @@ class Follower:
             self._put_off.clear()
 
     def look_again(self) -> None:
-        """Look at the log now, whatever was appended: somebody waits for the position."""
+        """Read the log now, whatever was appended, because somebody waits for the position."""
         self._alarm.wake()
 
     async def has_moved(self) -> None:
-        """Return when it has come further than it has now."""
+        """Return when the position has moved."""
         self._moved = self._moved or anyio.Event()
         await self._moved.wait()
 
     def stop(self) -> None:
-        """Ask :meth:`run` to return after the batch in hand, for good."""
+        """Ask :meth:`run` to return after the current batch, for good."""
         self._patience.stop()
         self._alarm.wake()
 
     def leave(self) -> None:
-        """The same, until it is run again."""
+        """Ask :meth:`run` to return after the current batch. It may be run again."""
         self._patience.pause()
         self._alarm.wake()
 
     async def _follow(self, lease: Lease) -> None:
-        """Look at the log when something is appended that it wants, and now and then.
+        """Read the log when a wanted event is appended, and now and then.
 
-        What wakes it during a round lets it look again, for the round may have missed it.
+        If something wakes it during a round it reads again, because the round may have missed that.
         """
         with suppress(Stopped):
             while not self._patience.is_stopped:
@@ -223,7 +223,7 @@ class Follower:
             self._alarm.close()
 
     async def _pass_over(self, lease: Lease) -> None:
-        """Come past a batch in which nothing is wanted, so that who is at rest does not seem to lag."""
+        """Move past a batch in which nothing is wanted, so that an idle follower does not seem to lag."""
         for partition, position in list(self._positions.items()):
             if partition in self._troubles:
                 continue
@@ -235,7 +235,7 @@ class Follower:
     async def catch_up(self, lease: Lease) -> None:
         """Handle what the log holds now, in every partition, round by round.
 
-        A partition that fails does not keep the others back; its failure comes through at the end.
+        A partition that fails does not hold up the others. Its failure is raised at the end.
         """
         failed: dict[str, Exception] = {}
         while (await self._take_turns(lease, set(failed), failed)).is_handled:
@@ -244,7 +244,7 @@ class Follower:
             raise error
 
     async def _get_on(self, lease: Lease) -> _Round:
-        """A round of turns, besides the partitions that are not to be tried again yet."""
+        """Do a round of turns, without the partitions that must not be retried yet."""
         failed: dict[str, Exception] = {}
         done = await self._take_turns(lease, self._troubles.waiting, failed)
         for partition, error in failed.items():
@@ -255,7 +255,7 @@ class Follower:
     async def _take_turns(
         self, lease: Lease, besides: Collection[str], failed: dict[str, Exception]
     ) -> _Round:
-        """A batch of each partition in turn: whoever has much keeps nobody waiting but himself."""
+        """Handle one batch of each partition in turn: one with many events delays only itself."""
         done, has_read = _Round(), False
         for partition in await self._log.partitions():
             if self._patience.is_stopped:
@@ -283,7 +283,7 @@ class Follower:
         return done
 
     async def _take_turn(self, partition: str, lease: Lease) -> _Round:
-        """Handle the next batch of a partition, if there is any."""
+        """Handle the next batch of a partition, if there is one."""
         if partition not in self._positions:
             self._positions[partition] = await self._begun_at(partition, lease)
         batch = await self._reading.read(partition, self._positions[partition], self._batch_size)
@@ -300,7 +300,7 @@ class Follower:
         return _Round() if batch is None else _Round(is_handled=True, is_cut=batch.is_cut)
 
     async def _begun_at(self, partition: str, lease: Lease) -> str | None:
-        """The saved position in a partition that was not compared with the log as it was taken over."""
+        """Return the saved position of a partition that was not compared with the log at the take-over."""
         position = await self._checkpoints.load(self.name, partition, lease)
         compared = await self._log.compare({} if position is None else {partition: position})
         for error in compared.untold.values():
@@ -330,7 +330,7 @@ class Follower:
     async def _come_to(
         self, partition: str, position: str | None, lease: Lease, *, has_handled: bool
     ) -> None:
-        """Go on from there, and save that at once where a repeat would be noticed."""
+        """Continue from there, and save that at once if a repeat would be noticed."""
         self._positions[partition] = position
         self._unsaved.add(partition)
         if self._moved is not None:
@@ -345,15 +345,15 @@ class Follower:
             self._handled_unsaved.discard(partition)
 
     async def _keep_what_was_handled(self) -> None:
-        """Save how far something was handled under the lease before, where what was made of it outlives the
-        log: it tells whether that has lost it. A store that has gone back with the log does not take it."""
+        """Save how far something was handled under the former lease, if its results outlive the log: this
+        shows whether the log has lost it. A store that went back with the log refuses it."""
         if self._followed_under is not None and self._handled_unsaved:
             with suppress(LeaseLost):
                 await self._save(self._handled_unsaved, self._followed_under)
         self._handled_unsaved.clear()
 
     async def save_positions(self, lease: Lease) -> None:
-        """Save what has not been saved; it would be read again after a start."""
+        """Save unsaved positions. Otherwise a start would read those events again."""
         await self._save(self._unsaved, lease)
         self._all_saved_at = anyio.current_time()
 
@@ -376,7 +376,7 @@ class Follower:
         self._saved_at = anyio.current_time()
 
     def _note_failure(self, error: Exception) -> None:
-        """It has no partition to get on in: the log itself is away."""
+        """Note a failure of the log itself, which concerns every partition."""
         if self._failing_since is None:
             log.error(
                 "follower_failing",

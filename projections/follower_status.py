@@ -1,4 +1,4 @@
-"""How followers fare, as the service tells it."""
+"""The status of followers, as the service shows it."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,11 +9,11 @@ State = Literal["standby", "starting", "running", "failing", "stopped"]
 
 
 class FollowerStatus(msgspec.Struct, frozen=True):
-    """How a follower fares; on ``standby`` another instance follows the log in its place.
+    """The status of a follower. On ``standby`` another instance follows the log in its place.
 
     It is ``starting`` until it has been at the log's end once.
 
-    ``lag_seconds`` is the age of the oldest event it has seen and not handled.
+    ``lag_seconds`` is the age of the oldest event that it has seen and not handled.
     """
 
     name: str
@@ -28,7 +28,7 @@ _WORST_FIRST: Sequence[State] = ("failing", "starting", "running", "standby", "s
 
 
 def together(statuses: Sequence[FollowerStatus]) -> list[FollowerStatus]:
-    """One status a name: how the worst of its shares fares that are followed here, if any is."""
+    """Return one status per name: the worst of its shares that are followed here, if any."""
     by_name: dict[str, list[FollowerStatus]] = {}
     for status in statuses:
         by_name.setdefault(status.name, []).append(status)

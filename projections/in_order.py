@@ -1,9 +1,9 @@
-"""What a follower does in the log's order, besides what its handler puts off.
+"""Handles events in the log's order, except for what the handler puts off.
 
-What cannot be done now, and would keep all that follows waiting, is put off with what comes behind it in its
-stream, and tried again in its own time. Meanwhile the follower goes on with the other streams. The position
-stays before the first that waits: what was done behind it is done again after a crash or a handover, which is
-why there is a bound to how far it goes on.
+An event that cannot be handled now would hold up everything behind it. So it is put off, together with the
+later events of its stream, and retried in its own time, while the follower continues with the other streams.
+The position stays before the first event that waits. What was handled behind it is handled again after a
+crash or a handover, so there is a limit to how far the follower goes on.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,25 +19,25 @@ from projections.ports import Log
 from projections.reading import Portion, Reading, Settled
 
 MOST_AHEAD = 10_000
-"""So many of the events that it wants are handled behind the first that waits, in ordinary ones."""
+"""How many wanted events are handled behind the first that waits, counted in ordinary ones."""
 
 FIRST_WAIT_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 300.0
-"""The waits between the tries double up to here: each may be noticed by somebody who has it already."""
+"""The pauses between the tries double up to this. Each try may be noticed by somebody who has it already."""
 
 log = structlog.get_logger(__name__)
 
 
 class InOrder(Reading):
-    """Batch by batch, with what is to be tried again by then."""
+    """Batch by batch, with the events that are due to be retried."""
 
     def ahead_of(self, partition: str, position: str | None) -> "_Ahead":
-        """With a line for each stream that waits."""
+        """Return a buffer with a line for each stream that waits."""
         return _Ahead(self._log, self._wants, partition, position)
 
 
 class _Open(NamedTuple):
-    """An event that is not handled yet: the batch that it came in, and the position before that."""
+    """An event that is not handled yet, the batch that it came in, and the position before that."""
 
     batch: int
     before: str | None
@@ -45,7 +45,7 @@ class _Open(NamedTuple):
 
 
 class _Line(msgspec.Struct):
-    """What waits of a stream, in its order."""
+    """The waiting events of a stream, in its order."""
 
     open: list[_Open]
     tries: int
@@ -75,7 +75,7 @@ class _Ahead:
         self._offered: _Offered | None = None
 
     async def next(self, limit: int) -> Portion | None:
-        """What is to be handled next, where there is anything; the same again until it is settled."""
+        """Return the next portion, if there is one. It is the same again until it is settled."""
         if self._offered is None:
             is_full = self._lines and self._weight >= MOST_AHEAD
             batch = None if is_full else await self._log.read(self._partition, self._end, limit)
@@ -92,7 +92,7 @@ class _Ahead:
         return self._offered
 
     def settle(self, put_off: PutOff | None) -> Settled:
-        """What was offered is handled, but for what was put off."""
+        """Note that the portion is handled, except for what was put off."""
         offered, self._offered = self._offered, None
         assert offered is not None, "what is settled was offered before"
         if put_off is None and not self._lines:
@@ -119,7 +119,7 @@ class _Ahead:
         return Settled(self.settled, since, self._why)
 
     def _opened(self, wanted: Iterable[Recorded]) -> list[_Open]:
-        """As they come out of the batch that begins where the last has ended."""
+        """Return the wanted events of the batch that begins where the last one ended."""
         self._batches += 1
         return [_Open(self._batches, self._end, recorded) for recorded in wanted]
 
@@ -131,7 +131,7 @@ class _Ahead:
             self._offered = _Offered(events, position, is_cut, tried)
 
     def _without_those_that_wait(self, opened: Iterable[_Open]) -> list[_Open]:
-        """What can be handled at once; the others get into line."""
+        """Return the events that can be handled now. The others join their line."""
         at_once = []
         for each in opened:
             line = self._lines.get(each.recorded.stream)

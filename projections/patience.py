@@ -1,7 +1,7 @@
-"""Trying again until it works: one way for followers, messages, timers and connections.
+"""Retries until it works: one way for followers, messages, timers and connections.
 
-A loop of ours and not tenacity's: there each answer to a failure is a callback, a stop within a wait is one
-more, and what works at once, as each message does, takes 0.1 ms in place of 1 µs.
+This is our own loop and not tenacity's. There each reaction to a failure is a callback, a stop during a pause
+is another, and a call that works at once, as for each message, takes 0.1 ms instead of 1 µs.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,18 +20,18 @@ log = structlog.get_logger(__name__)
 
 
 def wait_after(tries: int) -> float:
-    """For how long to wait after so many tries where nobody else waits for the same: longer each time."""
+    """Return the pause after so many tries, if nobody else waits for the same: it grows each time."""
     return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(tries - 1, 30))
 
 
 class Stopped(Exception):
-    """It was told to stop before it worked."""
+    """The effort was stopped before it worked."""
 
 
 class Patience:
-    """Tries again with exponential waits and jitter until it works or is stopped.
+    """Retries with exponential pauses and jitter until it works or is stopped.
 
-    ``what`` names the effort in the log; ``longest_wait_seconds`` bounds the waits.
+    ``what`` names the effort in the log. ``longest_wait_seconds`` limits the pauses.
     """
 
     def __init__(self, what: str, *, longest_wait_seconds: float = LONGEST_WAIT_SECONDS) -> None:
@@ -42,25 +42,25 @@ class Patience:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was told to stop, for good or until it begins again."""
+        """Whether it was stopped, for good or until it begins again."""
         return self._stopping.is_set()
 
     @property
     def is_over(self) -> bool:
-        """Whether it was told to stop for good."""
+        """Whether it was stopped for good."""
         return self._is_over
 
     def stop(self) -> None:
-        """End every wait; nothing is tried again."""
+        """End every pause. Nothing is retried any more."""
         self._is_over = True
         self._stopping.set()
 
     def pause(self) -> None:
-        """The same until :meth:`begin`."""
+        """Do the same until :meth:`begin`."""
         self._stopping.set()
 
     def begin(self) -> None:
-        """Go on after a pause."""
+        """Continue after :meth:`pause`."""
         if not self._is_over and self._stopping.is_set():
             self._stopping = anyio.Event()
 
@@ -71,13 +71,13 @@ class Patience:
         may_pass: Callable[[Exception, int], bool] = lambda error, tries: True,
         on_failure: Callable[[Exception], None] = lambda error: None,
     ) -> T:
-        """The result of ``work``, however many tries it takes.
+        """Return the result of ``work``, however many tries it takes.
 
-        ``may_pass`` is asked of each failure, with the number of tries so far; what cannot pass is
-        raised. ``on_failure`` is told of each failure that is waited for.
+        ``may_pass`` is called for each failure, with the number of tries so far. A failure that cannot pass
+        is raised. ``on_failure`` is called for each failure after which it retries.
 
         Raises:
-            Stopped: it was told to stop; the last failure is its cause.
+            Stopped: it was stopped; the last failure is its cause.
         """
         tries = 0
         while True:
@@ -94,7 +94,8 @@ class Patience:
                     raise Stopped(f"{self._what}: {error}") from error
 
     async def _wait(self, error: Exception, tries: int) -> None:
-        """With jitter: who lost the same store does not come back to it in step."""
+        """Pause with jitter, so that those who lost the same store do not come back to it at the same
+        time."""
         seconds = min(self._longest_wait_seconds, wait_after(tries) + uniform(0.0, FIRST_WAIT_SECONDS))
         log.warning(
             "trying_again",
@@ -106,6 +107,6 @@ class Patience:
         await self.sleep(seconds)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, or return at once when stopped."""
+        """Pause, or return at once when stopped."""
         with anyio.move_on_after(seconds):
             await self._stopping.wait()

@@ -1,4 +1,4 @@
-"""What projections and followers need of the world, as protocols."""
+"""What projections and followers need from outside, as protocols."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Protocol
@@ -14,10 +14,11 @@ from domain.lease import Lease
 class Container(msgspec.Struct, frozen=True):
     """A set of documents of one kind, partitioned by tenant.
 
-    ``sort_field`` holds a time; lists are newest first by it. ``filter_fields`` can be asked for by
-    equality, so a store keeps an index on each; and one on each of ``filters_together``, fields that are
-    asked for at once where either alone would leave too many. ``list_fields`` hold lists of texts, and can be
-    asked for by what is among them. ``below_fields`` can be asked for by being less than a text.
+    ``sort_field`` holds a time, by which lists are sorted, the newest first. Queries can filter
+    ``filter_fields`` by equality, so a store keeps an index on each. It also keeps one on each of
+    ``filters_together``: fields that are filtered together because either alone would leave too many
+    documents. ``list_fields`` hold lists of texts, and queries can ask for what is in them. Queries can ask
+    for ``below_fields`` that are less than a text.
     """
 
     name: str
@@ -31,8 +32,8 @@ class Container(msgspec.Struct, frozen=True):
 class Document(msgspec.Struct, frozen=True):
     """A document as stored: JSON bytes, at the version of the stream that it was derived from.
 
-    ``based_on``, in a document to be put, is the version of the one that it was made out of, 0 if there
-    was none. A store whose reads may lag behind its writes refuses it where another one is there.
+    ``based_on``, in a document to be written, is the version of the document that it was made from, or 0 if
+    there was none. A store whose reads may lag behind its writes refuses it if another version is stored.
     """
 
     tenant: str
@@ -43,18 +44,18 @@ class Document(msgspec.Struct, frozen=True):
 
     @property
     def is_anothers(self) -> bool:
-        """Whether another service has put it there: what is derived of a stream is at version 1 at least."""
+        """Whether another service has put it there. What is derived from a stream has version 1 at least."""
         return self.version == 0
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """Which documents, newest first unless ``oldest_first``. Times are compared as the text that documents
-    hold.
+    """A query for documents, the newest first unless ``oldest_first``. Times are compared as the texts that
+    documents hold.
 
-    ``any_of`` names list fields that hold at least one of some texts, ``none_of`` list fields that do not
-    hold one; ``below`` are fields that there are, with less in them. ``after`` is the (sort value, id) of the
-    last document of the page before. Where nobody asks how many there are, they need not be ``counted``. A
-    page is full with the document that brings it to ``limit``, or to ``room``, in bytes.
+    ``any_of`` names list fields that must hold at least one of some texts, ``none_of`` list fields that must
+    not hold a text. ``below`` names fields that must exist and be less than a text. ``after`` is the (sort
+    value, id) of the last document of the page before. The matches need not be ``counted`` if nobody asks how
+    many there are. A page is full with the document that brings it to ``limit``, or to ``room`` in bytes.
     """
 
     equal: Mapping[str, str] = {}
@@ -71,9 +72,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a list. ``total`` counts all that the query matches, or what is here where it is not to
-    be counted; ``next_after`` leads on.
-    """
+    """One page of a list. ``total`` is the number of all matches, or of those on the page if the matches are
+    not counted. ``next_after`` leads to the next page."""
 
     documents: tuple[Document, ...]
     total: int
@@ -81,13 +81,13 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Documents(Protocol):
-    """Where documents are kept. Every call names one tenant, or says them one by one.
+    """Stores documents. Every call names one tenant, or names the tenant of each document.
 
     All raise StoreUnavailable when the store is away.
     """
 
     keeps_text: bool
-    """Whether a document comes back byte for byte; else its content does, with numbers as doubles."""
+    """Whether a document comes back byte for byte. Otherwise its content does, with numbers as doubles."""
 
     async def get(self, container: Container, tenant: str, id: str) -> Document | None:
         """Return one document of a tenant, if it exists."""
@@ -108,18 +108,19 @@ class Documents(Protocol):
         ...
 
     def scan(self, container: Container, tenants: Sequence[str]) -> AsyncIterator[Sequence[Document]]:
-        """Every document of some tenants, or of all where the store knows them itself, page by page.
+        """Yield every document of some tenants, page by page, or of all if the store itself knows its
+        tenants.
 
-        What changes meanwhile comes once, as it was or as it is.
+        A document that changes meanwhile comes once, in its old or its new version.
         """
         ...
 
     async def clear(self, container: Container) -> None:
-        """Delete every document of a container: whoever follows the log for it begins anew."""
+        """Delete all documents of a container. The follower that fills it begins again."""
         ...
 
     async def ping(self) -> None:
-        """Ask the store for an answer."""
+        """Query the store, to see that it answers."""
         ...
 
 
@@ -128,24 +129,26 @@ Replacement = tuple[Document | None, Document | None]
 
 
 class MendableDocuments(Documents, Protocol):
-    """Documents that can be replaced whatever version they are at."""
+    """Documents that can be replaced whatever their version is."""
 
     async def replace(
         self, container: Container, replacements: Mapping[tuple[str, str], Replacement]
     ) -> set[tuple[str, str]]:
-        """Replace, make or take away what is still as it was found; the keys of what is not."""
+        """Replace, create or delete documents that are still as they were found. Return the keys of the
+        others."""
         ...
 
 
 class Checkpoints(Protocol):
     """How far each follower has read each partition of the log. Positions are opaque.
 
-    Where several processes share them, who holds a lease that has passed on can save nothing any more.
+    If several processes share them, a process whose lease has passed on can save nothing any more.
     """
 
     @property
     def passed_seconds(self) -> float:
-        """How often a position is saved up to which nothing was handled: what that costs decides."""
+        """How often a position is saved up to which nothing was handled. That depends on what a write
+        costs."""
         ...
 
     async def load(self, follower: str, partition: str, lease: Lease) -> str | None:
@@ -158,7 +161,7 @@ class Checkpoints(Protocol):
     async def load_all(
         self, follower: str, partitions: Sequence[str], lease: Lease
     ) -> Mapping[str, str | None]:
-        """The same of many partitions at once: whoever takes over asks for each tenant's."""
+        """Do the same for many partitions at once. Whoever takes over asks for each tenant's."""
         ...
 
     async def save(self, follower: str, partition: str, position: str, lease: Lease) -> None:
@@ -170,7 +173,7 @@ class Checkpoints(Protocol):
         ...
 
     async def save_all(self, follower: str, positions: Mapping[str, str], lease: Lease) -> None:
-        """The same of many partitions at once, of which some may be saved and others not where it fails.
+        """Do the same for many partitions at once. If it fails, some may be saved and others not.
 
         Raises:
             LeaseLost: the lease has passed on.
@@ -191,22 +194,23 @@ class Batch(Protocol):
 
     @property
     def events(self) -> Sequence[Recorded]:
-        """The events, one at least."""
+        """The events: at least one."""
         ...
 
     @property
     def position(self) -> str:
-        """Where to go on."""
+        """Where to continue."""
         ...
 
     @property
     def weight(self) -> int:
-        """What it costs to remember them, in ordinary events: large ones count for several."""
+        """What it costs to remember them, counted in ordinary events. A large event counts for several."""
         ...
 
     @property
     def is_cut(self) -> bool:
-        """Whether there may be more behind it at once: else it leads to the end, however many there are."""
+        """Whether there may be more behind it now. Otherwise it leads to the log's end, however many events
+        it has."""
         ...
 
 
@@ -214,7 +218,7 @@ class Alarm(Protocol):
     """Wakes a follower."""
 
     def reset(self) -> None:
-        """Count what woke it as heard, if whoever looks at the log now is sure to find it."""
+        """Count what woke it as heard, if whoever reads the log now is sure to find it."""
         ...
 
     async def wait(self, seconds: float) -> None:
@@ -226,21 +230,21 @@ class Alarm(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop being woken."""
+        """End the subscription."""
         ...
 
 
 class Compared(Protocol):
-    """What came of comparing positions with the log."""
+    """The result of comparing positions with the log."""
 
     @property
     def unknown(self) -> Collection[str]:
-        """The partitions whose position is none of the log."""
+        """The partitions whose position is not of the log."""
         ...
 
     @property
     def untold(self) -> Mapping[str, StoreUnavailable]:
-        """Those that could not be asked, with why."""
+        """The partitions that could not be read, with the reason."""
         ...
 
 
@@ -249,28 +253,29 @@ class Log(Protocol):
 
     @property
     def epoch(self) -> int:
-        """Who remembers what events say forgets it when this has changed."""
+        """Whoever remembers the content of events must forget it when this changes."""
         ...
 
     async def partitions(self) -> Sequence[str]:
-        """The partitions there are now."""
+        """Return the present partitions."""
         ...
 
     async def read(self, partition: str, after: str | None, limit: int) -> Batch | None:
-        """The next events after a position, ``limit`` at most and fewer where they are large, or nothing."""
+        """Return the next events after a position, at most ``limit``, fewer if they are large, or None if
+        there are none."""
         ...
 
     async def compare(self, positions: Mapping[str, str]) -> Compared:
-        """Whether the position in each of some partitions is of this log, and not of another or of a later
-        state of it."""
+        """Find the partitions whose given position is not of this log, but of another log or of a later state
+        of this one."""
         ...
 
     async def count_after(self, partition: str, after: str | None) -> int:
-        """About how many events follow a position."""
+        """Return about how many events follow a position."""
         ...
 
     def subscribe(self, wants: Interest) -> Alarm:
-        """Be woken by appends of what is wanted, or at least by those."""
+        """Return an alarm that appends of wanted events set off, and perhaps others."""
         ...
 
 
@@ -279,19 +284,19 @@ Json = dict[str, Any]
 
 
 class Handler(Protocol):
-    """What a follower does with events; safe to repeat."""
+    """What a follower does with events. Repeating it is safe."""
 
     name: str
     wants: Interest
-    """The events that are for this handler; the others are passed over."""
+    """The events that are for this handler. It does not see the others."""
     may_repeat_unnoticed: bool
-    """Whether nobody is told anything twice. Then the position need not be saved after each batch."""
+    """Whether a repeat tells nobody anything twice. Then the position need not be saved after each batch."""
 
     async def handle(self, events: Sequence[Recorded], lease: Lease) -> PutOff | None:
-        """Handle a batch, all of it or none that counts: after an exception it comes again. What is put off
-        comes again later, and meanwhile other streams' events."""
+        """Handle a batch. After an exception the whole batch comes again. Events that are put off come again
+        later, and other streams' events meanwhile."""
         ...
 
     async def start_over(self) -> None:
-        """Undo what was made out of another log; the events of this one come from the first."""
+        """Undo what was made from another log. The events of this one come from the first on."""
         ...

@@ -19,57 +19,59 @@ if TYPE_CHECKING:
     from projections.remaking import Remaker
 
 GAP_TRIES = 7
-"""With a follower's waits between them some ten seconds."""
+"""With a follower's pauses between them this takes some ten seconds."""
 
 log = structlog.get_logger(__name__)
 
 
 class Projection(Protocol):
-    """A pure fold of one container's documents. Each document is derived from one stream alone, and all of
+    """A pure fold into one container's documents. Each document is derived from one stream alone, and all of
     them from streams of one category."""
 
     @property
     def container(self) -> Container:
-        """Where the documents are kept."""
+        """Where the documents are stored."""
         ...
 
     @property
     def category(self) -> str:
-        """That of the streams."""
+        """The category of the streams."""
         ...
 
     @property
     def kinds(self) -> UnionType:
-        """The events that it may read; no others need be shown to it."""
+        """The events that it may read. It need not be shown any others."""
         ...
 
     def reads(self, event: Event) -> Sequence[str]:
-        """The ids of the documents that an event needs or changes; none if it is not for this one."""
+        """Return the ids of the documents that an event needs or changes; none if it is not for this
+        projection."""
         ...
 
     def apply(self, documents: Mapping[str, Json], recorded: Recorded) -> Mapping[str, Json]:
-        """The documents that the event makes or changes, out of those that it reads and that exist."""
+        """Return the documents that the event makes or changes, given those that it reads and that exist."""
         ...
 
 
 class ProjectionGap(Exception):
-    """A document is missing that an earlier event must have made: the container needs a rebuild."""
+    """A document is missing that an earlier event must have made. The container needs a rebuild."""
 
 
 Key = tuple[str, str]
 """A document's tenant and id."""
 
 State = tuple[int, Json]
-"""The version of the last event that changed a document, and its content."""
+"""The version of the last event that changed a document, and the document's content."""
 
 
 def follow(
     projection: Projection, current: MutableMapping[Key, State], recorded: Recorded, ids: Sequence[str]
 ) -> list[Key]:
-    """Bring ``current`` past an event that reads the documents ``ids``; the keys of those that changed.
+    """Apply an event, which reads the documents ``ids``, to ``current``. Return the keys of the documents
+    that changed.
 
-    A document that is at the event's version or a later one stays as it is. Followers, rebuilds and
-    comparisons all come by here, so that what they make is the same byte for byte.
+    A document of the event's version or a later one stays as it is. Followers, rebuilds and comparisons all
+    use this function, so that their results are the same byte for byte.
     """
     tenant = recorded.meta.tenant
     known: dict[str, Json] = {}
@@ -92,17 +94,17 @@ def follow(
 
 
 def interest_of(projection: Projection) -> Interest:
-    """The events that a projection reads, and those that tell of an erasure."""
+    """Return the events that a projection reads, and those that report an erasure."""
     return Interest(projection.kinds, where=projection.reads) | Interest(ErasureCarriedOut)
 
 
 class Materializer:
-    """A follower's handler: keeps one projection's container up to date.
+    """A follower's handler that keeps one projection's container up to date.
 
-    A document carries the version of its stream. What is not newer is skipped, so that a batch handled
-    twice, or by two processes, never takes a document back in time. One that cannot be made stays as it is,
-    and the log says so; the others go on. After an erasure its documents are made again by ``remaker``.
-    ``is_alone`` if nobody else makes documents of that container.
+    A document carries the version of its stream. What is not newer is skipped, so a batch that is handled
+    twice, or by two processes, never takes a document back in time. A document that cannot be made stays as
+    it is, and the log says so; the others continue. After an erasure, ``remaker`` makes the affected
+    documents again. ``is_alone``: nobody else makes documents of that container.
     """
 
     may_repeat_unnoticed = True
@@ -123,10 +125,10 @@ class Materializer:
         self._documents = documents
         self._reach = Reach()
         self._gaps: dict[str, tuple[int, int]] = {}
-        """Of each stream the event that found its document missing, and how often one has."""
+        """For each stream, the event that found its document missing, and how often one has."""
 
     async def start_over(self) -> None:
-        """Throw the documents away; where others make some of them, a rebuild is to do that."""
+        """Delete the documents. If others make some of them, a rebuild has to do that."""
         if self._is_alone:
             await self._documents.clear(self._projection.container)
 
@@ -174,9 +176,11 @@ class Materializer:
         await self._documents.put(container, documents)
 
     def _leave_behind(self, what: str, version: int, error: Exception) -> None:
-        """Leave a document as it is where it cannot be made: it would fail each time, and all would wait.
+        """Leave a document as it is if it cannot be made. It would fail each time, and hold up all the
+        others.
 
-        One that is missing may be there in a moment: a replica may lag behind what another process wrote.
+        One that is missing may be there in a moment, because a replica may lag behind what another process
+        wrote.
         """
         if isinstance(error, MemoryError):
             raise error
@@ -193,9 +197,9 @@ class Materializer:
 
 
 def document_of(projection: Projection, id: str, events: Iterable[Recorded]) -> bytes:
-    """One document as it stands after ``events`` of its stream, without asking any store.
+    """Return one document as it is after ``events`` of its stream, without any store.
 
-    This is what a command answers with, and what "as of" means: the fold of the first events.
+    This is a command's answer, and the meaning of "as of": the fold of the first events.
 
     Raises:
         ProjectionGap: the events do not make that document.
@@ -206,17 +210,17 @@ def document_of(projection: Projection, id: str, events: Iterable[Recorded]) -> 
 
 
 class DocumentFold:
-    """The same of events that come one part after the other."""
+    """Does the same for events that come in parts."""
 
     def __init__(self, projection: Projection, id: str) -> None:
         self._projection = projection
         self._id = id
         self._documents: dict[str, Json] = {}
         self.version = 0
-        """Of the last event that the document was made of."""
+        """The version of the last event that the document was made from."""
 
     def take(self, events: Iterable[Recorded]) -> None:
-        """Go on with the next events of the stream."""
+        """Continue with the next events of the stream."""
         projection, documents = self._projection, self._documents
         for recorded in events:
             if ids := projection.reads(recorded.event):
@@ -226,7 +230,7 @@ class DocumentFold:
                     self.version = recorded.version
 
     def body(self) -> bytes:
-        """The document.
+        """Return the document.
 
         Raises:
             ProjectionGap: the events do not make it.
@@ -237,7 +241,7 @@ class DocumentFold:
 
 
 def existing(documents: Mapping[str, Json], id: str) -> Json:
-    """A copy of a document that an earlier event must have made.
+    """Return a copy of a document that an earlier event must have made.
 
     Raises:
         ProjectionGap: it is missing.
@@ -250,4 +254,4 @@ def existing(documents: Mapping[str, Json], id: str) -> Json:
 
 _encode = msgspec.json.Encoder().encode
 decoded = msgspec.json.Decoder(dict).decode
-"""A document's content."""
+"""Decodes a document's content."""

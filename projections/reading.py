@@ -1,4 +1,4 @@
-"""How a follower comes by what it handles: in each partition portion by portion, each until it is done."""
+"""How a follower gets the events that it handles: portion by portion in each partition."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,26 +11,27 @@ from projections.ports import Log
 
 
 class Portion(Protocol):
-    """What is handled together."""
+    """Events that are handled together."""
 
     @property
     def events(self) -> Sequence[Recorded]:
-        """None, where what was read last is not wanted."""
+        """The events. There are none if nothing is wanted of what was read last."""
         ...
 
     @property
     def position(self) -> str | None:
-        """Up to where all is handled once these are; none while that is not even the first."""
+        """The position up to which everything is handled after this portion, or None if not even the first
+        event is."""
         ...
 
     @property
     def is_cut(self) -> bool:
-        """Whether there may be more at once."""
+        """Whether there may be more now."""
         ...
 
 
 class Settled(NamedTuple):
-    """Up to where all is handled; since when something behind that waits, and for what."""
+    """The position up to which everything is handled, since when something behind it waits, and why."""
 
     position: str | None
     waiting_since: datetime | None = None
@@ -38,22 +39,22 @@ class Settled(NamedTuple):
 
 
 class Ahead(Protocol):
-    """What was read of a partition behind the position up to which all is handled."""
+    """What was read of a partition behind the position up to which everything is handled."""
 
     settled: str | None
     """That position."""
 
     async def next(self, limit: int) -> Portion | None:
-        """What is to be handled next, where there is anything; the same again until it is settled."""
+        """Return the next portion, if there is one. It is the same again until it is settled."""
         ...
 
     def settle(self, put_off: PutOff | None) -> Settled:
-        """What was offered is handled, but for what was put off."""
+        """Note that the portion is handled, except for what was put off."""
         ...
 
 
 class Reading(ABC):
-    """What is ahead of one follower in each partition of a log, as far as it ``wants`` it."""
+    """The events ahead of one follower in each partition of a log, as far as it ``wants`` them."""
 
     def __init__(self, log: Log, wants: Interest) -> None:
         self._log = log
@@ -63,11 +64,11 @@ class Reading(ABC):
 
     @abstractmethod
     def ahead_of(self, partition: str, position: str | None) -> Ahead:
-        """What is ahead of a position up to which all is handled: nothing of it is read yet."""
+        """Return an empty buffer behind a position up to which everything is handled."""
 
     async def read(self, partition: str, after: str | None, limit: int) -> Portion | None:
-        """What is to be handled next where all up to a position is, and the position once it is handled; the
-        same again where it was not settled."""
+        """Return the next portion behind a position up to which everything is handled. It is the same again
+        if it was not settled."""
         if self._epoch != self._log.epoch:
             self._epoch = self._log.epoch
             self._ahead.clear()
@@ -77,9 +78,10 @@ class Reading(ABC):
         return await ahead.next(limit)
 
     def settle(self, partition: str, put_off: PutOff | None) -> Settled:
-        """What was read last is handled, but for what was put off."""
+        """Note that the last portion is handled, except for what was put off."""
         return self._ahead[partition].settle(put_off)
 
     def forget(self) -> None:
-        """Begin anew: what is ahead may be another log's, or somebody else may have gone on from there."""
+        """Begin again: what was read may be of another log, or somebody else may have continued from
+        there."""
         self._ahead.clear()

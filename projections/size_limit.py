@@ -1,8 +1,8 @@
-"""A document must be storable: a store for documents takes so many bytes of one, and refuses the rest.
+"""Limits the size of documents. A store for documents accepts only so many bytes of one.
 
-What is too large is left out of the document, the largest first, and its size stands in its place. All of it
-is in the log, and in the answers that are made from the log. A document that its store refused would keep
-every later one waiting.
+The largest parts of a document that is too large are left out, and their sizes stand in their place. The log
+has everything, and so have the answers that are made from the log. A document that its store refused would
+hold up every later one.
 """
 
 import json
@@ -13,13 +13,13 @@ import msgspec
 from projections.ports import Json
 
 MOST_BYTES = 1_900_000
-"""Cosmos DB takes 2 MB, its own properties included (Azure Cosmos DB service quotas: per-item limits)."""
+"""Cosmos DB accepts 2 MB, including its own properties (Azure Cosmos DB service quotas: per-item limits)."""
 
 MAY_BE_LARGE = ("input", "output", "result", "results", "metadata", "error")
-"""What comes from outside and has a size of its own."""
+"""What comes from outside, and may have any size."""
 
 _WORST_ESCAPE = 3
-"""A character of two bytes in UTF-8 takes six where JSON is written in ASCII, as Cosmos DB's SDK does."""
+"""A character of two bytes in UTF-8 takes six if JSON is written in ASCII, as Cosmos DB's SDK does."""
 
 _KEPT_CHARACTERS = 1000
 _OMITTED = "omittedBytes"
@@ -29,7 +29,7 @@ _decode = msgspec.json.Decoder(dict).decode
 
 
 def encoded_within_limit(body: Json) -> bytes:
-    """The document as JSON, without its largest parts where it has more than :data:`MOST_BYTES`."""
+    """Return the document as JSON, without its largest parts if it has more than :data:`MOST_BYTES`."""
     encoded = _encode(body)
     if len(encoded) * _WORST_ESCAPE <= MOST_BYTES:
         return encoded
@@ -46,12 +46,12 @@ def encoded_within_limit(body: Json) -> bytes:
 
 
 def lacks_parts(encoded: bytes) -> bool:
-    """Whether something has been left out of a document."""
+    """Return whether something was left out of a document."""
     return f'{{"{_OMITTED}":'.encode() in encoded
 
 
 def without_large_parts(body: Json) -> Json:
-    """A document without whatever may be left out of it."""
+    """Return a document without anything that may be left out."""
     kept = {name: value for name, value in body.items() if name not in MAY_BE_LARGE}
     if isinstance(kept.get("steps"), list):
         kept["steps"] = [without_large_parts(step) for step in kept["steps"]]
@@ -59,7 +59,7 @@ def without_large_parts(body: Json) -> Json:
 
 
 def _large_parts(body: Json) -> Iterator[tuple[int, Json, str]]:
-    """The size of each part that may be left out, and where it stands."""
+    """Yield the size of each part that may be left out, and where it stands."""
     for holder in (body, *body.get("steps", ())):
         for name in MAY_BE_LARGE:
             if name in holder:

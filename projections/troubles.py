@@ -1,4 +1,5 @@
-"""Partitions in which a follower has not got on: each is tried again in its own time while others go on."""
+"""Partitions in which a follower could not continue. Each is retried in its own time while others
+continue."""
 
 from collections.abc import Set as AbstractSet
 
@@ -19,7 +20,7 @@ class _Trouble(msgspec.Struct, frozen=True):
 
 
 class Troubles:
-    """Those of one follower."""
+    """The failed partitions of one follower."""
 
     def __init__(self, follower: str) -> None:
         self._follower = follower
@@ -27,7 +28,7 @@ class Troubles:
 
     @property
     def error(self) -> Exception | None:
-        """What is wrong in the one that has been in trouble for the longest."""
+        """The error of the partition that has failed for the longest time."""
         return next((trouble.error for trouble in self._by_partition.values()), None)
 
     def __contains__(self, partition: str) -> bool:
@@ -35,21 +36,21 @@ class Troubles:
 
     @property
     def waiting(self) -> AbstractSet[str]:
-        """Those that are not to be tried yet."""
+        """The partitions that must not be retried yet."""
         if not self._by_partition:
             return frozenset()
         now = anyio.current_time()
         return {partition for partition, each in self._by_partition.items() if each.again_at > now}
 
     def seconds(self, most: float) -> float:
-        """After how long one is to be tried again; ``most`` if none is before."""
+        """Return the time until the next retry, or ``most`` if none is due before."""
         if not self._by_partition:
             return most
         next_at = min(each.again_at for each in self._by_partition.values())
         return max(0.0, min(most, next_at - anyio.current_time()))
 
     def note(self, partition: str, error: Exception) -> None:
-        """It has not got on. In full it is told of once."""
+        """Note that a partition has failed. Its error is logged in full once."""
         known = self._by_partition.get(partition)
         tries = known.tries + 1 if known else 1
         said = f"{type(error).__name__}: {error}"
@@ -73,9 +74,9 @@ class Troubles:
         self._by_partition[partition] = _Trouble(error, tries, anyio.current_time() + seconds)
 
     def settle(self, partition: str) -> None:
-        """It has got on, or had nothing to do."""
+        """Note that a partition has continued, or has nothing to do."""
         self._by_partition.pop(partition, None)
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Forget all failures."""
         self._by_partition.clear()

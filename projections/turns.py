@@ -1,12 +1,13 @@
-"""What a follower does in turns: of each tenant the next, so that one's thousands keep no other waiting.
+"""Handles the events of tenants in turns, so that one tenant's thousands do not hold up the others.
 
-The log has an order in each partition, and where that goes over all tenants, one's mass of events lies before
-the others'. Who acts on events one by one reads ahead of it: what it wants is put into a lane a tenant, and
-of these lanes the next are taken in turn, a portion at a time. The position moves when all before it is done,
-so what was done behind it is done again after a crash, and finds itself done (ADR 40).
+Each partition has an order, and if it holds several tenants, the many events of one may lie before those of
+the others. A follower that handles events one by one therefore reads ahead: it puts wanted events into one
+lane per tenant, and takes the next ones of these lanes in turn, a portion at a time. The position moves when
+everything before it is handled. So what was handled behind it is handled again after a crash, and has no
+effect then (ADR 40).
 
-What is ahead has its bounds in memory. A tenant's lane that is long enough reads no further with the others:
-it comes back to the log by itself, from where it left off.
+Memory for what was read is limited. A tenant whose lane is long enough is no longer read together with the
+others: its lane reads the log by itself, from where it left off.
 """
 
 from collections import deque
@@ -20,28 +21,29 @@ from projections.ports import Batch, Log
 from projections.reading import Portion, Reading, Settled
 
 PORTION = 64
-"""So many are handled before the next look at the log: about as long as that takes, a tenant waits who had
-nothing to do."""
+"""How many events are handled before the next read of the log. A tenant that had nothing to do waits about
+that long."""
 
 LONG_LANE = 500
-"""A tenant that has so much ahead reads on by itself."""
+"""The number of waiting events from which a tenant's lane reads by itself."""
 
 MOST_APART = 8
-"""So many tenants read by themselves, as each reads all of the log that it is behind with."""
+"""How many lanes may read by themselves. Each reads all of the log that it is behind with."""
 
 MOST_AHEAD = 4_000
-"""Of all tenants together, in ordinary events. Where nobody has much and it is full all the same, the log's
-own order is fair enough."""
+"""The most waiting events of all tenants together, counted in ordinary events. If no tenant has many and this
+is reached nevertheless, the log's own order is fair enough."""
 
 _BATCHES_AT_ONCE = 10
-"""Between two portions, for all and for each that reads by itself: who is far behind handles meanwhile."""
+"""The most batches read between two portions, for all together and for each lane that reads by itself. A
+follower that is far behind handles events meanwhile."""
 
 
 class InTurns(Reading):
-    """In each tenant's order, portion by portion."""
+    """Portion by portion, in each tenant's order."""
 
     def ahead_of(self, partition: str, position: str | None) -> "_Ahead":
-        """With a lane for each tenant."""
+        """Return a buffer with a lane for each tenant."""
         return _Ahead(self._log, self._wants, partition, position)
 
 
@@ -67,7 +69,7 @@ class _Mark(msgspec.Struct, frozen=True):
 
 
 class _Lane:
-    """What a tenant has ahead, and where it reads on if that is apart from the others."""
+    """The waiting events of a tenant, and where it continues if it reads by itself."""
 
     def __init__(self) -> None:
         self.open: deque[_Open] = deque()
@@ -76,23 +78,23 @@ class _Lane:
 
     @property
     def has_more(self) -> bool:
-        """Whether anything is left to do, or may be where it reads on."""
+        """Whether anything waits, or may be found where it continues."""
         return bool(self.open) or self.apart is not None
 
     @property
     def done(self) -> float:
-        """Up to which number nothing is left to do."""
+        """The number up to which nothing waits."""
         if self.open:
             return self.open[0].number - 1
         return float("inf") if self.apart is None else self.apart.number
 
     def add(self, opened: _Open) -> None:
-        """Do it after the others."""
+        """Add an event behind the others."""
         self.open.append(opened)
         self.weight += opened.weight
 
     def take(self) -> Recorded:
-        """The oldest, to be done now."""
+        """Remove and return the oldest event, to be handled now."""
         taken = self.open.popleft()
         self.weight -= taken.weight
         return taken.recorded
@@ -113,7 +115,7 @@ class _Ahead:
         self._offered: _Offered | None = None
 
     async def next(self, limit: int) -> Portion | None:
-        """The next portion, where there is anything; the same again until it is settled."""
+        """Return the next portion, if there is one. It is the same again until it is settled."""
         if self._offered is None:
             has_read = await self._read_on(limit)
             events, position = self._taken(), self._position()
@@ -122,14 +124,14 @@ class _Ahead:
         return self._offered
 
     def settle(self, put_off: PutOff | None) -> Settled:
-        """The portion that was offered is handled."""
+        """Note that the portion is handled."""
         assert put_off is None, "who takes turns puts nothing off"
         if self._offered is not None:
             self.settled, self._offered = self._offered.position, None
         return Settled(self.settled)
 
     async def _read_on(self, limit: int) -> bool:
-        """Read on where there is room; whether anything has come."""
+        """Read on if there is room. Return whether anything was read."""
         before, has_read = self._end, False
         for tenant, lane in list(self._lanes.items()):
             has_read |= await self._read_apart(tenant, lane, limit)
@@ -149,7 +151,7 @@ class _Ahead:
                 apart += 1
 
     async def _read_together(self, limit: int) -> bool:
-        """Read a batch into the lanes; whether there may be more."""
+        """Read a batch into the lanes. Return whether there may be more."""
         batch = await self._log.read(self._partition, self._end.position, limit)
         self._is_cut = batch is not None and batch.is_cut
         if batch is None:
@@ -165,8 +167,8 @@ class _Ahead:
         return batch.is_cut
 
     async def _read_apart(self, tenant: str, lane: _Lane, limit: int) -> bool:
-        """Read for one tenant alone, up to where the others have come: then it is one of them. Whether
-        anything has come."""
+        """Read for one tenant alone, up to where the others have come; from there it is read with them.
+        Return whether anything was read."""
         has_read = False
         for _ in range(_BATCHES_AT_ONCE):
             begin = lane.apart
@@ -189,12 +191,13 @@ class _Ahead:
         return has_read
 
     def _is_full(self) -> bool:
-        """Whether no more fits in of those who read together."""
+        """Return whether there is no more room for the lanes that are read together."""
         together = [lane.weight for lane in self._lanes.values() if lane.apart is None]
         return sum(together) >= MOST_AHEAD or max(together, default=0) >= LONG_LANE
 
     def _taken(self) -> list[Recorded]:
-        """Of each tenant the next, in turn; who was not served this time is the next to be."""
+        """Remove and return the next events of each tenant in turn. A tenant that was not served this time is
+        the next."""
         taken: list[Recorded] = []
         while len(taken) < PORTION:
             tenant = next((each for each, lane in self._lanes.items() if lane.open), None)
@@ -207,7 +210,7 @@ class _Ahead:
         return taken
 
     def _position(self) -> str | None:
-        """The last known one before which nothing is left to do but what was taken."""
+        """Return the last known position before which nothing waits except what was taken."""
         done = min((lane.done for lane in self._lanes.values()), default=float("inf"))
         position = self.settled
         while self._marks and self._marks[0].number <= done:

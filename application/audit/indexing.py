@@ -85,11 +85,11 @@ class LogAsStored:
         return Batch(events, position, is_cut, weight_of(len(entries), size_of(entries)))
 
     async def compare(self, positions: Mapping[str, str]) -> Compared:
-        """Whether the position in each of some partitions is of this log."""
+        """Find the partitions whose given position is not of this log."""
         return await self._store.compare(positions)
 
     async def count_after(self, partition: str, after: str | None) -> int:
-        """About how many events follow a position."""
+        """Return about how many events follow a position."""
         return await self._store.count_after(partition, after)
 
     def subscribe(self, wants: Interest) -> "_Unhurried":
